@@ -1,0 +1,141 @@
+package record
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+
+	"github.com/apache/arrow/go/v17/arrow"
+	"github.com/apache/arrow/go/v17/arrow/ipc"
+	"github.com/apache/arrow/go/v17/arrow/memory"
+)
+
+// Writer writes records of one schema as an Arrow IPC file.
+type Writer struct {
+	file *ipc.FileWriter
+	rows int64
+}
+
+// NewWriter starts an Arrow IPC file. Equal records give equal bytes.
+func NewWriter(w io.Writer, schema *arrow.Schema) (*Writer, error) {
+	f, err := ipc.NewFileWriter(&position{w: w}, ipc.WithSchema(schema), ipc.WithAllocator(memory.DefaultAllocator))
+	if err != nil {
+		return nil, fmt.Errorf("start an Arrow file: %w", err)
+	}
+	return &Writer{file: f}, nil
+}
+
+// Write appends a record; its schema must be the file's.
+func (w *Writer) Write(rec arrow.Record) error {
+	if err := w.file.Write(rec); err != nil {
+		return fmt.Errorf("write %d rows: %w", rec.NumRows(), err)
+	}
+	w.rows += rec.NumRows()
+	return nil
+}
+
+// Rows is the number of rows written so far.
+func (w *Writer) Rows() int64 { return w.rows }
+
+// Close writes the footer. It does not close the underlying writer.
+func (w *Writer) Close() error { return w.file.Close() }
+
+// Encode returns one record as an Arrow IPC file.
+func Encode(rec arrow.Record) ([]byte, error) {
+	var buf bytes.Buffer
+	w, err := NewWriter(&buf, rec.Schema())
+	if err != nil {
+		return nil, err
+	}
+	if err := w.Write(rec); err != nil {
+		return nil, err
+	}
+	if err := w.Close(); err != nil {
+		return nil, err
+	}
+	return buf.Bytes(), nil
+}
+
+// Decode iterates over the records of an Arrow IPC file held in memory; they
+// are released when the loop goes on. Malformed data gives an error, never a
+// panic.
+func Decode(data []byte) iter.Seq2[arrow.Record, error] {
+	return func(yield func(arrow.Record, error) bool) {
+		r, err := open(data)
+		if err != nil {
+			yield(nil, err)
+			return
+		}
+		defer r.Close()
+		for i := range r.NumRecords() {
+			rec, err := recordAt(r, i)
+			if err != nil {
+				yield(nil, err)
+				return
+			}
+			more := yield(rec, nil)
+			rec.Release()
+			if !more {
+				return
+			}
+		}
+	}
+}
+
+// DecodeSchema reads the schema of an Arrow IPC file.
+func DecodeSchema(data []byte) (*arrow.Schema, error) {
+	r, err := open(data)
+	if err != nil {
+		return nil, err
+	}
+	defer r.Close()
+	return r.Schema(), nil
+}
+
+func open(data []byte) (r *ipc.FileReader, err error) {
+	defer recoverAs(&err, "open an Arrow file")
+	r, err = ipc.NewFileReader(bytes.NewReader(data))
+	if err != nil {
+		return nil, fmt.Errorf("open an Arrow file: %w", err)
+	}
+	return r, nil
+}
+
+func recordAt(r *ipc.FileReader, i int) (rec arrow.Record, err error) {
+	defer recoverAs(&err, fmt.Sprintf("read batch %d of an Arrow file", i))
+	rec, err = r.RecordAt(i)
+	if err != nil {
+		return nil, fmt.Errorf("read batch %d of an Arrow file: %w", i, err)
+	}
+	return rec, nil
+}
+
+// recoverAs turns a panic of the Arrow reader, which trusts its input, into an
+// error.
+func recoverAs(err *error, doing string) {
+	if p := recover(); p != nil {
+		*err = fmt.Errorf("%s: malformed: %v", doing, p)
+	}
+}
+
+// position is a writer that can tell where it is, which is all that the Arrow
+// file writer seeks for.
+type position struct {
+	w  io.Writer
+	at int64
+}
+
+func (p *position) Write(b []byte) (int, error) {
+	n, err := p.w.Write(b)
+	p.at += int64(n)
+	return n, err
+}
+
+func (p *position) Seek(offset int64, whence int) (int64, error) {
+	if offset != 0 || whence != io.SeekCurrent {
+		return 0, errors.New("an Arrow file is written from front to back")
+	}
+	return p.at, nil
+}

@@ -1,0 +1,126 @@
+package record
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+
+	"github.com/apache/arrow/go/v17/arrow"
+)
+
+// Names of the columns that mean the same in every table.
+const (
+	ID            = "id"            // utf8, unique in a table but for Copy
+	Image         = "image"         // tensor [height, width, 3]
+	Feature       = "feature"       // tensor, usually [dimension]
+	Label         = "label"         // utf8, null when unknown: the class
+	Split         = "split"         // utf8: one of the Split values
+	Domain        = "domain"        // utf8, null when there is but one
+	Copy          = "copy"          // int32: 0 the picture itself, 1… augmented copies of it
+	Caption       = "caption"       // utf8: a text that goes with the picture
+	Predicted     = "predicted"     // utf8: the most probable class
+	Probabilities = "probabilities" // fixed-size list<float32>, in the order of Classes
+	Reason        = "reason"        // utf8: why a row was rejected
+)
+
+// Values of the split column.
+const (
+	Train      = "train"
+	Validation = "val"
+	Test       = "test"
+)
+
+// Keys of schema metadata.
+const (
+	PreprocessingKey = "tlpipe.preprocessing" // images and features: a Preprocessing as JSON
+	ClassesKey       = "tlpipe.classes"       // models and predictions: class names, a JSON list
+	ArchitectureKey  = "tlpipe.architecture"  // models: JSON, of the package that made it
+	ModelKey         = "tlpipe.model"         // predictions: the name of the model
+)
+
+// TensorField declares a tensor column of the given element type and shape,
+// row-major.
+func TensorField(name string, element arrow.DataType, shape ...int) arrow.Field {
+	size := 1
+	for _, n := range shape {
+		size *= n
+	}
+	described, err := json.Marshal(map[string][]int{"shape": shape})
+	if err != nil {
+		panic(err) // a list of ints always marshals
+	}
+	return arrow.Field{
+		Name: name,
+		Type: arrow.FixedSizeListOfField(int32(size), arrow.Field{Name: "item", Type: element}),
+		Metadata: arrow.NewMetadata(
+			[]string{"ARROW:extension:name", "ARROW:extension:metadata"},
+			[]string{"arrow.fixed_shape_tensor", string(described)}),
+	}
+}
+
+// TensorShape returns the shape and element type of a tensor column. Other
+// fixed-size lists count as tensors of one dimension.
+func TensorShape(f arrow.Field) (shape []int, element arrow.DataType, err error) {
+	list, ok := f.Type.(*arrow.FixedSizeListType)
+	if !ok {
+		return nil, nil, fmt.Errorf("column %q is %s, not a tensor", f.Name, f.Type)
+	}
+	text, ok := f.Metadata.GetValue("ARROW:extension:metadata")
+	if !ok {
+		return []int{int(list.Len())}, list.Elem(), nil
+	}
+	var described struct {
+		Shape []int `json:"shape"`
+	}
+	if err := json.Unmarshal([]byte(text), &described); err != nil {
+		return nil, nil, fmt.Errorf("column %q: shape of the tensor: %w", f.Name, err)
+	}
+	size := 1
+	for _, n := range described.Shape {
+		size *= n
+	}
+	if size != int(list.Len()) {
+		return nil, nil, fmt.Errorf("column %q: shape %v does not hold %d values", f.Name, described.Shape, list.Len())
+	}
+	return described.Shape, list.Elem(), nil
+}
+
+// Column returns the index and field of a named column.
+func Column(s *arrow.Schema, name string) (int, arrow.Field, error) {
+	at := s.FieldIndices(name)
+	if len(at) != 1 {
+		return 0, arrow.Field{}, fmt.Errorf("there is no column %q; columns: %v", name, ColumnNames(s))
+	}
+	return at[0], s.Field(at[0]), nil
+}
+
+// ColumnNames lists the columns of a schema in order.
+func ColumnNames(s *arrow.Schema) []string {
+	names := make([]string, s.NumFields())
+	for i, f := range s.Fields() {
+		names[i] = f.Name
+	}
+	return names
+}
+
+// Replace returns the schema with the named column replaced by field, the
+// others and the metadata as they were. It fails if there is no such column.
+func Replace(s *arrow.Schema, name string, field arrow.Field) (*arrow.Schema, error) {
+	at, _, err := Column(s, name)
+	if err != nil {
+		return nil, err
+	}
+	fields := slices.Clone(s.Fields())
+	fields[at] = field
+	meta := s.Metadata()
+	return arrow.NewSchema(fields, &meta), nil
+}
+
+// WithMetadata returns the schema with one metadata entry set. Keys stay
+// sorted, so that equal metadata gives equal bytes.
+func WithMetadata(s *arrow.Schema, key, value string) *arrow.Schema {
+	entries := s.Metadata().ToMap()
+	entries[key] = value
+	meta := arrow.MetadataFrom(entries)
+	return arrow.NewSchema(s.Fields(), &meta)
+}

@@ -1,0 +1,199 @@
+package pipeline
+
+import (
+	"context"
+	"iter"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/apache/arrow/go/v17/arrow"
+)
+
+// Stage is a kind with its parameters filled in: what a node of the graph
+// does. Every stage is also a [RowWise] or a [WholeTable].
+type Stage interface {
+	// Check is called before anything runs, with the traits of each connected
+	// input (several for a Many port), and returns the traits of each output.
+	// It refuses what can already be known to fail: pixels prepared for
+	// another backbone, a missing weight file. It reads no artifact.
+	Check(inputs map[string][]Traits) (outputs map[string]Traits, err error)
+}
+
+// Identified is implemented by stages whose result depends on more than their
+// parameters: the digest of a weight file, the version of a decoder.
+type Identified interface {
+	// Identity returns named facts that become part of the recipe. It is
+	// called after Check and must be quick: `plan` calls it too.
+	Identity() (map[string]string, error)
+}
+
+// RowWise is a stage whose every output row depends on one input row alone.
+// The runner cuts the input into chunks, maps them in parallel, streams them
+// to the next stage and caches each.
+type RowWise interface {
+	Stage
+	// Open prepares the mapping: it loads weights and allocates buffers. It is
+	// called once a run, and only if some chunk has to be computed. Inputs
+	// after the first come whole, by port.
+	Open(ctx context.Context, env *Env, side map[string][]Input) (Mapper, error)
+}
+
+// Mapper maps chunks. Map may be called from several goroutines at once.
+type Mapper interface {
+	// Map returns the rows made from the input rows, in order: a row may give
+	// none, one or several. The input is released by the caller, the output
+	// too. Rows that cannot be mapped are rejects, not errors; an error stops
+	// the stage. The bytes must not depend on how rows fall into chunks.
+	Map(ctx context.Context, in arrow.Record) (Mapped, error)
+	// Close frees what Open took.
+	Close() error
+}
+
+// Mapped is what became of a chunk.
+type Mapped struct {
+	Rows    arrow.Record
+	Rejects []Reject
+}
+
+// Reject is a row that could not be used, and why. The reason is one line
+// for people.
+type Reject struct {
+	ID     string
+	Reason string
+}
+
+// Source is a row-wise stage with no input: it lists its rows, and the runner
+// cuts the listing into chunks and maps them like any other.
+type Source interface {
+	RowWise
+	// List enumerates the rows. It is called on every run and every plan, so
+	// it must be quick when nothing changed: use env.Files for digests.
+	List(ctx context.Context, env *Env) (Listing, error)
+}
+
+// Listing is the table of a source's rows before they are read: an `id`
+// column (utf8, unique) and whatever Map needs. Rows are in a stable order,
+// by id within a source. Every column decides the content of a row and enters
+// its key, except those whose field metadata has LocationColumn: they say
+// where the row is found, not what it is (a path); a digest column stands for
+// the content.
+type Listing struct {
+	Rows    arrow.Record
+	Rejects []Reject
+}
+
+// LocationColumn is the key of the field metadata (value "true") that keeps a
+// column of a [Listing] out of the cache keys.
+const LocationColumn = "tlpipe.location"
+
+// WholeTable is a stage that sees its inputs as a whole: training,
+// evaluation.
+type WholeTable interface {
+	Stage
+	// Run reads the task's inputs and writes all of its outputs. It must
+	// return soon after ctx ends. The bytes written depend on the inputs, the
+	// parameters and the seed alone.
+	Run(ctx context.Context, task *Task) error
+}
+
+// Task is one execution of a whole-table stage.
+type Task struct {
+	*Env
+	Inputs map[string][]Input
+
+	// Output opens an output port for writing; every declared output must be
+	// opened, and closed by the stage, exactly once.
+	Output func(port string, schema *arrow.Schema) (Writer, error)
+}
+
+// Input returns the only artifact at a port, or nil if nothing is connected.
+func (t *Task) Input(port string) Input {
+	if all := t.Inputs[port]; len(all) > 0 {
+		return all[0]
+	}
+	return nil
+}
+
+// Input is an artifact that a stage reads.
+type Input interface {
+	// Name is the name of the node that made the artifact, such as
+	// "features[weights=random]".
+	Name() string
+	// Coordinates are the matrix values of that node: {"weights": "random"}.
+	Coordinates() Coordinates
+	// Digest is that of the content, as hexadecimal SHA-256.
+	Digest() string
+	// Rows is the number of rows.
+	Rows() int64
+	// Schema returns the schema of the table. An artifact with no chunk has
+	// none: nil.
+	Schema(ctx context.Context) (*arrow.Schema, error)
+	// Batches reads the artifact chunk by chunk, each verified by digest. The
+	// record is released when the loop goes on: retain it to keep it.
+	Batches(ctx context.Context) iter.Seq2[arrow.Record, error]
+}
+
+// Writer takes the rows of an output port.
+type Writer interface {
+	Write(rec arrow.Record) error
+	Close() error
+}
+
+// Coordinates are a node's place in the matrix: axis name to value.
+type Coordinates map[string]string
+
+// String gives "a=1,b=2", axes in order; "" for none.
+func (c Coordinates) String() string {
+	parts := make([]string, 0, len(c))
+	for _, axis := range slices.Sorted(maps.Keys(c)) {
+		parts = append(parts, axis+"="+c[axis])
+	}
+	return strings.Join(parts, ",")
+}
+
+// Fits tells whether c and other agree on every axis that both have.
+func (c Coordinates) Fits(other Coordinates) bool {
+	for axis, v := range c {
+		if w, ok := other[axis]; ok && w != v {
+			return false
+		}
+	}
+	return true
+}
+
+// Env is what the runner lends to a stage at work.
+type Env struct {
+	Seed    uint64 // of this stage; for Seeded kinds
+	Threads int    // how many goroutines the stage may keep busy
+	Dir     string // relative paths in parameters start here: the pipeline file's folder
+
+	Files      Files      // digests of source files
+	Checkpoint Checkpoint // state of long work; never nil for whole-table stages
+
+	// Progress reports how far a whole-table stage has come, in units of its
+	// choice ("epoch"); total 0 means unknown. Never nil.
+	Progress func(done, total int64, unit string)
+	// Log prints one line for people and keeps it in the journal. Never nil.
+	Log func(format string, args ...any)
+}
+
+// Files gives content digests of source files, remembered by size, time and
+// inode so that an unchanged file costs one stat.
+type Files interface {
+	// Digest returns the hexadecimal SHA-256 of the file's content.
+	Digest(ctx context.Context, path string) (string, error)
+	// Derived returns what compute makes of the file, remembered by the
+	// file's content and by name, which says what is computed and its
+	// version: the index of an archive, for one.
+	Derived(ctx context.Context, path, name string, compute func() ([]byte, error)) ([]byte, error)
+}
+
+// Checkpoint keeps the state of one task between processes; it is keyed by
+// the task's recipe and inputs and removed when the task ends well.
+type Checkpoint interface {
+	// Load returns the newest saved state; ok is false if there is none.
+	Load() (state []byte, ok bool, err error)
+	// Save replaces the state, atomically.
+	Save(state []byte) error
+}
