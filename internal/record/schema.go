@@ -35,6 +35,7 @@ const (
 	PreprocessingKey = "tlpipe.preprocessing" // images and features: a Preprocessing as JSON
 	ClassesKey       = "tlpipe.classes"       // models and predictions: class names, a JSON list
 	ArchitectureKey  = "tlpipe.architecture"  // models: JSON, of the package that made it
+	ExtractionKey    = "tlpipe.extraction"    // features and the models trained on them: JSON, how backbone made them
 	ModelKey         = "tlpipe.model"         // predictions: the name of the model
 )
 
