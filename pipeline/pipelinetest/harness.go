@@ -1,0 +1,248 @@
+// Package pipelinetest runs one stage in a test, without a pipeline or a cache:
+// it decodes parameters, checks, lists, maps and runs with records in memory.
+package pipelinetest
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"os"
+	"reflect"
+	"testing"
+
+	"github.com/apache/arrow/go/v17/arrow"
+	"github.com/tlpipe/tlpipe/internal/record"
+	"github.com/tlpipe/tlpipe/pipeline"
+	"github.com/tlpipe/tlpipe/pipeline/params"
+	"gopkg.in/yaml.v3"
+)
+
+// Stage makes a stage of the kind from the YAML of its `with`, and fails the
+// test if that is refused.
+func Stage(t testing.TB, kind pipeline.Kind, with string) pipeline.Stage {
+	t.Helper()
+	stage, err := TryStage(kind, with)
+	if err != nil {
+		t.Fatalf("stage %s with %q: %v", kind.Name, with, err)
+	}
+	return stage
+}
+
+// TryStage is Stage for parameters that may be refused. It also checks that
+// the declaration holds together: a JSON Schema and a canonical form exist.
+func TryStage(kind pipeline.Kind, with string) (pipeline.Stage, error) {
+	var node yaml.Node
+	if err := yaml.Unmarshal([]byte(with), &node); err != nil {
+		return nil, err
+	}
+	target := reflect.New(reflect.TypeOf(kind.Params))
+	target.Elem().Set(reflect.ValueOf(kind.Params))
+	var errs []error
+	for _, e := range params.Decode(&node, target.Interface()) {
+		errs = append(errs, e)
+	}
+	if len(errs) > 0 {
+		return nil, errors.Join(errs...)
+	}
+	params.JSONSchema(kind.Params)
+	params.Canonical(target.Elem().Interface())
+	return kind.New(target.Elem().Interface())
+}
+
+// Env is an environment for a test: files are hashed anew each time, there is
+// no progress, and log lines go to the test's log.
+func Env(t testing.TB) *pipeline.Env {
+	return &pipeline.Env{
+		Seed: 1, Threads: 2, Dir: t.TempDir(),
+		Files:      plainFiles{},
+		Checkpoint: &MemoryCheckpoint{},
+		Progress:   func(int64, int64, string) {},
+		Log:        func(format string, args ...any) { t.Logf(format, args...) },
+	}
+}
+
+// Map opens a row-wise stage and maps the records, one chunk each.
+func Map(t testing.TB, env *pipeline.Env, stage pipeline.Stage, side map[string][]pipeline.Input, chunks ...arrow.Record) []pipeline.Mapped {
+	t.Helper()
+	ctx := context.Background()
+	mapper, err := stage.(pipeline.RowWise).Open(ctx, env, side)
+	if err != nil {
+		t.Fatalf("open: %v", err)
+	}
+	defer func() {
+		if err := mapper.Close(); err != nil {
+			t.Errorf("close: %v", err)
+		}
+	}()
+	out := make([]pipeline.Mapped, len(chunks))
+	for i, rec := range chunks {
+		if out[i], err = mapper.Map(ctx, rec); err != nil {
+			t.Fatalf("map chunk %d: %v", i, err)
+		}
+	}
+	return out
+}
+
+// Run runs a whole-table stage and returns what it wrote to each port. It
+// fails the test if an output was opened or closed other than once.
+func Run(ctx context.Context, t testing.TB, env *pipeline.Env, stage pipeline.Stage, kind pipeline.Kind, inputs map[string][]pipeline.Input) (map[string]*Table, error) {
+	t.Helper()
+	outputs := map[string]*Table{}
+	task := &pipeline.Task{Env: env, Inputs: inputs, Output: func(port string, schema *arrow.Schema) (pipeline.Writer, error) {
+		if _, declared := kind.Output(port); !declared {
+			return nil, fmt.Errorf("no output port %q", port)
+		}
+		if outputs[port] != nil {
+			return nil, fmt.Errorf("output port %q opened twice", port)
+		}
+		outputs[port] = &Table{name: port, schema: schema}
+		return outputs[port], nil
+	}}
+	if err := stage.(pipeline.WholeTable).Run(ctx, task); err != nil {
+		return nil, err
+	}
+	for _, port := range kind.Outputs {
+		if table := outputs[port.Name]; table == nil || !table.closed {
+			t.Errorf("output port %q was not opened and closed", port.Name)
+		}
+	}
+	return outputs, nil
+}
+
+// Table is an artifact in memory: an output that was written, or an input.
+type Table struct {
+	name        string
+	coordinates pipeline.Coordinates
+	schema      *arrow.Schema
+	records     []arrow.Record
+	closed      bool
+}
+
+// NewTable makes an input of records; they are retained.
+func NewTable(name string, coordinates pipeline.Coordinates, records ...arrow.Record) *Table {
+	t := &Table{name: name, coordinates: coordinates, records: records, closed: true}
+	for _, r := range records {
+		r.Retain()
+		t.schema = r.Schema()
+	}
+	return t
+}
+
+// Records are the batches written.
+func (t *Table) Records() []arrow.Record { return t.records }
+
+// Name implements pipeline.Input.
+func (t *Table) Name() string { return t.name }
+
+// Coordinates implements pipeline.Input.
+func (t *Table) Coordinates() pipeline.Coordinates { return t.coordinates }
+
+// Rows implements pipeline.Input.
+func (t *Table) Rows() (n int64) {
+	for _, r := range t.records {
+		n += r.NumRows()
+	}
+	return n
+}
+
+// Schema implements pipeline.Input.
+func (t *Table) Schema(context.Context) (*arrow.Schema, error) { return t.schema, nil }
+
+// Digest implements pipeline.Input: of the bytes the table would rest as.
+func (t *Table) Digest() string {
+	hash := sha256.New()
+	w, err := record.NewWriter(hash, t.schema)
+	if err != nil {
+		panic(err)
+	}
+	for _, r := range t.records {
+		if err := w.Write(r); err != nil {
+			panic(err)
+		}
+	}
+	if err := w.Close(); err != nil {
+		panic(err)
+	}
+	return hex.EncodeToString(hash.Sum(nil))
+}
+
+// Batches implements pipeline.Input.
+func (t *Table) Batches(ctx context.Context) iter.Seq2[arrow.Record, error] {
+	return func(yield func(arrow.Record, error) bool) {
+		for _, r := range t.records {
+			if ctx.Err() != nil {
+				yield(nil, ctx.Err())
+				return
+			}
+			if !yield(r, nil) {
+				return
+			}
+		}
+	}
+}
+
+// Write implements pipeline.Writer.
+func (t *Table) Write(rec arrow.Record) error {
+	if t.closed {
+		return errors.New("write after close")
+	}
+	if !rec.Schema().Equal(t.schema) {
+		return fmt.Errorf("schema of the batch %v is not the output's %v", rec.Schema(), t.schema)
+	}
+	rec.Retain()
+	t.records = append(t.records, rec)
+	return nil
+}
+
+// Close implements pipeline.Writer.
+func (t *Table) Close() error {
+	if t.closed {
+		return errors.New("closed twice")
+	}
+	t.closed = true
+	return nil
+}
+
+// MemoryCheckpoint keeps the state of a task in memory. Set AfterSave to stop
+// a task at a chosen point, as a kill would.
+type MemoryCheckpoint struct {
+	State     []byte
+	Saves     int
+	AfterSave func(saves int) error
+}
+
+// Load implements pipeline.Checkpoint.
+func (c *MemoryCheckpoint) Load() ([]byte, bool, error) { return c.State, c.State != nil, nil }
+
+// Save implements pipeline.Checkpoint.
+func (c *MemoryCheckpoint) Save(state []byte) error {
+	c.State = append([]byte(nil), state...)
+	c.Saves++
+	if c.AfterSave != nil {
+		return c.AfterSave(c.Saves)
+	}
+	return nil
+}
+
+type plainFiles struct{}
+
+func (plainFiles) Digest(_ context.Context, path string) (string, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	hash := sha256.New()
+	if _, err := io.Copy(hash, f); err != nil {
+		return "", err
+	}
+	return hex.EncodeToString(hash.Sum(nil)), nil
+}
+
+func (plainFiles) Derived(_ context.Context, _, _ string, compute func() ([]byte, error)) ([]byte, error) {
+	return compute()
+}
