@@ -1,0 +1,333 @@
+package cache
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"github.com/gofrs/flock"
+)
+
+// Usage is what a cache holds.
+type Usage struct {
+	Entries, Blobs    int
+	Bytes             int64 // of blobs
+	Reachable         int   // entries that the newest run of some pipeline used
+	ReachableBytes    int64
+	Checkpoints, Runs int
+	Stages            map[string]StageUsage // by stage kind
+	Damaged           []string              // what Verify found, for people
+	RemovedEntries    int                   // by Collect
+	RemovedBlobs      int
+	RemovedBytes      int64
+}
+
+// StageUsage is what the results of one stage kind hold.
+type StageUsage struct {
+	Entries int
+	Bytes   int64 // blobs that several kinds share count for each
+}
+
+// Policy says what garbage collection may remove. Entries that the newest run
+// of a pipeline used are always kept.
+type Policy struct {
+	OlderThan time.Duration // remove only entries not used for this long; 0: any age
+	MaxBytes  int64         // remove the least recently used until this is met; < 0: remove all
+	DryRun    bool
+}
+
+// Collect removes results that no pipeline's newest run used, as the policy
+// says, then everything that no entry names. It waits until no other process
+// has the cache open; waiting, if not nil, is called once when it has to.
+func Collect(ctx context.Context, dir string, policy Policy, waiting func()) (Usage, error) {
+	s := &Store{dir: dir, fs: OS{}}
+	lock := flock.New(filepath.Join(dir, "locks", "open"))
+	locked, err := lock.TryLock()
+	if err == nil && !locked {
+		if waiting != nil {
+			waiting()
+		}
+		_, err = lock.TryLockContext(ctx, 200*time.Millisecond)
+	}
+	if err != nil {
+		return Usage{}, fmt.Errorf("collect garbage in %s: %w", dir, err)
+	}
+	defer lock.Close()
+
+	inv, err := s.inventory()
+	if err != nil {
+		return Usage{}, err
+	}
+	u := inv.usage()
+	total := u.Bytes
+	slices.SortFunc(inv.entries, func(a, b *stored) int { return a.used.Compare(b.used) })
+	for _, e := range inv.entries {
+		if e.reachable || time.Since(e.used) < policy.OlderThan {
+			continue
+		}
+		if policy.MaxBytes >= 0 && total <= policy.MaxBytes {
+			break
+		}
+		for _, chunks := range e.Outputs {
+			for _, c := range chunks {
+				if inv.references[c.Digest]--; inv.references[c.Digest] == 0 {
+					total -= c.Bytes
+				}
+			}
+		}
+		e.removed = true
+		u.RemovedEntries++
+		if !policy.DryRun {
+			if err := os.Remove(e.path); err != nil {
+				return u, fmt.Errorf("collect garbage: %w", err)
+			}
+		}
+	}
+	for digest, info := range inv.blobs {
+		if inv.references[digest] > 0 {
+			continue
+		}
+		u.RemovedBlobs++
+		u.RemovedBytes += info.Size()
+		if !policy.DryRun {
+			if err := os.Remove(s.path("blobs", digest)); err != nil {
+				return u, fmt.Errorf("collect garbage: %w", err)
+			}
+		}
+	}
+	if policy.DryRun {
+		return u, nil
+	}
+	return u, s.sweep(inv)
+}
+
+// Inspect returns what the cache holds.
+func (s *Store) Inspect() (Usage, error) {
+	inv, err := s.inventory()
+	if err != nil {
+		return Usage{}, err
+	}
+	return inv.usage(), nil
+}
+
+// Verify reads every blob and entry, removes the damaged ones, and lists them.
+// progress may be nil.
+func (s *Store) Verify(ctx context.Context, progress func(done, total int)) (Usage, error) {
+	inv, err := s.inventory()
+	if err != nil {
+		return Usage{}, err
+	}
+	u := inv.usage()
+	u.Damaged = inv.damaged
+	digests := make([]string, 0, len(inv.blobs))
+	for d := range inv.blobs {
+		digests = append(digests, d)
+	}
+	slices.Sort(digests)
+	for i, d := range digests {
+		if ctx.Err() != nil {
+			return u, ctx.Err()
+		}
+		if _, err := s.Blob(d); err != nil {
+			u.Damaged = append(u.Damaged, err.Error())
+		}
+		if progress != nil {
+			progress(i+1, len(digests))
+		}
+	}
+	for _, e := range inv.entries {
+		if _, err := s.Lookup(e.Key); err != nil {
+			u.Damaged = append(u.Damaged, fmt.Sprintf("%s %s: %v", e.Stage, short(e.Key), err))
+			_ = os.Remove(e.path)
+		}
+	}
+	return u, nil
+}
+
+// stored is an entry as found on disk.
+type stored struct {
+	Entry
+	path      string
+	used      time.Time
+	reachable bool
+	removed   bool
+}
+
+type inventory struct {
+	entries           []*stored
+	blobs             map[string]fs.FileInfo
+	references        map[string]int // by blob: how many entries name it
+	checkpoints, runs int
+	damaged           []string
+}
+
+func (s *Store) inventory() (*inventory, error) {
+	inv := &inventory{blobs: map[string]fs.FileInfo{}, references: map[string]int{}}
+	reachable := map[string]bool{}
+	err := s.walk("latest", func(path string, _ fs.FileInfo) error {
+		if l, err := s.Latest(filepath.Base(path)); err == nil {
+			for _, n := range l.Nodes {
+				for _, k := range n.Keys {
+					reachable[k] = true
+				}
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	err = s.walk("entries", func(path string, info fs.FileInfo) error {
+		raw, err := s.readFile(path)
+		if err != nil {
+			return err
+		}
+		e := &stored{path: path, used: info.ModTime()}
+		if err := json.Unmarshal(raw, &e.Entry); err != nil || e.Key != filepath.Base(path) {
+			inv.damaged = append(inv.damaged, fmt.Sprintf("entry %s: %v", short(filepath.Base(path)), ErrCorrupt))
+			return os.Remove(path)
+		}
+		e.reachable = reachable[e.Key]
+		for _, chunks := range e.Outputs {
+			for _, c := range chunks {
+				inv.references[c.Digest]++
+			}
+		}
+		inv.entries = append(inv.entries, e)
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	err = s.walk("blobs", func(path string, info fs.FileInfo) error {
+		inv.blobs[filepath.Base(path)] = info
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	count := func(n *int) func(string, fs.FileInfo) error {
+		return func(string, fs.FileInfo) error { *n++; return nil }
+	}
+	if err := s.walk("checkpoints", count(&inv.checkpoints)); err != nil {
+		return nil, err
+	}
+	runs, err := s.Runs()
+	inv.runs = len(runs)
+	return inv, err
+}
+
+func (inv *inventory) usage() Usage {
+	u := Usage{
+		Entries: len(inv.entries), Blobs: len(inv.blobs),
+		Checkpoints: inv.checkpoints, Runs: inv.runs, Stages: map[string]StageUsage{},
+	}
+	for _, info := range inv.blobs {
+		u.Bytes += info.Size()
+	}
+	counted := map[string]bool{}
+	for _, e := range inv.entries {
+		st := u.Stages[e.Stage]
+		st.Entries++
+		if e.reachable {
+			u.Reachable++
+		}
+		for _, chunks := range e.Outputs {
+			for _, c := range chunks {
+				st.Bytes += c.Bytes
+				if e.reachable && !counted[c.Digest] {
+					counted[c.Digest] = true
+					u.ReachableBytes += c.Bytes
+				}
+			}
+		}
+		u.Stages[e.Stage] = st
+	}
+	return u
+}
+
+// keptRuns is how many runs' journals and reports outlive a collection.
+const keptRuns = 100
+
+// sweep removes what no entry names: recipes, stale temporary files and
+// locks, checkpoints of old work, all but the newest runs.
+func (s *Store) sweep(inv *inventory) error {
+	recipes := map[string]bool{}
+	for _, e := range inv.entries {
+		if !e.removed {
+			recipes[e.Recipe] = true
+		}
+	}
+	err := s.walk("latest", func(path string, _ fs.FileInfo) error {
+		if l, err := s.Latest(filepath.Base(path)); err == nil {
+			for _, n := range l.Nodes {
+				recipes[n.Recipe] = true
+			}
+		}
+		return nil
+	})
+	old := func(age time.Duration) func(string, fs.FileInfo) error {
+		return func(path string, info fs.FileInfo) error {
+			if time.Since(info.ModTime()) < age || filepath.Base(path) == "open" {
+				return nil
+			}
+			return os.Remove(path)
+		}
+	}
+	err = cmp.Or(err,
+		s.walk("recipes", func(path string, _ fs.FileInfo) error {
+			if recipes[filepath.Base(path)] {
+				return nil
+			}
+			return os.Remove(path)
+		}),
+		// With the exclusive lock held, nobody writes these.
+		s.walk("tmp", old(0)),
+		s.walk("locks", old(0)),
+		s.walk("checkpoints", old(30*24*time.Hour)),
+	)
+	if err != nil {
+		return fmt.Errorf("collect garbage: %w", err)
+	}
+	runs, err := s.Runs()
+	if err != nil {
+		return err
+	}
+	for _, run := range runs[:max(0, len(runs)-keptRuns)] {
+		if err := os.RemoveAll(filepath.Join(s.dir, "runs", run)); err != nil {
+			return fmt.Errorf("collect garbage: %w", err)
+		}
+	}
+	return nil
+}
+
+// walk visits the files of one class.
+func (s *Store) walk(class string, visit func(path string, info fs.FileInfo) error) error {
+	err := filepath.WalkDir(filepath.Join(s.dir, class), func(path string, d fs.DirEntry, err error) error {
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		if err != nil || d.IsDir() {
+			return err
+		}
+		info, err := d.Info()
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		return visit(path, info)
+	})
+	if err != nil {
+		return fmt.Errorf("look through the cache: %w", err)
+	}
+	return nil
+}

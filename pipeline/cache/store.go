@@ -1,0 +1,343 @@
+package cache
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"hash"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/gofrs/flock"
+	"github.com/google/uuid"
+)
+
+// Errors that callers tell apart.
+var (
+	// ErrMissing means that a blob or entry is not in the cache.
+	ErrMissing = errors.New("not in the cache")
+	// ErrCorrupt means that what is stored is not what was written. The
+	// damaged file has been removed.
+	ErrCorrupt = errors.New("damaged in the cache")
+)
+
+// Store is a cache in a folder. Its methods may be called from several
+// goroutines, and several processes may open the same folder.
+type Store struct {
+	dir  string
+	fs   FS
+	lock *flock.Flock // shared while open; exclusive for garbage collection
+}
+
+// Open opens the cache in dir, making the folder if need be. It holds a shared
+// lock against garbage collection until Close. A cache on a read-only file
+// system opens too: what is in it can be read.
+func Open(ctx context.Context, dir string, fs FS) (*Store, error) {
+	abs, err := filepath.Abs(dir)
+	if err != nil {
+		return nil, fmt.Errorf("open the cache %s: %w", dir, err)
+	}
+	s := &Store{dir: abs, fs: fs}
+	if err := fs.MkdirAll(filepath.Join(abs, "locks")); err != nil && !isReadOnly(err) {
+		return nil, fmt.Errorf("open the cache %s: %w", dir, err)
+	}
+	s.lock = flock.New(filepath.Join(abs, "locks", "open"))
+	if _, err := s.lock.TryRLockContext(ctx, 100*time.Millisecond); err != nil {
+		if !isReadOnly(err) && !errors.Is(err, os.ErrNotExist) {
+			return nil, fmt.Errorf("open the cache %s: %w", dir, err)
+		}
+		s.lock = nil
+	}
+	return s, nil
+}
+
+// Dir is the cache's folder, absolute.
+func (s *Store) Dir() string { return s.dir }
+
+// Close ends the use of the store.
+func (s *Store) Close() error {
+	if s.lock == nil {
+		return nil
+	}
+	return s.lock.Close()
+}
+
+// Chunk is a reference to a blob that holds rows.
+type Chunk struct {
+	Digest string `json:"digest"`
+	Rows   int64  `json:"rows"`
+	Bytes  int64  `json:"bytes"`
+}
+
+// InputRef names the content that stood at a port.
+type InputRef struct {
+	Port   string `json:"port"`
+	Name   string `json:"name,omitempty"`
+	Digest string `json:"digest"`
+}
+
+// Entry is the result that a key stands for.
+type Entry struct {
+	Key     string             `json:"key"`
+	Stage   string             `json:"stage"`  // the kind, for people
+	Recipe  string             `json:"recipe"` // digest of the recipe's pre-image
+	Inputs  []InputRef         `json:"inputs"`
+	Outputs map[string][]Chunk `json:"outputs"` // by port
+	Seconds float64            `json:"seconds"` // what computing it took
+	Created time.Time          `json:"created"`
+}
+
+// Lookup returns the entry of a key if it and all of its blobs are at hand.
+// Otherwise the error is ErrMissing or ErrCorrupt and says what is wrong.
+// Blobs are checked for presence and length; their content is verified when
+// they are read.
+func (s *Store) Lookup(key string) (Entry, error) {
+	var e Entry
+	path := s.path("entries", key)
+	raw, err := s.readFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return e, ErrMissing
+	}
+	if err != nil {
+		return e, fmt.Errorf("read the entry %s: %w", short(key), err)
+	}
+	if err := json.Unmarshal(raw, &e); err != nil || e.Key != key {
+		_ = s.fs.Remove(path) // if it stays, it is found damaged again
+		return Entry{}, fmt.Errorf("entry %s: %w", short(key), ErrCorrupt)
+	}
+	for _, chunks := range e.Outputs {
+		for _, c := range chunks {
+			info, err := s.fs.Stat(s.path("blobs", c.Digest))
+			switch {
+			case errors.Is(err, fs.ErrNotExist):
+				return Entry{}, fmt.Errorf("blob %s: %w", short(c.Digest), ErrMissing)
+			case err != nil:
+				return Entry{}, fmt.Errorf("blob %s: %w", short(c.Digest), err)
+			case info.Size() != c.Bytes:
+				_ = s.fs.Remove(s.path("blobs", c.Digest))
+				return Entry{}, fmt.Errorf("blob %s has %d bytes, not %d: %w", short(c.Digest), info.Size(), c.Bytes, ErrCorrupt)
+			}
+		}
+	}
+	s.touch(path)
+	return e, nil
+}
+
+// Commit makes an entry visible. Its blobs must have been committed.
+func (s *Store) Commit(e Entry) error {
+	raw, err := json.MarshalIndent(e, "", " ")
+	if err != nil {
+		return fmt.Errorf("write the entry %s: %w", short(e.Key), err)
+	}
+	if err := s.writeFile(s.path("entries", e.Key), append(raw, '\n'), true); err != nil {
+		return fmt.Errorf("write the entry %s: %w", short(e.Key), err)
+	}
+	return nil
+}
+
+// SaveRecipe keeps a recipe's pre-image and returns its digest.
+func (s *Store) SaveRecipe(p Preimage) (string, error) {
+	digest := p.Digest()
+	path := s.path("recipes", digest)
+	if _, err := s.fs.Stat(path); err == nil {
+		return digest, nil
+	}
+	raw, err := json.MarshalIndent(p, "", " ")
+	if err != nil {
+		return "", fmt.Errorf("write the recipe %s: %w", short(digest), err)
+	}
+	if err := s.writeFile(path, append(raw, '\n'), true); err != nil {
+		return "", fmt.Errorf("write the recipe %s: %w", short(digest), err)
+	}
+	return digest, nil
+}
+
+// Recipe reads a recipe's pre-image back.
+func (s *Store) Recipe(digest string) (Preimage, error) {
+	var p Preimage
+	raw, err := s.readFile(s.path("recipes", digest))
+	if err != nil {
+		return nil, fmt.Errorf("read the recipe %s: %w", short(digest), err)
+	}
+	if err := json.Unmarshal(raw, &p); err != nil {
+		return nil, fmt.Errorf("read the recipe %s: %w", short(digest), ErrCorrupt)
+	}
+	return p, nil
+}
+
+// Blob reads a blob whole and verifies it.
+func (s *Store) Blob(digest string) ([]byte, error) {
+	path := s.path("blobs", digest)
+	raw, err := s.readFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("blob %s: %w", short(digest), ErrMissing)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read the blob %s: %w", short(digest), err)
+	}
+	sum := sha256.Sum256(raw)
+	if hex.EncodeToString(sum[:]) != digest {
+		_ = s.fs.Remove(path)
+		return nil, fmt.Errorf("blob %s: %w", short(digest), ErrCorrupt)
+	}
+	return raw, nil
+}
+
+// PutBlob stores bytes and returns their reference.
+func (s *Store) PutBlob(raw []byte, rows int64) (Chunk, error) {
+	sum := sha256.Sum256(raw)
+	c := Chunk{Digest: hex.EncodeToString(sum[:]), Rows: rows, Bytes: int64(len(raw))}
+	path := s.path("blobs", c.Digest)
+	if info, err := s.fs.Stat(path); err == nil && info.Size() == c.Bytes {
+		return c, nil
+	}
+	if err := s.writeFile(path, raw, true); err != nil {
+		return c, fmt.Errorf("store a blob: %w", err)
+	}
+	return c, nil
+}
+
+// BlobWriter stores a blob that is written piece by piece.
+type BlobWriter struct {
+	store *Store
+	file  File
+	temp  string
+	hash  hash.Hash
+	size  int64
+}
+
+// NewBlob starts a blob. End it with Commit or Abort.
+func (s *Store) NewBlob() (*BlobWriter, error) {
+	temp, file, err := s.createTemp()
+	if err != nil {
+		return nil, fmt.Errorf("store a blob: %w", err)
+	}
+	return &BlobWriter{store: s, file: file, temp: temp, hash: sha256.New()}, nil
+}
+
+// Write appends to the blob.
+func (w *BlobWriter) Write(b []byte) (int, error) {
+	n, err := w.file.Write(b)
+	w.hash.Write(b[:n])
+	w.size += int64(n)
+	if err != nil {
+		return n, fmt.Errorf("store a blob: %w", err)
+	}
+	return n, nil
+}
+
+// Commit makes the blob durable and returns its reference.
+func (w *BlobWriter) Commit(rows int64) (Chunk, error) {
+	c := Chunk{Digest: hex.EncodeToString(w.hash.Sum(nil)), Rows: rows, Bytes: w.size}
+	err := errors.Join(w.file.Sync(), w.file.Close())
+	if err == nil {
+		err = w.store.install(w.temp, w.store.path("blobs", c.Digest), true)
+	}
+	if err != nil {
+		_ = w.store.fs.Remove(w.temp)
+		return c, fmt.Errorf("store a blob: %w", err)
+	}
+	return c, nil
+}
+
+// Abort drops the blob.
+func (w *BlobWriter) Abort() {
+	_ = w.file.Close()
+	_ = w.store.fs.Remove(w.temp)
+}
+
+// path spreads files over 256 folders by the first two digits of their name.
+func (s *Store) path(class, digest string) string {
+	if len(digest) < 2 || strings.ContainsAny(digest, `/\.`) {
+		return filepath.Join(s.dir, class, "xx", "malformed")
+	}
+	return filepath.Join(s.dir, class, digest[:2], digest)
+}
+
+func (s *Store) readFile(path string) ([]byte, error) {
+	f, err := s.fs.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	if sized, ok := f.(interface{ Stat() (fs.FileInfo, error) }); ok {
+		if info, err := sized.Stat(); err == nil {
+			raw := make([]byte, info.Size())
+			n, err := io.ReadFull(f, raw)
+			if errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) {
+				err = nil // it shrank; the digest will tell
+			}
+			return raw[:n], err
+		}
+	}
+	return io.ReadAll(f)
+}
+
+// writeFile puts a file in place whole: it is there with all of its content
+// or not at all, and with durable it survives a loss of power.
+func (s *Store) writeFile(path string, raw []byte, durable bool) error {
+	temp, f, err := s.createTemp()
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(raw)
+	if err == nil && durable {
+		err = f.Sync()
+	}
+	if closeErr := f.Close(); err == nil {
+		err = closeErr
+	}
+	if err == nil {
+		err = s.install(temp, path, durable)
+	}
+	if err != nil {
+		_ = s.fs.Remove(temp)
+	}
+	return err
+}
+
+func (s *Store) createTemp() (string, File, error) {
+	dir := filepath.Join(s.dir, "tmp")
+	temp := filepath.Join(dir, uuid.NewString())
+	f, err := s.fs.Create(temp)
+	if errors.Is(err, fs.ErrNotExist) {
+		if err := s.fs.MkdirAll(dir); err != nil {
+			return "", nil, err
+		}
+		f, err = s.fs.Create(temp)
+	}
+	return temp, f, err
+}
+
+func (s *Store) install(temp, path string, durable bool) error {
+	dir := filepath.Dir(path)
+	err := s.fs.Rename(temp, path)
+	if errors.Is(err, fs.ErrNotExist) {
+		if err := s.fs.MkdirAll(dir); err != nil {
+			return err
+		}
+		err = s.fs.Rename(temp, path)
+	}
+	if err == nil && durable {
+		err = s.fs.SyncDir(dir)
+	}
+	return err
+}
+
+// touch marks an entry as used, at most once an hour: garbage collection by
+// age goes by it.
+func (s *Store) touch(path string) {
+	if info, err := s.fs.Stat(path); err == nil && time.Since(info.ModTime()) > time.Hour {
+		now := time.Now()
+		_ = os.Chtimes(path, now, now) // a read-only cache is still readable
+	}
+}
+
+func short(digest string) string { return digest[:min(12, len(digest))] }
