@@ -28,6 +28,13 @@ type Identified interface {
 	Identity() (map[string]string, error)
 }
 
+// Located is implemented by stages whose parameters name files.
+type Located interface {
+	// Locate tells where relative paths start: the pipeline file's folder. It
+	// is called once, before Check.
+	Locate(dir string)
+}
+
 // RowWise is a stage whose every output row depends on one input row alone.
 // The runner cuts the input into chunks, maps them in parallel, streams them
 // to the next stage and caches each.

@@ -81,9 +81,11 @@ func (d *Decoding) value(node *yaml.Node, v reflect.Value, r rules) {
 			v.SetZero()
 			return
 		}
-		if v.IsNil() {
-			v.Set(reflect.New(v.Type().Elem()))
+		fresh := reflect.New(v.Type().Elem())
+		if !v.IsNil() {
+			fresh.Elem().Set(v.Elem()) // the default itself stays as it is
 		}
+		v.Set(fresh)
 		d.value(node, v.Elem(), r)
 		return
 	}

@@ -1,0 +1,533 @@
+package pipeline
+
+import (
+	"fmt"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+
+	"gopkg.in/yaml.v3"
+
+	"github.com/tlpipe/tlpipe/pipeline/cache"
+	"github.com/tlpipe/tlpipe/pipeline/params"
+)
+
+// Graph is a pipeline ready to run: variables filled in, the matrix multiplied
+// out, parameters decoded, ports connected and checked.
+type Graph struct {
+	Name  string
+	File  string // absolute
+	Seed  uint64
+	Nodes []*Node // every node after those it takes from
+}
+
+// Node is one stage at one place of the matrix.
+type Node struct {
+	Name        string // "features", or "features[backbone=resnet50]"
+	Declared    *StageSpec
+	Kind        Kind
+	Params      any // decoded, of the type of Kind.Params
+	Stage       Stage
+	Seed        uint64
+	Coordinates Coordinates
+	Inputs      []Edge            // in the order of the kind's ports
+	Traits      map[string]Traits // of the outputs
+	Recipe      cache.Preimage
+}
+
+// Edge connects an input port to an output of another node.
+type Edge struct {
+	Port     string
+	Many     bool
+	From     *Node
+	FromPort string
+}
+
+// RejectsPort is the output that every stage has besides those it declares:
+// the rows it could not use, as id and reason.
+const RejectsPort = "rejects"
+
+// Node returns the node of that name.
+func (g *Graph) Node(name string) (*Node, bool) {
+	for _, n := range g.Nodes {
+		if n.Name == name {
+			return n, true
+		}
+	}
+	return nil, false
+}
+
+// Instances returns the nodes of a declared stage.
+func (g *Graph) Instances(stage string) []*Node {
+	var out []*Node
+	for _, n := range g.Nodes {
+		if n.Declared.Name == stage {
+			out = append(out, n)
+		}
+	}
+	return out
+}
+
+// Load reads a pipeline and makes its graph, refusing all that can be known to
+// be wrong before anything runs: the error holds every problem, as Problems.
+// file is where the text came from; relative paths in it start at its folder.
+func Load(file string, text []byte, kinds []Kind, overrides ...Override) (*Graph, error) {
+	r := newReporter(file, text)
+	root := parseYAML(r, text)
+	if root == nil {
+		return nil, r.err()
+	}
+	for _, o := range overrides {
+		o.apply(r, root)
+	}
+	spec := readSpec(r, root)
+	abs, err := filepath.Abs(file)
+	if err != nil {
+		return nil, fmt.Errorf("find the folder of %s: %w", file, err)
+	}
+	b := &builder{
+		reporter: r, spec: spec, kinds: kinds, seed: spec.Seed,
+		vars: scope{}, axes: map[string]scope{}, built: map[string][]*Node{}, broken: map[string]bool{},
+		graph: &Graph{Name: spec.Name, File: abs, Seed: spec.Seed},
+	}
+	for _, v := range spec.Vars {
+		b.vars[v.Name] = b.vars.fill(r, v.Value)
+	}
+	for _, st := range b.order() {
+		b.stage(st)
+	}
+	return b.graph, r.err()
+}
+
+// builder makes a graph of a spec, stage by stage.
+type builder struct {
+	*reporter
+	spec   *Spec
+	kinds  []Kind
+	seed   uint64
+	vars   scope
+	axes   map[string]scope   // by axis: the values by label
+	built  map[string][]*Node // by stage name
+	broken map[string]bool    // stages with problems: what follows is not checked
+	graph  *Graph
+}
+
+// order sorts the stages so that each comes after those it takes from,
+// otherwise as declared, and reports unknown stages and cycles.
+func (b *builder) order() []*StageSpec {
+	byName := map[string]*StageSpec{}
+	names := make([]string, len(b.spec.Stages))
+	for i := range b.spec.Stages {
+		st := &b.spec.Stages[i]
+		byName[st.Name], names[i] = st, st.Name
+	}
+	const visiting, done = 1, 2
+	state := map[string]int{}
+	var out []*StageSpec
+	var path []string
+	var visit func(st *StageSpec)
+	visit = func(st *StageSpec) {
+		state[st.Name] = visiting
+		path = append(path, st.Name)
+		for _, c := range st.From {
+			for _, ref := range c.References {
+				target := byName[ref.Stage]
+				switch {
+				case target == nil:
+					b.at(ref.node, params.DidYouMean(ref.Stage, names), "stage %s takes from %q, which is not declared", st.Name, ref.Stage)
+					b.broken[st.Name] = true
+				case state[target.Name] == visiting:
+					loop := append(slices.Clone(path[slices.Index(path, target.Name):]), target.Name)
+					b.at(ref.node, "", "the stages go round in a circle: %s", strings.Join(loop, " → "))
+					b.broken[st.Name] = true
+				case state[target.Name] == 0:
+					visit(target)
+				}
+			}
+		}
+		path = path[:len(path)-1]
+		state[st.Name] = done
+		out = append(out, st)
+	}
+	for i := range b.spec.Stages {
+		if st := &b.spec.Stages[i]; state[st.Name] == 0 {
+			visit(st)
+		}
+	}
+	return out
+}
+
+// stage adds the nodes of one declared stage.
+func (b *builder) stage(st *StageSpec) {
+	before := len(b.problems)
+	kind, ok := b.kind(st)
+	if !ok {
+		b.broken[st.Name] = true
+		return
+	}
+	b.declareAxes(st)
+	bound, ok := b.bind(st, kind)
+	if !ok || b.broken[st.Name] {
+		b.broken[st.Name] = true
+		if len(st.Matrix) == 0 {
+			b.decode(st, kind, st.With, b.vars) // find what is wrong there too
+		}
+		return
+	}
+	for _, combination := range b.combinations(st, bound) {
+		b.node(st, kind, combination)
+	}
+	if len(b.problems) > before {
+		b.broken[st.Name] = true
+	}
+}
+
+func (b *builder) kind(st *StageSpec) (Kind, bool) {
+	names := make([]string, len(b.kinds))
+	for i, k := range b.kinds {
+		if k.Name == st.Uses {
+			return k, true
+		}
+		names[i] = k.Name
+	}
+	if st.Uses != "" {
+		b.at(st.uses, params.DidYouMean(st.Uses, names), "stage %s uses %q, which is not a kind of stage", st.Name, st.Uses)
+	}
+	return Kind{}, false
+}
+
+// declareAxes makes the values of a stage's matrix known by axis and label.
+func (b *builder) declareAxes(st *StageSpec) {
+	for i := range st.Matrix {
+		axis := &st.Matrix[i]
+		if axis.Labels == nil && len(axis.Values) == 1 {
+			list := b.vars.fill(b.reporter, axis.Values[0])
+			if list.Kind != yaml.SequenceNode {
+				b.at(axis.Values[0], "such as [1, 2, 3]", "the values of axis %s are not a list", axis.Name)
+				axis.Labels = []string{list.Value}
+				axis.Values = []*yaml.Node{list}
+			} else {
+				axis.Values = list.Content
+				for _, v := range list.Content {
+					axis.Labels = append(axis.Labels, v.Value)
+				}
+			}
+		}
+		if _, taken := b.axes[axis.Name]; taken {
+			b.at(axis.key, "axes of one pipeline have different names", "axis %s is declared by another stage too", axis.Name)
+			b.broken[st.Name] = true
+		}
+		values := scope{}
+		for j, label := range axis.Labels {
+			values[label] = b.vars.fill(b.reporter, axis.Values[j])
+		}
+		b.axes[axis.Name] = values
+	}
+}
+
+// binding is an input port with the references that feed it.
+type binding struct {
+	port Port
+	refs []Reference
+}
+
+// bind connects the declared `from` to the ports of the kind.
+func (b *builder) bind(st *StageSpec, kind Kind) ([]binding, bool) {
+	ok := true
+	fed := map[string][]Reference{}
+	for _, c := range st.From {
+		name := c.Port
+		if len(kind.Inputs) == 0 {
+			b.at(st.from, "", "stage %s (%s) takes no input", st.Name, kind.Name)
+			return nil, false
+		}
+		if name == "" {
+			name = kind.Inputs[0].Name
+		}
+		port, known := kind.Input(name)
+		if !known {
+			b.at(st.from, params.DidYouMean(name, portNames(kind.Inputs)), "stage %s (%s) has no input %q", st.Name, kind.Name, name)
+			ok = false
+			continue
+		}
+		if len(c.References) > 1 && !port.Many {
+			b.at(st.from, "", "input %s of stage %s (%s) takes one stage, not %d", name, st.Name, kind.Name, len(c.References))
+			ok = false
+			continue
+		}
+		fed[name] = c.References
+	}
+	var out []binding
+	for _, port := range kind.Inputs {
+		refs := fed[port.Name]
+		if len(refs) == 0 && !port.Optional {
+			b.at(st.from, fmt.Sprintf("it takes %s: say which stage with from:", port.Kind), "stage %s (%s) needs its input %s", st.Name, kind.Name, port.Name)
+			ok = false
+		}
+		out = append(out, binding{port, refs})
+	}
+	return out, ok
+}
+
+// combination is one place of the matrix at which a stage runs.
+type combination struct {
+	coordinates Coordinates
+	edges       []Edge
+}
+
+// combinations multiplies the instances of a stage's inputs, where they fit
+// together, with its own axes.
+func (b *builder) combinations(st *StageSpec, bound []binding) []combination {
+	out := []combination{{coordinates: Coordinates{}}}
+	for _, bi := range bound {
+		if bi.port.Many {
+			continue
+		}
+		for _, ref := range bi.refs {
+			var next []combination
+			for _, c := range out {
+				for _, edge := range b.instances(st, bi.port, ref) {
+					if edge.From.Coordinates.Fits(c.coordinates) {
+						next = append(next, c.join(edge))
+					}
+				}
+			}
+			out = next
+		}
+	}
+	for _, axis := range st.Matrix {
+		var next []combination
+		for _, c := range out {
+			for _, label := range axis.Labels {
+				d := c.clone()
+				d.coordinates[axis.Name] = label
+				next = append(next, d)
+			}
+		}
+		out = next
+	}
+	for i := range out {
+		for _, bi := range bound {
+			if !bi.port.Many {
+				continue
+			}
+			for _, ref := range bi.refs {
+				for _, edge := range b.instances(st, bi.port, ref) {
+					if edge.From.Coordinates.Fits(out[i].coordinates) {
+						out[i].edges = append(out[i].edges, edge)
+					}
+				}
+			}
+		}
+	}
+	if len(out) == 0 && !b.anyBroken(bound) {
+		b.at(st.from, "", "stage %s: no instances of its inputs fit together", st.Name)
+	}
+	return out
+}
+
+func (b *builder) anyBroken(bound []binding) bool {
+	for _, bi := range bound {
+		for _, ref := range bi.refs {
+			if b.broken[ref.Stage] {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func (c combination) clone() combination {
+	d := combination{coordinates: Coordinates{}, edges: slices.Clone(c.edges)}
+	for k, v := range c.coordinates {
+		d.coordinates[k] = v
+	}
+	return d
+}
+
+func (c combination) join(e Edge) combination {
+	d := c.clone()
+	for k, v := range e.From.Coordinates {
+		d.coordinates[k] = v
+	}
+	d.edges = append(d.edges, e)
+	return d
+}
+
+// instances resolves a reference to the nodes it means and the output port.
+func (b *builder) instances(st *StageSpec, port Port, ref Reference) []Edge {
+	if b.broken[ref.Stage] {
+		return nil
+	}
+	var out []Edge
+	for _, node := range b.built[ref.Stage] {
+		if !fitsAll(ref.Coordinates, node.Coordinates) {
+			continue
+		}
+		name, ok := b.outputFor(st, port, ref, node.Kind)
+		if !ok {
+			return nil
+		}
+		out = append(out, Edge{Port: port.Name, Many: port.Many, From: node, FromPort: name})
+	}
+	if len(out) == 0 {
+		var have []string
+		for _, node := range b.built[ref.Stage] {
+			have = append(have, "["+node.Coordinates.String()+"]")
+		}
+		b.at(ref.node, "it has "+strings.Join(have, " "), "stage %s has no instance [%s]", ref.Stage, ref.Coordinates)
+	}
+	return out
+}
+
+// fitsAll is Fits, where every axis that is asked for must be there.
+func fitsAll(asked, have Coordinates) bool {
+	for axis, v := range asked {
+		if have[axis] != v {
+			return false
+		}
+	}
+	return true
+}
+
+func (b *builder) outputFor(st *StageSpec, port Port, ref Reference, from Kind) (string, bool) {
+	if ref.Port == "" {
+		for _, out := range from.Outputs {
+			if port.Takes(out.Kind) {
+				return out.Name, true
+			}
+		}
+		b.at(ref.node, "", "input %s of stage %s takes %s, but stage %s (%s) gives %s",
+			port.Name, st.Name, port.Kind, ref.Stage, from.Name, portList(from.Outputs))
+		return "", false
+	}
+	out, ok := from.Output(ref.Port)
+	if ref.Port == RejectsPort {
+		out, ok = Port{Name: RejectsPort, Kind: Metrics}, true
+	}
+	if !ok {
+		known := append(portNames(from.Outputs), RejectsPort)
+		b.at(ref.node, params.DidYouMean(ref.Port, known), "stage %s (%s) has no output %q", ref.Stage, from.Name, ref.Port)
+		return "", false
+	}
+	if !port.Takes(out.Kind) {
+		b.at(ref.node, "", "input %s of stage %s takes %s, but %s.%s is %s", port.Name, st.Name, port.Kind, ref.Stage, out.Name, out.Kind)
+		return "", false
+	}
+	return out.Name, true
+}
+
+// decode reads a stage's parameters with variables filled in.
+func (b *builder) decode(st *StageSpec, kind Kind, with *yaml.Node, vars scope) (any, *yaml.Node, bool) {
+	before := len(b.problems)
+	filled := vars.fill(b.reporter, with)
+	target := reflect.New(reflect.TypeOf(kind.Params))
+	target.Elem().Set(reflect.ValueOf(kind.Params))
+	place := filled
+	if place == nil {
+		place = &yaml.Node{Kind: yaml.MappingNode, Line: st.key.Line, Column: st.key.Column}
+	}
+	b.params(place, "stage "+st.Name+": ", params.Decode(place, target.Interface())...)
+	return target.Elem().Interface(), place, len(b.problems) == before
+}
+
+// node makes one node and checks it.
+func (b *builder) node(st *StageSpec, kind Kind, c combination) {
+	vars := scope{}
+	for axis, label := range c.coordinates {
+		vars[axis] = b.axes[axis][label]
+	}
+	vars = b.vars.with(vars)
+	decoded, with, ok := b.decode(st, kind, st.With, vars)
+	if !ok {
+		return
+	}
+	stage, err := kind.New(decoded)
+	if err != nil {
+		b.reporter.stage(st.Name, st.uses, with, err)
+		return
+	}
+	n := &Node{
+		Name: st.Name, Declared: st, Kind: kind, Params: decoded, Stage: stage,
+		Seed: b.seed, Coordinates: c.coordinates, Inputs: c.edges,
+	}
+	if len(c.coordinates) > 0 {
+		n.Name += "[" + c.coordinates.String() + "]"
+	}
+	if st.Seed != nil {
+		seed := vars.fill(b.reporter, st.Seed)
+		n.Seed, err = strconv.ParseUint(seed.Value, 10, 64)
+		if err != nil {
+			b.at(st.Seed, "a whole number, 0 or more", "stage %s: seed is %q", st.Name, seed.Value)
+			return
+		}
+	}
+	if located, ok := stage.(Located); ok {
+		located.Locate(filepath.Dir(b.graph.File))
+	}
+	inputs := map[string][]Traits{}
+	for _, e := range n.Inputs {
+		inputs[e.Port] = append(inputs[e.Port], e.From.Traits[e.FromPort])
+	}
+	if n.Traits, err = stage.Check(inputs); err != nil {
+		b.reporter.stage(n.Name, st.uses, with, err)
+		return
+	}
+	if n.Recipe, err = n.recipe(); err != nil {
+		b.reporter.stage(n.Name, st.uses, with, err)
+		return
+	}
+	b.built[st.Name] = append(b.built[st.Name], n)
+	b.graph.Nodes = append(b.graph.Nodes, n)
+}
+
+// recipe lists all that decides the node's outputs but its inputs.
+func (n *Node) recipe() (cache.Preimage, error) {
+	p := cache.Preimage{
+		{Name: "stage", Value: n.Kind.Name},
+		{Name: "version", Value: strconv.Itoa(n.Kind.Version)},
+	}
+	if n.Kind.Seeded {
+		p = append(p, cache.Field{Name: "seed", Value: strconv.FormatUint(n.Seed, 10)})
+	}
+	if identified, ok := n.Stage.(Identified); ok {
+		facts, err := identified.Identity()
+		if err != nil {
+			return nil, err
+		}
+		for _, name := range sortedKeys(facts) {
+			p = append(p, cache.Field{Name: name, Value: facts[name]})
+		}
+	}
+	for _, v := range params.Canonical(n.Params) {
+		p = append(p, cache.Field{Name: "params." + v.Path, Value: v.Text})
+	}
+	return p, nil
+}
+
+func sortedKeys[V any](m map[string]V) []string {
+	out := make([]string, 0, len(m))
+	for k := range m {
+		out = append(out, k)
+	}
+	slices.Sort(out)
+	return out
+}
+
+func portNames(ports []Port) []string {
+	out := make([]string, len(ports))
+	for i, p := range ports {
+		out[i] = p.Name
+	}
+	return out
+}
+
+func portList(ports []Port) string {
+	out := make([]string, len(ports))
+	for i, p := range ports {
+		out[i] = fmt.Sprintf("%s (%s)", p.Name, p.Kind)
+	}
+	return strings.Join(out, ", ")
+}

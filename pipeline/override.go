@@ -1,0 +1,72 @@
+package pipeline
+
+import (
+	"slices"
+	"strings"
+
+	"gopkg.in/yaml.v3"
+
+	"github.com/tlpipe/tlpipe/pipeline/params"
+)
+
+// Override sets a value from outside the YAML: Path is stage.param (and
+// deeper), vars.name, seed or name; Value is YAML.
+type Override struct{ Path, Value string }
+
+// apply writes the override into the document. What is wrong with it is told
+// as a problem without a place.
+func (o Override) apply(r *reporter, root *yaml.Node) {
+	var value yaml.Node
+	if err := yaml.Unmarshal([]byte(o.Value), &value); err != nil || len(value.Content) != 1 {
+		r.place(0, 0, "", "set "+o.Path+": the value is not valid YAML: "+o.Value)
+		return
+	}
+	steps := strings.Split(o.Path, ".")
+	switch steps[0] {
+	case "seed", "name", "on_error", "max_rejects", "vars":
+	default:
+		stages := params.Locate(root, "stages")
+		if stages == root || !slices.Contains(keysOf(stages), steps[0]) {
+			r.place(0, 0, params.DidYouMean(steps[0], keysOf(stages)), "set "+o.Path+": there is no stage "+steps[0])
+			return
+		}
+		if len(steps) == 1 {
+			r.place(0, 0, "such as "+o.Path+".epochs=10", "set "+o.Path+": name a parameter too")
+			return
+		}
+		steps = slices.Concat([]string{"stages", steps[0], "with"}, steps[1:])
+	}
+	clearPlaces(value.Content[0])
+	put(root, steps, value.Content[0])
+}
+
+// put sets the value at a path of keys, making mappings on the way.
+func put(node *yaml.Node, steps []string, value *yaml.Node) {
+	for _, step := range steps {
+		if node.Kind != yaml.MappingNode {
+			*node = yaml.Node{Kind: yaml.MappingNode, Tag: "!!map", Line: node.Line, Column: node.Column}
+		}
+		child := params.Locate(node, step)
+		if child == node {
+			child = &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!null"}
+			node.Content = append(node.Content, &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: step}, child)
+		}
+		node = child
+	}
+	*node = *value
+}
+
+func clearPlaces(node *yaml.Node) {
+	node.Line, node.Column = 0, 0
+	for _, child := range node.Content {
+		clearPlaces(child)
+	}
+}
+
+func keysOf(node *yaml.Node) []string {
+	var out []string
+	for i := 0; node.Kind == yaml.MappingNode && i+1 < len(node.Content); i += 2 {
+		out = append(out, node.Content[i].Value)
+	}
+	return out
+}

@@ -1,0 +1,147 @@
+package pipeline
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"gopkg.in/yaml.v3"
+
+	"github.com/tlpipe/tlpipe/pipeline/params"
+)
+
+// Problem is something wrong in a pipeline's YAML, with the place to mend.
+type Problem struct {
+	File         string
+	Line, Column int    // from 1; 0 if the place is not known
+	Source       string // the line of YAML
+	Message      string
+	Hint         string
+}
+
+// Error gives file:line:col: message, the line with a mark under the place,
+// and the hint.
+func (p *Problem) Error() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s:%d:%d: %s", p.File, p.Line, p.Column, p.Message)
+	if p.Line == 0 {
+		b.Reset()
+		fmt.Fprintf(&b, "%s: %s", p.File, p.Message)
+	}
+	if p.Source != "" {
+		gutter := fmt.Sprintf("%5d | ", p.Line)
+		fmt.Fprintf(&b, "\n%s%s", gutter, p.Source)
+		if p.Column > 0 {
+			fmt.Fprintf(&b, "\n%s%s^", strings.Repeat(" ", len(gutter)-2)+"| ", indent(p.Source, p.Column))
+		}
+	}
+	if p.Hint != "" {
+		fmt.Fprintf(&b, "\n        hint: %s", p.Hint)
+	}
+	return b.String()
+}
+
+// indent is white space as wide as the first column-1 characters of a line.
+func indent(line string, column int) string {
+	var b strings.Builder
+	for i, r := range []rune(line) {
+		if i >= column-1 {
+			break
+		}
+		if r == '\t' {
+			b.WriteRune('\t')
+		} else {
+			b.WriteByte(' ')
+		}
+	}
+	return b.String()
+}
+
+// Problems is everything wrong in a pipeline, in the order of the file.
+type Problems []*Problem
+
+func (ps Problems) Error() string {
+	lines := make([]string, len(ps))
+	for i, p := range ps {
+		lines[i] = p.Error()
+	}
+	return strings.Join(lines, "\n")
+}
+
+// reporter collects problems of one file.
+type reporter struct {
+	file     string
+	lines    []string
+	problems Problems
+}
+
+func newReporter(file string, text []byte) *reporter {
+	return &reporter{file: file, lines: strings.Split(string(text), "\n")}
+}
+
+// at reports a problem at a node; the same problem at the same place, as the
+// instances of a matrix find it, is reported once.
+func (r *reporter) at(node *yaml.Node, hint, format string, args ...any) {
+	line, column := 0, 0
+	if node != nil {
+		line, column = node.Line, node.Column
+	}
+	r.place(line, column, hint, fmt.Sprintf(format, args...))
+}
+
+func (r *reporter) place(line, column int, hint, message string) {
+	p := &Problem{File: r.file, Line: line, Column: column, Message: message, Hint: hint}
+	if line > 0 && line <= len(r.lines) {
+		p.Source = strings.TrimRight(r.lines[line-1], "\r")
+	}
+	if !slices.ContainsFunc(r.problems, func(q *Problem) bool { return *p == *q }) {
+		r.problems = append(r.problems, p)
+	}
+}
+
+// params reports what was wrong with parameters decoded from with. Errors
+// that know only their path are placed by it.
+func (r *reporter) params(with *yaml.Node, prefix string, errs ...*params.Error) {
+	for _, e := range errs {
+		line, column := e.Line, e.Column
+		if line == 0 && with != nil {
+			node := params.Locate(with, e.Path)
+			line, column = node.Line, node.Column
+		}
+		message := e.Message
+		if e.Path != "" {
+			message = e.Path + ": " + message
+		}
+		r.place(line, column, e.Hint, prefix+message)
+	}
+}
+
+// stage reports what a stage's New or Check returned.
+func (r *reporter) stage(name string, at, with *yaml.Node, err error) {
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
+		for _, e := range joined.Unwrap() {
+			r.stage(name, at, with, e)
+		}
+		return
+	}
+	var param *params.Error
+	if errors.As(err, &param) && with != nil {
+		r.params(with, "stage "+name+": ", param)
+		return
+	}
+	r.at(at, "", "stage %s: %v", name, err)
+}
+
+func (r *reporter) err() error {
+	if len(r.problems) == 0 {
+		return nil
+	}
+	slices.SortStableFunc(r.problems, func(a, b *Problem) int {
+		if a.Line != b.Line {
+			return a.Line - b.Line
+		}
+		return a.Column - b.Column
+	})
+	return r.problems
+}

@@ -1,0 +1,404 @@
+package pipeline
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"regexp"
+	"strconv"
+	"strings"
+
+	"gopkg.in/yaml.v3"
+
+	"github.com/tlpipe/tlpipe/pipeline/params"
+)
+
+// Spec is a pipeline as its YAML declares it, before variables are filled in.
+type Spec struct {
+	Name   string
+	Seed   uint64
+	Vars   []Variable
+	Stages []StageSpec
+}
+
+// Variable is a named value, used as $(name).
+type Variable struct {
+	Name  string
+	Value *yaml.Node
+	key   *yaml.Node
+}
+
+// StageSpec is one declared stage.
+type StageSpec struct {
+	Name       string
+	Uses       string
+	From       []Connection
+	With       *yaml.Node // nil if absent
+	Matrix     []Axis
+	Seed       *yaml.Node // nil: the pipeline's; may hold a variable
+	OnError    OnError
+	MaxRejects Limit
+
+	key, uses, from *yaml.Node // places for messages
+}
+
+// Connection feeds an input port from references to stages.
+type Connection struct {
+	Port       string // "" for the first input
+	References []Reference
+}
+
+// Reference names a stage's output: stage, stage.port, stage[axis=value].
+type Reference struct {
+	Stage       string
+	Coordinates Coordinates // nil for all instances
+	Port        string      // "" for the first output that fits
+	node        *yaml.Node
+}
+
+// Axis is one axis of a matrix: its name and labelled values.
+type Axis struct {
+	Name   string
+	Labels []string
+	Values []*yaml.Node
+	key    *yaml.Node
+}
+
+// OnError says what becomes of a row that fails.
+type OnError string
+
+// What becomes of a row that fails.
+const (
+	RejectRows  OnError = "reject" // it goes to the stage's rejects; the default
+	FailOnError OnError = "fail"   // it fails the stage
+)
+
+// Limit bounds the number of rejected rows: a number, or a share of all rows.
+type Limit struct {
+	Set   bool
+	Count int64
+	Share float64 // of all rows, if Count is not used
+}
+
+func (l Limit) String() string {
+	switch {
+	case !l.Set:
+		return "no limit"
+	case l.Share > 0:
+		return strconv.FormatFloat(100*l.Share, 'g', -1, 64) + "%"
+	default:
+		return strconv.FormatInt(l.Count, 10)
+	}
+}
+
+// exceeded tells whether so many rejects of so many rows are too many.
+func (l Limit) exceeded(rejects, rows int64) bool {
+	switch {
+	case !l.Set:
+		return false
+	case l.Share > 0:
+		return float64(rejects) > l.Share*float64(rows)
+	default:
+		return rejects > l.Count
+	}
+}
+
+var stageName = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_-]*$`)
+
+// ParseSpec reads a pipeline's YAML, strictly. The error holds every problem
+// found, as Problems.
+func ParseSpec(file string, text []byte) (*Spec, error) {
+	r := newReporter(file, text)
+	root := parseYAML(r, text)
+	if root == nil {
+		return nil, r.err()
+	}
+	spec := readSpec(r, root)
+	return spec, r.err()
+}
+
+func readSpec(r *reporter, root *yaml.Node) *Spec {
+	var doc document
+	errs := params.Decode(root, &doc)
+	r.params(root, "", errs...)
+	for i := range doc.Stages {
+		st := &doc.Stages[i]
+		if st.OnError == "" {
+			st.OnError = doc.OnError
+		}
+		if !st.MaxRejects.Set {
+			st.MaxRejects = doc.MaxRejects
+		}
+	}
+	if doc.Name == "" {
+		doc.Name = "pipeline"
+	}
+	if len(doc.Stages) == 0 && len(errs) == 0 {
+		r.at(root, "`tlpipe stages` lists what a stage can use", "there are no stages")
+	}
+	return &Spec{Name: doc.Name, Seed: doc.Seed, Vars: doc.Vars, Stages: doc.Stages}
+}
+
+// document is the top level of the YAML.
+type document struct {
+	Name       string    `yaml:"name" doc:"names the pipeline in reports and in the cache"`
+	Seed       uint64    `yaml:"seed" doc:"seed of everything random"`
+	Vars       variables `yaml:"vars" doc:"values used as $(name)"`
+	OnError    OnError   `yaml:"on_error" enum:"reject,fail" doc:"what becomes of a row that fails, unless the stage says"`
+	MaxRejects Limit     `yaml:"max_rejects" doc:"a number, or a share such as 1%: more rejected rows than this fail the stage"`
+	Stages     stageList `yaml:"stages" required:"true" doc:"the stages, by name"`
+}
+
+type variables []Variable
+
+// DecodeParam implements params.Decoder.
+func (v *variables) DecodeParam(d *params.Decoding, node *yaml.Node) {
+	eachEntry(d, node, func(key, value *yaml.Node) {
+		*v = append(*v, Variable{Name: key.Value, Value: value, key: key})
+	})
+}
+
+type stageList []StageSpec
+
+// DecodeParam implements params.Decoder.
+func (l *stageList) DecodeParam(d *params.Decoding, node *yaml.Node) {
+	eachEntry(d, node, func(key, value *yaml.Node) {
+		if !stageName.MatchString(key.Value) {
+			d.Errorf(key, "letters, digits, - and _, a letter first", "%q cannot name a stage", key.Value)
+			return
+		}
+		var body stageBody
+		d.Into(value, &body)
+		st := StageSpec{
+			Name: key.Value, Uses: body.Uses, From: body.From, With: body.With.node, Matrix: body.Matrix,
+			Seed: body.Seed.node, OnError: body.OnError, MaxRejects: body.MaxRejects,
+			key: key, uses: childOr(value, "uses", key), from: childOr(value, "from", key),
+		}
+		*l = append(*l, st)
+	})
+}
+
+type stageBody struct {
+	Uses       string      `yaml:"uses" required:"true" doc:"the kind of stage"`
+	From       connections `yaml:"from" doc:"where the inputs come from: a stage, a list, or a mapping of ports"`
+	With       rawNode     `yaml:"with" doc:"the parameters"`
+	Matrix     matrix      `yaml:"matrix" doc:"axes of values: the stage and what follows from it run once for each"`
+	Seed       rawNode     `yaml:"seed" doc:"instead of the pipeline's seed"`
+	OnError    OnError     `yaml:"on_error" enum:"reject,fail" doc:"what becomes of a row that fails"`
+	MaxRejects Limit       `yaml:"max_rejects" doc:"a number, or a share such as 1%"`
+}
+
+type rawNode struct{ node *yaml.Node }
+
+// DecodeParam implements params.Decoder.
+func (n *rawNode) DecodeParam(_ *params.Decoding, node *yaml.Node) { n.node = node }
+
+type connections []Connection
+
+// DecodeParam implements params.Decoder.
+func (c *connections) DecodeParam(d *params.Decoding, node *yaml.Node) {
+	if node.Kind == yaml.MappingNode {
+		eachEntry(d, node, func(key, value *yaml.Node) {
+			*c = append(*c, Connection{Port: key.Value, References: references(d, value)})
+		})
+		return
+	}
+	*c = append(*c, Connection{References: references(d, node)})
+}
+
+func references(d *params.Decoding, node *yaml.Node) []Reference {
+	items := []*yaml.Node{node}
+	if node.Kind == yaml.SequenceNode {
+		items = node.Content
+	}
+	var out []Reference
+	for _, item := range items {
+		if item.Kind != yaml.ScalarNode {
+			d.Errorf(item, `such as "features" or "features[backbone=resnet50].rejects"`, "expected the name of a stage")
+			continue
+		}
+		ref, err := parseReference(item.Value)
+		if err != nil {
+			d.Errorf(item, `such as "features" or "features[backbone=resnet50].rejects"`, "%v", err)
+			continue
+		}
+		ref.node = item
+		out = append(out, ref)
+	}
+	return out
+}
+
+var referenceForm = regexp.MustCompile(`^([^\[\].\s]+)(?:\[([^\]]*)\])?(?:\.([A-Za-z_][A-Za-z0-9_]*))?$`)
+
+// parseReference reads stage[axis=value,…].port.
+func parseReference(text string) (Reference, error) {
+	m := referenceForm.FindStringSubmatch(text)
+	if m == nil {
+		return Reference{}, fmt.Errorf("%q is no reference to a stage", text)
+	}
+	ref := Reference{Stage: m[1], Port: m[3]}
+	if m[2] != "" {
+		ref.Coordinates = Coordinates{}
+		for _, part := range strings.Split(m[2], ",") {
+			axis, value, ok := strings.Cut(part, "=")
+			if !ok {
+				return Reference{}, fmt.Errorf("%q: expected axis=value in the brackets", text)
+			}
+			ref.Coordinates[strings.TrimSpace(axis)] = strings.TrimSpace(value)
+		}
+	}
+	return ref, nil
+}
+
+type matrix []Axis
+
+// DecodeParam implements params.Decoder.
+func (m *matrix) DecodeParam(d *params.Decoding, node *yaml.Node) {
+	eachEntry(d, node, func(key, value *yaml.Node) {
+		if !stageName.MatchString(key.Value) {
+			d.Errorf(key, "letters, digits, - and _, a letter first", "%q cannot name an axis", key.Value)
+			return
+		}
+		axis := Axis{Name: key.Value, key: key}
+		switch value.Kind {
+		case yaml.SequenceNode:
+			for _, item := range value.Content {
+				if item.Kind != yaml.ScalarNode {
+					d.Errorf(item, "give such values names: {small: {…}, large: {…}}", "a list of axis values takes plain values")
+					continue
+				}
+				axis.Labels = append(axis.Labels, item.Value)
+				axis.Values = append(axis.Values, item)
+			}
+		case yaml.MappingNode:
+			eachEntry(d, value, func(label, item *yaml.Node) {
+				axis.Labels = append(axis.Labels, label.Value)
+				axis.Values = append(axis.Values, item)
+			})
+		default:
+			// A variable may stand for the list.
+			axis.Labels, axis.Values = nil, []*yaml.Node{value}
+		}
+		if len(axis.Values) == 0 {
+			d.Errorf(value, "", "the axis has no values")
+		}
+		for i, label := range axis.Labels {
+			if strings.ContainsAny(label, "[],=") {
+				d.Errorf(axis.Values[i], "give it a name: {name: value}", "%q cannot label an axis value", label)
+			}
+			for _, other := range axis.Labels[:i] {
+				if other == label {
+					d.Errorf(axis.Values[i], "", "%q stands twice on the axis", label)
+				}
+			}
+		}
+		*m = append(*m, axis)
+	})
+}
+
+// DecodeParam implements params.Decoder.
+func (l *Limit) DecodeParam(d *params.Decoding, node *yaml.Node) {
+	text, isShare := strings.CutSuffix(node.Value, "%")
+	if isShare {
+		share, err := strconv.ParseFloat(strings.TrimSpace(text), 64)
+		if err == nil && share > 0 && share <= 100 {
+			*l = Limit{Set: true, Share: share / 100}
+			return
+		}
+	} else if n, err := strconv.ParseInt(text, 10, 64); err == nil && n >= 0 && node.Kind == yaml.ScalarNode {
+		*l = Limit{Set: true, Count: n}
+		return
+	}
+	d.Errorf(node, `such as 100 or "1%"`, "expected a number of rows or a share of them, found %q", node.Value)
+}
+
+// eachEntry visits a mapping's entries in order, refusing duplicates and
+// anything that is not a mapping.
+func eachEntry(d *params.Decoding, node *yaml.Node, visit func(key, value *yaml.Node)) {
+	if node.Kind != yaml.MappingNode {
+		d.Errorf(node, "", "expected a mapping")
+		return
+	}
+	seen := map[string]bool{}
+	for i := 0; i+1 < len(node.Content); i += 2 {
+		key, value := node.Content[i], node.Content[i+1]
+		if seen[key.Value] {
+			d.Errorf(key, "", "%q is given twice", key.Value)
+			continue
+		}
+		seen[key.Value] = true
+		d.At(key.Value, func() { visit(key, value) })
+	}
+}
+
+func childOr(node *yaml.Node, name string, otherwise *yaml.Node) *yaml.Node {
+	if child := params.Locate(node, name); child != node {
+		return child
+	}
+	return otherwise
+}
+
+var yamlLine = regexp.MustCompile(`^yaml: (?:line (\d+): )?(.*)$`)
+
+// parseYAML reads one YAML document and resolves its aliases, so that no one
+// after has to. It returns nil after reporting what is wrong.
+func parseYAML(r *reporter, text []byte) *yaml.Node {
+	var doc yaml.Node
+	decoder := yaml.NewDecoder(bytes.NewReader(text))
+	switch err := decoder.Decode(&doc); {
+	case errors.Is(err, io.EOF):
+		r.place(0, 0, "`tlpipe init` writes one to start from", "the file is empty")
+		return nil
+	case err != nil:
+		line, message := 0, err.Error()
+		if m := yamlLine.FindStringSubmatch(message); m != nil {
+			line, _ = strconv.Atoi(m[1])
+			message = m[2]
+		}
+		r.place(line, 0, "", "not valid YAML: "+message)
+		return nil
+	}
+	var next yaml.Node
+	if err := decoder.Decode(&next); err == nil {
+		r.at(&next, "one file declares one pipeline", "a second YAML document begins here")
+	}
+	budget := 100_000
+	root, ok := withoutAliases(doc.Content[0], &budget, 0)
+	if !ok {
+		r.at(doc.Content[0], "", "the YAML's aliases make it too large or go round in circles")
+		return nil
+	}
+	if root.Kind != yaml.MappingNode {
+		r.at(root, "a pipeline starts with name: and stages:", "expected a mapping")
+		return nil
+	}
+	return root
+}
+
+// withoutAliases copies a node with every alias replaced by what it stands
+// for. It gives up when the copy becomes larger than any pipeline.
+func withoutAliases(node *yaml.Node, budget *int, depth int) (*yaml.Node, bool) {
+	if *budget--; *budget < 0 || depth > 200 {
+		return nil, false
+	}
+	if node.Kind == yaml.AliasNode {
+		target, ok := withoutAliases(node.Alias, budget, depth+1)
+		if !ok {
+			return nil, false
+		}
+		target.Line, target.Column = node.Line, node.Column
+		return target, true
+	}
+	c := *node
+	c.Anchor = ""
+	c.Content = make([]*yaml.Node, len(node.Content))
+	for i, child := range node.Content {
+		resolved, ok := withoutAliases(child, budget, depth+1)
+		if !ok {
+			return nil, false
+		}
+		c.Content[i] = resolved
+	}
+	return &c, true
+}

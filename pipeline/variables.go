@@ -1,0 +1,124 @@
+package pipeline
+
+import (
+	"regexp"
+	"slices"
+	"strings"
+
+	"gopkg.in/yaml.v3"
+
+	"github.com/tlpipe/tlpipe/pipeline/params"
+)
+
+// scope holds the values that $(name) can stand for.
+type scope map[string]*yaml.Node
+
+// with returns the scope with further names, which hide the outer ones.
+func (s scope) with(more scope) scope {
+	out := make(scope, len(s)+len(more))
+	for k, v := range s {
+		out[k] = v
+	}
+	for k, v := range more {
+		out[k] = v
+	}
+	return out
+}
+
+var (
+	// A doubled dollar keeps what follows from being a variable.
+	variableForm = regexp.MustCompile(`\$?\$\(([^()]*)\)`)
+	wholeForm    = regexp.MustCompile(`^\$\(([^()]*)\)$`)
+)
+
+// fill returns a copy of node with variables replaced. A scalar that is one
+// variable becomes its value, whatever that is; within longer texts the
+// variable's value must be plain text. Places for messages are those of use.
+func (s scope) fill(r *reporter, node *yaml.Node) *yaml.Node {
+	if node == nil {
+		return nil
+	}
+	c := *node
+	if node.Kind != yaml.ScalarNode {
+		c.Content = make([]*yaml.Node, len(node.Content))
+		for i, child := range node.Content {
+			if node.Kind == yaml.MappingNode && i%2 == 0 {
+				c.Content[i] = child // keys are words, not values
+				continue
+			}
+			c.Content[i] = s.fill(r, child)
+		}
+		return &c
+	}
+	if m := wholeForm.FindStringSubmatch(node.Value); m != nil {
+		value := s.lookup(r, node, m[1])
+		if value == nil {
+			return &c
+		}
+		return moved(value, node)
+	}
+	if !strings.Contains(node.Value, "$(") {
+		return &c
+	}
+	c.Value = variableForm.ReplaceAllStringFunc(node.Value, func(use string) string {
+		if strings.HasPrefix(use, "$$") {
+			return use[1:]
+		}
+		value := s.lookup(r, node, use[2:len(use)-1])
+		switch {
+		case value == nil:
+			return use
+		case value.Kind != yaml.ScalarNode:
+			r.at(node, "use it alone, as a whole value", "%s is not plain text and cannot stand within one", use)
+			return use
+		}
+		return value.Value
+	})
+	if node.Style&(yaml.DoubleQuotedStyle|yaml.SingleQuotedStyle) == 0 {
+		c.Tag = ""
+		c.Tag = c.ShortTag() // the text may read as a number now
+	}
+	return &c
+}
+
+// lookup finds a variable, or a field of one: axis.field.
+func (s scope) lookup(r *reporter, use *yaml.Node, name string) *yaml.Node {
+	head, rest, _ := strings.Cut(name, ".")
+	value, ok := s[head]
+	if !ok {
+		known := make([]string, 0, len(s))
+		for k := range s {
+			known = append(known, k)
+		}
+		slices.Sort(known)
+		hint := params.DidYouMean(head, known)
+		if len(known) == 0 {
+			hint = "declare it under vars:"
+		}
+		r.at(use, hint, "there is no variable %q", head)
+		return nil
+	}
+	for _, step := range strings.Split(rest, ".") {
+		if step == "" {
+			break
+		}
+		child := params.Locate(value, step)
+		if child == value {
+			r.at(use, "", "variable %q has no field %q", head, step)
+			return nil
+		}
+		value = child
+	}
+	return value
+}
+
+// moved copies a value to where it is used.
+func moved(value, use *yaml.Node) *yaml.Node {
+	c := *value
+	c.Line, c.Column = use.Line, use.Column
+	c.Content = make([]*yaml.Node, len(value.Content))
+	for i, child := range value.Content {
+		c.Content[i] = moved(child, use)
+	}
+	return &c
+}
