@@ -1,0 +1,636 @@
+package kernel
+
+import "fmt"
+
+// Conv is the geometry of a two-dimensional convolution (in the sense of the field: a
+// cross-correlation). A zero Dilation or Groups means 1.
+type Conv struct {
+	InC, OutC                            int
+	KernelH, KernelW                     int
+	StrideH, StrideW                     int
+	PadTop, PadLeft, PadBottom, PadRight int
+	DilationH, DilationW                 int
+	Groups                               int
+}
+
+// Same returns the padding before and after that TensorFlow's "same" gives an axis of the given
+// size: the output has ⌈size/stride⌉ positions, and the odd element of padding comes after.
+func Same(size, kernel, stride, dilation int) (before, after int) {
+	total := max((ceilDiv(size, stride)-1)*stride+(kernel-1)*max(dilation, 1)+1-size, 0)
+	return total / 2, total - total/2
+}
+
+// withDefaults returns c with its zero Dilation and Groups replaced by 1.
+func (c Conv) withDefaults() Conv {
+	c.DilationH = max(c.DilationH, 1)
+	c.DilationW = max(c.DilationW, 1)
+	c.Groups = max(c.Groups, 1)
+	return c
+}
+
+// Validate returns an error when c describes no convolution.
+func (c Conv) Validate() error {
+	if c.DilationH < 0 || c.DilationW < 0 || c.Groups < 0 {
+		return fmt.Errorf("convolution: dilation %d×%d, groups %d: must not be negative", c.DilationH, c.DilationW, c.Groups)
+	}
+	c = c.withDefaults()
+	switch {
+	case c.InC < 1 || c.OutC < 1:
+		return fmt.Errorf("convolution: %d input and %d output channels: both must be positive", c.InC, c.OutC)
+	case c.KernelH < 1 || c.KernelW < 1:
+		return fmt.Errorf("convolution: kernel %d×%d: must be positive", c.KernelH, c.KernelW)
+	case c.StrideH < 1 || c.StrideW < 1:
+		return fmt.Errorf("convolution: stride %d×%d: must be positive", c.StrideH, c.StrideW)
+	case c.PadTop < 0 || c.PadLeft < 0 || c.PadBottom < 0 || c.PadRight < 0:
+		return fmt.Errorf("convolution: padding top %d, left %d, bottom %d, right %d: must not be negative",
+			c.PadTop, c.PadLeft, c.PadBottom, c.PadRight)
+	case c.InC%c.Groups != 0 || c.OutC%c.Groups != 0:
+		return fmt.Errorf("convolution: %d groups do not divide %d input and %d output channels", c.Groups, c.InC, c.OutC)
+	}
+	return nil
+}
+
+// OutSize returns the output's height and width for an input of h×w; 0×0 when the window does not
+// fit.
+func (c Conv) OutSize(h, w int) (oh, ow int) {
+	c = c.withDefaults()
+	oh = outSize(h+c.PadTop+c.PadBottom, c.KernelH, c.StrideH, c.DilationH)
+	ow = outSize(w+c.PadLeft+c.PadRight, c.KernelW, c.StrideW, c.DilationW)
+	if oh == 0 || ow == 0 {
+		return 0, 0
+	}
+	return oh, ow
+}
+
+func outSize(padded, kernel, stride, dilation int) int {
+	span := (kernel-1)*dilation + 1
+	if padded < span {
+		return 0
+	}
+	return (padded-span)/stride + 1
+}
+
+// WeightSize returns the number of weights, OutC·KernelH·KernelW·InC/Groups.
+func (c Conv) WeightSize() int {
+	return c.OutC * c.KernelH * c.KernelW * (c.InC / max(c.Groups, 1))
+}
+
+// FLOPs returns the floating-point operations (two a multiplication with its addition) of one
+// image of h×w, those on padding included.
+func (c Conv) FLOPs(h, w int) int {
+	oh, ow := c.OutSize(h, w)
+	return 2 * oh * ow * c.WeightSize()
+}
+
+// Depthwise tells whether each channel is convolved by itself, with one filter.
+func (c Conv) Depthwise() bool {
+	return c.Groups > 1 && c.Groups == c.InC && c.OutC == c.InC
+}
+
+// pointwise tells whether the convolution is a plain matrix product over all pixels.
+func (c Conv) pointwise() bool {
+	return c.KernelH == 1 && c.KernelW == 1 && c.StrideH == 1 && c.StrideW == 1 && c.Groups == 1 &&
+		c.PadTop|c.PadLeft|c.PadBottom|c.PadRight == 0
+}
+
+// PackedConv is a convolution, or the gradient of one with respect to its input, with its weights
+// laid out for the instruction set in use.
+type PackedConv struct {
+	conv     Conv
+	set      isa
+	gradient bool
+	in, out  int // channels, of all groups
+	phases   []phase
+	bias     []float32 // each group padded to whole panels; depthwise: [channel]
+}
+
+// phase is a set of output positions that see the same taps. A convolution has one; its gradient
+// has one for each residue of the position modulo the stride.
+type phase struct {
+	y, x   axis
+	layout panels    // of one group
+	b      []float32 // the groups' panels, one after the other; depthwise: [tap][channel]
+}
+
+// axis says how the positions of a phase lie on one axis: output first+j·out sees the inputs
+// j·in+tap, for the taps in ascending order; index is each tap's place in the kernel.
+type axis struct {
+	first, out, in int
+	taps, index    []int
+}
+
+// positions returns the number of positions on an output axis of the given size.
+func (a axis) positions(size int) int { return max(ceilDiv(size-a.first, a.out), 0) }
+
+// reach returns the distance from the first tap to the last.
+func (a axis) reach() int {
+	if len(a.taps) == 0 {
+		return 0
+	}
+	return a.taps[len(a.taps)-1] - a.taps[0]
+}
+
+// low returns the first tap.
+func (a axis) low() int {
+	if len(a.taps) == 0 {
+		return 0
+	}
+	return a.taps[0]
+}
+
+// forwardAxis is the axis of a convolution.
+func forwardAxis(kernel, stride, pad, dilation int) axis {
+	a := axis{out: 1, in: stride}
+	for k := range kernel {
+		a.taps = append(a.taps, k*dilation-pad)
+		a.index = append(a.index, k)
+	}
+	return a
+}
+
+// gradientAxes are the axes of a convolution's gradient: input position i is seen by the outputs o
+// with o·stride + k·dilation - pad = i.
+func gradientAxes(kernel, stride, pad, dilation int) []axis {
+	axes := make([]axis, stride)
+	for r := range axes {
+		a := axis{first: r, out: stride, in: 1}
+		for k := kernel - 1; k >= 0; k-- {
+			if d := r + pad - k*dilation; d%stride == 0 {
+				a.taps = append(a.taps, d/stride)
+				a.index = append(a.index, k)
+			}
+		}
+		axes[r] = a
+	}
+	return axes
+}
+
+// PackConv lays out the weights [OutC][KernelH][KernelW][InC/Groups] and the bias [OutC], which
+// may be nil, of c. Both are copied.
+func PackConv(c Conv, weights, bias []float32) (*PackedConv, error) {
+	return packConv(active(), c, weights, bias, false)
+}
+
+// PackConvGradient lays out the weights of c for the gradient with respect to its input: a
+// PackedConv whose Run takes the gradient of the output, [n][oh][ow][OutC], as src and writes that
+// of the input, [n][h][w][InC], to dst; n, h and w are always those of the convolution's input.
+// To add to gradients that have come another way, give them as residual.
+func PackConvGradient(c Conv, weights []float32) (*PackedConv, error) {
+	return packConv(active(), c, weights, nil, true)
+}
+
+func packConv(set isa, c Conv, weights, bias []float32, gradient bool) (*PackedConv, error) {
+	if err := c.Validate(); err != nil {
+		return nil, err
+	}
+	c = c.withDefaults()
+	p := &PackedConv{conv: c, set: set, gradient: gradient, in: c.InC, out: c.OutC}
+	ys := []axis{forwardAxis(c.KernelH, c.StrideH, c.PadTop, c.DilationH)}
+	xs := []axis{forwardAxis(c.KernelW, c.StrideW, c.PadLeft, c.DilationW)}
+	if gradient {
+		p.in, p.out = c.OutC, c.InC
+		ys = gradientAxes(c.KernelH, c.StrideH, c.PadTop, c.DilationH)
+		xs = gradientAxes(c.KernelW, c.StrideW, c.PadLeft, c.DilationW)
+	}
+	for _, y := range ys {
+		for _, x := range xs {
+			f := phase{y: y, x: x}
+			if c.Depthwise() {
+				f.b = aligned(len(y.taps) * len(x.taps) * c.InC)
+			} else {
+				f.layout = newPanels(set, len(y.taps)*len(x.taps)*(p.in/c.Groups), p.out/c.Groups)
+				f.b = aligned(c.Groups * f.layout.size())
+			}
+			p.phases = append(p.phases, f)
+		}
+	}
+	p.bias = aligned(p.out)
+	if !c.Depthwise() {
+		p.bias = aligned(c.Groups * p.phases[0].layout.padded())
+	}
+	if err := p.Repack(weights, bias); err != nil {
+		return nil, err
+	}
+	return p, nil
+}
+
+// Repack replaces the weights and the bias, as after a step of training. It allocates nothing. No
+// Run may be in progress.
+func (p *PackedConv) Repack(weights, bias []float32) error {
+	c := p.conv
+	if len(weights) != c.WeightSize() {
+		return fmt.Errorf("convolution: %d weights, want %d×%d×%d×%d", len(weights), c.OutC, c.KernelH, c.KernelW, c.InC/c.Groups)
+	}
+	if bias != nil && len(bias) != p.out {
+		return fmt.Errorf("convolution: %d biases, want %d", len(bias), p.out)
+	}
+	clear(p.bias)
+	if c.Depthwise() {
+		copy(p.bias, bias)
+	} else if bias != nil {
+		n := p.out / c.Groups
+		padded := len(p.bias) / c.Groups
+		for g := range c.Groups {
+			copy(p.bias[g*padded:], bias[g*n:(g+1)*n])
+		}
+	}
+	for i := range p.phases {
+		f := &p.phases[i]
+		switch {
+		case c.Depthwise():
+			f.packDepthwise(c, weights)
+		case p.gradient:
+			f.packGradient(c, weights)
+		default:
+			k, n := f.layout.k, f.layout.n
+			for g := range c.Groups {
+				packTransposed(f.layout, f.b[g*f.layout.size():], weights[g*n*k:], k)
+			}
+		}
+	}
+	return nil
+}
+
+// packGradient lays out the weights of the phase's taps with input and output channels exchanged.
+func (f *phase) packGradient(c Conv, weights []float32) {
+	in, out := c.InC/c.Groups, c.OutC/c.Groups // of the convolution
+	kernel := c.KernelH * c.KernelW * in
+	for g := range c.Groups {
+		b := f.b[g*f.layout.size():]
+		k := 0
+		for _, ky := range f.y.index {
+			for _, kx := range f.x.index {
+				packRows(f.layout, b, k, weights[g*out*kernel+(ky*c.KernelW+kx)*in:], kernel, out, 1)
+				k += out
+			}
+		}
+	}
+}
+
+// Conv returns the geometry.
+func (p *PackedConv) Conv() Conv { return p.conv }
+
+// Bytes returns the memory of the packed weights.
+func (p *PackedConv) Bytes() int {
+	n := len(p.bias)
+	for _, f := range p.phases {
+		n += len(f.b)
+	}
+	return 4 * n
+}
+
+// Run computes dst = act(conv(src) + bias + residual) for n images of h×w. src is dense,
+// [n][h][w][InC]; dst and, unless it is nil, residual are dense, [n][oh][ow][OutC]. residual may be
+// dst; src may not. workspace may be nil.
+func (p *PackedConv) Run(pool *Pool, dst, src []float32, n, h, w int, residual []float32, act Activation, workspace *Workspace) {
+	p.RunView(pool, ConvView{Dst: dst, Src: src, Residual: residual, N: n, H: h, W: w}, act, workspace)
+}
+
+// ConvView says where a convolution reads and writes: a band of channels of wider tensors, as in a
+// network whose layers write side by side what others would have to concatenate. A zero pitch
+// means a dense tensor. Each slice starts at the first channel of its band.
+type ConvView struct {
+	Dst, Src, Residual                []float32
+	DstPitch, SrcPitch, ResidualPitch int
+	N, H, W                           int // of the convolution's input
+}
+
+// RunView is Run on bands of channels. Between the bands nothing is read or written.
+func (p *PackedConv) RunView(pool *Pool, v ConvView, act Activation, workspace *Workspace) {
+	t := convTask{PackedConv: p, ConvView: v, inH: v.H, inW: v.W}
+	t.outH, t.outW = p.conv.OutSize(v.H, v.W)
+	if p.gradient {
+		t.inH, t.inW, t.outH, t.outW = t.outH, t.outW, t.inH, t.inW
+	}
+	if v.N*t.outH*t.outW == 0 {
+		return
+	}
+	t.SrcPitch = pitch(v.SrcPitch, p.in)
+	t.DstPitch = pitch(v.DstPitch, p.out)
+	t.ResidualPitch = pitch(v.ResidualPitch, p.out)
+	if v.N*t.inH*t.inW > 0 {
+		need("convolution", "src", v.Src, (v.N*t.inH*t.inW-1)*t.SrcPitch+p.in)
+	}
+	need("convolution", "dst", v.Dst, (v.N*t.outH*t.outW-1)*t.DstPitch+p.out)
+	if v.Residual != nil {
+		need("convolution", "residual", v.Residual, (v.N*t.outH*t.outW-1)*t.ResidualPitch+p.out)
+	}
+	t.low, t.high, t.rest = act.clamp()
+	t.workspace = workspace.orNew()
+	frame := &t.workspace.conv
+	for i := range p.phases {
+		*frame = t
+		frame.phase = &p.phases[i]
+		frame.run(pool)
+	}
+	*frame = convTask{} // keep no tensor alive
+}
+
+// pitch returns the given pitch or, when it is zero, that of a dense tensor.
+func pitch(given, channels int) int {
+	if given == 0 {
+		return channels
+	}
+	if given < channels {
+		panic(fmt.Sprintf("kernel: pitch %d is less than %d channels", given, channels))
+	}
+	return given
+}
+
+// convTask is a phase of a convolution in progress, cut into blocks of rows by blocks of panels.
+type convTask struct {
+	*PackedConv
+	*phase
+	ConvView
+	workspace              *Workspace
+	inH, inW, outH, outW   int
+	low, high              float32
+	rest                   Activation
+	matrix                 bool // a plain matrix product over all pixels
+	ny, nx                 int  // positions
+	rows, rowBlocks        int  // of a block: pixels of a matrix, lines of an image otherwise; blocks an image
+	columns, columnBlocks  int  // panels of a block
+	inPlace                bool // a matrix whose rows can be read where they are
+	scratchW, scratchPitch int  // of the gathered image: width in pixels, distance of pixels
+}
+
+// The blocks are sized so that what a thread reads again and again stays in its L2 cache.
+const (
+	blockFloats  = 64 << 10 // input of a block
+	weightFloats = 96 << 10 // weights of a block
+	blocksAtMost = 16       // no more blocks than it takes to share the work evenly
+)
+
+func (t *convTask) run(pool *Pool) {
+	t.ny, t.nx = t.y.positions(t.outH), t.x.positions(t.outW)
+	if t.ny*t.nx == 0 {
+		return
+	}
+	if t.conv.Depthwise() {
+		t.runDepthwise(pool)
+		return
+	}
+	l := t.layout
+	t.columnBlocks = ceilDiv(l.count, max(weightFloats/max(l.k*t.set.panelColumns(), 1), 1))
+	t.columns = ceilDiv(l.count, t.columnBlocks)
+	t.matrix = t.conv.pointwise()
+	var blocks, floats int
+	if t.matrix {
+		m := t.N * t.outH * t.outW
+		t.inPlace = !aliases(t.SrcPitch)
+		t.scratchPitch = spread(t.in)
+		t.rows = roundUp(min(ceilDiv(blockFloats, l.k), ceilDiv(m, blocksAtMost)), t.set.tileRows())
+		t.rowBlocks = ceilDiv(m, t.rows)
+		blocks = t.rowBlocks
+		if !t.inPlace {
+			floats = t.rows * t.scratchPitch
+		}
+	} else {
+		channels := t.in / t.conv.Groups
+		t.scratchPitch = channels
+		if aliases(channels * t.x.in) {
+			t.scratchPitch = spread(channels)
+		}
+		t.scratchW = (t.nx-1)*t.x.in + t.x.reach() + 1
+		line := t.scratchW * t.scratchPitch * t.y.in
+		t.rows = min(ceilDiv(blockFloats, line), ceilDiv(t.ny*t.N, blocksAtMost), t.ny)
+		t.rowBlocks = ceilDiv(t.ny, t.rows)
+		t.rows = ceilDiv(t.ny, t.rowBlocks)
+		t.rowBlocks = ceilDiv(t.ny, t.rows)
+		blocks = t.rowBlocks * t.N * t.conv.Groups
+		floats = ((t.rows-1)*t.y.in + t.y.reach() + 1) * t.scratchW * t.scratchPitch
+	}
+	t.workspace.reserve(pool.Threads(), 0, floats, max(len(t.y.taps)*len(t.x.taps), 1))
+	pool.run(blocks*t.columnBlocks, t)
+}
+
+// aliases tells whether rows at this distance, in floats, fall on so few sets of the L1 cache that
+// the rows of one tile drive each other out.
+func aliases(distance int) bool { return distance > 0 && distance%512 == 0 }
+
+// spread returns a distance of at least n floats that does not alias.
+func spread(n int) int {
+	if n%128 == 0 {
+		return n + 16
+	}
+	return n
+}
+
+func (t *convTask) do(worker, i int) {
+	l := &t.workspace.locals[worker]
+	p := i % t.columnBlocks * t.columns
+	q := min(p+t.columns, t.layout.count)
+	if p >= q {
+		return
+	}
+	if t.matrix {
+		t.doMatrix(l, i/t.columnBlocks, p, q)
+	} else {
+		t.doWindow(l, i/t.columnBlocks, p, q)
+	}
+	l.tile.release()
+}
+
+// frame sets what all tiles of a block share.
+func (t *convTask) frame(l *local, group int) *tile {
+	x := &l.tile
+	x.b, x.b0 = t.b, group*t.layout.size()
+	x.bias = t.bias[group*t.layout.padded():]
+	x.c, x.cRow = t.Dst, t.DstPitch*t.x.out
+	x.r, x.rRow = t.Residual, t.ResidualPitch*t.x.out
+	x.low, x.high = t.low, t.high
+	return x
+}
+
+// release lets go of the tensors.
+func (t *tile) release() {
+	t.a, t.b, t.c, t.r, t.bias, t.taps = nil, nil, nil, nil, nil, nil
+}
+
+// step returns how many panels a tile computes before the next tile: all when their weights stay
+// in the L2 cache, one otherwise.
+func (t *convTask) step() int {
+	if t.columns*t.layout.k*t.set.panelColumns() > weightFloats {
+		return 1
+	}
+	return t.columns
+}
+
+func (t *convTask) doMatrix(l *local, block, p, q int) {
+	row := block * t.rows
+	rows := min(t.rows, t.N*t.outH*t.outW-row)
+	x := t.frame(l, 0)
+	x.a, x.aRow = t.Src, t.SrcPitch
+	first := row * t.SrcPitch
+	if !t.inPlace {
+		gather(l.floats, t.scratchPitch, t.Src[first:], t.SrcPitch, rows, t.in)
+		x.a, x.aRow, first = l.floats, t.scratchPitch, 0
+	}
+	x.run = t.in
+	l.taps[0] = 0
+	x.taps = l.taps[:1]
+	for step := t.step(); p < q; p += step {
+		e := min(p+step, q)
+		for i := 0; i < rows; i += t.set.tileRows() {
+			m := min(t.set.tileRows(), rows-i)
+			second := i
+			if m > t.set.groupRows() {
+				second += ceilDiv(m, 2)
+			}
+			x.a0, x.a1 = first+i*x.aRow, first+second*x.aRow
+			x.c0, x.c1 = (row+i)*x.cRow, (row+second)*x.cRow
+			x.r0, x.r1 = (row+i)*x.rRow, (row+second)*x.rRow
+			x.compute(t.layout, m, p, e)
+			t.activate(x.c0, x.cRow, m, p, e)
+		}
+	}
+}
+
+func (t *convTask) doWindow(l *local, i, p, q int) {
+	group := i % t.conv.Groups
+	i /= t.conv.Groups
+	block, image := i%t.rowBlocks, i/t.rowBlocks
+	y0 := block * t.rows
+	y1 := min(y0+t.rows, t.ny)
+	t.pad(l.floats, image, group, y0, y1)
+	x := t.frame(l, group)
+	x.a, x.aRow = l.floats, t.x.in*t.scratchPitch
+	t.window(l, x)
+	channel := group * t.layout.n
+	for step := t.step(); p < q; p += step {
+		e := min(p+step, q)
+		walk := newSegments(t.nx, y1-y0, t.set)
+		for {
+			s0, s1, ok := walk.next()
+			if !ok {
+				break
+			}
+			pixel0, pixel1 := t.pixel(image, y0, s0), t.pixel(image, y0, s1)
+			x.a0 = (s0.line*t.y.in*t.scratchW + s0.x*t.x.in) * t.scratchPitch
+			x.a1 = (s1.line*t.y.in*t.scratchW + s1.x*t.x.in) * t.scratchPitch
+			x.c0, x.c1 = pixel0*t.DstPitch+channel, pixel1*t.DstPitch+channel
+			x.r0, x.r1 = pixel0*t.ResidualPitch+channel, pixel1*t.ResidualPitch+channel
+			x.compute(t.layout, s0.n+s1.n, p, e)
+			t.activate(x.c0, x.cRow, s0.n, p, e)
+			t.activate(x.c1, x.cRow, s1.n, p, e)
+		}
+	}
+}
+
+// pixel returns the number of the output pixel where a segment starts.
+func (t *convTask) pixel(image, line int, s segment) int {
+	y := t.y.first + (line+s.line)*t.y.out
+	return (image*t.outH+y)*t.outW + t.x.first + s.x*t.x.out
+}
+
+// activate applies what the bounds in the kernel's store could not, to m rows at a distance.
+func (t *convTask) activate(first, row, m, p, q int) {
+	if t.rest == None {
+		return
+	}
+	width := t.set.panelColumns()
+	lo, hi := p*width, min(q*width, t.layout.n)
+	for i := range m {
+		y := t.Dst[first+i*row+lo : first+i*row+hi]
+		activateInto(t.set, t.rest, y, y)
+	}
+}
+
+// gather copies rows of n floats from one distance to another.
+func gather(dst []float32, dstRow int, src []float32, srcRow, rows, n int) {
+	for i := range rows {
+		copy(dst[i*dstRow:i*dstRow+n], src[i*srcRow:i*srcRow+n])
+	}
+}
+
+// window lists the taps as they lie in the scratch image; those side by side become one.
+func (t *convTask) window(l *local, x *tile) {
+	channels := t.in / t.conv.Groups
+	joined := t.scratchPitch == channels && t.x.reach() == len(t.x.taps)-1
+	x.run = channels
+	if joined {
+		x.run *= len(t.x.taps)
+	}
+	n := 0
+	for _, y := range t.y.taps {
+		for _, dx := range t.x.taps {
+			l.taps[n] = ((y-t.y.low())*t.scratchW + dx - t.x.low()) * t.scratchPitch
+			n++
+			if joined {
+				break
+			}
+		}
+	}
+	x.taps = l.taps[:n]
+}
+
+// pad copies what lines y0 … y1-1 of one group see into a scratch image whose borders are zero.
+func (t *convTask) pad(dst []float32, image, group, y0, y1 int) {
+	channels := t.in / t.conv.Groups
+	top := y0*t.y.in + t.y.low()
+	lines := (y1-1-y0)*t.y.in + t.y.reach() + 1
+	width := t.scratchW * t.scratchPitch
+	left := min(max(-t.x.low(), 0), t.scratchW) // pixels of padding
+	skip := max(t.x.low(), 0)                   // pixels of the input never seen
+	inside := max(min(t.inW-skip, t.scratchW-left), 0)
+	for i := range lines {
+		line := dst[i*width : (i+1)*width]
+		y := top + i
+		if y < 0 || y >= t.inH || inside == 0 {
+			clear(line)
+			continue
+		}
+		src := t.Src[((image*t.inH+y)*t.inW+skip)*t.SrcPitch+group*channels:]
+		clear(line[:left*t.scratchPitch])
+		clear(line[(left+inside)*t.scratchPitch:])
+		at := line[left*t.scratchPitch:]
+		if t.scratchPitch == t.SrcPitch && channels == t.SrcPitch {
+			copy(at[:inside*channels], src)
+		} else {
+			gather(at, t.scratchPitch, src, t.SrcPitch, inside, channels)
+		}
+	}
+}
+
+// segment is a run of output pixels on one line of a block.
+type segment struct{ line, x, n int }
+
+// segments cuts the lines of a block into segments of nearly equal length, none longer than a
+// group of rows, and hands them out in pairs where a tile takes two groups.
+type segments struct {
+	width, lines  int
+	count         int // segments a line
+	limit, groups int
+	at            int
+}
+
+func newSegments(width, lines int, set isa) segments {
+	return segments{width: width, lines: lines, count: ceilDiv(width, set.groupRows()), limit: set.groupRows(), groups: set.groups()}
+}
+
+func (s *segments) get(i int) segment {
+	line, j := i/s.count, i%s.count
+	x := j * s.width / s.count
+	return segment{line, x, (j+1)*s.width/s.count - x}
+}
+
+// next returns one segment, or two that together form a tile; the second may be empty.
+func (s *segments) next() (a, b segment, ok bool) {
+	total := s.count * s.lines
+	if s.at == total {
+		return a, b, false
+	}
+	a = s.get(s.at)
+	s.at++
+	if s.groups == 2 && s.at < total {
+		b = s.get(s.at)
+		if a.n+b.n > s.limit {
+			s.at++
+			if a.n < b.n {
+				a, b = b, a
+			}
+			return a, b, true
+		}
+	}
+	return a, segment{}, true
+}

@@ -1,0 +1,142 @@
+package kernel
+
+// ConvBackwardData computes dsrc, the gradient of a convolution's input, from ddst, that of its
+// output. n, h and w are those of the input. It packs the weights at each call; see
+// [PackConvGradient] for doing so apart. workspace may be nil.
+func ConvBackwardData(pool *Pool, c Conv, dsrc, ddst, weights []float32, n, h, w int, workspace *Workspace) error {
+	p, err := PackConvGradient(c, weights)
+	if err != nil {
+		return err
+	}
+	p.Run(pool, dsrc, ddst, n, h, w, nil, None, workspace)
+	return nil
+}
+
+// ConvBackwardWeights computes dweights, [OutC][KernelH][KernelW][InC/Groups], and, unless it is
+// nil, dbias, [OutC], from a convolution's input and the gradient of its output. n, h and w are
+// those of the input. workspace may be nil.
+func ConvBackwardWeights(pool *Pool, c Conv, dweights, dbias, src, ddst []float32, n, h, w int, workspace *Workspace) error {
+	if err := c.Validate(); err != nil {
+		return err
+	}
+	convBackwardWeights(active(), pool, c.withDefaults(), dweights, dbias, src, ddst, n, h, w, workspace)
+	return nil
+}
+
+func convBackwardWeights(set isa, pool *Pool, c Conv, dweights, dbias, src, ddst []float32, n, h, w int, workspace *Workspace) {
+	oh, ow := c.OutSize(h, w)
+	pixels := n * oh * ow
+	need("convolution gradient", "dweights", dweights, c.WeightSize())
+	need("convolution gradient", "src", src, n*h*w*c.InC)
+	need("convolution gradient", "ddst", ddst, pixels*c.OutC)
+	if dbias != nil {
+		need("convolution gradient", "dbias", dbias, c.OutC)
+		sumRows(set, pool, dbias, ddst, pixels, c.OutC)
+	}
+	if c.Depthwise() {
+		depthwiseBackwardWeights(set, pool, c, dweights, src, ddst, n, h, w)
+		return
+	}
+	space := workspace.orNew()
+	in, out := c.InC/c.Groups, c.OutC/c.Groups
+	for g := range c.Groups {
+		space.patches = patches{conv: c, src: src, channel: g * in, n: n, h: h, w: w, oh: oh, ow: ow}
+		space.gemm = gemmTask{
+			set: set, workspace: space, m: out, n: c.KernelH * c.KernelW * in, k: pixels,
+			aRow: c.OutC, aTransposed: true,
+			right: &space.patches, c: dweights[g*out*c.KernelH*c.KernelW*in:], cRow: c.KernelH * c.KernelW * in,
+		}
+		if pixels > 0 {
+			space.gemm.a = ddst[g*out:]
+		}
+		space.gemm.run(pool)
+	}
+	space.gemm, space.patches = gemmTask{}, patches{}
+}
+
+// patches is the matrix of what each output pixel sees: [pixel][ky][kx][channel].
+type patches struct {
+	conv            Conv
+	src             []float32
+	channel         int // first of the group
+	n, h, w, oh, ow int
+}
+
+func (x *patches) pack(l panels, p int, dst []float32, first, n0 int) {
+	c := x.conv
+	in := c.InC / c.Groups
+	width := l.width(p)
+	column := n0 + p*l.set.panelColumns()
+	n := min(width, l.n-p*l.set.panelColumns())
+	image, oy, ox := first/(x.oh*x.ow), first/x.ow%x.oh, first%x.ow
+	for k := range l.k {
+		to := dst[k*width : (k+1)*width]
+		clear(to[n:])
+		for j := 0; j < n; {
+			tap, channel := (column+j)/in, (column+j)%in
+			run := min(in-channel, n-j)
+			y := oy*c.StrideH - c.PadTop + tap/c.KernelW*c.DilationH
+			x0 := ox*c.StrideW - c.PadLeft + tap%c.KernelW*c.DilationW
+			if y < 0 || y >= x.h || x0 < 0 || x0 >= x.w {
+				clear(to[j : j+run])
+			} else {
+				copy(to[j:j+run], x.src[((image*x.h+y)*x.w+x0)*c.InC+x.channel+channel:])
+			}
+			j += run
+		}
+		if ox++; ox == x.ow {
+			ox = 0
+			if oy++; oy == x.oh {
+				oy = 0
+				image++
+			}
+		}
+	}
+}
+
+// depthwiseBackwardWeights sums each channel's products over all pixels, lines first.
+func depthwiseBackwardWeights(set isa, pool *Pool, c Conv, dweights, src, ddst []float32, n, h, w int) {
+	const block = 16
+	s := takeSpan()
+	s.set, s.dst, s.x, s.y, s.conv = set, dweights, src, ddst, c
+	s.n, s.h, s.w = n, h, w
+	s.over(pool, ceilDiv(c.InC, block), 1, func(s *span, lo, hi int) {
+		c := s.conv
+		oh, ow := c.OutSize(s.h, s.w)
+		for b := lo; b < hi; b++ {
+			first := b * block
+			channels := min(block, c.InC-first)
+			for ky := range c.KernelH {
+				for kx := range c.KernelW {
+					var total [block]float64
+					for i := range s.n * oh {
+						image, oy := i/oh, i%oh
+						y := oy*c.StrideH - c.PadTop + ky*c.DilationH
+						if y < 0 || y >= s.h {
+							continue
+						}
+						var sum [block]float32
+						for ox := range ow {
+							x := ox*c.StrideW - c.PadLeft + kx*c.DilationW
+							if x < 0 || x >= s.w {
+								continue
+							}
+							in := s.x[((image*s.h+y)*s.w+x)*c.InC+first:][:channels]
+							out := s.y[(i*ow+ox)*c.InC+first:][:channels]
+							for j, v := range in {
+								sum[j] += v * out[j]
+							}
+						}
+						for j, v := range sum {
+							total[j] += float64(v)
+						}
+					}
+					for j := range channels {
+						s.dst[((first+j)*c.KernelH+ky)*c.KernelW+kx] = float32(total[j])
+					}
+				}
+			}
+		}
+	})
+	s.giveBack()
+}

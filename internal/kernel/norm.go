@@ -1,0 +1,229 @@
+package kernel
+
+import "math"
+
+// chunkRows is the number of rows that are summed in float32 before the sum goes on in float64.
+const chunkRows = 256
+
+// sumRows computes dst[c] = Σ x[r][c].
+func sumRows(set isa, pool *Pool, dst, x []float32, rows, columns int) {
+	s := takeSpan()
+	s.set, s.x, s.columns = set, x, columns
+	s.reduce(pool, dst, rows, func(s *span, sum []float32, row int) {
+		accumulateInto(s.set, sum, s.x[row*s.columns:][:s.columns])
+	})
+	s.giveBack()
+}
+
+// reduce computes dst = Σ over rows of what each adds, chunk by chunk.
+func (s *span) reduce(pool *Pool, dst []float32, rows int, add func(s *span, sum []float32, row int)) {
+	chunks := ceilDiv(rows, chunkRows)
+	s.scratch(chunks * s.columns)
+	s.addRow = add
+	s.over(pool, rows, chunkRows, func(s *span, lo, hi int) {
+		sum := s.partial[lo/chunkRows*s.columns:][:s.columns]
+		clear(sum)
+		for i := lo; i < hi; i++ {
+			s.addRow(s, sum, i)
+		}
+	})
+	for c := range dst[:s.columns] {
+		var total float64
+		for i := range chunks {
+			total += float64(s.partial[i*s.columns+c])
+		}
+		dst[c] = float32(total)
+	}
+}
+
+// BatchNorm normalises each channel over all rows, as in training:
+// dst = act((src - mean)/√(variance + epsilon)·gamma + beta). It writes each channel's mean and
+// (biased) variance, which the backward pass and the running statistics need.
+func BatchNorm(pool *Pool, dst, mean, variance, src, gamma, beta []float32, epsilon float32, rows, channels int, act Activation) {
+	batchNorm(active(), pool, dst, mean, variance, src, gamma, beta, epsilon, rows, channels, act)
+}
+
+func batchNorm(set isa, pool *Pool, dst, mean, variance, src, gamma, beta []float32, epsilon float32, rows, channels int, act Activation) {
+	const name = "batch-norm"
+	need(name, "dst", dst, rows*channels)
+	need(name, "src", src, rows*channels)
+	need(name, "mean", mean, channels)
+	need(name, "variance", variance, channels)
+	need(name, "gamma", gamma, channels)
+	need(name, "beta", beta, channels)
+	if rows == 0 {
+		return
+	}
+	s := takeSpan()
+	s.set, s.x, s.y, s.columns = set, src, mean, channels
+	s.reduce(pool, mean, rows, func(s *span, sum []float32, row int) {
+		accumulateInto(s.set, sum, s.x[row*s.columns:][:s.columns])
+	})
+	scaleInto(portable, mean[:channels], mean[:channels], 1/float32(rows))
+	s.reduce(pool, variance, rows, func(s *span, sum []float32, row int) {
+		addSquareInto(s.set, sum, s.x[row*s.columns:][:s.columns], s.y)
+	})
+	scaleInto(portable, variance[:channels], variance[:channels], 1/float32(rows))
+	scale := s.scratch(2 * channels)
+	shift := scale[channels:]
+	for c := range channels {
+		scale[c] = float32(float64(gamma[c]) / math.Sqrt(float64(variance[c])+float64(epsilon)))
+		shift[c] = beta[c] - mean[c]*scale[c]
+	}
+	scaleShift(set, pool, dst, src, scale[:channels], shift, rows, channels, channels, channels, act)
+	s.giveBack()
+}
+
+// BatchNormBackward computes the gradients of BatchNorm (with no activation) with respect to its
+// input, gamma and beta, from ddst, its input, and the mean and variance it wrote. dsrc may be
+// ddst.
+func BatchNormBackward(pool *Pool, dsrc, dgamma, dbeta, ddst, src, gamma, mean, variance []float32, epsilon float32, rows, channels int) {
+	batchNormBackward(active(), pool, dsrc, dgamma, dbeta, ddst, src, gamma, mean, variance, epsilon, rows, channels)
+}
+
+func batchNormBackward(set isa, pool *Pool, dsrc, dgamma, dbeta, ddst, src, gamma, mean, variance []float32, epsilon float32, rows, channels int) {
+	const name = "batch-norm gradient"
+	need(name, "dsrc", dsrc, rows*channels)
+	need(name, "ddst", ddst, rows*channels)
+	need(name, "src", src, rows*channels)
+	for _, v := range [...]struct {
+		name string
+		s    []float32
+	}{{"dgamma", dgamma}, {"dbeta", dbeta}, {"gamma", gamma}, {"mean", mean}, {"variance", variance}} {
+		need(name, v.name, v.s, channels)
+	}
+	if rows == 0 {
+		clear(dgamma[:channels])
+		clear(dbeta[:channels])
+		return
+	}
+	s := takeSpan()
+	s.set, s.x, s.y, s.z, s.columns = set, ddst, src, mean, channels
+	s.reduce(pool, dbeta, rows, func(s *span, sum []float32, row int) {
+		accumulateInto(s.set, sum, s.x[row*s.columns:][:s.columns])
+	})
+	s.reduce(pool, dgamma, rows, func(s *span, sum []float32, row int) {
+		at := row * s.columns
+		addCentredInto(s.set, sum, s.x[at:at+s.columns], s.y[at:at+s.columns], s.z)
+	})
+	// dsrc = γσ⁻¹(ddst - Σddst/m - (src-mean)σ⁻²·Σddst(src-mean)/m) = ddst·a + src·b + c
+	factors := s.scratch(3 * channels)
+	for c := range channels {
+		inverse := 1 / math.Sqrt(float64(variance[c])+float64(epsilon))
+		a := float64(gamma[c]) * inverse
+		b := -a * inverse * inverse * float64(dgamma[c]) / float64(rows)
+		factors[c] = float32(a)
+		factors[channels+c] = float32(b)
+		factors[2*channels+c] = float32(-a*float64(dbeta[c])/float64(rows) - b*float64(mean[c]))
+		dgamma[c] = float32(float64(dgamma[c]) * inverse)
+	}
+	s.dst, s.u = dsrc, factors
+	s.over(pool, rows, rowGrain(channels), func(s *span, lo, hi int) {
+		n := s.columns
+		for i := lo; i < hi; i++ {
+			at := i * n
+			combineInto(s.set, s.dst[at:at+n], s.x[at:at+n], s.u[:n], s.y[at:at+n], s.u[n:2*n], s.u[2*n:])
+		}
+	})
+	s.giveBack()
+}
+
+// LayerNorm normalises each row: dst = (src - mean)/√(variance + epsilon)·gamma + beta, with the
+// row's own mean and (biased) variance. It writes each row's mean and 1/√(variance + epsilon) to
+// mean and scale, which the backward pass needs; both may be nil.
+func LayerNorm(pool *Pool, dst, mean, scale, src, gamma, beta []float32, epsilon float32, rows, columns int) {
+	const name = "layer-norm"
+	need(name, "dst", dst, rows*columns)
+	need(name, "src", src, rows*columns)
+	need(name, "gamma", gamma, columns)
+	need(name, "beta", beta, columns)
+	if mean != nil {
+		need(name, "mean", mean, rows)
+	}
+	if scale != nil {
+		need(name, "scale", scale, rows)
+	}
+	s := takeSpan()
+	s.set, s.dst, s.x, s.y, s.z, s.u, s.v = active(), dst, src, gamma, beta, mean, scale
+	s.columns, s.epsilon = columns, epsilon
+	s.over(pool, rows, rowGrain(columns), func(s *span, lo, hi int) {
+		for i := lo; i < hi; i++ {
+			x := s.x[i*s.columns:][:s.columns]
+			mean, inverse := moments(x, s.epsilon)
+			dst := s.dst[i*s.columns:][:s.columns]
+			for j, v := range x {
+				dst[j] = (v-mean)*inverse*s.y[j] + s.z[j]
+			}
+			if s.u != nil {
+				s.u[i] = mean
+			}
+			if s.v != nil {
+				s.v[i] = inverse
+			}
+		}
+	})
+	s.giveBack()
+}
+
+// moments returns the mean of x and 1/√(variance + epsilon).
+func moments(x []float32, epsilon float32) (mean, inverse float32) {
+	var total float64
+	for _, v := range x {
+		total += float64(v)
+	}
+	m := total / float64(len(x))
+	total = 0
+	for _, v := range x {
+		d := float64(v) - m
+		total += d * d
+	}
+	return float32(m), float32(1 / math.Sqrt(total/float64(len(x))+float64(epsilon)))
+}
+
+// LayerNormBackward computes the gradients of LayerNorm with respect to its input, gamma and beta,
+// from ddst, its input, and the mean and scale it wrote. dsrc may be ddst.
+func LayerNormBackward(pool *Pool, dsrc, dgamma, dbeta, ddst, src, gamma, mean, scale []float32, rows, columns int) {
+	const name = "layer-norm gradient"
+	need(name, "dsrc", dsrc, rows*columns)
+	need(name, "ddst", ddst, rows*columns)
+	need(name, "src", src, rows*columns)
+	need(name, "gamma", gamma, columns)
+	need(name, "dgamma", dgamma, columns)
+	need(name, "dbeta", dbeta, columns)
+	need(name, "mean", mean, rows)
+	need(name, "scale", scale, rows)
+	s := takeSpan()
+	s.set, s.x, s.y, s.z, s.u, s.v = active(), ddst, src, gamma, mean, scale
+	s.columns = columns
+	s.reduce(pool, dbeta, rows, func(s *span, sum []float32, row int) {
+		accumulateInto(s.set, sum, s.x[row*s.columns:][:s.columns])
+	})
+	s.reduce(pool, dgamma, rows, func(s *span, sum []float32, row int) {
+		x := s.y[row*s.columns:][:s.columns]
+		d := s.x[row*s.columns:][:s.columns]
+		for j, v := range d {
+			sum[j] += v * (x[j] - s.u[row]) * s.v[row]
+		}
+	})
+	s.dst = dsrc
+	s.over(pool, rows, rowGrain(columns), func(s *span, lo, hi int) {
+		for i := lo; i < hi; i++ {
+			x := s.y[i*s.columns:][:s.columns]
+			d := s.x[i*s.columns:][:s.columns]
+			out := s.dst[i*s.columns:][:s.columns]
+			mean, inverse := s.u[i], s.v[i]
+			var plain, centred float64
+			for j, v := range d {
+				g := float64(v) * float64(s.z[j])
+				plain += g
+				centred += g * float64((x[j]-mean)*inverse)
+			}
+			plain /= float64(s.columns)
+			centred /= float64(s.columns)
+			for j, v := range d {
+				out[j] = inverse * (v*s.z[j] - float32(plain) - (x[j]-mean)*inverse*float32(centred))
+			}
+		}
+	})
+	s.giveBack()
+}

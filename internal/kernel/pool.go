@@ -1,0 +1,176 @@
+package kernel
+
+import (
+	"runtime"
+	"sync/atomic"
+
+	"github.com/sourcegraph/conc"
+	"github.com/sourcegraph/conc/panics"
+)
+
+// Pool is a set of threads that share the tasks of one operation at a time. Its workers live from
+// NewPool to Close; between operations they spin for some microseconds, so that the layers of a
+// network follow each other without going through the scheduler, and then sleep.
+//
+// A nil *Pool is valid and computes in the calling goroutine.
+type Pool struct {
+	workers []*worker
+	group   conc.WaitGroup
+
+	// The operation in progress.
+	work       task
+	tasks      int64
+	next       atomic.Int64
+	unfinished atomic.Int64
+	generation atomic.Uint64
+	closed     bool
+
+	// The calling goroutine, when it sleeps until the workers are done.
+	sleeping atomic.Bool
+	done     chan struct{}
+}
+
+// task is an operation cut into pieces that may be computed in any order, at the same time.
+type task interface {
+	// do computes piece i; worker numbers the thread, for scratch memory.
+	do(worker, i int)
+}
+
+// worker is one thread besides the calling one.
+type worker struct {
+	pool     *Pool
+	number   int
+	sleeping atomic.Bool
+	wake     chan struct{}
+	caught   panics.Catcher
+	drain    func() // bound once, so that no operation allocates
+}
+
+// spins bounds the busy wait for work, about 20 µs.
+const spins = 20000
+
+// NewPool returns a pool of the given number of threads, the calling one included; less than one
+// means one. Close it to end its goroutines.
+func NewPool(threads int) *Pool {
+	p := &Pool{done: make(chan struct{}, 1)}
+	for i := 1; i < threads; i++ {
+		w := &worker{pool: p, number: i, wake: make(chan struct{}, 1)}
+		w.drain = func() { p.drain(w.number) }
+		p.workers = append(p.workers, w)
+		p.group.Go(w.run)
+	}
+	return p
+}
+
+// Threads returns the number of threads that compute.
+func (p *Pool) Threads() int {
+	if p == nil {
+		return 1
+	}
+	return len(p.workers) + 1
+}
+
+// Close ends the pool's goroutines and returns when they are gone. The pool must be idle; it
+// computes in the calling goroutine afterwards.
+func (p *Pool) Close() {
+	if p == nil || p.closed {
+		return
+	}
+	p.closed = true
+	p.announce()
+	p.group.Wait()
+	p.workers = nil
+}
+
+// run computes pieces 0 … n-1 of t and returns when all are done. A panic in a piece surfaces here.
+func (p *Pool) run(n int, t task) {
+	if p == nil || len(p.workers) == 0 || n < 2 {
+		for i := range n {
+			t.do(0, i)
+		}
+		return
+	}
+	p.work, p.tasks = t, int64(n)
+	p.next.Store(0)
+	p.unfinished.Store(int64(len(p.workers)))
+	p.announce()
+	defer p.finish()
+	p.drain(0)
+}
+
+// announce tells the workers of a new operation, or of the end.
+func (p *Pool) announce() {
+	p.generation.Add(1)
+	for _, w := range p.workers {
+		if w.sleeping.CompareAndSwap(true, false) {
+			w.wake <- struct{}{}
+		}
+	}
+}
+
+// drain computes pieces until none is left.
+func (p *Pool) drain(number int) {
+	for {
+		i := p.next.Add(1) - 1
+		if i >= p.tasks {
+			return
+		}
+		p.work.do(number, int(i))
+	}
+}
+
+// finish waits until every worker has let go of the operation.
+func (p *Pool) finish() {
+	p.next.Store(p.tasks) // after a panic of our own, start no more pieces
+	for i := 0; p.unfinished.Load() != 0; i++ {
+		if i < spins && runtime.GOMAXPROCS(0) > 1 {
+			continue
+		}
+		p.sleeping.Store(true)
+		if p.unfinished.Load() == 0 && p.sleeping.CompareAndSwap(true, false) {
+			break
+		}
+		<-p.done
+	}
+	p.work = nil
+	for _, w := range p.workers {
+		if r := w.caught.Recovered(); r != nil {
+			w.caught = panics.Catcher{}
+			panic(r.Value)
+		}
+	}
+}
+
+// run is a worker's life.
+func (w *worker) run() {
+	p := w.pool
+	var seen uint64
+	for {
+		seen = w.await(seen)
+		if p.closed {
+			return
+		}
+		w.caught.Try(w.drain)
+		if p.unfinished.Add(-1) == 0 && p.sleeping.CompareAndSwap(true, false) {
+			p.done <- struct{}{}
+		}
+	}
+}
+
+// await returns the generation after seen, once it is there.
+func (w *worker) await(seen uint64) uint64 {
+	if runtime.GOMAXPROCS(0) > 1 {
+		for range spins {
+			if g := w.pool.generation.Load(); g != seen {
+				return g
+			}
+		}
+	}
+	w.sleeping.Store(true)
+	g := w.pool.generation.Load()
+	if g != seen && w.sleeping.CompareAndSwap(true, false) {
+		return g
+	}
+	<-w.wake
+	return w.pool.generation.Load()
+}

@@ -1,0 +1,59 @@
+package kernel
+
+import "sync"
+
+// span is an operation over a range of rows or elements, cut into pieces of equal length. The
+// pieces depend on the shape alone, so that sums over them do not depend on the threads.
+type span struct {
+	count, grain int
+	body         func(s *span, lo, hi int)
+
+	set                isa
+	dst, dst2          []float32
+	x, y, z, u, v      []float32
+	n, h, w, columns   int
+	low, high, epsilon float32
+	act                Activation
+	flag               bool
+	conv               Conv
+	pooling            Pooling
+	band               func(s *span, image, lo, hi int)
+	row                func(dst, x, y []float32)
+	addRow             func(s *span, sum []float32, row int)
+
+	partial []float32 // scratch, kept from one operation to the next
+}
+
+var spans = sync.Pool{New: func() any { return new(span) }}
+
+func takeSpan() *span { return spans.Get().(*span) }
+
+// giveBack lets go of the tensors and keeps the frame for the next operation.
+func (s *span) giveBack() {
+	*s = span{partial: s.partial}
+	spans.Put(s)
+}
+
+// over runs body on [0, count) in pieces of grain.
+func (s *span) over(pool *Pool, count, grain int, body func(s *span, lo, hi int)) {
+	s.count, s.grain, s.body = count, max(grain, 1), body
+	pool.run(ceilDiv(count, s.grain), s)
+}
+
+func (s *span) do(_, i int) {
+	s.body(s, i*s.grain, min((i+1)*s.grain, s.count))
+}
+
+// scratch returns n floats of the frame's own.
+func (s *span) scratch(n int) []float32 {
+	if len(s.partial) < n {
+		s.partial = aligned(n)
+	}
+	return s.partial[:n]
+}
+
+// grainFloats is the work of a piece that is worth handing to a thread.
+const grainFloats = 16 << 10
+
+// rowGrain returns how many rows make a piece.
+func rowGrain(columns int) int { return max(grainFloats/max(columns, 1), 1) }
