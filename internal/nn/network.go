@@ -1,0 +1,213 @@
+package nn
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// Layer is a named step of a network.
+type Layer struct {
+	Name   string
+	Op     Op
+	Inputs []string // names of earlier layers, in the order the op takes them
+}
+
+// Network is a directed acyclic graph of layers; see the package's words. It is immutable and may
+// be shared.
+type Network struct {
+	layers []Layer
+	shapes []Shape
+	index  map[string]int
+}
+
+// New makes a network of layers in an order in which each comes after its inputs.
+func New(layers []Layer) (*Network, error) {
+	n := &Network{index: map[string]int{}}
+	for _, l := range layers {
+		if err := n.add(l); err != nil {
+			return nil, err
+		}
+	}
+	if len(layers) == 0 {
+		return nil, fmt.Errorf("network: there is no layer")
+	}
+	return n, nil
+}
+
+// add appends a layer after checking all about it.
+func (n *Network) add(l Layer) error {
+	if err := checkName(l.Name); err != nil {
+		return err
+	}
+	if _, taken := n.index[l.Name]; taken {
+		return fmt.Errorf("layer %q: the name is used twice", l.Name)
+	}
+	if l.Op == nil {
+		return fmt.Errorf("layer %q: has no op", l.Name)
+	}
+	inputs := make([]Shape, len(l.Inputs))
+	for i, name := range l.Inputs {
+		at, ok := n.index[name]
+		if !ok {
+			return fmt.Errorf("layer %q: input %q is not an earlier layer", l.Name, name)
+		}
+		inputs[i] = n.shapes[at]
+	}
+	shape, err := l.Op.infer(inputs)
+	if err == nil {
+		err = shape.check()
+	}
+	if err == nil {
+		for _, p := range parameters(l.Op, inputs) {
+			if err = p.Shape.check(); err != nil {
+				break
+			}
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("layer %q (%s): %w", l.Name, l.Op.Kind(), err)
+	}
+	n.index[l.Name] = len(n.layers)
+	l.Inputs = slices.Clone(l.Inputs)
+	n.layers = append(n.layers, l)
+	n.shapes = append(n.shapes, slices.Clone(shape))
+	return nil
+}
+
+// checkName keeps names usable as paths, in YAML and on a command line.
+func checkName(name string) error {
+	for _, part := range strings.Split(name, ".") {
+		if part == "" || strings.ContainsFunc(part, func(r rune) bool {
+			return !(r == '_' || r == '-' || '0' <= r && r <= '9' || 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z')
+		}) {
+			return fmt.Errorf("layer %q: a name is letters, digits, _ and -, in parts joined by dots", name)
+		}
+	}
+	return nil
+}
+
+// Layers returns the layers in order. The slice must not be written.
+func (n *Network) Layers() []Layer { return n.layers }
+
+// Output returns the last layer.
+func (n *Network) Output() Layer { return n.layers[len(n.layers)-1] }
+
+// Inputs returns the layers whose op is [Input].
+func (n *Network) Inputs() []Layer {
+	var out []Layer
+	for _, l := range n.layers {
+		if _, ok := l.Op.(Input); ok {
+			out = append(out, l)
+		}
+	}
+	return out
+}
+
+// Shape returns the output shape of a layer of that exact name; nil if there is none.
+func (n *Network) Shape(layer string) Shape {
+	if at, ok := n.index[layer]; ok {
+		return slices.Clone(n.shapes[at])
+	}
+	return nil
+}
+
+// InputShapes returns the shapes of a layer's inputs.
+func (n *Network) InputShapes(l Layer) []Shape {
+	shapes := make([]Shape, len(l.Inputs))
+	for i, name := range l.Inputs {
+		shapes[i] = n.shapes[n.index[name]]
+	}
+	return shapes
+}
+
+// Find returns the layer that a name stands for: the layer of that name or, if the name is a
+// scope's, the scope's last layer.
+func (n *Network) Find(name string) (Layer, bool) {
+	if at, ok := n.index[name]; ok {
+		return n.layers[at], true
+	}
+	for _, l := range slices.Backward(n.layers) {
+		if InScope(l.Name, name) {
+			return l, true
+		}
+	}
+	return Layer{}, false
+}
+
+// InScope tells whether a layer is the one of that name or lies in the scope of that name.
+func InScope(layer, scope string) bool {
+	return layer == scope || strings.HasPrefix(layer, scope+".")
+}
+
+// Scopes lists what stands at the top of the network's names, in order: "stem", "block0", … The
+// parts of a backbone that users name to cut or to freeze.
+func (n *Network) Scopes() []string {
+	var out []string
+	for _, l := range n.layers {
+		top, _, _ := strings.Cut(l.Name, ".")
+		if !slices.Contains(out, top) {
+			out = append(out, top)
+		}
+	}
+	return out
+}
+
+// Cut returns the part of the network that the named layer needs, with that layer as its output.
+// The name may be a scope's, as in [Network.Find].
+func (n *Network) Cut(name string) (*Network, error) {
+	last, ok := n.Find(name)
+	if !ok {
+		return nil, fmt.Errorf("there is no layer %q", name)
+	}
+	needed := map[string]bool{last.Name: true}
+	for _, l := range slices.Backward(n.layers) {
+		if needed[l.Name] {
+			for _, input := range l.Inputs {
+				needed[input] = true
+			}
+		}
+	}
+	var layers []Layer
+	for _, l := range n.layers {
+		if needed[l.Name] {
+			layers = append(layers, l)
+		}
+	}
+	return New(layers)
+}
+
+// Rename returns the network with each layer's name replaced by rename(name), as when a trunk and a
+// head become one.
+func (n *Network) Rename(rename func(string) string) (*Network, error) {
+	layers := make([]Layer, len(n.layers))
+	for i, l := range n.layers {
+		layers[i] = Layer{Name: rename(l.Name), Op: l.Op}
+		for _, input := range l.Inputs {
+			layers[i].Inputs = append(layers[i].Inputs, rename(input))
+		}
+	}
+	return New(layers)
+}
+
+// MultiplyAdds counts the multiplications of the convolutions and dense layers for one example,
+// each with its addition; other layers are not counted, as is usual in tables of networks.
+func (n *Network) MultiplyAdds() int64 {
+	var total int64
+	for _, l := range n.layers {
+		total += n.LayerMultiplyAdds(l)
+	}
+	return total
+}
+
+// LayerMultiplyAdds is [Network.MultiplyAdds] of one layer.
+func (n *Network) LayerMultiplyAdds(l Layer) int64 {
+	switch op := l.Op.(type) {
+	case Conv:
+		in, out := n.InputShapes(l)[0], n.shapes[n.index[l.Name]]
+		return int64(out.Size()) * int64(op.Kernel[0]*op.Kernel[1]) * int64(in[2]/max(op.Groups, 1))
+	case Dense:
+		return int64(op.Out) * int64(n.InputShapes(l)[0][0])
+	}
+	return 0
+}
