@@ -1,0 +1,333 @@
+package main
+
+import (
+	"fmt"
+
+	. "github.com/mmcloughlin/avo/operand"
+	"github.com/mmcloughlin/avo/reg"
+)
+
+// Offsets of the fields of kernel.tile.
+const (
+	tileA      = 0
+	tileB      = 24
+	tileC      = 48
+	tileR      = 72
+	tileBias   = 96
+	tileTaps   = 120
+	tileRun    = 144
+	tileA0     = 152
+	tileA1     = 160
+	tileARow   = 168
+	tileB0     = 176
+	tileBPanel = 184
+	tileC0     = 192
+	tileC1     = 200
+	tileCRow   = 208
+	tileR0     = 216
+	tileR1     = 224
+	tileRRow   = 232
+	tileBias0  = 240
+	tileN      = 248
+	tileLow    = 256
+	tileHigh   = 260
+)
+
+// The registers of a tile kernel.
+var (
+	group0  = reg.RAX // first row of group 0
+	group1  = reg.RBX
+	stride  = reg.RCX // distance of rows, in bytes
+	stride3 = reg.RDX
+	stride5 = reg.RSI
+	right   = reg.RDI // b
+	count   = reg.R8
+	tap     = reg.R9
+	taps    = reg.R10
+	columns = reg.R11 // that remain
+	frame   = reg.R12
+	panel   = reg.R13 // start of the panel in b
+	shift   = reg.R14 // of the panel's first column, in bytes
+	scratch = reg.R15
+)
+
+// machine is what differs between instruction sets.
+type machine struct {
+	set       string
+	vector    int // floats
+	registers []reg.VecPhysical
+}
+
+var (
+	zmm = machine{"AVX512", 16, []reg.VecPhysical{
+		reg.Z0, reg.Z1, reg.Z2, reg.Z3, reg.Z4, reg.Z5, reg.Z6, reg.Z7, reg.Z8, reg.Z9, reg.Z10, reg.Z11, reg.Z12, reg.Z13, reg.Z14, reg.Z15,
+		reg.Z16, reg.Z17, reg.Z18, reg.Z19, reg.Z20, reg.Z21, reg.Z22, reg.Z23, reg.Z24, reg.Z25, reg.Z26, reg.Z27, reg.Z28, reg.Z29, reg.Z30, reg.Z31}}
+	ymm = machine{"AVX2", 8, []reg.VecPhysical{
+		reg.Y0, reg.Y1, reg.Y2, reg.Y3, reg.Y4, reg.Y5, reg.Y6, reg.Y7, reg.Y8, reg.Y9, reg.Y10, reg.Y11, reg.Y12, reg.Y13, reg.Y14, reg.Y15}}
+)
+
+func tilesAVX512(f *file) {
+	for vectors := 1; vectors <= 2; vectors++ {
+		for rows := 1; rows <= 14; rows++ {
+			first := rows
+			if rows > 7 {
+				first = (rows + 1) / 2
+			}
+			newTile(f, zmm, rows, first, vectors).write()
+		}
+	}
+}
+
+func tilesAVX2(f *file) {
+	for rows := 1; rows <= 6; rows++ {
+		newTile(f, ymm, rows, rows, 2).write()
+	}
+}
+
+// tile is a micro-kernel of some rows by some vectors.
+type tile struct {
+	*file
+	machine
+	rows, first, vectors int
+}
+
+func newTile(f *file, m machine, rows, first, vectors int) *tile {
+	return &tile{f, m, rows, first, vectors}
+}
+
+func (t *tile) accumulator(row, vector int) reg.VecPhysical {
+	return t.registers[row*t.vectors+vector]
+}
+
+// spare returns one of the four registers that hold no sum.
+func (t *tile) spare(i int) reg.VecPhysical { return t.registers[len(t.registers)-1-i] }
+
+// row returns the address of element k of a row, or of the row of c or r when the pointers and
+// strides have been set to those.
+func (t *tile) row(i, offset int) Mem {
+	base := group0
+	if i >= t.first {
+		base, i = group1, i-t.first
+	}
+	m := Mem{Base: base, Disp: offset}
+	switch i {
+	case 1, 2, 4:
+		m.Index, m.Scale = stride, uint8(i)
+	case 3, 6:
+		m.Index, m.Scale = stride3, uint8(i/3)
+	case 5:
+		m.Index, m.Scale = stride5, 1
+	}
+	return m
+}
+
+// strides sets the stride registers from a field of the frame.
+func (t *tile) strides(field int) {
+	t.MOVQ(Mem{Base: frame, Disp: field}, stride)
+	t.SHLQ(Imm(2), stride)
+	t.LEAQ(Mem{Base: stride, Index: stride, Scale: 2}, stride3)
+	t.LEAQ(Mem{Base: stride, Index: stride, Scale: 4}, stride5)
+}
+
+// pointers sets the group pointers to base + 4·(first + plus).
+func (t *tile) pointers(base, first0, first1 int, plus reg.Register) {
+	for i, p := range []reg.GPPhysical{group0, group1}[:t.groups()] {
+		t.MOVQ(Mem{Base: frame, Disp: []int{first0, first1}[i]}, p)
+		if plus != nil {
+			t.ADDQ(plus, p)
+		}
+		t.SHLQ(Imm(2), p)
+		t.ADDQ(Mem{Base: frame, Disp: base}, p)
+	}
+}
+
+func (t *tile) groups() int {
+	if t.first < t.rows {
+		return 2
+	}
+	return 1
+}
+
+func (t *tile) write() {
+	width := t.vectors * t.vector
+	t.function(fmt.Sprintf("tile%dx%d%s", t.rows, width, t.set),
+		fmt.Sprintf("computes %d rows in panels of %d columns.", t.rows, width), "(t *tile)", "(t *byte)")
+	t.Load(t.Param("t"), frame)
+	t.MOVQ(Mem{Base: frame, Disp: tileB0}, panel)
+	t.SHLQ(Imm(2), panel)
+	t.ADDQ(Mem{Base: frame, Disp: tileB}, panel)
+	t.MOVQ(Mem{Base: frame, Disp: tileN}, columns)
+	t.XORQ(shift, shift)
+
+	nextPanel, nextTap, sums, tail := t.label("panel"), t.label("tap"), t.label("sums"), t.label("tail")
+	one, four, endTap := t.label("one"), t.label("four"), t.label("end")
+	t.Label(nextPanel)
+	t.strides(tileARow)
+	t.MOVQ(panel, right)
+	t.MOVQ(Mem{Base: frame, Disp: tileBias0}, scratch)
+	t.SHLQ(Imm(2), scratch)
+	t.ADDQ(Mem{Base: frame, Disp: tileBias}, scratch)
+	for v := range t.vectors {
+		t.VMOVUPS(Mem{Base: scratch, Index: shift, Scale: 1, Disp: v * 4 * t.vector}, t.accumulator(0, v))
+	}
+	for i := 1; i < t.rows; i++ {
+		for v := range t.vectors {
+			t.VMOVAPS(t.accumulator(0, v), t.accumulator(i, v))
+		}
+	}
+	t.MOVQ(Mem{Base: frame, Disp: tileTaps}, tap)
+	t.MOVQ(Mem{Base: frame, Disp: tileTaps + 8}, taps)
+	t.TESTQ(taps, taps)
+	t.JZ(LabelRef(sums))
+
+	t.Label(nextTap)
+	t.MOVQ(Mem{Base: tap}, scratch)
+	t.pointers(tileA, tileA0, tileA1, scratch)
+	t.MOVQ(Mem{Base: frame, Disp: tileRun}, count)
+	t.SUBQ(Imm(4), count)
+	t.JL(LabelRef(tail))
+	t.Label(four)
+	t.steps(4)
+	t.SUBQ(Imm(4), count)
+	t.JGE(LabelRef(four))
+	t.Label(tail)
+	t.ADDQ(Imm(4), count)
+	t.JZ(LabelRef(endTap))
+	t.Label(one)
+	t.steps(1)
+	t.DECQ(count)
+	t.JNZ(LabelRef(one))
+	t.Label(endTap)
+	t.ADDQ(Imm(8), tap)
+	t.DECQ(taps)
+	t.JNZ(LabelRef(nextTap))
+
+	t.Label(sums)
+	t.store()
+	t.SUBQ(U32(uint32(width)), columns)
+	done := t.label("done")
+	t.JLE(LabelRef(done))
+	t.ADDQ(U32(uint32(4*width)), shift)
+	t.MOVQ(Mem{Base: frame, Disp: tileBPanel}, scratch)
+	t.LEAQ(Mem{Base: panel, Index: scratch, Scale: 4}, panel)
+	t.JMP(LabelRef(nextPanel))
+	t.Label(done)
+	t.VZEROUPPER()
+	t.RET()
+}
+
+// steps advances k by n.
+func (t *tile) steps(n int) {
+	bytes := 4 * t.vector
+	for u := range n {
+		for v := range t.vectors {
+			t.VMOVUPS(Mem{Base: right, Disp: (u*t.vectors + v) * bytes}, t.spare(v))
+		}
+		for i := range t.rows {
+			if t.vectors == 1 {
+				t.VFMADD231PS_BCST(t.row(i, 4*u), t.spare(0), t.accumulator(i, 0))
+				continue
+			}
+			a := t.spare(2 + i%2)
+			t.VBROADCASTSS(t.row(i, 4*u), a)
+			for v := range t.vectors {
+				t.VFMADD231PS(t.spare(v), a, t.accumulator(i, v))
+			}
+		}
+	}
+	t.ADDQ(Imm(uint64(4*n)), group0)
+	if t.groups() > 1 {
+		t.ADDQ(Imm(uint64(4*n)), group1)
+	}
+	t.ADDQ(U32(uint32(n*t.vectors*bytes)), right)
+}
+
+// store adds the residual, applies the bounds and stores the panel.
+func (t *tile) store() {
+	width := t.vectors * t.vector
+	bytes := 4 * t.vector
+	masked, added, stored := t.label("masked"), t.label("added"), t.label("stored")
+	mask := func() { // K1, K2 or two spare registers
+		if t.set == "AVX512" {
+			t.MOVQ(I32(-1), scratch)
+			t.BZHIQ(columns, scratch, scratch)
+			t.KMOVW(scratch.As32(), reg.K1)
+			if t.vectors > 1 {
+				t.SHRQ(Imm(16), scratch)
+				t.KMOVW(scratch.As32(), reg.K2)
+			}
+			return
+		}
+		t.LEAQ(t.maskTable(), scratch)
+		t.MOVQ(columns, count)
+		t.NEGQ(count)
+		for v := range t.vectors {
+			t.VMOVUPS(Mem{Base: scratch, Index: count, Scale: 4, Disp: 64 + v*bytes}, t.spare(v))
+		}
+	}
+	each := func(visit func(row, vector int)) {
+		for i := range t.rows {
+			for v := range t.vectors {
+				visit(i, v)
+			}
+		}
+	}
+	k := []reg.Register{reg.K1, reg.K2}
+
+	t.MOVQ(Mem{Base: frame, Disp: tileR}, scratch)
+	t.TESTQ(scratch, scratch)
+	t.JZ(LabelRef(added))
+	t.strides(tileRRow)
+	t.pointers(tileR, tileR0, tileR1, nil)
+	t.ADDQ(shift, group0)
+	if t.groups() > 1 {
+		t.ADDQ(shift, group1)
+	}
+	t.CMPQ(columns, U32(uint32(width)))
+	t.JL(LabelRef(masked))
+	each(func(i, v int) { t.VADDPS(t.row(i, v*bytes), t.accumulator(i, v), t.accumulator(i, v)) })
+	t.JMP(LabelRef(added))
+	t.Label(masked)
+	mask()
+	each(func(i, v int) {
+		x := t.spare(2)
+		if t.set == "AVX512" {
+			t.VMOVUPS_Z(t.row(i, v*bytes), k[v], x)
+		} else {
+			t.VMASKMOVPS(t.row(i, v*bytes), t.spare(v), x)
+		}
+		t.VADDPS(x, t.accumulator(i, v), t.accumulator(i, v))
+	})
+	t.Label(added)
+
+	low, high := t.spare(2), t.spare(3)
+	t.VBROADCASTSS(Mem{Base: frame, Disp: tileLow}, low)
+	t.VBROADCASTSS(Mem{Base: frame, Disp: tileHigh}, high)
+	each(func(i, v int) {
+		// The sum comes second, so that a NaN stays.
+		t.VMAXPS(t.accumulator(i, v), low, t.accumulator(i, v))
+		t.VMINPS(t.accumulator(i, v), high, t.accumulator(i, v))
+	})
+
+	t.strides(tileCRow)
+	t.pointers(tileC, tileC0, tileC1, nil)
+	t.ADDQ(shift, group0)
+	if t.groups() > 1 {
+		t.ADDQ(shift, group1)
+	}
+	masked = t.label("masked")
+	t.CMPQ(columns, U32(uint32(width)))
+	t.JL(LabelRef(masked))
+	each(func(i, v int) { t.VMOVUPS(t.accumulator(i, v), t.row(i, v*bytes)) })
+	t.JMP(LabelRef(stored))
+	t.Label(masked)
+	mask()
+	each(func(i, v int) {
+		if t.set == "AVX512" {
+			t.VMOVUPS(t.accumulator(i, v), k[v], t.row(i, v*bytes))
+		} else {
+			t.VMASKMOVPS(t.accumulator(i, v), t.spare(v), t.row(i, v*bytes))
+		}
+	})
+	t.Label(stored)
+}
