@@ -1,0 +1,118 @@
+package record
+
+import "math"
+
+// Metric is one number about one model: a row of a metrics table.
+type Metric struct {
+	Model  string  `column:"model"`  // the node that made the model, or the baseline's name
+	Role   string  `column:"role"`   // ModelRole or BaselineRole
+	Slice  string  `column:"slice"`  // "" for all rows, otherwise "column=value"
+	Metric string  `column:"metric"` // one of the names below
+	Class  string  `column:"class"`  // "" for all classes together
+	Value  float64 `column:"value"`  // null where it is not defined
+	Low    float64 `column:"low"`    // 95 % interval; null if there is none
+	High   float64 `column:"high"`
+	Rows   int64   `column:"rows"` // rows it is the measure of
+}
+
+// What a line of a metrics table is about.
+const (
+	ModelRole    = "model"    // a trained model
+	BaselineRole = "baseline" // what a model has to beat to be worth its training
+)
+
+// Names of metrics. Shares, scores and errors lie in 0…1 unless said.
+const (
+	Accuracy          = "accuracy"
+	TopKAccuracy      = "top_%d_accuracy" // a format: the name holds k
+	BalancedAccuracy  = "balanced_accuracy"
+	MacroPrecision    = "macro_precision"
+	MacroRecall       = "macro_recall"
+	MacroF1           = "macro_f1"
+	WeightedPrecision = "weighted_precision"
+	WeightedRecall    = "weighted_recall"
+	WeightedF1        = "weighted_f1"
+	ROCAUC            = "roc_auc"           // with a class: of that class against the rest; without: their mean
+	LogLoss           = "log_loss"          // nats, 0…
+	Brier             = "brier"             // 0…2
+	CalibrationError  = "calibration_error" // expected, over bins of confidence
+	Precision         = "precision"         // of a class
+	Recall            = "recall"            // of a class
+	F1                = "f1"                // of a class
+	Unlabelled        = "unlabelled"        // number of rows that have no label and were not scored
+	UnknownLabel      = "unknown_label"     // number of rows, not scored, of a class that the model does not know
+)
+
+// Comparison is a paired test of two models on the rows that both were
+// scored on: a row of a comparison table. Differences are A less B.
+type Comparison struct {
+	A          string  `column:"a"`
+	B          string  `column:"b"`
+	Rows       int64   `column:"rows"`
+	AccuracyA  float64 `column:"accuracy_a"`
+	AccuracyB  float64 `column:"accuracy_b"`
+	OnlyA      int64   `column:"only_a"` // rows that A has right and B wrong
+	OnlyB      int64   `column:"only_b"`
+	Difference float64 `column:"difference"` // of the accuracies
+	Low        float64 `column:"low"`        // 95 % interval of the difference, by paired bootstrap
+	High       float64 `column:"high"`
+	P          float64 `column:"p"`          // of the exact McNemar test, two-sided
+	PAdjusted  float64 `column:"p_adjusted"` // by Holm, for the number of comparisons in the table
+}
+
+// Decided tells whether a comparison shows a difference at the 5 % level: the
+// test says so after adjustment, and the interval, if there is one, agrees.
+func (c Comparison) Decided() bool {
+	if math.IsNaN(c.Low) {
+		return c.PAdjusted < 0.05
+	}
+	return c.PAdjusted < 0.05 && (c.Low > 0 || c.High < 0)
+}
+
+// Confusion counts the rows of class Actual that a model took for Predicted.
+// Pairs that do not occur have no row.
+type Confusion struct {
+	Model     string `column:"model"`
+	Actual    string `column:"actual"`
+	Predicted string `column:"predicted"`
+	Rows      int64  `column:"rows"`
+}
+
+// CalibrationBin compares the probability that a model gives its answers with
+// how often they are right, for the answers whose probability lies above Low
+// and up to High.
+type CalibrationBin struct {
+	Model        string  `column:"model"`
+	Low          float64 `column:"low"`
+	High         float64 `column:"high"`
+	Rows         int64   `column:"rows"`
+	Confidence   float64 `column:"confidence"` // mean; null for an empty bin
+	Accuracy     float64 `column:"accuracy"`
+	AccuracyLow  float64 `column:"accuracy_low"` // Wilson's 95 % interval
+	AccuracyHigh float64 `column:"accuracy_high"`
+}
+
+// headlineMetrics are those that a summary of a run holds.
+var headlineMetrics = []string{Accuracy, BalancedAccuracy, MacroF1, ROCAUC, LogLoss, CalibrationError}
+
+// Headline picks the metrics that sum up a run, over all rows and classes, as
+// "model.metric", and the accuracy's interval as "model.accuracy_low" and
+// "model.accuracy_high".
+func Headline(table []Metric) map[string]float64 {
+	picked := map[string]float64{}
+	for _, m := range table {
+		if m.Slice != "" || m.Class != "" || math.IsNaN(m.Value) {
+			continue
+		}
+		for _, name := range headlineMetrics {
+			if m.Metric == name {
+				picked[m.Model+"."+name] = m.Value
+			}
+		}
+		if m.Metric == Accuracy && !math.IsNaN(m.Low) {
+			picked[m.Model+".accuracy_low"] = m.Low
+			picked[m.Model+".accuracy_high"] = m.High
+		}
+	}
+	return picked
+}
