@@ -1,0 +1,191 @@
+package nntest
+
+import (
+	"fmt"
+	"math"
+
+	"github.com/tlpipe/tlpipe/internal/kernel"
+	"github.com/tlpipe/tlpipe/internal/nn"
+)
+
+// Evaluate computes every layer of the network for n examples, in inference mode, and returns the
+// outputs by layer, [n][shape...]. The network has one input.
+func Evaluate(net *nn.Network, w nn.Weights, input []float64, n int) map[string][]float64 {
+	out := map[string][]float64{}
+	for _, l := range net.Layers() {
+		size := net.Shape(l.Name).Size()
+		y := make([]float64, 0, n*size)
+		for i := range n {
+			var x [][]float64
+			for j, s := range net.InputShapes(l) {
+				x = append(x, out[l.Inputs[j]][i*s.Size():(i+1)*s.Size()])
+			}
+			if _, ok := l.Op.(nn.Input); ok {
+				y = append(y, input[i*size:(i+1)*size]...)
+				continue
+			}
+			e := layer{Layer: l, inputs: net.InputShapes(l), output: net.Shape(l.Name), weights: w}
+			y = append(y, e.evaluate(x)...)
+		}
+		out[l.Name] = y
+	}
+	return out
+}
+
+// layer is a layer with what it takes to compute one example.
+type layer struct {
+	nn.Layer
+	inputs  []nn.Shape
+	output  nn.Shape
+	weights nn.Weights
+}
+
+// parameter returns a parameter of the layer, and zeros if there is none.
+func (l layer) parameter(role nn.Role, size int) []float32 {
+	if t, ok := l.weights[nn.Parameter{Layer: l.Name, Role: role}.Name()]; ok {
+		return t.Data
+	}
+	return make([]float32, size)
+}
+
+func (l layer) evaluate(x [][]float64) []float64 {
+	y := make([]float64, l.output.Size())
+	switch op := l.Op.(type) {
+	case nn.Conv:
+		l.conv(op, y, x[0])
+	case nn.Dense:
+		weight, bias := l.parameter(nn.Weight, 0), l.parameter(nn.Bias, op.Out)
+		for o := range y {
+			y[o] = float64(bias[o])
+			for i, v := range x[0] {
+				y[o] += v * float64(weight[o*len(x[0])+i])
+			}
+		}
+	case nn.BatchNorm:
+		c := l.output.Channels()
+		gamma, beta := l.parameter(nn.Gamma, c), l.parameter(nn.Beta, c)
+		mean, variance := l.parameter(nn.Mean, c), l.parameter(nn.Variance, c)
+		for i, v := range x[0] {
+			j := i % c
+			y[i] = float64(gamma[j])*(v-float64(mean[j]))/math.Sqrt(float64(variance[j])+float64(op.Epsilon)) + float64(beta[j])
+		}
+	case nn.Activation:
+		for i, v := range x[0] {
+			y[i] = activate(op.Function, v)
+		}
+	case nn.Add:
+		for _, x := range x {
+			for i, v := range x {
+				y[i] += v
+			}
+		}
+	case nn.Multiply:
+		for i, v := range x[0] {
+			y[i] = v * x[1][i%len(x[1])]
+		}
+	case nn.Scale:
+		for i, v := range x[0] {
+			y[i] = v * float64(op.Factor)
+		}
+	case nn.Concat:
+		at := 0
+		for j, s := range l.inputs {
+			for i, v := range x[j] {
+				y[i/s.Channels()*l.output.Channels()+at+i%s.Channels()] = v
+			}
+			at += s.Channels()
+		}
+	case nn.MaxPool:
+		l.pool(op.Geometry(), y, x[0], true)
+	case nn.AveragePool:
+		l.pool(op.Geometry(), y, x[0], false)
+	case nn.GlobalAveragePool:
+		for i, v := range x[0] {
+			y[i%len(y)] += v * float64(len(y)) / float64(len(x[0]))
+		}
+	case nn.Dropout, nn.Flatten:
+		copy(y, x[0])
+	case nn.Softmax:
+		sum := 0.0
+		for i, v := range x[0] {
+			y[i] = math.Exp(v)
+			sum += y[i]
+		}
+		for i := range y {
+			y[i] /= sum
+		}
+	default:
+		panic(fmt.Sprintf("nntest: op %T", op))
+	}
+	return y
+}
+
+func (l layer) conv(op nn.Conv, y, x []float64) {
+	in, out := l.inputs[0], l.output
+	g := op.Geometry(in[2])
+	perGroup := in[2] / g.Groups
+	weight, bias := l.parameter(nn.Weight, 0), l.parameter(nn.Bias, op.Out)
+	for i := range y {
+		o, ox, oy := i%out[2], i/out[2]%out[1], i/out[2]/out[1]
+		first := o / (out[2] / g.Groups) * perGroup
+		y[i] = float64(bias[o])
+		for ky := range g.KernelH {
+			for kx := range g.KernelW {
+				iy, ix := oy*g.StrideH+ky*g.DilationH-g.PadTop, ox*g.StrideW+kx*g.DilationW-g.PadLeft
+				if iy < 0 || iy >= in[0] || ix < 0 || ix >= in[1] {
+					continue
+				}
+				for c := range perGroup {
+					y[i] += x[(iy*in[1]+ix)*in[2]+first+c] * float64(weight[((o*g.KernelH+ky)*g.KernelW+kx)*perGroup+c])
+				}
+			}
+		}
+	}
+}
+
+func (l layer) pool(g kernel.Pooling, y, x []float64, greatest bool) {
+	in, out := l.inputs[0], l.output
+	for i := range y {
+		c, ox, oy := i%out[2], i/out[2]%out[1], i/out[2]/out[1]
+		sum, most, count := 0.0, math.Inf(-1), 0
+		for ky := range g.KernelH {
+			for kx := range g.KernelW {
+				iy, ix := oy*g.StrideH+ky-g.PadTop, ox*g.StrideW+kx-g.PadLeft
+				if iy < 0 || iy >= in[0] || ix < 0 || ix >= in[1] {
+					if g.CountPadding && iy < in[0]+g.PadBottom && ix < in[1]+g.PadRight {
+						count++
+					}
+					continue
+				}
+				v := x[(iy*in[1]+ix)*in[2]+c]
+				sum, most, count = sum+v, max(most, v), count+1
+			}
+		}
+		y[i] = most
+		if !greatest {
+			y[i] = sum / float64(count)
+		}
+	}
+}
+
+func activate(f kernel.Activation, x float64) float64 {
+	switch f {
+	case kernel.None:
+		return x
+	case kernel.ReLU:
+		return max(x, 0)
+	case kernel.ReLU6:
+		return min(max(x, 0), 6)
+	case kernel.SiLU:
+		return x / (1 + math.Exp(-x))
+	case kernel.HardSwish:
+		return x * min(max(x+3, 0), 6) / 6
+	case kernel.Sigmoid:
+		return 1 / (1 + math.Exp(-x))
+	case kernel.Tanh:
+		return math.Tanh(x)
+	case kernel.GELU:
+		return x * (1 + math.Erf(x/math.Sqrt2)) / 2
+	}
+	panic(fmt.Sprintf("nntest: activation %v", f))
+}
