@@ -67,6 +67,10 @@ func drawConv(t *rapid.T, depthwise bool) (c Conv, n, h, w int) {
 		DilationH: num("dilationH", 0, 2), DilationW: num("dilationW", 0, 2),
 		PadTop: num("padTop", 0, 3), PadLeft: num("padLeft", 0, 3), PadBottom: num("padBottom", 0, 3), PadRight: num("padRight", 0, 3),
 	}
+	if num("common", 0, 1) == 0 { // what networks have
+		k, s := 2*num("kernel", 1, 2)+1, num("stride", 1, 2)
+		c.KernelH, c.KernelW, c.StrideH, c.StrideW, c.DilationH, c.DilationW = k, k, s, s, 1, 1
+	}
 	if depthwise {
 		c.InC = num("channels", 2, 150)
 		c.OutC, c.Groups = c.InC, c.InC

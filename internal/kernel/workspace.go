@@ -24,6 +24,7 @@ type Workspace struct {
 type local struct {
 	floats []float32
 	tile   tile
+	line   depthwiseLine
 	taps   []int
 	_      [64]byte // keeps the frames of two threads off one cache line
 }

@@ -32,8 +32,10 @@ func main() {
 	flag.Parse()
 	log.SetFlags(0)
 	for name, write := range map[string]func(*file){
-		"tile_avx512": tilesAVX512,
-		"tile_avx2":   tilesAVX2,
+		"tile_avx512":      tilesAVX512,
+		"tile_avx2":        tilesAVX2,
+		"depthwise_avx512": depthwiseAVX512,
+		"depthwise_avx2":   depthwiseAVX2,
 	} {
 		if err := generate(*dir, name, write); err != nil {
 			log.Fatalf("%s: %v", name, err)
