@@ -1,0 +1,164 @@
+package graph
+
+import (
+	"math"
+
+	"github.com/tlpipe/tlpipe/internal/kernel"
+	"gorgonia.org/gorgonia"
+	"gorgonia.org/tensor"
+)
+
+// Moments are the running statistics of one batch-norm layer in training, and those of the batch
+// that was run last.
+type Moments struct {
+	mean, variance           []float32 // running
+	batchMean, batchVariance []float32 // of the batch, the variance biased
+	keep                     float32   // share of the old that an update keeps
+	rows                     int       // rows that the batch's moments are over
+}
+
+// Update moves the running statistics towards those of the batch, with the unbiased variance, as
+// PyTorch and Keras do: new = keep·old + (1−keep)·batch.
+func (m *Moments) Update() {
+	unbiased := 1.0
+	if m.rows > 1 {
+		unbiased = float64(m.rows) / float64(m.rows-1)
+	}
+	keep := float64(m.keep)
+	for i := range m.mean {
+		m.mean[i] = float32(keep*float64(m.mean[i]) + (1-keep)*float64(m.batchMean[i]))
+		m.variance[i] = float32(keep*float64(m.variance[i]) + (1-keep)*unbiased*float64(m.batchVariance[i]))
+	}
+}
+
+// Moments are those of the graph's training batch-norm layers, in order. A run does not change the
+// running statistics: the caller updates them when it takes a step.
+func (g *Graph) Moments() []*Moments { return g.moments }
+
+// BatchNorm normalises each channel, the last dimension of x, with the mean and variance of the
+// batch (Ioffe and Szegedy 2015). mean and variance are the running statistics, of which keep
+// stays at an update; see [Graph.Moments].
+func (g *Graph) BatchNorm(x, gamma, beta *Node, mean, variance []float32, epsilon, keep float32) *Node {
+	channels := gamma.Shape()[0]
+	rows := x.Shape().TotalSize() / channels
+	m := &Moments{
+		mean: mean, variance: variance,
+		batchMean: make([]float32, channels), batchVariance: make([]float32, channels),
+		keep: keep, rows: rows,
+	}
+	g.moments = append(g.moments, m)
+	return g.add(operation{
+		name:   "batch-norm",
+		output: x.Shape().Clone(),
+		forward: func(y []float32, v [][]float32) error {
+			kernel.BatchNorm(g.pool, y, m.batchMean, m.batchVariance, v[0], v[1], v[2], epsilon, rows, channels, kernel.None)
+			return nil
+		},
+		backward: func(v gorgonia.Nodes, y, dy *Node) (gorgonia.Nodes, error) {
+			return g.batchNormGradients(v[0], v[1], y, dy, m, epsilon)
+		},
+	}, x, gamma, beta)
+}
+
+// batchNormGradients adds one node that computes all three gradients and holds that of x, and two
+// that hand out the others.
+func (g *Graph) batchNormGradients(x, gamma, y, dy *Node, m *Moments, epsilon float32) (gorgonia.Nodes, error) {
+	channels := len(m.mean)
+	dgamma, dbeta := make([]float32, channels), make([]float32, channels)
+	// y is an input only so that the batch's moments are computed before.
+	dx, err := g.apply(operation{
+		name:   "batch-norm, gradient of the input",
+		output: x.Shape().Clone(),
+		forward: func(dx []float32, v [][]float32) error {
+			kernel.BatchNormBackward(g.pool, dx, dgamma, dbeta, v[0], v[1], v[2], m.batchMean, m.batchVariance, epsilon, m.rows, channels)
+			return nil
+		},
+	}, dy, x, gamma, y)
+	if err != nil {
+		return nil, err
+	}
+	gradients := gorgonia.Nodes{dx, nil, nil}
+	for i, data := range [][]float32{dgamma, dbeta} {
+		gradients[i+1], err = g.apply(operation{
+			name:   "batch-norm, gradient of gamma or beta",
+			output: tensor.Shape{channels},
+			forward: func(out []float32, _ [][]float32) error {
+				copy(out, data)
+				return nil
+			},
+		}, dx)
+		if err != nil {
+			return nil, err
+		}
+	}
+	return gradients, nil
+}
+
+// FrozenBatchNorm normalises each channel with the given statistics, which stay as they are:
+// gamma·(x−mean)/√(variance+epsilon) + beta.
+func (g *Graph) FrozenBatchNorm(x, gamma, beta *Node, mean, variance []float32, epsilon float32) *Node {
+	channels := gamma.Shape()[0]
+	rows := x.Shape().TotalSize() / channels
+	inverse := func(c int) float64 { return 1 / math.Sqrt(float64(variance[c])+float64(epsilon)) }
+	scale, shift := make([]float32, channels), make([]float32, channels)
+	return g.add(operation{
+		name:   "frozen batch-norm",
+		output: x.Shape().Clone(),
+		forward: func(y []float32, v [][]float32) error {
+			for c := range channels {
+				scale[c] = float32(float64(v[1][c]) * inverse(c))
+				shift[c] = float32(float64(v[2][c]) - float64(mean[c])*float64(v[1][c])*inverse(c))
+			}
+			kernel.ScaleShift(g.pool, y, v[0], scale, shift, rows, channels, kernel.None)
+			return nil
+		},
+		backward: func(v gorgonia.Nodes, _, dy *Node) (gorgonia.Nodes, error) {
+			gradients := make(gorgonia.Nodes, 3)
+			var err error
+			if g.learns[v[0]] {
+				zero := make([]float32, channels)
+				gradients[0], err = g.apply(operation{
+					name:   "frozen batch-norm, gradient of the input",
+					output: x.Shape().Clone(),
+					forward: func(dx []float32, v [][]float32) error {
+						for c := range channels {
+							scale[c] = float32(float64(v[1][c]) * inverse(c))
+						}
+						kernel.ScaleShift(g.pool, dx, v[0], scale, zero, rows, channels, kernel.None)
+						return nil
+					},
+				}, dy, v[1])
+				if err != nil {
+					return nil, err
+				}
+			}
+			if g.learns[v[1]] {
+				gradients[1], err = g.apply(operation{
+					name:   "frozen batch-norm, gradient of gamma",
+					output: tensor.Shape{channels},
+					forward: func(dgamma []float32, v [][]float32) error {
+						clear(dgamma)
+						for at := 0; at < len(v[0]); at += channels {
+							for c, d := range v[0][at : at+channels] {
+								dgamma[c] += d * (v[1][at+c] - mean[c])
+							}
+						}
+						for c := range dgamma {
+							dgamma[c] = float32(float64(dgamma[c]) * inverse(c))
+						}
+						return nil
+					},
+				}, dy, v[0])
+				if err != nil {
+					return nil, err
+				}
+			}
+			if g.learns[v[2]] {
+				if gradients[2], err = g.biasGradient(dy); err != nil {
+					return nil, err
+				}
+			}
+			return gradients, nil
+		},
+	}, x, gamma, beta)
+}

@@ -1,0 +1,96 @@
+package graph
+
+import (
+	"github.com/tlpipe/tlpipe/internal/kernel"
+	"gorgonia.org/gorgonia"
+	"gorgonia.org/tensor"
+)
+
+// Dense is a fully connected layer: x·weightᵀ + bias, for x [batch, inputs], weight
+// [outputs, inputs] and bias [outputs], which may be nil.
+func (g *Graph) Dense(x, weight, bias *Node) *Node {
+	batch, in, out := x.Shape()[0], weight.Shape()[1], weight.Shape()[0]
+	layer := operation{
+		name:   "dense",
+		output: tensor.Shape{batch, out},
+		forward: func(y []float32, v [][]float32) error {
+			var beta float32
+			if bias != nil {
+				for i := range batch {
+					copy(y[i*out:], v[2])
+				}
+				beta = 1
+			}
+			kernel.Gemm(g.pool, false, true, batch, out, in, 1, v[0], in, v[1], in, beta, y, out, g.workspace)
+			return nil
+		},
+		backward: func(v gorgonia.Nodes, _, dy *Node) (gorgonia.Nodes, error) {
+			gradients := make(gorgonia.Nodes, len(v))
+			var err error
+			if g.learns[v[0]] {
+				if gradients[0], err = g.denseInputGradient(dy, v[1]); err != nil {
+					return nil, err
+				}
+			}
+			if g.learns[v[1]] {
+				if gradients[1], err = g.denseWeightGradient(dy, v[0]); err != nil {
+					return nil, err
+				}
+			}
+			if len(v) > 2 && g.learns[v[2]] {
+				if gradients[2], err = g.biasGradient(dy); err != nil {
+					return nil, err
+				}
+			}
+			return gradients, nil
+		},
+	}
+	if bias == nil {
+		return g.add(layer, x, weight)
+	}
+	return g.add(layer, x, weight, bias)
+}
+
+// denseInputGradient is dy·weight.
+func (g *Graph) denseInputGradient(dy, weight *Node) (*Node, error) {
+	batch, in, out := dy.Shape()[0], weight.Shape()[1], weight.Shape()[0]
+	return g.apply(operation{
+		name:   "dense, gradient of the input",
+		output: tensor.Shape{batch, in},
+		forward: func(dx []float32, v [][]float32) error {
+			kernel.Gemm(g.pool, false, false, batch, in, out, 1, v[0], out, v[1], in, 0, dx, in, g.workspace)
+			return nil
+		},
+	}, dy, weight)
+}
+
+// denseWeightGradient is dyᵀ·x.
+func (g *Graph) denseWeightGradient(dy, x *Node) (*Node, error) {
+	batch, in, out := dy.Shape()[0], x.Shape()[1], dy.Shape()[1]
+	return g.apply(operation{
+		name:   "dense, gradient of the weight",
+		output: tensor.Shape{out, in},
+		forward: func(dw []float32, v [][]float32) error {
+			kernel.Gemm(g.pool, true, false, out, in, batch, 1, v[0], out, v[1], in, 0, dw, in, g.workspace)
+			return nil
+		},
+	}, dy, x)
+}
+
+// biasGradient sums dy over all but the last dimension.
+func (g *Graph) biasGradient(dy *Node) (*Node, error) {
+	channels := dy.Shape()[dy.Dims()-1]
+	return g.apply(operation{
+		name:   "gradient of the bias",
+		output: tensor.Shape{channels},
+		forward: func(db []float32, v [][]float32) error {
+			clear(db)
+			for at := 0; at < len(v[0]); at += channels {
+				for i, d := range v[0][at : at+channels] {
+					db[i] += d
+				}
+			}
+			return nil
+		},
+	}, dy)
+}

@@ -1,0 +1,90 @@
+package graph
+
+import (
+	"hash/fnv"
+	"math"
+	"math/rand/v2"
+
+	"github.com/tlpipe/tlpipe/internal/kernel"
+	"gorgonia.org/gorgonia"
+)
+
+// Draw says which random numbers a run draws: the same Draw gives the same ones.
+type Draw struct {
+	Seed  uint64
+	Epoch int
+	Step  int
+}
+
+// SetDraw chooses the random numbers of the next run.
+func (g *Graph) SetDraw(d Draw) { g.draw = d }
+
+// stream returns random numbers of the draw for one layer. The parts of the draw are mixed, so
+// that no two layers, steps or epochs share a stream, nor have related ones.
+func (d Draw) stream(layer string) *rand.PCG {
+	name := fnv.New64a()
+	name.Write([]byte(layer)) // never fails
+	return rand.NewPCG(
+		mix(mix(d.Seed)^uint64(d.Epoch)<<32^uint64(d.Step)),
+		mix(mix(d.Seed+1)^name.Sum64()))
+}
+
+// mix is the finaliser of SplitMix64 (Steele, Lea and Flood 2014), a bijection that spreads every
+// bit over all.
+func mix(x uint64) uint64 {
+	x += 0x9e3779b97f4a7c15
+	x = (x ^ x>>30) * 0xbf58476d1ce4e5b9
+	x = (x ^ x>>27) * 0x94d049bb133111eb
+	return x ^ x>>31
+}
+
+// Dropout sets each element to zero with probability rate, 0 ≤ rate < 1, and multiplies the others
+// by 1/(1−rate) (Srivastava et al. 2014). What is dropped follows from the graph's [Draw] and the
+// layer's name.
+func (g *Graph) Dropout(x *Node, rate float32, layer string) *Node {
+	if rate == 0 {
+		return x
+	}
+	mask := make([]float32, x.Shape().TotalSize())
+	return g.add(operation{
+		name:   "dropout",
+		output: x.Shape().Clone(),
+		forward: func(y []float32, v [][]float32) error {
+			fillMask(mask, rate, g.draw.stream(layer))
+			kernel.Mul(g.pool, y, v[0], mask)
+			return nil
+		},
+		backward: func(_ gorgonia.Nodes, y, dy *Node) (gorgonia.Nodes, error) {
+			// y is an input only so that the mask is drawn before.
+			dx, err := g.apply(operation{
+				name:   "dropout, gradient",
+				output: x.Shape().Clone(),
+				forward: func(dx []float32, v [][]float32) error {
+					kernel.Mul(g.pool, dx, v[0], mask)
+					return nil
+				},
+			}, dy, y)
+			return gorgonia.Nodes{dx}, err
+		},
+	}, x)
+}
+
+// fillMask draws what is kept, 1/(1−rate), and what is dropped, 0: two elements a number.
+func fillMask(mask []float32, rate float32, random *rand.PCG) {
+	drop := uint32(min(float64(rate)*(1<<32), math.MaxUint32))
+	keep := 1 / (1 - rate)
+	choose := func(bits uint32) float32 {
+		if bits < drop {
+			return 0
+		}
+		return keep
+	}
+	for len(mask) >= 2 {
+		bits := random.Uint64()
+		mask[0], mask[1] = choose(uint32(bits)), choose(uint32(bits>>32))
+		mask = mask[2:]
+	}
+	if len(mask) > 0 {
+		mask[0] = choose(uint32(random.Uint64()))
+	}
+}

@@ -1,0 +1,408 @@
+package graph
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"runtime"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/tlpipe/tlpipe/internal/kernel"
+	"gorgonia.org/gorgonia"
+	"gorgonia.org/tensor"
+	"pgregory.net/rapid"
+)
+
+// weightedSum is Σ factor·x, a loss whose gradient with respect to x is factor.
+func (g *Graph) weightedSum(x *Node, factor []float32) *Node {
+	f := g.Fixed("factors", x.Shape(), factor)
+	return g.add(operation{
+		name:   "weighted sum",
+		output: tensor.Shape{1},
+		forward: func(out []float32, v [][]float32) error {
+			var sum float64
+			for i, x := range v[0] {
+				sum += float64(x) * float64(v[1][i])
+			}
+			out[0] = float32(sum)
+			return nil
+		},
+		backward: func(_ gorgonia.Nodes, _, _ *Node) (gorgonia.Nodes, error) {
+			return gorgonia.Nodes{f, nil}, nil
+		},
+	}, x, f)
+}
+
+// checkGradients holds the gradients of a layer's parameters, x among them, against differences.
+// layer is called once a graph; tensors are the values of its learned nodes, in order.
+func checkGradients(t *rapid.T, tensors [][]float32, shapes [][]int, layer func(g *Graph, v []*Node) *Node) {
+	t.Helper()
+	var factor []float32
+	build := func() (*Graph, *Node) {
+		g := New(nil, nil)
+		nodes := make([]*Node, len(tensors))
+		for i := range tensors {
+			nodes[i] = g.Learned(fmt.Sprint("v", i), shapes[i], tensors[i])
+		}
+		y := layer(g, nodes)
+		if factor == nil {
+			factor = normal(rand.New(rand.NewPCG(1, 2)), y.Shape().TotalSize())
+		}
+		loss := g.weightedSum(y, factor)
+		g.Differentiate(loss)
+		if err := g.Compile(); err != nil {
+			t.Fatal(err)
+		}
+		return g, y
+	}
+	g, y := build()
+	value := func() float64 {
+		if err := g.Run(context.Background()); err != nil {
+			t.Fatal(err)
+		}
+		var sum float64
+		for i, v := range Data(y) {
+			sum += float64(v) * float64(factor[i])
+		}
+		return sum
+	}
+	value()
+	gradients := make([][]float32, len(tensors))
+	for i, p := range g.Parameters() {
+		grad, err := p.Grad()
+		if err != nil {
+			t.Fatal(err)
+		}
+		gradients[i] = slices.Clone(grad.Data().([]float32))
+	}
+	for i, data := range tensors {
+		for j := range data {
+			const h = 1.0 / 128
+			x := data[j]
+			data[j] = x + h
+			above := value()
+			data[j] = x - h
+			below := value()
+			data[j] = x
+			want := (above - below) / (2 * h)
+			if got := float64(gradients[i][j]); math.Abs(got-want) > 2e-3*(1+math.Abs(want)) {
+				t.Fatalf("gradient %d of value %d: %v, differences give %v", j, i, got, want)
+			}
+		}
+	}
+}
+
+func normal(random *rand.Rand, n int) []float32 {
+	out := make([]float32, n)
+	for i := range out {
+		out[i] = float32(random.NormFloat64())
+	}
+	return out
+}
+
+func drawRandom(t *rapid.T) *rand.Rand {
+	return rand.New(rand.NewPCG(rapid.Uint64().Draw(t, "seed"), 0))
+}
+
+func TestDenseGradients(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		random := drawRandom(t)
+		batch, in, out := rapid.IntRange(1, 5).Draw(t, "batch"), rapid.IntRange(1, 7).Draw(t, "in"), rapid.IntRange(1, 6).Draw(t, "out")
+		tensors := [][]float32{normal(random, batch*in), normal(random, out*in), normal(random, out)}
+		shapes := [][]int{{batch, in}, {out, in}, {out}}
+		n := rapid.IntRange(2, 3).Draw(t, "values")
+		checkGradients(t, tensors[:n], shapes[:n], func(g *Graph, v []*Node) *Node {
+			if n == 2 {
+				return g.Dense(v[0], v[1], nil)
+			}
+			return g.Dense(v[0], v[1], v[2])
+		})
+	})
+}
+
+func TestActivationGradients(t *testing.T) {
+	for f := kernel.None; f <= kernel.GELU; f++ {
+		t.Run(f.String(), func(t *testing.T) {
+			rapid.Check(t, func(t *rapid.T) {
+				n := rapid.IntRange(1, 9).Draw(t, "n")
+				x := normal(drawRandom(t), n)
+				for i := range x { // differences across a kink mean nothing
+					for _, kink := range []float32{0, 6, -3, 3} {
+						if math.Abs(float64(x[i]-kink)) < 0.05 {
+							x[i] = kink + 0.1
+						}
+					}
+				}
+				checkGradients(t, [][]float32{x}, [][]int{{1, n}}, func(g *Graph, v []*Node) *Node {
+					return g.Activate(v[0], f)
+				})
+			})
+		})
+	}
+}
+
+func TestBatchNormGradients(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		random := drawRandom(t)
+		batch, channels := rapid.IntRange(3, 6).Draw(t, "batch"), rapid.IntRange(1, 4).Draw(t, "channels")
+		shape := []int{batch, channels}
+		size := batch * channels
+		if rapid.Bool().Draw(t, "map") {
+			shape, size = []int{batch, 2, 2, channels}, 4*size
+		}
+		tensors := [][]float32{normal(random, size), normal(random, channels), normal(random, channels)}
+		checkGradients(t, tensors, [][]int{shape, {channels}, {channels}}, func(g *Graph, v []*Node) *Node {
+			// A large epsilon keeps the curvature within what differences can tell.
+			return g.BatchNorm(v[0], v[1], v[2], make([]float32, channels), make([]float32, channels), 0.5, 0.9)
+		})
+	})
+}
+
+func TestFrozenBatchNormGradients(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		random := drawRandom(t)
+		batch, channels := rapid.IntRange(1, 5).Draw(t, "batch"), rapid.IntRange(1, 4).Draw(t, "channels")
+		mean, variance := normal(random, channels), normal(random, channels)
+		for i := range variance {
+			variance[i] = 0.5 + variance[i]*variance[i]
+		}
+		tensors := [][]float32{normal(random, batch*channels), normal(random, channels), normal(random, channels)}
+		checkGradients(t, tensors, [][]int{{batch, channels}, {channels}, {channels}}, func(g *Graph, v []*Node) *Node {
+			return g.FrozenBatchNorm(v[0], v[1], v[2], mean, variance, 1e-3)
+		})
+	})
+}
+
+func TestDropoutGradients(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		n := rapid.IntRange(1, 9).Draw(t, "n")
+		checkGradients(t, [][]float32{normal(drawRandom(t), n)}, [][]int{{1, n}}, func(g *Graph, v []*Node) *Node {
+			return g.Dropout(v[0], 0.4, "drop")
+		})
+	})
+}
+
+func TestFlattenGradients(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		checkGradients(t, [][]float32{normal(drawRandom(t), 12)}, [][]int{{2, 3, 1, 2}}, func(g *Graph, v []*Node) *Node {
+			return g.Flatten(v[0])
+		})
+	})
+}
+
+func TestCrossEntropyGradients(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		random := drawRandom(t)
+		batch, classes := rapid.IntRange(1, 5).Draw(t, "batch"), rapid.IntRange(2, 5).Draw(t, "classes")
+		target := make([]float32, batch*classes)
+		for i := range target {
+			target[i] = random.Float32()
+		}
+		checkGradients(t, [][]float32{normal(random, batch*classes)}, [][]int{{batch, classes}}, func(g *Graph, v []*Node) *Node {
+			return g.CrossEntropy(v[0], g.Fixed("target", []int{batch, classes}, target), g.Fixed("total", []int{1}, []float32{2.5}))
+		})
+	})
+}
+
+func TestCrossEntropyOfExtremeLogits(t *testing.T) {
+	g := New(nil, nil)
+	logits := g.Learned("logits", []int{2, 3}, []float32{1e30, -1e30, 0, -3e4, 2e4, 2e4})
+	loss := g.CrossEntropy(logits, g.Fixed("target", []int{2, 3}, []float32{1, 0, 0, 0, 1, 0}), g.Fixed("total", []int{1}, []float32{2}))
+	g.Differentiate(loss)
+	run(t, g)
+	if got, want := Data(loss)[0], float32(math.Ln2/2); math.Abs(float64(got-want)) > 1e-6 {
+		t.Errorf("loss %v, want %v", got, want)
+	}
+	grad, err := g.Parameters()[0].Grad()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := grad.Data().([]float32), []float32{0, 0, 0, 0, -0.25, 0.25}; !slices.Equal(got, want) {
+		t.Errorf("gradient %v, want %v", got, want)
+	}
+}
+
+func TestDropout(t *testing.T) {
+	const n = 100_001
+	ones := make([]float32, n)
+	for i := range ones {
+		ones[i] = 1
+	}
+	drawn := func(d Draw, layer string) []float32 {
+		g := New(nil, nil)
+		y := g.Dropout(g.Fixed("x", []int{1, n}, ones), 0.3, layer)
+		g.SetDraw(d)
+		run(t, g)
+		return slices.Clone(Data(y))
+	}
+	first := drawn(Draw{1, 2, 3}, "drop")
+	zeros := 0
+	for _, v := range first {
+		switch v {
+		case 0:
+			zeros++
+		case 1 / float32(1-float32(0.3)):
+		default:
+			t.Fatalf("an element is %v", v)
+		}
+	}
+	if share := float64(zeros) / n; math.Abs(share-0.3) > 0.006 { // four standard deviations
+		t.Errorf("dropped %v of all", share)
+	}
+	if !slices.Equal(first, drawn(Draw{1, 2, 3}, "drop")) {
+		t.Error("the same draw gave another mask")
+	}
+	for _, other := range [][]float32{
+		drawn(Draw{2, 2, 3}, "drop"), drawn(Draw{1, 3, 3}, "drop"), drawn(Draw{1, 2, 4}, "drop"), drawn(Draw{1, 2, 3}, "drop2"),
+	} {
+		both := 0
+		for i, v := range first {
+			if v == 0 && other[i] == 0 {
+				both++
+			}
+		}
+		if share := float64(both) / n; math.Abs(share-0.09) > 0.004 {
+			t.Errorf("two draws drop the same element with probability %v", share)
+		}
+	}
+}
+
+func TestMomentsFollowTheBatches(t *testing.T) {
+	g := New(nil, nil)
+	mean, variance := []float32{1, 0}, []float32{1, 2}
+	x := g.Fixed("x", []int{4, 2}, []float32{1, 2, 3, 2, 5, 2, 7, 2})
+	g.BatchNorm(x, g.Fixed("gamma", []int{2}, []float32{1, 1}), g.Fixed("beta", []int{2}, []float32{0, 0}), mean, variance, 1e-5, 0.75)
+	run(t, g)
+	if mean[0] != 1 {
+		t.Error("a run changed the running statistics")
+	}
+	for _, m := range g.Moments() {
+		m.Update()
+	}
+	// Means 4 and 2; unbiased variances 20/3 and 0.
+	if want := []float32{1.75, 0.5}; !slices.Equal(mean, want) {
+		t.Errorf("mean %v, want %v", mean, want)
+	}
+	if want := []float32{float32(0.75 + 0.25*20.0/3), 1.5}; !slices.Equal(variance, want) {
+		t.Errorf("variance %v, want %v", variance, want)
+	}
+}
+
+// TestTwins has two layers whose nodes Gorgonia could take for one.
+func TestTwins(t *testing.T) {
+	g := New(nil, nil)
+	x := g.Fixed("x", []int{1, 64}, slices.Repeat([]float32{1}, 64))
+	a, b := g.Dropout(x, 0.5, "a"), g.Dropout(x, 0.5, "b")
+	run(t, g)
+	if slices.Equal(Data(a), Data(b)) {
+		t.Error("two dropout layers on one input dropped the same")
+	}
+}
+
+func TestGradientsStopAtWhatIsFixed(t *testing.T) {
+	g := New(nil, nil)
+	x := g.Input("x", 2, 3)
+	hidden := g.Dense(x, g.Fixed("frozen", []int{4, 3}, make([]float32, 12)), nil)
+	if g.Learns(hidden) {
+		t.Error("a layer of fixed values learns")
+	}
+	logits := g.Dense(hidden, g.Learned("w", []int{2, 4}, make([]float32, 8)), nil)
+	before := g.operations
+	g.Differentiate(g.CrossEntropy(logits, g.Input("target", 2, 2), g.Fixed("total", []int{1}, []float32{1})))
+	if added := g.operations - before; added != 3 { // loss, its gradient, that of w
+		t.Errorf("%d operations for the loss and one gradient", added)
+	}
+	run(t, g)
+}
+
+func TestConstructionErrors(t *testing.T) {
+	for _, c := range []struct {
+		name, want string
+		build      func(g *Graph)
+	}{
+		{"size", "given 2", func(g *Graph) { g.Fixed("x", []int{3}, []float32{1, 2}) }},
+		{"empty", "0 values", func(g *Graph) { g.Input("x", 0, 3) }},
+		{"twice", "used twice", func(g *Graph) { g.Input("x", 3); g.Input("x", 3) }},
+		{"reshape", "not as many", func(g *Graph) { g.Reshape(g.Input("x", 3), 4) }},
+		{"nothing learns", "differentiate", func(g *Graph) {
+			x := g.Input("x", 2, 3)
+			g.Differentiate(g.CrossEntropy(x, g.Input("t", 2, 3), g.Input("n", 1)))
+		}},
+	} {
+		g := New(nil, nil)
+		c.build(g)
+		if err := g.Compile(); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: error %v, want one with %q", c.name, err, c.want)
+		}
+	}
+}
+
+func TestRunStopsWhenTheContextEnds(t *testing.T) {
+	g := New(nil, nil)
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	ran := 0
+	x := g.Input("x", 1)
+	for range 3 {
+		x = g.add(operation{name: "count", output: tensor.Shape{1}, forward: func([]float32, [][]float32) error {
+			if ran++; ran == 2 {
+				cancel()
+			}
+			return nil
+		}}, x)
+	}
+	if err := g.Compile(); err != nil {
+		t.Fatal(err)
+	}
+	if err := g.Run(ctx); !errors.Is(err, context.Canceled) {
+		t.Errorf("error %v", err)
+	}
+	if ran != 2 {
+		t.Errorf("%d operations ran", ran)
+	}
+}
+
+func TestPanicInAKernelIsAnError(t *testing.T) {
+	g := New(nil, nil)
+	g.add(operation{name: "faulty", output: tensor.Shape{1}, forward: func([]float32, [][]float32) error { panic("out of reach") }}, g.Input("x", 1))
+	if err := g.Compile(); err != nil {
+		t.Fatal(err)
+	}
+	if err := g.Run(context.Background()); err == nil || !strings.Contains(err.Error(), "faulty: out of reach") {
+		t.Errorf("error %v", err)
+	}
+}
+
+func TestRunsAllocateNothingLarge(t *testing.T) {
+	g := New(nil, nil)
+	x := g.Fixed("x", []int{64, 256}, make([]float32, 64*256))
+	y := g.Activate(g.Dense(x, g.Learned("w", []int{128, 256}, make([]float32, 128*256)), nil), kernel.ReLU)
+	g.Differentiate(g.CrossEntropy(y, g.Input("target", 64, 128), g.Fixed("total", []int{1}, []float32{1})))
+	run(t, g)
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	const runs = 20
+	for range runs {
+		if err := g.Run(context.Background()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	runtime.ReadMemStats(&after)
+	if perRun := (after.TotalAlloc - before.TotalAlloc) / runs; perRun > 16<<10 {
+		t.Errorf("a run allocates %d bytes", perRun)
+	}
+}
+
+func run(t *testing.T, g *Graph) {
+	t.Helper()
+	if err := g.Compile(); err != nil {
+		t.Fatal(err)
+	}
+	if err := g.Run(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+}
