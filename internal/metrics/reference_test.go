@@ -40,8 +40,8 @@ type reference struct {
 		Predicted          []int
 		Probabilities      []float64
 	}
-	McNemar  [][3]float64
-	Wilson   [][4]float64
+	McNemar [][3]float64
+	Wilson  [][4]float64
 }
 
 func readReference(t *testing.T) reference {
