@@ -9,6 +9,10 @@ import (
 
 func unsupportedSync(error) bool { return true }
 
-func isReadOnly(err error) bool { return errors.Is(err, fs.ErrPermission) }
+// IsReadOnly tells whether an error means that the cache cannot be written.
+func IsReadOnly(err error) bool { return errors.Is(err, fs.ErrPermission) }
 
 func inode(fs.FileInfo) uint64 { return 0 }
+
+// IsFull tells whether an error means that no space is left.
+func IsFull(error) bool { return false }

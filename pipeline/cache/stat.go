@@ -134,7 +134,7 @@ func (x *StatIndex) Derived(ctx context.Context, path, name string, compute func
 			Outputs: map[string][]Chunk{"derived": {c}}, Created: x.now().UTC(),
 		})
 	}
-	if err != nil && !isReadOnly(err) {
+	if err != nil && !IsReadOnly(err) {
 		return nil, fmt.Errorf("keep the %s of %s: %w", name, path, err)
 	}
 	return raw, nil
@@ -153,7 +153,7 @@ func (x *StatIndex) Save() error {
 		if err == nil {
 			err = x.store.writeFile(x.path(dir), raw, false)
 		}
-		if err != nil && !isReadOnly(err) {
+		if err != nil && !IsReadOnly(err) {
 			return fmt.Errorf("save the stat index: %w", err)
 		}
 		f.dirty = false

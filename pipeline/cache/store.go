@@ -45,12 +45,12 @@ func Open(ctx context.Context, dir string, fs FS) (*Store, error) {
 		return nil, fmt.Errorf("open the cache %s: %w", dir, err)
 	}
 	s := &Store{dir: abs, fs: fs}
-	if err := fs.MkdirAll(filepath.Join(abs, "locks")); err != nil && !isReadOnly(err) {
+	if err := fs.MkdirAll(filepath.Join(abs, "locks")); err != nil && !IsReadOnly(err) {
 		return nil, fmt.Errorf("open the cache %s: %w", dir, err)
 	}
 	s.lock = flock.New(filepath.Join(abs, "locks", "open"))
 	if _, err := s.lock.TryRLockContext(ctx, 100*time.Millisecond); err != nil {
-		if !isReadOnly(err) && !errors.Is(err, os.ErrNotExist) {
+		if !IsReadOnly(err) && !errors.Is(err, os.ErrNotExist) {
 			return nil, fmt.Errorf("open the cache %s: %w", dir, err)
 		}
 		s.lock = nil

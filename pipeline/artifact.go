@@ -1,0 +1,231 @@
+package pipeline
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"sync"
+
+	"github.com/apache/arrow/go/v17/arrow"
+
+	"github.com/tlpipe/tlpipe/internal/record"
+	"github.com/tlpipe/tlpipe/pipeline/cache"
+)
+
+// chunkRef is a chunk of an artifact and the way to make it again, should its
+// blob turn out to be damaged.
+type chunkRef struct {
+	cache.Chunk
+	restore func(ctx context.Context) error // nil: cannot be made again here
+}
+
+// read returns the chunk's bytes, computing them again if they are missing or
+// damaged.
+func (c chunkRef) read(ctx context.Context, store *cache.Store) ([]byte, error) {
+	raw, err := store.Blob(c.Digest)
+	if err == nil || c.restore == nil || !isDamage(err) {
+		return raw, err
+	}
+	if err := c.restore(ctx); err != nil {
+		return nil, err
+	}
+	raw, err = store.Blob(c.Digest)
+	if err != nil {
+		return nil, fmt.Errorf("computed again, the result is another: the stage does not give the same bytes each time: %w", err)
+	}
+	return raw, nil
+}
+
+func isDamage(err error) bool {
+	return errors.Is(err, cache.ErrMissing) || errors.Is(err, cache.ErrCorrupt)
+}
+
+// Artifact is what an output port held after a run; it implements [Input].
+type Artifact struct {
+	store       *cache.Store
+	name        string
+	coordinates Coordinates
+	chunks      []chunkRef
+}
+
+// NewArtifact makes the artifact of chunks that are in the store.
+func NewArtifact(store *cache.Store, name string, coordinates Coordinates, chunks []cache.Chunk) *Artifact {
+	a := &Artifact{store: store, name: name, coordinates: coordinates}
+	for _, c := range chunks {
+		a.chunks = append(a.chunks, chunkRef{Chunk: c})
+	}
+	return a
+}
+
+// Name implements Input.
+func (a *Artifact) Name() string { return a.name }
+
+// Coordinates implements Input.
+func (a *Artifact) Coordinates() Coordinates { return a.coordinates }
+
+// Rows implements Input.
+func (a *Artifact) Rows() (n int64) {
+	for _, c := range a.chunks {
+		n += c.Rows
+	}
+	return n
+}
+
+// Bytes is the size of the artifact on disk.
+func (a *Artifact) Bytes() (n int64) {
+	for _, c := range a.chunks {
+		n += c.Bytes
+	}
+	return n
+}
+
+// Chunks lists the artifact's blobs in order.
+func (a *Artifact) Chunks() []cache.Chunk {
+	out := make([]cache.Chunk, len(a.chunks))
+	for i, c := range a.chunks {
+		out[i] = c.Chunk
+	}
+	return out
+}
+
+// Digest implements Input: it stands for the chunks and their order.
+func (a *Artifact) Digest() string { return chunksDigest(a.Chunks()) }
+
+func chunksDigest(chunks []cache.Chunk) string {
+	p := make(cache.Preimage, len(chunks))
+	for i, c := range chunks {
+		p[i] = cache.Field{Name: "chunk", Value: c.Digest}
+	}
+	return p.Digest()
+}
+
+// Schema implements Input.
+func (a *Artifact) Schema(ctx context.Context) (*arrow.Schema, error) {
+	if len(a.chunks) == 0 {
+		return nil, nil
+	}
+	raw, err := a.chunks[0].read(ctx, a.store)
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", a.name, err)
+	}
+	schema, err := record.DecodeSchema(raw)
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", a.name, err)
+	}
+	return schema, nil
+}
+
+// Batches implements Input.
+func (a *Artifact) Batches(ctx context.Context) iter.Seq2[arrow.Record, error] {
+	return func(yield func(arrow.Record, error) bool) {
+		for _, c := range a.chunks {
+			if err := ctx.Err(); err != nil {
+				yield(nil, err)
+				return
+			}
+			raw, err := c.read(ctx, a.store)
+			if err != nil {
+				yield(nil, fmt.Errorf("read %s: %w", a.name, err))
+				return
+			}
+			for rec, err := range record.Decode(raw) {
+				if err != nil {
+					err = fmt.Errorf("read %s: %w", a.name, err)
+				}
+				if !yield(rec, err) || err != nil {
+					return
+				}
+			}
+		}
+	}
+}
+
+// stream is an output port while a run is on: chunks come in order, and any
+// number of readers follow at their own pace.
+type stream struct {
+	mu      sync.Mutex
+	chunks  []chunkRef
+	total   int // how many there will be; -1 while unknown
+	done    bool
+	err     error
+	changed chan struct{} // closed and replaced whenever something changed
+}
+
+func newStream() *stream { return &stream{total: -1, changed: make(chan struct{})} }
+
+func (s *stream) update(f func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	f()
+	close(s.changed)
+	s.changed = make(chan struct{})
+}
+
+func (s *stream) add(c chunkRef)  { s.update(func() { s.chunks = append(s.chunks, c) }) }
+func (s *stream) expect(n int)    { s.update(func() { s.total = n }) }
+func (s *stream) close(err error) { s.update(func() { s.done, s.err = true, err }) }
+
+// wait blocks until ready says so; ready is called with the lock held.
+func (s *stream) wait(ctx context.Context, ready func() bool) error {
+	for {
+		s.mu.Lock()
+		ok, changed := ready(), s.changed
+		s.mu.Unlock()
+		if ok {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-changed:
+		}
+	}
+}
+
+// at returns chunk i once it is there; ok is false if the stream ended
+// before.
+func (s *stream) at(ctx context.Context, i int) (c chunkRef, ok bool, err error) {
+	waitErr := s.wait(ctx, func() bool {
+		switch {
+		case i < len(s.chunks):
+			c, ok = s.chunks[i], true
+		case s.done:
+			err = s.err
+		default:
+			return false
+		}
+		return true
+	})
+	if waitErr != nil {
+		return c, false, waitErr
+	}
+	return c, ok, err
+}
+
+// all returns the chunks once the stream has ended.
+func (s *stream) all(ctx context.Context) (chunks []chunkRef, err error) {
+	waitErr := s.wait(ctx, func() bool {
+		chunks, err = s.chunks, s.err
+		return s.done
+	})
+	if waitErr != nil {
+		return nil, waitErr
+	}
+	return chunks, err
+}
+
+// expected returns how many chunks there will be, once that is known; -1 if
+// the stream failed before.
+func (s *stream) expected(ctx context.Context) (n int) {
+	n = -1
+	_ = s.wait(ctx, func() bool {
+		if s.done && s.err == nil {
+			n = len(s.chunks)
+		} else {
+			n = s.total
+		}
+		return n >= 0 || s.done
+	})
+	return n
+}

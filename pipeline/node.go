@@ -1,0 +1,418 @@
+package pipeline
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/sourcegraph/conc/panics"
+
+	"github.com/tlpipe/tlpipe/internal/record"
+	"github.com/tlpipe/tlpipe/pipeline/cache"
+)
+
+// nodeRun is a node at work in one run.
+type nodeRun struct {
+	x       *execution
+	node    *Node
+	mode    mode
+	recipe  string // digest
+	outputs map[string]*stream
+	mapper  mapperHolder
+	busy    stopwatch
+
+	mu    sync.Mutex
+	keys  []string
+	ended StageEnded
+	seen  int64 // rows that went in
+	err   error
+}
+
+func newNodeRun(x *execution, n *Node, m mode) *nodeRun {
+	nr := &nodeRun{
+		x: x, node: n, mode: m, recipe: n.Recipe.Digest(), outputs: map[string]*stream{RejectsPort: newStream()},
+		ended: StageEnded{Event: "stage", Stage: n.Name, Uses: n.Kind.Name},
+	}
+	for _, p := range n.Kind.Outputs {
+		nr.outputs[p.Name] = newStream()
+	}
+	return nr
+}
+
+// run does the node's work and tells how it ended.
+func (nr *nodeRun) run(ctx context.Context) {
+	err := panicsAsErrors(func() error {
+		nr.x.emit(StageStarted{Event: "start", Stage: nr.node.Name, Uses: nr.node.Kind.Name})
+		if stage, ok := nr.node.Stage.(RowWise); ok {
+			return nr.runRows(ctx, stage)
+		}
+		if stage, ok := nr.node.Stage.(WholeTable); ok {
+			return nr.runTable(ctx, stage)
+		}
+		return fmt.Errorf("stage kind %s is neither row-wise nor whole-table", nr.node.Kind.Name)
+	})
+	if err == nil {
+		err = nr.tooManyRejects(ctx, true)
+	}
+	err = errors.Join(err, nr.mapper.close())
+
+	nr.mu.Lock()
+	nr.err = err
+	e := &nr.ended
+	e.Seconds = nr.busy.total().Seconds()
+	switch {
+	case err == nil && e.ChunksComputed == 0:
+		e.Cache = "hit"
+	case err == nil && e.ChunksComputed < e.Chunks:
+		e.Cache = "partial"
+	case err == nil:
+		e.Cache = "miss"
+	case errors.Is(err, errSkipped) || errors.Is(context.Cause(ctx), errSkipped) && errors.Is(err, context.Canceled):
+		nr.err = errSkipped
+		e.Cache = "skipped"
+	case errors.Is(err, context.Canceled):
+		e.Cache = "interrupted"
+	default:
+		e.Cache, e.Error = "failed", err.Error()
+	}
+	ended := *e
+	nr.mu.Unlock()
+
+	for _, s := range nr.outputs {
+		if nr.err != nil {
+			s.close(errSkipped)
+		} else {
+			s.close(nil)
+		}
+	}
+	if nr.err == nil {
+		ended.Digest = nr.digest()
+		nr.mu.Lock()
+		nr.ended.Digest = ended.Digest
+		nr.mu.Unlock()
+	}
+	nr.x.emit(ended)
+}
+
+// panicsAsErrors runs f; a panic becomes an error that tells where it was.
+func panicsAsErrors(f func() error) (err error) {
+	if p := panics.Try(func() { err = f() }); p != nil {
+		return fmt.Errorf("internal error, please report it: %v\n%s", p.Value, p.Stack)
+	}
+	return err
+}
+
+// digest of the first output: what the stage is known by.
+func (nr *nodeRun) digest() string {
+	port := RejectsPort
+	if len(nr.node.Kind.Outputs) > 0 {
+		port = nr.node.Kind.Outputs[0].Name
+	}
+	return nr.artifact(port).Digest()
+}
+
+func (nr *nodeRun) artifact(port string) *Artifact {
+	s := nr.outputs[port]
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return &Artifact{store: nr.x.Store, name: nr.node.Name, coordinates: nr.node.Coordinates, chunks: s.chunks}
+}
+
+func (nr *nodeRun) result() *NodeResult {
+	r := &NodeResult{Node: nr.node, Ended: nr.ended, Err: nr.err}
+	if nr.err == nil {
+		r.Outputs = map[string]*Artifact{}
+		for port := range nr.outputs {
+			r.Outputs[port] = nr.artifact(port)
+		}
+	}
+	return r
+}
+
+func (nr *nodeRun) latest() cache.LatestNode {
+	l := cache.LatestNode{
+		Name: nr.node.Name, Stage: nr.node.Kind.Name, Recipe: nr.recipe,
+		Keys: nr.keys, Outputs: map[string][]cache.Chunk{},
+	}
+	for _, e := range nr.node.Inputs {
+		if from := nr.x.nodes[e.From]; from != nil {
+			l.Inputs = append(l.Inputs, cache.InputRef{Port: e.Port, Name: e.From.Name, Digest: from.artifact(e.FromPort).Digest()})
+		}
+	}
+	for port := range nr.outputs {
+		l.Outputs[port] = nr.artifact(port).Chunks()
+	}
+	return l
+}
+
+// env is what the stage is lent.
+func (nr *nodeRun) env(threads int) *Env {
+	return &Env{
+		Seed: nr.node.Seed, Threads: threads, Dir: nr.x.graph.dir(), Files: nr.x.index,
+		Progress: func(done, total int64, unit string) {
+			nr.x.emit(StageProgress{Event: "progress", Stage: nr.node.Name, Done: done, Total: total, Unit: unit})
+		},
+		Log: func(format string, args ...any) { nr.x.log(nr.node.Name, format, args...) },
+	}
+}
+
+// side waits for the inputs from index first on and returns them by port,
+// with what they add to keys.
+func (nr *nodeRun) side(ctx context.Context, first int) (map[string][]Input, []cache.InputRef, error) {
+	inputs := map[string][]Input{}
+	var refs []cache.InputRef
+	for _, e := range nr.node.Inputs[first:] {
+		from := nr.x.nodes[e.From]
+		if _, err := from.outputs[e.FromPort].all(ctx); err != nil {
+			return nil, nil, err
+		}
+		a := from.artifact(e.FromPort)
+		ref := cache.InputRef{Port: e.Port, Digest: a.Digest()}
+		if e.Many {
+			// Stages may name the members of a list, so names matter there.
+			ref.Name = a.Name()
+		} else {
+			a.name, a.coordinates = e.Port, nil
+		}
+		inputs[e.Port] = append(inputs[e.Port], a)
+		refs = append(refs, ref)
+	}
+	return inputs, refs, nil
+}
+
+// key is the digest of a recipe and inputs.
+func key(recipe string, inputs []cache.InputRef) string {
+	p := cache.Preimage{{Name: "recipe", Value: recipe}}
+	for _, in := range inputs {
+		p = append(p, cache.Field{Name: "input." + in.Port, Value: in.Digest})
+		if in.Name != "" {
+			p = append(p, cache.Field{Name: "name." + in.Port, Value: in.Name})
+		}
+	}
+	return p.Digest()
+}
+
+// obtain returns the entry of a key from the cache, or computes it; computed
+// tells which.
+func (nr *nodeRun) obtain(ctx context.Context, key string, compute func(ctx context.Context) (cache.Entry, error)) (e cache.Entry, computed bool, err error) {
+	store := nr.x.Store
+	lookup := func() (cache.Entry, error) {
+		if nr.mode.force {
+			return cache.Entry{}, cache.ErrMissing
+		}
+		return store.Lookup(key)
+	}
+	e, err = lookup()
+	switch {
+	case err == nil:
+		return e, false, nil
+	case !isDamage(err):
+		return e, false, err
+	case nr.mode.lookup:
+		return e, false, fmt.Errorf("it was asked for from the cache, but is not there: run with --until %s first", nr.node.Declared.Name)
+	case errors.Is(err, cache.ErrCorrupt) || !errors.Is(err, cache.ErrMissing) || err.Error() != cache.ErrMissing.Error():
+		if !nr.mode.force {
+			nr.x.log(nr.node.Name, "%v: computed again", err)
+		}
+	}
+	unlock, err := store.Lock(ctx, key, func() {
+		nr.x.log(nr.node.Name, "another run is computing the same: waiting for it")
+	})
+	if err != nil {
+		return e, false, nr.writeError(err)
+	}
+	defer unlock()
+	if e, err = lookup(); err == nil {
+		return e, false, nil
+	}
+	release, err := nr.x.slot(ctx)
+	if err != nil {
+		return e, false, err
+	}
+	defer release()
+	e, err = nr.compute(ctx, key, compute)
+	return e, true, err
+}
+
+// compute does the work on a key and keeps the result.
+func (nr *nodeRun) compute(ctx context.Context, key string, compute func(ctx context.Context) (cache.Entry, error)) (e cache.Entry, err error) {
+	nr.busy.start()
+	defer nr.busy.stop()
+	started := time.Now()
+	err = panicsAsErrors(func() error {
+		var err error
+		e, err = compute(ctx)
+		return err
+	})
+	if err != nil {
+		return e, nr.writeError(err)
+	}
+	if _, err := nr.x.Store.SaveRecipe(nr.node.Recipe); err != nil {
+		return e, nr.writeError(err)
+	}
+	e.Key, e.Stage, e.Recipe = key, nr.node.Kind.Name, nr.recipe
+	e.Seconds, e.Created = time.Since(started).Seconds(), started.UTC()
+	return e, nr.writeError(nr.x.Store.Commit(e))
+}
+
+// writeError adds, to faults of the disk, what can be done.
+func (nr *nodeRun) writeError(err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case cache.IsFull(err):
+		return fmt.Errorf("%w: the disk with the cache %s is full; what was finished is kept: make room, `tlpipe cache gc` may help, and run again", err, nr.x.Store.Dir())
+	case cache.IsReadOnly(err):
+		return fmt.Errorf("%w: the cache %s is read-only: choose another with --cache", err, nr.x.Store.Dir())
+	}
+	return err
+}
+
+// again returns the way to make a damaged chunk anew.
+func (nr *nodeRun) again(key string, compute func(ctx context.Context) (cache.Entry, error)) func(ctx context.Context) error {
+	return func(ctx context.Context) error {
+		unlock, err := nr.x.Store.Lock(ctx, key, nil)
+		if err != nil {
+			return nr.writeError(err)
+		}
+		defer unlock()
+		if e, err := nr.x.Store.Lookup(key); err == nil && e.Key == key {
+			return nil // another reader found the damage too, and mended it
+		}
+		nr.x.log(nr.node.Name, "a result is damaged or missing in the cache: computed again")
+		if _, err := nr.compute(ctx, key, compute); err != nil {
+			return fmt.Errorf("compute stage %s again: %w", nr.node.Name, err)
+		}
+		return nil
+	}
+}
+
+// accept adds a chunk's entry to the outputs and counts it.
+func (nr *nodeRun) accept(ctx context.Context, e cache.Entry, chunk int, rowsIn int64, computed bool, restore func(context.Context) error) error {
+	var rejects int64
+	for _, c := range e.Outputs[RejectsPort] {
+		rejects += c.Rows
+	}
+	first := e.Outputs[RejectsPort]
+	var rows int64
+	for i, p := range nr.node.Kind.Outputs {
+		for _, c := range e.Outputs[p.Name] {
+			nr.outputs[p.Name].add(chunkRef{c, restore})
+			if i == 0 {
+				rows += c.Rows
+			}
+		}
+	}
+	for _, c := range first {
+		nr.outputs[RejectsPort].add(chunkRef{c, restore})
+	}
+	nr.mu.Lock()
+	nr.keys = append(nr.keys, e.Key)
+	nr.ended.Chunks++
+	done := ChunkDone{Event: "chunk", Stage: nr.node.Name, Chunk: chunk, Cached: !computed, Rows: rows, Rejects: rejects, Key: e.Key}
+	if computed {
+		nr.ended.ChunksComputed++
+		done.Seconds = e.Seconds
+	}
+	nr.ended.Rows += rows
+	nr.ended.Rejects += rejects
+	nr.seen += rowsIn
+	nr.mu.Unlock()
+	done.Chunks = nr.expected()
+	nr.x.emit(done)
+	return nr.tooManyRejects(ctx, false)
+}
+
+func (nr *nodeRun) expected() int {
+	if len(nr.node.Kind.Outputs) == 0 {
+		return -1
+	}
+	s := nr.outputs[nr.node.Kind.Outputs[0].Name]
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.total
+}
+
+// tooManyRejects fails the node if its rejects pass what is allowed; shares
+// are judged at the end.
+func (nr *nodeRun) tooManyRejects(ctx context.Context, end bool) error {
+	nr.mu.Lock()
+	rejects, rows, seen := nr.ended.Rejects, nr.ended.Rows, nr.seen
+	nr.mu.Unlock()
+	if rejects == 0 {
+		return nil
+	}
+	st := nr.node.Declared
+	switch {
+	case st.OnError == FailOnError:
+		return fmt.Errorf("a row failed, and on_error is fail: %s", nr.firstReject(ctx))
+	case end && rows == 0:
+		return fmt.Errorf("all %d rows were rejected; the first: %s", rejects, nr.firstReject(ctx))
+	case st.MaxRejects.Share > 0 && !end:
+		return nil
+	case st.MaxRejects.exceeded(rejects, seen):
+		return fmt.Errorf("%d rows of %d were rejected, more than max_rejects (%s) allows; the first: %s", rejects, seen, st.MaxRejects, nr.firstReject(ctx))
+	}
+	return nil
+}
+
+func (nr *nodeRun) firstReject(ctx context.Context) string {
+	for rec, err := range nr.artifact(RejectsPort).Batches(ctx) {
+		if err != nil {
+			return err.Error()
+		}
+		for i := range int(rec.NumRows()) {
+			return rec.Column(0).ValueStr(i) + ": " + rec.Column(1).ValueStr(i)
+		}
+	}
+	return "(none recorded)"
+}
+
+// putRejects stores rejects as a table of id and reason.
+func putRejects(store *cache.Store, rejects []Reject) ([]cache.Chunk, error) {
+	if len(rejects) == 0 {
+		return nil, nil
+	}
+	rec := rejectTable(rejects)
+	defer rec.Release()
+	raw, err := record.Encode(rec)
+	if err != nil {
+		return nil, fmt.Errorf("write %s rejects: %w", strconv.Itoa(len(rejects)), err)
+	}
+	c, err := store.PutBlob(raw, rec.NumRows())
+	return []cache.Chunk{c}, err
+}
+
+// stopwatch measures the time during which at least one of several pieces of
+// work is going on.
+type stopwatch struct {
+	mu     sync.Mutex
+	active int
+	since  time.Time
+	sum    time.Duration
+}
+
+func (w *stopwatch) start() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.active++; w.active == 1 {
+		w.since = time.Now()
+	}
+}
+
+func (w *stopwatch) stop() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.active--; w.active == 0 {
+		w.sum += time.Since(w.since)
+	}
+}
+
+func (w *stopwatch) total() time.Duration {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.sum
+}

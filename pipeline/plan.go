@@ -1,0 +1,260 @@
+package pipeline
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/tlpipe/tlpipe/pipeline/cache"
+)
+
+// Plan says for each node whether its results are at hand.
+type Plan struct{ Nodes []PlanNode }
+
+// Pending tells whether anything has to be computed.
+func (p Plan) Pending() bool {
+	for _, n := range p.Nodes {
+		if n.State != Cached {
+			return true
+		}
+	}
+	return false
+}
+
+// State of a node in a plan.
+type State string
+
+// The states of a node in a plan.
+const (
+	Cached  State = "cached"  // everything is at hand
+	Partial State = "partial" // some chunks are at hand
+	Stale   State = "stale"   // it ran before, but something changed
+	New     State = "new"     // it never ran in this pipeline
+)
+
+// PlanNode is what a run would do with a node, and why.
+type PlanNode struct {
+	Stage   string   `json:"stage"`
+	Uses    string   `json:"uses"`
+	State   State    `json:"state"`
+	Because []string `json:"because"`
+
+	Chunks  int `json:"chunks"`  // known so far; 0 if the inputs are not
+	Pending int `json:"pending"` // chunks to be computed, of those known
+
+	// Outputs holds the chunks of each port if the node is cached.
+	Outputs map[string][]cache.Chunk `json:"-"`
+	Node    *Node                    `json:"-"`
+	Rejects []Reject                 `json:"-"` // of a source's listing
+}
+
+// Plan tells what a run would compute, and why. It reads listings of sources
+// and the cache's entries, and computes nothing.
+func (r *Runner) Plan(ctx context.Context, g *Graph) (Plan, error) {
+	selected, err := r.Selection.resolve(g)
+	if err != nil {
+		return Plan{}, err
+	}
+	p := &planner{
+		Runner: r, graph: g, index: r.Store.StatIndex(), ports: map[*Node]map[string][]planned{},
+	}
+	p.latest, err = r.Store.Latest(cache.PipelineID(g.Name, g.File))
+	if err != nil && !errors.Is(err, cache.ErrMissing) {
+		return Plan{}, err
+	}
+	var plan Plan
+	for _, n := range g.Nodes {
+		m, ok := selected[n]
+		if !ok {
+			continue
+		}
+		node, err := p.node(ctx, n, m)
+		if err != nil {
+			return Plan{}, fmt.Errorf("stage %s: %w", n.Name, err)
+		}
+		plan.Nodes = append(plan.Nodes, node)
+	}
+	return plan, p.index.Save()
+}
+
+// planned is a chunk of an output: known, or still to be computed.
+type planned struct {
+	cache.Chunk
+	known bool
+}
+
+type planner struct {
+	*Runner
+	graph  *Graph
+	index  *cache.StatIndex
+	latest cache.Latest
+	ports  map[*Node]map[string][]planned
+}
+
+func (p *planner) node(ctx context.Context, n *Node, m mode) (PlanNode, error) {
+	out := PlanNode{Stage: n.Name, Uses: n.Kind.Name, Node: n, Because: []string{}}
+	recipe := n.Recipe.Digest()
+	first := 0
+	var digests []planned // of the streaming input; one of no port for a whole table
+	port := ""
+	switch stage := n.Stage.(type) {
+	case Source:
+		env := &Env{Seed: n.Seed, Threads: 1, Dir: p.graph.dir(), Files: p.index,
+			Progress: func(int64, int64, string) {}, Log: func(string, ...any) {}}
+		listing, err := stage.List(ctx, env)
+		if err != nil {
+			return out, fmt.Errorf("list the source: %w", err)
+		}
+		out.Rejects = listing.Rejects
+		chunks, err := cutListing(listing.Rows)
+		if err != nil {
+			return out, err
+		}
+		for _, c := range chunks {
+			digests = append(digests, planned{cache.Chunk{Digest: c.digest}, true})
+		}
+	case RowWise:
+		edge := n.Inputs[0]
+		port, first = edge.Port, 1
+		digests = p.ports[edge.From][edge.FromPort]
+	}
+
+	refs, known := p.sideRefs(n, first)
+	_, rowWise := n.Stage.(RowWise)
+	entries := map[string][]planned{}
+	var pending []string // keys, as far as they are known
+	add := func(inputs []cache.InputRef, ok bool) {
+		out.Chunks++
+		if ok && !m.force {
+			k := key(recipe, inputs)
+			pending = append(pending, k)
+			if e, err := p.Store.Lookup(k); err == nil {
+				pending = pending[:len(pending)-1]
+				for port, chunks := range e.Outputs {
+					for _, c := range chunks {
+						entries[port] = append(entries[port], planned{c, true})
+					}
+				}
+				return
+			}
+		}
+		out.Pending++
+		for _, o := range n.Kind.Outputs {
+			entries[o.Name] = append(entries[o.Name], planned{})
+		}
+	}
+	if rowWise {
+		for _, d := range digests {
+			add(append([]cache.InputRef{{Port: port, Digest: d.Digest}}, refs...), known && d.known)
+		}
+	} else {
+		add(refs, known)
+	}
+	p.ports[n] = entries
+	p.judge(n, m, &out, pending)
+	if out.State == Cached {
+		out.Outputs = map[string][]cache.Chunk{}
+		for port, chunks := range entries {
+			for _, c := range chunks {
+				out.Outputs[port] = append(out.Outputs[port], c.Chunk)
+			}
+		}
+	}
+	return out, nil
+}
+
+// sideRefs gives what inputs from index first on add to keys; ok is false if
+// some are not computed yet.
+func (p *planner) sideRefs(n *Node, first int) (refs []cache.InputRef, ok bool) {
+	for _, e := range n.Inputs[first:] {
+		digest, known := p.digest(e)
+		if !known {
+			return nil, false
+		}
+		ref := cache.InputRef{Port: e.Port, Digest: digest}
+		if e.Many {
+			ref.Name = e.From.Name
+		}
+		refs = append(refs, ref)
+	}
+	return refs, true
+}
+
+// digest of an artifact, if all of its chunks are known.
+func (p *planner) digest(e Edge) (string, bool) {
+	chunks := []cache.Chunk{}
+	for _, c := range p.ports[e.From][e.FromPort] {
+		if !c.known {
+			return "", false
+		}
+		chunks = append(chunks, c.Chunk)
+	}
+	return chunksDigest(chunks), true
+}
+
+// judge sets the state and the reasons for it.
+func (p *planner) judge(n *Node, m mode, out *PlanNode, pending []string) {
+	if out.Pending == 0 {
+		out.State = Cached
+		return
+	}
+	before, ran := p.latest.Node(n.Name)
+	switch {
+	case out.Pending < out.Chunks:
+		out.State = Partial
+	case ran:
+		out.State = Stale
+	default:
+		out.State = New
+	}
+	because := func(format string, args ...any) { out.Because = append(out.Because, fmt.Sprintf(format, args...)) }
+	if m.force {
+		because("it is forced")
+		return
+	}
+	if !ran {
+		because("it has not run in this pipeline before")
+		return
+	}
+	recipeChanged := before.Recipe != n.Recipe.Digest()
+	if recipeChanged {
+		if old, err := p.Store.Recipe(before.Recipe); err == nil {
+			out.Because = append(out.Because, n.Recipe.Difference(old)...)
+		} else {
+			because("its parameters changed")
+		}
+	}
+	for i, e := range n.Inputs {
+		digest, known := p.digest(e)
+		switch {
+		case !known:
+			because("input %s: stage %s is to be computed", e.Port, e.From.Name)
+		case i >= len(before.Inputs):
+			because("input %s: stage %s is new there", e.Port, e.From.Name)
+		case before.Inputs[i].Digest != digest:
+			because("input %s: the result of stage %s changed", e.Port, e.From.Name)
+		case before.Inputs[i].Name != e.From.Name && e.Many:
+			because("input %s: it was %s", e.Port, before.Inputs[i].Name)
+		}
+	}
+	if len(before.Inputs) > len(n.Inputs) {
+		because("it took from %d stages before, from %d now", len(before.Inputs), len(n.Inputs))
+	}
+	if len(out.Because) > 0 {
+		return
+	}
+	if _, isSource := n.Stage.(Source); isSource {
+		fresh := 0
+		for _, k := range pending {
+			if !slices.Contains(before.Keys, k) {
+				fresh++
+			}
+		}
+		if fresh > 0 {
+			because("the source changed: %d of %d chunks are new", fresh, out.Chunks)
+			return
+		}
+	}
+	because("its results are no longer in the cache")
+}

@@ -1,0 +1,290 @@
+package pipeline
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"path/filepath"
+	"sync"
+
+	"github.com/apache/arrow/go/v17/arrow"
+	"github.com/apache/arrow/go/v17/arrow/array"
+	"github.com/apache/arrow/go/v17/arrow/memory"
+	concstream "github.com/sourcegraph/conc/stream"
+
+	"github.com/tlpipe/tlpipe/internal/record"
+	"github.com/tlpipe/tlpipe/pipeline/cache"
+)
+
+func (g *Graph) dir() string { return filepath.Dir(g.File) }
+
+// piece is a chunk of a row-wise node's input.
+type piece struct {
+	digest string
+	rows   int64
+	read   func(ctx context.Context) iter.Seq2[arrow.Record, error]
+}
+
+// runRows maps the input chunk by chunk: in parallel, as chunks arrive, with
+// the results in order.
+func (nr *nodeRun) runRows(ctx context.Context, stage RowWise) error {
+	port := ""
+	var pieces iter.Seq2[piece, error]
+	side, sideRefs := map[string][]Input{}, []cache.InputRef(nil)
+	if source, ok := stage.(Source); ok {
+		list, err := nr.list(ctx, source)
+		if err != nil {
+			return err
+		}
+		pieces = list
+	} else {
+		// The first input streams; the others are waited for.
+		var err error
+		if side, sideRefs, err = nr.side(ctx, 1); err != nil {
+			return err
+		}
+		port = nr.node.Inputs[0].Port
+		pieces = nr.follow(ctx)
+	}
+	nr.mapper.open = func(ctx context.Context) (Mapper, error) {
+		return stage.Open(ctx, nr.env(nr.mapperThreads()), side)
+	}
+	output := nr.node.Kind.Outputs[0].Name
+
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	// Enough tasks that a slot never waits for one, though some wait for locks.
+	tasks := concstream.New().WithMaxGoroutines(2 * nr.x.jobs())
+	i := 0
+	var pieceErr error
+	for p, err := range pieces {
+		if err != nil || ctx.Err() != nil {
+			pieceErr = err
+			break
+		}
+		index := i
+		i++
+		k := key(nr.recipe, append([]cache.InputRef{{Port: port, Digest: p.digest}}, sideRefs...))
+		compute := func(ctx context.Context) (cache.Entry, error) { return nr.mapPiece(ctx, p, output) }
+		tasks.Go(func() concstream.Callback {
+			if ctx.Err() != nil {
+				return func() {}
+			}
+			e, computed, err := nr.obtain(ctx, k, compute)
+			return func() {
+				if err == nil && ctx.Err() == nil {
+					err = nr.accept(ctx, e, index, p.rows, computed, nr.again(k, compute))
+				}
+				if err != nil {
+					cancel(err)
+				}
+			}
+		})
+	}
+	tasks.Wait()
+	if cause := context.Cause(ctx); cause != nil {
+		return cause
+	}
+	return pieceErr
+}
+
+// list asks a source for its rows and cuts them into pieces.
+func (nr *nodeRun) list(ctx context.Context, source Source) (iter.Seq2[piece, error], error) {
+	nr.busy.start()
+	defer nr.busy.stop()
+	listing, err := source.List(ctx, nr.env(1))
+	if err != nil {
+		return nil, fmt.Errorf("list the source: %w", err)
+	}
+	if err := nr.x.index.Save(); err != nil {
+		nr.x.log(nr.node.Name, "%v", err)
+	}
+	chunks, err := cutListing(listing.Rows)
+	if err != nil {
+		return nil, err
+	}
+	for _, p := range nr.node.Kind.Outputs {
+		nr.outputs[p.Name].expect(len(chunks))
+	}
+	rejected, err := putRejects(nr.x.Store, listing.Rejects)
+	if err != nil {
+		return nil, nr.writeError(err)
+	}
+	for _, c := range rejected {
+		nr.outputs[RejectsPort].add(chunkRef{Chunk: c})
+	}
+	nr.mu.Lock()
+	nr.ended.Rejects += int64(len(listing.Rejects))
+	nr.seen += int64(len(listing.Rejects))
+	nr.mu.Unlock()
+	if err := nr.tooManyRejects(ctx, len(chunks) == 0); err != nil {
+		return nil, err
+	}
+	if len(chunks) == 0 {
+		return nil, errors.New("the source has no rows")
+	}
+	return pieces(chunks), nil
+}
+
+func pieces(chunks []listed) iter.Seq2[piece, error] {
+	return func(yield func(piece, error) bool) {
+		for _, c := range chunks {
+			p := piece{digest: c.digest, rows: c.rows.NumRows(), read: func(context.Context) iter.Seq2[arrow.Record, error] {
+				return func(yield func(arrow.Record, error) bool) { yield(c.rows, nil) }
+			}}
+			if !yield(p, nil) {
+				return
+			}
+		}
+	}
+}
+
+// follow yields the chunks of the first input as they come.
+func (nr *nodeRun) follow(ctx context.Context) iter.Seq2[piece, error] {
+	edge := nr.node.Inputs[0]
+	upstream := nr.x.nodes[edge.From].outputs[edge.FromPort]
+	return func(yield func(piece, error) bool) {
+		if n := upstream.expected(ctx); n >= 0 {
+			for _, p := range nr.node.Kind.Outputs {
+				nr.outputs[p.Name].expect(n)
+			}
+		}
+		for i := 0; ; i++ {
+			c, ok, err := upstream.at(ctx, i)
+			if err != nil {
+				yield(piece{}, err)
+				return
+			}
+			if !ok {
+				return
+			}
+			p := piece{digest: c.Digest, rows: c.Rows, read: func(ctx context.Context) iter.Seq2[arrow.Record, error] {
+				a := &Artifact{store: nr.x.Store, name: edge.From.Name, chunks: []chunkRef{c}}
+				return a.Batches(ctx)
+			}}
+			if !yield(p, nil) {
+				return
+			}
+		}
+	}
+}
+
+// mapperThreads is how many threads one Map may use: chunks run side by side,
+// so one each unless there are fewer chunks than slots.
+func (nr *nodeRun) mapperThreads() int {
+	if n := nr.expected(); n > 0 && n < nr.x.jobs() {
+		return max(1, nr.x.jobs()/n)
+	}
+	return 1
+}
+
+// mapPiece maps one piece and stores what came of it.
+func (nr *nodeRun) mapPiece(ctx context.Context, p piece, output string) (cache.Entry, error) {
+	mapper, release, err := nr.mapper.acquire(ctx)
+	if err != nil {
+		return cache.Entry{}, err
+	}
+	defer release()
+	var (
+		buf     bytes.Buffer
+		out     *record.Writer
+		rejects []Reject
+	)
+	for rec, err := range p.read(ctx) {
+		if err != nil {
+			return cache.Entry{}, err
+		}
+		mapped, err := mapper.Map(ctx, rec)
+		if err != nil {
+			return cache.Entry{}, err
+		}
+		rejects = append(rejects, mapped.Rejects...)
+		if mapped.Rows == nil {
+			continue
+		}
+		if out == nil {
+			if out, err = record.NewWriter(&buf, mapped.Rows.Schema()); err != nil {
+				return cache.Entry{}, err
+			}
+		}
+		err = out.Write(mapped.Rows)
+		mapped.Rows.Release()
+		if err != nil {
+			return cache.Entry{}, err
+		}
+	}
+	e := cache.Entry{Inputs: []cache.InputRef{{Digest: p.digest}}, Outputs: map[string][]cache.Chunk{}}
+	if out != nil {
+		if err := out.Close(); err != nil {
+			return e, err
+		}
+		c, err := nr.x.Store.PutBlob(buf.Bytes(), out.Rows())
+		if err != nil {
+			return e, err
+		}
+		e.Outputs[output] = []cache.Chunk{c}
+	}
+	rejected, err := putRejects(nr.x.Store, rejects)
+	if err != nil {
+		return e, err
+	}
+	if rejected != nil {
+		e.Outputs[RejectsPort] = rejected
+	}
+	return e, nil
+}
+
+// mapperHolder opens a stage's mapper when it is first needed, and again if
+// it is needed after it was closed.
+type mapperHolder struct {
+	mu     sync.RWMutex
+	open   func(ctx context.Context) (Mapper, error)
+	mapper Mapper
+}
+
+func (h *mapperHolder) acquire(ctx context.Context) (m Mapper, release func(), err error) {
+	for {
+		h.mu.RLock()
+		if h.mapper != nil {
+			return h.mapper, h.mu.RUnlock, nil
+		}
+		h.mu.RUnlock()
+		h.mu.Lock()
+		if h.mapper == nil {
+			if h.mapper, err = h.open(ctx); err != nil {
+				h.mapper = nil
+				h.mu.Unlock()
+				return nil, nil, err
+			}
+		}
+		h.mu.Unlock()
+	}
+}
+
+func (h *mapperHolder) close() error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.mapper == nil {
+		return nil
+	}
+	err := h.mapper.Close()
+	h.mapper = nil
+	return err
+}
+
+var rejectSchema = arrow.NewSchema([]arrow.Field{
+	{Name: record.ID, Type: arrow.BinaryTypes.String},
+	{Name: record.Reason, Type: arrow.BinaryTypes.String},
+}, nil)
+
+func rejectTable(rejects []Reject) arrow.Record {
+	b := array.NewRecordBuilder(memory.DefaultAllocator, rejectSchema)
+	defer b.Release()
+	for _, r := range rejects {
+		b.Field(0).(*array.StringBuilder).Append(r.ID)
+		b.Field(1).(*array.StringBuilder).Append(r.Reason)
+	}
+	return b.NewRecord()
+}

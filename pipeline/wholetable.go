@@ -1,0 +1,125 @@
+package pipeline
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/apache/arrow/go/v17/arrow"
+
+	"github.com/tlpipe/tlpipe/internal/record"
+	"github.com/tlpipe/tlpipe/pipeline/cache"
+)
+
+// runTable waits for all inputs and does the node's work in one piece.
+func (nr *nodeRun) runTable(ctx context.Context, stage WholeTable) error {
+	inputs, refs, err := nr.side(ctx, 0)
+	if err != nil {
+		return err
+	}
+	for _, s := range nr.outputs {
+		s.expect(1)
+	}
+	k := key(nr.recipe, refs)
+	compute := func(ctx context.Context) (cache.Entry, error) {
+		checkpoint := nr.x.Store.Checkpoint(k)
+		task := &tableTask{store: nr.x.Store, kind: nr.node.Kind, outputs: map[string]*tableWriter{}}
+		defer task.abort()
+		env := nr.env(nr.x.jobs())
+		env.Checkpoint = checkpoint
+		if err := stage.Run(ctx, &Task{Env: env, Inputs: inputs, Output: task.open}); err != nil {
+			return cache.Entry{}, err
+		}
+		outputs, err := task.finish()
+		if err != nil {
+			return cache.Entry{}, err
+		}
+		checkpoint.Remove()
+		return cache.Entry{Inputs: refs, Outputs: outputs}, nil
+	}
+	e, computed, err := nr.obtain(ctx, k, compute)
+	if err != nil {
+		return err
+	}
+	var rows int64
+	for _, in := range inputs {
+		for _, a := range in {
+			rows += a.Rows()
+		}
+	}
+	return nr.accept(ctx, e, 0, rows, computed, nr.again(k, compute))
+}
+
+// tableTask collects what a whole-table stage writes.
+type tableTask struct {
+	store   *cache.Store
+	kind    Kind
+	outputs map[string]*tableWriter
+}
+
+func (t *tableTask) open(port string, schema *arrow.Schema) (Writer, error) {
+	if _, ok := t.kind.Output(port); !ok {
+		return nil, fmt.Errorf("stage kind %s declares no output %q", t.kind.Name, port)
+	}
+	if t.outputs[port] != nil {
+		return nil, fmt.Errorf("output %q is opened twice", port)
+	}
+	blob, err := t.store.NewBlob()
+	if err != nil {
+		return nil, err
+	}
+	w, err := record.NewWriter(blob, schema)
+	if err != nil {
+		blob.Abort()
+		return nil, err
+	}
+	t.outputs[port] = &tableWriter{blob: blob, file: w}
+	return t.outputs[port], nil
+}
+
+func (t *tableTask) finish() (map[string][]cache.Chunk, error) {
+	out := map[string][]cache.Chunk{}
+	for _, p := range t.kind.Outputs {
+		w := t.outputs[p.Name]
+		if w == nil || !w.closed {
+			return nil, fmt.Errorf("stage kind %s did not write its output %q to the end", t.kind.Name, p.Name)
+		}
+		c, err := w.blob.Commit(w.file.Rows())
+		w.blob = nil
+		if err != nil {
+			return nil, err
+		}
+		out[p.Name] = []cache.Chunk{c}
+	}
+	return out, nil
+}
+
+func (t *tableTask) abort() {
+	for _, w := range t.outputs {
+		if w.blob != nil {
+			w.blob.Abort()
+		}
+	}
+}
+
+// tableWriter implements Writer.
+type tableWriter struct {
+	blob   *cache.BlobWriter
+	file   *record.Writer
+	closed bool
+}
+
+func (w *tableWriter) Write(rec arrow.Record) error {
+	if w.closed {
+		return errors.New("write to an output that is closed")
+	}
+	return w.file.Write(rec)
+}
+
+func (w *tableWriter) Close() error {
+	if w.closed {
+		return errors.New("an output is closed twice")
+	}
+	w.closed = true
+	return w.file.Close()
+}
