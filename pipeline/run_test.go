@@ -450,15 +450,12 @@ func TestInterruptKeepsFinishedChunks(t *testing.T) {
 	}
 	defer result.Close()
 	want(t, result.Status, "interrupted")
-	kept := result.Nodes[0].Ended.ChunksComputed
-	if kept < 5 {
-		t.Errorf("%d chunks kept", kept)
-	}
 	b.w.beforeMap = nil
 	again := b.run(simple)
 	want(t, again.Nodes[0].Ended.Cache, "partial")
-	if computed := again.Nodes[0].Ended.ChunksComputed; computed > again.Nodes[0].Ended.Chunks-kept {
-		t.Errorf("%d of %d chunks computed though %d were kept", computed, again.Nodes[0].Ended.Chunks, kept)
+	// With two jobs, at least eight chunks were finished when the tenth began.
+	if e := again.Nodes[0].Ended; e.ChunksComputed > e.Chunks-8 {
+		t.Errorf("%d of %d chunks computed again", e.ChunksComputed, e.Chunks)
 	}
 }
 
