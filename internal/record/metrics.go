@@ -1,6 +1,39 @@
 package record
 
-import "math"
+import (
+	"encoding/json"
+	"fmt"
+	"math"
+)
+
+// EvaluationKey is the key of the schema metadata of metrics tables that
+// tells how they were measured: an [Evaluation] as JSON.
+const EvaluationKey = "tlpipe.evaluation"
+
+// Evaluation tells how models were measured.
+type Evaluation struct {
+	Split     string `json:"split"`     // the rows they were measured on
+	Resamples int    `json:"resamples"` // of the bootstrap; 0: there are no intervals
+	Cluster   string `json:"cluster"`   // column whose equal values were drawn together; "" for none
+}
+
+// Encode gives the text that stands in metadata.
+func (e Evaluation) Encode() string {
+	text, err := json.Marshal(e)
+	if err != nil {
+		panic(err) // plain values always marshal
+	}
+	return string(text)
+}
+
+// ParseEvaluation reads what Encode wrote.
+func ParseEvaluation(text string) (Evaluation, error) {
+	var e Evaluation
+	if err := json.Unmarshal([]byte(text), &e); err != nil {
+		return e, fmt.Errorf("read how models were measured: %w", err)
+	}
+	return e, nil
+}
 
 // Metric is one number about one model: a row of a metrics table.
 type Metric struct {
@@ -90,6 +123,17 @@ type CalibrationBin struct {
 	Accuracy     float64 `column:"accuracy"`
 	AccuracyLow  float64 `column:"accuracy_low"` // Wilson's 95 % interval
 	AccuracyHigh float64 `column:"accuracy_high"`
+}
+
+// Mistake is a row that a model got wrong; the most confident come first.
+type Mistake struct {
+	Model       string  `column:"model"`
+	Rank        int64   `column:"rank"` // from 1, within the model
+	ID          string  `column:"id"`
+	Label       string  `column:"label"`
+	Predicted   string  `column:"predicted"`
+	Confidence  float64 `column:"confidence"`  // the probability of Predicted
+	Probability float64 `column:"probability"` // that of Label
 }
 
 // headlineMetrics are those that a summary of a run holds.

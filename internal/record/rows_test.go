@@ -135,3 +135,14 @@ func TestDecidedNeedsTestAndInterval(t *testing.T) {
 		}
 	}
 }
+
+func TestEvaluationComesBackAsWritten(t *testing.T) {
+	want := record.Evaluation{Split: "test", Resamples: 1000, Cluster: "object"}
+	got, err := record.ParseEvaluation(want.Encode())
+	if err != nil || got != want {
+		t.Errorf("%+v, %v", got, err)
+	}
+	if _, err := record.ParseEvaluation("{"); err == nil {
+		t.Error("no error for what is not JSON")
+	}
+}
