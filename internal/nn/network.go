@@ -153,14 +153,17 @@ func (n *Network) Scopes() []string {
 	return out
 }
 
-// Cut returns the part of the network that the named layer needs, with that layer as its output.
-// The name may be a scope's, as in [Network.Find].
-func (n *Network) Cut(name string) (*Network, error) {
-	last, ok := n.Find(name)
-	if !ok {
-		return nil, fmt.Errorf("there is no layer %q", name)
+// Cut returns the part of the network that the named layers need; its output is the last of them in
+// the network's order. Names may be scopes, as in [Network.Find].
+func (n *Network) Cut(names ...string) (*Network, error) {
+	needed := map[string]bool{}
+	for _, name := range names {
+		l, ok := n.Find(name)
+		if !ok {
+			return nil, fmt.Errorf("there is no layer %q", name)
+		}
+		needed[l.Name] = true
 	}
-	needed := map[string]bool{last.Name: true}
 	for _, l := range slices.Backward(n.layers) {
 		if needed[l.Name] {
 			for _, input := range l.Inputs {

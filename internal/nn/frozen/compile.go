@@ -1,0 +1,269 @@
+package frozen
+
+import (
+	"fmt"
+	"math"
+	"slices"
+
+	"github.com/tlpipe/tlpipe/internal/kernel"
+	"github.com/tlpipe/tlpipe/internal/nn"
+)
+
+// Compile makes a program that computes the named layers of a network, which may be scopes, or the
+// network's output when no name is given. Weights are copied; those of layers that are not needed
+// are ignored, and what is wrong with the others is a *[nn.WeightsError].
+func Compile(net *nn.Network, w nn.Weights, layers ...string) (*Program, error) {
+	if len(layers) == 0 {
+		layers = []string{net.Output().Name}
+	}
+	c := compilation{weights: w, values: map[string]*value{}}
+	for _, name := range layers {
+		l, ok := net.Find(name)
+		if !ok {
+			return nil, fmt.Errorf("compile a network: there is no layer %q", name)
+		}
+		c.outputs = append(c.outputs, l.Name)
+	}
+	var err error
+	if c.net, err = net.Cut(c.outputs...); err != nil {
+		return nil, fmt.Errorf("compile a network: %w", err)
+	}
+	if n := len(c.net.Inputs()); n != 1 {
+		return nil, fmt.Errorf("compile a network: it has %d inputs, want one", n)
+	}
+	if err := c.net.Check(w.Select(c.net)); err != nil {
+		return nil, fmt.Errorf("compile a network: %w", err)
+	}
+	for _, l := range c.net.Layers() {
+		c.lower(l)
+	}
+	c.place()
+	arena := c.plan()
+	p := &Program{input: c.net.Shape(c.net.Inputs()[0].Name), arena: arena}
+	for _, name := range c.outputs {
+		p.outputs = append(p.outputs, output{shape: c.net.Shape(name), from: c.values[name].view()})
+	}
+	for _, n := range c.nodes {
+		steps, err := n.emit()
+		if err != nil {
+			return nil, fmt.Errorf("compile layer %q: %w", n.name, err)
+		}
+		p.steps = append(p.steps, steps...)
+	}
+	return p, nil
+}
+
+// compilation is a network on its way to a program: layers are lowered to nodes, fused where they
+// can be, and the nodes' values are given places in memory.
+type compilation struct {
+	net     *nn.Network
+	weights nn.Weights
+	outputs []string
+
+	values  map[string]*value // by layer
+	nodes   []*node           // in the order of execution
+	buffers []*buffer
+}
+
+// node is what one step will compute, or a few.
+type node struct {
+	name     string
+	op       nn.Op // nil for a copy
+	in       []*value
+	residual *value
+	act      kernel.Activation
+	out      *value
+
+	// Convolutions, dense layers, batch-norms and scales end in an affine map of each channel:
+	// a batch-norm is one, and one that follows is folded into it.
+	weight       []float32
+	scale, shift []float64
+}
+
+// value is the output of a node, or the network's input, whose maker is nil.
+type value struct {
+	shape nn.Shape
+	maker *node
+	uses  int // layers that take it, and outputs of the network; while lowering
+
+	home     *buffer
+	channel  int // first channel in the home
+	pitch    int // channels of the home as this value sees it
+	lastRead int // index of the node that reads it last
+}
+
+func (v *value) channels() int { return v.shape.Channels() }
+func (v *value) pixels() int   { return v.shape.Size() / v.shape.Channels() }
+
+// lower adds a layer to the nodes, or to an earlier node if it can be fused with it.
+func (c *compilation) lower(l nn.Layer) {
+	var in []*value
+	for _, name := range l.Inputs {
+		in = append(in, c.values[name])
+	}
+	switch op := l.Op.(type) {
+	case nn.Input:
+		c.values[l.Name] = &value{shape: op.Shape, uses: c.uses(l)}
+	case nn.Dropout:
+		c.alias(l, in[0])
+	case nn.Flatten:
+		if in[0].pixels() == 1 {
+			c.alias(l, in[0])
+			return
+		}
+		c.add(l, &node{op: op, in: in})
+	case nn.Conv, nn.Dense:
+		n := &node{op: op, in: in, weight: c.parameter(l, nn.Weight)}
+		n.scale, n.shift = identity(c.net.Shape(l.Name).Channels())
+		for i, b := range c.parameter(l, nn.Bias) {
+			n.shift[i] = float64(b)
+		}
+		c.add(l, n)
+	case nn.BatchNorm:
+		c.lowerAffine(l, in[0], c.batchNorm(l, op))
+	case nn.Scale:
+		n := &node{}
+		n.scale, n.shift = identity(in[0].channels())
+		for i := range n.scale {
+			n.scale[i] = float64(op.Factor)
+		}
+		c.lowerAffine(l, in[0], n)
+	case nn.Activation:
+		switch n := in[0].maker; {
+		case op.Function == kernel.None:
+			c.alias(l, in[0])
+		case in[0].uses == 1 && n != nil && n.act == kernel.None && n.activates():
+			n.act = op.Function
+			c.alias(l, in[0])
+		default:
+			c.add(l, &node{op: op, in: in, act: op.Function})
+		}
+	case nn.Add:
+		if !c.lowerResidual(l, in) {
+			c.add(l, &node{op: op, in: in})
+		}
+	default:
+		c.add(l, &node{op: op, in: in})
+	}
+}
+
+// uses counts what takes a layer's output.
+func (c *compilation) uses(l nn.Layer) int {
+	n := 0
+	for _, other := range c.net.Layers() {
+		for _, input := range other.Inputs {
+			if input == l.Name {
+				n++
+			}
+		}
+	}
+	for _, name := range c.outputs {
+		if name == l.Name {
+			n++
+		}
+	}
+	return n
+}
+
+// add makes a layer a node of its own.
+func (c *compilation) add(l nn.Layer, n *node) {
+	n.name = l.Name
+	n.out = &value{shape: c.net.Shape(l.Name), maker: n, uses: c.uses(l)}
+	c.nodes = append(c.nodes, n)
+	c.values[l.Name] = n.out
+}
+
+// alias makes v the output of a layer that is no step of its own.
+func (c *compilation) alias(l nn.Layer, v *value) {
+	v.uses += c.uses(l) - 1
+	c.values[l.Name] = v
+}
+
+// lowerAffine folds an affine map into the node before it, or makes it a node.
+func (c *compilation) lowerAffine(l nn.Layer, x *value, n *node) {
+	if m := x.maker; m != nil && x.uses == 1 && m.affine() && m.residual == nil && m.act == kernel.None {
+		for i, s := range n.scale {
+			m.scale[i] *= s
+			m.shift[i] = m.shift[i]*s + n.shift[i]
+		}
+		c.alias(l, x)
+		return
+	}
+	n.op, n.in = l.Op, []*value{x}
+	c.add(l, n)
+}
+
+// lowerResidual fuses the addition of two values with the convolution that makes one of them; that
+// convolution then runs after the other value is there.
+func (c *compilation) lowerResidual(l nn.Layer, in []*value) bool {
+	if len(in) != 2 || in[0] == in[1] {
+		return false
+	}
+	if c.made(in[0]) > c.made(in[1]) {
+		in = []*value{in[1], in[0]}
+	}
+	for i := 1; i >= 0; i-- { // rather the later one, which need not move
+		x, other := in[i], in[1-i]
+		n := x.maker
+		if n == nil || x.uses != 1 || !n.convolves() || n.residual != nil || n.act != kernel.None {
+			continue
+		}
+		n.residual = other
+		at := slices.Index(c.nodes, n)
+		c.nodes = append(slices.Delete(c.nodes, at, at+1), n)
+		c.alias(l, x)
+		return true
+	}
+	return false
+}
+
+// made returns the place of a value's maker in the order of execution; -1 for the network's input.
+func (c *compilation) made(v *value) int { return slices.Index(c.nodes, v.maker) }
+
+func (n *node) convolves() bool {
+	switch n.op.(type) {
+	case nn.Conv, nn.Dense:
+		return true
+	}
+	return false
+}
+
+func (n *node) affine() bool {
+	switch n.op.(type) {
+	case nn.Conv, nn.Dense, nn.BatchNorm, nn.Scale:
+		return true
+	}
+	return false
+}
+
+// activates tells whether the node's step can end in an activation.
+func (n *node) activates() bool {
+	if _, ok := n.op.(nn.Add); ok {
+		return true
+	}
+	return n.affine()
+}
+
+func (c *compilation) parameter(l nn.Layer, role nn.Role) []float32 {
+	return c.weights[nn.Parameter{Layer: l.Name, Role: role}.Name()].Data
+}
+
+// batchNorm gives the scale and shift of a batch-norm with its running statistics.
+func (c *compilation) batchNorm(l nn.Layer, op nn.BatchNorm) *node {
+	gamma, beta := c.parameter(l, nn.Gamma), c.parameter(l, nn.Beta)
+	mean, variance := c.parameter(l, nn.Mean), c.parameter(l, nn.Variance)
+	n := &node{scale: make([]float64, len(gamma)), shift: make([]float64, len(gamma))}
+	for i := range gamma {
+		n.scale[i] = float64(gamma[i]) / math.Sqrt(float64(variance[i])+float64(op.Epsilon))
+		n.shift[i] = float64(beta[i]) - float64(mean[i])*n.scale[i]
+	}
+	return n
+}
+
+func identity(channels int) (scale, shift []float64) {
+	scale, shift = make([]float64, channels), make([]float64, channels)
+	for i := range scale {
+		scale[i] = 1
+	}
+	return scale, shift
+}

@@ -1,0 +1,121 @@
+package frozen
+
+import (
+	"fmt"
+
+	"github.com/tlpipe/tlpipe/internal/kernel"
+	"github.com/tlpipe/tlpipe/internal/nn"
+)
+
+// view says where the value lies.
+func (v *value) view() view {
+	w := view{channels: v.channels(), pixels: v.pixels(), pitch: v.channels()}
+	if v.maker == nil {
+		w.input = true
+		return w
+	}
+	w.offset, w.channel, w.pitch = v.home.offset, v.channel, v.pitch
+	return w
+}
+
+// emit makes the steps of a node.
+func (n *node) emit() ([]step, error) {
+	in := make([]view, len(n.in))
+	for i, v := range n.in {
+		in[i] = v.view()
+	}
+	out := n.out.view()
+	switch op := n.op.(type) {
+	case nil:
+		return []step{&copyStep{in[0], out}}, nil
+	case nn.Conv:
+		return n.emitConv(op.Geometry(in[0].channels), n.in[0].shape[0], n.in[0].shape[1], in[0], out)
+	case nn.Dense:
+		g := kernel.Conv{InC: in[0].channels, OutC: op.Out, KernelH: 1, KernelW: 1, StrideH: 1, StrideW: 1}
+		return n.emitConv(g, 1, 1, in[0], out)
+	case nn.BatchNorm, nn.Scale:
+		return []step{&scaleShiftStep{in[0], out, narrow(n.scale), narrow(n.shift), n.act}}, nil
+	case nn.Concat:
+		return emitConcat(in, out), nil
+	case nn.Flatten:
+		if in[0].offset == out.offset && !in[0].input {
+			return nil, nil
+		}
+		flat := in[0]
+		flat.channels, flat.pixels, flat.pitch = out.channels, 1, out.channels
+		return []step{&copyStep{flat, out}}, nil
+	case nn.Activation:
+		return []step{&activateStep{in[0], out, n.act}}, nil
+	case nn.Add:
+		return n.emitAdd(in, out), nil
+	case nn.Multiply:
+		return []step{&multiplyStep{in[0], in[1], out}}, nil
+	case nn.MaxPool:
+		return []step{&poolStep{in[0], out, op.Geometry(), n.in[0].shape[0], n.in[0].shape[1], true}}, nil
+	case nn.AveragePool:
+		return []step{&poolStep{in[0], out, op.Geometry(), n.in[0].shape[0], n.in[0].shape[1], false}}, nil
+	case nn.GlobalAveragePool:
+		return []step{&globalPoolStep{in[0], out}}, nil
+	case nn.Softmax:
+		return []step{&softmaxStep{in[0], out}}, nil
+	}
+	return nil, fmt.Errorf("%s cannot be compiled", n.op.Kind())
+}
+
+// emitConv packs the weights, multiplied by the scale of the channel they lead to.
+func (n *node) emitConv(g kernel.Conv, h, w int, src, dst view) ([]step, error) {
+	scaled := make([]float32, len(n.weight))
+	row := len(n.weight) / len(n.scale)
+	for o, s := range n.scale {
+		for i := o * row; i < (o+1)*row; i++ {
+			scaled[i] = float32(float64(n.weight[i]) * s)
+		}
+	}
+	packed, err := kernel.PackConv(g, scaled, narrow(n.shift))
+	if err != nil {
+		return nil, err
+	}
+	s := &convStep{packed: packed, h: h, w: w, src: src, dst: dst, act: n.act}
+	if n.residual != nil {
+		r := n.residual.view()
+		s.residual = &r
+	}
+	return []step{s}, nil
+}
+
+// emitAdd adds the inputs one after the other; the activation comes with the last.
+func (n *node) emitAdd(in []view, out view) []step {
+	var steps []step
+	sum := in[0]
+	for i, v := range in[1:] {
+		s := &addStep{a: sum, b: v, dst: out}
+		if i == len(in)-2 {
+			s.act = n.act
+		}
+		steps = append(steps, s)
+		sum = out
+	}
+	return steps
+}
+
+// emitConcat copies those inputs that do not lie where they belong.
+func emitConcat(in []view, out view) []step {
+	var steps []step
+	channel := out.channel
+	for _, v := range in {
+		to := view{offset: out.offset, channel: channel, pitch: out.pitch, channels: v.channels, pixels: v.pixels}
+		if v != to {
+			steps = append(steps, &copyStep{v, to})
+		}
+		channel += v.channels
+	}
+	return steps
+}
+
+func narrow(x []float64) []float32 {
+	y := make([]float32, len(x))
+	for i, v := range x {
+		y[i] = float32(v)
+	}
+	return y
+}

@@ -1,0 +1,326 @@
+package frozen
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"testing"
+
+	"github.com/tlpipe/tlpipe/internal/kernel"
+	"github.com/tlpipe/tlpipe/internal/nn"
+	"github.com/tlpipe/tlpipe/internal/nn/nntest"
+	"pgregory.net/rapid"
+)
+
+// compute runs the named layers on n examples.
+func compute(t rapid.TB, net *nn.Network, w nn.Weights, pool *kernel.Pool, x []float32, n, batch int, layers ...string) [][]float32 {
+	t.Helper()
+	p, err := Compile(net, w, layers...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := make([][]float32, p.Outputs())
+	for i := range out {
+		out[i] = make([]float32, n*p.OutputShape(i).Size())
+	}
+	s := p.NewSession(batch)
+	// What an earlier run left behind must not matter.
+	for i := range s.arena {
+		s.arena[i] = float32(math.NaN())
+	}
+	if err := s.Run(pool, x, n, out...); err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+func checkNear(t rapid.TB, what string, got []float32, want []float64) {
+	t.Helper()
+	largest := 1.0
+	for _, v := range want {
+		largest = max(largest, math.Abs(v))
+	}
+	for i, v := range want {
+		if d := math.Abs(float64(got[i]) - v); !(d <= 2e-5*largest) {
+			t.Fatalf("%s: element %d is %v, want %v (largest %v)", what, i, got[i], v, largest)
+		}
+	}
+}
+
+func TestProgramsAgreeWithTheDefinition(t *testing.T) {
+	pool := kernel.NewPool(2)
+	defer pool.Close()
+	rapid.Check(t, func(t *rapid.T) {
+		net := nntest.Draw(t)
+		seed := rapid.Uint64().Draw(t, "seed")
+		w := nntest.Weights(net, seed)
+		n := rapid.IntRange(1, 3).Draw(t, "n")
+		x := nntest.Input(net, n, seed)
+		want := nntest.Evaluate(net, w, nntest.Widen(x), n)
+		layers := []string{net.Output().Name}
+		for range rapid.IntRange(0, 2).Draw(t, "further outputs") {
+			layers = append(layers, net.Layers()[rapid.IntRange(0, len(net.Layers())-1).Draw(t, "output")].Name)
+		}
+		got := compute(t, net, w, pool, x, n, rapid.IntRange(1, 3).Draw(t, "batch"), layers...)
+		for i, layer := range layers {
+			checkNear(t, layer, got[i], want[layer])
+		}
+	})
+}
+
+// The bytes of an example must not depend on its batch, the session's, or the threads.
+func TestResultsDoNotDependOnTheBatch(t *testing.T) {
+	three := kernel.NewPool(3)
+	defer three.Close()
+	rapid.Check(t, func(t *rapid.T) {
+		net := nntest.Draw(t)
+		seed := rapid.Uint64().Draw(t, "seed")
+		w := nntest.Weights(net, seed)
+		const n = 7
+		x := nntest.Input(net, n, seed)
+		want := compute(t, net, w, nil, x, n, n)[0]
+		size := len(x) / n
+		out := len(want) / n
+		for i := range n {
+			one := compute(t, net, w, three, x[i*size:(i+1)*size], 1, 1)[0]
+			if !slices.Equal(bits(one), bits(want[i*out:(i+1)*out])) {
+				t.Fatalf("example %d alone: %v, in a batch: %v", i, one, want[i*out:(i+1)*out])
+			}
+		}
+		if parts := compute(t, net, w, three, x, n, 3)[0]; !slices.Equal(bits(parts), bits(want)) {
+			t.Fatalf("in parts: %v, at once: %v", parts, want)
+		}
+	})
+}
+
+func bits(x []float32) []uint32 {
+	y := make([]uint32, len(x))
+	for i, v := range x {
+		y[i] = math.Float32bits(v)
+	}
+	return y
+}
+
+// block is an inverted bottleneck with a gate, the pattern of the mobile networks.
+func block(t testing.TB) *nn.Network {
+	b := nn.NewBuilder()
+	x := b.Input("input", 8, 8, 16)
+	y := b.Layer("expand", nn.Conv{Out: 32, Kernel: nn.Square(1)}, x)
+	y = b.Layer("expand_bn", nn.BatchNorm{Epsilon: 1e-3}, y)
+	y = b.Layer("expand_act", nn.Activation{Function: kernel.SiLU}, y)
+	y = b.Layer("depthwise", nn.Conv{Out: 32, Kernel: nn.Square(3), Padding: nn.Pad(1), Groups: 32}, y)
+	y = b.Layer("depthwise_bn", nn.BatchNorm{Epsilon: 1e-3}, y)
+	y = b.Layer("depthwise_act", nn.Activation{Function: kernel.SiLU}, y)
+	g := b.Layer("squeeze", nn.GlobalAveragePool{}, y)
+	g = b.Layer("reduce", nn.Dense{Out: 4, Bias: true}, g)
+	g = b.Layer("reduce_act", nn.Activation{Function: kernel.SiLU}, g)
+	g = b.Layer("restore", nn.Dense{Out: 32, Bias: true}, g)
+	g = b.Layer("gate", nn.Activation{Function: kernel.Sigmoid}, g)
+	y = b.Layer("excite", nn.Multiply{}, y, g)
+	y = b.Layer("project", nn.Conv{Out: 16, Kernel: nn.Square(1)}, y)
+	y = b.Layer("project_bn", nn.BatchNorm{Epsilon: 1e-3}, y)
+	x = b.Layer("add", nn.Add{}, y, x)
+	b.Layer("relu", nn.Activation{Function: kernel.ReLU}, x)
+	return built(t, b)
+}
+
+// dense is a dense block: every layer takes what all before it made.
+func dense(t testing.TB) *nn.Network {
+	b := nn.NewBuilder()
+	x := b.Input("input", 8, 8, 3)
+	x = b.Layer("conv", nn.Conv{Out: 8, Kernel: nn.Square(3), Padding: nn.Pad(1)}, x)
+	values := []nn.Value{b.Layer("pool", nn.MaxPool{Kernel: nn.Square(2), Stride: nn.Square(2)}, x)}
+	x = values[0]
+	for i := range 4 {
+		s := b.Scope(fmt.Sprintf("layer%d", i))
+		y := s.Layer("bn", nn.BatchNorm{Epsilon: 1e-5}, x)
+		y = s.Layer("relu", nn.Activation{Function: kernel.ReLU}, y)
+		y = s.Layer("conv", nn.Conv{Out: 4, Kernel: nn.Square(3), Padding: nn.Pad(1)}, y)
+		values = append(values, y)
+		x = s.Layer("concat", nn.Concat{}, values...)
+	}
+	x = b.Layer("bn", nn.BatchNorm{Epsilon: 1e-5}, x)
+	b.Layer("relu", nn.Activation{Function: kernel.ReLU}, x)
+	return built(t, b)
+}
+
+// inception is a block of branches that are concatenated, one of them a concatenation itself.
+func inception(t testing.TB) *nn.Network {
+	b := nn.NewBuilder()
+	x := b.Input("input", 8, 8, 16)
+	y0 := b.Layer("one", nn.Conv{Out: 8, Kernel: nn.Square(1)}, x)
+	y1 := b.Layer("three", nn.Conv{Out: 8, Kernel: nn.Square(3), Padding: nn.Pad(1)}, x)
+	y2 := b.Layer("pool", nn.AveragePool{Kernel: nn.Square(3), Padding: nn.Pad(1)}, x)
+	y2 = b.Layer("pool_conv", nn.Conv{Out: 8, Kernel: nn.Square(1)}, y2)
+	y3 := b.Layer("split_a", nn.Conv{Out: 4, Kernel: nn.Pair{1, 3}, Padding: nn.Padding{0, 1, 0, 1}}, y1)
+	y4 := b.Layer("split_b", nn.Conv{Out: 4, Kernel: nn.Pair{3, 1}, Padding: nn.Padding{1, 0, 1, 0}}, y1)
+	y5 := b.Layer("split", nn.Concat{}, y3, y4)
+	b.Layer("concat", nn.Concat{}, y0, y1, y5, y2)
+	return built(t, b)
+}
+
+// residual is a bottleneck with a projection on its shortcut.
+func residual(t testing.TB) *nn.Network {
+	b := nn.NewBuilder()
+	x := b.Input("input", 8, 8, 16)
+	y := b.Layer("conv", nn.Conv{Out: 32, Kernel: nn.Square(3), Stride: nn.Square(2), Padding: nn.Pad(1)}, x)
+	y = b.Layer("bn", nn.BatchNorm{Epsilon: 1e-5}, y)
+	x = b.Layer("shortcut", nn.AveragePool{Kernel: nn.Square(2), Stride: nn.Square(2)}, x)
+	x = b.Layer("widen", nn.Concat{}, x, x)
+	x = b.Layer("add", nn.Add{}, y, x)
+	b.Layer("relu", nn.Activation{Function: kernel.ReLU}, x)
+	return built(t, b)
+}
+
+func built(t testing.TB, b *nn.Builder) *nn.Network {
+	t.Helper()
+	net, err := b.Network()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return net
+}
+
+// What fuses is counted, not timed.
+func TestWhatBelongsTogetherIsOneStep(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		net  *nn.Network
+		want string
+	}{
+		{"inverted bottleneck", block(t), "conv conv globalPool conv conv multiply conv"},
+		{"dense block", dense(t), "conv pool copy scaleShift conv scaleShift conv scaleShift conv scaleShift conv scaleShift"},
+		{"inception block", inception(t), "conv conv pool conv conv conv"},
+		{"residual block", residual(t), "pool copy copy conv"},
+	} {
+		w := nntest.Weights(c.net, 1)
+		p, err := Compile(c.net, w)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := ""
+		for _, s := range p.steps {
+			switch s.(type) {
+			case *convStep:
+				got += "conv "
+			case *scaleShiftStep:
+				got += "scaleShift "
+			case *copyStep:
+				got += "copy "
+			case *poolStep:
+				got += "pool "
+			case *globalPoolStep:
+				got += "globalPool "
+			case *multiplyStep:
+				got += "multiply "
+			default:
+				got += fmt.Sprintf("%T ", s)
+			}
+		}
+		if got != c.want+" " {
+			t.Errorf("%s: steps %s\nwant %s", c.name, got, c.want)
+		}
+		x := nntest.Input(c.net, 2, 1)
+		want := nntest.Evaluate(c.net, w, nntest.Widen(x), 2)
+		for _, l := range c.net.Layers() {
+			checkNear(t, c.name+": "+l.Name, compute(t, c.net, w, nil, x, 2, 2, l.Name)[0], want[l.Name])
+		}
+	}
+}
+
+func TestBuffersInUseDoNotOverlap(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		var buffers []*buffer
+		largest := make([]int, 30)
+		for range rapid.IntRange(1, 20).Draw(t, "buffers") {
+			first := rapid.IntRange(0, 20).Draw(t, "first")
+			b := &buffer{size: rapid.IntRange(1, 100).Draw(t, "size"), first: first, last: first + rapid.IntRange(0, 8).Draw(t, "length")}
+			buffers = append(buffers, b)
+			for i := b.first; i <= b.last; i++ {
+				largest[i] += b.size
+			}
+		}
+		total := arrange(buffers)
+		if total < slices.Max(largest) {
+			t.Fatalf("total %d, at one time %d are in use", total, slices.Max(largest))
+		}
+		for i, a := range buffers {
+			if a.offset < 0 || a.offset+a.size > total || a.offset%16 != 0 {
+				t.Fatalf("buffer %+v in an arena of %d", *a, total)
+			}
+			for _, b := range buffers[:i] {
+				if a.first <= b.last && b.first <= a.last && a.offset < b.offset+b.size && b.offset < a.offset+a.size {
+					t.Fatalf("%+v and %+v overlap", *a, *b)
+				}
+			}
+		}
+	})
+}
+
+// A deep chain needs the memory of two maps, not of all.
+func TestArenaIsReused(t *testing.T) {
+	b := nn.NewBuilder()
+	x := b.Input("input", 16, 16, 8)
+	for i := range 20 {
+		x = b.Layer(fmt.Sprintf("conv%d", i), nn.Conv{Out: 8, Kernel: nn.Square(3), Padding: nn.Pad(1)}, x)
+	}
+	net := built(t, b)
+	p, err := Compile(net, net.InitialiseFrozen(1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := p.ArenaBytes(), 2*4*16*16*8; got != want {
+		t.Errorf("arena of %d bytes, want %d", got, want)
+	}
+}
+
+func TestMistakesAreErrors(t *testing.T) {
+	net := block(t)
+	w := nntest.Weights(net, 1)
+	if _, err := Compile(net, w, "nowhere"); err == nil {
+		t.Error("compiled a layer that is not there")
+	}
+	delete(w, "reduce.bias")
+	var e *nn.WeightsError
+	if _, err := Compile(net, w); !errors.As(err, &e) || !slices.Equal(e.Missing, []string{"reduce.bias"}) {
+		t.Errorf("error %v, want that of the missing bias", err)
+	}
+	p, err := Compile(net, w, "depthwise") // needs no bias
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := p.NewSession(1)
+	if err := s.Run(nil, make([]float32, 3), 1, make([]float32, p.OutputShape(0).Size())); err == nil {
+		t.Error("ran on an input that is too short")
+	}
+	if err := s.Run(nil, make([]float32, p.InputShape().Size()), 1, make([]float32, 3)); err == nil {
+		t.Error("ran into an output that is too short")
+	}
+	if err := s.Run(nil, make([]float32, p.InputShape().Size()), 1); err == nil {
+		t.Error("ran with no output")
+	}
+	if err := s.Run(nil, nil, 0, nil); err != nil {
+		t.Errorf("no example: %v", err)
+	}
+}
+
+// A session in steady state allocates nothing.
+func TestRunAllocatesNothing(t *testing.T) {
+	for _, net := range []*nn.Network{block(t), dense(t), inception(t)} {
+		p, err := Compile(net, nntest.Weights(net, 1))
+		if err != nil {
+			t.Fatal(err)
+		}
+		s := p.NewSession(2)
+		x, y := nntest.Input(net, 2, 1), make([]float32, 2*p.OutputShape(0).Size())
+		allocations := testing.AllocsPerRun(20, func() {
+			if err := s.Run(nil, x, 2, y); err != nil {
+				t.Fatal(err)
+			}
+		})
+		if allocations > 0 {
+			t.Errorf("%v allocations a run", allocations)
+		}
+	}
+}

@@ -1,0 +1,193 @@
+package frozen
+
+import (
+	"cmp"
+	"slices"
+
+	"github.com/tlpipe/tlpipe/internal/nn"
+)
+
+// buffer is memory for a tensor. Its size and offset are for one example.
+type buffer struct {
+	size        int // floats
+	first, last int // nodes between which it is in use
+	offset      int // in the arena
+}
+
+// place gives values that are concatenated their bands in the buffer of the concatenation, so that
+// they need not be copied. The last concatenation comes first: in a dense block, where each takes
+// all that the earlier ones took, the earlier are then bands of the last.
+func (c *compilation) place() {
+	for _, n := range slices.Backward(c.nodes) {
+		if _, ok := n.op.(nn.Concat); !ok {
+			continue
+		}
+		if n.out.home == nil && !c.bandOfLarger(n) {
+			n.out.home, n.out.pitch = c.newBuffer(n.out), n.out.channels()
+		}
+		channel := n.out.channel
+		for i, v := range n.in {
+			if v.home == nil && v.maker != nil && slices.Index(n.in, v) == i && c.readInBands(v) {
+				v.home, v.channel, v.pitch = n.out.home, channel, n.out.pitch
+			}
+			channel += v.channels()
+		}
+	}
+	c.moveIntoBands()
+}
+
+// moveIntoBands splits nodes that cannot write a band of a wider tensor: they write a tensor of
+// their own, and a node after them moves it.
+func (c *compilation) moveIntoBands() {
+	var nodes []*node
+	for _, n := range c.nodes {
+		nodes = append(nodes, n)
+		if v := n.out; v.home != nil && !n.bands() {
+			n.out = &value{shape: v.shape, maker: n}
+			v.maker = &node{name: n.name, in: []*value{n.out}, out: v}
+			nodes = append(nodes, v.maker)
+		}
+	}
+	c.nodes = nodes
+}
+
+// bandOfLarger makes the output of a concatenation a band of the buffer in which all its inputs
+// already lie side by side, if so they do.
+func (c *compilation) bandOfLarger(n *node) bool {
+	first := n.in[0]
+	if first.home == nil || !c.readInBands(n.out) {
+		return false
+	}
+	channel := first.channel
+	for _, v := range n.in {
+		if v.home != first.home || v.channel != channel {
+			return false
+		}
+		channel += v.channels()
+	}
+	n.out.home, n.out.channel, n.out.pitch = first.home, first.channel, first.pitch
+	return true
+}
+
+// readInBands tells whether every node that reads the value can read it as a band of a wider tensor.
+func (c *compilation) readInBands(v *value) bool {
+	for _, n := range c.nodes {
+		if !slices.Contains(n.in, v) {
+			continue
+		}
+		if !n.bands() {
+			return false
+		}
+	}
+	return true
+}
+
+// bands tells whether the node's steps can read and write bands of wider tensors.
+func (n *node) bands() bool {
+	if _, ok := n.op.(nn.Concat); ok {
+		return true
+	}
+	return n.affine()
+}
+
+func (c *compilation) newBuffer(v *value) *buffer {
+	b := &buffer{size: v.shape.Size(), first: len(c.nodes)}
+	c.buffers = append(c.buffers, b)
+	return b
+}
+
+// plan finds when each buffer is in use, lets nodes that can write over an input which is no longer
+// needed, and returns the size of the arena.
+func (c *compilation) plan() int {
+	for i, n := range c.nodes {
+		for _, v := range n.reads() {
+			v.lastRead = i
+		}
+	}
+	for _, name := range c.outputs {
+		c.values[name].lastRead = len(c.nodes)
+	}
+	for i, n := range c.nodes {
+		if v := n.out; v.home != nil {
+			v.home.last = max(v.home.last, v.lastRead, i)
+		}
+	}
+	for i, n := range c.nodes {
+		v := n.out
+		if v.home == nil {
+			v.pitch = v.channels()
+			if over := n.overwrites(i); over != nil {
+				v.home = over.home
+			} else {
+				v.home = c.newBuffer(v)
+			}
+		}
+		v.home.first = min(v.home.first, i)
+		v.home.last = max(v.home.last, v.lastRead, i)
+	}
+	return arrange(c.buffers)
+}
+
+// reads lists the values a node reads.
+func (n *node) reads() []*value {
+	if n.residual != nil {
+		return append(slices.Clone(n.in), n.residual)
+	}
+	return n.in
+}
+
+// overwrites returns an input in whose buffer node i may write its output, or nil.
+func (n *node) overwrites(i int) *value {
+	var over []*value
+	switch n.op.(type) {
+	case nn.Conv, nn.Dense:
+		if n.residual != nil && n.residual.home != n.in[0].home {
+			over = append(over, n.residual)
+		}
+	case nn.Add:
+		if len(n.in) == 2 {
+			over = n.in
+		}
+	case nn.BatchNorm, nn.Scale, nn.Activation, nn.Multiply, nn.Flatten, nn.Softmax:
+		over = n.in[:1]
+	}
+	for _, v := range over {
+		if v.home != nil && v.home.last == i && v.home.size == n.out.shape.Size() && v.shape.Size() == v.home.size {
+			return v
+		}
+	}
+	return nil
+}
+
+// arrange gives each buffer an offset such that those in use at the same time do not overlap, and
+// returns the size of the whole: greedily by size, as in Pisarchyk and Lee 2020 (arXiv:2001.03288).
+func arrange(buffers []*buffer) int {
+	const line = 16 // floats of a cache line
+	bySize := slices.Clone(buffers)
+	slices.SortStableFunc(bySize, func(a, b *buffer) int {
+		return cmp.Or(cmp.Compare(b.size, a.size), cmp.Compare(a.first, b.first))
+	})
+	total := 0
+	var placed []*buffer // by offset
+	for _, b := range bySize {
+		size := (b.size + line - 1) / line * line
+		b.offset = 0
+		best, found := 0, -1
+		for _, other := range placed {
+			if other.last < b.first || b.last < other.first {
+				continue
+			}
+			if gap := other.offset - b.offset; gap >= size && (found < 0 || gap < found) {
+				best, found = b.offset, gap
+			}
+			b.offset = max(b.offset, (other.offset+other.size+line-1)/line*line)
+		}
+		if found >= 0 {
+			b.offset = best
+		}
+		total = max(total, b.offset+size)
+		at, _ := slices.BinarySearchFunc(placed, b, func(x, y *buffer) int { return cmp.Compare(x.offset, y.offset) })
+		placed = slices.Insert(placed, at, b)
+	}
+	return total
+}

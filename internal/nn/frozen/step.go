@@ -1,0 +1,135 @@
+package frozen
+
+import (
+	"github.com/tlpipe/tlpipe/internal/kernel"
+)
+
+// step is one call of a kernel.
+type step interface {
+	run(f *frame)
+	bytes() int // of packed weights
+}
+
+// convStep computes act(conv(src) + bias + residual); a dense layer is a convolution of one pixel.
+type convStep struct {
+	packed   *kernel.PackedConv
+	h, w     int // of the input
+	src, dst view
+	residual *view
+	act      kernel.Activation
+}
+
+func (s *convStep) run(f *frame) {
+	v := kernel.ConvView{
+		Dst: f.slice(s.dst), DstPitch: s.dst.pitch,
+		Src: f.slice(s.src), SrcPitch: s.src.pitch,
+		N: f.n, H: s.h, W: s.w,
+	}
+	if s.residual != nil {
+		v.Residual, v.ResidualPitch = f.slice(*s.residual), s.residual.pitch
+	}
+	s.packed.RunView(f.pool, v, s.act, &f.session.workspace)
+}
+
+func (s *convStep) bytes() int { return s.packed.Bytes() }
+
+// scaleShiftStep computes act(src·scale + shift), channel by channel.
+type scaleShiftStep struct {
+	src, dst     view
+	scale, shift []float32
+	act          kernel.Activation
+}
+
+func (s *scaleShiftStep) run(f *frame) {
+	kernel.ScaleShiftView(f.pool, f.slice(s.dst), s.dst.pitch, f.slice(s.src), s.src.pitch,
+		s.scale, s.shift, f.n*s.src.pixels, s.src.channels, s.act)
+}
+
+func (s *scaleShiftStep) bytes() int { return 4 * (len(s.scale) + len(s.shift)) }
+
+// The steps below read and write dense tensors.
+
+type activateStep struct {
+	src, dst view
+	act      kernel.Activation
+}
+
+func (s *activateStep) run(f *frame) {
+	kernel.Activate(f.pool, f.slice(s.dst), f.slice(s.src), s.act)
+}
+
+// addStep computes act(a + b).
+type addStep struct {
+	a, b, dst view
+	act       kernel.Activation
+}
+
+func (s *addStep) run(f *frame) {
+	kernel.Add(f.pool, f.slice(s.dst), f.slice(s.a), f.slice(s.b), s.act)
+}
+
+// multiplyStep computes src·by, element by element or with one factor a channel.
+type multiplyStep struct {
+	src, by, dst view
+}
+
+func (s *multiplyStep) run(f *frame) {
+	dst, src, by := f.slice(s.dst), f.slice(s.src), f.slice(s.by)
+	if s.by.pixels*s.by.channels == s.src.pixels*s.src.channels {
+		kernel.Mul(f.pool, dst, src, by)
+		return
+	}
+	kernel.MulChannels(f.pool, dst, src, by, f.n, s.src.pixels, s.src.channels)
+}
+
+// poolStep computes the greatest or the mean value of windows.
+type poolStep struct {
+	src, dst view
+	geometry kernel.Pooling
+	h, w     int // of the input
+	greatest bool
+}
+
+func (s *poolStep) run(f *frame) {
+	run := kernel.AvgPool
+	if s.greatest {
+		run = kernel.MaxPool
+	}
+	run(f.pool, s.geometry, f.slice(s.dst), f.slice(s.src), f.n, s.h, s.w, s.src.channels)
+}
+
+type globalPoolStep struct {
+	src, dst view
+}
+
+func (s *globalPoolStep) run(f *frame) {
+	kernel.GlobalAvgPool(f.pool, f.slice(s.dst), f.slice(s.src), f.n, s.src.pixels, s.src.channels)
+}
+
+type softmaxStep struct {
+	src, dst view
+}
+
+func (s *softmaxStep) run(f *frame) {
+	kernel.Softmax(f.pool, f.slice(s.dst), f.slice(s.src), f.n, s.src.channels)
+}
+
+// copyStep moves a value between a dense tensor and a band of channels.
+type copyStep struct {
+	src, dst view
+}
+
+func (s *copyStep) run(f *frame) {
+	src, dst := f.slice(s.src), f.slice(s.dst)
+	for i := range f.n * s.src.pixels {
+		copy(dst[i*s.dst.pitch:][:s.dst.channels], src[i*s.src.pitch:])
+	}
+}
+
+func (*activateStep) bytes() int   { return 0 }
+func (*addStep) bytes() int        { return 0 }
+func (*multiplyStep) bytes() int   { return 0 }
+func (*poolStep) bytes() int       { return 0 }
+func (*globalPoolStep) bytes() int { return 0 }
+func (*softmaxStep) bytes() int    { return 0 }
+func (*copyStep) bytes() int       { return 0 }
