@@ -1,0 +1,188 @@
+package jpeg
+
+import (
+	"errors"
+)
+
+var errCode = errors.New("JPEG: malformed data: no such Huffman code")
+
+// scan is the header of one scan.
+type scan struct {
+	parts      []*component
+	from, to   int // progressive: the coefficients, in zigzag order, inclusive
+	high, low  int // progressive: successive approximation
+	endOfBands int // progressive: blocks still to be passed over
+}
+
+// readScan reads a scan header, T.81 B.2.3, at f.at.
+func (f *frame) readScan(data []byte) (*scan, error) {
+	body, ok := f.segment(data)
+	if !ok || len(body) < 1 {
+		return nil, errTruncated
+	}
+	n := int(body[0])
+	if n < 1 || n > len(f.parts) || len(body) < 4+2*n {
+		return nil, errors.New("JPEG: malformed scan header")
+	}
+	s := &scan{from: int(body[1+2*n]), to: int(body[2+2*n]), high: int(body[3+2*n] >> 4), low: int(body[3+2*n] & 15)}
+	if !f.progressive {
+		s.from, s.to, s.high, s.low = 0, 63, 0, 0
+	}
+	if s.from > s.to || s.to > 63 || s.from == 0 && s.to != 0 && f.progressive || s.from > 0 && n != 1 || s.low > 13 || s.high != 0 && s.high != s.low+1 {
+		return nil, errors.New("JPEG: malformed scan header")
+	}
+	for i := range n {
+		id, tables := body[1+2*i], body[2+2*i]
+		var c *component
+		for j := range f.parts {
+			if f.parts[j].id == id {
+				c = &f.parts[j]
+			}
+		}
+		for _, other := range s.parts {
+			if other == c {
+				c = nil
+				break
+			}
+		}
+		if c == nil || tables>>4 > 3 || tables&15 > 3 {
+			return nil, errors.New("JPEG: malformed scan header")
+		}
+		c.dc, c.ac = &f.dc[tables>>4], &f.ac[tables&15]
+		if s.from == 0 && s.high == 0 && !c.dc.defined || s.to > 0 && !c.ac.defined {
+			return nil, errors.New("JPEG: a Huffman table is missing")
+		}
+		if !f.defined[c.quantity] {
+			return nil, errors.New("JPEG: a quantisation table is missing")
+		}
+		s.parts = append(s.parts, c)
+	}
+	return s, nil
+}
+
+// decodeScan reads the entropy-coded data of a scan, which block takes block
+// by block, and leaves f.at behind it.
+func (f *frame) decodeScan(data []byte, s *scan, block func(r *bits, c *component, x, y int) error) error {
+	r := &bits{data: data, at: f.at}
+	across, down := f.mcusX, f.mcusY
+	alone := len(s.parts) == 1
+	if alone { // a scan of one component has no padding to whole MCUs
+		across, down = s.parts[0].blocksX, s.parts[0].blocksY
+	}
+	s.restart()
+	left, marker := f.interval, byte(0)
+	for y := range down {
+		for x := range across {
+			if f.interval > 0 && left == 0 {
+				if err := r.restart(marker); err != nil {
+					return err
+				}
+				s.restart()
+				left, marker = f.interval, (marker+1)&7
+			}
+			left--
+			if alone {
+				if err := block(r, s.parts[0], x, y); err != nil {
+					return err
+				}
+				continue
+			}
+			for _, c := range s.parts {
+				for v := range c.v {
+					for h := range c.h {
+						if err := block(r, c, x*c.h+h, y*c.v+v); err != nil {
+							return err
+						}
+					}
+				}
+			}
+		}
+		if r.overrun() {
+			return errTruncated
+		}
+	}
+	f.at = r.at
+	return nil
+}
+
+func (s *scan) restart() {
+	s.endOfBands = 0
+	for _, c := range s.parts {
+		c.predicted = 0
+	}
+}
+
+// restart passes over the restart marker RST0 + number.
+func (b *bits) restart(number byte) error {
+	if b.overrun() {
+		return errTruncated
+	}
+	*b = bits{data: b.data, at: b.at}
+	for b.at+1 < len(b.data) && b.data[b.at] == 0xFF && b.data[b.at+1] == 0xFF {
+		b.at++ // fill bytes
+	}
+	if b.at+1 >= len(b.data) {
+		return errTruncated
+	}
+	if b.data[b.at] != 0xFF || b.data[b.at+1] != markerRST0+number {
+		return errors.New("JPEG: malformed data: a restart marker is missing")
+	}
+	b.at += 2
+	return nil
+}
+
+// sequentialBlock decodes one block and multiplies it by the quantiser, into
+// zeroed coefficients in natural order. It returns the zigzag index behind the
+// last coefficient that is not zero.
+func sequentialBlock(r *bits, c *component, quantiser *[64]int32, out *[64]int32) (end int, err error) {
+	r.fill()
+	size, ok := r.next(c.dc)
+	if !ok || size > 15 {
+		return 0, errCode
+	}
+	if size > 0 {
+		c.predicted += int(extend(r.take(int(size)), int(size)))
+	}
+	out[0] = int32(int16(c.predicted)) * quantiser[0]
+
+	ac := c.ac
+	end = 1
+	for k := 1; k < 64; {
+		r.fill()
+		if e := ac.whole[r.acc>>(64-fastBits)]; e != 0 {
+			r.skip(int(e & 0xFF))
+			k += int(e >> 8 & 0xFF)
+			if value := e >> 16; value != 0 {
+				if k > 63 {
+					return 0, errCode
+				}
+				at := natural[k] & 63
+				out[at] = value * quantiser[at]
+				k++
+				end = k
+			}
+			continue
+		}
+		symbol, ok := r.next(ac)
+		if !ok {
+			return 0, errCode
+		}
+		run, size := int(symbol>>4), int(symbol&15)
+		if size == 0 {
+			if run != 15 {
+				break
+			}
+			k += 16
+			continue
+		}
+		k += run
+		if k > 63 {
+			return 0, errCode
+		}
+		at := natural[k] & 63
+		out[at] = extend(r.take(size), size) * quantiser[at]
+		k++
+		end = k
+	}
+	return end, nil
+}
