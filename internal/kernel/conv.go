@@ -109,7 +109,7 @@ type PackedConv struct {
 type phase struct {
 	y, x   axis
 	layout panels    // of one group
-	b      []float32 // the groups' panels, one after the other; depthwise: [tap][channel]
+	b      []float32 // the groups' panels, one after the other; for depthwise see packDepthwise
 }
 
 // axis says how the positions of a phase lie on one axis: output first+j·out sees the inputs
@@ -196,7 +196,7 @@ func packConv(set isa, c Conv, weights, bias []float32, gradient bool) (*PackedC
 		for _, x := range xs {
 			f := phase{y: y, x: x}
 			if c.Depthwise() {
-				f.b = aligned(len(y.taps) * len(x.taps) * c.InC)
+				f.b = aligned(depthwiseSize(set, len(y.taps)*len(x.taps), c.InC))
 			} else {
 				f.layout = newPanels(set, len(y.taps)*len(x.taps)*(p.in/c.Groups), p.out/c.Groups)
 				f.b = aligned(c.Groups * f.layout.size())
@@ -238,7 +238,7 @@ func (p *PackedConv) Repack(weights, bias []float32) error {
 		f := &p.phases[i]
 		switch {
 		case c.Depthwise():
-			f.packDepthwise(c, weights)
+			f.packDepthwise(p.set, c, weights, p.bias)
 		case p.gradient:
 			f.packGradient(c, weights)
 		default:

@@ -4,114 +4,107 @@
 
 #include "textflag.h"
 
-// func depthwise3x3s1AVX2(l *byte)
+// func depthwise3x3s1NarrowAVX2(l *byte)
 // Requires: AVX, FMA3
-TEXT ·depthwise3x3s1AVX2(SB), NOSPLIT, $0-8
+TEXT ·depthwise3x3s1NarrowAVX2(SB), NOSPLIT, $0-8
 	MOVQ         l+0(FP), R14
-	VBROADCASTSS 136(R14), Y5
-	VBROADCASTSS 140(R14), Y6
-	MOVQ         80(R14), R8
+	VBROADCASTSS 160(R14), Y5
+	VBROADCASTSS 164(R14), Y6
+	MOVQ         72(R14), R8
 	LEAQ         (R8)(R8*2), R9
 	LEAQ         (R8)(R8*4), R10
 	LEAQ         (R9)(R8*4), R11
+	MOVQ         $+0, 168(R14)
+	MOVQ         $+0, 176(R14)
 
 block1:
-	MOVQ    40(R14), AX
+	MOVQ    32(R14), AX
 	ADDQ    (R14), AX
-	ADDQ    144(R14), AX
-	MOVQ    48(R14), BX
+	ADDQ    168(R14), AX
+	MOVQ    40(R14), BX
 	ADDQ    (R14), BX
-	ADDQ    144(R14), BX
-	MOVQ    56(R14), CX
+	ADDQ    168(R14), BX
+	MOVQ    48(R14), CX
 	ADDQ    (R14), CX
-	ADDQ    144(R14), CX
+	ADDQ    168(R14), CX
 	MOVQ    8(R14), DI
-	ADDQ    144(R14), DI
+	ADDQ    168(R14), DI
 	MOVQ    16(R14), R15
-	ADDQ    144(R14), R15
-	VMOVUPS (R15), Y7
-	ADDQ    96(R14), R15
-	VMOVUPS (R15), Y8
-	ADDQ    96(R14), R15
-	VMOVUPS (R15), Y9
-	ADDQ    96(R14), R15
-	VMOVUPS (R15), Y10
-	ADDQ    96(R14), R15
-	VMOVUPS (R15), Y11
-	ADDQ    96(R14), R15
-	VMOVUPS (R15), Y12
-	ADDQ    96(R14), R15
-	VMOVUPS (R15), Y13
-	ADDQ    96(R14), R15
-	VMOVUPS (R15), Y14
-	ADDQ    96(R14), R15
-	VMOVUPS (R15), Y15
-	ADDQ    96(R14), R15
-	MOVQ    112(R14), R13
+	ADDQ    176(R14), R15
+	VMOVUPS 32(R15), Y7
+	VMOVUPS 64(R15), Y8
+	VMOVUPS 96(R15), Y9
+	VMOVUPS 128(R15), Y10
+	VMOVUPS 160(R15), Y11
+	VMOVUPS 192(R15), Y12
+	VMOVUPS 224(R15), Y13
+	VMOVUPS 256(R15), Y14
+	VMOVUPS 288(R15), Y15
+	MOVQ    24(R14), R15
+	MOVQ    16(R14), R12
+	ADDQ    176(R14), R12
+	MOVQ    96(R14), R13
 	TESTQ   R13, R13
-	JZ      endEdge6
-	MOVQ    32(R14), R15
+	JZ      end3
 
-edge5:
-	MOVQ        24(R14), R12
-	ADDQ        144(R14), R12
+next2:
 	VMOVUPS     (R12), Y0
 	CMPQ        (R15), $0x00
-	JG          outside7
+	JG          outside4
 	CMPQ        8(R15), $0x00
-	JLE         outside7
+	JLE         outside4
 	VMOVUPS     (AX), Y4
-	VFMADD231PS Y4, Y7, Y0
+	VFMADD231PS 32(R12), Y4, Y0
 	VMOVUPS     (BX), Y4
-	VFMADD231PS Y4, Y10, Y0
+	VFMADD231PS 128(R12), Y4, Y0
 	VMOVUPS     (CX), Y4
-	VFMADD231PS Y4, Y13, Y0
+	VFMADD231PS 224(R12), Y4, Y0
 
-outside7:
+outside4:
 	CMPQ        (R15), $0x01
-	JG          outside8
+	JG          outside5
 	CMPQ        8(R15), $0x01
-	JLE         outside8
+	JLE         outside5
 	VMOVUPS     (AX)(R8*1), Y4
-	VFMADD231PS Y4, Y8, Y0
+	VFMADD231PS 64(R12), Y4, Y0
 	VMOVUPS     (BX)(R8*1), Y4
-	VFMADD231PS Y4, Y11, Y0
+	VFMADD231PS 160(R12), Y4, Y0
 	VMOVUPS     (CX)(R8*1), Y4
-	VFMADD231PS Y4, Y14, Y0
+	VFMADD231PS 256(R12), Y4, Y0
 
-outside8:
+outside5:
 	CMPQ        (R15), $0x02
-	JG          outside9
+	JG          outside6
 	CMPQ        8(R15), $0x02
-	JLE         outside9
+	JLE         outside6
 	VMOVUPS     (AX)(R8*2), Y4
-	VFMADD231PS Y4, Y9, Y0
+	VFMADD231PS 96(R12), Y4, Y0
 	VMOVUPS     (BX)(R8*2), Y4
-	VFMADD231PS Y4, Y12, Y0
+	VFMADD231PS 192(R12), Y4, Y0
 	VMOVUPS     (CX)(R8*2), Y4
-	VFMADD231PS Y4, Y15, Y0
+	VFMADD231PS 288(R12), Y4, Y0
 
-outside9:
+outside6:
 	VMAXPS  Y0, Y5, Y0
 	VMINPS  Y0, Y6, Y0
 	VMOVUPS Y0, (DI)
-	ADDQ    88(R14), DI
+	ADDQ    80(R14), DI
 	LEAQ    (AX)(R8*1), AX
 	LEAQ    (BX)(R8*1), BX
 	LEAQ    (CX)(R8*1), CX
 	ADDQ    $0x10, R15
 	DECQ    R13
-	JNZ     edge5
+	JNZ     next2
 
-endEdge6:
-	MOVQ  120(R14), R13
-	TESTQ R13, R13
-	JZ    endMiddle4
+end3:
 	LEAQ  (R8)(R8*8), R12
+	MOVQ  104(R14), R13
+	TESTQ R13, R13
+	JZ    end8
 
-middle3:
-	MOVQ        24(R14), R15
-	ADDQ        144(R14), R15
+next7:
+	MOVQ        16(R14), R15
+	ADDQ        176(R14), R15
 	VMOVUPS     (R15), Y0
 	VMOVAPS     Y0, Y1
 	VMOVAPS     Y0, Y2
@@ -173,200 +166,462 @@ middle3:
 	VMAXPS      Y0, Y5, Y0
 	VMINPS      Y0, Y6, Y0
 	VMOVUPS     Y0, (DI)
-	ADDQ        88(R14), DI
+	ADDQ        80(R14), DI
 	VMAXPS      Y1, Y5, Y1
 	VMINPS      Y1, Y6, Y1
 	VMOVUPS     Y1, (DI)
-	ADDQ        88(R14), DI
+	ADDQ        80(R14), DI
 	VMAXPS      Y2, Y5, Y2
 	VMINPS      Y2, Y6, Y2
 	VMOVUPS     Y2, (DI)
-	ADDQ        88(R14), DI
+	ADDQ        80(R14), DI
 	VMAXPS      Y3, Y5, Y3
 	VMINPS      Y3, Y6, Y3
 	VMOVUPS     Y3, (DI)
-	ADDQ        88(R14), DI
+	ADDQ        80(R14), DI
 	LEAQ        (AX)(R8*4), AX
 	LEAQ        (BX)(R8*4), BX
 	LEAQ        (CX)(R8*4), CX
 	DECQ        R13
-	JNZ         middle3
+	JNZ         next7
 
-endMiddle4:
-	MOVQ  128(R14), R13
-	TESTQ R13, R13
-	JZ    endEdge11
-	MOVQ  32(R14), R15
-	MOVQ  112(R14), R12
+end8:
+	MOVQ  24(R14), R15
+	MOVQ  96(R14), R12
 	SHLQ  $0x04, R12
 	ADDQ  R12, R15
+	MOVQ  16(R14), R12
+	ADDQ  176(R14), R12
+	MOVQ  112(R14), R13
+	TESTQ R13, R13
+	JZ    end10
 
-edge10:
-	MOVQ        24(R14), R12
-	ADDQ        144(R14), R12
+next9:
 	VMOVUPS     (R12), Y0
 	CMPQ        (R15), $0x00
-	JG          outside12
+	JG          outside11
 	CMPQ        8(R15), $0x00
-	JLE         outside12
+	JLE         outside11
 	VMOVUPS     (AX), Y4
-	VFMADD231PS Y4, Y7, Y0
+	VFMADD231PS 32(R12), Y4, Y0
 	VMOVUPS     (BX), Y4
-	VFMADD231PS Y4, Y10, Y0
+	VFMADD231PS 128(R12), Y4, Y0
 	VMOVUPS     (CX), Y4
-	VFMADD231PS Y4, Y13, Y0
+	VFMADD231PS 224(R12), Y4, Y0
+
+outside11:
+	CMPQ        (R15), $0x01
+	JG          outside12
+	CMPQ        8(R15), $0x01
+	JLE         outside12
+	VMOVUPS     (AX)(R8*1), Y4
+	VFMADD231PS 64(R12), Y4, Y0
+	VMOVUPS     (BX)(R8*1), Y4
+	VFMADD231PS 160(R12), Y4, Y0
+	VMOVUPS     (CX)(R8*1), Y4
+	VFMADD231PS 256(R12), Y4, Y0
 
 outside12:
-	CMPQ        (R15), $0x01
+	CMPQ        (R15), $0x02
 	JG          outside13
-	CMPQ        8(R15), $0x01
+	CMPQ        8(R15), $0x02
 	JLE         outside13
-	VMOVUPS     (AX)(R8*1), Y4
-	VFMADD231PS Y4, Y8, Y0
-	VMOVUPS     (BX)(R8*1), Y4
-	VFMADD231PS Y4, Y11, Y0
-	VMOVUPS     (CX)(R8*1), Y4
-	VFMADD231PS Y4, Y14, Y0
+	VMOVUPS     (AX)(R8*2), Y4
+	VFMADD231PS 96(R12), Y4, Y0
+	VMOVUPS     (BX)(R8*2), Y4
+	VFMADD231PS 192(R12), Y4, Y0
+	VMOVUPS     (CX)(R8*2), Y4
+	VFMADD231PS 288(R12), Y4, Y0
 
 outside13:
-	CMPQ        (R15), $0x02
-	JG          outside14
-	CMPQ        8(R15), $0x02
-	JLE         outside14
-	VMOVUPS     (AX)(R8*2), Y4
-	VFMADD231PS Y4, Y9, Y0
-	VMOVUPS     (BX)(R8*2), Y4
-	VFMADD231PS Y4, Y12, Y0
-	VMOVUPS     (CX)(R8*2), Y4
-	VFMADD231PS Y4, Y15, Y0
-
-outside14:
 	VMAXPS  Y0, Y5, Y0
 	VMINPS  Y0, Y6, Y0
 	VMOVUPS Y0, (DI)
-	ADDQ    88(R14), DI
+	ADDQ    80(R14), DI
 	LEAQ    (AX)(R8*1), AX
 	LEAQ    (BX)(R8*1), BX
 	LEAQ    (CX)(R8*1), CX
 	ADDQ    $0x10, R15
 	DECQ    R13
-	JNZ     edge10
+	JNZ     next9
 
-endEdge11:
-	ADDQ $0x00000020, 144(R14)
-	SUBQ $0x00000008, 104(R14)
+end10:
+	ADDQ $0x00000020, 168(R14)
+	ADDQ $0x00000140, 176(R14)
+	SUBQ $0x00000008, 88(R14)
 	JG   block1
 	VZEROUPPER
 	RET
 
-// func depthwise3x3s2AVX2(l *byte)
+// func depthwise3x3s1WideAVX2(l *byte)
 // Requires: AVX, FMA3
-TEXT ·depthwise3x3s2AVX2(SB), NOSPLIT, $0-8
+TEXT ·depthwise3x3s1WideAVX2(SB), NOSPLIT, $0-8
 	MOVQ         l+0(FP), R14
-	VBROADCASTSS 136(R14), Y5
-	VBROADCASTSS 140(R14), Y6
-	MOVQ         80(R14), R8
+	VBROADCASTSS 160(R14), Y5
+	VBROADCASTSS 164(R14), Y6
+	MOVQ         72(R14), R8
 	LEAQ         (R8)(R8*2), R9
 	LEAQ         (R8)(R8*4), R10
 	LEAQ         (R9)(R8*4), R11
+	MOVQ         32(R14), AX
+	ADDQ         (R14), AX
+	MOVQ         40(R14), BX
+	ADDQ         (R14), BX
+	MOVQ         48(R14), CX
+	ADDQ         (R14), CX
+	MOVQ         8(R14), DI
+	MOVQ         24(R14), R12
+	MOVQ         96(R14), R15
+	MOVQ         R15, 176(R14)
+	TESTQ        R15, R15
+	JZ           end15
 
-block15:
-	MOVQ    40(R14), AX
-	ADDQ    (R14), AX
-	ADDQ    144(R14), AX
-	MOVQ    48(R14), BX
-	ADDQ    (R14), BX
-	ADDQ    144(R14), BX
-	MOVQ    56(R14), CX
-	ADDQ    (R14), CX
-	ADDQ    144(R14), CX
-	MOVQ    8(R14), DI
-	ADDQ    144(R14), DI
-	MOVQ    16(R14), R15
-	ADDQ    144(R14), R15
-	VMOVUPS (R15), Y7
-	ADDQ    96(R14), R15
-	VMOVUPS (R15), Y8
-	ADDQ    96(R14), R15
-	VMOVUPS (R15), Y9
-	ADDQ    96(R14), R15
-	VMOVUPS (R15), Y10
-	ADDQ    96(R14), R15
-	VMOVUPS (R15), Y11
-	ADDQ    96(R14), R15
-	VMOVUPS (R15), Y12
-	ADDQ    96(R14), R15
-	VMOVUPS (R15), Y13
-	ADDQ    96(R14), R15
-	VMOVUPS (R15), Y14
-	ADDQ    96(R14), R15
-	VMOVUPS (R15), Y15
-	ADDQ    96(R14), R15
-	MOVQ    112(R14), R13
-	TESTQ   R13, R13
-	JZ      endEdge20
-	MOVQ    32(R14), R15
+next14:
+	MOVQ 16(R14), R13
+	MOVQ 88(R14), R15
+	MOVQ R15, 168(R14)
 
-edge19:
-	MOVQ        24(R14), R12
-	ADDQ        144(R14), R12
-	VMOVUPS     (R12), Y0
-	CMPQ        (R15), $0x00
-	JG          outside21
-	CMPQ        8(R15), $0x00
-	JLE         outside21
+block16:
+	VMOVUPS     (R13), Y0
+	CMPQ        (R12), $0x00
+	JG          outside18
+	CMPQ        8(R12), $0x00
+	JLE         outside18
 	VMOVUPS     (AX), Y4
-	VFMADD231PS Y4, Y7, Y0
+	VFMADD231PS 32(R13), Y4, Y0
 	VMOVUPS     (BX), Y4
-	VFMADD231PS Y4, Y10, Y0
+	VFMADD231PS 128(R13), Y4, Y0
 	VMOVUPS     (CX), Y4
-	VFMADD231PS Y4, Y13, Y0
+	VFMADD231PS 224(R13), Y4, Y0
 
-outside21:
-	CMPQ        (R15), $0x01
-	JG          outside22
-	CMPQ        8(R15), $0x01
-	JLE         outside22
+outside18:
+	CMPQ        (R12), $0x01
+	JG          outside19
+	CMPQ        8(R12), $0x01
+	JLE         outside19
 	VMOVUPS     (AX)(R8*1), Y4
-	VFMADD231PS Y4, Y8, Y0
+	VFMADD231PS 64(R13), Y4, Y0
 	VMOVUPS     (BX)(R8*1), Y4
-	VFMADD231PS Y4, Y11, Y0
+	VFMADD231PS 160(R13), Y4, Y0
 	VMOVUPS     (CX)(R8*1), Y4
-	VFMADD231PS Y4, Y14, Y0
+	VFMADD231PS 256(R13), Y4, Y0
 
-outside22:
-	CMPQ        (R15), $0x02
-	JG          outside23
-	CMPQ        8(R15), $0x02
-	JLE         outside23
+outside19:
+	CMPQ        (R12), $0x02
+	JG          outside20
+	CMPQ        8(R12), $0x02
+	JLE         outside20
 	VMOVUPS     (AX)(R8*2), Y4
-	VFMADD231PS Y4, Y9, Y0
+	VFMADD231PS 96(R13), Y4, Y0
 	VMOVUPS     (BX)(R8*2), Y4
-	VFMADD231PS Y4, Y12, Y0
+	VFMADD231PS 192(R13), Y4, Y0
 	VMOVUPS     (CX)(R8*2), Y4
-	VFMADD231PS Y4, Y15, Y0
+	VFMADD231PS 288(R13), Y4, Y0
 
-outside23:
+outside20:
 	VMAXPS  Y0, Y5, Y0
 	VMINPS  Y0, Y6, Y0
 	VMOVUPS Y0, (DI)
-	ADDQ    88(R14), DI
+	ADDQ    $0x20, AX
+	ADDQ    $0x20, BX
+	ADDQ    $0x20, CX
+	ADDQ    $0x20, DI
+	ADDQ    $0x00000140, R13
+	SUBQ    $0x08, 168(R14)
+	JG      block16
+	ADDQ    120(R14), AX
+	ADDQ    120(R14), BX
+	ADDQ    120(R14), CX
+	ADDQ    128(R14), DI
+	ADDQ    $0x10, R12
+	DECQ    176(R14)
+	JNZ     next14
+
+end15:
+	LEAQ  (R8)(R8*8), R12
+	MOVQ  104(R14), R15
+	MOVQ  R15, 176(R14)
+	TESTQ R15, R15
+	JZ    end22
+
+next21:
+	MOVQ 16(R14), R13
+	MOVQ 88(R14), R15
+	MOVQ R15, 168(R14)
+
+block23:
+	MOVQ        80(R14), R15
+	VMOVUPS     (R13), Y0
+	VMOVAPS     Y0, Y1
+	VMOVAPS     Y0, Y2
+	VMOVAPS     Y0, Y3
+	VMOVUPS     32(R13), Y7
+	VMOVUPS     64(R13), Y8
+	VMOVUPS     96(R13), Y9
+	VMOVUPS     (AX), Y4
+	VFMADD231PS Y4, Y7, Y0
+	VMOVUPS     (AX)(R8*1), Y4
+	VFMADD231PS Y4, Y8, Y0
+	VFMADD231PS Y4, Y7, Y1
+	VMOVUPS     (AX)(R8*2), Y4
+	VFMADD231PS Y4, Y9, Y0
+	VFMADD231PS Y4, Y8, Y1
+	VFMADD231PS Y4, Y7, Y2
+	VMOVUPS     (AX)(R9*1), Y4
+	VFMADD231PS Y4, Y9, Y1
+	VFMADD231PS Y4, Y8, Y2
+	VFMADD231PS Y4, Y7, Y3
+	VMOVUPS     (AX)(R8*4), Y4
+	VFMADD231PS Y4, Y9, Y2
+	VFMADD231PS Y4, Y8, Y3
+	VMOVUPS     (AX)(R10*1), Y4
+	VFMADD231PS Y4, Y9, Y3
+	VMOVUPS     128(R13), Y7
+	VMOVUPS     160(R13), Y8
+	VMOVUPS     192(R13), Y9
+	VMOVUPS     (BX), Y4
+	VFMADD231PS Y4, Y7, Y0
+	VMOVUPS     (BX)(R8*1), Y4
+	VFMADD231PS Y4, Y8, Y0
+	VFMADD231PS Y4, Y7, Y1
+	VMOVUPS     (BX)(R8*2), Y4
+	VFMADD231PS Y4, Y9, Y0
+	VFMADD231PS Y4, Y8, Y1
+	VFMADD231PS Y4, Y7, Y2
+	VMOVUPS     (BX)(R9*1), Y4
+	VFMADD231PS Y4, Y9, Y1
+	VFMADD231PS Y4, Y8, Y2
+	VFMADD231PS Y4, Y7, Y3
+	VMOVUPS     (BX)(R8*4), Y4
+	VFMADD231PS Y4, Y9, Y2
+	VFMADD231PS Y4, Y8, Y3
+	VMOVUPS     (BX)(R10*1), Y4
+	VFMADD231PS Y4, Y9, Y3
+	VMOVUPS     224(R13), Y7
+	VMOVUPS     256(R13), Y8
+	VMOVUPS     288(R13), Y9
+	VMOVUPS     (CX), Y4
+	VFMADD231PS Y4, Y7, Y0
+	VMOVUPS     (CX)(R8*1), Y4
+	VFMADD231PS Y4, Y8, Y0
+	VFMADD231PS Y4, Y7, Y1
+	VMOVUPS     (CX)(R8*2), Y4
+	VFMADD231PS Y4, Y9, Y0
+	VFMADD231PS Y4, Y8, Y1
+	VFMADD231PS Y4, Y7, Y2
+	VMOVUPS     (CX)(R9*1), Y4
+	VFMADD231PS Y4, Y9, Y1
+	VFMADD231PS Y4, Y8, Y2
+	VFMADD231PS Y4, Y7, Y3
+	VMOVUPS     (CX)(R8*4), Y4
+	VFMADD231PS Y4, Y9, Y2
+	VFMADD231PS Y4, Y8, Y3
+	VMOVUPS     (CX)(R10*1), Y4
+	VFMADD231PS Y4, Y9, Y3
+	VMAXPS      Y0, Y5, Y0
+	VMINPS      Y0, Y6, Y0
+	VMAXPS      Y1, Y5, Y1
+	VMINPS      Y1, Y6, Y1
+	VMAXPS      Y2, Y5, Y2
+	VMINPS      Y2, Y6, Y2
+	VMAXPS      Y3, Y5, Y3
+	VMINPS      Y3, Y6, Y3
+	VMOVUPS     Y0, (DI)
+	VMOVUPS     Y1, (DI)(R15*1)
+	VMOVUPS     Y2, (DI)(R15*2)
+	ADDQ        R15, DI
+	VMOVUPS     Y3, (DI)(R15*2)
+	SUBQ        R15, DI
+	ADDQ        $0x20, AX
+	ADDQ        $0x20, BX
+	ADDQ        $0x20, CX
+	ADDQ        $0x20, DI
+	ADDQ        $0x00000140, R13
+	SUBQ        $0x08, 168(R14)
+	JG          block23
+	ADDQ        136(R14), AX
+	ADDQ        136(R14), BX
+	ADDQ        136(R14), CX
+	ADDQ        144(R14), DI
+	DECQ        176(R14)
+	JNZ         next21
+
+end22:
+	MOVQ  24(R14), R12
+	MOVQ  96(R14), R13
+	SHLQ  $0x04, R13
+	ADDQ  R13, R12
+	MOVQ  112(R14), R15
+	MOVQ  R15, 176(R14)
+	TESTQ R15, R15
+	JZ    end26
+
+next25:
+	MOVQ 16(R14), R13
+	MOVQ 88(R14), R15
+	MOVQ R15, 168(R14)
+
+block27:
+	VMOVUPS     (R13), Y0
+	CMPQ        (R12), $0x00
+	JG          outside29
+	CMPQ        8(R12), $0x00
+	JLE         outside29
+	VMOVUPS     (AX), Y4
+	VFMADD231PS 32(R13), Y4, Y0
+	VMOVUPS     (BX), Y4
+	VFMADD231PS 128(R13), Y4, Y0
+	VMOVUPS     (CX), Y4
+	VFMADD231PS 224(R13), Y4, Y0
+
+outside29:
+	CMPQ        (R12), $0x01
+	JG          outside30
+	CMPQ        8(R12), $0x01
+	JLE         outside30
+	VMOVUPS     (AX)(R8*1), Y4
+	VFMADD231PS 64(R13), Y4, Y0
+	VMOVUPS     (BX)(R8*1), Y4
+	VFMADD231PS 160(R13), Y4, Y0
+	VMOVUPS     (CX)(R8*1), Y4
+	VFMADD231PS 256(R13), Y4, Y0
+
+outside30:
+	CMPQ        (R12), $0x02
+	JG          outside31
+	CMPQ        8(R12), $0x02
+	JLE         outside31
+	VMOVUPS     (AX)(R8*2), Y4
+	VFMADD231PS 96(R13), Y4, Y0
+	VMOVUPS     (BX)(R8*2), Y4
+	VFMADD231PS 192(R13), Y4, Y0
+	VMOVUPS     (CX)(R8*2), Y4
+	VFMADD231PS 288(R13), Y4, Y0
+
+outside31:
+	VMAXPS  Y0, Y5, Y0
+	VMINPS  Y0, Y6, Y0
+	VMOVUPS Y0, (DI)
+	ADDQ    $0x20, AX
+	ADDQ    $0x20, BX
+	ADDQ    $0x20, CX
+	ADDQ    $0x20, DI
+	ADDQ    $0x00000140, R13
+	SUBQ    $0x08, 168(R14)
+	JG      block27
+	ADDQ    120(R14), AX
+	ADDQ    120(R14), BX
+	ADDQ    120(R14), CX
+	ADDQ    128(R14), DI
+	ADDQ    $0x10, R12
+	DECQ    176(R14)
+	JNZ     next25
+
+end26:
+	VZEROUPPER
+	RET
+
+// func depthwise3x3s2NarrowAVX2(l *byte)
+// Requires: AVX, FMA3
+TEXT ·depthwise3x3s2NarrowAVX2(SB), NOSPLIT, $0-8
+	MOVQ         l+0(FP), R14
+	VBROADCASTSS 160(R14), Y5
+	VBROADCASTSS 164(R14), Y6
+	MOVQ         72(R14), R8
+	LEAQ         (R8)(R8*2), R9
+	LEAQ         (R8)(R8*4), R10
+	LEAQ         (R9)(R8*4), R11
+	MOVQ         $+0, 168(R14)
+	MOVQ         $+0, 176(R14)
+
+block32:
+	MOVQ    32(R14), AX
+	ADDQ    (R14), AX
+	ADDQ    168(R14), AX
+	MOVQ    40(R14), BX
+	ADDQ    (R14), BX
+	ADDQ    168(R14), BX
+	MOVQ    48(R14), CX
+	ADDQ    (R14), CX
+	ADDQ    168(R14), CX
+	MOVQ    8(R14), DI
+	ADDQ    168(R14), DI
+	MOVQ    16(R14), R15
+	ADDQ    176(R14), R15
+	VMOVUPS 32(R15), Y7
+	VMOVUPS 64(R15), Y8
+	VMOVUPS 96(R15), Y9
+	VMOVUPS 128(R15), Y10
+	VMOVUPS 160(R15), Y11
+	VMOVUPS 192(R15), Y12
+	VMOVUPS 224(R15), Y13
+	VMOVUPS 256(R15), Y14
+	VMOVUPS 288(R15), Y15
+	MOVQ    24(R14), R15
+	MOVQ    16(R14), R12
+	ADDQ    176(R14), R12
+	MOVQ    96(R14), R13
+	TESTQ   R13, R13
+	JZ      end34
+
+next33:
+	VMOVUPS     (R12), Y0
+	CMPQ        (R15), $0x00
+	JG          outside35
+	CMPQ        8(R15), $0x00
+	JLE         outside35
+	VMOVUPS     (AX), Y4
+	VFMADD231PS 32(R12), Y4, Y0
+	VMOVUPS     (BX), Y4
+	VFMADD231PS 128(R12), Y4, Y0
+	VMOVUPS     (CX), Y4
+	VFMADD231PS 224(R12), Y4, Y0
+
+outside35:
+	CMPQ        (R15), $0x01
+	JG          outside36
+	CMPQ        8(R15), $0x01
+	JLE         outside36
+	VMOVUPS     (AX)(R8*1), Y4
+	VFMADD231PS 64(R12), Y4, Y0
+	VMOVUPS     (BX)(R8*1), Y4
+	VFMADD231PS 160(R12), Y4, Y0
+	VMOVUPS     (CX)(R8*1), Y4
+	VFMADD231PS 256(R12), Y4, Y0
+
+outside36:
+	CMPQ        (R15), $0x02
+	JG          outside37
+	CMPQ        8(R15), $0x02
+	JLE         outside37
+	VMOVUPS     (AX)(R8*2), Y4
+	VFMADD231PS 96(R12), Y4, Y0
+	VMOVUPS     (BX)(R8*2), Y4
+	VFMADD231PS 192(R12), Y4, Y0
+	VMOVUPS     (CX)(R8*2), Y4
+	VFMADD231PS 288(R12), Y4, Y0
+
+outside37:
+	VMAXPS  Y0, Y5, Y0
+	VMINPS  Y0, Y6, Y0
+	VMOVUPS Y0, (DI)
+	ADDQ    80(R14), DI
 	LEAQ    (AX)(R8*2), AX
 	LEAQ    (BX)(R8*2), BX
 	LEAQ    (CX)(R8*2), CX
 	ADDQ    $0x10, R15
 	DECQ    R13
-	JNZ     edge19
+	JNZ     next33
 
-endEdge20:
-	MOVQ  120(R14), R13
-	TESTQ R13, R13
-	JZ    endMiddle18
+end34:
 	LEAQ  (R8)(R8*8), R12
+	MOVQ  104(R14), R13
+	TESTQ R13, R13
+	JZ    end39
 
-middle17:
-	MOVQ        24(R14), R15
-	ADDQ        144(R14), R15
+next38:
+	MOVQ        16(R14), R15
+	ADDQ        176(R14), R15
 	VMOVUPS     (R15), Y0
 	VMOVAPS     Y0, Y1
 	VMOVAPS     Y0, Y2
@@ -437,19 +692,19 @@ middle17:
 	VMAXPS      Y0, Y5, Y0
 	VMINPS      Y0, Y6, Y0
 	VMOVUPS     Y0, (DI)
-	ADDQ        88(R14), DI
+	ADDQ        80(R14), DI
 	VMAXPS      Y1, Y5, Y1
 	VMINPS      Y1, Y6, Y1
 	VMOVUPS     Y1, (DI)
-	ADDQ        88(R14), DI
+	ADDQ        80(R14), DI
 	VMAXPS      Y2, Y5, Y2
 	VMINPS      Y2, Y6, Y2
 	VMOVUPS     Y2, (DI)
-	ADDQ        88(R14), DI
+	ADDQ        80(R14), DI
 	VMAXPS      Y3, Y5, Y3
 	VMINPS      Y3, Y6, Y3
 	VMOVUPS     Y3, (DI)
-	ADDQ        88(R14), DI
+	ADDQ        80(R14), DI
 	LEAQ        (AX)(R8*4), AX
 	LEAQ        (AX)(R8*4), AX
 	LEAQ        (BX)(R8*4), BX
@@ -457,319 +712,477 @@ middle17:
 	LEAQ        (CX)(R8*4), CX
 	LEAQ        (CX)(R8*4), CX
 	DECQ        R13
-	JNZ         middle17
+	JNZ         next38
 
-endMiddle18:
-	MOVQ  128(R14), R13
-	TESTQ R13, R13
-	JZ    endEdge25
-	MOVQ  32(R14), R15
-	MOVQ  112(R14), R12
+end39:
+	MOVQ  24(R14), R15
+	MOVQ  96(R14), R12
 	SHLQ  $0x04, R12
 	ADDQ  R12, R15
+	MOVQ  16(R14), R12
+	ADDQ  176(R14), R12
+	MOVQ  112(R14), R13
+	TESTQ R13, R13
+	JZ    end41
 
-edge24:
-	MOVQ        24(R14), R12
-	ADDQ        144(R14), R12
+next40:
 	VMOVUPS     (R12), Y0
 	CMPQ        (R15), $0x00
-	JG          outside26
+	JG          outside42
 	CMPQ        8(R15), $0x00
-	JLE         outside26
+	JLE         outside42
 	VMOVUPS     (AX), Y4
-	VFMADD231PS Y4, Y7, Y0
+	VFMADD231PS 32(R12), Y4, Y0
 	VMOVUPS     (BX), Y4
-	VFMADD231PS Y4, Y10, Y0
+	VFMADD231PS 128(R12), Y4, Y0
 	VMOVUPS     (CX), Y4
-	VFMADD231PS Y4, Y13, Y0
+	VFMADD231PS 224(R12), Y4, Y0
 
-outside26:
+outside42:
 	CMPQ        (R15), $0x01
-	JG          outside27
+	JG          outside43
 	CMPQ        8(R15), $0x01
-	JLE         outside27
+	JLE         outside43
 	VMOVUPS     (AX)(R8*1), Y4
-	VFMADD231PS Y4, Y8, Y0
+	VFMADD231PS 64(R12), Y4, Y0
 	VMOVUPS     (BX)(R8*1), Y4
-	VFMADD231PS Y4, Y11, Y0
+	VFMADD231PS 160(R12), Y4, Y0
 	VMOVUPS     (CX)(R8*1), Y4
-	VFMADD231PS Y4, Y14, Y0
+	VFMADD231PS 256(R12), Y4, Y0
 
-outside27:
+outside43:
 	CMPQ        (R15), $0x02
-	JG          outside28
+	JG          outside44
 	CMPQ        8(R15), $0x02
-	JLE         outside28
+	JLE         outside44
 	VMOVUPS     (AX)(R8*2), Y4
-	VFMADD231PS Y4, Y9, Y0
+	VFMADD231PS 96(R12), Y4, Y0
 	VMOVUPS     (BX)(R8*2), Y4
-	VFMADD231PS Y4, Y12, Y0
+	VFMADD231PS 192(R12), Y4, Y0
 	VMOVUPS     (CX)(R8*2), Y4
-	VFMADD231PS Y4, Y15, Y0
+	VFMADD231PS 288(R12), Y4, Y0
 
-outside28:
+outside44:
 	VMAXPS  Y0, Y5, Y0
 	VMINPS  Y0, Y6, Y0
 	VMOVUPS Y0, (DI)
-	ADDQ    88(R14), DI
+	ADDQ    80(R14), DI
 	LEAQ    (AX)(R8*2), AX
 	LEAQ    (BX)(R8*2), BX
 	LEAQ    (CX)(R8*2), CX
 	ADDQ    $0x10, R15
 	DECQ    R13
-	JNZ     edge24
+	JNZ     next40
 
-endEdge25:
-	ADDQ $0x00000020, 144(R14)
-	SUBQ $0x00000008, 104(R14)
-	JG   block15
+end41:
+	ADDQ $0x00000020, 168(R14)
+	ADDQ $0x00000140, 176(R14)
+	SUBQ $0x00000008, 88(R14)
+	JG   block32
 	VZEROUPPER
 	RET
 
-// func depthwise5x5s1AVX2(l *byte)
+// func depthwise3x3s2WideAVX2(l *byte)
 // Requires: AVX, FMA3
-TEXT ·depthwise5x5s1AVX2(SB), NOSPLIT, $0-8
+TEXT ·depthwise3x3s2WideAVX2(SB), NOSPLIT, $0-8
 	MOVQ         l+0(FP), R14
-	VBROADCASTSS 136(R14), Y5
-	VBROADCASTSS 140(R14), Y6
-	MOVQ         80(R14), R8
+	VBROADCASTSS 160(R14), Y5
+	VBROADCASTSS 164(R14), Y6
+	MOVQ         72(R14), R8
 	LEAQ         (R8)(R8*2), R9
 	LEAQ         (R8)(R8*4), R10
 	LEAQ         (R9)(R8*4), R11
+	MOVQ         32(R14), AX
+	ADDQ         (R14), AX
+	MOVQ         40(R14), BX
+	ADDQ         (R14), BX
+	MOVQ         48(R14), CX
+	ADDQ         (R14), CX
+	MOVQ         8(R14), DI
+	MOVQ         24(R14), R12
+	MOVQ         96(R14), R15
+	MOVQ         R15, 176(R14)
+	TESTQ        R15, R15
+	JZ           end46
 
-block29:
-	MOVQ  40(R14), AX
-	ADDQ  (R14), AX
-	ADDQ  144(R14), AX
-	MOVQ  48(R14), BX
-	ADDQ  (R14), BX
-	ADDQ  144(R14), BX
-	MOVQ  56(R14), CX
-	ADDQ  (R14), CX
-	ADDQ  144(R14), CX
-	MOVQ  64(R14), DX
-	ADDQ  (R14), DX
-	ADDQ  144(R14), DX
-	MOVQ  72(R14), SI
-	ADDQ  (R14), SI
-	ADDQ  144(R14), SI
-	MOVQ  8(R14), DI
-	ADDQ  144(R14), DI
-	MOVQ  112(R14), R13
-	TESTQ R13, R13
-	JZ    endEdge34
-	MOVQ  32(R14), R15
+next45:
+	MOVQ 16(R14), R13
+	MOVQ 88(R14), R15
+	MOVQ R15, 168(R14)
 
-edge33:
-	MOVQ        24(R14), R12
-	ADDQ        144(R14), R12
-	VMOVUPS     (R12), Y0
-	MOVQ        16(R14), R12
-	ADDQ        144(R14), R12
-	CMPQ        (R15), $0x00
-	JG          outside35
-	CMPQ        8(R15), $0x00
-	JLE         outside35
-	MOVQ        16(R14), R12
-	ADDQ        144(R14), R12
+block47:
+	VMOVUPS     (R13), Y0
+	CMPQ        (R12), $0x00
+	JG          outside49
+	CMPQ        8(R12), $0x00
+	JLE         outside49
 	VMOVUPS     (AX), Y4
-	VFMADD231PS (R12), Y4, Y0
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
+	VFMADD231PS 32(R13), Y4, Y0
 	VMOVUPS     (BX), Y4
-	VFMADD231PS (R12), Y4, Y0
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
+	VFMADD231PS 128(R13), Y4, Y0
 	VMOVUPS     (CX), Y4
-	VFMADD231PS (R12), Y4, Y0
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
-	VMOVUPS     (DX), Y4
-	VFMADD231PS (R12), Y4, Y0
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
-	VMOVUPS     (SI), Y4
-	VFMADD231PS (R12), Y4, Y0
+	VFMADD231PS 224(R13), Y4, Y0
 
-outside35:
-	CMPQ        (R15), $0x01
-	JG          outside36
-	CMPQ        8(R15), $0x01
-	JLE         outside36
-	MOVQ        16(R14), R12
-	ADDQ        144(R14), R12
-	ADDQ        96(R14), R12
+outside49:
+	CMPQ        (R12), $0x01
+	JG          outside50
+	CMPQ        8(R12), $0x01
+	JLE         outside50
 	VMOVUPS     (AX)(R8*1), Y4
-	VFMADD231PS (R12), Y4, Y0
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
+	VFMADD231PS 64(R13), Y4, Y0
 	VMOVUPS     (BX)(R8*1), Y4
-	VFMADD231PS (R12), Y4, Y0
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
+	VFMADD231PS 160(R13), Y4, Y0
 	VMOVUPS     (CX)(R8*1), Y4
-	VFMADD231PS (R12), Y4, Y0
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
-	VMOVUPS     (DX)(R8*1), Y4
-	VFMADD231PS (R12), Y4, Y0
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
-	VMOVUPS     (SI)(R8*1), Y4
-	VFMADD231PS (R12), Y4, Y0
+	VFMADD231PS 256(R13), Y4, Y0
 
-outside36:
-	CMPQ        (R15), $0x02
-	JG          outside37
-	CMPQ        8(R15), $0x02
-	JLE         outside37
-	MOVQ        16(R14), R12
-	ADDQ        144(R14), R12
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
+outside50:
+	CMPQ        (R12), $0x02
+	JG          outside51
+	CMPQ        8(R12), $0x02
+	JLE         outside51
 	VMOVUPS     (AX)(R8*2), Y4
-	VFMADD231PS (R12), Y4, Y0
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
+	VFMADD231PS 96(R13), Y4, Y0
 	VMOVUPS     (BX)(R8*2), Y4
-	VFMADD231PS (R12), Y4, Y0
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
+	VFMADD231PS 192(R13), Y4, Y0
 	VMOVUPS     (CX)(R8*2), Y4
-	VFMADD231PS (R12), Y4, Y0
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
-	VMOVUPS     (DX)(R8*2), Y4
-	VFMADD231PS (R12), Y4, Y0
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
-	VMOVUPS     (SI)(R8*2), Y4
-	VFMADD231PS (R12), Y4, Y0
+	VFMADD231PS 288(R13), Y4, Y0
 
-outside37:
-	CMPQ        (R15), $0x03
-	JG          outside38
-	CMPQ        8(R15), $0x03
-	JLE         outside38
-	MOVQ        16(R14), R12
-	ADDQ        144(R14), R12
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
-	VMOVUPS     (AX)(R9*1), Y4
-	VFMADD231PS (R12), Y4, Y0
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
-	VMOVUPS     (BX)(R9*1), Y4
-	VFMADD231PS (R12), Y4, Y0
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
-	VMOVUPS     (CX)(R9*1), Y4
-	VFMADD231PS (R12), Y4, Y0
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
-	VMOVUPS     (DX)(R9*1), Y4
-	VFMADD231PS (R12), Y4, Y0
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
-	VMOVUPS     (SI)(R9*1), Y4
-	VFMADD231PS (R12), Y4, Y0
-
-outside38:
-	CMPQ        (R15), $0x04
-	JG          outside39
-	CMPQ        8(R15), $0x04
-	JLE         outside39
-	MOVQ        16(R14), R12
-	ADDQ        144(R14), R12
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
-	VMOVUPS     (AX)(R8*4), Y4
-	VFMADD231PS (R12), Y4, Y0
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
-	VMOVUPS     (BX)(R8*4), Y4
-	VFMADD231PS (R12), Y4, Y0
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
-	VMOVUPS     (CX)(R8*4), Y4
-	VFMADD231PS (R12), Y4, Y0
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
-	VMOVUPS     (DX)(R8*4), Y4
-	VFMADD231PS (R12), Y4, Y0
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
-	VMOVUPS     (SI)(R8*4), Y4
-	VFMADD231PS (R12), Y4, Y0
-
-outside39:
+outside51:
 	VMAXPS  Y0, Y5, Y0
 	VMINPS  Y0, Y6, Y0
 	VMOVUPS Y0, (DI)
-	ADDQ    88(R14), DI
+	ADDQ    $0x20, AX
+	ADDQ    $0x20, BX
+	ADDQ    $0x20, CX
+	ADDQ    $0x20, DI
+	ADDQ    $0x00000140, R13
+	SUBQ    $0x08, 168(R14)
+	JG      block47
+	ADDQ    120(R14), AX
+	ADDQ    120(R14), BX
+	ADDQ    120(R14), CX
+	ADDQ    128(R14), DI
+	ADDQ    $0x10, R12
+	DECQ    176(R14)
+	JNZ     next45
+
+end46:
+	LEAQ  (R8)(R8*8), R12
+	MOVQ  104(R14), R15
+	MOVQ  R15, 176(R14)
+	TESTQ R15, R15
+	JZ    end53
+
+next52:
+	MOVQ 16(R14), R13
+	MOVQ 88(R14), R15
+	MOVQ R15, 168(R14)
+
+block54:
+	MOVQ        80(R14), R15
+	VMOVUPS     (R13), Y0
+	VMOVAPS     Y0, Y1
+	VMOVAPS     Y0, Y2
+	VMOVAPS     Y0, Y3
+	VMOVUPS     32(R13), Y7
+	VMOVUPS     64(R13), Y8
+	VMOVUPS     96(R13), Y9
+	VMOVUPS     (AX), Y4
+	VFMADD231PS Y4, Y7, Y0
+	VMOVUPS     (AX)(R8*1), Y4
+	VFMADD231PS Y4, Y8, Y0
+	VMOVUPS     (AX)(R8*2), Y4
+	VFMADD231PS Y4, Y9, Y0
+	VFMADD231PS Y4, Y7, Y1
+	VMOVUPS     (AX)(R9*1), Y4
+	VFMADD231PS Y4, Y8, Y1
+	VMOVUPS     (AX)(R8*4), Y4
+	VFMADD231PS Y4, Y9, Y1
+	VFMADD231PS Y4, Y7, Y2
+	VMOVUPS     (AX)(R10*1), Y4
+	VFMADD231PS Y4, Y8, Y2
+	VMOVUPS     (AX)(R9*2), Y4
+	VFMADD231PS Y4, Y9, Y2
+	VFMADD231PS Y4, Y7, Y3
+	VMOVUPS     (AX)(R11*1), Y4
+	VFMADD231PS Y4, Y8, Y3
+	VMOVUPS     (AX)(R8*8), Y4
+	VFMADD231PS Y4, Y9, Y3
+	VMOVUPS     128(R13), Y7
+	VMOVUPS     160(R13), Y8
+	VMOVUPS     192(R13), Y9
+	VMOVUPS     (BX), Y4
+	VFMADD231PS Y4, Y7, Y0
+	VMOVUPS     (BX)(R8*1), Y4
+	VFMADD231PS Y4, Y8, Y0
+	VMOVUPS     (BX)(R8*2), Y4
+	VFMADD231PS Y4, Y9, Y0
+	VFMADD231PS Y4, Y7, Y1
+	VMOVUPS     (BX)(R9*1), Y4
+	VFMADD231PS Y4, Y8, Y1
+	VMOVUPS     (BX)(R8*4), Y4
+	VFMADD231PS Y4, Y9, Y1
+	VFMADD231PS Y4, Y7, Y2
+	VMOVUPS     (BX)(R10*1), Y4
+	VFMADD231PS Y4, Y8, Y2
+	VMOVUPS     (BX)(R9*2), Y4
+	VFMADD231PS Y4, Y9, Y2
+	VFMADD231PS Y4, Y7, Y3
+	VMOVUPS     (BX)(R11*1), Y4
+	VFMADD231PS Y4, Y8, Y3
+	VMOVUPS     (BX)(R8*8), Y4
+	VFMADD231PS Y4, Y9, Y3
+	VMOVUPS     224(R13), Y7
+	VMOVUPS     256(R13), Y8
+	VMOVUPS     288(R13), Y9
+	VMOVUPS     (CX), Y4
+	VFMADD231PS Y4, Y7, Y0
+	VMOVUPS     (CX)(R8*1), Y4
+	VFMADD231PS Y4, Y8, Y0
+	VMOVUPS     (CX)(R8*2), Y4
+	VFMADD231PS Y4, Y9, Y0
+	VFMADD231PS Y4, Y7, Y1
+	VMOVUPS     (CX)(R9*1), Y4
+	VFMADD231PS Y4, Y8, Y1
+	VMOVUPS     (CX)(R8*4), Y4
+	VFMADD231PS Y4, Y9, Y1
+	VFMADD231PS Y4, Y7, Y2
+	VMOVUPS     (CX)(R10*1), Y4
+	VFMADD231PS Y4, Y8, Y2
+	VMOVUPS     (CX)(R9*2), Y4
+	VFMADD231PS Y4, Y9, Y2
+	VFMADD231PS Y4, Y7, Y3
+	VMOVUPS     (CX)(R11*1), Y4
+	VFMADD231PS Y4, Y8, Y3
+	VMOVUPS     (CX)(R8*8), Y4
+	VFMADD231PS Y4, Y9, Y3
+	VMAXPS      Y0, Y5, Y0
+	VMINPS      Y0, Y6, Y0
+	VMAXPS      Y1, Y5, Y1
+	VMINPS      Y1, Y6, Y1
+	VMAXPS      Y2, Y5, Y2
+	VMINPS      Y2, Y6, Y2
+	VMAXPS      Y3, Y5, Y3
+	VMINPS      Y3, Y6, Y3
+	VMOVUPS     Y0, (DI)
+	VMOVUPS     Y1, (DI)(R15*1)
+	VMOVUPS     Y2, (DI)(R15*2)
+	ADDQ        R15, DI
+	VMOVUPS     Y3, (DI)(R15*2)
+	SUBQ        R15, DI
+	ADDQ        $0x20, AX
+	ADDQ        $0x20, BX
+	ADDQ        $0x20, CX
+	ADDQ        $0x20, DI
+	ADDQ        $0x00000140, R13
+	SUBQ        $0x08, 168(R14)
+	JG          block54
+	ADDQ        136(R14), AX
+	ADDQ        136(R14), BX
+	ADDQ        136(R14), CX
+	ADDQ        144(R14), DI
+	DECQ        176(R14)
+	JNZ         next52
+
+end53:
+	MOVQ  24(R14), R12
+	MOVQ  96(R14), R13
+	SHLQ  $0x04, R13
+	ADDQ  R13, R12
+	MOVQ  112(R14), R15
+	MOVQ  R15, 176(R14)
+	TESTQ R15, R15
+	JZ    end57
+
+next56:
+	MOVQ 16(R14), R13
+	MOVQ 88(R14), R15
+	MOVQ R15, 168(R14)
+
+block58:
+	VMOVUPS     (R13), Y0
+	CMPQ        (R12), $0x00
+	JG          outside60
+	CMPQ        8(R12), $0x00
+	JLE         outside60
+	VMOVUPS     (AX), Y4
+	VFMADD231PS 32(R13), Y4, Y0
+	VMOVUPS     (BX), Y4
+	VFMADD231PS 128(R13), Y4, Y0
+	VMOVUPS     (CX), Y4
+	VFMADD231PS 224(R13), Y4, Y0
+
+outside60:
+	CMPQ        (R12), $0x01
+	JG          outside61
+	CMPQ        8(R12), $0x01
+	JLE         outside61
+	VMOVUPS     (AX)(R8*1), Y4
+	VFMADD231PS 64(R13), Y4, Y0
+	VMOVUPS     (BX)(R8*1), Y4
+	VFMADD231PS 160(R13), Y4, Y0
+	VMOVUPS     (CX)(R8*1), Y4
+	VFMADD231PS 256(R13), Y4, Y0
+
+outside61:
+	CMPQ        (R12), $0x02
+	JG          outside62
+	CMPQ        8(R12), $0x02
+	JLE         outside62
+	VMOVUPS     (AX)(R8*2), Y4
+	VFMADD231PS 96(R13), Y4, Y0
+	VMOVUPS     (BX)(R8*2), Y4
+	VFMADD231PS 192(R13), Y4, Y0
+	VMOVUPS     (CX)(R8*2), Y4
+	VFMADD231PS 288(R13), Y4, Y0
+
+outside62:
+	VMAXPS  Y0, Y5, Y0
+	VMINPS  Y0, Y6, Y0
+	VMOVUPS Y0, (DI)
+	ADDQ    $0x20, AX
+	ADDQ    $0x20, BX
+	ADDQ    $0x20, CX
+	ADDQ    $0x20, DI
+	ADDQ    $0x00000140, R13
+	SUBQ    $0x08, 168(R14)
+	JG      block58
+	ADDQ    120(R14), AX
+	ADDQ    120(R14), BX
+	ADDQ    120(R14), CX
+	ADDQ    128(R14), DI
+	ADDQ    $0x10, R12
+	DECQ    176(R14)
+	JNZ     next56
+
+end57:
+	VZEROUPPER
+	RET
+
+// func depthwise5x5s1NarrowAVX2(l *byte)
+// Requires: AVX, FMA3
+TEXT ·depthwise5x5s1NarrowAVX2(SB), NOSPLIT, $0-8
+	MOVQ         l+0(FP), R14
+	VBROADCASTSS 160(R14), Y5
+	VBROADCASTSS 164(R14), Y6
+	MOVQ         72(R14), R8
+	LEAQ         (R8)(R8*2), R9
+	LEAQ         (R8)(R8*4), R10
+	LEAQ         (R9)(R8*4), R11
+	MOVQ         $+0, 168(R14)
+	MOVQ         $+0, 176(R14)
+
+block63:
+	MOVQ  32(R14), AX
+	ADDQ  (R14), AX
+	ADDQ  168(R14), AX
+	MOVQ  40(R14), BX
+	ADDQ  (R14), BX
+	ADDQ  168(R14), BX
+	MOVQ  48(R14), CX
+	ADDQ  (R14), CX
+	ADDQ  168(R14), CX
+	MOVQ  56(R14), DX
+	ADDQ  (R14), DX
+	ADDQ  168(R14), DX
+	MOVQ  64(R14), SI
+	ADDQ  (R14), SI
+	ADDQ  168(R14), SI
+	MOVQ  8(R14), DI
+	ADDQ  168(R14), DI
+	MOVQ  24(R14), R15
+	MOVQ  16(R14), R12
+	ADDQ  176(R14), R12
+	MOVQ  96(R14), R13
+	TESTQ R13, R13
+	JZ    end65
+
+next64:
+	VMOVUPS     (R12), Y0
+	CMPQ        (R15), $0x00
+	JG          outside66
+	CMPQ        8(R15), $0x00
+	JLE         outside66
+	VMOVUPS     (AX), Y4
+	VFMADD231PS 32(R12), Y4, Y0
+	VMOVUPS     (BX), Y4
+	VFMADD231PS 192(R12), Y4, Y0
+	VMOVUPS     (CX), Y4
+	VFMADD231PS 352(R12), Y4, Y0
+	VMOVUPS     (DX), Y4
+	VFMADD231PS 512(R12), Y4, Y0
+	VMOVUPS     (SI), Y4
+	VFMADD231PS 672(R12), Y4, Y0
+
+outside66:
+	CMPQ        (R15), $0x01
+	JG          outside67
+	CMPQ        8(R15), $0x01
+	JLE         outside67
+	VMOVUPS     (AX)(R8*1), Y4
+	VFMADD231PS 64(R12), Y4, Y0
+	VMOVUPS     (BX)(R8*1), Y4
+	VFMADD231PS 224(R12), Y4, Y0
+	VMOVUPS     (CX)(R8*1), Y4
+	VFMADD231PS 384(R12), Y4, Y0
+	VMOVUPS     (DX)(R8*1), Y4
+	VFMADD231PS 544(R12), Y4, Y0
+	VMOVUPS     (SI)(R8*1), Y4
+	VFMADD231PS 704(R12), Y4, Y0
+
+outside67:
+	CMPQ        (R15), $0x02
+	JG          outside68
+	CMPQ        8(R15), $0x02
+	JLE         outside68
+	VMOVUPS     (AX)(R8*2), Y4
+	VFMADD231PS 96(R12), Y4, Y0
+	VMOVUPS     (BX)(R8*2), Y4
+	VFMADD231PS 256(R12), Y4, Y0
+	VMOVUPS     (CX)(R8*2), Y4
+	VFMADD231PS 416(R12), Y4, Y0
+	VMOVUPS     (DX)(R8*2), Y4
+	VFMADD231PS 576(R12), Y4, Y0
+	VMOVUPS     (SI)(R8*2), Y4
+	VFMADD231PS 736(R12), Y4, Y0
+
+outside68:
+	CMPQ        (R15), $0x03
+	JG          outside69
+	CMPQ        8(R15), $0x03
+	JLE         outside69
+	VMOVUPS     (AX)(R9*1), Y4
+	VFMADD231PS 128(R12), Y4, Y0
+	VMOVUPS     (BX)(R9*1), Y4
+	VFMADD231PS 288(R12), Y4, Y0
+	VMOVUPS     (CX)(R9*1), Y4
+	VFMADD231PS 448(R12), Y4, Y0
+	VMOVUPS     (DX)(R9*1), Y4
+	VFMADD231PS 608(R12), Y4, Y0
+	VMOVUPS     (SI)(R9*1), Y4
+	VFMADD231PS 768(R12), Y4, Y0
+
+outside69:
+	CMPQ        (R15), $0x04
+	JG          outside70
+	CMPQ        8(R15), $0x04
+	JLE         outside70
+	VMOVUPS     (AX)(R8*4), Y4
+	VFMADD231PS 160(R12), Y4, Y0
+	VMOVUPS     (BX)(R8*4), Y4
+	VFMADD231PS 320(R12), Y4, Y0
+	VMOVUPS     (CX)(R8*4), Y4
+	VFMADD231PS 480(R12), Y4, Y0
+	VMOVUPS     (DX)(R8*4), Y4
+	VFMADD231PS 640(R12), Y4, Y0
+	VMOVUPS     (SI)(R8*4), Y4
+	VFMADD231PS 800(R12), Y4, Y0
+
+outside70:
+	VMAXPS  Y0, Y5, Y0
+	VMINPS  Y0, Y6, Y0
+	VMOVUPS Y0, (DI)
+	ADDQ    80(R14), DI
 	LEAQ    (AX)(R8*1), AX
 	LEAQ    (BX)(R8*1), BX
 	LEAQ    (CX)(R8*1), CX
@@ -777,169 +1190,142 @@ outside39:
 	LEAQ    (SI)(R8*1), SI
 	ADDQ    $0x10, R15
 	DECQ    R13
-	JNZ     edge33
+	JNZ     next64
 
-endEdge34:
-	MOVQ  120(R14), R13
-	TESTQ R13, R13
-	JZ    endMiddle32
+end65:
 	LEAQ  (R8)(R8*8), R12
+	MOVQ  104(R14), R13
+	TESTQ R13, R13
+	JZ    end72
 
-middle31:
-	MOVQ        24(R14), R15
-	ADDQ        144(R14), R15
+next71:
+	MOVQ        16(R14), R15
+	ADDQ        176(R14), R15
 	VMOVUPS     (R15), Y0
 	VMOVAPS     Y0, Y1
 	VMOVAPS     Y0, Y2
 	VMOVAPS     Y0, Y3
-	MOVQ        16(R14), R15
-	ADDQ        144(R14), R15
-	VMOVUPS     (R15), Y4
-	ADDQ        96(R14), R15
+	VMOVUPS     32(R15), Y4
 	VFMADD231PS (AX), Y4, Y0
 	VFMADD231PS (AX)(R8*1), Y4, Y1
 	VFMADD231PS (AX)(R8*2), Y4, Y2
 	VFMADD231PS (AX)(R9*1), Y4, Y3
-	VMOVUPS     (R15), Y4
-	ADDQ        96(R14), R15
+	VMOVUPS     64(R15), Y4
 	VFMADD231PS (AX)(R8*1), Y4, Y0
 	VFMADD231PS (AX)(R8*2), Y4, Y1
 	VFMADD231PS (AX)(R9*1), Y4, Y2
 	VFMADD231PS (AX)(R8*4), Y4, Y3
-	VMOVUPS     (R15), Y4
-	ADDQ        96(R14), R15
+	VMOVUPS     96(R15), Y4
 	VFMADD231PS (AX)(R8*2), Y4, Y0
 	VFMADD231PS (AX)(R9*1), Y4, Y1
 	VFMADD231PS (AX)(R8*4), Y4, Y2
 	VFMADD231PS (AX)(R10*1), Y4, Y3
-	VMOVUPS     (R15), Y4
-	ADDQ        96(R14), R15
+	VMOVUPS     128(R15), Y4
 	VFMADD231PS (AX)(R9*1), Y4, Y0
 	VFMADD231PS (AX)(R8*4), Y4, Y1
 	VFMADD231PS (AX)(R10*1), Y4, Y2
 	VFMADD231PS (AX)(R9*2), Y4, Y3
-	VMOVUPS     (R15), Y4
-	ADDQ        96(R14), R15
+	VMOVUPS     160(R15), Y4
 	VFMADD231PS (AX)(R8*4), Y4, Y0
 	VFMADD231PS (AX)(R10*1), Y4, Y1
 	VFMADD231PS (AX)(R9*2), Y4, Y2
 	VFMADD231PS (AX)(R11*1), Y4, Y3
-	VMOVUPS     (R15), Y4
-	ADDQ        96(R14), R15
+	VMOVUPS     192(R15), Y4
 	VFMADD231PS (BX), Y4, Y0
 	VFMADD231PS (BX)(R8*1), Y4, Y1
 	VFMADD231PS (BX)(R8*2), Y4, Y2
 	VFMADD231PS (BX)(R9*1), Y4, Y3
-	VMOVUPS     (R15), Y4
-	ADDQ        96(R14), R15
+	VMOVUPS     224(R15), Y4
 	VFMADD231PS (BX)(R8*1), Y4, Y0
 	VFMADD231PS (BX)(R8*2), Y4, Y1
 	VFMADD231PS (BX)(R9*1), Y4, Y2
 	VFMADD231PS (BX)(R8*4), Y4, Y3
-	VMOVUPS     (R15), Y4
-	ADDQ        96(R14), R15
+	VMOVUPS     256(R15), Y4
 	VFMADD231PS (BX)(R8*2), Y4, Y0
 	VFMADD231PS (BX)(R9*1), Y4, Y1
 	VFMADD231PS (BX)(R8*4), Y4, Y2
 	VFMADD231PS (BX)(R10*1), Y4, Y3
-	VMOVUPS     (R15), Y4
-	ADDQ        96(R14), R15
+	VMOVUPS     288(R15), Y4
 	VFMADD231PS (BX)(R9*1), Y4, Y0
 	VFMADD231PS (BX)(R8*4), Y4, Y1
 	VFMADD231PS (BX)(R10*1), Y4, Y2
 	VFMADD231PS (BX)(R9*2), Y4, Y3
-	VMOVUPS     (R15), Y4
-	ADDQ        96(R14), R15
+	VMOVUPS     320(R15), Y4
 	VFMADD231PS (BX)(R8*4), Y4, Y0
 	VFMADD231PS (BX)(R10*1), Y4, Y1
 	VFMADD231PS (BX)(R9*2), Y4, Y2
 	VFMADD231PS (BX)(R11*1), Y4, Y3
-	VMOVUPS     (R15), Y4
-	ADDQ        96(R14), R15
+	VMOVUPS     352(R15), Y4
 	VFMADD231PS (CX), Y4, Y0
 	VFMADD231PS (CX)(R8*1), Y4, Y1
 	VFMADD231PS (CX)(R8*2), Y4, Y2
 	VFMADD231PS (CX)(R9*1), Y4, Y3
-	VMOVUPS     (R15), Y4
-	ADDQ        96(R14), R15
+	VMOVUPS     384(R15), Y4
 	VFMADD231PS (CX)(R8*1), Y4, Y0
 	VFMADD231PS (CX)(R8*2), Y4, Y1
 	VFMADD231PS (CX)(R9*1), Y4, Y2
 	VFMADD231PS (CX)(R8*4), Y4, Y3
-	VMOVUPS     (R15), Y4
-	ADDQ        96(R14), R15
+	VMOVUPS     416(R15), Y4
 	VFMADD231PS (CX)(R8*2), Y4, Y0
 	VFMADD231PS (CX)(R9*1), Y4, Y1
 	VFMADD231PS (CX)(R8*4), Y4, Y2
 	VFMADD231PS (CX)(R10*1), Y4, Y3
-	VMOVUPS     (R15), Y4
-	ADDQ        96(R14), R15
+	VMOVUPS     448(R15), Y4
 	VFMADD231PS (CX)(R9*1), Y4, Y0
 	VFMADD231PS (CX)(R8*4), Y4, Y1
 	VFMADD231PS (CX)(R10*1), Y4, Y2
 	VFMADD231PS (CX)(R9*2), Y4, Y3
-	VMOVUPS     (R15), Y4
-	ADDQ        96(R14), R15
+	VMOVUPS     480(R15), Y4
 	VFMADD231PS (CX)(R8*4), Y4, Y0
 	VFMADD231PS (CX)(R10*1), Y4, Y1
 	VFMADD231PS (CX)(R9*2), Y4, Y2
 	VFMADD231PS (CX)(R11*1), Y4, Y3
-	VMOVUPS     (R15), Y4
-	ADDQ        96(R14), R15
+	VMOVUPS     512(R15), Y4
 	VFMADD231PS (DX), Y4, Y0
 	VFMADD231PS (DX)(R8*1), Y4, Y1
 	VFMADD231PS (DX)(R8*2), Y4, Y2
 	VFMADD231PS (DX)(R9*1), Y4, Y3
-	VMOVUPS     (R15), Y4
-	ADDQ        96(R14), R15
+	VMOVUPS     544(R15), Y4
 	VFMADD231PS (DX)(R8*1), Y4, Y0
 	VFMADD231PS (DX)(R8*2), Y4, Y1
 	VFMADD231PS (DX)(R9*1), Y4, Y2
 	VFMADD231PS (DX)(R8*4), Y4, Y3
-	VMOVUPS     (R15), Y4
-	ADDQ        96(R14), R15
+	VMOVUPS     576(R15), Y4
 	VFMADD231PS (DX)(R8*2), Y4, Y0
 	VFMADD231PS (DX)(R9*1), Y4, Y1
 	VFMADD231PS (DX)(R8*4), Y4, Y2
 	VFMADD231PS (DX)(R10*1), Y4, Y3
-	VMOVUPS     (R15), Y4
-	ADDQ        96(R14), R15
+	VMOVUPS     608(R15), Y4
 	VFMADD231PS (DX)(R9*1), Y4, Y0
 	VFMADD231PS (DX)(R8*4), Y4, Y1
 	VFMADD231PS (DX)(R10*1), Y4, Y2
 	VFMADD231PS (DX)(R9*2), Y4, Y3
-	VMOVUPS     (R15), Y4
-	ADDQ        96(R14), R15
+	VMOVUPS     640(R15), Y4
 	VFMADD231PS (DX)(R8*4), Y4, Y0
 	VFMADD231PS (DX)(R10*1), Y4, Y1
 	VFMADD231PS (DX)(R9*2), Y4, Y2
 	VFMADD231PS (DX)(R11*1), Y4, Y3
-	VMOVUPS     (R15), Y4
-	ADDQ        96(R14), R15
+	VMOVUPS     672(R15), Y4
 	VFMADD231PS (SI), Y4, Y0
 	VFMADD231PS (SI)(R8*1), Y4, Y1
 	VFMADD231PS (SI)(R8*2), Y4, Y2
 	VFMADD231PS (SI)(R9*1), Y4, Y3
-	VMOVUPS     (R15), Y4
-	ADDQ        96(R14), R15
+	VMOVUPS     704(R15), Y4
 	VFMADD231PS (SI)(R8*1), Y4, Y0
 	VFMADD231PS (SI)(R8*2), Y4, Y1
 	VFMADD231PS (SI)(R9*1), Y4, Y2
 	VFMADD231PS (SI)(R8*4), Y4, Y3
-	VMOVUPS     (R15), Y4
-	ADDQ        96(R14), R15
+	VMOVUPS     736(R15), Y4
 	VFMADD231PS (SI)(R8*2), Y4, Y0
 	VFMADD231PS (SI)(R9*1), Y4, Y1
 	VFMADD231PS (SI)(R8*4), Y4, Y2
 	VFMADD231PS (SI)(R10*1), Y4, Y3
-	VMOVUPS     (R15), Y4
-	ADDQ        96(R14), R15
+	VMOVUPS     768(R15), Y4
 	VFMADD231PS (SI)(R9*1), Y4, Y0
 	VFMADD231PS (SI)(R8*4), Y4, Y1
 	VFMADD231PS (SI)(R10*1), Y4, Y2
 	VFMADD231PS (SI)(R9*2), Y4, Y3
-	VMOVUPS     (R15), Y4
-	ADDQ        96(R14), R15
+	VMOVUPS     800(R15), Y4
 	VFMADD231PS (SI)(R8*4), Y4, Y0
 	VFMADD231PS (SI)(R10*1), Y4, Y1
 	VFMADD231PS (SI)(R9*2), Y4, Y2
@@ -947,246 +1333,124 @@ middle31:
 	VMAXPS      Y0, Y5, Y0
 	VMINPS      Y0, Y6, Y0
 	VMOVUPS     Y0, (DI)
-	ADDQ        88(R14), DI
+	ADDQ        80(R14), DI
 	VMAXPS      Y1, Y5, Y1
 	VMINPS      Y1, Y6, Y1
 	VMOVUPS     Y1, (DI)
-	ADDQ        88(R14), DI
+	ADDQ        80(R14), DI
 	VMAXPS      Y2, Y5, Y2
 	VMINPS      Y2, Y6, Y2
 	VMOVUPS     Y2, (DI)
-	ADDQ        88(R14), DI
+	ADDQ        80(R14), DI
 	VMAXPS      Y3, Y5, Y3
 	VMINPS      Y3, Y6, Y3
 	VMOVUPS     Y3, (DI)
-	ADDQ        88(R14), DI
+	ADDQ        80(R14), DI
 	LEAQ        (AX)(R8*4), AX
 	LEAQ        (BX)(R8*4), BX
 	LEAQ        (CX)(R8*4), CX
 	LEAQ        (DX)(R8*4), DX
 	LEAQ        (SI)(R8*4), SI
 	DECQ        R13
-	JNZ         middle31
+	JNZ         next71
 
-endMiddle32:
-	MOVQ  128(R14), R13
-	TESTQ R13, R13
-	JZ    endEdge41
-	MOVQ  32(R14), R15
-	MOVQ  112(R14), R12
+end72:
+	MOVQ  24(R14), R15
+	MOVQ  96(R14), R12
 	SHLQ  $0x04, R12
 	ADDQ  R12, R15
+	MOVQ  16(R14), R12
+	ADDQ  176(R14), R12
+	MOVQ  112(R14), R13
+	TESTQ R13, R13
+	JZ    end74
 
-edge40:
-	MOVQ        24(R14), R12
-	ADDQ        144(R14), R12
+next73:
 	VMOVUPS     (R12), Y0
-	MOVQ        16(R14), R12
-	ADDQ        144(R14), R12
 	CMPQ        (R15), $0x00
-	JG          outside42
+	JG          outside75
 	CMPQ        8(R15), $0x00
-	JLE         outside42
-	MOVQ        16(R14), R12
-	ADDQ        144(R14), R12
+	JLE         outside75
 	VMOVUPS     (AX), Y4
-	VFMADD231PS (R12), Y4, Y0
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
+	VFMADD231PS 32(R12), Y4, Y0
 	VMOVUPS     (BX), Y4
-	VFMADD231PS (R12), Y4, Y0
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
+	VFMADD231PS 192(R12), Y4, Y0
 	VMOVUPS     (CX), Y4
-	VFMADD231PS (R12), Y4, Y0
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
+	VFMADD231PS 352(R12), Y4, Y0
 	VMOVUPS     (DX), Y4
-	VFMADD231PS (R12), Y4, Y0
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
+	VFMADD231PS 512(R12), Y4, Y0
 	VMOVUPS     (SI), Y4
-	VFMADD231PS (R12), Y4, Y0
+	VFMADD231PS 672(R12), Y4, Y0
 
-outside42:
+outside75:
 	CMPQ        (R15), $0x01
-	JG          outside43
+	JG          outside76
 	CMPQ        8(R15), $0x01
-	JLE         outside43
-	MOVQ        16(R14), R12
-	ADDQ        144(R14), R12
-	ADDQ        96(R14), R12
+	JLE         outside76
 	VMOVUPS     (AX)(R8*1), Y4
-	VFMADD231PS (R12), Y4, Y0
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
+	VFMADD231PS 64(R12), Y4, Y0
 	VMOVUPS     (BX)(R8*1), Y4
-	VFMADD231PS (R12), Y4, Y0
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
+	VFMADD231PS 224(R12), Y4, Y0
 	VMOVUPS     (CX)(R8*1), Y4
-	VFMADD231PS (R12), Y4, Y0
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
+	VFMADD231PS 384(R12), Y4, Y0
 	VMOVUPS     (DX)(R8*1), Y4
-	VFMADD231PS (R12), Y4, Y0
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
+	VFMADD231PS 544(R12), Y4, Y0
 	VMOVUPS     (SI)(R8*1), Y4
-	VFMADD231PS (R12), Y4, Y0
+	VFMADD231PS 704(R12), Y4, Y0
 
-outside43:
+outside76:
 	CMPQ        (R15), $0x02
-	JG          outside44
+	JG          outside77
 	CMPQ        8(R15), $0x02
-	JLE         outside44
-	MOVQ        16(R14), R12
-	ADDQ        144(R14), R12
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
+	JLE         outside77
 	VMOVUPS     (AX)(R8*2), Y4
-	VFMADD231PS (R12), Y4, Y0
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
+	VFMADD231PS 96(R12), Y4, Y0
 	VMOVUPS     (BX)(R8*2), Y4
-	VFMADD231PS (R12), Y4, Y0
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
+	VFMADD231PS 256(R12), Y4, Y0
 	VMOVUPS     (CX)(R8*2), Y4
-	VFMADD231PS (R12), Y4, Y0
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
+	VFMADD231PS 416(R12), Y4, Y0
 	VMOVUPS     (DX)(R8*2), Y4
-	VFMADD231PS (R12), Y4, Y0
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
+	VFMADD231PS 576(R12), Y4, Y0
 	VMOVUPS     (SI)(R8*2), Y4
-	VFMADD231PS (R12), Y4, Y0
+	VFMADD231PS 736(R12), Y4, Y0
 
-outside44:
+outside77:
 	CMPQ        (R15), $0x03
-	JG          outside45
+	JG          outside78
 	CMPQ        8(R15), $0x03
-	JLE         outside45
-	MOVQ        16(R14), R12
-	ADDQ        144(R14), R12
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
+	JLE         outside78
 	VMOVUPS     (AX)(R9*1), Y4
-	VFMADD231PS (R12), Y4, Y0
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
+	VFMADD231PS 128(R12), Y4, Y0
 	VMOVUPS     (BX)(R9*1), Y4
-	VFMADD231PS (R12), Y4, Y0
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
+	VFMADD231PS 288(R12), Y4, Y0
 	VMOVUPS     (CX)(R9*1), Y4
-	VFMADD231PS (R12), Y4, Y0
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
+	VFMADD231PS 448(R12), Y4, Y0
 	VMOVUPS     (DX)(R9*1), Y4
-	VFMADD231PS (R12), Y4, Y0
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
+	VFMADD231PS 608(R12), Y4, Y0
 	VMOVUPS     (SI)(R9*1), Y4
-	VFMADD231PS (R12), Y4, Y0
+	VFMADD231PS 768(R12), Y4, Y0
 
-outside45:
+outside78:
 	CMPQ        (R15), $0x04
-	JG          outside46
+	JG          outside79
 	CMPQ        8(R15), $0x04
-	JLE         outside46
-	MOVQ        16(R14), R12
-	ADDQ        144(R14), R12
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
+	JLE         outside79
 	VMOVUPS     (AX)(R8*4), Y4
-	VFMADD231PS (R12), Y4, Y0
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
+	VFMADD231PS 160(R12), Y4, Y0
 	VMOVUPS     (BX)(R8*4), Y4
-	VFMADD231PS (R12), Y4, Y0
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
+	VFMADD231PS 320(R12), Y4, Y0
 	VMOVUPS     (CX)(R8*4), Y4
-	VFMADD231PS (R12), Y4, Y0
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
+	VFMADD231PS 480(R12), Y4, Y0
 	VMOVUPS     (DX)(R8*4), Y4
-	VFMADD231PS (R12), Y4, Y0
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
+	VFMADD231PS 640(R12), Y4, Y0
 	VMOVUPS     (SI)(R8*4), Y4
-	VFMADD231PS (R12), Y4, Y0
+	VFMADD231PS 800(R12), Y4, Y0
 
-outside46:
+outside79:
 	VMAXPS  Y0, Y5, Y0
 	VMINPS  Y0, Y6, Y0
 	VMOVUPS Y0, (DI)
-	ADDQ    88(R14), DI
+	ADDQ    80(R14), DI
 	LEAQ    (AX)(R8*1), AX
 	LEAQ    (BX)(R8*1), BX
 	LEAQ    (CX)(R8*1), CX
@@ -1194,259 +1458,614 @@ outside46:
 	LEAQ    (SI)(R8*1), SI
 	ADDQ    $0x10, R15
 	DECQ    R13
-	JNZ     edge40
+	JNZ     next73
 
-endEdge41:
-	ADDQ $0x00000020, 144(R14)
-	SUBQ $0x00000008, 104(R14)
-	JG   block29
+end74:
+	ADDQ $0x00000020, 168(R14)
+	ADDQ $0x00000340, 176(R14)
+	SUBQ $0x00000008, 88(R14)
+	JG   block63
 	VZEROUPPER
 	RET
 
-// func depthwise5x5s2AVX2(l *byte)
+// func depthwise5x5s1WideAVX2(l *byte)
 // Requires: AVX, FMA3
-TEXT ·depthwise5x5s2AVX2(SB), NOSPLIT, $0-8
+TEXT ·depthwise5x5s1WideAVX2(SB), NOSPLIT, $0-8
 	MOVQ         l+0(FP), R14
-	VBROADCASTSS 136(R14), Y5
-	VBROADCASTSS 140(R14), Y6
-	MOVQ         80(R14), R8
+	VBROADCASTSS 160(R14), Y5
+	VBROADCASTSS 164(R14), Y6
+	MOVQ         72(R14), R8
 	LEAQ         (R8)(R8*2), R9
 	LEAQ         (R8)(R8*4), R10
 	LEAQ         (R9)(R8*4), R11
+	MOVQ         32(R14), AX
+	ADDQ         (R14), AX
+	MOVQ         40(R14), BX
+	ADDQ         (R14), BX
+	MOVQ         48(R14), CX
+	ADDQ         (R14), CX
+	MOVQ         56(R14), DX
+	ADDQ         (R14), DX
+	MOVQ         64(R14), SI
+	ADDQ         (R14), SI
+	MOVQ         8(R14), DI
+	MOVQ         24(R14), R12
+	MOVQ         96(R14), R15
+	MOVQ         R15, 176(R14)
+	TESTQ        R15, R15
+	JZ           end81
 
-block47:
-	MOVQ  40(R14), AX
-	ADDQ  (R14), AX
-	ADDQ  144(R14), AX
-	MOVQ  48(R14), BX
-	ADDQ  (R14), BX
-	ADDQ  144(R14), BX
-	MOVQ  56(R14), CX
-	ADDQ  (R14), CX
-	ADDQ  144(R14), CX
-	MOVQ  64(R14), DX
-	ADDQ  (R14), DX
-	ADDQ  144(R14), DX
-	MOVQ  72(R14), SI
-	ADDQ  (R14), SI
-	ADDQ  144(R14), SI
-	MOVQ  8(R14), DI
-	ADDQ  144(R14), DI
-	MOVQ  112(R14), R13
-	TESTQ R13, R13
-	JZ    endEdge52
-	MOVQ  32(R14), R15
+next80:
+	MOVQ 16(R14), R13
+	MOVQ 88(R14), R15
+	MOVQ R15, 168(R14)
 
-edge51:
-	MOVQ        24(R14), R12
-	ADDQ        144(R14), R12
-	VMOVUPS     (R12), Y0
-	MOVQ        16(R14), R12
-	ADDQ        144(R14), R12
-	CMPQ        (R15), $0x00
-	JG          outside53
-	CMPQ        8(R15), $0x00
-	JLE         outside53
-	MOVQ        16(R14), R12
-	ADDQ        144(R14), R12
+block82:
+	VMOVUPS     (R13), Y0
+	CMPQ        (R12), $0x00
+	JG          outside84
+	CMPQ        8(R12), $0x00
+	JLE         outside84
 	VMOVUPS     (AX), Y4
-	VFMADD231PS (R12), Y4, Y0
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
+	VFMADD231PS 32(R13), Y4, Y0
 	VMOVUPS     (BX), Y4
-	VFMADD231PS (R12), Y4, Y0
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
+	VFMADD231PS 192(R13), Y4, Y0
 	VMOVUPS     (CX), Y4
-	VFMADD231PS (R12), Y4, Y0
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
+	VFMADD231PS 352(R13), Y4, Y0
 	VMOVUPS     (DX), Y4
-	VFMADD231PS (R12), Y4, Y0
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
+	VFMADD231PS 512(R13), Y4, Y0
 	VMOVUPS     (SI), Y4
-	VFMADD231PS (R12), Y4, Y0
+	VFMADD231PS 672(R13), Y4, Y0
 
-outside53:
-	CMPQ        (R15), $0x01
-	JG          outside54
-	CMPQ        8(R15), $0x01
-	JLE         outside54
-	MOVQ        16(R14), R12
-	ADDQ        144(R14), R12
-	ADDQ        96(R14), R12
+outside84:
+	CMPQ        (R12), $0x01
+	JG          outside85
+	CMPQ        8(R12), $0x01
+	JLE         outside85
 	VMOVUPS     (AX)(R8*1), Y4
-	VFMADD231PS (R12), Y4, Y0
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
+	VFMADD231PS 64(R13), Y4, Y0
 	VMOVUPS     (BX)(R8*1), Y4
-	VFMADD231PS (R12), Y4, Y0
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
+	VFMADD231PS 224(R13), Y4, Y0
 	VMOVUPS     (CX)(R8*1), Y4
-	VFMADD231PS (R12), Y4, Y0
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
+	VFMADD231PS 384(R13), Y4, Y0
 	VMOVUPS     (DX)(R8*1), Y4
-	VFMADD231PS (R12), Y4, Y0
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
+	VFMADD231PS 544(R13), Y4, Y0
 	VMOVUPS     (SI)(R8*1), Y4
-	VFMADD231PS (R12), Y4, Y0
+	VFMADD231PS 704(R13), Y4, Y0
 
-outside54:
-	CMPQ        (R15), $0x02
-	JG          outside55
-	CMPQ        8(R15), $0x02
-	JLE         outside55
-	MOVQ        16(R14), R12
-	ADDQ        144(R14), R12
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
+outside85:
+	CMPQ        (R12), $0x02
+	JG          outside86
+	CMPQ        8(R12), $0x02
+	JLE         outside86
 	VMOVUPS     (AX)(R8*2), Y4
-	VFMADD231PS (R12), Y4, Y0
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
+	VFMADD231PS 96(R13), Y4, Y0
 	VMOVUPS     (BX)(R8*2), Y4
-	VFMADD231PS (R12), Y4, Y0
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
+	VFMADD231PS 256(R13), Y4, Y0
 	VMOVUPS     (CX)(R8*2), Y4
-	VFMADD231PS (R12), Y4, Y0
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
+	VFMADD231PS 416(R13), Y4, Y0
 	VMOVUPS     (DX)(R8*2), Y4
-	VFMADD231PS (R12), Y4, Y0
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
+	VFMADD231PS 576(R13), Y4, Y0
 	VMOVUPS     (SI)(R8*2), Y4
-	VFMADD231PS (R12), Y4, Y0
+	VFMADD231PS 736(R13), Y4, Y0
 
-outside55:
-	CMPQ        (R15), $0x03
-	JG          outside56
-	CMPQ        8(R15), $0x03
-	JLE         outside56
-	MOVQ        16(R14), R12
-	ADDQ        144(R14), R12
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
+outside86:
+	CMPQ        (R12), $0x03
+	JG          outside87
+	CMPQ        8(R12), $0x03
+	JLE         outside87
 	VMOVUPS     (AX)(R9*1), Y4
-	VFMADD231PS (R12), Y4, Y0
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
+	VFMADD231PS 128(R13), Y4, Y0
 	VMOVUPS     (BX)(R9*1), Y4
-	VFMADD231PS (R12), Y4, Y0
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
+	VFMADD231PS 288(R13), Y4, Y0
 	VMOVUPS     (CX)(R9*1), Y4
-	VFMADD231PS (R12), Y4, Y0
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
+	VFMADD231PS 448(R13), Y4, Y0
 	VMOVUPS     (DX)(R9*1), Y4
-	VFMADD231PS (R12), Y4, Y0
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
+	VFMADD231PS 608(R13), Y4, Y0
 	VMOVUPS     (SI)(R9*1), Y4
-	VFMADD231PS (R12), Y4, Y0
+	VFMADD231PS 768(R13), Y4, Y0
 
-outside56:
-	CMPQ        (R15), $0x04
-	JG          outside57
-	CMPQ        8(R15), $0x04
-	JLE         outside57
-	MOVQ        16(R14), R12
-	ADDQ        144(R14), R12
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
+outside87:
+	CMPQ        (R12), $0x04
+	JG          outside88
+	CMPQ        8(R12), $0x04
+	JLE         outside88
 	VMOVUPS     (AX)(R8*4), Y4
-	VFMADD231PS (R12), Y4, Y0
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
+	VFMADD231PS 160(R13), Y4, Y0
 	VMOVUPS     (BX)(R8*4), Y4
-	VFMADD231PS (R12), Y4, Y0
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
+	VFMADD231PS 320(R13), Y4, Y0
 	VMOVUPS     (CX)(R8*4), Y4
-	VFMADD231PS (R12), Y4, Y0
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
+	VFMADD231PS 480(R13), Y4, Y0
 	VMOVUPS     (DX)(R8*4), Y4
-	VFMADD231PS (R12), Y4, Y0
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
+	VFMADD231PS 640(R13), Y4, Y0
 	VMOVUPS     (SI)(R8*4), Y4
-	VFMADD231PS (R12), Y4, Y0
+	VFMADD231PS 800(R13), Y4, Y0
 
-outside57:
+outside88:
 	VMAXPS  Y0, Y5, Y0
 	VMINPS  Y0, Y6, Y0
 	VMOVUPS Y0, (DI)
-	ADDQ    88(R14), DI
+	ADDQ    $0x20, AX
+	ADDQ    $0x20, BX
+	ADDQ    $0x20, CX
+	ADDQ    $0x20, DX
+	ADDQ    $0x20, SI
+	ADDQ    $0x20, DI
+	ADDQ    $0x00000340, R13
+	SUBQ    $0x08, 168(R14)
+	JG      block82
+	ADDQ    120(R14), AX
+	ADDQ    120(R14), BX
+	ADDQ    120(R14), CX
+	ADDQ    120(R14), DX
+	ADDQ    120(R14), SI
+	ADDQ    128(R14), DI
+	ADDQ    $0x10, R12
+	DECQ    176(R14)
+	JNZ     next80
+
+end81:
+	LEAQ  (R8)(R8*8), R12
+	MOVQ  104(R14), R15
+	MOVQ  R15, 176(R14)
+	TESTQ R15, R15
+	JZ    end90
+
+next89:
+	MOVQ 16(R14), R13
+	MOVQ 88(R14), R15
+	MOVQ R15, 168(R14)
+
+block91:
+	MOVQ        80(R14), R15
+	VMOVUPS     (R13), Y0
+	VMOVAPS     Y0, Y1
+	VMOVAPS     Y0, Y2
+	VMOVAPS     Y0, Y3
+	VMOVUPS     32(R13), Y7
+	VMOVUPS     64(R13), Y8
+	VMOVUPS     96(R13), Y9
+	VMOVUPS     128(R13), Y10
+	VMOVUPS     160(R13), Y11
+	VMOVUPS     (AX), Y4
+	VFMADD231PS Y4, Y7, Y0
+	VMOVUPS     (AX)(R8*1), Y4
+	VFMADD231PS Y4, Y8, Y0
+	VFMADD231PS Y4, Y7, Y1
+	VMOVUPS     (AX)(R8*2), Y4
+	VFMADD231PS Y4, Y9, Y0
+	VFMADD231PS Y4, Y8, Y1
+	VFMADD231PS Y4, Y7, Y2
+	VMOVUPS     (AX)(R9*1), Y4
+	VFMADD231PS Y4, Y10, Y0
+	VFMADD231PS Y4, Y9, Y1
+	VFMADD231PS Y4, Y8, Y2
+	VFMADD231PS Y4, Y7, Y3
+	VMOVUPS     (AX)(R8*4), Y4
+	VFMADD231PS Y4, Y11, Y0
+	VFMADD231PS Y4, Y10, Y1
+	VFMADD231PS Y4, Y9, Y2
+	VFMADD231PS Y4, Y8, Y3
+	VMOVUPS     (AX)(R10*1), Y4
+	VFMADD231PS Y4, Y11, Y1
+	VFMADD231PS Y4, Y10, Y2
+	VFMADD231PS Y4, Y9, Y3
+	VMOVUPS     (AX)(R9*2), Y4
+	VFMADD231PS Y4, Y11, Y2
+	VFMADD231PS Y4, Y10, Y3
+	VMOVUPS     (AX)(R11*1), Y4
+	VFMADD231PS Y4, Y11, Y3
+	VMOVUPS     192(R13), Y7
+	VMOVUPS     224(R13), Y8
+	VMOVUPS     256(R13), Y9
+	VMOVUPS     288(R13), Y10
+	VMOVUPS     320(R13), Y11
+	VMOVUPS     (BX), Y4
+	VFMADD231PS Y4, Y7, Y0
+	VMOVUPS     (BX)(R8*1), Y4
+	VFMADD231PS Y4, Y8, Y0
+	VFMADD231PS Y4, Y7, Y1
+	VMOVUPS     (BX)(R8*2), Y4
+	VFMADD231PS Y4, Y9, Y0
+	VFMADD231PS Y4, Y8, Y1
+	VFMADD231PS Y4, Y7, Y2
+	VMOVUPS     (BX)(R9*1), Y4
+	VFMADD231PS Y4, Y10, Y0
+	VFMADD231PS Y4, Y9, Y1
+	VFMADD231PS Y4, Y8, Y2
+	VFMADD231PS Y4, Y7, Y3
+	VMOVUPS     (BX)(R8*4), Y4
+	VFMADD231PS Y4, Y11, Y0
+	VFMADD231PS Y4, Y10, Y1
+	VFMADD231PS Y4, Y9, Y2
+	VFMADD231PS Y4, Y8, Y3
+	VMOVUPS     (BX)(R10*1), Y4
+	VFMADD231PS Y4, Y11, Y1
+	VFMADD231PS Y4, Y10, Y2
+	VFMADD231PS Y4, Y9, Y3
+	VMOVUPS     (BX)(R9*2), Y4
+	VFMADD231PS Y4, Y11, Y2
+	VFMADD231PS Y4, Y10, Y3
+	VMOVUPS     (BX)(R11*1), Y4
+	VFMADD231PS Y4, Y11, Y3
+	VMOVUPS     352(R13), Y7
+	VMOVUPS     384(R13), Y8
+	VMOVUPS     416(R13), Y9
+	VMOVUPS     448(R13), Y10
+	VMOVUPS     480(R13), Y11
+	VMOVUPS     (CX), Y4
+	VFMADD231PS Y4, Y7, Y0
+	VMOVUPS     (CX)(R8*1), Y4
+	VFMADD231PS Y4, Y8, Y0
+	VFMADD231PS Y4, Y7, Y1
+	VMOVUPS     (CX)(R8*2), Y4
+	VFMADD231PS Y4, Y9, Y0
+	VFMADD231PS Y4, Y8, Y1
+	VFMADD231PS Y4, Y7, Y2
+	VMOVUPS     (CX)(R9*1), Y4
+	VFMADD231PS Y4, Y10, Y0
+	VFMADD231PS Y4, Y9, Y1
+	VFMADD231PS Y4, Y8, Y2
+	VFMADD231PS Y4, Y7, Y3
+	VMOVUPS     (CX)(R8*4), Y4
+	VFMADD231PS Y4, Y11, Y0
+	VFMADD231PS Y4, Y10, Y1
+	VFMADD231PS Y4, Y9, Y2
+	VFMADD231PS Y4, Y8, Y3
+	VMOVUPS     (CX)(R10*1), Y4
+	VFMADD231PS Y4, Y11, Y1
+	VFMADD231PS Y4, Y10, Y2
+	VFMADD231PS Y4, Y9, Y3
+	VMOVUPS     (CX)(R9*2), Y4
+	VFMADD231PS Y4, Y11, Y2
+	VFMADD231PS Y4, Y10, Y3
+	VMOVUPS     (CX)(R11*1), Y4
+	VFMADD231PS Y4, Y11, Y3
+	VMOVUPS     512(R13), Y7
+	VMOVUPS     544(R13), Y8
+	VMOVUPS     576(R13), Y9
+	VMOVUPS     608(R13), Y10
+	VMOVUPS     640(R13), Y11
+	VMOVUPS     (DX), Y4
+	VFMADD231PS Y4, Y7, Y0
+	VMOVUPS     (DX)(R8*1), Y4
+	VFMADD231PS Y4, Y8, Y0
+	VFMADD231PS Y4, Y7, Y1
+	VMOVUPS     (DX)(R8*2), Y4
+	VFMADD231PS Y4, Y9, Y0
+	VFMADD231PS Y4, Y8, Y1
+	VFMADD231PS Y4, Y7, Y2
+	VMOVUPS     (DX)(R9*1), Y4
+	VFMADD231PS Y4, Y10, Y0
+	VFMADD231PS Y4, Y9, Y1
+	VFMADD231PS Y4, Y8, Y2
+	VFMADD231PS Y4, Y7, Y3
+	VMOVUPS     (DX)(R8*4), Y4
+	VFMADD231PS Y4, Y11, Y0
+	VFMADD231PS Y4, Y10, Y1
+	VFMADD231PS Y4, Y9, Y2
+	VFMADD231PS Y4, Y8, Y3
+	VMOVUPS     (DX)(R10*1), Y4
+	VFMADD231PS Y4, Y11, Y1
+	VFMADD231PS Y4, Y10, Y2
+	VFMADD231PS Y4, Y9, Y3
+	VMOVUPS     (DX)(R9*2), Y4
+	VFMADD231PS Y4, Y11, Y2
+	VFMADD231PS Y4, Y10, Y3
+	VMOVUPS     (DX)(R11*1), Y4
+	VFMADD231PS Y4, Y11, Y3
+	VMOVUPS     672(R13), Y7
+	VMOVUPS     704(R13), Y8
+	VMOVUPS     736(R13), Y9
+	VMOVUPS     768(R13), Y10
+	VMOVUPS     800(R13), Y11
+	VMOVUPS     (SI), Y4
+	VFMADD231PS Y4, Y7, Y0
+	VMOVUPS     (SI)(R8*1), Y4
+	VFMADD231PS Y4, Y8, Y0
+	VFMADD231PS Y4, Y7, Y1
+	VMOVUPS     (SI)(R8*2), Y4
+	VFMADD231PS Y4, Y9, Y0
+	VFMADD231PS Y4, Y8, Y1
+	VFMADD231PS Y4, Y7, Y2
+	VMOVUPS     (SI)(R9*1), Y4
+	VFMADD231PS Y4, Y10, Y0
+	VFMADD231PS Y4, Y9, Y1
+	VFMADD231PS Y4, Y8, Y2
+	VFMADD231PS Y4, Y7, Y3
+	VMOVUPS     (SI)(R8*4), Y4
+	VFMADD231PS Y4, Y11, Y0
+	VFMADD231PS Y4, Y10, Y1
+	VFMADD231PS Y4, Y9, Y2
+	VFMADD231PS Y4, Y8, Y3
+	VMOVUPS     (SI)(R10*1), Y4
+	VFMADD231PS Y4, Y11, Y1
+	VFMADD231PS Y4, Y10, Y2
+	VFMADD231PS Y4, Y9, Y3
+	VMOVUPS     (SI)(R9*2), Y4
+	VFMADD231PS Y4, Y11, Y2
+	VFMADD231PS Y4, Y10, Y3
+	VMOVUPS     (SI)(R11*1), Y4
+	VFMADD231PS Y4, Y11, Y3
+	VMAXPS      Y0, Y5, Y0
+	VMINPS      Y0, Y6, Y0
+	VMAXPS      Y1, Y5, Y1
+	VMINPS      Y1, Y6, Y1
+	VMAXPS      Y2, Y5, Y2
+	VMINPS      Y2, Y6, Y2
+	VMAXPS      Y3, Y5, Y3
+	VMINPS      Y3, Y6, Y3
+	VMOVUPS     Y0, (DI)
+	VMOVUPS     Y1, (DI)(R15*1)
+	VMOVUPS     Y2, (DI)(R15*2)
+	ADDQ        R15, DI
+	VMOVUPS     Y3, (DI)(R15*2)
+	SUBQ        R15, DI
+	ADDQ        $0x20, AX
+	ADDQ        $0x20, BX
+	ADDQ        $0x20, CX
+	ADDQ        $0x20, DX
+	ADDQ        $0x20, SI
+	ADDQ        $0x20, DI
+	ADDQ        $0x00000340, R13
+	SUBQ        $0x08, 168(R14)
+	JG          block91
+	ADDQ        136(R14), AX
+	ADDQ        136(R14), BX
+	ADDQ        136(R14), CX
+	ADDQ        136(R14), DX
+	ADDQ        136(R14), SI
+	ADDQ        144(R14), DI
+	DECQ        176(R14)
+	JNZ         next89
+
+end90:
+	MOVQ  24(R14), R12
+	MOVQ  96(R14), R13
+	SHLQ  $0x04, R13
+	ADDQ  R13, R12
+	MOVQ  112(R14), R15
+	MOVQ  R15, 176(R14)
+	TESTQ R15, R15
+	JZ    end94
+
+next93:
+	MOVQ 16(R14), R13
+	MOVQ 88(R14), R15
+	MOVQ R15, 168(R14)
+
+block95:
+	VMOVUPS     (R13), Y0
+	CMPQ        (R12), $0x00
+	JG          outside97
+	CMPQ        8(R12), $0x00
+	JLE         outside97
+	VMOVUPS     (AX), Y4
+	VFMADD231PS 32(R13), Y4, Y0
+	VMOVUPS     (BX), Y4
+	VFMADD231PS 192(R13), Y4, Y0
+	VMOVUPS     (CX), Y4
+	VFMADD231PS 352(R13), Y4, Y0
+	VMOVUPS     (DX), Y4
+	VFMADD231PS 512(R13), Y4, Y0
+	VMOVUPS     (SI), Y4
+	VFMADD231PS 672(R13), Y4, Y0
+
+outside97:
+	CMPQ        (R12), $0x01
+	JG          outside98
+	CMPQ        8(R12), $0x01
+	JLE         outside98
+	VMOVUPS     (AX)(R8*1), Y4
+	VFMADD231PS 64(R13), Y4, Y0
+	VMOVUPS     (BX)(R8*1), Y4
+	VFMADD231PS 224(R13), Y4, Y0
+	VMOVUPS     (CX)(R8*1), Y4
+	VFMADD231PS 384(R13), Y4, Y0
+	VMOVUPS     (DX)(R8*1), Y4
+	VFMADD231PS 544(R13), Y4, Y0
+	VMOVUPS     (SI)(R8*1), Y4
+	VFMADD231PS 704(R13), Y4, Y0
+
+outside98:
+	CMPQ        (R12), $0x02
+	JG          outside99
+	CMPQ        8(R12), $0x02
+	JLE         outside99
+	VMOVUPS     (AX)(R8*2), Y4
+	VFMADD231PS 96(R13), Y4, Y0
+	VMOVUPS     (BX)(R8*2), Y4
+	VFMADD231PS 256(R13), Y4, Y0
+	VMOVUPS     (CX)(R8*2), Y4
+	VFMADD231PS 416(R13), Y4, Y0
+	VMOVUPS     (DX)(R8*2), Y4
+	VFMADD231PS 576(R13), Y4, Y0
+	VMOVUPS     (SI)(R8*2), Y4
+	VFMADD231PS 736(R13), Y4, Y0
+
+outside99:
+	CMPQ        (R12), $0x03
+	JG          outside100
+	CMPQ        8(R12), $0x03
+	JLE         outside100
+	VMOVUPS     (AX)(R9*1), Y4
+	VFMADD231PS 128(R13), Y4, Y0
+	VMOVUPS     (BX)(R9*1), Y4
+	VFMADD231PS 288(R13), Y4, Y0
+	VMOVUPS     (CX)(R9*1), Y4
+	VFMADD231PS 448(R13), Y4, Y0
+	VMOVUPS     (DX)(R9*1), Y4
+	VFMADD231PS 608(R13), Y4, Y0
+	VMOVUPS     (SI)(R9*1), Y4
+	VFMADD231PS 768(R13), Y4, Y0
+
+outside100:
+	CMPQ        (R12), $0x04
+	JG          outside101
+	CMPQ        8(R12), $0x04
+	JLE         outside101
+	VMOVUPS     (AX)(R8*4), Y4
+	VFMADD231PS 160(R13), Y4, Y0
+	VMOVUPS     (BX)(R8*4), Y4
+	VFMADD231PS 320(R13), Y4, Y0
+	VMOVUPS     (CX)(R8*4), Y4
+	VFMADD231PS 480(R13), Y4, Y0
+	VMOVUPS     (DX)(R8*4), Y4
+	VFMADD231PS 640(R13), Y4, Y0
+	VMOVUPS     (SI)(R8*4), Y4
+	VFMADD231PS 800(R13), Y4, Y0
+
+outside101:
+	VMAXPS  Y0, Y5, Y0
+	VMINPS  Y0, Y6, Y0
+	VMOVUPS Y0, (DI)
+	ADDQ    $0x20, AX
+	ADDQ    $0x20, BX
+	ADDQ    $0x20, CX
+	ADDQ    $0x20, DX
+	ADDQ    $0x20, SI
+	ADDQ    $0x20, DI
+	ADDQ    $0x00000340, R13
+	SUBQ    $0x08, 168(R14)
+	JG      block95
+	ADDQ    120(R14), AX
+	ADDQ    120(R14), BX
+	ADDQ    120(R14), CX
+	ADDQ    120(R14), DX
+	ADDQ    120(R14), SI
+	ADDQ    128(R14), DI
+	ADDQ    $0x10, R12
+	DECQ    176(R14)
+	JNZ     next93
+
+end94:
+	VZEROUPPER
+	RET
+
+// func depthwise5x5s2NarrowAVX2(l *byte)
+// Requires: AVX, FMA3
+TEXT ·depthwise5x5s2NarrowAVX2(SB), NOSPLIT, $0-8
+	MOVQ         l+0(FP), R14
+	VBROADCASTSS 160(R14), Y5
+	VBROADCASTSS 164(R14), Y6
+	MOVQ         72(R14), R8
+	LEAQ         (R8)(R8*2), R9
+	LEAQ         (R8)(R8*4), R10
+	LEAQ         (R9)(R8*4), R11
+	MOVQ         $+0, 168(R14)
+	MOVQ         $+0, 176(R14)
+
+block102:
+	MOVQ  32(R14), AX
+	ADDQ  (R14), AX
+	ADDQ  168(R14), AX
+	MOVQ  40(R14), BX
+	ADDQ  (R14), BX
+	ADDQ  168(R14), BX
+	MOVQ  48(R14), CX
+	ADDQ  (R14), CX
+	ADDQ  168(R14), CX
+	MOVQ  56(R14), DX
+	ADDQ  (R14), DX
+	ADDQ  168(R14), DX
+	MOVQ  64(R14), SI
+	ADDQ  (R14), SI
+	ADDQ  168(R14), SI
+	MOVQ  8(R14), DI
+	ADDQ  168(R14), DI
+	MOVQ  24(R14), R15
+	MOVQ  16(R14), R12
+	ADDQ  176(R14), R12
+	MOVQ  96(R14), R13
+	TESTQ R13, R13
+	JZ    end104
+
+next103:
+	VMOVUPS     (R12), Y0
+	CMPQ        (R15), $0x00
+	JG          outside105
+	CMPQ        8(R15), $0x00
+	JLE         outside105
+	VMOVUPS     (AX), Y4
+	VFMADD231PS 32(R12), Y4, Y0
+	VMOVUPS     (BX), Y4
+	VFMADD231PS 192(R12), Y4, Y0
+	VMOVUPS     (CX), Y4
+	VFMADD231PS 352(R12), Y4, Y0
+	VMOVUPS     (DX), Y4
+	VFMADD231PS 512(R12), Y4, Y0
+	VMOVUPS     (SI), Y4
+	VFMADD231PS 672(R12), Y4, Y0
+
+outside105:
+	CMPQ        (R15), $0x01
+	JG          outside106
+	CMPQ        8(R15), $0x01
+	JLE         outside106
+	VMOVUPS     (AX)(R8*1), Y4
+	VFMADD231PS 64(R12), Y4, Y0
+	VMOVUPS     (BX)(R8*1), Y4
+	VFMADD231PS 224(R12), Y4, Y0
+	VMOVUPS     (CX)(R8*1), Y4
+	VFMADD231PS 384(R12), Y4, Y0
+	VMOVUPS     (DX)(R8*1), Y4
+	VFMADD231PS 544(R12), Y4, Y0
+	VMOVUPS     (SI)(R8*1), Y4
+	VFMADD231PS 704(R12), Y4, Y0
+
+outside106:
+	CMPQ        (R15), $0x02
+	JG          outside107
+	CMPQ        8(R15), $0x02
+	JLE         outside107
+	VMOVUPS     (AX)(R8*2), Y4
+	VFMADD231PS 96(R12), Y4, Y0
+	VMOVUPS     (BX)(R8*2), Y4
+	VFMADD231PS 256(R12), Y4, Y0
+	VMOVUPS     (CX)(R8*2), Y4
+	VFMADD231PS 416(R12), Y4, Y0
+	VMOVUPS     (DX)(R8*2), Y4
+	VFMADD231PS 576(R12), Y4, Y0
+	VMOVUPS     (SI)(R8*2), Y4
+	VFMADD231PS 736(R12), Y4, Y0
+
+outside107:
+	CMPQ        (R15), $0x03
+	JG          outside108
+	CMPQ        8(R15), $0x03
+	JLE         outside108
+	VMOVUPS     (AX)(R9*1), Y4
+	VFMADD231PS 128(R12), Y4, Y0
+	VMOVUPS     (BX)(R9*1), Y4
+	VFMADD231PS 288(R12), Y4, Y0
+	VMOVUPS     (CX)(R9*1), Y4
+	VFMADD231PS 448(R12), Y4, Y0
+	VMOVUPS     (DX)(R9*1), Y4
+	VFMADD231PS 608(R12), Y4, Y0
+	VMOVUPS     (SI)(R9*1), Y4
+	VFMADD231PS 768(R12), Y4, Y0
+
+outside108:
+	CMPQ        (R15), $0x04
+	JG          outside109
+	CMPQ        8(R15), $0x04
+	JLE         outside109
+	VMOVUPS     (AX)(R8*4), Y4
+	VFMADD231PS 160(R12), Y4, Y0
+	VMOVUPS     (BX)(R8*4), Y4
+	VFMADD231PS 320(R12), Y4, Y0
+	VMOVUPS     (CX)(R8*4), Y4
+	VFMADD231PS 480(R12), Y4, Y0
+	VMOVUPS     (DX)(R8*4), Y4
+	VFMADD231PS 640(R12), Y4, Y0
+	VMOVUPS     (SI)(R8*4), Y4
+	VFMADD231PS 800(R12), Y4, Y0
+
+outside109:
+	VMAXPS  Y0, Y5, Y0
+	VMINPS  Y0, Y6, Y0
+	VMOVUPS Y0, (DI)
+	ADDQ    80(R14), DI
 	LEAQ    (AX)(R8*2), AX
 	LEAQ    (BX)(R8*2), BX
 	LEAQ    (CX)(R8*2), CX
@@ -1454,169 +2073,142 @@ outside57:
 	LEAQ    (SI)(R8*2), SI
 	ADDQ    $0x10, R15
 	DECQ    R13
-	JNZ     edge51
+	JNZ     next103
 
-endEdge52:
-	MOVQ  120(R14), R13
-	TESTQ R13, R13
-	JZ    endMiddle50
+end104:
 	LEAQ  (R8)(R8*8), R12
+	MOVQ  104(R14), R13
+	TESTQ R13, R13
+	JZ    end111
 
-middle49:
-	MOVQ        24(R14), R15
-	ADDQ        144(R14), R15
+next110:
+	MOVQ        16(R14), R15
+	ADDQ        176(R14), R15
 	VMOVUPS     (R15), Y0
 	VMOVAPS     Y0, Y1
 	VMOVAPS     Y0, Y2
 	VMOVAPS     Y0, Y3
-	MOVQ        16(R14), R15
-	ADDQ        144(R14), R15
-	VMOVUPS     (R15), Y4
-	ADDQ        96(R14), R15
+	VMOVUPS     32(R15), Y4
 	VFMADD231PS (AX), Y4, Y0
 	VFMADD231PS (AX)(R8*2), Y4, Y1
 	VFMADD231PS (AX)(R8*4), Y4, Y2
 	VFMADD231PS (AX)(R9*2), Y4, Y3
-	VMOVUPS     (R15), Y4
-	ADDQ        96(R14), R15
+	VMOVUPS     64(R15), Y4
 	VFMADD231PS (AX)(R8*1), Y4, Y0
 	VFMADD231PS (AX)(R9*1), Y4, Y1
 	VFMADD231PS (AX)(R10*1), Y4, Y2
 	VFMADD231PS (AX)(R11*1), Y4, Y3
-	VMOVUPS     (R15), Y4
-	ADDQ        96(R14), R15
+	VMOVUPS     96(R15), Y4
 	VFMADD231PS (AX)(R8*2), Y4, Y0
 	VFMADD231PS (AX)(R8*4), Y4, Y1
 	VFMADD231PS (AX)(R9*2), Y4, Y2
 	VFMADD231PS (AX)(R8*8), Y4, Y3
-	VMOVUPS     (R15), Y4
-	ADDQ        96(R14), R15
+	VMOVUPS     128(R15), Y4
 	VFMADD231PS (AX)(R9*1), Y4, Y0
 	VFMADD231PS (AX)(R10*1), Y4, Y1
 	VFMADD231PS (AX)(R11*1), Y4, Y2
 	VFMADD231PS (AX)(R12*1), Y4, Y3
-	VMOVUPS     (R15), Y4
-	ADDQ        96(R14), R15
+	VMOVUPS     160(R15), Y4
 	VFMADD231PS (AX)(R8*4), Y4, Y0
 	VFMADD231PS (AX)(R9*2), Y4, Y1
 	VFMADD231PS (AX)(R8*8), Y4, Y2
 	VFMADD231PS (AX)(R10*2), Y4, Y3
-	VMOVUPS     (R15), Y4
-	ADDQ        96(R14), R15
+	VMOVUPS     192(R15), Y4
 	VFMADD231PS (BX), Y4, Y0
 	VFMADD231PS (BX)(R8*2), Y4, Y1
 	VFMADD231PS (BX)(R8*4), Y4, Y2
 	VFMADD231PS (BX)(R9*2), Y4, Y3
-	VMOVUPS     (R15), Y4
-	ADDQ        96(R14), R15
+	VMOVUPS     224(R15), Y4
 	VFMADD231PS (BX)(R8*1), Y4, Y0
 	VFMADD231PS (BX)(R9*1), Y4, Y1
 	VFMADD231PS (BX)(R10*1), Y4, Y2
 	VFMADD231PS (BX)(R11*1), Y4, Y3
-	VMOVUPS     (R15), Y4
-	ADDQ        96(R14), R15
+	VMOVUPS     256(R15), Y4
 	VFMADD231PS (BX)(R8*2), Y4, Y0
 	VFMADD231PS (BX)(R8*4), Y4, Y1
 	VFMADD231PS (BX)(R9*2), Y4, Y2
 	VFMADD231PS (BX)(R8*8), Y4, Y3
-	VMOVUPS     (R15), Y4
-	ADDQ        96(R14), R15
+	VMOVUPS     288(R15), Y4
 	VFMADD231PS (BX)(R9*1), Y4, Y0
 	VFMADD231PS (BX)(R10*1), Y4, Y1
 	VFMADD231PS (BX)(R11*1), Y4, Y2
 	VFMADD231PS (BX)(R12*1), Y4, Y3
-	VMOVUPS     (R15), Y4
-	ADDQ        96(R14), R15
+	VMOVUPS     320(R15), Y4
 	VFMADD231PS (BX)(R8*4), Y4, Y0
 	VFMADD231PS (BX)(R9*2), Y4, Y1
 	VFMADD231PS (BX)(R8*8), Y4, Y2
 	VFMADD231PS (BX)(R10*2), Y4, Y3
-	VMOVUPS     (R15), Y4
-	ADDQ        96(R14), R15
+	VMOVUPS     352(R15), Y4
 	VFMADD231PS (CX), Y4, Y0
 	VFMADD231PS (CX)(R8*2), Y4, Y1
 	VFMADD231PS (CX)(R8*4), Y4, Y2
 	VFMADD231PS (CX)(R9*2), Y4, Y3
-	VMOVUPS     (R15), Y4
-	ADDQ        96(R14), R15
+	VMOVUPS     384(R15), Y4
 	VFMADD231PS (CX)(R8*1), Y4, Y0
 	VFMADD231PS (CX)(R9*1), Y4, Y1
 	VFMADD231PS (CX)(R10*1), Y4, Y2
 	VFMADD231PS (CX)(R11*1), Y4, Y3
-	VMOVUPS     (R15), Y4
-	ADDQ        96(R14), R15
+	VMOVUPS     416(R15), Y4
 	VFMADD231PS (CX)(R8*2), Y4, Y0
 	VFMADD231PS (CX)(R8*4), Y4, Y1
 	VFMADD231PS (CX)(R9*2), Y4, Y2
 	VFMADD231PS (CX)(R8*8), Y4, Y3
-	VMOVUPS     (R15), Y4
-	ADDQ        96(R14), R15
+	VMOVUPS     448(R15), Y4
 	VFMADD231PS (CX)(R9*1), Y4, Y0
 	VFMADD231PS (CX)(R10*1), Y4, Y1
 	VFMADD231PS (CX)(R11*1), Y4, Y2
 	VFMADD231PS (CX)(R12*1), Y4, Y3
-	VMOVUPS     (R15), Y4
-	ADDQ        96(R14), R15
+	VMOVUPS     480(R15), Y4
 	VFMADD231PS (CX)(R8*4), Y4, Y0
 	VFMADD231PS (CX)(R9*2), Y4, Y1
 	VFMADD231PS (CX)(R8*8), Y4, Y2
 	VFMADD231PS (CX)(R10*2), Y4, Y3
-	VMOVUPS     (R15), Y4
-	ADDQ        96(R14), R15
+	VMOVUPS     512(R15), Y4
 	VFMADD231PS (DX), Y4, Y0
 	VFMADD231PS (DX)(R8*2), Y4, Y1
 	VFMADD231PS (DX)(R8*4), Y4, Y2
 	VFMADD231PS (DX)(R9*2), Y4, Y3
-	VMOVUPS     (R15), Y4
-	ADDQ        96(R14), R15
+	VMOVUPS     544(R15), Y4
 	VFMADD231PS (DX)(R8*1), Y4, Y0
 	VFMADD231PS (DX)(R9*1), Y4, Y1
 	VFMADD231PS (DX)(R10*1), Y4, Y2
 	VFMADD231PS (DX)(R11*1), Y4, Y3
-	VMOVUPS     (R15), Y4
-	ADDQ        96(R14), R15
+	VMOVUPS     576(R15), Y4
 	VFMADD231PS (DX)(R8*2), Y4, Y0
 	VFMADD231PS (DX)(R8*4), Y4, Y1
 	VFMADD231PS (DX)(R9*2), Y4, Y2
 	VFMADD231PS (DX)(R8*8), Y4, Y3
-	VMOVUPS     (R15), Y4
-	ADDQ        96(R14), R15
+	VMOVUPS     608(R15), Y4
 	VFMADD231PS (DX)(R9*1), Y4, Y0
 	VFMADD231PS (DX)(R10*1), Y4, Y1
 	VFMADD231PS (DX)(R11*1), Y4, Y2
 	VFMADD231PS (DX)(R12*1), Y4, Y3
-	VMOVUPS     (R15), Y4
-	ADDQ        96(R14), R15
+	VMOVUPS     640(R15), Y4
 	VFMADD231PS (DX)(R8*4), Y4, Y0
 	VFMADD231PS (DX)(R9*2), Y4, Y1
 	VFMADD231PS (DX)(R8*8), Y4, Y2
 	VFMADD231PS (DX)(R10*2), Y4, Y3
-	VMOVUPS     (R15), Y4
-	ADDQ        96(R14), R15
+	VMOVUPS     672(R15), Y4
 	VFMADD231PS (SI), Y4, Y0
 	VFMADD231PS (SI)(R8*2), Y4, Y1
 	VFMADD231PS (SI)(R8*4), Y4, Y2
 	VFMADD231PS (SI)(R9*2), Y4, Y3
-	VMOVUPS     (R15), Y4
-	ADDQ        96(R14), R15
+	VMOVUPS     704(R15), Y4
 	VFMADD231PS (SI)(R8*1), Y4, Y0
 	VFMADD231PS (SI)(R9*1), Y4, Y1
 	VFMADD231PS (SI)(R10*1), Y4, Y2
 	VFMADD231PS (SI)(R11*1), Y4, Y3
-	VMOVUPS     (R15), Y4
-	ADDQ        96(R14), R15
+	VMOVUPS     736(R15), Y4
 	VFMADD231PS (SI)(R8*2), Y4, Y0
 	VFMADD231PS (SI)(R8*4), Y4, Y1
 	VFMADD231PS (SI)(R9*2), Y4, Y2
 	VFMADD231PS (SI)(R8*8), Y4, Y3
-	VMOVUPS     (R15), Y4
-	ADDQ        96(R14), R15
+	VMOVUPS     768(R15), Y4
 	VFMADD231PS (SI)(R9*1), Y4, Y0
 	VFMADD231PS (SI)(R10*1), Y4, Y1
 	VFMADD231PS (SI)(R11*1), Y4, Y2
 	VFMADD231PS (SI)(R12*1), Y4, Y3
-	VMOVUPS     (R15), Y4
-	ADDQ        96(R14), R15
+	VMOVUPS     800(R15), Y4
 	VFMADD231PS (SI)(R8*4), Y4, Y0
 	VFMADD231PS (SI)(R9*2), Y4, Y1
 	VFMADD231PS (SI)(R8*8), Y4, Y2
@@ -1624,19 +2216,19 @@ middle49:
 	VMAXPS      Y0, Y5, Y0
 	VMINPS      Y0, Y6, Y0
 	VMOVUPS     Y0, (DI)
-	ADDQ        88(R14), DI
+	ADDQ        80(R14), DI
 	VMAXPS      Y1, Y5, Y1
 	VMINPS      Y1, Y6, Y1
 	VMOVUPS     Y1, (DI)
-	ADDQ        88(R14), DI
+	ADDQ        80(R14), DI
 	VMAXPS      Y2, Y5, Y2
 	VMINPS      Y2, Y6, Y2
 	VMOVUPS     Y2, (DI)
-	ADDQ        88(R14), DI
+	ADDQ        80(R14), DI
 	VMAXPS      Y3, Y5, Y3
 	VMINPS      Y3, Y6, Y3
 	VMOVUPS     Y3, (DI)
-	ADDQ        88(R14), DI
+	ADDQ        80(R14), DI
 	LEAQ        (AX)(R8*4), AX
 	LEAQ        (AX)(R8*4), AX
 	LEAQ        (BX)(R8*4), BX
@@ -1648,227 +2240,105 @@ middle49:
 	LEAQ        (SI)(R8*4), SI
 	LEAQ        (SI)(R8*4), SI
 	DECQ        R13
-	JNZ         middle49
+	JNZ         next110
 
-endMiddle50:
-	MOVQ  128(R14), R13
-	TESTQ R13, R13
-	JZ    endEdge59
-	MOVQ  32(R14), R15
-	MOVQ  112(R14), R12
+end111:
+	MOVQ  24(R14), R15
+	MOVQ  96(R14), R12
 	SHLQ  $0x04, R12
 	ADDQ  R12, R15
+	MOVQ  16(R14), R12
+	ADDQ  176(R14), R12
+	MOVQ  112(R14), R13
+	TESTQ R13, R13
+	JZ    end113
 
-edge58:
-	MOVQ        24(R14), R12
-	ADDQ        144(R14), R12
+next112:
 	VMOVUPS     (R12), Y0
-	MOVQ        16(R14), R12
-	ADDQ        144(R14), R12
 	CMPQ        (R15), $0x00
-	JG          outside60
+	JG          outside114
 	CMPQ        8(R15), $0x00
-	JLE         outside60
-	MOVQ        16(R14), R12
-	ADDQ        144(R14), R12
+	JLE         outside114
 	VMOVUPS     (AX), Y4
-	VFMADD231PS (R12), Y4, Y0
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
+	VFMADD231PS 32(R12), Y4, Y0
 	VMOVUPS     (BX), Y4
-	VFMADD231PS (R12), Y4, Y0
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
+	VFMADD231PS 192(R12), Y4, Y0
 	VMOVUPS     (CX), Y4
-	VFMADD231PS (R12), Y4, Y0
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
+	VFMADD231PS 352(R12), Y4, Y0
 	VMOVUPS     (DX), Y4
-	VFMADD231PS (R12), Y4, Y0
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
+	VFMADD231PS 512(R12), Y4, Y0
 	VMOVUPS     (SI), Y4
-	VFMADD231PS (R12), Y4, Y0
+	VFMADD231PS 672(R12), Y4, Y0
 
-outside60:
+outside114:
 	CMPQ        (R15), $0x01
-	JG          outside61
+	JG          outside115
 	CMPQ        8(R15), $0x01
-	JLE         outside61
-	MOVQ        16(R14), R12
-	ADDQ        144(R14), R12
-	ADDQ        96(R14), R12
+	JLE         outside115
 	VMOVUPS     (AX)(R8*1), Y4
-	VFMADD231PS (R12), Y4, Y0
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
+	VFMADD231PS 64(R12), Y4, Y0
 	VMOVUPS     (BX)(R8*1), Y4
-	VFMADD231PS (R12), Y4, Y0
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
+	VFMADD231PS 224(R12), Y4, Y0
 	VMOVUPS     (CX)(R8*1), Y4
-	VFMADD231PS (R12), Y4, Y0
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
+	VFMADD231PS 384(R12), Y4, Y0
 	VMOVUPS     (DX)(R8*1), Y4
-	VFMADD231PS (R12), Y4, Y0
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
+	VFMADD231PS 544(R12), Y4, Y0
 	VMOVUPS     (SI)(R8*1), Y4
-	VFMADD231PS (R12), Y4, Y0
+	VFMADD231PS 704(R12), Y4, Y0
 
-outside61:
+outside115:
 	CMPQ        (R15), $0x02
-	JG          outside62
+	JG          outside116
 	CMPQ        8(R15), $0x02
-	JLE         outside62
-	MOVQ        16(R14), R12
-	ADDQ        144(R14), R12
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
+	JLE         outside116
 	VMOVUPS     (AX)(R8*2), Y4
-	VFMADD231PS (R12), Y4, Y0
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
+	VFMADD231PS 96(R12), Y4, Y0
 	VMOVUPS     (BX)(R8*2), Y4
-	VFMADD231PS (R12), Y4, Y0
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
+	VFMADD231PS 256(R12), Y4, Y0
 	VMOVUPS     (CX)(R8*2), Y4
-	VFMADD231PS (R12), Y4, Y0
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
+	VFMADD231PS 416(R12), Y4, Y0
 	VMOVUPS     (DX)(R8*2), Y4
-	VFMADD231PS (R12), Y4, Y0
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
+	VFMADD231PS 576(R12), Y4, Y0
 	VMOVUPS     (SI)(R8*2), Y4
-	VFMADD231PS (R12), Y4, Y0
+	VFMADD231PS 736(R12), Y4, Y0
 
-outside62:
+outside116:
 	CMPQ        (R15), $0x03
-	JG          outside63
+	JG          outside117
 	CMPQ        8(R15), $0x03
-	JLE         outside63
-	MOVQ        16(R14), R12
-	ADDQ        144(R14), R12
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
+	JLE         outside117
 	VMOVUPS     (AX)(R9*1), Y4
-	VFMADD231PS (R12), Y4, Y0
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
+	VFMADD231PS 128(R12), Y4, Y0
 	VMOVUPS     (BX)(R9*1), Y4
-	VFMADD231PS (R12), Y4, Y0
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
+	VFMADD231PS 288(R12), Y4, Y0
 	VMOVUPS     (CX)(R9*1), Y4
-	VFMADD231PS (R12), Y4, Y0
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
+	VFMADD231PS 448(R12), Y4, Y0
 	VMOVUPS     (DX)(R9*1), Y4
-	VFMADD231PS (R12), Y4, Y0
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
+	VFMADD231PS 608(R12), Y4, Y0
 	VMOVUPS     (SI)(R9*1), Y4
-	VFMADD231PS (R12), Y4, Y0
+	VFMADD231PS 768(R12), Y4, Y0
 
-outside63:
+outside117:
 	CMPQ        (R15), $0x04
-	JG          outside64
+	JG          outside118
 	CMPQ        8(R15), $0x04
-	JLE         outside64
-	MOVQ        16(R14), R12
-	ADDQ        144(R14), R12
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
+	JLE         outside118
 	VMOVUPS     (AX)(R8*4), Y4
-	VFMADD231PS (R12), Y4, Y0
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
+	VFMADD231PS 160(R12), Y4, Y0
 	VMOVUPS     (BX)(R8*4), Y4
-	VFMADD231PS (R12), Y4, Y0
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
+	VFMADD231PS 320(R12), Y4, Y0
 	VMOVUPS     (CX)(R8*4), Y4
-	VFMADD231PS (R12), Y4, Y0
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
+	VFMADD231PS 480(R12), Y4, Y0
 	VMOVUPS     (DX)(R8*4), Y4
-	VFMADD231PS (R12), Y4, Y0
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
-	ADDQ        96(R14), R12
+	VFMADD231PS 640(R12), Y4, Y0
 	VMOVUPS     (SI)(R8*4), Y4
-	VFMADD231PS (R12), Y4, Y0
+	VFMADD231PS 800(R12), Y4, Y0
 
-outside64:
+outside118:
 	VMAXPS  Y0, Y5, Y0
 	VMINPS  Y0, Y6, Y0
 	VMOVUPS Y0, (DI)
-	ADDQ    88(R14), DI
+	ADDQ    80(R14), DI
 	LEAQ    (AX)(R8*2), AX
 	LEAQ    (BX)(R8*2), BX
 	LEAQ    (CX)(R8*2), CX
@@ -1876,11 +2346,501 @@ outside64:
 	LEAQ    (SI)(R8*2), SI
 	ADDQ    $0x10, R15
 	DECQ    R13
-	JNZ     edge58
+	JNZ     next112
 
-endEdge59:
-	ADDQ $0x00000020, 144(R14)
-	SUBQ $0x00000008, 104(R14)
-	JG   block47
+end113:
+	ADDQ $0x00000020, 168(R14)
+	ADDQ $0x00000340, 176(R14)
+	SUBQ $0x00000008, 88(R14)
+	JG   block102
+	VZEROUPPER
+	RET
+
+// func depthwise5x5s2WideAVX2(l *byte)
+// Requires: AVX, FMA3
+TEXT ·depthwise5x5s2WideAVX2(SB), NOSPLIT, $0-8
+	MOVQ         l+0(FP), R14
+	VBROADCASTSS 160(R14), Y5
+	VBROADCASTSS 164(R14), Y6
+	MOVQ         72(R14), R8
+	LEAQ         (R8)(R8*2), R9
+	LEAQ         (R8)(R8*4), R10
+	LEAQ         (R9)(R8*4), R11
+	MOVQ         32(R14), AX
+	ADDQ         (R14), AX
+	MOVQ         40(R14), BX
+	ADDQ         (R14), BX
+	MOVQ         48(R14), CX
+	ADDQ         (R14), CX
+	MOVQ         56(R14), DX
+	ADDQ         (R14), DX
+	MOVQ         64(R14), SI
+	ADDQ         (R14), SI
+	MOVQ         8(R14), DI
+	MOVQ         24(R14), R12
+	MOVQ         96(R14), R15
+	MOVQ         R15, 176(R14)
+	TESTQ        R15, R15
+	JZ           end120
+
+next119:
+	MOVQ 16(R14), R13
+	MOVQ 88(R14), R15
+	MOVQ R15, 168(R14)
+
+block121:
+	VMOVUPS     (R13), Y0
+	CMPQ        (R12), $0x00
+	JG          outside123
+	CMPQ        8(R12), $0x00
+	JLE         outside123
+	VMOVUPS     (AX), Y4
+	VFMADD231PS 32(R13), Y4, Y0
+	VMOVUPS     (BX), Y4
+	VFMADD231PS 192(R13), Y4, Y0
+	VMOVUPS     (CX), Y4
+	VFMADD231PS 352(R13), Y4, Y0
+	VMOVUPS     (DX), Y4
+	VFMADD231PS 512(R13), Y4, Y0
+	VMOVUPS     (SI), Y4
+	VFMADD231PS 672(R13), Y4, Y0
+
+outside123:
+	CMPQ        (R12), $0x01
+	JG          outside124
+	CMPQ        8(R12), $0x01
+	JLE         outside124
+	VMOVUPS     (AX)(R8*1), Y4
+	VFMADD231PS 64(R13), Y4, Y0
+	VMOVUPS     (BX)(R8*1), Y4
+	VFMADD231PS 224(R13), Y4, Y0
+	VMOVUPS     (CX)(R8*1), Y4
+	VFMADD231PS 384(R13), Y4, Y0
+	VMOVUPS     (DX)(R8*1), Y4
+	VFMADD231PS 544(R13), Y4, Y0
+	VMOVUPS     (SI)(R8*1), Y4
+	VFMADD231PS 704(R13), Y4, Y0
+
+outside124:
+	CMPQ        (R12), $0x02
+	JG          outside125
+	CMPQ        8(R12), $0x02
+	JLE         outside125
+	VMOVUPS     (AX)(R8*2), Y4
+	VFMADD231PS 96(R13), Y4, Y0
+	VMOVUPS     (BX)(R8*2), Y4
+	VFMADD231PS 256(R13), Y4, Y0
+	VMOVUPS     (CX)(R8*2), Y4
+	VFMADD231PS 416(R13), Y4, Y0
+	VMOVUPS     (DX)(R8*2), Y4
+	VFMADD231PS 576(R13), Y4, Y0
+	VMOVUPS     (SI)(R8*2), Y4
+	VFMADD231PS 736(R13), Y4, Y0
+
+outside125:
+	CMPQ        (R12), $0x03
+	JG          outside126
+	CMPQ        8(R12), $0x03
+	JLE         outside126
+	VMOVUPS     (AX)(R9*1), Y4
+	VFMADD231PS 128(R13), Y4, Y0
+	VMOVUPS     (BX)(R9*1), Y4
+	VFMADD231PS 288(R13), Y4, Y0
+	VMOVUPS     (CX)(R9*1), Y4
+	VFMADD231PS 448(R13), Y4, Y0
+	VMOVUPS     (DX)(R9*1), Y4
+	VFMADD231PS 608(R13), Y4, Y0
+	VMOVUPS     (SI)(R9*1), Y4
+	VFMADD231PS 768(R13), Y4, Y0
+
+outside126:
+	CMPQ        (R12), $0x04
+	JG          outside127
+	CMPQ        8(R12), $0x04
+	JLE         outside127
+	VMOVUPS     (AX)(R8*4), Y4
+	VFMADD231PS 160(R13), Y4, Y0
+	VMOVUPS     (BX)(R8*4), Y4
+	VFMADD231PS 320(R13), Y4, Y0
+	VMOVUPS     (CX)(R8*4), Y4
+	VFMADD231PS 480(R13), Y4, Y0
+	VMOVUPS     (DX)(R8*4), Y4
+	VFMADD231PS 640(R13), Y4, Y0
+	VMOVUPS     (SI)(R8*4), Y4
+	VFMADD231PS 800(R13), Y4, Y0
+
+outside127:
+	VMAXPS  Y0, Y5, Y0
+	VMINPS  Y0, Y6, Y0
+	VMOVUPS Y0, (DI)
+	ADDQ    $0x20, AX
+	ADDQ    $0x20, BX
+	ADDQ    $0x20, CX
+	ADDQ    $0x20, DX
+	ADDQ    $0x20, SI
+	ADDQ    $0x20, DI
+	ADDQ    $0x00000340, R13
+	SUBQ    $0x08, 168(R14)
+	JG      block121
+	ADDQ    120(R14), AX
+	ADDQ    120(R14), BX
+	ADDQ    120(R14), CX
+	ADDQ    120(R14), DX
+	ADDQ    120(R14), SI
+	ADDQ    128(R14), DI
+	ADDQ    $0x10, R12
+	DECQ    176(R14)
+	JNZ     next119
+
+end120:
+	LEAQ  (R8)(R8*8), R12
+	MOVQ  104(R14), R15
+	MOVQ  R15, 176(R14)
+	TESTQ R15, R15
+	JZ    end129
+
+next128:
+	MOVQ 16(R14), R13
+	MOVQ 88(R14), R15
+	MOVQ R15, 168(R14)
+
+block130:
+	MOVQ        80(R14), R15
+	VMOVUPS     (R13), Y0
+	VMOVAPS     Y0, Y1
+	VMOVAPS     Y0, Y2
+	VMOVAPS     Y0, Y3
+	VMOVUPS     32(R13), Y7
+	VMOVUPS     64(R13), Y8
+	VMOVUPS     96(R13), Y9
+	VMOVUPS     128(R13), Y10
+	VMOVUPS     160(R13), Y11
+	VMOVUPS     (AX), Y4
+	VFMADD231PS Y4, Y7, Y0
+	VMOVUPS     (AX)(R8*1), Y4
+	VFMADD231PS Y4, Y8, Y0
+	VMOVUPS     (AX)(R8*2), Y4
+	VFMADD231PS Y4, Y9, Y0
+	VFMADD231PS Y4, Y7, Y1
+	VMOVUPS     (AX)(R9*1), Y4
+	VFMADD231PS Y4, Y10, Y0
+	VFMADD231PS Y4, Y8, Y1
+	VMOVUPS     (AX)(R8*4), Y4
+	VFMADD231PS Y4, Y11, Y0
+	VFMADD231PS Y4, Y9, Y1
+	VFMADD231PS Y4, Y7, Y2
+	VMOVUPS     (AX)(R10*1), Y4
+	VFMADD231PS Y4, Y10, Y1
+	VFMADD231PS Y4, Y8, Y2
+	VMOVUPS     (AX)(R9*2), Y4
+	VFMADD231PS Y4, Y11, Y1
+	VFMADD231PS Y4, Y9, Y2
+	VFMADD231PS Y4, Y7, Y3
+	VMOVUPS     (AX)(R11*1), Y4
+	VFMADD231PS Y4, Y10, Y2
+	VFMADD231PS Y4, Y8, Y3
+	VMOVUPS     (AX)(R8*8), Y4
+	VFMADD231PS Y4, Y11, Y2
+	VFMADD231PS Y4, Y9, Y3
+	VMOVUPS     (AX)(R12*1), Y4
+	VFMADD231PS Y4, Y10, Y3
+	VMOVUPS     (AX)(R10*2), Y4
+	VFMADD231PS Y4, Y11, Y3
+	VMOVUPS     192(R13), Y7
+	VMOVUPS     224(R13), Y8
+	VMOVUPS     256(R13), Y9
+	VMOVUPS     288(R13), Y10
+	VMOVUPS     320(R13), Y11
+	VMOVUPS     (BX), Y4
+	VFMADD231PS Y4, Y7, Y0
+	VMOVUPS     (BX)(R8*1), Y4
+	VFMADD231PS Y4, Y8, Y0
+	VMOVUPS     (BX)(R8*2), Y4
+	VFMADD231PS Y4, Y9, Y0
+	VFMADD231PS Y4, Y7, Y1
+	VMOVUPS     (BX)(R9*1), Y4
+	VFMADD231PS Y4, Y10, Y0
+	VFMADD231PS Y4, Y8, Y1
+	VMOVUPS     (BX)(R8*4), Y4
+	VFMADD231PS Y4, Y11, Y0
+	VFMADD231PS Y4, Y9, Y1
+	VFMADD231PS Y4, Y7, Y2
+	VMOVUPS     (BX)(R10*1), Y4
+	VFMADD231PS Y4, Y10, Y1
+	VFMADD231PS Y4, Y8, Y2
+	VMOVUPS     (BX)(R9*2), Y4
+	VFMADD231PS Y4, Y11, Y1
+	VFMADD231PS Y4, Y9, Y2
+	VFMADD231PS Y4, Y7, Y3
+	VMOVUPS     (BX)(R11*1), Y4
+	VFMADD231PS Y4, Y10, Y2
+	VFMADD231PS Y4, Y8, Y3
+	VMOVUPS     (BX)(R8*8), Y4
+	VFMADD231PS Y4, Y11, Y2
+	VFMADD231PS Y4, Y9, Y3
+	VMOVUPS     (BX)(R12*1), Y4
+	VFMADD231PS Y4, Y10, Y3
+	VMOVUPS     (BX)(R10*2), Y4
+	VFMADD231PS Y4, Y11, Y3
+	VMOVUPS     352(R13), Y7
+	VMOVUPS     384(R13), Y8
+	VMOVUPS     416(R13), Y9
+	VMOVUPS     448(R13), Y10
+	VMOVUPS     480(R13), Y11
+	VMOVUPS     (CX), Y4
+	VFMADD231PS Y4, Y7, Y0
+	VMOVUPS     (CX)(R8*1), Y4
+	VFMADD231PS Y4, Y8, Y0
+	VMOVUPS     (CX)(R8*2), Y4
+	VFMADD231PS Y4, Y9, Y0
+	VFMADD231PS Y4, Y7, Y1
+	VMOVUPS     (CX)(R9*1), Y4
+	VFMADD231PS Y4, Y10, Y0
+	VFMADD231PS Y4, Y8, Y1
+	VMOVUPS     (CX)(R8*4), Y4
+	VFMADD231PS Y4, Y11, Y0
+	VFMADD231PS Y4, Y9, Y1
+	VFMADD231PS Y4, Y7, Y2
+	VMOVUPS     (CX)(R10*1), Y4
+	VFMADD231PS Y4, Y10, Y1
+	VFMADD231PS Y4, Y8, Y2
+	VMOVUPS     (CX)(R9*2), Y4
+	VFMADD231PS Y4, Y11, Y1
+	VFMADD231PS Y4, Y9, Y2
+	VFMADD231PS Y4, Y7, Y3
+	VMOVUPS     (CX)(R11*1), Y4
+	VFMADD231PS Y4, Y10, Y2
+	VFMADD231PS Y4, Y8, Y3
+	VMOVUPS     (CX)(R8*8), Y4
+	VFMADD231PS Y4, Y11, Y2
+	VFMADD231PS Y4, Y9, Y3
+	VMOVUPS     (CX)(R12*1), Y4
+	VFMADD231PS Y4, Y10, Y3
+	VMOVUPS     (CX)(R10*2), Y4
+	VFMADD231PS Y4, Y11, Y3
+	VMOVUPS     512(R13), Y7
+	VMOVUPS     544(R13), Y8
+	VMOVUPS     576(R13), Y9
+	VMOVUPS     608(R13), Y10
+	VMOVUPS     640(R13), Y11
+	VMOVUPS     (DX), Y4
+	VFMADD231PS Y4, Y7, Y0
+	VMOVUPS     (DX)(R8*1), Y4
+	VFMADD231PS Y4, Y8, Y0
+	VMOVUPS     (DX)(R8*2), Y4
+	VFMADD231PS Y4, Y9, Y0
+	VFMADD231PS Y4, Y7, Y1
+	VMOVUPS     (DX)(R9*1), Y4
+	VFMADD231PS Y4, Y10, Y0
+	VFMADD231PS Y4, Y8, Y1
+	VMOVUPS     (DX)(R8*4), Y4
+	VFMADD231PS Y4, Y11, Y0
+	VFMADD231PS Y4, Y9, Y1
+	VFMADD231PS Y4, Y7, Y2
+	VMOVUPS     (DX)(R10*1), Y4
+	VFMADD231PS Y4, Y10, Y1
+	VFMADD231PS Y4, Y8, Y2
+	VMOVUPS     (DX)(R9*2), Y4
+	VFMADD231PS Y4, Y11, Y1
+	VFMADD231PS Y4, Y9, Y2
+	VFMADD231PS Y4, Y7, Y3
+	VMOVUPS     (DX)(R11*1), Y4
+	VFMADD231PS Y4, Y10, Y2
+	VFMADD231PS Y4, Y8, Y3
+	VMOVUPS     (DX)(R8*8), Y4
+	VFMADD231PS Y4, Y11, Y2
+	VFMADD231PS Y4, Y9, Y3
+	VMOVUPS     (DX)(R12*1), Y4
+	VFMADD231PS Y4, Y10, Y3
+	VMOVUPS     (DX)(R10*2), Y4
+	VFMADD231PS Y4, Y11, Y3
+	VMOVUPS     672(R13), Y7
+	VMOVUPS     704(R13), Y8
+	VMOVUPS     736(R13), Y9
+	VMOVUPS     768(R13), Y10
+	VMOVUPS     800(R13), Y11
+	VMOVUPS     (SI), Y4
+	VFMADD231PS Y4, Y7, Y0
+	VMOVUPS     (SI)(R8*1), Y4
+	VFMADD231PS Y4, Y8, Y0
+	VMOVUPS     (SI)(R8*2), Y4
+	VFMADD231PS Y4, Y9, Y0
+	VFMADD231PS Y4, Y7, Y1
+	VMOVUPS     (SI)(R9*1), Y4
+	VFMADD231PS Y4, Y10, Y0
+	VFMADD231PS Y4, Y8, Y1
+	VMOVUPS     (SI)(R8*4), Y4
+	VFMADD231PS Y4, Y11, Y0
+	VFMADD231PS Y4, Y9, Y1
+	VFMADD231PS Y4, Y7, Y2
+	VMOVUPS     (SI)(R10*1), Y4
+	VFMADD231PS Y4, Y10, Y1
+	VFMADD231PS Y4, Y8, Y2
+	VMOVUPS     (SI)(R9*2), Y4
+	VFMADD231PS Y4, Y11, Y1
+	VFMADD231PS Y4, Y9, Y2
+	VFMADD231PS Y4, Y7, Y3
+	VMOVUPS     (SI)(R11*1), Y4
+	VFMADD231PS Y4, Y10, Y2
+	VFMADD231PS Y4, Y8, Y3
+	VMOVUPS     (SI)(R8*8), Y4
+	VFMADD231PS Y4, Y11, Y2
+	VFMADD231PS Y4, Y9, Y3
+	VMOVUPS     (SI)(R12*1), Y4
+	VFMADD231PS Y4, Y10, Y3
+	VMOVUPS     (SI)(R10*2), Y4
+	VFMADD231PS Y4, Y11, Y3
+	VMAXPS      Y0, Y5, Y0
+	VMINPS      Y0, Y6, Y0
+	VMAXPS      Y1, Y5, Y1
+	VMINPS      Y1, Y6, Y1
+	VMAXPS      Y2, Y5, Y2
+	VMINPS      Y2, Y6, Y2
+	VMAXPS      Y3, Y5, Y3
+	VMINPS      Y3, Y6, Y3
+	VMOVUPS     Y0, (DI)
+	VMOVUPS     Y1, (DI)(R15*1)
+	VMOVUPS     Y2, (DI)(R15*2)
+	ADDQ        R15, DI
+	VMOVUPS     Y3, (DI)(R15*2)
+	SUBQ        R15, DI
+	ADDQ        $0x20, AX
+	ADDQ        $0x20, BX
+	ADDQ        $0x20, CX
+	ADDQ        $0x20, DX
+	ADDQ        $0x20, SI
+	ADDQ        $0x20, DI
+	ADDQ        $0x00000340, R13
+	SUBQ        $0x08, 168(R14)
+	JG          block130
+	ADDQ        136(R14), AX
+	ADDQ        136(R14), BX
+	ADDQ        136(R14), CX
+	ADDQ        136(R14), DX
+	ADDQ        136(R14), SI
+	ADDQ        144(R14), DI
+	DECQ        176(R14)
+	JNZ         next128
+
+end129:
+	MOVQ  24(R14), R12
+	MOVQ  96(R14), R13
+	SHLQ  $0x04, R13
+	ADDQ  R13, R12
+	MOVQ  112(R14), R15
+	MOVQ  R15, 176(R14)
+	TESTQ R15, R15
+	JZ    end133
+
+next132:
+	MOVQ 16(R14), R13
+	MOVQ 88(R14), R15
+	MOVQ R15, 168(R14)
+
+block134:
+	VMOVUPS     (R13), Y0
+	CMPQ        (R12), $0x00
+	JG          outside136
+	CMPQ        8(R12), $0x00
+	JLE         outside136
+	VMOVUPS     (AX), Y4
+	VFMADD231PS 32(R13), Y4, Y0
+	VMOVUPS     (BX), Y4
+	VFMADD231PS 192(R13), Y4, Y0
+	VMOVUPS     (CX), Y4
+	VFMADD231PS 352(R13), Y4, Y0
+	VMOVUPS     (DX), Y4
+	VFMADD231PS 512(R13), Y4, Y0
+	VMOVUPS     (SI), Y4
+	VFMADD231PS 672(R13), Y4, Y0
+
+outside136:
+	CMPQ        (R12), $0x01
+	JG          outside137
+	CMPQ        8(R12), $0x01
+	JLE         outside137
+	VMOVUPS     (AX)(R8*1), Y4
+	VFMADD231PS 64(R13), Y4, Y0
+	VMOVUPS     (BX)(R8*1), Y4
+	VFMADD231PS 224(R13), Y4, Y0
+	VMOVUPS     (CX)(R8*1), Y4
+	VFMADD231PS 384(R13), Y4, Y0
+	VMOVUPS     (DX)(R8*1), Y4
+	VFMADD231PS 544(R13), Y4, Y0
+	VMOVUPS     (SI)(R8*1), Y4
+	VFMADD231PS 704(R13), Y4, Y0
+
+outside137:
+	CMPQ        (R12), $0x02
+	JG          outside138
+	CMPQ        8(R12), $0x02
+	JLE         outside138
+	VMOVUPS     (AX)(R8*2), Y4
+	VFMADD231PS 96(R13), Y4, Y0
+	VMOVUPS     (BX)(R8*2), Y4
+	VFMADD231PS 256(R13), Y4, Y0
+	VMOVUPS     (CX)(R8*2), Y4
+	VFMADD231PS 416(R13), Y4, Y0
+	VMOVUPS     (DX)(R8*2), Y4
+	VFMADD231PS 576(R13), Y4, Y0
+	VMOVUPS     (SI)(R8*2), Y4
+	VFMADD231PS 736(R13), Y4, Y0
+
+outside138:
+	CMPQ        (R12), $0x03
+	JG          outside139
+	CMPQ        8(R12), $0x03
+	JLE         outside139
+	VMOVUPS     (AX)(R9*1), Y4
+	VFMADD231PS 128(R13), Y4, Y0
+	VMOVUPS     (BX)(R9*1), Y4
+	VFMADD231PS 288(R13), Y4, Y0
+	VMOVUPS     (CX)(R9*1), Y4
+	VFMADD231PS 448(R13), Y4, Y0
+	VMOVUPS     (DX)(R9*1), Y4
+	VFMADD231PS 608(R13), Y4, Y0
+	VMOVUPS     (SI)(R9*1), Y4
+	VFMADD231PS 768(R13), Y4, Y0
+
+outside139:
+	CMPQ        (R12), $0x04
+	JG          outside140
+	CMPQ        8(R12), $0x04
+	JLE         outside140
+	VMOVUPS     (AX)(R8*4), Y4
+	VFMADD231PS 160(R13), Y4, Y0
+	VMOVUPS     (BX)(R8*4), Y4
+	VFMADD231PS 320(R13), Y4, Y0
+	VMOVUPS     (CX)(R8*4), Y4
+	VFMADD231PS 480(R13), Y4, Y0
+	VMOVUPS     (DX)(R8*4), Y4
+	VFMADD231PS 640(R13), Y4, Y0
+	VMOVUPS     (SI)(R8*4), Y4
+	VFMADD231PS 800(R13), Y4, Y0
+
+outside140:
+	VMAXPS  Y0, Y5, Y0
+	VMINPS  Y0, Y6, Y0
+	VMOVUPS Y0, (DI)
+	ADDQ    $0x20, AX
+	ADDQ    $0x20, BX
+	ADDQ    $0x20, CX
+	ADDQ    $0x20, DX
+	ADDQ    $0x20, SI
+	ADDQ    $0x20, DI
+	ADDQ    $0x00000340, R13
+	SUBQ    $0x08, 168(R14)
+	JG      block134
+	ADDQ    120(R14), AX
+	ADDQ    120(R14), BX
+	ADDQ    120(R14), CX
+	ADDQ    120(R14), DX
+	ADDQ    120(R14), SI
+	ADDQ    128(R14), DI
+	ADDQ    $0x10, R12
+	DECQ    176(R14)
+	JNZ     next132
+
+end133:
 	VZEROUPPER
 	RET

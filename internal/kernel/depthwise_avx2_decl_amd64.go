@@ -2,22 +2,42 @@
 
 package kernel
 
-// depthwise3x3s1AVX2 computes one line of positions.
+// depthwise3x3s1NarrowAVX2 computes one line of positions.
 //
 //go:noescape
-func depthwise3x3s1AVX2(l *depthwiseLine)
+func depthwise3x3s1NarrowAVX2(l *depthwiseLine)
 
-// depthwise3x3s2AVX2 computes one line of positions.
+// depthwise3x3s1WideAVX2 computes one line of positions.
 //
 //go:noescape
-func depthwise3x3s2AVX2(l *depthwiseLine)
+func depthwise3x3s1WideAVX2(l *depthwiseLine)
 
-// depthwise5x5s1AVX2 computes one line of positions.
+// depthwise3x3s2NarrowAVX2 computes one line of positions.
 //
 //go:noescape
-func depthwise5x5s1AVX2(l *depthwiseLine)
+func depthwise3x3s2NarrowAVX2(l *depthwiseLine)
 
-// depthwise5x5s2AVX2 computes one line of positions.
+// depthwise3x3s2WideAVX2 computes one line of positions.
 //
 //go:noescape
-func depthwise5x5s2AVX2(l *depthwiseLine)
+func depthwise3x3s2WideAVX2(l *depthwiseLine)
+
+// depthwise5x5s1NarrowAVX2 computes one line of positions.
+//
+//go:noescape
+func depthwise5x5s1NarrowAVX2(l *depthwiseLine)
+
+// depthwise5x5s1WideAVX2 computes one line of positions.
+//
+//go:noescape
+func depthwise5x5s1WideAVX2(l *depthwiseLine)
+
+// depthwise5x5s2NarrowAVX2 computes one line of positions.
+//
+//go:noescape
+func depthwise5x5s2NarrowAVX2(l *depthwiseLine)
+
+// depthwise5x5s2WideAVX2 computes one line of positions.
+//
+//go:noescape
+func depthwise5x5s2WideAVX2(l *depthwiseLine)

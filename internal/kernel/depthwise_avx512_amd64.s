@@ -4,123 +4,117 @@
 
 #include "textflag.h"
 
-// func depthwise3x3s1AVX512(l *byte)
-// Requires: AVX, AVX512F, BMI2
-TEXT ·depthwise3x3s1AVX512(SB), NOSPLIT, $0-8
+// func depthwise3x3s1NarrowAVX512(l *byte)
+// Requires: AVX, AVX512F
+TEXT ·depthwise3x3s1NarrowAVX512(SB), NOSPLIT, $0-8
 	MOVQ         l+0(FP), R14
-	VBROADCASTSS 136(R14), Z5
-	VBROADCASTSS 140(R14), Z6
-	MOVQ         80(R14), R8
+	VBROADCASTSS 160(R14), Z5
+	VBROADCASTSS 164(R14), Z6
+	MOVQ         72(R14), R8
 	LEAQ         (R8)(R8*2), R9
 	LEAQ         (R8)(R8*4), R10
 	LEAQ         (R9)(R8*4), R11
+	MOVQ         $+0, 168(R14)
+	MOVQ         $+0, 176(R14)
 
 block1:
-	MOVQ  104(R14), R15
-	MOVQ  $-1, R13
-	CMPQ  R15, $0x10
-	JGE   full5
-	BZHIQ R15, R13, R13
+	CMPQ  88(R14), $0x10
+	JGE   full2
+	KMOVW 152(R14), K1
+	JMP   masked3
 
-full5:
-	KMOVW     R13, K1
-	MOVQ      40(R14), AX
-	ADDQ      (R14), AX
-	ADDQ      144(R14), AX
-	MOVQ      48(R14), BX
-	ADDQ      (R14), BX
-	ADDQ      144(R14), BX
-	MOVQ      56(R14), CX
-	ADDQ      (R14), CX
-	ADDQ      144(R14), CX
-	MOVQ      8(R14), DI
-	ADDQ      144(R14), DI
-	MOVQ      16(R14), R15
-	ADDQ      144(R14), R15
-	VMOVUPS.Z (R15), K1, Z7
-	ADDQ      96(R14), R15
-	VMOVUPS.Z (R15), K1, Z8
-	ADDQ      96(R14), R15
-	VMOVUPS.Z (R15), K1, Z9
-	ADDQ      96(R14), R15
-	VMOVUPS.Z (R15), K1, Z10
-	ADDQ      96(R14), R15
-	VMOVUPS.Z (R15), K1, Z11
-	ADDQ      96(R14), R15
-	VMOVUPS.Z (R15), K1, Z12
-	ADDQ      96(R14), R15
-	VMOVUPS.Z (R15), K1, Z13
-	ADDQ      96(R14), R15
-	VMOVUPS.Z (R15), K1, Z14
-	ADDQ      96(R14), R15
-	VMOVUPS.Z (R15), K1, Z15
-	ADDQ      96(R14), R15
-	MOVQ      112(R14), R13
-	TESTQ     R13, R13
-	JZ        endEdge7
-	MOVQ      32(R14), R15
+full2:
+	KXNORW K1, K1, K1
 
-edge6:
-	MOVQ        24(R14), R12
-	ADDQ        144(R14), R12
-	VMOVUPS.Z   (R12), K1, Z0
+masked3:
+	MOVQ    32(R14), AX
+	ADDQ    (R14), AX
+	ADDQ    168(R14), AX
+	MOVQ    40(R14), BX
+	ADDQ    (R14), BX
+	ADDQ    168(R14), BX
+	MOVQ    48(R14), CX
+	ADDQ    (R14), CX
+	ADDQ    168(R14), CX
+	MOVQ    8(R14), DI
+	ADDQ    168(R14), DI
+	MOVQ    16(R14), R15
+	ADDQ    176(R14), R15
+	VMOVUPS 64(R15), Z7
+	VMOVUPS 128(R15), Z8
+	VMOVUPS 192(R15), Z9
+	VMOVUPS 256(R15), Z10
+	VMOVUPS 320(R15), Z11
+	VMOVUPS 384(R15), Z12
+	VMOVUPS 448(R15), Z13
+	VMOVUPS 512(R15), Z14
+	VMOVUPS 576(R15), Z15
+	MOVQ    24(R14), R15
+	MOVQ    16(R14), R12
+	ADDQ    176(R14), R12
+	MOVQ    96(R14), R13
+	TESTQ   R13, R13
+	JZ      end5
+
+next4:
+	VMOVUPS     (R12), Z0
 	CMPQ        (R15), $0x00
-	JG          outside8
+	JG          outside6
 	CMPQ        8(R15), $0x00
-	JLE         outside8
+	JLE         outside6
 	VMOVUPS.Z   (AX), K1, Z4
-	VFMADD231PS Z4, Z7, Z0
+	VFMADD231PS 64(R12), Z4, Z0
 	VMOVUPS.Z   (BX), K1, Z4
-	VFMADD231PS Z4, Z10, Z0
+	VFMADD231PS 256(R12), Z4, Z0
 	VMOVUPS.Z   (CX), K1, Z4
-	VFMADD231PS Z4, Z13, Z0
+	VFMADD231PS 448(R12), Z4, Z0
+
+outside6:
+	CMPQ        (R15), $0x01
+	JG          outside7
+	CMPQ        8(R15), $0x01
+	JLE         outside7
+	VMOVUPS.Z   (AX)(R8*1), K1, Z4
+	VFMADD231PS 128(R12), Z4, Z0
+	VMOVUPS.Z   (BX)(R8*1), K1, Z4
+	VFMADD231PS 320(R12), Z4, Z0
+	VMOVUPS.Z   (CX)(R8*1), K1, Z4
+	VFMADD231PS 512(R12), Z4, Z0
+
+outside7:
+	CMPQ        (R15), $0x02
+	JG          outside8
+	CMPQ        8(R15), $0x02
+	JLE         outside8
+	VMOVUPS.Z   (AX)(R8*2), K1, Z4
+	VFMADD231PS 192(R12), Z4, Z0
+	VMOVUPS.Z   (BX)(R8*2), K1, Z4
+	VFMADD231PS 384(R12), Z4, Z0
+	VMOVUPS.Z   (CX)(R8*2), K1, Z4
+	VFMADD231PS 576(R12), Z4, Z0
 
 outside8:
-	CMPQ        (R15), $0x01
-	JG          outside9
-	CMPQ        8(R15), $0x01
-	JLE         outside9
-	VMOVUPS.Z   (AX)(R8*1), K1, Z4
-	VFMADD231PS Z4, Z8, Z0
-	VMOVUPS.Z   (BX)(R8*1), K1, Z4
-	VFMADD231PS Z4, Z11, Z0
-	VMOVUPS.Z   (CX)(R8*1), K1, Z4
-	VFMADD231PS Z4, Z14, Z0
-
-outside9:
-	CMPQ        (R15), $0x02
-	JG          outside10
-	CMPQ        8(R15), $0x02
-	JLE         outside10
-	VMOVUPS.Z   (AX)(R8*2), K1, Z4
-	VFMADD231PS Z4, Z9, Z0
-	VMOVUPS.Z   (BX)(R8*2), K1, Z4
-	VFMADD231PS Z4, Z12, Z0
-	VMOVUPS.Z   (CX)(R8*2), K1, Z4
-	VFMADD231PS Z4, Z15, Z0
-
-outside10:
 	VMAXPS  Z0, Z5, Z0
 	VMINPS  Z0, Z6, Z0
 	VMOVUPS Z0, K1, (DI)
-	ADDQ    88(R14), DI
+	ADDQ    80(R14), DI
 	LEAQ    (AX)(R8*1), AX
 	LEAQ    (BX)(R8*1), BX
 	LEAQ    (CX)(R8*1), CX
 	ADDQ    $0x10, R15
 	DECQ    R13
-	JNZ     edge6
+	JNZ     next4
 
-endEdge7:
-	MOVQ  120(R14), R13
-	TESTQ R13, R13
-	JZ    endMiddle4
+end5:
 	LEAQ  (R8)(R8*8), R12
+	MOVQ  104(R14), R13
+	TESTQ R13, R13
+	JZ    end10
 
-middle3:
-	MOVQ        24(R14), R15
-	ADDQ        144(R14), R15
-	VMOVUPS.Z   (R15), K1, Z0
+next9:
+	MOVQ        16(R14), R15
+	ADDQ        176(R14), R15
+	VMOVUPS     (R15), Z0
 	VMOVAPS     Z0, Z1
 	VMOVAPS     Z0, Z2
 	VMOVAPS     Z0, Z3
@@ -181,48 +175,48 @@ middle3:
 	VMAXPS      Z0, Z5, Z0
 	VMINPS      Z0, Z6, Z0
 	VMOVUPS     Z0, K1, (DI)
-	ADDQ        88(R14), DI
+	ADDQ        80(R14), DI
 	VMAXPS      Z1, Z5, Z1
 	VMINPS      Z1, Z6, Z1
 	VMOVUPS     Z1, K1, (DI)
-	ADDQ        88(R14), DI
+	ADDQ        80(R14), DI
 	VMAXPS      Z2, Z5, Z2
 	VMINPS      Z2, Z6, Z2
 	VMOVUPS     Z2, K1, (DI)
-	ADDQ        88(R14), DI
+	ADDQ        80(R14), DI
 	VMAXPS      Z3, Z5, Z3
 	VMINPS      Z3, Z6, Z3
 	VMOVUPS     Z3, K1, (DI)
-	ADDQ        88(R14), DI
+	ADDQ        80(R14), DI
 	LEAQ        (AX)(R8*4), AX
 	LEAQ        (BX)(R8*4), BX
 	LEAQ        (CX)(R8*4), CX
 	DECQ        R13
-	JNZ         middle3
+	JNZ         next9
 
-endMiddle4:
-	MOVQ  128(R14), R13
-	TESTQ R13, R13
-	JZ    endEdge12
-	MOVQ  32(R14), R15
-	MOVQ  112(R14), R12
+end10:
+	MOVQ  24(R14), R15
+	MOVQ  96(R14), R12
 	SHLQ  $0x04, R12
 	ADDQ  R12, R15
+	MOVQ  16(R14), R12
+	ADDQ  176(R14), R12
+	MOVQ  112(R14), R13
+	TESTQ R13, R13
+	JZ    end12
 
-edge11:
-	MOVQ        24(R14), R12
-	ADDQ        144(R14), R12
-	VMOVUPS.Z   (R12), K1, Z0
+next11:
+	VMOVUPS     (R12), Z0
 	CMPQ        (R15), $0x00
 	JG          outside13
 	CMPQ        8(R15), $0x00
 	JLE         outside13
 	VMOVUPS.Z   (AX), K1, Z4
-	VFMADD231PS Z4, Z7, Z0
+	VFMADD231PS 64(R12), Z4, Z0
 	VMOVUPS.Z   (BX), K1, Z4
-	VFMADD231PS Z4, Z10, Z0
+	VFMADD231PS 256(R12), Z4, Z0
 	VMOVUPS.Z   (CX), K1, Z4
-	VFMADD231PS Z4, Z13, Z0
+	VFMADD231PS 448(R12), Z4, Z0
 
 outside13:
 	CMPQ        (R15), $0x01
@@ -230,11 +224,11 @@ outside13:
 	CMPQ        8(R15), $0x01
 	JLE         outside14
 	VMOVUPS.Z   (AX)(R8*1), K1, Z4
-	VFMADD231PS Z4, Z8, Z0
+	VFMADD231PS 128(R12), Z4, Z0
 	VMOVUPS.Z   (BX)(R8*1), K1, Z4
-	VFMADD231PS Z4, Z11, Z0
+	VFMADD231PS 320(R12), Z4, Z0
 	VMOVUPS.Z   (CX)(R8*1), K1, Z4
-	VFMADD231PS Z4, Z14, Z0
+	VFMADD231PS 512(R12), Z4, Z0
 
 outside14:
 	CMPQ        (R15), $0x02
@@ -242,148 +236,429 @@ outside14:
 	CMPQ        8(R15), $0x02
 	JLE         outside15
 	VMOVUPS.Z   (AX)(R8*2), K1, Z4
-	VFMADD231PS Z4, Z9, Z0
+	VFMADD231PS 192(R12), Z4, Z0
 	VMOVUPS.Z   (BX)(R8*2), K1, Z4
-	VFMADD231PS Z4, Z12, Z0
+	VFMADD231PS 384(R12), Z4, Z0
 	VMOVUPS.Z   (CX)(R8*2), K1, Z4
-	VFMADD231PS Z4, Z15, Z0
+	VFMADD231PS 576(R12), Z4, Z0
 
 outside15:
 	VMAXPS  Z0, Z5, Z0
 	VMINPS  Z0, Z6, Z0
 	VMOVUPS Z0, K1, (DI)
-	ADDQ    88(R14), DI
+	ADDQ    80(R14), DI
 	LEAQ    (AX)(R8*1), AX
 	LEAQ    (BX)(R8*1), BX
 	LEAQ    (CX)(R8*1), CX
 	ADDQ    $0x10, R15
 	DECQ    R13
-	JNZ     edge11
+	JNZ     next11
 
-endEdge12:
-	ADDQ $0x00000040, 144(R14)
-	SUBQ $0x00000010, 104(R14)
+end12:
+	ADDQ $0x00000040, 168(R14)
+	ADDQ $0x00000280, 176(R14)
+	SUBQ $0x00000010, 88(R14)
 	JG   block1
 	VZEROUPPER
 	RET
 
-// func depthwise3x3s2AVX512(l *byte)
-// Requires: AVX, AVX512F, BMI2
-TEXT ·depthwise3x3s2AVX512(SB), NOSPLIT, $0-8
+// func depthwise3x3s1WideAVX512(l *byte)
+// Requires: AVX, AVX512F
+TEXT ·depthwise3x3s1WideAVX512(SB), NOSPLIT, $0-8
 	MOVQ         l+0(FP), R14
-	VBROADCASTSS 136(R14), Z5
-	VBROADCASTSS 140(R14), Z6
-	MOVQ         80(R14), R8
+	VBROADCASTSS 160(R14), Z5
+	VBROADCASTSS 164(R14), Z6
+	MOVQ         72(R14), R8
 	LEAQ         (R8)(R8*2), R9
 	LEAQ         (R8)(R8*4), R10
 	LEAQ         (R9)(R8*4), R11
+	MOVQ         32(R14), AX
+	ADDQ         (R14), AX
+	MOVQ         40(R14), BX
+	ADDQ         (R14), BX
+	MOVQ         48(R14), CX
+	ADDQ         (R14), CX
+	MOVQ         8(R14), DI
+	MOVQ         24(R14), R12
+	MOVQ         96(R14), R15
+	MOVQ         R15, 176(R14)
+	TESTQ        R15, R15
+	JZ           end17
 
-block16:
-	MOVQ  104(R14), R15
-	MOVQ  $-1, R13
-	CMPQ  R15, $0x10
+next16:
+	MOVQ   16(R14), R13
+	MOVQ   88(R14), R15
+	MOVQ   R15, 168(R14)
+	KXNORW K1, K1, K1
+
+block18:
+	CMPQ  168(R14), $0x10
 	JGE   full20
-	BZHIQ R15, R13, R13
+	KMOVW 152(R14), K1
 
 full20:
-	KMOVW     R13, K1
-	MOVQ      40(R14), AX
-	ADDQ      (R14), AX
-	ADDQ      144(R14), AX
-	MOVQ      48(R14), BX
-	ADDQ      (R14), BX
-	ADDQ      144(R14), BX
-	MOVQ      56(R14), CX
-	ADDQ      (R14), CX
-	ADDQ      144(R14), CX
-	MOVQ      8(R14), DI
-	ADDQ      144(R14), DI
-	MOVQ      16(R14), R15
-	ADDQ      144(R14), R15
-	VMOVUPS.Z (R15), K1, Z7
-	ADDQ      96(R14), R15
-	VMOVUPS.Z (R15), K1, Z8
-	ADDQ      96(R14), R15
-	VMOVUPS.Z (R15), K1, Z9
-	ADDQ      96(R14), R15
-	VMOVUPS.Z (R15), K1, Z10
-	ADDQ      96(R14), R15
-	VMOVUPS.Z (R15), K1, Z11
-	ADDQ      96(R14), R15
-	VMOVUPS.Z (R15), K1, Z12
-	ADDQ      96(R14), R15
-	VMOVUPS.Z (R15), K1, Z13
-	ADDQ      96(R14), R15
-	VMOVUPS.Z (R15), K1, Z14
-	ADDQ      96(R14), R15
-	VMOVUPS.Z (R15), K1, Z15
-	ADDQ      96(R14), R15
-	MOVQ      112(R14), R13
-	TESTQ     R13, R13
-	JZ        endEdge22
-	MOVQ      32(R14), R15
-
-edge21:
-	MOVQ        24(R14), R12
-	ADDQ        144(R14), R12
-	VMOVUPS.Z   (R12), K1, Z0
-	CMPQ        (R15), $0x00
-	JG          outside23
-	CMPQ        8(R15), $0x00
-	JLE         outside23
+	VMOVUPS     (R13), Z0
+	CMPQ        (R12), $0x00
+	JG          outside21
+	CMPQ        8(R12), $0x00
+	JLE         outside21
 	VMOVUPS.Z   (AX), K1, Z4
-	VFMADD231PS Z4, Z7, Z0
+	VFMADD231PS 64(R13), Z4, Z0
 	VMOVUPS.Z   (BX), K1, Z4
-	VFMADD231PS Z4, Z10, Z0
+	VFMADD231PS 256(R13), Z4, Z0
 	VMOVUPS.Z   (CX), K1, Z4
-	VFMADD231PS Z4, Z13, Z0
+	VFMADD231PS 448(R13), Z4, Z0
+
+outside21:
+	CMPQ        (R12), $0x01
+	JG          outside22
+	CMPQ        8(R12), $0x01
+	JLE         outside22
+	VMOVUPS.Z   (AX)(R8*1), K1, Z4
+	VFMADD231PS 128(R13), Z4, Z0
+	VMOVUPS.Z   (BX)(R8*1), K1, Z4
+	VFMADD231PS 320(R13), Z4, Z0
+	VMOVUPS.Z   (CX)(R8*1), K1, Z4
+	VFMADD231PS 512(R13), Z4, Z0
+
+outside22:
+	CMPQ        (R12), $0x02
+	JG          outside23
+	CMPQ        8(R12), $0x02
+	JLE         outside23
+	VMOVUPS.Z   (AX)(R8*2), K1, Z4
+	VFMADD231PS 192(R13), Z4, Z0
+	VMOVUPS.Z   (BX)(R8*2), K1, Z4
+	VFMADD231PS 384(R13), Z4, Z0
+	VMOVUPS.Z   (CX)(R8*2), K1, Z4
+	VFMADD231PS 576(R13), Z4, Z0
 
 outside23:
-	CMPQ        (R15), $0x01
-	JG          outside24
-	CMPQ        8(R15), $0x01
-	JLE         outside24
-	VMOVUPS.Z   (AX)(R8*1), K1, Z4
-	VFMADD231PS Z4, Z8, Z0
-	VMOVUPS.Z   (BX)(R8*1), K1, Z4
-	VFMADD231PS Z4, Z11, Z0
-	VMOVUPS.Z   (CX)(R8*1), K1, Z4
-	VFMADD231PS Z4, Z14, Z0
-
-outside24:
-	CMPQ        (R15), $0x02
-	JG          outside25
-	CMPQ        8(R15), $0x02
-	JLE         outside25
-	VMOVUPS.Z   (AX)(R8*2), K1, Z4
-	VFMADD231PS Z4, Z9, Z0
-	VMOVUPS.Z   (BX)(R8*2), K1, Z4
-	VFMADD231PS Z4, Z12, Z0
-	VMOVUPS.Z   (CX)(R8*2), K1, Z4
-	VFMADD231PS Z4, Z15, Z0
-
-outside25:
 	VMAXPS  Z0, Z5, Z0
 	VMINPS  Z0, Z6, Z0
 	VMOVUPS Z0, K1, (DI)
-	ADDQ    88(R14), DI
+	ADDQ    $0x40, AX
+	ADDQ    $0x40, BX
+	ADDQ    $0x40, CX
+	ADDQ    $0x40, DI
+	ADDQ    $0x00000280, R13
+	SUBQ    $0x10, 168(R14)
+	JG      block18
+	ADDQ    120(R14), AX
+	ADDQ    120(R14), BX
+	ADDQ    120(R14), CX
+	ADDQ    128(R14), DI
+	ADDQ    $0x10, R12
+	DECQ    176(R14)
+	JNZ     next16
+
+end17:
+	LEAQ  (R8)(R8*8), R12
+	MOVQ  104(R14), R15
+	MOVQ  R15, 176(R14)
+	TESTQ R15, R15
+	JZ    end25
+
+next24:
+	MOVQ   16(R14), R13
+	MOVQ   88(R14), R15
+	MOVQ   R15, 168(R14)
+	KXNORW K1, K1, K1
+
+block26:
+	CMPQ  168(R14), $0x10
+	JGE   full28
+	KMOVW 152(R14), K1
+
+full28:
+	MOVQ        80(R14), R15
+	VMOVUPS     (R13), Z0
+	VMOVAPS     Z0, Z1
+	VMOVAPS     Z0, Z2
+	VMOVAPS     Z0, Z3
+	VMOVUPS     64(R13), Z7
+	VMOVUPS     128(R13), Z8
+	VMOVUPS     192(R13), Z9
+	VMOVUPS.Z   (AX), K1, Z4
+	VFMADD231PS Z4, Z7, Z0
+	VMOVUPS.Z   (AX)(R8*1), K1, Z4
+	VFMADD231PS Z4, Z8, Z0
+	VFMADD231PS Z4, Z7, Z1
+	VMOVUPS.Z   (AX)(R8*2), K1, Z4
+	VFMADD231PS Z4, Z9, Z0
+	VFMADD231PS Z4, Z8, Z1
+	VFMADD231PS Z4, Z7, Z2
+	VMOVUPS.Z   (AX)(R9*1), K1, Z4
+	VFMADD231PS Z4, Z9, Z1
+	VFMADD231PS Z4, Z8, Z2
+	VFMADD231PS Z4, Z7, Z3
+	VMOVUPS.Z   (AX)(R8*4), K1, Z4
+	VFMADD231PS Z4, Z9, Z2
+	VFMADD231PS Z4, Z8, Z3
+	VMOVUPS.Z   (AX)(R10*1), K1, Z4
+	VFMADD231PS Z4, Z9, Z3
+	VMOVUPS     256(R13), Z7
+	VMOVUPS     320(R13), Z8
+	VMOVUPS     384(R13), Z9
+	VMOVUPS.Z   (BX), K1, Z4
+	VFMADD231PS Z4, Z7, Z0
+	VMOVUPS.Z   (BX)(R8*1), K1, Z4
+	VFMADD231PS Z4, Z8, Z0
+	VFMADD231PS Z4, Z7, Z1
+	VMOVUPS.Z   (BX)(R8*2), K1, Z4
+	VFMADD231PS Z4, Z9, Z0
+	VFMADD231PS Z4, Z8, Z1
+	VFMADD231PS Z4, Z7, Z2
+	VMOVUPS.Z   (BX)(R9*1), K1, Z4
+	VFMADD231PS Z4, Z9, Z1
+	VFMADD231PS Z4, Z8, Z2
+	VFMADD231PS Z4, Z7, Z3
+	VMOVUPS.Z   (BX)(R8*4), K1, Z4
+	VFMADD231PS Z4, Z9, Z2
+	VFMADD231PS Z4, Z8, Z3
+	VMOVUPS.Z   (BX)(R10*1), K1, Z4
+	VFMADD231PS Z4, Z9, Z3
+	VMOVUPS     448(R13), Z7
+	VMOVUPS     512(R13), Z8
+	VMOVUPS     576(R13), Z9
+	VMOVUPS.Z   (CX), K1, Z4
+	VFMADD231PS Z4, Z7, Z0
+	VMOVUPS.Z   (CX)(R8*1), K1, Z4
+	VFMADD231PS Z4, Z8, Z0
+	VFMADD231PS Z4, Z7, Z1
+	VMOVUPS.Z   (CX)(R8*2), K1, Z4
+	VFMADD231PS Z4, Z9, Z0
+	VFMADD231PS Z4, Z8, Z1
+	VFMADD231PS Z4, Z7, Z2
+	VMOVUPS.Z   (CX)(R9*1), K1, Z4
+	VFMADD231PS Z4, Z9, Z1
+	VFMADD231PS Z4, Z8, Z2
+	VFMADD231PS Z4, Z7, Z3
+	VMOVUPS.Z   (CX)(R8*4), K1, Z4
+	VFMADD231PS Z4, Z9, Z2
+	VFMADD231PS Z4, Z8, Z3
+	VMOVUPS.Z   (CX)(R10*1), K1, Z4
+	VFMADD231PS Z4, Z9, Z3
+	VMAXPS      Z0, Z5, Z0
+	VMINPS      Z0, Z6, Z0
+	VMAXPS      Z1, Z5, Z1
+	VMINPS      Z1, Z6, Z1
+	VMAXPS      Z2, Z5, Z2
+	VMINPS      Z2, Z6, Z2
+	VMAXPS      Z3, Z5, Z3
+	VMINPS      Z3, Z6, Z3
+	VMOVUPS     Z0, K1, (DI)
+	VMOVUPS     Z1, K1, (DI)(R15*1)
+	VMOVUPS     Z2, K1, (DI)(R15*2)
+	ADDQ        R15, DI
+	VMOVUPS     Z3, K1, (DI)(R15*2)
+	SUBQ        R15, DI
+	ADDQ        $0x40, AX
+	ADDQ        $0x40, BX
+	ADDQ        $0x40, CX
+	ADDQ        $0x40, DI
+	ADDQ        $0x00000280, R13
+	SUBQ        $0x10, 168(R14)
+	JG          block26
+	ADDQ        136(R14), AX
+	ADDQ        136(R14), BX
+	ADDQ        136(R14), CX
+	ADDQ        144(R14), DI
+	DECQ        176(R14)
+	JNZ         next24
+
+end25:
+	MOVQ  24(R14), R12
+	MOVQ  96(R14), R13
+	SHLQ  $0x04, R13
+	ADDQ  R13, R12
+	MOVQ  112(R14), R15
+	MOVQ  R15, 176(R14)
+	TESTQ R15, R15
+	JZ    end30
+
+next29:
+	MOVQ   16(R14), R13
+	MOVQ   88(R14), R15
+	MOVQ   R15, 168(R14)
+	KXNORW K1, K1, K1
+
+block31:
+	CMPQ  168(R14), $0x10
+	JGE   full33
+	KMOVW 152(R14), K1
+
+full33:
+	VMOVUPS     (R13), Z0
+	CMPQ        (R12), $0x00
+	JG          outside34
+	CMPQ        8(R12), $0x00
+	JLE         outside34
+	VMOVUPS.Z   (AX), K1, Z4
+	VFMADD231PS 64(R13), Z4, Z0
+	VMOVUPS.Z   (BX), K1, Z4
+	VFMADD231PS 256(R13), Z4, Z0
+	VMOVUPS.Z   (CX), K1, Z4
+	VFMADD231PS 448(R13), Z4, Z0
+
+outside34:
+	CMPQ        (R12), $0x01
+	JG          outside35
+	CMPQ        8(R12), $0x01
+	JLE         outside35
+	VMOVUPS.Z   (AX)(R8*1), K1, Z4
+	VFMADD231PS 128(R13), Z4, Z0
+	VMOVUPS.Z   (BX)(R8*1), K1, Z4
+	VFMADD231PS 320(R13), Z4, Z0
+	VMOVUPS.Z   (CX)(R8*1), K1, Z4
+	VFMADD231PS 512(R13), Z4, Z0
+
+outside35:
+	CMPQ        (R12), $0x02
+	JG          outside36
+	CMPQ        8(R12), $0x02
+	JLE         outside36
+	VMOVUPS.Z   (AX)(R8*2), K1, Z4
+	VFMADD231PS 192(R13), Z4, Z0
+	VMOVUPS.Z   (BX)(R8*2), K1, Z4
+	VFMADD231PS 384(R13), Z4, Z0
+	VMOVUPS.Z   (CX)(R8*2), K1, Z4
+	VFMADD231PS 576(R13), Z4, Z0
+
+outside36:
+	VMAXPS  Z0, Z5, Z0
+	VMINPS  Z0, Z6, Z0
+	VMOVUPS Z0, K1, (DI)
+	ADDQ    $0x40, AX
+	ADDQ    $0x40, BX
+	ADDQ    $0x40, CX
+	ADDQ    $0x40, DI
+	ADDQ    $0x00000280, R13
+	SUBQ    $0x10, 168(R14)
+	JG      block31
+	ADDQ    120(R14), AX
+	ADDQ    120(R14), BX
+	ADDQ    120(R14), CX
+	ADDQ    128(R14), DI
+	ADDQ    $0x10, R12
+	DECQ    176(R14)
+	JNZ     next29
+
+end30:
+	VZEROUPPER
+	RET
+
+// func depthwise3x3s2NarrowAVX512(l *byte)
+// Requires: AVX, AVX512F
+TEXT ·depthwise3x3s2NarrowAVX512(SB), NOSPLIT, $0-8
+	MOVQ         l+0(FP), R14
+	VBROADCASTSS 160(R14), Z5
+	VBROADCASTSS 164(R14), Z6
+	MOVQ         72(R14), R8
+	LEAQ         (R8)(R8*2), R9
+	LEAQ         (R8)(R8*4), R10
+	LEAQ         (R9)(R8*4), R11
+	MOVQ         $+0, 168(R14)
+	MOVQ         $+0, 176(R14)
+
+block37:
+	CMPQ  88(R14), $0x10
+	JGE   full38
+	KMOVW 152(R14), K1
+	JMP   masked39
+
+full38:
+	KXNORW K1, K1, K1
+
+masked39:
+	MOVQ    32(R14), AX
+	ADDQ    (R14), AX
+	ADDQ    168(R14), AX
+	MOVQ    40(R14), BX
+	ADDQ    (R14), BX
+	ADDQ    168(R14), BX
+	MOVQ    48(R14), CX
+	ADDQ    (R14), CX
+	ADDQ    168(R14), CX
+	MOVQ    8(R14), DI
+	ADDQ    168(R14), DI
+	MOVQ    16(R14), R15
+	ADDQ    176(R14), R15
+	VMOVUPS 64(R15), Z7
+	VMOVUPS 128(R15), Z8
+	VMOVUPS 192(R15), Z9
+	VMOVUPS 256(R15), Z10
+	VMOVUPS 320(R15), Z11
+	VMOVUPS 384(R15), Z12
+	VMOVUPS 448(R15), Z13
+	VMOVUPS 512(R15), Z14
+	VMOVUPS 576(R15), Z15
+	MOVQ    24(R14), R15
+	MOVQ    16(R14), R12
+	ADDQ    176(R14), R12
+	MOVQ    96(R14), R13
+	TESTQ   R13, R13
+	JZ      end41
+
+next40:
+	VMOVUPS     (R12), Z0
+	CMPQ        (R15), $0x00
+	JG          outside42
+	CMPQ        8(R15), $0x00
+	JLE         outside42
+	VMOVUPS.Z   (AX), K1, Z4
+	VFMADD231PS 64(R12), Z4, Z0
+	VMOVUPS.Z   (BX), K1, Z4
+	VFMADD231PS 256(R12), Z4, Z0
+	VMOVUPS.Z   (CX), K1, Z4
+	VFMADD231PS 448(R12), Z4, Z0
+
+outside42:
+	CMPQ        (R15), $0x01
+	JG          outside43
+	CMPQ        8(R15), $0x01
+	JLE         outside43
+	VMOVUPS.Z   (AX)(R8*1), K1, Z4
+	VFMADD231PS 128(R12), Z4, Z0
+	VMOVUPS.Z   (BX)(R8*1), K1, Z4
+	VFMADD231PS 320(R12), Z4, Z0
+	VMOVUPS.Z   (CX)(R8*1), K1, Z4
+	VFMADD231PS 512(R12), Z4, Z0
+
+outside43:
+	CMPQ        (R15), $0x02
+	JG          outside44
+	CMPQ        8(R15), $0x02
+	JLE         outside44
+	VMOVUPS.Z   (AX)(R8*2), K1, Z4
+	VFMADD231PS 192(R12), Z4, Z0
+	VMOVUPS.Z   (BX)(R8*2), K1, Z4
+	VFMADD231PS 384(R12), Z4, Z0
+	VMOVUPS.Z   (CX)(R8*2), K1, Z4
+	VFMADD231PS 576(R12), Z4, Z0
+
+outside44:
+	VMAXPS  Z0, Z5, Z0
+	VMINPS  Z0, Z6, Z0
+	VMOVUPS Z0, K1, (DI)
+	ADDQ    80(R14), DI
 	LEAQ    (AX)(R8*2), AX
 	LEAQ    (BX)(R8*2), BX
 	LEAQ    (CX)(R8*2), CX
 	ADDQ    $0x10, R15
 	DECQ    R13
-	JNZ     edge21
+	JNZ     next40
 
-endEdge22:
-	MOVQ  120(R14), R13
-	TESTQ R13, R13
-	JZ    endMiddle19
+end41:
 	LEAQ  (R8)(R8*8), R12
+	MOVQ  104(R14), R13
+	TESTQ R13, R13
+	JZ    end46
 
-middle18:
-	MOVQ        24(R14), R15
-	ADDQ        144(R14), R15
-	VMOVUPS.Z   (R15), K1, Z0
+next45:
+	MOVQ        16(R14), R15
+	ADDQ        176(R14), R15
+	VMOVUPS     (R15), Z0
 	VMOVAPS     Z0, Z1
 	VMOVAPS     Z0, Z2
 	VMOVAPS     Z0, Z3
@@ -453,19 +728,19 @@ middle18:
 	VMAXPS      Z0, Z5, Z0
 	VMINPS      Z0, Z6, Z0
 	VMOVUPS     Z0, K1, (DI)
-	ADDQ        88(R14), DI
+	ADDQ        80(R14), DI
 	VMAXPS      Z1, Z5, Z1
 	VMINPS      Z1, Z6, Z1
 	VMOVUPS     Z1, K1, (DI)
-	ADDQ        88(R14), DI
+	ADDQ        80(R14), DI
 	VMAXPS      Z2, Z5, Z2
 	VMINPS      Z2, Z6, Z2
 	VMOVUPS     Z2, K1, (DI)
-	ADDQ        88(R14), DI
+	ADDQ        80(R14), DI
 	VMAXPS      Z3, Z5, Z3
 	VMINPS      Z3, Z6, Z3
 	VMOVUPS     Z3, K1, (DI)
-	ADDQ        88(R14), DI
+	ADDQ        80(R14), DI
 	LEAQ        (AX)(R8*4), AX
 	LEAQ        (AX)(R8*4), AX
 	LEAQ        (BX)(R8*4), BX
@@ -473,257 +748,531 @@ middle18:
 	LEAQ        (CX)(R8*4), CX
 	LEAQ        (CX)(R8*4), CX
 	DECQ        R13
-	JNZ         middle18
+	JNZ         next45
 
-endMiddle19:
-	MOVQ  128(R14), R13
-	TESTQ R13, R13
-	JZ    endEdge27
-	MOVQ  32(R14), R15
-	MOVQ  112(R14), R12
+end46:
+	MOVQ  24(R14), R15
+	MOVQ  96(R14), R12
 	SHLQ  $0x04, R12
 	ADDQ  R12, R15
+	MOVQ  16(R14), R12
+	ADDQ  176(R14), R12
+	MOVQ  112(R14), R13
+	TESTQ R13, R13
+	JZ    end48
 
-edge26:
-	MOVQ        24(R14), R12
-	ADDQ        144(R14), R12
-	VMOVUPS.Z   (R12), K1, Z0
+next47:
+	VMOVUPS     (R12), Z0
 	CMPQ        (R15), $0x00
-	JG          outside28
+	JG          outside49
 	CMPQ        8(R15), $0x00
-	JLE         outside28
+	JLE         outside49
 	VMOVUPS.Z   (AX), K1, Z4
-	VFMADD231PS Z4, Z7, Z0
+	VFMADD231PS 64(R12), Z4, Z0
 	VMOVUPS.Z   (BX), K1, Z4
-	VFMADD231PS Z4, Z10, Z0
+	VFMADD231PS 256(R12), Z4, Z0
 	VMOVUPS.Z   (CX), K1, Z4
-	VFMADD231PS Z4, Z13, Z0
+	VFMADD231PS 448(R12), Z4, Z0
 
-outside28:
+outside49:
 	CMPQ        (R15), $0x01
-	JG          outside29
+	JG          outside50
 	CMPQ        8(R15), $0x01
-	JLE         outside29
+	JLE         outside50
 	VMOVUPS.Z   (AX)(R8*1), K1, Z4
-	VFMADD231PS Z4, Z8, Z0
+	VFMADD231PS 128(R12), Z4, Z0
 	VMOVUPS.Z   (BX)(R8*1), K1, Z4
-	VFMADD231PS Z4, Z11, Z0
+	VFMADD231PS 320(R12), Z4, Z0
 	VMOVUPS.Z   (CX)(R8*1), K1, Z4
-	VFMADD231PS Z4, Z14, Z0
+	VFMADD231PS 512(R12), Z4, Z0
 
-outside29:
+outside50:
 	CMPQ        (R15), $0x02
-	JG          outside30
+	JG          outside51
 	CMPQ        8(R15), $0x02
-	JLE         outside30
+	JLE         outside51
 	VMOVUPS.Z   (AX)(R8*2), K1, Z4
-	VFMADD231PS Z4, Z9, Z0
+	VFMADD231PS 192(R12), Z4, Z0
 	VMOVUPS.Z   (BX)(R8*2), K1, Z4
-	VFMADD231PS Z4, Z12, Z0
+	VFMADD231PS 384(R12), Z4, Z0
 	VMOVUPS.Z   (CX)(R8*2), K1, Z4
-	VFMADD231PS Z4, Z15, Z0
+	VFMADD231PS 576(R12), Z4, Z0
 
-outside30:
+outside51:
 	VMAXPS  Z0, Z5, Z0
 	VMINPS  Z0, Z6, Z0
 	VMOVUPS Z0, K1, (DI)
-	ADDQ    88(R14), DI
+	ADDQ    80(R14), DI
 	LEAQ    (AX)(R8*2), AX
 	LEAQ    (BX)(R8*2), BX
 	LEAQ    (CX)(R8*2), CX
 	ADDQ    $0x10, R15
 	DECQ    R13
-	JNZ     edge26
+	JNZ     next47
 
-endEdge27:
-	ADDQ $0x00000040, 144(R14)
-	SUBQ $0x00000010, 104(R14)
-	JG   block16
+end48:
+	ADDQ $0x00000040, 168(R14)
+	ADDQ $0x00000280, 176(R14)
+	SUBQ $0x00000010, 88(R14)
+	JG   block37
 	VZEROUPPER
 	RET
 
-// func depthwise5x5s1AVX512(l *byte)
-// Requires: AVX, AVX512F, BMI2
-TEXT ·depthwise5x5s1AVX512(SB), NOSPLIT, $0-8
+// func depthwise3x3s2WideAVX512(l *byte)
+// Requires: AVX, AVX512F
+TEXT ·depthwise3x3s2WideAVX512(SB), NOSPLIT, $0-8
 	MOVQ         l+0(FP), R14
-	VBROADCASTSS 136(R14), Z5
-	VBROADCASTSS 140(R14), Z6
-	MOVQ         80(R14), R8
+	VBROADCASTSS 160(R14), Z5
+	VBROADCASTSS 164(R14), Z6
+	MOVQ         72(R14), R8
 	LEAQ         (R8)(R8*2), R9
 	LEAQ         (R8)(R8*4), R10
 	LEAQ         (R9)(R8*4), R11
+	MOVQ         32(R14), AX
+	ADDQ         (R14), AX
+	MOVQ         40(R14), BX
+	ADDQ         (R14), BX
+	MOVQ         48(R14), CX
+	ADDQ         (R14), CX
+	MOVQ         8(R14), DI
+	MOVQ         24(R14), R12
+	MOVQ         96(R14), R15
+	MOVQ         R15, 176(R14)
+	TESTQ        R15, R15
+	JZ           end53
 
-block31:
-	MOVQ  104(R14), R15
-	MOVQ  $-1, R13
-	CMPQ  R15, $0x10
-	JGE   full35
-	BZHIQ R15, R13, R13
+next52:
+	MOVQ   16(R14), R13
+	MOVQ   88(R14), R15
+	MOVQ   R15, 168(R14)
+	KXNORW K1, K1, K1
 
-full35:
-	KMOVW     R13, K1
-	MOVQ      40(R14), AX
-	ADDQ      (R14), AX
-	ADDQ      144(R14), AX
-	MOVQ      48(R14), BX
-	ADDQ      (R14), BX
-	ADDQ      144(R14), BX
-	MOVQ      56(R14), CX
-	ADDQ      (R14), CX
-	ADDQ      144(R14), CX
-	MOVQ      64(R14), DX
-	ADDQ      (R14), DX
-	ADDQ      144(R14), DX
-	MOVQ      72(R14), SI
-	ADDQ      (R14), SI
-	ADDQ      144(R14), SI
-	MOVQ      8(R14), DI
-	ADDQ      144(R14), DI
-	MOVQ      16(R14), R15
-	ADDQ      144(R14), R15
-	VMOVUPS.Z (R15), K1, Z7
-	ADDQ      96(R14), R15
-	VMOVUPS.Z (R15), K1, Z8
-	ADDQ      96(R14), R15
-	VMOVUPS.Z (R15), K1, Z9
-	ADDQ      96(R14), R15
-	VMOVUPS.Z (R15), K1, Z10
-	ADDQ      96(R14), R15
-	VMOVUPS.Z (R15), K1, Z11
-	ADDQ      96(R14), R15
-	VMOVUPS.Z (R15), K1, Z12
-	ADDQ      96(R14), R15
-	VMOVUPS.Z (R15), K1, Z13
-	ADDQ      96(R14), R15
-	VMOVUPS.Z (R15), K1, Z14
-	ADDQ      96(R14), R15
-	VMOVUPS.Z (R15), K1, Z15
-	ADDQ      96(R14), R15
-	VMOVUPS.Z (R15), K1, Z16
-	ADDQ      96(R14), R15
-	VMOVUPS.Z (R15), K1, Z17
-	ADDQ      96(R14), R15
-	VMOVUPS.Z (R15), K1, Z18
-	ADDQ      96(R14), R15
-	VMOVUPS.Z (R15), K1, Z19
-	ADDQ      96(R14), R15
-	VMOVUPS.Z (R15), K1, Z20
-	ADDQ      96(R14), R15
-	VMOVUPS.Z (R15), K1, Z21
-	ADDQ      96(R14), R15
-	VMOVUPS.Z (R15), K1, Z22
-	ADDQ      96(R14), R15
-	VMOVUPS.Z (R15), K1, Z23
-	ADDQ      96(R14), R15
-	VMOVUPS.Z (R15), K1, Z24
-	ADDQ      96(R14), R15
-	VMOVUPS.Z (R15), K1, Z25
-	ADDQ      96(R14), R15
-	VMOVUPS.Z (R15), K1, Z26
-	ADDQ      96(R14), R15
-	VMOVUPS.Z (R15), K1, Z27
-	ADDQ      96(R14), R15
-	VMOVUPS.Z (R15), K1, Z28
-	ADDQ      96(R14), R15
-	VMOVUPS.Z (R15), K1, Z29
-	ADDQ      96(R14), R15
-	VMOVUPS.Z (R15), K1, Z30
-	ADDQ      96(R14), R15
-	VMOVUPS.Z (R15), K1, Z31
-	ADDQ      96(R14), R15
-	MOVQ      112(R14), R13
-	TESTQ     R13, R13
-	JZ        endEdge37
-	MOVQ      32(R14), R15
+block54:
+	CMPQ  168(R14), $0x10
+	JGE   full56
+	KMOVW 152(R14), K1
 
-edge36:
-	MOVQ        24(R14), R12
-	ADDQ        144(R14), R12
-	VMOVUPS.Z   (R12), K1, Z0
-	CMPQ        (R15), $0x00
-	JG          outside38
-	CMPQ        8(R15), $0x00
-	JLE         outside38
+full56:
+	VMOVUPS     (R13), Z0
+	CMPQ        (R12), $0x00
+	JG          outside57
+	CMPQ        8(R12), $0x00
+	JLE         outside57
 	VMOVUPS.Z   (AX), K1, Z4
-	VFMADD231PS Z4, Z7, Z0
+	VFMADD231PS 64(R13), Z4, Z0
 	VMOVUPS.Z   (BX), K1, Z4
-	VFMADD231PS Z4, Z12, Z0
+	VFMADD231PS 256(R13), Z4, Z0
 	VMOVUPS.Z   (CX), K1, Z4
-	VFMADD231PS Z4, Z17, Z0
-	VMOVUPS.Z   (DX), K1, Z4
-	VFMADD231PS Z4, Z22, Z0
-	VMOVUPS.Z   (SI), K1, Z4
-	VFMADD231PS Z4, Z27, Z0
+	VFMADD231PS 448(R13), Z4, Z0
 
-outside38:
-	CMPQ        (R15), $0x01
-	JG          outside39
-	CMPQ        8(R15), $0x01
-	JLE         outside39
+outside57:
+	CMPQ        (R12), $0x01
+	JG          outside58
+	CMPQ        8(R12), $0x01
+	JLE         outside58
 	VMOVUPS.Z   (AX)(R8*1), K1, Z4
-	VFMADD231PS Z4, Z8, Z0
+	VFMADD231PS 128(R13), Z4, Z0
 	VMOVUPS.Z   (BX)(R8*1), K1, Z4
-	VFMADD231PS Z4, Z13, Z0
+	VFMADD231PS 320(R13), Z4, Z0
 	VMOVUPS.Z   (CX)(R8*1), K1, Z4
-	VFMADD231PS Z4, Z18, Z0
-	VMOVUPS.Z   (DX)(R8*1), K1, Z4
-	VFMADD231PS Z4, Z23, Z0
-	VMOVUPS.Z   (SI)(R8*1), K1, Z4
-	VFMADD231PS Z4, Z28, Z0
+	VFMADD231PS 512(R13), Z4, Z0
 
-outside39:
-	CMPQ        (R15), $0x02
-	JG          outside40
-	CMPQ        8(R15), $0x02
-	JLE         outside40
+outside58:
+	CMPQ        (R12), $0x02
+	JG          outside59
+	CMPQ        8(R12), $0x02
+	JLE         outside59
 	VMOVUPS.Z   (AX)(R8*2), K1, Z4
-	VFMADD231PS Z4, Z9, Z0
+	VFMADD231PS 192(R13), Z4, Z0
 	VMOVUPS.Z   (BX)(R8*2), K1, Z4
-	VFMADD231PS Z4, Z14, Z0
+	VFMADD231PS 384(R13), Z4, Z0
 	VMOVUPS.Z   (CX)(R8*2), K1, Z4
-	VFMADD231PS Z4, Z19, Z0
-	VMOVUPS.Z   (DX)(R8*2), K1, Z4
-	VFMADD231PS Z4, Z24, Z0
-	VMOVUPS.Z   (SI)(R8*2), K1, Z4
-	VFMADD231PS Z4, Z29, Z0
+	VFMADD231PS 576(R13), Z4, Z0
 
-outside40:
-	CMPQ        (R15), $0x03
-	JG          outside41
-	CMPQ        8(R15), $0x03
-	JLE         outside41
-	VMOVUPS.Z   (AX)(R9*1), K1, Z4
-	VFMADD231PS Z4, Z10, Z0
-	VMOVUPS.Z   (BX)(R9*1), K1, Z4
-	VFMADD231PS Z4, Z15, Z0
-	VMOVUPS.Z   (CX)(R9*1), K1, Z4
-	VFMADD231PS Z4, Z20, Z0
-	VMOVUPS.Z   (DX)(R9*1), K1, Z4
-	VFMADD231PS Z4, Z25, Z0
-	VMOVUPS.Z   (SI)(R9*1), K1, Z4
-	VFMADD231PS Z4, Z30, Z0
-
-outside41:
-	CMPQ        (R15), $0x04
-	JG          outside42
-	CMPQ        8(R15), $0x04
-	JLE         outside42
-	VMOVUPS.Z   (AX)(R8*4), K1, Z4
-	VFMADD231PS Z4, Z11, Z0
-	VMOVUPS.Z   (BX)(R8*4), K1, Z4
-	VFMADD231PS Z4, Z16, Z0
-	VMOVUPS.Z   (CX)(R8*4), K1, Z4
-	VFMADD231PS Z4, Z21, Z0
-	VMOVUPS.Z   (DX)(R8*4), K1, Z4
-	VFMADD231PS Z4, Z26, Z0
-	VMOVUPS.Z   (SI)(R8*4), K1, Z4
-	VFMADD231PS Z4, Z31, Z0
-
-outside42:
+outside59:
 	VMAXPS  Z0, Z5, Z0
 	VMINPS  Z0, Z6, Z0
 	VMOVUPS Z0, K1, (DI)
-	ADDQ    88(R14), DI
+	ADDQ    $0x40, AX
+	ADDQ    $0x40, BX
+	ADDQ    $0x40, CX
+	ADDQ    $0x40, DI
+	ADDQ    $0x00000280, R13
+	SUBQ    $0x10, 168(R14)
+	JG      block54
+	ADDQ    120(R14), AX
+	ADDQ    120(R14), BX
+	ADDQ    120(R14), CX
+	ADDQ    128(R14), DI
+	ADDQ    $0x10, R12
+	DECQ    176(R14)
+	JNZ     next52
+
+end53:
+	LEAQ  (R8)(R8*8), R12
+	MOVQ  104(R14), R15
+	MOVQ  R15, 176(R14)
+	TESTQ R15, R15
+	JZ    end61
+
+next60:
+	MOVQ   16(R14), R13
+	MOVQ   88(R14), R15
+	MOVQ   R15, 168(R14)
+	KXNORW K1, K1, K1
+
+block62:
+	CMPQ  168(R14), $0x10
+	JGE   full64
+	KMOVW 152(R14), K1
+
+full64:
+	MOVQ        80(R14), R15
+	VMOVUPS     (R13), Z0
+	VMOVAPS     Z0, Z1
+	VMOVAPS     Z0, Z2
+	VMOVAPS     Z0, Z3
+	VMOVUPS     64(R13), Z7
+	VMOVUPS     128(R13), Z8
+	VMOVUPS     192(R13), Z9
+	VMOVUPS.Z   (AX), K1, Z4
+	VFMADD231PS Z4, Z7, Z0
+	VMOVUPS.Z   (AX)(R8*1), K1, Z4
+	VFMADD231PS Z4, Z8, Z0
+	VMOVUPS.Z   (AX)(R8*2), K1, Z4
+	VFMADD231PS Z4, Z9, Z0
+	VFMADD231PS Z4, Z7, Z1
+	VMOVUPS.Z   (AX)(R9*1), K1, Z4
+	VFMADD231PS Z4, Z8, Z1
+	VMOVUPS.Z   (AX)(R8*4), K1, Z4
+	VFMADD231PS Z4, Z9, Z1
+	VFMADD231PS Z4, Z7, Z2
+	VMOVUPS.Z   (AX)(R10*1), K1, Z4
+	VFMADD231PS Z4, Z8, Z2
+	VMOVUPS.Z   (AX)(R9*2), K1, Z4
+	VFMADD231PS Z4, Z9, Z2
+	VFMADD231PS Z4, Z7, Z3
+	VMOVUPS.Z   (AX)(R11*1), K1, Z4
+	VFMADD231PS Z4, Z8, Z3
+	VMOVUPS.Z   (AX)(R8*8), K1, Z4
+	VFMADD231PS Z4, Z9, Z3
+	VMOVUPS     256(R13), Z7
+	VMOVUPS     320(R13), Z8
+	VMOVUPS     384(R13), Z9
+	VMOVUPS.Z   (BX), K1, Z4
+	VFMADD231PS Z4, Z7, Z0
+	VMOVUPS.Z   (BX)(R8*1), K1, Z4
+	VFMADD231PS Z4, Z8, Z0
+	VMOVUPS.Z   (BX)(R8*2), K1, Z4
+	VFMADD231PS Z4, Z9, Z0
+	VFMADD231PS Z4, Z7, Z1
+	VMOVUPS.Z   (BX)(R9*1), K1, Z4
+	VFMADD231PS Z4, Z8, Z1
+	VMOVUPS.Z   (BX)(R8*4), K1, Z4
+	VFMADD231PS Z4, Z9, Z1
+	VFMADD231PS Z4, Z7, Z2
+	VMOVUPS.Z   (BX)(R10*1), K1, Z4
+	VFMADD231PS Z4, Z8, Z2
+	VMOVUPS.Z   (BX)(R9*2), K1, Z4
+	VFMADD231PS Z4, Z9, Z2
+	VFMADD231PS Z4, Z7, Z3
+	VMOVUPS.Z   (BX)(R11*1), K1, Z4
+	VFMADD231PS Z4, Z8, Z3
+	VMOVUPS.Z   (BX)(R8*8), K1, Z4
+	VFMADD231PS Z4, Z9, Z3
+	VMOVUPS     448(R13), Z7
+	VMOVUPS     512(R13), Z8
+	VMOVUPS     576(R13), Z9
+	VMOVUPS.Z   (CX), K1, Z4
+	VFMADD231PS Z4, Z7, Z0
+	VMOVUPS.Z   (CX)(R8*1), K1, Z4
+	VFMADD231PS Z4, Z8, Z0
+	VMOVUPS.Z   (CX)(R8*2), K1, Z4
+	VFMADD231PS Z4, Z9, Z0
+	VFMADD231PS Z4, Z7, Z1
+	VMOVUPS.Z   (CX)(R9*1), K1, Z4
+	VFMADD231PS Z4, Z8, Z1
+	VMOVUPS.Z   (CX)(R8*4), K1, Z4
+	VFMADD231PS Z4, Z9, Z1
+	VFMADD231PS Z4, Z7, Z2
+	VMOVUPS.Z   (CX)(R10*1), K1, Z4
+	VFMADD231PS Z4, Z8, Z2
+	VMOVUPS.Z   (CX)(R9*2), K1, Z4
+	VFMADD231PS Z4, Z9, Z2
+	VFMADD231PS Z4, Z7, Z3
+	VMOVUPS.Z   (CX)(R11*1), K1, Z4
+	VFMADD231PS Z4, Z8, Z3
+	VMOVUPS.Z   (CX)(R8*8), K1, Z4
+	VFMADD231PS Z4, Z9, Z3
+	VMAXPS      Z0, Z5, Z0
+	VMINPS      Z0, Z6, Z0
+	VMAXPS      Z1, Z5, Z1
+	VMINPS      Z1, Z6, Z1
+	VMAXPS      Z2, Z5, Z2
+	VMINPS      Z2, Z6, Z2
+	VMAXPS      Z3, Z5, Z3
+	VMINPS      Z3, Z6, Z3
+	VMOVUPS     Z0, K1, (DI)
+	VMOVUPS     Z1, K1, (DI)(R15*1)
+	VMOVUPS     Z2, K1, (DI)(R15*2)
+	ADDQ        R15, DI
+	VMOVUPS     Z3, K1, (DI)(R15*2)
+	SUBQ        R15, DI
+	ADDQ        $0x40, AX
+	ADDQ        $0x40, BX
+	ADDQ        $0x40, CX
+	ADDQ        $0x40, DI
+	ADDQ        $0x00000280, R13
+	SUBQ        $0x10, 168(R14)
+	JG          block62
+	ADDQ        136(R14), AX
+	ADDQ        136(R14), BX
+	ADDQ        136(R14), CX
+	ADDQ        144(R14), DI
+	DECQ        176(R14)
+	JNZ         next60
+
+end61:
+	MOVQ  24(R14), R12
+	MOVQ  96(R14), R13
+	SHLQ  $0x04, R13
+	ADDQ  R13, R12
+	MOVQ  112(R14), R15
+	MOVQ  R15, 176(R14)
+	TESTQ R15, R15
+	JZ    end66
+
+next65:
+	MOVQ   16(R14), R13
+	MOVQ   88(R14), R15
+	MOVQ   R15, 168(R14)
+	KXNORW K1, K1, K1
+
+block67:
+	CMPQ  168(R14), $0x10
+	JGE   full69
+	KMOVW 152(R14), K1
+
+full69:
+	VMOVUPS     (R13), Z0
+	CMPQ        (R12), $0x00
+	JG          outside70
+	CMPQ        8(R12), $0x00
+	JLE         outside70
+	VMOVUPS.Z   (AX), K1, Z4
+	VFMADD231PS 64(R13), Z4, Z0
+	VMOVUPS.Z   (BX), K1, Z4
+	VFMADD231PS 256(R13), Z4, Z0
+	VMOVUPS.Z   (CX), K1, Z4
+	VFMADD231PS 448(R13), Z4, Z0
+
+outside70:
+	CMPQ        (R12), $0x01
+	JG          outside71
+	CMPQ        8(R12), $0x01
+	JLE         outside71
+	VMOVUPS.Z   (AX)(R8*1), K1, Z4
+	VFMADD231PS 128(R13), Z4, Z0
+	VMOVUPS.Z   (BX)(R8*1), K1, Z4
+	VFMADD231PS 320(R13), Z4, Z0
+	VMOVUPS.Z   (CX)(R8*1), K1, Z4
+	VFMADD231PS 512(R13), Z4, Z0
+
+outside71:
+	CMPQ        (R12), $0x02
+	JG          outside72
+	CMPQ        8(R12), $0x02
+	JLE         outside72
+	VMOVUPS.Z   (AX)(R8*2), K1, Z4
+	VFMADD231PS 192(R13), Z4, Z0
+	VMOVUPS.Z   (BX)(R8*2), K1, Z4
+	VFMADD231PS 384(R13), Z4, Z0
+	VMOVUPS.Z   (CX)(R8*2), K1, Z4
+	VFMADD231PS 576(R13), Z4, Z0
+
+outside72:
+	VMAXPS  Z0, Z5, Z0
+	VMINPS  Z0, Z6, Z0
+	VMOVUPS Z0, K1, (DI)
+	ADDQ    $0x40, AX
+	ADDQ    $0x40, BX
+	ADDQ    $0x40, CX
+	ADDQ    $0x40, DI
+	ADDQ    $0x00000280, R13
+	SUBQ    $0x10, 168(R14)
+	JG      block67
+	ADDQ    120(R14), AX
+	ADDQ    120(R14), BX
+	ADDQ    120(R14), CX
+	ADDQ    128(R14), DI
+	ADDQ    $0x10, R12
+	DECQ    176(R14)
+	JNZ     next65
+
+end66:
+	VZEROUPPER
+	RET
+
+// func depthwise5x5s1NarrowAVX512(l *byte)
+// Requires: AVX, AVX512F
+TEXT ·depthwise5x5s1NarrowAVX512(SB), NOSPLIT, $0-8
+	MOVQ         l+0(FP), R14
+	VBROADCASTSS 160(R14), Z5
+	VBROADCASTSS 164(R14), Z6
+	MOVQ         72(R14), R8
+	LEAQ         (R8)(R8*2), R9
+	LEAQ         (R8)(R8*4), R10
+	LEAQ         (R9)(R8*4), R11
+	MOVQ         $+0, 168(R14)
+	MOVQ         $+0, 176(R14)
+
+block73:
+	CMPQ  88(R14), $0x10
+	JGE   full74
+	KMOVW 152(R14), K1
+	JMP   masked75
+
+full74:
+	KXNORW K1, K1, K1
+
+masked75:
+	MOVQ    32(R14), AX
+	ADDQ    (R14), AX
+	ADDQ    168(R14), AX
+	MOVQ    40(R14), BX
+	ADDQ    (R14), BX
+	ADDQ    168(R14), BX
+	MOVQ    48(R14), CX
+	ADDQ    (R14), CX
+	ADDQ    168(R14), CX
+	MOVQ    56(R14), DX
+	ADDQ    (R14), DX
+	ADDQ    168(R14), DX
+	MOVQ    64(R14), SI
+	ADDQ    (R14), SI
+	ADDQ    168(R14), SI
+	MOVQ    8(R14), DI
+	ADDQ    168(R14), DI
+	MOVQ    16(R14), R15
+	ADDQ    176(R14), R15
+	VMOVUPS 64(R15), Z7
+	VMOVUPS 128(R15), Z8
+	VMOVUPS 192(R15), Z9
+	VMOVUPS 256(R15), Z10
+	VMOVUPS 320(R15), Z11
+	VMOVUPS 384(R15), Z12
+	VMOVUPS 448(R15), Z13
+	VMOVUPS 512(R15), Z14
+	VMOVUPS 576(R15), Z15
+	VMOVUPS 640(R15), Z16
+	VMOVUPS 704(R15), Z17
+	VMOVUPS 768(R15), Z18
+	VMOVUPS 832(R15), Z19
+	VMOVUPS 896(R15), Z20
+	VMOVUPS 960(R15), Z21
+	VMOVUPS 1024(R15), Z22
+	VMOVUPS 1088(R15), Z23
+	VMOVUPS 1152(R15), Z24
+	VMOVUPS 1216(R15), Z25
+	VMOVUPS 1280(R15), Z26
+	VMOVUPS 1344(R15), Z27
+	VMOVUPS 1408(R15), Z28
+	VMOVUPS 1472(R15), Z29
+	VMOVUPS 1536(R15), Z30
+	VMOVUPS 1600(R15), Z31
+	MOVQ    24(R14), R15
+	MOVQ    16(R14), R12
+	ADDQ    176(R14), R12
+	MOVQ    96(R14), R13
+	TESTQ   R13, R13
+	JZ      end77
+
+next76:
+	VMOVUPS     (R12), Z0
+	CMPQ        (R15), $0x00
+	JG          outside78
+	CMPQ        8(R15), $0x00
+	JLE         outside78
+	VMOVUPS.Z   (AX), K1, Z4
+	VFMADD231PS 64(R12), Z4, Z0
+	VMOVUPS.Z   (BX), K1, Z4
+	VFMADD231PS 384(R12), Z4, Z0
+	VMOVUPS.Z   (CX), K1, Z4
+	VFMADD231PS 704(R12), Z4, Z0
+	VMOVUPS.Z   (DX), K1, Z4
+	VFMADD231PS 1024(R12), Z4, Z0
+	VMOVUPS.Z   (SI), K1, Z4
+	VFMADD231PS 1344(R12), Z4, Z0
+
+outside78:
+	CMPQ        (R15), $0x01
+	JG          outside79
+	CMPQ        8(R15), $0x01
+	JLE         outside79
+	VMOVUPS.Z   (AX)(R8*1), K1, Z4
+	VFMADD231PS 128(R12), Z4, Z0
+	VMOVUPS.Z   (BX)(R8*1), K1, Z4
+	VFMADD231PS 448(R12), Z4, Z0
+	VMOVUPS.Z   (CX)(R8*1), K1, Z4
+	VFMADD231PS 768(R12), Z4, Z0
+	VMOVUPS.Z   (DX)(R8*1), K1, Z4
+	VFMADD231PS 1088(R12), Z4, Z0
+	VMOVUPS.Z   (SI)(R8*1), K1, Z4
+	VFMADD231PS 1408(R12), Z4, Z0
+
+outside79:
+	CMPQ        (R15), $0x02
+	JG          outside80
+	CMPQ        8(R15), $0x02
+	JLE         outside80
+	VMOVUPS.Z   (AX)(R8*2), K1, Z4
+	VFMADD231PS 192(R12), Z4, Z0
+	VMOVUPS.Z   (BX)(R8*2), K1, Z4
+	VFMADD231PS 512(R12), Z4, Z0
+	VMOVUPS.Z   (CX)(R8*2), K1, Z4
+	VFMADD231PS 832(R12), Z4, Z0
+	VMOVUPS.Z   (DX)(R8*2), K1, Z4
+	VFMADD231PS 1152(R12), Z4, Z0
+	VMOVUPS.Z   (SI)(R8*2), K1, Z4
+	VFMADD231PS 1472(R12), Z4, Z0
+
+outside80:
+	CMPQ        (R15), $0x03
+	JG          outside81
+	CMPQ        8(R15), $0x03
+	JLE         outside81
+	VMOVUPS.Z   (AX)(R9*1), K1, Z4
+	VFMADD231PS 256(R12), Z4, Z0
+	VMOVUPS.Z   (BX)(R9*1), K1, Z4
+	VFMADD231PS 576(R12), Z4, Z0
+	VMOVUPS.Z   (CX)(R9*1), K1, Z4
+	VFMADD231PS 896(R12), Z4, Z0
+	VMOVUPS.Z   (DX)(R9*1), K1, Z4
+	VFMADD231PS 1216(R12), Z4, Z0
+	VMOVUPS.Z   (SI)(R9*1), K1, Z4
+	VFMADD231PS 1536(R12), Z4, Z0
+
+outside81:
+	CMPQ        (R15), $0x04
+	JG          outside82
+	CMPQ        8(R15), $0x04
+	JLE         outside82
+	VMOVUPS.Z   (AX)(R8*4), K1, Z4
+	VFMADD231PS 320(R12), Z4, Z0
+	VMOVUPS.Z   (BX)(R8*4), K1, Z4
+	VFMADD231PS 640(R12), Z4, Z0
+	VMOVUPS.Z   (CX)(R8*4), K1, Z4
+	VFMADD231PS 960(R12), Z4, Z0
+	VMOVUPS.Z   (DX)(R8*4), K1, Z4
+	VFMADD231PS 1280(R12), Z4, Z0
+	VMOVUPS.Z   (SI)(R8*4), K1, Z4
+	VFMADD231PS 1600(R12), Z4, Z0
+
+outside82:
+	VMAXPS  Z0, Z5, Z0
+	VMINPS  Z0, Z6, Z0
+	VMOVUPS Z0, K1, (DI)
+	ADDQ    80(R14), DI
 	LEAQ    (AX)(R8*1), AX
 	LEAQ    (BX)(R8*1), BX
 	LEAQ    (CX)(R8*1), CX
@@ -731,18 +1280,18 @@ outside42:
 	LEAQ    (SI)(R8*1), SI
 	ADDQ    $0x10, R15
 	DECQ    R13
-	JNZ     edge36
+	JNZ     next76
 
-endEdge37:
-	MOVQ  120(R14), R13
-	TESTQ R13, R13
-	JZ    endMiddle34
+end77:
 	LEAQ  (R8)(R8*8), R12
+	MOVQ  104(R14), R13
+	TESTQ R13, R13
+	JZ    end84
 
-middle33:
-	MOVQ        24(R14), R15
-	ADDQ        144(R14), R15
-	VMOVUPS.Z   (R15), K1, Z0
+next83:
+	MOVQ        16(R14), R15
+	ADDQ        176(R14), R15
+	VMOVUPS     (R15), Z0
 	VMOVAPS     Z0, Z1
 	VMOVAPS     Z0, Z2
 	VMOVAPS     Z0, Z3
@@ -889,124 +1438,124 @@ middle33:
 	VMAXPS      Z0, Z5, Z0
 	VMINPS      Z0, Z6, Z0
 	VMOVUPS     Z0, K1, (DI)
-	ADDQ        88(R14), DI
+	ADDQ        80(R14), DI
 	VMAXPS      Z1, Z5, Z1
 	VMINPS      Z1, Z6, Z1
 	VMOVUPS     Z1, K1, (DI)
-	ADDQ        88(R14), DI
+	ADDQ        80(R14), DI
 	VMAXPS      Z2, Z5, Z2
 	VMINPS      Z2, Z6, Z2
 	VMOVUPS     Z2, K1, (DI)
-	ADDQ        88(R14), DI
+	ADDQ        80(R14), DI
 	VMAXPS      Z3, Z5, Z3
 	VMINPS      Z3, Z6, Z3
 	VMOVUPS     Z3, K1, (DI)
-	ADDQ        88(R14), DI
+	ADDQ        80(R14), DI
 	LEAQ        (AX)(R8*4), AX
 	LEAQ        (BX)(R8*4), BX
 	LEAQ        (CX)(R8*4), CX
 	LEAQ        (DX)(R8*4), DX
 	LEAQ        (SI)(R8*4), SI
 	DECQ        R13
-	JNZ         middle33
+	JNZ         next83
 
-endMiddle34:
-	MOVQ  128(R14), R13
-	TESTQ R13, R13
-	JZ    endEdge44
-	MOVQ  32(R14), R15
-	MOVQ  112(R14), R12
+end84:
+	MOVQ  24(R14), R15
+	MOVQ  96(R14), R12
 	SHLQ  $0x04, R12
 	ADDQ  R12, R15
+	MOVQ  16(R14), R12
+	ADDQ  176(R14), R12
+	MOVQ  112(R14), R13
+	TESTQ R13, R13
+	JZ    end86
 
-edge43:
-	MOVQ        24(R14), R12
-	ADDQ        144(R14), R12
-	VMOVUPS.Z   (R12), K1, Z0
+next85:
+	VMOVUPS     (R12), Z0
 	CMPQ        (R15), $0x00
-	JG          outside45
+	JG          outside87
 	CMPQ        8(R15), $0x00
-	JLE         outside45
+	JLE         outside87
 	VMOVUPS.Z   (AX), K1, Z4
-	VFMADD231PS Z4, Z7, Z0
+	VFMADD231PS 64(R12), Z4, Z0
 	VMOVUPS.Z   (BX), K1, Z4
-	VFMADD231PS Z4, Z12, Z0
+	VFMADD231PS 384(R12), Z4, Z0
 	VMOVUPS.Z   (CX), K1, Z4
-	VFMADD231PS Z4, Z17, Z0
+	VFMADD231PS 704(R12), Z4, Z0
 	VMOVUPS.Z   (DX), K1, Z4
-	VFMADD231PS Z4, Z22, Z0
+	VFMADD231PS 1024(R12), Z4, Z0
 	VMOVUPS.Z   (SI), K1, Z4
-	VFMADD231PS Z4, Z27, Z0
+	VFMADD231PS 1344(R12), Z4, Z0
 
-outside45:
+outside87:
 	CMPQ        (R15), $0x01
-	JG          outside46
+	JG          outside88
 	CMPQ        8(R15), $0x01
-	JLE         outside46
+	JLE         outside88
 	VMOVUPS.Z   (AX)(R8*1), K1, Z4
-	VFMADD231PS Z4, Z8, Z0
+	VFMADD231PS 128(R12), Z4, Z0
 	VMOVUPS.Z   (BX)(R8*1), K1, Z4
-	VFMADD231PS Z4, Z13, Z0
+	VFMADD231PS 448(R12), Z4, Z0
 	VMOVUPS.Z   (CX)(R8*1), K1, Z4
-	VFMADD231PS Z4, Z18, Z0
+	VFMADD231PS 768(R12), Z4, Z0
 	VMOVUPS.Z   (DX)(R8*1), K1, Z4
-	VFMADD231PS Z4, Z23, Z0
+	VFMADD231PS 1088(R12), Z4, Z0
 	VMOVUPS.Z   (SI)(R8*1), K1, Z4
-	VFMADD231PS Z4, Z28, Z0
+	VFMADD231PS 1408(R12), Z4, Z0
 
-outside46:
+outside88:
 	CMPQ        (R15), $0x02
-	JG          outside47
+	JG          outside89
 	CMPQ        8(R15), $0x02
-	JLE         outside47
+	JLE         outside89
 	VMOVUPS.Z   (AX)(R8*2), K1, Z4
-	VFMADD231PS Z4, Z9, Z0
+	VFMADD231PS 192(R12), Z4, Z0
 	VMOVUPS.Z   (BX)(R8*2), K1, Z4
-	VFMADD231PS Z4, Z14, Z0
+	VFMADD231PS 512(R12), Z4, Z0
 	VMOVUPS.Z   (CX)(R8*2), K1, Z4
-	VFMADD231PS Z4, Z19, Z0
+	VFMADD231PS 832(R12), Z4, Z0
 	VMOVUPS.Z   (DX)(R8*2), K1, Z4
-	VFMADD231PS Z4, Z24, Z0
+	VFMADD231PS 1152(R12), Z4, Z0
 	VMOVUPS.Z   (SI)(R8*2), K1, Z4
-	VFMADD231PS Z4, Z29, Z0
+	VFMADD231PS 1472(R12), Z4, Z0
 
-outside47:
+outside89:
 	CMPQ        (R15), $0x03
-	JG          outside48
+	JG          outside90
 	CMPQ        8(R15), $0x03
-	JLE         outside48
+	JLE         outside90
 	VMOVUPS.Z   (AX)(R9*1), K1, Z4
-	VFMADD231PS Z4, Z10, Z0
+	VFMADD231PS 256(R12), Z4, Z0
 	VMOVUPS.Z   (BX)(R9*1), K1, Z4
-	VFMADD231PS Z4, Z15, Z0
+	VFMADD231PS 576(R12), Z4, Z0
 	VMOVUPS.Z   (CX)(R9*1), K1, Z4
-	VFMADD231PS Z4, Z20, Z0
+	VFMADD231PS 896(R12), Z4, Z0
 	VMOVUPS.Z   (DX)(R9*1), K1, Z4
-	VFMADD231PS Z4, Z25, Z0
+	VFMADD231PS 1216(R12), Z4, Z0
 	VMOVUPS.Z   (SI)(R9*1), K1, Z4
-	VFMADD231PS Z4, Z30, Z0
+	VFMADD231PS 1536(R12), Z4, Z0
 
-outside48:
+outside90:
 	CMPQ        (R15), $0x04
-	JG          outside49
+	JG          outside91
 	CMPQ        8(R15), $0x04
-	JLE         outside49
+	JLE         outside91
 	VMOVUPS.Z   (AX)(R8*4), K1, Z4
-	VFMADD231PS Z4, Z11, Z0
+	VFMADD231PS 320(R12), Z4, Z0
 	VMOVUPS.Z   (BX)(R8*4), K1, Z4
-	VFMADD231PS Z4, Z16, Z0
+	VFMADD231PS 640(R12), Z4, Z0
 	VMOVUPS.Z   (CX)(R8*4), K1, Z4
-	VFMADD231PS Z4, Z21, Z0
+	VFMADD231PS 960(R12), Z4, Z0
 	VMOVUPS.Z   (DX)(R8*4), K1, Z4
-	VFMADD231PS Z4, Z26, Z0
+	VFMADD231PS 1280(R12), Z4, Z0
 	VMOVUPS.Z   (SI)(R8*4), K1, Z4
-	VFMADD231PS Z4, Z31, Z0
+	VFMADD231PS 1600(R12), Z4, Z0
 
-outside49:
+outside91:
 	VMAXPS  Z0, Z5, Z0
 	VMINPS  Z0, Z6, Z0
 	VMOVUPS Z0, K1, (DI)
-	ADDQ    88(R14), DI
+	ADDQ    80(R14), DI
 	LEAQ    (AX)(R8*1), AX
 	LEAQ    (BX)(R8*1), BX
 	LEAQ    (CX)(R8*1), CX
@@ -1014,197 +1563,668 @@ outside49:
 	LEAQ    (SI)(R8*1), SI
 	ADDQ    $0x10, R15
 	DECQ    R13
-	JNZ     edge43
+	JNZ     next85
 
-endEdge44:
-	ADDQ $0x00000040, 144(R14)
-	SUBQ $0x00000010, 104(R14)
-	JG   block31
+end86:
+	ADDQ $0x00000040, 168(R14)
+	ADDQ $0x00000680, 176(R14)
+	SUBQ $0x00000010, 88(R14)
+	JG   block73
 	VZEROUPPER
 	RET
 
-// func depthwise5x5s2AVX512(l *byte)
-// Requires: AVX, AVX512F, BMI2
-TEXT ·depthwise5x5s2AVX512(SB), NOSPLIT, $0-8
+// func depthwise5x5s1WideAVX512(l *byte)
+// Requires: AVX, AVX512F
+TEXT ·depthwise5x5s1WideAVX512(SB), NOSPLIT, $0-8
 	MOVQ         l+0(FP), R14
-	VBROADCASTSS 136(R14), Z5
-	VBROADCASTSS 140(R14), Z6
-	MOVQ         80(R14), R8
+	VBROADCASTSS 160(R14), Z5
+	VBROADCASTSS 164(R14), Z6
+	MOVQ         72(R14), R8
 	LEAQ         (R8)(R8*2), R9
 	LEAQ         (R8)(R8*4), R10
 	LEAQ         (R9)(R8*4), R11
+	MOVQ         32(R14), AX
+	ADDQ         (R14), AX
+	MOVQ         40(R14), BX
+	ADDQ         (R14), BX
+	MOVQ         48(R14), CX
+	ADDQ         (R14), CX
+	MOVQ         56(R14), DX
+	ADDQ         (R14), DX
+	MOVQ         64(R14), SI
+	ADDQ         (R14), SI
+	MOVQ         8(R14), DI
+	MOVQ         24(R14), R12
+	MOVQ         96(R14), R15
+	MOVQ         R15, 176(R14)
+	TESTQ        R15, R15
+	JZ           end93
 
-block50:
-	MOVQ  104(R14), R15
-	MOVQ  $-1, R13
-	CMPQ  R15, $0x10
-	JGE   full54
-	BZHIQ R15, R13, R13
+next92:
+	MOVQ   16(R14), R13
+	MOVQ   88(R14), R15
+	MOVQ   R15, 168(R14)
+	KXNORW K1, K1, K1
 
-full54:
-	KMOVW     R13, K1
-	MOVQ      40(R14), AX
-	ADDQ      (R14), AX
-	ADDQ      144(R14), AX
-	MOVQ      48(R14), BX
-	ADDQ      (R14), BX
-	ADDQ      144(R14), BX
-	MOVQ      56(R14), CX
-	ADDQ      (R14), CX
-	ADDQ      144(R14), CX
-	MOVQ      64(R14), DX
-	ADDQ      (R14), DX
-	ADDQ      144(R14), DX
-	MOVQ      72(R14), SI
-	ADDQ      (R14), SI
-	ADDQ      144(R14), SI
-	MOVQ      8(R14), DI
-	ADDQ      144(R14), DI
-	MOVQ      16(R14), R15
-	ADDQ      144(R14), R15
-	VMOVUPS.Z (R15), K1, Z7
-	ADDQ      96(R14), R15
-	VMOVUPS.Z (R15), K1, Z8
-	ADDQ      96(R14), R15
-	VMOVUPS.Z (R15), K1, Z9
-	ADDQ      96(R14), R15
-	VMOVUPS.Z (R15), K1, Z10
-	ADDQ      96(R14), R15
-	VMOVUPS.Z (R15), K1, Z11
-	ADDQ      96(R14), R15
-	VMOVUPS.Z (R15), K1, Z12
-	ADDQ      96(R14), R15
-	VMOVUPS.Z (R15), K1, Z13
-	ADDQ      96(R14), R15
-	VMOVUPS.Z (R15), K1, Z14
-	ADDQ      96(R14), R15
-	VMOVUPS.Z (R15), K1, Z15
-	ADDQ      96(R14), R15
-	VMOVUPS.Z (R15), K1, Z16
-	ADDQ      96(R14), R15
-	VMOVUPS.Z (R15), K1, Z17
-	ADDQ      96(R14), R15
-	VMOVUPS.Z (R15), K1, Z18
-	ADDQ      96(R14), R15
-	VMOVUPS.Z (R15), K1, Z19
-	ADDQ      96(R14), R15
-	VMOVUPS.Z (R15), K1, Z20
-	ADDQ      96(R14), R15
-	VMOVUPS.Z (R15), K1, Z21
-	ADDQ      96(R14), R15
-	VMOVUPS.Z (R15), K1, Z22
-	ADDQ      96(R14), R15
-	VMOVUPS.Z (R15), K1, Z23
-	ADDQ      96(R14), R15
-	VMOVUPS.Z (R15), K1, Z24
-	ADDQ      96(R14), R15
-	VMOVUPS.Z (R15), K1, Z25
-	ADDQ      96(R14), R15
-	VMOVUPS.Z (R15), K1, Z26
-	ADDQ      96(R14), R15
-	VMOVUPS.Z (R15), K1, Z27
-	ADDQ      96(R14), R15
-	VMOVUPS.Z (R15), K1, Z28
-	ADDQ      96(R14), R15
-	VMOVUPS.Z (R15), K1, Z29
-	ADDQ      96(R14), R15
-	VMOVUPS.Z (R15), K1, Z30
-	ADDQ      96(R14), R15
-	VMOVUPS.Z (R15), K1, Z31
-	ADDQ      96(R14), R15
-	MOVQ      112(R14), R13
-	TESTQ     R13, R13
-	JZ        endEdge56
-	MOVQ      32(R14), R15
+block94:
+	CMPQ  168(R14), $0x10
+	JGE   full96
+	KMOVW 152(R14), K1
 
-edge55:
-	MOVQ        24(R14), R12
-	ADDQ        144(R14), R12
-	VMOVUPS.Z   (R12), K1, Z0
-	CMPQ        (R15), $0x00
-	JG          outside57
-	CMPQ        8(R15), $0x00
-	JLE         outside57
+full96:
+	VMOVUPS     (R13), Z0
+	CMPQ        (R12), $0x00
+	JG          outside97
+	CMPQ        8(R12), $0x00
+	JLE         outside97
 	VMOVUPS.Z   (AX), K1, Z4
-	VFMADD231PS Z4, Z7, Z0
+	VFMADD231PS 64(R13), Z4, Z0
 	VMOVUPS.Z   (BX), K1, Z4
-	VFMADD231PS Z4, Z12, Z0
+	VFMADD231PS 384(R13), Z4, Z0
 	VMOVUPS.Z   (CX), K1, Z4
-	VFMADD231PS Z4, Z17, Z0
+	VFMADD231PS 704(R13), Z4, Z0
 	VMOVUPS.Z   (DX), K1, Z4
-	VFMADD231PS Z4, Z22, Z0
+	VFMADD231PS 1024(R13), Z4, Z0
 	VMOVUPS.Z   (SI), K1, Z4
-	VFMADD231PS Z4, Z27, Z0
+	VFMADD231PS 1344(R13), Z4, Z0
 
-outside57:
-	CMPQ        (R15), $0x01
-	JG          outside58
-	CMPQ        8(R15), $0x01
-	JLE         outside58
+outside97:
+	CMPQ        (R12), $0x01
+	JG          outside98
+	CMPQ        8(R12), $0x01
+	JLE         outside98
 	VMOVUPS.Z   (AX)(R8*1), K1, Z4
-	VFMADD231PS Z4, Z8, Z0
+	VFMADD231PS 128(R13), Z4, Z0
 	VMOVUPS.Z   (BX)(R8*1), K1, Z4
-	VFMADD231PS Z4, Z13, Z0
+	VFMADD231PS 448(R13), Z4, Z0
 	VMOVUPS.Z   (CX)(R8*1), K1, Z4
-	VFMADD231PS Z4, Z18, Z0
+	VFMADD231PS 768(R13), Z4, Z0
 	VMOVUPS.Z   (DX)(R8*1), K1, Z4
-	VFMADD231PS Z4, Z23, Z0
+	VFMADD231PS 1088(R13), Z4, Z0
 	VMOVUPS.Z   (SI)(R8*1), K1, Z4
-	VFMADD231PS Z4, Z28, Z0
+	VFMADD231PS 1408(R13), Z4, Z0
 
-outside58:
-	CMPQ        (R15), $0x02
-	JG          outside59
-	CMPQ        8(R15), $0x02
-	JLE         outside59
+outside98:
+	CMPQ        (R12), $0x02
+	JG          outside99
+	CMPQ        8(R12), $0x02
+	JLE         outside99
 	VMOVUPS.Z   (AX)(R8*2), K1, Z4
-	VFMADD231PS Z4, Z9, Z0
+	VFMADD231PS 192(R13), Z4, Z0
 	VMOVUPS.Z   (BX)(R8*2), K1, Z4
-	VFMADD231PS Z4, Z14, Z0
+	VFMADD231PS 512(R13), Z4, Z0
 	VMOVUPS.Z   (CX)(R8*2), K1, Z4
-	VFMADD231PS Z4, Z19, Z0
+	VFMADD231PS 832(R13), Z4, Z0
 	VMOVUPS.Z   (DX)(R8*2), K1, Z4
-	VFMADD231PS Z4, Z24, Z0
+	VFMADD231PS 1152(R13), Z4, Z0
 	VMOVUPS.Z   (SI)(R8*2), K1, Z4
-	VFMADD231PS Z4, Z29, Z0
+	VFMADD231PS 1472(R13), Z4, Z0
 
-outside59:
-	CMPQ        (R15), $0x03
-	JG          outside60
-	CMPQ        8(R15), $0x03
-	JLE         outside60
+outside99:
+	CMPQ        (R12), $0x03
+	JG          outside100
+	CMPQ        8(R12), $0x03
+	JLE         outside100
 	VMOVUPS.Z   (AX)(R9*1), K1, Z4
-	VFMADD231PS Z4, Z10, Z0
+	VFMADD231PS 256(R13), Z4, Z0
 	VMOVUPS.Z   (BX)(R9*1), K1, Z4
-	VFMADD231PS Z4, Z15, Z0
+	VFMADD231PS 576(R13), Z4, Z0
 	VMOVUPS.Z   (CX)(R9*1), K1, Z4
-	VFMADD231PS Z4, Z20, Z0
+	VFMADD231PS 896(R13), Z4, Z0
 	VMOVUPS.Z   (DX)(R9*1), K1, Z4
-	VFMADD231PS Z4, Z25, Z0
+	VFMADD231PS 1216(R13), Z4, Z0
 	VMOVUPS.Z   (SI)(R9*1), K1, Z4
-	VFMADD231PS Z4, Z30, Z0
+	VFMADD231PS 1536(R13), Z4, Z0
 
-outside60:
-	CMPQ        (R15), $0x04
-	JG          outside61
-	CMPQ        8(R15), $0x04
-	JLE         outside61
+outside100:
+	CMPQ        (R12), $0x04
+	JG          outside101
+	CMPQ        8(R12), $0x04
+	JLE         outside101
 	VMOVUPS.Z   (AX)(R8*4), K1, Z4
-	VFMADD231PS Z4, Z11, Z0
+	VFMADD231PS 320(R13), Z4, Z0
 	VMOVUPS.Z   (BX)(R8*4), K1, Z4
-	VFMADD231PS Z4, Z16, Z0
+	VFMADD231PS 640(R13), Z4, Z0
 	VMOVUPS.Z   (CX)(R8*4), K1, Z4
-	VFMADD231PS Z4, Z21, Z0
+	VFMADD231PS 960(R13), Z4, Z0
 	VMOVUPS.Z   (DX)(R8*4), K1, Z4
-	VFMADD231PS Z4, Z26, Z0
+	VFMADD231PS 1280(R13), Z4, Z0
 	VMOVUPS.Z   (SI)(R8*4), K1, Z4
-	VFMADD231PS Z4, Z31, Z0
+	VFMADD231PS 1600(R13), Z4, Z0
 
-outside61:
+outside101:
 	VMAXPS  Z0, Z5, Z0
 	VMINPS  Z0, Z6, Z0
 	VMOVUPS Z0, K1, (DI)
-	ADDQ    88(R14), DI
+	ADDQ    $0x40, AX
+	ADDQ    $0x40, BX
+	ADDQ    $0x40, CX
+	ADDQ    $0x40, DX
+	ADDQ    $0x40, SI
+	ADDQ    $0x40, DI
+	ADDQ    $0x00000680, R13
+	SUBQ    $0x10, 168(R14)
+	JG      block94
+	ADDQ    120(R14), AX
+	ADDQ    120(R14), BX
+	ADDQ    120(R14), CX
+	ADDQ    120(R14), DX
+	ADDQ    120(R14), SI
+	ADDQ    128(R14), DI
+	ADDQ    $0x10, R12
+	DECQ    176(R14)
+	JNZ     next92
+
+end93:
+	LEAQ  (R8)(R8*8), R12
+	MOVQ  104(R14), R15
+	MOVQ  R15, 176(R14)
+	TESTQ R15, R15
+	JZ    end103
+
+next102:
+	MOVQ   16(R14), R13
+	MOVQ   88(R14), R15
+	MOVQ   R15, 168(R14)
+	KXNORW K1, K1, K1
+
+block104:
+	CMPQ  168(R14), $0x10
+	JGE   full106
+	KMOVW 152(R14), K1
+
+full106:
+	MOVQ        80(R14), R15
+	VMOVUPS     (R13), Z0
+	VMOVAPS     Z0, Z1
+	VMOVAPS     Z0, Z2
+	VMOVAPS     Z0, Z3
+	VMOVUPS     64(R13), Z7
+	VMOVUPS     128(R13), Z8
+	VMOVUPS     192(R13), Z9
+	VMOVUPS     256(R13), Z10
+	VMOVUPS     320(R13), Z11
+	VMOVUPS.Z   (AX), K1, Z4
+	VFMADD231PS Z4, Z7, Z0
+	VMOVUPS.Z   (AX)(R8*1), K1, Z4
+	VFMADD231PS Z4, Z8, Z0
+	VFMADD231PS Z4, Z7, Z1
+	VMOVUPS.Z   (AX)(R8*2), K1, Z4
+	VFMADD231PS Z4, Z9, Z0
+	VFMADD231PS Z4, Z8, Z1
+	VFMADD231PS Z4, Z7, Z2
+	VMOVUPS.Z   (AX)(R9*1), K1, Z4
+	VFMADD231PS Z4, Z10, Z0
+	VFMADD231PS Z4, Z9, Z1
+	VFMADD231PS Z4, Z8, Z2
+	VFMADD231PS Z4, Z7, Z3
+	VMOVUPS.Z   (AX)(R8*4), K1, Z4
+	VFMADD231PS Z4, Z11, Z0
+	VFMADD231PS Z4, Z10, Z1
+	VFMADD231PS Z4, Z9, Z2
+	VFMADD231PS Z4, Z8, Z3
+	VMOVUPS.Z   (AX)(R10*1), K1, Z4
+	VFMADD231PS Z4, Z11, Z1
+	VFMADD231PS Z4, Z10, Z2
+	VFMADD231PS Z4, Z9, Z3
+	VMOVUPS.Z   (AX)(R9*2), K1, Z4
+	VFMADD231PS Z4, Z11, Z2
+	VFMADD231PS Z4, Z10, Z3
+	VMOVUPS.Z   (AX)(R11*1), K1, Z4
+	VFMADD231PS Z4, Z11, Z3
+	VMOVUPS     384(R13), Z7
+	VMOVUPS     448(R13), Z8
+	VMOVUPS     512(R13), Z9
+	VMOVUPS     576(R13), Z10
+	VMOVUPS     640(R13), Z11
+	VMOVUPS.Z   (BX), K1, Z4
+	VFMADD231PS Z4, Z7, Z0
+	VMOVUPS.Z   (BX)(R8*1), K1, Z4
+	VFMADD231PS Z4, Z8, Z0
+	VFMADD231PS Z4, Z7, Z1
+	VMOVUPS.Z   (BX)(R8*2), K1, Z4
+	VFMADD231PS Z4, Z9, Z0
+	VFMADD231PS Z4, Z8, Z1
+	VFMADD231PS Z4, Z7, Z2
+	VMOVUPS.Z   (BX)(R9*1), K1, Z4
+	VFMADD231PS Z4, Z10, Z0
+	VFMADD231PS Z4, Z9, Z1
+	VFMADD231PS Z4, Z8, Z2
+	VFMADD231PS Z4, Z7, Z3
+	VMOVUPS.Z   (BX)(R8*4), K1, Z4
+	VFMADD231PS Z4, Z11, Z0
+	VFMADD231PS Z4, Z10, Z1
+	VFMADD231PS Z4, Z9, Z2
+	VFMADD231PS Z4, Z8, Z3
+	VMOVUPS.Z   (BX)(R10*1), K1, Z4
+	VFMADD231PS Z4, Z11, Z1
+	VFMADD231PS Z4, Z10, Z2
+	VFMADD231PS Z4, Z9, Z3
+	VMOVUPS.Z   (BX)(R9*2), K1, Z4
+	VFMADD231PS Z4, Z11, Z2
+	VFMADD231PS Z4, Z10, Z3
+	VMOVUPS.Z   (BX)(R11*1), K1, Z4
+	VFMADD231PS Z4, Z11, Z3
+	VMOVUPS     704(R13), Z7
+	VMOVUPS     768(R13), Z8
+	VMOVUPS     832(R13), Z9
+	VMOVUPS     896(R13), Z10
+	VMOVUPS     960(R13), Z11
+	VMOVUPS.Z   (CX), K1, Z4
+	VFMADD231PS Z4, Z7, Z0
+	VMOVUPS.Z   (CX)(R8*1), K1, Z4
+	VFMADD231PS Z4, Z8, Z0
+	VFMADD231PS Z4, Z7, Z1
+	VMOVUPS.Z   (CX)(R8*2), K1, Z4
+	VFMADD231PS Z4, Z9, Z0
+	VFMADD231PS Z4, Z8, Z1
+	VFMADD231PS Z4, Z7, Z2
+	VMOVUPS.Z   (CX)(R9*1), K1, Z4
+	VFMADD231PS Z4, Z10, Z0
+	VFMADD231PS Z4, Z9, Z1
+	VFMADD231PS Z4, Z8, Z2
+	VFMADD231PS Z4, Z7, Z3
+	VMOVUPS.Z   (CX)(R8*4), K1, Z4
+	VFMADD231PS Z4, Z11, Z0
+	VFMADD231PS Z4, Z10, Z1
+	VFMADD231PS Z4, Z9, Z2
+	VFMADD231PS Z4, Z8, Z3
+	VMOVUPS.Z   (CX)(R10*1), K1, Z4
+	VFMADD231PS Z4, Z11, Z1
+	VFMADD231PS Z4, Z10, Z2
+	VFMADD231PS Z4, Z9, Z3
+	VMOVUPS.Z   (CX)(R9*2), K1, Z4
+	VFMADD231PS Z4, Z11, Z2
+	VFMADD231PS Z4, Z10, Z3
+	VMOVUPS.Z   (CX)(R11*1), K1, Z4
+	VFMADD231PS Z4, Z11, Z3
+	VMOVUPS     1024(R13), Z7
+	VMOVUPS     1088(R13), Z8
+	VMOVUPS     1152(R13), Z9
+	VMOVUPS     1216(R13), Z10
+	VMOVUPS     1280(R13), Z11
+	VMOVUPS.Z   (DX), K1, Z4
+	VFMADD231PS Z4, Z7, Z0
+	VMOVUPS.Z   (DX)(R8*1), K1, Z4
+	VFMADD231PS Z4, Z8, Z0
+	VFMADD231PS Z4, Z7, Z1
+	VMOVUPS.Z   (DX)(R8*2), K1, Z4
+	VFMADD231PS Z4, Z9, Z0
+	VFMADD231PS Z4, Z8, Z1
+	VFMADD231PS Z4, Z7, Z2
+	VMOVUPS.Z   (DX)(R9*1), K1, Z4
+	VFMADD231PS Z4, Z10, Z0
+	VFMADD231PS Z4, Z9, Z1
+	VFMADD231PS Z4, Z8, Z2
+	VFMADD231PS Z4, Z7, Z3
+	VMOVUPS.Z   (DX)(R8*4), K1, Z4
+	VFMADD231PS Z4, Z11, Z0
+	VFMADD231PS Z4, Z10, Z1
+	VFMADD231PS Z4, Z9, Z2
+	VFMADD231PS Z4, Z8, Z3
+	VMOVUPS.Z   (DX)(R10*1), K1, Z4
+	VFMADD231PS Z4, Z11, Z1
+	VFMADD231PS Z4, Z10, Z2
+	VFMADD231PS Z4, Z9, Z3
+	VMOVUPS.Z   (DX)(R9*2), K1, Z4
+	VFMADD231PS Z4, Z11, Z2
+	VFMADD231PS Z4, Z10, Z3
+	VMOVUPS.Z   (DX)(R11*1), K1, Z4
+	VFMADD231PS Z4, Z11, Z3
+	VMOVUPS     1344(R13), Z7
+	VMOVUPS     1408(R13), Z8
+	VMOVUPS     1472(R13), Z9
+	VMOVUPS     1536(R13), Z10
+	VMOVUPS     1600(R13), Z11
+	VMOVUPS.Z   (SI), K1, Z4
+	VFMADD231PS Z4, Z7, Z0
+	VMOVUPS.Z   (SI)(R8*1), K1, Z4
+	VFMADD231PS Z4, Z8, Z0
+	VFMADD231PS Z4, Z7, Z1
+	VMOVUPS.Z   (SI)(R8*2), K1, Z4
+	VFMADD231PS Z4, Z9, Z0
+	VFMADD231PS Z4, Z8, Z1
+	VFMADD231PS Z4, Z7, Z2
+	VMOVUPS.Z   (SI)(R9*1), K1, Z4
+	VFMADD231PS Z4, Z10, Z0
+	VFMADD231PS Z4, Z9, Z1
+	VFMADD231PS Z4, Z8, Z2
+	VFMADD231PS Z4, Z7, Z3
+	VMOVUPS.Z   (SI)(R8*4), K1, Z4
+	VFMADD231PS Z4, Z11, Z0
+	VFMADD231PS Z4, Z10, Z1
+	VFMADD231PS Z4, Z9, Z2
+	VFMADD231PS Z4, Z8, Z3
+	VMOVUPS.Z   (SI)(R10*1), K1, Z4
+	VFMADD231PS Z4, Z11, Z1
+	VFMADD231PS Z4, Z10, Z2
+	VFMADD231PS Z4, Z9, Z3
+	VMOVUPS.Z   (SI)(R9*2), K1, Z4
+	VFMADD231PS Z4, Z11, Z2
+	VFMADD231PS Z4, Z10, Z3
+	VMOVUPS.Z   (SI)(R11*1), K1, Z4
+	VFMADD231PS Z4, Z11, Z3
+	VMAXPS      Z0, Z5, Z0
+	VMINPS      Z0, Z6, Z0
+	VMAXPS      Z1, Z5, Z1
+	VMINPS      Z1, Z6, Z1
+	VMAXPS      Z2, Z5, Z2
+	VMINPS      Z2, Z6, Z2
+	VMAXPS      Z3, Z5, Z3
+	VMINPS      Z3, Z6, Z3
+	VMOVUPS     Z0, K1, (DI)
+	VMOVUPS     Z1, K1, (DI)(R15*1)
+	VMOVUPS     Z2, K1, (DI)(R15*2)
+	ADDQ        R15, DI
+	VMOVUPS     Z3, K1, (DI)(R15*2)
+	SUBQ        R15, DI
+	ADDQ        $0x40, AX
+	ADDQ        $0x40, BX
+	ADDQ        $0x40, CX
+	ADDQ        $0x40, DX
+	ADDQ        $0x40, SI
+	ADDQ        $0x40, DI
+	ADDQ        $0x00000680, R13
+	SUBQ        $0x10, 168(R14)
+	JG          block104
+	ADDQ        136(R14), AX
+	ADDQ        136(R14), BX
+	ADDQ        136(R14), CX
+	ADDQ        136(R14), DX
+	ADDQ        136(R14), SI
+	ADDQ        144(R14), DI
+	DECQ        176(R14)
+	JNZ         next102
+
+end103:
+	MOVQ  24(R14), R12
+	MOVQ  96(R14), R13
+	SHLQ  $0x04, R13
+	ADDQ  R13, R12
+	MOVQ  112(R14), R15
+	MOVQ  R15, 176(R14)
+	TESTQ R15, R15
+	JZ    end108
+
+next107:
+	MOVQ   16(R14), R13
+	MOVQ   88(R14), R15
+	MOVQ   R15, 168(R14)
+	KXNORW K1, K1, K1
+
+block109:
+	CMPQ  168(R14), $0x10
+	JGE   full111
+	KMOVW 152(R14), K1
+
+full111:
+	VMOVUPS     (R13), Z0
+	CMPQ        (R12), $0x00
+	JG          outside112
+	CMPQ        8(R12), $0x00
+	JLE         outside112
+	VMOVUPS.Z   (AX), K1, Z4
+	VFMADD231PS 64(R13), Z4, Z0
+	VMOVUPS.Z   (BX), K1, Z4
+	VFMADD231PS 384(R13), Z4, Z0
+	VMOVUPS.Z   (CX), K1, Z4
+	VFMADD231PS 704(R13), Z4, Z0
+	VMOVUPS.Z   (DX), K1, Z4
+	VFMADD231PS 1024(R13), Z4, Z0
+	VMOVUPS.Z   (SI), K1, Z4
+	VFMADD231PS 1344(R13), Z4, Z0
+
+outside112:
+	CMPQ        (R12), $0x01
+	JG          outside113
+	CMPQ        8(R12), $0x01
+	JLE         outside113
+	VMOVUPS.Z   (AX)(R8*1), K1, Z4
+	VFMADD231PS 128(R13), Z4, Z0
+	VMOVUPS.Z   (BX)(R8*1), K1, Z4
+	VFMADD231PS 448(R13), Z4, Z0
+	VMOVUPS.Z   (CX)(R8*1), K1, Z4
+	VFMADD231PS 768(R13), Z4, Z0
+	VMOVUPS.Z   (DX)(R8*1), K1, Z4
+	VFMADD231PS 1088(R13), Z4, Z0
+	VMOVUPS.Z   (SI)(R8*1), K1, Z4
+	VFMADD231PS 1408(R13), Z4, Z0
+
+outside113:
+	CMPQ        (R12), $0x02
+	JG          outside114
+	CMPQ        8(R12), $0x02
+	JLE         outside114
+	VMOVUPS.Z   (AX)(R8*2), K1, Z4
+	VFMADD231PS 192(R13), Z4, Z0
+	VMOVUPS.Z   (BX)(R8*2), K1, Z4
+	VFMADD231PS 512(R13), Z4, Z0
+	VMOVUPS.Z   (CX)(R8*2), K1, Z4
+	VFMADD231PS 832(R13), Z4, Z0
+	VMOVUPS.Z   (DX)(R8*2), K1, Z4
+	VFMADD231PS 1152(R13), Z4, Z0
+	VMOVUPS.Z   (SI)(R8*2), K1, Z4
+	VFMADD231PS 1472(R13), Z4, Z0
+
+outside114:
+	CMPQ        (R12), $0x03
+	JG          outside115
+	CMPQ        8(R12), $0x03
+	JLE         outside115
+	VMOVUPS.Z   (AX)(R9*1), K1, Z4
+	VFMADD231PS 256(R13), Z4, Z0
+	VMOVUPS.Z   (BX)(R9*1), K1, Z4
+	VFMADD231PS 576(R13), Z4, Z0
+	VMOVUPS.Z   (CX)(R9*1), K1, Z4
+	VFMADD231PS 896(R13), Z4, Z0
+	VMOVUPS.Z   (DX)(R9*1), K1, Z4
+	VFMADD231PS 1216(R13), Z4, Z0
+	VMOVUPS.Z   (SI)(R9*1), K1, Z4
+	VFMADD231PS 1536(R13), Z4, Z0
+
+outside115:
+	CMPQ        (R12), $0x04
+	JG          outside116
+	CMPQ        8(R12), $0x04
+	JLE         outside116
+	VMOVUPS.Z   (AX)(R8*4), K1, Z4
+	VFMADD231PS 320(R13), Z4, Z0
+	VMOVUPS.Z   (BX)(R8*4), K1, Z4
+	VFMADD231PS 640(R13), Z4, Z0
+	VMOVUPS.Z   (CX)(R8*4), K1, Z4
+	VFMADD231PS 960(R13), Z4, Z0
+	VMOVUPS.Z   (DX)(R8*4), K1, Z4
+	VFMADD231PS 1280(R13), Z4, Z0
+	VMOVUPS.Z   (SI)(R8*4), K1, Z4
+	VFMADD231PS 1600(R13), Z4, Z0
+
+outside116:
+	VMAXPS  Z0, Z5, Z0
+	VMINPS  Z0, Z6, Z0
+	VMOVUPS Z0, K1, (DI)
+	ADDQ    $0x40, AX
+	ADDQ    $0x40, BX
+	ADDQ    $0x40, CX
+	ADDQ    $0x40, DX
+	ADDQ    $0x40, SI
+	ADDQ    $0x40, DI
+	ADDQ    $0x00000680, R13
+	SUBQ    $0x10, 168(R14)
+	JG      block109
+	ADDQ    120(R14), AX
+	ADDQ    120(R14), BX
+	ADDQ    120(R14), CX
+	ADDQ    120(R14), DX
+	ADDQ    120(R14), SI
+	ADDQ    128(R14), DI
+	ADDQ    $0x10, R12
+	DECQ    176(R14)
+	JNZ     next107
+
+end108:
+	VZEROUPPER
+	RET
+
+// func depthwise5x5s2NarrowAVX512(l *byte)
+// Requires: AVX, AVX512F
+TEXT ·depthwise5x5s2NarrowAVX512(SB), NOSPLIT, $0-8
+	MOVQ         l+0(FP), R14
+	VBROADCASTSS 160(R14), Z5
+	VBROADCASTSS 164(R14), Z6
+	MOVQ         72(R14), R8
+	LEAQ         (R8)(R8*2), R9
+	LEAQ         (R8)(R8*4), R10
+	LEAQ         (R9)(R8*4), R11
+	MOVQ         $+0, 168(R14)
+	MOVQ         $+0, 176(R14)
+
+block117:
+	CMPQ  88(R14), $0x10
+	JGE   full118
+	KMOVW 152(R14), K1
+	JMP   masked119
+
+full118:
+	KXNORW K1, K1, K1
+
+masked119:
+	MOVQ    32(R14), AX
+	ADDQ    (R14), AX
+	ADDQ    168(R14), AX
+	MOVQ    40(R14), BX
+	ADDQ    (R14), BX
+	ADDQ    168(R14), BX
+	MOVQ    48(R14), CX
+	ADDQ    (R14), CX
+	ADDQ    168(R14), CX
+	MOVQ    56(R14), DX
+	ADDQ    (R14), DX
+	ADDQ    168(R14), DX
+	MOVQ    64(R14), SI
+	ADDQ    (R14), SI
+	ADDQ    168(R14), SI
+	MOVQ    8(R14), DI
+	ADDQ    168(R14), DI
+	MOVQ    16(R14), R15
+	ADDQ    176(R14), R15
+	VMOVUPS 64(R15), Z7
+	VMOVUPS 128(R15), Z8
+	VMOVUPS 192(R15), Z9
+	VMOVUPS 256(R15), Z10
+	VMOVUPS 320(R15), Z11
+	VMOVUPS 384(R15), Z12
+	VMOVUPS 448(R15), Z13
+	VMOVUPS 512(R15), Z14
+	VMOVUPS 576(R15), Z15
+	VMOVUPS 640(R15), Z16
+	VMOVUPS 704(R15), Z17
+	VMOVUPS 768(R15), Z18
+	VMOVUPS 832(R15), Z19
+	VMOVUPS 896(R15), Z20
+	VMOVUPS 960(R15), Z21
+	VMOVUPS 1024(R15), Z22
+	VMOVUPS 1088(R15), Z23
+	VMOVUPS 1152(R15), Z24
+	VMOVUPS 1216(R15), Z25
+	VMOVUPS 1280(R15), Z26
+	VMOVUPS 1344(R15), Z27
+	VMOVUPS 1408(R15), Z28
+	VMOVUPS 1472(R15), Z29
+	VMOVUPS 1536(R15), Z30
+	VMOVUPS 1600(R15), Z31
+	MOVQ    24(R14), R15
+	MOVQ    16(R14), R12
+	ADDQ    176(R14), R12
+	MOVQ    96(R14), R13
+	TESTQ   R13, R13
+	JZ      end121
+
+next120:
+	VMOVUPS     (R12), Z0
+	CMPQ        (R15), $0x00
+	JG          outside122
+	CMPQ        8(R15), $0x00
+	JLE         outside122
+	VMOVUPS.Z   (AX), K1, Z4
+	VFMADD231PS 64(R12), Z4, Z0
+	VMOVUPS.Z   (BX), K1, Z4
+	VFMADD231PS 384(R12), Z4, Z0
+	VMOVUPS.Z   (CX), K1, Z4
+	VFMADD231PS 704(R12), Z4, Z0
+	VMOVUPS.Z   (DX), K1, Z4
+	VFMADD231PS 1024(R12), Z4, Z0
+	VMOVUPS.Z   (SI), K1, Z4
+	VFMADD231PS 1344(R12), Z4, Z0
+
+outside122:
+	CMPQ        (R15), $0x01
+	JG          outside123
+	CMPQ        8(R15), $0x01
+	JLE         outside123
+	VMOVUPS.Z   (AX)(R8*1), K1, Z4
+	VFMADD231PS 128(R12), Z4, Z0
+	VMOVUPS.Z   (BX)(R8*1), K1, Z4
+	VFMADD231PS 448(R12), Z4, Z0
+	VMOVUPS.Z   (CX)(R8*1), K1, Z4
+	VFMADD231PS 768(R12), Z4, Z0
+	VMOVUPS.Z   (DX)(R8*1), K1, Z4
+	VFMADD231PS 1088(R12), Z4, Z0
+	VMOVUPS.Z   (SI)(R8*1), K1, Z4
+	VFMADD231PS 1408(R12), Z4, Z0
+
+outside123:
+	CMPQ        (R15), $0x02
+	JG          outside124
+	CMPQ        8(R15), $0x02
+	JLE         outside124
+	VMOVUPS.Z   (AX)(R8*2), K1, Z4
+	VFMADD231PS 192(R12), Z4, Z0
+	VMOVUPS.Z   (BX)(R8*2), K1, Z4
+	VFMADD231PS 512(R12), Z4, Z0
+	VMOVUPS.Z   (CX)(R8*2), K1, Z4
+	VFMADD231PS 832(R12), Z4, Z0
+	VMOVUPS.Z   (DX)(R8*2), K1, Z4
+	VFMADD231PS 1152(R12), Z4, Z0
+	VMOVUPS.Z   (SI)(R8*2), K1, Z4
+	VFMADD231PS 1472(R12), Z4, Z0
+
+outside124:
+	CMPQ        (R15), $0x03
+	JG          outside125
+	CMPQ        8(R15), $0x03
+	JLE         outside125
+	VMOVUPS.Z   (AX)(R9*1), K1, Z4
+	VFMADD231PS 256(R12), Z4, Z0
+	VMOVUPS.Z   (BX)(R9*1), K1, Z4
+	VFMADD231PS 576(R12), Z4, Z0
+	VMOVUPS.Z   (CX)(R9*1), K1, Z4
+	VFMADD231PS 896(R12), Z4, Z0
+	VMOVUPS.Z   (DX)(R9*1), K1, Z4
+	VFMADD231PS 1216(R12), Z4, Z0
+	VMOVUPS.Z   (SI)(R9*1), K1, Z4
+	VFMADD231PS 1536(R12), Z4, Z0
+
+outside125:
+	CMPQ        (R15), $0x04
+	JG          outside126
+	CMPQ        8(R15), $0x04
+	JLE         outside126
+	VMOVUPS.Z   (AX)(R8*4), K1, Z4
+	VFMADD231PS 320(R12), Z4, Z0
+	VMOVUPS.Z   (BX)(R8*4), K1, Z4
+	VFMADD231PS 640(R12), Z4, Z0
+	VMOVUPS.Z   (CX)(R8*4), K1, Z4
+	VFMADD231PS 960(R12), Z4, Z0
+	VMOVUPS.Z   (DX)(R8*4), K1, Z4
+	VFMADD231PS 1280(R12), Z4, Z0
+	VMOVUPS.Z   (SI)(R8*4), K1, Z4
+	VFMADD231PS 1600(R12), Z4, Z0
+
+outside126:
+	VMAXPS  Z0, Z5, Z0
+	VMINPS  Z0, Z6, Z0
+	VMOVUPS Z0, K1, (DI)
+	ADDQ    80(R14), DI
 	LEAQ    (AX)(R8*2), AX
 	LEAQ    (BX)(R8*2), BX
 	LEAQ    (CX)(R8*2), CX
@@ -1212,18 +2232,18 @@ outside61:
 	LEAQ    (SI)(R8*2), SI
 	ADDQ    $0x10, R15
 	DECQ    R13
-	JNZ     edge55
+	JNZ     next120
 
-endEdge56:
-	MOVQ  120(R14), R13
-	TESTQ R13, R13
-	JZ    endMiddle53
+end121:
 	LEAQ  (R8)(R8*8), R12
+	MOVQ  104(R14), R13
+	TESTQ R13, R13
+	JZ    end128
 
-middle52:
-	MOVQ        24(R14), R15
-	ADDQ        144(R14), R15
-	VMOVUPS.Z   (R15), K1, Z0
+next127:
+	MOVQ        16(R14), R15
+	ADDQ        176(R14), R15
+	VMOVUPS     (R15), Z0
 	VMOVAPS     Z0, Z1
 	VMOVAPS     Z0, Z2
 	VMOVAPS     Z0, Z3
@@ -1385,19 +2405,19 @@ middle52:
 	VMAXPS      Z0, Z5, Z0
 	VMINPS      Z0, Z6, Z0
 	VMOVUPS     Z0, K1, (DI)
-	ADDQ        88(R14), DI
+	ADDQ        80(R14), DI
 	VMAXPS      Z1, Z5, Z1
 	VMINPS      Z1, Z6, Z1
 	VMOVUPS     Z1, K1, (DI)
-	ADDQ        88(R14), DI
+	ADDQ        80(R14), DI
 	VMAXPS      Z2, Z5, Z2
 	VMINPS      Z2, Z6, Z2
 	VMOVUPS     Z2, K1, (DI)
-	ADDQ        88(R14), DI
+	ADDQ        80(R14), DI
 	VMAXPS      Z3, Z5, Z3
 	VMINPS      Z3, Z6, Z3
 	VMOVUPS     Z3, K1, (DI)
-	ADDQ        88(R14), DI
+	ADDQ        80(R14), DI
 	LEAQ        (AX)(R8*4), AX
 	LEAQ        (AX)(R8*4), AX
 	LEAQ        (BX)(R8*4), BX
@@ -1409,105 +2429,105 @@ middle52:
 	LEAQ        (SI)(R8*4), SI
 	LEAQ        (SI)(R8*4), SI
 	DECQ        R13
-	JNZ         middle52
+	JNZ         next127
 
-endMiddle53:
-	MOVQ  128(R14), R13
-	TESTQ R13, R13
-	JZ    endEdge63
-	MOVQ  32(R14), R15
-	MOVQ  112(R14), R12
+end128:
+	MOVQ  24(R14), R15
+	MOVQ  96(R14), R12
 	SHLQ  $0x04, R12
 	ADDQ  R12, R15
+	MOVQ  16(R14), R12
+	ADDQ  176(R14), R12
+	MOVQ  112(R14), R13
+	TESTQ R13, R13
+	JZ    end130
 
-edge62:
-	MOVQ        24(R14), R12
-	ADDQ        144(R14), R12
-	VMOVUPS.Z   (R12), K1, Z0
+next129:
+	VMOVUPS     (R12), Z0
 	CMPQ        (R15), $0x00
-	JG          outside64
+	JG          outside131
 	CMPQ        8(R15), $0x00
-	JLE         outside64
+	JLE         outside131
 	VMOVUPS.Z   (AX), K1, Z4
-	VFMADD231PS Z4, Z7, Z0
+	VFMADD231PS 64(R12), Z4, Z0
 	VMOVUPS.Z   (BX), K1, Z4
-	VFMADD231PS Z4, Z12, Z0
+	VFMADD231PS 384(R12), Z4, Z0
 	VMOVUPS.Z   (CX), K1, Z4
-	VFMADD231PS Z4, Z17, Z0
+	VFMADD231PS 704(R12), Z4, Z0
 	VMOVUPS.Z   (DX), K1, Z4
-	VFMADD231PS Z4, Z22, Z0
+	VFMADD231PS 1024(R12), Z4, Z0
 	VMOVUPS.Z   (SI), K1, Z4
-	VFMADD231PS Z4, Z27, Z0
+	VFMADD231PS 1344(R12), Z4, Z0
 
-outside64:
+outside131:
 	CMPQ        (R15), $0x01
-	JG          outside65
+	JG          outside132
 	CMPQ        8(R15), $0x01
-	JLE         outside65
+	JLE         outside132
 	VMOVUPS.Z   (AX)(R8*1), K1, Z4
-	VFMADD231PS Z4, Z8, Z0
+	VFMADD231PS 128(R12), Z4, Z0
 	VMOVUPS.Z   (BX)(R8*1), K1, Z4
-	VFMADD231PS Z4, Z13, Z0
+	VFMADD231PS 448(R12), Z4, Z0
 	VMOVUPS.Z   (CX)(R8*1), K1, Z4
-	VFMADD231PS Z4, Z18, Z0
+	VFMADD231PS 768(R12), Z4, Z0
 	VMOVUPS.Z   (DX)(R8*1), K1, Z4
-	VFMADD231PS Z4, Z23, Z0
+	VFMADD231PS 1088(R12), Z4, Z0
 	VMOVUPS.Z   (SI)(R8*1), K1, Z4
-	VFMADD231PS Z4, Z28, Z0
+	VFMADD231PS 1408(R12), Z4, Z0
 
-outside65:
+outside132:
 	CMPQ        (R15), $0x02
-	JG          outside66
+	JG          outside133
 	CMPQ        8(R15), $0x02
-	JLE         outside66
+	JLE         outside133
 	VMOVUPS.Z   (AX)(R8*2), K1, Z4
-	VFMADD231PS Z4, Z9, Z0
+	VFMADD231PS 192(R12), Z4, Z0
 	VMOVUPS.Z   (BX)(R8*2), K1, Z4
-	VFMADD231PS Z4, Z14, Z0
+	VFMADD231PS 512(R12), Z4, Z0
 	VMOVUPS.Z   (CX)(R8*2), K1, Z4
-	VFMADD231PS Z4, Z19, Z0
+	VFMADD231PS 832(R12), Z4, Z0
 	VMOVUPS.Z   (DX)(R8*2), K1, Z4
-	VFMADD231PS Z4, Z24, Z0
+	VFMADD231PS 1152(R12), Z4, Z0
 	VMOVUPS.Z   (SI)(R8*2), K1, Z4
-	VFMADD231PS Z4, Z29, Z0
+	VFMADD231PS 1472(R12), Z4, Z0
 
-outside66:
+outside133:
 	CMPQ        (R15), $0x03
-	JG          outside67
+	JG          outside134
 	CMPQ        8(R15), $0x03
-	JLE         outside67
+	JLE         outside134
 	VMOVUPS.Z   (AX)(R9*1), K1, Z4
-	VFMADD231PS Z4, Z10, Z0
+	VFMADD231PS 256(R12), Z4, Z0
 	VMOVUPS.Z   (BX)(R9*1), K1, Z4
-	VFMADD231PS Z4, Z15, Z0
+	VFMADD231PS 576(R12), Z4, Z0
 	VMOVUPS.Z   (CX)(R9*1), K1, Z4
-	VFMADD231PS Z4, Z20, Z0
+	VFMADD231PS 896(R12), Z4, Z0
 	VMOVUPS.Z   (DX)(R9*1), K1, Z4
-	VFMADD231PS Z4, Z25, Z0
+	VFMADD231PS 1216(R12), Z4, Z0
 	VMOVUPS.Z   (SI)(R9*1), K1, Z4
-	VFMADD231PS Z4, Z30, Z0
+	VFMADD231PS 1536(R12), Z4, Z0
 
-outside67:
+outside134:
 	CMPQ        (R15), $0x04
-	JG          outside68
+	JG          outside135
 	CMPQ        8(R15), $0x04
-	JLE         outside68
+	JLE         outside135
 	VMOVUPS.Z   (AX)(R8*4), K1, Z4
-	VFMADD231PS Z4, Z11, Z0
+	VFMADD231PS 320(R12), Z4, Z0
 	VMOVUPS.Z   (BX)(R8*4), K1, Z4
-	VFMADD231PS Z4, Z16, Z0
+	VFMADD231PS 640(R12), Z4, Z0
 	VMOVUPS.Z   (CX)(R8*4), K1, Z4
-	VFMADD231PS Z4, Z21, Z0
+	VFMADD231PS 960(R12), Z4, Z0
 	VMOVUPS.Z   (DX)(R8*4), K1, Z4
-	VFMADD231PS Z4, Z26, Z0
+	VFMADD231PS 1280(R12), Z4, Z0
 	VMOVUPS.Z   (SI)(R8*4), K1, Z4
-	VFMADD231PS Z4, Z31, Z0
+	VFMADD231PS 1600(R12), Z4, Z0
 
-outside68:
+outside135:
 	VMAXPS  Z0, Z5, Z0
 	VMINPS  Z0, Z6, Z0
 	VMOVUPS Z0, K1, (DI)
-	ADDQ    88(R14), DI
+	ADDQ    80(R14), DI
 	LEAQ    (AX)(R8*2), AX
 	LEAQ    (BX)(R8*2), BX
 	LEAQ    (CX)(R8*2), CX
@@ -1515,11 +2535,519 @@ outside68:
 	LEAQ    (SI)(R8*2), SI
 	ADDQ    $0x10, R15
 	DECQ    R13
-	JNZ     edge62
+	JNZ     next129
 
-endEdge63:
-	ADDQ $0x00000040, 144(R14)
-	SUBQ $0x00000010, 104(R14)
-	JG   block50
+end130:
+	ADDQ $0x00000040, 168(R14)
+	ADDQ $0x00000680, 176(R14)
+	SUBQ $0x00000010, 88(R14)
+	JG   block117
+	VZEROUPPER
+	RET
+
+// func depthwise5x5s2WideAVX512(l *byte)
+// Requires: AVX, AVX512F
+TEXT ·depthwise5x5s2WideAVX512(SB), NOSPLIT, $0-8
+	MOVQ         l+0(FP), R14
+	VBROADCASTSS 160(R14), Z5
+	VBROADCASTSS 164(R14), Z6
+	MOVQ         72(R14), R8
+	LEAQ         (R8)(R8*2), R9
+	LEAQ         (R8)(R8*4), R10
+	LEAQ         (R9)(R8*4), R11
+	MOVQ         32(R14), AX
+	ADDQ         (R14), AX
+	MOVQ         40(R14), BX
+	ADDQ         (R14), BX
+	MOVQ         48(R14), CX
+	ADDQ         (R14), CX
+	MOVQ         56(R14), DX
+	ADDQ         (R14), DX
+	MOVQ         64(R14), SI
+	ADDQ         (R14), SI
+	MOVQ         8(R14), DI
+	MOVQ         24(R14), R12
+	MOVQ         96(R14), R15
+	MOVQ         R15, 176(R14)
+	TESTQ        R15, R15
+	JZ           end137
+
+next136:
+	MOVQ   16(R14), R13
+	MOVQ   88(R14), R15
+	MOVQ   R15, 168(R14)
+	KXNORW K1, K1, K1
+
+block138:
+	CMPQ  168(R14), $0x10
+	JGE   full140
+	KMOVW 152(R14), K1
+
+full140:
+	VMOVUPS     (R13), Z0
+	CMPQ        (R12), $0x00
+	JG          outside141
+	CMPQ        8(R12), $0x00
+	JLE         outside141
+	VMOVUPS.Z   (AX), K1, Z4
+	VFMADD231PS 64(R13), Z4, Z0
+	VMOVUPS.Z   (BX), K1, Z4
+	VFMADD231PS 384(R13), Z4, Z0
+	VMOVUPS.Z   (CX), K1, Z4
+	VFMADD231PS 704(R13), Z4, Z0
+	VMOVUPS.Z   (DX), K1, Z4
+	VFMADD231PS 1024(R13), Z4, Z0
+	VMOVUPS.Z   (SI), K1, Z4
+	VFMADD231PS 1344(R13), Z4, Z0
+
+outside141:
+	CMPQ        (R12), $0x01
+	JG          outside142
+	CMPQ        8(R12), $0x01
+	JLE         outside142
+	VMOVUPS.Z   (AX)(R8*1), K1, Z4
+	VFMADD231PS 128(R13), Z4, Z0
+	VMOVUPS.Z   (BX)(R8*1), K1, Z4
+	VFMADD231PS 448(R13), Z4, Z0
+	VMOVUPS.Z   (CX)(R8*1), K1, Z4
+	VFMADD231PS 768(R13), Z4, Z0
+	VMOVUPS.Z   (DX)(R8*1), K1, Z4
+	VFMADD231PS 1088(R13), Z4, Z0
+	VMOVUPS.Z   (SI)(R8*1), K1, Z4
+	VFMADD231PS 1408(R13), Z4, Z0
+
+outside142:
+	CMPQ        (R12), $0x02
+	JG          outside143
+	CMPQ        8(R12), $0x02
+	JLE         outside143
+	VMOVUPS.Z   (AX)(R8*2), K1, Z4
+	VFMADD231PS 192(R13), Z4, Z0
+	VMOVUPS.Z   (BX)(R8*2), K1, Z4
+	VFMADD231PS 512(R13), Z4, Z0
+	VMOVUPS.Z   (CX)(R8*2), K1, Z4
+	VFMADD231PS 832(R13), Z4, Z0
+	VMOVUPS.Z   (DX)(R8*2), K1, Z4
+	VFMADD231PS 1152(R13), Z4, Z0
+	VMOVUPS.Z   (SI)(R8*2), K1, Z4
+	VFMADD231PS 1472(R13), Z4, Z0
+
+outside143:
+	CMPQ        (R12), $0x03
+	JG          outside144
+	CMPQ        8(R12), $0x03
+	JLE         outside144
+	VMOVUPS.Z   (AX)(R9*1), K1, Z4
+	VFMADD231PS 256(R13), Z4, Z0
+	VMOVUPS.Z   (BX)(R9*1), K1, Z4
+	VFMADD231PS 576(R13), Z4, Z0
+	VMOVUPS.Z   (CX)(R9*1), K1, Z4
+	VFMADD231PS 896(R13), Z4, Z0
+	VMOVUPS.Z   (DX)(R9*1), K1, Z4
+	VFMADD231PS 1216(R13), Z4, Z0
+	VMOVUPS.Z   (SI)(R9*1), K1, Z4
+	VFMADD231PS 1536(R13), Z4, Z0
+
+outside144:
+	CMPQ        (R12), $0x04
+	JG          outside145
+	CMPQ        8(R12), $0x04
+	JLE         outside145
+	VMOVUPS.Z   (AX)(R8*4), K1, Z4
+	VFMADD231PS 320(R13), Z4, Z0
+	VMOVUPS.Z   (BX)(R8*4), K1, Z4
+	VFMADD231PS 640(R13), Z4, Z0
+	VMOVUPS.Z   (CX)(R8*4), K1, Z4
+	VFMADD231PS 960(R13), Z4, Z0
+	VMOVUPS.Z   (DX)(R8*4), K1, Z4
+	VFMADD231PS 1280(R13), Z4, Z0
+	VMOVUPS.Z   (SI)(R8*4), K1, Z4
+	VFMADD231PS 1600(R13), Z4, Z0
+
+outside145:
+	VMAXPS  Z0, Z5, Z0
+	VMINPS  Z0, Z6, Z0
+	VMOVUPS Z0, K1, (DI)
+	ADDQ    $0x40, AX
+	ADDQ    $0x40, BX
+	ADDQ    $0x40, CX
+	ADDQ    $0x40, DX
+	ADDQ    $0x40, SI
+	ADDQ    $0x40, DI
+	ADDQ    $0x00000680, R13
+	SUBQ    $0x10, 168(R14)
+	JG      block138
+	ADDQ    120(R14), AX
+	ADDQ    120(R14), BX
+	ADDQ    120(R14), CX
+	ADDQ    120(R14), DX
+	ADDQ    120(R14), SI
+	ADDQ    128(R14), DI
+	ADDQ    $0x10, R12
+	DECQ    176(R14)
+	JNZ     next136
+
+end137:
+	LEAQ  (R8)(R8*8), R12
+	MOVQ  104(R14), R15
+	MOVQ  R15, 176(R14)
+	TESTQ R15, R15
+	JZ    end147
+
+next146:
+	MOVQ   16(R14), R13
+	MOVQ   88(R14), R15
+	MOVQ   R15, 168(R14)
+	KXNORW K1, K1, K1
+
+block148:
+	CMPQ  168(R14), $0x10
+	JGE   full150
+	KMOVW 152(R14), K1
+
+full150:
+	MOVQ        80(R14), R15
+	VMOVUPS     (R13), Z0
+	VMOVAPS     Z0, Z1
+	VMOVAPS     Z0, Z2
+	VMOVAPS     Z0, Z3
+	VMOVUPS     64(R13), Z7
+	VMOVUPS     128(R13), Z8
+	VMOVUPS     192(R13), Z9
+	VMOVUPS     256(R13), Z10
+	VMOVUPS     320(R13), Z11
+	VMOVUPS.Z   (AX), K1, Z4
+	VFMADD231PS Z4, Z7, Z0
+	VMOVUPS.Z   (AX)(R8*1), K1, Z4
+	VFMADD231PS Z4, Z8, Z0
+	VMOVUPS.Z   (AX)(R8*2), K1, Z4
+	VFMADD231PS Z4, Z9, Z0
+	VFMADD231PS Z4, Z7, Z1
+	VMOVUPS.Z   (AX)(R9*1), K1, Z4
+	VFMADD231PS Z4, Z10, Z0
+	VFMADD231PS Z4, Z8, Z1
+	VMOVUPS.Z   (AX)(R8*4), K1, Z4
+	VFMADD231PS Z4, Z11, Z0
+	VFMADD231PS Z4, Z9, Z1
+	VFMADD231PS Z4, Z7, Z2
+	VMOVUPS.Z   (AX)(R10*1), K1, Z4
+	VFMADD231PS Z4, Z10, Z1
+	VFMADD231PS Z4, Z8, Z2
+	VMOVUPS.Z   (AX)(R9*2), K1, Z4
+	VFMADD231PS Z4, Z11, Z1
+	VFMADD231PS Z4, Z9, Z2
+	VFMADD231PS Z4, Z7, Z3
+	VMOVUPS.Z   (AX)(R11*1), K1, Z4
+	VFMADD231PS Z4, Z10, Z2
+	VFMADD231PS Z4, Z8, Z3
+	VMOVUPS.Z   (AX)(R8*8), K1, Z4
+	VFMADD231PS Z4, Z11, Z2
+	VFMADD231PS Z4, Z9, Z3
+	VMOVUPS.Z   (AX)(R12*1), K1, Z4
+	VFMADD231PS Z4, Z10, Z3
+	VMOVUPS.Z   (AX)(R10*2), K1, Z4
+	VFMADD231PS Z4, Z11, Z3
+	VMOVUPS     384(R13), Z7
+	VMOVUPS     448(R13), Z8
+	VMOVUPS     512(R13), Z9
+	VMOVUPS     576(R13), Z10
+	VMOVUPS     640(R13), Z11
+	VMOVUPS.Z   (BX), K1, Z4
+	VFMADD231PS Z4, Z7, Z0
+	VMOVUPS.Z   (BX)(R8*1), K1, Z4
+	VFMADD231PS Z4, Z8, Z0
+	VMOVUPS.Z   (BX)(R8*2), K1, Z4
+	VFMADD231PS Z4, Z9, Z0
+	VFMADD231PS Z4, Z7, Z1
+	VMOVUPS.Z   (BX)(R9*1), K1, Z4
+	VFMADD231PS Z4, Z10, Z0
+	VFMADD231PS Z4, Z8, Z1
+	VMOVUPS.Z   (BX)(R8*4), K1, Z4
+	VFMADD231PS Z4, Z11, Z0
+	VFMADD231PS Z4, Z9, Z1
+	VFMADD231PS Z4, Z7, Z2
+	VMOVUPS.Z   (BX)(R10*1), K1, Z4
+	VFMADD231PS Z4, Z10, Z1
+	VFMADD231PS Z4, Z8, Z2
+	VMOVUPS.Z   (BX)(R9*2), K1, Z4
+	VFMADD231PS Z4, Z11, Z1
+	VFMADD231PS Z4, Z9, Z2
+	VFMADD231PS Z4, Z7, Z3
+	VMOVUPS.Z   (BX)(R11*1), K1, Z4
+	VFMADD231PS Z4, Z10, Z2
+	VFMADD231PS Z4, Z8, Z3
+	VMOVUPS.Z   (BX)(R8*8), K1, Z4
+	VFMADD231PS Z4, Z11, Z2
+	VFMADD231PS Z4, Z9, Z3
+	VMOVUPS.Z   (BX)(R12*1), K1, Z4
+	VFMADD231PS Z4, Z10, Z3
+	VMOVUPS.Z   (BX)(R10*2), K1, Z4
+	VFMADD231PS Z4, Z11, Z3
+	VMOVUPS     704(R13), Z7
+	VMOVUPS     768(R13), Z8
+	VMOVUPS     832(R13), Z9
+	VMOVUPS     896(R13), Z10
+	VMOVUPS     960(R13), Z11
+	VMOVUPS.Z   (CX), K1, Z4
+	VFMADD231PS Z4, Z7, Z0
+	VMOVUPS.Z   (CX)(R8*1), K1, Z4
+	VFMADD231PS Z4, Z8, Z0
+	VMOVUPS.Z   (CX)(R8*2), K1, Z4
+	VFMADD231PS Z4, Z9, Z0
+	VFMADD231PS Z4, Z7, Z1
+	VMOVUPS.Z   (CX)(R9*1), K1, Z4
+	VFMADD231PS Z4, Z10, Z0
+	VFMADD231PS Z4, Z8, Z1
+	VMOVUPS.Z   (CX)(R8*4), K1, Z4
+	VFMADD231PS Z4, Z11, Z0
+	VFMADD231PS Z4, Z9, Z1
+	VFMADD231PS Z4, Z7, Z2
+	VMOVUPS.Z   (CX)(R10*1), K1, Z4
+	VFMADD231PS Z4, Z10, Z1
+	VFMADD231PS Z4, Z8, Z2
+	VMOVUPS.Z   (CX)(R9*2), K1, Z4
+	VFMADD231PS Z4, Z11, Z1
+	VFMADD231PS Z4, Z9, Z2
+	VFMADD231PS Z4, Z7, Z3
+	VMOVUPS.Z   (CX)(R11*1), K1, Z4
+	VFMADD231PS Z4, Z10, Z2
+	VFMADD231PS Z4, Z8, Z3
+	VMOVUPS.Z   (CX)(R8*8), K1, Z4
+	VFMADD231PS Z4, Z11, Z2
+	VFMADD231PS Z4, Z9, Z3
+	VMOVUPS.Z   (CX)(R12*1), K1, Z4
+	VFMADD231PS Z4, Z10, Z3
+	VMOVUPS.Z   (CX)(R10*2), K1, Z4
+	VFMADD231PS Z4, Z11, Z3
+	VMOVUPS     1024(R13), Z7
+	VMOVUPS     1088(R13), Z8
+	VMOVUPS     1152(R13), Z9
+	VMOVUPS     1216(R13), Z10
+	VMOVUPS     1280(R13), Z11
+	VMOVUPS.Z   (DX), K1, Z4
+	VFMADD231PS Z4, Z7, Z0
+	VMOVUPS.Z   (DX)(R8*1), K1, Z4
+	VFMADD231PS Z4, Z8, Z0
+	VMOVUPS.Z   (DX)(R8*2), K1, Z4
+	VFMADD231PS Z4, Z9, Z0
+	VFMADD231PS Z4, Z7, Z1
+	VMOVUPS.Z   (DX)(R9*1), K1, Z4
+	VFMADD231PS Z4, Z10, Z0
+	VFMADD231PS Z4, Z8, Z1
+	VMOVUPS.Z   (DX)(R8*4), K1, Z4
+	VFMADD231PS Z4, Z11, Z0
+	VFMADD231PS Z4, Z9, Z1
+	VFMADD231PS Z4, Z7, Z2
+	VMOVUPS.Z   (DX)(R10*1), K1, Z4
+	VFMADD231PS Z4, Z10, Z1
+	VFMADD231PS Z4, Z8, Z2
+	VMOVUPS.Z   (DX)(R9*2), K1, Z4
+	VFMADD231PS Z4, Z11, Z1
+	VFMADD231PS Z4, Z9, Z2
+	VFMADD231PS Z4, Z7, Z3
+	VMOVUPS.Z   (DX)(R11*1), K1, Z4
+	VFMADD231PS Z4, Z10, Z2
+	VFMADD231PS Z4, Z8, Z3
+	VMOVUPS.Z   (DX)(R8*8), K1, Z4
+	VFMADD231PS Z4, Z11, Z2
+	VFMADD231PS Z4, Z9, Z3
+	VMOVUPS.Z   (DX)(R12*1), K1, Z4
+	VFMADD231PS Z4, Z10, Z3
+	VMOVUPS.Z   (DX)(R10*2), K1, Z4
+	VFMADD231PS Z4, Z11, Z3
+	VMOVUPS     1344(R13), Z7
+	VMOVUPS     1408(R13), Z8
+	VMOVUPS     1472(R13), Z9
+	VMOVUPS     1536(R13), Z10
+	VMOVUPS     1600(R13), Z11
+	VMOVUPS.Z   (SI), K1, Z4
+	VFMADD231PS Z4, Z7, Z0
+	VMOVUPS.Z   (SI)(R8*1), K1, Z4
+	VFMADD231PS Z4, Z8, Z0
+	VMOVUPS.Z   (SI)(R8*2), K1, Z4
+	VFMADD231PS Z4, Z9, Z0
+	VFMADD231PS Z4, Z7, Z1
+	VMOVUPS.Z   (SI)(R9*1), K1, Z4
+	VFMADD231PS Z4, Z10, Z0
+	VFMADD231PS Z4, Z8, Z1
+	VMOVUPS.Z   (SI)(R8*4), K1, Z4
+	VFMADD231PS Z4, Z11, Z0
+	VFMADD231PS Z4, Z9, Z1
+	VFMADD231PS Z4, Z7, Z2
+	VMOVUPS.Z   (SI)(R10*1), K1, Z4
+	VFMADD231PS Z4, Z10, Z1
+	VFMADD231PS Z4, Z8, Z2
+	VMOVUPS.Z   (SI)(R9*2), K1, Z4
+	VFMADD231PS Z4, Z11, Z1
+	VFMADD231PS Z4, Z9, Z2
+	VFMADD231PS Z4, Z7, Z3
+	VMOVUPS.Z   (SI)(R11*1), K1, Z4
+	VFMADD231PS Z4, Z10, Z2
+	VFMADD231PS Z4, Z8, Z3
+	VMOVUPS.Z   (SI)(R8*8), K1, Z4
+	VFMADD231PS Z4, Z11, Z2
+	VFMADD231PS Z4, Z9, Z3
+	VMOVUPS.Z   (SI)(R12*1), K1, Z4
+	VFMADD231PS Z4, Z10, Z3
+	VMOVUPS.Z   (SI)(R10*2), K1, Z4
+	VFMADD231PS Z4, Z11, Z3
+	VMAXPS      Z0, Z5, Z0
+	VMINPS      Z0, Z6, Z0
+	VMAXPS      Z1, Z5, Z1
+	VMINPS      Z1, Z6, Z1
+	VMAXPS      Z2, Z5, Z2
+	VMINPS      Z2, Z6, Z2
+	VMAXPS      Z3, Z5, Z3
+	VMINPS      Z3, Z6, Z3
+	VMOVUPS     Z0, K1, (DI)
+	VMOVUPS     Z1, K1, (DI)(R15*1)
+	VMOVUPS     Z2, K1, (DI)(R15*2)
+	ADDQ        R15, DI
+	VMOVUPS     Z3, K1, (DI)(R15*2)
+	SUBQ        R15, DI
+	ADDQ        $0x40, AX
+	ADDQ        $0x40, BX
+	ADDQ        $0x40, CX
+	ADDQ        $0x40, DX
+	ADDQ        $0x40, SI
+	ADDQ        $0x40, DI
+	ADDQ        $0x00000680, R13
+	SUBQ        $0x10, 168(R14)
+	JG          block148
+	ADDQ        136(R14), AX
+	ADDQ        136(R14), BX
+	ADDQ        136(R14), CX
+	ADDQ        136(R14), DX
+	ADDQ        136(R14), SI
+	ADDQ        144(R14), DI
+	DECQ        176(R14)
+	JNZ         next146
+
+end147:
+	MOVQ  24(R14), R12
+	MOVQ  96(R14), R13
+	SHLQ  $0x04, R13
+	ADDQ  R13, R12
+	MOVQ  112(R14), R15
+	MOVQ  R15, 176(R14)
+	TESTQ R15, R15
+	JZ    end152
+
+next151:
+	MOVQ   16(R14), R13
+	MOVQ   88(R14), R15
+	MOVQ   R15, 168(R14)
+	KXNORW K1, K1, K1
+
+block153:
+	CMPQ  168(R14), $0x10
+	JGE   full155
+	KMOVW 152(R14), K1
+
+full155:
+	VMOVUPS     (R13), Z0
+	CMPQ        (R12), $0x00
+	JG          outside156
+	CMPQ        8(R12), $0x00
+	JLE         outside156
+	VMOVUPS.Z   (AX), K1, Z4
+	VFMADD231PS 64(R13), Z4, Z0
+	VMOVUPS.Z   (BX), K1, Z4
+	VFMADD231PS 384(R13), Z4, Z0
+	VMOVUPS.Z   (CX), K1, Z4
+	VFMADD231PS 704(R13), Z4, Z0
+	VMOVUPS.Z   (DX), K1, Z4
+	VFMADD231PS 1024(R13), Z4, Z0
+	VMOVUPS.Z   (SI), K1, Z4
+	VFMADD231PS 1344(R13), Z4, Z0
+
+outside156:
+	CMPQ        (R12), $0x01
+	JG          outside157
+	CMPQ        8(R12), $0x01
+	JLE         outside157
+	VMOVUPS.Z   (AX)(R8*1), K1, Z4
+	VFMADD231PS 128(R13), Z4, Z0
+	VMOVUPS.Z   (BX)(R8*1), K1, Z4
+	VFMADD231PS 448(R13), Z4, Z0
+	VMOVUPS.Z   (CX)(R8*1), K1, Z4
+	VFMADD231PS 768(R13), Z4, Z0
+	VMOVUPS.Z   (DX)(R8*1), K1, Z4
+	VFMADD231PS 1088(R13), Z4, Z0
+	VMOVUPS.Z   (SI)(R8*1), K1, Z4
+	VFMADD231PS 1408(R13), Z4, Z0
+
+outside157:
+	CMPQ        (R12), $0x02
+	JG          outside158
+	CMPQ        8(R12), $0x02
+	JLE         outside158
+	VMOVUPS.Z   (AX)(R8*2), K1, Z4
+	VFMADD231PS 192(R13), Z4, Z0
+	VMOVUPS.Z   (BX)(R8*2), K1, Z4
+	VFMADD231PS 512(R13), Z4, Z0
+	VMOVUPS.Z   (CX)(R8*2), K1, Z4
+	VFMADD231PS 832(R13), Z4, Z0
+	VMOVUPS.Z   (DX)(R8*2), K1, Z4
+	VFMADD231PS 1152(R13), Z4, Z0
+	VMOVUPS.Z   (SI)(R8*2), K1, Z4
+	VFMADD231PS 1472(R13), Z4, Z0
+
+outside158:
+	CMPQ        (R12), $0x03
+	JG          outside159
+	CMPQ        8(R12), $0x03
+	JLE         outside159
+	VMOVUPS.Z   (AX)(R9*1), K1, Z4
+	VFMADD231PS 256(R13), Z4, Z0
+	VMOVUPS.Z   (BX)(R9*1), K1, Z4
+	VFMADD231PS 576(R13), Z4, Z0
+	VMOVUPS.Z   (CX)(R9*1), K1, Z4
+	VFMADD231PS 896(R13), Z4, Z0
+	VMOVUPS.Z   (DX)(R9*1), K1, Z4
+	VFMADD231PS 1216(R13), Z4, Z0
+	VMOVUPS.Z   (SI)(R9*1), K1, Z4
+	VFMADD231PS 1536(R13), Z4, Z0
+
+outside159:
+	CMPQ        (R12), $0x04
+	JG          outside160
+	CMPQ        8(R12), $0x04
+	JLE         outside160
+	VMOVUPS.Z   (AX)(R8*4), K1, Z4
+	VFMADD231PS 320(R13), Z4, Z0
+	VMOVUPS.Z   (BX)(R8*4), K1, Z4
+	VFMADD231PS 640(R13), Z4, Z0
+	VMOVUPS.Z   (CX)(R8*4), K1, Z4
+	VFMADD231PS 960(R13), Z4, Z0
+	VMOVUPS.Z   (DX)(R8*4), K1, Z4
+	VFMADD231PS 1280(R13), Z4, Z0
+	VMOVUPS.Z   (SI)(R8*4), K1, Z4
+	VFMADD231PS 1600(R13), Z4, Z0
+
+outside160:
+	VMAXPS  Z0, Z5, Z0
+	VMINPS  Z0, Z6, Z0
+	VMOVUPS Z0, K1, (DI)
+	ADDQ    $0x40, AX
+	ADDQ    $0x40, BX
+	ADDQ    $0x40, CX
+	ADDQ    $0x40, DX
+	ADDQ    $0x40, SI
+	ADDQ    $0x40, DI
+	ADDQ    $0x00000680, R13
+	SUBQ    $0x10, 168(R14)
+	JG      block153
+	ADDQ    120(R14), AX
+	ADDQ    120(R14), BX
+	ADDQ    120(R14), CX
+	ADDQ    120(R14), DX
+	ADDQ    120(R14), SI
+	ADDQ    128(R14), DI
+	ADDQ    $0x10, R12
+	DECQ    176(R14)
+	JNZ     next151
+
+end152:
 	VZEROUPPER
 	RET

@@ -2,22 +2,42 @@
 
 package kernel
 
-// depthwise3x3s1AVX512 computes one line of positions.
+// depthwise3x3s1NarrowAVX512 computes one line of positions.
 //
 //go:noescape
-func depthwise3x3s1AVX512(l *depthwiseLine)
+func depthwise3x3s1NarrowAVX512(l *depthwiseLine)
 
-// depthwise3x3s2AVX512 computes one line of positions.
+// depthwise3x3s1WideAVX512 computes one line of positions.
 //
 //go:noescape
-func depthwise3x3s2AVX512(l *depthwiseLine)
+func depthwise3x3s1WideAVX512(l *depthwiseLine)
 
-// depthwise5x5s1AVX512 computes one line of positions.
+// depthwise3x3s2NarrowAVX512 computes one line of positions.
 //
 //go:noescape
-func depthwise5x5s1AVX512(l *depthwiseLine)
+func depthwise3x3s2NarrowAVX512(l *depthwiseLine)
 
-// depthwise5x5s2AVX512 computes one line of positions.
+// depthwise3x3s2WideAVX512 computes one line of positions.
 //
 //go:noescape
-func depthwise5x5s2AVX512(l *depthwiseLine)
+func depthwise3x3s2WideAVX512(l *depthwiseLine)
+
+// depthwise5x5s1NarrowAVX512 computes one line of positions.
+//
+//go:noescape
+func depthwise5x5s1NarrowAVX512(l *depthwiseLine)
+
+// depthwise5x5s1WideAVX512 computes one line of positions.
+//
+//go:noescape
+func depthwise5x5s1WideAVX512(l *depthwiseLine)
+
+// depthwise5x5s2NarrowAVX512 computes one line of positions.
+//
+//go:noescape
+func depthwise5x5s2NarrowAVX512(l *depthwiseLine)
+
+// depthwise5x5s2WideAVX512 computes one line of positions.
+//
+//go:noescape
+func depthwise5x5s2WideAVX512(l *depthwiseLine)

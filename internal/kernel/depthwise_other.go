@@ -2,4 +2,4 @@
 
 package kernel
 
-func lineKernel(isa, int, int) func(*depthwiseLine) { return nil }
+func lineKernel(isa, int, int, bool) func(*depthwiseLine) { return nil }

@@ -12,19 +12,23 @@ const (
 	lineSrc       = 0
 	lineDst       = 8
 	lineWeights   = 16
-	lineBias      = 24
-	lineLimits    = 32
-	lineRows      = 40 // five
-	lineSrcPixel  = 80
-	lineDstPixel  = 88
-	lineWeightRow = 96
-	lineChannels  = 104
-	lineLeft      = 112
-	lineMiddle    = 120
-	lineRight     = 128
-	lineLow       = 136
-	lineHigh      = 140
-	lineAt        = 144 // bytes from the first channel to the present block
+	lineLimits    = 24
+	lineRows      = 32 // five
+	lineSrcPixel  = 72
+	lineDstPixel  = 80
+	lineChannels  = 88
+	lineLeft      = 96
+	lineMiddle    = 104
+	lineRight     = 112
+	lineEdgeIn    = 120
+	lineEdgeOut   = 128
+	lineGroupIn   = 136
+	lineGroupOut  = 144
+	lineMask      = 152
+	lineLow       = 160
+	lineHigh      = 164
+	lineAt        = 168 // scratch
+	linePositions = 176 // scratch
 )
 
 func depthwiseAVX512(f *file) { depthwise(f, zmm) }
@@ -33,13 +37,19 @@ func depthwiseAVX2(f *file)   { depthwise(f, ymm) }
 func depthwise(f *file, m machine) {
 	for _, kernel := range []int{3, 5} {
 		for stride := 1; stride <= 2; stride++ {
-			(&line{file: f, machine: m, kernel: kernel, stride: stride}).write()
+			l := &line{file: f, machine: m, kernel: kernel, stride: stride}
+			l.writeNarrow()
+			l.writeWide()
 		}
 	}
 }
 
-// line is a kernel that convolves one line of output positions, a vector of channels at a time. The
-// weights stay in registers where there are enough of them.
+// line is a kernel that convolves one line of output positions. The weights of a vector of channels
+// lie together: the bias, then tap after tap.
+//
+// The narrow kernel takes a vector of channels along the whole line before the next; the weights
+// stay in registers where there are enough of them. The wide one takes all channels of four
+// positions before the next four, so that a long line streams through the caches in order.
 type line struct {
 	*file
 	machine
@@ -63,6 +73,17 @@ var (
 )
 
 func (l *line) resident() bool { return len(l.registers) >= l.kernel*l.kernel+pixels+3 }
+
+// bytes is the size of a vector.
+func (l *line) bytes() int { return 4 * l.vector }
+
+// blockBytes is the size of the bias and weights of a vector of channels.
+func (l *line) blockBytes() int { return (1 + l.kernel*l.kernel) * l.bytes() }
+
+// weightAt returns the address of a tap's weights in the block that base points to.
+func (l *line) weightAt(base reg.Register, ky, kx int) Mem {
+	return Mem{Base: base, Disp: (1 + ky*l.kernel + kx) * l.bytes()}
+}
 
 // weight returns the register of a tap, when the weights are resident.
 func (l *line) weight(ky, kx int) reg.VecPhysical {
@@ -113,14 +134,8 @@ func (l *line) save(from reg.VecPhysical, to Mem) {
 
 func (l *line) field(offset int) Mem { return Mem{Base: lineFrame, Disp: offset} }
 
-// pointer sets a register to a pointer of the frame, moved to the present block of channels.
-func (l *line) pointer(field int, to reg.Register) {
-	l.MOVQ(l.field(field), to)
-	l.ADDQ(l.field(lineAt), to)
-}
-
-func (l *line) write() {
-	l.function(fmt.Sprintf("depthwise%dx%ds%d%s", l.kernel, l.kernel, l.stride, l.set),
+func (l *line) begin(kind string) {
+	l.function(fmt.Sprintf("depthwise%dx%ds%d%s%s", l.kernel, l.kernel, l.stride, kind, l.set),
 		"computes one line of positions.", "(l *depthwiseLine)", "(l *byte)")
 	l.Load(l.Param("l"), lineFrame)
 	l.VBROADCASTSS(l.field(lineLow), l.low())
@@ -129,160 +144,253 @@ func (l *line) write() {
 	l.LEAQ(Mem{Base: linePitch, Index: linePitch, Scale: 2}, linePitch3)
 	l.LEAQ(Mem{Base: linePitch, Index: linePitch, Scale: 4}, linePitch5)
 	l.LEAQ(Mem{Base: linePitch3, Index: linePitch, Scale: 4}, linePitch7)
+}
 
-	block, done, middle, endMiddle := l.label("block"), l.label("done"), l.label("middle"), l.label("endMiddle")
+// bound applies the bounds to a sum.
+func (l *line) bound(i int) {
+	l.VMAXPS(l.sum(i), l.low(), l.sum(i))
+	l.VMINPS(l.sum(i), l.high(), l.sum(i))
+}
+
+// repeat writes a loop of as many rounds as a field says.
+func (l *line) repeat(field int, counter Op, body func()) {
+	next, end := l.label("next"), l.label("end")
+	if _, inMemory := counter.(Mem); inMemory {
+		l.MOVQ(l.field(field), lineScratch)
+		l.MOVQ(lineScratch, counter)
+		l.TESTQ(lineScratch, lineScratch)
+	} else {
+		l.MOVQ(l.field(field), counter)
+		l.TESTQ(counter, counter)
+	}
+	l.JZ(LabelRef(end))
+	l.Label(next)
+	body()
+	l.DECQ(counter)
+	l.JNZ(LabelRef(next))
+	l.Label(end)
+}
+
+func (l *line) writeNarrow() {
+	l.begin("Narrow")
+	l.MOVQ(I32(0), l.field(lineAt))
+	l.MOVQ(I32(0), l.field(linePositions))
+	block := l.label("block")
 	l.Label(block)
 	if l.set == "AVX512" {
-		full := l.label("full")
-		l.MOVQ(l.field(lineChannels), lineScratch)
-		l.MOVQ(I32(-1), lineCounter)
-		l.CMPQ(lineScratch, Imm(16))
+		full, masked := l.label("full"), l.label("masked")
+		l.CMPQ(l.field(lineChannels), Imm(16))
 		l.JGE(LabelRef(full))
-		l.BZHIQ(lineScratch, lineCounter, lineCounter)
+		l.KMOVW(l.field(lineMask), reg.K1)
+		l.JMP(LabelRef(masked))
 		l.Label(full)
-		l.KMOVW(lineCounter.As32(), reg.K1)
+		l.KXNORW(reg.K1, reg.K1, reg.K1)
+		l.Label(masked)
 	}
 	for ky := range l.kernel {
 		l.MOVQ(l.field(lineRows+8*ky), lineRow[ky])
 		l.ADDQ(l.field(lineSrc), lineRow[ky])
 		l.ADDQ(l.field(lineAt), lineRow[ky])
 	}
-	l.pointer(lineDst, lineOut)
+	l.MOVQ(l.field(lineDst), lineOut)
+	l.ADDQ(l.field(lineAt), lineOut)
 	if l.resident() {
-		l.pointer(lineWeights, lineScratch)
+		l.weights(lineScratch)
 		for ky := range l.kernel {
 			for kx := range l.kernel {
-				l.load(Mem{Base: lineScratch}, l.weight(ky, kx))
-				l.ADDQ(l.field(lineWeightRow), lineScratch)
+				l.VMOVUPS(l.weightAt(lineScratch, ky, kx), l.weight(ky, kx))
 			}
 		}
 	}
-	l.edges(lineLeft, 0)
-
-	l.MOVQ(l.field(lineMiddle), lineCounter)
-	l.TESTQ(lineCounter, lineCounter)
-	l.JZ(LabelRef(endMiddle))
+	l.narrowEdges(lineLeft, 0)
 	l.LEAQ(Mem{Base: linePitch, Index: linePitch, Scale: 8}, linePitch9)
-	l.Label(middle)
-	l.group()
-	l.DECQ(lineCounter)
-	l.JNZ(LabelRef(middle))
-	l.Label(endMiddle)
-	l.edges(lineRight, lineLeft)
-
-	l.ADDQ(U32(uint32(4*l.vector)), l.field(lineAt))
+	l.repeat(lineMiddle, lineCounter, l.narrowGroup)
+	l.narrowEdges(lineRight, lineLeft)
+	l.ADDQ(U32(uint32(l.bytes())), l.field(lineAt))
+	l.ADDQ(U32(uint32(l.blockBytes())), l.field(linePositions))
 	l.SUBQ(U32(uint32(l.vector)), l.field(lineChannels))
 	l.JG(LabelRef(block))
-	l.Label(done)
 	l.VZEROUPPER()
 	l.RET()
 }
 
-// group computes four positions whose taps are all inside.
-func (l *line) group() {
-	l.pointer(lineBias, lineScratch)
-	l.load(Mem{Base: lineScratch}, l.sum(0))
+// weights sets a register to the present block of weights.
+func (l *line) weights(to reg.Register) {
+	l.MOVQ(l.field(lineWeights), to)
+	l.ADDQ(l.field(linePositions), to)
+}
+
+// narrowGroup computes four positions whose taps are all inside.
+func (l *line) narrowGroup() {
+	l.weights(lineScratch)
+	l.VMOVUPS(Mem{Base: lineScratch}, l.sum(0))
 	for i := 1; i < pixels; i++ {
 		l.VMOVAPS(l.sum(0), l.sum(i))
 	}
-	if !l.resident() {
-		l.pointer(lineWeights, lineScratch)
-	}
 	for ky := range l.kernel {
 		if l.resident() {
-			for x := range (pixels-1)*l.stride + l.kernel {
-				l.load(l.input(ky, x), l.temporary())
-				for i := range pixels {
-					if kx := x - i*l.stride; kx >= 0 && kx < l.kernel {
-						l.VFMADD231PS(l.temporary(), l.weight(ky, kx), l.sum(i))
-					}
-				}
-			}
+			l.slide(ky, func(kx int) reg.VecPhysical { return l.weight(ky, kx) })
 			continue
 		}
 		for kx := range l.kernel {
-			l.load(Mem{Base: lineScratch}, l.temporary())
-			l.ADDQ(l.field(lineWeightRow), lineScratch)
+			l.VMOVUPS(l.weightAt(lineScratch, ky, kx), l.temporary())
 			for i := range pixels {
 				l.VFMADD231PS(l.input(ky, i*l.stride+kx), l.temporary(), l.sum(i))
 			}
 		}
 	}
 	for i := range pixels {
-		l.finish(i)
+		l.bound(i)
+		l.save(l.sum(i), Mem{Base: lineOut})
 		l.ADDQ(l.field(lineDstPixel), lineOut)
 	}
 	for ky := range l.kernel {
-		l.LEAQ(Mem{Base: lineRow[ky], Index: linePitch, Scale: 4}, lineRow[ky])
-		if l.stride == 2 {
+		for range l.stride {
 			l.LEAQ(Mem{Base: lineRow[ky], Index: linePitch, Scale: 4}, lineRow[ky])
 		}
 	}
 }
 
-// finish bounds and stores a sum.
-func (l *line) finish(i int) {
-	l.VMAXPS(l.sum(i), l.low(), l.sum(i))
-	l.VMINPS(l.sum(i), l.high(), l.sum(i))
-	l.save(l.sum(i), Mem{Base: lineOut})
-}
-
-// edges computes positions one by one, each with the taps from its first limit up to its second.
-// The limits begin after those of the positions that field skip counts.
-func (l *line) edges(field, skip int) {
-	next, end := l.label("edge"), l.label("endEdge")
-	l.MOVQ(l.field(field), lineCounter)
-	l.TESTQ(lineCounter, lineCounter)
-	l.JZ(LabelRef(end))
-	l.MOVQ(l.field(lineLimits), lineScratch)
-	if skip != 0 {
-		l.MOVQ(l.field(skip), lineOut2)
-		l.SHLQ(Imm(4), lineOut2)
-		l.ADDQ(lineOut2, lineScratch)
-	}
-	l.Label(next)
-	l.pointer(lineBias, lineOut2)
-	l.load(Mem{Base: lineOut2}, l.sum(0))
-	if !l.resident() {
-		l.pointer(lineWeights, lineOut2)
-	}
-	for kx := range l.kernel {
-		outside := l.label("outside")
-		l.CMPQ(Mem{Base: lineScratch}, Imm(uint64(kx)))
-		l.JG(LabelRef(outside))
-		l.CMPQ(Mem{Base: lineScratch, Disp: 8}, Imm(uint64(kx)))
-		l.JLE(LabelRef(outside))
-		if !l.resident() {
-			l.pointer(lineWeights, lineOut2)
-			for range kx {
-				l.ADDQ(l.field(lineWeightRow), lineOut2)
+// slide adds line ky of the window for four positions; each input is loaded once.
+func (l *line) slide(ky int, weight func(kx int) reg.VecPhysical) {
+	for x := range (pixels-1)*l.stride + l.kernel {
+		l.load(l.input(ky, x), l.temporary())
+		for i := range pixels {
+			if kx := x - i*l.stride; kx >= 0 && kx < l.kernel {
+				l.VFMADD231PS(l.temporary(), weight(kx), l.sum(i))
 			}
 		}
+	}
+}
+
+// narrowEdges computes positions one by one, each with the taps from its first limit up to its
+// second. The limits begin after those of the positions that field skip counts.
+func (l *line) narrowEdges(field, skip int) {
+	block := linePitch9 // free here: no address uses nine times the pitch
+	l.MOVQ(l.field(lineLimits), lineScratch)
+	if skip != 0 {
+		l.MOVQ(l.field(skip), block)
+		l.SHLQ(Imm(4), block)
+		l.ADDQ(block, lineScratch)
+	}
+	l.weights(block)
+	l.repeat(field, lineCounter, func() {
+		l.edge(lineScratch, block)
+		l.bound(0)
+		l.save(l.sum(0), Mem{Base: lineOut})
+		l.ADDQ(l.field(lineDstPixel), lineOut)
+		for ky := range l.kernel {
+			l.LEAQ(Mem{Base: lineRow[ky], Index: linePitch, Scale: uint8(l.stride)}, lineRow[ky])
+		}
+		l.ADDQ(Imm(16), lineScratch)
+	})
+}
+
+// edge sums the taps of one position within limits.
+func (l *line) edge(limits, block reg.Register) {
+	l.VMOVUPS(Mem{Base: block}, l.sum(0))
+	for kx := range l.kernel {
+		outside := l.label("outside")
+		l.CMPQ(Mem{Base: limits}, Imm(uint64(kx)))
+		l.JG(LabelRef(outside))
+		l.CMPQ(Mem{Base: limits, Disp: 8}, Imm(uint64(kx)))
+		l.JLE(LabelRef(outside))
 		for ky := range l.kernel {
 			l.load(l.input(ky, kx), l.temporary())
-			if l.resident() {
-				l.VFMADD231PS(l.temporary(), l.weight(ky, kx), l.sum(0))
-				continue
-			}
-			l.VFMADD231PS(Mem{Base: lineOut2}, l.temporary(), l.sum(0))
-			if ky < l.kernel-1 {
-				for range l.kernel {
-					l.ADDQ(l.field(lineWeightRow), lineOut2)
-				}
-			}
+			l.VFMADD231PS(l.weightAt(block, ky, kx), l.temporary(), l.sum(0))
 		}
 		l.Label(outside)
 	}
-	l.finish(0)
-	l.ADDQ(l.field(lineDstPixel), lineOut)
-	for ky := range l.kernel {
-		l.LEAQ(Mem{Base: lineRow[ky], Index: linePitch, Scale: uint8(l.stride)}, lineRow[ky])
-	}
-	l.ADDQ(Imm(16), lineScratch)
-	l.DECQ(lineCounter)
-	l.JNZ(LabelRef(next))
-	l.Label(end)
 }
 
-// lineOut2 serves while edges are computed: no address there uses nine times the pitch.
-var lineOut2 = linePitch9
+func (l *line) writeWide() {
+	l.begin("Wide")
+	for ky := range l.kernel {
+		l.MOVQ(l.field(lineRows+8*ky), lineRow[ky])
+		l.ADDQ(l.field(lineSrc), lineRow[ky])
+	}
+	l.MOVQ(l.field(lineDst), lineOut)
+	l.wideEdges(lineLeft, 0)
+	l.LEAQ(Mem{Base: linePitch, Index: linePitch, Scale: 8}, linePitch9)
+	l.repeat(lineMiddle, l.field(linePositions), l.wideGroup)
+	l.wideEdges(lineRight, lineLeft)
+	l.VZEROUPPER()
+	l.RET()
+}
+
+// blocks writes the loop over the vectors of channels of one or four positions, with block pointing
+// to the weights of each; in and out take the pointers on to the next position.
+func (l *line) blocks(block reg.Register, in, out int, body func()) {
+	next, last := l.label("block"), l.label("last")
+	l.MOVQ(l.field(lineWeights), block)
+	l.MOVQ(l.field(lineChannels), lineScratch)
+	l.MOVQ(lineScratch, l.field(lineAt))
+	if l.set == "AVX512" {
+		l.KXNORW(reg.K1, reg.K1, reg.K1)
+	}
+	l.Label(next)
+	if l.set == "AVX512" {
+		full := l.label("full")
+		l.CMPQ(l.field(lineAt), Imm(16))
+		l.JGE(LabelRef(full))
+		l.KMOVW(l.field(lineMask), reg.K1)
+		l.Label(full)
+	}
+	body()
+	for ky := range l.kernel {
+		l.ADDQ(Imm(uint64(l.bytes())), lineRow[ky])
+	}
+	l.ADDQ(Imm(uint64(l.bytes())), lineOut)
+	l.ADDQ(U32(uint32(l.blockBytes())), block)
+	l.SUBQ(Imm(uint64(l.vector)), l.field(lineAt))
+	l.JG(LabelRef(next))
+	l.Label(last)
+	for ky := range l.kernel {
+		l.ADDQ(l.field(in), lineRow[ky])
+	}
+	l.ADDQ(l.field(out), lineOut)
+}
+
+func (l *line) wideGroup() {
+	block, distance := lineCounter, lineScratch
+	l.blocks(block, lineGroupIn, lineGroupOut, func() {
+		l.MOVQ(l.field(lineDstPixel), distance)
+		l.VMOVUPS(Mem{Base: block}, l.sum(0))
+		for i := 1; i < pixels; i++ {
+			l.VMOVAPS(l.sum(0), l.sum(i))
+		}
+		for ky := range l.kernel {
+			for kx := range l.kernel {
+				l.VMOVUPS(l.weightAt(block, ky, kx), l.weight(0, kx))
+			}
+			l.slide(ky, func(kx int) reg.VecPhysical { return l.weight(0, kx) })
+		}
+		for i := range pixels {
+			l.bound(i)
+		}
+		l.save(l.sum(0), Mem{Base: lineOut})
+		l.save(l.sum(1), Mem{Base: lineOut, Index: distance, Scale: 1})
+		l.save(l.sum(2), Mem{Base: lineOut, Index: distance, Scale: 2})
+		l.ADDQ(distance, lineOut)
+		l.save(l.sum(3), Mem{Base: lineOut, Index: distance, Scale: 2})
+		l.SUBQ(distance, lineOut)
+	})
+}
+
+func (l *line) wideEdges(field, skip int) {
+	block, limits := lineCounter, linePitch9
+	l.MOVQ(l.field(lineLimits), limits)
+	if skip != 0 {
+		l.MOVQ(l.field(skip), block)
+		l.SHLQ(Imm(4), block)
+		l.ADDQ(block, limits)
+	}
+	l.repeat(field, l.field(linePositions), func() {
+		l.blocks(block, lineEdgeIn, lineEdgeOut, func() {
+			l.edge(limits, block)
+			l.bound(0)
+			l.save(l.sum(0), Mem{Base: lineOut})
+		})
+		l.ADDQ(Imm(16), limits)
+	})
+}
