@@ -49,15 +49,18 @@ func put(node *yaml.Node, steps []string, value *yaml.Node) {
 		child := params.Locate(node, step)
 		if child == node {
 			child = &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!null"}
-			node.Content = append(node.Content, &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: step}, child)
+			node.Content = append(node.Content, &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: step, Line: fromOutside}, child)
 		}
 		node = child
 	}
 	*node = *value
 }
 
+// fromOutside is the line of nodes that are not in the file.
+const fromOutside = -1
+
 func clearPlaces(node *yaml.Node) {
-	node.Line, node.Column = 0, 0
+	node.Line, node.Column = fromOutside, 0
 	for _, child := range node.Content {
 		clearPlaces(child)
 	}

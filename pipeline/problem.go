@@ -91,6 +91,9 @@ func (r *reporter) at(node *yaml.Node, hint, format string, args ...any) {
 }
 
 func (r *reporter) place(line, column int, hint, message string) {
+	if line == fromOutside {
+		line, column, message = 0, 0, message+" (set from outside the file)"
+	}
 	p := &Problem{File: r.file, Line: line, Column: column, Message: message, Hint: hint}
 	if line > 0 && line <= len(r.lines) {
 		p.Source = strings.TrimRight(r.lines[line-1], "\r")

@@ -42,7 +42,7 @@ func Locate(node *yaml.Node, path string) *yaml.Node {
 // Nearest returns the known word closest to the given one, or "" if none is
 // close enough to be what was meant.
 func Nearest(word string, known []string) string {
-	best, distance := "", len(word)/3+2
+	best, distance := "", min(len(word)/2, 3)+1
 	for _, k := range known {
 		if d := levenshtein.ComputeDistance(word, k); d < distance {
 			best, distance = k, d

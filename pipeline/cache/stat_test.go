@@ -1,0 +1,125 @@
+package cache
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+)
+
+func TestStatIndex(t *testing.T) {
+	ctx := context.Background()
+	s, err := Open(ctx, t.TempDir(), OS{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	path := filepath.Join(t.TempDir(), "a.txt")
+	write := func(content string, age time.Duration) {
+		t.Helper()
+		if err := os.WriteFile(path, []byte(content), 0o666); err != nil {
+			t.Fatal(err)
+		}
+		when := time.Now().Add(-age)
+		if err := os.Chtimes(path, when, when); err != nil {
+			t.Fatal(err)
+		}
+	}
+	digest := func(x *StatIndex) string {
+		t.Helper()
+		d, err := x.Digest(ctx, path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return d
+	}
+	known := func(x *StatIndex) bool {
+		return len(x.folder(filepath.Dir(path)+string(filepath.Separator)).files) > 0
+	}
+
+	write("one", time.Hour)
+	x := s.StatIndex()
+	one := digest(x)
+	if one != sum([]byte("one")) {
+		t.Errorf("digest is %s", one)
+	}
+	if err := x.Save(); err != nil {
+		t.Fatal(err)
+	}
+	x = s.StatIndex()
+	if !known(x) || digest(x) != one {
+		t.Error("the index was not kept")
+	}
+
+	// The same length and time, other content: the change time tells.
+	time.Sleep(20 * time.Millisecond)
+	write("two", time.Hour)
+	if got := digest(x); got != sum([]byte("two")) {
+		t.Errorf("digest after an edit is %s", got)
+	}
+
+	// A file written a moment ago may be written again without its time moving.
+	write("new", 0)
+	fresh := s.StatIndex()
+	digest(fresh)
+	if f := fresh.folder(filepath.Dir(path) + string(filepath.Separator)); f.dirty {
+		t.Error("a file of this moment was entered")
+	}
+
+	// A damaged index is learnt anew.
+	if err := os.WriteFile(x.path(filepath.Dir(path)+string(filepath.Separator)), []byte("nonsense"), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	if got := digest(s.StatIndex()); got != sum([]byte("new")) {
+		t.Errorf("digest with a damaged index is %s", got)
+	}
+}
+
+func TestDerived(t *testing.T) {
+	ctx := context.Background()
+	s, err := Open(ctx, t.TempDir(), OS{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	path := filepath.Join(t.TempDir(), "a.tar")
+	if err := os.WriteFile(path, []byte("members"), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	computed := 0
+	derive := func(name string) string {
+		t.Helper()
+		raw, err := s.StatIndex().Derived(ctx, path, name, func() ([]byte, error) {
+			computed++
+			return []byte("index of " + name), nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(raw)
+	}
+	for range 2 {
+		if got := derive("tar 1"); got != "index of tar 1" {
+			t.Error(got)
+		}
+	}
+	if computed != 1 {
+		t.Errorf("computed %d times", computed)
+	}
+	derive("tar 2")
+	if err := os.WriteFile(path, []byte("others"), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	derive("tar 1")
+	if computed != 3 {
+		t.Errorf("computed %d times", computed)
+	}
+	_, err = s.StatIndex().Derived(ctx, path, "tar 3", func() ([]byte, error) {
+		return nil, os.WriteFile(path, []byte("changed meanwhile"), 0o666)
+	})
+	if !errors.Is(err, ErrFileChanged) {
+		t.Errorf("error is %v", err)
+	}
+}

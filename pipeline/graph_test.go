@@ -1,0 +1,141 @@
+package pipeline_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/tlpipe/tlpipe/pipeline"
+)
+
+func problems(t *testing.T, text string, overrides ...pipeline.Override) string {
+	t.Helper()
+	_, err := pipeline.Load("p.yaml", []byte(text), newWorld(1).kinds(), overrides...)
+	if err == nil {
+		return ""
+	}
+	return err.Error()
+}
+
+func TestEveryProblemIsToldAtOnce(t *testing.T) {
+	want(t, problems(t, `name: many
+sed: 3
+stages:
+  rows: {uses: sorce}
+  small:
+    uses: modulo
+    from: row
+    with: {bye: 3, by: zero}
+  total: {uses: sum, from: small, with: {plus: $(pus)}}
+`), `p.yaml:2:1: unknown key "sed"
+    2 | sed: 3
+      | ^
+        hint: did you mean "seed"?
+p.yaml:4:16: stage rows uses "sorce", which is not a kind of stage
+    4 |   rows: {uses: sorce}
+      |                ^
+        hint: did you mean "source"?
+p.yaml:7:11: stage small takes from "row", which is not declared
+    7 |     from: row
+      |           ^
+        hint: did you mean "rows"?
+p.yaml:8:12: stage small: unknown key "bye"
+    8 |     with: {bye: 3, by: zero}
+      |            ^
+        hint: did you mean "by"?
+p.yaml:8:24: stage small: by: expected a whole number, found "zero"
+    8 |     with: {bye: 3, by: zero}
+      |                        ^
+p.yaml:9:48: there is no variable "pus"
+    9 |   total: {uses: sum, from: small, with: {plus: $(pus)}}
+      |                                                ^
+        hint: declare it under vars:
+p.yaml:9:48: stage total: plus: expected a whole number, found "$(pus)"
+    9 |   total: {uses: sum, from: small, with: {plus: $(pus)}}
+      |                                                ^`)
+}
+
+func TestProblems(t *testing.T) {
+	cases := []struct{ name, text, want string }{
+		{"empty", "", "the file is empty"},
+		{"not YAML", "stages: [", "p.yaml:1:0: not valid YAML"},
+		{"a list", "- a", "expected a mapping"},
+		{"two documents", "stages: {r: {uses: source}}\n---\na: 1\n", "a second YAML document begins here"},
+		{"no stages", "name: x", `key "stages" is required`},
+		{"empty stages", "stages: {}", "there are no stages"},
+		{"cycle", "stages:\n  a: {uses: modulo, from: b}\n  b: {uses: modulo, from: a}\n", "the stages go round in a circle: a → b → a"},
+		{"self", "stages:\n  a: {uses: modulo, from: a}\n", "the stages go round in a circle: a → a"},
+		{"missing input", "stages:\n  a: {uses: modulo}\n", "stage a (modulo) needs its input numbers"},
+		{"input of a source", "stages:\n  r: {uses: source}\n  s: {uses: source, from: r}\n", "stage s (source) takes no input"},
+		{"unknown port", "stages:\n  r: {uses: source}\n  s: {uses: modulo, from: {nubmers: r}}\n", `has no input "nubmers"`},
+		{"unknown output", "stages:\n  r: {uses: source}\n  s: {uses: modulo, from: r.numbrs}\n", `has no output "numbrs"`},
+		{"kind of port", "stages:\n  r: {uses: source}\n  s: {uses: sum, from: r}\n  m: {uses: modulo, from: s}\n", "takes features, but stage s (sum) gives sum (metrics)"},
+		{"two for one", "stages:\n  r: {uses: source}\n  s: {uses: modulo, from: [r, r]}\n", "takes one stage, not 2"},
+		{"twice", "stages:\n  r: {uses: source}\n  r: {uses: source}\n", `"r" is given twice`},
+		{"bad name", "stages:\n  1r: {uses: source}\n", "cannot name a stage"},
+		{"out of range", "stages:\n  r: {uses: source}\n  s: {uses: modulo, from: r, with: {by: 0}}\n", "0 is below the smallest allowed value, 1"},
+		{"no instance", "stages:\n  r: {uses: source}\n  s: {uses: modulo, from: r, matrix: {by: [2]}, with: {by: $(by)}}\n  t: {uses: modulo, from: \"s[by=3]\"}\n", "stage s has no instance [by=3]"},
+		{"max_rejects", "stages:\n  r: {uses: source, max_rejects: some}\n", "expected a number of rows or a share of them"},
+		{"alias bomb", "a: &a [x,x,x,x,x,x,x,x,x]\nb: &b [*a,*a,*a,*a,*a,*a,*a,*a,*a]\nc: &c [*b,*b,*b,*b,*b,*b,*b,*b,*b]\nd: &d [*c,*c,*c,*c,*c,*c,*c,*c,*c]\ne: &e [*d,*d,*d,*d,*d,*d,*d,*d,*d]\nf: [*e,*e,*e,*e,*e,*e]\n", "aliases make it too large"},
+	}
+	for _, c := range cases {
+		if got := problems(t, c.text); !strings.Contains(got, c.want) {
+			t.Errorf("%s:\n%s\nwant %s", c.name, got, c.want)
+		}
+	}
+}
+
+func TestVariablesAndOverrides(t *testing.T) {
+	const text = `
+vars: {n: 3, all: {by: 5}, word: $(n)0}
+stages:
+  rows: {uses: source}
+  a: {uses: modulo, from: rows, with: {by: $(word)}}
+  b: {uses: modulo, from: rows, with: $(all)}
+`
+	load := func(overrides ...pipeline.Override) string {
+		g, err := pipeline.Load("p.yaml", []byte(text), newWorld(1).kinds(), overrides...)
+		if err != nil {
+			return err.Error()
+		}
+		var out []string
+		for _, n := range g.Nodes[1:] {
+			by, _ := n.Recipe.Get("params.by")
+			out = append(out, by)
+		}
+		return strings.Join(out, " ")
+	}
+	want(t, load(), "30 5")
+	want(t, load(pipeline.Override{Path: "vars.n", Value: "4"}, pipeline.Override{Path: "b.by", Value: "6"}), "40 6")
+	want(t, load(pipeline.Override{Path: "c.by", Value: "4"}), "p.yaml: set c.by: there is no stage c\n        hint: known: rows, a, b")
+	want(t, load(pipeline.Override{Path: "a.bye", Value: "4"}), "p.yaml: stage a: unknown key \"bye\" (set from outside the file)\n        hint: did you mean \"by\"?")
+}
+
+func TestRecipeIgnoresSpelling(t *testing.T) {
+	recipe := func(with string) string {
+		g, err := pipeline.Load("p.yaml", []byte("stages:\n  r: {uses: source"+with+"}\n"), newWorld(1).kinds())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return g.Nodes[0].Recipe.Digest()
+	}
+	plain := recipe("")
+	for _, same := range []string{", with: {}", ", with: {scale: 1}", ", with: {scale: 1, bad: []}", ", on_error: fail"} {
+		want(t, recipe(same), plain)
+	}
+	if recipe(", with: {scale: 2}") == plain {
+		t.Error("another scale, the same recipe")
+	}
+}
+
+func FuzzLoad(f *testing.F) {
+	f.Add(simple)
+	f.Add(branches)
+	f.Add("vars: {a: $(a), b: [*x]}\nstages: {r: &x {uses: source, with: *x}}\n")
+	f.Add("stages: {s: {uses: modulo, matrix: {by: {a: {by: 1}}}, with: $(by), from: {numbers: [\"r[a=b].c\"]}}}")
+	f.Fuzz(func(t *testing.T, text string) {
+		_, err := pipeline.Load("p.yaml", []byte(text), newWorld(1).kinds())
+		if _, isProblems := err.(pipeline.Problems); err != nil && !isProblems {
+			t.Errorf("%T: %v", err, err)
+		}
+	})
+}
