@@ -530,10 +530,9 @@ func (t *convTask) activate(first, row, m, p, q int) {
 	}
 	width := t.set.panelColumns()
 	lo, hi := p*width, min(q*width, t.layout.n)
-	for i := range m {
-		y := t.Dst[first+i*row+lo : first+i*row+hi]
-		activateInto(t.set, t.rest, y, y)
-	}
+	y := t.Dst[first+lo:]
+	v := sweep{dst: y, x: y, step: [6]int{row, row}, n: hi - lo, rows: m}
+	v.activate(t.set, t.rest)
 }
 
 // gather copies rows of n floats from one distance to another.

@@ -11,7 +11,8 @@ func add(set isa, pool *Pool, dst, a, b []float32, act Activation) {
 	s.low, s.high, s.act = act.clamp()
 	s.over(pool, len(dst), grainFloats, func(s *span, lo, hi int) {
 		dst := s.dst[lo:hi]
-		addInto(s.set, dst, s.x[lo:hi], s.y[lo:hi], s.low, s.high)
+		v := sweep{dst: dst, x: s.x[lo:hi], y: s.y[lo:hi], n: hi - lo, rows: 1, low: s.low, high: s.high}
+		v.do(s.set, opAdd)
 		if s.act != None {
 			activateInto(s.set, s.act, dst, dst)
 		}
@@ -28,7 +29,8 @@ func mul(set isa, pool *Pool, dst, a, b []float32) {
 	s := takeSpan()
 	s.set, s.dst, s.x, s.y = set, dst, a, b
 	s.over(pool, len(dst), grainFloats, func(s *span, lo, hi int) {
-		mulInto(s.set, s.dst[lo:hi], s.x[lo:hi], s.y[lo:hi])
+		v := sweep{dst: s.dst[lo:hi], x: s.x[lo:hi], y: s.y[lo:hi], n: hi - lo, rows: 1}
+		v.do(s.set, opMul)
 	})
 	s.giveBack()
 }
@@ -47,10 +49,13 @@ func mulChannels(set isa, pool *Pool, dst, src, scale []float32, n, pixels, chan
 	s.set, s.dst, s.x, s.y = set, dst, src, scale
 	s.columns, s.n = channels, pixels
 	s.over(pool, n*pixels, rowGrain(channels), func(s *span, lo, hi int) {
-		for i := lo; i < hi; i++ {
-			at := i * s.columns
-			scale := s.y[i/s.n*s.columns:][:s.columns]
-			mulInto(s.set, s.dst[at:at+s.columns], s.x[at:at+s.columns], scale)
+		for lo < hi {
+			image := lo / s.n
+			end := min(hi, (image+1)*s.n)
+			v := sweep{dst: s.dst[lo*s.columns:], x: s.x[lo*s.columns:], y: s.y[image*s.columns:],
+				step: [6]int{s.columns, s.columns}, n: s.columns, rows: end - lo}
+			v.do(s.set, opMul)
+			lo = end
 		}
 	})
 	s.giveBack()
@@ -74,10 +79,9 @@ func mulChannelsBackward(set isa, pool *Pool, dsrc, dscale, ddst, src, scale []f
 		for i := lo; i < hi; i++ {
 			sum := s.dst[i*s.columns:][:s.columns]
 			clear(sum)
-			for p := range s.n {
-				at := (i*s.n + p) * s.columns
-				mulAddInto(s.set, sum, s.x[at:at+s.columns], s.y[at:at+s.columns])
-			}
+			at := i * s.n * s.columns
+			v := sweep{dst: sum, x: s.x[at:], y: s.y[at:], step: [6]int{0, s.columns, s.columns}, n: s.columns, rows: s.n}
+			v.do(s.set, opMulAdd)
 		}
 	})
 	s.giveBack()
@@ -107,12 +111,12 @@ func scaleShift(set isa, pool *Pool, dst, src, scale, shift []float32, rows, cha
 	s.columns, s.h, s.w = channels, pitch(dstPitch, channels), pitch(srcPitch, channels)
 	s.low, s.high, s.act = act.clamp()
 	s.over(pool, rows, rowGrain(channels), func(s *span, lo, hi int) {
-		for i := lo; i < hi; i++ {
-			dst := s.dst[i*s.h:][:s.columns]
-			scaleShiftInto(s.set, dst, s.x[i*s.w:][:s.columns], s.y, s.z, s.low, s.high)
-			if s.act != None {
-				activateInto(s.set, s.act, dst, dst)
-			}
+		v := sweep{dst: s.dst[lo*s.h:], x: s.x[lo*s.w:], y: s.y, z: s.z,
+			step: [6]int{s.h, s.w}, n: s.columns, rows: hi - lo, low: s.low, high: s.high}
+		v.do(s.set, opScaleShift)
+		if s.act != None {
+			v.x, v.step[1] = v.dst, s.h
+			v.activate(s.set, s.act)
 		}
 	})
 	s.giveBack()

@@ -9,23 +9,25 @@ const chunkRows = 256
 func sumRows(set isa, pool *Pool, dst, x []float32, rows, columns int) {
 	s := takeSpan()
 	s.set, s.x, s.columns = set, x, columns
-	s.reduce(pool, dst, rows, func(s *span, sum []float32, row int) {
-		accumulateInto(s.set, sum, s.x[row*s.columns:][:s.columns])
-	})
+	s.reduce(pool, dst, rows, addRows)
 	s.giveBack()
 }
 
+// addRows adds rows lo … hi-1 of x to sum.
+func addRows(s *span, sum []float32, lo, hi int) {
+	v := sweep{dst: sum, x: s.x[lo*s.columns:], step: [6]int{0, s.columns}, n: s.columns, rows: hi - lo}
+	v.do(s.set, opAccumulate)
+}
+
 // reduce computes dst = Σ over rows of what each adds, chunk by chunk.
-func (s *span) reduce(pool *Pool, dst []float32, rows int, add func(s *span, sum []float32, row int)) {
+func (s *span) reduce(pool *Pool, dst []float32, rows int, add func(s *span, sum []float32, lo, hi int)) {
 	chunks := ceilDiv(rows, chunkRows)
 	s.scratch(chunks * s.columns)
-	s.addRow = add
+	s.addRows = add
 	s.over(pool, rows, chunkRows, func(s *span, lo, hi int) {
 		sum := s.partial[lo/chunkRows*s.columns:][:s.columns]
 		clear(sum)
-		for i := lo; i < hi; i++ {
-			s.addRow(s, sum, i)
-		}
+		s.addRows(s, sum, lo, hi)
 	})
 	for c := range dst[:s.columns] {
 		var total float64
@@ -56,12 +58,11 @@ func batchNorm(set isa, pool *Pool, dst, mean, variance, src, gamma, beta []floa
 	}
 	s := takeSpan()
 	s.set, s.x, s.y, s.columns = set, src, mean, channels
-	s.reduce(pool, mean, rows, func(s *span, sum []float32, row int) {
-		accumulateInto(s.set, sum, s.x[row*s.columns:][:s.columns])
-	})
+	s.reduce(pool, mean, rows, addRows)
 	scaleInto(portable, mean[:channels], mean[:channels], 1/float32(rows))
-	s.reduce(pool, variance, rows, func(s *span, sum []float32, row int) {
-		addSquareInto(s.set, sum, s.x[row*s.columns:][:s.columns], s.y)
+	s.reduce(pool, variance, rows, func(s *span, sum []float32, lo, hi int) {
+		v := sweep{dst: sum, x: s.x[lo*s.columns:], y: s.y, step: [6]int{0, s.columns}, n: s.columns, rows: hi - lo}
+		v.do(s.set, opAddSquare)
 	})
 	scaleInto(portable, variance[:channels], variance[:channels], 1/float32(rows))
 	scale := s.scratch(2 * channels)
@@ -99,12 +100,11 @@ func batchNormBackward(set isa, pool *Pool, dsrc, dgamma, dbeta, ddst, src, gamm
 	}
 	s := takeSpan()
 	s.set, s.x, s.y, s.z, s.columns = set, ddst, src, mean, channels
-	s.reduce(pool, dbeta, rows, func(s *span, sum []float32, row int) {
-		accumulateInto(s.set, sum, s.x[row*s.columns:][:s.columns])
-	})
-	s.reduce(pool, dgamma, rows, func(s *span, sum []float32, row int) {
-		at := row * s.columns
-		addCentredInto(s.set, sum, s.x[at:at+s.columns], s.y[at:at+s.columns], s.z)
+	s.reduce(pool, dbeta, rows, addRows)
+	s.reduce(pool, dgamma, rows, func(s *span, sum []float32, lo, hi int) {
+		v := sweep{dst: sum, x: s.x[lo*s.columns:], y: s.y[lo*s.columns:], z: s.z,
+			step: [6]int{0, s.columns, s.columns}, n: s.columns, rows: hi - lo}
+		v.do(s.set, opAddCentred)
 	})
 	// dsrc = γσ⁻¹(ddst - Σddst/m - (src-mean)σ⁻²·Σddst(src-mean)/m) = ddst·a + src·b + c
 	factors := s.scratch(3 * channels)
@@ -120,10 +120,9 @@ func batchNormBackward(set isa, pool *Pool, dsrc, dgamma, dbeta, ddst, src, gamm
 	s.dst, s.u = dsrc, factors
 	s.over(pool, rows, rowGrain(channels), func(s *span, lo, hi int) {
 		n := s.columns
-		for i := lo; i < hi; i++ {
-			at := i * n
-			combineInto(s.set, s.dst[at:at+n], s.x[at:at+n], s.u[:n], s.y[at:at+n], s.u[n:2*n], s.u[2*n:])
-		}
+		v := sweep{dst: s.dst[lo*n:], x: s.x[lo*n:], y: s.u[:n], z: s.y[lo*n:], u: s.u[n : 2*n], v: s.u[2*n:],
+			step: [6]int{n, n, 0, n}, n: n, rows: hi - lo}
+		v.do(s.set, opCombine)
 	})
 	s.giveBack()
 }
@@ -195,14 +194,14 @@ func LayerNormBackward(pool *Pool, dsrc, dgamma, dbeta, ddst, src, gamma, mean, 
 	s := takeSpan()
 	s.set, s.x, s.y, s.z, s.u, s.v = active(), ddst, src, gamma, mean, scale
 	s.columns = columns
-	s.reduce(pool, dbeta, rows, func(s *span, sum []float32, row int) {
-		accumulateInto(s.set, sum, s.x[row*s.columns:][:s.columns])
-	})
-	s.reduce(pool, dgamma, rows, func(s *span, sum []float32, row int) {
-		x := s.y[row*s.columns:][:s.columns]
-		d := s.x[row*s.columns:][:s.columns]
-		for j, v := range d {
-			sum[j] += v * (x[j] - s.u[row]) * s.v[row]
+	s.reduce(pool, dbeta, rows, addRows)
+	s.reduce(pool, dgamma, rows, func(s *span, sum []float32, lo, hi int) {
+		for row := lo; row < hi; row++ {
+			x := s.y[row*s.columns:][:s.columns]
+			d := s.x[row*s.columns:][:s.columns]
+			for j, v := range d {
+				sum[j] += v * (x[j] - s.u[row]) * s.v[row]
+			}
 		}
 	})
 	s.dst = dsrc

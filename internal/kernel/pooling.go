@@ -88,9 +88,8 @@ func maxPool(set isa, pool *Pool, p Pooling, dst, src []float32, n, h, w, c int)
 				out[i] = float32(math.Inf(-1))
 			}
 			for y := y0; y < y1; y++ {
-				for x := x0; x < x1; x++ {
-					maxInto(s.set, out, s.pixel(image, y, x))
-				}
+				v := sweep{dst: out, x: s.x[((image*s.h+y)*s.w+x0)*s.columns:], step: [6]int{0, s.columns}, n: s.columns, rows: x1 - x0}
+				v.do(s.set, opMaximum)
 			}
 		})
 	})
@@ -107,9 +106,8 @@ func avgPool(set isa, pool *Pool, p Pooling, dst, src []float32, n, h, w, c int)
 		s.eachWindow(lo, hi, func(s *span, out []float32, image, y0, y1, x0, x1, count int) {
 			clear(out)
 			for y := y0; y < y1; y++ {
-				for x := x0; x < x1; x++ {
-					accumulateInto(s.set, out, s.pixel(image, y, x))
-				}
+				v := sweep{dst: out, x: s.x[((image*s.h+y)*s.w+x0)*s.columns:], step: [6]int{0, s.columns}, n: s.columns, rows: x1 - x0}
+				v.do(s.set, opAccumulate)
 			}
 			scaleInto(s.set, out, out, 1/float32(count))
 		})
@@ -124,11 +122,6 @@ func (p Pooling) over(set isa, pool *Pool, dst, src []float32, n, h, w, c int, b
 	s.n, s.h, s.w, s.columns = n, h, w, c
 	s.over(pool, n*oh, rowGrain(ow*c*p.StrideH*p.StrideW), body)
 	s.giveBack()
-}
-
-// pixel returns the channels of a pixel of x.
-func (s *span) pixel(image, y, x int) []float32 {
-	return s.x[((image*s.h+y)*s.w+x)*s.columns:][:s.columns]
 }
 
 // eachWindow visits the windows of output lines lo … hi-1.
@@ -236,9 +229,8 @@ func globalAvgPool(set isa, pool *Pool, dst, src []float32, n, pixels, c int) {
 		for i := lo; i < hi; i++ {
 			out := s.dst[i*s.columns:][:s.columns]
 			clear(out)
-			for p := range s.n {
-				accumulateInto(s.set, out, s.x[(i*s.n+p)*s.columns:][:s.columns])
-			}
+			v := sweep{dst: out, x: s.x[i*s.n*s.columns:], step: [6]int{0, s.columns}, n: s.columns, rows: s.n}
+			v.do(s.set, opAccumulate)
 			if s.n > 0 {
 				scaleInto(s.set, out, out, 1/float32(s.n))
 			}

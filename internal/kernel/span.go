@@ -19,7 +19,7 @@ type span struct {
 	pooling            Pooling
 	band               func(s *span, image, lo, hi int)
 	row                func(dst, x, y []float32)
-	addRow             func(s *span, sum []float32, row int)
+	addRows            func(s *span, sum []float32, lo, hi int)
 
 	partial []float32 // scratch, kept from one operation to the next
 }

@@ -1,107 +1,209 @@
 package kernel
 
-// The functions here work on one stretch of memory in one thread. All slices have the length of
-// dst.
+// sweep computes rows of dst, each element from those at its place in x, y, z, u and v. The start
+// of a row lies step elements after that of the row before; a step of zero takes the same row
+// again.
+//
+// The assembly reads this struct at the offsets that vector_test.go pins.
+type sweep struct {
+	dst, x, y, z, u, v []float32
+	step               [6]int // of dst, x, y, z, u, v
+	n, rows            int
+	low, high          float32
+}
 
-func addInto(set isa, dst, a, b []float32, low, high float32) {
-	a, b = a[:len(dst)], b[:len(dst)]
-	for i := range dst {
-		dst[i] = bound(a[i]+b[i], low, high)
+// operation is what a sweep computes.
+type operation uint8
+
+const (
+	opAdd           operation = iota // dst = bound(x + y, low, high)
+	opMul                            // dst = x·y
+	opMulAdd                         // dst += x·y
+	opAccumulate                     // dst += x
+	opMaximum                        // dst = max(dst, x); a NaN wins
+	opScale                          // dst = x·low
+	opScaleShift                     // dst = bound(x·y + z, low, high)
+	opAddSquare                      // dst += (x - y)²
+	opAddCentred                     // dst += x·(y - z)
+	opCombine                        // dst = x·y + z·u + v
+	opBound                          // dst = bound(x, low, high)
+	opBoundBackward                  // dst = x where low < y < high, 0 elsewhere
+	opSiLU                           // dst = silu(x), and so on
+	opHardSwish
+	opSigmoid
+	opTanh
+	opGELU
+	opSiLUBackward // dst = x·silu′(y), and so on
+	opHardSwishBackward
+	opSigmoidBackward
+	opTanhBackward
+	opGELUBackward
+)
+
+// operands is the number of slices of each operation, dst included.
+var operands = [...]int{
+	opAdd: 3, opMul: 3, opMulAdd: 3, opAccumulate: 2, opMaximum: 2, opScale: 2, opScaleShift: 4,
+	opAddSquare: 3, opAddCentred: 4, opCombine: 6, opBound: 2, opBoundBackward: 3,
+	opSiLU: 2, opHardSwish: 2, opSigmoid: 2, opTanh: 2, opGELU: 2,
+	opSiLUBackward: 3, opHardSwishBackward: 3, opSigmoidBackward: 3, opTanhBackward: 3, opGELUBackward: 3,
+}
+
+// do runs the sweep.
+func (s *sweep) do(set isa, o operation) {
+	if s.n <= 0 || s.rows <= 0 {
+		return
+	}
+	all := [...][]float32{s.dst, s.x, s.y, s.z, s.u, s.v}
+	for i, x := range all[:operands[o]] {
+		_ = x[(s.rows-1)*s.step[i]+s.n-1] // the assembly does not look
+	}
+	if !s.assembly(set, o) {
+		s.plain(o)
 	}
 }
 
-func mulInto(set isa, dst, a, b []float32) {
-	a, b = a[:len(dst)], b[:len(dst)]
-	for i := range dst {
-		dst[i] = a[i] * b[i]
+// plain is the sweep in plain Go.
+func (s *sweep) plain(o operation) {
+	for i := range s.rows {
+		rows := [...][]float32{s.dst, s.x, s.y, s.z, s.u, s.v}
+		for k := range rows[:operands[o]] {
+			rows[k] = rows[k][i*s.step[k]:][:s.n]
+		}
+		plainRow(o, rows[0], rows[1], rows[2], rows[3], rows[4], rows[5], s.low, s.high)
 	}
 }
 
-// mulAddInto adds a·b to dst.
-func mulAddInto(set isa, dst, a, b []float32) {
-	a, b = a[:len(dst)], b[:len(dst)]
-	for i := range dst {
-		dst[i] += a[i] * b[i]
+func plainRow(o operation, dst, x, y, z, u, v []float32, low, high float32) {
+	x = x[:len(dst)]
+	switch o {
+	case opAdd:
+		for i := range dst {
+			dst[i] = bound(x[i]+y[i], low, high)
+		}
+	case opMul:
+		for i := range dst {
+			dst[i] = x[i] * y[i]
+		}
+	case opMulAdd:
+		for i := range dst {
+			dst[i] += x[i] * y[i]
+		}
+	case opAccumulate:
+		for i := range dst {
+			dst[i] += x[i]
+		}
+	case opMaximum:
+		for i, a := range x {
+			if a > dst[i] || a != a {
+				dst[i] = a
+			}
+		}
+	case opScale:
+		for i := range dst {
+			dst[i] = x[i] * low
+		}
+	case opScaleShift:
+		for i := range dst {
+			dst[i] = bound(x[i]*y[i]+z[i], low, high)
+		}
+	case opAddSquare:
+		for i := range dst {
+			d := x[i] - y[i]
+			dst[i] += d * d
+		}
+	case opAddCentred:
+		for i := range dst {
+			dst[i] += x[i] * (y[i] - z[i])
+		}
+	case opCombine:
+		for i := range dst {
+			dst[i] = x[i]*y[i] + z[i]*u[i] + v[i]
+		}
+	case opBound:
+		for i := range dst {
+			dst[i] = bound(x[i], low, high)
+		}
+	case opBoundBackward:
+		for i, a := range y {
+			if a > low && a < high {
+				dst[i] = x[i]
+			} else {
+				dst[i] = 0
+			}
+		}
+	case opSiLU, opHardSwish, opSigmoid, opTanh, opGELU:
+		act := [...]Activation{SiLU, HardSwish, Sigmoid, Tanh, GELU}[o-opSiLU]
+		for i, a := range x {
+			dst[i] = act.of(a)
+		}
+	default:
+		act := [...]Activation{SiLU, HardSwish, Sigmoid, Tanh, GELU}[o-opSiLUBackward]
+		for i, a := range y {
+			dst[i] = x[i] * act.slope(a)
+		}
 	}
 }
 
 // accumulateInto adds a to dst.
 func accumulateInto(set isa, dst, a []float32) {
-	a = a[:len(dst)]
-	for i := range dst {
-		dst[i] += a[i]
-	}
+	s := sweep{dst: dst, x: a, n: len(dst), rows: 1}
+	s.do(set, opAccumulate)
 }
 
 // maxInto raises dst to a where a is greater or not a number.
 func maxInto(set isa, dst, a []float32) {
-	a = a[:len(dst)]
-	for i, v := range a {
-		if v > dst[i] || v != v {
-			dst[i] = v
-		}
-	}
+	s := sweep{dst: dst, x: a, n: len(dst), rows: 1}
+	s.do(set, opMaximum)
 }
 
 // scaleInto computes dst = a·factor.
 func scaleInto(set isa, dst, a []float32, factor float32) {
-	a = a[:len(dst)]
-	for i := range dst {
-		dst[i] = a[i] * factor
-	}
+	s := sweep{dst: dst, x: a, n: len(dst), rows: 1, low: factor}
+	s.do(set, opScale)
 }
 
-func scaleShiftInto(set isa, dst, src, scale, shift []float32, low, high float32) {
-	src, scale, shift = src[:len(dst)], scale[:len(dst)], shift[:len(dst)]
-	for i := range dst {
-		dst[i] = bound(src[i]*scale[i]+shift[i], low, high)
-	}
-}
-
-// addSquareInto adds (x-mean)² to dst.
-func addSquareInto(set isa, dst, x, mean []float32) {
-	x, mean = x[:len(dst)], mean[:len(dst)]
-	for i := range dst {
-		d := x[i] - mean[i]
-		dst[i] += d * d
-	}
-}
-
-// addCentredInto adds y·(x-mean) to dst.
-func addCentredInto(set isa, dst, y, x, mean []float32) {
-	x, y, mean = x[:len(dst)], y[:len(dst)], mean[:len(dst)]
-	for i := range dst {
-		dst[i] += y[i] * (x[i] - mean[i])
-	}
-}
-
-// combineInto computes dst = x·a + y·b + c.
-func combineInto(set isa, dst, x, a, y, b, c []float32) {
-	x, a, y, b, c = x[:len(dst)], a[:len(dst)], y[:len(dst)], b[:len(dst)], c[:len(dst)]
-	for i := range dst {
-		dst[i] = x[i]*a[i] + y[i]*b[i] + c[i]
-	}
-}
-
-// sum adds up x.
-func sum(set isa, x []float32) float32 {
-	var s float32
-	for _, v := range x {
-		s += v
-	}
-	return s
-}
-
+// activateInto computes dst = act(src).
 func activateInto(set isa, act Activation, dst, src []float32) {
-	src = src[:len(dst)]
-	for i, v := range src {
-		dst[i] = act.of(v)
+	s := sweep{dst: dst, x: src, n: len(dst), rows: 1}
+	s.activate(set, act)
+}
+
+// activate sets dst to the activation of x.
+func (s *sweep) activate(set isa, act Activation) {
+	if act == None || act == ReLU || act == ReLU6 {
+		s.low, s.high, _ = act.clamp()
+		s.do(set, opBound)
+		return
 	}
+	s.do(set, opSiLU+operation(act.curve()))
+}
+
+// curve numbers the activations that are no bounds.
+func (a Activation) curve() int {
+	switch a {
+	case SiLU:
+		return 0
+	case HardSwish:
+		return 1
+	case Sigmoid:
+		return 2
+	case Tanh:
+		return 3
+	case GELU:
+		return 4
+	}
+	panic("kernel: " + a.String())
 }
 
 func activateBackwardInto(set isa, act Activation, dsrc, ddst, src []float32) {
-	ddst, src = ddst[:len(dsrc)], src[:len(dsrc)]
-	for i, v := range src {
-		dsrc[i] = ddst[i] * act.slope(v)
+	s := sweep{dst: dsrc, x: ddst, y: src, n: len(dsrc), rows: 1}
+	switch act {
+	case None:
+		copy(dsrc, ddst)
+	case ReLU, ReLU6:
+		s.low, s.high, _ = act.clamp()
+		s.do(set, opBoundBackward)
+	default:
+		s.do(set, opSiLUBackward+operation(act.curve()))
 	}
 }

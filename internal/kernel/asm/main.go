@@ -21,10 +21,11 @@ import (
 // file is one assembly file in the making.
 type file struct {
 	*build.Context
-	name    string
-	declare bytes.Buffer
-	labels  int
-	masks   *operand.Mem
+	name      string
+	declare   bytes.Buffer
+	labels    int
+	masks     *operand.Mem
+	constants map[uint32]operand.Mem
 }
 
 func main() {
@@ -36,6 +37,8 @@ func main() {
 		"tile_avx2":        tilesAVX2,
 		"depthwise_avx512": depthwiseAVX512,
 		"depthwise_avx2":   depthwiseAVX2,
+		"vector_avx512":    vectorAVX512,
+		"vector_avx2":      vectorAVX2,
 	} {
 		if err := generate(*dir, name, write); err != nil {
 			log.Fatalf("%s: %v", name, err)
@@ -45,7 +48,7 @@ func main() {
 
 // generate writes name_amd64.s and name_amd64_decl.go.
 func generate(dir, name string, write func(*file)) error {
-	f := &file{Context: build.NewContext(), name: name}
+	f := &file{Context: build.NewContext(), name: name, constants: map[uint32]operand.Mem{}}
 	f.ConstraintExpr("amd64")
 	write(f)
 	result, err := f.Result()
