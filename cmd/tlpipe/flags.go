@@ -1,0 +1,136 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/tlpipe/tlpipe/pipeline"
+	"github.com/tlpipe/tlpipe/pipeline/cache"
+)
+
+// pipelineFlags are those of every command that reads a pipeline.
+type pipelineFlags struct{ set []string }
+
+func (f *pipelineFlags) add(c *cobra.Command) {
+	c.Flags().StringArrayVar(&f.set, "set", nil, "`stage.param=value`: set a parameter, vars.name or seed (may be repeated)")
+}
+
+// load reads a pipeline and makes its graph.
+func (p *program) load(file string, f pipelineFlags) (*pipeline.Graph, error) {
+	text, err := os.ReadFile(file)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, usage("there is no pipeline file %s (`tlpipe init DIR` writes one to start from)", file)
+	case err != nil:
+		return nil, usage("read the pipeline: %w", err)
+	}
+	var overrides []pipeline.Override
+	for _, s := range f.set {
+		path, value, ok := strings.Cut(s, "=")
+		if !ok || path == "" {
+			return nil, usage("--set %s: expected stage.param=value", s)
+		}
+		overrides = append(overrides, pipeline.Override{Path: path, Value: value})
+	}
+	return pipeline.Load(file, text, p.kinds, overrides...)
+}
+
+// cacheFlag chooses the cache.
+type cacheFlag struct{ dir string }
+
+func (f *cacheFlag) add(c *cobra.Command) {
+	c.Flags().StringVar(&f.dir, "cache", "", "the cache's `folder` (default $TLPIPE_CACHE, or tlpipe in the user's cache folder)")
+}
+
+// path is the folder of the cache that was chosen.
+func (f *cacheFlag) path() (string, error) {
+	if f.dir != "" {
+		return f.dir, nil
+	}
+	if dir := os.Getenv("TLPIPE_CACHE"); dir != "" {
+		return dir, nil
+	}
+	dir, err := os.UserCacheDir()
+	if err != nil {
+		return "", usage("there is no place for the cache: %w; choose one with --cache", err)
+	}
+	return filepath.Join(dir, "tlpipe"), nil
+}
+
+func (f *cacheFlag) open(ctx context.Context) (*cache.Store, error) {
+	dir, err := f.path()
+	if err != nil {
+		return nil, err
+	}
+	store, err := cache.Open(ctx, dir, cache.OS{})
+	if err != nil && ctx.Err() == nil {
+		return nil, &exitError{exitUsage, err}
+	}
+	return store, err
+}
+
+// selectionFlags narrow a command to some stages.
+type selectionFlags struct{ only, from, until, force []string }
+
+func (f *selectionFlags) add(c *cobra.Command) {
+	c.Flags().StringArrayVar(&f.only, "only", nil, "`stages` to run alone; what they take must be in the cache")
+	c.Flags().StringArrayVar(&f.from, "from", nil, "`stages` to run with all that follows; what comes before must be in the cache")
+	c.Flags().StringArrayVar(&f.until, "until", nil, "`stages` to run with all that they need, and no others")
+	c.Flags().StringArrayVar(&f.force, "force", nil, "`stages` to compute even if they are in the cache")
+}
+
+func (f *selectionFlags) selection() pipeline.Selection {
+	return pipeline.Selection{Only: names(f.only), From: names(f.from), Until: names(f.until), Force: names(f.force)}
+}
+
+// names splits lists at their commas, but for those within the brackets of
+// features[backbone=a,seed=1].
+func names(lists []string) []string {
+	var out []string
+	for _, list := range lists {
+		depth, start := 0, 0
+		for i, r := range list + "," {
+			switch {
+			case r == '[':
+				depth++
+			case r == ']':
+				depth--
+			case r == ',' && (depth <= 0 || i == len(list)):
+				if name := strings.TrimSpace(list[start:i]); name != "" {
+					out = append(out, name)
+				}
+				start = i + 1
+			}
+		}
+	}
+	return out
+}
+
+// jobsFlag is how much is worked on at once.
+type jobsFlag int
+
+func (f *jobsFlag) add(c *cobra.Command) {
+	c.Flags().IntVar((*int)(f), "jobs", 0, "how many `chunks` and stages are worked on at once (default: one a processor)")
+}
+
+func (f *jobsFlag) check() error {
+	if *f < 0 {
+		return usage("--jobs %d: expected a number of 1 or more", *f)
+	}
+	return nil
+}
+
+// noArguments refuses arguments to commands that only group others.
+func noArguments(c *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return fmt.Errorf("unknown command %q for %q", args[0], c.CommandPath())
+	}
+	return nil
+}

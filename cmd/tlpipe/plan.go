@@ -1,0 +1,92 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/tlpipe/tlpipe/internal/console"
+	"github.com/tlpipe/tlpipe/pipeline"
+)
+
+func (p *program) planCommand() *cobra.Command {
+	var (
+		file     pipelineFlags
+		chosen   selectionFlags
+		cached   cacheFlag
+		asJSON   bool
+		exitCode bool
+	)
+	c := &cobra.Command{
+		Use:   "plan FILE",
+		Short: "Tell what a run would compute, and why",
+		Args:  cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			graph, err := p.load(args[0], file)
+			if err != nil {
+				return err
+			}
+			store, err := cached.open(c.Context())
+			if err != nil {
+				return err
+			}
+			defer store.Close()
+			runner := &pipeline.Runner{Store: store, Selection: chosen.selection()}
+			plan, err := runner.Plan(c.Context(), graph)
+			if err != nil {
+				return err
+			}
+			if err := p.printPlan(plan, asJSON); err != nil {
+				return err
+			}
+			if exitCode && plan.Pending() {
+				return &exitError{code: exitPending}
+			}
+			return nil
+		},
+	}
+	file.add(c)
+	chosen.add(c)
+	cached.add(c)
+	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	c.Flags().BoolVar(&exitCode, "exit-code", false, "exit with 3 if there is something to compute")
+	return c
+}
+
+// printPlan prints a plan as a table, or as JSON.
+func (p *program) printPlan(plan pipeline.Plan, asJSON bool) error {
+	if asJSON {
+		return json.NewEncoder(p.out).Encode(plan.Nodes)
+	}
+	table := console.NewTable("STAGE", "USES", "STATE", ">CHUNKS", "BECAUSE")
+	pending := 0
+	for _, n := range plan.Nodes {
+		if n.State != pipeline.Cached {
+			pending++
+		}
+		because := strings.Join(n.Because, "; ")
+		if len(n.Rejects) > 0 {
+			because = strings.Trim(because+"; "+console.Of(int64(len(n.Rejects)), "file")+" rejected", "; ")
+		}
+		table.Row(n.Stage, n.Uses, string(n.State), planChunks(n), because)
+	}
+	if err := table.Write(p.out, ""); err != nil {
+		return err
+	}
+	if pending == 0 {
+		_, err := fmt.Fprintln(p.out, "\nNothing to compute.")
+		return err
+	}
+	_, err := fmt.Fprintf(p.out, "\n%s of %d to compute.\n", console.Of(int64(pending), "stage"), len(plan.Nodes))
+	return err
+}
+
+// planChunks says how many chunks are to be computed, as far as that is known.
+func planChunks(n pipeline.PlanNode) string {
+	if n.Chunks == 0 {
+		return "?"
+	}
+	return fmt.Sprintf("%d/%d", n.Pending, n.Chunks)
+}

@@ -1,0 +1,123 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"path/filepath"
+
+	"github.com/apache/arrow/go/v17/arrow/array"
+
+	"github.com/tlpipe/tlpipe/internal/console"
+	"github.com/tlpipe/tlpipe/internal/record"
+	"github.com/tlpipe/tlpipe/pipeline"
+)
+
+// shownRejects is how many rejected rows of a stage the summary shows.
+const shownRejects = 3
+
+// printSummary tells how a run ended: its stages, what was rejected, what was
+// measured, where the report is.
+func (p *program) printSummary(ctx context.Context, file string, result *pipeline.Result, ended pipeline.RunEnded, scores []scores) error {
+	out := p.err
+	table := console.NewTable("STAGE", "USES", "CACHE", ">COMPUTED", ">ROWS", ">REJECTS", ">TIME")
+	for _, n := range result.Nodes {
+		e := n.Ended
+		if e.Cache == "skipped" {
+			table.Row(e.Stage, e.Uses, e.Cache, "-", "-", "-", "-")
+			continue
+		}
+		table.Row(e.Stage, e.Uses, e.Cache, fmt.Sprintf("%d/%d", e.ChunksComputed, e.Chunks),
+			console.Count(e.Rows), console.Count(e.Rejects), console.Seconds(e.Seconds))
+	}
+	fmt.Fprintln(out)
+	if err := table.Write(out, ""); err != nil {
+		return err
+	}
+	// The rejects are read though the run was interrupted: they are few.
+	var faults []error
+	for _, n := range result.Nodes {
+		faults = append(faults, printRejects(context.WithoutCancel(ctx), out, file, n))
+	}
+	for _, s := range scores {
+		printAccuracy(out, s, len(scores) > 1)
+	}
+	for _, n := range result.Nodes {
+		if n.Ended.Cache == "failed" {
+			fmt.Fprintf(out, "\nstage %s failed: %v\n", n.Node.Name, n.Err)
+		}
+	}
+	fmt.Fprintln(out)
+	if ended.Report != "" {
+		fmt.Fprintf(out, "report   %s\n", ended.Report)
+	}
+	if result.Dir != "" {
+		fmt.Fprintf(out, "journal  %s\n", filepath.Join(result.Dir, "journal.jsonl"))
+	}
+	switch took := console.Seconds(ended.Seconds); result.Status {
+	case "ok":
+		fmt.Fprintf(out, "done in %s\n", took)
+	case "interrupted":
+		fmt.Fprintf(out, "interrupted after %s; what was finished is kept, run again to go on\n", took)
+	default:
+		fmt.Fprintf(out, "failed after %s; what was finished is kept\n", took)
+	}
+	return errors.Join(faults...)
+}
+
+// printRejects shows the first of a stage's rejected rows, with reasons.
+func printRejects(ctx context.Context, out io.Writer, file string, n *pipeline.NodeResult) error {
+	if n.Ended.Rejects == 0 || n.Outputs == nil {
+		return nil
+	}
+	fmt.Fprintf(out, "\n%s: %s rejected\n", console.Line(n.Node.Name), console.Of(n.Ended.Rejects, "row"))
+	shown := 0
+	for rec, err := range n.Outputs[pipeline.RejectsPort].Batches(ctx) {
+		if err != nil {
+			return err
+		}
+		ids, reasons := rec.Column(0).(*array.String), rec.Column(1).(*array.String)
+		for i := range int(rec.NumRows()) {
+			if shown++; shown > shownRejects {
+				fmt.Fprintf(out, "  … all of them: tlpipe show %s:%s.%s\n", file, n.Node.Name, pipeline.RejectsPort)
+				return nil
+			}
+			fmt.Fprintf(out, "  %s: %s\n", console.Line(ids.Value(i)), console.Line(reasons.Value(i)))
+		}
+	}
+	return nil
+}
+
+// printAccuracy shows the accuracy of each model and baseline that a stage
+// measured.
+func printAccuracy(out io.Writer, s scores, named bool) {
+	table := console.NewTable("MODEL", ">ACCURACY", "95% INTERVAL", ">ROWS")
+	for _, m := range s.metrics {
+		if m.Metric != record.Accuracy || m.Slice != "" || m.Class != "" {
+			continue
+		}
+		model, interval := m.Model, ""
+		if m.Role == record.BaselineRole {
+			model += " (baseline)"
+		}
+		if !math.IsNaN(m.Low) {
+			interval = fmt.Sprintf("%.3f to %.3f", m.Low, m.High)
+		}
+		table.Row(model, fmt.Sprintf("%.3f", m.Value), interval, console.Count(m.Rows))
+	}
+	if table.Len() == 0 {
+		return
+	}
+	fmt.Fprintln(out)
+	switch {
+	case named && s.split != "":
+		fmt.Fprintf(out, "%s, measured on %s\n", s.stage, s.split)
+	case named:
+		fmt.Fprintln(out, s.stage)
+	case s.split != "":
+		fmt.Fprintf(out, "measured on %s\n", s.split)
+	}
+	_ = table.Write(out, "")
+}

@@ -1,0 +1,91 @@
+package console
+
+import (
+	"fmt"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/vbauerster/mpb/v8"
+	"github.com/vbauerster/mpb/v8/decor"
+
+	"github.com/tlpipe/tlpipe/pipeline"
+)
+
+// bars is the Progress of terminals: a live bar for each stage at work, and
+// above them a line for each that has ended.
+type bars struct {
+	out    *mpb.Progress
+	stages map[string]*stageBar
+}
+
+type stageBar struct {
+	bar *mpb.Bar
+	mu  sync.Mutex
+	tally
+}
+
+func newBars(f *os.File) *bars {
+	return &bars{
+		out:    mpb.New(mpb.WithOutput(f), mpb.WithRefreshRate(100*time.Millisecond)),
+		stages: map[string]*stageBar{},
+	}
+}
+
+// Observe implements Progress.
+func (b *bars) Observe(event pipeline.Event) {
+	switch e := event.(type) {
+	case pipeline.LogLine:
+		b.Say(logText(e))
+	case pipeline.StageEnded:
+		if s := b.stages[e.Stage]; s != nil {
+			s.bar.Abort(true)
+			delete(b.stages, e.Stage)
+		}
+		if e.Cache != "hit" && e.Cache != "skipped" { // the summary tells of those
+			b.Say(endText(e))
+		}
+	default:
+		stage, ok := stageOf(event)
+		if !ok {
+			return
+		}
+		s := b.stages[stage]
+		if s == nil {
+			s = &stageBar{}
+			s.bar = b.add(stage, s)
+			b.stages[stage] = s
+		}
+		s.mu.Lock()
+		s.count(event, time.Now())
+		done, total := s.done, s.total
+		s.mu.Unlock()
+		if total > 0 {
+			s.bar.SetTotal(total, false)
+		}
+		s.bar.SetCurrent(done)
+	}
+}
+
+// Say implements Progress.
+func (b *bars) Say(text string) { fmt.Fprintln(b.out, Line(text)) }
+
+func (b *bars) add(stage string, s *stageBar) *mpb.Bar {
+	return b.out.New(0, mpb.BarStyle().Lbound("[").Filler("=").Tip(">").Padding(" ").Rbound("]"),
+		mpb.BarWidth(24),
+		mpb.PrependDecorators(decor.Name(Shorten(stage, 40), decor.WCSyncSpaceR)),
+		mpb.AppendDecorators(decor.Any(func(decor.Statistics) string {
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			return s.text(time.Now())
+		})),
+	)
+}
+
+// Close implements Progress.
+func (b *bars) Close() {
+	for _, s := range b.stages {
+		s.bar.Abort(true)
+	}
+	b.out.Wait()
+}

@@ -1,0 +1,200 @@
+package console
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"time"
+
+	"golang.org/x/term"
+
+	"github.com/tlpipe/tlpipe/pipeline"
+)
+
+// Progress shows a run to people. Observe is called with one event at a time.
+type Progress interface {
+	Observe(pipeline.Event)
+	// Say prints a line; it may be called at any time.
+	Say(text string)
+	// Close takes what is live off the screen.
+	Close()
+}
+
+// NewProgress shows runs on f: with live bars if it is a terminal.
+func NewProgress(f *os.File) Progress {
+	if term.IsTerminal(int(f.Fd())) && os.Getenv("TERM") != "dumb" {
+		return newBars(f)
+	}
+	return NewLines(f)
+}
+
+// Lines is the Progress of logs and pipes: a line when a stage ends, and for
+// long stages one every half minute.
+type Lines struct {
+	out    io.Writer
+	every  time.Duration
+	stages map[string]*tally
+	now    func() time.Time
+}
+
+// NewLines writes to out.
+func NewLines(out io.Writer) *Lines {
+	return &Lines{out: out, every: 30 * time.Second, stages: map[string]*tally{}, now: time.Now}
+}
+
+// Observe implements Progress.
+func (l *Lines) Observe(event pipeline.Event) {
+	switch e := event.(type) {
+	case pipeline.LogLine:
+		l.Say(logText(e))
+	case pipeline.StageEnded:
+		l.Say(endText(e))
+		delete(l.stages, e.Stage)
+	default:
+		stage, ok := stageOf(event)
+		if !ok {
+			return
+		}
+		t, known := l.stages[stage]
+		if !known {
+			t = &tally{told: l.now()}
+			l.stages[stage] = t
+		}
+		t.count(event, l.now())
+		if l.now().Sub(t.told) >= l.every {
+			t.told = l.now()
+			l.Say(stage + ": " + t.text(l.now()))
+		}
+	}
+}
+
+// Say implements Progress.
+func (l *Lines) Say(text string) { fmt.Fprintln(l.out, Line(text)) }
+
+// Close implements Progress.
+func (l *Lines) Close() {}
+
+// stageOf names the stage that an event says has come further.
+func stageOf(event pipeline.Event) (string, bool) {
+	switch e := event.(type) {
+	case pipeline.ChunkDone:
+		return e.Stage, true
+	case pipeline.StageProgress:
+		return e.Stage, true
+	}
+	return "", false
+}
+
+// tally counts what a stage has done, and how fast.
+type tally struct {
+	told time.Time // when people were last told
+
+	done, total int64  // chunks, or units of the stage's choice; total 0 if unknown
+	unit        string // "" for chunks
+	rows        int64  // computed, not cached
+
+	started time.Time // of the work that rates are measured on
+	before  int64     // done when it started
+}
+
+func (t *tally) count(event pipeline.Event, now time.Time) {
+	switch e := event.(type) {
+	case pipeline.ChunkDone:
+		if t.unit != "" {
+			return // the stage tells more of itself
+		}
+		t.done++
+		t.total = int64(max(e.Chunks, 0))
+		if e.Cached {
+			return
+		}
+		if t.started.IsZero() {
+			// The chunk was begun as long ago as it took.
+			t.started = now.Add(-time.Duration(e.Seconds * float64(time.Second)))
+			t.before = t.done - 1
+		}
+		t.rows += e.Rows + e.Rejects
+	case pipeline.StageProgress:
+		if t.started.IsZero() || t.unit != e.Unit {
+			t.started, t.before = now, e.Done
+		}
+		t.done, t.total, t.unit = e.Done, e.Total, e.Unit
+	}
+}
+
+// text says how far it is: "12 of 40 chunks, 310 rows/s, 1m02s left".
+func (t *tally) text(now time.Time) string {
+	unit := t.unit
+	if unit == "" {
+		unit = "chunk"
+	}
+	var parts []string
+	switch {
+	case t.total > 0 && t.unit == "":
+		parts = append(parts, fmt.Sprintf("%d of %s", t.done, Of(t.total, unit)))
+	case t.total > 0:
+		parts = append(parts, fmt.Sprintf("%s %d of %d", unit, t.done, t.total))
+	default:
+		parts = append(parts, Of(t.done, unit))
+	}
+	elapsed := now.Sub(t.started).Seconds()
+	if t.started.IsZero() || elapsed <= 0 {
+		return parts[0]
+	}
+	if t.rows > 0 {
+		parts = append(parts, rate(float64(t.rows)/elapsed)+" rows/s")
+	}
+	if worked := t.done - t.before; worked > 0 && t.total > t.done {
+		parts = append(parts, Seconds(elapsed/float64(worked)*float64(t.total-t.done))+" left")
+	}
+	return strings.Join(parts, ", ")
+}
+
+func rate(x float64) string {
+	if x < 10 {
+		return fmt.Sprintf("%.1f", x)
+	}
+	return Count(int64(x + 0.5))
+}
+
+func logText(e pipeline.LogLine) string {
+	if e.Stage == "" {
+		return e.Text
+	}
+	return e.Stage + ": " + e.Text
+}
+
+// endText says how a stage ended, in one line.
+func endText(e pipeline.StageEnded) string {
+	var parts []string
+	switch e.Cache {
+	case "hit":
+		parts = append(parts, "cached")
+	case "partial", "miss":
+		if e.Chunks > 1 {
+			parts = append(parts, fmt.Sprintf("%s of %s computed", Count(int64(e.ChunksComputed)), Of(int64(e.Chunks), "chunk")))
+		} else {
+			parts = append(parts, "computed")
+		}
+	case "failed":
+		return e.Stage + ": failed: " + firstLine(e.Error)
+	case "skipped":
+		return e.Stage + ": not run"
+	default:
+		return fmt.Sprintf("%s: %s, %s finished", e.Stage, e.Cache, Of(int64(e.Chunks), "chunk"))
+	}
+	parts = append(parts, Of(e.Rows, "row"))
+	if e.Rejects > 0 {
+		parts = append(parts, Count(e.Rejects)+" rejected")
+	}
+	if e.Cache != "hit" {
+		parts = append(parts, Seconds(e.Seconds))
+	}
+	return e.Stage + ": " + strings.Join(parts, ", ")
+}
+
+func firstLine(text string) string {
+	line, _, _ := strings.Cut(text, "\n")
+	return line
+}

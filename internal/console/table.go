@@ -1,0 +1,86 @@
+package console
+
+import (
+	"io"
+	"strings"
+
+	"github.com/mattn/go-runewidth"
+)
+
+// Table is text in columns, as wide as their widest cell.
+type Table struct {
+	right []bool
+	rows  [][]string
+}
+
+// NewTable starts a table with the heads of its columns; a head that starts
+// with ">" makes a column of numbers, set to the right.
+func NewTable(heads ...string) *Table {
+	t := &Table{}
+	row := make([]string, len(heads))
+	for i, h := range heads {
+		text, right := strings.CutPrefix(h, ">")
+		row[i] = text
+		t.right = append(t.right, right)
+	}
+	t.rows = append(t.rows, row)
+	return t
+}
+
+// Row adds a row; cells beyond the heads are dropped.
+func (t *Table) Row(cells ...string) {
+	for i, c := range cells {
+		cells[i] = Line(c)
+	}
+	t.rows = append(t.rows, cells[:min(len(cells), len(t.right))])
+}
+
+// Len is the number of rows without the heads.
+func (t *Table) Len() int { return len(t.rows) - 1 }
+
+// Write prints the table, each line after indent.
+func (t *Table) Write(w io.Writer, indent string) error {
+	widths := make([]int, len(t.right))
+	for _, row := range t.rows {
+		for i, c := range row {
+			widths[i] = max(widths[i], runewidth.StringWidth(c))
+		}
+	}
+	var b strings.Builder
+	for _, row := range t.rows {
+		var line strings.Builder
+		line.WriteString(indent)
+		for i, c := range row {
+			if i > 0 {
+				line.WriteString("  ")
+			}
+			space := strings.Repeat(" ", widths[i]-runewidth.StringWidth(c))
+			if t.right[i] {
+				line.WriteString(space + c)
+			} else {
+				line.WriteString(c + space)
+			}
+		}
+		b.WriteString(strings.TrimRight(line.String(), " "))
+		b.WriteByte('\n')
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+// Line makes text safe for one line of a terminal: control characters, which
+// file names may hold, are shown and not obeyed.
+func Line(text string) string {
+	return strings.Map(func(r rune) rune {
+		switch {
+		case r == '\n' || r == '\t' || r == '\r':
+			return ' '
+		case r < ' ' || r == 0x7f || r >= 0x80 && r < 0xa0:
+			return '\uFFFD'
+		}
+		return r
+	}, text)
+}
+
+// Shorten cuts text to a width, with … for what is left out.
+func Shorten(text string, width int) string { return runewidth.Truncate(Line(text), width, "…") }
