@@ -1,0 +1,133 @@
+package backbone
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/tlpipe/tlpipe/internal/nn"
+	"github.com/tlpipe/tlpipe/internal/record"
+	"github.com/tlpipe/tlpipe/pipeline/params"
+)
+
+// Backbone is an entry of the zoo.
+type Backbone struct {
+	Name  string // as users write it
+	Title string // as the paper does
+	Paper string // where the architecture is from
+
+	// Layers that have a word in the command line; names of the network.
+	Pooled  string // the feature vector
+	LastMap string // the map that is pooled
+	Logits  string // the classifier's output; "" if there is none
+
+	// MinSize is the smallest height and width, in pixels, that the network can take.
+	MinSize int
+
+	// Weights lists the weight sets, the default first.
+	Weights []WeightSet
+
+	// AnyPixels backbones take pixels however prepared; they learned nothing of them.
+	AnyPixels bool
+
+	build   func(b *nn.Builder, image nn.Value)
+	namings []naming // how files of weights call the layers, besides the names of this program
+	// preparation is what a backbone without weights says of its pixels.
+	preparation record.Preprocessing
+}
+
+// All lists the zoo, in the order of listings.
+func All() []Backbone {
+	return []Backbone{
+		efficientNetLite0(),
+		pixels(),
+	}
+}
+
+// Find returns the backbone of that name.
+func Find(name string) (Backbone, error) {
+	var known []string
+	for _, b := range All() {
+		if b.Name == name {
+			return b, nil
+		}
+		known = append(known, b.Name)
+	}
+	return Backbone{}, &UnknownError{Name: name, Hint: params.DidYouMean(name, known)}
+}
+
+// UnknownError says that there is no backbone of that name.
+type UnknownError struct {
+	Name string
+	Hint string // the nearest name, or all names
+}
+
+func (e *UnknownError) Error() string {
+	return fmt.Sprintf("there is no backbone %q (%s)", e.Name, e.Hint)
+}
+
+// Preprocessing tells how pixels must be prepared for the backbone: for its default weights, or as
+// its authors did where there are none. Its For is the backbone's name.
+func (b Backbone) Preprocessing() record.Preprocessing {
+	p := b.preparation
+	if len(b.Weights) > 0 {
+		p = b.Weights[0].Preprocessing
+	}
+	p.For = b.Name
+	return p
+}
+
+// Network builds the backbone, classifier included, for pictures of a size.
+func (b Backbone) Network(height, width int) (*nn.Network, error) {
+	if height < b.MinSize || width < b.MinSize {
+		return nil, fmt.Errorf("%s: pictures of %d×%d pixels are too small, it takes %d×%d and more", b.Name, width, height, b.MinSize, b.MinSize)
+	}
+	builder := nn.NewBuilder()
+	b.build(builder, builder.Input("image", height, width, 3))
+	net, err := builder.Network()
+	if err != nil {
+		return nil, fmt.Errorf("%s for pictures of %d×%d pixels: %w", b.Name, width, height, err)
+	}
+	return net, nil
+}
+
+// Layer returns the name in the network of what a user calls a layer: "pooled", "last" (the last
+// map), the name of a layer or of a scope.
+func (b Backbone) Layer(net *nn.Network, word string) (string, error) {
+	switch word {
+	case "pooled":
+		word = b.Pooled
+	case "last":
+		word = b.LastMap
+	}
+	if l, ok := net.Find(word); ok {
+		return l.Name, nil
+	}
+	known := append([]string{"pooled", "last"}, b.Scopes(net)...)
+	return "", fmt.Errorf("%s has no layer %q (%s)", b.Name, word, params.DidYouMean(word, known))
+}
+
+// Scopes lists the parts of the backbone that can be named, in order, without the image.
+func (b Backbone) Scopes(net *nn.Network) []string {
+	var out []string
+	for _, scope := range net.Scopes() {
+		if scope != "image" {
+			out = append(out, scope)
+		}
+	}
+	return out
+}
+
+// Set returns the weight set of that name.
+func (b Backbone) Set(name string) (WeightSet, error) {
+	var known []string
+	for _, s := range b.Weights {
+		if s.Name == name {
+			return s, nil
+		}
+		known = append(known, s.Name)
+	}
+	if len(known) == 0 {
+		return WeightSet{}, fmt.Errorf("%s has no weights", b.Name)
+	}
+	return WeightSet{}, fmt.Errorf("%s has no weights %q (known: %s)", b.Name, name, strings.Join(known, ", "))
+}
