@@ -3,6 +3,7 @@ package kernel
 import (
 	"fmt"
 	"math/rand/v2"
+	"sync"
 	"testing"
 )
 
@@ -98,6 +99,123 @@ func BenchmarkConv(b *testing.B) {
 						p.Run(pool, dst, src, batch, s.size, s.size, nil, ReLU6, &w)
 					}
 					b.ReportMetric(float64(s.conv.FLOPs(s.size, s.size))*float64(batch)*float64(b.N)/float64(b.Elapsed().Nanoseconds()), "GFLOP/s")
+				})
+			}
+		}
+	}
+}
+
+// inverted adds the layers of an inverted residual block.
+func inverted(all []shape, name string, in, out, expand, kernel, stride, size int) ([]shape, int) {
+	middle := in * expand
+	if expand > 1 {
+		all = append(all, shape{name, square(in, middle, 1, 1, 1), size})
+	}
+	all = append(all, shape{name, square(middle, middle, kernel, stride, middle), size})
+	size = (size-1)/stride + 1
+	return append(all, shape{name, square(middle, out, 1, 1, 1), size}), size
+}
+
+// networks lists the convolutions of whole networks at 224 px.
+func networks() map[string][]shape {
+	all := map[string][]shape{}
+	for name, blocks := range map[string][][5]int{ // expansion, kernel, stride, channels, repeats
+		"mobilenetv2":       {{1, 3, 1, 16, 1}, {6, 3, 2, 24, 2}, {6, 3, 2, 32, 3}, {6, 3, 2, 64, 4}, {6, 3, 1, 96, 3}, {6, 3, 2, 160, 3}, {6, 3, 1, 320, 1}},
+		"efficientnetlite0": {{1, 3, 1, 16, 1}, {6, 3, 2, 24, 2}, {6, 5, 2, 40, 2}, {6, 3, 2, 80, 3}, {6, 5, 1, 112, 3}, {6, 5, 2, 192, 4}, {6, 3, 1, 320, 1}},
+	} {
+		layers := []shape{{name, square(3, 32, 3, 2, 1), 224}}
+		in, size := 32, 112
+		for _, b := range blocks {
+			for i := range b[4] {
+				stride := 1
+				if i == 0 {
+					stride = b[2]
+				}
+				layers, size = inverted(layers, name, in, b[3], b[0], b[1], stride, size)
+				in = b[3]
+			}
+		}
+		all[name] = append(layers, shape{name, square(320, 1280, 1, 1, 1), 7})
+	}
+	const name = "resnet50"
+	layers := []shape{{name, square(3, 64, 7, 2, 1), 224}}
+	in, size := 64, 56
+	for i, repeats := range []int{3, 4, 6, 3} {
+		width := 64 << i
+		for j := range repeats {
+			stride := 1
+			if j == 0 && i > 0 {
+				stride = 2
+			}
+			layers = append(layers, shape{name, square(in, width, 1, 1, 1), size}, shape{name, square(width, width, 3, stride, 1), size})
+			if j == 0 {
+				layers = append(layers, shape{name, square(in, 4*width, 1, stride, 1), size})
+			}
+			size /= stride
+			layers = append(layers, shape{name, square(width, 4*width, 1, 1, 1), size})
+			in = 4 * width
+		}
+	}
+	all[name] = layers
+	return all
+}
+
+// BenchmarkNetwork runs the convolutions of a network one after the other, each on the output of the
+// one before (of the right size, if not of the right place), and reports images a second: layer by
+// layer over the batch, and with each thread taking images of its own.
+func BenchmarkNetwork(b *testing.B) {
+	r := rand.New(rand.NewPCG(1, 2))
+	for name, layers := range networks() {
+		var packed []*PackedConv
+		largest := 0
+		for _, s := range layers {
+			p, err := PackConv(s.conv, fill(r, make([]float32, s.conv.WeightSize())), make([]float32, s.conv.OutC))
+			if err != nil {
+				b.Fatal(err)
+			}
+			packed = append(packed, p)
+			oh, ow := s.conv.OutSize(s.size, s.size)
+			largest = max(largest, s.size*s.size*s.conv.InC, oh*ow*s.conv.OutC)
+		}
+		b.Run(name+"/batch8/apart", func(b *testing.B) {
+			var buffers [2][2][]float32
+			for i := range buffers {
+				buffers[i] = [2][]float32{fill(r, make([]float32, largest)), make([]float32, largest)}
+			}
+			for b.Loop() {
+				var group sync.WaitGroup
+				for thread := range 2 {
+					group.Go(func() {
+						x, y := buffers[thread][0], buffers[thread][1]
+						var w Workspace
+						for range 4 {
+							for i, p := range packed {
+								s := layers[i].size
+								p.Run(nil, y, x, 1, s, s, nil, ReLU6, &w)
+								x, y = y, x
+							}
+						}
+					})
+				}
+				group.Wait()
+			}
+			b.ReportMetric(8*float64(b.N)/b.Elapsed().Seconds(), "images/s")
+		})
+		for _, batch := range []int{1, 8} {
+			x, y := fill(r, make([]float32, batch*largest)), make([]float32, batch*largest)
+			for _, threads := range []int{1, 2} {
+				b.Run(fmt.Sprintf("%s/batch%d/threads%d", name, batch, threads), func(b *testing.B) {
+					pool := NewPool(threads)
+					defer pool.Close()
+					var w Workspace
+					for b.Loop() {
+						for i, p := range packed {
+							s := layers[i].size
+							p.Run(pool, y, x, batch, s, s, nil, ReLU6, &w)
+							x, y = y, x
+						}
+					}
+					b.ReportMetric(float64(batch)*float64(b.N)/b.Elapsed().Seconds(), "images/s")
 				})
 			}
 		}

@@ -17,13 +17,14 @@ type Pool struct {
 	workers []*worker
 	group   conc.WaitGroup
 
-	// The operation in progress.
-	work       task
-	tasks      int64
-	next       atomic.Int64
-	unfinished atomic.Int64
-	generation atomic.Uint64
-	closed     bool
+	// The operation in progress. A worker joins it while it is open; the caller closes it when no
+	// piece is left and waits only for those that joined, so that a worker whose thread is off the
+	// processor holds up nothing.
+	work   task
+	tasks  int64
+	next   atomic.Int64
+	state  atomic.Uint64 // generation, open, number of workers that joined
+	closed bool
 
 	// The calling goroutine, when it sleeps until the workers are done.
 	sleeping atomic.Bool
@@ -82,6 +83,13 @@ func (p *Pool) Close() {
 	p.workers = nil
 }
 
+// The parts of Pool.state.
+const (
+	joined     = 1<<16 - 1
+	open       = 1 << 16
+	generation = 1 << 17
+)
+
 // run computes pieces 0 … n-1 of t and returns when all are done. A panic in a piece surfaces here.
 func (p *Pool) run(n int, t task) {
 	if p == nil || len(p.workers) == 0 || n < 2 {
@@ -92,7 +100,6 @@ func (p *Pool) run(n int, t task) {
 	}
 	p.work, p.tasks = t, int64(n)
 	p.next.Store(0)
-	p.unfinished.Store(int64(len(p.workers)))
 	p.announce()
 	defer p.finish()
 	p.drain(0)
@@ -100,7 +107,7 @@ func (p *Pool) run(n int, t task) {
 
 // announce tells the workers of a new operation, or of the end.
 func (p *Pool) announce() {
-	p.generation.Add(1)
+	p.state.Add(generation + open)
 	for _, w := range p.workers {
 		if w.sleeping.CompareAndSwap(true, false) {
 			w.wake <- struct{}{}
@@ -119,15 +126,16 @@ func (p *Pool) drain(number int) {
 	}
 }
 
-// finish waits until every worker has let go of the operation.
+// finish closes the operation and waits until every worker has let go of it.
 func (p *Pool) finish() {
 	p.next.Store(p.tasks) // after a panic of our own, start no more pieces
-	for i := 0; p.unfinished.Load() != 0; i++ {
+	p.state.Add(^uint64(open - 1))
+	for i := 0; p.state.Load()&joined != 0; i++ {
 		if i < spins && runtime.GOMAXPROCS(0) > 1 {
 			continue
 		}
 		p.sleeping.Store(true)
-		if p.unfinished.Load() == 0 && p.sleeping.CompareAndSwap(true, false) {
+		if p.state.Load()&joined == 0 && p.sleeping.CompareAndSwap(true, false) {
 			break
 		}
 		<-p.done
@@ -151,26 +159,36 @@ func (w *worker) run() {
 			return
 		}
 		w.caught.Try(w.drain)
-		if p.unfinished.Add(-1) == 0 && p.sleeping.CompareAndSwap(true, false) {
+		if p.state.Add(^uint64(0))&(open|joined) == 0 && p.sleeping.CompareAndSwap(true, false) {
 			p.done <- struct{}{}
 		}
 	}
 }
 
-// await returns the generation after seen, once it is there.
+// await joins the first operation it finds open after the one of generation seen, and returns its
+// generation.
 func (w *worker) await(seen uint64) uint64 {
-	if runtime.GOMAXPROCS(0) > 1 {
-		for range spins {
-			if g := w.pool.generation.Load(); g != seen {
-				return g
+	for {
+		if runtime.GOMAXPROCS(0) > 1 {
+			for range spins {
+				if w.join(seen) {
+					return w.pool.state.Load() / generation
+				}
 			}
 		}
+		w.sleeping.Store(true)
+		if w.join(seen) {
+			if !w.sleeping.CompareAndSwap(true, false) {
+				<-w.wake // the caller has seen us asleep
+			}
+			return w.pool.state.Load() / generation
+		}
+		<-w.wake
 	}
-	w.sleeping.Store(true)
-	g := w.pool.generation.Load()
-	if g != seen && w.sleeping.CompareAndSwap(true, false) {
-		return g
-	}
-	<-w.wake
-	return w.pool.generation.Load()
+}
+
+// join takes part in the present operation, if it is open and not that of generation seen.
+func (w *worker) join(seen uint64) bool {
+	s := w.pool.state.Load()
+	return s&open != 0 && s/generation != seen && w.pool.state.CompareAndSwap(s, s+1)
 }
