@@ -463,7 +463,7 @@ func (t *convTask) doMatrix(l *local, block, p, q int) {
 	x.a, x.aRow = t.Src, t.SrcPitch
 	first := row * t.SrcPitch
 	if !t.inPlace {
-		gather(l.floats, t.scratchPitch, t.Src[first:], t.SrcPitch, rows, t.in)
+		gather(t.set, l.floats, t.scratchPitch, t.Src[first:], t.SrcPitch, rows, t.in)
 		x.a, x.aRow, first = l.floats, t.scratchPitch, 0
 	}
 	x.run = t.in
@@ -535,13 +535,6 @@ func (t *convTask) activate(first, row, m, p, q int) {
 	v.activate(t.set, t.rest)
 }
 
-// gather copies rows of n floats from one distance to another.
-func gather(dst []float32, dstRow int, src []float32, srcRow, rows, n int) {
-	for i := range rows {
-		copy(dst[i*dstRow:i*dstRow+n], src[i*srcRow:i*srcRow+n])
-	}
-}
-
 // window lists the taps as they lie in the scratch image; those side by side become one.
 func (t *convTask) window(l *local, x *tile) {
 	channels := t.in / t.conv.Groups
@@ -586,7 +579,7 @@ func (t *convTask) pad(dst []float32, image, group, y0, y1 int) {
 		if t.scratchPitch == t.SrcPitch && channels == t.SrcPitch {
 			copy(at[:inside*channels], src)
 		} else {
-			gather(at, t.scratchPitch, src, t.SrcPitch, inside, channels)
+			gather(t.set, at, t.scratchPitch, src, t.SrcPitch, inside, channels)
 		}
 	}
 }

@@ -62,7 +62,7 @@ func testConv(t *testing.T, depthwise bool) {
 			return
 		}
 		wideIn := g.floats((n*h*w-1)*inPitch + c.InC)
-		gather(wideIn, inPitch, src, c.InC, n*h*w, c.InC)
+		gather(portable, wideIn, inPitch, src, c.InC, n*h*w, c.InC)
 		wideOut := g.floats((n*oh*ow-1)*outPitch + c.OutC)
 		for i := range wideOut {
 			wideOut[i] = 77

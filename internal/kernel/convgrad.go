@@ -68,29 +68,30 @@ func (x *patches) pack(l panels, p int, dst []float32, first, n0 int) {
 	width := l.width(p)
 	column := n0 + p*l.set.panelColumns()
 	n := min(width, l.n-p*l.set.panelColumns())
-	image, oy, ox := first/(x.oh*x.ow), first/x.ow%x.oh, first%x.ow
-	for k := range l.k {
-		to := dst[k*width : (k+1)*width]
-		clear(to[n:])
-		for j := 0; j < n; {
-			tap, channel := (column+j)/in, (column+j)%in
-			run := min(in-channel, n-j)
-			y := oy*c.StrideH - c.PadTop + tap/c.KernelW*c.DilationH
-			x0 := ox*c.StrideW - c.PadLeft + tap%c.KernelW*c.DilationW
-			if y < 0 || y >= x.h || x0 < 0 || x0 >= x.w {
-				clear(to[j : j+run])
-			} else {
-				copy(to[j:j+run], x.src[((image*x.h+y)*x.w+x0)*c.InC+x.channel+channel:])
+	dst = dst[:l.k*width]
+	clear(dst)
+	for j := 0; j < n; { // the channels of one tap
+		tap, channel := (column+j)/in, (column+j)%in
+		run := min(in-channel, n-j)
+		dy := tap/c.KernelW*c.DilationH - c.PadTop
+		dx := tap%c.KernelW*c.DilationW - c.PadLeft
+		for k := 0; k < l.k; { // the pixels of one line
+			pixel := first + k
+			ox := pixel % x.ow
+			line := pixel / x.ow
+			pixels := min(x.ow-ox, l.k-k)
+			y := line%x.oh*c.StrideH + dy
+			if y >= 0 && y < x.h {
+				from := max(ox, ceilDiv(max(-dx, 0), c.StrideW))
+				to := min(ox+pixels, ceilDiv(max(x.w-dx, 0), c.StrideW))
+				if from < to {
+					at := ((line/x.oh*x.h+y)*x.w+from*c.StrideW+dx)*c.InC + x.channel + channel
+					gather(l.set, dst[(k+from-ox)*width+j:], width, x.src[at:], c.StrideW*c.InC, to-from, run)
+				}
 			}
-			j += run
+			k += pixels
 		}
-		if ox++; ox == x.ow {
-			ox = 0
-			if oy++; oy == x.oh {
-				oy = 0
-				image++
-			}
-		}
+		j += run
 	}
 }
 

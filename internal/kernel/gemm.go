@@ -67,9 +67,8 @@ func (x *plainMatrix) pack(l panels, p int, dst []float32, k, n int) {
 	}
 	packTransposed(one, dst, x.b[n*x.row+k:], x.row)
 	if x.scale != 1 {
-		for i := range dst[:one.size()] {
-			dst[i] *= x.scale
-		}
+		dst = dst[:one.size()]
+		scaleInto(l.set, dst, dst, x.scale)
 	}
 }
 
@@ -165,9 +164,9 @@ func (t *gemmTask) do(worker, i int) {
 	} else if t.aTransposed || aliases(t.aRow) {
 		x.a, x.aRow = l.floats, spread(depth)
 		if t.aTransposed {
-			gatherTransposed(x.a, x.aRow, t.a[t.k0*t.aRow+row:], t.aRow, rows, depth)
+			transpose(t.set, x.a, x.aRow, t.a[t.k0*t.aRow+row:], t.aRow, depth, rows)
 		} else {
-			gather(x.a, x.aRow, t.a[first:], t.aRow, rows, depth)
+			gather(t.set, x.a, x.aRow, t.a[first:], t.aRow, rows, depth)
 		}
 		first = 0
 	}
@@ -183,16 +182,6 @@ func (t *gemmTask) do(worker, i int) {
 		x.compute(t.layout, m, p, q)
 	}
 	x.release()
-}
-
-// gatherTransposed copies a matrix of n rows and the given number of columns, at distance srcRow,
-// into its transpose.
-func gatherTransposed(dst []float32, dstRow int, src []float32, srcRow, columns, n int) {
-	for k := range n {
-		for i, v := range src[k*srcRow:][:columns] {
-			dst[i*dstRow+k] = v
-		}
-	}
 }
 
 // PackedDense is a dense layer with its weights laid out for the instruction set in use.

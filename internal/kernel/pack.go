@@ -4,18 +4,14 @@ package kernel
 func packTransposed(l panels, dst, b []float32, row int) {
 	for p := range l.count {
 		width := l.width(p)
+		column := p * l.set.panelColumns()
+		n := min(width, l.n-column)
 		panel := dst[l.start(p):][:width*l.k]
-		for j := range width {
-			column := p*l.set.panelColumns() + j
-			if column >= l.n {
-				for k := range l.k {
-					panel[k*width+j] = 0
-				}
-				continue
-			}
-			for k, v := range b[column*row:][:l.k] {
-				panel[k*width+j] = v
-			}
+		if n < width {
+			clear(panel)
+		}
+		if l.k > 0 {
+			transpose(l.set, panel, width, b[column*row:], row, n, l.k)
 		}
 	}
 }
@@ -28,15 +24,34 @@ func packRows(l panels, dst []float32, first int, b []float32, row, rows int, sc
 		column := p * l.set.panelColumns()
 		n := min(width, l.n-column)
 		panel := dst[l.start(p)+first*width:][:rows*width]
-		for k := range rows {
-			to := panel[k*width : (k+1)*width]
-			copy(to, b[k*row+column:][:n])
-			clear(to[n:])
+		if n < width {
+			clear(panel)
 		}
-		if scale != 1 {
-			for i := range panel {
-				panel[i] *= scale
-			}
+		v := sweep{dst: panel, x: b[column:], step: [6]int{width, row}, n: n, rows: rows, low: scale}
+		if scale == 1 {
+			v.do(l.set, opCopy)
+		} else {
+			v.do(l.set, opScale)
+		}
+	}
+}
+
+// gather copies rows of n floats from one distance to another.
+func gather(set isa, dst []float32, dstRow int, src []float32, srcRow, rows, n int) {
+	v := sweep{dst: dst, x: src, step: [6]int{dstRow, srcRow}, n: n, rows: rows}
+	v.do(set, opCopy)
+}
+
+// transpose writes the transpose of a matrix of rows × columns.
+func transpose(set isa, dst []float32, dstRow int, src []float32, srcRow, rows, columns int) {
+	r, c := transposeBlocks(set, dst, dstRow, src, srcRow, rows, columns)
+	for i := range rows {
+		j := 0
+		if i < r {
+			j = c
+		}
+		for ; j < columns; j++ {
+			dst[j*dstRow+i] = src[i*srcRow+j]
 		}
 	}
 }

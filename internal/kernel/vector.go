@@ -17,6 +17,7 @@ type operation uint8
 
 const (
 	opAdd           operation = iota // dst = bound(x + y, low, high)
+	opCopy                           // dst = x
 	opMul                            // dst = x·y
 	opMulAdd                         // dst += x·y
 	opAccumulate                     // dst += x
@@ -42,7 +43,7 @@ const (
 
 // operands is the number of slices of each operation, dst included.
 var operands = [...]int{
-	opAdd: 3, opMul: 3, opMulAdd: 3, opAccumulate: 2, opMaximum: 2, opScale: 2, opScaleShift: 4,
+	opAdd: 3, opCopy: 2, opMul: 3, opMulAdd: 3, opAccumulate: 2, opMaximum: 2, opScale: 2, opScaleShift: 4,
 	opAddSquare: 3, opAddCentred: 4, opCombine: 6, opBound: 2, opBoundBackward: 3,
 	opSiLU: 2, opHardSwish: 2, opSigmoid: 2, opTanh: 2, opGELU: 2,
 	opSiLUBackward: 3, opHardSwishBackward: 3, opSigmoidBackward: 3, opTanhBackward: 3, opGELUBackward: 3,
@@ -80,6 +81,8 @@ func plainRow(o operation, dst, x, y, z, u, v []float32, low, high float32) {
 		for i := range dst {
 			dst[i] = bound(x[i]+y[i], low, high)
 		}
+	case opCopy:
+		copy(dst, x)
 	case opMul:
 		for i := range dst {
 			dst[i] = x[i] * y[i]

@@ -17,6 +17,8 @@ func (s *sweep) avx512(o operation) {
 	switch o {
 	case opAdd:
 		addAVX512(s)
+	case opCopy:
+		copyAVX512(s)
 	case opMul:
 		mulAVX512(s)
 	case opMulAdd:
@@ -66,6 +68,8 @@ func (s *sweep) avx2(o operation) {
 	switch o {
 	case opAdd:
 		addAVX2(s)
+	case opCopy:
+		copyAVX2(s)
 	case opMul:
 		mulAVX2(s)
 	case opMulAdd:

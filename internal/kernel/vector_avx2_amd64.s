@@ -91,13 +91,12 @@ DATA vector_avx2_masks<>+120(SB)/4, $0x00000000
 DATA vector_avx2_masks<>+124(SB)/4, $0x00000000
 GLOBL vector_avx2_masks<>(SB), RODATA|NOPTR, $128
 
-// func mulAVX2(s *byte)
+// func copyAVX2(s *byte)
 // Requires: AVX
-TEXT ·mulAVX2(SB), NOSPLIT, $0-8
+TEXT ·copyAVX2(SB), NOSPLIT, $0-8
 	MOVQ         s+0(FP), R11
 	MOVQ         (R11), DI
 	MOVQ         24(R11), SI
-	MOVQ         48(R11), DX
 	VBROADCASTSS 208(R11), Y6
 	VBROADCASTSS 212(R11), Y7
 	MOVQ         200(R11), R10
@@ -110,8 +109,7 @@ row5:
 
 full6:
 	VMOVUPS (SI)(AX*4), Y0
-	VMOVUPS (DX)(AX*4), Y1
-	VMULPS  Y0, Y1, Y5
+	VMOVAPS Y0, Y5
 	VMOVUPS Y5, (DI)(AX*4)
 	ADDQ    $0x08, AX
 	SUBQ    $0x08, R9
@@ -124,8 +122,7 @@ tail7:
 	NEGQ       R9
 	VMOVUPS    64(R12)(R9*4), Y8
 	VMASKMOVPS (SI)(AX*4), Y8, Y0
-	VMASKMOVPS (DX)(AX*4), Y8, Y1
-	VMULPS     Y0, Y1, Y5
+	VMOVAPS    Y0, Y5
 	VMASKMOVPS Y5, Y8, (DI)(AX*4)
 
 endRow8:
@@ -133,16 +130,14 @@ endRow8:
 	LEAQ (DI)(R12*4), DI
 	MOVQ 152(R11), R12
 	LEAQ (SI)(R12*4), SI
-	MOVQ 160(R11), R12
-	LEAQ (DX)(R12*4), DX
 	DECQ R10
 	JNZ  row5
 	VZEROUPPER
 	RET
 
-// func mulAddAVX2(s *byte)
-// Requires: AVX, FMA3
-TEXT ·mulAddAVX2(SB), NOSPLIT, $0-8
+// func mulAVX2(s *byte)
+// Requires: AVX
+TEXT ·mulAVX2(SB), NOSPLIT, $0-8
 	MOVQ         s+0(FP), R11
 	MOVQ         (R11), DI
 	MOVQ         24(R11), SI
@@ -158,26 +153,24 @@ row9:
 	JL   tail11
 
 full10:
-	VMOVUPS     (SI)(AX*4), Y0
-	VMOVUPS     (DX)(AX*4), Y1
-	VMOVUPS     (DI)(AX*4), Y5
-	VFMADD231PS Y0, Y1, Y5
-	VMOVUPS     Y5, (DI)(AX*4)
-	ADDQ        $0x08, AX
-	SUBQ        $0x08, R9
-	JGE         full10
+	VMOVUPS (SI)(AX*4), Y0
+	VMOVUPS (DX)(AX*4), Y1
+	VMULPS  Y0, Y1, Y5
+	VMOVUPS Y5, (DI)(AX*4)
+	ADDQ    $0x08, AX
+	SUBQ    $0x08, R9
+	JGE     full10
 
 tail11:
-	ADDQ        $0x08, R9
-	JZ          endRow12
-	LEAQ        vector_avx2_masks<>+0(SB), R12
-	NEGQ        R9
-	VMOVUPS     64(R12)(R9*4), Y8
-	VMASKMOVPS  (SI)(AX*4), Y8, Y0
-	VMASKMOVPS  (DX)(AX*4), Y8, Y1
-	VMASKMOVPS  (DI)(AX*4), Y8, Y5
-	VFMADD231PS Y0, Y1, Y5
-	VMASKMOVPS  Y5, Y8, (DI)(AX*4)
+	ADDQ       $0x08, R9
+	JZ         endRow12
+	LEAQ       vector_avx2_masks<>+0(SB), R12
+	NEGQ       R9
+	VMOVUPS    64(R12)(R9*4), Y8
+	VMASKMOVPS (SI)(AX*4), Y8, Y0
+	VMASKMOVPS (DX)(AX*4), Y8, Y1
+	VMULPS     Y0, Y1, Y5
+	VMASKMOVPS Y5, Y8, (DI)(AX*4)
 
 endRow12:
 	MOVQ 144(R11), R12
@@ -191,12 +184,13 @@ endRow12:
 	VZEROUPPER
 	RET
 
-// func accumulateAVX2(s *byte)
-// Requires: AVX
-TEXT ·accumulateAVX2(SB), NOSPLIT, $0-8
+// func mulAddAVX2(s *byte)
+// Requires: AVX, FMA3
+TEXT ·mulAddAVX2(SB), NOSPLIT, $0-8
 	MOVQ         s+0(FP), R11
 	MOVQ         (R11), DI
 	MOVQ         24(R11), SI
+	MOVQ         48(R11), DX
 	VBROADCASTSS 208(R11), Y6
 	VBROADCASTSS 212(R11), Y7
 	MOVQ         200(R11), R10
@@ -208,38 +202,42 @@ row13:
 	JL   tail15
 
 full14:
-	VMOVUPS (SI)(AX*4), Y0
-	VMOVUPS (DI)(AX*4), Y5
-	VADDPS  Y0, Y5, Y5
-	VMOVUPS Y5, (DI)(AX*4)
-	ADDQ    $0x08, AX
-	SUBQ    $0x08, R9
-	JGE     full14
+	VMOVUPS     (SI)(AX*4), Y0
+	VMOVUPS     (DX)(AX*4), Y1
+	VMOVUPS     (DI)(AX*4), Y5
+	VFMADD231PS Y0, Y1, Y5
+	VMOVUPS     Y5, (DI)(AX*4)
+	ADDQ        $0x08, AX
+	SUBQ        $0x08, R9
+	JGE         full14
 
 tail15:
-	ADDQ       $0x08, R9
-	JZ         endRow16
-	LEAQ       vector_avx2_masks<>+0(SB), R12
-	NEGQ       R9
-	VMOVUPS    64(R12)(R9*4), Y8
-	VMASKMOVPS (SI)(AX*4), Y8, Y0
-	VMASKMOVPS (DI)(AX*4), Y8, Y5
-	VADDPS     Y0, Y5, Y5
-	VMASKMOVPS Y5, Y8, (DI)(AX*4)
+	ADDQ        $0x08, R9
+	JZ          endRow16
+	LEAQ        vector_avx2_masks<>+0(SB), R12
+	NEGQ        R9
+	VMOVUPS     64(R12)(R9*4), Y8
+	VMASKMOVPS  (SI)(AX*4), Y8, Y0
+	VMASKMOVPS  (DX)(AX*4), Y8, Y1
+	VMASKMOVPS  (DI)(AX*4), Y8, Y5
+	VFMADD231PS Y0, Y1, Y5
+	VMASKMOVPS  Y5, Y8, (DI)(AX*4)
 
 endRow16:
 	MOVQ 144(R11), R12
 	LEAQ (DI)(R12*4), DI
 	MOVQ 152(R11), R12
 	LEAQ (SI)(R12*4), SI
+	MOVQ 160(R11), R12
+	LEAQ (DX)(R12*4), DX
 	DECQ R10
 	JNZ  row13
 	VZEROUPPER
 	RET
 
-// func maximumAVX2(s *byte)
+// func accumulateAVX2(s *byte)
 // Requires: AVX
-TEXT ·maximumAVX2(SB), NOSPLIT, $0-8
+TEXT ·accumulateAVX2(SB), NOSPLIT, $0-8
 	MOVQ         s+0(FP), R11
 	MOVQ         (R11), DI
 	MOVQ         24(R11), SI
@@ -254,15 +252,13 @@ row17:
 	JL   tail19
 
 full18:
-	VMOVUPS   (SI)(AX*4), Y0
-	VMOVUPS   (DI)(AX*4), Y5
-	VMAXPS    Y0, Y5, Y9
-	VCMPPS    $0x07, Y5, Y5, Y10
-	VBLENDVPS Y10, Y9, Y5, Y5
-	VMOVUPS   Y5, (DI)(AX*4)
-	ADDQ      $0x08, AX
-	SUBQ      $0x08, R9
-	JGE       full18
+	VMOVUPS (SI)(AX*4), Y0
+	VMOVUPS (DI)(AX*4), Y5
+	VADDPS  Y0, Y5, Y5
+	VMOVUPS Y5, (DI)(AX*4)
+	ADDQ    $0x08, AX
+	SUBQ    $0x08, R9
+	JGE     full18
 
 tail19:
 	ADDQ       $0x08, R9
@@ -272,9 +268,7 @@ tail19:
 	VMOVUPS    64(R12)(R9*4), Y8
 	VMASKMOVPS (SI)(AX*4), Y8, Y0
 	VMASKMOVPS (DI)(AX*4), Y8, Y5
-	VMAXPS     Y0, Y5, Y9
-	VCMPPS     $0x07, Y5, Y5, Y10
-	VBLENDVPS  Y10, Y9, Y5, Y5
+	VADDPS     Y0, Y5, Y5
 	VMASKMOVPS Y5, Y8, (DI)(AX*4)
 
 endRow20:
@@ -287,9 +281,9 @@ endRow20:
 	VZEROUPPER
 	RET
 
-// func scaleAVX2(s *byte)
+// func maximumAVX2(s *byte)
 // Requires: AVX
-TEXT ·scaleAVX2(SB), NOSPLIT, $0-8
+TEXT ·maximumAVX2(SB), NOSPLIT, $0-8
 	MOVQ         s+0(FP), R11
 	MOVQ         (R11), DI
 	MOVQ         24(R11), SI
@@ -304,12 +298,15 @@ row21:
 	JL   tail23
 
 full22:
-	VMOVUPS (SI)(AX*4), Y0
-	VMULPS  Y0, Y6, Y5
-	VMOVUPS Y5, (DI)(AX*4)
-	ADDQ    $0x08, AX
-	SUBQ    $0x08, R9
-	JGE     full22
+	VMOVUPS   (SI)(AX*4), Y0
+	VMOVUPS   (DI)(AX*4), Y5
+	VMAXPS    Y0, Y5, Y9
+	VCMPPS    $0x07, Y5, Y5, Y10
+	VBLENDVPS Y10, Y9, Y5, Y5
+	VMOVUPS   Y5, (DI)(AX*4)
+	ADDQ      $0x08, AX
+	SUBQ      $0x08, R9
+	JGE       full22
 
 tail23:
 	ADDQ       $0x08, R9
@@ -318,7 +315,10 @@ tail23:
 	NEGQ       R9
 	VMOVUPS    64(R12)(R9*4), Y8
 	VMASKMOVPS (SI)(AX*4), Y8, Y0
-	VMULPS     Y0, Y6, Y5
+	VMASKMOVPS (DI)(AX*4), Y8, Y5
+	VMAXPS     Y0, Y5, Y9
+	VCMPPS     $0x07, Y5, Y5, Y10
+	VBLENDVPS  Y10, Y9, Y5, Y5
 	VMASKMOVPS Y5, Y8, (DI)(AX*4)
 
 endRow24:
@@ -328,6 +328,50 @@ endRow24:
 	LEAQ (SI)(R12*4), SI
 	DECQ R10
 	JNZ  row21
+	VZEROUPPER
+	RET
+
+// func scaleAVX2(s *byte)
+// Requires: AVX
+TEXT ·scaleAVX2(SB), NOSPLIT, $0-8
+	MOVQ         s+0(FP), R11
+	MOVQ         (R11), DI
+	MOVQ         24(R11), SI
+	VBROADCASTSS 208(R11), Y6
+	VBROADCASTSS 212(R11), Y7
+	MOVQ         200(R11), R10
+
+row25:
+	XORQ AX, AX
+	MOVQ 192(R11), R9
+	SUBQ $0x08, R9
+	JL   tail27
+
+full26:
+	VMOVUPS (SI)(AX*4), Y0
+	VMULPS  Y0, Y6, Y5
+	VMOVUPS Y5, (DI)(AX*4)
+	ADDQ    $0x08, AX
+	SUBQ    $0x08, R9
+	JGE     full26
+
+tail27:
+	ADDQ       $0x08, R9
+	JZ         endRow28
+	LEAQ       vector_avx2_masks<>+0(SB), R12
+	NEGQ       R9
+	VMOVUPS    64(R12)(R9*4), Y8
+	VMASKMOVPS (SI)(AX*4), Y8, Y0
+	VMULPS     Y0, Y6, Y5
+	VMASKMOVPS Y5, Y8, (DI)(AX*4)
+
+endRow28:
+	MOVQ 144(R11), R12
+	LEAQ (DI)(R12*4), DI
+	MOVQ 152(R11), R12
+	LEAQ (SI)(R12*4), SI
+	DECQ R10
+	JNZ  row25
 	VZEROUPPER
 	RET
 
@@ -343,13 +387,13 @@ TEXT ·scaleShiftAVX2(SB), NOSPLIT, $0-8
 	VBROADCASTSS 212(R11), Y7
 	MOVQ         200(R11), R10
 
-row25:
+row29:
 	XORQ AX, AX
 	MOVQ 192(R11), R9
 	SUBQ $0x08, R9
-	JL   tail27
+	JL   tail31
 
-full26:
+full30:
 	VMOVUPS     (SI)(AX*4), Y0
 	VMOVUPS     (DX)(AX*4), Y1
 	VMOVUPS     (CX)(AX*4), Y2
@@ -360,11 +404,11 @@ full26:
 	VMOVUPS     Y5, (DI)(AX*4)
 	ADDQ        $0x08, AX
 	SUBQ        $0x08, R9
-	JGE         full26
+	JGE         full30
 
-tail27:
+tail31:
 	ADDQ        $0x08, R9
-	JZ          endRow28
+	JZ          endRow32
 	LEAQ        vector_avx2_masks<>+0(SB), R12
 	NEGQ        R9
 	VMOVUPS     64(R12)(R9*4), Y8
@@ -377,7 +421,7 @@ tail27:
 	VMINPS      Y5, Y7, Y5
 	VMASKMOVPS  Y5, Y8, (DI)(AX*4)
 
-endRow28:
+endRow32:
 	MOVQ 144(R11), R12
 	LEAQ (DI)(R12*4), DI
 	MOVQ 152(R11), R12
@@ -387,7 +431,7 @@ endRow28:
 	MOVQ 168(R11), R12
 	LEAQ (CX)(R12*4), CX
 	DECQ R10
-	JNZ  row25
+	JNZ  row29
 	VZEROUPPER
 	RET
 
@@ -402,13 +446,13 @@ TEXT ·addSquareAVX2(SB), NOSPLIT, $0-8
 	VBROADCASTSS 212(R11), Y7
 	MOVQ         200(R11), R10
 
-row29:
+row33:
 	XORQ AX, AX
 	MOVQ 192(R11), R9
 	SUBQ $0x08, R9
-	JL   tail31
+	JL   tail35
 
-full30:
+full34:
 	VMOVUPS     (SI)(AX*4), Y0
 	VMOVUPS     (DX)(AX*4), Y1
 	VMOVUPS     (DI)(AX*4), Y5
@@ -417,11 +461,11 @@ full30:
 	VMOVUPS     Y5, (DI)(AX*4)
 	ADDQ        $0x08, AX
 	SUBQ        $0x08, R9
-	JGE         full30
+	JGE         full34
 
-tail31:
+tail35:
 	ADDQ        $0x08, R9
-	JZ          endRow32
+	JZ          endRow36
 	LEAQ        vector_avx2_masks<>+0(SB), R12
 	NEGQ        R9
 	VMOVUPS     64(R12)(R9*4), Y8
@@ -432,7 +476,7 @@ tail31:
 	VFMADD231PS Y0, Y0, Y5
 	VMASKMOVPS  Y5, Y8, (DI)(AX*4)
 
-endRow32:
+endRow36:
 	MOVQ 144(R11), R12
 	LEAQ (DI)(R12*4), DI
 	MOVQ 152(R11), R12
@@ -440,7 +484,7 @@ endRow32:
 	MOVQ 160(R11), R12
 	LEAQ (DX)(R12*4), DX
 	DECQ R10
-	JNZ  row29
+	JNZ  row33
 	VZEROUPPER
 	RET
 
@@ -456,13 +500,13 @@ TEXT ·addCentredAVX2(SB), NOSPLIT, $0-8
 	VBROADCASTSS 212(R11), Y7
 	MOVQ         200(R11), R10
 
-row33:
+row37:
 	XORQ AX, AX
 	MOVQ 192(R11), R9
 	SUBQ $0x08, R9
-	JL   tail35
+	JL   tail39
 
-full34:
+full38:
 	VMOVUPS     (SI)(AX*4), Y0
 	VMOVUPS     (DX)(AX*4), Y1
 	VMOVUPS     (CX)(AX*4), Y2
@@ -472,11 +516,11 @@ full34:
 	VMOVUPS     Y5, (DI)(AX*4)
 	ADDQ        $0x08, AX
 	SUBQ        $0x08, R9
-	JGE         full34
+	JGE         full38
 
-tail35:
+tail39:
 	ADDQ        $0x08, R9
-	JZ          endRow36
+	JZ          endRow40
 	LEAQ        vector_avx2_masks<>+0(SB), R12
 	NEGQ        R9
 	VMOVUPS     64(R12)(R9*4), Y8
@@ -488,7 +532,7 @@ tail35:
 	VFMADD231PS Y0, Y1, Y5
 	VMASKMOVPS  Y5, Y8, (DI)(AX*4)
 
-endRow36:
+endRow40:
 	MOVQ 144(R11), R12
 	LEAQ (DI)(R12*4), DI
 	MOVQ 152(R11), R12
@@ -498,7 +542,7 @@ endRow36:
 	MOVQ 168(R11), R12
 	LEAQ (CX)(R12*4), CX
 	DECQ R10
-	JNZ  row33
+	JNZ  row37
 	VZEROUPPER
 	RET
 
@@ -516,13 +560,13 @@ TEXT ·combineAVX2(SB), NOSPLIT, $0-8
 	VBROADCASTSS 212(R11), Y7
 	MOVQ         200(R11), R10
 
-row37:
+row41:
 	XORQ AX, AX
 	MOVQ 192(R11), R9
 	SUBQ $0x08, R9
-	JL   tail39
+	JL   tail43
 
-full38:
+full42:
 	VMOVUPS     (SI)(AX*4), Y0
 	VMOVUPS     (DX)(AX*4), Y1
 	VMOVUPS     (CX)(AX*4), Y2
@@ -534,11 +578,11 @@ full38:
 	VMOVUPS     Y5, (DI)(AX*4)
 	ADDQ        $0x08, AX
 	SUBQ        $0x08, R9
-	JGE         full38
+	JGE         full42
 
-tail39:
+tail43:
 	ADDQ        $0x08, R9
-	JZ          endRow40
+	JZ          endRow44
 	LEAQ        vector_avx2_masks<>+0(SB), R12
 	NEGQ        R9
 	VMOVUPS     64(R12)(R9*4), Y8
@@ -552,7 +596,7 @@ tail39:
 	VFMADD231PS Y2, Y3, Y5
 	VMASKMOVPS  Y5, Y8, (DI)(AX*4)
 
-endRow40:
+endRow44:
 	MOVQ 144(R11), R12
 	LEAQ (DI)(R12*4), DI
 	MOVQ 152(R11), R12
@@ -566,7 +610,7 @@ endRow40:
 	MOVQ 184(R11), R12
 	LEAQ (R8)(R12*4), R8
 	DECQ R10
-	JNZ  row37
+	JNZ  row41
 	VZEROUPPER
 	RET
 
@@ -580,13 +624,13 @@ TEXT ·boundAVX2(SB), NOSPLIT, $0-8
 	VBROADCASTSS 212(R11), Y7
 	MOVQ         200(R11), R10
 
-row41:
+row45:
 	XORQ AX, AX
 	MOVQ 192(R11), R9
 	SUBQ $0x08, R9
-	JL   tail43
+	JL   tail47
 
-full42:
+full46:
 	VMOVUPS (SI)(AX*4), Y0
 	VMOVAPS Y0, Y5
 	VMAXPS  Y5, Y6, Y5
@@ -594,11 +638,11 @@ full42:
 	VMOVUPS Y5, (DI)(AX*4)
 	ADDQ    $0x08, AX
 	SUBQ    $0x08, R9
-	JGE     full42
+	JGE     full46
 
-tail43:
+tail47:
 	ADDQ       $0x08, R9
-	JZ         endRow44
+	JZ         endRow48
 	LEAQ       vector_avx2_masks<>+0(SB), R12
 	NEGQ       R9
 	VMOVUPS    64(R12)(R9*4), Y8
@@ -608,13 +652,13 @@ tail43:
 	VMINPS     Y5, Y7, Y5
 	VMASKMOVPS Y5, Y8, (DI)(AX*4)
 
-endRow44:
+endRow48:
 	MOVQ 144(R11), R12
 	LEAQ (DI)(R12*4), DI
 	MOVQ 152(R11), R12
 	LEAQ (SI)(R12*4), SI
 	DECQ R10
-	JNZ  row41
+	JNZ  row45
 	VZEROUPPER
 	RET
 
@@ -629,13 +673,13 @@ TEXT ·boundBackwardAVX2(SB), NOSPLIT, $0-8
 	VBROADCASTSS 212(R11), Y7
 	MOVQ         200(R11), R10
 
-row45:
+row49:
 	XORQ AX, AX
 	MOVQ 192(R11), R9
 	SUBQ $0x08, R9
-	JL   tail47
+	JL   tail51
 
-full46:
+full50:
 	VMOVUPS (SI)(AX*4), Y0
 	VMOVUPS (DX)(AX*4), Y1
 	VCMPPS  $0x0e, Y6, Y1, Y9
@@ -645,11 +689,11 @@ full46:
 	VMOVUPS Y5, (DI)(AX*4)
 	ADDQ    $0x08, AX
 	SUBQ    $0x08, R9
-	JGE     full46
+	JGE     full50
 
-tail47:
+tail51:
 	ADDQ       $0x08, R9
-	JZ         endRow48
+	JZ         endRow52
 	LEAQ       vector_avx2_masks<>+0(SB), R12
 	NEGQ       R9
 	VMOVUPS    64(R12)(R9*4), Y8
@@ -661,7 +705,7 @@ tail47:
 	VANDPS     Y0, Y5, Y5
 	VMASKMOVPS Y5, Y8, (DI)(AX*4)
 
-endRow48:
+endRow52:
 	MOVQ 144(R11), R12
 	LEAQ (DI)(R12*4), DI
 	MOVQ 152(R11), R12
@@ -669,7 +713,7 @@ endRow48:
 	MOVQ 160(R11), R12
 	LEAQ (DX)(R12*4), DX
 	DECQ R10
-	JNZ  row45
+	JNZ  row49
 	VZEROUPPER
 	RET
 
@@ -683,13 +727,13 @@ TEXT ·hardSwishAVX2(SB), NOSPLIT, $0-8
 	VBROADCASTSS 212(R11), Y7
 	MOVQ         200(R11), R10
 
-row49:
+row53:
 	XORQ AX, AX
 	MOVQ 192(R11), R9
 	SUBQ $0x08, R9
-	JL   tail51
+	JL   tail55
 
-full50:
+full54:
 	VMOVUPS (SI)(AX*4), Y0
 	VADDPS  vector_avx2_40400000<>+0(SB), Y0, Y5
 	VMAXPS  vector_avx2_00000000<>+0(SB), Y5, Y5
@@ -699,11 +743,11 @@ full50:
 	VMOVUPS Y5, (DI)(AX*4)
 	ADDQ    $0x08, AX
 	SUBQ    $0x08, R9
-	JGE     full50
+	JGE     full54
 
-tail51:
+tail55:
 	ADDQ       $0x08, R9
-	JZ         endRow52
+	JZ         endRow56
 	LEAQ       vector_avx2_masks<>+0(SB), R12
 	NEGQ       R9
 	VMOVUPS    64(R12)(R9*4), Y8
@@ -715,13 +759,13 @@ tail51:
 	VMULPS     vector_avx2_3e2aaaab<>+0(SB), Y5, Y5
 	VMASKMOVPS Y5, Y8, (DI)(AX*4)
 
-endRow52:
+endRow56:
 	MOVQ 144(R11), R12
 	LEAQ (DI)(R12*4), DI
 	MOVQ 152(R11), R12
 	LEAQ (SI)(R12*4), SI
 	DECQ R10
-	JNZ  row49
+	JNZ  row53
 	VZEROUPPER
 	RET
 
@@ -808,13 +852,13 @@ TEXT ·hardSwishBackwardAVX2(SB), NOSPLIT, $0-8
 	VBROADCASTSS 212(R11), Y7
 	MOVQ         200(R11), R10
 
-row53:
+row57:
 	XORQ AX, AX
 	MOVQ 192(R11), R9
 	SUBQ $0x08, R9
-	JL   tail55
+	JL   tail59
 
-full54:
+full58:
 	VMOVUPS     (SI)(AX*4), Y0
 	VMOVUPS     (DX)(AX*4), Y1
 	VMOVUPS     vector_avx2_3f000000<>+0(SB), Y5
@@ -829,11 +873,11 @@ full54:
 	VMOVUPS     Y5, (DI)(AX*4)
 	ADDQ        $0x08, AX
 	SUBQ        $0x08, R9
-	JGE         full54
+	JGE         full58
 
-tail55:
+tail59:
 	ADDQ        $0x08, R9
-	JZ          endRow56
+	JZ          endRow60
 	LEAQ        vector_avx2_masks<>+0(SB), R12
 	NEGQ        R9
 	VMOVUPS     64(R12)(R9*4), Y8
@@ -850,7 +894,7 @@ tail55:
 	VMULPS      Y0, Y5, Y5
 	VMASKMOVPS  Y5, Y8, (DI)(AX*4)
 
-endRow56:
+endRow60:
 	MOVQ 144(R11), R12
 	LEAQ (DI)(R12*4), DI
 	MOVQ 152(R11), R12
@@ -858,7 +902,7 @@ endRow56:
 	MOVQ 160(R11), R12
 	LEAQ (DX)(R12*4), DX
 	DECQ R10
-	JNZ  row53
+	JNZ  row57
 	VZEROUPPER
 	RET
 
@@ -944,13 +988,13 @@ TEXT ·sigmoidAVX2(SB), NOSPLIT, $0-8
 	VBROADCASTSS 212(R11), Y7
 	MOVQ         200(R11), R10
 
-row57:
+row61:
 	XORQ AX, AX
 	MOVQ 192(R11), R9
 	SUBQ $0x08, R9
-	JL   tail59
+	JL   tail63
 
-full58:
+full62:
 	VMOVUPS      (SI)(AX*4), Y0
 	VXORPS       Y9, Y9, Y9
 	VSUBPS       Y0, Y9, Y9
@@ -981,11 +1025,11 @@ full58:
 	VMOVUPS      Y5, (DI)(AX*4)
 	ADDQ         $0x08, AX
 	SUBQ         $0x08, R9
-	JGE          full58
+	JGE          full62
 
-tail59:
+tail63:
 	ADDQ         $0x08, R9
-	JZ           endRow60
+	JZ           endRow64
 	LEAQ         vector_avx2_masks<>+0(SB), R12
 	NEGQ         R9
 	VMOVUPS      64(R12)(R9*4), Y8
@@ -1018,13 +1062,13 @@ tail59:
 	VDIVPS       Y13, Y9, Y5
 	VMASKMOVPS   Y5, Y8, (DI)(AX*4)
 
-endRow60:
+endRow64:
 	MOVQ 144(R11), R12
 	LEAQ (DI)(R12*4), DI
 	MOVQ 152(R11), R12
 	LEAQ (SI)(R12*4), SI
 	DECQ R10
-	JNZ  row57
+	JNZ  row61
 	VZEROUPPER
 	RET
 
@@ -1218,99 +1262,6 @@ TEXT ·siluAVX2(SB), NOSPLIT, $0-8
 	VBROADCASTSS 212(R11), Y7
 	MOVQ         200(R11), R10
 
-row61:
-	XORQ AX, AX
-	MOVQ 192(R11), R9
-	SUBQ $0x08, R9
-	JL   tail63
-
-full62:
-	VMOVUPS      (SI)(AX*4), Y0
-	VXORPS       Y9, Y9, Y9
-	VSUBPS       Y0, Y9, Y9
-	VMOVUPS      vector_avx2_42b1cccd<>+0(SB), Y10
-	VMINPS       Y9, Y10, Y9
-	VMOVUPS      vector_avx2_c2ae0000<>+0(SB), Y10
-	VMAXPS       Y9, Y10, Y9
-	VMULPS       vector_avx2_3fb8aa3b<>+0(SB), Y9, Y12
-	VROUNDPS     $0x00, Y12, Y12
-	VFNMADD231PS vector_avx2_3f318000<>+0(SB), Y12, Y9
-	VFNMADD231PS vector_avx2_b95e8083<>+0(SB), Y12, Y9
-	VMOVUPS      vector_avx2_39500d01<>+0(SB), Y11
-	VFMADD213PS  vector_avx2_3ab60b61<>+0(SB), Y9, Y11
-	VFMADD213PS  vector_avx2_3c088889<>+0(SB), Y9, Y11
-	VFMADD213PS  vector_avx2_3d2aaaab<>+0(SB), Y9, Y11
-	VFMADD213PS  vector_avx2_3e2aaaab<>+0(SB), Y9, Y11
-	VFMADD213PS  vector_avx2_3f000000<>+0(SB), Y9, Y11
-	VFMADD213PS  vector_avx2_3f800000<>+0(SB), Y9, Y11
-	VMULPS       Y9, Y11, Y11
-	VCVTPS2DQ    Y12, Y12
-	VPADDD       vector_avx2_0000007f<>+0(SB), Y12, Y12
-	VPSLLD       $0x17, Y12, Y10
-	VADDPS       vector_avx2_3f800000<>+0(SB), Y11, Y11
-	VMOVUPS      vector_avx2_3f800000<>+0(SB), Y13
-	VFMADD231PS  Y10, Y11, Y13
-	VDIVPS       Y13, Y0, Y5
-	VMOVUPS      Y5, (DI)(AX*4)
-	ADDQ         $0x08, AX
-	SUBQ         $0x08, R9
-	JGE          full62
-
-tail63:
-	ADDQ         $0x08, R9
-	JZ           endRow64
-	LEAQ         vector_avx2_masks<>+0(SB), R12
-	NEGQ         R9
-	VMOVUPS      64(R12)(R9*4), Y8
-	VMASKMOVPS   (SI)(AX*4), Y8, Y0
-	VXORPS       Y9, Y9, Y9
-	VSUBPS       Y0, Y9, Y9
-	VMOVUPS      vector_avx2_42b1cccd<>+0(SB), Y10
-	VMINPS       Y9, Y10, Y9
-	VMOVUPS      vector_avx2_c2ae0000<>+0(SB), Y10
-	VMAXPS       Y9, Y10, Y9
-	VMULPS       vector_avx2_3fb8aa3b<>+0(SB), Y9, Y12
-	VROUNDPS     $0x00, Y12, Y12
-	VFNMADD231PS vector_avx2_3f318000<>+0(SB), Y12, Y9
-	VFNMADD231PS vector_avx2_b95e8083<>+0(SB), Y12, Y9
-	VMOVUPS      vector_avx2_39500d01<>+0(SB), Y11
-	VFMADD213PS  vector_avx2_3ab60b61<>+0(SB), Y9, Y11
-	VFMADD213PS  vector_avx2_3c088889<>+0(SB), Y9, Y11
-	VFMADD213PS  vector_avx2_3d2aaaab<>+0(SB), Y9, Y11
-	VFMADD213PS  vector_avx2_3e2aaaab<>+0(SB), Y9, Y11
-	VFMADD213PS  vector_avx2_3f000000<>+0(SB), Y9, Y11
-	VFMADD213PS  vector_avx2_3f800000<>+0(SB), Y9, Y11
-	VMULPS       Y9, Y11, Y11
-	VCVTPS2DQ    Y12, Y12
-	VPADDD       vector_avx2_0000007f<>+0(SB), Y12, Y12
-	VPSLLD       $0x17, Y12, Y10
-	VADDPS       vector_avx2_3f800000<>+0(SB), Y11, Y11
-	VMOVUPS      vector_avx2_3f800000<>+0(SB), Y13
-	VFMADD231PS  Y10, Y11, Y13
-	VDIVPS       Y13, Y0, Y5
-	VMASKMOVPS   Y5, Y8, (DI)(AX*4)
-
-endRow64:
-	MOVQ 144(R11), R12
-	LEAQ (DI)(R12*4), DI
-	MOVQ 152(R11), R12
-	LEAQ (SI)(R12*4), SI
-	DECQ R10
-	JNZ  row61
-	VZEROUPPER
-	RET
-
-// func sigmoidBackwardAVX2(s *byte)
-// Requires: AVX, AVX2, FMA3
-TEXT ·sigmoidBackwardAVX2(SB), NOSPLIT, $0-8
-	MOVQ         s+0(FP), R11
-	MOVQ         (R11), DI
-	MOVQ         24(R11), SI
-	MOVQ         48(R11), DX
-	VBROADCASTSS 208(R11), Y6
-	VBROADCASTSS 212(R11), Y7
-	MOVQ         200(R11), R10
-
 row65:
 	XORQ AX, AX
 	MOVQ 192(R11), R9
@@ -1319,9 +1270,8 @@ row65:
 
 full66:
 	VMOVUPS      (SI)(AX*4), Y0
-	VMOVUPS      (DX)(AX*4), Y1
 	VXORPS       Y9, Y9, Y9
-	VSUBPS       Y1, Y9, Y9
+	VSUBPS       Y0, Y9, Y9
 	VMOVUPS      vector_avx2_42b1cccd<>+0(SB), Y10
 	VMINPS       Y9, Y10, Y9
 	VMOVUPS      vector_avx2_c2ae0000<>+0(SB), Y10
@@ -1344,11 +1294,7 @@ full66:
 	VADDPS       vector_avx2_3f800000<>+0(SB), Y11, Y11
 	VMOVUPS      vector_avx2_3f800000<>+0(SB), Y13
 	VFMADD231PS  Y10, Y11, Y13
-	VMOVUPS      vector_avx2_3f800000<>+0(SB), Y9
-	VDIVPS       Y13, Y9, Y5
-	VMULPS       Y5, Y5, Y9
-	VSUBPS       Y9, Y5, Y5
-	VMULPS       Y0, Y5, Y5
+	VDIVPS       Y13, Y0, Y5
 	VMOVUPS      Y5, (DI)(AX*4)
 	ADDQ         $0x08, AX
 	SUBQ         $0x08, R9
@@ -1361,9 +1307,8 @@ tail67:
 	NEGQ         R9
 	VMOVUPS      64(R12)(R9*4), Y8
 	VMASKMOVPS   (SI)(AX*4), Y8, Y0
-	VMASKMOVPS   (DX)(AX*4), Y8, Y1
 	VXORPS       Y9, Y9, Y9
-	VSUBPS       Y1, Y9, Y9
+	VSUBPS       Y0, Y9, Y9
 	VMOVUPS      vector_avx2_42b1cccd<>+0(SB), Y10
 	VMINPS       Y9, Y10, Y9
 	VMOVUPS      vector_avx2_c2ae0000<>+0(SB), Y10
@@ -1386,11 +1331,7 @@ tail67:
 	VADDPS       vector_avx2_3f800000<>+0(SB), Y11, Y11
 	VMOVUPS      vector_avx2_3f800000<>+0(SB), Y13
 	VFMADD231PS  Y10, Y11, Y13
-	VMOVUPS      vector_avx2_3f800000<>+0(SB), Y9
-	VDIVPS       Y13, Y9, Y5
-	VMULPS       Y5, Y5, Y9
-	VSUBPS       Y9, Y5, Y5
-	VMULPS       Y0, Y5, Y5
+	VDIVPS       Y13, Y0, Y5
 	VMASKMOVPS   Y5, Y8, (DI)(AX*4)
 
 endRow68:
@@ -1398,16 +1339,14 @@ endRow68:
 	LEAQ (DI)(R12*4), DI
 	MOVQ 152(R11), R12
 	LEAQ (SI)(R12*4), SI
-	MOVQ 160(R11), R12
-	LEAQ (DX)(R12*4), DX
 	DECQ R10
 	JNZ  row65
 	VZEROUPPER
 	RET
 
-// func siluBackwardAVX2(s *byte)
+// func sigmoidBackwardAVX2(s *byte)
 // Requires: AVX, AVX2, FMA3
-TEXT ·siluBackwardAVX2(SB), NOSPLIT, $0-8
+TEXT ·sigmoidBackwardAVX2(SB), NOSPLIT, $0-8
 	MOVQ         s+0(FP), R11
 	MOVQ         (R11), DI
 	MOVQ         24(R11), SI
@@ -1451,11 +1390,8 @@ full70:
 	VFMADD231PS  Y10, Y11, Y13
 	VMOVUPS      vector_avx2_3f800000<>+0(SB), Y9
 	VDIVPS       Y13, Y9, Y5
-	VMOVUPS      vector_avx2_3f800000<>+0(SB), Y9
-	VMOVAPS      Y9, Y10
-	VSUBPS       Y5, Y9, Y9
-	VFMADD231PS  Y1, Y9, Y10
-	VMULPS       Y10, Y5, Y5
+	VMULPS       Y5, Y5, Y9
+	VSUBPS       Y9, Y5, Y5
 	VMULPS       Y0, Y5, Y5
 	VMOVUPS      Y5, (DI)(AX*4)
 	ADDQ         $0x08, AX
@@ -1496,11 +1432,8 @@ tail71:
 	VFMADD231PS  Y10, Y11, Y13
 	VMOVUPS      vector_avx2_3f800000<>+0(SB), Y9
 	VDIVPS       Y13, Y9, Y5
-	VMOVUPS      vector_avx2_3f800000<>+0(SB), Y9
-	VMOVAPS      Y9, Y10
-	VSUBPS       Y5, Y9, Y9
-	VFMADD231PS  Y1, Y9, Y10
-	VMULPS       Y10, Y5, Y5
+	VMULPS       Y5, Y5, Y9
+	VSUBPS       Y9, Y5, Y5
 	VMULPS       Y0, Y5, Y5
 	VMASKMOVPS   Y5, Y8, (DI)(AX*4)
 
@@ -1516,12 +1449,13 @@ endRow72:
 	VZEROUPPER
 	RET
 
-// func tanhAVX2(s *byte)
+// func siluBackwardAVX2(s *byte)
 // Requires: AVX, AVX2, FMA3
-TEXT ·tanhAVX2(SB), NOSPLIT, $0-8
+TEXT ·siluBackwardAVX2(SB), NOSPLIT, $0-8
 	MOVQ         s+0(FP), R11
 	MOVQ         (R11), DI
 	MOVQ         24(R11), SI
+	MOVQ         48(R11), DX
 	VBROADCASTSS 208(R11), Y6
 	VBROADCASTSS 212(R11), Y7
 	MOVQ         200(R11), R10
@@ -1533,6 +1467,116 @@ row73:
 	JL   tail75
 
 full74:
+	VMOVUPS      (SI)(AX*4), Y0
+	VMOVUPS      (DX)(AX*4), Y1
+	VXORPS       Y9, Y9, Y9
+	VSUBPS       Y1, Y9, Y9
+	VMOVUPS      vector_avx2_42b1cccd<>+0(SB), Y10
+	VMINPS       Y9, Y10, Y9
+	VMOVUPS      vector_avx2_c2ae0000<>+0(SB), Y10
+	VMAXPS       Y9, Y10, Y9
+	VMULPS       vector_avx2_3fb8aa3b<>+0(SB), Y9, Y12
+	VROUNDPS     $0x00, Y12, Y12
+	VFNMADD231PS vector_avx2_3f318000<>+0(SB), Y12, Y9
+	VFNMADD231PS vector_avx2_b95e8083<>+0(SB), Y12, Y9
+	VMOVUPS      vector_avx2_39500d01<>+0(SB), Y11
+	VFMADD213PS  vector_avx2_3ab60b61<>+0(SB), Y9, Y11
+	VFMADD213PS  vector_avx2_3c088889<>+0(SB), Y9, Y11
+	VFMADD213PS  vector_avx2_3d2aaaab<>+0(SB), Y9, Y11
+	VFMADD213PS  vector_avx2_3e2aaaab<>+0(SB), Y9, Y11
+	VFMADD213PS  vector_avx2_3f000000<>+0(SB), Y9, Y11
+	VFMADD213PS  vector_avx2_3f800000<>+0(SB), Y9, Y11
+	VMULPS       Y9, Y11, Y11
+	VCVTPS2DQ    Y12, Y12
+	VPADDD       vector_avx2_0000007f<>+0(SB), Y12, Y12
+	VPSLLD       $0x17, Y12, Y10
+	VADDPS       vector_avx2_3f800000<>+0(SB), Y11, Y11
+	VMOVUPS      vector_avx2_3f800000<>+0(SB), Y13
+	VFMADD231PS  Y10, Y11, Y13
+	VMOVUPS      vector_avx2_3f800000<>+0(SB), Y9
+	VDIVPS       Y13, Y9, Y5
+	VMOVUPS      vector_avx2_3f800000<>+0(SB), Y9
+	VMOVAPS      Y9, Y10
+	VSUBPS       Y5, Y9, Y9
+	VFMADD231PS  Y1, Y9, Y10
+	VMULPS       Y10, Y5, Y5
+	VMULPS       Y0, Y5, Y5
+	VMOVUPS      Y5, (DI)(AX*4)
+	ADDQ         $0x08, AX
+	SUBQ         $0x08, R9
+	JGE          full74
+
+tail75:
+	ADDQ         $0x08, R9
+	JZ           endRow76
+	LEAQ         vector_avx2_masks<>+0(SB), R12
+	NEGQ         R9
+	VMOVUPS      64(R12)(R9*4), Y8
+	VMASKMOVPS   (SI)(AX*4), Y8, Y0
+	VMASKMOVPS   (DX)(AX*4), Y8, Y1
+	VXORPS       Y9, Y9, Y9
+	VSUBPS       Y1, Y9, Y9
+	VMOVUPS      vector_avx2_42b1cccd<>+0(SB), Y10
+	VMINPS       Y9, Y10, Y9
+	VMOVUPS      vector_avx2_c2ae0000<>+0(SB), Y10
+	VMAXPS       Y9, Y10, Y9
+	VMULPS       vector_avx2_3fb8aa3b<>+0(SB), Y9, Y12
+	VROUNDPS     $0x00, Y12, Y12
+	VFNMADD231PS vector_avx2_3f318000<>+0(SB), Y12, Y9
+	VFNMADD231PS vector_avx2_b95e8083<>+0(SB), Y12, Y9
+	VMOVUPS      vector_avx2_39500d01<>+0(SB), Y11
+	VFMADD213PS  vector_avx2_3ab60b61<>+0(SB), Y9, Y11
+	VFMADD213PS  vector_avx2_3c088889<>+0(SB), Y9, Y11
+	VFMADD213PS  vector_avx2_3d2aaaab<>+0(SB), Y9, Y11
+	VFMADD213PS  vector_avx2_3e2aaaab<>+0(SB), Y9, Y11
+	VFMADD213PS  vector_avx2_3f000000<>+0(SB), Y9, Y11
+	VFMADD213PS  vector_avx2_3f800000<>+0(SB), Y9, Y11
+	VMULPS       Y9, Y11, Y11
+	VCVTPS2DQ    Y12, Y12
+	VPADDD       vector_avx2_0000007f<>+0(SB), Y12, Y12
+	VPSLLD       $0x17, Y12, Y10
+	VADDPS       vector_avx2_3f800000<>+0(SB), Y11, Y11
+	VMOVUPS      vector_avx2_3f800000<>+0(SB), Y13
+	VFMADD231PS  Y10, Y11, Y13
+	VMOVUPS      vector_avx2_3f800000<>+0(SB), Y9
+	VDIVPS       Y13, Y9, Y5
+	VMOVUPS      vector_avx2_3f800000<>+0(SB), Y9
+	VMOVAPS      Y9, Y10
+	VSUBPS       Y5, Y9, Y9
+	VFMADD231PS  Y1, Y9, Y10
+	VMULPS       Y10, Y5, Y5
+	VMULPS       Y0, Y5, Y5
+	VMASKMOVPS   Y5, Y8, (DI)(AX*4)
+
+endRow76:
+	MOVQ 144(R11), R12
+	LEAQ (DI)(R12*4), DI
+	MOVQ 152(R11), R12
+	LEAQ (SI)(R12*4), SI
+	MOVQ 160(R11), R12
+	LEAQ (DX)(R12*4), DX
+	DECQ R10
+	JNZ  row73
+	VZEROUPPER
+	RET
+
+// func tanhAVX2(s *byte)
+// Requires: AVX, AVX2, FMA3
+TEXT ·tanhAVX2(SB), NOSPLIT, $0-8
+	MOVQ         s+0(FP), R11
+	MOVQ         (R11), DI
+	MOVQ         24(R11), SI
+	VBROADCASTSS 208(R11), Y6
+	VBROADCASTSS 212(R11), Y7
+	MOVQ         200(R11), R10
+
+row77:
+	XORQ AX, AX
+	MOVQ 192(R11), R9
+	SUBQ $0x08, R9
+	JL   tail79
+
+full78:
 	VMOVUPS      (SI)(AX*4), Y0
 	VADDPS       Y0, Y0, Y9
 	VMOVUPS      vector_avx2_41a00000<>+0(SB), Y10
@@ -1561,11 +1605,11 @@ full74:
 	VMOVUPS      Y5, (DI)(AX*4)
 	ADDQ         $0x08, AX
 	SUBQ         $0x08, R9
-	JGE          full74
+	JGE          full78
 
-tail75:
+tail79:
 	ADDQ         $0x08, R9
-	JZ           endRow76
+	JZ           endRow80
 	LEAQ         vector_avx2_masks<>+0(SB), R12
 	NEGQ         R9
 	VMOVUPS      64(R12)(R9*4), Y8
@@ -1596,13 +1640,13 @@ tail75:
 	VDIVPS       Y11, Y12, Y5
 	VMASKMOVPS   Y5, Y8, (DI)(AX*4)
 
-endRow76:
+endRow80:
 	MOVQ 144(R11), R12
 	LEAQ (DI)(R12*4), DI
 	MOVQ 152(R11), R12
 	LEAQ (SI)(R12*4), SI
 	DECQ R10
-	JNZ  row73
+	JNZ  row77
 	VZEROUPPER
 	RET
 
@@ -1671,13 +1715,13 @@ TEXT ·tanhBackwardAVX2(SB), NOSPLIT, $0-8
 	VBROADCASTSS 212(R11), Y7
 	MOVQ         200(R11), R10
 
-row77:
+row81:
 	XORQ AX, AX
 	MOVQ 192(R11), R9
 	SUBQ $0x08, R9
-	JL   tail79
+	JL   tail83
 
-full78:
+full82:
 	VMOVUPS      (SI)(AX*4), Y0
 	VMOVUPS      (DX)(AX*4), Y1
 	VADDPS       Y1, Y1, Y9
@@ -1710,11 +1754,11 @@ full78:
 	VMOVUPS      Y5, (DI)(AX*4)
 	ADDQ         $0x08, AX
 	SUBQ         $0x08, R9
-	JGE          full78
+	JGE          full82
 
-tail79:
+tail83:
 	ADDQ         $0x08, R9
-	JZ           endRow80
+	JZ           endRow84
 	LEAQ         vector_avx2_masks<>+0(SB), R12
 	NEGQ         R9
 	VMOVUPS      64(R12)(R9*4), Y8
@@ -1749,7 +1793,7 @@ tail79:
 	VMULPS       Y0, Y9, Y5
 	VMASKMOVPS   Y5, Y8, (DI)(AX*4)
 
-endRow80:
+endRow84:
 	MOVQ 144(R11), R12
 	LEAQ (DI)(R12*4), DI
 	MOVQ 152(R11), R12
@@ -1757,7 +1801,7 @@ endRow80:
 	MOVQ 160(R11), R12
 	LEAQ (DX)(R12*4), DX
 	DECQ R10
-	JNZ  row77
+	JNZ  row81
 	VZEROUPPER
 	RET
 
@@ -1771,13 +1815,13 @@ TEXT ·geluAVX2(SB), NOSPLIT, $0-8
 	VBROADCASTSS 212(R11), Y7
 	MOVQ         200(R11), R10
 
-row81:
+row85:
 	XORQ AX, AX
 	MOVQ 192(R11), R9
 	SUBQ $0x08, R9
-	JL   tail83
+	JL   tail87
 
-full82:
+full86:
 	VMOVUPS      (SI)(AX*4), Y0
 	VMULPS       Y0, Y0, Y9
 	VMULPS       vector_avx2_bf000000<>+0(SB), Y9, Y9
@@ -1825,11 +1869,11 @@ full82:
 	VMOVUPS      Y5, (DI)(AX*4)
 	ADDQ         $0x08, AX
 	SUBQ         $0x08, R9
-	JGE          full82
+	JGE          full86
 
-tail83:
+tail87:
 	ADDQ         $0x08, R9
-	JZ           endRow84
+	JZ           endRow88
 	LEAQ         vector_avx2_masks<>+0(SB), R12
 	NEGQ         R9
 	VMOVUPS      64(R12)(R9*4), Y8
@@ -1879,13 +1923,13 @@ tail83:
 	VMULPS       Y0, Y5, Y5
 	VMASKMOVPS   Y5, Y8, (DI)(AX*4)
 
-endRow84:
+endRow88:
 	MOVQ 144(R11), R12
 	LEAQ (DI)(R12*4), DI
 	MOVQ 152(R11), R12
 	LEAQ (SI)(R12*4), SI
 	DECQ R10
-	JNZ  row81
+	JNZ  row85
 	VZEROUPPER
 	RET
 
@@ -2116,13 +2160,13 @@ TEXT ·geluBackwardAVX2(SB), NOSPLIT, $0-8
 	VBROADCASTSS 212(R11), Y7
 	MOVQ         200(R11), R10
 
-row85:
+row89:
 	XORQ AX, AX
 	MOVQ 192(R11), R9
 	SUBQ $0x08, R9
-	JL   tail87
+	JL   tail91
 
-full86:
+full90:
 	VMOVUPS      (SI)(AX*4), Y0
 	VMOVUPS      (DX)(AX*4), Y1
 	VMULPS       Y1, Y1, Y9
@@ -2173,11 +2217,11 @@ full86:
 	VMOVUPS      Y5, (DI)(AX*4)
 	ADDQ         $0x08, AX
 	SUBQ         $0x08, R9
-	JGE          full86
+	JGE          full90
 
-tail87:
+tail91:
 	ADDQ         $0x08, R9
-	JZ           endRow88
+	JZ           endRow92
 	LEAQ         vector_avx2_masks<>+0(SB), R12
 	NEGQ         R9
 	VMOVUPS      64(R12)(R9*4), Y8
@@ -2230,7 +2274,7 @@ tail87:
 	VMULPS       Y0, Y5, Y5
 	VMASKMOVPS   Y5, Y8, (DI)(AX*4)
 
-endRow88:
+endRow92:
 	MOVQ 144(R11), R12
 	LEAQ (DI)(R12*4), DI
 	MOVQ 152(R11), R12
@@ -2238,7 +2282,7 @@ endRow88:
 	MOVQ 160(R11), R12
 	LEAQ (DX)(R12*4), DX
 	DECQ R10
-	JNZ  row85
+	JNZ  row89
 	VZEROUPPER
 	RET
 

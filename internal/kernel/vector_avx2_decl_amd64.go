@@ -7,6 +7,11 @@ package kernel
 //go:noescape
 func addAVX2(s *sweep)
 
+// copyAVX2 computes dst = x.
+//
+//go:noescape
+func copyAVX2(s *sweep)
+
 // mulAVX2 computes dst = x·y.
 //
 //go:noescape

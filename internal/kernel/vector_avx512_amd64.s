@@ -57,13 +57,12 @@ endRow4:
 	VZEROUPPER
 	RET
 
-// func mulAVX512(s *byte)
+// func copyAVX512(s *byte)
 // Requires: AVX, AVX512F, BMI2
-TEXT ·mulAVX512(SB), NOSPLIT, $0-8
+TEXT ·copyAVX512(SB), NOSPLIT, $0-8
 	MOVQ         s+0(FP), R11
 	MOVQ         (R11), DI
 	MOVQ         24(R11), SI
-	MOVQ         48(R11), DX
 	VBROADCASTSS 208(R11), Z6
 	VBROADCASTSS 212(R11), Z7
 	MOVQ         200(R11), R10
@@ -76,8 +75,7 @@ row5:
 
 full6:
 	VMOVUPS (SI)(AX*4), Z0
-	VMOVUPS (DX)(AX*4), Z1
-	VMULPS  Z0, Z1, Z5
+	VMOVAPS Z0, Z5
 	VMOVUPS Z5, (DI)(AX*4)
 	ADDQ    $0x10, AX
 	SUBQ    $0x10, R9
@@ -90,8 +88,7 @@ tail7:
 	BZHIQ     R9, R12, R12
 	KMOVW     R12, K1
 	VMOVUPS.Z (SI)(AX*4), K1, Z0
-	VMOVUPS.Z (DX)(AX*4), K1, Z1
-	VMULPS    Z0, Z1, Z5
+	VMOVAPS   Z0, Z5
 	VMOVUPS   Z5, K1, (DI)(AX*4)
 
 endRow8:
@@ -99,16 +96,14 @@ endRow8:
 	LEAQ (DI)(R12*4), DI
 	MOVQ 152(R11), R12
 	LEAQ (SI)(R12*4), SI
-	MOVQ 160(R11), R12
-	LEAQ (DX)(R12*4), DX
 	DECQ R10
 	JNZ  row5
 	VZEROUPPER
 	RET
 
-// func mulAddAVX512(s *byte)
+// func mulAVX512(s *byte)
 // Requires: AVX, AVX512F, BMI2
-TEXT ·mulAddAVX512(SB), NOSPLIT, $0-8
+TEXT ·mulAVX512(SB), NOSPLIT, $0-8
 	MOVQ         s+0(FP), R11
 	MOVQ         (R11), DI
 	MOVQ         24(R11), SI
@@ -124,26 +119,24 @@ row9:
 	JL   tail11
 
 full10:
-	VMOVUPS     (SI)(AX*4), Z0
-	VMOVUPS     (DX)(AX*4), Z1
-	VMOVUPS     (DI)(AX*4), Z5
-	VFMADD231PS Z0, Z1, Z5
-	VMOVUPS     Z5, (DI)(AX*4)
-	ADDQ        $0x10, AX
-	SUBQ        $0x10, R9
-	JGE         full10
+	VMOVUPS (SI)(AX*4), Z0
+	VMOVUPS (DX)(AX*4), Z1
+	VMULPS  Z0, Z1, Z5
+	VMOVUPS Z5, (DI)(AX*4)
+	ADDQ    $0x10, AX
+	SUBQ    $0x10, R9
+	JGE     full10
 
 tail11:
-	ADDQ        $0x10, R9
-	JZ          endRow12
-	MOVQ        $-1, R12
-	BZHIQ       R9, R12, R12
-	KMOVW       R12, K1
-	VMOVUPS.Z   (SI)(AX*4), K1, Z0
-	VMOVUPS.Z   (DX)(AX*4), K1, Z1
-	VMOVUPS.Z   (DI)(AX*4), K1, Z5
-	VFMADD231PS Z0, Z1, Z5
-	VMOVUPS     Z5, K1, (DI)(AX*4)
+	ADDQ      $0x10, R9
+	JZ        endRow12
+	MOVQ      $-1, R12
+	BZHIQ     R9, R12, R12
+	KMOVW     R12, K1
+	VMOVUPS.Z (SI)(AX*4), K1, Z0
+	VMOVUPS.Z (DX)(AX*4), K1, Z1
+	VMULPS    Z0, Z1, Z5
+	VMOVUPS   Z5, K1, (DI)(AX*4)
 
 endRow12:
 	MOVQ 144(R11), R12
@@ -157,12 +150,13 @@ endRow12:
 	VZEROUPPER
 	RET
 
-// func accumulateAVX512(s *byte)
+// func mulAddAVX512(s *byte)
 // Requires: AVX, AVX512F, BMI2
-TEXT ·accumulateAVX512(SB), NOSPLIT, $0-8
+TEXT ·mulAddAVX512(SB), NOSPLIT, $0-8
 	MOVQ         s+0(FP), R11
 	MOVQ         (R11), DI
 	MOVQ         24(R11), SI
+	MOVQ         48(R11), DX
 	VBROADCASTSS 208(R11), Z6
 	VBROADCASTSS 212(R11), Z7
 	MOVQ         200(R11), R10
@@ -174,38 +168,42 @@ row13:
 	JL   tail15
 
 full14:
-	VMOVUPS (SI)(AX*4), Z0
-	VMOVUPS (DI)(AX*4), Z5
-	VADDPS  Z0, Z5, Z5
-	VMOVUPS Z5, (DI)(AX*4)
-	ADDQ    $0x10, AX
-	SUBQ    $0x10, R9
-	JGE     full14
+	VMOVUPS     (SI)(AX*4), Z0
+	VMOVUPS     (DX)(AX*4), Z1
+	VMOVUPS     (DI)(AX*4), Z5
+	VFMADD231PS Z0, Z1, Z5
+	VMOVUPS     Z5, (DI)(AX*4)
+	ADDQ        $0x10, AX
+	SUBQ        $0x10, R9
+	JGE         full14
 
 tail15:
-	ADDQ      $0x10, R9
-	JZ        endRow16
-	MOVQ      $-1, R12
-	BZHIQ     R9, R12, R12
-	KMOVW     R12, K1
-	VMOVUPS.Z (SI)(AX*4), K1, Z0
-	VMOVUPS.Z (DI)(AX*4), K1, Z5
-	VADDPS    Z0, Z5, Z5
-	VMOVUPS   Z5, K1, (DI)(AX*4)
+	ADDQ        $0x10, R9
+	JZ          endRow16
+	MOVQ        $-1, R12
+	BZHIQ       R9, R12, R12
+	KMOVW       R12, K1
+	VMOVUPS.Z   (SI)(AX*4), K1, Z0
+	VMOVUPS.Z   (DX)(AX*4), K1, Z1
+	VMOVUPS.Z   (DI)(AX*4), K1, Z5
+	VFMADD231PS Z0, Z1, Z5
+	VMOVUPS     Z5, K1, (DI)(AX*4)
 
 endRow16:
 	MOVQ 144(R11), R12
 	LEAQ (DI)(R12*4), DI
 	MOVQ 152(R11), R12
 	LEAQ (SI)(R12*4), SI
+	MOVQ 160(R11), R12
+	LEAQ (DX)(R12*4), DX
 	DECQ R10
 	JNZ  row13
 	VZEROUPPER
 	RET
 
-// func maximumAVX512(s *byte)
+// func accumulateAVX512(s *byte)
 // Requires: AVX, AVX512F, BMI2
-TEXT ·maximumAVX512(SB), NOSPLIT, $0-8
+TEXT ·accumulateAVX512(SB), NOSPLIT, $0-8
 	MOVQ         s+0(FP), R11
 	MOVQ         (R11), DI
 	MOVQ         24(R11), SI
@@ -222,9 +220,7 @@ row17:
 full18:
 	VMOVUPS (SI)(AX*4), Z0
 	VMOVUPS (DI)(AX*4), Z5
-	VMAXPS  Z0, Z5, Z9
-	VCMPPS  $0x07, Z5, Z5, K2
-	VMOVAPS Z9, K2, Z5
+	VADDPS  Z0, Z5, Z5
 	VMOVUPS Z5, (DI)(AX*4)
 	ADDQ    $0x10, AX
 	SUBQ    $0x10, R9
@@ -238,9 +234,7 @@ tail19:
 	KMOVW     R12, K1
 	VMOVUPS.Z (SI)(AX*4), K1, Z0
 	VMOVUPS.Z (DI)(AX*4), K1, Z5
-	VMAXPS    Z0, Z5, Z9
-	VCMPPS    $0x07, Z5, Z5, K2
-	VMOVAPS   Z9, K2, Z5
+	VADDPS    Z0, Z5, Z5
 	VMOVUPS   Z5, K1, (DI)(AX*4)
 
 endRow20:
@@ -253,9 +247,9 @@ endRow20:
 	VZEROUPPER
 	RET
 
-// func scaleAVX512(s *byte)
+// func maximumAVX512(s *byte)
 // Requires: AVX, AVX512F, BMI2
-TEXT ·scaleAVX512(SB), NOSPLIT, $0-8
+TEXT ·maximumAVX512(SB), NOSPLIT, $0-8
 	MOVQ         s+0(FP), R11
 	MOVQ         (R11), DI
 	MOVQ         24(R11), SI
@@ -271,7 +265,10 @@ row21:
 
 full22:
 	VMOVUPS (SI)(AX*4), Z0
-	VMULPS  Z0, Z6, Z5
+	VMOVUPS (DI)(AX*4), Z5
+	VMAXPS  Z0, Z5, Z9
+	VCMPPS  $0x07, Z5, Z5, K2
+	VMOVAPS Z9, K2, Z5
 	VMOVUPS Z5, (DI)(AX*4)
 	ADDQ    $0x10, AX
 	SUBQ    $0x10, R9
@@ -284,7 +281,10 @@ tail23:
 	BZHIQ     R9, R12, R12
 	KMOVW     R12, K1
 	VMOVUPS.Z (SI)(AX*4), K1, Z0
-	VMULPS    Z0, Z6, Z5
+	VMOVUPS.Z (DI)(AX*4), K1, Z5
+	VMAXPS    Z0, Z5, Z9
+	VCMPPS    $0x07, Z5, Z5, K2
+	VMOVAPS   Z9, K2, Z5
 	VMOVUPS   Z5, K1, (DI)(AX*4)
 
 endRow24:
@@ -294,6 +294,50 @@ endRow24:
 	LEAQ (SI)(R12*4), SI
 	DECQ R10
 	JNZ  row21
+	VZEROUPPER
+	RET
+
+// func scaleAVX512(s *byte)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·scaleAVX512(SB), NOSPLIT, $0-8
+	MOVQ         s+0(FP), R11
+	MOVQ         (R11), DI
+	MOVQ         24(R11), SI
+	VBROADCASTSS 208(R11), Z6
+	VBROADCASTSS 212(R11), Z7
+	MOVQ         200(R11), R10
+
+row25:
+	XORQ AX, AX
+	MOVQ 192(R11), R9
+	SUBQ $0x10, R9
+	JL   tail27
+
+full26:
+	VMOVUPS (SI)(AX*4), Z0
+	VMULPS  Z0, Z6, Z5
+	VMOVUPS Z5, (DI)(AX*4)
+	ADDQ    $0x10, AX
+	SUBQ    $0x10, R9
+	JGE     full26
+
+tail27:
+	ADDQ      $0x10, R9
+	JZ        endRow28
+	MOVQ      $-1, R12
+	BZHIQ     R9, R12, R12
+	KMOVW     R12, K1
+	VMOVUPS.Z (SI)(AX*4), K1, Z0
+	VMULPS    Z0, Z6, Z5
+	VMOVUPS   Z5, K1, (DI)(AX*4)
+
+endRow28:
+	MOVQ 144(R11), R12
+	LEAQ (DI)(R12*4), DI
+	MOVQ 152(R11), R12
+	LEAQ (SI)(R12*4), SI
+	DECQ R10
+	JNZ  row25
 	VZEROUPPER
 	RET
 
@@ -309,13 +353,13 @@ TEXT ·scaleShiftAVX512(SB), NOSPLIT, $0-8
 	VBROADCASTSS 212(R11), Z7
 	MOVQ         200(R11), R10
 
-row25:
+row29:
 	XORQ AX, AX
 	MOVQ 192(R11), R9
 	SUBQ $0x10, R9
-	JL   tail27
+	JL   tail31
 
-full26:
+full30:
 	VMOVUPS     (SI)(AX*4), Z0
 	VMOVUPS     (DX)(AX*4), Z1
 	VMOVUPS     (CX)(AX*4), Z2
@@ -326,11 +370,11 @@ full26:
 	VMOVUPS     Z5, (DI)(AX*4)
 	ADDQ        $0x10, AX
 	SUBQ        $0x10, R9
-	JGE         full26
+	JGE         full30
 
-tail27:
+tail31:
 	ADDQ        $0x10, R9
-	JZ          endRow28
+	JZ          endRow32
 	MOVQ        $-1, R12
 	BZHIQ       R9, R12, R12
 	KMOVW       R12, K1
@@ -343,7 +387,7 @@ tail27:
 	VMINPS      Z5, Z7, Z5
 	VMOVUPS     Z5, K1, (DI)(AX*4)
 
-endRow28:
+endRow32:
 	MOVQ 144(R11), R12
 	LEAQ (DI)(R12*4), DI
 	MOVQ 152(R11), R12
@@ -353,7 +397,7 @@ endRow28:
 	MOVQ 168(R11), R12
 	LEAQ (CX)(R12*4), CX
 	DECQ R10
-	JNZ  row25
+	JNZ  row29
 	VZEROUPPER
 	RET
 
@@ -368,13 +412,13 @@ TEXT ·addSquareAVX512(SB), NOSPLIT, $0-8
 	VBROADCASTSS 212(R11), Z7
 	MOVQ         200(R11), R10
 
-row29:
+row33:
 	XORQ AX, AX
 	MOVQ 192(R11), R9
 	SUBQ $0x10, R9
-	JL   tail31
+	JL   tail35
 
-full30:
+full34:
 	VMOVUPS     (SI)(AX*4), Z0
 	VMOVUPS     (DX)(AX*4), Z1
 	VMOVUPS     (DI)(AX*4), Z5
@@ -383,11 +427,11 @@ full30:
 	VMOVUPS     Z5, (DI)(AX*4)
 	ADDQ        $0x10, AX
 	SUBQ        $0x10, R9
-	JGE         full30
+	JGE         full34
 
-tail31:
+tail35:
 	ADDQ        $0x10, R9
-	JZ          endRow32
+	JZ          endRow36
 	MOVQ        $-1, R12
 	BZHIQ       R9, R12, R12
 	KMOVW       R12, K1
@@ -398,7 +442,7 @@ tail31:
 	VFMADD231PS Z0, Z0, Z5
 	VMOVUPS     Z5, K1, (DI)(AX*4)
 
-endRow32:
+endRow36:
 	MOVQ 144(R11), R12
 	LEAQ (DI)(R12*4), DI
 	MOVQ 152(R11), R12
@@ -406,7 +450,7 @@ endRow32:
 	MOVQ 160(R11), R12
 	LEAQ (DX)(R12*4), DX
 	DECQ R10
-	JNZ  row29
+	JNZ  row33
 	VZEROUPPER
 	RET
 
@@ -422,13 +466,13 @@ TEXT ·addCentredAVX512(SB), NOSPLIT, $0-8
 	VBROADCASTSS 212(R11), Z7
 	MOVQ         200(R11), R10
 
-row33:
+row37:
 	XORQ AX, AX
 	MOVQ 192(R11), R9
 	SUBQ $0x10, R9
-	JL   tail35
+	JL   tail39
 
-full34:
+full38:
 	VMOVUPS     (SI)(AX*4), Z0
 	VMOVUPS     (DX)(AX*4), Z1
 	VMOVUPS     (CX)(AX*4), Z2
@@ -438,11 +482,11 @@ full34:
 	VMOVUPS     Z5, (DI)(AX*4)
 	ADDQ        $0x10, AX
 	SUBQ        $0x10, R9
-	JGE         full34
+	JGE         full38
 
-tail35:
+tail39:
 	ADDQ        $0x10, R9
-	JZ          endRow36
+	JZ          endRow40
 	MOVQ        $-1, R12
 	BZHIQ       R9, R12, R12
 	KMOVW       R12, K1
@@ -454,7 +498,7 @@ tail35:
 	VFMADD231PS Z0, Z1, Z5
 	VMOVUPS     Z5, K1, (DI)(AX*4)
 
-endRow36:
+endRow40:
 	MOVQ 144(R11), R12
 	LEAQ (DI)(R12*4), DI
 	MOVQ 152(R11), R12
@@ -464,7 +508,7 @@ endRow36:
 	MOVQ 168(R11), R12
 	LEAQ (CX)(R12*4), CX
 	DECQ R10
-	JNZ  row33
+	JNZ  row37
 	VZEROUPPER
 	RET
 
@@ -482,13 +526,13 @@ TEXT ·combineAVX512(SB), NOSPLIT, $0-8
 	VBROADCASTSS 212(R11), Z7
 	MOVQ         200(R11), R10
 
-row37:
+row41:
 	XORQ AX, AX
 	MOVQ 192(R11), R9
 	SUBQ $0x10, R9
-	JL   tail39
+	JL   tail43
 
-full38:
+full42:
 	VMOVUPS     (SI)(AX*4), Z0
 	VMOVUPS     (DX)(AX*4), Z1
 	VMOVUPS     (CX)(AX*4), Z2
@@ -500,11 +544,11 @@ full38:
 	VMOVUPS     Z5, (DI)(AX*4)
 	ADDQ        $0x10, AX
 	SUBQ        $0x10, R9
-	JGE         full38
+	JGE         full42
 
-tail39:
+tail43:
 	ADDQ        $0x10, R9
-	JZ          endRow40
+	JZ          endRow44
 	MOVQ        $-1, R12
 	BZHIQ       R9, R12, R12
 	KMOVW       R12, K1
@@ -518,7 +562,7 @@ tail39:
 	VFMADD231PS Z2, Z3, Z5
 	VMOVUPS     Z5, K1, (DI)(AX*4)
 
-endRow40:
+endRow44:
 	MOVQ 144(R11), R12
 	LEAQ (DI)(R12*4), DI
 	MOVQ 152(R11), R12
@@ -532,7 +576,7 @@ endRow40:
 	MOVQ 184(R11), R12
 	LEAQ (R8)(R12*4), R8
 	DECQ R10
-	JNZ  row37
+	JNZ  row41
 	VZEROUPPER
 	RET
 
@@ -546,13 +590,13 @@ TEXT ·boundAVX512(SB), NOSPLIT, $0-8
 	VBROADCASTSS 212(R11), Z7
 	MOVQ         200(R11), R10
 
-row41:
+row45:
 	XORQ AX, AX
 	MOVQ 192(R11), R9
 	SUBQ $0x10, R9
-	JL   tail43
+	JL   tail47
 
-full42:
+full46:
 	VMOVUPS (SI)(AX*4), Z0
 	VMOVAPS Z0, Z5
 	VMAXPS  Z5, Z6, Z5
@@ -560,11 +604,11 @@ full42:
 	VMOVUPS Z5, (DI)(AX*4)
 	ADDQ    $0x10, AX
 	SUBQ    $0x10, R9
-	JGE     full42
+	JGE     full46
 
-tail43:
+tail47:
 	ADDQ      $0x10, R9
-	JZ        endRow44
+	JZ        endRow48
 	MOVQ      $-1, R12
 	BZHIQ     R9, R12, R12
 	KMOVW     R12, K1
@@ -574,13 +618,13 @@ tail43:
 	VMINPS    Z5, Z7, Z5
 	VMOVUPS   Z5, K1, (DI)(AX*4)
 
-endRow44:
+endRow48:
 	MOVQ 144(R11), R12
 	LEAQ (DI)(R12*4), DI
 	MOVQ 152(R11), R12
 	LEAQ (SI)(R12*4), SI
 	DECQ R10
-	JNZ  row41
+	JNZ  row45
 	VZEROUPPER
 	RET
 
@@ -595,13 +639,13 @@ TEXT ·boundBackwardAVX512(SB), NOSPLIT, $0-8
 	VBROADCASTSS 212(R11), Z7
 	MOVQ         200(R11), R10
 
-row45:
+row49:
 	XORQ AX, AX
 	MOVQ 192(R11), R9
 	SUBQ $0x10, R9
-	JL   tail47
+	JL   tail51
 
-full46:
+full50:
 	VMOVUPS   (SI)(AX*4), Z0
 	VMOVUPS   (DX)(AX*4), Z1
 	VCMPPS    $0x0e, Z6, Z1, K2
@@ -610,11 +654,11 @@ full46:
 	VMOVUPS   Z5, (DI)(AX*4)
 	ADDQ      $0x10, AX
 	SUBQ      $0x10, R9
-	JGE       full46
+	JGE       full50
 
-tail47:
+tail51:
 	ADDQ      $0x10, R9
-	JZ        endRow48
+	JZ        endRow52
 	MOVQ      $-1, R12
 	BZHIQ     R9, R12, R12
 	KMOVW     R12, K1
@@ -625,7 +669,7 @@ tail47:
 	VMOVAPS.Z Z0, K2, Z5
 	VMOVUPS   Z5, K1, (DI)(AX*4)
 
-endRow48:
+endRow52:
 	MOVQ 144(R11), R12
 	LEAQ (DI)(R12*4), DI
 	MOVQ 152(R11), R12
@@ -633,7 +677,7 @@ endRow48:
 	MOVQ 160(R11), R12
 	LEAQ (DX)(R12*4), DX
 	DECQ R10
-	JNZ  row45
+	JNZ  row49
 	VZEROUPPER
 	RET
 
@@ -647,13 +691,13 @@ TEXT ·hardSwishAVX512(SB), NOSPLIT, $0-8
 	VBROADCASTSS 212(R11), Z7
 	MOVQ         200(R11), R10
 
-row49:
+row53:
 	XORQ AX, AX
 	MOVQ 192(R11), R9
 	SUBQ $0x10, R9
-	JL   tail51
+	JL   tail55
 
-full50:
+full54:
 	VMOVUPS (SI)(AX*4), Z0
 	VADDPS  vector_avx512_40400000<>+0(SB), Z0, Z5
 	VMAXPS  vector_avx512_00000000<>+0(SB), Z5, Z5
@@ -663,11 +707,11 @@ full50:
 	VMOVUPS Z5, (DI)(AX*4)
 	ADDQ    $0x10, AX
 	SUBQ    $0x10, R9
-	JGE     full50
+	JGE     full54
 
-tail51:
+tail55:
 	ADDQ      $0x10, R9
-	JZ        endRow52
+	JZ        endRow56
 	MOVQ      $-1, R12
 	BZHIQ     R9, R12, R12
 	KMOVW     R12, K1
@@ -679,13 +723,13 @@ tail51:
 	VMULPS    vector_avx512_3e2aaaab<>+0(SB), Z5, Z5
 	VMOVUPS   Z5, K1, (DI)(AX*4)
 
-endRow52:
+endRow56:
 	MOVQ 144(R11), R12
 	LEAQ (DI)(R12*4), DI
 	MOVQ 152(R11), R12
 	LEAQ (SI)(R12*4), SI
 	DECQ R10
-	JNZ  row49
+	JNZ  row53
 	VZEROUPPER
 	RET
 
@@ -772,13 +816,13 @@ TEXT ·hardSwishBackwardAVX512(SB), NOSPLIT, $0-8
 	VBROADCASTSS 212(R11), Z7
 	MOVQ         200(R11), R10
 
-row53:
+row57:
 	XORQ AX, AX
 	MOVQ 192(R11), R9
 	SUBQ $0x10, R9
-	JL   tail55
+	JL   tail59
 
-full54:
+full58:
 	VMOVUPS     (SI)(AX*4), Z0
 	VMOVUPS     (DX)(AX*4), Z1
 	VMOVUPS     vector_avx512_3f000000<>+0(SB), Z5
@@ -793,11 +837,11 @@ full54:
 	VMOVUPS     Z5, (DI)(AX*4)
 	ADDQ        $0x10, AX
 	SUBQ        $0x10, R9
-	JGE         full54
+	JGE         full58
 
-tail55:
+tail59:
 	ADDQ        $0x10, R9
-	JZ          endRow56
+	JZ          endRow60
 	MOVQ        $-1, R12
 	BZHIQ       R9, R12, R12
 	KMOVW       R12, K1
@@ -814,7 +858,7 @@ tail55:
 	VMULPS      Z0, Z5, Z5
 	VMOVUPS     Z5, K1, (DI)(AX*4)
 
-endRow56:
+endRow60:
 	MOVQ 144(R11), R12
 	LEAQ (DI)(R12*4), DI
 	MOVQ 152(R11), R12
@@ -822,7 +866,7 @@ endRow56:
 	MOVQ 160(R11), R12
 	LEAQ (DX)(R12*4), DX
 	DECQ R10
-	JNZ  row53
+	JNZ  row57
 	VZEROUPPER
 	RET
 
@@ -908,13 +952,13 @@ TEXT ·sigmoidAVX512(SB), NOSPLIT, $0-8
 	VBROADCASTSS 212(R11), Z7
 	MOVQ         200(R11), R10
 
-row57:
+row61:
 	XORQ AX, AX
 	MOVQ 192(R11), R9
 	SUBQ $0x10, R9
-	JL   tail59
+	JL   tail63
 
-full58:
+full62:
 	VMOVUPS      (SI)(AX*4), Z0
 	VXORPS       Z9, Z9, Z9
 	VSUBPS       Z0, Z9, Z9
@@ -945,11 +989,11 @@ full58:
 	VMOVUPS      Z5, (DI)(AX*4)
 	ADDQ         $0x10, AX
 	SUBQ         $0x10, R9
-	JGE          full58
+	JGE          full62
 
-tail59:
+tail63:
 	ADDQ         $0x10, R9
-	JZ           endRow60
+	JZ           endRow64
 	MOVQ         $-1, R12
 	BZHIQ        R9, R12, R12
 	KMOVW        R12, K1
@@ -982,13 +1026,13 @@ tail59:
 	VDIVPS       Z13, Z9, Z5
 	VMOVUPS      Z5, K1, (DI)(AX*4)
 
-endRow60:
+endRow64:
 	MOVQ 144(R11), R12
 	LEAQ (DI)(R12*4), DI
 	MOVQ 152(R11), R12
 	LEAQ (SI)(R12*4), SI
 	DECQ R10
-	JNZ  row57
+	JNZ  row61
 	VZEROUPPER
 	RET
 
@@ -1182,99 +1226,6 @@ TEXT ·siluAVX512(SB), NOSPLIT, $0-8
 	VBROADCASTSS 212(R11), Z7
 	MOVQ         200(R11), R10
 
-row61:
-	XORQ AX, AX
-	MOVQ 192(R11), R9
-	SUBQ $0x10, R9
-	JL   tail63
-
-full62:
-	VMOVUPS      (SI)(AX*4), Z0
-	VXORPS       Z9, Z9, Z9
-	VSUBPS       Z0, Z9, Z9
-	VMOVUPS      vector_avx512_42b1cccd<>+0(SB), Z10
-	VMINPS       Z9, Z10, Z9
-	VMOVUPS      vector_avx512_c2ae0000<>+0(SB), Z10
-	VMAXPS       Z9, Z10, Z9
-	VMULPS       vector_avx512_3fb8aa3b<>+0(SB), Z9, Z12
-	VRNDSCALEPS  $0x00, Z12, Z12
-	VFNMADD231PS vector_avx512_3f318000<>+0(SB), Z12, Z9
-	VFNMADD231PS vector_avx512_b95e8083<>+0(SB), Z12, Z9
-	VMOVUPS      vector_avx512_39500d01<>+0(SB), Z11
-	VFMADD213PS  vector_avx512_3ab60b61<>+0(SB), Z9, Z11
-	VFMADD213PS  vector_avx512_3c088889<>+0(SB), Z9, Z11
-	VFMADD213PS  vector_avx512_3d2aaaab<>+0(SB), Z9, Z11
-	VFMADD213PS  vector_avx512_3e2aaaab<>+0(SB), Z9, Z11
-	VFMADD213PS  vector_avx512_3f000000<>+0(SB), Z9, Z11
-	VFMADD213PS  vector_avx512_3f800000<>+0(SB), Z9, Z11
-	VMULPS       Z9, Z11, Z11
-	VCVTPS2DQ    Z12, Z12
-	VPADDD       vector_avx512_0000007f<>+0(SB), Z12, Z12
-	VPSLLD       $0x17, Z12, Z10
-	VADDPS       vector_avx512_3f800000<>+0(SB), Z11, Z11
-	VMOVUPS      vector_avx512_3f800000<>+0(SB), Z13
-	VFMADD231PS  Z10, Z11, Z13
-	VDIVPS       Z13, Z0, Z5
-	VMOVUPS      Z5, (DI)(AX*4)
-	ADDQ         $0x10, AX
-	SUBQ         $0x10, R9
-	JGE          full62
-
-tail63:
-	ADDQ         $0x10, R9
-	JZ           endRow64
-	MOVQ         $-1, R12
-	BZHIQ        R9, R12, R12
-	KMOVW        R12, K1
-	VMOVUPS.Z    (SI)(AX*4), K1, Z0
-	VXORPS       Z9, Z9, Z9
-	VSUBPS       Z0, Z9, Z9
-	VMOVUPS      vector_avx512_42b1cccd<>+0(SB), Z10
-	VMINPS       Z9, Z10, Z9
-	VMOVUPS      vector_avx512_c2ae0000<>+0(SB), Z10
-	VMAXPS       Z9, Z10, Z9
-	VMULPS       vector_avx512_3fb8aa3b<>+0(SB), Z9, Z12
-	VRNDSCALEPS  $0x00, Z12, Z12
-	VFNMADD231PS vector_avx512_3f318000<>+0(SB), Z12, Z9
-	VFNMADD231PS vector_avx512_b95e8083<>+0(SB), Z12, Z9
-	VMOVUPS      vector_avx512_39500d01<>+0(SB), Z11
-	VFMADD213PS  vector_avx512_3ab60b61<>+0(SB), Z9, Z11
-	VFMADD213PS  vector_avx512_3c088889<>+0(SB), Z9, Z11
-	VFMADD213PS  vector_avx512_3d2aaaab<>+0(SB), Z9, Z11
-	VFMADD213PS  vector_avx512_3e2aaaab<>+0(SB), Z9, Z11
-	VFMADD213PS  vector_avx512_3f000000<>+0(SB), Z9, Z11
-	VFMADD213PS  vector_avx512_3f800000<>+0(SB), Z9, Z11
-	VMULPS       Z9, Z11, Z11
-	VCVTPS2DQ    Z12, Z12
-	VPADDD       vector_avx512_0000007f<>+0(SB), Z12, Z12
-	VPSLLD       $0x17, Z12, Z10
-	VADDPS       vector_avx512_3f800000<>+0(SB), Z11, Z11
-	VMOVUPS      vector_avx512_3f800000<>+0(SB), Z13
-	VFMADD231PS  Z10, Z11, Z13
-	VDIVPS       Z13, Z0, Z5
-	VMOVUPS      Z5, K1, (DI)(AX*4)
-
-endRow64:
-	MOVQ 144(R11), R12
-	LEAQ (DI)(R12*4), DI
-	MOVQ 152(R11), R12
-	LEAQ (SI)(R12*4), SI
-	DECQ R10
-	JNZ  row61
-	VZEROUPPER
-	RET
-
-// func sigmoidBackwardAVX512(s *byte)
-// Requires: AVX, AVX512DQ, AVX512F, BMI2
-TEXT ·sigmoidBackwardAVX512(SB), NOSPLIT, $0-8
-	MOVQ         s+0(FP), R11
-	MOVQ         (R11), DI
-	MOVQ         24(R11), SI
-	MOVQ         48(R11), DX
-	VBROADCASTSS 208(R11), Z6
-	VBROADCASTSS 212(R11), Z7
-	MOVQ         200(R11), R10
-
 row65:
 	XORQ AX, AX
 	MOVQ 192(R11), R9
@@ -1283,9 +1234,8 @@ row65:
 
 full66:
 	VMOVUPS      (SI)(AX*4), Z0
-	VMOVUPS      (DX)(AX*4), Z1
 	VXORPS       Z9, Z9, Z9
-	VSUBPS       Z1, Z9, Z9
+	VSUBPS       Z0, Z9, Z9
 	VMOVUPS      vector_avx512_42b1cccd<>+0(SB), Z10
 	VMINPS       Z9, Z10, Z9
 	VMOVUPS      vector_avx512_c2ae0000<>+0(SB), Z10
@@ -1308,11 +1258,7 @@ full66:
 	VADDPS       vector_avx512_3f800000<>+0(SB), Z11, Z11
 	VMOVUPS      vector_avx512_3f800000<>+0(SB), Z13
 	VFMADD231PS  Z10, Z11, Z13
-	VMOVUPS      vector_avx512_3f800000<>+0(SB), Z9
-	VDIVPS       Z13, Z9, Z5
-	VMULPS       Z5, Z5, Z9
-	VSUBPS       Z9, Z5, Z5
-	VMULPS       Z0, Z5, Z5
+	VDIVPS       Z13, Z0, Z5
 	VMOVUPS      Z5, (DI)(AX*4)
 	ADDQ         $0x10, AX
 	SUBQ         $0x10, R9
@@ -1325,9 +1271,8 @@ tail67:
 	BZHIQ        R9, R12, R12
 	KMOVW        R12, K1
 	VMOVUPS.Z    (SI)(AX*4), K1, Z0
-	VMOVUPS.Z    (DX)(AX*4), K1, Z1
 	VXORPS       Z9, Z9, Z9
-	VSUBPS       Z1, Z9, Z9
+	VSUBPS       Z0, Z9, Z9
 	VMOVUPS      vector_avx512_42b1cccd<>+0(SB), Z10
 	VMINPS       Z9, Z10, Z9
 	VMOVUPS      vector_avx512_c2ae0000<>+0(SB), Z10
@@ -1350,11 +1295,7 @@ tail67:
 	VADDPS       vector_avx512_3f800000<>+0(SB), Z11, Z11
 	VMOVUPS      vector_avx512_3f800000<>+0(SB), Z13
 	VFMADD231PS  Z10, Z11, Z13
-	VMOVUPS      vector_avx512_3f800000<>+0(SB), Z9
-	VDIVPS       Z13, Z9, Z5
-	VMULPS       Z5, Z5, Z9
-	VSUBPS       Z9, Z5, Z5
-	VMULPS       Z0, Z5, Z5
+	VDIVPS       Z13, Z0, Z5
 	VMOVUPS      Z5, K1, (DI)(AX*4)
 
 endRow68:
@@ -1362,16 +1303,14 @@ endRow68:
 	LEAQ (DI)(R12*4), DI
 	MOVQ 152(R11), R12
 	LEAQ (SI)(R12*4), SI
-	MOVQ 160(R11), R12
-	LEAQ (DX)(R12*4), DX
 	DECQ R10
 	JNZ  row65
 	VZEROUPPER
 	RET
 
-// func siluBackwardAVX512(s *byte)
+// func sigmoidBackwardAVX512(s *byte)
 // Requires: AVX, AVX512DQ, AVX512F, BMI2
-TEXT ·siluBackwardAVX512(SB), NOSPLIT, $0-8
+TEXT ·sigmoidBackwardAVX512(SB), NOSPLIT, $0-8
 	MOVQ         s+0(FP), R11
 	MOVQ         (R11), DI
 	MOVQ         24(R11), SI
@@ -1415,11 +1354,8 @@ full70:
 	VFMADD231PS  Z10, Z11, Z13
 	VMOVUPS      vector_avx512_3f800000<>+0(SB), Z9
 	VDIVPS       Z13, Z9, Z5
-	VMOVUPS      vector_avx512_3f800000<>+0(SB), Z9
-	VMOVAPS      Z9, Z10
-	VSUBPS       Z5, Z9, Z9
-	VFMADD231PS  Z1, Z9, Z10
-	VMULPS       Z10, Z5, Z5
+	VMULPS       Z5, Z5, Z9
+	VSUBPS       Z9, Z5, Z5
 	VMULPS       Z0, Z5, Z5
 	VMOVUPS      Z5, (DI)(AX*4)
 	ADDQ         $0x10, AX
@@ -1460,11 +1396,8 @@ tail71:
 	VFMADD231PS  Z10, Z11, Z13
 	VMOVUPS      vector_avx512_3f800000<>+0(SB), Z9
 	VDIVPS       Z13, Z9, Z5
-	VMOVUPS      vector_avx512_3f800000<>+0(SB), Z9
-	VMOVAPS      Z9, Z10
-	VSUBPS       Z5, Z9, Z9
-	VFMADD231PS  Z1, Z9, Z10
-	VMULPS       Z10, Z5, Z5
+	VMULPS       Z5, Z5, Z9
+	VSUBPS       Z9, Z5, Z5
 	VMULPS       Z0, Z5, Z5
 	VMOVUPS      Z5, K1, (DI)(AX*4)
 
@@ -1480,12 +1413,13 @@ endRow72:
 	VZEROUPPER
 	RET
 
-// func tanhAVX512(s *byte)
-// Requires: AVX, AVX512F, BMI2
-TEXT ·tanhAVX512(SB), NOSPLIT, $0-8
+// func siluBackwardAVX512(s *byte)
+// Requires: AVX, AVX512DQ, AVX512F, BMI2
+TEXT ·siluBackwardAVX512(SB), NOSPLIT, $0-8
 	MOVQ         s+0(FP), R11
 	MOVQ         (R11), DI
 	MOVQ         24(R11), SI
+	MOVQ         48(R11), DX
 	VBROADCASTSS 208(R11), Z6
 	VBROADCASTSS 212(R11), Z7
 	MOVQ         200(R11), R10
@@ -1497,6 +1431,116 @@ row73:
 	JL   tail75
 
 full74:
+	VMOVUPS      (SI)(AX*4), Z0
+	VMOVUPS      (DX)(AX*4), Z1
+	VXORPS       Z9, Z9, Z9
+	VSUBPS       Z1, Z9, Z9
+	VMOVUPS      vector_avx512_42b1cccd<>+0(SB), Z10
+	VMINPS       Z9, Z10, Z9
+	VMOVUPS      vector_avx512_c2ae0000<>+0(SB), Z10
+	VMAXPS       Z9, Z10, Z9
+	VMULPS       vector_avx512_3fb8aa3b<>+0(SB), Z9, Z12
+	VRNDSCALEPS  $0x00, Z12, Z12
+	VFNMADD231PS vector_avx512_3f318000<>+0(SB), Z12, Z9
+	VFNMADD231PS vector_avx512_b95e8083<>+0(SB), Z12, Z9
+	VMOVUPS      vector_avx512_39500d01<>+0(SB), Z11
+	VFMADD213PS  vector_avx512_3ab60b61<>+0(SB), Z9, Z11
+	VFMADD213PS  vector_avx512_3c088889<>+0(SB), Z9, Z11
+	VFMADD213PS  vector_avx512_3d2aaaab<>+0(SB), Z9, Z11
+	VFMADD213PS  vector_avx512_3e2aaaab<>+0(SB), Z9, Z11
+	VFMADD213PS  vector_avx512_3f000000<>+0(SB), Z9, Z11
+	VFMADD213PS  vector_avx512_3f800000<>+0(SB), Z9, Z11
+	VMULPS       Z9, Z11, Z11
+	VCVTPS2DQ    Z12, Z12
+	VPADDD       vector_avx512_0000007f<>+0(SB), Z12, Z12
+	VPSLLD       $0x17, Z12, Z10
+	VADDPS       vector_avx512_3f800000<>+0(SB), Z11, Z11
+	VMOVUPS      vector_avx512_3f800000<>+0(SB), Z13
+	VFMADD231PS  Z10, Z11, Z13
+	VMOVUPS      vector_avx512_3f800000<>+0(SB), Z9
+	VDIVPS       Z13, Z9, Z5
+	VMOVUPS      vector_avx512_3f800000<>+0(SB), Z9
+	VMOVAPS      Z9, Z10
+	VSUBPS       Z5, Z9, Z9
+	VFMADD231PS  Z1, Z9, Z10
+	VMULPS       Z10, Z5, Z5
+	VMULPS       Z0, Z5, Z5
+	VMOVUPS      Z5, (DI)(AX*4)
+	ADDQ         $0x10, AX
+	SUBQ         $0x10, R9
+	JGE          full74
+
+tail75:
+	ADDQ         $0x10, R9
+	JZ           endRow76
+	MOVQ         $-1, R12
+	BZHIQ        R9, R12, R12
+	KMOVW        R12, K1
+	VMOVUPS.Z    (SI)(AX*4), K1, Z0
+	VMOVUPS.Z    (DX)(AX*4), K1, Z1
+	VXORPS       Z9, Z9, Z9
+	VSUBPS       Z1, Z9, Z9
+	VMOVUPS      vector_avx512_42b1cccd<>+0(SB), Z10
+	VMINPS       Z9, Z10, Z9
+	VMOVUPS      vector_avx512_c2ae0000<>+0(SB), Z10
+	VMAXPS       Z9, Z10, Z9
+	VMULPS       vector_avx512_3fb8aa3b<>+0(SB), Z9, Z12
+	VRNDSCALEPS  $0x00, Z12, Z12
+	VFNMADD231PS vector_avx512_3f318000<>+0(SB), Z12, Z9
+	VFNMADD231PS vector_avx512_b95e8083<>+0(SB), Z12, Z9
+	VMOVUPS      vector_avx512_39500d01<>+0(SB), Z11
+	VFMADD213PS  vector_avx512_3ab60b61<>+0(SB), Z9, Z11
+	VFMADD213PS  vector_avx512_3c088889<>+0(SB), Z9, Z11
+	VFMADD213PS  vector_avx512_3d2aaaab<>+0(SB), Z9, Z11
+	VFMADD213PS  vector_avx512_3e2aaaab<>+0(SB), Z9, Z11
+	VFMADD213PS  vector_avx512_3f000000<>+0(SB), Z9, Z11
+	VFMADD213PS  vector_avx512_3f800000<>+0(SB), Z9, Z11
+	VMULPS       Z9, Z11, Z11
+	VCVTPS2DQ    Z12, Z12
+	VPADDD       vector_avx512_0000007f<>+0(SB), Z12, Z12
+	VPSLLD       $0x17, Z12, Z10
+	VADDPS       vector_avx512_3f800000<>+0(SB), Z11, Z11
+	VMOVUPS      vector_avx512_3f800000<>+0(SB), Z13
+	VFMADD231PS  Z10, Z11, Z13
+	VMOVUPS      vector_avx512_3f800000<>+0(SB), Z9
+	VDIVPS       Z13, Z9, Z5
+	VMOVUPS      vector_avx512_3f800000<>+0(SB), Z9
+	VMOVAPS      Z9, Z10
+	VSUBPS       Z5, Z9, Z9
+	VFMADD231PS  Z1, Z9, Z10
+	VMULPS       Z10, Z5, Z5
+	VMULPS       Z0, Z5, Z5
+	VMOVUPS      Z5, K1, (DI)(AX*4)
+
+endRow76:
+	MOVQ 144(R11), R12
+	LEAQ (DI)(R12*4), DI
+	MOVQ 152(R11), R12
+	LEAQ (SI)(R12*4), SI
+	MOVQ 160(R11), R12
+	LEAQ (DX)(R12*4), DX
+	DECQ R10
+	JNZ  row73
+	VZEROUPPER
+	RET
+
+// func tanhAVX512(s *byte)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·tanhAVX512(SB), NOSPLIT, $0-8
+	MOVQ         s+0(FP), R11
+	MOVQ         (R11), DI
+	MOVQ         24(R11), SI
+	VBROADCASTSS 208(R11), Z6
+	VBROADCASTSS 212(R11), Z7
+	MOVQ         200(R11), R10
+
+row77:
+	XORQ AX, AX
+	MOVQ 192(R11), R9
+	SUBQ $0x10, R9
+	JL   tail79
+
+full78:
 	VMOVUPS      (SI)(AX*4), Z0
 	VADDPS       Z0, Z0, Z9
 	VMOVUPS      vector_avx512_41a00000<>+0(SB), Z10
@@ -1525,11 +1569,11 @@ full74:
 	VMOVUPS      Z5, (DI)(AX*4)
 	ADDQ         $0x10, AX
 	SUBQ         $0x10, R9
-	JGE          full74
+	JGE          full78
 
-tail75:
+tail79:
 	ADDQ         $0x10, R9
-	JZ           endRow76
+	JZ           endRow80
 	MOVQ         $-1, R12
 	BZHIQ        R9, R12, R12
 	KMOVW        R12, K1
@@ -1560,13 +1604,13 @@ tail75:
 	VDIVPS       Z11, Z12, Z5
 	VMOVUPS      Z5, K1, (DI)(AX*4)
 
-endRow76:
+endRow80:
 	MOVQ 144(R11), R12
 	LEAQ (DI)(R12*4), DI
 	MOVQ 152(R11), R12
 	LEAQ (SI)(R12*4), SI
 	DECQ R10
-	JNZ  row73
+	JNZ  row77
 	VZEROUPPER
 	RET
 
@@ -1635,13 +1679,13 @@ TEXT ·tanhBackwardAVX512(SB), NOSPLIT, $0-8
 	VBROADCASTSS 212(R11), Z7
 	MOVQ         200(R11), R10
 
-row77:
+row81:
 	XORQ AX, AX
 	MOVQ 192(R11), R9
 	SUBQ $0x10, R9
-	JL   tail79
+	JL   tail83
 
-full78:
+full82:
 	VMOVUPS      (SI)(AX*4), Z0
 	VMOVUPS      (DX)(AX*4), Z1
 	VADDPS       Z1, Z1, Z9
@@ -1674,11 +1718,11 @@ full78:
 	VMOVUPS      Z5, (DI)(AX*4)
 	ADDQ         $0x10, AX
 	SUBQ         $0x10, R9
-	JGE          full78
+	JGE          full82
 
-tail79:
+tail83:
 	ADDQ         $0x10, R9
-	JZ           endRow80
+	JZ           endRow84
 	MOVQ         $-1, R12
 	BZHIQ        R9, R12, R12
 	KMOVW        R12, K1
@@ -1713,7 +1757,7 @@ tail79:
 	VMULPS       Z0, Z9, Z5
 	VMOVUPS      Z5, K1, (DI)(AX*4)
 
-endRow80:
+endRow84:
 	MOVQ 144(R11), R12
 	LEAQ (DI)(R12*4), DI
 	MOVQ 152(R11), R12
@@ -1721,7 +1765,7 @@ endRow80:
 	MOVQ 160(R11), R12
 	LEAQ (DX)(R12*4), DX
 	DECQ R10
-	JNZ  row77
+	JNZ  row81
 	VZEROUPPER
 	RET
 
@@ -1735,13 +1779,13 @@ TEXT ·geluAVX512(SB), NOSPLIT, $0-8
 	VBROADCASTSS 212(R11), Z7
 	MOVQ         200(R11), R10
 
-row81:
+row85:
 	XORQ AX, AX
 	MOVQ 192(R11), R9
 	SUBQ $0x10, R9
-	JL   tail83
+	JL   tail87
 
-full82:
+full86:
 	VMOVUPS      (SI)(AX*4), Z0
 	VMULPS       Z0, Z0, Z9
 	VMULPS       vector_avx512_bf000000<>+0(SB), Z9, Z9
@@ -1789,11 +1833,11 @@ full82:
 	VMOVUPS      Z5, (DI)(AX*4)
 	ADDQ         $0x10, AX
 	SUBQ         $0x10, R9
-	JGE          full82
+	JGE          full86
 
-tail83:
+tail87:
 	ADDQ         $0x10, R9
-	JZ           endRow84
+	JZ           endRow88
 	MOVQ         $-1, R12
 	BZHIQ        R9, R12, R12
 	KMOVW        R12, K1
@@ -1843,13 +1887,13 @@ tail83:
 	VMULPS       Z0, Z5, Z5
 	VMOVUPS      Z5, K1, (DI)(AX*4)
 
-endRow84:
+endRow88:
 	MOVQ 144(R11), R12
 	LEAQ (DI)(R12*4), DI
 	MOVQ 152(R11), R12
 	LEAQ (SI)(R12*4), SI
 	DECQ R10
-	JNZ  row81
+	JNZ  row85
 	VZEROUPPER
 	RET
 
@@ -2080,13 +2124,13 @@ TEXT ·geluBackwardAVX512(SB), NOSPLIT, $0-8
 	VBROADCASTSS 212(R11), Z7
 	MOVQ         200(R11), R10
 
-row85:
+row89:
 	XORQ AX, AX
 	MOVQ 192(R11), R9
 	SUBQ $0x10, R9
-	JL   tail87
+	JL   tail91
 
-full86:
+full90:
 	VMOVUPS      (SI)(AX*4), Z0
 	VMOVUPS      (DX)(AX*4), Z1
 	VMULPS       Z1, Z1, Z9
@@ -2137,11 +2181,11 @@ full86:
 	VMOVUPS      Z5, (DI)(AX*4)
 	ADDQ         $0x10, AX
 	SUBQ         $0x10, R9
-	JGE          full86
+	JGE          full90
 
-tail87:
+tail91:
 	ADDQ         $0x10, R9
-	JZ           endRow88
+	JZ           endRow92
 	MOVQ         $-1, R12
 	BZHIQ        R9, R12, R12
 	KMOVW        R12, K1
@@ -2194,7 +2238,7 @@ tail87:
 	VMULPS       Z0, Z5, Z5
 	VMOVUPS      Z5, K1, (DI)(AX*4)
 
-endRow88:
+endRow92:
 	MOVQ 144(R11), R12
 	LEAQ (DI)(R12*4), DI
 	MOVQ 152(R11), R12
@@ -2202,7 +2246,7 @@ endRow88:
 	MOVQ 160(R11), R12
 	LEAQ (DX)(R12*4), DX
 	DECQ R10
-	JNZ  row85
+	JNZ  row89
 	VZEROUPPER
 	RET
 

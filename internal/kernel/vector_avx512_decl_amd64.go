@@ -7,6 +7,11 @@ package kernel
 //go:noescape
 func addAVX512(s *sweep)
 
+// copyAVX512 computes dst = x.
+//
+//go:noescape
+func copyAVX512(s *sweep)
+
 // mulAVX512 computes dst = x·y.
 //
 //go:noescape

@@ -39,6 +39,7 @@ func main() {
 		"depthwise_avx2":   depthwiseAVX2,
 		"vector_avx512":    vectorAVX512,
 		"vector_avx2":      vectorAVX2,
+		"transpose":        transpose,
 	} {
 		if err := generate(*dir, name, write); err != nil {
 			log.Fatalf("%s: %v", name, err)

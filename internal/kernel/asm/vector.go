@@ -48,6 +48,9 @@ func vectors(f *file, m machine) {
 		s.VADDPS(in[0], in[1], dst)
 		bound(dst, low, high)
 	})
+	s.write("copy", "dst = x", 1, false, func(dst reg.VecPhysical, in []reg.VecPhysical, _, _ reg.VecPhysical) {
+		s.VMOVAPS(in[0], dst)
+	})
 	s.write("mul", "dst = x·y", 2, false, func(dst reg.VecPhysical, in []reg.VecPhysical, _, _ reg.VecPhysical) {
 		s.VMULPS(in[0], in[1], dst)
 	})
