@@ -1,0 +1,24 @@
+// Package evaluate measures trained models on rows they have not seen, next to
+// baselines that any model has to beat, and tests whether models differ by
+// more than chance.
+//
+// The words:
+//
+//   - A rival is whatever answers rows: a trained model or a baseline. All
+//     rivals are measured alike.
+//   - The baselines see what the models saw in training, the rows of split
+//     train with their augmented copies: the majority class knows labels only,
+//     the nearest centroid is the simplest use of the features.
+//   - A rival answers the rows of one split, the pictures themselves and not
+//     their augmented copies. Rows without a label, or of a class that the
+//     rival does not know, are answered but not scored; the metrics table
+//     counts them as unlabelled and unknown_label.
+//   - Each model is paired with the data whose matrix coordinates agree with
+//     its own; one data input serves all models; lists without coordinates
+//     pair by position.
+//
+// Intervals are percentiles of a bootstrap over rows, or over clusters of rows
+// if a column is named whose equal values belong together: pictures of one
+// object are not independent, and intervals that took them to be would be too
+// narrow.
+package evaluate

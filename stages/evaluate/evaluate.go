@@ -1,0 +1,169 @@
+package evaluate
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/apache/arrow/go/v17/arrow/array"
+	"github.com/tlpipe/tlpipe/internal/record"
+	"github.com/tlpipe/tlpipe/pipeline"
+)
+
+// Params are the parameters of the stage.
+type Params struct {
+	Split           string     `yaml:"split" enum:"train,val,test" doc:"the rows to measure on"`
+	TopK            int        `yaml:"top_k" min:"1" doc:"an answer counts in the top-k accuracy if the true class is among the k most probable"`
+	Slices          []string   `yaml:"slices" doc:"columns, such as domain: each of their values is measured apart"`
+	Bootstrap       int        `yaml:"bootstrap" min:"0" max:"100000" doc:"resamples for the 95 % intervals; 0 for none"`
+	Cluster         string     `yaml:"cluster" doc:"column whose equal values belong together, such as object: the bootstrap draws them together"`
+	Baselines       []Baseline `yaml:"baselines" enum:"majority,nearest_centroid" doc:"what the models are held against: majority, nearest_centroid; [] for none"`
+	CalibrationBins int        `yaml:"calibration_bins" min:"1" max:"1000" doc:"bins of equal width over the confidence"`
+	Worst           int        `yaml:"worst" min:"0" doc:"how many of each model's most confident mistakes to keep"`
+}
+
+// Kind declares the stage.
+func Kind() pipeline.Kind {
+	return pipeline.Define(pipeline.Kind{
+		Name:    "evaluate",
+		Summary: "measure models on held-out rows, with baselines, intervals and paired tests",
+		Doc: "Runs each model on its data and writes accuracy, top-k, precision, recall and F1, ROC-AUC, log-loss, Brier score and " +
+			"calibration error, over all rows, by class and by slice, with bootstrap intervals. Majority class and nearest centroid " +
+			"are measured alongside. Every pair of models is compared on the rows they share, by McNemar's exact test and a paired " +
+			"bootstrap. Where rows are not independent, name the column that groups them as cluster.",
+		Example: `scores:
+  uses: evaluate
+  from: {model: head, data: features}
+  with: {slices: [domain], cluster: object}`,
+		Version: 1,
+		Seeded:  true,
+		Inputs: []pipeline.Port{
+			{Name: "model", Kind: pipeline.Model, Many: true, Doc: "the models to measure"},
+			{Name: "data", Kind: pipeline.Features, Many: true, Doc: "what they take: one table for all, or one for each"},
+		},
+		Outputs: []pipeline.Port{
+			{Name: "metrics", Kind: pipeline.Metrics, Doc: "one row a number: model, role, slice, metric, class, value, low, high, rows"},
+			{Name: "predictions", Kind: pipeline.Predictions, Doc: "one row a model and input: the columns of the data, model, predicted, probabilities"},
+			{Name: "comparison", Kind: pipeline.Metrics, Doc: "one row a pair of models: difference of accuracy, its interval, McNemar's test"},
+			{Name: "confusion", Kind: pipeline.Metrics, Doc: "how many rows of one class were taken for another"},
+			{Name: "calibration", Kind: pipeline.Metrics, Doc: "accuracy by bins of confidence"},
+			{Name: "mistakes", Kind: pipeline.Metrics, Doc: "the most confident wrong answers of each model"},
+		},
+	}, Params{
+		Split:           record.Test,
+		TopK:            3,
+		Bootstrap:       1000,
+		Baselines:       []Baseline{Majority, NearestCentroid},
+		CalibrationBins: 10,
+		Worst:           24,
+	}, build)
+}
+
+func build(p Params) (pipeline.Stage, error) {
+	for i, column := range p.Slices {
+		if slices.Contains(p.Slices[:i], column) {
+			return nil, pipeline.ParamError(fmt.Sprintf("slices[%d]", i), "column %q is listed twice", column)
+		}
+	}
+	return stage{p}, nil
+}
+
+type stage struct{ Params }
+
+// Check refuses models trained on features that no data input has.
+func (s stage) Check(inputs map[string][]pipeline.Traits) (map[string]pipeline.Traits, error) {
+	for _, key := range []string{record.ExtractionKey, record.PreprocessingKey} {
+		var given []string
+		for _, data := range inputs["data"] {
+			given = append(given, data[key])
+		}
+		for _, model := range inputs["model"] {
+			// What is not said can be anything.
+			if want := model[key]; want != "" && !slices.Contains(given, want) && !slices.Contains(given, "") {
+				return nil, fmt.Errorf("a model was trained on features made as %s, but the data is made as %s", want, given)
+			}
+		}
+	}
+	return nil, nil
+}
+
+// Run implements pipeline.WholeTable.
+func (s stage) Run(ctx context.Context, task *pipeline.Task) error {
+	pairs, err := pairUp(task.Inputs["model"], task.Inputs["data"])
+	if err != nil {
+		return err
+	}
+	tables := map[pipeline.Input]*table{}
+	for _, p := range pairs {
+		if tables[p.data] == nil {
+			if tables[p.data], err = s.readTable(ctx, p.data); err != nil {
+				return err
+			}
+		}
+	}
+	e := &evaluation{Params: s.Params, task: task, numbers: map[string]int{}}
+	for _, p := range pairs {
+		if err := e.enterModel(ctx, p.model, tables[p.data]); err != nil {
+			return err
+		}
+	}
+	if err := e.enterBaselines(ctx); err != nil {
+		return err
+	}
+	return e.write(ctx)
+}
+
+// evaluation is a run in progress.
+type evaluation struct {
+	Params
+	task    *pipeline.Task
+	classes []string       // of all models, in the order in which they come up
+	numbers map[string]int // of the classes
+	rivals  []*rival
+}
+
+// classOf is the number of a class; -1 if no model knows it.
+func (e *evaluation) classOf(name string) int {
+	if class, ok := e.numbers[name]; ok {
+		return class
+	}
+	return -1
+}
+
+// write answers, measures and writes all outputs.
+func (e *evaluation) write(ctx context.Context) error {
+	if err := e.answerAll(ctx); err != nil {
+		return err
+	}
+	metrics, err := e.metrics(ctx)
+	if err != nil {
+		return err
+	}
+	comparisons, err := e.comparisons(ctx)
+	if err != nil {
+		return err
+	}
+	about := record.Evaluation{Split: e.Split, Resamples: e.Bootstrap, Cluster: e.Cluster}.Encode()
+	return errors.Join(
+		writeRows(e.task, "metrics", metrics, about),
+		writeRows(e.task, "comparison", comparisons, about),
+		writeRows(e.task, "confusion", e.confusion(), about),
+		writeRows(e.task, "calibration", e.calibration(), about),
+		writeRows(e.task, "mistakes", e.mistakes(), about),
+	)
+}
+
+// writeRows writes a table whole.
+func writeRows[T any](task *pipeline.Task, port string, rows []T, about string) error {
+	plain := record.FromRows(rows)
+	defer plain.Release()
+	schema := record.WithMetadata(plain.Schema(), record.EvaluationKey, about)
+	w, err := task.Output(port, schema)
+	if err != nil {
+		return err
+	}
+	rec := array.NewRecord(schema, plain.Columns(), plain.NumRows())
+	defer rec.Release()
+	return errors.Join(w.Write(rec), w.Close())
+}

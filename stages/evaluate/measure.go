@@ -1,0 +1,254 @@
+package evaluate
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"math"
+	"slices"
+
+	"github.com/tlpipe/tlpipe/internal/metrics"
+	"github.com/tlpipe/tlpipe/internal/record"
+)
+
+// metrics measures every rival over all of its rows, by class and by slice.
+func (e *evaluation) metrics(ctx context.Context) ([]record.Metric, error) {
+	var out []record.Metric
+	for _, r := range e.rivals {
+		out = append(out, e.unscored(r)...)
+		if r.sample == nil {
+			continue
+		}
+		all, err := e.measure(ctx, r, r.sample, r.scored, "", true)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, all...)
+		for k, column := range e.Slices {
+			for _, value := range distinct(r.table.slices[k]) {
+				var inSample, inTable []int
+				for i, row := range r.scored {
+					if r.table.slices[k][row] == value {
+						inSample = append(inSample, i)
+						inTable = append(inTable, row)
+					}
+				}
+				if len(inSample) == 0 {
+					continue
+				}
+				slice, err := e.measure(ctx, r, r.sample.Select(inSample), inTable, column+"="+value, false)
+				if err != nil {
+					return nil, err
+				}
+				out = append(out, slice...)
+			}
+		}
+	}
+	return out, nil
+}
+
+// statistic is a number that a metrics table holds about a sample.
+type statistic struct {
+	metric, class string
+	rows          int64
+}
+
+// measure computes the statistics of a sample, the given rows of the rival's
+// table, with their intervals.
+func (e *evaluation) measure(ctx context.Context, r *rival, sample *metrics.Sample, rows []int, slice string, byClass bool) ([]record.Metric, error) {
+	stats := e.statistics(r, sample, byClass)
+	ranking := sample.Ranking(e.task.Threads)
+	compute := func(weights []float64) []float64 { return e.compute(r, sample, ranking, byClass, weights) }
+	intervals, err := e.bootstrap(r, rows).Intervals(ctx, e.task.Threads, compute)
+	if err != nil {
+		return nil, err
+	}
+	values := compute(nil)
+	out := make([]record.Metric, len(stats))
+	for i, s := range stats {
+		out[i] = record.Metric{
+			Model: r.name, Role: r.role(), Slice: slice, Metric: s.metric, Class: s.class,
+			Value: values[i], Low: math.NaN(), High: math.NaN(), Rows: s.rows,
+		}
+		if intervals != nil && !math.IsNaN(values[i]) {
+			out[i].Low, out[i].High = intervals[i].Low, intervals[i].High
+		}
+	}
+	return out, nil
+}
+
+// statistics lists what compute computes, in its order.
+func (e *evaluation) statistics(r *rival, sample *metrics.Sample, byClass bool) []statistic {
+	n := int64(sample.Rows())
+	var out []statistic
+	for _, name := range []string{
+		record.Accuracy, fmt.Sprintf(record.TopKAccuracy, e.TopK), record.BalancedAccuracy,
+		record.MacroPrecision, record.MacroRecall, record.MacroF1,
+		record.WeightedPrecision, record.WeightedRecall, record.WeightedF1,
+		record.ROCAUC, record.LogLoss, record.Brier, record.CalibrationError,
+	} {
+		out = append(out, statistic{name, "", n})
+	}
+	if !byClass {
+		return out
+	}
+	actual := sample.Tally(nil).Actual
+	for class, name := range e.classes {
+		if r.known[class] {
+			for _, metric := range []string{record.Precision, record.Recall, record.F1, record.ROCAUC} {
+				out = append(out, statistic{metric, name, int64(actual[class])})
+			}
+		}
+	}
+	return out
+}
+
+func (e *evaluation) compute(r *rival, sample *metrics.Sample, ranking *metrics.Ranking, byClass bool, weights []float64) []float64 {
+	tally := sample.Tally(weights)
+	macro, weighted := tally.Macro(), tally.Weighted()
+	areas, area := ranking.AUCs(weights)
+	out := []float64{
+		sample.Accuracy(weights), sample.TopK(e.TopK, weights), tally.BalancedAccuracy(),
+		macro.Precision, macro.Recall, macro.F1,
+		weighted.Precision, weighted.Recall, weighted.F1,
+		area, sample.LogLoss(weights), sample.Brier(weights),
+		metrics.ExpectedCalibrationError(sample.Calibration(e.CalibrationBins, weights)),
+	}
+	if !byClass {
+		return out
+	}
+	for class := range e.classes {
+		if r.known[class] {
+			s := tally.Scores(class)
+			out = append(out, s.Precision, s.Recall, s.F1, areas[class])
+		}
+	}
+	return out
+}
+
+// bootstrap draws from the given rows of a rival's table. Rivals on the same
+// rows get the same resamples.
+func (e *evaluation) bootstrap(r *rival, rows []int) metrics.Bootstrap {
+	b := metrics.Bootstrap{Seed: e.task.Seed, Resamples: e.Bootstrap, Rows: len(rows)}
+	if r.table.clusters == nil {
+		return b
+	}
+	numbers := map[int]int{}
+	for _, row := range rows {
+		cluster := r.table.clusters[row]
+		if _, ok := numbers[cluster]; !ok {
+			numbers[cluster] = len(numbers)
+		}
+		b.Clusters = append(b.Clusters, numbers[cluster])
+	}
+	return b
+}
+
+// unscored counts the rows that a rival was not scored on.
+func (e *evaluation) unscored(r *rival) []record.Metric {
+	var out []record.Metric
+	add := func(metric, class string, n int) {
+		out = append(out, record.Metric{
+			Model: r.name, Role: r.role(), Metric: metric, Class: class,
+			Value: float64(n), Low: math.NaN(), High: math.NaN(), Rows: int64(n),
+		})
+	}
+	unlabelled, unknown := 0, 0
+	counts := map[string]int{}
+	for row, label := range r.table.labels {
+		class := e.classOf(label)
+		switch {
+		case !r.table.labelled[row]:
+			unlabelled++
+		case class < 0 || !r.known[class]:
+			unknown++
+			counts[label]++
+		}
+	}
+	if unlabelled > 0 {
+		add(record.Unlabelled, "", unlabelled)
+		e.task.Log("%s: %d rows have no label and are not scored", r.name, unlabelled)
+	}
+	if unknown > 0 {
+		add(record.UnknownLabel, "", unknown)
+		e.task.Log("%s: %d rows are of classes that it does not know and are not scored: %s", r.name, unknown, countsInWords(counts))
+	}
+	for _, label := range distinct(r.table.labels) {
+		if counts[label] > 0 {
+			add(record.UnknownLabel, label, counts[label])
+		}
+	}
+	return out
+}
+
+func (r *rival) role() string {
+	if r.baseline {
+		return record.BaselineRole
+	}
+	return record.ModelRole
+}
+
+// confusion counts which classes are taken for which.
+func (e *evaluation) confusion() []record.Confusion {
+	var out []record.Confusion
+	for _, r := range e.rivals {
+		if r.sample == nil {
+			continue
+		}
+		for actual, row := range r.sample.Confusion() {
+			for predicted, n := range row {
+				if n > 0 {
+					out = append(out, record.Confusion{Model: r.name, Actual: e.classes[actual], Predicted: e.classes[predicted], Rows: int64(n)})
+				}
+			}
+		}
+	}
+	return out
+}
+
+// calibration gives the bins of each rival.
+func (e *evaluation) calibration() []record.CalibrationBin {
+	var out []record.CalibrationBin
+	for _, r := range e.rivals {
+		if r.sample == nil {
+			continue
+		}
+		for _, b := range r.sample.Calibration(e.CalibrationBins, nil) {
+			accuracy := metrics.Wilson(b.Accuracy*b.Weight, b.Weight)
+			out = append(out, record.CalibrationBin{
+				Model: r.name, Low: b.Low, High: b.High, Rows: int64(b.Weight),
+				Confidence: b.Confidence, Accuracy: b.Accuracy, AccuracyLow: accuracy.Low, AccuracyHigh: accuracy.High,
+			})
+		}
+	}
+	return out
+}
+
+// mistakes lists the wrong answers of each model that it was surest of.
+func (e *evaluation) mistakes() []record.Mistake {
+	var out []record.Mistake
+	for _, r := range e.rivals {
+		if r.baseline {
+			continue
+		}
+		var wrong []record.Mistake
+		for i, row := range r.scored {
+			if !r.sample.Right(i) {
+				wrong = append(wrong, record.Mistake{
+					Model: r.name, ID: r.table.ids[row], Label: r.table.labels[row],
+					Predicted:   e.classes[r.sample.Predicted(i)],
+					Confidence:  r.sample.Confidence(i),
+					Probability: float64(r.sample.Probabilities(i)[r.sample.Truth(i)]),
+				})
+			}
+		}
+		slices.SortFunc(wrong, func(a, b record.Mistake) int {
+			return cmp.Or(cmp.Compare(b.Confidence, a.Confidence), cmp.Compare(a.ID, b.ID))
+		})
+		for i := range wrong[:min(e.Worst, len(wrong))] {
+			wrong[i].Rank = int64(i + 1)
+			out = append(out, wrong[i])
+		}
+	}
+	return out
+}

@@ -1,0 +1,111 @@
+package evaluate
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+
+	"github.com/apache/arrow/go/v17/arrow"
+	"github.com/apache/arrow/go/v17/arrow/array"
+	"github.com/apache/arrow/go/v17/arrow/compute"
+	"github.com/apache/arrow/go/v17/arrow/memory"
+	"github.com/tlpipe/tlpipe/internal/metrics"
+	"github.com/tlpipe/tlpipe/internal/record"
+	"github.com/tlpipe/tlpipe/pipeline"
+)
+
+// predictions writes what every rival answers to every row: the plain columns
+// of the data, then model, predicted and probabilities.
+type predictions struct {
+	schema  *arrow.Schema
+	carried int // columns that come from the data
+	classes []string
+	writer  pipeline.Writer
+}
+
+// newPredictions opens the output. Its columns are those that any of the
+// tables has; in rows of tables without them they are null.
+func newPredictions(e *evaluation) (*predictions, error) {
+	var fields []arrow.Field
+	types := map[string]arrow.DataType{}
+	for _, r := range e.rivals {
+		for _, f := range r.table.schema.Fields() {
+			if !isScalar(f.Type) || f.Name == record.Copy || f.Name == "model" || f.Name == record.Predicted {
+				continue
+			}
+			if known, ok := types[f.Name]; !ok {
+				types[f.Name] = f.Type
+				fields = append(fields, arrow.Field{Name: f.Name, Type: f.Type, Nullable: true})
+			} else if !arrow.TypeEqual(known, f.Type) {
+				return nil, fmt.Errorf("column %q is %s in one data input and %s in %s", f.Name, known, f.Type, r.table.input.Name())
+			}
+		}
+	}
+	p := &predictions{carried: len(fields), classes: e.classes}
+	fields = append(fields,
+		arrow.Field{Name: "model", Type: arrow.BinaryTypes.String},
+		arrow.Field{Name: record.Predicted, Type: arrow.BinaryTypes.String},
+		record.TensorField(record.Probabilities, arrow.PrimitiveTypes.Float32, len(e.classes)))
+	classes, err := json.Marshal(e.classes)
+	if err != nil {
+		return nil, err
+	}
+	p.schema = record.WithMetadata(arrow.NewSchema(fields, nil), record.ClassesKey, string(classes))
+	p.writer, err = e.task.Output("predictions", p.schema)
+	return p, err
+}
+
+// write appends a rival's answers to some rows of a batch.
+func (p *predictions) write(ctx context.Context, r *rival, batch examples, probabilities []float32) error {
+	n := len(batch.at)
+	columns := make([]arrow.Array, p.schema.NumFields())
+	defer func() {
+		for _, c := range columns {
+			if c != nil {
+				c.Release()
+			}
+		}
+	}()
+	rows := array.NewInt64Builder(memory.DefaultAllocator)
+	defer rows.Release()
+	for _, at := range batch.at {
+		rows.Append(int64(at))
+	}
+	indices := rows.NewArray()
+	defer indices.Release()
+	for i, f := range p.schema.Fields()[:p.carried] {
+		at := batch.rows.rec.Schema().FieldIndices(f.Name)
+		if len(at) != 1 {
+			columns[i] = array.MakeArrayOfNull(memory.DefaultAllocator, f.Type, n)
+			continue
+		}
+		taken, err := compute.TakeArray(ctx, batch.rows.rec.Column(at[0]), indices)
+		if err != nil {
+			return fmt.Errorf("write predictions: column %q: %w", f.Name, err)
+		}
+		columns[i] = taken
+	}
+
+	models := array.NewStringBuilder(memory.DefaultAllocator)
+	defer models.Release()
+	predicted := array.NewStringBuilder(memory.DefaultAllocator)
+	defer predicted.Release()
+	lists := array.NewBuilder(memory.DefaultAllocator, p.schema.Field(p.carried+2).Type).(*array.FixedSizeListBuilder)
+	defer lists.Release()
+	values := lists.ValueBuilder().(*array.Float32Builder)
+	for row := range n {
+		own := probabilities[row*len(p.classes) : (row+1)*len(p.classes)]
+		models.Append(r.name)
+		predicted.Append(p.classes[metrics.MostProbable(own)])
+		lists.Append(true)
+		values.AppendValues(own, nil)
+	}
+	columns[p.carried] = models.NewArray()
+	columns[p.carried+1] = predicted.NewArray()
+	columns[p.carried+2] = lists.NewArray()
+	rec := array.NewRecord(p.schema, columns, int64(n))
+	defer rec.Release()
+	return p.writer.Write(rec)
+}
+
+func (p *predictions) close() error { return p.writer.Close() }

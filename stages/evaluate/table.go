@@ -1,0 +1,255 @@
+package evaluate
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"slices"
+
+	"github.com/apache/arrow/go/v17/arrow"
+	"github.com/apache/arrow/go/v17/arrow/array"
+	"github.com/tlpipe/tlpipe/internal/record"
+	"github.com/tlpipe/tlpipe/pipeline"
+)
+
+// maxSliceValues bounds how many values a column may have to be sliced by:
+// with more, slices are too small to say anything, and too many to read.
+const maxSliceValues = 200
+
+// table is a data input and what is known of its rows to be measured.
+type table struct {
+	input     pipeline.Input
+	schema    *arrow.Schema
+	dimension int
+
+	// Of the rows to be measured, in their order:
+	ids      []string
+	labels   []string // "" for none
+	labelled []bool
+	slices   [][]string // by Params.Slices: the row's value
+	clusters []int      // nil without Params.Cluster
+}
+
+// readTable reads all about the rows to be measured but their features.
+func (s stage) readTable(ctx context.Context, in pipeline.Input) (*table, error) {
+	schema, err := in.Schema(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if schema == nil {
+		return nil, fmt.Errorf("data %s has no rows", in.Name())
+	}
+	t := &table{input: in, schema: schema, slices: make([][]string, len(s.Slices))}
+	if err := s.checkColumns(t); err != nil {
+		return nil, fmt.Errorf("data %s: %w", in.Name(), err)
+	}
+	clusters := map[string]int{}
+	splits := map[string]int{}
+	seen := map[string]bool{}
+	for rec, err := range in.Batches(ctx) {
+		if err != nil {
+			return nil, err
+		}
+		rows, err := viewRows(rec)
+		if err != nil {
+			return nil, fmt.Errorf("data %s: %w", in.Name(), err)
+		}
+		for i := range rows.count {
+			if rows.copied(i) {
+				continue
+			}
+			splits[rows.split.Value(i)]++
+			if rows.split.Value(i) != s.Split {
+				continue
+			}
+			id := string([]byte(rows.id.Value(i)))
+			if seen[id] {
+				return nil, fmt.Errorf("data %s: id %q stands in two rows", in.Name(), id)
+			}
+			seen[id] = true
+			t.ids = append(t.ids, id)
+			label := rows.labelOf(i)
+			t.labels = append(t.labels, label)
+			t.labelled = append(t.labelled, label != "")
+			for k, column := range s.Slices {
+				t.slices[k] = append(t.slices[k], valueOf(rec, column, i))
+			}
+			if s.Cluster != "" {
+				t.clusters = append(t.clusters, clusterOf(rec, s.Cluster, i, clusters))
+			}
+		}
+	}
+	if len(t.ids) == 0 {
+		return nil, fmt.Errorf("data %s has no row of split %s to measure on; its splits: %s", in.Name(), s.Split, countsInWords(splits))
+	}
+	for k, column := range s.Slices {
+		if n := len(distinct(t.slices[k])); n > maxSliceValues {
+			return nil, pipeline.ParamError(fmt.Sprintf("slices[%d]", k), "column %q of %s has %d values; at most %d can be slices", column, in.Name(), n, maxSliceValues)
+		}
+	}
+	return t, nil
+}
+
+func (s stage) checkColumns(t *table) error {
+	_, field, err := record.Column(t.schema, record.Feature)
+	if err != nil {
+		return err
+	}
+	shape, _, err := record.TensorShape(field)
+	if err != nil {
+		return err
+	}
+	t.dimension = 1
+	for _, n := range shape {
+		t.dimension *= n
+	}
+	for i, column := range s.Slices {
+		if err := checkScalar(t.schema, column); err != nil {
+			return pipeline.ParamError(fmt.Sprintf("slices[%d]", i), "%v", err)
+		}
+	}
+	if s.Cluster != "" {
+		if err := checkScalar(t.schema, s.Cluster); err != nil {
+			return pipeline.ParamError("cluster", "%v", err)
+		}
+	}
+	return nil
+}
+
+func checkScalar(schema *arrow.Schema, column string) error {
+	_, field, err := record.Column(schema, column)
+	if err == nil && !isScalar(field.Type) {
+		err = fmt.Errorf("column %q is %s, not a plain value", column, field.Type)
+	}
+	return err
+}
+
+// isScalar tells whether values of the type are single: no lists, no structs.
+func isScalar(t arrow.DataType) bool {
+	_, nested := t.(arrow.NestedType)
+	return !nested
+}
+
+// examples iterates over the rows of a split that pass, in batches: their
+// features, [rows, dimension], reused from batch to batch.
+func (t *table) examples(ctx context.Context, passes func(r rowView, i int) bool) iter.Seq2[examples, error] {
+	return func(yield func(examples, error) bool) {
+		var features []float32
+		for rec, err := range t.input.Batches(ctx) {
+			if err != nil {
+				yield(examples{}, err)
+				return
+			}
+			rows, err := viewRows(rec)
+			var tensors record.Tensors
+			if err == nil {
+				tensors, err = record.TensorColumn(rec, record.Feature)
+			}
+			if err == nil && tensors.Size() != t.dimension {
+				err = fmt.Errorf("features have %d values in one batch and %d in another", t.dimension, tensors.Size())
+			}
+			if err != nil {
+				yield(examples{}, fmt.Errorf("data %s: %w", t.input.Name(), err))
+				return
+			}
+			e := examples{rows: rows, features: features[:0]}
+			for i := range rows.count {
+				if passes(rows, i) {
+					e.at = append(e.at, i)
+					e.features = tensors.AppendFloats(e.features, i)
+				}
+			}
+			features = e.features
+			if len(e.at) > 0 && !yield(e, nil) {
+				return
+			}
+		}
+	}
+}
+
+// examples are some rows of a batch.
+type examples struct {
+	rows     rowView
+	at       []int // rows of the batch
+	features []float32
+}
+
+// rowView gives the columns that decide which rows are used, and how.
+type rowView struct {
+	rec       arrow.Record
+	count     int
+	id        *array.String
+	label     *array.String
+	split     *array.String
+	copyIndex *array.Int32 // nil if there is no such column
+}
+
+func viewRows(rec arrow.Record) (r rowView, err error) {
+	r = rowView{rec: rec, count: int(rec.NumRows())}
+	if r.id, err = column[*array.String](rec, record.ID); err != nil {
+		return r, err
+	}
+	if r.label, err = column[*array.String](rec, record.Label); err != nil {
+		return r, err
+	}
+	if r.split, err = column[*array.String](rec, record.Split); err != nil {
+		return r, err
+	}
+	if len(rec.Schema().FieldIndices(record.Copy)) > 0 {
+		r.copyIndex, err = column[*array.Int32](rec, record.Copy)
+	}
+	return r, err
+}
+
+func (r rowView) copied(i int) bool { return r.copyIndex != nil && r.copyIndex.Value(i) != 0 }
+
+// labelOf is "" for a row without a label. It outlives the batch.
+func (r rowView) labelOf(i int) string {
+	if r.label.IsNull(i) {
+		return ""
+	}
+	return string([]byte(r.label.Value(i)))
+}
+
+func column[A arrow.Array](rec arrow.Record, name string) (A, error) {
+	var none A
+	at, field, err := record.Column(rec.Schema(), name)
+	if err != nil {
+		return none, err
+	}
+	c, ok := rec.Column(at).(A)
+	if !ok {
+		return none, fmt.Errorf("column %q is %s", name, field.Type)
+	}
+	return c, nil
+}
+
+// valueOf is the value of a plain column as text.
+func valueOf(rec arrow.Record, name string, row int) string {
+	c := rec.Column(rec.Schema().FieldIndices(name)[0])
+	if c.IsNull(row) {
+		return "(none)"
+	}
+	return string([]byte(c.ValueStr(row)))
+}
+
+// clusterOf numbers the values of a column; a row without one is alone.
+func clusterOf(rec arrow.Record, name string, row int, numbers map[string]int) int {
+	c := rec.Column(rec.Schema().FieldIndices(name)[0])
+	value := fmt.Sprintf("no value %d", len(numbers))
+	if !c.IsNull(row) {
+		value = "value " + c.ValueStr(row)
+	}
+	number, ok := numbers[value]
+	if !ok {
+		number = len(numbers)
+		numbers[value] = number
+	}
+	return number
+}
+
+func distinct(values []string) []string {
+	sorted := slices.Clone(values)
+	slices.Sort(sorted)
+	return slices.Compact(sorted)
+}
