@@ -19,11 +19,11 @@ type Draw struct {
 // SetDraw chooses the random numbers of the next run.
 func (g *Graph) SetDraw(d Draw) { g.draw = d }
 
-// stream returns random numbers of the draw for one layer. The parts of the draw are mixed, so
-// that no two layers, steps or epochs share a stream, nor have related ones.
-func (d Draw) stream(layer string) *rand.PCG {
+// Stream returns random numbers of the draw for one purpose, such as a layer's name. The parts are
+// mixed, so that no two purposes, steps or epochs share a stream, nor have related ones.
+func (d Draw) Stream(purpose string) *rand.PCG {
 	name := fnv.New64a()
-	name.Write([]byte(layer)) // never fails
+	name.Write([]byte(purpose)) // never fails
 	return rand.NewPCG(
 		mix(mix(d.Seed)^uint64(d.Epoch)<<32^uint64(d.Step)),
 		mix(mix(d.Seed+1)^name.Sum64()))
@@ -50,7 +50,7 @@ func (g *Graph) Dropout(x *Node, rate float32, layer string) *Node {
 		name:   "dropout",
 		output: x.Shape().Clone(),
 		forward: func(y []float32, v [][]float32) error {
-			fillMask(mask, rate, g.draw.stream(layer))
+			fillMask(mask, rate, g.draw.Stream(layer))
 			kernel.Mul(g.pool, y, v[0], mask)
 			return nil
 		},

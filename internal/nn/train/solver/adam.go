@@ -47,16 +47,16 @@ func (r Adam) adapt(p piece, shrink, decay float32) {
 	w, gradient := p.weights, p.gradient[:len(p.weights)]
 	mean, square := p.slots[0][:len(w)], p.slots[1][:len(w)]
 	newMean, keepSquare, newSquare := float32(1-r.Beta1), float32(r.Beta2), float32(1-r.Beta2)
-	correct := 1 - math.Pow(r.Beta1, float64(p.steps))
-	step := float32(p.rate / correct)
-	root := float32(math.Sqrt(1 - math.Pow(r.Beta2, float64(p.steps))))
-	epsilon := float32(r.Epsilon)
+	// (m/c₁)/(√(v/c₂)+ε) = m·(√c₂/c₁)/(√v+ε·√c₂): one division an element.
+	root := math.Sqrt(1 - math.Pow(r.Beta2, float64(p.steps)))
+	step := float32(p.rate * root / (1 - math.Pow(r.Beta1, float64(p.steps))))
+	epsilon := float32(r.Epsilon * root)
 	for i := range w {
 		x := w[i] * shrink
 		g := gradient[i]*p.scale + decay*x
 		m := mean[i] + newMean*(g-mean[i])
 		v := keepSquare*square[i] + newSquare*g*g
 		mean[i], square[i] = m, v
-		w[i] = x - step*(m/(float32(math.Sqrt(float64(v)))/root+epsilon))
+		w[i] = x - step*m/(float32(math.Sqrt(float64(v)))+epsilon)
 	}
 }

@@ -1,0 +1,257 @@
+package train
+
+import (
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"maps"
+	"math"
+	"slices"
+	"strconv"
+
+	"github.com/tlpipe/tlpipe/internal/nn"
+	"github.com/tlpipe/tlpipe/internal/nn/train/solver"
+)
+
+// A checkpoint is
+//
+//	magic | length of the header, uint32 | header, JSON | numbers | CRC-32 of all before, uint32
+//
+// little-endian. The header lists the sections of the numbers, in order: float32 tensors and
+// float64 lists.
+const checkpointMagic = "tlpipe training 1\n"
+
+type checkpointHeader struct {
+	BestEpoch int            `json:"best_epoch"`
+	Stopped   bool           `json:"stopped"`
+	Steps     map[string]int `json:"steps"` // of the solver, by parameter
+	Sections  []section      `json:"sections"`
+}
+
+// section is a run of numbers: one of floats and doubles.
+type section struct {
+	Name   string `json:"name"`
+	Length int    `json:"length"`
+	Wide   bool   `json:"wide,omitempty"` // float64
+
+	floats  []float32
+	doubles []float64
+}
+
+// Names of sections. Tensors are named by a prefix and the parameter.
+const (
+	historySection  = "history"
+	scheduleSection = "schedule"
+	stoppingSection = "stopping"
+	bestSection     = "best metric"
+	weightsPrefix   = "weights/"
+	bestPrefix      = "best/"
+	solverPrefix    = "solver/" // solver/0/name
+)
+
+// numbersPerEpoch is the length of an epoch in the history.
+const numbersPerEpoch = 5
+
+// Save returns a checkpoint. Between two epochs only: what Run calls after an epoch may save.
+func (t *Trainer) Save() ([]byte, error) {
+	h := checkpointHeader{BestEpoch: t.best.epoch, Stopped: t.stopped, Steps: map[string]int{}}
+	doubles := func(name string, x []float64) {
+		h.Sections = append(h.Sections, section{Name: name, Length: len(x), Wide: true, doubles: x})
+	}
+	floats := func(name string, x []float32) {
+		h.Sections = append(h.Sections, section{Name: name, Length: len(x), floats: x})
+	}
+	var history []float64
+	for _, e := range t.history {
+		history = append(history, e.Loss, e.Accuracy, e.ValidationLoss, e.ValidationAccuracy, e.Rate)
+	}
+	doubles(historySection, history)
+	doubles(scheduleSection, t.options.Schedule.State())
+	if t.options.Stopping != nil {
+		doubles(stoppingSection, t.options.Stopping.State())
+	}
+	doubles(bestSection, []float64{t.best.metric})
+	for _, name := range slices.Sorted(maps.Keys(t.weights)) {
+		floats(weightsPrefix+name, t.weights[name].Data)
+	}
+	for _, name := range slices.Sorted(maps.Keys(t.best.weights)) {
+		floats(bestPrefix+name, t.best.weights[name].Data)
+	}
+	state := t.solver.State()
+	for _, name := range slices.Sorted(maps.Keys(state)) {
+		h.Steps[name] = state[name].Steps
+		for i, slot := range state[name].Slots {
+			floats(solverPrefix+strconv.Itoa(i)+"/"+name, slot)
+		}
+	}
+	return h.encode()
+}
+
+// Restore takes a checkpoint that a trainer of the same network and options saved. If it returns an
+// error, the trainer is as it was.
+func (t *Trainer) Restore(checkpoint []byte) error {
+	if err := t.restore(checkpoint); err != nil {
+		return fmt.Errorf("restore a training checkpoint: %w", err)
+	}
+	return nil
+}
+
+func (t *Trainer) restore(checkpoint []byte) error {
+	h, sections, err := decode(checkpoint)
+	if err != nil {
+		return err
+	}
+	doubles := func(name string) []float64 { return sections[name].doubles }
+	history := doubles(historySection)
+	if len(history)%numbersPerEpoch != 0 || len(history)/numbersPerEpoch > t.options.Epochs {
+		return fmt.Errorf("the history has %d numbers for %d epochs at most", len(history), t.options.Epochs)
+	}
+	weights, err := t.tensors(sections, weightsPrefix)
+	if err != nil {
+		return err
+	}
+	restored := best{metric: t.best.metric}
+	if metric := doubles(bestSection); h.BestEpoch > 0 && len(metric) == 1 {
+		restored = best{metric: metric[0], epoch: h.BestEpoch}
+		if restored.weights, err = t.tensors(sections, bestPrefix); err != nil {
+			return err
+		}
+	}
+	state := solver.State{}
+	for name, steps := range h.Steps {
+		m := solver.Memory{Steps: steps}
+		for i := 0; ; i++ {
+			s, ok := sections[solverPrefix+strconv.Itoa(i)+"/"+name]
+			if !ok {
+				break
+			}
+			if len(s.floats) != len(t.weights[name].Data) {
+				return fmt.Errorf("the solver remembers %d numbers of %q, which has %d", len(s.floats), name, len(t.weights[name].Data))
+			}
+			m.Slots = append(m.Slots, s.floats)
+		}
+		state[name] = m
+	}
+	if err := t.remember(doubles(scheduleSection), doubles(stoppingSection), state); err != nil {
+		return err
+	}
+	t.history = nil
+	for i := 0; i < len(history); i += numbersPerEpoch {
+		t.history = append(t.history, Epoch{
+			Number: i/numbersPerEpoch + 1, Loss: history[i], Accuracy: history[i+1],
+			ValidationLoss: history[i+2], ValidationAccuracy: history[i+3], Rate: history[i+4],
+		})
+	}
+	for name, tensor := range weights {
+		copy(t.weights[name].Data, tensor.Data) // in place: programs hold the slices
+	}
+	t.best, t.stopped = restored, h.Stopped
+	return nil
+}
+
+// remember restores what the schedule, early stopping and the solver remember: all or nothing.
+func (t *Trainer) remember(scheduled, stopping []float64, state solver.State) error {
+	o, before, memory := t.options, t.options.Schedule.State(), t.solver.State()
+	if err := o.Schedule.Restore(scheduled); err != nil {
+		return err
+	}
+	if err := t.solver.Restore(state); err != nil {
+		return errors.Join(err, o.Schedule.Restore(before))
+	}
+	if o.Stopping == nil {
+		return nil
+	}
+	if err := o.Stopping.Restore(stopping); err != nil {
+		return errors.Join(err, t.solver.Restore(memory), o.Schedule.Restore(before))
+	}
+	return nil
+}
+
+// tensors returns the sections under a prefix as weights of the network.
+func (t *Trainer) tensors(sections map[string]section, prefix string) (nn.Weights, error) {
+	out := nn.Weights{}
+	for name, own := range t.weights {
+		s, ok := sections[prefix+name]
+		if !ok || len(s.floats) != len(own.Data) {
+			return nil, fmt.Errorf("%s%s has %d numbers, the network %d", prefix, name, len(s.floats), len(own.Data))
+		}
+		out[name] = nn.Tensor{Shape: slices.Clone(own.Shape), Data: s.floats}
+	}
+	return out, nil
+}
+
+func (h checkpointHeader) encode() ([]byte, error) {
+	header, err := json.Marshal(h)
+	if err != nil {
+		return nil, fmt.Errorf("save a training checkpoint: %w", err)
+	}
+	size := len(checkpointMagic) + 4 + len(header) + 4
+	for _, s := range h.Sections {
+		size += s.bytes()
+	}
+	out := append(make([]byte, 0, size), checkpointMagic...)
+	out = binary.LittleEndian.AppendUint32(out, uint32(len(header)))
+	out = append(out, header...)
+	for _, s := range h.Sections {
+		for _, x := range s.floats {
+			out = binary.LittleEndian.AppendUint32(out, math.Float32bits(x))
+		}
+		for _, x := range s.doubles {
+			out = binary.LittleEndian.AppendUint64(out, math.Float64bits(x))
+		}
+	}
+	return binary.LittleEndian.AppendUint32(out, crc32.ChecksumIEEE(out)), nil
+}
+
+func (s section) bytes() int {
+	if s.Wide {
+		return 8 * s.Length
+	}
+	return 4 * s.Length
+}
+
+// decode reads what encode wrote.
+func decode(data []byte) (h checkpointHeader, sections map[string]section, err error) {
+	head := len(checkpointMagic) + 4
+	if len(data) < head+4 || string(data[:len(checkpointMagic)]) != checkpointMagic {
+		return h, nil, errors.New("it is not one, or of another version")
+	}
+	body := data[:len(data)-4]
+	if crc32.ChecksumIEEE(body) != binary.LittleEndian.Uint32(data[len(body):]) {
+		return h, nil, errors.New("it is damaged")
+	}
+	length := binary.LittleEndian.Uint32(data[head-4:])
+	if uint64(length) > uint64(len(body)-head) {
+		return h, nil, errors.New("its header is longer than it")
+	}
+	if err := json.Unmarshal(body[head:head+int(length)], &h); err != nil {
+		return h, nil, fmt.Errorf("its header: %w", err)
+	}
+	numbers := body[head+int(length):]
+	sections = map[string]section{}
+	for _, s := range h.Sections {
+		if s.Length < 0 || s.Length > len(numbers) || s.bytes() > len(numbers) {
+			return h, nil, fmt.Errorf("section %q is longer than what is left", s.Name)
+		}
+		raw := numbers[:s.bytes()]
+		numbers = numbers[s.bytes():]
+		if s.Wide {
+			s.doubles = make([]float64, s.Length)
+			for i := range s.doubles {
+				s.doubles[i] = math.Float64frombits(binary.LittleEndian.Uint64(raw[8*i:]))
+			}
+		} else {
+			s.floats = make([]float32, s.Length)
+			for i := range s.floats {
+				s.floats[i] = math.Float32frombits(binary.LittleEndian.Uint32(raw[4*i:]))
+			}
+		}
+		sections[s.Name] = s
+	}
+	if len(numbers) != 0 {
+		return h, nil, fmt.Errorf("%d bytes are left over", len(numbers))
+	}
+	return h, sections, nil
+}

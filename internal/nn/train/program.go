@@ -1,0 +1,110 @@
+package train
+
+import (
+	"fmt"
+
+	"github.com/tlpipe/tlpipe/internal/kernel"
+	"github.com/tlpipe/tlpipe/internal/nn"
+	"github.com/tlpipe/tlpipe/internal/nn/train/graph"
+	"gorgonia.org/gorgonia"
+)
+
+// program is a network as a graph that learns, for batches of one size. Programs of one trainer
+// share its weights.
+type program struct {
+	*graph.Graph
+	batch, classes int
+
+	input, target, total *graph.Node
+	logits, loss         *graph.Node
+	parameters           []gorgonia.ValueGrad
+}
+
+// logitsLayer is the layer whose output the softmax takes, or the network's last if it ends in
+// none.
+func logitsLayer(net *nn.Network) string {
+	last := net.Output()
+	if _, ok := last.Op.(nn.Softmax); ok {
+		return last.Inputs[0]
+	}
+	return last.Name
+}
+
+// newProgram compiles the network up to its logits. Layers that freeze names keep their weights,
+// and their batch-norms run with the statistics they have.
+func newProgram(net *nn.Network, weights nn.Weights, batch int, freeze func(layer string) bool, pool *kernel.Pool, workspace *kernel.Workspace) (*program, error) {
+	p := &program{Graph: graph.New(pool, workspace), batch: batch}
+	last := logitsLayer(net)
+	p.classes = net.Shape(last).Size()
+	nodes := map[string]*graph.Node{}
+	for _, l := range net.Layers() {
+		node, err := p.layer(net, l, nodes, weights, freeze(l.Name))
+		if err != nil {
+			return nil, fmt.Errorf("layer %q: %w", l.Name, err)
+		}
+		nodes[l.Name] = node
+		if l.Name == last {
+			break
+		}
+	}
+	p.logits = nodes[last]
+	p.target = p.Input("target", batch, p.classes)
+	p.total = p.Input("total", 1)
+	p.loss = p.CrossEntropy(p.logits, p.target, p.total)
+	p.Differentiate(p.loss)
+	if err := p.Compile(); err != nil {
+		return nil, err
+	}
+	for _, parameter := range p.Parameters() {
+		p.parameters = append(p.parameters, parameter)
+	}
+	return p, nil
+}
+
+// layer adds one layer of the network to the graph.
+func (p *program) layer(net *nn.Network, l nn.Layer, nodes map[string]*graph.Node, weights nn.Weights, frozen bool) (*graph.Node, error) {
+	var in []*graph.Node
+	for _, name := range l.Inputs {
+		in = append(in, nodes[name])
+	}
+	parameter := map[nn.Role]*graph.Node{}
+	statistics := map[nn.Role][]float32{}
+	for _, q := range net.LayerParameters(l) {
+		data := weights[q.Name()].Data
+		switch {
+		case !q.Role.Trained():
+			statistics[q.Role] = data
+		case frozen:
+			parameter[q.Role] = p.Fixed(q.Name(), q.Shape, data)
+		default:
+			parameter[q.Role] = p.Learned(q.Name(), q.Shape, data)
+		}
+	}
+	switch op := l.Op.(type) {
+	case nn.Input:
+		p.input = p.Input(l.Name, append([]int{p.batch}, op.Shape...)...)
+		return p.input, nil
+	case nn.Dense:
+		return p.Dense(in[0], parameter[nn.Weight], parameter[nn.Bias]), nil
+	case nn.BatchNorm:
+		gamma, beta, mean, variance := parameter[nn.Gamma], parameter[nn.Beta], statistics[nn.Mean], statistics[nn.Variance]
+		if frozen {
+			return p.FrozenBatchNorm(in[0], gamma, beta, mean, variance, op.Epsilon), nil
+		}
+		if rows := in[0].Shape().TotalSize() / len(mean); rows < 2 {
+			return nil, fmt.Errorf("batch-norm cannot learn from a batch of one example")
+		}
+		return p.BatchNorm(in[0], gamma, beta, mean, variance, op.Epsilon, op.Momentum), nil
+	case nn.Activation:
+		return p.Activate(in[0], op.Function), nil
+	case nn.Dropout:
+		if frozen {
+			return in[0], nil
+		}
+		return p.Dropout(in[0], op.Rate, l.Name), nil
+	case nn.Flatten:
+		return p.Flatten(in[0]), nil
+	default:
+		return nil, fmt.Errorf("a layer of kind %q cannot be trained yet", l.Op.Kind())
+	}
+}
