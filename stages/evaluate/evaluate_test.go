@@ -572,7 +572,7 @@ func TestTheExampleHolds(t *testing.T) {
 	if err := yaml.Unmarshal([]byte(evaluate.Kind().Example), &doc); err != nil {
 		t.Fatal(err)
 	}
-	with, err := yaml.Marshal(ptr(doc["scores"].With))
+	with, err := yaml.Marshal(new(doc["scores"].With))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -583,5 +583,3 @@ func TestTheExampleHolds(t *testing.T) {
 		}
 	}
 }
-
-func ptr[T any](x T) *T { return &x }
