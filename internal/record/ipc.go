@@ -59,17 +59,18 @@ func Encode(rec arrow.Record) ([]byte, error) {
 }
 
 // Decode iterates over the records of an Arrow IPC file held in memory; they
-// are released when the loop goes on. Malformed data gives an error, never a
-// panic.
+// are released when the loop goes on. It is meant for files whose digest was
+// verified: truncated ones give an error, but the Arrow library trusts lengths
+// that stand in a file's metadata.
 func Decode(data []byte) iter.Seq2[arrow.Record, error] {
 	return func(yield func(arrow.Record, error) bool) {
-		r, err := open(data)
+		r, batches, err := open(data)
 		if err != nil {
 			yield(nil, err)
 			return
 		}
 		defer r.Close()
-		for i := range r.NumRecords() {
+		for i := range batches {
 			rec, err := recordAt(r, i)
 			if err != nil {
 				yield(nil, err)
@@ -86,7 +87,7 @@ func Decode(data []byte) iter.Seq2[arrow.Record, error] {
 
 // DecodeSchema reads the schema of an Arrow IPC file.
 func DecodeSchema(data []byte) (*arrow.Schema, error) {
-	r, err := open(data)
+	r, _, err := open(data)
 	if err != nil {
 		return nil, err
 	}
@@ -94,13 +95,13 @@ func DecodeSchema(data []byte) (*arrow.Schema, error) {
 	return r.Schema(), nil
 }
 
-func open(data []byte) (r *ipc.FileReader, err error) {
+func open(data []byte) (r *ipc.FileReader, batches int, err error) {
 	defer recoverAs(&err, "open an Arrow file")
-	r, err = ipc.NewFileReader(bytes.NewReader(data))
+	r, err = ipc.NewFileReader(bytes.NewReader(data), ipc.WithAllocator(bounded{memory.DefaultAllocator, len(data)}))
 	if err != nil {
-		return nil, fmt.Errorf("open an Arrow file: %w", err)
+		return nil, 0, fmt.Errorf("open an Arrow file: %w", err)
 	}
-	return r, nil
+	return r, r.NumRecords(), nil
 }
 
 func recordAt(r *ipc.FileReader, i int) (rec arrow.Record, err error) {
@@ -117,6 +118,30 @@ func recordAt(r *ipc.FileReader, i int) (rec arrow.Record, err error) {
 func recoverAs(err *error, doing string) {
 	if p := recover(); p != nil {
 		*err = fmt.Errorf("%s: malformed: %v", doing, p)
+	}
+}
+
+// bounded refuses buffers larger than the file they are to be read from: a
+// length that was never written.
+type bounded struct {
+	memory.Allocator
+	file int // bytes
+}
+
+func (b bounded) Allocate(size int) []byte {
+	b.check(size)
+	return b.Allocator.Allocate(size)
+}
+
+func (b bounded) Reallocate(size int, buf []byte) []byte {
+	b.check(size)
+	return b.Allocator.Reallocate(size, buf)
+}
+
+func (b bounded) check(size int) {
+	const slack = 1 << 10 // for alignment
+	if size < 0 || size > b.file+slack {
+		panic(fmt.Sprintf("a buffer of %d bytes in a file of %d", size, b.file))
 	}
 }
 
