@@ -1,0 +1,232 @@
+package extract
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+
+	"github.com/tlpipe/tlpipe/internal/backbone"
+	"github.com/tlpipe/tlpipe/internal/record"
+	"github.com/tlpipe/tlpipe/pipeline"
+	"github.com/tlpipe/tlpipe/pipeline/params"
+)
+
+// Params are the parameters of the stage.
+type Params struct {
+	Backbone   string `yaml:"backbone" doc:"the network: a name from 'tlpipe models list', or pixels for no network at all"`
+	Weights    string `yaml:"weights" recipe:"-" doc:"a weight set of the backbone, random, or the path of a .safetensors file"`
+	Layer      string `yaml:"layer" doc:"pooled (the feature vector), last (the last map), or any layer or block of the backbone"`
+	Precision  string `yaml:"precision" enum:"fp32,bf16,int8" doc:"arithmetic of the network; fp32 is the one there is yet"`
+	Flip       bool   `yaml:"flip" doc:"average the features of each picture and of its mirror image"`
+	RandomSeed uint64 `yaml:"random_seed" doc:"draws random weights; no other weights depend on it"`
+	Batch      int    `yaml:"batch" min:"1" max:"256" recipe:"-" doc:"pictures that a thread computes at once: more take more memory"`
+}
+
+// Names of weights that are no weight set.
+const (
+	random = "random"
+	file   = "file" // what Extraction says of weights from a file
+)
+
+// Kind declares the stage.
+func Kind() pipeline.Kind {
+	return pipeline.Define(pipeline.Kind{
+		Name:    "extract",
+		Summary: "features of pictures, from a frozen pre-trained backbone",
+		Doc: "Runs each picture through a backbone and keeps what it puts out at one layer, in the column `feature`; " +
+			"the pixels are left out, all other columns stay. Pictures must have been prepared as the weights want it: " +
+			"say `for: BACKBONE` in the preprocess stage. With `weights: random`, or with the backbone `pixels`, " +
+			"it makes the features that pre-trained ones have to beat.",
+		Example: `features:
+  uses: extract
+  from: images
+  with: {backbone: efficientnet_lite0, layer: pooled}
+`,
+		Version: 1,
+		Inputs:  []pipeline.Port{{Name: "images", Kind: pipeline.Images, Doc: "pictures, prepared for the backbone"}},
+		Outputs: []pipeline.Port{{Name: "features", Kind: pipeline.Features, Doc: "the pictures' rows with `feature` in the place of `image`"}},
+	}, Params{
+		Backbone: "efficientnet_lite0", Weights: "imagenet", Layer: "pooled", Precision: "fp32", Batch: 1,
+	}, build)
+}
+
+// stage is the kind with its parameters filled in.
+type stage struct {
+	params   Params
+	backbone backbone.Backbone
+	set      backbone.WeightSet // if the weights are one
+	weights  string             // a set's name, random, file, or "" for a backbone without weights
+	path     string             // of the file
+
+	digest        func() (string, error) // of the weights
+	height, width int                    // of the pictures; 0 if Check could not know
+}
+
+func build(p Params) (pipeline.Stage, error) {
+	s := &stage{params: p}
+	var errs []error
+	var err error
+	if s.backbone, err = backbone.Find(p.Backbone); err != nil {
+		hint := ""
+		if unknown := new(backbone.UnknownError); errors.As(err, &unknown) {
+			hint = unknown.Hint
+		}
+		errs = append(errs, pipeline.ParamErrorHint("backbone", hint, "there is no backbone %q", p.Backbone))
+	} else if err := s.chooseWeights(); err != nil {
+		errs = append(errs, err)
+	}
+	if p.Precision != "fp32" {
+		errs = append(errs, pipeline.ParamErrorHint("precision", "leave it out, or say fp32", "%s is not there yet", p.Precision))
+	}
+	if len(errs) > 0 {
+		return nil, errors.Join(errs...)
+	}
+	return s, nil
+}
+
+// chooseWeights finds out what the parameter weights means.
+func (s *stage) chooseWeights() error {
+	given := s.params.Weights
+	s.digest = func() (string, error) { return "", nil }
+	if s.backbone.AnyPixels {
+		if given != Kind().Params.(Params).Weights {
+			return pipeline.ParamErrorHint("weights", "leave it out", "%s has no weights", s.backbone.Name)
+		}
+		return nil
+	}
+	var known []string
+	for _, set := range s.backbone.Weights {
+		if set.Name == given {
+			s.weights, s.set = given, set
+			s.digest = func() (string, error) { return set.Digest, nil }
+			return nil
+		}
+		known = append(known, set.Name)
+	}
+	switch {
+	case given == random:
+		s.weights = random
+		return nil
+	case strings.HasSuffix(given, ".safetensors"):
+		s.weights, s.path = file, given
+		s.digest = sync.OnceValues(func() (string, error) { return digestOf(s.path) })
+		return nil
+	case strings.ContainsAny(given, `./\`):
+		return pipeline.ParamErrorHint("weights", "the format that is read is safetensors; its files end in .safetensors", "%s cannot be read", given)
+	}
+	known = append(known, random)
+	return pipeline.ParamErrorHint("weights", params.DidYouMean(given, known)+"; or the path of a .safetensors file",
+		"%s has no weights %q", s.backbone.Name, given)
+}
+
+// Locate implements pipeline.Located.
+func (s *stage) Locate(dir string) {
+	if s.path != "" && !filepath.IsAbs(s.path) {
+		s.path = filepath.Join(dir, s.path)
+	}
+}
+
+// Check implements pipeline.Stage.
+func (s *stage) Check(inputs map[string][]pipeline.Traits) (map[string]pipeline.Traits, error) {
+	prepared, known := "", false
+	for _, traits := range inputs["images"] {
+		prepared, known = traits[record.PreprocessingKey]
+	}
+	size := s.backbone.Preprocessing()
+	if known {
+		p, err := record.ParsePreprocessing(prepared)
+		if err != nil {
+			return nil, err
+		}
+		if err := s.checkPixels(p); err != nil {
+			return nil, err
+		}
+		size = p
+		s.height, s.width = p.Height, p.Width
+	} else if !s.backbone.AnyPixels {
+		return nil, fmt.Errorf("it is not known how the pictures were prepared; %s needs pictures prepared for it: say `for: %s` in the preprocess stage",
+			s.backbone.Name, s.backbone.Name)
+	}
+	made, err := s.extraction(size.Height, size.Width)
+	if err != nil {
+		return nil, err
+	}
+	out := pipeline.Traits{record.ExtractionKey: made.Encode()}
+	if known {
+		out[record.PreprocessingKey] = prepared
+	}
+	return map[string]pipeline.Traits{"features": out}, nil
+}
+
+// checkPixels refuses pixels that are not what the weights were trained on. Another size is all right
+// if it was asked for: if the pictures were prepared for this very backbone.
+func (s *stage) checkPixels(p record.Preprocessing) error {
+	if s.backbone.AnyPixels {
+		return nil
+	}
+	want := s.backbone.Preprocessing()
+	if s.weights != random && s.weights != file {
+		want = s.set.Preprocessing
+	}
+	if p.For == s.backbone.Name {
+		want.Height, want.Width = p.Height, p.Width
+	}
+	if differences := p.Differences(want); len(differences) > 0 {
+		return fmt.Errorf("the pictures were not prepared for %s: %s; say `for: %s` in the preprocess stage",
+			s.backbone.Name, strings.Join(differences, "; "), s.backbone.Name)
+	}
+	return nil
+}
+
+// extraction tells what the features will be, for pictures of a size.
+func (s *stage) extraction(height, width int) (record.Extraction, error) {
+	net, err := s.backbone.Network(height, width)
+	if err != nil {
+		return record.Extraction{}, err
+	}
+	layer, err := s.backbone.Layer(net, s.params.Layer)
+	if err != nil {
+		return record.Extraction{}, pipeline.ParamError("layer", "%v", err)
+	}
+	digest, err := s.digest()
+	if err != nil {
+		return record.Extraction{}, pipeline.ParamError("weights", "%v", err)
+	}
+	e := record.Extraction{
+		Backbone: s.backbone.Name, Weights: s.weights, Digest: digest, Layer: layer,
+		Precision: s.params.Precision, Flip: s.params.Flip,
+	}
+	if s.weights == random {
+		e.Seed = s.params.RandomSeed
+	}
+	return e, nil
+}
+
+// Identity implements pipeline.Identified: the weights by name and content, never by path.
+func (s *stage) Identity() (map[string]string, error) {
+	digest, err := s.digest()
+	if err != nil {
+		return nil, pipeline.ParamError("weights", "%v", err)
+	}
+	return map[string]string{"weights": s.weights, "weights.digest": digest}, nil
+}
+
+// digestOf returns the hexadecimal SHA-256 of a file's content.
+func digestOf(path string) (_ string, err error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return "", err
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	hash := sha256.New()
+	if _, err := io.Copy(hash, f); err != nil {
+		return "", fmt.Errorf("read %s: %w", path, err)
+	}
+	return hex.EncodeToString(hash.Sum(nil)), nil
+}

@@ -1,0 +1,356 @@
+package extract
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"sync"
+
+	"github.com/apache/arrow/go/v17/arrow"
+	"github.com/apache/arrow/go/v17/arrow/array"
+	"github.com/apache/arrow/go/v17/arrow/memory"
+	"github.com/sourcegraph/conc/pool"
+
+	"github.com/tlpipe/tlpipe/internal/kernel"
+	"github.com/tlpipe/tlpipe/internal/nn"
+	"github.com/tlpipe/tlpipe/internal/nn/frozen"
+	"github.com/tlpipe/tlpipe/internal/record"
+	"github.com/tlpipe/tlpipe/pipeline"
+)
+
+// mapper is the stage at work.
+type mapper struct {
+	stage   *stage
+	threads int
+
+	mu      sync.Mutex
+	engines map[[2]int]*engine // by height and width of the pictures: one, unless a caller mixes
+}
+
+// Open implements pipeline.RowWise.
+func (s *stage) Open(ctx context.Context, env *pipeline.Env, _ map[string][]pipeline.Input) (pipeline.Mapper, error) {
+	m := &mapper{stage: s, threads: max(env.Threads, 1), engines: map[[2]int]*engine{}}
+	if s.height > 0 {
+		if _, err := m.engine(s.height, s.width); err != nil {
+			return nil, err
+		}
+	}
+	if s.path == "" {
+		return m, nil
+	}
+	promised, err := s.digest()
+	if err != nil {
+		return nil, err
+	}
+	read, err := env.Files.Digest(ctx, s.path)
+	if err != nil {
+		return nil, err
+	}
+	if read != promised {
+		return nil, fmt.Errorf("%s was changed while the pipeline was running", s.path)
+	}
+	return m, nil
+}
+
+// Close implements pipeline.Mapper.
+func (m *mapper) Close() error {
+	for _, e := range m.engines {
+		e.close()
+	}
+	return nil
+}
+
+// engine returns the compiled backbone for pictures of a size.
+func (m *mapper) engine(height, width int) (*engine, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	size := [2]int{height, width}
+	if e := m.engines[size]; e != nil {
+		return e, nil
+	}
+	e, err := m.stage.compile(height, width)
+	if err != nil {
+		return nil, err
+	}
+	m.engines[size] = e
+	return e, nil
+}
+
+// Map implements pipeline.Mapper.
+func (m *mapper) Map(ctx context.Context, in arrow.Record) (pipeline.Mapped, error) {
+	at, field, err := record.Column(in.Schema(), record.Image)
+	if err != nil {
+		return pipeline.Mapped{}, fmt.Errorf("extract features: %w", err)
+	}
+	pixels, err := newPixels(in, at, field)
+	if err != nil {
+		return pipeline.Mapped{}, fmt.Errorf("extract features: %w", err)
+	}
+	e, err := m.engine(pixels.height, pixels.width)
+	if err != nil {
+		return pipeline.Mapped{}, fmt.Errorf("extract features: %w", err)
+	}
+	features, reasons, err := e.run(ctx, pixels, m.stage.params.Batch, m.threads)
+	if err != nil {
+		return pipeline.Mapped{}, fmt.Errorf("extract features: %w", err)
+	}
+	return output(in, at, e, features, reasons)
+}
+
+// output is the input with the features in the place of the pixels, without the rows that have none.
+func output(in arrow.Record, at int, e *engine, features []float32, reasons []string) (pipeline.Mapped, error) {
+	field := record.TensorField(record.Feature, arrow.PrimitiveTypes.Float32, e.shape...)
+	schema, err := record.Replace(in.Schema(), record.Image, field)
+	if err != nil {
+		return pipeline.Mapped{}, fmt.Errorf("extract features: %w", err)
+	}
+	schema = record.WithMetadata(schema, record.ExtractionKey, e.made.Encode())
+
+	columns := make([]arrow.Array, in.NumCols())
+	for i := range columns {
+		if i != at {
+			columns[i] = in.Column(i)
+			continue
+		}
+		values := array.NewFloat32Data(array.NewData(arrow.PrimitiveTypes.Float32, len(features),
+			[]*memory.Buffer{nil, memory.NewBufferBytes(arrow.Float32Traits.CastToBytes(features))}, nil, 0, 0))
+		columns[i] = array.NewFixedSizeListData(array.NewData(field.Type, len(reasons),
+			[]*memory.Buffer{nil}, []arrow.ArrayData{values.Data()}, 0, 0))
+	}
+	rows := array.NewRecord(schema, columns, in.NumRows())
+	rejects, err := rejected(in, reasons)
+	if err != nil {
+		return pipeline.Mapped{}, err
+	}
+	if len(rejects) > 0 {
+		if rows, err = without(rows, reasons); err != nil {
+			return pipeline.Mapped{}, err
+		}
+	}
+	return pipeline.Mapped{Rows: rows, Rejects: rejects}, nil
+}
+
+// rejected names the rows for which there is a reason not to be used.
+func rejected(in arrow.Record, reasons []string) ([]pipeline.Reject, error) {
+	var out []pipeline.Reject
+	for i, reason := range reasons {
+		if reason == "" {
+			continue
+		}
+		at, _, err := record.Column(in.Schema(), record.ID)
+		if err != nil {
+			return nil, fmt.Errorf("extract features: %w", err)
+		}
+		out = append(out, pipeline.Reject{ID: in.Column(at).ValueStr(i), Reason: reason})
+	}
+	return out, nil
+}
+
+// without returns the rows for which there is no reason to leave them out.
+func without(rows arrow.Record, reasons []string) (arrow.Record, error) {
+	columns := make([]arrow.Array, rows.NumCols())
+	kept := 0
+	for i, column := range rows.Columns() {
+		runs := []arrow.Array{array.NewSlice(column, 0, 0)}
+		kept = 0
+		for from := 0; from < len(reasons); {
+			to := from
+			for to < len(reasons) && reasons[to] == "" {
+				to++
+			}
+			runs = append(runs, array.NewSlice(column, int64(from), int64(to)))
+			kept += to - from
+			from = to + 1
+		}
+		var err error
+		if columns[i], err = array.Concatenate(runs, memory.DefaultAllocator); err != nil {
+			return nil, fmt.Errorf("extract features: leave out rows: %w", err)
+		}
+	}
+	return array.NewRecord(rows.Schema(), columns, int64(kept)), nil
+}
+
+// engine is the backbone compiled for pictures of one size.
+type engine struct {
+	program *frozen.Program
+	shape   nn.Shape // of the features
+	made    record.Extraction
+	flip    bool
+
+	mu   sync.Mutex
+	idle []*worker
+	all  []*worker
+}
+
+// compile loads the weights and compiles the backbone up to the layer.
+func (s *stage) compile(height, width int) (*engine, error) {
+	made, err := s.extraction(height, width)
+	if err != nil {
+		return nil, err
+	}
+	net, err := s.backbone.Network(height, width)
+	if err == nil {
+		net, err = net.Cut(made.Layer)
+	}
+	if err != nil {
+		return nil, err
+	}
+	var w nn.Weights
+	switch s.weights {
+	case "":
+	case random:
+		w = s.backbone.Random(net, s.params.RandomSeed)
+	case file:
+		w, err = s.backbone.LoadFile(s.path, net)
+	default:
+		w, err = s.backbone.LoadSet(s.set, net)
+	}
+	if err != nil {
+		return nil, err
+	}
+	program, err := frozen.Compile(net, w)
+	if err != nil {
+		return nil, err
+	}
+	return &engine{program: program, shape: program.OutputShape(0), made: made, flip: s.params.Flip}, nil
+}
+
+// run computes the features of all rows, and for each row why it has none, or "".
+func (e *engine) run(ctx context.Context, in *pixels, batch, threads int) (features []float32, reasons []string, err error) {
+	size := e.shape.Size()
+	features, reasons = make([]float32, in.rows*size), make([]string, in.rows)
+	batches := (in.rows + batch - 1) / batch
+	each := max(threads/max(batches, 1), 1) // threads of a batch: one, unless there are fewer batches
+	tasks := pool.New().WithErrors().WithMaxGoroutines(max(threads/each, 1))
+	for from := 0; from < in.rows; from += batch {
+		to := min(from+batch, in.rows)
+		tasks.Go(func() error {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			w := e.take(batch, each)
+			defer e.giveBack(w)
+			return w.run(in, from, to, features[from*size:to*size], reasons[from:to])
+		})
+	}
+	return features, reasons, tasks.Wait()
+}
+
+// take lends a worker that no other goroutine has.
+func (e *engine) take(batch, threads int) *worker {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for i, w := range e.idle {
+		if w.threads == threads {
+			e.idle = append(e.idle[:i], e.idle[i+1:]...)
+			return w
+		}
+	}
+	w := &worker{
+		engine: e, threads: threads, session: e.program.NewSession(batch),
+		input: make([]float32, batch*e.program.InputShape().Size()),
+	}
+	if threads > 1 {
+		w.pool = kernel.NewPool(threads)
+	}
+	if e.flip {
+		w.mirrored = make([]float32, batch*e.shape.Size())
+	}
+	e.all = append(e.all, w)
+	return w
+}
+
+func (e *engine) giveBack(w *worker) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.idle = append(e.idle, w)
+}
+
+func (e *engine) close() {
+	for _, w := range e.all {
+		w.pool.Close()
+	}
+}
+
+// worker is the memory to compute a batch.
+type worker struct {
+	engine   *engine
+	threads  int
+	pool     *kernel.Pool // nil for one thread
+	session  *frozen.Session
+	input    []float32
+	mirrored []float32
+}
+
+// run computes the features of rows from … to-1.
+func (w *worker) run(in *pixels, from, to int, features []float32, reasons []string) error {
+	n := to - from
+	input := w.input[:n*w.engine.program.InputShape().Size()]
+	for i := range n {
+		row := input[i*in.size : (i+1)*in.size]
+		if in.column.IsNull(from + i) {
+			reasons[i] = "there is no picture"
+			clear(row)
+			continue
+		}
+		in.read(row, from+i)
+	}
+	if err := w.session.Run(w.pool, input, n, features); err != nil {
+		return err
+	}
+	if w.engine.flip {
+		for i := range n {
+			mirror(input[i*in.size:(i+1)*in.size], in.height, in.width)
+		}
+		mirrored := w.mirrored[:len(features)]
+		if err := w.session.Run(w.pool, input, n, mirrored); err != nil {
+			return err
+		}
+		w.average(features, mirrored, n)
+	}
+	size := w.engine.shape.Size()
+	for i := range n {
+		if reasons[i] == "" && !finite(features[i*size:(i+1)*size]) {
+			reasons[i] = "the features are not finite: the pixels are not, or the weights are no good"
+		}
+	}
+	return nil
+}
+
+// average replaces the features by the mean of both. A map is mirrored back first, so that places
+// correspond.
+func (w *worker) average(features, mirrored []float32, n int) {
+	if shape := w.engine.shape; len(shape) == 3 {
+		for i := range n {
+			size := shape.Size()
+			mirrorMap(mirrored[i*size:(i+1)*size], shape[0], shape[1], shape[2])
+		}
+	}
+	for i, v := range mirrored {
+		features[i] = (features[i] + v) / 2
+	}
+}
+
+func mirror(image []float32, height, width int) { mirrorMap(image, height, width, 3) }
+
+// mirrorMap exchanges left and right in a map [height, width, channels].
+func mirrorMap(x []float32, height, width, channels int) {
+	for y := range height {
+		line := x[y*width*channels : (y+1)*width*channels]
+		for l, r := 0, width-1; l < r; l, r = l+1, r-1 {
+			a, b := line[l*channels:(l+1)*channels], line[r*channels:(r+1)*channels]
+			for c := range a {
+				a[c], b[c] = b[c], a[c]
+			}
+		}
+	}
+}
+
+func finite(x []float32) bool {
+	for _, v := range x {
+		if math.IsNaN(float64(v)) || math.IsInf(float64(v), 0) {
+			return false
+		}
+	}
+	return true
+}
