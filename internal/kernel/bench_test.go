@@ -221,3 +221,40 @@ func BenchmarkNetwork(b *testing.B) {
 		}
 	}
 }
+
+// BenchmarkConvBackward reports the speed of both gradients of layers at batch 8, with one thread.
+func BenchmarkConvBackward(b *testing.B) {
+	r := rand.New(rand.NewPCG(1, 2))
+	const batch = 8
+	for i, s := range shapes {
+		if i%2 == 1 {
+			continue // every other shape will do
+		}
+		weights := fill(r, make([]float32, s.conv.WeightSize()))
+		p, err := PackConvGradient(s.conv, weights)
+		if err != nil {
+			b.Fatal(err)
+		}
+		oh, ow := s.conv.OutSize(s.size, s.size)
+		src := fill(r, make([]float32, batch*s.size*s.size*s.conv.InC))
+		dst := fill(r, make([]float32, batch*oh*ow*s.conv.OutC))
+		var w Workspace
+		report := func(b *testing.B) {
+			b.ReportMetric(float64(s.conv.FLOPs(s.size, s.size))*batch*float64(b.N)/float64(b.Elapsed().Nanoseconds()), "GFLOP/s")
+		}
+		b.Run(s.String()+"/data", func(b *testing.B) {
+			for b.Loop() {
+				p.Run(nil, src, dst, batch, s.size, s.size, nil, None, &w)
+			}
+			report(b)
+		})
+		b.Run(s.String()+"/weights", func(b *testing.B) {
+			for b.Loop() {
+				if err := ConvBackwardWeights(nil, s.conv, weights, nil, src, dst, batch, s.size, s.size, &w); err != nil {
+					b.Fatal(err)
+				}
+			}
+			report(b)
+		})
+	}
+}

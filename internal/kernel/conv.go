@@ -107,9 +107,10 @@ type PackedConv struct {
 // phase is a set of output positions that see the same taps. A convolution has one; its gradient
 // has one for each residue of the position modulo the stride.
 type phase struct {
-	y, x   axis
-	layout panels    // of one group
-	b      []float32 // the groups' panels, one after the other; for depthwise see packDepthwise
+	y, x     axis
+	layout   panels    // of one group
+	b        []float32 // the groups' panels, one after the other; for depthwise see packDepthwise
+	together int       // depthwise: channels whose weights lie together
 }
 
 // axis says how the positions of a phase lie on one axis: output first+j·out sees the inputs
@@ -196,7 +197,7 @@ func packConv(set isa, c Conv, weights, bias []float32, gradient bool) (*PackedC
 		for _, x := range xs {
 			f := phase{y: y, x: x}
 			if c.Depthwise() {
-				f.b = aligned(depthwiseSize(set, len(y.taps)*len(x.taps), c.InC))
+				f.newDepthwise(set, c.InC)
 			} else {
 				f.layout = newPanels(set, len(y.taps)*len(x.taps)*(p.in/c.Groups), p.out/c.Groups)
 				f.b = aligned(c.Groups * f.layout.size())
@@ -238,7 +239,7 @@ func (p *PackedConv) Repack(weights, bias []float32) error {
 		f := &p.phases[i]
 		switch {
 		case c.Depthwise():
-			f.packDepthwise(p.set, c, weights, p.bias)
+			f.packDepthwise(c, weights, p.bias)
 		case p.gradient:
 			f.packGradient(c, weights)
 		default:

@@ -2,7 +2,7 @@ package kernel
 
 import "unsafe"
 
-// depthwiseVector is the number of channels whose weights lie together.
+// depthwiseVector is the number of channels that the line kernels take together.
 func (s isa) depthwiseVector() int {
 	if s == avx2 {
 		return 8
@@ -10,18 +10,29 @@ func (s isa) depthwiseVector() int {
 	return 16
 }
 
-// depthwiseSize returns the floats of packed weights.
-func depthwiseSize(set isa, taps, channels int) int {
-	v := set.depthwiseVector()
-	return ceilDiv(channels, v) * (1 + taps) * v
+// lineKernel returns the kernel for lines of the given number of positions, or nil.
+func (f *phase) lineKernel(set isa, positions int) func(*depthwiseLine) {
+	k := len(f.x.taps)
+	if k != len(f.y.taps) || f.x.reach() != k-1 || f.y.reach() != k-1 {
+		return nil
+	}
+	return lineKernel(set, k, f.x.in, positions > narrowPositions)
+}
+
+// newDepthwise returns space for the weights of a depthwise phase.
+func (f *phase) newDepthwise(set isa, channels int) {
+	f.together = channels
+	if f.lineKernel(set, 1) != nil {
+		f.together = set.depthwiseVector()
+	}
+	f.b = aligned(ceilDiv(channels, f.together) * (1 + len(f.y.taps)*len(f.x.taps)) * f.together)
 }
 
 // packDepthwise lays out the weights [channel][tap] and the bias as [block of channels][bias and
 // taps][channel].
-func (f *phase) packDepthwise(set isa, c Conv, weights, bias []float32) {
+func (f *phase) packDepthwise(c Conv, weights, bias []float32) {
 	kernel := c.KernelH * c.KernelW
-	v := set.depthwiseVector()
-	clear(f.b)
+	v := f.together
 	for channel := range c.InC {
 		at := channel/v*(1+len(f.y.index)*len(f.x.index))*v + channel%v
 		f.b[at] = bias[channel]
@@ -79,18 +90,18 @@ func (t *convTask) runDepthwise(pool *Pool) {
 	limits := d.limits
 	*d = depthwiseTask{convTask: t, lines: max(ceilDiv(t.N*t.ny, 4*blocksAtMost), 1)}
 	zeros := 0
-	if k := len(t.x.taps); k == len(t.y.taps) && t.x.reach() == k-1 && t.y.reach() == k-1 && t.Residual == nil {
-		d.kernel = lineKernel(t.set, k, t.x.in, t.nx > narrowPositions)
-		d.channels = t.in
-		if t.nx > narrowPositions {
-			together := k*(3*t.x.in+k) + k*k
-			d.channels = max(wideFloats/together, 16) &^ 15
-		}
+	if t.Residual == nil {
+		d.kernel = t.lineKernel(t.set, t.nx)
 	}
 	if d.kernel != nil {
 		d.vector = 1
 		if t.set == avx2 {
 			d.vector = 8
+		}
+		d.channels = t.in
+		if k := len(t.x.taps); t.nx > narrowPositions {
+			together := k*(3*t.x.in+k) + k*k
+			d.channels = max(wideFloats/together, 16) &^ 15
 		}
 		zeros = (t.inW-1)*t.SrcPitch + t.in
 		d.setLimits(limits)
@@ -181,44 +192,100 @@ func (d *depthwiseTask) vectorLine(l *depthwiseLine, image, j, channels int) {
 	}
 }
 
-// plainLine computes the channels from first on of a line, but for the activation's rest.
+// plainLine computes the channels from first on of a line, tap by tap, but for the activation's
+// rest.
 func (d *depthwiseTask) plainLine(image, j, first int) {
-	v := d.set.depthwiseVector()
 	taps := len(d.y.taps) * len(d.x.taps)
-	for ; first < d.in; first += v {
-		n := min(v, d.in-first)
+	start := d.pixel(image, j, segment{})
+	for n := 0; first < d.in; first += n {
+		n = min(d.together, d.in-first)
 		b := d.b[first*(1+taps):]
-		for jx := range d.nx {
-			var store [16]float32
-			sum := store[:n]
-			copy(sum, b)
-			for i, ty := range d.y.taps {
-				iy := j*d.y.in + ty
-				if iy < 0 || iy >= d.inH {
+		out := d.Dst[start*d.DstPitch+first:]
+		step := d.DstPitch * d.x.out
+		v := sweep{dst: out, x: b, step: [6]int{step}, n: n, rows: d.nx}
+		if d.Residual == nil {
+			v.do(d.set, opCopy)
+		} else {
+			v.y, v.step[2] = d.Residual[start*d.ResidualPitch+first:], d.ResidualPitch*d.x.out
+			v.low, v.high, _ = None.clamp()
+			v.do(d.set, opAdd)
+		}
+		for i, ty := range d.y.taps {
+			y := j*d.y.in + ty
+			if y < 0 || y >= d.inH {
+				continue
+			}
+			for k, tx := range d.x.taps {
+				from, to := ceilDiv(max(-tx, 0), d.x.in), min(d.nx, ceilDiv(max(d.inW-tx, 0), d.x.in))
+				if from >= to {
 					continue
 				}
-				for k, tx := range d.x.taps {
-					ix := jx*d.x.in + tx
-					if ix < 0 || ix >= d.inW {
-						continue
-					}
-					in := d.Src[((image*d.inH+iy)*d.inW+ix)*d.SrcPitch+first:][:n]
-					w := b[(1+i*len(d.x.taps)+k)*v:][:n]
-					for c, x := range in {
-						sum[c] += x * w[c]
-					}
+				v := sweep{
+					dst: out[from*step:], x: d.Src[((image*d.inH+y)*d.inW+from*d.x.in+tx)*d.SrcPitch+first:],
+					y:    b[(1+i*len(d.x.taps)+k)*d.together:],
+					step: [6]int{step, d.x.in * d.SrcPitch}, n: n, rows: to - from,
 				}
+				v.do(d.set, opMulAdd)
 			}
-			pixel := d.pixel(image, j, segment{x: jx})
-			if d.Residual != nil {
-				for c, x := range d.Residual[pixel*d.ResidualPitch+first:][:n] {
-					sum[c] += x
-				}
+		}
+		v.x, v.step[1] = out, step
+		v.low, v.high = d.low, d.high
+		v.do(d.set, opBound)
+	}
+}
+
+// depthwiseBackwardWeights sums each tap's products over all positions: lines in float32, in no more
+// than blocksAtMost parts, and these in float64.
+func depthwiseBackwardWeights(set isa, pool *Pool, c Conv, dweights, src, ddst []float32, n, h, w int) {
+	oh, _ := c.OutSize(h, w)
+	taps := c.KernelH * c.KernelW
+	s := takeSpan()
+	s.set, s.x, s.y, s.conv = set, src, ddst, c
+	s.h, s.w, s.columns = h, w, taps*c.InC
+	lines := max(ceilDiv(n*oh, blocksAtMost), 1)
+	parts := ceilDiv(n*oh, lines)
+	s.scratch(parts * s.columns)
+	s.over(pool, n*oh, lines, func(s *span, lo, hi int) {
+		sum := s.partial[lo/s.grain*s.columns:][:s.columns]
+		clear(sum)
+		for i := lo; i < hi; i++ {
+			depthwiseLineGradient(s, sum, i)
+		}
+	})
+	for tap := range taps {
+		for channel := range c.InC {
+			var total float64
+			for i := range parts {
+				total += float64(s.partial[i*s.columns+tap*c.InC+channel])
 			}
-			out := d.Dst[pixel*d.DstPitch+first:][:n]
-			for c, x := range sum {
-				out[c] = bound(x, d.low, d.high)
+			dweights[channel*taps+tap] = float32(total)
+		}
+	}
+	s.giveBack()
+}
+
+// depthwiseLineGradient adds the products of output line i to sum, [tap][channel].
+func depthwiseLineGradient(s *span, sum []float32, i int) {
+	c := s.conv
+	oh, ow := c.OutSize(s.h, s.w)
+	for ky := range c.KernelH {
+		y := i%oh*c.StrideH - c.PadTop + ky*c.DilationH
+		if y < 0 || y >= s.h {
+			continue
+		}
+		for kx := range c.KernelW {
+			tx := kx*c.DilationW - c.PadLeft
+			from, to := ceilDiv(max(-tx, 0), c.StrideW), min(ow, ceilDiv(max(s.w-tx, 0), c.StrideW))
+			if from >= to {
+				continue
 			}
+			v := sweep{
+				dst:  sum[(ky*c.KernelW+kx)*c.InC:],
+				x:    s.x[((i/oh*s.h+y)*s.w+from*c.StrideW+tx)*c.InC:],
+				y:    s.y[(i*ow+from)*c.InC:],
+				step: [6]int{0, c.StrideW * c.InC, c.InC}, n: c.InC, rows: to - from,
+			}
+			v.do(s.set, opMulAdd)
 		}
 	}
 }
