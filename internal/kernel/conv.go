@@ -102,6 +102,7 @@ type PackedConv struct {
 	in, out  int // channels, of all groups
 	phases   []phase
 	bias     []float32 // each group padded to whole panels; depthwise: [channel]
+	winograd *winograd // nil unless that is the method; the phase has no weights then
 }
 
 // phase is a set of output positions that see the same taps. A convolution has one; its gradient
@@ -167,9 +168,16 @@ func gradientAxes(kernel, stride, pad, dilation int) []axis {
 }
 
 // PackConv lays out the weights [OutC][KernelH][KernelW][InC/Groups] and the bias [OutC], which
-// may be nil, of c. Both are copied.
+// may be nil, of c. Both are copied. The convolution is computed as its definition says; see
+// [PackConvFor] for a faster way.
 func PackConv(c Conv, weights, bias []float32) (*PackedConv, error) {
-	return packConv(active(), c, weights, bias, false)
+	return packConv(active(), c, weights, bias, false, PackOptions{})
+}
+
+// PackConvFor is PackConv for an input of known size, so that Winograd's method can be taken where
+// it is faster.
+func PackConvFor(c Conv, weights, bias []float32, o PackOptions) (*PackedConv, error) {
+	return packConv(active(), c, weights, bias, false, o)
 }
 
 // PackConvGradient lays out the weights of c for the gradient with respect to its input: a
@@ -177,10 +185,10 @@ func PackConv(c Conv, weights, bias []float32) (*PackedConv, error) {
 // of the input, [n][h][w][InC], to dst; n, h and w are always those of the convolution's input.
 // To add to gradients that have come another way, give them as residual.
 func PackConvGradient(c Conv, weights []float32) (*PackedConv, error) {
-	return packConv(active(), c, weights, nil, true)
+	return packConv(active(), c, weights, nil, true, PackOptions{})
 }
 
-func packConv(set isa, c Conv, weights, bias []float32, gradient bool) (*PackedConv, error) {
+func packConv(set isa, c Conv, weights, bias []float32, gradient bool, o PackOptions) (*PackedConv, error) {
 	if err := c.Validate(); err != nil {
 		return nil, err
 	}
@@ -193,6 +201,9 @@ func packConv(set isa, c Conv, weights, bias []float32, gradient bool) (*PackedC
 		ys = gradientAxes(c.KernelH, c.StrideH, c.PadTop, c.DilationH)
 		xs = gradientAxes(c.KernelW, c.StrideW, c.PadLeft, c.DilationW)
 	}
+	if m := o.choose(c); m != 0 && !gradient {
+		p.winograd = newWinograd(set, c, m)
+	}
 	for _, y := range ys {
 		for _, x := range xs {
 			f := phase{y: y, x: x}
@@ -200,7 +211,9 @@ func packConv(set isa, c Conv, weights, bias []float32, gradient bool) (*PackedC
 				f.newDepthwise(set, c.InC)
 			} else {
 				f.layout = newPanels(set, len(y.taps)*len(x.taps)*(p.in/c.Groups), p.out/c.Groups)
-				f.b = aligned(c.Groups * f.layout.size())
+				if p.winograd == nil {
+					f.b = aligned(c.Groups * f.layout.size())
+				}
 			}
 			p.phases = append(p.phases, f)
 		}
@@ -215,8 +228,8 @@ func packConv(set isa, c Conv, weights, bias []float32, gradient bool) (*PackedC
 	return p, nil
 }
 
-// Repack replaces the weights and the bias, as after a step of training. It allocates nothing. No
-// Run may be in progress.
+// Repack replaces the weights and the bias, as after a step of training. It allocates nothing unless
+// the method is Winograd's. No Run may be in progress.
 func (p *PackedConv) Repack(weights, bias []float32) error {
 	c := p.conv
 	if len(weights) != c.WeightSize() {
@@ -238,6 +251,8 @@ func (p *PackedConv) Repack(weights, bias []float32) error {
 	for i := range p.phases {
 		f := &p.phases[i]
 		switch {
+		case p.winograd != nil:
+			p.winograd.pack(weights)
 		case c.Depthwise():
 			f.packDepthwise(c, weights, p.bias)
 		case p.gradient:
@@ -276,6 +291,9 @@ func (p *PackedConv) Bytes() int {
 	n := len(p.bias)
 	for _, f := range p.phases {
 		n += len(f.b)
+	}
+	if p.winograd != nil {
+		n += len(p.winograd.u)
 	}
 	return 4 * n
 }
@@ -369,6 +387,10 @@ func (t *convTask) run(pool *Pool) {
 	}
 	if t.conv.Depthwise() {
 		t.runDepthwise(pool)
+		return
+	}
+	if t.PackedConv.winograd != nil {
+		t.runWinograd(pool)
 		return
 	}
 	l := t.layout

@@ -22,7 +22,7 @@ func testConv(t *testing.T, depthwise bool) {
 		if rapid.Bool().Draw(t, "bias") {
 			bias = fill(r, g.floats(c.OutC))
 		}
-		p, err := packConv(set, c, weights, bias, false)
+		p, err := packConv(set, c, weights, bias, false, PackOptions{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -102,7 +102,7 @@ func testConvBackward(t *testing.T, depthwise bool) {
 		for i, v := range ddst {
 			wantBias[i%c.OutC] += float64(v)
 		}
-		p, err := packConv(set, c, weights, nil, true)
+		p, err := packConv(set, c, weights, nil, true, PackOptions{})
 		if err != nil {
 			t.Fatal(err)
 		}

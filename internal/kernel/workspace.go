@@ -15,6 +15,7 @@ type Workspace struct {
 	// The frames of the operations, kept here so that running one allocates nothing.
 	conv      convTask
 	depthwise depthwiseTask
+	winograd  winogradTask
 	gemm      gemmTask
 	patches   patches
 	plain     plainMatrix
@@ -25,6 +26,7 @@ type local struct {
 	floats []float32
 	tile   tile
 	line   depthwiseLine
+	square winogradTile
 	taps   []int
 	_      [64]byte // keeps the frames of two threads off one cache line
 }

@@ -40,6 +40,8 @@ func main() {
 		"vector_avx512":    vectorAVX512,
 		"vector_avx2":      vectorAVX2,
 		"transpose":        transpose,
+		"winograd_avx512":  winogradAVX512,
+		"winograd_avx2":    winogradAVX2,
 	} {
 		if err := generate(*dir, name, write); err != nil {
 			log.Fatalf("%s: %v", name, err)
