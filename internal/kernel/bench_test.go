@@ -169,7 +169,8 @@ func BenchmarkNetwork(b *testing.B) {
 		var packed []*PackedConv
 		largest := 0
 		for _, s := range layers {
-			p, err := PackConv(s.conv, fill(r, make([]float32, s.conv.WeightSize())), make([]float32, s.conv.OutC))
+			p, err := PackConvFor(s.conv, fill(r, make([]float32, s.conv.WeightSize())), make([]float32, s.conv.OutC),
+				PackOptions{N: 1, H: s.size, W: s.size})
 			if err != nil {
 				b.Fatal(err)
 			}
@@ -255,6 +256,53 @@ func BenchmarkConvBackward(b *testing.B) {
 				}
 			}
 			report(b)
+		})
+	}
+}
+
+// BenchmarkWinograd compares the ways to compute 3×3 convolutions, with one thread; the rate is that
+// of the plain convolution's operations.
+func BenchmarkWinograd(b *testing.B) {
+	r := rand.New(rand.NewPCG(1, 2))
+	for _, s := range []shape{
+		{"resnet50", square(64, 64, 3, 1, 1), 56}, {"resnet50", square(128, 128, 3, 1, 1), 28},
+		{"resnet50", square(256, 256, 3, 1, 1), 14}, {"resnet50", square(512, 512, 3, 1, 1), 7},
+		{"vgg16", square(64, 64, 3, 1, 1), 224}, {"vgg16", square(128, 128, 3, 1, 1), 112},
+		{"vgg16", square(256, 256, 3, 1, 1), 56}, {"vgg16", square(512, 512, 3, 1, 1), 28},
+		{"densenet121", square(128, 32, 3, 1, 1), 28},
+	} {
+		weights := fill(r, make([]float32, s.conv.WeightSize()))
+		for _, batch := range []int{1, 8} {
+			src := fill(r, make([]float32, batch*s.size*s.size*s.conv.InC))
+			dst := make([]float32, batch*s.size*s.size*s.conv.OutC)
+			for algorithm, name := range map[Algorithm]string{Plain: "plain", Winograd2: "F2", Winograd4: "F4"} {
+				p, err := PackConvFor(s.conv, weights, nil, PackOptions{Algorithm: algorithm})
+				if err != nil {
+					b.Fatal(err)
+				}
+				b.Run(fmt.Sprintf("%v/batch%d/%s", s, batch, name), func(b *testing.B) {
+					var w Workspace
+					for b.Loop() {
+						p.Run(nil, dst, src, batch, s.size, s.size, nil, ReLU, &w)
+					}
+					b.ReportMetric(float64(s.conv.FLOPs(s.size, s.size))*float64(batch)*float64(b.N)/float64(b.Elapsed().Nanoseconds()), "GFLOP/s")
+				})
+			}
+		}
+	}
+}
+
+// BenchmarkPack reports the time to pack the largest 3×3 convolution of ResNet50.
+func BenchmarkPack(b *testing.B) {
+	c := square(512, 512, 3, 1, 1)
+	weights := make([]float32, c.WeightSize())
+	for algorithm, name := range map[Algorithm]string{Plain: "plain", Winograd2: "F2", Winograd4: "F4"} {
+		b.Run(name, func(b *testing.B) {
+			for b.Loop() {
+				if _, err := PackConvFor(c, weights, nil, PackOptions{Algorithm: algorithm}); err != nil {
+					b.Fatal(err)
+				}
+			}
 		})
 	}
 }

@@ -52,9 +52,11 @@ func (o PackOptions) choose(c Conv) int {
 	if o.N*oh*ow == 0 || c.InC < 32 || c.OutC < 32 {
 		return 0
 	}
-	// The transformed weights have to be read for few enough squares to pay.
-	if tiles := o.N * ceilDiv(oh, 4) * ceilDiv(ow, 4); tiles >= 14 {
-		return 4
+	// There have to be enough squares for reading the transformed weights to pay.
+	for _, m := range [...]int{4, 2} {
+		if o.N*ceilDiv(oh, m)*ceilDiv(ow, m) >= 14 {
+			return m
+		}
 	}
 	return 0
 }
@@ -185,8 +187,9 @@ type winogradTask struct {
 }
 
 const (
-	winogradSquares = 28 // of a block, at most
-	winogradBlocks  = 4  // at least, if need be by panels
+	winogradSquares = 28      // of a block, at most,
+	winogradFloats  = 2 << 20 // or twice that with more weights, which come from afar
+	winogradBlocks  = 4       // at least, if need be by panels
 )
 
 func (t *convTask) runWinograd(pool *Pool) {
@@ -195,7 +198,11 @@ func (t *convTask) runWinograd(pool *Pool) {
 	*x = winogradTask{convTask: t, winograd: w}
 	x.acrossH, x.acrossW = ceilDiv(t.outH, w.m), ceilDiv(t.outW, w.m)
 	total := t.N * x.acrossH * x.acrossW
-	x.blocks = ceilDiv(total, winogradSquares)
+	squares := winogradSquares
+	if len(w.u) > winogradFloats {
+		squares *= 2
+	}
+	x.blocks = ceilDiv(total, squares)
 	if x.blocks > 1 {
 		x.blocks = roundUp(x.blocks, 2)
 	}

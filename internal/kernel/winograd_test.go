@@ -78,7 +78,8 @@ func TestWinogradIsChosen(t *testing.T) {
 	}{
 		{c, PackOptions{}, 0},
 		{c, PackOptions{N: 1, H: 56, W: 56}, 4},
-		{c, PackOptions{N: 1, H: 7, W: 7}, 0},
+		{c, PackOptions{N: 1, H: 7, W: 7}, 2},
+		{c, PackOptions{N: 1, H: 4, W: 4}, 0},
 		{c, PackOptions{N: 8, H: 7, W: 7}, 4},
 		{c, PackOptions{N: 8, H: 56, W: 56, Algorithm: Plain}, 0},
 		{c, PackOptions{Algorithm: Winograd2}, 2},
