@@ -252,6 +252,9 @@ func (t *Trainer) epoch(ctx context.Context, training, validation Examples) (Epo
 		correct += float64(s.correct)
 	}
 	e.Loss, e.Accuracy = loss/mass, correct/float64(training.Len())
+	if err := t.net.Check(t.weights); err != nil {
+		return e, diverged(err.Error(), e.Rate)
+	}
 	if validation != nil {
 		var err error
 		if e.ValidationLoss, e.ValidationAccuracy, err = t.evaluate(ctx, validation); err != nil {
@@ -303,7 +306,7 @@ func (t *Trainer) step(ctx context.Context, examples Examples, positions []int, 
 	}
 	loss := float64(graph.Data(p.loss)[0])
 	if math.IsNaN(loss) || math.IsInf(loss, 0) {
-		return stepped{}, fmt.Errorf("the loss is %v: the training diverged at learning rate %v; try a lower one", loss, rate)
+		return stepped{}, diverged(fmt.Sprintf("the loss is %v", loss), rate)
 	}
 	t.solver.SetRate(rate)
 	if err := t.solver.Step(p.parameters); err != nil {
@@ -313,6 +316,11 @@ func (t *Trainer) step(ctx context.Context, examples Examples, positions []int, 
 		m.Update()
 	}
 	return stepped{loss: loss, mass: mass, correct: countCorrect(graph.Data(p.logits), classes)}, nil
+}
+
+// diverged is the error of a training that numbers have run away from.
+func diverged(sign string, rate float64) error {
+	return fmt.Errorf("the training diverged at learning rate %v, try a lower one: %s", rate, sign)
 }
 
 // program returns the graph for batches of so many examples.
