@@ -1,0 +1,28 @@
+package finetune_test
+
+import (
+	"fmt"
+
+	"github.com/tlpipe/tlpipe/stages/finetune"
+)
+
+// What the stage takes and gives, and how it stands in a pipeline.
+func ExampleKind() {
+	kind := finetune.Kind()
+	for _, port := range kind.Inputs {
+		fmt.Println("takes", port.Name, "of kind", port.Kind)
+	}
+	for _, port := range kind.Outputs {
+		fmt.Println("gives", port.Name, "of kind", port.Kind)
+	}
+	fmt.Println(kind.Example)
+	// Output:
+	// takes data of kind features
+	// gives model of kind model
+	// gives last of kind model
+	// gives history of kind metrics
+	// head:
+	//   uses: finetune
+	//   from: features
+	//   with: {head: tutorial, epochs: 30, early_stopping: {patience: 5}}
+}

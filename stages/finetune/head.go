@@ -1,0 +1,123 @@
+package finetune
+
+import (
+	"fmt"
+
+	"github.com/tlpipe/tlpipe/internal/kernel"
+	"github.com/tlpipe/tlpipe/internal/nn"
+	"github.com/tlpipe/tlpipe/pipeline/params"
+	"gopkg.in/yaml.v3"
+)
+
+// Head describes the network that is trained. YAML spells it tutorial, linear,
+// or as a mapping.
+type Head struct {
+	Hidden     []int     `yaml:"hidden" min:"1" max:"65536" doc:"widths of the hidden layers, first to last"`
+	Dropout    []float64 `yaml:"dropout" min:"0" max:"0.99" doc:"probability that an output of a hidden layer is dropped: one for all layers, or one each"`
+	BatchNorm  bool      `yaml:"batch_norm" doc:"normalise each hidden layer before its activation"`
+	Activation string    `yaml:"activation" enum:"relu,relu6,silu,hardswish,sigmoid,tanh,gelu" doc:"of the hidden layers"`
+}
+
+// tutorialHead is the head of the transfer-learning tutorial, with the dropout
+// rates that such heads commonly have.
+func tutorialHead() Head {
+	return Head{Hidden: []int{256, 128}, Dropout: []float64{0.5, 0.3}, BatchNorm: true, Activation: "relu"}
+}
+
+func linearHead() Head { return Head{Activation: "relu"} }
+
+// Words for heads.
+const (
+	tutorial = "tutorial"
+	linear   = "linear"
+)
+
+// DecodeParam implements params.Decoder.
+func (h *Head) DecodeParam(d *params.Decoding, node *yaml.Node) {
+	if node.Kind == yaml.ScalarNode {
+		switch node.Value {
+		case tutorial:
+			*h = tutorialHead()
+		case linear:
+			*h = linearHead()
+		default:
+			d.Errorf(node, params.DidYouMean(node.Value, []string{tutorial, linear}), "%q is no head", node.Value)
+		}
+		return
+	}
+	type plain Head
+	p := plain{BatchNorm: true, Activation: "relu"}
+	d.Into(node, &p)
+	if n := len(p.Dropout); n > 1 && n != len(p.Hidden) {
+		d.At("dropout", func() {
+			d.Errorf(params.Locate(node, "dropout"), "give one for all, or one each", "%d rates for %d hidden layers", n, len(p.Hidden))
+		})
+	}
+	*h = Head(p)
+}
+
+// ParamSchema implements params.Schemer.
+func (Head) ParamSchema(inner map[string]any) map[string]any {
+	return map[string]any{"anyOf": []any{map[string]any{"enum": []string{tutorial, linear}}, inner}}
+}
+
+// dropout is the rate after hidden layer i.
+func (h Head) dropout(i int) float64 {
+	switch len(h.Dropout) {
+	case 0:
+		return 0
+	case 1:
+		return h.Dropout[0]
+	}
+	return h.Dropout[i]
+}
+
+// standardiseLayer is the layer that standardises features.
+const standardiseLayer = "standardise"
+
+// standardiseEpsilon is added to variances, so that features that hardly vary
+// are not blown up.
+const standardiseEpsilon = 1e-5
+
+// network builds the head for features of the given shape. Batch-norms are as
+// in Keras, but that the running statistics move by a tenth at each step, as in
+// PyTorch, instead of a hundredth: small trainings have few steps. Dense layers
+// before a batch-norm have no bias, which it would take off.
+func (h Head) network(features nn.Shape, classes int, standardise bool) (*nn.Network, error) {
+	b := nn.NewBuilder()
+	x := b.Input("features", features...)
+	if len(features) != 1 {
+		x = b.Layer("flatten", nn.Flatten{}, x)
+	}
+	if standardise {
+		x = b.Layer(standardiseLayer, nn.BatchNorm{Epsilon: standardiseEpsilon, Momentum: 0.9}, x)
+	}
+	for i, width := range h.Hidden {
+		s := b.Scope(fmt.Sprintf("hidden%d", i+1))
+		x = s.Layer("dense", nn.Dense{Out: width, Bias: !h.BatchNorm}, x)
+		if h.BatchNorm {
+			x = s.Layer("norm", nn.BatchNorm{Epsilon: 1e-3, Momentum: 0.9}, x)
+		}
+		x = s.Layer("activation", nn.Activation{Function: activation(h.Activation)}, x)
+		if rate := h.dropout(i); rate > 0 {
+			x = s.Layer("dropout", nn.Dropout{Rate: float32(rate)}, x)
+		}
+	}
+	x = b.Layer("logits", nn.Dense{Out: classes, Bias: true}, x)
+	b.Layer("probabilities", nn.Softmax{}, x)
+	net, err := b.Network()
+	if err != nil {
+		return nil, fmt.Errorf("head: %w", err)
+	}
+	return net, nil
+}
+
+// activation returns the function of that name.
+func activation(name string) kernel.Activation {
+	for f := kernel.ReLU; f <= kernel.GELU; f++ {
+		if f.String() == name {
+			return f
+		}
+	}
+	return kernel.None
+}
