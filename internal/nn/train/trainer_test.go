@@ -15,6 +15,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/sourcegraph/conc/iter"
 	"github.com/tlpipe/tlpipe/internal/kernel"
 	"github.com/tlpipe/tlpipe/internal/nn"
 	"github.com/tlpipe/tlpipe/internal/nn/train/schedule"
@@ -164,6 +165,27 @@ func TestThreadsDoNotMatter(t *testing.T) {
 		}
 		if got != want {
 			t.Errorf("%d threads gave\n%s\none gave\n%s", threads, got, want)
+		}
+	}
+}
+
+// TestSideBySide trains in several goroutines at once, as stages of one pipeline do: Gorgonia has
+// state that all graphs of a process share.
+func TestSideBySide(t *testing.T) {
+	net := tutorialHead(t, 10, 4)
+	results := iter.Map(make([]string, 4), func(*string) string {
+		o, training, validation := noisy()
+		o.Epochs = 4
+		trainer, err := New(net, net.Initialise(1), o)
+		if err != nil {
+			return err.Error()
+		}
+		err = errors.Join(trainer.Run(context.Background(), training, validation, nil), trainer.Close())
+		return fmt.Sprint(err, digest(trainer.Last()), trainer.History())
+	})
+	for _, r := range results {
+		if r != results[0] {
+			t.Errorf("two equal trainings gave\n%s\n%s", results[0], r)
 		}
 	}
 }

@@ -14,6 +14,8 @@
 // Values are dense float32 tensors with the batch as first dimension, maps in the layout NHWC.
 // Each operation owns the memory of its output, so that a run allocates nothing large.
 //
-// Gorgonia's own constants and its Grad are left alone: they share nodes between graphs, which
-// graphs that are built side by side must not do.
+// Gorgonia holds the graph, differentiates it and runs it; its own ops, and with them its BLAS, are
+// used only to add up gradients that reach a node along several ways. So nothing has to be set for
+// the whole process with gorgonia.Use. Gorgonia's own constants and its Grad are left alone: they
+// share nodes between graphs, which graphs that are built side by side must not do.
 package graph

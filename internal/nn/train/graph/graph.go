@@ -122,9 +122,13 @@ func (g *Graph) Compile() error {
 	if err != nil {
 		return fmt.Errorf("compile a graph: %w", err)
 	}
-	// Gorgonia takes nodes of equal 32-bit hashes for equal: make sure that it did not.
+	// Gorgonia takes nodes of equal 32-bit hashes for equal: make sure that it did not. Its own
+	// sums may share a place with what they add up.
 	owners := make(map[any]*Node, len(places))
 	for node, place := range places {
+		if _, own := node.Op().(*operation); !own {
+			continue
+		}
 		if other, taken := owners[place]; taken {
 			return fmt.Errorf("compile a graph: %v and %v were taken for one node", node, other)
 		}

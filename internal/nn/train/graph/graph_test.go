@@ -79,6 +79,12 @@ func checkGradients(t *rapid.T, tensors [][]float32, shapes [][]int, layer func(
 		}
 		gradients[i] = slices.Clone(grad.Data().([]float32))
 	}
+	value()
+	for i, p := range g.Parameters() {
+		if grad, _ := p.Grad(); !slices.Equal(gradients[i], grad.Data().([]float32)) {
+			t.Fatalf("a second run gave other gradients of value %d", i)
+		}
+	}
 	for i, data := range tensors {
 		for j := range data {
 			const h = 1.0 / 128
@@ -120,6 +126,19 @@ func TestDenseGradients(t *testing.T) {
 				return g.Dense(v[0], v[1], nil)
 			}
 			return g.Dense(v[0], v[1], v[2])
+		})
+	})
+}
+
+// TestSharedGradients has a weight that gradients reach along two ways.
+func TestSharedGradients(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		random := drawRandom(t)
+		n := rapid.IntRange(1, 4).Draw(t, "n")
+		tensors := [][]float32{normal(random, 2*n), normal(random, n*n)}
+		checkGradients(t, tensors, [][]int{{2, n}, {n, n}}, func(g *Graph, v []*Node) *Node {
+			h := g.Activate(g.Dense(v[0], v[1], nil), kernel.Tanh)
+			return g.Dense(h, v[1], nil)
 		})
 	})
 }
@@ -300,6 +319,20 @@ func TestTwins(t *testing.T) {
 	run(t, g)
 	if slices.Equal(Data(a), Data(b)) {
 		t.Error("two dropout layers on one input dropped the same")
+	}
+}
+
+// TestNodesTakenForOneAreNoticed has two operations whose nodes have one hash.
+func TestNodesTakenForOneAreNoticed(t *testing.T) {
+	g := New(nil, nil)
+	x := g.Input("x", 1)
+	a := g.add(operation{name: "a52371", output: tensor.Shape{1}, forward: copyFirst}, x)
+	b := g.add(operation{name: "b114923", output: tensor.Shape{1}, forward: copyFirst}, x)
+	if a.Hashcode() != b.Hashcode() {
+		t.Fatal("the hashes differ: this test needs another pair of names")
+	}
+	if err := g.Compile(); err == nil || !strings.Contains(err.Error(), "taken for one") {
+		t.Errorf("error %v", err)
 	}
 }
 
