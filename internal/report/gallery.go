@@ -1,0 +1,173 @@
+package report
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"html/template"
+
+	"github.com/tlpipe/tlpipe/internal/record"
+	"github.com/tlpipe/tlpipe/pipeline"
+)
+
+// mistakesView shows the most confident mistakes of one model.
+type mistakesView struct {
+	Name, Full string
+	Cards      []mistakeCard
+}
+
+// mistakeCard is one mistake. The picture is absent if it was not found.
+type mistakeCard struct {
+	Picture          template.URL
+	ID               string
+	Label, Predicted string
+	Confidence       string
+	Probability      string
+}
+
+// newMistakes finds the pictures of the mistakes among the images that the
+// evaluation's data was made of.
+func newMistakes(ctx context.Context, run Run, e *evaluation) ([]mistakesView, error) {
+	shown := map[string][]record.Mistake{}
+	ids := map[string]bool{}
+	for _, m := range e.detailed() {
+		for _, mistake := range e.mistakes {
+			if mistake.Model == m.name {
+				shown[m.name] = append(shown[m.name], mistake)
+				ids[mistake.ID] = true
+			}
+		}
+	}
+	if len(ids) == 0 {
+		return nil, nil
+	}
+	pictures, err := picturesByID(ctx, run, e.node, ids)
+	var out []mistakesView
+	for _, m := range e.detailed() {
+		view := mistakesView{Name: m.short, Full: m.name}
+		for _, mistake := range shown[m.name] {
+			view.Cards = append(view.Cards, mistakeCard{
+				Picture: pictures[mistake.ID], ID: mistake.ID, Label: mistake.Label, Predicted: mistake.Predicted,
+				Confidence: percent(mistake.Confidence), Probability: percent(mistake.Probability),
+			})
+		}
+		if len(view.Cards) > 0 {
+			out = append(out, view)
+		}
+	}
+	return out, err
+}
+
+// picturesByID looks in the images table furthest up, which holds no copies
+// and is the smallest, for the pictures of some ids.
+func picturesByID(ctx context.Context, run Run, n *Node, ids map[string]bool) (map[string]template.URL, error) {
+	var images pipeline.Input
+	for _, ancestor := range run.ancestors(n) {
+		in, err := outputWith(ctx, ancestor, record.Image)
+		if err != nil {
+			return nil, err
+		}
+		if in != nil {
+			images = in // the ancestors come nearest first
+		}
+	}
+	if images == nil {
+		return nil, nil
+	}
+	found, err := findPictures(ctx, images, ids)
+	if err != nil {
+		return nil, err
+	}
+	out := make(map[string]template.URL, len(found))
+	for id, picture := range found {
+		if out[id], err = dataURI(picture); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}
+
+// galleryRow shows a training picture and its augmented copies.
+type galleryRow struct {
+	ID, Label string
+	Pictures  []galleryPicture
+}
+
+type galleryPicture struct {
+	Picture template.URL
+	Copy    int32
+}
+
+// Bounds of the gallery: rows and copies shown, and bytes read for them.
+const (
+	maxGalleryRows   = 8
+	maxGalleryCopies = 6
+	maxGalleryBytes  = 256 << 20
+)
+
+// newGallery shows some training pictures, of as many classes as possible,
+// with their copies where there are any.
+func newGallery(ctx context.Context, run Run, evaluations []*evaluation) ([]galleryRow, error) {
+	in, err := trainingImages(ctx, run, evaluations)
+	if in == nil || err != nil {
+		return nil, err
+	}
+	var rows []galleryRow
+	at := map[string]int{} // of ids
+	labels := map[string]bool{}
+	want := func(row pictureRow) bool {
+		if row.split != "" && row.split != record.Train {
+			return false
+		}
+		i, started := at[row.id]
+		if started {
+			return len(rows[i].Pictures) < maxGalleryCopies
+		}
+		return len(rows) < maxGalleryRows && !labels[row.label]
+	}
+	complete := func() bool {
+		return len(rows) == maxGalleryRows && len(rows[maxGalleryRows-1].Pictures) == maxGalleryCopies
+	}
+	var encoding error
+	err = eachPicture(ctx, in, maxGalleryBytes, want, func(row pictureRow) bool {
+		i, started := at[row.id]
+		if !started {
+			i = len(rows)
+			at[row.id] = i
+			labels[row.label] = true
+			rows = append(rows, galleryRow{ID: row.id, Label: row.label})
+		}
+		uri, err := dataURI(thumbnail(row.picture))
+		if err != nil {
+			encoding = err
+			return false
+		}
+		rows[i].Pictures = append(rows[i].Pictures, galleryPicture{uri, row.copy})
+		return !complete()
+	})
+	if err := errors.Join(err, encoding); err != nil {
+		return nil, fmt.Errorf("training pictures: %w", err)
+	}
+	return rows, nil
+}
+
+// trainingImages finds the images table that the models learnt from: the
+// nearest one above an evaluation, or above the last node of a run without.
+func trainingImages(ctx context.Context, run Run, evaluations []*evaluation) (pipeline.Input, error) {
+	var from []*Node
+	for _, e := range evaluations {
+		from = append(from, e.node)
+	}
+	for i := len(run.Nodes) - 1; i >= 0; i-- {
+		from = append(from, &run.Nodes[i])
+	}
+	for _, n := range from {
+		for _, ancestor := range run.ancestors(n) {
+			in, err := outputWith(ctx, ancestor, record.Image)
+			if in != nil || err != nil {
+				return in, err
+			}
+		}
+	}
+	return nil, nil
+}

@@ -1,0 +1,154 @@
+package report
+
+import (
+	"fmt"
+	"math"
+	"strings"
+
+	"github.com/tlpipe/tlpipe/internal/record"
+)
+
+// span is a piece of a sentence.
+type span struct {
+	Text   string
+	Strong bool
+}
+
+func plain(format string, args ...any) span { return span{Text: fmt.Sprintf(format, args...)} }
+func strong(text string) span               { return span{Text: text, Strong: true} }
+
+// headline says in one sentence what an evaluation found: the best model's
+// accuracy, and how far ahead of the other models and of guessing it is.
+func (e *evaluation) headline() []span {
+	trained := e.trained()
+	if len(trained) == 0 {
+		return []span{plain("No model was measured.")}
+	}
+	best := trained[0]
+	accuracy := best.accuracy()
+	out := []span{
+		strong(best.short), plain(" gets "), strong(percent(accuracy.Value)),
+		plain(" of %s right", plural(accuracy.Rows, e.about.Split+" row")),
+	}
+	ahead := func(other model) span {
+		difference := accuracy.Value - other.accuracy().Value
+		return plain("%s more than %s", pointsInWords(difference), other.short)
+	}
+	var clauses []span
+	for _, other := range trained[1:min(len(trained), 3)] {
+		clauses = append(clauses, ahead(other))
+	}
+	if len(trained) > 3 {
+		clauses = clauses[:1] // the runner-up speaks for the rest
+	}
+	if guess, ok := e.majority(); ok && len(clauses) < 2 {
+		difference := accuracy.Value - guess.accuracy().Value
+		clauses = append(clauses, plain("%s more than always guessing the most frequent class", pointsInWords(difference)))
+	}
+	for i, clause := range clauses {
+		switch {
+		case i == 0:
+			out = append(out, plain(" — "))
+		default:
+			out = append(out, plain(" and "))
+		}
+		out = append(out, clause)
+	}
+	out = append(out, plain("."))
+	for _, other := range e.ranked(func(m model) bool { return m.baseline }) {
+		if other.accuracy().Value >= accuracy.Value {
+			return append(out, plain(" A baseline does no worse: %s, %s.", other.short, percent(other.accuracy().Value)))
+		}
+	}
+	return out
+}
+
+// pointsInWords writes how far ahead: "31 points", "1 point", "0.4 points".
+func pointsInWords(difference float64) string {
+	x := 100 * difference
+	decimals := 0
+	if math.Abs(x) < 10 {
+		decimals = 1
+	}
+	text := strings.TrimSuffix(signed(x, decimals), ".0")
+	if text == "1" {
+		return "1 point"
+	}
+	return text + " points"
+}
+
+func (e *evaluation) majority() (model, bool) {
+	for _, m := range e.models {
+		if _, measured := m.metric(record.Accuracy); measured && m.baseline && strings.HasPrefix(m.name, "majority class") {
+			return m, true
+		}
+	}
+	return model{}, false
+}
+
+// lead follows the headline: how sure the number is.
+func (e *evaluation) lead() string {
+	trained := e.trained()
+	if len(trained) == 0 {
+		return ""
+	}
+	accuracy := trained[0].accuracy()
+	interval := percentRange(accuracy.Low, accuracy.High)
+	if interval == "" {
+		return "Accuracy on split " + e.about.Split + "; there are no intervals, because the bootstrap was off."
+	}
+	text := fmt.Sprintf("95%% interval %s, from %s resamples", interval, count(int64(e.about.Resamples)))
+	if e.about.Cluster != "" {
+		text += fmt.Sprintf(" that draw all rows of one %s together", e.about.Cluster)
+	}
+	return text + "."
+}
+
+// verdict is what a paired comparison says.
+type verdict struct {
+	Decided bool
+	Winner  string
+	Loser   string
+	Text    string
+}
+
+// verdicts holds the best model against every other, in words.
+func (e *evaluation) verdicts() []verdict {
+	trained := e.trained()
+	if len(trained) == 0 {
+		return nil
+	}
+	var out []verdict
+	for _, c := range e.comparisons {
+		c = turned(c, trained[0].name)
+		if c.A == trained[0].name {
+			out = append(out, e.verdict(c))
+		}
+	}
+	return out
+}
+
+// turned puts the named model first, if it is one of the two.
+func turned(c record.Comparison, first string) record.Comparison {
+	if c.B != first {
+		return c
+	}
+	c.A, c.B = c.B, c.A
+	c.AccuracyA, c.AccuracyB = c.AccuracyB, c.AccuracyA
+	c.OnlyA, c.OnlyB = c.OnlyB, c.OnlyA
+	c.Difference, c.Low, c.High = -c.Difference, -c.High, -c.Low
+	return c
+}
+
+func (e *evaluation) verdict(c record.Comparison) verdict {
+	if c.Difference < 0 {
+		c = turned(c, c.B)
+	}
+	v := verdict{Decided: c.Decided(), Winner: e.short(c.A), Loser: e.short(c.B)}
+	evidence := points(c.Difference) + " points"
+	if !math.IsNaN(c.Low) {
+		evidence += fmt.Sprintf(" (95%% interval %s to %s)", points(c.Low), points(c.High))
+	}
+	v.Text = fmt.Sprintf("%s. Right only in the first: %s; only in the second: %s; %s.", evidence, plural(c.OnlyA, "row"), count(c.OnlyB), chance(c.PAdjusted))
+	return v
+}
