@@ -103,6 +103,15 @@ type PackedConv struct {
 	phases   []phase
 	bias     []float32 // each group padded to whole panels; depthwise: [channel]
 	winograd *winograd // nil unless that is the method; the phase has no weights then
+
+	// Of elements other than float32; in and the geometry then count groups of channels that are
+	// four bytes together.
+	kind         element
+	scale        []float32    // see tile; as bias
+	shift        [2][]float32 // see tile; as bias; without and with a residual
+	rScale       float32      // see tile
+	blank        float32      // what fills the padding
+	quantization Quantization // of the output
 }
 
 // phase is a set of output positions that see the same taps. A convolution has one; its gradient
@@ -336,10 +345,15 @@ func (p *PackedConv) RunView(pool *Pool, v ConvView, act Activation, workspace *
 	}
 	t.low, t.high, t.rest = act.clamp()
 	t.workspace = workspace.orNew()
+	t.runPhases(pool)
+}
+
+// runPhases computes all phases, in the frame that the workspace keeps.
+func (t *convTask) runPhases(pool *Pool) {
 	frame := &t.workspace.conv
-	for i := range p.phases {
-		*frame = t
-		frame.phase = &p.phases[i]
+	for i := range t.phases {
+		*frame = *t
+		frame.phase = &t.phases[i]
 		frame.run(pool)
 	}
 	*frame = convTask{} // keep no tensor alive
@@ -365,12 +379,13 @@ type convTask struct {
 	inH, inW, outH, outW   int
 	low, high              float32
 	rest                   Activation
-	matrix                 bool // a plain matrix product over all pixels
-	ny, nx                 int  // positions
-	rows, rowBlocks        int  // of a block: pixels of a matrix, lines of an image otherwise; blocks an image
-	columns, columnBlocks  int  // panels of a block
-	inPlace                bool // a matrix whose rows can be read where they are
-	scratchW, scratchPitch int  // of the gathered image: width in pixels, distance of pixels
+	halves                 []BFloat16 // Dst, when it is of that type
+	matrix                 bool       // a plain matrix product over all pixels
+	ny, nx                 int        // positions
+	rows, rowBlocks        int        // of a block: pixels of a matrix, lines of an image otherwise; blocks an image
+	columns, columnBlocks  int        // panels of a block
+	inPlace                bool       // a matrix whose rows can be read where they are
+	scratchW, scratchPitch int        // of the gathered image: width in pixels, distance of pixels
 }
 
 // The blocks are sized so that what a thread reads again and again stays in its L2 cache.
@@ -462,12 +477,21 @@ func (t *convTask) frame(l *local, group int) *tile {
 	x.c, x.cRow = t.Dst, t.DstPitch*t.x.out
 	x.r, x.rRow = t.Residual, t.ResidualPitch*t.x.out
 	x.low, x.high = t.low, t.high
+	x.kind = t.kind
+	if t.kind == elementUint8 {
+		i := 0
+		if t.Residual != nil {
+			i = 1
+		}
+		columns := group * t.layout.padded()
+		x.scale, x.shift, x.rScale = t.scale[columns:], t.shift[i][columns:], t.rScale
+	}
 	return x
 }
 
 // release lets go of the tensors.
 func (t *tile) release() {
-	t.a, t.b, t.c, t.r, t.bias, t.taps = nil, nil, nil, nil, nil, nil
+	*t = tile{}
 }
 
 // step returns how many panels a tile computes before the next tile: all when their weights stay
@@ -553,6 +577,13 @@ func (t *convTask) activate(first, row, m, p, q int) {
 	}
 	width := t.set.panelColumns()
 	lo, hi := p*width, min(q*width, t.layout.n)
+	if t.kind == elementBFloat16 {
+		for i := range m {
+			at := first + i*row
+			activateBFloat16(t.set, t.rest, t.halves[at+lo:at+hi])
+		}
+		return
+	}
 	y := t.Dst[first+lo:]
 	v := sweep{dst: y, x: y, step: [6]int{row, row}, n: hi - lo, rows: m}
 	v.activate(t.set, t.rest)
@@ -592,18 +623,29 @@ func (t *convTask) pad(dst []float32, image, group, y0, y1 int) {
 		line := dst[i*width : (i+1)*width]
 		y := top + i
 		if y < 0 || y >= t.inH || inside == 0 {
-			clear(line)
+			t.fill(line)
 			continue
 		}
 		src := t.Src[((image*t.inH+y)*t.inW+skip)*t.SrcPitch+group*channels:]
-		clear(line[:left*t.scratchPitch])
-		clear(line[(left+inside)*t.scratchPitch:])
+		t.fill(line[:left*t.scratchPitch])
+		t.fill(line[(left+inside)*t.scratchPitch:])
 		at := line[left*t.scratchPitch:]
 		if t.scratchPitch == t.SrcPitch && channels == t.SrcPitch {
 			copy(at[:inside*channels], src)
 		} else {
 			gather(t.set, at, t.scratchPitch, src, t.SrcPitch, inside, channels)
 		}
+	}
+}
+
+// fill sets padding.
+func (t *convTask) fill(x []float32) {
+	if t.kind != elementUint8 {
+		clear(x)
+		return
+	}
+	for i := range x {
+		x[i] = t.blank
 	}
 }
 

@@ -13,3 +13,14 @@ func detect() isa {
 	}
 	return portable
 }
+
+// multiplies tells whether the set, on this processor, multiplies elements as they are.
+func (s isa) multiplies(e element) bool {
+	switch e {
+	case elementBFloat16:
+		return s == avx512 && cpu.X86.HasAVX512BF16
+	case elementUint8:
+		return s == avx512 && cpu.X86.HasAVX512VNNI
+	}
+	return true
+}

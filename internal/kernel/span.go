@@ -9,7 +9,10 @@ type span struct {
 	body         func(s *span, lo, hi int)
 
 	set                isa
-	dst, dst2          []float32
+	dst                []float32
+	halves             []BFloat16
+	bytes, bytes2      []uint8
+	table              *[256]uint8
 	x, y, z, u, v      []float32
 	n, h, w, columns   int
 	low, high, epsilon float32

@@ -24,8 +24,27 @@ type tile struct {
 	r0, r1, rRow int
 	bias0, n     int // first column in bias; number of columns
 	low, high    float32
-	_            [40]byte
+
+	// For bytes: the sum times scale plus shift, by column, is the output; rScale is what one unit of
+	// the residual is worth.
+	scale, shift []float32
+	rScale       float32
+
+	kind element // what c and r hold
 }
+
+// element is the type of a convolution's numbers. An element of a and b is always four bytes that
+// are multiplied together: one float32, two bfloat16, or four bytes.
+type element uint8
+
+const (
+	elementFloat32 element = iota
+	elementBFloat16
+	elementUint8
+)
+
+// together is the number of channels in four bytes.
+func (e element) together() int { return 1 << e }
 
 // groupRows is the largest number of rows a kernel takes in one group; twice that is its largest
 // tile where it has two groups.

@@ -97,7 +97,9 @@ sums3:
 	MOVQ   216(R12), AX
 	SHLQ   $0x02, AX
 	ADDQ   72(R12), AX
-	ADDQ   R14, AX
+	MOVQ   R14, R8
+	SHRQ   $0x00, R8
+	ADDQ   R8, AX
 	CMPQ   R11, $0x00000010
 	JL     masked8
 	VADDPS (AX), Y0, Y0
@@ -129,7 +131,9 @@ added9:
 	MOVQ         192(R12), AX
 	SHLQ         $0x02, AX
 	ADDQ         48(R12), AX
-	ADDQ         R14, AX
+	MOVQ         R14, R8
+	SHRQ         $0x00, R8
+	ADDQ         R8, AX
 	CMPQ         R11, $0x00000010
 	JL           masked11
 	VMOVUPS      Y0, (AX)
@@ -301,7 +305,9 @@ sums15:
 	MOVQ   216(R12), AX
 	SHLQ   $0x02, AX
 	ADDQ   72(R12), AX
-	ADDQ   R14, AX
+	MOVQ   R14, R8
+	SHRQ   $0x00, R8
+	ADDQ   R8, AX
 	CMPQ   R11, $0x00000010
 	JL     masked20
 	VADDPS (AX), Y0, Y0
@@ -343,7 +349,9 @@ added21:
 	MOVQ         192(R12), AX
 	SHLQ         $0x02, AX
 	ADDQ         48(R12), AX
-	ADDQ         R14, AX
+	MOVQ         R14, R8
+	SHRQ         $0x00, R8
+	ADDQ         R8, AX
 	CMPQ         R11, $0x00000010
 	JL           masked23
 	VMOVUPS      Y0, (AX)
@@ -502,7 +510,9 @@ sums27:
 	MOVQ   216(R12), AX
 	SHLQ   $0x02, AX
 	ADDQ   72(R12), AX
-	ADDQ   R14, AX
+	MOVQ   R14, R8
+	SHRQ   $0x00, R8
+	ADDQ   R8, AX
 	CMPQ   R11, $0x00000010
 	JL     masked32
 	VADDPS (AX), Y0, Y0
@@ -554,7 +564,9 @@ added33:
 	MOVQ         192(R12), AX
 	SHLQ         $0x02, AX
 	ADDQ         48(R12), AX
-	ADDQ         R14, AX
+	MOVQ         R14, R8
+	SHRQ         $0x00, R8
+	ADDQ         R8, AX
 	CMPQ         R11, $0x00000010
 	JL           masked35
 	VMOVUPS      Y0, (AX)
@@ -734,7 +746,9 @@ sums39:
 	MOVQ   216(R12), AX
 	SHLQ   $0x02, AX
 	ADDQ   72(R12), AX
-	ADDQ   R14, AX
+	MOVQ   R14, R8
+	SHRQ   $0x00, R8
+	ADDQ   R8, AX
 	CMPQ   R11, $0x00000010
 	JL     masked44
 	VADDPS (AX), Y0, Y0
@@ -796,7 +810,9 @@ added45:
 	MOVQ         192(R12), AX
 	SHLQ         $0x02, AX
 	ADDQ         48(R12), AX
-	ADDQ         R14, AX
+	MOVQ         R14, R8
+	SHRQ         $0x00, R8
+	ADDQ         R8, AX
 	CMPQ         R11, $0x00000010
 	JL           masked47
 	VMOVUPS      Y0, (AX)
@@ -997,7 +1013,9 @@ sums51:
 	MOVQ   216(R12), AX
 	SHLQ   $0x02, AX
 	ADDQ   72(R12), AX
-	ADDQ   R14, AX
+	MOVQ   R14, R8
+	SHRQ   $0x00, R8
+	ADDQ   R8, AX
 	CMPQ   R11, $0x00000010
 	JL     masked56
 	VADDPS (AX), Y0, Y0
@@ -1069,7 +1087,9 @@ added57:
 	MOVQ         192(R12), AX
 	SHLQ         $0x02, AX
 	ADDQ         48(R12), AX
-	ADDQ         R14, AX
+	MOVQ         R14, R8
+	SHRQ         $0x00, R8
+	ADDQ         R8, AX
 	CMPQ         R11, $0x00000010
 	JL           masked59
 	VMOVUPS      Y0, (AX)
@@ -1291,7 +1311,9 @@ sums63:
 	MOVQ   216(R12), AX
 	SHLQ   $0x02, AX
 	ADDQ   72(R12), AX
-	ADDQ   R14, AX
+	MOVQ   R14, R8
+	SHRQ   $0x00, R8
+	ADDQ   R8, AX
 	CMPQ   R11, $0x00000010
 	JL     masked68
 	VADDPS (AX), Y0, Y0
@@ -1373,7 +1395,9 @@ added69:
 	MOVQ         192(R12), AX
 	SHLQ         $0x02, AX
 	ADDQ         48(R12), AX
-	ADDQ         R14, AX
+	MOVQ         R14, R8
+	SHRQ         $0x00, R8
+	ADDQ         R8, AX
 	CMPQ         R11, $0x00000010
 	JL           masked71
 	VMOVUPS      Y0, (AX)

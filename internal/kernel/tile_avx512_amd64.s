@@ -81,7 +81,9 @@ sums3:
 	MOVQ   216(R12), AX
 	SHLQ   $0x02, AX
 	ADDQ   72(R12), AX
-	ADDQ   R14, AX
+	MOVQ   R14, R8
+	SHRQ   $0x00, R8
+	ADDQ   R8, AX
 	CMPQ   R11, $0x00000010
 	JL     masked8
 	VADDPS (AX), Z0, Z0
@@ -106,7 +108,9 @@ added9:
 	MOVQ         192(R12), AX
 	SHLQ         $0x02, AX
 	ADDQ         48(R12), AX
-	ADDQ         R14, AX
+	MOVQ         R14, R8
+	SHRQ         $0x00, R8
+	ADDQ         R8, AX
 	CMPQ         R11, $0x00000010
 	JL           masked11
 	VMOVUPS      Z0, (AX)
@@ -213,7 +217,9 @@ sums15:
 	MOVQ   216(R12), AX
 	SHLQ   $0x02, AX
 	ADDQ   72(R12), AX
-	ADDQ   R14, AX
+	MOVQ   R14, R8
+	SHRQ   $0x00, R8
+	ADDQ   R8, AX
 	CMPQ   R11, $0x00000010
 	JL     masked20
 	VADDPS (AX), Z0, Z0
@@ -243,7 +249,9 @@ added21:
 	MOVQ         192(R12), AX
 	SHLQ         $0x02, AX
 	ADDQ         48(R12), AX
-	ADDQ         R14, AX
+	MOVQ         R14, R8
+	SHRQ         $0x00, R8
+	ADDQ         R8, AX
 	CMPQ         R11, $0x00000010
 	JL           masked23
 	VMOVUPS      Z0, (AX)
@@ -358,7 +366,9 @@ sums27:
 	MOVQ   216(R12), AX
 	SHLQ   $0x02, AX
 	ADDQ   72(R12), AX
-	ADDQ   R14, AX
+	MOVQ   R14, R8
+	SHRQ   $0x00, R8
+	ADDQ   R8, AX
 	CMPQ   R11, $0x00000010
 	JL     masked32
 	VADDPS (AX), Z0, Z0
@@ -393,7 +403,9 @@ added33:
 	MOVQ         192(R12), AX
 	SHLQ         $0x02, AX
 	ADDQ         48(R12), AX
-	ADDQ         R14, AX
+	MOVQ         R14, R8
+	SHRQ         $0x00, R8
+	ADDQ         R8, AX
 	CMPQ         R11, $0x00000010
 	JL           masked35
 	VMOVUPS      Z0, (AX)
@@ -516,7 +528,9 @@ sums39:
 	MOVQ   216(R12), AX
 	SHLQ   $0x02, AX
 	ADDQ   72(R12), AX
-	ADDQ   R14, AX
+	MOVQ   R14, R8
+	SHRQ   $0x00, R8
+	ADDQ   R8, AX
 	CMPQ   R11, $0x00000010
 	JL     masked44
 	VADDPS (AX), Z0, Z0
@@ -556,7 +570,9 @@ added45:
 	MOVQ         192(R12), AX
 	SHLQ         $0x02, AX
 	ADDQ         48(R12), AX
-	ADDQ         R14, AX
+	MOVQ         R14, R8
+	SHRQ         $0x00, R8
+	ADDQ         R8, AX
 	CMPQ         R11, $0x00000010
 	JL           masked47
 	VMOVUPS      Z0, (AX)
@@ -687,7 +703,9 @@ sums51:
 	MOVQ   216(R12), AX
 	SHLQ   $0x02, AX
 	ADDQ   72(R12), AX
-	ADDQ   R14, AX
+	MOVQ   R14, R8
+	SHRQ   $0x00, R8
+	ADDQ   R8, AX
 	CMPQ   R11, $0x00000010
 	JL     masked56
 	VADDPS (AX), Z0, Z0
@@ -732,7 +750,9 @@ added57:
 	MOVQ         192(R12), AX
 	SHLQ         $0x02, AX
 	ADDQ         48(R12), AX
-	ADDQ         R14, AX
+	MOVQ         R14, R8
+	SHRQ         $0x00, R8
+	ADDQ         R8, AX
 	CMPQ         R11, $0x00000010
 	JL           masked59
 	VMOVUPS      Z0, (AX)
@@ -871,7 +891,9 @@ sums63:
 	MOVQ   216(R12), AX
 	SHLQ   $0x02, AX
 	ADDQ   72(R12), AX
-	ADDQ   R14, AX
+	MOVQ   R14, R8
+	SHRQ   $0x00, R8
+	ADDQ   R8, AX
 	CMPQ   R11, $0x00000010
 	JL     masked68
 	VADDPS (AX), Z0, Z0
@@ -921,7 +943,9 @@ added69:
 	MOVQ         192(R12), AX
 	SHLQ         $0x02, AX
 	ADDQ         48(R12), AX
-	ADDQ         R14, AX
+	MOVQ         R14, R8
+	SHRQ         $0x00, R8
+	ADDQ         R8, AX
 	CMPQ         R11, $0x00000010
 	JL           masked71
 	VMOVUPS      Z0, (AX)
@@ -1068,7 +1092,9 @@ sums75:
 	MOVQ   216(R12), AX
 	SHLQ   $0x02, AX
 	ADDQ   72(R12), AX
-	ADDQ   R14, AX
+	MOVQ   R14, R8
+	SHRQ   $0x00, R8
+	ADDQ   R8, AX
 	CMPQ   R11, $0x00000010
 	JL     masked80
 	VADDPS (AX), Z0, Z0
@@ -1123,7 +1149,9 @@ added81:
 	MOVQ         192(R12), AX
 	SHLQ         $0x02, AX
 	ADDQ         48(R12), AX
-	ADDQ         R14, AX
+	MOVQ         R14, R8
+	SHRQ         $0x00, R8
+	ADDQ         R8, AX
 	CMPQ         R11, $0x00000010
 	JL           masked83
 	VMOVUPS      Z0, (AX)
@@ -1287,8 +1315,10 @@ sums87:
 	MOVQ   224(R12), BX
 	SHLQ   $0x02, BX
 	ADDQ   72(R12), BX
-	ADDQ   R14, AX
-	ADDQ   R14, BX
+	MOVQ   R14, R8
+	SHRQ   $0x00, R8
+	ADDQ   R8, AX
+	ADDQ   R8, BX
 	CMPQ   R11, $0x00000010
 	JL     masked92
 	VADDPS (AX), Z0, Z0
@@ -1351,8 +1381,10 @@ added93:
 	MOVQ         200(R12), BX
 	SHLQ         $0x02, BX
 	ADDQ         48(R12), BX
-	ADDQ         R14, AX
-	ADDQ         R14, BX
+	MOVQ         R14, R8
+	SHRQ         $0x00, R8
+	ADDQ         R8, AX
+	ADDQ         R8, BX
 	CMPQ         R11, $0x00000010
 	JL           masked95
 	VMOVUPS      Z0, (AX)
@@ -1524,8 +1556,10 @@ sums99:
 	MOVQ   224(R12), BX
 	SHLQ   $0x02, BX
 	ADDQ   72(R12), BX
-	ADDQ   R14, AX
-	ADDQ   R14, BX
+	MOVQ   R14, R8
+	SHRQ   $0x00, R8
+	ADDQ   R8, AX
+	ADDQ   R8, BX
 	CMPQ   R11, $0x00000010
 	JL     masked104
 	VADDPS (AX), Z0, Z0
@@ -1593,8 +1627,10 @@ added105:
 	MOVQ         200(R12), BX
 	SHLQ         $0x02, BX
 	ADDQ         48(R12), BX
-	ADDQ         R14, AX
-	ADDQ         R14, BX
+	MOVQ         R14, R8
+	SHRQ         $0x00, R8
+	ADDQ         R8, AX
+	ADDQ         R8, BX
 	CMPQ         R11, $0x00000010
 	JL           masked107
 	VMOVUPS      Z0, (AX)
@@ -1774,8 +1810,10 @@ sums111:
 	MOVQ   224(R12), BX
 	SHLQ   $0x02, BX
 	ADDQ   72(R12), BX
-	ADDQ   R14, AX
-	ADDQ   R14, BX
+	MOVQ   R14, R8
+	SHRQ   $0x00, R8
+	ADDQ   R8, AX
+	ADDQ   R8, BX
 	CMPQ   R11, $0x00000010
 	JL     masked116
 	VADDPS (AX), Z0, Z0
@@ -1848,8 +1886,10 @@ added117:
 	MOVQ         200(R12), BX
 	SHLQ         $0x02, BX
 	ADDQ         48(R12), BX
-	ADDQ         R14, AX
-	ADDQ         R14, BX
+	MOVQ         R14, R8
+	SHRQ         $0x00, R8
+	ADDQ         R8, AX
+	ADDQ         R8, BX
 	CMPQ         R11, $0x00000010
 	JL           masked119
 	VMOVUPS      Z0, (AX)
@@ -2037,8 +2077,10 @@ sums123:
 	MOVQ   224(R12), BX
 	SHLQ   $0x02, BX
 	ADDQ   72(R12), BX
-	ADDQ   R14, AX
-	ADDQ   R14, BX
+	MOVQ   R14, R8
+	SHRQ   $0x00, R8
+	ADDQ   R8, AX
+	ADDQ   R8, BX
 	CMPQ   R11, $0x00000010
 	JL     masked128
 	VADDPS (AX), Z0, Z0
@@ -2116,8 +2158,10 @@ added129:
 	MOVQ         200(R12), BX
 	SHLQ         $0x02, BX
 	ADDQ         48(R12), BX
-	ADDQ         R14, AX
-	ADDQ         R14, BX
+	MOVQ         R14, R8
+	SHRQ         $0x00, R8
+	ADDQ         R8, AX
+	ADDQ         R8, BX
 	CMPQ         R11, $0x00000010
 	JL           masked131
 	VMOVUPS      Z0, (AX)
@@ -2313,8 +2357,10 @@ sums135:
 	MOVQ   224(R12), BX
 	SHLQ   $0x02, BX
 	ADDQ   72(R12), BX
-	ADDQ   R14, AX
-	ADDQ   R14, BX
+	MOVQ   R14, R8
+	SHRQ   $0x00, R8
+	ADDQ   R8, AX
+	ADDQ   R8, BX
 	CMPQ   R11, $0x00000010
 	JL     masked140
 	VADDPS (AX), Z0, Z0
@@ -2397,8 +2443,10 @@ added141:
 	MOVQ         200(R12), BX
 	SHLQ         $0x02, BX
 	ADDQ         48(R12), BX
-	ADDQ         R14, AX
-	ADDQ         R14, BX
+	MOVQ         R14, R8
+	SHRQ         $0x00, R8
+	ADDQ         R8, AX
+	ADDQ         R8, BX
 	CMPQ         R11, $0x00000010
 	JL           masked143
 	VMOVUPS      Z0, (AX)
@@ -2602,8 +2650,10 @@ sums147:
 	MOVQ   224(R12), BX
 	SHLQ   $0x02, BX
 	ADDQ   72(R12), BX
-	ADDQ   R14, AX
-	ADDQ   R14, BX
+	MOVQ   R14, R8
+	SHRQ   $0x00, R8
+	ADDQ   R8, AX
+	ADDQ   R8, BX
 	CMPQ   R11, $0x00000010
 	JL     masked152
 	VADDPS (AX), Z0, Z0
@@ -2691,8 +2741,10 @@ added153:
 	MOVQ         200(R12), BX
 	SHLQ         $0x02, BX
 	ADDQ         48(R12), BX
-	ADDQ         R14, AX
-	ADDQ         R14, BX
+	MOVQ         R14, R8
+	SHRQ         $0x00, R8
+	ADDQ         R8, AX
+	ADDQ         R8, BX
 	CMPQ         R11, $0x00000010
 	JL           masked155
 	VMOVUPS      Z0, (AX)
@@ -2904,8 +2956,10 @@ sums159:
 	MOVQ   224(R12), BX
 	SHLQ   $0x02, BX
 	ADDQ   72(R12), BX
-	ADDQ   R14, AX
-	ADDQ   R14, BX
+	MOVQ   R14, R8
+	SHRQ   $0x00, R8
+	ADDQ   R8, AX
+	ADDQ   R8, BX
 	CMPQ   R11, $0x00000010
 	JL     masked164
 	VADDPS (AX), Z0, Z0
@@ -2998,8 +3052,10 @@ added165:
 	MOVQ         200(R12), BX
 	SHLQ         $0x02, BX
 	ADDQ         48(R12), BX
-	ADDQ         R14, AX
-	ADDQ         R14, BX
+	MOVQ         R14, R8
+	SHRQ         $0x00, R8
+	ADDQ         R8, AX
+	ADDQ         R8, BX
 	CMPQ         R11, $0x00000010
 	JL           masked167
 	VMOVUPS      Z0, (AX)
@@ -3142,7 +3198,9 @@ sums171:
 	MOVQ   216(R12), AX
 	SHLQ   $0x02, AX
 	ADDQ   72(R12), AX
-	ADDQ   R14, AX
+	MOVQ   R14, R8
+	SHRQ   $0x00, R8
+	ADDQ   R8, AX
 	CMPQ   R11, $0x00000020
 	JL     masked176
 	VADDPS (AX), Z0, Z0
@@ -3174,7 +3232,9 @@ added177:
 	MOVQ         192(R12), AX
 	SHLQ         $0x02, AX
 	ADDQ         48(R12), AX
-	ADDQ         R14, AX
+	MOVQ         R14, R8
+	SHRQ         $0x00, R8
+	ADDQ         R8, AX
 	CMPQ         R11, $0x00000020
 	JL           masked179
 	VMOVUPS      Z0, (AX)
@@ -3312,7 +3372,9 @@ sums183:
 	MOVQ   216(R12), AX
 	SHLQ   $0x02, AX
 	ADDQ   72(R12), AX
-	ADDQ   R14, AX
+	MOVQ   R14, R8
+	SHRQ   $0x00, R8
+	ADDQ   R8, AX
 	CMPQ   R11, $0x00000020
 	JL     masked188
 	VADDPS (AX), Z0, Z0
@@ -3354,7 +3416,9 @@ added189:
 	MOVQ         192(R12), AX
 	SHLQ         $0x02, AX
 	ADDQ         48(R12), AX
-	ADDQ         R14, AX
+	MOVQ         R14, R8
+	SHRQ         $0x00, R8
+	ADDQ         R8, AX
 	CMPQ         R11, $0x00000020
 	JL           masked191
 	VMOVUPS      Z0, (AX)
@@ -3513,7 +3577,9 @@ sums195:
 	MOVQ   216(R12), AX
 	SHLQ   $0x02, AX
 	ADDQ   72(R12), AX
-	ADDQ   R14, AX
+	MOVQ   R14, R8
+	SHRQ   $0x00, R8
+	ADDQ   R8, AX
 	CMPQ   R11, $0x00000020
 	JL     masked200
 	VADDPS (AX), Z0, Z0
@@ -3565,7 +3631,9 @@ added201:
 	MOVQ         192(R12), AX
 	SHLQ         $0x02, AX
 	ADDQ         48(R12), AX
-	ADDQ         R14, AX
+	MOVQ         R14, R8
+	SHRQ         $0x00, R8
+	ADDQ         R8, AX
 	CMPQ         R11, $0x00000020
 	JL           masked203
 	VMOVUPS      Z0, (AX)
@@ -3745,7 +3813,9 @@ sums207:
 	MOVQ   216(R12), AX
 	SHLQ   $0x02, AX
 	ADDQ   72(R12), AX
-	ADDQ   R14, AX
+	MOVQ   R14, R8
+	SHRQ   $0x00, R8
+	ADDQ   R8, AX
 	CMPQ   R11, $0x00000020
 	JL     masked212
 	VADDPS (AX), Z0, Z0
@@ -3807,7 +3877,9 @@ added213:
 	MOVQ         192(R12), AX
 	SHLQ         $0x02, AX
 	ADDQ         48(R12), AX
-	ADDQ         R14, AX
+	MOVQ         R14, R8
+	SHRQ         $0x00, R8
+	ADDQ         R8, AX
 	CMPQ         R11, $0x00000020
 	JL           masked215
 	VMOVUPS      Z0, (AX)
@@ -4008,7 +4080,9 @@ sums219:
 	MOVQ   216(R12), AX
 	SHLQ   $0x02, AX
 	ADDQ   72(R12), AX
-	ADDQ   R14, AX
+	MOVQ   R14, R8
+	SHRQ   $0x00, R8
+	ADDQ   R8, AX
 	CMPQ   R11, $0x00000020
 	JL     masked224
 	VADDPS (AX), Z0, Z0
@@ -4080,7 +4154,9 @@ added225:
 	MOVQ         192(R12), AX
 	SHLQ         $0x02, AX
 	ADDQ         48(R12), AX
-	ADDQ         R14, AX
+	MOVQ         R14, R8
+	SHRQ         $0x00, R8
+	ADDQ         R8, AX
 	CMPQ         R11, $0x00000020
 	JL           masked227
 	VMOVUPS      Z0, (AX)
@@ -4302,7 +4378,9 @@ sums231:
 	MOVQ   216(R12), AX
 	SHLQ   $0x02, AX
 	ADDQ   72(R12), AX
-	ADDQ   R14, AX
+	MOVQ   R14, R8
+	SHRQ   $0x00, R8
+	ADDQ   R8, AX
 	CMPQ   R11, $0x00000020
 	JL     masked236
 	VADDPS (AX), Z0, Z0
@@ -4384,7 +4462,9 @@ added237:
 	MOVQ         192(R12), AX
 	SHLQ         $0x02, AX
 	ADDQ         48(R12), AX
-	ADDQ         R14, AX
+	MOVQ         R14, R8
+	SHRQ         $0x00, R8
+	ADDQ         R8, AX
 	CMPQ         R11, $0x00000020
 	JL           masked239
 	VMOVUPS      Z0, (AX)
@@ -4627,7 +4707,9 @@ sums243:
 	MOVQ   216(R12), AX
 	SHLQ   $0x02, AX
 	ADDQ   72(R12), AX
-	ADDQ   R14, AX
+	MOVQ   R14, R8
+	SHRQ   $0x00, R8
+	ADDQ   R8, AX
 	CMPQ   R11, $0x00000020
 	JL     masked248
 	VADDPS (AX), Z0, Z0
@@ -4719,7 +4801,9 @@ added249:
 	MOVQ         192(R12), AX
 	SHLQ         $0x02, AX
 	ADDQ         48(R12), AX
-	ADDQ         R14, AX
+	MOVQ         R14, R8
+	SHRQ         $0x00, R8
+	ADDQ         R8, AX
 	CMPQ         R11, $0x00000020
 	JL           masked251
 	VMOVUPS      Z0, (AX)
@@ -4992,8 +5076,10 @@ sums255:
 	MOVQ   224(R12), BX
 	SHLQ   $0x02, BX
 	ADDQ   72(R12), BX
-	ADDQ   R14, AX
-	ADDQ   R14, BX
+	MOVQ   R14, R8
+	SHRQ   $0x00, R8
+	ADDQ   R8, AX
+	ADDQ   R8, BX
 	CMPQ   R11, $0x00000020
 	JL     masked260
 	VADDPS (AX), Z0, Z0
@@ -5098,8 +5184,10 @@ added261:
 	MOVQ         200(R12), BX
 	SHLQ         $0x02, BX
 	ADDQ         48(R12), BX
-	ADDQ         R14, AX
-	ADDQ         R14, BX
+	MOVQ         R14, R8
+	SHRQ         $0x00, R8
+	ADDQ         R8, AX
+	ADDQ         R8, BX
 	CMPQ         R11, $0x00000020
 	JL           masked263
 	VMOVUPS      Z0, (AX)
@@ -5393,8 +5481,10 @@ sums267:
 	MOVQ   224(R12), BX
 	SHLQ   $0x02, BX
 	ADDQ   72(R12), BX
-	ADDQ   R14, AX
-	ADDQ   R14, BX
+	MOVQ   R14, R8
+	SHRQ   $0x00, R8
+	ADDQ   R8, AX
+	ADDQ   R8, BX
 	CMPQ   R11, $0x00000020
 	JL     masked272
 	VADDPS (AX), Z0, Z0
@@ -5509,8 +5599,10 @@ added273:
 	MOVQ         200(R12), BX
 	SHLQ         $0x02, BX
 	ADDQ         48(R12), BX
-	ADDQ         R14, AX
-	ADDQ         R14, BX
+	MOVQ         R14, R8
+	SHRQ         $0x00, R8
+	ADDQ         R8, AX
+	ADDQ         R8, BX
 	CMPQ         R11, $0x00000020
 	JL           masked275
 	VMOVUPS      Z0, (AX)
@@ -5825,8 +5917,10 @@ sums279:
 	MOVQ   224(R12), BX
 	SHLQ   $0x02, BX
 	ADDQ   72(R12), BX
-	ADDQ   R14, AX
-	ADDQ   R14, BX
+	MOVQ   R14, R8
+	SHRQ   $0x00, R8
+	ADDQ   R8, AX
+	ADDQ   R8, BX
 	CMPQ   R11, $0x00000020
 	JL     masked284
 	VADDPS (AX), Z0, Z0
@@ -5951,8 +6045,10 @@ added285:
 	MOVQ         200(R12), BX
 	SHLQ         $0x02, BX
 	ADDQ         48(R12), BX
-	ADDQ         R14, AX
-	ADDQ         R14, BX
+	MOVQ         R14, R8
+	SHRQ         $0x00, R8
+	ADDQ         R8, AX
+	ADDQ         R8, BX
 	CMPQ         R11, $0x00000020
 	JL           masked287
 	VMOVUPS      Z0, (AX)
@@ -6288,8 +6384,10 @@ sums291:
 	MOVQ   224(R12), BX
 	SHLQ   $0x02, BX
 	ADDQ   72(R12), BX
-	ADDQ   R14, AX
-	ADDQ   R14, BX
+	MOVQ   R14, R8
+	SHRQ   $0x00, R8
+	ADDQ   R8, AX
+	ADDQ   R8, BX
 	CMPQ   R11, $0x00000020
 	JL     masked296
 	VADDPS (AX), Z0, Z0
@@ -6424,8 +6522,10 @@ added297:
 	MOVQ         200(R12), BX
 	SHLQ         $0x02, BX
 	ADDQ         48(R12), BX
-	ADDQ         R14, AX
-	ADDQ         R14, BX
+	MOVQ         R14, R8
+	SHRQ         $0x00, R8
+	ADDQ         R8, AX
+	ADDQ         R8, BX
 	CMPQ         R11, $0x00000020
 	JL           masked299
 	VMOVUPS      Z0, (AX)
@@ -6782,8 +6882,10 @@ sums303:
 	MOVQ   224(R12), BX
 	SHLQ   $0x02, BX
 	ADDQ   72(R12), BX
-	ADDQ   R14, AX
-	ADDQ   R14, BX
+	MOVQ   R14, R8
+	SHRQ   $0x00, R8
+	ADDQ   R8, AX
+	ADDQ   R8, BX
 	CMPQ   R11, $0x00000020
 	JL     masked308
 	VADDPS (AX), Z0, Z0
@@ -6928,8 +7030,10 @@ added309:
 	MOVQ         200(R12), BX
 	SHLQ         $0x02, BX
 	ADDQ         48(R12), BX
-	ADDQ         R14, AX
-	ADDQ         R14, BX
+	MOVQ         R14, R8
+	SHRQ         $0x00, R8
+	ADDQ         R8, AX
+	ADDQ         R8, BX
 	CMPQ         R11, $0x00000020
 	JL           masked311
 	VMOVUPS      Z0, (AX)
@@ -7307,8 +7411,10 @@ sums315:
 	MOVQ   224(R12), BX
 	SHLQ   $0x02, BX
 	ADDQ   72(R12), BX
-	ADDQ   R14, AX
-	ADDQ   R14, BX
+	MOVQ   R14, R8
+	SHRQ   $0x00, R8
+	ADDQ   R8, AX
+	ADDQ   R8, BX
 	CMPQ   R11, $0x00000020
 	JL     masked320
 	VADDPS (AX), Z0, Z0
@@ -7463,8 +7569,10 @@ added321:
 	MOVQ         200(R12), BX
 	SHLQ         $0x02, BX
 	ADDQ         48(R12), BX
-	ADDQ         R14, AX
-	ADDQ         R14, BX
+	MOVQ         R14, R8
+	SHRQ         $0x00, R8
+	ADDQ         R8, AX
+	ADDQ         R8, BX
 	CMPQ         R11, $0x00000020
 	JL           masked323
 	VMOVUPS      Z0, (AX)
@@ -7863,8 +7971,10 @@ sums327:
 	MOVQ   224(R12), BX
 	SHLQ   $0x02, BX
 	ADDQ   72(R12), BX
-	ADDQ   R14, AX
-	ADDQ   R14, BX
+	MOVQ   R14, R8
+	SHRQ   $0x00, R8
+	ADDQ   R8, AX
+	ADDQ   R8, BX
 	CMPQ   R11, $0x00000020
 	JL     masked332
 	VADDPS (AX), Z0, Z0
@@ -8029,8 +8139,10 @@ added333:
 	MOVQ         200(R12), BX
 	SHLQ         $0x02, BX
 	ADDQ         48(R12), BX
-	ADDQ         R14, AX
-	ADDQ         R14, BX
+	MOVQ         R14, R8
+	SHRQ         $0x00, R8
+	ADDQ         R8, AX
+	ADDQ         R8, BX
 	CMPQ         R11, $0x00000020
 	JL           masked335
 	VMOVUPS      Z0, (AX)

@@ -16,6 +16,7 @@ func TestTileOffsets(t *testing.T) {
 		{unsafe.Offsetof(x.c0), 192}, {unsafe.Offsetof(x.c1), 200}, {unsafe.Offsetof(x.cRow), 208},
 		{unsafe.Offsetof(x.r0), 216}, {unsafe.Offsetof(x.r1), 224}, {unsafe.Offsetof(x.rRow), 232},
 		{unsafe.Offsetof(x.bias0), 240}, {unsafe.Offsetof(x.n), 248}, {unsafe.Offsetof(x.low), 256}, {unsafe.Offsetof(x.high), 260},
+		{unsafe.Offsetof(x.scale), 264}, {unsafe.Offsetof(x.shift), 288}, {unsafe.Offsetof(x.rScale), 312},
 	} {
 		if v.got != v.want {
 			t.Errorf("field %d at %d, the assembly reads it at %d", i, v.got, v.want)

@@ -10,6 +10,7 @@ import (
 // operations at the same time.
 type Workspace struct {
 	shared []float32
+	wide   [3][]float32 // tensors of other types, widened to float32
 	locals []local
 
 	// The frames of the operations, kept here so that running one allocates nothing.
@@ -33,7 +34,7 @@ type local struct {
 
 // Bytes returns the memory the workspace holds.
 func (w *Workspace) Bytes() int {
-	n := cap(w.shared)
+	n := cap(w.shared) + cap(w.wide[0]) + cap(w.wide[1]) + cap(w.wide[2])
 	for i := range w.locals {
 		n += cap(w.locals[i].floats)
 	}
@@ -65,6 +66,14 @@ func (w *Workspace) reserve(threads, shared, floats, taps int) {
 			l.taps = make([]int, taps)
 		}
 	}
+}
+
+// widened returns space i for n floats.
+func (w *Workspace) widened(i, n int) []float32 {
+	if len(w.wide[i]) < n {
+		w.wide[i] = aligned(n)
+	}
+	return w.wide[i][:n]
 }
 
 // aligned returns n floats that start at a cache line.

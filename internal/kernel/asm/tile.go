@@ -1,8 +1,10 @@
 package main
 
 import (
+	"encoding/binary"
 	"fmt"
 
+	"github.com/mmcloughlin/avo/ir"
 	. "github.com/mmcloughlin/avo/operand"
 	"github.com/mmcloughlin/avo/reg"
 )
@@ -31,6 +33,9 @@ const (
 	tileN      = 248
 	tileLow    = 256
 	tileHigh   = 260
+	tileScale  = 264
+	tileShift  = 288
+	tileRScale = 312
 )
 
 // The registers of a tile kernel.
@@ -66,33 +71,51 @@ var (
 		reg.Y0, reg.Y1, reg.Y2, reg.Y3, reg.Y4, reg.Y5, reg.Y6, reg.Y7, reg.Y8, reg.Y9, reg.Y10, reg.Y11, reg.Y12, reg.Y13, reg.Y14, reg.Y15}}
 )
 
-func tilesAVX512(f *file) {
+func tilesAVX512(f *file)     { tiles(f, float) }
+func tilesAVX512BF16(f *file) { tiles(f, bfloat16) }
+func tilesAVX512VNNI(f *file) { tiles(f, uint8s) }
+
+func tiles(f *file, kind element) {
 	for vectors := 1; vectors <= 2; vectors++ {
 		for rows := 1; rows <= 14; rows++ {
 			first := rows
 			if rows > 7 {
 				first = (rows + 1) / 2
 			}
-			newTile(f, zmm, rows, first, vectors).write()
+			newTile(f, zmm, kind, rows, first, vectors).write()
 		}
 	}
 }
 
 func tilesAVX2(f *file) {
 	for rows := 1; rows <= 6; rows++ {
-		newTile(f, ymm, rows, rows, 2).write()
+		newTile(f, ymm, float, rows, rows, 2).write()
 	}
 }
+
+// element is what a tile multiplies. Four bytes of a and of b always meet: one float32, two
+// bfloat16, or four unsigned and four signed bytes.
+type element struct {
+	name string
+	log  int // of the bytes of an element of c and r
+}
+
+var (
+	float    = element{"", 2}
+	bfloat16 = element{"BF16", 1}
+	uint8s   = element{"U8", 0}
+)
 
 // tile is a micro-kernel of some rows by some vectors.
 type tile struct {
 	*file
 	machine
+	kind                 element
 	rows, first, vectors int
 }
 
-func newTile(f *file, m machine, rows, first, vectors int) *tile {
-	return &tile{f, m, rows, first, vectors}
+func newTile(f *file, m machine, kind element, rows, first, vectors int) *tile {
+	return &tile{f, m, kind, rows, first, vectors}
 }
 
 func (t *tile) accumulator(row, vector int) reg.VecPhysical {
@@ -121,24 +144,69 @@ func (t *tile) row(i, offset int) Mem {
 	return m
 }
 
-// strides sets the stride registers from a field of the frame.
-func (t *tile) strides(field int) {
+// strides sets the stride registers from a field of the frame that counts elements of 1<<log bytes.
+func (t *tile) strides(field, log int) {
 	t.MOVQ(Mem{Base: frame, Disp: field}, stride)
-	t.SHLQ(Imm(2), stride)
+	t.SHLQ(Imm(uint64(log)), stride)
 	t.LEAQ(Mem{Base: stride, Index: stride, Scale: 2}, stride3)
 	t.LEAQ(Mem{Base: stride, Index: stride, Scale: 4}, stride5)
 }
 
-// pointers sets the group pointers to base + 4·(first + plus).
-func (t *tile) pointers(base, first0, first1 int, plus reg.Register) {
+// pointers sets the group pointers to base + (first + plus)·(1<<log).
+func (t *tile) pointers(base, first0, first1 int, plus reg.Register, log int) {
 	for i, p := range []reg.GPPhysical{group0, group1}[:t.groups()] {
 		t.MOVQ(Mem{Base: frame, Disp: []int{first0, first1}[i]}, p)
 		if plus != nil {
 			t.ADDQ(plus, p)
 		}
-		t.SHLQ(Imm(2), p)
+		t.SHLQ(Imm(uint64(log)), p)
 		t.ADDQ(Mem{Base: frame, Disp: base}, p)
 	}
+}
+
+// toColumn moves the group pointers to the panel's first column of c or r.
+func (t *tile) toColumn() {
+	t.MOVQ(shift, count)
+	t.SHRQ(Imm(uint64(2-t.kind.log)), count)
+	for _, p := range []reg.GPPhysical{group0, group1}[:t.groups()] {
+		t.ADDQ(count, p)
+	}
+}
+
+// multiply adds the products of a and b.
+func (t *tile) multiply(b, a, sum reg.VecPhysical) {
+	switch t.kind {
+	case bfloat16:
+		t.evex(0b10, 0x52, b, a, sum) // VDPBF16PS
+	case uint8s:
+		t.Instruction(&ir.Instruction{Opcode: "VPDPBUSD", Operands: []Op{b, a, sum}})
+	default:
+		t.VFMADD231PS(b, a, sum)
+	}
+}
+
+// evex writes an instruction of map 0F38 on ZMM registers that Go's assembler does not know, with
+// its mandatory prefix and opcode; the operands are in Go's order.
+func (t *tile) evex(prefix, opcode byte, rm, v, r reg.VecPhysical) {
+	n := func(x reg.VecPhysical) byte {
+		for i, y := range t.registers {
+			if x == y {
+				return byte(i)
+			}
+		}
+		panic("no register")
+	}
+	not := func(x, bit byte) byte { return ^(x >> bit) & 1 }
+	b := []byte{
+		0x62,
+		not(n(r), 3)<<7 | not(n(rm), 4)<<6 | not(n(rm), 3)<<5 | not(n(r), 4)<<4 | 0b010,
+		^n(v)&0b1111<<3 | 0b100 | prefix,
+		0b10<<5 | not(n(v), 4)<<3,
+		opcode,
+		0b11<<6 | n(r)&7<<3 | n(rm)&7,
+	}
+	t.Instruction(&ir.Instruction{Opcode: "LONG", Operands: []Op{U32(binary.LittleEndian.Uint32(b))}})
+	t.Instruction(&ir.Instruction{Opcode: "WORD", Operands: []Op{U16(binary.LittleEndian.Uint16(b[4:]))}})
 }
 
 func (t *tile) groups() int {
@@ -150,7 +218,7 @@ func (t *tile) groups() int {
 
 func (t *tile) write() {
 	width := t.vectors * t.vector
-	t.function(fmt.Sprintf("tile%dx%d%s", t.rows, width, t.set),
+	t.function(fmt.Sprintf("tile%dx%d%s%s", t.rows, width, t.set, t.kind.name),
 		fmt.Sprintf("computes %d rows in panels of %d columns.", t.rows, width), "(t *tile)", "(t *byte)")
 	t.Load(t.Param("t"), frame)
 	t.MOVQ(Mem{Base: frame, Disp: tileB0}, panel)
@@ -162,7 +230,7 @@ func (t *tile) write() {
 	nextPanel, nextTap, sums, tail := t.label("panel"), t.label("tap"), t.label("sums"), t.label("tail")
 	one, four, endTap := t.label("one"), t.label("four"), t.label("end")
 	t.Label(nextPanel)
-	t.strides(tileARow)
+	t.strides(tileARow, 2)
 	t.MOVQ(panel, right)
 	t.MOVQ(Mem{Base: frame, Disp: tileBias0}, scratch)
 	t.SHLQ(Imm(2), scratch)
@@ -182,7 +250,7 @@ func (t *tile) write() {
 
 	t.Label(nextTap)
 	t.MOVQ(Mem{Base: tap}, scratch)
-	t.pointers(tileA, tileA0, tileA1, scratch)
+	t.pointers(tileA, tileA0, tileA1, scratch, 2)
 	t.MOVQ(Mem{Base: frame, Disp: tileRun}, count)
 	t.SUBQ(Imm(4), count)
 	t.JL(LabelRef(tail))
@@ -224,14 +292,14 @@ func (t *tile) steps(n int) {
 			t.VMOVUPS(Mem{Base: right, Disp: (u*t.vectors + v) * bytes}, t.spare(v))
 		}
 		for i := range t.rows {
-			if t.vectors == 1 {
+			if t.vectors == 1 && t.kind == float {
 				t.VFMADD231PS_BCST(t.row(i, 4*u), t.spare(0), t.accumulator(i, 0))
 				continue
 			}
 			a := t.spare(2 + i%2)
 			t.VBROADCASTSS(t.row(i, 4*u), a)
 			for v := range t.vectors {
-				t.VFMADD231PS(t.spare(v), a, t.accumulator(i, v))
+				t.multiply(t.spare(v), a, t.accumulator(i, v))
 			}
 		}
 	}
@@ -245,26 +313,8 @@ func (t *tile) steps(n int) {
 // store adds the residual, applies the bounds and stores the panel.
 func (t *tile) store() {
 	width := t.vectors * t.vector
-	bytes := 4 * t.vector
+	bytes := t.vector << t.kind.log
 	masked, added, stored := t.label("masked"), t.label("added"), t.label("stored")
-	mask := func() { // K1, K2 or two spare registers
-		if t.set == "AVX512" {
-			t.MOVQ(I32(-1), scratch)
-			t.BZHIQ(columns, scratch, scratch)
-			t.KMOVW(scratch.As32(), reg.K1)
-			if t.vectors > 1 {
-				t.SHRQ(Imm(16), scratch)
-				t.KMOVW(scratch.As32(), reg.K2)
-			}
-			return
-		}
-		t.LEAQ(t.maskTable(), scratch)
-		t.MOVQ(columns, count)
-		t.NEGQ(count)
-		for v := range t.vectors {
-			t.VMOVUPS(Mem{Base: scratch, Index: count, Scale: 4, Disp: 64 + v*bytes}, t.spare(v))
-		}
-	}
 	each := func(visit func(row, vector int)) {
 		for i := range t.rows {
 			for v := range t.vectors {
@@ -272,32 +322,26 @@ func (t *tile) store() {
 			}
 		}
 	}
-	k := []reg.Register{reg.K1, reg.K2}
+	if t.kind == uint8s {
+		t.rescale()
+	}
 
 	t.MOVQ(Mem{Base: frame, Disp: tileR}, scratch)
 	t.TESTQ(scratch, scratch)
 	t.JZ(LabelRef(added))
-	t.strides(tileRRow)
-	t.pointers(tileR, tileR0, tileR1, nil)
-	t.ADDQ(shift, group0)
-	if t.groups() > 1 {
-		t.ADDQ(shift, group1)
+	t.strides(tileRRow, t.kind.log)
+	t.pointers(tileR, tileR0, tileR1, nil, t.kind.log)
+	t.toColumn()
+	if t.kind == uint8s {
+		t.VBROADCASTSS(Mem{Base: frame, Disp: tileRScale}, t.spare(3))
 	}
 	t.CMPQ(columns, U32(uint32(width)))
 	t.JL(LabelRef(masked))
-	each(func(i, v int) { t.VADDPS(t.row(i, v*bytes), t.accumulator(i, v), t.accumulator(i, v)) })
+	each(func(i, v int) { t.add(t.row(i, v*bytes), t.accumulator(i, v), nil) })
 	t.JMP(LabelRef(added))
 	t.Label(masked)
-	mask()
-	each(func(i, v int) {
-		x := t.spare(2)
-		if t.set == "AVX512" {
-			t.VMOVUPS_Z(t.row(i, v*bytes), k[v], x)
-		} else {
-			t.VMASKMOVPS(t.row(i, v*bytes), t.spare(v), x)
-		}
-		t.VADDPS(x, t.accumulator(i, v), t.accumulator(i, v))
-	})
+	masks := t.masks()
+	each(func(i, v int) { t.add(t.row(i, v*bytes), t.accumulator(i, v), masks[v]) })
 	t.Label(added)
 
 	low, high := t.spare(2), t.spare(3)
@@ -309,25 +353,112 @@ func (t *tile) store() {
 		t.VMINPS(t.accumulator(i, v), high, t.accumulator(i, v))
 	})
 
-	t.strides(tileCRow)
-	t.pointers(tileC, tileC0, tileC1, nil)
-	t.ADDQ(shift, group0)
-	if t.groups() > 1 {
-		t.ADDQ(shift, group1)
-	}
+	t.strides(tileCRow, t.kind.log)
+	t.pointers(tileC, tileC0, tileC1, nil, t.kind.log)
+	t.toColumn()
 	masked = t.label("masked")
 	t.CMPQ(columns, U32(uint32(width)))
 	t.JL(LabelRef(masked))
-	each(func(i, v int) { t.VMOVUPS(t.accumulator(i, v), t.row(i, v*bytes)) })
+	each(func(i, v int) { t.put(t.accumulator(i, v), t.row(i, v*bytes), nil) })
 	t.JMP(LabelRef(stored))
 	t.Label(masked)
-	mask()
-	each(func(i, v int) {
-		if t.set == "AVX512" {
-			t.VMOVUPS(t.accumulator(i, v), k[v], t.row(i, v*bytes))
-		} else {
-			t.VMASKMOVPS(t.accumulator(i, v), t.spare(v), t.row(i, v*bytes))
-		}
-	})
+	masks = t.masks()
+	each(func(i, v int) { t.put(t.accumulator(i, v), t.row(i, v*bytes), masks[v]) })
 	t.Label(stored)
+}
+
+// rescale turns the integer sums into numbers in units of the output: sum·scale + shift, by column.
+func (t *tile) rescale() {
+	t.MOVQ(Mem{Base: frame, Disp: tileBias0}, scratch)
+	t.SHLQ(Imm(2), scratch)
+	t.ADDQ(shift, scratch)
+	t.MOVQ(scratch, count)
+	t.ADDQ(Mem{Base: frame, Disp: tileScale}, scratch)
+	t.ADDQ(Mem{Base: frame, Disp: tileShift}, count)
+	for v := range t.vectors {
+		t.VMOVUPS(Mem{Base: scratch, Disp: 64 * v}, t.spare(0))
+		t.VMOVUPS(Mem{Base: count, Disp: 64 * v}, t.spare(1))
+		for i := range t.rows {
+			t.VCVTDQ2PS(t.accumulator(i, v), t.accumulator(i, v))
+			t.VFMADD213PS(t.spare(1), t.spare(0), t.accumulator(i, v))
+		}
+	}
+}
+
+// masks sets a mask for each vector of a panel that is not full: K1 and K2, or two spare registers.
+func (t *tile) masks() []reg.Register {
+	if t.set == "AVX512" {
+		t.MOVQ(I32(-1), scratch)
+		t.BZHIQ(columns, scratch, scratch)
+		t.KMOVW(scratch.As32(), reg.K1)
+		if t.vectors > 1 {
+			t.SHRQ(Imm(16), scratch)
+			t.KMOVW(scratch.As32(), reg.K2)
+		}
+		return []reg.Register{reg.K1, reg.K2}
+	}
+	t.LEAQ(t.maskTable(), scratch)
+	t.MOVQ(columns, count)
+	t.NEGQ(count)
+	for v := range t.vectors {
+		t.VMOVUPS(Mem{Base: scratch, Index: count, Scale: 4, Disp: 64 + v*4*t.vector}, t.spare(v))
+	}
+	return []reg.Register{t.spare(0), t.spare(1)}
+}
+
+// add adds elements of the residual to a sum.
+func (t *tile) add(from Mem, sum reg.VecPhysical, mask reg.Register) {
+	x := t.spare(2)
+	switch {
+	case t.kind == bfloat16:
+		if mask == nil {
+			t.VPMOVZXWD(from, x)
+		} else {
+			t.VPMOVZXWD_Z(from, mask, x)
+		}
+		t.VPSLLD(Imm(16), x, x)
+		t.VADDPS(x, sum, sum)
+	case t.kind == uint8s:
+		if mask == nil {
+			t.VPMOVZXBD(from, x)
+		} else {
+			t.VPMOVZXBD_Z(from, mask, x)
+		}
+		t.VCVTDQ2PS(x, x)
+		t.VFMADD231PS(t.spare(3), x, sum)
+	case mask == nil:
+		t.VADDPS(from, sum, sum)
+	case t.set == "AVX512":
+		t.VMOVUPS_Z(from, mask, x)
+		t.VADDPS(x, sum, sum)
+	default:
+		t.VMASKMOVPS(from, mask, x)
+		t.VADDPS(x, sum, sum)
+	}
+}
+
+// put stores a sum.
+func (t *tile) put(sum reg.VecPhysical, to Mem, mask reg.Register) {
+	switch {
+	case t.kind == bfloat16:
+		t.evex(0b10, 0x72, sum, t.registers[0], sum) // VCVTNEPS2BF16; a second operand of 0 stands for none
+		if mask == nil {
+			t.VMOVDQU16(sum.AsY(), to)
+		} else {
+			t.VMOVDQU16(sum.AsY(), mask, to)
+		}
+	case t.kind == uint8s:
+		t.VCVTPS2DQ(sum, sum)
+		if mask == nil {
+			t.VPMOVUSDB(sum, to)
+		} else {
+			t.VPMOVUSDB(sum, mask, to)
+		}
+	case mask == nil:
+		t.VMOVUPS(sum, to)
+	case t.set == "AVX512":
+		t.VMOVUPS(sum, mask, to)
+	default:
+		t.VMASKMOVPS(sum, mask, to)
+	}
 }

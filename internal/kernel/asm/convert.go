@@ -1,0 +1,72 @@
+package main
+
+import (
+	"strings"
+
+	. "github.com/mmcloughlin/avo/operand"
+	"github.com/mmcloughlin/avo/reg"
+)
+
+// convert writes the conversions between float32, bfloat16 and unsigned bytes.
+func convert(f *file) {
+	t := &tile{file: f, machine: zmm}
+	x, scale, shift := reg.Z0, reg.Z1, reg.Z2
+	t.conversion("expandBFloat16AVX512", "widens n numbers.", "(dst *float32, src *BFloat16, n int)", "(dst *float32, src *uint16, n int)", 1, 2, func(from, to Mem, mask reg.Register) {
+		t.VPMOVZXWD_Z(from, mask, x)
+		t.VPSLLD(Imm(16), x, x)
+		t.VMOVUPS(x, mask, to)
+	})
+	t.conversion("roundBFloat16AVX512", "rounds n numbers.", "(dst *BFloat16, src *float32, n int)", "(dst *uint16, src *float32, n int)", 2, 1, func(from, to Mem, mask reg.Register) {
+		t.VMOVUPS_Z(from, mask, x)
+		t.evex(0b10, 0x72, x, x, x)
+		t.VMOVDQU16(x.AsY(), mask, to)
+	})
+	t.conversion("dequantizeAVX512", "computes dst = src·scale + shift.", "(dst *float32, src *uint8, n int, scale, shift float32)", "(dst *float32, src *uint8, n int, scale, shift float32)", 0, 2, func(from, to Mem, mask reg.Register) {
+		t.VPMOVZXBD_Z(from, mask, x)
+		t.VCVTDQ2PS(x, x)
+		t.VFMADD213PS(shift, scale, x)
+		t.VMOVUPS(x, mask, to)
+	})
+	t.conversion("quantizeAVX512", "computes dst = round(src·scale + shift), within 0 … 255.", "(dst *uint8, src *float32, n int, scale, shift float32)", "(dst *uint8, src *float32, n int, scale, shift float32)", 2, 0, func(from, to Mem, mask reg.Register) {
+		t.VMOVUPS_Z(from, mask, x)
+		t.VFMADD213PS(shift, scale, x)
+		t.VMAXPS(t.constant(0), x, x)
+		t.VMINPS(t.constant(255), x, x)
+		t.VCVTPS2DQ(x, x)
+		t.VPMOVUSDB(x, mask, to)
+	})
+}
+
+// conversion writes a loop over vectors; inLog and outLog are those of the bytes of the elements.
+func (t *tile) conversion(name, doc, signature, seen string, inLog, outLog int, body func(from, to Mem, mask reg.Register)) {
+	dst, src, n, i, mask := reg.RDI, reg.RSI, reg.RCX, reg.RAX, reg.RDX
+	t.function(name, doc, signature, seen)
+	t.Load(t.Param("dst"), dst)
+	t.Load(t.Param("src"), src)
+	t.Load(t.Param("n"), n)
+	if strings.Contains(signature, "scale") {
+		s, _ := t.Param("scale").Resolve()
+		t.VBROADCASTSS(s.Addr, reg.Z1)
+		s, _ = t.Param("shift").Resolve()
+		t.VBROADCASTSS(s.Addr, reg.Z2)
+	}
+	t.XORQ(i, i)
+	next, full, end := t.label("next"), t.label("full"), t.label("end")
+	t.KXNORW(reg.K1, reg.K1, reg.K1)
+	t.Label(next)
+	t.CMPQ(n, Imm(16))
+	t.JGE(LabelRef(full))
+	t.TESTQ(n, n)
+	t.JLE(LabelRef(end))
+	t.MOVQ(I32(-1), mask)
+	t.BZHIQ(n, mask, mask)
+	t.KMOVW(mask.As32(), reg.K1)
+	t.Label(full)
+	body(Mem{Base: src, Index: i, Scale: 1 << inLog}, Mem{Base: dst, Index: i, Scale: 1 << outLog}, reg.K1)
+	t.ADDQ(Imm(16), i)
+	t.SUBQ(Imm(16), n)
+	t.JMP(LabelRef(next))
+	t.Label(end)
+	t.VZEROUPPER()
+	t.RET()
+}

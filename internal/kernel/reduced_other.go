@@ -1,0 +1,11 @@
+//go:build !amd64
+
+package kernel
+
+func roundBFloat16Assembly(isa, []BFloat16, []float32) bool { return false }
+
+func expandBFloat16Assembly(isa, []float32, []BFloat16) bool { return false }
+
+func quantizeAssembly(isa, []uint8, []float32, float32, float32) bool { return false }
+
+func dequantizeAssembly(isa, []float32, []uint8, float32, float32) bool { return false }
