@@ -9,10 +9,23 @@ import (
 	"github.com/tlpipe/tlpipe/internal/nn"
 )
 
+// Options say how a program computes.
+type Options struct {
+	// Algorithm computes the 3×3 convolutions. The zero value takes the fastest for the size of the
+	// network's maps, whatever the batch, so that an example's numbers do not depend on it;
+	// kernel.Plain keeps to the definition.
+	Algorithm kernel.Algorithm
+}
+
 // Compile makes a program that computes the named layers of a network, which may be scopes, or the
 // network's output when no name is given. Weights are copied; those of layers that are not needed
 // are ignored, and what is wrong with the others is a *[nn.WeightsError].
 func Compile(net *nn.Network, w nn.Weights, layers ...string) (*Program, error) {
+	return Options{}.Compile(net, w, layers...)
+}
+
+// Compile is [Compile] with options.
+func (o Options) Compile(net *nn.Network, w nn.Weights, layers ...string) (*Program, error) {
 	if len(layers) == 0 {
 		layers = []string{net.Output().Name}
 	}
@@ -44,7 +57,7 @@ func Compile(net *nn.Network, w nn.Weights, layers ...string) (*Program, error) 
 		p.outputs = append(p.outputs, output{shape: c.net.Shape(name), from: c.values[name].view()})
 	}
 	for _, n := range c.nodes {
-		steps, err := n.emit()
+		steps, err := n.emit(o)
 		if err != nil {
 			return nil, fmt.Errorf("compile layer %q: %w", n.name, err)
 		}

@@ -19,7 +19,7 @@ func (v *value) view() view {
 }
 
 // emit makes the steps of a node.
-func (n *node) emit() ([]step, error) {
+func (n *node) emit(o Options) ([]step, error) {
 	in := make([]view, len(n.in))
 	for i, v := range n.in {
 		in[i] = v.view()
@@ -29,10 +29,10 @@ func (n *node) emit() ([]step, error) {
 	case nil:
 		return []step{&copyStep{in[0], out}}, nil
 	case nn.Conv:
-		return n.emitConv(op.Geometry(in[0].channels), n.in[0].shape[0], n.in[0].shape[1], in[0], out)
+		return n.emitConv(o, op.Geometry(in[0].channels), n.in[0].shape[0], n.in[0].shape[1], in[0], out)
 	case nn.Dense:
 		g := kernel.Conv{InC: in[0].channels, OutC: op.Out, KernelH: 1, KernelW: 1, StrideH: 1, StrideW: 1}
-		return n.emitConv(g, 1, 1, in[0], out)
+		return n.emitConv(o, g, 1, 1, in[0], out)
 	case nn.BatchNorm, nn.Scale:
 		return []step{&scaleShiftStep{in[0], out, narrow(n.scale), narrow(n.shift), n.act}}, nil
 	case nn.Concat:
@@ -63,15 +63,15 @@ func (n *node) emit() ([]step, error) {
 }
 
 // emitConv packs the weights, multiplied by the scale of the channel they lead to.
-func (n *node) emitConv(g kernel.Conv, h, w int, src, dst view) ([]step, error) {
+func (n *node) emitConv(o Options, g kernel.Conv, h, w int, src, dst view) ([]step, error) {
 	scaled := make([]float32, len(n.weight))
 	row := len(n.weight) / len(n.scale)
-	for o, s := range n.scale {
-		for i := o * row; i < (o+1)*row; i++ {
+	for channel, s := range n.scale {
+		for i := channel * row; i < (channel+1)*row; i++ {
 			scaled[i] = float32(float64(n.weight[i]) * s)
 		}
 	}
-	packed, err := kernel.PackConv(g, scaled, narrow(n.shift))
+	packed, err := kernel.PackConvFor(g, scaled, narrow(n.shift), kernel.PackOptions{Algorithm: o.Algorithm, N: 1, H: h, W: w})
 	if err != nil {
 		return nil, err
 	}

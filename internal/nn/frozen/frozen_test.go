@@ -94,6 +94,48 @@ func TestResultsDoNotDependOnTheBatch(t *testing.T) {
 	})
 }
 
+// Winograd's method, in residual and concatenated convolutions wide enough for it, gives what the
+// definition does, in any batch.
+func TestWinogradAgreesWithTheDefinition(t *testing.T) {
+	b := nn.NewBuilder()
+	x := b.Input("input", 17, 13, 32)
+	conv := nn.Conv{Out: 32, Kernel: nn.Square(3), Padding: nn.Pad(1)}
+	y := b.Layer("conv1", conv, x)
+	y = b.Layer("bn1", nn.BatchNorm{Epsilon: 1e-5}, y)
+	y = b.Layer("relu1", nn.Activation{Function: kernel.ReLU}, y)
+	y = b.Layer("conv2", conv, y)
+	y = b.Layer("add", nn.Add{}, y, x)
+	y = b.Layer("silu", nn.Activation{Function: kernel.SiLU}, y)
+	z := b.Layer("conv3", conv, y)
+	b.Layer("concat", nn.Concat{}, z, b.Layer("conv4", conv, z), y)
+	net := built(t, b)
+	w := nntest.Weights(net, 1)
+	const n = 3
+	in := nntest.Input(net, n, 1)
+	want := nntest.Evaluate(net, w, nntest.Widen(in), n)["concat"]
+	for _, algorithm := range []kernel.Algorithm{kernel.Automatic, kernel.Plain, kernel.Winograd2, kernel.Winograd4} {
+		p, err := Options{Algorithm: algorithm}.Compile(net, w)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := make([]float32, len(want))
+		if err := p.NewSession(n).Run(nil, in, n, got); err != nil {
+			t.Fatal(err)
+		}
+		checkNear(t, fmt.Sprintf("algorithm %v", algorithm), got, want)
+		size, out := len(in)/n, len(want)/n
+		for i := range n {
+			one := make([]float32, out)
+			if err := p.NewSession(1).Run(nil, in[i*size:(i+1)*size], 1, one); err != nil {
+				t.Fatal(err)
+			}
+			if !slices.Equal(bits(one), bits(got[i*out:(i+1)*out])) {
+				t.Errorf("algorithm %v: example %d alone differs", algorithm, i)
+			}
+		}
+	}
+}
+
 func bits(x []float32) []uint32 {
 	y := make([]uint32, len(x))
 	for i, v := range x {
