@@ -149,15 +149,15 @@ func TestFeaturesAgreeWithPyTorch(t *testing.T) {
 }
 
 func TestRowsDoNotDependOnChunksBatchesOrThreads(t *testing.T) {
-	const n, size = 11, 40
+	const n, size = 7, 32
 	p := prepared(t, "efficientnet_lite0", size, size)
 	all := pictures(t, p, arrow.PrimitiveTypes.Uint8, noise(n, size, size))
 	for _, with := range []string{"{}", "{flip: true}", "{layer: block3, weights: random}", "{backbone: pixels}"} {
 		want := features(t, with, 1, all)
-		for _, batch := range []string{"1", "2", "3", "16"} {
+		for _, batch := range []string{"1", "3", "16"} {
 			with := strings.TrimSuffix(strings.Replace(with, "{}", "{backbone: efficientnet_lite0}", 1), "}") + ", batch: " + batch + "}"
-			for threads := 1; threads <= 3; threads++ {
-				got := features(t, with, threads, all.NewSlice(0, 1), all.NewSlice(1, 7), all.NewSlice(7, n))
+			for _, threads := range []int{1, 3} {
+				got := features(t, with, threads, all.NewSlice(0, 1), all.NewSlice(1, 5), all.NewSlice(5, n))
 				for i := range want {
 					if !slices.Equal(got[i], want[i]) {
 						t.Fatalf("%s, %d threads: row %d differs", with, threads, i)
