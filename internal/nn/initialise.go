@@ -37,7 +37,7 @@ func (n *Network) InitialiseFrozen(seed uint64) Weights {
 	moments := n.moments()
 	return n.initialise(seed, func(l Layer, t Tensor, random *rand.Rand) {
 		fanIn := float64(t.Shape.Size() / t.Shape[0])
-		normal(t.Data, math.Sqrt(1/(fanIn*moments[l.Inputs[0]])), random)
+		normal(t.Data, math.Sqrt(1/(fanIn*moments[l.Inputs[0]].square)), random)
 	})
 }
 
@@ -110,49 +110,69 @@ func (n *Network) consumers(name string) []Layer {
 	return out
 }
 
-// moments estimates the mean square of each layer's output under [Network.InitialiseFrozen], taking
-// what is normalised to be normal and the terms of a sum to be independent.
-func (n *Network) moments() map[string]float64 {
-	m := map[string]float64{}
+// moment is what is expected of a layer's output: the mean and the mean square over its elements.
+type moment struct{ mean, square float64 }
+
+// moments estimates the moments of each layer's output under [Network.InitialiseFrozen], taking what
+// is not rectified to be normal and the terms of a sum to be independent. The mean matters where
+// rectified maps are added up, as along the layers of a ResNet: of a sum of such, a rectifier
+// removes less than half.
+func (n *Network) moments() map[string]moment {
+	m := map[string]moment{}
 	for _, l := range n.layers {
-		var in []float64
+		var in []moment
 		for _, input := range l.Inputs {
 			in = append(in, m[input])
 		}
+		var out moment
 		switch op := l.Op.(type) {
 		case Input, Conv, Dense:
-			m[l.Name] = 1
+			out.square = 1
 		case Activation:
-			m[l.Name] = momentAfter(op.Function, in[0])
+			out = momentAfter(op.Function, in[0])
 		case Add:
 			for _, x := range in {
-				m[l.Name] += x
+				out.mean += x.mean
+				out.square += x.variance()
 			}
+			out.square += out.mean * out.mean
 		case Multiply:
-			m[l.Name] = in[0] * in[1]
+			out = moment{in[0].mean * in[1].mean, in[0].square * in[1].square}
 		case Scale:
-			m[l.Name] = in[0] * float64(op.Factor) * float64(op.Factor)
+			f := float64(op.Factor)
+			out = moment{in[0].mean * f, in[0].square * f * f}
 		case Concat:
 			for i, shape := range n.InputShapes(l) {
-				m[l.Name] += in[i] * float64(shape.Channels()) / float64(n.Shape(l.Name).Channels())
+				share := float64(shape.Channels()) / float64(n.Shape(l.Name).Channels())
+				out.mean += in[i].mean * share
+				out.square += in[i].square * share
 			}
 		default:
-			m[l.Name] = in[0]
+			out = in[0]
 		}
+		m[l.Name] = out
 	}
 	return m
 }
 
-// momentAfter returns E[f(√m·z)²] for a standard normal z, by the trapezoidal rule.
-func momentAfter(f kernel.Activation, m float64) float64 {
+func (m moment) variance() float64 { return max(m.square-m.mean*m.mean, 0) }
+
+// momentAfter returns the moments of f(x) for a normal x of moments m, by the trapezoidal rule.
+func momentAfter(f kernel.Activation, m moment) moment {
 	const reach, steps = 8.0, 1600
-	sum := 0.0
+	deviation := math.Sqrt(m.variance())
+	var out moment
 	for i := range steps + 1 {
 		z := reach * (2*float64(i)/steps - 1)
-		y := valueOf(f, math.Sqrt(m)*z)
-		sum += y * y * math.Exp(-z*z/2)
+		y := valueOf(f, m.mean+deviation*z)
+		density := math.Exp(-z * z / 2)
+		out.mean += y * density
+		out.square += y * y * density
 	}
-	return sum * (2 * reach / steps) / math.Sqrt(2*math.Pi)
+	const unit = 2 * reach / steps
+	out.mean *= unit / math.Sqrt(2*math.Pi)
+	out.square *= unit / math.Sqrt(2*math.Pi)
+	return out
 }
 
 // valueOf is the activation in float64: weights must not depend on the processor's kernels.
