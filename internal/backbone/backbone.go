@@ -39,6 +39,17 @@ type Backbone struct {
 func All() []Backbone {
 	return []Backbone{
 		efficientNetLite0(),
+		efficientNetB0(),
+		mobileNetV2(),
+		denseNet121(),
+		inceptionV3(),
+		resNet18(),
+		resNet34(),
+		resNet50(),
+		resNet101(),
+		resNet152(),
+		vgg16(),
+		vgg19(),
 		pixels(),
 	}
 }

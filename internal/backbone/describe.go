@@ -30,6 +30,7 @@ type WeightsDescription struct {
 	Licence    string  `json:"licence"`
 	Provenance string  `json:"provenance"`
 	Digest     string  `json:"digest"`
+	URL        string  `json:"url,omitempty"`
 	Top1       float64 `json:"top1,omitempty"` // percent; absent if not published
 	Top5       float64 `json:"top5,omitempty"`
 	Figures    string  `json:"figures,omitempty"` // where they were published
@@ -84,7 +85,7 @@ func (b Backbone) Describe(height, width int) (Description, error) {
 	for _, s := range b.Weights {
 		d.Weights = append(d.Weights, WeightsDescription{
 			Name: s.Name, Licence: s.Licence, Provenance: s.Provenance, Digest: s.Digest,
-			Top1: s.Top1, Top5: s.Top5, Figures: s.Figures, Here: s.embedded != nil,
+			Top1: s.Top1, Top5: s.Top5, Figures: s.Figures, Here: s.Here(), URL: s.URL,
 		})
 	}
 	return d, nil

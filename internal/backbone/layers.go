@@ -15,12 +15,15 @@ type unit struct {
 // None.
 func (u unit) add(b *nn.Builder, x nn.Value, conv nn.Conv, act kernel.Activation) nn.Value {
 	x = b.Layer("conv", conv, x)
-	x = b.Layer("bn", nn.BatchNorm{Epsilon: u.epsilon, Momentum: u.momentum}, x)
+	x = b.Layer("bn", u.norm(), x)
 	if act == kernel.None {
 		return x
 	}
 	return b.Layer("act", nn.Activation{Function: act}, x)
 }
+
+// norm is the unit's batch-norm.
+func (u unit) norm() nn.BatchNorm { return nn.BatchNorm{Epsilon: u.epsilon, Momentum: u.momentum} }
 
 // same returns a square convolution with TensorFlow's "same" padding for the input x.
 func same(x nn.Value, out, kernelSize, stride int) nn.Conv {
@@ -33,4 +36,37 @@ func sameDepthwise(x nn.Value, kernelSize, stride int) nn.Conv {
 	c := same(x, x.Shape.Channels(), kernelSize, stride)
 	c.Groups = c.Out
 	return c
+}
+
+// torchUnit is a unit with the batch-norm that PyTorch makes by default.
+func torchUnit() unit { return unit{epsilon: 1e-5, momentum: 0.9} }
+
+// centred returns a square convolution with PyTorch's usual padding: half the kernel on each side.
+func centred(_ nn.Value, out, kernelSize, stride int) nn.Conv {
+	return nn.Conv{Out: out, Kernel: nn.Square(kernelSize), Stride: nn.Square(stride), Padding: nn.Pad(kernelSize / 2)}
+}
+
+// depthwise is the convolution for each channel by itself.
+func depthwise(c nn.Conv) nn.Conv {
+	c.Groups = c.Out
+	return c
+}
+
+// rectify appends a ReLU.
+func rectify(b *nn.Builder, name string, x nn.Value) nn.Value {
+	return b.Layer(name, nn.Activation{Function: kernel.ReLU}, x)
+}
+
+// maxPool3 returns the pooling that follows many a stem: 3×3, stride 2.
+func maxPool3() nn.MaxPool {
+	return nn.MaxPool{Kernel: nn.Square(3), Stride: nn.Square(2), Padding: nn.Pad(1)}
+}
+
+// classify appends the pooling of the last map and a classifier of ImageNet's classes.
+func classify(b *nn.Builder, x nn.Value, dropout float32) {
+	x = b.Layer("pooled", nn.GlobalAveragePool{}, x)
+	if dropout > 0 {
+		x = b.Layer("dropout", nn.Dropout{Rate: dropout}, x)
+	}
+	b.Layer("logits", nn.Dense{Out: 1000, Bias: true}, x)
 }

@@ -13,6 +13,7 @@ type naming struct {
 	layer  func(layer string) string
 	roles  map[nn.Role]string
 	skips  []string // last parts of names of tensors that are not weights
+	unused []string // beginnings of names of tensors of parts that are left out here
 	native bool     // laid out as in this program
 }
 
@@ -44,7 +45,8 @@ func (n naming) tensor(p nn.Parameter) string { return n.layer(p.Layer) + "." + 
 
 // ignored tells whether a tensor of that name is none of the network's and need not be.
 func (n naming) ignored(name string) bool {
-	return slices.Contains(n.skips, name[strings.LastIndexByte(name, '.')+1:])
+	return slices.Contains(n.skips, name[strings.LastIndexByte(name, '.')+1:]) ||
+		slices.ContainsFunc(n.unused, func(part string) bool { return strings.HasPrefix(name, part) })
 }
 
 // layout says how a parameter lies in a file: with which shape, and which of its axes become the

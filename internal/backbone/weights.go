@@ -12,9 +12,10 @@ import (
 // WeightSet is one training of a backbone.
 type WeightSet struct {
 	Name       string // as users write it: "imagenet"
-	Digest     string // hexadecimal SHA-256 of the file
+	Digest     string // hexadecimal SHA-256 of the file, or as many digits as its publisher tells
 	Licence    string // SPDX
 	Provenance string // who trained it, and how it came here
+	URL        string // where the file is; "" if it is in this program
 
 	// Accuracy on ImageNet's validation set as published, in percent; 0 if it was not.
 	Top1, Top5 float64
@@ -23,11 +24,18 @@ type WeightSet struct {
 	Classes       func() []string // names of the logits, in order; nil if they have none
 	Preprocessing record.Preprocessing
 
-	embedded func() []byte // a safetensors file
+	embedded func() []byte // a safetensors file; nil if it is not in this program
 }
 
-// LoadSet reads a weight set for the backbone's network.
+// Here tells whether the weights are in this program.
+func (s WeightSet) Here() bool { return s.embedded != nil }
+
+// LoadSet reads a weight set for the backbone's network. Weights that are not here are an error that
+// tells where they are.
 func (b Backbone) LoadSet(set WeightSet, net *nn.Network) (nn.Weights, error) {
+	if !set.Here() {
+		return nil, fmt.Errorf("weights %q of %s are not in this program: fetch %s, save its tensors as .safetensors and give that file's path as weights", set.Name, b.Name, set.URL)
+	}
 	file, err := safetensors.Parse(set.embedded())
 	var w nn.Weights
 	if err == nil {
