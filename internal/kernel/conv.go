@@ -197,6 +197,12 @@ func PackConvGradient(c Conv, weights []float32) (*PackedConv, error) {
 	return packConv(active(), c, weights, nil, true, PackOptions{})
 }
 
+// PackConvGradientFor is PackConvGradient for an input (of the convolution) of known size, so that
+// Winograd's method can be taken where it is faster.
+func PackConvGradientFor(c Conv, weights []float32, o PackOptions) (*PackedConv, error) {
+	return packConv(active(), c, weights, nil, true, o)
+}
+
 func packConv(set isa, c Conv, weights, bias []float32, gradient bool, o PackOptions) (*PackedConv, error) {
 	if err := c.Validate(); err != nil {
 		return nil, err
@@ -210,8 +216,8 @@ func packConv(set isa, c Conv, weights, bias []float32, gradient bool, o PackOpt
 		ys = gradientAxes(c.KernelH, c.StrideH, c.PadTop, c.DilationH)
 		xs = gradientAxes(c.KernelW, c.StrideW, c.PadLeft, c.DilationW)
 	}
-	if m := o.choose(c); m != 0 && !gradient {
-		p.winograd = newWinograd(set, c, m)
+	if m := o.choose(c); m != 0 {
+		p.winograd = newWinograd(set, p.in, p.out, m)
 	}
 	for _, y := range ys {
 		for _, x := range xs {
@@ -234,11 +240,14 @@ func packConv(set isa, c Conv, weights, bias []float32, gradient bool, o PackOpt
 	if err := p.Repack(weights, bias); err != nil {
 		return nil, err
 	}
+	if p.winograd != nil {
+		p.winograd.scratch = nil // most are packed but once
+	}
 	return p, nil
 }
 
-// Repack replaces the weights and the bias, as after a step of training. It allocates nothing unless
-// the method is Winograd's. No Run may be in progress.
+// Repack replaces the weights and the bias, as after a step of training. It allocates nothing. No
+// Run may be in progress.
 func (p *PackedConv) Repack(weights, bias []float32) error {
 	c := p.conv
 	if len(weights) != c.WeightSize() {
@@ -260,6 +269,8 @@ func (p *PackedConv) Repack(weights, bias []float32) error {
 	for i := range p.phases {
 		f := &p.phases[i]
 		switch {
+		case p.winograd != nil && p.gradient:
+			p.winograd.packGradient(weights)
 		case p.winograd != nil:
 			p.winograd.pack(weights)
 		case c.Depthwise():

@@ -48,7 +48,7 @@ func (o PackOptions) choose(c Conv) int {
 	case Plain:
 		return 0
 	}
-	oh, ow := c.OutSize(o.H, o.W)
+	oh, ow := c.OutSize(o.H, o.W) // close to the input, which is what a gradient computes
 	if o.N*oh*ow == 0 || c.InC < 32 || c.OutC < 32 {
 		return 0
 	}
@@ -63,30 +63,53 @@ func (o PackOptions) choose(c Conv) int {
 
 // winograd is a convolution packed for Winograd's method.
 type winograd struct {
-	m      int       // outputs of a square on each axis
-	layout panels    // of each place
-	u      []float32 // the places' panels, one after the other
+	m       int       // outputs of a square on each axis
+	layout  panels    // of each place
+	u       []float32 // the places' panels, one after the other
+	scratch []float32 // for packing
 }
 
 // places is the number of elements of a square.
 func (w *winograd) places() int { return (w.m + 2) * (w.m + 2) }
 
-func newWinograd(set isa, c Conv, m int) *winograd {
-	w := &winograd{m: m, layout: newPanels(set, c.InC, c.OutC)}
+func newWinograd(set isa, in, out, m int) *winograd {
+	w := &winograd{m: m, layout: newPanels(set, in, out)}
 	w.u = aligned(w.places() * w.layout.size())
 	return w
 }
 
-// pack transforms the weights [OutC][3][3][InC], a panel of output channels at a time.
+// pack transforms the weights [out][3][3][in], a panel of output channels at a time.
 func (w *winograd) pack(weights []float32) {
+	w.packFrom(func(column int, _ []float32) []float32 { return weights[column*9*w.layout.k:] })
+}
+
+// packGradient transforms the weights [in][3][3][out] of the convolution whose gradient this is: the
+// window is turned round, and the channels change places.
+func (w *winograd) packGradient(weights []float32) {
+	in, out := w.layout.k, w.layout.n
+	w.packFrom(func(column int, scratch []float32) []float32 {
+		for tap := range 9 {
+			for k := range in {
+				scratch[tap*in+k] = weights[(k*9+8-tap)*out+column]
+			}
+		}
+		return scratch
+	})
+}
+
+// packFrom transforms the weights [3][3][in] that column returns, in scratch or elsewhere.
+func (w *winograd) packFrom(column func(column int, scratch []float32) []float32) {
 	l := w.layout
 	width := l.set.panelColumns()
-	scratch := aligned(w.places()*width*l.k + 36*16)
+	if w.scratch == nil {
+		w.scratch = aligned(w.places()*width*l.k + 36*16 + 9*l.k)
+	}
+	scratch := w.scratch
 	t := winogradTile{temporary: &scratch[w.places()*width*l.k]}
 	for p := range l.count {
 		n := min(width, l.n-p*width)
 		for j := range n {
-			t.in, t.srcLine, t.srcPixel = weights[(p*width+j)*9*l.k:], 3*l.k, l.k
+			t.in, t.srcLine, t.srcPixel = column(p*width+j, scratch[w.places()*width*l.k+36*16:]), 3*l.k, l.k
 			t.out, t.dstLine, t.dstPixel = scratch[j*l.k:], (w.m+2)*width*l.k, width*l.k
 			t.n = l.k
 			t.transform(l.set, w.m, winogradWeights)

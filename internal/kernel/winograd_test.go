@@ -69,6 +69,42 @@ func TestWinogradError(t *testing.T) {
 	})
 }
 
+// The gradient by Winograd's method is that of the definition, as closely.
+func TestWinogradGradient(t *testing.T) {
+	all := pools(t)
+	eachSet(t, func(t *rapid.T, set isa, g *guard) {
+		r := random(t)
+		num := func(name string, lo, hi int) int { return rapid.IntRange(lo, hi).Draw(t, name) }
+		c := Conv{InC: 16 * num("inC", 1, 4), OutC: 16 * num("outC", 1, 4), KernelH: 3, KernelW: 3, StrideH: 1, StrideW: 1,
+			PadTop: num("top", 0, 2), PadLeft: num("left", 0, 2), PadBottom: num("bottom", 0, 2), PadRight: num("right", 0, 2)}
+		n, h, w := num("n", 0, 3), num("h", 1, 14), num("w", 1, 14)
+		oh, ow := c.OutSize(h, w)
+		weights := fill(r, g.floats(c.WeightSize()))
+		src, ddst := make([]float32, n*h*w*c.InC), fill(r, g.floats(n*oh*ow*c.OutC))
+		want, magnitude := make([]float64, len(src)), make([]float64, len(src))
+		convolve(c, weights, nil, src, n, h, w, func(out, in, weight int) {
+			v := float64(ddst[out]) * float64(weights[weight])
+			want[in] += v
+			magnitude[in] += math.Abs(v)
+		})
+		var largest float64
+		for _, m := range magnitude {
+			largest = max(largest, m)
+		}
+		p, err := packConv(set, c, weights, nil, true, PackOptions{Algorithm: Winograd4})
+		if err != nil {
+			t.Fatal(err)
+		}
+		dsrc := fill(r, g.floats(len(src)))
+		p.Run(all[1], dsrc, ddst, n, h, w, nil, None, nil)
+		for i, v := range dsrc {
+			if d := math.Abs(float64(v) - want[i]); d > 2e-5*(largest+10) {
+				t.Fatalf("dsrc[%d] = %v, want %v", i, v, want[i])
+			}
+		}
+	})
+}
+
 func TestWinogradIsChosen(t *testing.T) {
 	c := square(64, 64, 3, 1, 1).withDefaults()
 	for _, v := range []struct {
@@ -102,5 +138,11 @@ func TestWinogradAllocatesNothing(t *testing.T) {
 	defer pool.Close()
 	src, dst := make([]float32, 2*14*14*32), make([]float32, 2*14*14*48)
 	var w Workspace
+	weights := make([]float32, c.WeightSize())
+	nothingAllocated(t, "repack", func() {
+		if err := p.Repack(weights, nil); err != nil {
+			t.Fatal(err)
+		}
+	})
 	nothingAllocated(t, "winograd", func() { p.Run(pool, dst, src, 2, 14, 14, nil, SiLU, &w) })
 }
