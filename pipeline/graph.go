@@ -176,8 +176,13 @@ func (b *builder) stage(st *StageSpec) {
 		}
 		return
 	}
-	for _, combination := range b.combinations(st, bound) {
+	combinations := b.combinations(st, bound)
+	for _, combination := range combinations {
 		b.node(st, kind, combination)
+	}
+	if len(combinations) == 0 {
+		b.broken[st.Name] = true
+		b.decode(st, kind, st.With, b.anyAxes()) // its inputs are broken; it may be so too
 	}
 	if len(b.problems) > before {
 		b.broken[st.Name] = true
@@ -225,6 +230,17 @@ func (b *builder) declareAxes(st *StageSpec) {
 		}
 		b.axes[axis.Name] = values
 	}
+}
+
+// anyAxes is the variables with some value of each axis.
+func (b *builder) anyAxes() scope {
+	some := scope{}
+	for axis, values := range b.axes {
+		if labels := sortedKeys(values); len(labels) > 0 {
+			some[axis] = values[labels[0]]
+		}
+	}
+	return b.vars.with(some)
 }
 
 // binding is an input port with the references that feed it.

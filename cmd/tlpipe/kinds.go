@@ -1,8 +1,18 @@
 package main
 
-import "github.com/tlpipe/tlpipe/pipeline"
+import (
+	"github.com/tlpipe/tlpipe/pipeline"
+	"github.com/tlpipe/tlpipe/stages/evaluate"
+	"github.com/tlpipe/tlpipe/stages/extract"
+	"github.com/tlpipe/tlpipe/stages/finetune"
+)
 
-// kinds lists every kind of stage that a pipeline can use.
+// kinds lists every kind of stage that a pipeline can use, in the order in
+// which pipelines use them.
 func kinds() []pipeline.Kind {
-	return []pipeline.Kind{}
+	return []pipeline.Kind{
+		extract.Kind(),
+		finetune.Kind(),
+		evaluate.Kind(),
+	}
 }

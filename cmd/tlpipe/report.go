@@ -1,10 +1,162 @@
 package main
 
 import (
+	"bufio"
 	"context"
 	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
 
+	"github.com/spf13/cobra"
+
+	"github.com/tlpipe/tlpipe/internal/report"
 	"github.com/tlpipe/tlpipe/pipeline"
+	"github.com/tlpipe/tlpipe/pipeline/cache"
+	"github.com/tlpipe/tlpipe/pipeline/params"
 )
 
-func writeReport(context.Context, string, *pipeline.Result) error { return errors.New("not yet") }
+func (p *program) reportCommand() *cobra.Command {
+	var (
+		file   pipelineFlags
+		cached cacheFlag
+		out    string
+	)
+	c := &cobra.Command{
+		Use:   "report FILE",
+		Short: "Write the report of a pipeline's results",
+		Long: `Write the report of a pipeline's results as one HTML page that needs nothing but
+a browser. The results must be in the cache; nothing is computed.`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			graph, err := p.load(args[0], file)
+			if err != nil {
+				return err
+			}
+			store, err := cached.open(c.Context())
+			if err != nil {
+				return err
+			}
+			defer store.Close()
+			plan, err := (&pipeline.Runner{Store: store}).Plan(c.Context(), graph)
+			if err != nil {
+				return err
+			}
+			if plan.Pending() {
+				var pending []string
+				for _, n := range plan.Nodes {
+					if n.State != pipeline.Cached {
+						pending = append(pending, fmt.Sprintf("%s (%s)", n.Stage, n.State))
+					}
+				}
+				return fmt.Errorf("not in the cache: %s; `tlpipe run %s` computes it", strings.Join(pending, ", "), args[0])
+			}
+			if err := writeFile(out, func(w io.Writer) error {
+				return report.Write(c.Context(), w, reportOfPlan(store, graph, plan))
+			}); err != nil {
+				return err
+			}
+			_, err = fmt.Fprintln(p.err, out)
+			return err
+		},
+	}
+	file.add(c)
+	cached.add(c)
+	c.Flags().StringVar(&out, "out", "report.html", "the `file` to write")
+	return c
+}
+
+// reportOfRun gathers what a report tells about a run.
+func reportOfRun(graph *pipeline.Graph, result *pipeline.Result) report.Run {
+	run := newReport(graph)
+	run.ID, run.Status, run.Started, run.Seconds = result.Run, result.Status, result.Started, result.Seconds
+	for _, n := range result.Nodes {
+		e := n.Ended
+		node := reportNode(n.Node)
+		node.State, node.Error = report.State(e.Cache), e.Error
+		node.Chunks, node.ChunksComputed = e.Chunks, e.ChunksComputed
+		node.Rows, node.Rejected, node.Seconds, node.Digest = e.Rows, e.Rejects, e.Seconds, e.Digest
+		node.Outputs = map[string]pipeline.Input{}
+		for port, a := range n.Outputs {
+			if port == pipeline.RejectsPort {
+				node.Rejects = a
+			} else {
+				node.Outputs[port] = a
+			}
+		}
+		run.Nodes = append(run.Nodes, node)
+	}
+	return run
+}
+
+// reportOfPlan gathers what a report tells about results that are all cached.
+func reportOfPlan(store *cache.Store, graph *pipeline.Graph, plan pipeline.Plan) report.Run {
+	run := newReport(graph)
+	run.Status = "ok"
+	if latest, err := store.Latest(cache.PipelineID(graph.Name, graph.File)); err == nil {
+		run.ID, run.Started = latest.Run, latest.Time
+	}
+	for _, n := range plan.Nodes {
+		node := reportNode(n.Node)
+		node.State, node.Chunks = report.Hit, n.Chunks
+		node.Outputs = map[string]pipeline.Input{}
+		for _, port := range n.Node.Kind.Outputs {
+			a := pipeline.NewArtifact(store, n.Stage, n.Node.Coordinates, n.Outputs[port.Name])
+			node.Outputs[port.Name] = a
+			if len(node.Outputs) == 1 {
+				node.Rows, node.Digest = a.Rows(), a.Digest()
+			}
+		}
+		rejects := plannedRejects(store, n)
+		node.Rejects, node.Rejected = rejects, rejects.Rows()
+		run.Nodes = append(run.Nodes, node)
+	}
+	return run
+}
+
+func newReport(graph *pipeline.Graph) report.Run {
+	return report.Run{Pipeline: graph.Name, File: graph.File, Seed: graph.Seed, Version: version()}
+}
+
+func reportNode(n *pipeline.Node) report.Node {
+	node := report.Node{
+		Name: n.Name, Stage: n.Declared.Name, Uses: n.Kind.Name, Coordinates: n.Coordinates,
+		Recipe: n.Recipe.Digest(), Params: params.Flatten(n.Params),
+	}
+	for _, e := range n.Inputs {
+		node.Inputs = append(node.Inputs, report.Link{Port: e.Port, From: e.From.Name, FromPort: e.FromPort})
+	}
+	return node
+}
+
+// writeReport writes the report of a run that has just ended.
+func writeReport(ctx context.Context, path string, run report.Run) error {
+	return writeFile(path, func(w io.Writer) error { return report.Write(ctx, w, run) })
+}
+
+// writeFile writes a file that is there whole or not at all.
+func writeFile(path string, write func(io.Writer) error) (err error) {
+	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
+	if err != nil {
+		return fmt.Errorf("write %s: %w", path, err)
+	}
+	defer func() {
+		if err != nil {
+			_ = os.Remove(f.Name())
+			err = fmt.Errorf("write %s: %w", path, err)
+		}
+	}()
+	buffered := bufio.NewWriter(f)
+	if err = write(buffered); err == nil {
+		err = buffered.Flush()
+	}
+	if err = errors.Join(err, f.Close()); err != nil {
+		return err
+	}
+	if err = os.Chmod(f.Name(), 0o644); err != nil {
+		return err
+	}
+	return os.Rename(f.Name(), path)
+}

@@ -29,6 +29,16 @@ touches is computed.`,
 		p.runCommand(),
 		p.planCommand(),
 		p.validateCommand(),
+		p.graphCommand(),
+		p.showCommand(),
+		p.reportCommand(),
+		p.predictCommand(),
+		p.stagesCommand(),
+		p.schemaCommand(),
+		p.modelsCommand(),
+		p.cacheCommand(),
+		p.initCommand(),
+		p.versionCommand(),
 	)
 	return root, parsed
 }

@@ -85,11 +85,11 @@ func (p *program) runPipeline(ctx context.Context, file string, f runFlags) erro
 	if err != nil {
 		return err
 	}
-	return errors.Join(p.conclude(ctx, file, result, events, f.json, started), result.Close())
+	return errors.Join(p.conclude(ctx, file, graph, result, events, f.json, started), result.Close())
 }
 
 // conclude writes the report, tells how the run ended and closes its journal.
-func (p *program) conclude(ctx context.Context, file string, result *pipeline.Result, events *json.Encoder, asJSON bool, started time.Time) error {
+func (p *program) conclude(ctx context.Context, file string, graph *pipeline.Graph, result *pipeline.Result, events *json.Encoder, asJSON bool, started time.Time) error {
 	ended := pipeline.RunEnded{Event: "run", Status: result.Status, Run: result.Run}
 	if result.Err != nil {
 		ended.Error = result.Err.Error()
@@ -100,9 +100,9 @@ func (p *program) conclude(ctx context.Context, file string, result *pipeline.Re
 		faults = append(faults, err)
 	}
 	ended.Metrics = headline(scores)
-	if false && result.Dir != "" && ctx.Err() == nil {
+	if result.Dir != "" && ctx.Err() == nil {
 		path := filepath.Join(result.Dir, "report.html")
-		err := writeReport(ctx, path, result)
+		err := writeReport(ctx, path, reportOfRun(graph, result))
 		if err == nil {
 			ended.Report = path
 		} else if ctx.Err() == nil {

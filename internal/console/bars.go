@@ -42,7 +42,9 @@ func (b *bars) Observe(event pipeline.Event) {
 			s.bar.Abort(true)
 			delete(b.stages, e.Stage)
 		}
-		if e.Cache != "hit" && e.Cache != "skipped" { // the summary tells of those
+		switch e.Cache {
+		case "hit", "skipped", "interrupted": // the summary tells of those
+		default:
 			b.Say(endText(e))
 		}
 	default:
@@ -67,8 +69,9 @@ func (b *bars) Observe(event pipeline.Event) {
 	}
 }
 
-// Say implements Progress.
-func (b *bars) Say(text string) { fmt.Fprintln(b.out, Line(text)) }
+// Say implements Progress. The line starts over, for the terminal may have
+// written ^C there.
+func (b *bars) Say(text string) { fmt.Fprintln(b.out, "\r"+Line(text)) }
 
 func (b *bars) add(stage string, s *stageBar) *mpb.Bar {
 	return b.out.New(0, mpb.BarStyle().Lbound("[").Filler("=").Tip(">").Padding(" ").Rbound("]"),

@@ -182,6 +182,9 @@ func endText(e pipeline.StageEnded) string {
 	case "skipped":
 		return e.Stage + ": not run"
 	default:
+		if e.Chunks == 0 {
+			return e.Stage + ": " + e.Cache
+		}
 		return fmt.Sprintf("%s: %s, %s finished", e.Stage, e.Cache, Of(int64(e.Chunks), "chunk"))
 	}
 	parts = append(parts, Of(e.Rows, "row"))

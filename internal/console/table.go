@@ -28,33 +28,38 @@ func NewTable(heads ...string) *Table {
 }
 
 // Row adds a row; cells beyond the heads are dropped.
-func (t *Table) Row(cells ...string) {
-	for i, c := range cells {
-		cells[i] = Line(c)
+func (t *Table) Row(row ...string) {
+	for i, c := range row {
+		row[i] = Line(c)
 	}
-	t.rows = append(t.rows, cells[:min(len(cells), len(t.right))])
+	t.rows = append(t.rows, row[:min(len(row), len(t.right))])
 }
 
 // Len is the number of rows without the heads.
 func (t *Table) Len() int { return len(t.rows) - 1 }
 
 // Write prints the table, each line after indent.
-func (t *Table) Write(w io.Writer, indent string) error {
+func (t *Table) Write(w io.Writer, indent string) error { return t.write(w, indent, t.rows) }
+
+// WriteBody prints the table without its heads.
+func (t *Table) WriteBody(w io.Writer, indent string) error { return t.write(w, indent, t.rows[1:]) }
+
+func (t *Table) write(w io.Writer, indent string, rows [][]string) error {
 	widths := make([]int, len(t.right))
-	for _, row := range t.rows {
+	for _, row := range rows {
 		for i, c := range row {
-			widths[i] = max(widths[i], runewidth.StringWidth(c))
+			widths[i] = max(widths[i], cells().StringWidth(c))
 		}
 	}
 	var b strings.Builder
-	for _, row := range t.rows {
+	for _, row := range rows {
 		var line strings.Builder
 		line.WriteString(indent)
 		for i, c := range row {
 			if i > 0 {
 				line.WriteString("  ")
 			}
-			space := strings.Repeat(" ", widths[i]-runewidth.StringWidth(c))
+			space := strings.Repeat(" ", widths[i]-cells().StringWidth(c))
 			if t.right[i] {
 				line.WriteString(space + c)
 			} else {
@@ -83,4 +88,29 @@ func Line(text string) string {
 }
 
 // Shorten cuts text to a width, with … for what is left out.
-func Shorten(text string, width int) string { return runewidth.Truncate(Line(text), width, "…") }
+func Shorten(text string, width int) string { return cells().Truncate(Line(text), width, "…") }
+
+// cells measures text in cells of a terminal. It is not the library's default,
+// which depends on the locale.
+func cells() *runewidth.Condition { return &runewidth.Condition{} }
+
+// Wrap breaks text into lines of at most width letters, at spaces. Line breaks
+// in the text stay.
+func Wrap(text string, width int) string {
+	var out []string
+	for _, paragraph := range strings.Split(strings.TrimRight(text, "\n"), "\n") {
+		line := ""
+		for _, word := range strings.Fields(paragraph) {
+			if line != "" && cells().StringWidth(line)+1+cells().StringWidth(word) > width {
+				out = append(out, line)
+				line = ""
+			}
+			if line != "" {
+				line += " "
+			}
+			line += word
+		}
+		out = append(out, line)
+	}
+	return strings.Join(out, "\n")
+}

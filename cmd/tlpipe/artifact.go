@@ -1,0 +1,169 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/apache/arrow/go/v17/arrow"
+
+	"github.com/tlpipe/tlpipe/internal/record"
+	"github.com/tlpipe/tlpipe/pipeline"
+	"github.com/tlpipe/tlpipe/pipeline/cache"
+)
+
+// named is an artifact that was asked for by name.
+type named struct {
+	pipeline.Input
+	kind  pipeline.PortKind // "" if it is not known
+	bytes int64
+}
+
+// stageArtifact finds what FILE:STAGE[.PORT] means in the cache. kind may ask
+// for a port of that kind.
+func (p *program) stageArtifact(ctx context.Context, store *cache.Store, file, reference string, f pipelineFlags, kind pipeline.PortKind) (*named, error) {
+	graph, err := p.load(file, f)
+	if err != nil {
+		return nil, err
+	}
+	node, port, err := graph.Find(reference, kind)
+	if err != nil {
+		return nil, err
+	}
+	runner := &pipeline.Runner{Store: store, Selection: pipeline.Selection{Until: []string{node.Name}}}
+	plan, err := runner.Plan(ctx, graph)
+	if err != nil {
+		return nil, err
+	}
+	planned := plan.Nodes[slices.IndexFunc(plan.Nodes, func(n pipeline.PlanNode) bool { return n.Node == node })]
+	if planned.State != pipeline.Cached {
+		return nil, fmt.Errorf("stage %s is not in the cache (%s): `tlpipe run %s --until %s` computes it",
+			node.Name, strings.Join(planned.Because, "; "), file, node.Declared.Name)
+	}
+	artifact := pipeline.NewArtifact(store, node.Name, node.Coordinates, planned.Outputs[port.Name])
+	out := &named{Input: artifact, kind: port.Kind, bytes: artifact.Bytes()}
+	if port.Name == pipeline.RejectsPort {
+		out.Input = plannedRejects(store, planned)
+	}
+	return out, nil
+}
+
+// plannedRejects is the table of rejects of a node that is in the cache.
+func plannedRejects(store *cache.Store, n pipeline.PlanNode) pipeline.Input {
+	artifact := pipeline.NewArtifact(store, n.Stage, n.Node.Coordinates, n.Outputs[pipeline.RejectsPort])
+	if len(n.Rejects) == 0 {
+		return artifact
+	}
+	return &withRejects{Input: artifact, listed: n.Rejects}
+}
+
+// digestArtifact finds the artifact or blob whose digest begins with prefix.
+func digestArtifact(ctx context.Context, store *cache.Store, prefix string) (*named, error) {
+	pipelines, err := store.Pipelines()
+	if err != nil {
+		return nil, err
+	}
+	found := map[string]*named{} // by digest
+	for _, l := range pipelines {
+		for _, n := range l.Nodes {
+			for port, chunks := range n.Outputs {
+				a := pipeline.NewArtifact(store, n.Name+"."+port, nil, chunks)
+				if len(chunks) > 0 && strings.HasPrefix(a.Digest(), prefix) {
+					found[a.Digest()] = &named{Input: a, bytes: a.Bytes()}
+				}
+			}
+		}
+	}
+	blobs, err := store.FindBlobs(prefix)
+	if err != nil {
+		return nil, err
+	}
+	switch {
+	case len(found)+len(blobs) == 0:
+		return nil, usage("%s is no FILE:STAGE, and no digest in the cache %s begins so", prefix, store.Dir())
+	case len(found)+len(blobs) > 1:
+		return nil, usage("%d digests in the cache begin with %s: give more of it", len(found)+len(blobs), prefix)
+	}
+	for _, a := range found {
+		return a, nil
+	}
+	// How many rows a blob has stands in what names it, or else in itself.
+	raw, err := store.Blob(blobs[0])
+	if err != nil {
+		return nil, err
+	}
+	c := cache.Chunk{Digest: blobs[0], Bytes: int64(len(raw))}
+	for rec, err := range record.Decode(raw) {
+		if err != nil {
+			return nil, fmt.Errorf("blob %s is no table: %w", prefix, err)
+		}
+		c.Rows += rec.NumRows()
+	}
+	return &named{Input: pipeline.NewArtifact(store, "blob "+blobs[0][:12], nil, []cache.Chunk{c}), bytes: c.Bytes}, nil
+}
+
+// splitReference divides FILE:STAGE. Both may hold colons: the file is the
+// shortest beginning that is one.
+func splitReference(text string) (file, reference string, ok bool) {
+	first := -1
+	for i, r := range text {
+		if r != ':' {
+			continue
+		}
+		if first < 0 {
+			first = i
+		}
+		if info, err := os.Stat(text[:i]); err == nil && !info.IsDir() {
+			return text[:i], text[i+1:], true
+		}
+	}
+	if first < 0 {
+		return "", "", false
+	}
+	return text[:first], text[first+1:], true
+}
+
+// withRejects is a table of rejects with those before it that a source could
+// not even list; they rest in no entry of the cache.
+type withRejects struct {
+	pipeline.Input
+	listed []pipeline.Reject
+}
+
+// rejectRow is a row of a table of rejects.
+type rejectRow struct {
+	ID     string `column:"id"`
+	Reason string `column:"reason"`
+}
+
+// Rows implements pipeline.Input.
+func (w *withRejects) Rows() int64 { return w.Input.Rows() + int64(len(w.listed)) }
+
+// Schema implements pipeline.Input.
+func (w *withRejects) Schema(context.Context) (*arrow.Schema, error) {
+	return record.RowsSchema[rejectRow](), nil
+}
+
+// Batches implements pipeline.Input.
+func (w *withRejects) Batches(ctx context.Context) iter.Seq2[arrow.Record, error] {
+	return func(yield func(arrow.Record, error) bool) {
+		rows := make([]rejectRow, len(w.listed))
+		for i, r := range w.listed {
+			rows[i] = rejectRow(r)
+		}
+		rec := record.FromRows(rows)
+		more := yield(rec, nil)
+		rec.Release()
+		if !more {
+			return
+		}
+		for rec, err := range w.Input.Batches(ctx) {
+			if !yield(rec, err) {
+				return
+			}
+		}
+	}
+}

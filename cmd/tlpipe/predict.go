@@ -1,0 +1,143 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"runtime"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/tlpipe/tlpipe/internal/console"
+	"github.com/tlpipe/tlpipe/internal/nn/classifier"
+	"github.com/tlpipe/tlpipe/internal/predict"
+	"github.com/tlpipe/tlpipe/pipeline"
+)
+
+type predictFlags struct {
+	file    pipelineFlags
+	cached  cacheFlag
+	model   string
+	weights string
+	top     int
+	json    bool
+}
+
+func (p *program) predictCommand() *cobra.Command {
+	var f predictFlags
+	c := &cobra.Command{
+		Use:   "predict --model FILE:STAGE|model.safetensors IMAGE...",
+		Short: "Tell the classes of pictures, by a trained model",
+		Long: `Tell the classes of pictures, by a trained model: one line a picture, the most
+probable class first. The model is a stage of a pipeline, which must be in the
+cache, or a file that "tlpipe show --export model.safetensors" wrote. Pictures are
+prepared as those were that the model was trained on.
+
+A file that is no picture is told of, and the others are done; the exit code is
+then 1.`,
+		Example: `  tlpipe predict --model pipeline.yaml:head photo.jpg
+  tlpipe predict --model head.safetensors --json *.jpg`,
+		RunE: func(c *cobra.Command, args []string) error { return p.predict(c.Context(), f, args) },
+	}
+	f.file.add(c)
+	f.cached.add(c)
+	c.Flags().StringVar(&f.model, "model", "", "`FILE:STAGE` or a safetensors file")
+	c.Flags().StringVar(&f.weights, "weights", "", "the `file` of the backbone's weights, if they came from a file")
+	c.Flags().IntVar(&f.top, "top", 3, "how many `classes` to tell of each picture")
+	c.Flags().BoolVar(&f.json, "json", false, "print a JSON object a line")
+	return c
+}
+
+// predicted is a line that `predict --json` prints.
+type predicted struct {
+	Image       string               `json:"image"`
+	Predictions []predict.Prediction `json:"predictions,omitempty"`
+	Error       string               `json:"error,omitempty"`
+}
+
+func (p *program) predict(ctx context.Context, f predictFlags, images []string) error {
+	switch {
+	case f.model == "":
+		return usage("--model is missing: FILE:STAGE, or a safetensors file")
+	case len(images) == 0:
+		return usage("there is no picture to look at: name one or more files")
+	case f.top < 1:
+		return usage("--top %d: expected 1 or more", f.top)
+	}
+	model, err := p.readModel(ctx, f)
+	if err != nil {
+		return err
+	}
+	predictor, err := predict.New(model, f.weights)
+	if err != nil {
+		return fmt.Errorf("model %s: %w", f.model, err)
+	}
+	failed := 0
+	var fault error
+	err = predictor.Files(ctx, images, runtime.GOMAXPROCS(0), func(path string, all []predict.Prediction, err error) {
+		if err != nil {
+			failed++
+			fmt.Fprintf(p.err, "%s: %s\n", console.Line(path), console.Line(reasonOf(err)))
+		}
+		all = all[:min(f.top, len(all))]
+		switch {
+		case f.json && err != nil:
+			err = json.NewEncoder(p.out).Encode(predicted{Image: path, Error: reasonOf(err)})
+		case f.json:
+			err = json.NewEncoder(p.out).Encode(predicted{Image: path, Predictions: all})
+		case err == nil:
+			parts := make([]string, len(all))
+			for i, x := range all {
+				parts[i] = fmt.Sprintf("%s %.1f%%", x.Label, 100*x.Probability)
+			}
+			_, err = fmt.Fprintf(p.out, "%s: %s\n", console.Line(path), console.Line(strings.Join(parts, ", ")))
+		default:
+			err = nil
+		}
+		fault = errors.Join(fault, err)
+	})
+	if err := errors.Join(err, fault); err != nil {
+		return err
+	}
+	if failed > 0 {
+		return &exitError{exitFailed, fmt.Errorf("%d of %s could not be read", failed, console.Of(int64(len(images)), "file"))}
+	}
+	return nil
+}
+
+// readModel reads a model from the cache or from a file.
+func (p *program) readModel(ctx context.Context, f predictFlags) (*classifier.Classifier, error) {
+	if strings.HasSuffix(f.model, ".safetensors") {
+		model, err := predict.ReadFile(f.model)
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil, usage("there is no file %s", f.model)
+		}
+		return model, err
+	}
+	file, reference, ok := splitReference(f.model)
+	if !ok {
+		return nil, usage("--model %s: expected FILE:STAGE or a safetensors file", f.model)
+	}
+	store, err := f.cached.open(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer store.Close()
+	artifact, err := p.stageArtifact(ctx, store, file, reference, f.file, pipeline.Model)
+	if err != nil {
+		return nil, err
+	}
+	return classifier.Read(ctx, artifact)
+}
+
+// reasonOf says what is wrong with a file without naming it again.
+func reasonOf(err error) string {
+	var path *fs.PathError
+	if errors.As(err, &path) {
+		return path.Err.Error()
+	}
+	return err.Error()
+}

@@ -1,0 +1,147 @@
+package main
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/apache/arrow/go/v17/arrow"
+	"github.com/spf13/cobra"
+
+	"github.com/tlpipe/tlpipe/internal/console"
+	"github.com/tlpipe/tlpipe/internal/export"
+)
+
+func (p *program) showCommand() *cobra.Command {
+	var (
+		file   pipelineFlags
+		cached cacheFlag
+		head   int
+		out    string
+	)
+	c := &cobra.Command{
+		Use:   "show FILE:STAGE[.PORT] | DIGEST",
+		Short: "Show what a stage put out, or write it to a file for other programs",
+		Long: `Show what a stage put out: columns, size, metadata and the first rows. What is
+shown must be in the cache. STAGE may name one instance of a matrix:
+features[weights=random]. Instead of FILE:STAGE, the digest of an artifact or a
+blob will do, or the beginning of one.
+
+--export writes the whole artifact, in the format that the file's name asks for:
+  .arrow        one Arrow IPC file; pictures are arrow.fixed_shape_tensor
+  .parquet      tensors as lists; pyarrow gets the tensors back
+  .csv          vectors as a column a number, pictures left out
+  .npy          the tensor: features, pictures or probabilities, [rows, ...]
+  .safetensors  the tensors of a model, or the tensor as for .npy
+  .png          a contact sheet of the first pictures`,
+		Example: `  tlpipe show pipeline.yaml:images --export sheet.png
+  tlpipe show pipeline.yaml:scores.metrics --head 50
+  tlpipe show 'pipeline.yaml:head[weights=imagenet]' --export head.safetensors`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			if head < 0 {
+				return usage("--head %d: expected 0 or more rows", head)
+			}
+			if out != "" {
+				if _, err := export.FormatOf(out); err != nil {
+					return err
+				}
+			}
+			store, err := cached.open(c.Context())
+			if err != nil {
+				return err
+			}
+			defer store.Close()
+			var artifact *named
+			if path, reference, ok := splitReference(args[0]); ok {
+				artifact, err = p.stageArtifact(c.Context(), store, path, reference, file, "")
+			} else {
+				artifact, err = digestArtifact(c.Context(), store, args[0])
+			}
+			if err != nil {
+				return err
+			}
+			if out != "" {
+				notes, err := export.File(c.Context(), out, artifact)
+				if err != nil {
+					return err
+				}
+				for _, note := range notes {
+					fmt.Fprintln(p.err, "note:", note)
+				}
+				_, err = fmt.Fprintf(p.err, "%s: %s\n", out, console.Of(artifact.Rows(), "row"))
+				return err
+			}
+			return p.printArtifact(c.Context(), artifact, head)
+		},
+	}
+	file.add(c)
+	cached.add(c)
+	c.Flags().IntVar(&head, "head", 10, "how many `rows` to show")
+	c.Flags().StringVar(&out, "export", "", "write the artifact to a `file`: .arrow, .parquet, .csv, .npy, .safetensors or .png")
+	return c
+}
+
+// Widths of what is shown, in letters.
+const (
+	cellWidth     = 44
+	metadataWidth = 160
+)
+
+// printArtifact shows what there is to know of an artifact, and its first rows.
+func (p *program) printArtifact(ctx context.Context, a *named, head int) error {
+	kind := ""
+	if a.kind != "" {
+		kind = " (" + string(a.kind) + ")"
+	}
+	fmt.Fprintf(p.out, "%s%s\nrows    %s\nsize    %s\ndigest  %s\n", a.Name(), kind, console.Count(a.Rows()), console.Bytes(a.bytes), a.Digest())
+	schema, err := a.Schema(ctx)
+	if err != nil || schema == nil {
+		return err
+	}
+	columns := console.NewTable("COLUMN", "TYPE")
+	heads := make([]string, schema.NumFields())
+	for i, f := range schema.Fields() {
+		columns.Row(f.Name, console.ColumnType(f))
+		heads[i] = f.Name
+		if arrow.IsPrimitive(f.Type.ID()) {
+			heads[i] = ">" + f.Name
+		}
+	}
+	fmt.Fprintln(p.out)
+	if err := columns.Write(p.out, ""); err != nil {
+		return err
+	}
+	if metadata := schema.Metadata(); metadata.Len() > 0 {
+		fmt.Fprintln(p.out)
+		for i, key := range metadata.Keys() {
+			fmt.Fprintf(p.out, "%s = %s\n", key, console.Shorten(metadata.Values()[i], metadataWidth))
+		}
+	}
+	if head == 0 {
+		return nil
+	}
+	table := console.NewTable(heads...)
+	for rec, err := range a.Batches(ctx) {
+		if err != nil {
+			return err
+		}
+		for row := range min(int(rec.NumRows()), head-table.Len()) {
+			cells := make([]string, rec.NumCols())
+			for i, column := range rec.Columns() {
+				cells[i] = console.Shorten(console.Cell(column, row), cellWidth)
+			}
+			table.Row(cells...)
+		}
+		if table.Len() == head {
+			break
+		}
+	}
+	fmt.Fprintln(p.out)
+	if err := table.Write(p.out, ""); err != nil {
+		return err
+	}
+	if rest := a.Rows() - int64(table.Len()); rest > 0 {
+		_, err = fmt.Fprintf(p.out, "… %s more\n", console.Count(rest))
+	}
+	return err
+}

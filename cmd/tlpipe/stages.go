@@ -1,0 +1,221 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/tlpipe/tlpipe/internal/console"
+	"github.com/tlpipe/tlpipe/pipeline"
+	"github.com/tlpipe/tlpipe/pipeline/params"
+)
+
+func (p *program) stagesCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "stages [NAME]",
+		Short: "List the kinds of stage, or tell all about one",
+		Args:  cobra.MaximumNArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				table := console.NewTable("USES", "FROM", "GIVES", "WHAT IT DOES")
+				for _, k := range p.kinds {
+					table.Row(k.Name, ports(k.Inputs), ports(k.Outputs), k.Summary)
+				}
+				return table.Write(p.out, "")
+			}
+			var known []string
+			for _, k := range p.kinds {
+				if k.Name == args[0] {
+					return p.printKind(k)
+				}
+				known = append(known, k.Name)
+			}
+			return usage("there is no kind of stage %q (%s)", args[0], params.DidYouMean(args[0], known))
+		},
+		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+			var known []string
+			for _, k := range p.kinds {
+				known = append(known, k.Name)
+			}
+			return known, cobra.ShellCompDirectiveNoFileComp
+		},
+	}
+}
+
+func (p *program) schemaCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "schema",
+		Short: "Print the JSON Schema of pipelines, for editors",
+		Long: `Print the JSON Schema of pipelines. Editors with a YAML language server check and
+complete a pipeline that begins with
+  # yaml-language-server: $schema=tlpipe.schema.json`,
+		Example: "  tlpipe schema >tlpipe.schema.json",
+		Args:    cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
+			e := json.NewEncoder(p.out)
+			e.SetIndent("", "  ")
+			return e.Encode(pipeline.JSONSchema(p.kinds))
+		},
+	}
+}
+
+// ports names ports and what they carry.
+func ports(all []pipeline.Port) string {
+	words := make([]string, len(all))
+	for i, port := range all {
+		words[i] = portWords(port)
+	}
+	return strings.Join(words, ", ")
+}
+
+func portWords(port pipeline.Port) string {
+	if port.Name == string(port.Kind) {
+		return port.Name
+	}
+	return port.Name + " (" + string(port.Kind) + ")"
+}
+
+// printKind tells all about a kind of stage.
+func (p *program) printKind(k pipeline.Kind) error {
+	fmt.Fprintf(p.out, "%s: %s\n", k.Name, k.Summary)
+	if k.Doc != "" {
+		fmt.Fprintf(p.out, "\n%s\n", console.Wrap(k.Doc, 80))
+	}
+	table := console.NewTable("PORT", "CARRIES", "WHAT")
+	for _, port := range k.Inputs {
+		kinds := []string{string(port.Kind)}
+		for _, also := range port.Also {
+			kinds = append(kinds, string(also))
+		}
+		what := []string{port.Doc}
+		if port.Optional {
+			what = append(what, "optional")
+		}
+		if port.Many {
+			what = append(what, "takes a list")
+		}
+		table.Row("from "+port.Name, strings.Join(kinds, ", "), strings.Join(what, "; "))
+	}
+	for _, port := range k.Outputs {
+		table.Row("gives "+port.Name, string(port.Kind), port.Doc)
+	}
+	table.Row("gives "+pipeline.RejectsPort, string(pipeline.Metrics), "rows that could not be used, and why")
+	fmt.Fprintln(p.out)
+	if err := table.Write(p.out, ""); err != nil {
+		return err
+	}
+	if rows := parameterRows(reflect.TypeOf(k.Params), "", defaultsOf(k.Params), nil); len(rows) > 0 {
+		table := console.NewTable("PARAMETER", "TYPE", "DEFAULT", "WHAT")
+		for _, r := range rows {
+			table.Row(r...)
+		}
+		fmt.Fprintln(p.out)
+		if err := table.Write(p.out, ""); err != nil {
+			return err
+		}
+	}
+	if k.Example != "" {
+		fmt.Fprintf(p.out, "\nExample:\n\n%s\n", indented(k.Example))
+	}
+	return nil
+}
+
+func indented(text string) string {
+	return "  " + strings.ReplaceAll(strings.TrimRight(text, "\n"), "\n", "\n  ")
+}
+
+// parameterRows lists the parameters of a struct, with those of the structs
+// within. Defaults are by path.
+func parameterRows(t reflect.Type, prefix string, defaults map[string]string, above []reflect.Type) (rows [][]string) {
+	for _, f := range params.Fields(t) {
+		fallback := defaultOf(prefix+f.Name, defaults)
+		if f.Required {
+			fallback = "required"
+		}
+		what := f.Doc
+		if enum := f.Enum(); enum != nil {
+			what += " (" + strings.Join(enum, ", ") + ")"
+		}
+		if bounds := f.Bounds(); bounds != "" {
+			what += " (" + bounds + ")"
+		}
+		rows = append(rows, []string{prefix + f.Name, typeWord(f.Type), fallback, what})
+
+		inner, name := f.Type, prefix+f.Name
+		if inner.Kind() == reflect.Slice {
+			inner, name = inner.Elem(), name+"[]"
+		}
+		if inner.Kind() == reflect.Pointer {
+			inner = inner.Elem()
+		}
+		if inner.Kind() == reflect.Struct && !slices.Contains(above, inner) {
+			rows = append(rows, parameterRows(inner, name+".", defaults, append(above, inner))...)
+		}
+	}
+	return rows
+}
+
+// defaultsOf gives the plain defaults of parameters by path.
+func defaultsOf(p any) map[string]string {
+	out := map[string]string{}
+	for _, v := range params.Flatten(p) {
+		text := v.Text
+		if unquoted, err := strconv.Unquote(text); err == nil {
+			text = unquoted
+		}
+		switch text {
+		case "none", "[]", "{}":
+			text = ""
+		}
+		out[v.Path] = text
+	}
+	return out
+}
+
+// defaultOf writes the default of a parameter in one word, as YAML would.
+func defaultOf(path string, defaults map[string]string) string {
+	if text, ok := defaults[path]; ok {
+		return text
+	}
+	var items []string
+	for {
+		text, ok := defaults[fmt.Sprintf("%s[%d]", path, len(items))]
+		if !ok {
+			break
+		}
+		items = append(items, text)
+	}
+	if len(items) == 0 {
+		return ""
+	}
+	return "[" + strings.Join(items, ", ") + "]"
+}
+
+func typeWord(t reflect.Type) string {
+	switch {
+	case t == reflect.TypeFor[time.Duration]():
+		return "duration"
+	case t.Kind() == reflect.Bool:
+		return "true or false"
+	case t.Kind() == reflect.String:
+		return "text"
+	case t.Kind() == reflect.Float32 || t.Kind() == reflect.Float64:
+		return "number"
+	case t.Kind() == reflect.Pointer:
+		return typeWord(t.Elem())
+	case t.Kind() == reflect.Slice:
+		return "list of " + typeWord(t.Elem())
+	case t.Kind() == reflect.Map:
+		return "mapping to " + typeWord(t.Elem())
+	case t.Kind() == reflect.Struct:
+		return "mapping"
+	default:
+		return "integer"
+	}
+}
