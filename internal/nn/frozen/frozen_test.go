@@ -215,6 +215,60 @@ func residual(t testing.TB) *nn.Network {
 	return built(t, b)
 }
 
+// What looks as if it could be fused or placed, and must not be.
+func TestWhatMustStayApartDoes(t *testing.T) {
+	one := nn.Conv{Out: 8, Kernel: nn.Square(1)}
+	for name, last := range map[string]func(b *nn.Builder, x nn.Value){
+		"batch-norm after a residual": func(b *nn.Builder, x nn.Value) {
+			y := b.Layer("add", nn.Add{}, b.Layer("conv", one, x), x)
+			b.Layer("bn", nn.BatchNorm{Epsilon: 1e-3}, y)
+		},
+		"two residuals": func(b *nn.Builder, x nn.Value) {
+			z := b.Layer("other", one, x)
+			z = b.Layer("relu", nn.Activation{Function: kernel.ReLU}, z)
+			y := b.Layer("add1", nn.Add{}, b.Layer("conv", one, x), x)
+			b.Layer("add2", nn.Add{}, z, y)
+		},
+		"two activations": func(b *nn.Builder, x nn.Value) {
+			y := b.Layer("tanh", nn.Activation{Function: kernel.Tanh}, b.Layer("conv", one, x))
+			b.Layer("silu", nn.Activation{Function: kernel.SiLU}, y)
+		},
+		"residual after an activation": func(b *nn.Builder, x nn.Value) {
+			y := b.Layer("relu", nn.Activation{Function: kernel.ReLU}, b.Layer("conv", one, x))
+			b.Layer("add", nn.Add{}, y, x)
+		},
+		"a band that is pooled": func(b *nn.Builder, x nn.Value) {
+			y, z := b.Layer("y", one, x), b.Layer("z", one, x)
+			p := b.Layer("pool", nn.MaxPool{Kernel: nn.Square(3), Padding: nn.Pad(1)}, y)
+			b.Layer("concat", nn.Concat{}, z, y, p)
+		},
+		"the same bands in another order": func(b *nn.Builder, x nn.Value) {
+			y, z := b.Layer("y", one, x), b.Layer("z", one, x)
+			swapped := b.Layer("swapped", nn.Concat{}, z, y)
+			v := b.Layer("conv", one, swapped)
+			b.Layer("concat", nn.Concat{}, y, z, v)
+		},
+		"bands that do not touch": func(b *nn.Builder, x nn.Value) {
+			y, z, v := b.Layer("y", one, x), b.Layer("z", one, x), b.Layer("v", one, x)
+			apart := b.Layer("apart", nn.Concat{}, y, v)
+			w := b.Layer("conv", one, apart)
+			b.Layer("concat", nn.Concat{}, y, z, v, w)
+		},
+		"a batch-norm of what was flattened": func(b *nn.Builder, x nn.Value) {
+			y := b.Layer("flat", nn.Flatten{}, b.Layer("conv", one, x))
+			b.Layer("bn", nn.BatchNorm{Epsilon: 1e-3}, y)
+		},
+	} {
+		b := nn.NewBuilder()
+		last(b, b.Input("input", 5, 4, 8))
+		net := built(t, b)
+		w := nntest.Weights(net, 1)
+		x := nntest.Input(net, 2, 1)
+		layer := net.Output().Name
+		checkNear(t, name, compute(t, net, w, nil, x, 2, 2)[0], nntest.Evaluate(net, w, nntest.Widen(x), 2)[layer])
+	}
+}
+
 func built(t testing.TB, b *nn.Builder) *nn.Network {
 	t.Helper()
 	net, err := b.Network()
