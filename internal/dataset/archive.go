@@ -1,0 +1,370 @@
+package dataset
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/apache/arrow/go/v17/arrow"
+	"github.com/apache/arrow/go/v17/arrow/array"
+	"github.com/apache/arrow/go/v17/arrow/memory"
+	"github.com/klauspost/compress/gzip"
+
+	"github.com/tlpipe/tlpipe/internal/record"
+	"github.com/tlpipe/tlpipe/pipeline"
+)
+
+// expand finds the files that patterns name, sorted. A pattern that names
+// none is an error.
+func expand(patterns []string) ([]string, error) {
+	var out []string
+	for _, pattern := range patterns {
+		paths, err := filepath.Glob(pattern)
+		if err != nil {
+			return nil, fmt.Errorf("pattern %s: %w", pattern, err)
+		}
+		if len(paths) == 0 {
+			if _, err := os.Stat(pattern); err == nil {
+				paths = []string{pattern} // a name with a bracket
+			} else {
+				return nil, fmt.Errorf("there is no file %s", pattern)
+			}
+		}
+		out = append(out, paths...)
+	}
+	slices.Sort(out)
+	return slices.Compact(out), nil
+}
+
+// malformed is an error in the content of an archive: what became of it does
+// not change until the file does.
+type malformed struct{ error }
+
+func (m malformed) Unwrap() error { return m.error }
+
+// indexed lists the pictures of archives. The index of each is made by build,
+// once for a content, and kept by files under name. Rows keep the order of the
+// archive, so that reading them in order is reading it in order; their ids
+// start with the archive's name, without its ending. An archive that cannot
+// be read is one reject.
+func indexed(ctx context.Context, files pipeline.Files, paths []string, name string, build func(path string) (Rows, error)) (Rows, error) {
+	var table Table
+	for i, path := range paths {
+		if err := ctx.Err(); err != nil {
+			return Rows{}, err
+		}
+		stem := stemOf(path)
+		raw, err := files.Derived(ctx, path, name, func() ([]byte, error) {
+			rows, err := build(path)
+			if err != nil {
+				return nil, err
+			}
+			return rows.encode()
+		})
+		var bad malformed
+		var onPath *fs.PathError
+		switch {
+		case errors.As(err, &bad):
+			table.reject(stem, "%v", bad.error)
+			continue
+		case errors.As(err, &onPath):
+			table.reject(stem, "the file cannot be read: %v", onPath.Err)
+			continue
+		case err != nil:
+			return Rows{}, err
+		}
+		rows, err := decodeRows(raw)
+		if err != nil {
+			return Rows{}, fmt.Errorf("index of %s: %w", path, err)
+		}
+		split := splitOfFile(stem)
+		for j := range rows.All {
+			row := &rows.All[j]
+			row.ID = stem + "/" + row.ID
+			row.At.Path = path
+			if row.Split == "" {
+				row.Split = split
+			}
+		}
+		for j := range rows.Rejects {
+			rows.Rejects[j].ID = stem + "/" + rows.Rejects[j].ID
+		}
+		rows.unique()
+		table.append(i, rows)
+	}
+	table.unique()
+	return table.Rows, nil
+}
+
+// stemOf is the name of a file without its endings of one word.
+func stemOf(path string) string {
+	base := filepath.Base(path)
+	for _, ending := range []string{".gz", ".tgz", ".tar", ".parquet"} {
+		base = strings.TrimSuffix(base, ending)
+	}
+	return text(base)
+}
+
+// splitOfFile reads the split from names such as train-00000-of-00002, as the
+// Hugging Face hub does, and from MNIST's t10k.
+func splitOfFile(stem string) string {
+	word := strings.FieldsFunc(stem, func(r rune) bool { return r == '-' || r == '_' || r == '.' })
+	if len(word) == 0 {
+		return ""
+	}
+	if word[0] == "t10k" {
+		return record.Test
+	}
+	split, _ := splitNamed(word[0])
+	return split
+}
+
+// The keys of an index's metadata.
+const (
+	rejectsKey = "tlpipe.rejects"
+	notesKey   = "tlpipe.notes"
+)
+
+// encode writes an index: the rows, without their paths, as an Arrow file.
+func (r Rows) encode() ([]byte, error) {
+	rejects, err := json.Marshal(r.Rejects)
+	if err != nil {
+		return nil, err
+	}
+	notes, err := json.Marshal(r.Notes)
+	if err != nil {
+		return nil, err
+	}
+	fields := []arrow.Field{
+		textField(record.ID), textField(Digest), textField(record.Label), textField(record.Split), textField(record.Domain),
+		{Name: "offset", Type: arrow.PrimitiveTypes.Int64}, {Name: "size", Type: arrow.PrimitiveTypes.Int64},
+	}
+	for _, name := range r.Extra {
+		fields = append(fields, textField(name))
+	}
+	meta := arrow.NewMetadata([]string{notesKey, rejectsKey}, []string{string(notes), string(rejects)})
+	b := array.NewRecordBuilder(memory.DefaultAllocator, arrow.NewSchema(fields, &meta))
+	defer b.Release()
+	for _, row := range r.All {
+		for i, v := range []string{row.ID, row.Digest, row.Label, row.Split, row.Domain} {
+			appendText(b.Field(i), v)
+		}
+		b.Field(5).(*array.Int64Builder).Append(row.At.Offset)
+		b.Field(6).(*array.Int64Builder).Append(row.At.Size)
+		for i, v := range row.Extra {
+			appendText(b.Field(7+i), v)
+		}
+	}
+	rec := b.NewRecord()
+	defer rec.Release()
+	return record.Encode(rec)
+}
+
+func textField(name string) arrow.Field {
+	return arrow.Field{Name: name, Type: arrow.BinaryTypes.String, Nullable: true}
+}
+
+// appendText appends a text, null if it is empty.
+func appendText(b array.Builder, v string) {
+	if v == "" {
+		b.AppendNull()
+		return
+	}
+	b.(*array.StringBuilder).Append(v)
+}
+
+// decodeRows reads what encode wrote.
+func decodeRows(raw []byte) (rows Rows, err error) {
+	for rec, err := range record.Decode(raw) {
+		if err != nil {
+			return rows, err
+		}
+		meta := rec.Schema().Metadata().ToMap()
+		if err := json.Unmarshal([]byte(meta[rejectsKey]), &rows.Rejects); err != nil {
+			return rows, err
+		}
+		if err := json.Unmarshal([]byte(meta[notesKey]), &rows.Notes); err != nil {
+			return rows, err
+		}
+		for _, f := range rec.Schema().Fields()[7:] {
+			rows.Extra = append(rows.Extra, f.Name)
+		}
+		columns := make([]*array.String, rec.NumCols())
+		for i := range columns {
+			columns[i], _ = rec.Column(i).(*array.String)
+		}
+		offsets, ok1 := rec.Column(5).(*array.Int64)
+		sizes, ok2 := rec.Column(6).(*array.Int64)
+		if !ok1 || !ok2 {
+			return rows, errors.New("columns are of other types")
+		}
+		value := func(column, i int) string {
+			if columns[column].IsNull(i) {
+				return ""
+			}
+			return strings.Clone(columns[column].Value(i))
+		}
+		for i := range int(rec.NumRows()) {
+			row := Row{
+				ID: value(0, i), Digest: value(1, i), Label: value(2, i), Split: value(3, i), Domain: value(4, i),
+				At: Location{Offset: offsets.Value(i), Size: sizes.Value(i)},
+			}
+			for c := 7; c < len(columns); c++ {
+				row.Extra = append(row.Extra, value(c, i))
+			}
+			rows.All = append(rows.All, row)
+		}
+	}
+	return rows, nil
+}
+
+// archives reads from files at any offset, unpacked if they are gzipped: to a
+// temporary file, when they are first read. It may be used from several
+// goroutines at once.
+type archives struct {
+	mu   sync.Mutex
+	open map[string]*archive
+}
+
+type archive struct {
+	once      sync.Once
+	file      *os.File
+	temporary bool
+	err       error
+}
+
+// at returns the file, opened and unpacked.
+func (a *archives) at(ctx context.Context, path string) (*os.File, error) {
+	a.mu.Lock()
+	if a.open == nil {
+		a.open = map[string]*archive{}
+	}
+	one := a.open[path]
+	if one == nil {
+		one = &archive{}
+		a.open[path] = one
+	}
+	a.mu.Unlock()
+	one.once.Do(func() { one.err = one.prepare(ctx, path) })
+	return one.file, one.err
+}
+
+func (o *archive) prepare(ctx context.Context, path string) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	packed, err := isGzip(f)
+	if err != nil || !packed {
+		o.file = f
+		return err
+	}
+	defer f.Close() // only read
+	in, err := gzip.NewReader(f)
+	if err != nil {
+		return err
+	}
+	if o.file, err = os.CreateTemp("", "tlpipe-unpacked-*"); err != nil {
+		return err
+	}
+	o.temporary = true
+	// An archive that is damaged behind what was listed can be read up to
+	// there; what is read is held against its digest in any case.
+	damaged := error(nil)
+	_, err = io.Copy(o.file, readerFunc(func(p []byte) (n int, err error) {
+		if err := ctx.Err(); err != nil {
+			return 0, err
+		}
+		if n, err = in.Read(p); err != nil && !errors.Is(err, io.EOF) {
+			damaged = err
+		}
+		return n, err
+	}))
+	if err != nil && damaged == nil {
+		return fmt.Errorf("unpack into %s: %w", o.file.Name(), err)
+	}
+	return nil
+}
+
+type readerFunc func(p []byte) (int, error)
+
+func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
+
+// isGzip looks at the first two bytes, and rewinds.
+func isGzip(f io.ReadSeeker) (bool, error) {
+	var magic [2]byte
+	n, err := io.ReadFull(f, magic[:])
+	if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
+		return false, err
+	}
+	_, err = f.Seek(0, io.SeekStart)
+	return n == 2 && magic == [2]byte{0x1F, 0x8B}, err
+}
+
+// read reads a part of an archive.
+func (a *archives) read(ctx context.Context, at Location) ([]byte, error) {
+	if at.Size < 0 || at.Size > maxPicture {
+		return nil, ErrTooLarge
+	}
+	f, err := a.at(ctx, at.Path)
+	if err != nil {
+		return nil, err
+	}
+	data := make([]byte, at.Size)
+	if _, err := f.ReadAt(data, at.Offset); err != nil {
+		return nil, err
+	}
+	return data, nil
+}
+
+// Close closes the files and removes the temporary ones.
+func (a *archives) Close() error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	var errs []error
+	for _, one := range a.open {
+		if one.file == nil {
+			continue
+		}
+		errs = append(errs, one.file.Close())
+		if one.temporary {
+			errs = append(errs, os.Remove(one.file.Name()))
+		}
+	}
+	a.open = nil
+	return errors.Join(errs...)
+}
+
+// unpacked streams a file, unpacked if it is gzipped.
+type unpacked struct {
+	file *os.File
+	io.Reader
+}
+
+func openUnpacked(path string) (*unpacked, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	packed, err := isGzip(f)
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	u := &unpacked{file: f, Reader: f}
+	if packed {
+		if u.Reader, err = gzip.NewReader(f); err != nil {
+			return nil, errors.Join(malformed{err}, f.Close())
+		}
+	}
+	return u, nil
+}
+
+func (u *unpacked) Close() error { return u.file.Close() }

@@ -1,0 +1,57 @@
+package dataset
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+
+	"github.com/tlpipe/tlpipe/internal/dataset/emoji"
+	"github.com/tlpipe/tlpipe/internal/record"
+	"github.com/tlpipe/tlpipe/pipeline"
+)
+
+// Emoji is the data set built into tlpipe: package emoji. Its further columns
+// are object and caption.
+type Emoji struct{}
+
+// ObjectColumn is the further column that says what is drawn.
+const ObjectColumn = "object"
+
+// List implements Source.
+func (Emoji) List(context.Context, pipeline.Files) (Rows, error) {
+	set, err := emoji.Open()
+	if err != nil {
+		return Rows{}, err
+	}
+	rows := Rows{Extra: []string{ObjectColumn, record.Caption}}
+	for _, e := range set.Rows() {
+		rows.All = append(rows.All, Row{
+			ID: e.ID, Digest: e.Digest, Label: e.Label, Domain: e.Domain, Extra: []string{e.Object, e.Caption},
+			At: Location{Path: e.ID, Offset: WholeFile},
+		})
+	}
+	rows.sortByID()
+	return rows, nil
+}
+
+// Open implements Source.
+func (Emoji) Open() (Reader, error) {
+	set, err := emoji.Open()
+	if err != nil {
+		return nil, err
+	}
+	return emojiReader{set}, nil
+}
+
+type emojiReader struct{ set *emoji.Set }
+
+func (r emojiReader) Read(_ context.Context, at Location) ([]byte, error) {
+	data, err := r.set.Read(at.Path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("not in the built-in set: %s", at.Path)
+	}
+	return data, err
+}
+
+func (emojiReader) Close() error { return nil }

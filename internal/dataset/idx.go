@@ -1,0 +1,180 @@
+package dataset
+
+import (
+	"bufio"
+	"context"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/tlpipe/tlpipe/pipeline"
+)
+
+// IDX is a pair of files as MNIST's: pictures [n, height, width], or with 3
+// colours [n, height, width, 3], of bytes, and labels [n], each plain or
+// gzipped. The id is the name of the pictures' file and the number in it.
+type IDX struct {
+	Images  string
+	Labels  string   // "" if there are none
+	Classes []string // names of the labels, counted from 0; nil: the numbers are the names
+}
+
+// Open implements Source.
+func (x IDX) Open() (Reader, error) { return &idxReader{}, nil }
+
+// idxReader gives the pictures as PGM or PPM files, which any decoder reads.
+type idxReader struct {
+	archives
+}
+
+func (r *idxReader) Read(ctx context.Context, at Location) ([]byte, error) {
+	f, err := r.at(ctx, at.Path)
+	if err != nil {
+		return nil, err
+	}
+	shape, err := readIDXHead(io.NewSectionReader(f, 0, 64))
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", io.ErrUnexpectedEOF, err)
+	}
+	samples, err := r.read(ctx, at)
+	if err != nil {
+		return nil, err
+	}
+	return append(pnmHead(shape), samples...), nil
+}
+
+// pnmHead is the head of one picture of an IDX file as a PGM or PPM file.
+func pnmHead(shape []int) []byte {
+	kind := "P5"
+	if len(shape) == 4 {
+		kind = "P6"
+	}
+	return fmt.Appendf(nil, "%s %d %d 255\n", kind, shape[2], shape[1])
+}
+
+// List implements Source.
+func (x IDX) List(ctx context.Context, files pipeline.Files) (Rows, error) {
+	rows, err := indexed(ctx, files, []string{x.Images}, "rows of an IDX file, 1", func(path string) (Rows, error) {
+		f, err := openUnpacked(path)
+		if err != nil {
+			return Rows{}, err
+		}
+		rows, err := readIDX(ctx, f)
+		return rows, errors.Join(err, f.Close())
+	})
+	if err != nil || x.Labels == "" || len(rows.All) == 0 {
+		return rows, err
+	}
+	labels, err := x.labels()
+	if err != nil {
+		return rows, fmt.Errorf("read the labels %s: %w", x.Labels, err)
+	}
+	if n := len(rows.All) + len(rows.Rejects); len(labels) != n {
+		return rows, fmt.Errorf("%s has %d labels for the %d pictures of %s", x.Labels, len(labels), n, x.Images)
+	}
+	for i := range rows.All {
+		rows.All[i].Label = fmt.Sprint(labels[i])
+	}
+	rows.nameClasses(x.Classes)
+	return rows, nil
+}
+
+// labels reads the file of labels.
+func (x IDX) labels() (labels []byte, err error) {
+	f, err := openUnpacked(x.Labels)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	in := bufio.NewReader(f)
+	shape, err := readIDXHead(in)
+	if err != nil {
+		return nil, err
+	}
+	if len(shape) != 1 {
+		return nil, fmt.Errorf("labels of shape %v, not one a picture", shape)
+	}
+	// Read to the end rather than what the head promises: it may lie.
+	labels, err = io.ReadAll(io.LimitReader(in, int64(shape[0])))
+	if err == nil && len(labels) < shape[0] {
+		err = fmt.Errorf("the data ends after %d of %d labels", len(labels), shape[0])
+	}
+	return labels, err
+}
+
+// maxSamples bounds one picture of an IDX file, in bytes.
+const maxSamples = 64 << 20
+
+// readIDX makes the index of a file of pictures.
+func readIDX(ctx context.Context, from io.Reader) (rows Rows, err error) {
+	in := bufio.NewReaderSize(from, 1<<16)
+	shape, err := readIDXHead(in)
+	if err != nil {
+		return rows, malformed{err}
+	}
+	if len(shape) != 3 && (len(shape) != 4 || shape[3] != 3) {
+		return rows, malformed{fmt.Errorf("shape %v is not that of pictures", shape)}
+	}
+	size := int64(1)
+	for _, n := range shape[1:] {
+		size *= int64(n)
+		if size == 0 || size > maxSamples {
+			return rows, malformed{fmt.Errorf("shape %v is not that of pictures", shape)}
+		}
+	}
+	head := pnmHead(shape)
+	samples := make([]byte, size)
+	offset := int64(4 + 4*len(shape))
+	for i := range shape[0] {
+		if err := ctx.Err(); err != nil {
+			return rows, err
+		}
+		if _, err := io.ReadFull(in, samples); err != nil {
+			return rows, malformed{fmt.Errorf("the data ends after %d of %d pictures", i, shape[0])}
+		}
+		hash := sha256.New()
+		hash.Write(head)
+		hash.Write(samples)
+		rows.All = append(rows.All, Row{
+			ID:     fmt.Sprintf("%0*d", len(fmt.Sprint(shape[0]-1)), i),
+			Digest: hex.EncodeToString(hash.Sum(nil)),
+			At:     Location{Offset: offset, Size: size},
+		})
+		offset += size
+	}
+	return rows, nil
+}
+
+// readIDXHead reads the shape: two zeros, the type (8: bytes), the number of
+// dimensions, and each as a big-endian 32-bit number.
+func readIDXHead(in io.Reader) ([]int, error) {
+	var magic [4]byte
+	if _, err := io.ReadFull(in, magic[:]); err != nil {
+		return nil, errors.New("not an IDX file: it is too short")
+	}
+	if magic[0] != 0 || magic[1] != 0 {
+		return nil, errors.New("not an IDX file: it does not start as one")
+	}
+	if magic[2] != 8 {
+		return nil, fmt.Errorf("IDX values of type %#02x are not supported, only bytes (0x08)", magic[2])
+	}
+	if magic[3] < 1 || magic[3] > 4 {
+		return nil, fmt.Errorf("IDX of %d dimensions are not supported", magic[3])
+	}
+	shape := make([]int, magic[3])
+	var raw [4]byte
+	for i := range shape {
+		if _, err := io.ReadFull(in, raw[:]); err != nil {
+			return nil, errors.New("not an IDX file: it is too short")
+		}
+		n := binary.BigEndian.Uint32(raw[:])
+		if n > 1<<31-1 {
+			return nil, fmt.Errorf("IDX dimension of %d is not supported", n)
+		}
+		shape[i] = int(n)
+	}
+	return shape, nil
+}
