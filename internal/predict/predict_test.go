@@ -1,0 +1,286 @@
+package predict_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"image"
+	"image/color"
+	"image/png"
+	"io/fs"
+	"math"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/tlpipe/tlpipe/internal/export"
+	"github.com/tlpipe/tlpipe/internal/nn"
+	"github.com/tlpipe/tlpipe/internal/nn/classifier"
+	"github.com/tlpipe/tlpipe/internal/predict"
+	"github.com/tlpipe/tlpipe/internal/record"
+	"github.com/tlpipe/tlpipe/pipeline/pipelinetest"
+)
+
+// gridSize is the side of the grid of backbone pixels.
+const gridSize = 16
+
+// colours is a model that tells red pictures from blue ones by the mean of
+// backbone pixels' features: the logits are the mean red and the mean blue.
+func colours(t *testing.T, made *record.Extraction) *classifier.Classifier {
+	t.Helper()
+	const features = 3 * gridSize * gridSize
+	b := nn.NewBuilder()
+	var x nn.Value
+	if made == nil {
+		x = b.Input("image", gridSize, gridSize, 3)
+		x = b.Layer("flat", nn.Flatten{}, x)
+	} else {
+		x = b.Input("features", features)
+	}
+	x = b.Layer("logits", nn.Dense{Out: 2, Bias: true}, x)
+	b.Layer("probabilities", nn.Softmax{}, x)
+	net, err := b.Network()
+	if err != nil {
+		t.Fatal(err)
+	}
+	weight := make([]float32, 2*features)
+	for i := range gridSize * gridSize {
+		weight[3*i] = 1.0 / (gridSize * gridSize)
+		weight[features+3*i+2] = 1.0 / (gridSize * gridSize)
+	}
+	mean, std, channels, _ := record.Normalisation("none")
+	prepared := record.Preprocessing{
+		Height: gridSize, Width: gridSize, Resize: record.ResizeSquash, Filter: record.FilterBilinear,
+		Channels: channels, Mean: mean, Std: std, Normalise: "none",
+	}
+	c := &classifier.Classifier{
+		Network: net, Classes: []string{"red", "blue"},
+		Weights: nn.Weights{
+			"logits.weight": {Shape: nn.Shape{2, features}, Data: weight},
+			"logits.bias":   {Shape: nn.Shape{2}, Data: []float32{0, 0}},
+		},
+		Metadata: map[string]string{record.PreprocessingKey: prepared.Encode()},
+	}
+	if made != nil {
+		c.Metadata[record.ExtractionKey] = made.Encode()
+	}
+	return c
+}
+
+var byPixels = record.Extraction{Backbone: "pixels", Layer: "pooled", Precision: "fp32"}
+
+// plain is a picture of one colour, as the bytes of a PNG file.
+func plain(t *testing.T, width, height int, c color.Color) []byte {
+	t.Helper()
+	m := image.NewRGBA(image.Rect(0, 0, width, height))
+	for i := range width * height {
+		m.Set(i%width, i/width, c)
+	}
+	var b bytes.Buffer
+	if err := png.Encode(&b, m); err != nil {
+		t.Fatal(err)
+	}
+	return b.Bytes()
+}
+
+func predictor(t *testing.T, c *classifier.Classifier) *predict.Predictor {
+	t.Helper()
+	p, err := predict.New(c, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+func TestPicture(t *testing.T) {
+	flipped := byPixels
+	flipped.Flip = true
+	for name, made := range map[string]*record.Extraction{"features": &byPixels, "flipped": &flipped, "pixels": nil} {
+		p := predictor(t, colours(t, made))
+		got, err := p.Picture(plain(t, 50, 40, color.RGBA{204, 0, 51, 255}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		// Logits 0.8 and 0.2.
+		want := 1 / (1 + math.Exp(-0.6))
+		if len(got) != 2 || got[0].Label != "red" || math.Abs(got[0].Probability-want) > 1e-5 || math.Abs(got[1].Probability-(1-want)) > 1e-5 {
+			t.Errorf("%s: predicted %v, want red at %v", name, got, want)
+		}
+		got, err = p.Picture(plain(t, 3, 700, color.RGBA{0, 0, 255, 255}))
+		if err != nil || got[0].Label != "blue" {
+			t.Errorf("%s: predicted %v, %v, want blue", name, got, err)
+		}
+	}
+}
+
+// Random weights are drawn again from the seed that the model tells of.
+func TestBackbone(t *testing.T) {
+	mean, std, channels, _ := record.Normalisation("inception")
+	prepared := record.Preprocessing{
+		Height: 64, Width: 64, Resize: record.ResizeShortest, ResizeTo: 64, Filter: record.FilterBicubic,
+		Channels: channels, Mean: mean, Std: std, Normalise: "inception",
+	}
+	model := func(seed uint64) *classifier.Classifier {
+		b := nn.NewBuilder()
+		x := b.Input("features", 1280)
+		x = b.Layer("logits", nn.Dense{Out: 3}, x)
+		b.Layer("probabilities", nn.Softmax{}, x)
+		net, err := b.Network()
+		if err != nil {
+			t.Fatal(err)
+		}
+		made := record.Extraction{Backbone: "efficientnet_lite0", Weights: "random", Seed: seed, Layer: "pooled", Precision: "fp32"}
+		return &classifier.Classifier{
+			Network: net, Weights: net.InitialiseFrozen(1), Classes: []string{"a", "b", "c"},
+			Metadata: map[string]string{record.PreprocessingKey: prepared.Encode(), record.ExtractionKey: made.Encode()},
+		}
+	}
+	file := plain(t, 80, 70, color.RGBA{10, 200, 30, 255})
+	first := predictions(t, predictor(t, model(5)), file)
+	if again := predictions(t, predictor(t, model(5)), file); again != first {
+		t.Errorf("predicted %s, then %s", first, again)
+	}
+	if other := predictions(t, predictor(t, model(6)), file); other == first {
+		t.Error("another seed predicts the same")
+	}
+}
+
+func predictions(t *testing.T, p *predict.Predictor, file []byte) string {
+	t.Helper()
+	all, err := p.Picture(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := json.Marshal(all)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+func TestFiles(t *testing.T) {
+	dir := t.TempDir()
+	var paths []string
+	add := func(name string, content []byte) {
+		path := filepath.Join(dir, name)
+		paths = append(paths, path)
+		if content != nil {
+			if err := os.WriteFile(path, content, 0o666); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	for i := range 20 {
+		c := color.RGBA{255, 0, 0, 255}
+		if i%2 == 1 {
+			c = color.RGBA{0, 0, 255, 255}
+		}
+		add(strings.Repeat("x", i+1)+".png", plain(t, 20+i, 30, c))
+	}
+	add("empty.png", []byte{})
+	add("text.jpg", []byte("this is no picture"))
+	add("absent.png", nil)
+	add("truncated.png", plain(t, 40, 40, color.White)[:60])
+	var got []string
+	err := predictor(t, colours(t, &byPixels)).Files(context.Background(), paths, 4, func(path string, all []predict.Prediction, err error) {
+		if path != paths[len(got)] {
+			t.Errorf("%s comes in the place of %s", path, paths[len(got)])
+		}
+		if err != nil {
+			got = append(got, err.Error())
+		} else {
+			got = append(got, all[0].Label)
+		}
+		if filepath.Base(path) == "absent.png" && !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("a file that is not there: %v", err)
+		}
+	})
+	if err != nil || len(got) != len(paths) {
+		t.Fatalf("%d of %d files, %v", len(got), len(paths), err)
+	}
+	for i := range 20 {
+		if want := []string{"red", "blue"}[i%2]; got[i] != want {
+			t.Errorf("file %d is %s, want %s", i, got[i], want)
+		}
+	}
+	for i, want := range map[int]string{20: "the file is empty", 21: "text, not a picture", 23: "not enough pixel data"} {
+		if !strings.Contains(got[i], want) {
+			t.Errorf("%s: %s, want %q", paths[i], got[i], want)
+		}
+	}
+	stopped, cancel := context.WithCancel(context.Background())
+	cancel()
+	err = predictor(t, colours(t, &byPixels)).Files(stopped, paths, 2, func(string, []predict.Prediction, error) {})
+	if !errors.Is(err, context.Canceled) {
+		t.Errorf("after a cancel: %v", err)
+	}
+}
+
+// A model that was exported predicts the same.
+func TestReadFile(t *testing.T) {
+	c := colours(t, &byPixels)
+	m, err := c.Model()
+	if err != nil {
+		t.Fatal(err)
+	}
+	rec, err := m.Record()
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), "head.safetensors")
+	if _, err := export.File(context.Background(), path, pipelinetest.NewTable("head", nil, rec)); err != nil {
+		t.Fatal(err)
+	}
+	read, err := predict.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := plain(t, 33, 21, color.RGBA{100, 20, 90, 255})
+	if got, want := predictions(t, predictor(t, read), file), predictions(t, predictor(t, c), file); got != want {
+		t.Errorf("the exported model predicts %s, not %s", got, want)
+	}
+
+	if err := os.WriteFile(path, []byte("\x02\x00\x00\x00\x00\x00\x00\x00{}"), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := predict.ReadFile(path); err == nil || !strings.Contains(err.Error(), "not a model of tlpipe") {
+		t.Errorf("a file without a model: %v", err)
+	}
+}
+
+func TestModelsThatCannotBeUsed(t *testing.T) {
+	for want, spoil := range map[string]func(c *classifier.Classifier, made *record.Extraction){
+		"does not say how its pictures were prepared": func(c *classifier.Classifier, _ *record.Extraction) {
+			delete(c.Metadata, record.PreprocessingKey)
+		},
+		"is not a size":                       func(c *classifier.Classifier, _ *record.Extraction) { c.Metadata[record.PreprocessingKey] = "{}" },
+		"there is no backbone \"resnet9000\"": func(_ *classifier.Classifier, made *record.Extraction) { made.Backbone = "resnet9000" },
+		"no layer":                            func(_ *classifier.Classifier, made *record.Extraction) { made.Layer = "block77" },
+		"precision":                           func(_ *classifier.Classifier, made *record.Extraction) { made.Precision = "int3" },
+		"name it with --weights": func(_ *classifier.Classifier, made *record.Extraction) {
+			made.Backbone, made.Weights = "efficientnet_lite0", "file"
+		},
+		"no longer those": func(_ *classifier.Classifier, made *record.Extraction) {
+			made.Backbone, made.Weights, made.Digest = "efficientnet_lite0", "imagenet", "abc"
+		},
+		"takes 768 numbers a picture, but there are": func(_ *classifier.Classifier, made *record.Extraction) {
+			made.Backbone, made.Weights = "efficientnet_lite0", "random"
+		},
+	} {
+		made := byPixels
+		c := colours(t, &made)
+		prepared, err := record.ParsePreprocessing(c.Metadata[record.PreprocessingKey])
+		if err != nil {
+			t.Fatal(err)
+		}
+		prepared.Height, prepared.Width = 32, 32 // large enough for every backbone
+		c.Metadata[record.PreprocessingKey] = prepared.Encode()
+		spoil(c, &made)
+		c.Metadata[record.ExtractionKey] = made.Encode()
+		if _, err := predict.New(c, ""); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("error %v, want one with %q", err, want)
+		}
+	}
+}
