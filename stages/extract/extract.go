@@ -102,6 +102,10 @@ func (s *stage) chooseWeights() error {
 	}
 	var known []string
 	for _, set := range s.backbone.Weights {
+		if set.Name == given && !set.Here() {
+			return pipeline.ParamErrorHint("weights", "fetch "+set.URL+", save its tensors as .safetensors, and give that file's path; or say "+random,
+				"the weights %q of %s are not in this program", given, s.backbone.Name)
+		}
 		if set.Name == given {
 			s.weights, s.set = given, set
 			s.digest = func() (string, error) { return set.Digest, nil }

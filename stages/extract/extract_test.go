@@ -310,6 +310,7 @@ func TestParametersThatAreRefused(t *testing.T) {
 		"{weights: imagnet}":                       `did you mean "imagenet"`,
 		"{weights: my/weights.pth}":                "safetensors",
 		"{backbone: pixels, weights: random}":      "pixels has no weights",
+		"{backbone: resnet50}":                     "https://download.pytorch.org/models/resnet50",
 		"{precision: bf16}":                        "bf16 is not there yet",
 		"{precision: fp8}":                         "not one of",
 		"{batch: 0}":                               "smallest allowed",
