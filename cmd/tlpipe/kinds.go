@@ -2,6 +2,7 @@ package main
 
 import (
 	"github.com/tlpipe/tlpipe/pipeline"
+	"github.com/tlpipe/tlpipe/stages/augment"
 	"github.com/tlpipe/tlpipe/stages/evaluate"
 	"github.com/tlpipe/tlpipe/stages/extract"
 	"github.com/tlpipe/tlpipe/stages/finetune"
@@ -11,6 +12,7 @@ import (
 // which pipelines use them.
 func kinds() []pipeline.Kind {
 	return []pipeline.Kind{
+		augment.Kind(),
 		extract.Kind(),
 		finetune.Kind(),
 		evaluate.Kind(),

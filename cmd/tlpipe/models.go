@@ -42,9 +42,9 @@ func (p *program) modelsListCommand() *cobra.Command {
 			if asJSON {
 				return json.NewEncoder(p.out).Encode(all)
 			}
-			table := console.NewTable("BACKBONE", ">INPUT", ">FEATURES", ">PARAMETERS", ">GMAC", "WEIGHTS", ">TOP-1")
+			table := console.NewTable("BACKBONE", ">INPUT", ">FEATURES", ">PARAMETERS", ">GMAC", "WEIGHTS", ">TOP-1", "BUILT IN")
 			for _, d := range all {
-				weights, top1 := "", ""
+				weights, top1, here := "", "", ""
 				for i, w := range d.Weights {
 					if i > 0 {
 						weights += ", "
@@ -53,9 +53,12 @@ func (p *program) modelsListCommand() *cobra.Command {
 					if w.Top1 > 0 && top1 == "" {
 						top1 = fmt.Sprintf("%.1f%%", w.Top1)
 					}
+					if w.Here {
+						here = "yes"
+					}
 				}
 				table.Row(d.Name, fmt.Sprintf("%d×%d", d.Width, d.Height), console.Count(int64(d.Features)),
-					millions(d.Parameters), fmt.Sprintf("%.2f", float64(d.MultiplyAdds)/1e9), weights, top1)
+					millions(d.Parameters), fmt.Sprintf("%.2f", float64(d.MultiplyAdds)/1e9), weights, top1, here)
 			}
 			return table.Write(p.out, "")
 		},
@@ -108,7 +111,7 @@ func (p *program) modelsShowCommand() *cobra.Command {
 func (p *program) printBackbone(d backbone.Description, layers bool) error {
 	pre := d.Preprocessing
 	fmt.Fprintf(p.out, "%s: %s\n%s\n\n", d.Name, d.Title, d.Paper)
-	table := console.NewTable("", "")
+	table := console.NewTable("", "").Fit(p.out)
 	table.Row("input", fmt.Sprintf("%d×%d pixels, %s, %s filter, %s, mean %v, std %v", d.Width, d.Height, resizeWords(pre.Resize, pre.ResizeTo), pre.Filter, pre.Channels, pre.Mean, pre.Std))
 	table.Row("features", console.Count(int64(d.Features)))
 	table.Row("parameters", console.Count(d.Parameters)+", "+console.Count(d.TrunkParameters)+" without the classifier")
@@ -123,9 +126,13 @@ func (p *program) printBackbone(d backbone.Description, layers bool) error {
 			fmt.Fprint(p.out, " (to be fetched)")
 		}
 		fmt.Fprintln(p.out)
-		table := console.NewTable("", "")
+		table := console.NewTable("", "").Fit(p.out)
 		if w.Top1 > 0 {
-			table.Row("ImageNet", fmt.Sprintf("top-1 %s%%, top-5 %s%% (%s)", percent(w.Top1), percent(w.Top5), w.Figures))
+			figures := "top-1 " + percent(w.Top1)
+			if w.Top5 > 0 {
+				figures += ", top-5 " + percent(w.Top5)
+			}
+			table.Row("ImageNet", figures+" ("+w.Figures+")")
 		}
 		table.Row("licence", w.Licence)
 		table.Row("from", w.Provenance)
@@ -145,7 +152,7 @@ func (p *program) printBackbone(d backbone.Description, layers bool) error {
 	return list.Write(p.out, "")
 }
 
-func percent(x float64) string { return strconv.FormatFloat(x, 'f', -1, 64) }
+func percent(x float64) string { return strconv.FormatFloat(x, 'f', -1, 64) + "%" }
 
 func millions(n int64) string {
 	if n == 0 {

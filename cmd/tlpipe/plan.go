@@ -60,7 +60,7 @@ func (p *program) printPlan(plan pipeline.Plan, asJSON bool) error {
 	if asJSON {
 		return json.NewEncoder(p.out).Encode(plan.Nodes)
 	}
-	table := console.NewTable("STAGE", "USES", "STATE", ">COMPUTE", "BECAUSE")
+	table := console.NewTable("STAGE", "USES", "STATE", ">COMPUTE", "BECAUSE").Fit(p.out)
 	pending := 0
 	for _, n := range plan.Nodes {
 		if n.State != pipeline.Cached {

@@ -23,9 +23,9 @@ func (p *program) stagesCommand() *cobra.Command {
 		Args:  cobra.MaximumNArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			if len(args) == 0 {
-				table := console.NewTable("USES", "FROM", "GIVES", "WHAT IT DOES")
+				table := console.NewTable("USES", "TAKES", "GIVES", "WHAT IT DOES").Fit(p.out)
 				for _, k := range p.kinds {
-					table.Row(k.Name, ports(k.Inputs), ports(k.Outputs), k.Summary)
+					table.Row(k.Name, carried(k.Inputs), carried(k.Outputs), k.Summary)
 				}
 				return table.Write(p.out, "")
 			}
@@ -65,20 +65,15 @@ complete a pipeline that begins with
 	}
 }
 
-// ports names ports and what they carry.
-func ports(all []pipeline.Port) string {
-	words := make([]string, len(all))
-	for i, port := range all {
-		words[i] = portWords(port)
+// carried names the sorts of table that ports carry.
+func carried(ports []pipeline.Port) string {
+	var words []string
+	for _, port := range ports {
+		if word := string(port.Kind); !slices.Contains(words, word) {
+			words = append(words, word)
+		}
 	}
 	return strings.Join(words, ", ")
-}
-
-func portWords(port pipeline.Port) string {
-	if port.Name == string(port.Kind) {
-		return port.Name
-	}
-	return port.Name + " (" + string(port.Kind) + ")"
 }
 
 // printKind tells all about a kind of stage.
@@ -87,7 +82,7 @@ func (p *program) printKind(k pipeline.Kind) error {
 	if k.Doc != "" {
 		fmt.Fprintf(p.out, "\n%s\n", console.Wrap(k.Doc, 80))
 	}
-	table := console.NewTable("PORT", "CARRIES", "WHAT")
+	table := console.NewTable("PORT", "CARRIES", "WHAT").Fit(p.out)
 	for _, port := range k.Inputs {
 		kinds := []string{string(port.Kind)}
 		for _, also := range port.Also {
@@ -111,7 +106,7 @@ func (p *program) printKind(k pipeline.Kind) error {
 		return err
 	}
 	if rows := parameterRows(reflect.TypeOf(k.Params), "", defaultsOf(k.Params), nil); len(rows) > 0 {
-		table := console.NewTable("PARAMETER", "TYPE", "DEFAULT", "WHAT")
+		table := console.NewTable("PARAMETER", "TYPE", "DEFAULT", "WHAT").Fit(p.out)
 		for _, r := range rows {
 			table.Row(r...)
 		}
@@ -210,7 +205,7 @@ func typeWord(t reflect.Type) string {
 	case t.Kind() == reflect.Pointer:
 		return typeWord(t.Elem())
 	case t.Kind() == reflect.Slice:
-		return "list of " + typeWord(t.Elem())
+		return "list of " + typeWord(t.Elem()) + "s"
 	case t.Kind() == reflect.Map:
 		return "mapping to " + typeWord(t.Elem())
 	case t.Kind() == reflect.Struct:

@@ -93,6 +93,17 @@ func TestTable(t *testing.T) {
 	}, "\n"))
 }
 
+func TestTableWithLongCells(t *testing.T) {
+	table := NewTable("A", "WHAT")
+	table.width = 30
+	table.Row("one", "a few words that do not fit into a line")
+	var b strings.Builder
+	if err := table.Write(&b, ""); err != nil {
+		t.Fatal(err)
+	}
+	same(t, b.String(), "A    WHAT\none  a few words that do not\n     fit into a line\n")
+}
+
 func TestWrap(t *testing.T) {
 	same(t, Wrap("one two three\nfour\n", 8), "one two\nthree\nfour")
 	same(t, Wrap("muchtoolong x", 4), "muchtoolong\nx")

@@ -2,15 +2,18 @@ package console
 
 import (
 	"io"
+	"os"
 	"strings"
 
 	"github.com/mattn/go-runewidth"
+	"golang.org/x/term"
 )
 
 // Table is text in columns, as wide as their widest cell.
 type Table struct {
 	right []bool
 	rows  [][]string
+	width int // 0: as wide as need be
 }
 
 // NewTable starts a table with the heads of its columns; a head that starts
@@ -38,6 +41,15 @@ func (t *Table) Row(row ...string) {
 // Len is the number of rows without the heads.
 func (t *Table) Len() int { return len(t.rows) - 1 }
 
+// Fit makes the table no wider than what it is printed on, if that is a
+// terminal: the last column is broken into lines.
+func (t *Table) Fit(f *os.File) *Table {
+	if width, _, err := term.GetSize(int(f.Fd())); err == nil {
+		t.width = width
+	}
+	return t
+}
+
 // Write prints the table, each line after indent.
 func (t *Table) Write(w io.Writer, indent string) error { return t.write(w, indent, t.rows) }
 
@@ -53,25 +65,40 @@ func (t *Table) write(w io.Writer, indent string, rows [][]string) error {
 	}
 	var b strings.Builder
 	for _, row := range rows {
-		var line strings.Builder
-		line.WriteString(indent)
+		line := indent
 		for i, c := range row {
 			if i > 0 {
-				line.WriteString("  ")
+				line += "  "
 			}
 			space := strings.Repeat(" ", widths[i]-cells().StringWidth(c))
-			if t.right[i] {
-				line.WriteString(space + c)
-			} else {
-				line.WriteString(c + space)
+			switch {
+			case t.right[i]:
+				line += space + c
+			case i == len(t.right)-1:
+				line = t.lastCell(line, c)
+			default:
+				line += c + space
 			}
 		}
-		b.WriteString(strings.TrimRight(line.String(), " "))
+		b.WriteString(strings.TrimRight(line, " "))
 		b.WriteByte('\n')
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
 }
+
+// lastCell appends a cell to a line, broken into several if there is no room.
+func (t *Table) lastCell(line, cell string) string {
+	at := cells().StringWidth(line)
+	room := t.width - at
+	if t.width == 0 || room < leastRoom || cells().StringWidth(cell) <= room {
+		return line + cell
+	}
+	return line + strings.ReplaceAll(Wrap(cell, room), "\n", "\n"+strings.Repeat(" ", at))
+}
+
+// leastRoom is how narrow a broken column may be, in cells.
+const leastRoom = 24
 
 // Line makes text safe for one line of a terminal: control characters, which
 // file names may hold, are shown and not obeyed.
