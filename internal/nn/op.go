@@ -39,6 +39,7 @@ type BatchNorm struct {
 	// Momentum is the share of the old running statistics that a training step keeps, as Keras
 	// counts it; PyTorch's momentum is 1 less this.
 	Momentum float32 `json:"momentum,omitzero"`
+	Unscaled bool    `json:"unscaled,omitzero"` // there is no gamma: it is 1 (Keras, scale=False)
 }
 
 // Activation applies a function to each element.

@@ -68,7 +68,11 @@ func parameters(op Op, inputs []Shape) []Parameter {
 		out = append(out, Parameter{Role: Weight, Shape: Shape{op.Out, inputs[0][0]}})
 		bias(op.Out, op.Bias)
 	case BatchNorm:
-		for _, role := range []Role{Gamma, Beta, Mean, Variance} {
+		roles := []Role{Gamma, Beta, Mean, Variance}
+		if op.Unscaled {
+			roles = roles[1:]
+		}
+		for _, role := range roles {
 			out = append(out, Parameter{Role: role, Shape: Shape{inputs[0].Channels()}})
 		}
 	}

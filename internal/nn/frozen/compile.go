@@ -265,9 +265,13 @@ func (c *compilation) parameter(l nn.Layer, role nn.Role) []float32 {
 func (c *compilation) batchNorm(l nn.Layer, op nn.BatchNorm) *node {
 	gamma, beta := c.parameter(l, nn.Gamma), c.parameter(l, nn.Beta)
 	mean, variance := c.parameter(l, nn.Mean), c.parameter(l, nn.Variance)
-	n := &node{scale: make([]float64, len(gamma)), shift: make([]float64, len(gamma))}
-	for i := range gamma {
-		n.scale[i] = float64(gamma[i]) / math.Sqrt(float64(variance[i])+float64(op.Epsilon))
+	n := &node{}
+	n.scale, n.shift = identity(len(beta))
+	for i := range beta {
+		if !op.Unscaled {
+			n.scale[i] = float64(gamma[i])
+		}
+		n.scale[i] /= math.Sqrt(float64(variance[i]) + float64(op.Epsilon))
 		n.shift[i] = float64(beta[i]) - float64(mean[i])*n.scale[i]
 	}
 	return n

@@ -95,13 +95,17 @@ func (d *drawing) function() kernel.Activation {
 	return kernel.Activation(d.number("function", int(kernel.None), int(kernel.GELU)))
 }
 
+func (d *drawing) norm() nn.BatchNorm {
+	return nn.BatchNorm{Epsilon: 1e-3, Unscaled: rapid.Bool().Draw(d.t, "unscaled")}
+}
+
 func (d *drawing) onMap() {
 	x := d.pick("from")
 	switch d.number("op", 0, 12) {
 	case 0, 1, 2, 3:
 		y := d.conv(x)
 		if rapid.Bool().Draw(d.t, "normalised") {
-			y = d.layer(nn.BatchNorm{Epsilon: 1e-3}, y)
+			y = d.layer(d.norm(), y)
 		}
 		var others []nn.Value
 		for _, v := range d.values {
@@ -120,7 +124,7 @@ func (d *drawing) onMap() {
 			d.layer(nn.Activation{Function: d.function()}, y)
 		}
 	case 4:
-		d.layer(nn.BatchNorm{Epsilon: 1e-3}, x)
+		d.layer(d.norm(), x)
 	case 5:
 		d.layer(nn.Activation{Function: d.function()}, x)
 	case 6:

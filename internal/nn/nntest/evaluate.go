@@ -67,7 +67,11 @@ func (l layer) evaluate(x [][]float64) []float64 {
 		mean, variance := l.parameter(nn.Mean, c), l.parameter(nn.Variance, c)
 		for i, v := range x[0] {
 			j := i % c
-			y[i] = float64(gamma[j])*(v-float64(mean[j]))/math.Sqrt(float64(variance[j])+float64(op.Epsilon)) + float64(beta[j])
+			scale := float64(gamma[j])
+			if op.Unscaled {
+				scale = 1
+			}
+			y[i] = scale*(v-float64(mean[j]))/math.Sqrt(float64(variance[j])+float64(op.Epsilon)) + float64(beta[j])
 		}
 	case nn.Activation:
 		for i, v := range x[0] {

@@ -87,6 +87,9 @@ func (p *program) layer(net *nn.Network, l nn.Layer, nodes map[string]*graph.Nod
 	case nn.Dense:
 		return p.Dense(in[0], parameter[nn.Weight], parameter[nn.Bias]), nil
 	case nn.BatchNorm:
+		if op.Unscaled {
+			return nil, fmt.Errorf("a batch-norm without gamma cannot be trained yet")
+		}
 		gamma, beta, mean, variance := parameter[nn.Gamma], parameter[nn.Beta], statistics[nn.Mean], statistics[nn.Variance]
 		if frozen {
 			return p.FrozenBatchNorm(in[0], gamma, beta, mean, variance, op.Epsilon), nil
