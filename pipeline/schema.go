@@ -34,7 +34,7 @@ func stageSchema(kinds []Kind) map[string]any {
 	var choices []any
 	for _, k := range kinds {
 		names = append(names, k.Name)
-		with := orVariables(separate(params.JSONSchema(k.Params)).(map[string]any))
+		with := orVariable(separate(params.JSONSchema(k.Params)).(map[string]any))
 		if k.Doc != "" {
 			with["description"] = k.Doc
 		}

@@ -38,7 +38,9 @@ func TestJSONSchema(t *testing.T) {
 		{"vars: {n: 3}\nstages: {rows: {uses: source, with: {scale: $(n), bad: [$(n)]}}}", true},
 		{"stages: {rows: {uses: source, matrix: {n: [1, 2]}, with: {scale: $(n)}}, all: {uses: sum, from: [rows, 'rows[n=1]']}}", true},
 		{"stages: {rows: {uses: source, matrix: {n: {one: 1, two: {x: 3}}}}, all: {uses: sum, from: {numbers: rows.numbers}}}", true},
+		{"stages: {rows: {uses: source, matrix: {p: {one: {scale: 1}}}, with: $(p)}}", true},
 		{"stages: {}", false},
+		{"stages: {rows: {uses: source, with: 3}}", false},
 		{"name: x", false},
 		{"stages: {rows: {uses: sauce}}", false},
 		{"stages: {rows: {uses: source, with: {by: 3}}}", false}, // a parameter of another kind
