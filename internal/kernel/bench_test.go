@@ -357,3 +357,37 @@ func BenchmarkReduced(b *testing.B) {
 		u, v = v, u
 	})
 }
+
+// BenchmarkOps reports the memory traffic, reads and writes together, of what is not a convolution,
+// with one thread, on 56×56×64 numbers.
+func BenchmarkOps(b *testing.B) {
+	r := rand.New(rand.NewPCG(1, 2))
+	const h, w, c = 56, 56, 64
+	const n = h * w * c
+	x, y, z := fill(r, make([]float32, n)), fill(r, make([]float32, n)), make([]float32, n)
+	g, s, m, v := fill(r, make([]float32, c)), fill(r, make([]float32, c)), make([]float32, c), make([]float32, c)
+	p := Pooling{KernelH: 3, KernelW: 3, StrideH: 2, StrideW: 2, PadTop: 1, PadLeft: 1, PadBottom: 1, PadRight: 1}
+	bench := func(name string, tensors float64, f func()) {
+		b.Run(name, func(b *testing.B) {
+			for b.Loop() {
+				f()
+			}
+			b.ReportMetric(4*n*tensors*float64(b.N)/float64(b.Elapsed().Nanoseconds()), "GB/s")
+		})
+	}
+	for _, act := range activations[1:] {
+		bench("activate/"+act.String(), 2, func() { Activate(nil, z, x, act) })
+		bench("backward/"+act.String(), 3, func() { ActivateBackward(nil, z, x, y, act) })
+	}
+	bench("add", 3, func() { Add(nil, z, x, y, ReLU) })
+	bench("scaleshift", 2, func() { ScaleShift(nil, z, x, g, s, h*w, c, ReLU) })
+	bench("mulchannels", 2, func() { MulChannels(nil, z, x, g, 1, h*w, c) })
+	bench("batchnorm", 4, func() { BatchNorm(nil, z, m, v, x, g, s, 1e-5, h*w, c, None) })
+	bench("batchnormbackward", 7, func() { BatchNormBackward(nil, z, m, v, x, y, g, s, s, 1e-5, h*w, c) })
+	bench("maxpool", 1.25, func() { MaxPool(nil, p, z, x, 1, h, w, c) })
+	bench("maxpoolbackward", 2.25, func() { MaxPoolBackward(nil, p, z, y, x, 1, h, w, c) })
+	bench("avgpool", 1.25, func() { AvgPool(nil, p, z, x, 1, h, w, c) })
+	bench("globalavgpool", 1, func() { GlobalAvgPool(nil, z, x, 1, h*w, c) })
+	bench("softmax", 2, func() { Softmax(nil, z, x, h*w, c) })
+	bench("layernorm", 2, func() { LayerNorm(nil, z, nil, nil, x, g, s, 1e-5, h*w, c) })
+}

@@ -180,9 +180,9 @@ func TestPooling(t *testing.T) {
 			near(t, "max", dst, top, 0, 0)
 			avgPool(set, pool, p, dst, x, n, h, w, c)
 			near(t, "average", dst, mean, 1e-5, 1)
-			MaxPoolBackward(pool, p, dsrc, d, x, n, h, w, c)
+			maxPoolBackward(set, pool, p, dsrc, d, x, n, h, w, c)
 			near(t, "max gradient", dsrc, dTop, 1e-5, 1)
-			AvgPoolBackward(pool, p, dsrc, d, n, h, w, c)
+			avgPoolBackward(set, pool, p, dsrc, d, n, h, w, c)
 			near(t, "average gradient", dsrc, dMean, 1e-5, 1)
 		}
 		if len(x) > 0 {

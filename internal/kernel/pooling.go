@@ -82,17 +82,7 @@ func MaxPool(pool *Pool, p Pooling, dst, src []float32, n, h, w, c int) {
 }
 
 func maxPool(set isa, pool *Pool, p Pooling, dst, src []float32, n, h, w, c int) {
-	p.over(set, pool, dst, src, n, h, w, c, func(s *span, lo, hi int) {
-		s.eachWindow(lo, hi, func(s *span, out []float32, image, y0, y1, x0, x1, _ int) {
-			for i := range out {
-				out[i] = float32(math.Inf(-1))
-			}
-			for y := y0; y < y1; y++ {
-				v := sweep{dst: out, x: s.x[((image*s.h+y)*s.w+x0)*s.columns:], step: [6]int{0, s.columns}, n: s.columns, rows: x1 - x0}
-				v.do(s.set, opMaximum)
-			}
-		})
-	})
+	p.forward(set, pool, dst, src, n, h, w, c, false)
 }
 
 // AvgPool computes the mean of each window and channel. src is [n][h][w][c], dst [n][oh][ow][c];
@@ -102,114 +92,153 @@ func AvgPool(pool *Pool, p Pooling, dst, src []float32, n, h, w, c int) {
 }
 
 func avgPool(set isa, pool *Pool, p Pooling, dst, src []float32, n, h, w, c int) {
-	p.over(set, pool, dst, src, n, h, w, c, func(s *span, lo, hi int) {
-		s.eachWindow(lo, hi, func(s *span, out []float32, image, y0, y1, x0, x1, count int) {
-			clear(out)
-			for y := y0; y < y1; y++ {
-				v := sweep{dst: out, x: s.x[((image*s.h+y)*s.w+x0)*s.columns:], step: [6]int{0, s.columns}, n: s.columns, rows: x1 - x0}
-				v.do(s.set, opAccumulate)
-			}
-			scaleInto(s.set, out, out, 1/float32(count))
-		})
-	})
+	p.forward(set, pool, dst, src, n, h, w, c, true)
 }
 
-// over runs body over the lines of the output.
-func (p Pooling) over(set isa, pool *Pool, dst, src []float32, n, h, w, c int, body func(s *span, lo, hi int)) {
+// forward pools line by line.
+func (p Pooling) forward(set isa, pool *Pool, dst, src []float32, n, h, w, c int, average bool) {
 	oh, ow := p.check(dst, src, n, h, w, c)
 	s := takeSpan()
-	s.set, s.pooling, s.dst, s.x = set, p, dst, src
+	s.set, s.pooling, s.dst, s.x, s.average = set, p, dst, src, average
 	s.n, s.h, s.w, s.columns = n, h, w, c
-	s.over(pool, n*oh, rowGrain(ow*c*p.StrideH*p.StrideW), body)
+	s.overScratch(pool, n*oh, rowGrain(ow*c*p.StrideH*p.StrideW), (w+1)*c, func(s *span, scratch []float32, lo, hi int) {
+		oh, ow := s.pooling.OutSize(s.h, s.w)
+		for i := lo; i < hi; i++ {
+			s.poolLine(s.dst[i*ow*s.columns:], scratch, i/oh, i%oh, 0, s.columns)
+		}
+	})
 	s.giveBack()
 }
 
-// eachWindow visits the windows of output lines lo … hi-1.
-func (s *span) eachWindow(lo, hi int, visit func(s *span, out []float32, image, y0, y1, x0, x1, count int)) {
-	oh, ow := s.pooling.OutSize(s.h, s.w)
-	for i := lo; i < hi; i++ {
-		for ox := range ow {
-			y0, y1, x0, x1, count := s.pooling.window(i%oh, ox, s.h, s.w)
-			visit(s, s.dst[(i*ow+ox)*s.columns:][:s.columns], i/oh, y0, y1, x0, x1, count)
+// poolLine computes an output line for the given number of channels: first over the lines of the
+// input, in scratch, then over the columns. The line's pixels lie channels apart in dst.
+func (s *span) poolLine(dst, scratch []float32, image, oy, first, channels int) {
+	p, c := s.pooling, s.columns
+	_, ow := p.OutSize(s.h, s.w)
+	y0, y1, _, _, _ := p.window(oy, 0, s.h, s.w)
+	line, edge := scratch[:s.w*channels], scratch[s.w*channels:][:channels]
+	o, start := opMaximum, float32(math.Inf(-1))
+	if s.average {
+		o, start = opAccumulate, 0
+	}
+	for i := range edge {
+		edge[i] = start
+	}
+	for y := y0; y < y1; y++ {
+		v := sweep{dst: line, x: s.x[(image*s.h+y)*s.w*c+first:], step: [6]int{channels, c}, n: channels, rows: s.w}
+		if channels == c {
+			v.n, v.rows = s.w*c, 1
+		}
+		if y == y0 {
+			v.do(s.set, opCopy)
+		} else {
+			v.do(s.set, o)
 		}
 	}
+	v := sweep{dst: dst, x: edge, step: [6]int{channels}, n: channels, rows: ow}
+	v.do(s.set, opCopy)
+	for kx := range p.KernelW {
+		if from, to := p.columns(kx, s.w, ow); from < to {
+			v := sweep{dst: dst[from*channels:], x: line[(from*p.StrideW+kx-p.PadLeft)*channels:],
+				step: [6]int{channels, p.StrideW * channels}, n: channels, rows: to - from}
+			v.do(s.set, o)
+		}
+	}
+	if !s.average {
+		return
+	}
+	for ox := range ow {
+		_, _, _, _, count := p.window(oy, ox, s.h, s.w)
+		out := dst[ox*channels:][:channels]
+		scaleInto(s.set, out, out, 1/float32(count))
+	}
+}
+
+// columns returns the output positions from … to-1 whose column kx of the window is inside.
+func (p Pooling) columns(kx, w, ow int) (from, to int) {
+	first := kx - p.PadLeft
+	return ceilDiv(max(-first, 0), p.StrideW), min(ow, ceilDiv(max(w-first, 0), p.StrideW))
 }
 
 // MaxPoolBackward computes dsrc from ddst and the input of the pooling: the gradient of each window
 // goes to its first greatest element, lines first, as in PyTorch.
 func MaxPoolBackward(pool *Pool, p Pooling, dsrc, ddst, src []float32, n, h, w, c int) {
-	p.backward(active(), pool, dsrc, ddst, src, n, h, w, c, func(s *span, image, lo, hi int) {
-		s.eachWindowOf(image, func(s *span, d []float32, y0, y1, x0, x1, _ int) {
-			for j := lo; j < hi; j++ {
-				best := ((image*s.h+y0)*s.w+x0)*s.columns + j
-				for y := y0; y < y1; y++ {
-					for x := x0; x < x1; x++ {
-						at := ((image*s.h+y)*s.w+x)*s.columns + j
-						if v := s.x[at]; v > s.x[best] || v != v {
-							best = at
-						}
-					}
-				}
-				s.dst[best] += d[j]
-			}
-		})
-	})
+	maxPoolBackward(active(), pool, p, dsrc, ddst, src, n, h, w, c)
+}
+
+func maxPoolBackward(set isa, pool *Pool, p Pooling, dsrc, ddst, src []float32, n, h, w, c int) {
+	need("pooling gradient", "src", src, n*h*w*c)
+	p.backward(set, pool, dsrc, ddst, src, n, h, w, c, false)
 }
 
 // AvgPoolBackward computes dsrc from ddst.
 func AvgPoolBackward(pool *Pool, p Pooling, dsrc, ddst []float32, n, h, w, c int) {
-	p.backward(active(), pool, dsrc, ddst, nil, n, h, w, c, func(s *span, image, lo, hi int) {
-		s.eachWindowOf(image, func(s *span, d []float32, y0, y1, x0, x1, count int) {
-			factor := 1 / float32(count)
-			for y := y0; y < y1; y++ {
-				for x := x0; x < x1; x++ {
-					at := ((image*s.h + y) * s.w) + x
-					out := s.dst[at*s.columns:][:s.columns]
-					for j := lo; j < hi; j++ {
-						out[j] += d[j] * factor
-					}
-				}
-			}
-		})
-	})
+	avgPoolBackward(active(), pool, p, dsrc, ddst, n, h, w, c)
+}
+
+func avgPoolBackward(set isa, pool *Pool, p Pooling, dsrc, ddst []float32, n, h, w, c int) {
+	p.backward(set, pool, dsrc, ddst, nil, n, h, w, c, true)
 }
 
 // backwardBand is the number of channels of a piece of a pooling's gradient.
 const backwardBand = 64
 
-// backward runs body on every image and band of channels, with the gradient cleared.
-func (p Pooling) backward(set isa, pool *Pool, dsrc, ddst, src []float32, n, h, w, c int, body func(s *span, image, lo, hi int)) {
-	p.check(ddst, dsrc, n, h, w, c)
+// backward hands the gradient of each output line back to the input lines it has seen, an image and
+// a band of channels at a time.
+func (p Pooling) backward(set isa, pool *Pool, dsrc, ddst, src []float32, n, h, w, c int, average bool) {
+	_, ow := p.check(ddst, dsrc, n, h, w, c)
 	need("pooling gradient", "dsrc", dsrc, n*h*w*c)
-	if src != nil {
-		need("pooling gradient", "src", src, n*h*w*c)
-	}
 	s := takeSpan()
-	s.set, s.pooling, s.dst, s.x, s.y = set, p, dsrc, src, ddst
+	s.set, s.pooling, s.dst, s.x, s.y, s.average = set, p, dsrc, src, ddst, average
 	s.n, s.h, s.w, s.columns = n, h, w, c
-	s.band = body
-	s.over(pool, n*ceilDiv(c, backwardBand), 1, func(s *span, lo, hi int) {
+	s.overScratch(pool, n*ceilDiv(c, backwardBand), 1, (2*ow+w+1)*min(c, backwardBand), func(s *span, scratch []float32, lo, hi int) {
 		bands := ceilDiv(s.columns, backwardBand)
 		for i := lo; i < hi; i++ {
-			image, first := i/bands, i%bands*backwardBand
-			last := min(first+backwardBand, s.columns)
-			for pixel := range s.h * s.w {
-				at := (image*s.h*s.w + pixel) * s.columns
-				clear(s.dst[at+first : at+last])
-			}
-			s.band(s, image, first, last)
+			first := i % bands * backwardBand
+			s.poolBand(scratch, i/bands, first, min(backwardBand, s.columns-first))
 		}
 	})
 	s.giveBack()
 }
 
-// eachWindowOf visits the windows of one image with the gradient of each.
-func (s *span) eachWindowOf(image int, visit func(s *span, d []float32, y0, y1, x0, x1, count int)) {
-	oh, ow := s.pooling.OutSize(s.h, s.w)
+// poolBand computes the gradient of some channels of an image.
+func (s *span) poolBand(scratch []float32, image, first, channels int) {
+	p, c := s.pooling, s.columns
+	oh, ow := p.OutSize(s.h, s.w)
+	at := image*s.h*s.w*c + first
+	for pixel := range s.h * s.w {
+		clear(s.dst[at+pixel*c:][:channels])
+	}
+	rest, best := scratch[:ow*channels], scratch[ow*channels:2*ow*channels]
 	for oy := range oh {
-		for ox := range ow {
-			y0, y1, x0, x1, count := s.pooling.window(oy, ox, s.h, s.w)
-			visit(s, s.y[((image*oh+oy)*ow+ox)*s.columns:][:s.columns], y0, y1, x0, x1, count)
+		v := sweep{dst: rest, x: s.y[(image*oh+oy)*ow*c+first:], step: [6]int{channels, c}, n: channels, rows: ow}
+		v.do(s.set, opCopy)
+		if s.average {
+			for ox := range ow {
+				_, _, _, _, count := p.window(oy, ox, s.h, s.w)
+				d := rest[ox*channels:][:channels]
+				scaleInto(s.set, d, d, 1/float32(count))
+			}
+		} else {
+			s.poolLine(best, scratch[2*ow*channels:], image, oy, first, channels)
+		}
+		y0, y1, _, _, _ := p.window(oy, 0, s.h, s.w)
+		for y := y0; y < y1; y++ {
+			for kx := range p.KernelW {
+				from, to := p.columns(kx, s.w, ow)
+				if from >= to {
+					continue
+				}
+				at := at + (y*s.w+from*p.StrideW+kx-p.PadLeft)*c
+				v := sweep{dst: s.dst[at:], step: [6]int{p.StrideW * c, p.StrideW * c, channels, channels}, n: channels, rows: to - from}
+				if s.average {
+					v.x, v.step[1] = rest[from*channels:], channels
+					v.do(s.set, opAccumulate)
+				} else { // what is left of each gradient goes to the first place that is the greatest
+					v.x, v.y, v.z = s.x[at:], best[from*channels:], rest[from*channels:]
+					v.do(s.set, opRoute)
+				}
+			}
 		}
 	}
 }

@@ -7,6 +7,8 @@ import "sync"
 type span struct {
 	count, grain int
 	body         func(s *span, lo, hi int)
+	bodyScratch  func(s *span, scratch []float32, lo, hi int)
+	perWorker    int // floats of scratch
 
 	set                isa
 	dst                []float32
@@ -20,7 +22,7 @@ type span struct {
 	flag               bool
 	conv               Conv
 	pooling            Pooling
-	band               func(s *span, image, lo, hi int)
+	average            bool
 	row                func(dst, x, y []float32)
 	addRows            func(s *span, sum []float32, lo, hi int)
 
@@ -43,8 +45,21 @@ func (s *span) over(pool *Pool, count, grain int, body func(s *span, lo, hi int)
 	pool.run(ceilDiv(count, s.grain), s)
 }
 
-func (s *span) do(_, i int) {
-	s.body(s, i*s.grain, min((i+1)*s.grain, s.count))
+func (s *span) do(worker, i int) {
+	lo, hi := i*s.grain, min((i+1)*s.grain, s.count)
+	if s.perWorker == 0 {
+		s.body(s, lo, hi)
+	} else {
+		s.bodyScratch(s, s.partial[worker*s.perWorker:][:s.perWorker], lo, hi)
+	}
+}
+
+// overScratch is over with so many floats of scratch for each run of body.
+func (s *span) overScratch(pool *Pool, count, grain, floats int, body func(s *span, scratch []float32, lo, hi int)) {
+	s.perWorker = max(roundUp(floats, 16), 16)
+	s.bodyScratch = body
+	s.scratch(pool.Threads() * s.perWorker)
+	s.over(pool, count, grain, nil)
 }
 
 // scratch returns n floats of the frame's own.

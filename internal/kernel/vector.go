@@ -27,6 +27,7 @@ const (
 	opAddSquare                      // dst += (x - y)²
 	opAddCentred                     // dst += x·(y - z)
 	opCombine                        // dst = x·y + z·u + v
+	opRoute                          // dst += z and z = 0 where x = y, or one is not a number
 	opBound                          // dst = bound(x, low, high)
 	opBoundBackward                  // dst = x where low < y < high, 0 elsewhere
 	opSiLU                           // dst = silu(x), and so on
@@ -44,7 +45,7 @@ const (
 // operands is the number of slices of each operation, dst included.
 var operands = [...]int{
 	opAdd: 3, opCopy: 2, opMul: 3, opMulAdd: 3, opAccumulate: 2, opMaximum: 2, opScale: 2, opScaleShift: 4,
-	opAddSquare: 3, opAddCentred: 4, opCombine: 6, opBound: 2, opBoundBackward: 3,
+	opAddSquare: 3, opAddCentred: 4, opCombine: 6, opRoute: 4, opBound: 2, opBoundBackward: 3,
 	opSiLU: 2, opHardSwish: 2, opSigmoid: 2, opTanh: 2, opGELU: 2,
 	opSiLUBackward: 3, opHardSwishBackward: 3, opSigmoidBackward: 3, opTanhBackward: 3, opGELUBackward: 3,
 }
@@ -121,6 +122,13 @@ func plainRow(o operation, dst, x, y, z, u, v []float32, low, high float32) {
 	case opCombine:
 		for i := range dst {
 			dst[i] = x[i]*y[i] + z[i]*u[i] + v[i]
+		}
+	case opRoute:
+		for i, a := range x {
+			if !(a < y[i] || a > y[i]) {
+				dst[i] += z[i]
+				z[i] = 0
+			}
 		}
 	case opBound:
 		for i := range dst {

@@ -37,6 +37,8 @@ func (s *sweep) avx512(o operation) {
 		addCentredAVX512(s)
 	case opCombine:
 		combineAVX512(s)
+	case opRoute:
+		routeAVX512(s)
 	case opBound:
 		boundAVX512(s)
 	case opBoundBackward:
@@ -88,6 +90,8 @@ func (s *sweep) avx2(o operation) {
 		addCentredAVX2(s)
 	case opCombine:
 		combineAVX2(s)
+	case opRoute:
+		routeAVX2(s)
 	case opBound:
 		boundAVX2(s)
 	case opBoundBackward:

@@ -614,12 +614,14 @@ endRow44:
 	VZEROUPPER
 	RET
 
-// func boundAVX2(s *byte)
+// func routeAVX2(s *byte)
 // Requires: AVX
-TEXT ·boundAVX2(SB), NOSPLIT, $0-8
+TEXT ·routeAVX2(SB), NOSPLIT, $0-8
 	MOVQ         s+0(FP), R11
 	MOVQ         (R11), DI
 	MOVQ         24(R11), SI
+	MOVQ         48(R11), DX
+	MOVQ         72(R11), CX
 	VBROADCASTSS 208(R11), Y6
 	VBROADCASTSS 212(R11), Y7
 	MOVQ         200(R11), R10
@@ -632,10 +634,15 @@ row45:
 
 full46:
 	VMOVUPS (SI)(AX*4), Y0
-	VMOVAPS Y0, Y5
-	VMAXPS  Y5, Y6, Y5
-	VMINPS  Y5, Y7, Y5
+	VMOVUPS (DX)(AX*4), Y1
+	VMOVUPS (CX)(AX*4), Y2
+	VMOVUPS (DI)(AX*4), Y5
+	VCMPPS  $0x08, Y0, Y1, Y9
+	VANDPS  Y9, Y2, Y10
+	VADDPS  Y10, Y5, Y5
+	VANDNPS Y2, Y9, Y2
 	VMOVUPS Y5, (DI)(AX*4)
+	VMOVUPS Y2, (CX)(AX*4)
 	ADDQ    $0x08, AX
 	SUBQ    $0x08, R9
 	JGE     full46
@@ -647,18 +654,75 @@ tail47:
 	NEGQ       R9
 	VMOVUPS    64(R12)(R9*4), Y8
 	VMASKMOVPS (SI)(AX*4), Y8, Y0
-	VMOVAPS    Y0, Y5
-	VMAXPS     Y5, Y6, Y5
-	VMINPS     Y5, Y7, Y5
+	VMASKMOVPS (DX)(AX*4), Y8, Y1
+	VMASKMOVPS (CX)(AX*4), Y8, Y2
+	VMASKMOVPS (DI)(AX*4), Y8, Y5
+	VCMPPS     $0x08, Y0, Y1, Y9
+	VANDPS     Y9, Y2, Y10
+	VADDPS     Y10, Y5, Y5
+	VANDNPS    Y2, Y9, Y2
 	VMASKMOVPS Y5, Y8, (DI)(AX*4)
+	VMASKMOVPS Y2, Y8, (CX)(AX*4)
 
 endRow48:
 	MOVQ 144(R11), R12
 	LEAQ (DI)(R12*4), DI
 	MOVQ 152(R11), R12
 	LEAQ (SI)(R12*4), SI
+	MOVQ 160(R11), R12
+	LEAQ (DX)(R12*4), DX
+	MOVQ 168(R11), R12
+	LEAQ (CX)(R12*4), CX
 	DECQ R10
 	JNZ  row45
+	VZEROUPPER
+	RET
+
+// func boundAVX2(s *byte)
+// Requires: AVX
+TEXT ·boundAVX2(SB), NOSPLIT, $0-8
+	MOVQ         s+0(FP), R11
+	MOVQ         (R11), DI
+	MOVQ         24(R11), SI
+	VBROADCASTSS 208(R11), Y6
+	VBROADCASTSS 212(R11), Y7
+	MOVQ         200(R11), R10
+
+row49:
+	XORQ AX, AX
+	MOVQ 192(R11), R9
+	SUBQ $0x08, R9
+	JL   tail51
+
+full50:
+	VMOVUPS (SI)(AX*4), Y0
+	VMOVAPS Y0, Y5
+	VMAXPS  Y5, Y6, Y5
+	VMINPS  Y5, Y7, Y5
+	VMOVUPS Y5, (DI)(AX*4)
+	ADDQ    $0x08, AX
+	SUBQ    $0x08, R9
+	JGE     full50
+
+tail51:
+	ADDQ       $0x08, R9
+	JZ         endRow52
+	LEAQ       vector_avx2_masks<>+0(SB), R12
+	NEGQ       R9
+	VMOVUPS    64(R12)(R9*4), Y8
+	VMASKMOVPS (SI)(AX*4), Y8, Y0
+	VMOVAPS    Y0, Y5
+	VMAXPS     Y5, Y6, Y5
+	VMINPS     Y5, Y7, Y5
+	VMASKMOVPS Y5, Y8, (DI)(AX*4)
+
+endRow52:
+	MOVQ 144(R11), R12
+	LEAQ (DI)(R12*4), DI
+	MOVQ 152(R11), R12
+	LEAQ (SI)(R12*4), SI
+	DECQ R10
+	JNZ  row49
 	VZEROUPPER
 	RET
 
@@ -673,13 +737,13 @@ TEXT ·boundBackwardAVX2(SB), NOSPLIT, $0-8
 	VBROADCASTSS 212(R11), Y7
 	MOVQ         200(R11), R10
 
-row49:
+row53:
 	XORQ AX, AX
 	MOVQ 192(R11), R9
 	SUBQ $0x08, R9
-	JL   tail51
+	JL   tail55
 
-full50:
+full54:
 	VMOVUPS (SI)(AX*4), Y0
 	VMOVUPS (DX)(AX*4), Y1
 	VCMPPS  $0x0e, Y6, Y1, Y9
@@ -689,11 +753,11 @@ full50:
 	VMOVUPS Y5, (DI)(AX*4)
 	ADDQ    $0x08, AX
 	SUBQ    $0x08, R9
-	JGE     full50
+	JGE     full54
 
-tail51:
+tail55:
 	ADDQ       $0x08, R9
-	JZ         endRow52
+	JZ         endRow56
 	LEAQ       vector_avx2_masks<>+0(SB), R12
 	NEGQ       R9
 	VMOVUPS    64(R12)(R9*4), Y8
@@ -705,7 +769,7 @@ tail51:
 	VANDPS     Y0, Y5, Y5
 	VMASKMOVPS Y5, Y8, (DI)(AX*4)
 
-endRow52:
+endRow56:
 	MOVQ 144(R11), R12
 	LEAQ (DI)(R12*4), DI
 	MOVQ 152(R11), R12
@@ -713,7 +777,7 @@ endRow52:
 	MOVQ 160(R11), R12
 	LEAQ (DX)(R12*4), DX
 	DECQ R10
-	JNZ  row49
+	JNZ  row53
 	VZEROUPPER
 	RET
 
@@ -727,13 +791,13 @@ TEXT ·hardSwishAVX2(SB), NOSPLIT, $0-8
 	VBROADCASTSS 212(R11), Y7
 	MOVQ         200(R11), R10
 
-row53:
+row57:
 	XORQ AX, AX
 	MOVQ 192(R11), R9
 	SUBQ $0x08, R9
-	JL   tail55
+	JL   tail59
 
-full54:
+full58:
 	VMOVUPS (SI)(AX*4), Y0
 	VADDPS  vector_avx2_40400000<>+0(SB), Y0, Y5
 	VMAXPS  vector_avx2_00000000<>+0(SB), Y5, Y5
@@ -743,11 +807,11 @@ full54:
 	VMOVUPS Y5, (DI)(AX*4)
 	ADDQ    $0x08, AX
 	SUBQ    $0x08, R9
-	JGE     full54
+	JGE     full58
 
-tail55:
+tail59:
 	ADDQ       $0x08, R9
-	JZ         endRow56
+	JZ         endRow60
 	LEAQ       vector_avx2_masks<>+0(SB), R12
 	NEGQ       R9
 	VMOVUPS    64(R12)(R9*4), Y8
@@ -759,13 +823,13 @@ tail55:
 	VMULPS     vector_avx2_3e2aaaab<>+0(SB), Y5, Y5
 	VMASKMOVPS Y5, Y8, (DI)(AX*4)
 
-endRow56:
+endRow60:
 	MOVQ 144(R11), R12
 	LEAQ (DI)(R12*4), DI
 	MOVQ 152(R11), R12
 	LEAQ (SI)(R12*4), SI
 	DECQ R10
-	JNZ  row53
+	JNZ  row57
 	VZEROUPPER
 	RET
 
@@ -852,13 +916,13 @@ TEXT ·hardSwishBackwardAVX2(SB), NOSPLIT, $0-8
 	VBROADCASTSS 212(R11), Y7
 	MOVQ         200(R11), R10
 
-row57:
+row61:
 	XORQ AX, AX
 	MOVQ 192(R11), R9
 	SUBQ $0x08, R9
-	JL   tail59
+	JL   tail63
 
-full58:
+full62:
 	VMOVUPS     (SI)(AX*4), Y0
 	VMOVUPS     (DX)(AX*4), Y1
 	VMOVUPS     vector_avx2_3f000000<>+0(SB), Y5
@@ -873,11 +937,11 @@ full58:
 	VMOVUPS     Y5, (DI)(AX*4)
 	ADDQ        $0x08, AX
 	SUBQ        $0x08, R9
-	JGE         full58
+	JGE         full62
 
-tail59:
+tail63:
 	ADDQ        $0x08, R9
-	JZ          endRow60
+	JZ          endRow64
 	LEAQ        vector_avx2_masks<>+0(SB), R12
 	NEGQ        R9
 	VMOVUPS     64(R12)(R9*4), Y8
@@ -894,7 +958,7 @@ tail59:
 	VMULPS      Y0, Y5, Y5
 	VMASKMOVPS  Y5, Y8, (DI)(AX*4)
 
-endRow60:
+endRow64:
 	MOVQ 144(R11), R12
 	LEAQ (DI)(R12*4), DI
 	MOVQ 152(R11), R12
@@ -902,7 +966,7 @@ endRow60:
 	MOVQ 160(R11), R12
 	LEAQ (DX)(R12*4), DX
 	DECQ R10
-	JNZ  row57
+	JNZ  row61
 	VZEROUPPER
 	RET
 
@@ -988,13 +1052,13 @@ TEXT ·sigmoidAVX2(SB), NOSPLIT, $0-8
 	VBROADCASTSS 212(R11), Y7
 	MOVQ         200(R11), R10
 
-row61:
+row65:
 	XORQ AX, AX
 	MOVQ 192(R11), R9
 	SUBQ $0x08, R9
-	JL   tail63
+	JL   tail67
 
-full62:
+full66:
 	VMOVUPS      (SI)(AX*4), Y0
 	VXORPS       Y9, Y9, Y9
 	VSUBPS       Y0, Y9, Y9
@@ -1025,11 +1089,11 @@ full62:
 	VMOVUPS      Y5, (DI)(AX*4)
 	ADDQ         $0x08, AX
 	SUBQ         $0x08, R9
-	JGE          full62
+	JGE          full66
 
-tail63:
+tail67:
 	ADDQ         $0x08, R9
-	JZ           endRow64
+	JZ           endRow68
 	LEAQ         vector_avx2_masks<>+0(SB), R12
 	NEGQ         R9
 	VMOVUPS      64(R12)(R9*4), Y8
@@ -1062,13 +1126,13 @@ tail63:
 	VDIVPS       Y13, Y9, Y5
 	VMASKMOVPS   Y5, Y8, (DI)(AX*4)
 
-endRow64:
+endRow68:
 	MOVQ 144(R11), R12
 	LEAQ (DI)(R12*4), DI
 	MOVQ 152(R11), R12
 	LEAQ (SI)(R12*4), SI
 	DECQ R10
-	JNZ  row61
+	JNZ  row65
 	VZEROUPPER
 	RET
 
@@ -1262,99 +1326,6 @@ TEXT ·siluAVX2(SB), NOSPLIT, $0-8
 	VBROADCASTSS 212(R11), Y7
 	MOVQ         200(R11), R10
 
-row65:
-	XORQ AX, AX
-	MOVQ 192(R11), R9
-	SUBQ $0x08, R9
-	JL   tail67
-
-full66:
-	VMOVUPS      (SI)(AX*4), Y0
-	VXORPS       Y9, Y9, Y9
-	VSUBPS       Y0, Y9, Y9
-	VMOVUPS      vector_avx2_42b1cccd<>+0(SB), Y10
-	VMINPS       Y9, Y10, Y9
-	VMOVUPS      vector_avx2_c2ae0000<>+0(SB), Y10
-	VMAXPS       Y9, Y10, Y9
-	VMULPS       vector_avx2_3fb8aa3b<>+0(SB), Y9, Y12
-	VROUNDPS     $0x00, Y12, Y12
-	VFNMADD231PS vector_avx2_3f318000<>+0(SB), Y12, Y9
-	VFNMADD231PS vector_avx2_b95e8083<>+0(SB), Y12, Y9
-	VMOVUPS      vector_avx2_39500d01<>+0(SB), Y11
-	VFMADD213PS  vector_avx2_3ab60b61<>+0(SB), Y9, Y11
-	VFMADD213PS  vector_avx2_3c088889<>+0(SB), Y9, Y11
-	VFMADD213PS  vector_avx2_3d2aaaab<>+0(SB), Y9, Y11
-	VFMADD213PS  vector_avx2_3e2aaaab<>+0(SB), Y9, Y11
-	VFMADD213PS  vector_avx2_3f000000<>+0(SB), Y9, Y11
-	VFMADD213PS  vector_avx2_3f800000<>+0(SB), Y9, Y11
-	VMULPS       Y9, Y11, Y11
-	VCVTPS2DQ    Y12, Y12
-	VPADDD       vector_avx2_0000007f<>+0(SB), Y12, Y12
-	VPSLLD       $0x17, Y12, Y10
-	VADDPS       vector_avx2_3f800000<>+0(SB), Y11, Y11
-	VMOVUPS      vector_avx2_3f800000<>+0(SB), Y13
-	VFMADD231PS  Y10, Y11, Y13
-	VDIVPS       Y13, Y0, Y5
-	VMOVUPS      Y5, (DI)(AX*4)
-	ADDQ         $0x08, AX
-	SUBQ         $0x08, R9
-	JGE          full66
-
-tail67:
-	ADDQ         $0x08, R9
-	JZ           endRow68
-	LEAQ         vector_avx2_masks<>+0(SB), R12
-	NEGQ         R9
-	VMOVUPS      64(R12)(R9*4), Y8
-	VMASKMOVPS   (SI)(AX*4), Y8, Y0
-	VXORPS       Y9, Y9, Y9
-	VSUBPS       Y0, Y9, Y9
-	VMOVUPS      vector_avx2_42b1cccd<>+0(SB), Y10
-	VMINPS       Y9, Y10, Y9
-	VMOVUPS      vector_avx2_c2ae0000<>+0(SB), Y10
-	VMAXPS       Y9, Y10, Y9
-	VMULPS       vector_avx2_3fb8aa3b<>+0(SB), Y9, Y12
-	VROUNDPS     $0x00, Y12, Y12
-	VFNMADD231PS vector_avx2_3f318000<>+0(SB), Y12, Y9
-	VFNMADD231PS vector_avx2_b95e8083<>+0(SB), Y12, Y9
-	VMOVUPS      vector_avx2_39500d01<>+0(SB), Y11
-	VFMADD213PS  vector_avx2_3ab60b61<>+0(SB), Y9, Y11
-	VFMADD213PS  vector_avx2_3c088889<>+0(SB), Y9, Y11
-	VFMADD213PS  vector_avx2_3d2aaaab<>+0(SB), Y9, Y11
-	VFMADD213PS  vector_avx2_3e2aaaab<>+0(SB), Y9, Y11
-	VFMADD213PS  vector_avx2_3f000000<>+0(SB), Y9, Y11
-	VFMADD213PS  vector_avx2_3f800000<>+0(SB), Y9, Y11
-	VMULPS       Y9, Y11, Y11
-	VCVTPS2DQ    Y12, Y12
-	VPADDD       vector_avx2_0000007f<>+0(SB), Y12, Y12
-	VPSLLD       $0x17, Y12, Y10
-	VADDPS       vector_avx2_3f800000<>+0(SB), Y11, Y11
-	VMOVUPS      vector_avx2_3f800000<>+0(SB), Y13
-	VFMADD231PS  Y10, Y11, Y13
-	VDIVPS       Y13, Y0, Y5
-	VMASKMOVPS   Y5, Y8, (DI)(AX*4)
-
-endRow68:
-	MOVQ 144(R11), R12
-	LEAQ (DI)(R12*4), DI
-	MOVQ 152(R11), R12
-	LEAQ (SI)(R12*4), SI
-	DECQ R10
-	JNZ  row65
-	VZEROUPPER
-	RET
-
-// func sigmoidBackwardAVX2(s *byte)
-// Requires: AVX, AVX2, FMA3
-TEXT ·sigmoidBackwardAVX2(SB), NOSPLIT, $0-8
-	MOVQ         s+0(FP), R11
-	MOVQ         (R11), DI
-	MOVQ         24(R11), SI
-	MOVQ         48(R11), DX
-	VBROADCASTSS 208(R11), Y6
-	VBROADCASTSS 212(R11), Y7
-	MOVQ         200(R11), R10
-
 row69:
 	XORQ AX, AX
 	MOVQ 192(R11), R9
@@ -1363,9 +1334,8 @@ row69:
 
 full70:
 	VMOVUPS      (SI)(AX*4), Y0
-	VMOVUPS      (DX)(AX*4), Y1
 	VXORPS       Y9, Y9, Y9
-	VSUBPS       Y1, Y9, Y9
+	VSUBPS       Y0, Y9, Y9
 	VMOVUPS      vector_avx2_42b1cccd<>+0(SB), Y10
 	VMINPS       Y9, Y10, Y9
 	VMOVUPS      vector_avx2_c2ae0000<>+0(SB), Y10
@@ -1388,11 +1358,7 @@ full70:
 	VADDPS       vector_avx2_3f800000<>+0(SB), Y11, Y11
 	VMOVUPS      vector_avx2_3f800000<>+0(SB), Y13
 	VFMADD231PS  Y10, Y11, Y13
-	VMOVUPS      vector_avx2_3f800000<>+0(SB), Y9
-	VDIVPS       Y13, Y9, Y5
-	VMULPS       Y5, Y5, Y9
-	VSUBPS       Y9, Y5, Y5
-	VMULPS       Y0, Y5, Y5
+	VDIVPS       Y13, Y0, Y5
 	VMOVUPS      Y5, (DI)(AX*4)
 	ADDQ         $0x08, AX
 	SUBQ         $0x08, R9
@@ -1405,9 +1371,8 @@ tail71:
 	NEGQ         R9
 	VMOVUPS      64(R12)(R9*4), Y8
 	VMASKMOVPS   (SI)(AX*4), Y8, Y0
-	VMASKMOVPS   (DX)(AX*4), Y8, Y1
 	VXORPS       Y9, Y9, Y9
-	VSUBPS       Y1, Y9, Y9
+	VSUBPS       Y0, Y9, Y9
 	VMOVUPS      vector_avx2_42b1cccd<>+0(SB), Y10
 	VMINPS       Y9, Y10, Y9
 	VMOVUPS      vector_avx2_c2ae0000<>+0(SB), Y10
@@ -1430,11 +1395,7 @@ tail71:
 	VADDPS       vector_avx2_3f800000<>+0(SB), Y11, Y11
 	VMOVUPS      vector_avx2_3f800000<>+0(SB), Y13
 	VFMADD231PS  Y10, Y11, Y13
-	VMOVUPS      vector_avx2_3f800000<>+0(SB), Y9
-	VDIVPS       Y13, Y9, Y5
-	VMULPS       Y5, Y5, Y9
-	VSUBPS       Y9, Y5, Y5
-	VMULPS       Y0, Y5, Y5
+	VDIVPS       Y13, Y0, Y5
 	VMASKMOVPS   Y5, Y8, (DI)(AX*4)
 
 endRow72:
@@ -1442,16 +1403,14 @@ endRow72:
 	LEAQ (DI)(R12*4), DI
 	MOVQ 152(R11), R12
 	LEAQ (SI)(R12*4), SI
-	MOVQ 160(R11), R12
-	LEAQ (DX)(R12*4), DX
 	DECQ R10
 	JNZ  row69
 	VZEROUPPER
 	RET
 
-// func siluBackwardAVX2(s *byte)
+// func sigmoidBackwardAVX2(s *byte)
 // Requires: AVX, AVX2, FMA3
-TEXT ·siluBackwardAVX2(SB), NOSPLIT, $0-8
+TEXT ·sigmoidBackwardAVX2(SB), NOSPLIT, $0-8
 	MOVQ         s+0(FP), R11
 	MOVQ         (R11), DI
 	MOVQ         24(R11), SI
@@ -1495,11 +1454,8 @@ full74:
 	VFMADD231PS  Y10, Y11, Y13
 	VMOVUPS      vector_avx2_3f800000<>+0(SB), Y9
 	VDIVPS       Y13, Y9, Y5
-	VMOVUPS      vector_avx2_3f800000<>+0(SB), Y9
-	VMOVAPS      Y9, Y10
-	VSUBPS       Y5, Y9, Y9
-	VFMADD231PS  Y1, Y9, Y10
-	VMULPS       Y10, Y5, Y5
+	VMULPS       Y5, Y5, Y9
+	VSUBPS       Y9, Y5, Y5
 	VMULPS       Y0, Y5, Y5
 	VMOVUPS      Y5, (DI)(AX*4)
 	ADDQ         $0x08, AX
@@ -1540,11 +1496,8 @@ tail75:
 	VFMADD231PS  Y10, Y11, Y13
 	VMOVUPS      vector_avx2_3f800000<>+0(SB), Y9
 	VDIVPS       Y13, Y9, Y5
-	VMOVUPS      vector_avx2_3f800000<>+0(SB), Y9
-	VMOVAPS      Y9, Y10
-	VSUBPS       Y5, Y9, Y9
-	VFMADD231PS  Y1, Y9, Y10
-	VMULPS       Y10, Y5, Y5
+	VMULPS       Y5, Y5, Y9
+	VSUBPS       Y9, Y5, Y5
 	VMULPS       Y0, Y5, Y5
 	VMASKMOVPS   Y5, Y8, (DI)(AX*4)
 
@@ -1560,12 +1513,13 @@ endRow76:
 	VZEROUPPER
 	RET
 
-// func tanhAVX2(s *byte)
+// func siluBackwardAVX2(s *byte)
 // Requires: AVX, AVX2, FMA3
-TEXT ·tanhAVX2(SB), NOSPLIT, $0-8
+TEXT ·siluBackwardAVX2(SB), NOSPLIT, $0-8
 	MOVQ         s+0(FP), R11
 	MOVQ         (R11), DI
 	MOVQ         24(R11), SI
+	MOVQ         48(R11), DX
 	VBROADCASTSS 208(R11), Y6
 	VBROADCASTSS 212(R11), Y7
 	MOVQ         200(R11), R10
@@ -1577,6 +1531,116 @@ row77:
 	JL   tail79
 
 full78:
+	VMOVUPS      (SI)(AX*4), Y0
+	VMOVUPS      (DX)(AX*4), Y1
+	VXORPS       Y9, Y9, Y9
+	VSUBPS       Y1, Y9, Y9
+	VMOVUPS      vector_avx2_42b1cccd<>+0(SB), Y10
+	VMINPS       Y9, Y10, Y9
+	VMOVUPS      vector_avx2_c2ae0000<>+0(SB), Y10
+	VMAXPS       Y9, Y10, Y9
+	VMULPS       vector_avx2_3fb8aa3b<>+0(SB), Y9, Y12
+	VROUNDPS     $0x00, Y12, Y12
+	VFNMADD231PS vector_avx2_3f318000<>+0(SB), Y12, Y9
+	VFNMADD231PS vector_avx2_b95e8083<>+0(SB), Y12, Y9
+	VMOVUPS      vector_avx2_39500d01<>+0(SB), Y11
+	VFMADD213PS  vector_avx2_3ab60b61<>+0(SB), Y9, Y11
+	VFMADD213PS  vector_avx2_3c088889<>+0(SB), Y9, Y11
+	VFMADD213PS  vector_avx2_3d2aaaab<>+0(SB), Y9, Y11
+	VFMADD213PS  vector_avx2_3e2aaaab<>+0(SB), Y9, Y11
+	VFMADD213PS  vector_avx2_3f000000<>+0(SB), Y9, Y11
+	VFMADD213PS  vector_avx2_3f800000<>+0(SB), Y9, Y11
+	VMULPS       Y9, Y11, Y11
+	VCVTPS2DQ    Y12, Y12
+	VPADDD       vector_avx2_0000007f<>+0(SB), Y12, Y12
+	VPSLLD       $0x17, Y12, Y10
+	VADDPS       vector_avx2_3f800000<>+0(SB), Y11, Y11
+	VMOVUPS      vector_avx2_3f800000<>+0(SB), Y13
+	VFMADD231PS  Y10, Y11, Y13
+	VMOVUPS      vector_avx2_3f800000<>+0(SB), Y9
+	VDIVPS       Y13, Y9, Y5
+	VMOVUPS      vector_avx2_3f800000<>+0(SB), Y9
+	VMOVAPS      Y9, Y10
+	VSUBPS       Y5, Y9, Y9
+	VFMADD231PS  Y1, Y9, Y10
+	VMULPS       Y10, Y5, Y5
+	VMULPS       Y0, Y5, Y5
+	VMOVUPS      Y5, (DI)(AX*4)
+	ADDQ         $0x08, AX
+	SUBQ         $0x08, R9
+	JGE          full78
+
+tail79:
+	ADDQ         $0x08, R9
+	JZ           endRow80
+	LEAQ         vector_avx2_masks<>+0(SB), R12
+	NEGQ         R9
+	VMOVUPS      64(R12)(R9*4), Y8
+	VMASKMOVPS   (SI)(AX*4), Y8, Y0
+	VMASKMOVPS   (DX)(AX*4), Y8, Y1
+	VXORPS       Y9, Y9, Y9
+	VSUBPS       Y1, Y9, Y9
+	VMOVUPS      vector_avx2_42b1cccd<>+0(SB), Y10
+	VMINPS       Y9, Y10, Y9
+	VMOVUPS      vector_avx2_c2ae0000<>+0(SB), Y10
+	VMAXPS       Y9, Y10, Y9
+	VMULPS       vector_avx2_3fb8aa3b<>+0(SB), Y9, Y12
+	VROUNDPS     $0x00, Y12, Y12
+	VFNMADD231PS vector_avx2_3f318000<>+0(SB), Y12, Y9
+	VFNMADD231PS vector_avx2_b95e8083<>+0(SB), Y12, Y9
+	VMOVUPS      vector_avx2_39500d01<>+0(SB), Y11
+	VFMADD213PS  vector_avx2_3ab60b61<>+0(SB), Y9, Y11
+	VFMADD213PS  vector_avx2_3c088889<>+0(SB), Y9, Y11
+	VFMADD213PS  vector_avx2_3d2aaaab<>+0(SB), Y9, Y11
+	VFMADD213PS  vector_avx2_3e2aaaab<>+0(SB), Y9, Y11
+	VFMADD213PS  vector_avx2_3f000000<>+0(SB), Y9, Y11
+	VFMADD213PS  vector_avx2_3f800000<>+0(SB), Y9, Y11
+	VMULPS       Y9, Y11, Y11
+	VCVTPS2DQ    Y12, Y12
+	VPADDD       vector_avx2_0000007f<>+0(SB), Y12, Y12
+	VPSLLD       $0x17, Y12, Y10
+	VADDPS       vector_avx2_3f800000<>+0(SB), Y11, Y11
+	VMOVUPS      vector_avx2_3f800000<>+0(SB), Y13
+	VFMADD231PS  Y10, Y11, Y13
+	VMOVUPS      vector_avx2_3f800000<>+0(SB), Y9
+	VDIVPS       Y13, Y9, Y5
+	VMOVUPS      vector_avx2_3f800000<>+0(SB), Y9
+	VMOVAPS      Y9, Y10
+	VSUBPS       Y5, Y9, Y9
+	VFMADD231PS  Y1, Y9, Y10
+	VMULPS       Y10, Y5, Y5
+	VMULPS       Y0, Y5, Y5
+	VMASKMOVPS   Y5, Y8, (DI)(AX*4)
+
+endRow80:
+	MOVQ 144(R11), R12
+	LEAQ (DI)(R12*4), DI
+	MOVQ 152(R11), R12
+	LEAQ (SI)(R12*4), SI
+	MOVQ 160(R11), R12
+	LEAQ (DX)(R12*4), DX
+	DECQ R10
+	JNZ  row77
+	VZEROUPPER
+	RET
+
+// func tanhAVX2(s *byte)
+// Requires: AVX, AVX2, FMA3
+TEXT ·tanhAVX2(SB), NOSPLIT, $0-8
+	MOVQ         s+0(FP), R11
+	MOVQ         (R11), DI
+	MOVQ         24(R11), SI
+	VBROADCASTSS 208(R11), Y6
+	VBROADCASTSS 212(R11), Y7
+	MOVQ         200(R11), R10
+
+row81:
+	XORQ AX, AX
+	MOVQ 192(R11), R9
+	SUBQ $0x08, R9
+	JL   tail83
+
+full82:
 	VMOVUPS      (SI)(AX*4), Y0
 	VADDPS       Y0, Y0, Y9
 	VMOVUPS      vector_avx2_41a00000<>+0(SB), Y10
@@ -1605,11 +1669,11 @@ full78:
 	VMOVUPS      Y5, (DI)(AX*4)
 	ADDQ         $0x08, AX
 	SUBQ         $0x08, R9
-	JGE          full78
+	JGE          full82
 
-tail79:
+tail83:
 	ADDQ         $0x08, R9
-	JZ           endRow80
+	JZ           endRow84
 	LEAQ         vector_avx2_masks<>+0(SB), R12
 	NEGQ         R9
 	VMOVUPS      64(R12)(R9*4), Y8
@@ -1640,13 +1704,13 @@ tail79:
 	VDIVPS       Y11, Y12, Y5
 	VMASKMOVPS   Y5, Y8, (DI)(AX*4)
 
-endRow80:
+endRow84:
 	MOVQ 144(R11), R12
 	LEAQ (DI)(R12*4), DI
 	MOVQ 152(R11), R12
 	LEAQ (SI)(R12*4), SI
 	DECQ R10
-	JNZ  row77
+	JNZ  row81
 	VZEROUPPER
 	RET
 
@@ -1715,13 +1779,13 @@ TEXT ·tanhBackwardAVX2(SB), NOSPLIT, $0-8
 	VBROADCASTSS 212(R11), Y7
 	MOVQ         200(R11), R10
 
-row81:
+row85:
 	XORQ AX, AX
 	MOVQ 192(R11), R9
 	SUBQ $0x08, R9
-	JL   tail83
+	JL   tail87
 
-full82:
+full86:
 	VMOVUPS      (SI)(AX*4), Y0
 	VMOVUPS      (DX)(AX*4), Y1
 	VADDPS       Y1, Y1, Y9
@@ -1754,11 +1818,11 @@ full82:
 	VMOVUPS      Y5, (DI)(AX*4)
 	ADDQ         $0x08, AX
 	SUBQ         $0x08, R9
-	JGE          full82
+	JGE          full86
 
-tail83:
+tail87:
 	ADDQ         $0x08, R9
-	JZ           endRow84
+	JZ           endRow88
 	LEAQ         vector_avx2_masks<>+0(SB), R12
 	NEGQ         R9
 	VMOVUPS      64(R12)(R9*4), Y8
@@ -1793,7 +1857,7 @@ tail83:
 	VMULPS       Y0, Y9, Y5
 	VMASKMOVPS   Y5, Y8, (DI)(AX*4)
 
-endRow84:
+endRow88:
 	MOVQ 144(R11), R12
 	LEAQ (DI)(R12*4), DI
 	MOVQ 152(R11), R12
@@ -1801,7 +1865,7 @@ endRow84:
 	MOVQ 160(R11), R12
 	LEAQ (DX)(R12*4), DX
 	DECQ R10
-	JNZ  row81
+	JNZ  row85
 	VZEROUPPER
 	RET
 
@@ -1815,13 +1879,13 @@ TEXT ·geluAVX2(SB), NOSPLIT, $0-8
 	VBROADCASTSS 212(R11), Y7
 	MOVQ         200(R11), R10
 
-row85:
+row89:
 	XORQ AX, AX
 	MOVQ 192(R11), R9
 	SUBQ $0x08, R9
-	JL   tail87
+	JL   tail91
 
-full86:
+full90:
 	VMOVUPS      (SI)(AX*4), Y0
 	VMULPS       Y0, Y0, Y9
 	VMULPS       vector_avx2_bf000000<>+0(SB), Y9, Y9
@@ -1869,11 +1933,11 @@ full86:
 	VMOVUPS      Y5, (DI)(AX*4)
 	ADDQ         $0x08, AX
 	SUBQ         $0x08, R9
-	JGE          full86
+	JGE          full90
 
-tail87:
+tail91:
 	ADDQ         $0x08, R9
-	JZ           endRow88
+	JZ           endRow92
 	LEAQ         vector_avx2_masks<>+0(SB), R12
 	NEGQ         R9
 	VMOVUPS      64(R12)(R9*4), Y8
@@ -1923,13 +1987,13 @@ tail87:
 	VMULPS       Y0, Y5, Y5
 	VMASKMOVPS   Y5, Y8, (DI)(AX*4)
 
-endRow88:
+endRow92:
 	MOVQ 144(R11), R12
 	LEAQ (DI)(R12*4), DI
 	MOVQ 152(R11), R12
 	LEAQ (SI)(R12*4), SI
 	DECQ R10
-	JNZ  row85
+	JNZ  row89
 	VZEROUPPER
 	RET
 
@@ -2160,13 +2224,13 @@ TEXT ·geluBackwardAVX2(SB), NOSPLIT, $0-8
 	VBROADCASTSS 212(R11), Y7
 	MOVQ         200(R11), R10
 
-row89:
+row93:
 	XORQ AX, AX
 	MOVQ 192(R11), R9
 	SUBQ $0x08, R9
-	JL   tail91
+	JL   tail95
 
-full90:
+full94:
 	VMOVUPS      (SI)(AX*4), Y0
 	VMOVUPS      (DX)(AX*4), Y1
 	VMULPS       Y1, Y1, Y9
@@ -2217,11 +2281,11 @@ full90:
 	VMOVUPS      Y5, (DI)(AX*4)
 	ADDQ         $0x08, AX
 	SUBQ         $0x08, R9
-	JGE          full90
+	JGE          full94
 
-tail91:
+tail95:
 	ADDQ         $0x08, R9
-	JZ           endRow92
+	JZ           endRow96
 	LEAQ         vector_avx2_masks<>+0(SB), R12
 	NEGQ         R9
 	VMOVUPS      64(R12)(R9*4), Y8
@@ -2274,7 +2338,7 @@ tail91:
 	VMULPS       Y0, Y5, Y5
 	VMASKMOVPS   Y5, Y8, (DI)(AX*4)
 
-endRow92:
+endRow96:
 	MOVQ 144(R11), R12
 	LEAQ (DI)(R12*4), DI
 	MOVQ 152(R11), R12
@@ -2282,7 +2346,7 @@ endRow92:
 	MOVQ 160(R11), R12
 	LEAQ (DX)(R12*4), DX
 	DECQ R10
-	JNZ  row89
+	JNZ  row93
 	VZEROUPPER
 	RET
 

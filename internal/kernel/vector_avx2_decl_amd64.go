@@ -57,6 +57,11 @@ func addCentredAVX2(s *sweep)
 //go:noescape
 func combineAVX2(s *sweep)
 
+// routeAVX2 computes dst += z and z = 0 where x = y.
+//
+//go:noescape
+func routeAVX2(s *sweep)
+
 // boundAVX2 computes dst = bound(x).
 //
 //go:noescape

@@ -580,12 +580,14 @@ endRow44:
 	VZEROUPPER
 	RET
 
-// func boundAVX512(s *byte)
-// Requires: AVX, AVX512F, BMI2
-TEXT ·boundAVX512(SB), NOSPLIT, $0-8
+// func routeAVX512(s *byte)
+// Requires: AVX, AVX512DQ, AVX512F, BMI2
+TEXT ·routeAVX512(SB), NOSPLIT, $0-8
 	MOVQ         s+0(FP), R11
 	MOVQ         (R11), DI
 	MOVQ         24(R11), SI
+	MOVQ         48(R11), DX
+	MOVQ         72(R11), CX
 	VBROADCASTSS 208(R11), Z6
 	VBROADCASTSS 212(R11), Z7
 	MOVQ         200(R11), R10
@@ -598,10 +600,14 @@ row45:
 
 full46:
 	VMOVUPS (SI)(AX*4), Z0
-	VMOVAPS Z0, Z5
-	VMAXPS  Z5, Z6, Z5
-	VMINPS  Z5, Z7, Z5
+	VMOVUPS (DX)(AX*4), Z1
+	VMOVUPS (CX)(AX*4), Z2
+	VMOVUPS (DI)(AX*4), Z5
+	VCMPPS  $0x08, Z0, Z1, K2
+	VADDPS  Z2, Z5, K2, Z5
+	VXORPS  Z2, Z2, K2, Z2
 	VMOVUPS Z5, (DI)(AX*4)
+	VMOVUPS Z2, (CX)(AX*4)
 	ADDQ    $0x10, AX
 	SUBQ    $0x10, R9
 	JGE     full46
@@ -613,18 +619,74 @@ tail47:
 	BZHIQ     R9, R12, R12
 	KMOVW     R12, K1
 	VMOVUPS.Z (SI)(AX*4), K1, Z0
-	VMOVAPS   Z0, Z5
-	VMAXPS    Z5, Z6, Z5
-	VMINPS    Z5, Z7, Z5
+	VMOVUPS.Z (DX)(AX*4), K1, Z1
+	VMOVUPS.Z (CX)(AX*4), K1, Z2
+	VMOVUPS.Z (DI)(AX*4), K1, Z5
+	VCMPPS    $0x08, Z0, Z1, K2
+	VADDPS    Z2, Z5, K2, Z5
+	VXORPS    Z2, Z2, K2, Z2
 	VMOVUPS   Z5, K1, (DI)(AX*4)
+	VMOVUPS   Z2, K1, (CX)(AX*4)
 
 endRow48:
 	MOVQ 144(R11), R12
 	LEAQ (DI)(R12*4), DI
 	MOVQ 152(R11), R12
 	LEAQ (SI)(R12*4), SI
+	MOVQ 160(R11), R12
+	LEAQ (DX)(R12*4), DX
+	MOVQ 168(R11), R12
+	LEAQ (CX)(R12*4), CX
 	DECQ R10
 	JNZ  row45
+	VZEROUPPER
+	RET
+
+// func boundAVX512(s *byte)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·boundAVX512(SB), NOSPLIT, $0-8
+	MOVQ         s+0(FP), R11
+	MOVQ         (R11), DI
+	MOVQ         24(R11), SI
+	VBROADCASTSS 208(R11), Z6
+	VBROADCASTSS 212(R11), Z7
+	MOVQ         200(R11), R10
+
+row49:
+	XORQ AX, AX
+	MOVQ 192(R11), R9
+	SUBQ $0x10, R9
+	JL   tail51
+
+full50:
+	VMOVUPS (SI)(AX*4), Z0
+	VMOVAPS Z0, Z5
+	VMAXPS  Z5, Z6, Z5
+	VMINPS  Z5, Z7, Z5
+	VMOVUPS Z5, (DI)(AX*4)
+	ADDQ    $0x10, AX
+	SUBQ    $0x10, R9
+	JGE     full50
+
+tail51:
+	ADDQ      $0x10, R9
+	JZ        endRow52
+	MOVQ      $-1, R12
+	BZHIQ     R9, R12, R12
+	KMOVW     R12, K1
+	VMOVUPS.Z (SI)(AX*4), K1, Z0
+	VMOVAPS   Z0, Z5
+	VMAXPS    Z5, Z6, Z5
+	VMINPS    Z5, Z7, Z5
+	VMOVUPS   Z5, K1, (DI)(AX*4)
+
+endRow52:
+	MOVQ 144(R11), R12
+	LEAQ (DI)(R12*4), DI
+	MOVQ 152(R11), R12
+	LEAQ (SI)(R12*4), SI
+	DECQ R10
+	JNZ  row49
 	VZEROUPPER
 	RET
 
@@ -639,13 +701,13 @@ TEXT ·boundBackwardAVX512(SB), NOSPLIT, $0-8
 	VBROADCASTSS 212(R11), Z7
 	MOVQ         200(R11), R10
 
-row49:
+row53:
 	XORQ AX, AX
 	MOVQ 192(R11), R9
 	SUBQ $0x10, R9
-	JL   tail51
+	JL   tail55
 
-full50:
+full54:
 	VMOVUPS   (SI)(AX*4), Z0
 	VMOVUPS   (DX)(AX*4), Z1
 	VCMPPS    $0x0e, Z6, Z1, K2
@@ -654,11 +716,11 @@ full50:
 	VMOVUPS   Z5, (DI)(AX*4)
 	ADDQ      $0x10, AX
 	SUBQ      $0x10, R9
-	JGE       full50
+	JGE       full54
 
-tail51:
+tail55:
 	ADDQ      $0x10, R9
-	JZ        endRow52
+	JZ        endRow56
 	MOVQ      $-1, R12
 	BZHIQ     R9, R12, R12
 	KMOVW     R12, K1
@@ -669,7 +731,7 @@ tail51:
 	VMOVAPS.Z Z0, K2, Z5
 	VMOVUPS   Z5, K1, (DI)(AX*4)
 
-endRow52:
+endRow56:
 	MOVQ 144(R11), R12
 	LEAQ (DI)(R12*4), DI
 	MOVQ 152(R11), R12
@@ -677,7 +739,7 @@ endRow52:
 	MOVQ 160(R11), R12
 	LEAQ (DX)(R12*4), DX
 	DECQ R10
-	JNZ  row49
+	JNZ  row53
 	VZEROUPPER
 	RET
 
@@ -691,13 +753,13 @@ TEXT ·hardSwishAVX512(SB), NOSPLIT, $0-8
 	VBROADCASTSS 212(R11), Z7
 	MOVQ         200(R11), R10
 
-row53:
+row57:
 	XORQ AX, AX
 	MOVQ 192(R11), R9
 	SUBQ $0x10, R9
-	JL   tail55
+	JL   tail59
 
-full54:
+full58:
 	VMOVUPS (SI)(AX*4), Z0
 	VADDPS  vector_avx512_40400000<>+0(SB), Z0, Z5
 	VMAXPS  vector_avx512_00000000<>+0(SB), Z5, Z5
@@ -707,11 +769,11 @@ full54:
 	VMOVUPS Z5, (DI)(AX*4)
 	ADDQ    $0x10, AX
 	SUBQ    $0x10, R9
-	JGE     full54
+	JGE     full58
 
-tail55:
+tail59:
 	ADDQ      $0x10, R9
-	JZ        endRow56
+	JZ        endRow60
 	MOVQ      $-1, R12
 	BZHIQ     R9, R12, R12
 	KMOVW     R12, K1
@@ -723,13 +785,13 @@ tail55:
 	VMULPS    vector_avx512_3e2aaaab<>+0(SB), Z5, Z5
 	VMOVUPS   Z5, K1, (DI)(AX*4)
 
-endRow56:
+endRow60:
 	MOVQ 144(R11), R12
 	LEAQ (DI)(R12*4), DI
 	MOVQ 152(R11), R12
 	LEAQ (SI)(R12*4), SI
 	DECQ R10
-	JNZ  row53
+	JNZ  row57
 	VZEROUPPER
 	RET
 
@@ -816,13 +878,13 @@ TEXT ·hardSwishBackwardAVX512(SB), NOSPLIT, $0-8
 	VBROADCASTSS 212(R11), Z7
 	MOVQ         200(R11), R10
 
-row57:
+row61:
 	XORQ AX, AX
 	MOVQ 192(R11), R9
 	SUBQ $0x10, R9
-	JL   tail59
+	JL   tail63
 
-full58:
+full62:
 	VMOVUPS     (SI)(AX*4), Z0
 	VMOVUPS     (DX)(AX*4), Z1
 	VMOVUPS     vector_avx512_3f000000<>+0(SB), Z5
@@ -837,11 +899,11 @@ full58:
 	VMOVUPS     Z5, (DI)(AX*4)
 	ADDQ        $0x10, AX
 	SUBQ        $0x10, R9
-	JGE         full58
+	JGE         full62
 
-tail59:
+tail63:
 	ADDQ        $0x10, R9
-	JZ          endRow60
+	JZ          endRow64
 	MOVQ        $-1, R12
 	BZHIQ       R9, R12, R12
 	KMOVW       R12, K1
@@ -858,7 +920,7 @@ tail59:
 	VMULPS      Z0, Z5, Z5
 	VMOVUPS     Z5, K1, (DI)(AX*4)
 
-endRow60:
+endRow64:
 	MOVQ 144(R11), R12
 	LEAQ (DI)(R12*4), DI
 	MOVQ 152(R11), R12
@@ -866,7 +928,7 @@ endRow60:
 	MOVQ 160(R11), R12
 	LEAQ (DX)(R12*4), DX
 	DECQ R10
-	JNZ  row57
+	JNZ  row61
 	VZEROUPPER
 	RET
 
@@ -952,13 +1014,13 @@ TEXT ·sigmoidAVX512(SB), NOSPLIT, $0-8
 	VBROADCASTSS 212(R11), Z7
 	MOVQ         200(R11), R10
 
-row61:
+row65:
 	XORQ AX, AX
 	MOVQ 192(R11), R9
 	SUBQ $0x10, R9
-	JL   tail63
+	JL   tail67
 
-full62:
+full66:
 	VMOVUPS      (SI)(AX*4), Z0
 	VXORPS       Z9, Z9, Z9
 	VSUBPS       Z0, Z9, Z9
@@ -989,11 +1051,11 @@ full62:
 	VMOVUPS      Z5, (DI)(AX*4)
 	ADDQ         $0x10, AX
 	SUBQ         $0x10, R9
-	JGE          full62
+	JGE          full66
 
-tail63:
+tail67:
 	ADDQ         $0x10, R9
-	JZ           endRow64
+	JZ           endRow68
 	MOVQ         $-1, R12
 	BZHIQ        R9, R12, R12
 	KMOVW        R12, K1
@@ -1026,13 +1088,13 @@ tail63:
 	VDIVPS       Z13, Z9, Z5
 	VMOVUPS      Z5, K1, (DI)(AX*4)
 
-endRow64:
+endRow68:
 	MOVQ 144(R11), R12
 	LEAQ (DI)(R12*4), DI
 	MOVQ 152(R11), R12
 	LEAQ (SI)(R12*4), SI
 	DECQ R10
-	JNZ  row61
+	JNZ  row65
 	VZEROUPPER
 	RET
 
@@ -1226,99 +1288,6 @@ TEXT ·siluAVX512(SB), NOSPLIT, $0-8
 	VBROADCASTSS 212(R11), Z7
 	MOVQ         200(R11), R10
 
-row65:
-	XORQ AX, AX
-	MOVQ 192(R11), R9
-	SUBQ $0x10, R9
-	JL   tail67
-
-full66:
-	VMOVUPS      (SI)(AX*4), Z0
-	VXORPS       Z9, Z9, Z9
-	VSUBPS       Z0, Z9, Z9
-	VMOVUPS      vector_avx512_42b1cccd<>+0(SB), Z10
-	VMINPS       Z9, Z10, Z9
-	VMOVUPS      vector_avx512_c2ae0000<>+0(SB), Z10
-	VMAXPS       Z9, Z10, Z9
-	VMULPS       vector_avx512_3fb8aa3b<>+0(SB), Z9, Z12
-	VRNDSCALEPS  $0x00, Z12, Z12
-	VFNMADD231PS vector_avx512_3f318000<>+0(SB), Z12, Z9
-	VFNMADD231PS vector_avx512_b95e8083<>+0(SB), Z12, Z9
-	VMOVUPS      vector_avx512_39500d01<>+0(SB), Z11
-	VFMADD213PS  vector_avx512_3ab60b61<>+0(SB), Z9, Z11
-	VFMADD213PS  vector_avx512_3c088889<>+0(SB), Z9, Z11
-	VFMADD213PS  vector_avx512_3d2aaaab<>+0(SB), Z9, Z11
-	VFMADD213PS  vector_avx512_3e2aaaab<>+0(SB), Z9, Z11
-	VFMADD213PS  vector_avx512_3f000000<>+0(SB), Z9, Z11
-	VFMADD213PS  vector_avx512_3f800000<>+0(SB), Z9, Z11
-	VMULPS       Z9, Z11, Z11
-	VCVTPS2DQ    Z12, Z12
-	VPADDD       vector_avx512_0000007f<>+0(SB), Z12, Z12
-	VPSLLD       $0x17, Z12, Z10
-	VADDPS       vector_avx512_3f800000<>+0(SB), Z11, Z11
-	VMOVUPS      vector_avx512_3f800000<>+0(SB), Z13
-	VFMADD231PS  Z10, Z11, Z13
-	VDIVPS       Z13, Z0, Z5
-	VMOVUPS      Z5, (DI)(AX*4)
-	ADDQ         $0x10, AX
-	SUBQ         $0x10, R9
-	JGE          full66
-
-tail67:
-	ADDQ         $0x10, R9
-	JZ           endRow68
-	MOVQ         $-1, R12
-	BZHIQ        R9, R12, R12
-	KMOVW        R12, K1
-	VMOVUPS.Z    (SI)(AX*4), K1, Z0
-	VXORPS       Z9, Z9, Z9
-	VSUBPS       Z0, Z9, Z9
-	VMOVUPS      vector_avx512_42b1cccd<>+0(SB), Z10
-	VMINPS       Z9, Z10, Z9
-	VMOVUPS      vector_avx512_c2ae0000<>+0(SB), Z10
-	VMAXPS       Z9, Z10, Z9
-	VMULPS       vector_avx512_3fb8aa3b<>+0(SB), Z9, Z12
-	VRNDSCALEPS  $0x00, Z12, Z12
-	VFNMADD231PS vector_avx512_3f318000<>+0(SB), Z12, Z9
-	VFNMADD231PS vector_avx512_b95e8083<>+0(SB), Z12, Z9
-	VMOVUPS      vector_avx512_39500d01<>+0(SB), Z11
-	VFMADD213PS  vector_avx512_3ab60b61<>+0(SB), Z9, Z11
-	VFMADD213PS  vector_avx512_3c088889<>+0(SB), Z9, Z11
-	VFMADD213PS  vector_avx512_3d2aaaab<>+0(SB), Z9, Z11
-	VFMADD213PS  vector_avx512_3e2aaaab<>+0(SB), Z9, Z11
-	VFMADD213PS  vector_avx512_3f000000<>+0(SB), Z9, Z11
-	VFMADD213PS  vector_avx512_3f800000<>+0(SB), Z9, Z11
-	VMULPS       Z9, Z11, Z11
-	VCVTPS2DQ    Z12, Z12
-	VPADDD       vector_avx512_0000007f<>+0(SB), Z12, Z12
-	VPSLLD       $0x17, Z12, Z10
-	VADDPS       vector_avx512_3f800000<>+0(SB), Z11, Z11
-	VMOVUPS      vector_avx512_3f800000<>+0(SB), Z13
-	VFMADD231PS  Z10, Z11, Z13
-	VDIVPS       Z13, Z0, Z5
-	VMOVUPS      Z5, K1, (DI)(AX*4)
-
-endRow68:
-	MOVQ 144(R11), R12
-	LEAQ (DI)(R12*4), DI
-	MOVQ 152(R11), R12
-	LEAQ (SI)(R12*4), SI
-	DECQ R10
-	JNZ  row65
-	VZEROUPPER
-	RET
-
-// func sigmoidBackwardAVX512(s *byte)
-// Requires: AVX, AVX512DQ, AVX512F, BMI2
-TEXT ·sigmoidBackwardAVX512(SB), NOSPLIT, $0-8
-	MOVQ         s+0(FP), R11
-	MOVQ         (R11), DI
-	MOVQ         24(R11), SI
-	MOVQ         48(R11), DX
-	VBROADCASTSS 208(R11), Z6
-	VBROADCASTSS 212(R11), Z7
-	MOVQ         200(R11), R10
-
 row69:
 	XORQ AX, AX
 	MOVQ 192(R11), R9
@@ -1327,9 +1296,8 @@ row69:
 
 full70:
 	VMOVUPS      (SI)(AX*4), Z0
-	VMOVUPS      (DX)(AX*4), Z1
 	VXORPS       Z9, Z9, Z9
-	VSUBPS       Z1, Z9, Z9
+	VSUBPS       Z0, Z9, Z9
 	VMOVUPS      vector_avx512_42b1cccd<>+0(SB), Z10
 	VMINPS       Z9, Z10, Z9
 	VMOVUPS      vector_avx512_c2ae0000<>+0(SB), Z10
@@ -1352,11 +1320,7 @@ full70:
 	VADDPS       vector_avx512_3f800000<>+0(SB), Z11, Z11
 	VMOVUPS      vector_avx512_3f800000<>+0(SB), Z13
 	VFMADD231PS  Z10, Z11, Z13
-	VMOVUPS      vector_avx512_3f800000<>+0(SB), Z9
-	VDIVPS       Z13, Z9, Z5
-	VMULPS       Z5, Z5, Z9
-	VSUBPS       Z9, Z5, Z5
-	VMULPS       Z0, Z5, Z5
+	VDIVPS       Z13, Z0, Z5
 	VMOVUPS      Z5, (DI)(AX*4)
 	ADDQ         $0x10, AX
 	SUBQ         $0x10, R9
@@ -1369,9 +1333,8 @@ tail71:
 	BZHIQ        R9, R12, R12
 	KMOVW        R12, K1
 	VMOVUPS.Z    (SI)(AX*4), K1, Z0
-	VMOVUPS.Z    (DX)(AX*4), K1, Z1
 	VXORPS       Z9, Z9, Z9
-	VSUBPS       Z1, Z9, Z9
+	VSUBPS       Z0, Z9, Z9
 	VMOVUPS      vector_avx512_42b1cccd<>+0(SB), Z10
 	VMINPS       Z9, Z10, Z9
 	VMOVUPS      vector_avx512_c2ae0000<>+0(SB), Z10
@@ -1394,11 +1357,7 @@ tail71:
 	VADDPS       vector_avx512_3f800000<>+0(SB), Z11, Z11
 	VMOVUPS      vector_avx512_3f800000<>+0(SB), Z13
 	VFMADD231PS  Z10, Z11, Z13
-	VMOVUPS      vector_avx512_3f800000<>+0(SB), Z9
-	VDIVPS       Z13, Z9, Z5
-	VMULPS       Z5, Z5, Z9
-	VSUBPS       Z9, Z5, Z5
-	VMULPS       Z0, Z5, Z5
+	VDIVPS       Z13, Z0, Z5
 	VMOVUPS      Z5, K1, (DI)(AX*4)
 
 endRow72:
@@ -1406,16 +1365,14 @@ endRow72:
 	LEAQ (DI)(R12*4), DI
 	MOVQ 152(R11), R12
 	LEAQ (SI)(R12*4), SI
-	MOVQ 160(R11), R12
-	LEAQ (DX)(R12*4), DX
 	DECQ R10
 	JNZ  row69
 	VZEROUPPER
 	RET
 
-// func siluBackwardAVX512(s *byte)
+// func sigmoidBackwardAVX512(s *byte)
 // Requires: AVX, AVX512DQ, AVX512F, BMI2
-TEXT ·siluBackwardAVX512(SB), NOSPLIT, $0-8
+TEXT ·sigmoidBackwardAVX512(SB), NOSPLIT, $0-8
 	MOVQ         s+0(FP), R11
 	MOVQ         (R11), DI
 	MOVQ         24(R11), SI
@@ -1459,11 +1416,8 @@ full74:
 	VFMADD231PS  Z10, Z11, Z13
 	VMOVUPS      vector_avx512_3f800000<>+0(SB), Z9
 	VDIVPS       Z13, Z9, Z5
-	VMOVUPS      vector_avx512_3f800000<>+0(SB), Z9
-	VMOVAPS      Z9, Z10
-	VSUBPS       Z5, Z9, Z9
-	VFMADD231PS  Z1, Z9, Z10
-	VMULPS       Z10, Z5, Z5
+	VMULPS       Z5, Z5, Z9
+	VSUBPS       Z9, Z5, Z5
 	VMULPS       Z0, Z5, Z5
 	VMOVUPS      Z5, (DI)(AX*4)
 	ADDQ         $0x10, AX
@@ -1504,11 +1458,8 @@ tail75:
 	VFMADD231PS  Z10, Z11, Z13
 	VMOVUPS      vector_avx512_3f800000<>+0(SB), Z9
 	VDIVPS       Z13, Z9, Z5
-	VMOVUPS      vector_avx512_3f800000<>+0(SB), Z9
-	VMOVAPS      Z9, Z10
-	VSUBPS       Z5, Z9, Z9
-	VFMADD231PS  Z1, Z9, Z10
-	VMULPS       Z10, Z5, Z5
+	VMULPS       Z5, Z5, Z9
+	VSUBPS       Z9, Z5, Z5
 	VMULPS       Z0, Z5, Z5
 	VMOVUPS      Z5, K1, (DI)(AX*4)
 
@@ -1524,12 +1475,13 @@ endRow76:
 	VZEROUPPER
 	RET
 
-// func tanhAVX512(s *byte)
-// Requires: AVX, AVX512F, BMI2
-TEXT ·tanhAVX512(SB), NOSPLIT, $0-8
+// func siluBackwardAVX512(s *byte)
+// Requires: AVX, AVX512DQ, AVX512F, BMI2
+TEXT ·siluBackwardAVX512(SB), NOSPLIT, $0-8
 	MOVQ         s+0(FP), R11
 	MOVQ         (R11), DI
 	MOVQ         24(R11), SI
+	MOVQ         48(R11), DX
 	VBROADCASTSS 208(R11), Z6
 	VBROADCASTSS 212(R11), Z7
 	MOVQ         200(R11), R10
@@ -1541,6 +1493,116 @@ row77:
 	JL   tail79
 
 full78:
+	VMOVUPS      (SI)(AX*4), Z0
+	VMOVUPS      (DX)(AX*4), Z1
+	VXORPS       Z9, Z9, Z9
+	VSUBPS       Z1, Z9, Z9
+	VMOVUPS      vector_avx512_42b1cccd<>+0(SB), Z10
+	VMINPS       Z9, Z10, Z9
+	VMOVUPS      vector_avx512_c2ae0000<>+0(SB), Z10
+	VMAXPS       Z9, Z10, Z9
+	VMULPS       vector_avx512_3fb8aa3b<>+0(SB), Z9, Z12
+	VRNDSCALEPS  $0x00, Z12, Z12
+	VFNMADD231PS vector_avx512_3f318000<>+0(SB), Z12, Z9
+	VFNMADD231PS vector_avx512_b95e8083<>+0(SB), Z12, Z9
+	VMOVUPS      vector_avx512_39500d01<>+0(SB), Z11
+	VFMADD213PS  vector_avx512_3ab60b61<>+0(SB), Z9, Z11
+	VFMADD213PS  vector_avx512_3c088889<>+0(SB), Z9, Z11
+	VFMADD213PS  vector_avx512_3d2aaaab<>+0(SB), Z9, Z11
+	VFMADD213PS  vector_avx512_3e2aaaab<>+0(SB), Z9, Z11
+	VFMADD213PS  vector_avx512_3f000000<>+0(SB), Z9, Z11
+	VFMADD213PS  vector_avx512_3f800000<>+0(SB), Z9, Z11
+	VMULPS       Z9, Z11, Z11
+	VCVTPS2DQ    Z12, Z12
+	VPADDD       vector_avx512_0000007f<>+0(SB), Z12, Z12
+	VPSLLD       $0x17, Z12, Z10
+	VADDPS       vector_avx512_3f800000<>+0(SB), Z11, Z11
+	VMOVUPS      vector_avx512_3f800000<>+0(SB), Z13
+	VFMADD231PS  Z10, Z11, Z13
+	VMOVUPS      vector_avx512_3f800000<>+0(SB), Z9
+	VDIVPS       Z13, Z9, Z5
+	VMOVUPS      vector_avx512_3f800000<>+0(SB), Z9
+	VMOVAPS      Z9, Z10
+	VSUBPS       Z5, Z9, Z9
+	VFMADD231PS  Z1, Z9, Z10
+	VMULPS       Z10, Z5, Z5
+	VMULPS       Z0, Z5, Z5
+	VMOVUPS      Z5, (DI)(AX*4)
+	ADDQ         $0x10, AX
+	SUBQ         $0x10, R9
+	JGE          full78
+
+tail79:
+	ADDQ         $0x10, R9
+	JZ           endRow80
+	MOVQ         $-1, R12
+	BZHIQ        R9, R12, R12
+	KMOVW        R12, K1
+	VMOVUPS.Z    (SI)(AX*4), K1, Z0
+	VMOVUPS.Z    (DX)(AX*4), K1, Z1
+	VXORPS       Z9, Z9, Z9
+	VSUBPS       Z1, Z9, Z9
+	VMOVUPS      vector_avx512_42b1cccd<>+0(SB), Z10
+	VMINPS       Z9, Z10, Z9
+	VMOVUPS      vector_avx512_c2ae0000<>+0(SB), Z10
+	VMAXPS       Z9, Z10, Z9
+	VMULPS       vector_avx512_3fb8aa3b<>+0(SB), Z9, Z12
+	VRNDSCALEPS  $0x00, Z12, Z12
+	VFNMADD231PS vector_avx512_3f318000<>+0(SB), Z12, Z9
+	VFNMADD231PS vector_avx512_b95e8083<>+0(SB), Z12, Z9
+	VMOVUPS      vector_avx512_39500d01<>+0(SB), Z11
+	VFMADD213PS  vector_avx512_3ab60b61<>+0(SB), Z9, Z11
+	VFMADD213PS  vector_avx512_3c088889<>+0(SB), Z9, Z11
+	VFMADD213PS  vector_avx512_3d2aaaab<>+0(SB), Z9, Z11
+	VFMADD213PS  vector_avx512_3e2aaaab<>+0(SB), Z9, Z11
+	VFMADD213PS  vector_avx512_3f000000<>+0(SB), Z9, Z11
+	VFMADD213PS  vector_avx512_3f800000<>+0(SB), Z9, Z11
+	VMULPS       Z9, Z11, Z11
+	VCVTPS2DQ    Z12, Z12
+	VPADDD       vector_avx512_0000007f<>+0(SB), Z12, Z12
+	VPSLLD       $0x17, Z12, Z10
+	VADDPS       vector_avx512_3f800000<>+0(SB), Z11, Z11
+	VMOVUPS      vector_avx512_3f800000<>+0(SB), Z13
+	VFMADD231PS  Z10, Z11, Z13
+	VMOVUPS      vector_avx512_3f800000<>+0(SB), Z9
+	VDIVPS       Z13, Z9, Z5
+	VMOVUPS      vector_avx512_3f800000<>+0(SB), Z9
+	VMOVAPS      Z9, Z10
+	VSUBPS       Z5, Z9, Z9
+	VFMADD231PS  Z1, Z9, Z10
+	VMULPS       Z10, Z5, Z5
+	VMULPS       Z0, Z5, Z5
+	VMOVUPS      Z5, K1, (DI)(AX*4)
+
+endRow80:
+	MOVQ 144(R11), R12
+	LEAQ (DI)(R12*4), DI
+	MOVQ 152(R11), R12
+	LEAQ (SI)(R12*4), SI
+	MOVQ 160(R11), R12
+	LEAQ (DX)(R12*4), DX
+	DECQ R10
+	JNZ  row77
+	VZEROUPPER
+	RET
+
+// func tanhAVX512(s *byte)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·tanhAVX512(SB), NOSPLIT, $0-8
+	MOVQ         s+0(FP), R11
+	MOVQ         (R11), DI
+	MOVQ         24(R11), SI
+	VBROADCASTSS 208(R11), Z6
+	VBROADCASTSS 212(R11), Z7
+	MOVQ         200(R11), R10
+
+row81:
+	XORQ AX, AX
+	MOVQ 192(R11), R9
+	SUBQ $0x10, R9
+	JL   tail83
+
+full82:
 	VMOVUPS      (SI)(AX*4), Z0
 	VADDPS       Z0, Z0, Z9
 	VMOVUPS      vector_avx512_41a00000<>+0(SB), Z10
@@ -1569,11 +1631,11 @@ full78:
 	VMOVUPS      Z5, (DI)(AX*4)
 	ADDQ         $0x10, AX
 	SUBQ         $0x10, R9
-	JGE          full78
+	JGE          full82
 
-tail79:
+tail83:
 	ADDQ         $0x10, R9
-	JZ           endRow80
+	JZ           endRow84
 	MOVQ         $-1, R12
 	BZHIQ        R9, R12, R12
 	KMOVW        R12, K1
@@ -1604,13 +1666,13 @@ tail79:
 	VDIVPS       Z11, Z12, Z5
 	VMOVUPS      Z5, K1, (DI)(AX*4)
 
-endRow80:
+endRow84:
 	MOVQ 144(R11), R12
 	LEAQ (DI)(R12*4), DI
 	MOVQ 152(R11), R12
 	LEAQ (SI)(R12*4), SI
 	DECQ R10
-	JNZ  row77
+	JNZ  row81
 	VZEROUPPER
 	RET
 
@@ -1679,13 +1741,13 @@ TEXT ·tanhBackwardAVX512(SB), NOSPLIT, $0-8
 	VBROADCASTSS 212(R11), Z7
 	MOVQ         200(R11), R10
 
-row81:
+row85:
 	XORQ AX, AX
 	MOVQ 192(R11), R9
 	SUBQ $0x10, R9
-	JL   tail83
+	JL   tail87
 
-full82:
+full86:
 	VMOVUPS      (SI)(AX*4), Z0
 	VMOVUPS      (DX)(AX*4), Z1
 	VADDPS       Z1, Z1, Z9
@@ -1718,11 +1780,11 @@ full82:
 	VMOVUPS      Z5, (DI)(AX*4)
 	ADDQ         $0x10, AX
 	SUBQ         $0x10, R9
-	JGE          full82
+	JGE          full86
 
-tail83:
+tail87:
 	ADDQ         $0x10, R9
-	JZ           endRow84
+	JZ           endRow88
 	MOVQ         $-1, R12
 	BZHIQ        R9, R12, R12
 	KMOVW        R12, K1
@@ -1757,7 +1819,7 @@ tail83:
 	VMULPS       Z0, Z9, Z5
 	VMOVUPS      Z5, K1, (DI)(AX*4)
 
-endRow84:
+endRow88:
 	MOVQ 144(R11), R12
 	LEAQ (DI)(R12*4), DI
 	MOVQ 152(R11), R12
@@ -1765,7 +1827,7 @@ endRow84:
 	MOVQ 160(R11), R12
 	LEAQ (DX)(R12*4), DX
 	DECQ R10
-	JNZ  row81
+	JNZ  row85
 	VZEROUPPER
 	RET
 
@@ -1779,13 +1841,13 @@ TEXT ·geluAVX512(SB), NOSPLIT, $0-8
 	VBROADCASTSS 212(R11), Z7
 	MOVQ         200(R11), R10
 
-row85:
+row89:
 	XORQ AX, AX
 	MOVQ 192(R11), R9
 	SUBQ $0x10, R9
-	JL   tail87
+	JL   tail91
 
-full86:
+full90:
 	VMOVUPS      (SI)(AX*4), Z0
 	VMULPS       Z0, Z0, Z9
 	VMULPS       vector_avx512_bf000000<>+0(SB), Z9, Z9
@@ -1833,11 +1895,11 @@ full86:
 	VMOVUPS      Z5, (DI)(AX*4)
 	ADDQ         $0x10, AX
 	SUBQ         $0x10, R9
-	JGE          full86
+	JGE          full90
 
-tail87:
+tail91:
 	ADDQ         $0x10, R9
-	JZ           endRow88
+	JZ           endRow92
 	MOVQ         $-1, R12
 	BZHIQ        R9, R12, R12
 	KMOVW        R12, K1
@@ -1887,13 +1949,13 @@ tail87:
 	VMULPS       Z0, Z5, Z5
 	VMOVUPS      Z5, K1, (DI)(AX*4)
 
-endRow88:
+endRow92:
 	MOVQ 144(R11), R12
 	LEAQ (DI)(R12*4), DI
 	MOVQ 152(R11), R12
 	LEAQ (SI)(R12*4), SI
 	DECQ R10
-	JNZ  row85
+	JNZ  row89
 	VZEROUPPER
 	RET
 
@@ -2124,13 +2186,13 @@ TEXT ·geluBackwardAVX512(SB), NOSPLIT, $0-8
 	VBROADCASTSS 212(R11), Z7
 	MOVQ         200(R11), R10
 
-row89:
+row93:
 	XORQ AX, AX
 	MOVQ 192(R11), R9
 	SUBQ $0x10, R9
-	JL   tail91
+	JL   tail95
 
-full90:
+full94:
 	VMOVUPS      (SI)(AX*4), Z0
 	VMOVUPS      (DX)(AX*4), Z1
 	VMULPS       Z1, Z1, Z9
@@ -2181,11 +2243,11 @@ full90:
 	VMOVUPS      Z5, (DI)(AX*4)
 	ADDQ         $0x10, AX
 	SUBQ         $0x10, R9
-	JGE          full90
+	JGE          full94
 
-tail91:
+tail95:
 	ADDQ         $0x10, R9
-	JZ           endRow92
+	JZ           endRow96
 	MOVQ         $-1, R12
 	BZHIQ        R9, R12, R12
 	KMOVW        R12, K1
@@ -2238,7 +2300,7 @@ tail91:
 	VMULPS       Z0, Z5, Z5
 	VMOVUPS      Z5, K1, (DI)(AX*4)
 
-endRow92:
+endRow96:
 	MOVQ 144(R11), R12
 	LEAQ (DI)(R12*4), DI
 	MOVQ 152(R11), R12
@@ -2246,7 +2308,7 @@ endRow92:
 	MOVQ 160(R11), R12
 	LEAQ (DX)(R12*4), DX
 	DECQ R10
-	JNZ  row89
+	JNZ  row93
 	VZEROUPPER
 	RET
 

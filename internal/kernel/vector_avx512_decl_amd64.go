@@ -57,6 +57,11 @@ func addCentredAVX512(s *sweep)
 //go:noescape
 func combineAVX512(s *sweep)
 
+// routeAVX512 computes dst += z and z = 0 where x = y.
+//
+//go:noescape
+func routeAVX512(s *sweep)
+
 // boundAVX512 computes dst = bound(x).
 //
 //go:noescape

@@ -86,6 +86,20 @@ func vectors(f *file, m machine) {
 		s.VFMADD231PS(in[0], in[1], dst)
 		s.VFMADD231PS(in[2], in[3], dst)
 	})
+	s.write("route", "dst += z and z = 0 where x = y", 3, true, func(dst reg.VecPhysical, in []reg.VecPhysical, _, _ reg.VecPhysical) {
+		const equal = 8 // or not a number
+		if s.set == "AVX512" {
+			s.VCMPPS(Imm(equal), in[0], in[1], reg.K2)
+			s.VADDPS(in[2], dst, reg.K2, dst)
+			s.VXORPS(in[2], in[2], reg.K2, in[2])
+			return
+		}
+		t, u := s.free[0], s.free[1]
+		s.VCMPPS(Imm(equal), in[0], in[1], t)
+		s.VANDPS(t, in[2], u)
+		s.VADDPS(u, dst, dst)
+		s.VANDNPS(in[2], t, in[2])
+	})
 	s.write("bound", "dst = bound(x)", 1, false, func(dst reg.VecPhysical, in []reg.VecPhysical, low, high reg.VecPhysical) {
 		s.VMOVAPS(in[0], dst)
 		bound(dst, low, high)
@@ -342,6 +356,9 @@ func (s *sweep) write(name, doc string, operands int, readsDst bool, body func(d
 	}
 	body(dst, in, low, high)
 	s.VMOVUPS(dst, at(0))
+	if name == "route" {
+		s.VMOVUPS(in[2], at(3))
+	}
 	s.ADDQ(Imm(uint64(s.vector)), sweepAt)
 	s.SUBQ(Imm(uint64(s.vector)), sweepLeft)
 	s.JGE(LabelRef(full))
@@ -361,6 +378,9 @@ func (s *sweep) write(name, doc string, operands int, readsDst bool, body func(d
 		}
 		body(dst, in, low, high)
 		s.VMOVUPS(dst, reg.K1, at(0))
+		if name == "route" {
+			s.VMOVUPS(in[2], reg.K1, at(3))
+		}
 	} else {
 		s.LEAQ(s.maskTable(), sweepScratch)
 		s.NEGQ(sweepLeft)
@@ -373,6 +393,9 @@ func (s *sweep) write(name, doc string, operands int, readsDst bool, body func(d
 		}
 		body(dst, in, low, high)
 		s.VMASKMOVPS(dst, mask, at(0))
+		if name == "route" {
+			s.VMASKMOVPS(in[2], mask, at(3))
+		}
 	}
 	s.Label(endRow)
 	for i := range operands + 1 {
