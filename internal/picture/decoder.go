@@ -54,7 +54,8 @@ type Info struct {
 // by several goroutines at once. The zero value has a black background; use
 // NewDecoder for white.
 type Decoder struct {
-	// Background shows through where a picture is transparent.
+	// Background shows through where a picture is transparent, in Decode; Fit
+	// takes that of the fit.
 	Background Colour
 	Limits     Limits
 
@@ -90,7 +91,7 @@ func (d *Decoder) Decode(data []byte) (p Picture, err error) {
 	if err != nil {
 		return p, err
 	}
-	return d.part(data, info, info.Orientation.size(info.Width, info.Height))
+	return d.part(data, info, info.Orientation.size(info.Width, info.Height), d.Background)
 }
 
 // Fit decodes a picture and fits it into dst, which must have room for the
@@ -119,7 +120,7 @@ func (d *Decoder) Fit(dst []uint8, data []byte, fit Fit) error {
 	if info.Format != "jpeg" {
 		region = whole // only JPEG decodes in part
 	}
-	p, err := d.part(data, info, region)
+	p, err := d.part(data, info, region, fit.Background)
 	if err != nil {
 		return err
 	}
@@ -129,7 +130,7 @@ func (d *Decoder) Fit(dst []uint8, data []byte, fit Fit) error {
 }
 
 // part decodes a region, given in upright coordinates.
-func (d *Decoder) part(data []byte, info Info, region image.Rectangle) (p Picture, err error) {
+func (d *Decoder) part(data []byte, info Info, region image.Rectangle, background Colour) (p Picture, err error) {
 	defer recovered(&err)
 	stored := info.Orientation.stored(region, info.Width, info.Height)
 	if info.Format == "jpeg" {
@@ -137,7 +138,7 @@ func (d *Decoder) part(data []byte, info Info, region image.Rectangle) (p Pictur
 	} else {
 		var f format
 		if f, err = formatOf(data); err == nil {
-			d.pixels, err = f.decode(d.pixels, data, info, d.Background)
+			d.pixels, err = f.decode(d.pixels, data, info, background)
 		}
 	}
 	if err != nil {

@@ -3,13 +3,13 @@ package picture
 import "github.com/tlpipe/tlpipe/internal/record"
 
 // Normalise turns RGB pixels into what a network sees, (v/255 − mean) / std, in
-// the order of the preprocessing's channels. Pixels at rest are always RGB;
-// mean and std are in the order of the channels. dst must be as long as pixels.
+// the order of the preprocessing's channels, which is also that of mean and
+// std. dst must be as long as pixels.
 func Normalise(dst []float32, pixels []uint8, p record.Preprocessing) {
 	var table [3][256]float32 // by output channel
 	for c := range table {
 		for v := range table[c] {
-			table[c][v] = (float32(v)/255 - p.Mean[c]) / p.Std[c]
+			table[c][v] = float32((float64(v)/255 - float64(p.Mean[c])) / float64(p.Std[c]))
 		}
 	}
 	first, last := 0, 2

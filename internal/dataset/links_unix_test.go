@@ -1,0 +1,41 @@
+//go:build unix
+
+package dataset_test
+
+import (
+	"os"
+	"path/filepath"
+	"syscall"
+	"testing"
+
+	"github.com/tlpipe/tlpipe/internal/dataset"
+)
+
+func TestFolderLinks(t *testing.T) {
+	elsewhere := write(t, map[string]string{"1.jpg": "a", "2.jpg": "b"})
+	root := write(t, map[string]string{"cat/3.jpg": "c"})
+	for name, target := range map[string]string{
+		"dog": elsewhere, "cat/4.jpg": filepath.Join(elsewhere, "1.jpg"),
+		"cat/loop": root, "cat/self": filepath.Join(root, "cat"), "cat/gone.png": "nowhere", "cat/gone.txt": "nowhere",
+	} {
+		if err := os.Symlink(target, filepath.Join(root, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := syscall.Mkfifo(filepath.Join(root, "cat", "pipe.jpg"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	table := list(t, of(dataset.Folder{Path: root}))
+	expect(t, "rows", described(table), `
+cat/3.jpg label=cat split= domain=
+cat/4.jpg label=cat split= domain=
+dog/1.jpg label=dog split= domain=
+dog/2.jpg label=dog split= domain=
+`)
+	expect(t, "rejects", rejected(table), `
+cat/gone.png: a link to nowhere: no such file or directory
+cat/loop: a link to a folder that it lies in
+cat/pipe.jpg: not a file but a device, a pipe or a socket
+cat/self: a link to a folder that it lies in
+`)
+}
