@@ -332,6 +332,13 @@ type ConvView struct {
 	Dst, Src, Residual                []float32
 	DstPitch, SrcPitch, ResidualPitch int
 	N, H, W                           int // of the convolution's input
+
+	// Unless Scale is nil, the convolution sees Before(Src·Scale + Shift) in place of Src, with a
+	// factor and a summand for each input channel: the batch-norm and activation before it, as in
+	// DenseNet. Before must be None, ReLU or ReLU6. Depthwise convolutions and Winograd's method have
+	// no such stage, and RunView panics.
+	Scale, Shift []float32
+	Before       Activation
 }
 
 // RunView is Run on bands of channels. Between the bands nothing is read or written.
@@ -353,6 +360,13 @@ func (p *PackedConv) RunView(pool *Pool, v ConvView, act Activation, workspace *
 	need("convolution", "dst", v.Dst, (v.N*t.outH*t.outW-1)*t.DstPitch+p.out)
 	if v.Residual != nil {
 		need("convolution", "residual", v.Residual, (v.N*t.outH*t.outW-1)*t.ResidualPitch+p.out)
+	}
+	if v.Scale != nil {
+		need("convolution", "scale", v.Scale, p.in)
+		need("convolution", "shift", v.Shift, p.in)
+		if _, _, rest := v.Before.clamp(); rest != None || p.conv.Depthwise() || p.winograd != nil {
+			panic("kernel: convolution: nothing but bounds, and no depthwise convolution or Winograd's method, goes with a scale of the input")
+		}
 	}
 	t.low, t.high, t.rest = act.clamp()
 	t.workspace = workspace.orNew()
@@ -426,7 +440,7 @@ func (t *convTask) run(pool *Pool) {
 	var blocks, floats int
 	if t.matrix {
 		m := t.N * t.outH * t.outW
-		t.inPlace = !aliases(t.SrcPitch)
+		t.inPlace = !aliases(t.SrcPitch) && t.Scale == nil
 		t.scratchPitch = spread(t.in)
 		t.rows = roundUp(min(ceilDiv(blockFloats, l.k), ceilDiv(m, blocksAtMost)), t.set.tileRows())
 		t.rowBlocks = ceilDiv(m, t.rows)
@@ -521,7 +535,7 @@ func (t *convTask) doMatrix(l *local, block, p, q int) {
 	x.a, x.aRow = t.Src, t.SrcPitch
 	first := row * t.SrcPitch
 	if !t.inPlace {
-		gather(t.set, l.floats, t.scratchPitch, t.Src[first:], t.SrcPitch, rows, t.in)
+		t.gather(l.floats, t.Src[first:], rows, 0, t.in)
 		x.a, x.aRow, first = l.floats, t.scratchPitch, 0
 	}
 	x.run = t.in
@@ -641,12 +655,24 @@ func (t *convTask) pad(dst []float32, image, group, y0, y1 int) {
 		t.fill(line[:left*t.scratchPitch])
 		t.fill(line[(left+inside)*t.scratchPitch:])
 		at := line[left*t.scratchPitch:]
-		if t.scratchPitch == t.SrcPitch && channels == t.SrcPitch {
+		if t.scratchPitch == t.SrcPitch && channels == t.SrcPitch && t.Scale == nil {
 			copy(at[:inside*channels], src)
 		} else {
-			gather(t.set, at, t.scratchPitch, src, t.SrcPitch, inside, channels)
+			t.gather(at, src, inside, group*channels, channels)
 		}
 	}
+}
+
+// gather copies some channels of neighbouring pixels to a scratch image, and scales them.
+func (t *convTask) gather(dst, src []float32, pixels, first, channels int) {
+	v := sweep{dst: dst, x: src, step: [6]int{t.scratchPitch, t.SrcPitch}, n: channels, rows: pixels}
+	if t.Scale == nil {
+		v.do(t.set, opCopy)
+		return
+	}
+	v.y, v.z = t.Scale[first:], t.Shift[first:]
+	v.low, v.high, _ = t.Before.clamp()
+	v.do(t.set, opScaleShift)
 }
 
 // fill sets padding.

@@ -80,6 +80,32 @@ func testConv(t *testing.T, depthwise bool) {
 	})
 }
 
+// A scale of the input is that of a tensor scaled beforehand.
+func TestConvScalesItsInput(t *testing.T) {
+	all := pools(t)
+	eachSet(t, func(t *rapid.T, set isa, g *guard) {
+		r := random(t)
+		c, n, h, w := drawConv(t, false)
+		if c.withDefaults().Depthwise() {
+			t.Skip()
+		}
+		oh, ow := c.OutSize(h, w)
+		p, err := packConv(set, c, fill(r, g.floats(c.WeightSize())), nil, false, PackOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		src := fill(r, g.floats(n*h*w*c.InC))
+		scaled, got, want := g.floats(len(src)), g.floats(n*oh*ow*c.OutC), g.floats(n*oh*ow*c.OutC)
+		scale, shift := fill(r, g.floats(c.InC)), fill(r, g.floats(c.InC))
+		before := rapid.SampledFrom([]Activation{None, ReLU, ReLU6}).Draw(t, "before")
+		pool := all[rapid.IntRange(0, len(all)-1).Draw(t, "pool")]
+		scaleShift(set, nil, scaled, src, scale, shift, n*h*w, c.InC, c.InC, c.InC, before)
+		p.Run(pool, want, scaled, n, h, w, nil, ReLU, nil)
+		p.RunView(pool, ConvView{Dst: got, Src: src, N: n, H: h, W: w, Scale: scale, Shift: shift, Before: before}, ReLU, nil)
+		same(t, "dst", got, want)
+	})
+}
+
 func TestConvBackwardAgainstDefinition(t *testing.T)          { testConvBackward(t, false) }
 func TestDepthwiseConvBackwardAgainstDefinition(t *testing.T) { testConvBackward(t, true) }
 

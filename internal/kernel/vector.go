@@ -155,18 +155,6 @@ func plainRow(o operation, dst, x, y, z, u, v []float32, low, high float32) {
 	}
 }
 
-// accumulateInto adds a to dst.
-func accumulateInto(set isa, dst, a []float32) {
-	s := sweep{dst: dst, x: a, n: len(dst), rows: 1}
-	s.do(set, opAccumulate)
-}
-
-// maxInto raises dst to a where a is greater or not a number.
-func maxInto(set isa, dst, a []float32) {
-	s := sweep{dst: dst, x: a, n: len(dst), rows: 1}
-	s.do(set, opMaximum)
-}
-
 // scaleInto computes dst = a·factor.
 func scaleInto(set isa, dst, a []float32, factor float32) {
 	s := sweep{dst: dst, x: a, n: len(dst), rows: 1, low: factor}
