@@ -226,23 +226,21 @@ func schemaOf(ctx context.Context, n *Node, port string) (*arrow.Schema, error) 
 }
 
 // outputWith finds the output of a node that has a tensor column of that
-// name, and the name of its port; nil if there is none.
-func outputWith(ctx context.Context, n *Node, column string) (pipeline.Input, error) {
+// name; nil if there is none. What cannot be read has none: that it cannot was
+// told of when its tables were looked for.
+func outputWith(ctx context.Context, n *Node, column string) pipeline.Input {
 	for _, port := range slices.Sorted(maps.Keys(n.Outputs)) {
 		schema, err := schemaOf(ctx, n, port)
-		if err != nil {
-			return nil, err
-		}
-		if schema == nil {
+		if err != nil || schema == nil {
 			continue
 		}
 		if _, field, err := record.Column(schema, column); err == nil {
 			if _, _, err := record.TensorShape(field); err == nil {
-				return n.Outputs[port], nil
+				return n.Outputs[port]
 			}
 		}
 	}
-	return nil, nil
+	return nil
 }
 
 // ancestors lists the nodes that a node depends on, the nearest first, and

@@ -63,11 +63,7 @@ func newMistakes(ctx context.Context, run Run, e *evaluation) ([]mistakesView, e
 func picturesByID(ctx context.Context, run Run, n *Node, ids map[string]bool) (map[string]template.URL, error) {
 	var images pipeline.Input
 	for _, ancestor := range run.ancestors(n) {
-		in, err := outputWith(ctx, ancestor, record.Image)
-		if err != nil {
-			return nil, err
-		}
-		if in != nil {
+		if in := outputWith(ctx, ancestor, record.Image); in != nil {
 			images = in // the ancestors come nearest first
 		}
 	}
@@ -108,9 +104,9 @@ const (
 // newGallery shows some training pictures, of as many classes as possible,
 // with their copies where there are any.
 func newGallery(ctx context.Context, run Run, evaluations []*evaluation) ([]galleryRow, error) {
-	in, err := trainingImages(ctx, run, evaluations)
-	if in == nil || err != nil {
-		return nil, err
+	in := trainingImages(ctx, run, evaluations)
+	if in == nil {
+		return nil, nil
 	}
 	var rows []galleryRow
 	at := map[string]int{} // of ids
@@ -129,7 +125,7 @@ func newGallery(ctx context.Context, run Run, evaluations []*evaluation) ([]gall
 		return len(rows) == maxGalleryRows && len(rows[maxGalleryRows-1].Pictures) == maxGalleryCopies
 	}
 	var encoding error
-	err = eachPicture(ctx, in, maxGalleryBytes, want, func(row pictureRow) bool {
+	err := eachPicture(ctx, in, maxGalleryBytes, want, func(row pictureRow) bool {
 		i, started := at[row.id]
 		if !started {
 			i = len(rows)
@@ -153,7 +149,7 @@ func newGallery(ctx context.Context, run Run, evaluations []*evaluation) ([]gall
 
 // trainingImages finds the images table that the models learnt from: the
 // nearest one above an evaluation, or above the last node of a run without.
-func trainingImages(ctx context.Context, run Run, evaluations []*evaluation) (pipeline.Input, error) {
+func trainingImages(ctx context.Context, run Run, evaluations []*evaluation) pipeline.Input {
 	var from []*Node
 	for _, e := range evaluations {
 		from = append(from, e.node)
@@ -163,11 +159,10 @@ func trainingImages(ctx context.Context, run Run, evaluations []*evaluation) (pi
 	}
 	for _, n := range from {
 		for _, ancestor := range run.ancestors(n) {
-			in, err := outputWith(ctx, ancestor, record.Image)
-			if in != nil || err != nil {
-				return in, err
+			if in := outputWith(ctx, ancestor, record.Image); in != nil {
+				return in
 			}
 		}
 	}
-	return nil, nil
+	return nil
 }

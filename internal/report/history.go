@@ -3,112 +3,26 @@ package report
 import (
 	"context"
 	"fmt"
-	"maps"
 	"math"
 	"slices"
-	"strconv"
 	"strings"
 
-	"github.com/apache/arrow/go/v17/arrow"
-	"github.com/tlpipe/tlpipe/pipeline"
+	"github.com/tlpipe/tlpipe/internal/record"
 )
 
-// epochColumn is what tells a history from other tables: one row an epoch.
-const epochColumn = "epoch"
-
-// history is what a training gave, epoch by epoch: the numeric columns of the
-// table, by name.
+// history is what a training gave, epoch by epoch.
 type history struct {
-	node    *Node
-	epochs  []float64
-	columns map[string][]float64
+	node   *Node
+	epochs []record.TrainingEpoch
 }
 
 // readHistory reads the history among a node's outputs; nil if there is none.
 func readHistory(ctx context.Context, n *Node) (*history, error) {
-	for _, port := range slices.Sorted(maps.Keys(n.Outputs)) {
-		schema, err := schemaOf(ctx, n, port)
-		if err != nil {
-			return nil, err
-		}
-		if schema == nil || len(schema.FieldIndices(epochColumn)) != 1 {
-			continue
-		}
-		h, err := parseHistory(ctx, n.Outputs[port])
-		if err != nil {
-			return nil, fmt.Errorf("read %s.%s: %w", n.Name, port, err)
-		}
-		h.node = n
-		return h, nil
+	epochs, _, err := readTable[record.TrainingEpoch](ctx, n)
+	if len(epochs) == 0 || err != nil {
+		return nil, err
 	}
-	return nil, nil
-}
-
-func parseHistory(ctx context.Context, in pipeline.Input) (*history, error) {
-	h := &history{columns: map[string][]float64{}}
-	for rec, err := range in.Batches(ctx) {
-		if err != nil {
-			return nil, err
-		}
-		for i, f := range rec.Schema().Fields() {
-			if !isNumeric(f.Type) {
-				continue
-			}
-			values := numbers(rec.Column(i))
-			if f.Name == epochColumn {
-				h.epochs = append(h.epochs, values...)
-			} else {
-				h.columns[f.Name] = append(h.columns[f.Name], values...)
-			}
-		}
-	}
-	for name, values := range h.columns {
-		if len(values) != len(h.epochs) {
-			return nil, fmt.Errorf("column %q has %d values for %d epochs", name, len(values), len(h.epochs))
-		}
-	}
-	return h, nil
-}
-
-// of finds the column of a quantity, in training or in validation: loss,
-// train_loss; validation_loss, val_loss. nil if there is none with a value.
-func (h *history) of(quantity string, validation bool) []float64 {
-	for _, name := range slices.Sorted(maps.Keys(h.columns)) {
-		if strings.Contains(name, quantity) && strings.Contains(name, "val") == validation &&
-			slices.ContainsFunc(h.columns[name], func(x float64) bool { return !math.IsNaN(x) }) {
-			return h.columns[name]
-		}
-	}
-	return nil
-}
-
-// best is the index of the epoch with the best validation loss, or accuracy
-// where there is no loss; −1 without validation.
-func (h *history) best() int {
-	at := -1
-	if losses := h.of("loss", true); losses != nil {
-		for i, x := range losses {
-			if !math.IsNaN(x) && (at < 0 || x < losses[at]) {
-				at = i
-			}
-		}
-	}
-	return at
-}
-
-func isNumeric(t arrow.DataType) bool { return arrow.IsInteger(t.ID()) || arrow.IsFloating(t.ID()) }
-
-// numbers reads a numeric column; null is NaN.
-func numbers(column arrow.Array) []float64 {
-	out := make([]float64, column.Len())
-	for i := range out {
-		x, err := strconv.ParseFloat(column.ValueStr(i), 64)
-		if column.IsNull(i) || err != nil {
-			x = math.NaN()
-		}
-		out[i] = x
-	}
-	return out
+	return &history{n, epochs}, nil
 }
 
 // trainingView shows one training.
@@ -118,78 +32,115 @@ type trainingView struct {
 	Panels     []panel
 }
 
+// quantity is what a panel shows over the epochs.
+type quantity struct {
+	name              string
+	write             func(float64) string
+	train, validation func(record.TrainingEpoch) float64
+}
+
+var (
+	lossQuantity = quantity{
+		"Loss", score,
+		func(e record.TrainingEpoch) float64 { return e.Loss },
+		func(e record.TrainingEpoch) float64 { return e.ValidationLoss },
+	}
+	accuracyQuantity = quantity{
+		"Accuracy", percent,
+		func(e record.TrainingEpoch) float64 { return e.Accuracy },
+		func(e record.TrainingEpoch) float64 { return e.ValidationAccuracy },
+	}
+)
+
 // newTrainingViews draws all histories with the same scales, so that they can
 // be compared.
 func newTrainingViews(histories []*history) []trainingView {
-	if len(histories) == 0 {
-		return nil
-	}
 	names := make([]string, len(histories))
+	epochs, losses := emptyScale(), scale{0, 0}
 	for i, h := range histories {
 		names[i] = h.node.Name
+		for _, e := range h.epochs {
+			epochs = epochs.widen(float64(e.Epoch))
+			losses = losses.widen(e.Loss).widen(e.ValidationLoss)
+		}
 	}
 	short := shortNames(names, false)
-	epochs, losses := emptyScale(), scale{0, 0}
-	for _, h := range histories {
-		for _, e := range h.epochs {
-			epochs = epochs.widen(e)
-		}
-		for _, values := range [][]float64{h.of("loss", false), h.of("loss", true)} {
-			for _, x := range values {
-				losses = losses.widen(x)
-			}
-		}
-	}
 	lossScale, lossTicks := losses.round(4)
-	accuracyScale := scale{0, 1}
+	shares := scale{0, 1}
 	var out []trainingView
 	for _, h := range histories {
-		view := trainingView{Name: short[h.node.Name], Full: h.node.Name, Summary: h.inWords()}
-		plot := func(title, quantity string, y scale, ticks []tick) {
-			train, validation := h.of(quantity, false), h.of(quantity, true)
-			if train == nil && validation == nil {
-				return
-			}
-			p := panel{
-				Title: title, XName: "epoch", YTicks: ticks, XTicks: epochTicks(epochs),
-				Label: fmt.Sprintf("%s of %s over the epochs. %s", title, h.node.Name, h.ends(quantity, train, validation)),
-			}
-			if best := h.best(); best >= 0 {
-				x := epochs.at(h.epochs[best])
-				p.Rules = append(p.Rules, rule{x, 0, x, 100, "best"})
-			}
-			p.draw(h.epochs, train, epochs, y, "train", 0)
-			p.draw(h.epochs, validation, epochs, y, "validation", 1)
-			view.Panels = append(view.Panels, p)
-		}
-		plot("Loss", "loss", lossScale, lossTicks)
-		plot("Accuracy", "accuracy", accuracyScale, percentTicks(accuracyScale, 0.25))
-		if len(view.Panels) > 0 {
-			out = append(out, view)
-		}
+		out = append(out, trainingView{
+			Name: short[h.node.Name], Full: h.node.Name, Summary: h.inWords(),
+			Panels: []panel{
+				h.panel(lossQuantity, epochs, lossScale, lossTicks),
+				h.panel(accuracyQuantity, epochs, shares, percentTicks(shares, 0.25)),
+			},
+		})
 	}
 	return out
 }
 
-// draw adds a line with a mark at its end.
-func (p *panel) draw(xs, ys []float64, x, y scale, class string, symbol int) {
-	if ys == nil {
-		return
+func (h *history) panel(q quantity, x, y scale, ticks []tick) panel {
+	p := panel{
+		Title: q.name, XName: "epoch", XTicks: epochTicks(x), YTicks: ticks,
+		Label: fmt.Sprintf("%s of %s over the epochs: %s.", q.name, h.node.Name, h.ends(q)),
 	}
+	if kept := h.kept(); kept >= 0 {
+		at := x.at(float64(h.epochs[kept].Epoch))
+		p.Rules = append(p.Rules, rule{at, 0, at, 100, "best"})
+	}
+	var numbers, train, validation []float64
+	for _, e := range h.epochs {
+		numbers = append(numbers, float64(e.Epoch))
+		train = append(train, q.train(e))
+		validation = append(validation, q.validation(e))
+	}
+	p.draw(numbers, train, x, y, "train", 0, q.write)
+	p.draw(numbers, validation, x, y, "validation", 1, q.write)
+	return p
+}
+
+// draw adds a line with a mark at its end.
+func (p *panel) draw(xs, ys []float64, x, y scale, class string, symbol int, write func(float64) string) {
 	p.Lines = append(p.Lines, curve(xs, ys, x, y, class))
-	for i := len(ys) - 1; i >= 0; i-- {
-		if !math.IsNaN(ys[i]) && !math.IsInf(ys[i], 0) {
-			p.Marks = append(p.Marks, mark{x.at(xs[i]), y.at(ys[i]), symbol, class, score(ys[i])})
+	for i, value := range slices.Backward(ys) {
+		if !math.IsNaN(value) && !math.IsInf(value, 0) {
+			p.Marks = append(p.Marks, mark{x.at(xs[i]), y.at(value), symbol, class, write(value)})
 			return
 		}
 	}
 }
 
-// epochTicks marks whole epochs.
-func epochTicks(s scale) []tick {
-	if s.low > s.high {
-		return nil
+// kept is the index of the epoch whose weights the model has; −1 if that is
+// not on record.
+func (h *history) kept() int {
+	return slices.IndexFunc(h.epochs, func(e record.TrainingEpoch) bool { return e.Kept })
+}
+
+// inWords sums up a training.
+func (h *history) inWords() string {
+	text := plural(int64(len(h.epochs)), "epoch")
+	if kept := h.kept(); kept >= 0 {
+		e := h.epochs[kept]
+		text += fmt.Sprintf("; kept the weights of epoch %d", e.Epoch)
+		if !math.IsNaN(e.ValidationLoss) {
+			text += fmt.Sprintf(", with a validation loss of %s and an accuracy of %s", score(e.ValidationLoss), percent(e.ValidationAccuracy))
+		}
 	}
+	return text + "."
+}
+
+func (h *history) ends(q quantity) string {
+	first, last := h.epochs[0], h.epochs[len(h.epochs)-1]
+	parts := []string{fmt.Sprintf("training from %s to %s", q.write(q.train(first)), q.write(q.train(last)))}
+	if !math.IsNaN(q.validation(last)) {
+		parts = append(parts, fmt.Sprintf("validation from %s to %s", q.write(q.validation(first)), q.write(q.validation(last))))
+	}
+	return strings.Join(parts, ", ")
+}
+
+// epochTicks marks the first epoch and whole steps.
+func epochTicks(s scale) []tick {
 	step := math.Max(1, niceStep((s.high-s.low)/5))
 	if step == 2 && s.high-s.low > 8 {
 		step = 5
@@ -209,32 +160,4 @@ func percentTicks(s scale, step float64) []tick {
 		ticks[i].Text = signed(100*(s.low+float64(i)*step), 0) + "%"
 	}
 	return ticks
-}
-
-func (h *history) inWords() string {
-	text := plural(int64(len(h.epochs)), "epoch")
-	if best := h.best(); best >= 0 {
-		text += fmt.Sprintf("; lowest validation loss, %s, after epoch %s", score(h.of("loss", true)[best]), signed(h.epochs[best], 0))
-		if accuracy := h.of("accuracy", true); accuracy != nil {
-			text += ", at " + percent(accuracy[best]) + " accuracy"
-		}
-	}
-	return text + "."
-}
-
-func (h *history) ends(quantity string, train, validation []float64) string {
-	write := score
-	if quantity == "accuracy" {
-		write = percent
-	}
-	var parts []string
-	for _, side := range []struct {
-		name   string
-		values []float64
-	}{{"training", train}, {"validation", validation}} {
-		if n := len(side.values); n > 0 {
-			parts = append(parts, fmt.Sprintf("%s from %s to %s", side.name, write(side.values[0]), write(side.values[n-1])))
-		}
-	}
-	return strings.Join(parts, ", ") + "."
 }

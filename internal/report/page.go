@@ -163,13 +163,17 @@ func factsOf(run Run) []fact {
 			computed++
 		}
 	}
-	facts := []fact{{"Run", run.ID}}
+	var facts []fact
+	if run.ID != "" {
+		facts = append(facts, fact{"Run", run.ID})
+	}
 	if !run.Started.IsZero() {
 		facts = append(facts, fact{"Started", run.Started.UTC().Format("2 January 2006, 15:04 UTC")})
 	}
-	facts = append(facts, fact{"Took", seconds(run.Seconds)},
-		fact{"Stages", fmt.Sprintf("%d cached, %d computed", hits, computed)},
-		fact{"Seed", fmt.Sprint(run.Seed)})
+	if run.Seconds > 0 {
+		facts = append(facts, fact{"Took", seconds(run.Seconds)})
+	}
+	facts = append(facts, fact{"Stages", fmt.Sprintf("%d cached, %d computed", hits, computed)}, fact{"Seed", fmt.Sprint(run.Seed)})
 	if run.Version != "" {
 		facts = append(facts, fact{"tlpipe", run.Version})
 	}
@@ -243,16 +247,12 @@ func (p *page) featureTables(ctx context.Context, evaluations []*evaluation) []p
 			if from == nil {
 				continue
 			}
-			in, err := outputWith(ctx, from, record.Feature)
-			p.problem(err)
-			add(in)
+			add(outputWith(ctx, from, record.Feature))
 		}
 	}
 	if len(evaluations) == 0 {
 		for i := range p.Run.Nodes {
-			in, err := outputWith(ctx, &p.Run.Nodes[i], record.Feature)
-			p.problem(err)
-			add(in)
+			add(outputWith(ctx, &p.Run.Nodes[i], record.Feature))
 		}
 	}
 	return out
@@ -269,7 +269,9 @@ func newStageRow(n Node) stageRow {
 	switch n.State {
 	case Hit, Partial, Computed:
 		row.Rows = count(n.Rows)
-		row.Seconds = seconds(n.Seconds)
+		if n.Seconds > 0 {
+			row.Seconds = seconds(n.Seconds)
+		}
 	}
 	return row
 }

@@ -82,8 +82,9 @@ func (s scale) round(about int) (scale, []tick) {
 	if s.low > s.high { // nothing was shown to it
 		s = scale{0, 1}
 	}
-	if s.low == s.high {
-		pad := math.Max(math.Abs(s.low)/10, 0.1)
+	size := math.Max(math.Abs(s.low), math.Abs(s.high))
+	if s.high-s.low <= 1e-9*size { // no more than noise
+		pad := math.Max(size/10, 0.1)
 		s = scale{s.low - pad, s.high + pad}
 	}
 	step := niceStep((s.high - s.low) / float64(about))
@@ -93,9 +94,11 @@ func (s scale) round(about int) (scale, []tick) {
 
 func (s scale) ticks(step float64) []tick {
 	decimals := max(0, int(math.Ceil(-math.Log10(step)-1e-9)))
+	first := math.Ceil(s.low/step - 1e-9)
 	var ticks []tick
-	for k := math.Ceil(s.low/step - 1e-9); k*step <= s.high+step*1e-9; k++ {
-		ticks = append(ticks, tick{s.at(k * step), signed(k*step, decimals)})
+	for k := range int(math.Floor(s.high/step+1e-9)-first) + 1 {
+		x := (first + float64(k)) * step
+		ticks = append(ticks, tick{s.at(x), signed(x, decimals)})
 	}
 	return ticks
 }

@@ -26,7 +26,7 @@ const (
 )
 
 // ContactSheet draws the first pictures of an images table in a grid, each
-// with its label and, for augmented copies, the number of the copy. A limit of
+// with its label or, for an augmented copy, its number. A limit of
 // 0 or less stands for 60. Names in scripts that the built-in Go font does not
 // have show as empty boxes.
 func ContactSheet(ctx context.Context, in pipeline.Input, limit int) (image.Image, error) {
@@ -62,7 +62,9 @@ func ContactSheet(ctx context.Context, in pipeline.Input, limit int) (image.Imag
 		y := tileGap + i/columns*(tileSize+captionHeight+tileGap)
 		size := row.picture.Bounds().Size()
 		at := image.Pt(x+(tileSize-size.X)/2, y+(tileSize-size.Y)/2)
-		draw.Draw(sheet, image.Rectangle{Min: at, Max: at.Add(size)}, row.picture, row.picture.Bounds().Min, draw.Src)
+		frame := image.Rectangle{Min: at, Max: at.Add(size)}
+		draw.Draw(sheet, frame.Inset(-1), image.NewUniform(color.NRGBA{218, 218, 214, 255}), image.Point{}, draw.Src)
+		draw.Draw(sheet, frame, row.picture, row.picture.Bounds().Min, draw.Src)
 		caption(sheet, face, x, y+tileSize+captionHeight-5, captionOf(row))
 	}
 	return sheet, nil
@@ -83,14 +85,14 @@ func sheetColumns(rows []pictureRow) int {
 }
 
 func captionOf(row pictureRow) string {
-	text := row.label
-	if text == "" {
-		text = row.id
+	switch {
+	case row.copy > 0:
+		return fmt.Sprintf("copy %d", row.copy) // of the picture before
+	case row.label != "":
+		return row.label
+	default:
+		return row.id
 	}
-	if row.copy > 0 {
-		text = fmt.Sprintf("%s · copy %d", text, row.copy)
-	}
-	return text
 }
 
 func captionFace() (font.Face, error) {

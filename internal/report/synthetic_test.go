@@ -5,13 +5,16 @@ import (
 	"cmp"
 	"context"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"image"
 	"image/color"
-	_ "image/png"
+	"image/png"
 	"math"
 	"math/rand/v2"
+	"os"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -35,6 +38,8 @@ import (
 
 const side = 96 // of the pictures, in pixels
 
+var openEmoji = sync.OnceValues(emoji.Open)
+
 type picture struct {
 	emoji.Row
 	split string
@@ -43,7 +48,7 @@ type picture struct {
 // pictures are the emoji, split by object.
 func pictures(t testing.TB) []picture {
 	t.Helper()
-	set, err := emoji.Open()
+	set, err := openEmoji()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -64,7 +69,7 @@ func pictures(t testing.TB) []picture {
 
 func decode(t testing.TB, id string) image.Image {
 	t.Helper()
-	set, err := emoji.Open()
+	set, err := openEmoji()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -187,23 +192,14 @@ func table[T any](t testing.TB, name string, rows []T, metadata ...string) *pipe
 	return pipelinetest.NewTable(name, nil, rec)
 }
 
-type epoch struct {
-	Epoch              int64   `column:"epoch"`
-	Loss               float64 `column:"loss"`
-	Accuracy           float64 `column:"accuracy"`
-	ValidationLoss     float64 `column:"validation_loss"`
-	ValidationAccuracy float64 `column:"validation_accuracy"`
-	Rate               float64 `column:"rate"`
-}
-
 func historyTable(t testing.TB, name string, skill float64) *pipelinetest.Table {
 	random := rand.New(rand.NewPCG(5, uint64(1000*skill)))
-	var rows []epoch
+	var rows []record.TrainingEpoch
 	for e := 1; e <= 22; e++ {
 		learnt := 1 - math.Exp(-float64(e)/4)
 		over := math.Max(0, float64(e)-9) * 0.012
-		rows = append(rows, epoch{
-			Epoch: int64(e), Rate: 0.001,
+		rows = append(rows, record.TrainingEpoch{
+			Epoch: int32(e), LearningRate: 0.001, Kept: e == 14,
 			Loss:               2.08*(1-learnt*(0.3+0.65*skill)) + 0.02*random.Float64(),
 			Accuracy:           0.125 + learnt*(0.3+0.55*skill) + 0.01*random.Float64(),
 			ValidationLoss:     2.08*(1-learnt*skill*0.9) + over + 0.05*random.Float64(),
@@ -344,7 +340,13 @@ func metricLines(t testing.TB, r *rival, classes []string, test []picture) []rec
 		add(s, "", record.F1, class, rows, func(w []float64) float64 { return s.Tally(w).Scores(c).F1 })
 		add(s, "", record.ROCAUC, class, rows, func(w []float64) float64 { return ranking.AUC(c, w) })
 	}
-	for _, domain := range []string{"fluent", "noto", "twemoji"} {
+	var domains []string
+	for _, row := range test {
+		if !slices.Contains(domains, row.Domain) {
+			domains = append(domains, row.Domain)
+		}
+	}
+	for _, domain := range domains {
 		var rows []int
 		for i, row := range test {
 			if row.Domain == domain {
@@ -465,4 +467,15 @@ func quickstart(t testing.TB) report.Run {
 		}),
 	})
 	return run
+}
+
+func writePNG(t testing.TB, path string, picture image.Image) {
+	t.Helper()
+	f, err := os.Create(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(png.Encode(f, picture), f.Close()); err != nil {
+		t.Fatal(err)
+	}
 }
