@@ -8,7 +8,7 @@ import (
 
 // Preprocessing tells how pictures were turned into tensors. What reaches a
 // network is (pixel/255 − Mean) / Std for each channel, in the order of
-// Channels.
+// Channels. Pixels that rest as uint8 are RGB whatever Channels says.
 type Preprocessing struct {
 	For       string     `json:"for,omitempty"` // the backbone it was taken from, if any
 	Height    int        `json:"height"`        // pixels

@@ -192,31 +192,6 @@ func TestFlip(t *testing.T) {
 	}
 }
 
-// BGR pictures are varied as the RGB pictures they show.
-func TestChannelOrder(t *testing.T) {
-	in := pictures([2]string{"a", "train"})
-	mean, std, channels, _ := record.Normalisation("caffe")
-	p := record.Preprocessing{Height: side, Width: side, Channels: channels, Mean: mean, Std: std}
-	swapped := func(raw []byte) []byte {
-		out := bytes.Clone(raw)
-		for i := 0; i < len(out); i += 3 {
-			out[i], out[i+2] = out[i+2], out[i]
-		}
-		return out
-	}
-	bgr := array.NewRecord(record.WithMetadata(in.Schema(), record.PreprocessingKey, p.Encode()), in.Columns(), in.NumRows())
-	tensors, err := record.TensorColumn(bgr, record.Image)
-	if err != nil {
-		t.Fatal(err)
-	}
-	copy(tensors.Bytes(0), swapped(pixels(t, in, 0)))
-	got := mapped(t, "{copies: 1, hue: 0.3, saturation: 0.5}", bgr)[0]
-	wanted := mapped(t, "{copies: 1, hue: 0.3, saturation: 0.5}", pictures([2]string{"a", "train"}))[0]
-	if !bytes.Equal(pixels(t, got, 1), swapped(pixels(t, wanted, 1))) {
-		t.Error("the copy of a BGR picture is not that of the RGB picture it shows")
-	}
-}
-
 func TestProperties(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		with := fmt.Sprintf("{copies: 1, rotate: %v, zoom: %v, translate: %v, crop: {scale: [%v, 1]}, fill: %s, rand_augment: {n: %d, m: %d}}",

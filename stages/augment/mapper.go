@@ -73,7 +73,6 @@ type imageTable struct {
 	images        record.Tensors
 	imageAt       int
 	height, width int
-	bgr           bool
 	mean          color.NRGBA // that the normalisation takes to 0
 }
 
@@ -113,9 +112,8 @@ func readTable(rec arrow.Record) (*imageTable, error) {
 		if err != nil {
 			return nil, err
 		}
-		t.bgr = p.Channels == "bgr"
 		mean := p.Mean
-		if t.bgr {
+		if p.Channels == "bgr" {
 			mean[0], mean[2] = mean[2], mean[0]
 		}
 		t.mean.R, t.mean.G, t.mean.B = level(float64(255*mean[0])), level(float64(255*mean[1])), level(float64(255*mean[2]))
@@ -135,11 +133,8 @@ func (t *imageTable) picture(row int) *image.NRGBA {
 	img := image.NewNRGBA(image.Rect(0, 0, t.width, t.height))
 	raw := t.images.Bytes(row)
 	for i := 0; i < t.width*t.height; i++ {
-		r, g, b := raw[3*i], raw[3*i+1], raw[3*i+2]
-		if t.bgr {
-			r, b = b, r
-		}
-		img.Pix[4*i], img.Pix[4*i+1], img.Pix[4*i+2], img.Pix[4*i+3] = r, g, b, 255
+		copy(img.Pix[4*i:], raw[3*i:3*i+3])
+		img.Pix[4*i+3] = 255
 	}
 	return img
 }
@@ -149,11 +144,7 @@ func (t *imageTable) appendPixels(dst []byte, img *image.NRGBA) []byte {
 	for y := range t.height {
 		line := img.Pix[y*img.Stride:]
 		for x := range t.width {
-			r, g, b := line[4*x], line[4*x+1], line[4*x+2]
-			if t.bgr {
-				r, b = b, r
-			}
-			dst = append(dst, r, g, b)
+			dst = append(dst, line[4*x:4*x+3]...)
 		}
 	}
 	return dst

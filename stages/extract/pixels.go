@@ -6,6 +6,7 @@ import (
 	"github.com/apache/arrow/go/v17/arrow"
 	"github.com/apache/arrow/go/v17/arrow/array"
 
+	"github.com/tlpipe/tlpipe/internal/picture"
 	"github.com/tlpipe/tlpipe/internal/record"
 )
 
@@ -36,12 +37,12 @@ func newPixels(in arrow.Record, at int, field arrow.Field) (*pixels, error) {
 	}
 	switch values := column.ListValues().(type) {
 	case *array.Uint8:
-		levels, err := levelsOf(in.Schema())
+		prepared, err := preparedAs(in.Schema())
 		if err != nil {
 			return nil, err
 		}
 		all := values.Uint8Values()
-		p.read = func(dst []float32, row int) { levels.apply(dst, all[begin(row):][:p.size]) }
+		p.read = func(dst []float32, row int) { picture.Normalise(dst, all[begin(row):][:p.size], prepared) }
 	case *array.Float32:
 		all := values.Float32Values()
 		p.read = func(dst []float32, row int) { copy(dst, all[begin(row):][:p.size]) }
@@ -58,31 +59,13 @@ func newPixels(in arrow.Record, at int, field arrow.Field) (*pixels, error) {
 	return p, nil
 }
 
-// levels are what each of the 256 levels of a channel is for the network.
-type levels [3][256]float32
-
-// levelsOf reads from the metadata how levels are normalised. Without it they are taken as 0…1.
-func levelsOf(s *arrow.Schema) (*levels, error) {
-	mean, std, _, _ := record.Normalisation("none")
+// preparedAs reads from the metadata how pixels are to be normalised. Without it they are taken as
+// 0…1.
+func preparedAs(s *arrow.Schema) (record.Preprocessing, error) {
 	if text, ok := s.Metadata().GetValue(record.PreprocessingKey); ok {
-		p, err := record.ParsePreprocessing(text)
-		if err != nil {
-			return nil, err
-		}
-		mean, std = p.Mean, p.Std
+		return record.ParsePreprocessing(text)
 	}
-	var l levels
-	for c := range l {
-		for v := range l[c] {
-			l[c][v] = float32((float64(v)/255 - float64(mean[c])) / float64(std[c]))
-		}
-	}
-	return &l, nil
-}
-
-func (l *levels) apply(dst []float32, src []byte) {
-	red, green, blue := &l[0], &l[1], &l[2]
-	for i := 0; i+2 < len(src) && i+2 < len(dst); i += 3 {
-		dst[i], dst[i+1], dst[i+2] = red[src[i]], green[src[i+1]], blue[src[i+2]]
-	}
+	var p record.Preprocessing
+	p.Mean, p.Std, p.Channels, _ = record.Normalisation("none")
+	return p, nil
 }

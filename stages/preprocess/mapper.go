@@ -1,0 +1,180 @@
+package preprocess
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"math"
+	"sync"
+	"sync/atomic"
+
+	"github.com/apache/arrow/go/v17/arrow"
+	"github.com/apache/arrow/go/v17/arrow/array"
+	"github.com/apache/arrow/go/v17/arrow/float16"
+	"github.com/apache/arrow/go/v17/arrow/memory"
+	"github.com/sourcegraph/conc/pool"
+
+	"github.com/tlpipe/tlpipe/internal/dataset"
+	"github.com/tlpipe/tlpipe/internal/picture"
+	"github.com/tlpipe/tlpipe/internal/record"
+	"github.com/tlpipe/tlpipe/pipeline"
+)
+
+// mapper is the stage at work.
+type mapper struct {
+	stage    *stage
+	set      *dataset.Set
+	threads  int
+	fit      picture.Fit
+	size     int       // values of a picture
+	decoders sync.Pool // of *picture.Decoder
+}
+
+func newMapper(s *stage, set *dataset.Set, threads int) *mapper {
+	m := &mapper{stage: s, set: set, threads: threads, fit: picture.FitOf(s.prepared, s.background)}
+	m.size = 3 * m.fit.Width * m.fit.Height
+	m.decoders.New = func() any {
+		d := picture.NewDecoder()
+		d.Background = s.background
+		d.Limits.Pixels = s.params.MaxPixels
+		return d
+	}
+	return m
+}
+
+// Close implements pipeline.Mapper.
+func (m *mapper) Close() error { return m.set.Close() }
+
+// Map implements pipeline.Mapper.
+func (m *mapper) Map(ctx context.Context, in arrow.Record) (pipeline.Mapped, error) {
+	rows, err := dataset.ParseListing(in)
+	if err != nil {
+		return pipeline.Mapped{}, err
+	}
+	pixels := make([]byte, rows.Len()*m.size)
+	reasons := make([]string, rows.Len())
+	if err := m.decode(ctx, rows, pixels, reasons); err != nil {
+		return pipeline.Mapped{}, err
+	}
+	var out pipeline.Mapped
+	kept := make([]int, 0, rows.Len())
+	for i, reason := range reasons {
+		if reason != "" {
+			out.Rejects = append(out.Rejects, pipeline.Reject{ID: rows.ID(i), Reason: reason})
+			continue
+		}
+		copy(pixels[len(kept)*m.size:], pixels[i*m.size:(i+1)*m.size])
+		kept = append(kept, i)
+	}
+	out.Rows, err = m.table(rows, kept, pixels[:len(kept)*m.size])
+	return out, err
+}
+
+// decode reads and fits the pictures, several at once if there are threads. A
+// picture that cannot be used gets a reason; an error is about the source.
+func (m *mapper) decode(ctx context.Context, rows *dataset.Listed, pixels []byte, reasons []string) error {
+	work := pool.New().WithMaxGoroutines(m.threads).WithContext(ctx).WithCancelOnError().WithFirstError()
+	var next atomic.Int64
+	for range m.threads {
+		work.Go(func(ctx context.Context) error {
+			decoder := m.decoders.Get().(*picture.Decoder)
+			defer m.decoders.Put(decoder)
+			for ctx.Err() == nil {
+				i := int(next.Add(1)) - 1
+				if i >= rows.Len() {
+					return nil
+				}
+				part, at, digest := rows.Source(i)
+				data, err := m.set.Read(ctx, part, at, digest)
+				switch {
+				case errors.Is(err, dataset.ErrTooLarge):
+					reasons[i] = dataset.ErrTooLarge.Error()
+					continue
+				case err != nil:
+					return err
+				}
+				if err := decoder.Fit(pixels[i*m.size:(i+1)*m.size], data, m.fit); err != nil {
+					reasons[i] = err.Error()
+				}
+			}
+			return ctx.Err()
+		})
+	}
+	return work.Wait()
+}
+
+// table joins the pixels with the columns of the listing.
+func (m *mapper) table(rows *dataset.Listed, kept []int, pixels []byte) (arrow.Record, error) {
+	element, stored := m.stored(pixels)
+	fields := []arrow.Field{
+		{Name: record.ID, Type: arrow.BinaryTypes.String},
+		record.TensorField(record.Image, element, m.fit.Height, m.fit.Width, 3),
+	}
+	columns := []arrow.Array{chosen(rows.IDs(), kept), tensors(fields[1].Type, element, stored, len(kept))}
+	texts, values := rows.Texts()
+	for i, f := range texts {
+		fields = append(fields, f)
+		columns = append(columns, chosen(values[i], kept))
+	}
+	defer func() {
+		for _, c := range columns {
+			c.Release()
+		}
+	}()
+	schema := record.WithMetadata(arrow.NewSchema(fields, nil), record.PreprocessingKey, m.stage.prepared.Encode())
+	return array.NewRecord(schema, columns, int64(len(kept))), nil
+}
+
+// stored brings pixels into the form in which they rest.
+func (m *mapper) stored(pixels []byte) (arrow.DataType, []byte) {
+	store := m.stage.params.Store
+	if store == "uint8" {
+		return arrow.PrimitiveTypes.Uint8, pixels
+	}
+	floats := make([]float32, len(pixels))
+	for i := 0; i < len(pixels); i += m.size {
+		picture.Normalise(floats[i:i+m.size], pixels[i:i+m.size], m.stage.prepared)
+	}
+	if store == "float16" {
+		raw := make([]byte, 0, 2*len(floats))
+		for _, x := range floats {
+			raw = binary.LittleEndian.AppendUint16(raw, float16.New(x).Uint16())
+		}
+		return arrow.FixedWidthTypes.Float16, raw
+	}
+	raw := make([]byte, 0, 4*len(floats))
+	for _, x := range floats {
+		raw = binary.LittleEndian.AppendUint32(raw, math.Float32bits(x))
+	}
+	return arrow.PrimitiveTypes.Float32, raw
+}
+
+// tensors wraps values as rows of a tensor column.
+func tensors(t, element arrow.DataType, raw []byte, rows int) arrow.Array {
+	count := len(raw) / (element.(arrow.FixedWidthDataType).BitWidth() / 8)
+	values := array.NewData(element, count, []*memory.Buffer{nil, memory.NewBufferBytes(raw)}, nil, 0, 0)
+	defer values.Release()
+	list := array.NewData(t, rows, []*memory.Buffer{nil}, []arrow.ArrayData{values}, 0, 0)
+	defer list.Release()
+	return array.MakeFromData(list)
+}
+
+// chosen is a text column of some rows. It is built anew, so that its bytes
+// depend on these rows alone.
+func chosen(column arrow.Array, rows []int) arrow.Array {
+	texts, ok := column.(*array.String)
+	if !ok {
+		panic(fmt.Sprintf("preprocess: a listing's column is %s", column.DataType()))
+	}
+	b := array.NewStringBuilder(memory.DefaultAllocator)
+	defer b.Release()
+	for _, i := range rows {
+		if texts.IsNull(i) {
+			b.AppendNull()
+		} else {
+			b.Append(texts.Value(i))
+		}
+	}
+	return b.NewArray()
+}

@@ -1,0 +1,256 @@
+package preprocess
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"gopkg.in/yaml.v3"
+
+	"github.com/tlpipe/tlpipe/internal/backbone"
+	"github.com/tlpipe/tlpipe/internal/dataset"
+	"github.com/tlpipe/tlpipe/internal/picture"
+	"github.com/tlpipe/tlpipe/internal/record"
+	"github.com/tlpipe/tlpipe/pipeline"
+	"github.com/tlpipe/tlpipe/pipeline/params"
+)
+
+// Params are the parameters of the stage.
+type Params struct {
+	Source     Sources       `yaml:"source" recipe:"-" required:"true" doc:"where the pictures come from: one source, or a list"`
+	Split      Split         `yaml:"split" recipe:"-" doc:"how rows are divided into train, val and test"`
+	For        string        `yaml:"for" recipe:"-" doc:"a backbone: the size, resize rule and normalisation of its weights"`
+	Size       Size          `yaml:"size" recipe:"-" doc:"height and width in pixels, one number or [height, width]; 224 if nothing else says"`
+	Resize     string        `yaml:"resize" recipe:"-" enum:"shortest,squash,letterbox" doc:"scale the shorter side and crop the centre; scale both sides; or scale to fit inside and pad"`
+	ResizeTo   int           `yaml:"resize_to" recipe:"-" min:"1" max:"16384" doc:"shortest: length of the shorter side before the crop; 8/7 of the size if not given"`
+	Filter     string        `yaml:"filter" recipe:"-" enum:"bilinear,bicubic,lanczos" doc:"how pixels are interpolated; antialiased"`
+	Normalise  Normalisation `yaml:"normalise" recipe:"-" doc:"imagenet, inception, caffe, none, or {mean, std, channels}"`
+	Background string        `yaml:"background" doc:"the colour behind transparent pictures and in letterboxes"`
+	Store      string        `yaml:"store" enum:"uint8,float16,float32" doc:"how pixels rest: bytes with the normalisation to come, or floats with it applied"`
+	MaxPixels  int           `yaml:"max_pixels" min:"1" recipe:"-" doc:"reject larger pictures: a few kB of PNG can decode to gigabytes"`
+}
+
+// Size is a height and a width in pixels; 0 if not given.
+type Size struct {
+	Height int `yaml:"height" min:"0" max:"16384" doc:"pixels"`
+	Width  int `yaml:"width" min:"0" max:"16384" doc:"pixels"`
+}
+
+// DecodeParam implements params.Decoder: one number, two in a list, or a
+// mapping.
+func (s *Size) DecodeParam(d *params.Decoding, node *yaml.Node) {
+	var sides []int
+	switch node.Kind {
+	case yaml.ScalarNode:
+		sides = make([]int, 1)
+		d.Into(node, &sides[0])
+		sides = append(sides, sides[0])
+	case yaml.SequenceNode:
+		d.Into(node, &sides)
+	default:
+		type plain Size
+		d.Into(node, (*plain)(s))
+		sides = []int{s.Height, s.Width}
+	}
+	if len(sides) != 2 || sides[0] < 1 || sides[1] < 1 || sides[0] > 1<<14 || sides[1] > 1<<14 {
+		d.Errorf(node, "such as 224, or [224, 320]", "a size is a height and a width from 1 to 16384 pixels")
+		return
+	}
+	s.Height, s.Width = sides[0], sides[1]
+}
+
+// ParamSchema implements params.Schemer.
+func (Size) ParamSchema(inner map[string]any) map[string]any {
+	number := map[string]any{"type": "integer", "minimum": 1}
+	return map[string]any{"anyOf": []any{number, map[string]any{"type": "array", "items": number, "minItems": 2, "maxItems": 2}, inner}}
+}
+
+// Normalisation is a name, or mean and standard deviation of values in 0 … 1.
+type Normalisation struct {
+	Name     string    `yaml:"name" doc:"imagenet, inception, caffe or none"`
+	Mean     []float64 `yaml:"mean" doc:"of each channel"`
+	Std      []float64 `yaml:"std" doc:"of each channel"`
+	Channels string    `yaml:"channels" enum:"rgb,bgr" doc:"their order"`
+}
+
+// DecodeParam implements params.Decoder: a name, or a mapping.
+func (n *Normalisation) DecodeParam(d *params.Decoding, node *yaml.Node) {
+	if node.Kind == yaml.ScalarNode {
+		names := []string{"imagenet", "inception", "caffe", "none"}
+		if _, _, _, ok := record.Normalisation(node.Value); !ok {
+			d.Errorf(node, params.DidYouMean(node.Value, names), "there is no normalisation %q", node.Value)
+		}
+		*n = Normalisation{Name: node.Value}
+		return
+	}
+	type plain Normalisation
+	d.Into(node, (*plain)(n))
+	if n.Name == "" && (len(n.Mean) != 3 || len(n.Std) != 3) {
+		d.Errorf(node, "such as {mean: [0.5, 0.5, 0.5], std: [0.5, 0.5, 0.5]}", "mean and std have three values each")
+	}
+	for _, x := range n.Std {
+		if x <= 0 {
+			d.Errorf(node, "", "std must be above 0")
+		}
+	}
+}
+
+// ParamSchema implements params.Schemer.
+func (Normalisation) ParamSchema(inner map[string]any) map[string]any {
+	return map[string]any{"anyOf": []any{map[string]any{"enum": []string{"imagenet", "inception", "caffe", "none"}}, inner}}
+}
+
+// Kind declares the stage.
+func Kind() pipeline.Kind {
+	return pipeline.Define(pipeline.Kind{
+		Name:    "preprocess",
+		Summary: "pictures from folders, tables and archives, sized and normalised for a backbone",
+		Doc: "Lists one or several sources, divides the rows into train, val and test, and turns each picture into a tensor. " +
+			"JPEG, PNG, GIF, WebP, BMP and TIFF are read: upright, opaque, 8 bits a channel. Say `for: BACKBONE` to get what its weights " +
+			"were trained on; size, resize, filter and normalise change single things. A picture that cannot be read is rejected with a " +
+			"reason and the rest of the job is done. Relative paths start at the pipeline file's folder.",
+		Example: `images:
+  uses: preprocess
+  with:
+    source: {folder: data/flowers}
+    for: efficientnet_lite0
+    split: {train: 0.7, val: 0.15, test: 0.15}
+`,
+		Version: 1,
+		Outputs: []pipeline.Port{{Name: "images", Kind: pipeline.Images, Doc: "id, image, label, split, domain and the source's further columns"}},
+	}, Params{Split: defaultSplit, Background: "#ffffff", Store: "uint8", MaxPixels: 100_000_000}, build)
+}
+
+// stage is the kind with its parameters filled in.
+type stage struct {
+	params     Params
+	prepared   record.Preprocessing
+	background picture.Colour
+	dir        string
+}
+
+func build(p Params) (pipeline.Stage, error) {
+	s := &stage{params: p}
+	errs := p.Source.check()
+	errs = append(errs, p.Split.check())
+	var err error
+	if s.prepared, err = p.preprocessing(); err != nil {
+		errs = append(errs, err)
+	}
+	if s.background, err = picture.ParseColour(p.Background); err != nil {
+		errs = append(errs, pipeline.ParamError("background", "%v", err))
+	}
+	if err := errors.Join(errs...); err != nil {
+		return nil, err
+	}
+	if err := picture.FitOf(s.prepared, s.background).Validate(); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// preprocessing is what `for` says, changed by what is said beside it.
+func (p Params) preprocessing() (record.Preprocessing, error) {
+	out := record.Preprocessing{Height: 224, Width: 224, Resize: record.ResizeShortest, ResizeTo: 256, Filter: record.FilterBilinear}
+	out.Mean, out.Std, out.Channels, _ = record.Normalisation("imagenet")
+	out.Normalise = "imagenet"
+	if p.For != "" {
+		b, err := backbone.Find(p.For)
+		if err != nil {
+			hint := "`tlpipe models list` lists them"
+			if unknown := new(backbone.UnknownError); errors.As(err, &unknown) && unknown.Hint != "" {
+				hint = unknown.Hint
+			}
+			return out, pipeline.ParamErrorHint("for", hint, "there is no backbone %q", p.For)
+		}
+		out = b.Preprocessing()
+		out.For = b.Name
+	}
+	if p.Size != (Size{}) {
+		// The margin that is cropped away stays in proportion.
+		margin := float64(out.ResizeTo) / float64(min(out.Height, out.Width))
+		out.Height, out.Width = p.Size.Height, p.Size.Width
+		out.ResizeTo = int(float64(min(out.Height, out.Width))*margin + 0.5)
+	}
+	if p.Resize != "" {
+		out.Resize = p.Resize
+	}
+	if p.ResizeTo > 0 {
+		out.ResizeTo = p.ResizeTo
+	}
+	if out.Resize != record.ResizeShortest {
+		out.ResizeTo = 0
+	}
+	if p.Filter != "" {
+		out.Filter = p.Filter
+	}
+	switch n := p.Normalise; {
+	case n.Name != "":
+		out.Mean, out.Std, out.Channels, _ = record.Normalisation(n.Name)
+		out.Normalise = n.Name
+	case n.Mean != nil:
+		out.Channels, out.Normalise = "rgb", "custom"
+		if n.Channels != "" {
+			out.Channels = n.Channels
+		}
+		for i := range out.Mean {
+			out.Mean[i], out.Std[i] = float32(n.Mean[i]), float32(n.Std[i])
+		}
+	}
+	return out, nil
+}
+
+// Locate implements pipeline.Located.
+func (s *stage) Locate(dir string) { s.dir = dir }
+
+// Check implements pipeline.Stage.
+func (s *stage) Check(map[string][]pipeline.Traits) (map[string]pipeline.Traits, error) {
+	return map[string]pipeline.Traits{"images": {record.PreprocessingKey: s.prepared.Encode()}}, nil
+}
+
+// Identity implements pipeline.Identified: how the pixels are prepared, however
+// that was asked for.
+func (s *stage) Identity() (map[string]string, error) {
+	p := s.prepared
+	return map[string]string{
+		"for":       p.For,
+		"size":      fmt.Sprintf("%d×%d", p.Height, p.Width),
+		"resize":    p.Resize,
+		"resize_to": fmt.Sprint(p.ResizeTo),
+		"filter":    p.Filter,
+		"normalise": fmt.Sprintf("%s: %s, mean %v, std %v", p.Normalise, p.Channels, p.Mean, p.Std),
+	}, nil
+}
+
+// List implements pipeline.Source. Splits are part of the listing, so that a
+// row that moves to another split is another row to the cache, and no other
+// row is touched.
+func (s *stage) List(ctx context.Context, env *pipeline.Env) (pipeline.Listing, error) {
+	table, err := dataset.List(ctx, env.Files, max(env.Threads, listers), s.params.Source.parts(s.dir))
+	if err != nil {
+		return pipeline.Listing{}, err
+	}
+	for _, note := range table.Notes {
+		env.Log("%s", note)
+	}
+	if err := s.params.Split.assign(table); err != nil {
+		return pipeline.Listing{}, err
+	}
+	if err := s.params.Split.leaks(table); err != nil {
+		return pipeline.Listing{}, err
+	}
+	return pipeline.Listing{Rows: table.Record(), Rejects: table.Rejects}, nil
+}
+
+// listers is how many files are digested at once, at least: disks are
+// quickest with some requests under way.
+const listers = 4
+
+// Open implements pipeline.RowWise.
+func (s *stage) Open(_ context.Context, env *pipeline.Env, _ map[string][]pipeline.Input) (pipeline.Mapper, error) {
+	set, err := dataset.Open(s.params.Source.parts(s.dir))
+	if err != nil {
+		return nil, fmt.Errorf("open the sources: %w", err)
+	}
+	return newMapper(s, set, max(env.Threads, 1)), nil
+}

@@ -1,0 +1,195 @@
+package preprocess
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+
+	"gopkg.in/yaml.v3"
+
+	"github.com/tlpipe/tlpipe/internal/dataset"
+	"github.com/tlpipe/tlpipe/internal/record"
+	"github.com/tlpipe/tlpipe/pipeline"
+	"github.com/tlpipe/tlpipe/pipeline/params"
+)
+
+// Split divides rows into train, val and test. Rows whose source gives them a
+// split keep it.
+//
+// Without Exact, each row is drawn by itself: by a hash of salt, label and id,
+// or of salt and the value of By. Rows that come or go never move others, and
+// every class is divided in these shares in expectation. With Exact, the
+// groups of each class are sorted by that hash and cut at the shares, so that
+// small classes are divided evenly too; then a row that comes may move those
+// at a border.
+type Split struct {
+	Train float64 `yaml:"train" min:"0" max:"1" doc:"share of the training rows"`
+	Val   float64 `yaml:"val" min:"0" max:"1" doc:"share of the validation rows"`
+	Test  float64 `yaml:"test" min:"0" max:"1" doc:"share of the test rows"`
+	By    string  `yaml:"by" doc:"a column whose equal values stay together: pictures of one object, patient or place"`
+	Salt  string  `yaml:"salt" doc:"another salt, another division; the pipeline's seed has no part in it"`
+	Exact bool    `yaml:"exact" doc:"divide every class in just these shares; rows added later may then move some"`
+	Given bool    `yaml:"given" doc:"take the splits from the source; written as the word given"`
+}
+
+// given is the spelling of a split that the source gives.
+const given = "given"
+
+// DecodeParam implements params.Decoder: the word given, or a mapping.
+func (s *Split) DecodeParam(d *params.Decoding, node *yaml.Node) {
+	if node.Kind == yaml.ScalarNode {
+		if node.Value != given {
+			d.Errorf(node, "given, or such as {train: 0.7, val: 0.15, test: 0.15}", "%q is no way to split", node.Value)
+			return
+		}
+		*s = Split{Given: true}
+		return
+	}
+	type plain Split
+	fresh := plain{} // shares that are not named are 0
+	d.Into(node, &fresh)
+	*s = Split(fresh)
+	if s.Train == 0 && s.Val == 0 && s.Test == 0 {
+		s.Train, s.Val, s.Test = defaultSplit.Train, defaultSplit.Val, defaultSplit.Test
+	}
+}
+
+// ParamSchema implements params.Schemer.
+func (Split) ParamSchema(inner map[string]any) map[string]any {
+	return map[string]any{"anyOf": []any{map[string]any{"const": given}, inner}}
+}
+
+var defaultSplit = Split{Train: 0.7, Val: 0.15, Test: 0.15}
+
+func (s Split) check() error {
+	if s.Given {
+		return nil
+	}
+	if sum := s.Train + s.Val + s.Test; math.Abs(sum-1) > 1e-9 {
+		return pipeline.ParamError("split", "the shares add up to %v, not to 1", sum)
+	}
+	return nil
+}
+
+// assign fills in the splits of the rows that have none.
+func (s Split) assign(table *dataset.Table) error {
+	group := func(row dataset.Row) string { return row.Label + "\x00" + row.ID }
+	if s.By != "" {
+		by, err := table.Column(s.By)
+		if err != nil {
+			return fmt.Errorf("split by %q: %w", s.By, err)
+		}
+		group = by
+	}
+	open := 0
+	for _, row := range table.All {
+		if row.Split == "" {
+			open++
+		}
+	}
+	switch {
+	case open == 0:
+		return nil
+	case s.Given:
+		return fmt.Errorf("%d of %d rows have no split, though the source is to give it (split: given)", open, len(table.All))
+	case s.Exact:
+		return s.assignExactly(table, group)
+	}
+	for i := range table.All {
+		if row := &table.All[i]; row.Split == "" {
+			row.Split = s.at(dataset.Uniform("split "+s.Salt, group(*row)))
+		}
+	}
+	return nil
+}
+
+// at is the split at a place in 0 … 1.
+func (s Split) at(place float64) string {
+	// Compared from the ends, so that rounding cannot give a row to a split
+	// of no share.
+	switch {
+	case place < s.Train:
+		return record.Train
+	case place >= 1-s.Test:
+		return record.Test
+	case s.Val > 0:
+		return record.Validation
+	case s.Test > 0:
+		return record.Test
+	default:
+		return record.Train
+	}
+}
+
+// assignExactly sorts the groups of each class by their hash and cuts at the
+// shares. A group belongs to the class of its first row.
+func (s Split) assignExactly(table *dataset.Table, group func(dataset.Row) string) error {
+	type set struct {
+		name  string
+		place float64
+		rows  []int
+	}
+	classes := map[string][]*set{}
+	groups := map[string]*set{}
+	var order []string
+	for i, row := range table.All {
+		if row.Split != "" {
+			continue
+		}
+		name := group(row)
+		g := groups[name]
+		if g == nil {
+			g = &set{name: name, place: dataset.Uniform("split "+s.Salt, name)}
+			groups[name] = g
+			if classes[row.Label] == nil {
+				order = append(order, row.Label)
+			}
+			classes[row.Label] = append(classes[row.Label], g)
+		}
+		g.rows = append(g.rows, i)
+	}
+	for _, label := range order {
+		sets := classes[label]
+		slices.SortFunc(sets, func(a, b *set) int { return cmp.Or(cmp.Compare(a.place, b.place), cmp.Compare(a.name, b.name)) })
+		n := float64(len(sets))
+		train, test := int(math.Round(s.Train*n)), int(math.Round(s.Test*n))
+		if s.Val == 0 {
+			test = len(sets) - train
+		}
+		for i, g := range sets {
+			split := record.Validation
+			if i < train {
+				split = record.Train
+			} else if i >= len(sets)-test {
+				split = record.Test
+			}
+			for _, row := range g.rows {
+				table.All[row].Split = split
+			}
+		}
+	}
+	return nil
+}
+
+// leaks finds a group of which rows are in several splits: those that the
+// source gave and those that were drawn may disagree.
+func (s Split) leaks(table *dataset.Table) error {
+	if s.By == "" {
+		return nil
+	}
+	by, err := table.Column(s.By)
+	if err != nil {
+		return err
+	}
+	seen := map[string]string{}
+	for _, row := range table.All {
+		name := by(row)
+		if before, ok := seen[name]; ok && before != row.Split {
+			return errors.New("rows of " + s.By + " " + name + " are both in " + before + " and in " + row.Split + ": the splits that the source gives divide it")
+		}
+		seen[name] = row.Split
+	}
+	return nil
+}
