@@ -6,12 +6,14 @@ import (
 	"github.com/tlpipe/tlpipe/stages/evaluate"
 	"github.com/tlpipe/tlpipe/stages/extract"
 	"github.com/tlpipe/tlpipe/stages/finetune"
+	"github.com/tlpipe/tlpipe/stages/preprocess"
 )
 
 // kinds lists every kind of stage that a pipeline can use, in the order in
 // which pipelines use them.
 func kinds() []pipeline.Kind {
 	return []pipeline.Kind{
+		preprocess.Kind(),
 		augment.Kind(),
 		extract.Kind(),
 		finetune.Kind(),

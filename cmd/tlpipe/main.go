@@ -34,10 +34,16 @@ type program struct {
 
 // run does what the arguments ask for and returns the exit code.
 func (p *program) run(args []string) int {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	// The second Ctrl-C ends the process at once.
-	context.AfterFunc(ctx, stop)
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	go func() {
+		<-signals
+		cancel()
+		<-signals // the second Ctrl-C: the cache is whole at any moment
+		os.Exit(exitInterrupted)
+	}()
 
 	root, parsed := p.newRoot()
 	root.SetArgs(args)

@@ -138,6 +138,7 @@ type measureParams struct {
 	Steps int           `yaml:"steps" min:"1" doc:"how many steps to take"`
 	Delay time.Duration `yaml:"delay" recipe:"-" doc:"how long each step takes"`
 	Fail  bool          `yaml:"fail" doc:"fail in the end"`
+	Deaf  bool          `yaml:"deaf" doc:"go on though the run is to end"`
 }
 
 type measure struct{ p measureParams }
@@ -148,7 +149,9 @@ func (measure) Check(map[string][]pipeline.Traits) (map[string]pipeline.Traits, 
 
 func (s measure) Run(ctx context.Context, task *pipeline.Task) error {
 	for i := range s.p.Steps {
-		if err := sleep(ctx, s.p.Delay); err != nil {
+		if s.p.Deaf {
+			time.Sleep(s.p.Delay)
+		} else if err := sleep(ctx, s.p.Delay); err != nil {
 			return err
 		}
 		task.Progress(int64(i+1), int64(s.p.Steps), "step")

@@ -2,7 +2,7 @@ package console
 
 import (
 	"fmt"
-	"os"
+	"io"
 	"sync"
 	"time"
 
@@ -25,11 +25,9 @@ type stageBar struct {
 	tally
 }
 
-func newBars(f *os.File) *bars {
-	return &bars{
-		out:    mpb.New(mpb.WithOutput(f), mpb.WithRefreshRate(100*time.Millisecond)),
-		stages: map[string]*stageBar{},
-	}
+func newBars(f io.Writer, options ...mpb.ContainerOption) *bars {
+	options = append([]mpb.ContainerOption{mpb.WithOutput(f), mpb.WithRefreshRate(100 * time.Millisecond)}, options...)
+	return &bars{out: mpb.New(options...), stages: map[string]*stageBar{}}
 }
 
 // Observe implements Progress.

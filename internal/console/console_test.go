@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -12,6 +13,7 @@ import (
 	"github.com/apache/arrow/go/v17/arrow/array"
 	"github.com/apache/arrow/go/v17/arrow/float16"
 	"github.com/apache/arrow/go/v17/arrow/memory"
+	"github.com/vbauerster/mpb/v8"
 
 	"github.com/tlpipe/tlpipe/internal/record"
 	"github.com/tlpipe/tlpipe/pipeline"
@@ -203,6 +205,57 @@ func TestLines(t *testing.T) {
 		e.ended.Stage = "a"
 		l.Observe(e.ended)
 		told(e.want)
+	}
+}
+
+// screen is what a terminal was sent.
+type screen struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (s *screen) Write(b []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.text.Write(b)
+}
+
+func (s *screen) String() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.text.String()
+}
+
+func TestBars(t *testing.T) {
+	var sent screen
+	refresh := make(chan any)
+	b := newBars(&sent, mpb.WithManualRefresh(refresh))
+	shows := func(want string) {
+		t.Helper()
+		// The first is being drawn when the second is taken, and drawn when the
+		// line is.
+		refresh <- time.Now()
+		refresh <- time.Now()
+		if _, err := b.out.Write(nil); err != nil {
+			t.Fatal(err)
+		}
+		if !strings.Contains(sent.String(), want) {
+			t.Errorf("the screen shows %q, not %q", sent.String(), want)
+		}
+	}
+	b.Observe(pipeline.StageStarted{Stage: "a"})
+	b.Observe(chunk("a", 4))
+	b.Observe(pipeline.StageProgress{Stage: "a long name", Done: 30, Total: 60, Unit: "epoch"})
+	shows("a            [=====>                ] 1 of 4 chunks")
+	shows("a long name  [==========>           ] epoch 30 of 60")
+	b.Observe(pipeline.LogLine{Stage: "a", Text: "a line"})
+	shows("a: a line\n")
+	b.Observe(pipeline.StageEnded{Stage: "a", Cache: "miss", Chunks: 4, ChunksComputed: 4, Rows: 360})
+	shows("a: 4 of 4 chunks computed, 360 rows, 0.0s\n")
+	b.Observe(pipeline.StageEnded{Stage: "hidden", Cache: "hit"})
+	b.Close()
+	if text := sent.String(); strings.Contains(text, "hidden") {
+		t.Errorf("the screen shows %q", text)
 	}
 }
 
