@@ -95,8 +95,9 @@ type gemmTask struct {
 }
 
 const (
-	gemmDepth   = 256 // k of a block
-	gemmColumns = 512 // columns of a block
+	gemmDepth   = 512 // k of a block
+	gemmColumns = 256 // columns of a block
+	gemmBlocks  = 8   // at least so many pieces, where there are enough panels
 )
 
 func (t *gemmTask) run(pool *Pool) {
@@ -125,8 +126,8 @@ func (t *gemmTask) run(pool *Pool) {
 				t.packing = false
 			}
 			t.columns = t.layout.count
-			if t.rowBlocks < blocksAtMost {
-				t.columns = ceilDiv(t.layout.count, ceilDiv(blocksAtMost, t.rowBlocks))
+			if t.rowBlocks < gemmBlocks {
+				t.columns = ceilDiv(t.layout.count, ceilDiv(gemmBlocks, t.rowBlocks))
 			}
 			t.columnBlock = ceilDiv(t.layout.count, t.columns)
 			pool.run(t.rowBlocks*t.columnBlock, t)
