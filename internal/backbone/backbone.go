@@ -43,6 +43,7 @@ func All() []Backbone {
 		mobileNetV2(),
 		denseNet121(),
 		inceptionV3(),
+		inceptionResNetV2(),
 		resNet18(),
 		resNet34(),
 		resNet50(),

@@ -29,7 +29,7 @@ type WeightsDescription struct {
 	Name       string  `json:"name"`
 	Licence    string  `json:"licence"`
 	Provenance string  `json:"provenance"`
-	Digest     string  `json:"digest"`
+	Digest     string  `json:"digest,omitempty"`
 	URL        string  `json:"url,omitempty"`
 	Top1       float64 `json:"top1,omitempty"` // percent; absent if not published
 	Top5       float64 `json:"top5,omitempty"`

@@ -5,7 +5,6 @@ import (
 
 	"github.com/tlpipe/tlpipe/internal/kernel"
 	"github.com/tlpipe/tlpipe/internal/nn"
-	"github.com/tlpipe/tlpipe/internal/record"
 )
 
 // inceptionV3 is Inception-v3 as torchvision has it, without the auxiliary classifier, which serves
@@ -13,12 +12,7 @@ import (
 func inceptionV3() Backbone {
 	// torchvision's weights come from TensorFlow and want its pixels; torchvision takes pixels
 	// normalised as for its other networks and converts them itself.
-	mean, std, channels, _ := record.Normalisation("inception")
-	pixels := record.Preprocessing{
-		Height: 299, Width: 299,
-		Resize: record.ResizeShortest, ResizeTo: 342, Filter: record.FilterBilinear,
-		Channels: channels, Mean: mean, Std: std, Normalise: "inception",
-	}
+	pixels := inceptionPixels(299, 342)
 	names := pyTorch("torchvision", inceptionV3Torchvision)
 	names.unused = []string{"AuxLogits."}
 	return Backbone{

@@ -9,6 +9,7 @@ import (
 // made of. Epsilon and momentum are the batch-norm's.
 type unit struct {
 	epsilon, momentum float32
+	unscaled          bool // the batch-norm has no gamma
 }
 
 // add appends the unit's layers, conv, bn and act, to the builder's scope; act is left out if it is
@@ -23,7 +24,9 @@ func (u unit) add(b *nn.Builder, x nn.Value, conv nn.Conv, act kernel.Activation
 }
 
 // norm is the unit's batch-norm.
-func (u unit) norm() nn.BatchNorm { return nn.BatchNorm{Epsilon: u.epsilon, Momentum: u.momentum} }
+func (u unit) norm() nn.BatchNorm {
+	return nn.BatchNorm{Epsilon: u.epsilon, Momentum: u.momentum, Unscaled: u.unscaled}
+}
 
 // same returns a square convolution with TensorFlow's "same" padding for the input x.
 func same(x nn.Value, out, kernelSize, stride int) nn.Conv {

@@ -14,8 +14,17 @@ type naming struct {
 	roles  map[nn.Role]string
 	skips  []string // last parts of names of tensors that are not weights
 	unused []string // beginnings of names of tensors of parts that are left out here
-	native bool     // laid out as in this program
+	order  order    // of the tensors' axes
 }
+
+// order says in which order tensors lie in a file.
+type order int
+
+const (
+	torchOrder  order = iota // [out, in, height, width], what is flattened with its channels outermost
+	nativeOrder              // as in this program
+	kerasOrder               // [height, width, in, out], matrices [in, out]
+)
 
 // native is the naming of the files that this program writes.
 func native() naming {
@@ -23,7 +32,7 @@ func native() naming {
 	for _, r := range []nn.Role{nn.Weight, nn.Bias, nn.Gamma, nn.Beta, nn.Mean, nn.Variance} {
 		roles[r] = string(r)
 	}
-	return naming{title: "tlpipe", layer: func(l string) string { return l }, roles: roles, native: true}
+	return naming{title: "tlpipe", layer: func(l string) string { return l }, roles: roles, order: nativeOrder}
 }
 
 // pyTorch is the naming of a PyTorch module: convolutions are [out, in, height, width], and what is
@@ -40,8 +49,31 @@ func pyTorch(title string, layer func(string) string) naming {
 	}
 }
 
+// keras is the naming of a Keras model's weights, layer/variable: conv1_conv/kernel. A layer called
+// x/depthwise is the one half of a separable convolution x, whose variable is depthwise_kernel.
+func keras(title string, layer func(string) string) naming {
+	return naming{
+		title: title,
+		layer: layer,
+		roles: map[nn.Role]string{
+			nn.Weight: "kernel", nn.Bias: "bias", nn.Gamma: "gamma", nn.Beta: "beta",
+			nn.Mean: "moving_mean", nn.Variance: "moving_variance",
+		},
+		order: kerasOrder,
+	}
+}
+
 // tensor returns the name of a parameter's tensor.
-func (n naming) tensor(p nn.Parameter) string { return n.layer(p.Layer) + "." + n.roles[p.Role] }
+func (n naming) tensor(p nn.Parameter) string {
+	layer, separator := n.layer(p.Layer), "."
+	if n.order == kerasOrder {
+		separator = "/"
+		if strings.Contains(layer, "/") {
+			separator = "_"
+		}
+	}
+	return layer + separator + n.roles[p.Role]
+}
 
 // ignored tells whether a tensor of that name is none of the network's and need not be.
 func (n naming) ignored(name string) bool {
@@ -59,8 +91,11 @@ type layout struct {
 // layout returns how a layer's parameter lies in a file.
 func (n naming) layout(net *nn.Network, l nn.Layer, p nn.Parameter) layout {
 	as := layout{shape: p.Shape}
-	if n.native || p.Role != nn.Weight {
+	if n.order == nativeOrder || p.Role != nn.Weight {
 		return as
+	}
+	if n.order == kerasOrder {
+		return kerasLayout(l, p)
 	}
 	switch l.Op.(type) {
 	case nn.Conv:
@@ -75,6 +110,21 @@ func (n naming) layout(net *nn.Network, l nn.Layer, p nn.Parameter) layout {
 		}
 	}
 	return as
+}
+
+// kerasLayout returns how a weight lies in a file of Keras; a depthwise one is [height, width,
+// channels, 1].
+func kerasLayout(l nn.Layer, p nn.Parameter) layout {
+	s := p.Shape
+	switch op := l.Op.(type) {
+	case nn.Conv:
+		if op.Groups > 1 {
+			return layout{shape: nn.Shape{s[1], s[2], s[0], s[3]}, axes: []int{2, 0, 1, 3}}
+		}
+		return layout{shape: nn.Shape{s[1], s[2], s[3], s[0]}, axes: []int{3, 0, 1, 2}}
+	default:
+		return layout{shape: nn.Shape{s[1], s[0]}, axes: []int{1, 0}}
+	}
 }
 
 // fits tells whether a tensor of that shape in a file can be read so. Axes of length 1 do not count,

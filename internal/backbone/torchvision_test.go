@@ -47,6 +47,18 @@ func TestNetworksAgreeWithTorchvision(t *testing.T) {
 	}
 }
 
+// TestNetworksAgreeWithKeras does the same with testdata/make_keras.py.
+func TestNetworksAgreeWithKeras(t *testing.T) {
+	for _, size := range []string{"299x299", "107x140"} {
+		t.Run("inception_resnet_v2/"+size, func(t *testing.T) {
+			if !heavy() {
+				t.Skip("needs TLPIPE_HEAVY=1")
+			}
+			agrees(t, "inception_resnet_v2", "keras", size)
+		})
+	}
+}
+
 // Every kernel path gives the same to within the same tolerance.
 func TestKernelPathsAgreeWithTorchvision(t *testing.T) {
 	if !heavy() {
@@ -179,6 +191,7 @@ func tensorList(net *nn.Network, names naming) []safetensors.Tensor {
 		for _, p := range net.LayerParameters(l) {
 			shape := slices.Clone(names.layout(net, l, p).shape)
 			switch _, dense := l.Op.(nn.Dense); {
+			case names.order == kerasOrder:
 			case dense && len(shape) > 2: // of a flattened map; a matrix in files
 				shape = nn.Shape{shape[0], shape.Size() / shape[0]}
 			case dense && len(shape) == 2 && strings.Contains(l.Name, "squeeze"): // a 1×1 convolution in torchvision
@@ -195,7 +208,7 @@ func filled(t *testing.T, b Backbone, net *nn.Network, names naming, gain float6
 	t.Helper()
 	list := tensorList(net, names)
 	for i := range list {
-		fill(&list[i], gain)
+		fill(&list[i], names.order, gain)
 	}
 	var content bytes.Buffer
 	if err := safetensors.Write(&content, list, nil); err != nil {
@@ -212,19 +225,27 @@ func filled(t *testing.T, b Backbone, net *nn.Network, names naming, gain float6
 	return w
 }
 
-// fill is the formula of testdata/make_torchvision.py.
-func fill(x *safetensors.Tensor, gain float64) {
+// fill is the formula of testdata/make_torchvision.py and make_keras.py.
+func fill(x *safetensors.Tensor, order order, gain float64) {
 	h := fnv.New64a()
 	h.Write([]byte(x.Name))
 	state := h.Sum64()
-	value := func(u float64) float64 { return u / 5 } // running_mean, bias
-	switch last := x.Name[strings.LastIndexByte(x.Name, '.')+1:]; {
-	case last == "running_var":
+	value := func(u float64) float64 { return u / 5 }
+	switch last := x.Name[strings.LastIndexAny(x.Name, "./")+1:]; {
+	case last == "running_mean" || last == "moving_mean" || last == "bias" || last == "beta":
+	case last == "running_var" || last == "moving_variance":
 		value = func(u float64) float64 { return 1 + 3*u/10 }
-	case last == "weight" && len(x.Shape) == 1:
+	case len(x.Shape) == 1:
 		value = func(u float64) float64 { return 1 + u/5 }
-	case last == "weight":
-		scale := gain * math.Sqrt(6/float64(nn.Shape(x.Shape[1:]).Size()))
+	default:
+		outputs := x.Shape[0]
+		if order == kerasOrder {
+			outputs = x.Shape[len(x.Shape)-1]
+			if last == "depthwise_kernel" {
+				outputs = x.Shape[len(x.Shape)-2]
+			}
+		}
+		scale := gain * math.Sqrt(6/float64(nn.Shape(x.Shape).Size()/outputs))
 		value = func(u float64) float64 { return scale * u }
 	}
 	x.Data = make([]float32, nn.Shape(x.Shape).Size())

@@ -12,7 +12,7 @@ import (
 // WeightSet is one training of a backbone.
 type WeightSet struct {
 	Name       string // as users write it: "imagenet"
-	Digest     string // hexadecimal SHA-256 of the file, or as many digits as its publisher tells
+	Digest     string // hexadecimal SHA-256 of the file, or as many digits as its publisher tells, or ""
 	Licence    string // SPDX
 	Provenance string // who trained it, and how it came here
 	URL        string // where the file is; "" if it is in this program

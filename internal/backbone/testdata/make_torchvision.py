@@ -64,9 +64,8 @@ CASES = [(2, 224, 224), (2, 97, 130)]
 SIZES = {"inception_v3": [(2, 299, 299), (2, 107, 140)]}
 
 
-def fill(name, shape, gain):
-    """The tensor of that name, as float32."""
-    size = int(np.prod(shape))
+def noise(name, size):
+    """The numbers u of a tensor."""
     state = 0xCBF29CE484222325
     for byte in name.encode():
         state = (state ^ byte) * 0x100000001B3 % 2**64
@@ -76,16 +75,24 @@ def fill(name, shape, gain):
     z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     z = z ^ (z >> np.uint64(31))
-    u = (z >> np.uint64(40)).astype(np.float64) / 2**23 - 1
-    last = name.rsplit(".", 1)[-1]
-    if last in ("running_mean", "bias"):
-        u = u / 5
-    elif last == "running_var":
-        u = 1 + 3 * u / 10
-    elif len(shape) == 1:
-        u = 1 + u / 5
-    else:
-        u = gain * np.sqrt(6 / (size // shape[0])) * u
+    return (z >> np.uint64(40)).astype(np.float64) / 2**23 - 1
+
+
+def scale(kind, u, gain, axes, fan_in):
+    """What becomes of u in a tensor of that kind and number of axes."""
+    if kind in ("running_mean", "bias"):
+        return u / 5
+    if kind == "running_var":
+        return 1 + 3 * u / 10
+    if axes == 1:
+        return 1 + u / 5
+    return gain * np.sqrt(6 / fan_in) * u
+
+
+def fill(name, shape, gain):
+    """The tensor of that name, as float32."""
+    size = int(np.prod(shape))
+    u = scale(name.rsplit(".", 1)[-1], noise(name, size), gain, len(shape), size // shape[0])
     return torch.from_numpy(u.astype(np.float32).reshape(shape))
 
 

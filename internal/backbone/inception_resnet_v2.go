@@ -1,0 +1,186 @@
+package backbone
+
+import (
+	"fmt"
+	"strings"
+	"sync"
+
+	"github.com/tlpipe/tlpipe/internal/kernel"
+	"github.com/tlpipe/tlpipe/internal/nn"
+)
+
+// inceptionResNetV2 is Inception-ResNet-v2 as Keras has it.
+func inceptionResNetV2() Backbone {
+	return Backbone{
+		Name:    "inception_resnet_v2",
+		Title:   "Inception-ResNet-v2",
+		Paper:   "Szegedy et al. 2017, arXiv:1602.07261; keras.applications",
+		Pooled:  "pooled",
+		LastMap: "head",
+		Logits:  "logits",
+		MinSize: 75,
+		Weights: []WeightSet{
+			kerasSet("InceptionResNetV2",
+				"https://storage.googleapis.com/tensorflow/keras-applications/inception_resnet_v2/inception_resnet_v2_weights_tf_dim_ordering_tf_kernels.h5",
+				80.3, 95.3, inceptionPixels(299, 342)),
+		},
+		namings: []naming{keras("keras", inceptionResNetV2Keras())},
+		build:   buildInceptionResNetV2,
+	}
+}
+
+func buildInceptionResNetV2(b *nn.Builder, x nn.Value) {
+	i := inceptionResNet{inception{
+		unit:   unit{epsilon: 1e-3, momentum: 0.99, unscaled: true},
+		shrink: nn.MaxPool{Kernel: nn.Square(3), Stride: nn.Square(2)},
+		mean:   nn.AveragePool{Kernel: nn.Square(3), Padding: nn.Pad(1)},
+	}}
+	stem := b.Scope("stem")
+	x = i.valid(stem, "1a_3x3", x, 32, 3, 2)
+	x = i.valid(stem, "2a_3x3", x, 32, 3, 1)
+	x = i.conv(stem, "2b_3x3", x, 64, 3, 3)
+	x = stem.Layer("pool1", i.shrink, x)
+	x = i.valid(stem, "3b_1x1", x, 80, 1, 1)
+	x = i.valid(stem, "4a_3x3", x, 192, 3, 1)
+	x = stem.Layer("pool2", i.shrink, x)
+	x = i.mixed5(b.Scope("mixed5b"), x)
+	for n := range 10 {
+		x = i.block35(b.Scope(fmt.Sprintf("block35_%d", n+1)), x)
+	}
+	x = i.mixed6(b.Scope("mixed6a"), x)
+	for n := range 20 {
+		x = i.block17(b.Scope(fmt.Sprintf("block17_%d", n+1)), x)
+	}
+	x = i.mixed7(b.Scope("mixed7a"), x)
+	for n := range 9 {
+		x = i.block8(b.Scope(fmt.Sprintf("block8_%d", n+1)), x, 0.2, kernel.ReLU)
+	}
+	x = i.block8(b.Scope("block8_10"), x, 1, kernel.None)
+	x = i.add(b.Scope("head"), x, centred(x, 1536, 1, 1), kernel.ReLU)
+	classify(b, x, 0)
+}
+
+// inceptionResNet makes the blocks of Inception-ResNet-v2. Figures are those of the paper.
+type inceptionResNet struct{ inception }
+
+// mixed5 is the block before the first residual one.
+func (i inceptionResNet) mixed5(b *nn.Builder, x nn.Value) nn.Value {
+	y0 := i.conv(b, "branch0", x, 96, 1, 1)
+
+	y1 := i.conv(b, "branch1_1", x, 48, 1, 1)
+	y1 = i.conv(b, "branch1_2", y1, 64, 5, 5)
+
+	y2 := i.conv(b, "branch2_1", x, 64, 1, 1)
+	y2 = i.conv(b, "branch2_2", y2, 96, 3, 3)
+	y2 = i.conv(b, "branch2_3", y2, 96, 3, 3)
+
+	mean := b.Layer("pool", i.mean, x)
+	mean = i.conv(b, "branch_pool", mean, 64, 1, 1)
+	return b.Layer("concat", nn.Concat{}, y0, y1, y2, mean)
+}
+
+// block35 is figure 16, on 35×35.
+func (i inceptionResNet) block35(b *nn.Builder, x nn.Value) nn.Value {
+	y0 := i.conv(b, "branch0", x, 32, 1, 1)
+
+	y1 := i.conv(b, "branch1_1", x, 32, 1, 1)
+	y1 = i.conv(b, "branch1_2", y1, 32, 3, 3)
+
+	y2 := i.conv(b, "branch2_1", x, 32, 1, 1)
+	y2 = i.conv(b, "branch2_2", y2, 48, 3, 3)
+	y2 = i.conv(b, "branch2_3", y2, 64, 3, 3)
+	return i.join(b, x, 0.17, kernel.ReLU, y0, y1, y2)
+}
+
+// mixed6 is figure 7, from 35×35 to 17×17.
+func (i inceptionResNet) mixed6(b *nn.Builder, x nn.Value) nn.Value {
+	y0 := i.valid(b, "branch0", x, 384, 3, 2)
+
+	y1 := i.conv(b, "branch1_1", x, 256, 1, 1)
+	y1 = i.conv(b, "branch1_2", y1, 256, 3, 3)
+	y1 = i.valid(b, "branch1_3", y1, 384, 3, 2)
+	return b.Layer("concat", nn.Concat{}, y0, y1, b.Layer("pool", i.shrink, x))
+}
+
+// block17 is figure 17, on 17×17.
+func (i inceptionResNet) block17(b *nn.Builder, x nn.Value) nn.Value {
+	y0 := i.conv(b, "branch0", x, 192, 1, 1)
+
+	y1 := i.conv(b, "branch1_1", x, 128, 1, 1)
+	y1 = i.conv(b, "branch1_2", y1, 160, 1, 7)
+	y1 = i.conv(b, "branch1_3", y1, 192, 7, 1)
+	return i.join(b, x, 0.1, kernel.ReLU, y0, y1)
+}
+
+// mixed7 is figure 18, from 17×17 to 8×8.
+func (i inceptionResNet) mixed7(b *nn.Builder, x nn.Value) nn.Value {
+	y0 := i.conv(b, "branch0_1", x, 256, 1, 1)
+	y0 = i.valid(b, "branch0_2", y0, 384, 3, 2)
+
+	y1 := i.conv(b, "branch1_1", x, 256, 1, 1)
+	y1 = i.valid(b, "branch1_2", y1, 288, 3, 2)
+
+	y2 := i.conv(b, "branch2_1", x, 256, 1, 1)
+	y2 = i.conv(b, "branch2_2", y2, 288, 3, 3)
+	y2 = i.valid(b, "branch2_3", y2, 320, 3, 2)
+	return b.Layer("concat", nn.Concat{}, y0, y1, y2, b.Layer("pool", i.shrink, x))
+}
+
+// block8 is figure 19, on 8×8.
+func (i inceptionResNet) block8(b *nn.Builder, x nn.Value, scale float32, act kernel.Activation) nn.Value {
+	y0 := i.conv(b, "branch0", x, 192, 1, 1)
+
+	y1 := i.conv(b, "branch1_1", x, 192, 1, 1)
+	y1 = i.conv(b, "branch1_2", y1, 224, 1, 3)
+	y1 = i.conv(b, "branch1_3", y1, 256, 3, 1)
+	return i.join(b, x, scale, act, y0, y1)
+}
+
+// join projects the branches to the channels of x and adds a part of that to x.
+func (i inceptionResNet) join(b *nn.Builder, x nn.Value, scale float32, act kernel.Activation, branches ...nn.Value) nn.Value {
+	y := b.Layer("concat", nn.Concat{}, branches...)
+	y = b.Layer("up", nn.Conv{Out: x.Shape.Channels(), Kernel: nn.Square(1), Bias: true}, y)
+	y = b.Layer("add", nn.Add{}, x, b.Layer("scale", nn.Scale{Factor: scale}, y))
+	if act == kernel.None {
+		return y
+	}
+	return b.Layer("act", nn.Activation{Function: act}, y)
+}
+
+// inceptionResNetV2Keras gives a layer its name in Keras, which numbers those that have none as they
+// come: conv2d, conv2d_1, …; batch_normalization, batch_normalization_1, ….
+func inceptionResNetV2Keras() func(string) string {
+	names := sync.OnceValue(func() map[string]string {
+		names := map[string]string{"head.conv": "conv_7b", "head.bn": "conv_7b_bn", "logits": "predictions"}
+		b := nn.NewBuilder()
+		buildInceptionResNetV2(b, b.Input("image", 75, 75, 3))
+		net, err := b.Network()
+		if err != nil {
+			return nil // not so: a network of this size is built in the tests
+		}
+		units := 0
+		for _, l := range net.Layers() {
+			scope, op, _ := strings.Cut(l.Name, ".")
+			if _, conv := l.Op.(nn.Conv); !conv || scope == "head" {
+				continue
+			}
+			if op == "up" {
+				names[l.Name] = scope + "_conv"
+				continue
+			}
+			names[l.Name] = numbered("conv2d", units)
+			names[strings.TrimSuffix(l.Name, "conv")+"bn"] = numbered("batch_normalization", units)
+			units++
+		}
+		return names
+	})
+	return func(layer string) string { return names()[layer] }
+}
+
+// numbered is a name that Keras gives to the layer of that number of its kind, from 0.
+func numbered(name string, number int) string {
+	if number == 0 {
+		return name
+	}
+	return fmt.Sprintf("%s_%d", name, number)
+}
