@@ -1062,7 +1062,7 @@ full66:
 	VMOVUPS      (SI)(AX*4), Y0
 	VXORPS       Y9, Y9, Y9
 	VSUBPS       Y0, Y9, Y9
-	VMOVUPS      vector_avx2_42b1cccd<>+0(SB), Y10
+	VMOVUPS      vector_avx2_42ae0000<>+0(SB), Y10
 	VMINPS       Y9, Y10, Y9
 	VMOVUPS      vector_avx2_c2ae0000<>+0(SB), Y10
 	VMAXPS       Y9, Y10, Y9
@@ -1081,11 +1081,10 @@ full66:
 	VCVTPS2DQ    Y12, Y12
 	VPADDD       vector_avx2_0000007f<>+0(SB), Y12, Y12
 	VPSLLD       $0x17, Y12, Y10
-	VADDPS       vector_avx2_3f800000<>+0(SB), Y11, Y11
-	VMOVUPS      vector_avx2_3f800000<>+0(SB), Y13
+	VADDPS       vector_avx2_3f800000<>+0(SB), Y10, Y13
 	VFMADD231PS  Y10, Y11, Y13
-	VMOVUPS      vector_avx2_3f800000<>+0(SB), Y9
-	VDIVPS       Y13, Y9, Y5
+	VMOVUPS      vector_avx2_3f800000<>+0(SB), Y11
+	VDIVPS       Y13, Y11, Y5
 	VMOVUPS      Y5, (DI)(AX*4)
 	ADDQ         $0x08, AX
 	SUBQ         $0x08, R9
@@ -1100,7 +1099,7 @@ tail67:
 	VMASKMOVPS   (SI)(AX*4), Y8, Y0
 	VXORPS       Y9, Y9, Y9
 	VSUBPS       Y0, Y9, Y9
-	VMOVUPS      vector_avx2_42b1cccd<>+0(SB), Y10
+	VMOVUPS      vector_avx2_42ae0000<>+0(SB), Y10
 	VMINPS       Y9, Y10, Y9
 	VMOVUPS      vector_avx2_c2ae0000<>+0(SB), Y10
 	VMAXPS       Y9, Y10, Y9
@@ -1119,11 +1118,10 @@ tail67:
 	VCVTPS2DQ    Y12, Y12
 	VPADDD       vector_avx2_0000007f<>+0(SB), Y12, Y12
 	VPSLLD       $0x17, Y12, Y10
-	VADDPS       vector_avx2_3f800000<>+0(SB), Y11, Y11
-	VMOVUPS      vector_avx2_3f800000<>+0(SB), Y13
+	VADDPS       vector_avx2_3f800000<>+0(SB), Y10, Y13
 	VFMADD231PS  Y10, Y11, Y13
-	VMOVUPS      vector_avx2_3f800000<>+0(SB), Y9
-	VDIVPS       Y13, Y9, Y5
+	VMOVUPS      vector_avx2_3f800000<>+0(SB), Y11
+	VDIVPS       Y13, Y11, Y5
 	VMASKMOVPS   Y5, Y8, (DI)(AX*4)
 
 endRow68:
@@ -1136,23 +1134,23 @@ endRow68:
 	VZEROUPPER
 	RET
 
-DATA vector_avx2_42b1cccd<>+0(SB)/4, $0x42b1cccd
-DATA vector_avx2_42b1cccd<>+4(SB)/4, $0x42b1cccd
-DATA vector_avx2_42b1cccd<>+8(SB)/4, $0x42b1cccd
-DATA vector_avx2_42b1cccd<>+12(SB)/4, $0x42b1cccd
-DATA vector_avx2_42b1cccd<>+16(SB)/4, $0x42b1cccd
-DATA vector_avx2_42b1cccd<>+20(SB)/4, $0x42b1cccd
-DATA vector_avx2_42b1cccd<>+24(SB)/4, $0x42b1cccd
-DATA vector_avx2_42b1cccd<>+28(SB)/4, $0x42b1cccd
-DATA vector_avx2_42b1cccd<>+32(SB)/4, $0x42b1cccd
-DATA vector_avx2_42b1cccd<>+36(SB)/4, $0x42b1cccd
-DATA vector_avx2_42b1cccd<>+40(SB)/4, $0x42b1cccd
-DATA vector_avx2_42b1cccd<>+44(SB)/4, $0x42b1cccd
-DATA vector_avx2_42b1cccd<>+48(SB)/4, $0x42b1cccd
-DATA vector_avx2_42b1cccd<>+52(SB)/4, $0x42b1cccd
-DATA vector_avx2_42b1cccd<>+56(SB)/4, $0x42b1cccd
-DATA vector_avx2_42b1cccd<>+60(SB)/4, $0x42b1cccd
-GLOBL vector_avx2_42b1cccd<>(SB), RODATA|NOPTR, $64
+DATA vector_avx2_42ae0000<>+0(SB)/4, $0x42ae0000
+DATA vector_avx2_42ae0000<>+4(SB)/4, $0x42ae0000
+DATA vector_avx2_42ae0000<>+8(SB)/4, $0x42ae0000
+DATA vector_avx2_42ae0000<>+12(SB)/4, $0x42ae0000
+DATA vector_avx2_42ae0000<>+16(SB)/4, $0x42ae0000
+DATA vector_avx2_42ae0000<>+20(SB)/4, $0x42ae0000
+DATA vector_avx2_42ae0000<>+24(SB)/4, $0x42ae0000
+DATA vector_avx2_42ae0000<>+28(SB)/4, $0x42ae0000
+DATA vector_avx2_42ae0000<>+32(SB)/4, $0x42ae0000
+DATA vector_avx2_42ae0000<>+36(SB)/4, $0x42ae0000
+DATA vector_avx2_42ae0000<>+40(SB)/4, $0x42ae0000
+DATA vector_avx2_42ae0000<>+44(SB)/4, $0x42ae0000
+DATA vector_avx2_42ae0000<>+48(SB)/4, $0x42ae0000
+DATA vector_avx2_42ae0000<>+52(SB)/4, $0x42ae0000
+DATA vector_avx2_42ae0000<>+56(SB)/4, $0x42ae0000
+DATA vector_avx2_42ae0000<>+60(SB)/4, $0x42ae0000
+GLOBL vector_avx2_42ae0000<>(SB), RODATA|NOPTR, $64
 
 DATA vector_avx2_c2ae0000<>+0(SB)/4, $0xc2ae0000
 DATA vector_avx2_c2ae0000<>+4(SB)/4, $0xc2ae0000
@@ -1336,7 +1334,7 @@ full70:
 	VMOVUPS      (SI)(AX*4), Y0
 	VXORPS       Y9, Y9, Y9
 	VSUBPS       Y0, Y9, Y9
-	VMOVUPS      vector_avx2_42b1cccd<>+0(SB), Y10
+	VMOVUPS      vector_avx2_42ae0000<>+0(SB), Y10
 	VMINPS       Y9, Y10, Y9
 	VMOVUPS      vector_avx2_c2ae0000<>+0(SB), Y10
 	VMAXPS       Y9, Y10, Y9
@@ -1355,9 +1353,10 @@ full70:
 	VCVTPS2DQ    Y12, Y12
 	VPADDD       vector_avx2_0000007f<>+0(SB), Y12, Y12
 	VPSLLD       $0x17, Y12, Y10
-	VADDPS       vector_avx2_3f800000<>+0(SB), Y11, Y11
-	VMOVUPS      vector_avx2_3f800000<>+0(SB), Y13
+	VADDPS       vector_avx2_3f800000<>+0(SB), Y10, Y13
 	VFMADD231PS  Y10, Y11, Y13
+	VMOVUPS      vector_avx2_c2b00000<>+0(SB), Y9
+	VMAXPS       Y0, Y9, Y0
 	VDIVPS       Y13, Y0, Y5
 	VMOVUPS      Y5, (DI)(AX*4)
 	ADDQ         $0x08, AX
@@ -1373,7 +1372,7 @@ tail71:
 	VMASKMOVPS   (SI)(AX*4), Y8, Y0
 	VXORPS       Y9, Y9, Y9
 	VSUBPS       Y0, Y9, Y9
-	VMOVUPS      vector_avx2_42b1cccd<>+0(SB), Y10
+	VMOVUPS      vector_avx2_42ae0000<>+0(SB), Y10
 	VMINPS       Y9, Y10, Y9
 	VMOVUPS      vector_avx2_c2ae0000<>+0(SB), Y10
 	VMAXPS       Y9, Y10, Y9
@@ -1392,9 +1391,10 @@ tail71:
 	VCVTPS2DQ    Y12, Y12
 	VPADDD       vector_avx2_0000007f<>+0(SB), Y12, Y12
 	VPSLLD       $0x17, Y12, Y10
-	VADDPS       vector_avx2_3f800000<>+0(SB), Y11, Y11
-	VMOVUPS      vector_avx2_3f800000<>+0(SB), Y13
+	VADDPS       vector_avx2_3f800000<>+0(SB), Y10, Y13
 	VFMADD231PS  Y10, Y11, Y13
+	VMOVUPS      vector_avx2_c2b00000<>+0(SB), Y9
+	VMAXPS       Y0, Y9, Y0
 	VDIVPS       Y13, Y0, Y5
 	VMASKMOVPS   Y5, Y8, (DI)(AX*4)
 
@@ -1407,6 +1407,24 @@ endRow72:
 	JNZ  row69
 	VZEROUPPER
 	RET
+
+DATA vector_avx2_c2b00000<>+0(SB)/4, $0xc2b00000
+DATA vector_avx2_c2b00000<>+4(SB)/4, $0xc2b00000
+DATA vector_avx2_c2b00000<>+8(SB)/4, $0xc2b00000
+DATA vector_avx2_c2b00000<>+12(SB)/4, $0xc2b00000
+DATA vector_avx2_c2b00000<>+16(SB)/4, $0xc2b00000
+DATA vector_avx2_c2b00000<>+20(SB)/4, $0xc2b00000
+DATA vector_avx2_c2b00000<>+24(SB)/4, $0xc2b00000
+DATA vector_avx2_c2b00000<>+28(SB)/4, $0xc2b00000
+DATA vector_avx2_c2b00000<>+32(SB)/4, $0xc2b00000
+DATA vector_avx2_c2b00000<>+36(SB)/4, $0xc2b00000
+DATA vector_avx2_c2b00000<>+40(SB)/4, $0xc2b00000
+DATA vector_avx2_c2b00000<>+44(SB)/4, $0xc2b00000
+DATA vector_avx2_c2b00000<>+48(SB)/4, $0xc2b00000
+DATA vector_avx2_c2b00000<>+52(SB)/4, $0xc2b00000
+DATA vector_avx2_c2b00000<>+56(SB)/4, $0xc2b00000
+DATA vector_avx2_c2b00000<>+60(SB)/4, $0xc2b00000
+GLOBL vector_avx2_c2b00000<>(SB), RODATA|NOPTR, $64
 
 // func sigmoidBackwardAVX2(s *byte)
 // Requires: AVX, AVX2, FMA3
@@ -1430,7 +1448,7 @@ full74:
 	VMOVUPS      (DX)(AX*4), Y1
 	VXORPS       Y9, Y9, Y9
 	VSUBPS       Y1, Y9, Y9
-	VMOVUPS      vector_avx2_42b1cccd<>+0(SB), Y10
+	VMOVUPS      vector_avx2_42ae0000<>+0(SB), Y10
 	VMINPS       Y9, Y10, Y9
 	VMOVUPS      vector_avx2_c2ae0000<>+0(SB), Y10
 	VMAXPS       Y9, Y10, Y9
@@ -1449,11 +1467,10 @@ full74:
 	VCVTPS2DQ    Y12, Y12
 	VPADDD       vector_avx2_0000007f<>+0(SB), Y12, Y12
 	VPSLLD       $0x17, Y12, Y10
-	VADDPS       vector_avx2_3f800000<>+0(SB), Y11, Y11
-	VMOVUPS      vector_avx2_3f800000<>+0(SB), Y13
+	VADDPS       vector_avx2_3f800000<>+0(SB), Y10, Y13
 	VFMADD231PS  Y10, Y11, Y13
-	VMOVUPS      vector_avx2_3f800000<>+0(SB), Y9
-	VDIVPS       Y13, Y9, Y5
+	VMOVUPS      vector_avx2_3f800000<>+0(SB), Y11
+	VDIVPS       Y13, Y11, Y5
 	VMULPS       Y5, Y5, Y9
 	VSUBPS       Y9, Y5, Y5
 	VMULPS       Y0, Y5, Y5
@@ -1472,7 +1489,7 @@ tail75:
 	VMASKMOVPS   (DX)(AX*4), Y8, Y1
 	VXORPS       Y9, Y9, Y9
 	VSUBPS       Y1, Y9, Y9
-	VMOVUPS      vector_avx2_42b1cccd<>+0(SB), Y10
+	VMOVUPS      vector_avx2_42ae0000<>+0(SB), Y10
 	VMINPS       Y9, Y10, Y9
 	VMOVUPS      vector_avx2_c2ae0000<>+0(SB), Y10
 	VMAXPS       Y9, Y10, Y9
@@ -1491,11 +1508,10 @@ tail75:
 	VCVTPS2DQ    Y12, Y12
 	VPADDD       vector_avx2_0000007f<>+0(SB), Y12, Y12
 	VPSLLD       $0x17, Y12, Y10
-	VADDPS       vector_avx2_3f800000<>+0(SB), Y11, Y11
-	VMOVUPS      vector_avx2_3f800000<>+0(SB), Y13
+	VADDPS       vector_avx2_3f800000<>+0(SB), Y10, Y13
 	VFMADD231PS  Y10, Y11, Y13
-	VMOVUPS      vector_avx2_3f800000<>+0(SB), Y9
-	VDIVPS       Y13, Y9, Y5
+	VMOVUPS      vector_avx2_3f800000<>+0(SB), Y11
+	VDIVPS       Y13, Y11, Y5
 	VMULPS       Y5, Y5, Y9
 	VSUBPS       Y9, Y5, Y5
 	VMULPS       Y0, Y5, Y5
@@ -1535,7 +1551,7 @@ full78:
 	VMOVUPS      (DX)(AX*4), Y1
 	VXORPS       Y9, Y9, Y9
 	VSUBPS       Y1, Y9, Y9
-	VMOVUPS      vector_avx2_42b1cccd<>+0(SB), Y10
+	VMOVUPS      vector_avx2_42ae0000<>+0(SB), Y10
 	VMINPS       Y9, Y10, Y9
 	VMOVUPS      vector_avx2_c2ae0000<>+0(SB), Y10
 	VMAXPS       Y9, Y10, Y9
@@ -1554,11 +1570,10 @@ full78:
 	VCVTPS2DQ    Y12, Y12
 	VPADDD       vector_avx2_0000007f<>+0(SB), Y12, Y12
 	VPSLLD       $0x17, Y12, Y10
-	VADDPS       vector_avx2_3f800000<>+0(SB), Y11, Y11
-	VMOVUPS      vector_avx2_3f800000<>+0(SB), Y13
+	VADDPS       vector_avx2_3f800000<>+0(SB), Y10, Y13
 	VFMADD231PS  Y10, Y11, Y13
-	VMOVUPS      vector_avx2_3f800000<>+0(SB), Y9
-	VDIVPS       Y13, Y9, Y5
+	VMOVUPS      vector_avx2_3f800000<>+0(SB), Y11
+	VDIVPS       Y13, Y11, Y5
 	VMOVUPS      vector_avx2_3f800000<>+0(SB), Y9
 	VMOVAPS      Y9, Y10
 	VSUBPS       Y5, Y9, Y9
@@ -1580,7 +1595,7 @@ tail79:
 	VMASKMOVPS   (DX)(AX*4), Y8, Y1
 	VXORPS       Y9, Y9, Y9
 	VSUBPS       Y1, Y9, Y9
-	VMOVUPS      vector_avx2_42b1cccd<>+0(SB), Y10
+	VMOVUPS      vector_avx2_42ae0000<>+0(SB), Y10
 	VMINPS       Y9, Y10, Y9
 	VMOVUPS      vector_avx2_c2ae0000<>+0(SB), Y10
 	VMAXPS       Y9, Y10, Y9
@@ -1599,11 +1614,10 @@ tail79:
 	VCVTPS2DQ    Y12, Y12
 	VPADDD       vector_avx2_0000007f<>+0(SB), Y12, Y12
 	VPSLLD       $0x17, Y12, Y10
-	VADDPS       vector_avx2_3f800000<>+0(SB), Y11, Y11
-	VMOVUPS      vector_avx2_3f800000<>+0(SB), Y13
+	VADDPS       vector_avx2_3f800000<>+0(SB), Y10, Y13
 	VFMADD231PS  Y10, Y11, Y13
-	VMOVUPS      vector_avx2_3f800000<>+0(SB), Y9
-	VDIVPS       Y13, Y9, Y5
+	VMOVUPS      vector_avx2_3f800000<>+0(SB), Y11
+	VDIVPS       Y13, Y11, Y5
 	VMOVUPS      vector_avx2_3f800000<>+0(SB), Y9
 	VMOVAPS      Y9, Y10
 	VSUBPS       Y5, Y9, Y9
@@ -1911,19 +1925,21 @@ full90:
 	VMOVAPS      Y10, Y13
 	VFMADD231PS  Y10, Y11, Y13
 	VANDPS       vector_avx2_7fffffff<>+0(SB), Y0, Y9
-	VMOVUPS      vector_avx2_3f800000<>+0(SB), Y10
-	VMOVAPS      Y10, Y12
+	VMINPS       vector_avx2_41a00000<>+0(SB), Y9, Y9
+	VMOVUPS      vector_avx2_3f800000<>+0(SB), Y11
+	VMOVAPS      Y11, Y12
 	VFMADD231PS  vector_avx2_3e9bad38<>+0(SB), Y9, Y12
-	VDIVPS       Y12, Y10, Y9
+	VDIVPS       Y12, Y11, Y14
+	VMOVUPS      vector_avx2_3f800000<>+0(SB), Y10
 	VMOVUPS      vector_avx2_3d16f448<>+0(SB), Y11
-	VFMADD213PS  vector_avx2_be1ee95f<>+0(SB), Y9, Y11
-	VFMADD213PS  vector_avx2_3e447546<>+0(SB), Y9, Y11
-	VFMADD213PS  vector_avx2_bd2f91be<>+0(SB), Y9, Y11
-	VFMADD213PS  vector_avx2_3dfcc4ff<>+0(SB), Y9, Y11
-	VFMADD213PS  vector_avx2_3dd1dea3<>+0(SB), Y9, Y11
-	VFMADD213PS  vector_avx2_3dfa3d91<>+0(SB), Y9, Y11
-	VFMADD213PS  vector_avx2_3df855c0<>+0(SB), Y9, Y11
-	VMULPS       Y9, Y11, Y11
+	VFMADD213PS  vector_avx2_be1ee95f<>+0(SB), Y14, Y11
+	VFMADD213PS  vector_avx2_3e447546<>+0(SB), Y14, Y11
+	VFMADD213PS  vector_avx2_bd2f91be<>+0(SB), Y14, Y11
+	VFMADD213PS  vector_avx2_3dfcc4ff<>+0(SB), Y14, Y11
+	VFMADD213PS  vector_avx2_3dd1dea3<>+0(SB), Y14, Y11
+	VFMADD213PS  vector_avx2_3dfa3d91<>+0(SB), Y14, Y11
+	VFMADD213PS  vector_avx2_3df855c0<>+0(SB), Y14, Y11
+	VMULPS       Y14, Y11, Y11
 	VMULPS       Y13, Y11, Y11
 	VSUBPS       Y11, Y10, Y5
 	VXORPS       Y12, Y12, Y12
@@ -1966,19 +1982,21 @@ tail91:
 	VMOVAPS      Y10, Y13
 	VFMADD231PS  Y10, Y11, Y13
 	VANDPS       vector_avx2_7fffffff<>+0(SB), Y0, Y9
-	VMOVUPS      vector_avx2_3f800000<>+0(SB), Y10
-	VMOVAPS      Y10, Y12
+	VMINPS       vector_avx2_41a00000<>+0(SB), Y9, Y9
+	VMOVUPS      vector_avx2_3f800000<>+0(SB), Y11
+	VMOVAPS      Y11, Y12
 	VFMADD231PS  vector_avx2_3e9bad38<>+0(SB), Y9, Y12
-	VDIVPS       Y12, Y10, Y9
+	VDIVPS       Y12, Y11, Y14
+	VMOVUPS      vector_avx2_3f800000<>+0(SB), Y10
 	VMOVUPS      vector_avx2_3d16f448<>+0(SB), Y11
-	VFMADD213PS  vector_avx2_be1ee95f<>+0(SB), Y9, Y11
-	VFMADD213PS  vector_avx2_3e447546<>+0(SB), Y9, Y11
-	VFMADD213PS  vector_avx2_bd2f91be<>+0(SB), Y9, Y11
-	VFMADD213PS  vector_avx2_3dfcc4ff<>+0(SB), Y9, Y11
-	VFMADD213PS  vector_avx2_3dd1dea3<>+0(SB), Y9, Y11
-	VFMADD213PS  vector_avx2_3dfa3d91<>+0(SB), Y9, Y11
-	VFMADD213PS  vector_avx2_3df855c0<>+0(SB), Y9, Y11
-	VMULPS       Y9, Y11, Y11
+	VFMADD213PS  vector_avx2_be1ee95f<>+0(SB), Y14, Y11
+	VFMADD213PS  vector_avx2_3e447546<>+0(SB), Y14, Y11
+	VFMADD213PS  vector_avx2_bd2f91be<>+0(SB), Y14, Y11
+	VFMADD213PS  vector_avx2_3dfcc4ff<>+0(SB), Y14, Y11
+	VFMADD213PS  vector_avx2_3dd1dea3<>+0(SB), Y14, Y11
+	VFMADD213PS  vector_avx2_3dfa3d91<>+0(SB), Y14, Y11
+	VFMADD213PS  vector_avx2_3df855c0<>+0(SB), Y14, Y11
+	VMULPS       Y14, Y11, Y11
 	VMULPS       Y13, Y11, Y11
 	VSUBPS       Y11, Y10, Y5
 	VXORPS       Y12, Y12, Y12
@@ -2014,24 +2032,6 @@ DATA vector_avx2_bf000000<>+52(SB)/4, $0xbf000000
 DATA vector_avx2_bf000000<>+56(SB)/4, $0xbf000000
 DATA vector_avx2_bf000000<>+60(SB)/4, $0xbf000000
 GLOBL vector_avx2_bf000000<>(SB), RODATA|NOPTR, $64
-
-DATA vector_avx2_42ae0000<>+0(SB)/4, $0x42ae0000
-DATA vector_avx2_42ae0000<>+4(SB)/4, $0x42ae0000
-DATA vector_avx2_42ae0000<>+8(SB)/4, $0x42ae0000
-DATA vector_avx2_42ae0000<>+12(SB)/4, $0x42ae0000
-DATA vector_avx2_42ae0000<>+16(SB)/4, $0x42ae0000
-DATA vector_avx2_42ae0000<>+20(SB)/4, $0x42ae0000
-DATA vector_avx2_42ae0000<>+24(SB)/4, $0x42ae0000
-DATA vector_avx2_42ae0000<>+28(SB)/4, $0x42ae0000
-DATA vector_avx2_42ae0000<>+32(SB)/4, $0x42ae0000
-DATA vector_avx2_42ae0000<>+36(SB)/4, $0x42ae0000
-DATA vector_avx2_42ae0000<>+40(SB)/4, $0x42ae0000
-DATA vector_avx2_42ae0000<>+44(SB)/4, $0x42ae0000
-DATA vector_avx2_42ae0000<>+48(SB)/4, $0x42ae0000
-DATA vector_avx2_42ae0000<>+52(SB)/4, $0x42ae0000
-DATA vector_avx2_42ae0000<>+56(SB)/4, $0x42ae0000
-DATA vector_avx2_42ae0000<>+60(SB)/4, $0x42ae0000
-GLOBL vector_avx2_42ae0000<>(SB), RODATA|NOPTR, $64
 
 DATA vector_avx2_7fffffff<>+0(SB)/4, $0x7fffffff
 DATA vector_avx2_7fffffff<>+4(SB)/4, $0x7fffffff
@@ -2257,19 +2257,21 @@ full94:
 	VMOVAPS      Y10, Y13
 	VFMADD231PS  Y10, Y11, Y13
 	VANDPS       vector_avx2_7fffffff<>+0(SB), Y1, Y9
-	VMOVUPS      vector_avx2_3f800000<>+0(SB), Y10
-	VMOVAPS      Y10, Y12
+	VMINPS       vector_avx2_41a00000<>+0(SB), Y9, Y9
+	VMOVUPS      vector_avx2_3f800000<>+0(SB), Y11
+	VMOVAPS      Y11, Y12
 	VFMADD231PS  vector_avx2_3e9bad38<>+0(SB), Y9, Y12
-	VDIVPS       Y12, Y10, Y9
+	VDIVPS       Y12, Y11, Y14
+	VMOVUPS      vector_avx2_3f800000<>+0(SB), Y10
 	VMOVUPS      vector_avx2_3d16f448<>+0(SB), Y11
-	VFMADD213PS  vector_avx2_be1ee95f<>+0(SB), Y9, Y11
-	VFMADD213PS  vector_avx2_3e447546<>+0(SB), Y9, Y11
-	VFMADD213PS  vector_avx2_bd2f91be<>+0(SB), Y9, Y11
-	VFMADD213PS  vector_avx2_3dfcc4ff<>+0(SB), Y9, Y11
-	VFMADD213PS  vector_avx2_3dd1dea3<>+0(SB), Y9, Y11
-	VFMADD213PS  vector_avx2_3dfa3d91<>+0(SB), Y9, Y11
-	VFMADD213PS  vector_avx2_3df855c0<>+0(SB), Y9, Y11
-	VMULPS       Y9, Y11, Y11
+	VFMADD213PS  vector_avx2_be1ee95f<>+0(SB), Y14, Y11
+	VFMADD213PS  vector_avx2_3e447546<>+0(SB), Y14, Y11
+	VFMADD213PS  vector_avx2_bd2f91be<>+0(SB), Y14, Y11
+	VFMADD213PS  vector_avx2_3dfcc4ff<>+0(SB), Y14, Y11
+	VFMADD213PS  vector_avx2_3dd1dea3<>+0(SB), Y14, Y11
+	VFMADD213PS  vector_avx2_3dfa3d91<>+0(SB), Y14, Y11
+	VFMADD213PS  vector_avx2_3df855c0<>+0(SB), Y14, Y11
+	VMULPS       Y14, Y11, Y11
 	VMULPS       Y13, Y11, Y11
 	VSUBPS       Y11, Y10, Y5
 	VXORPS       Y12, Y12, Y12
@@ -2315,19 +2317,21 @@ tail95:
 	VMOVAPS      Y10, Y13
 	VFMADD231PS  Y10, Y11, Y13
 	VANDPS       vector_avx2_7fffffff<>+0(SB), Y1, Y9
-	VMOVUPS      vector_avx2_3f800000<>+0(SB), Y10
-	VMOVAPS      Y10, Y12
+	VMINPS       vector_avx2_41a00000<>+0(SB), Y9, Y9
+	VMOVUPS      vector_avx2_3f800000<>+0(SB), Y11
+	VMOVAPS      Y11, Y12
 	VFMADD231PS  vector_avx2_3e9bad38<>+0(SB), Y9, Y12
-	VDIVPS       Y12, Y10, Y9
+	VDIVPS       Y12, Y11, Y14
+	VMOVUPS      vector_avx2_3f800000<>+0(SB), Y10
 	VMOVUPS      vector_avx2_3d16f448<>+0(SB), Y11
-	VFMADD213PS  vector_avx2_be1ee95f<>+0(SB), Y9, Y11
-	VFMADD213PS  vector_avx2_3e447546<>+0(SB), Y9, Y11
-	VFMADD213PS  vector_avx2_bd2f91be<>+0(SB), Y9, Y11
-	VFMADD213PS  vector_avx2_3dfcc4ff<>+0(SB), Y9, Y11
-	VFMADD213PS  vector_avx2_3dd1dea3<>+0(SB), Y9, Y11
-	VFMADD213PS  vector_avx2_3dfa3d91<>+0(SB), Y9, Y11
-	VFMADD213PS  vector_avx2_3df855c0<>+0(SB), Y9, Y11
-	VMULPS       Y9, Y11, Y11
+	VFMADD213PS  vector_avx2_be1ee95f<>+0(SB), Y14, Y11
+	VFMADD213PS  vector_avx2_3e447546<>+0(SB), Y14, Y11
+	VFMADD213PS  vector_avx2_bd2f91be<>+0(SB), Y14, Y11
+	VFMADD213PS  vector_avx2_3dfcc4ff<>+0(SB), Y14, Y11
+	VFMADD213PS  vector_avx2_3dd1dea3<>+0(SB), Y14, Y11
+	VFMADD213PS  vector_avx2_3dfa3d91<>+0(SB), Y14, Y11
+	VFMADD213PS  vector_avx2_3df855c0<>+0(SB), Y14, Y11
+	VMULPS       Y14, Y11, Y11
 	VMULPS       Y13, Y11, Y11
 	VSUBPS       Y11, Y10, Y5
 	VXORPS       Y12, Y12, Y12

@@ -1024,7 +1024,7 @@ full66:
 	VMOVUPS      (SI)(AX*4), Z0
 	VXORPS       Z9, Z9, Z9
 	VSUBPS       Z0, Z9, Z9
-	VMOVUPS      vector_avx512_42b1cccd<>+0(SB), Z10
+	VMOVUPS      vector_avx512_42ae0000<>+0(SB), Z10
 	VMINPS       Z9, Z10, Z9
 	VMOVUPS      vector_avx512_c2ae0000<>+0(SB), Z10
 	VMAXPS       Z9, Z10, Z9
@@ -1043,11 +1043,14 @@ full66:
 	VCVTPS2DQ    Z12, Z12
 	VPADDD       vector_avx512_0000007f<>+0(SB), Z12, Z12
 	VPSLLD       $0x17, Z12, Z10
-	VADDPS       vector_avx512_3f800000<>+0(SB), Z11, Z11
-	VMOVUPS      vector_avx512_3f800000<>+0(SB), Z13
+	VADDPS       vector_avx512_3f800000<>+0(SB), Z10, Z13
 	VFMADD231PS  Z10, Z11, Z13
-	VMOVUPS      vector_avx512_3f800000<>+0(SB), Z9
-	VDIVPS       Z13, Z9, Z5
+	VMOVUPS      vector_avx512_3f800000<>+0(SB), Z11
+	VRCP14PS     Z13, Z9
+	VMOVUPS      vector_avx512_40000000<>+0(SB), Z10
+	VFNMADD231PS Z13, Z9, Z10
+	VMULPS       Z11, Z9, Z5
+	VMULPS       Z10, Z5, Z5
 	VMOVUPS      Z5, (DI)(AX*4)
 	ADDQ         $0x10, AX
 	SUBQ         $0x10, R9
@@ -1062,7 +1065,7 @@ tail67:
 	VMOVUPS.Z    (SI)(AX*4), K1, Z0
 	VXORPS       Z9, Z9, Z9
 	VSUBPS       Z0, Z9, Z9
-	VMOVUPS      vector_avx512_42b1cccd<>+0(SB), Z10
+	VMOVUPS      vector_avx512_42ae0000<>+0(SB), Z10
 	VMINPS       Z9, Z10, Z9
 	VMOVUPS      vector_avx512_c2ae0000<>+0(SB), Z10
 	VMAXPS       Z9, Z10, Z9
@@ -1081,11 +1084,14 @@ tail67:
 	VCVTPS2DQ    Z12, Z12
 	VPADDD       vector_avx512_0000007f<>+0(SB), Z12, Z12
 	VPSLLD       $0x17, Z12, Z10
-	VADDPS       vector_avx512_3f800000<>+0(SB), Z11, Z11
-	VMOVUPS      vector_avx512_3f800000<>+0(SB), Z13
+	VADDPS       vector_avx512_3f800000<>+0(SB), Z10, Z13
 	VFMADD231PS  Z10, Z11, Z13
-	VMOVUPS      vector_avx512_3f800000<>+0(SB), Z9
-	VDIVPS       Z13, Z9, Z5
+	VMOVUPS      vector_avx512_3f800000<>+0(SB), Z11
+	VRCP14PS     Z13, Z9
+	VMOVUPS      vector_avx512_40000000<>+0(SB), Z10
+	VFNMADD231PS Z13, Z9, Z10
+	VMULPS       Z11, Z9, Z5
+	VMULPS       Z10, Z5, Z5
 	VMOVUPS      Z5, K1, (DI)(AX*4)
 
 endRow68:
@@ -1098,23 +1104,23 @@ endRow68:
 	VZEROUPPER
 	RET
 
-DATA vector_avx512_42b1cccd<>+0(SB)/4, $0x42b1cccd
-DATA vector_avx512_42b1cccd<>+4(SB)/4, $0x42b1cccd
-DATA vector_avx512_42b1cccd<>+8(SB)/4, $0x42b1cccd
-DATA vector_avx512_42b1cccd<>+12(SB)/4, $0x42b1cccd
-DATA vector_avx512_42b1cccd<>+16(SB)/4, $0x42b1cccd
-DATA vector_avx512_42b1cccd<>+20(SB)/4, $0x42b1cccd
-DATA vector_avx512_42b1cccd<>+24(SB)/4, $0x42b1cccd
-DATA vector_avx512_42b1cccd<>+28(SB)/4, $0x42b1cccd
-DATA vector_avx512_42b1cccd<>+32(SB)/4, $0x42b1cccd
-DATA vector_avx512_42b1cccd<>+36(SB)/4, $0x42b1cccd
-DATA vector_avx512_42b1cccd<>+40(SB)/4, $0x42b1cccd
-DATA vector_avx512_42b1cccd<>+44(SB)/4, $0x42b1cccd
-DATA vector_avx512_42b1cccd<>+48(SB)/4, $0x42b1cccd
-DATA vector_avx512_42b1cccd<>+52(SB)/4, $0x42b1cccd
-DATA vector_avx512_42b1cccd<>+56(SB)/4, $0x42b1cccd
-DATA vector_avx512_42b1cccd<>+60(SB)/4, $0x42b1cccd
-GLOBL vector_avx512_42b1cccd<>(SB), RODATA|NOPTR, $64
+DATA vector_avx512_42ae0000<>+0(SB)/4, $0x42ae0000
+DATA vector_avx512_42ae0000<>+4(SB)/4, $0x42ae0000
+DATA vector_avx512_42ae0000<>+8(SB)/4, $0x42ae0000
+DATA vector_avx512_42ae0000<>+12(SB)/4, $0x42ae0000
+DATA vector_avx512_42ae0000<>+16(SB)/4, $0x42ae0000
+DATA vector_avx512_42ae0000<>+20(SB)/4, $0x42ae0000
+DATA vector_avx512_42ae0000<>+24(SB)/4, $0x42ae0000
+DATA vector_avx512_42ae0000<>+28(SB)/4, $0x42ae0000
+DATA vector_avx512_42ae0000<>+32(SB)/4, $0x42ae0000
+DATA vector_avx512_42ae0000<>+36(SB)/4, $0x42ae0000
+DATA vector_avx512_42ae0000<>+40(SB)/4, $0x42ae0000
+DATA vector_avx512_42ae0000<>+44(SB)/4, $0x42ae0000
+DATA vector_avx512_42ae0000<>+48(SB)/4, $0x42ae0000
+DATA vector_avx512_42ae0000<>+52(SB)/4, $0x42ae0000
+DATA vector_avx512_42ae0000<>+56(SB)/4, $0x42ae0000
+DATA vector_avx512_42ae0000<>+60(SB)/4, $0x42ae0000
+GLOBL vector_avx512_42ae0000<>(SB), RODATA|NOPTR, $64
 
 DATA vector_avx512_c2ae0000<>+0(SB)/4, $0xc2ae0000
 DATA vector_avx512_c2ae0000<>+4(SB)/4, $0xc2ae0000
@@ -1278,6 +1284,24 @@ DATA vector_avx512_0000007f<>+56(SB)/4, $0x0000007f
 DATA vector_avx512_0000007f<>+60(SB)/4, $0x0000007f
 GLOBL vector_avx512_0000007f<>(SB), RODATA|NOPTR, $64
 
+DATA vector_avx512_40000000<>+0(SB)/4, $0x40000000
+DATA vector_avx512_40000000<>+4(SB)/4, $0x40000000
+DATA vector_avx512_40000000<>+8(SB)/4, $0x40000000
+DATA vector_avx512_40000000<>+12(SB)/4, $0x40000000
+DATA vector_avx512_40000000<>+16(SB)/4, $0x40000000
+DATA vector_avx512_40000000<>+20(SB)/4, $0x40000000
+DATA vector_avx512_40000000<>+24(SB)/4, $0x40000000
+DATA vector_avx512_40000000<>+28(SB)/4, $0x40000000
+DATA vector_avx512_40000000<>+32(SB)/4, $0x40000000
+DATA vector_avx512_40000000<>+36(SB)/4, $0x40000000
+DATA vector_avx512_40000000<>+40(SB)/4, $0x40000000
+DATA vector_avx512_40000000<>+44(SB)/4, $0x40000000
+DATA vector_avx512_40000000<>+48(SB)/4, $0x40000000
+DATA vector_avx512_40000000<>+52(SB)/4, $0x40000000
+DATA vector_avx512_40000000<>+56(SB)/4, $0x40000000
+DATA vector_avx512_40000000<>+60(SB)/4, $0x40000000
+GLOBL vector_avx512_40000000<>(SB), RODATA|NOPTR, $64
+
 // func siluAVX512(s *byte)
 // Requires: AVX, AVX512DQ, AVX512F, BMI2
 TEXT ·siluAVX512(SB), NOSPLIT, $0-8
@@ -1298,7 +1322,7 @@ full70:
 	VMOVUPS      (SI)(AX*4), Z0
 	VXORPS       Z9, Z9, Z9
 	VSUBPS       Z0, Z9, Z9
-	VMOVUPS      vector_avx512_42b1cccd<>+0(SB), Z10
+	VMOVUPS      vector_avx512_42ae0000<>+0(SB), Z10
 	VMINPS       Z9, Z10, Z9
 	VMOVUPS      vector_avx512_c2ae0000<>+0(SB), Z10
 	VMAXPS       Z9, Z10, Z9
@@ -1317,10 +1341,15 @@ full70:
 	VCVTPS2DQ    Z12, Z12
 	VPADDD       vector_avx512_0000007f<>+0(SB), Z12, Z12
 	VPSLLD       $0x17, Z12, Z10
-	VADDPS       vector_avx512_3f800000<>+0(SB), Z11, Z11
-	VMOVUPS      vector_avx512_3f800000<>+0(SB), Z13
+	VADDPS       vector_avx512_3f800000<>+0(SB), Z10, Z13
 	VFMADD231PS  Z10, Z11, Z13
-	VDIVPS       Z13, Z0, Z5
+	VMOVUPS      vector_avx512_c2b00000<>+0(SB), Z9
+	VMAXPS       Z0, Z9, Z0
+	VRCP14PS     Z13, Z9
+	VMOVUPS      vector_avx512_40000000<>+0(SB), Z10
+	VFNMADD231PS Z13, Z9, Z10
+	VMULPS       Z0, Z9, Z5
+	VMULPS       Z10, Z5, Z5
 	VMOVUPS      Z5, (DI)(AX*4)
 	ADDQ         $0x10, AX
 	SUBQ         $0x10, R9
@@ -1335,7 +1364,7 @@ tail71:
 	VMOVUPS.Z    (SI)(AX*4), K1, Z0
 	VXORPS       Z9, Z9, Z9
 	VSUBPS       Z0, Z9, Z9
-	VMOVUPS      vector_avx512_42b1cccd<>+0(SB), Z10
+	VMOVUPS      vector_avx512_42ae0000<>+0(SB), Z10
 	VMINPS       Z9, Z10, Z9
 	VMOVUPS      vector_avx512_c2ae0000<>+0(SB), Z10
 	VMAXPS       Z9, Z10, Z9
@@ -1354,10 +1383,15 @@ tail71:
 	VCVTPS2DQ    Z12, Z12
 	VPADDD       vector_avx512_0000007f<>+0(SB), Z12, Z12
 	VPSLLD       $0x17, Z12, Z10
-	VADDPS       vector_avx512_3f800000<>+0(SB), Z11, Z11
-	VMOVUPS      vector_avx512_3f800000<>+0(SB), Z13
+	VADDPS       vector_avx512_3f800000<>+0(SB), Z10, Z13
 	VFMADD231PS  Z10, Z11, Z13
-	VDIVPS       Z13, Z0, Z5
+	VMOVUPS      vector_avx512_c2b00000<>+0(SB), Z9
+	VMAXPS       Z0, Z9, Z0
+	VRCP14PS     Z13, Z9
+	VMOVUPS      vector_avx512_40000000<>+0(SB), Z10
+	VFNMADD231PS Z13, Z9, Z10
+	VMULPS       Z0, Z9, Z5
+	VMULPS       Z10, Z5, Z5
 	VMOVUPS      Z5, K1, (DI)(AX*4)
 
 endRow72:
@@ -1369,6 +1403,24 @@ endRow72:
 	JNZ  row69
 	VZEROUPPER
 	RET
+
+DATA vector_avx512_c2b00000<>+0(SB)/4, $0xc2b00000
+DATA vector_avx512_c2b00000<>+4(SB)/4, $0xc2b00000
+DATA vector_avx512_c2b00000<>+8(SB)/4, $0xc2b00000
+DATA vector_avx512_c2b00000<>+12(SB)/4, $0xc2b00000
+DATA vector_avx512_c2b00000<>+16(SB)/4, $0xc2b00000
+DATA vector_avx512_c2b00000<>+20(SB)/4, $0xc2b00000
+DATA vector_avx512_c2b00000<>+24(SB)/4, $0xc2b00000
+DATA vector_avx512_c2b00000<>+28(SB)/4, $0xc2b00000
+DATA vector_avx512_c2b00000<>+32(SB)/4, $0xc2b00000
+DATA vector_avx512_c2b00000<>+36(SB)/4, $0xc2b00000
+DATA vector_avx512_c2b00000<>+40(SB)/4, $0xc2b00000
+DATA vector_avx512_c2b00000<>+44(SB)/4, $0xc2b00000
+DATA vector_avx512_c2b00000<>+48(SB)/4, $0xc2b00000
+DATA vector_avx512_c2b00000<>+52(SB)/4, $0xc2b00000
+DATA vector_avx512_c2b00000<>+56(SB)/4, $0xc2b00000
+DATA vector_avx512_c2b00000<>+60(SB)/4, $0xc2b00000
+GLOBL vector_avx512_c2b00000<>(SB), RODATA|NOPTR, $64
 
 // func sigmoidBackwardAVX512(s *byte)
 // Requires: AVX, AVX512DQ, AVX512F, BMI2
@@ -1392,7 +1444,7 @@ full74:
 	VMOVUPS      (DX)(AX*4), Z1
 	VXORPS       Z9, Z9, Z9
 	VSUBPS       Z1, Z9, Z9
-	VMOVUPS      vector_avx512_42b1cccd<>+0(SB), Z10
+	VMOVUPS      vector_avx512_42ae0000<>+0(SB), Z10
 	VMINPS       Z9, Z10, Z9
 	VMOVUPS      vector_avx512_c2ae0000<>+0(SB), Z10
 	VMAXPS       Z9, Z10, Z9
@@ -1411,11 +1463,14 @@ full74:
 	VCVTPS2DQ    Z12, Z12
 	VPADDD       vector_avx512_0000007f<>+0(SB), Z12, Z12
 	VPSLLD       $0x17, Z12, Z10
-	VADDPS       vector_avx512_3f800000<>+0(SB), Z11, Z11
-	VMOVUPS      vector_avx512_3f800000<>+0(SB), Z13
+	VADDPS       vector_avx512_3f800000<>+0(SB), Z10, Z13
 	VFMADD231PS  Z10, Z11, Z13
-	VMOVUPS      vector_avx512_3f800000<>+0(SB), Z9
-	VDIVPS       Z13, Z9, Z5
+	VMOVUPS      vector_avx512_3f800000<>+0(SB), Z11
+	VRCP14PS     Z13, Z9
+	VMOVUPS      vector_avx512_40000000<>+0(SB), Z10
+	VFNMADD231PS Z13, Z9, Z10
+	VMULPS       Z11, Z9, Z5
+	VMULPS       Z10, Z5, Z5
 	VMULPS       Z5, Z5, Z9
 	VSUBPS       Z9, Z5, Z5
 	VMULPS       Z0, Z5, Z5
@@ -1434,7 +1489,7 @@ tail75:
 	VMOVUPS.Z    (DX)(AX*4), K1, Z1
 	VXORPS       Z9, Z9, Z9
 	VSUBPS       Z1, Z9, Z9
-	VMOVUPS      vector_avx512_42b1cccd<>+0(SB), Z10
+	VMOVUPS      vector_avx512_42ae0000<>+0(SB), Z10
 	VMINPS       Z9, Z10, Z9
 	VMOVUPS      vector_avx512_c2ae0000<>+0(SB), Z10
 	VMAXPS       Z9, Z10, Z9
@@ -1453,11 +1508,14 @@ tail75:
 	VCVTPS2DQ    Z12, Z12
 	VPADDD       vector_avx512_0000007f<>+0(SB), Z12, Z12
 	VPSLLD       $0x17, Z12, Z10
-	VADDPS       vector_avx512_3f800000<>+0(SB), Z11, Z11
-	VMOVUPS      vector_avx512_3f800000<>+0(SB), Z13
+	VADDPS       vector_avx512_3f800000<>+0(SB), Z10, Z13
 	VFMADD231PS  Z10, Z11, Z13
-	VMOVUPS      vector_avx512_3f800000<>+0(SB), Z9
-	VDIVPS       Z13, Z9, Z5
+	VMOVUPS      vector_avx512_3f800000<>+0(SB), Z11
+	VRCP14PS     Z13, Z9
+	VMOVUPS      vector_avx512_40000000<>+0(SB), Z10
+	VFNMADD231PS Z13, Z9, Z10
+	VMULPS       Z11, Z9, Z5
+	VMULPS       Z10, Z5, Z5
 	VMULPS       Z5, Z5, Z9
 	VSUBPS       Z9, Z5, Z5
 	VMULPS       Z0, Z5, Z5
@@ -1497,7 +1555,7 @@ full78:
 	VMOVUPS      (DX)(AX*4), Z1
 	VXORPS       Z9, Z9, Z9
 	VSUBPS       Z1, Z9, Z9
-	VMOVUPS      vector_avx512_42b1cccd<>+0(SB), Z10
+	VMOVUPS      vector_avx512_42ae0000<>+0(SB), Z10
 	VMINPS       Z9, Z10, Z9
 	VMOVUPS      vector_avx512_c2ae0000<>+0(SB), Z10
 	VMAXPS       Z9, Z10, Z9
@@ -1516,11 +1574,14 @@ full78:
 	VCVTPS2DQ    Z12, Z12
 	VPADDD       vector_avx512_0000007f<>+0(SB), Z12, Z12
 	VPSLLD       $0x17, Z12, Z10
-	VADDPS       vector_avx512_3f800000<>+0(SB), Z11, Z11
-	VMOVUPS      vector_avx512_3f800000<>+0(SB), Z13
+	VADDPS       vector_avx512_3f800000<>+0(SB), Z10, Z13
 	VFMADD231PS  Z10, Z11, Z13
-	VMOVUPS      vector_avx512_3f800000<>+0(SB), Z9
-	VDIVPS       Z13, Z9, Z5
+	VMOVUPS      vector_avx512_3f800000<>+0(SB), Z11
+	VRCP14PS     Z13, Z9
+	VMOVUPS      vector_avx512_40000000<>+0(SB), Z10
+	VFNMADD231PS Z13, Z9, Z10
+	VMULPS       Z11, Z9, Z5
+	VMULPS       Z10, Z5, Z5
 	VMOVUPS      vector_avx512_3f800000<>+0(SB), Z9
 	VMOVAPS      Z9, Z10
 	VSUBPS       Z5, Z9, Z9
@@ -1542,7 +1603,7 @@ tail79:
 	VMOVUPS.Z    (DX)(AX*4), K1, Z1
 	VXORPS       Z9, Z9, Z9
 	VSUBPS       Z1, Z9, Z9
-	VMOVUPS      vector_avx512_42b1cccd<>+0(SB), Z10
+	VMOVUPS      vector_avx512_42ae0000<>+0(SB), Z10
 	VMINPS       Z9, Z10, Z9
 	VMOVUPS      vector_avx512_c2ae0000<>+0(SB), Z10
 	VMAXPS       Z9, Z10, Z9
@@ -1561,11 +1622,14 @@ tail79:
 	VCVTPS2DQ    Z12, Z12
 	VPADDD       vector_avx512_0000007f<>+0(SB), Z12, Z12
 	VPSLLD       $0x17, Z12, Z10
-	VADDPS       vector_avx512_3f800000<>+0(SB), Z11, Z11
-	VMOVUPS      vector_avx512_3f800000<>+0(SB), Z13
+	VADDPS       vector_avx512_3f800000<>+0(SB), Z10, Z13
 	VFMADD231PS  Z10, Z11, Z13
-	VMOVUPS      vector_avx512_3f800000<>+0(SB), Z9
-	VDIVPS       Z13, Z9, Z5
+	VMOVUPS      vector_avx512_3f800000<>+0(SB), Z11
+	VRCP14PS     Z13, Z9
+	VMOVUPS      vector_avx512_40000000<>+0(SB), Z10
+	VFNMADD231PS Z13, Z9, Z10
+	VMULPS       Z11, Z9, Z5
+	VMULPS       Z10, Z5, Z5
 	VMOVUPS      vector_avx512_3f800000<>+0(SB), Z9
 	VMOVAPS      Z9, Z10
 	VSUBPS       Z5, Z9, Z9
@@ -1627,7 +1691,11 @@ full82:
 	VSUBPS       vector_avx512_3f800000<>+0(SB), Z10, Z12
 	VFMADD231PS  Z10, Z11, Z12
 	VADDPS       vector_avx512_40000000<>+0(SB), Z12, Z11
-	VDIVPS       Z11, Z12, Z5
+	VRCP14PS     Z11, Z9
+	VMOVUPS      vector_avx512_40000000<>+0(SB), Z10
+	VFNMADD231PS Z11, Z9, Z10
+	VMULPS       Z12, Z9, Z5
+	VMULPS       Z10, Z5, Z5
 	VMOVUPS      Z5, (DI)(AX*4)
 	ADDQ         $0x10, AX
 	SUBQ         $0x10, R9
@@ -1663,7 +1731,11 @@ tail83:
 	VSUBPS       vector_avx512_3f800000<>+0(SB), Z10, Z12
 	VFMADD231PS  Z10, Z11, Z12
 	VADDPS       vector_avx512_40000000<>+0(SB), Z12, Z11
-	VDIVPS       Z11, Z12, Z5
+	VRCP14PS     Z11, Z9
+	VMOVUPS      vector_avx512_40000000<>+0(SB), Z10
+	VFNMADD231PS Z11, Z9, Z10
+	VMULPS       Z12, Z9, Z5
+	VMULPS       Z10, Z5, Z5
 	VMOVUPS      Z5, K1, (DI)(AX*4)
 
 endRow84:
@@ -1712,24 +1784,6 @@ DATA vector_avx512_c1a00000<>+56(SB)/4, $0xc1a00000
 DATA vector_avx512_c1a00000<>+60(SB)/4, $0xc1a00000
 GLOBL vector_avx512_c1a00000<>(SB), RODATA|NOPTR, $64
 
-DATA vector_avx512_40000000<>+0(SB)/4, $0x40000000
-DATA vector_avx512_40000000<>+4(SB)/4, $0x40000000
-DATA vector_avx512_40000000<>+8(SB)/4, $0x40000000
-DATA vector_avx512_40000000<>+12(SB)/4, $0x40000000
-DATA vector_avx512_40000000<>+16(SB)/4, $0x40000000
-DATA vector_avx512_40000000<>+20(SB)/4, $0x40000000
-DATA vector_avx512_40000000<>+24(SB)/4, $0x40000000
-DATA vector_avx512_40000000<>+28(SB)/4, $0x40000000
-DATA vector_avx512_40000000<>+32(SB)/4, $0x40000000
-DATA vector_avx512_40000000<>+36(SB)/4, $0x40000000
-DATA vector_avx512_40000000<>+40(SB)/4, $0x40000000
-DATA vector_avx512_40000000<>+44(SB)/4, $0x40000000
-DATA vector_avx512_40000000<>+48(SB)/4, $0x40000000
-DATA vector_avx512_40000000<>+52(SB)/4, $0x40000000
-DATA vector_avx512_40000000<>+56(SB)/4, $0x40000000
-DATA vector_avx512_40000000<>+60(SB)/4, $0x40000000
-GLOBL vector_avx512_40000000<>(SB), RODATA|NOPTR, $64
-
 // func tanhBackwardAVX512(s *byte)
 // Requires: AVX, AVX512F, BMI2
 TEXT ·tanhBackwardAVX512(SB), NOSPLIT, $0-8
@@ -1773,7 +1827,11 @@ full86:
 	VSUBPS       vector_avx512_3f800000<>+0(SB), Z10, Z12
 	VFMADD231PS  Z10, Z11, Z12
 	VADDPS       vector_avx512_40000000<>+0(SB), Z12, Z11
-	VDIVPS       Z11, Z12, Z5
+	VRCP14PS     Z11, Z9
+	VMOVUPS      vector_avx512_40000000<>+0(SB), Z10
+	VFNMADD231PS Z11, Z9, Z10
+	VMULPS       Z12, Z9, Z5
+	VMULPS       Z10, Z5, Z5
 	VMOVUPS      vector_avx512_3f800000<>+0(SB), Z9
 	VFNMADD231PS Z5, Z5, Z9
 	VMULPS       Z0, Z9, Z5
@@ -1813,7 +1871,11 @@ tail87:
 	VSUBPS       vector_avx512_3f800000<>+0(SB), Z10, Z12
 	VFMADD231PS  Z10, Z11, Z12
 	VADDPS       vector_avx512_40000000<>+0(SB), Z12, Z11
-	VDIVPS       Z11, Z12, Z5
+	VRCP14PS     Z11, Z9
+	VMOVUPS      vector_avx512_40000000<>+0(SB), Z10
+	VFNMADD231PS Z11, Z9, Z10
+	VMULPS       Z12, Z9, Z5
+	VMULPS       Z10, Z5, Z5
 	VMOVUPS      vector_avx512_3f800000<>+0(SB), Z9
 	VFNMADD231PS Z5, Z5, Z9
 	VMULPS       Z0, Z9, Z5
@@ -1873,19 +1935,25 @@ full90:
 	VMOVAPS      Z10, Z13
 	VFMADD231PS  Z10, Z11, Z13
 	VANDPS       vector_avx512_7fffffff<>+0(SB), Z0, Z9
-	VMOVUPS      vector_avx512_3f800000<>+0(SB), Z10
-	VMOVAPS      Z10, Z12
+	VMINPS       vector_avx512_41a00000<>+0(SB), Z9, Z9
+	VMOVUPS      vector_avx512_3f800000<>+0(SB), Z11
+	VMOVAPS      Z11, Z12
 	VFMADD231PS  vector_avx512_3e9bad38<>+0(SB), Z9, Z12
-	VDIVPS       Z12, Z10, Z9
+	VRCP14PS     Z12, Z9
+	VMOVUPS      vector_avx512_40000000<>+0(SB), Z10
+	VFNMADD231PS Z12, Z9, Z10
+	VMULPS       Z11, Z9, Z14
+	VMULPS       Z10, Z14, Z14
+	VMOVUPS      vector_avx512_3f800000<>+0(SB), Z10
 	VMOVUPS      vector_avx512_3d16f448<>+0(SB), Z11
-	VFMADD213PS  vector_avx512_be1ee95f<>+0(SB), Z9, Z11
-	VFMADD213PS  vector_avx512_3e447546<>+0(SB), Z9, Z11
-	VFMADD213PS  vector_avx512_bd2f91be<>+0(SB), Z9, Z11
-	VFMADD213PS  vector_avx512_3dfcc4ff<>+0(SB), Z9, Z11
-	VFMADD213PS  vector_avx512_3dd1dea3<>+0(SB), Z9, Z11
-	VFMADD213PS  vector_avx512_3dfa3d91<>+0(SB), Z9, Z11
-	VFMADD213PS  vector_avx512_3df855c0<>+0(SB), Z9, Z11
-	VMULPS       Z9, Z11, Z11
+	VFMADD213PS  vector_avx512_be1ee95f<>+0(SB), Z14, Z11
+	VFMADD213PS  vector_avx512_3e447546<>+0(SB), Z14, Z11
+	VFMADD213PS  vector_avx512_bd2f91be<>+0(SB), Z14, Z11
+	VFMADD213PS  vector_avx512_3dfcc4ff<>+0(SB), Z14, Z11
+	VFMADD213PS  vector_avx512_3dd1dea3<>+0(SB), Z14, Z11
+	VFMADD213PS  vector_avx512_3dfa3d91<>+0(SB), Z14, Z11
+	VFMADD213PS  vector_avx512_3df855c0<>+0(SB), Z14, Z11
+	VMULPS       Z14, Z11, Z11
 	VMULPS       Z13, Z11, Z11
 	VSUBPS       Z11, Z10, Z5
 	VXORPS       Z12, Z12, Z12
@@ -1928,19 +1996,25 @@ tail91:
 	VMOVAPS      Z10, Z13
 	VFMADD231PS  Z10, Z11, Z13
 	VANDPS       vector_avx512_7fffffff<>+0(SB), Z0, Z9
-	VMOVUPS      vector_avx512_3f800000<>+0(SB), Z10
-	VMOVAPS      Z10, Z12
+	VMINPS       vector_avx512_41a00000<>+0(SB), Z9, Z9
+	VMOVUPS      vector_avx512_3f800000<>+0(SB), Z11
+	VMOVAPS      Z11, Z12
 	VFMADD231PS  vector_avx512_3e9bad38<>+0(SB), Z9, Z12
-	VDIVPS       Z12, Z10, Z9
+	VRCP14PS     Z12, Z9
+	VMOVUPS      vector_avx512_40000000<>+0(SB), Z10
+	VFNMADD231PS Z12, Z9, Z10
+	VMULPS       Z11, Z9, Z14
+	VMULPS       Z10, Z14, Z14
+	VMOVUPS      vector_avx512_3f800000<>+0(SB), Z10
 	VMOVUPS      vector_avx512_3d16f448<>+0(SB), Z11
-	VFMADD213PS  vector_avx512_be1ee95f<>+0(SB), Z9, Z11
-	VFMADD213PS  vector_avx512_3e447546<>+0(SB), Z9, Z11
-	VFMADD213PS  vector_avx512_bd2f91be<>+0(SB), Z9, Z11
-	VFMADD213PS  vector_avx512_3dfcc4ff<>+0(SB), Z9, Z11
-	VFMADD213PS  vector_avx512_3dd1dea3<>+0(SB), Z9, Z11
-	VFMADD213PS  vector_avx512_3dfa3d91<>+0(SB), Z9, Z11
-	VFMADD213PS  vector_avx512_3df855c0<>+0(SB), Z9, Z11
-	VMULPS       Z9, Z11, Z11
+	VFMADD213PS  vector_avx512_be1ee95f<>+0(SB), Z14, Z11
+	VFMADD213PS  vector_avx512_3e447546<>+0(SB), Z14, Z11
+	VFMADD213PS  vector_avx512_bd2f91be<>+0(SB), Z14, Z11
+	VFMADD213PS  vector_avx512_3dfcc4ff<>+0(SB), Z14, Z11
+	VFMADD213PS  vector_avx512_3dd1dea3<>+0(SB), Z14, Z11
+	VFMADD213PS  vector_avx512_3dfa3d91<>+0(SB), Z14, Z11
+	VFMADD213PS  vector_avx512_3df855c0<>+0(SB), Z14, Z11
+	VMULPS       Z14, Z11, Z11
 	VMULPS       Z13, Z11, Z11
 	VSUBPS       Z11, Z10, Z5
 	VXORPS       Z12, Z12, Z12
@@ -1976,24 +2050,6 @@ DATA vector_avx512_bf000000<>+52(SB)/4, $0xbf000000
 DATA vector_avx512_bf000000<>+56(SB)/4, $0xbf000000
 DATA vector_avx512_bf000000<>+60(SB)/4, $0xbf000000
 GLOBL vector_avx512_bf000000<>(SB), RODATA|NOPTR, $64
-
-DATA vector_avx512_42ae0000<>+0(SB)/4, $0x42ae0000
-DATA vector_avx512_42ae0000<>+4(SB)/4, $0x42ae0000
-DATA vector_avx512_42ae0000<>+8(SB)/4, $0x42ae0000
-DATA vector_avx512_42ae0000<>+12(SB)/4, $0x42ae0000
-DATA vector_avx512_42ae0000<>+16(SB)/4, $0x42ae0000
-DATA vector_avx512_42ae0000<>+20(SB)/4, $0x42ae0000
-DATA vector_avx512_42ae0000<>+24(SB)/4, $0x42ae0000
-DATA vector_avx512_42ae0000<>+28(SB)/4, $0x42ae0000
-DATA vector_avx512_42ae0000<>+32(SB)/4, $0x42ae0000
-DATA vector_avx512_42ae0000<>+36(SB)/4, $0x42ae0000
-DATA vector_avx512_42ae0000<>+40(SB)/4, $0x42ae0000
-DATA vector_avx512_42ae0000<>+44(SB)/4, $0x42ae0000
-DATA vector_avx512_42ae0000<>+48(SB)/4, $0x42ae0000
-DATA vector_avx512_42ae0000<>+52(SB)/4, $0x42ae0000
-DATA vector_avx512_42ae0000<>+56(SB)/4, $0x42ae0000
-DATA vector_avx512_42ae0000<>+60(SB)/4, $0x42ae0000
-GLOBL vector_avx512_42ae0000<>(SB), RODATA|NOPTR, $64
 
 DATA vector_avx512_7fffffff<>+0(SB)/4, $0x7fffffff
 DATA vector_avx512_7fffffff<>+4(SB)/4, $0x7fffffff
@@ -2219,19 +2275,25 @@ full94:
 	VMOVAPS      Z10, Z13
 	VFMADD231PS  Z10, Z11, Z13
 	VANDPS       vector_avx512_7fffffff<>+0(SB), Z1, Z9
-	VMOVUPS      vector_avx512_3f800000<>+0(SB), Z10
-	VMOVAPS      Z10, Z12
+	VMINPS       vector_avx512_41a00000<>+0(SB), Z9, Z9
+	VMOVUPS      vector_avx512_3f800000<>+0(SB), Z11
+	VMOVAPS      Z11, Z12
 	VFMADD231PS  vector_avx512_3e9bad38<>+0(SB), Z9, Z12
-	VDIVPS       Z12, Z10, Z9
+	VRCP14PS     Z12, Z9
+	VMOVUPS      vector_avx512_40000000<>+0(SB), Z10
+	VFNMADD231PS Z12, Z9, Z10
+	VMULPS       Z11, Z9, Z14
+	VMULPS       Z10, Z14, Z14
+	VMOVUPS      vector_avx512_3f800000<>+0(SB), Z10
 	VMOVUPS      vector_avx512_3d16f448<>+0(SB), Z11
-	VFMADD213PS  vector_avx512_be1ee95f<>+0(SB), Z9, Z11
-	VFMADD213PS  vector_avx512_3e447546<>+0(SB), Z9, Z11
-	VFMADD213PS  vector_avx512_bd2f91be<>+0(SB), Z9, Z11
-	VFMADD213PS  vector_avx512_3dfcc4ff<>+0(SB), Z9, Z11
-	VFMADD213PS  vector_avx512_3dd1dea3<>+0(SB), Z9, Z11
-	VFMADD213PS  vector_avx512_3dfa3d91<>+0(SB), Z9, Z11
-	VFMADD213PS  vector_avx512_3df855c0<>+0(SB), Z9, Z11
-	VMULPS       Z9, Z11, Z11
+	VFMADD213PS  vector_avx512_be1ee95f<>+0(SB), Z14, Z11
+	VFMADD213PS  vector_avx512_3e447546<>+0(SB), Z14, Z11
+	VFMADD213PS  vector_avx512_bd2f91be<>+0(SB), Z14, Z11
+	VFMADD213PS  vector_avx512_3dfcc4ff<>+0(SB), Z14, Z11
+	VFMADD213PS  vector_avx512_3dd1dea3<>+0(SB), Z14, Z11
+	VFMADD213PS  vector_avx512_3dfa3d91<>+0(SB), Z14, Z11
+	VFMADD213PS  vector_avx512_3df855c0<>+0(SB), Z14, Z11
+	VMULPS       Z14, Z11, Z11
 	VMULPS       Z13, Z11, Z11
 	VSUBPS       Z11, Z10, Z5
 	VXORPS       Z12, Z12, Z12
@@ -2277,19 +2339,25 @@ tail95:
 	VMOVAPS      Z10, Z13
 	VFMADD231PS  Z10, Z11, Z13
 	VANDPS       vector_avx512_7fffffff<>+0(SB), Z1, Z9
-	VMOVUPS      vector_avx512_3f800000<>+0(SB), Z10
-	VMOVAPS      Z10, Z12
+	VMINPS       vector_avx512_41a00000<>+0(SB), Z9, Z9
+	VMOVUPS      vector_avx512_3f800000<>+0(SB), Z11
+	VMOVAPS      Z11, Z12
 	VFMADD231PS  vector_avx512_3e9bad38<>+0(SB), Z9, Z12
-	VDIVPS       Z12, Z10, Z9
+	VRCP14PS     Z12, Z9
+	VMOVUPS      vector_avx512_40000000<>+0(SB), Z10
+	VFNMADD231PS Z12, Z9, Z10
+	VMULPS       Z11, Z9, Z14
+	VMULPS       Z10, Z14, Z14
+	VMOVUPS      vector_avx512_3f800000<>+0(SB), Z10
 	VMOVUPS      vector_avx512_3d16f448<>+0(SB), Z11
-	VFMADD213PS  vector_avx512_be1ee95f<>+0(SB), Z9, Z11
-	VFMADD213PS  vector_avx512_3e447546<>+0(SB), Z9, Z11
-	VFMADD213PS  vector_avx512_bd2f91be<>+0(SB), Z9, Z11
-	VFMADD213PS  vector_avx512_3dfcc4ff<>+0(SB), Z9, Z11
-	VFMADD213PS  vector_avx512_3dd1dea3<>+0(SB), Z9, Z11
-	VFMADD213PS  vector_avx512_3dfa3d91<>+0(SB), Z9, Z11
-	VFMADD213PS  vector_avx512_3df855c0<>+0(SB), Z9, Z11
-	VMULPS       Z9, Z11, Z11
+	VFMADD213PS  vector_avx512_be1ee95f<>+0(SB), Z14, Z11
+	VFMADD213PS  vector_avx512_3e447546<>+0(SB), Z14, Z11
+	VFMADD213PS  vector_avx512_bd2f91be<>+0(SB), Z14, Z11
+	VFMADD213PS  vector_avx512_3dfcc4ff<>+0(SB), Z14, Z11
+	VFMADD213PS  vector_avx512_3dd1dea3<>+0(SB), Z14, Z11
+	VFMADD213PS  vector_avx512_3dfa3d91<>+0(SB), Z14, Z11
+	VFMADD213PS  vector_avx512_3df855c0<>+0(SB), Z14, Z11
+	VMULPS       Z14, Z11, Z11
 	VMULPS       Z13, Z11, Z11
 	VSUBPS       Z11, Z10, Z5
 	VXORPS       Z12, Z12, Z12
