@@ -15,7 +15,7 @@ func (e *evaluation) comparisons(ctx context.Context) ([]record.Comparison, erro
 	var p []float64
 	for i, a := range e.rivals {
 		for _, b := range e.rivals[i+1:] {
-			if a.baseline && b.baseline || a.sample == nil || b.sample == nil {
+			if a.baseline && b.baseline {
 				continue
 			}
 			c, shared, err := e.compare(ctx, a, b)
@@ -86,10 +86,10 @@ func commonRows(a, b *rival) (rows []int, rightA, rightB []bool) {
 	}
 	for i, row := range a.scored {
 		j, ok := inB[a.table.ids[row]]
-		if ok && a.sample.Truth(i) == b.sample.Truth(j) {
+		if ok && a.truth[i] == b.truth[j] {
 			rows = append(rows, row)
-			rightA = append(rightA, a.sample.Right(i))
-			rightB = append(rightB, b.sample.Right(j))
+			rightA = append(rightA, a.right[i])
+			rightB = append(rightB, b.right[j])
 		}
 	}
 	return rows, rightA, rightB

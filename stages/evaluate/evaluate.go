@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/apache/arrow/go/v17/arrow/array"
+	"github.com/tlpipe/tlpipe/internal/kernel"
 	"github.com/tlpipe/tlpipe/internal/record"
 	"github.com/tlpipe/tlpipe/pipeline"
 )
@@ -121,6 +122,12 @@ type evaluation struct {
 	classes []string       // of all models, in the order in which they come up
 	numbers map[string]int // of the classes
 	rivals  []*rival
+
+	// What was measured of the rivals so far:
+	metrics     []record.Metric
+	confusion   []record.Confusion
+	calibration []record.CalibrationBin
+	mistakes    []record.Mistake
 }
 
 // classOf is the number of a class; -1 if no model knows it.
@@ -131,14 +138,24 @@ func (e *evaluation) classOf(name string) int {
 	return -1
 }
 
-// write answers, measures and writes all outputs.
+// write lets every rival answer, measures them, and writes all outputs. The
+// probabilities of one rival are in memory at a time.
 func (e *evaluation) write(ctx context.Context) error {
-	if err := e.answerAll(ctx); err != nil {
-		return err
-	}
-	metrics, err := e.metrics(ctx)
+	pool := kernel.NewPool(max(e.task.Threads, 1))
+	defer pool.Close()
+	p, err := newPredictions(e)
 	if err != nil {
 		return err
+	}
+	for i, r := range e.rivals {
+		sample, err := e.answer(ctx, r, pool, p)
+		if err != nil {
+			return err
+		}
+		if err := e.measure(ctx, r, sample); err != nil {
+			return err
+		}
+		e.task.Progress(int64(i+1), int64(len(e.rivals)), "model")
 	}
 	comparisons, err := e.comparisons(ctx)
 	if err != nil {
@@ -146,11 +163,12 @@ func (e *evaluation) write(ctx context.Context) error {
 	}
 	about := record.Evaluation{Split: e.Split, Resamples: e.Bootstrap, Cluster: e.Cluster}.Encode()
 	return errors.Join(
-		writeRows(e.task, "metrics", metrics, about),
+		p.close(),
+		writeRows(e.task, "metrics", e.metrics, about),
 		writeRows(e.task, "comparison", comparisons, about),
-		writeRows(e.task, "confusion", e.confusion(), about),
-		writeRows(e.task, "calibration", e.calibration(), about),
-		writeRows(e.task, "mistakes", e.mistakes(), about),
+		writeRows(e.task, "confusion", e.confusion, about),
+		writeRows(e.task, "calibration", e.calibration, about),
+		writeRows(e.task, "mistakes", e.mistakes, about),
 	)
 }
 

@@ -11,40 +11,43 @@ import (
 	"github.com/tlpipe/tlpipe/internal/record"
 )
 
-// metrics measures every rival over all of its rows, by class and by slice.
-func (e *evaluation) metrics(ctx context.Context) ([]record.Metric, error) {
-	var out []record.Metric
-	for _, r := range e.rivals {
-		out = append(out, e.unscored(r)...)
-		if r.sample == nil {
-			continue
-		}
-		all, err := e.measure(ctx, r, r.sample, r.scored, "", true)
-		if err != nil {
-			return nil, err
-		}
-		out = append(out, all...)
-		for k, column := range e.Slices {
-			for _, value := range distinct(r.table.slices[k]) {
-				var inSample, inTable []int
-				for i, row := range r.scored {
-					if r.table.slices[k][row] == value {
-						inSample = append(inSample, i)
-						inTable = append(inTable, row)
-					}
+// measure takes note of all that a rival's sample tells: over all rows, by
+// class and by slice. The sample is nil if no row could be scored.
+func (e *evaluation) measure(ctx context.Context, r *rival, sample *metrics.Sample) error {
+	e.metrics = append(e.metrics, e.unscored(r)...)
+	if sample == nil {
+		return nil
+	}
+	all, err := e.measureRows(ctx, r, sample, r.scored, "", true)
+	if err != nil {
+		return err
+	}
+	e.metrics = append(e.metrics, all...)
+	for k, column := range e.Slices {
+		for _, value := range distinct(r.table.slices[k]) {
+			var inSample, inTable []int
+			for i, row := range r.scored {
+				if r.table.slices[k][row] == value {
+					inSample = append(inSample, i)
+					inTable = append(inTable, row)
 				}
-				if len(inSample) == 0 {
-					continue
-				}
-				slice, err := e.measure(ctx, r, r.sample.Select(inSample), inTable, column+"="+value, false)
-				if err != nil {
-					return nil, err
-				}
-				out = append(out, slice...)
 			}
+			if len(inSample) == 0 {
+				continue
+			}
+			slice, err := e.measureRows(ctx, r, sample.Select(inSample), inTable, column+"="+value, false)
+			if err != nil {
+				return err
+			}
+			e.metrics = append(e.metrics, slice...)
 		}
 	}
-	return out, nil
+	e.confusion = append(e.confusion, e.confused(r, sample)...)
+	e.calibration = append(e.calibration, e.calibrated(r, sample)...)
+	if !r.baseline {
+		e.mistakes = append(e.mistakes, e.worst(r, sample)...)
+	}
+	return nil
 }
 
 // statistic is a number that a metrics table holds about a sample.
@@ -53,9 +56,9 @@ type statistic struct {
 	rows          int64
 }
 
-// measure computes the statistics of a sample, the given rows of the rival's
-// table, with their intervals.
-func (e *evaluation) measure(ctx context.Context, r *rival, sample *metrics.Sample, rows []int, slice string, byClass bool) ([]record.Metric, error) {
+// measureRows computes the statistics of a sample, the given rows of the
+// rival's table, with their intervals.
+func (e *evaluation) measureRows(ctx context.Context, r *rival, sample *metrics.Sample, rows []int, slice string, byClass bool) ([]record.Metric, error) {
 	stats := e.statistics(r, sample, byClass)
 	ranking := sample.Ranking(e.task.Threads)
 	compute := func(weights []float64) []float64 { return e.compute(r, sample, ranking, byClass, weights) }
@@ -188,67 +191,51 @@ func (r *rival) role() string {
 	return record.ModelRole
 }
 
-// confusion counts which classes are taken for which.
-func (e *evaluation) confusion() []record.Confusion {
+// confused counts which classes are taken for which.
+func (e *evaluation) confused(r *rival, sample *metrics.Sample) []record.Confusion {
 	var out []record.Confusion
-	for _, r := range e.rivals {
-		if r.sample == nil {
-			continue
-		}
-		for actual, row := range r.sample.Confusion() {
-			for predicted, n := range row {
-				if n > 0 {
-					out = append(out, record.Confusion{Model: r.name, Actual: e.classes[actual], Predicted: e.classes[predicted], Rows: int64(n)})
-				}
+	for actual, row := range sample.Confusion() {
+		for predicted, n := range row {
+			if n > 0 {
+				out = append(out, record.Confusion{Model: r.name, Actual: e.classes[actual], Predicted: e.classes[predicted], Rows: int64(n)})
 			}
 		}
 	}
 	return out
 }
 
-// calibration gives the bins of each rival.
-func (e *evaluation) calibration() []record.CalibrationBin {
+// calibrated gives the bins of confidence.
+func (e *evaluation) calibrated(r *rival, sample *metrics.Sample) []record.CalibrationBin {
 	var out []record.CalibrationBin
-	for _, r := range e.rivals {
-		if r.sample == nil {
-			continue
-		}
-		for _, b := range r.sample.Calibration(e.CalibrationBins, nil) {
-			accuracy := metrics.Wilson(b.Accuracy*b.Weight, b.Weight)
-			out = append(out, record.CalibrationBin{
-				Model: r.name, Low: b.Low, High: b.High, Rows: int64(b.Weight),
-				Confidence: b.Confidence, Accuracy: b.Accuracy, AccuracyLow: accuracy.Low, AccuracyHigh: accuracy.High,
+	for _, b := range sample.Calibration(e.CalibrationBins, nil) {
+		accuracy := metrics.Wilson(b.Accuracy*b.Weight, b.Weight)
+		out = append(out, record.CalibrationBin{
+			Model: r.name, Low: b.Low, High: b.High, Rows: int64(b.Weight),
+			Confidence: b.Confidence, Accuracy: b.Accuracy, AccuracyLow: accuracy.Low, AccuracyHigh: accuracy.High,
+		})
+	}
+	return out
+}
+
+// worst lists the wrong answers that a model was surest of.
+func (e *evaluation) worst(r *rival, sample *metrics.Sample) []record.Mistake {
+	var wrong []record.Mistake
+	for i, row := range r.scored {
+		if !sample.Right(i) {
+			wrong = append(wrong, record.Mistake{
+				Model: r.name, ID: r.table.ids[row], Label: r.table.labels[row],
+				Predicted:   e.classes[sample.Predicted(i)],
+				Confidence:  sample.Confidence(i),
+				Probability: float64(sample.Probabilities(i)[sample.Truth(i)]),
 			})
 		}
 	}
-	return out
-}
-
-// mistakes lists the wrong answers of each model that it was surest of.
-func (e *evaluation) mistakes() []record.Mistake {
-	var out []record.Mistake
-	for _, r := range e.rivals {
-		if r.baseline {
-			continue
-		}
-		var wrong []record.Mistake
-		for i, row := range r.scored {
-			if !r.sample.Right(i) {
-				wrong = append(wrong, record.Mistake{
-					Model: r.name, ID: r.table.ids[row], Label: r.table.labels[row],
-					Predicted:   e.classes[r.sample.Predicted(i)],
-					Confidence:  r.sample.Confidence(i),
-					Probability: float64(r.sample.Probabilities(i)[r.sample.Truth(i)]),
-				})
-			}
-		}
-		slices.SortFunc(wrong, func(a, b record.Mistake) int {
-			return cmp.Or(cmp.Compare(b.Confidence, a.Confidence), cmp.Compare(a.ID, b.ID))
-		})
-		for i := range wrong[:min(e.Worst, len(wrong))] {
-			wrong[i].Rank = int64(i + 1)
-			out = append(out, wrong[i])
-		}
+	slices.SortFunc(wrong, func(a, b record.Mistake) int {
+		return cmp.Or(cmp.Compare(b.Confidence, a.Confidence), cmp.Compare(a.ID, b.ID))
+	})
+	wrong = wrong[:min(e.Worst, len(wrong))]
+	for i := range wrong {
+		wrong[i].Rank = int64(i + 1)
 	}
-	return out
+	return wrong
 }

@@ -1,0 +1,124 @@
+package evaluate
+
+import (
+	"context"
+	"errors"
+	"slices"
+
+	"github.com/tlpipe/tlpipe/internal/metrics"
+	"github.com/tlpipe/tlpipe/internal/record"
+)
+
+// Baseline is the name of a baseline in parameters.
+type Baseline string
+
+// The baselines.
+const (
+	Majority        Baseline = "majority"         // answers with the shares of the classes in training
+	NearestCentroid Baseline = "nearest_centroid" // the class whose mean features are nearest
+)
+
+// enterBaselines fits the baselines on the rows of split train of each table
+// in use. They know the classes that occur there.
+func (e *evaluation) enterBaselines(ctx context.Context) error {
+	var tables []*table
+	for _, r := range e.rivals {
+		if !slices.Contains(tables, r.table) {
+			tables = append(tables, r.table)
+		}
+	}
+	var centroids, majorities []*rival
+	for _, t := range tables {
+		if len(e.Baselines) == 0 {
+			break
+		}
+		prior := metrics.NewPrior(len(e.classes))
+		nearest := metrics.NewCentroids(len(e.classes), t.dimension)
+		known := make([]bool, len(e.classes))
+		for batch, err := range t.examples(ctx, func(r rowView, i int) bool { return r.split.Value(i) == record.Train && !r.label.IsNull(i) }) {
+			if err != nil {
+				return err
+			}
+			for k, row := range batch.at {
+				if class := e.classOf(batch.rows.label.Value(row)); class >= 0 {
+					known[class] = true
+					prior.Add(class)
+					nearest.Add(class, batch.features[k*t.dimension:(k+1)*t.dimension])
+				}
+			}
+		}
+		if !slices.Contains(known, true) {
+			e.task.Log("%s has no labelled row of split train: there are no baselines on it", t.input.Name())
+			continue
+		}
+		nearest.Fit()
+		majorities = append(majorities, &rival{name: baselineName("majority class", t, len(tables)), baseline: true, table: t, known: known, answerer: newPriorAnswers(prior, len(e.classes))})
+		centroids = append(centroids, &rival{name: baselineName("nearest centroid", t, len(tables)), baseline: true, table: t, known: known, answerer: centroidAnswers{nearest, t.dimension, len(e.classes)}})
+	}
+	if slices.Contains(e.Baselines, NearestCentroid) {
+		e.rivals = append(e.rivals, centroids...)
+	}
+	if slices.Contains(e.Baselines, Majority) {
+		e.rivals = append(e.rivals, mergeMajorities(majorities)...)
+	}
+	return nil
+}
+
+// mergeMajorities keeps one of those that give the same answers to the same
+// rows: on several features of the same pictures, which they do not look at.
+func mergeMajorities(all []*rival) []*rival {
+	if len(all) < 2 {
+		return all
+	}
+	first := all[0]
+	for _, r := range all[1:] {
+		if !slices.Equal(r.table.ids, first.table.ids) || !slices.Equal(r.table.labels, first.table.labels) ||
+			!slices.Equal(r.answerer.(priorAnswers), first.answerer.(priorAnswers)) {
+			return all
+		}
+	}
+	first.name = "majority class"
+	return all[:1]
+}
+
+func baselineName(name string, t *table, tables int) string {
+	if tables == 1 {
+		return name
+	}
+	if at := t.input.Coordinates().String(); at != "" {
+		return name + "[" + at + "]"
+	}
+	return name + "[" + t.input.Name() + "]"
+}
+
+// priorAnswers are the same for every row.
+type priorAnswers []float32
+
+func newPriorAnswers(p *metrics.Prior, classes int) priorAnswers {
+	out := make([]float32, classes)
+	p.Probabilities(out)
+	return out
+}
+
+func (p priorAnswers) answer(_ []float32, n int, out []float32) error {
+	if len(out) != n*len(p) {
+		return errors.New("the baseline was asked for other classes")
+	}
+	for row := range n {
+		copy(out[row*len(p):], p)
+	}
+	return nil
+}
+
+// centroidAnswers are by distance.
+type centroidAnswers struct {
+	nearest            *metrics.Centroids
+	dimension, classes int
+}
+
+func (c centroidAnswers) answer(features []float32, n int, out []float32) error {
+	for row := range n {
+		c.nearest.Probabilities(features[row*c.dimension:(row+1)*c.dimension], out[row*c.classes:(row+1)*c.classes])
+	}
+	return nil
+}
