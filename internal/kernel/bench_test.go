@@ -391,3 +391,25 @@ func BenchmarkOps(b *testing.B) {
 	bench("softmax", 2, func() { Softmax(nil, z, x, h*w, c) })
 	bench("layernorm", 2, func() { LayerNorm(nil, z, nil, nil, x, g, s, 1e-5, h*w, c) })
 }
+
+// BenchmarkDense reports the rate at which dense layers read their weights, at batch 1.
+func BenchmarkDense(b *testing.B) {
+	for _, v := range []struct{ in, out int }{{96, 4}, {4, 96}, {2048, 1000}, {4096, 4096}} {
+		d, err := PackDense(v.in, v.out, make([]float32, v.in*v.out), nil)
+		if err != nil {
+			b.Fatal(err)
+		}
+		src, dst := make([]float32, v.in), make([]float32, v.out)
+		for _, threads := range []int{1, 2} {
+			b.Run(fmt.Sprintf("%d_%d/threads%d", v.in, v.out, threads), func(b *testing.B) {
+				pool := NewPool(threads)
+				defer pool.Close()
+				var w Workspace
+				for b.Loop() {
+					d.Run(pool, dst, src, 1, ReLU, &w)
+				}
+				b.ReportMetric(4*float64(v.in*v.out)*float64(b.N)/float64(b.Elapsed().Nanoseconds()), "GB/s")
+			})
+		}
+	}
+}
