@@ -16,6 +16,7 @@ import (
 type Pool struct {
 	workers []*worker
 	group   conc.WaitGroup
+	spins   int // 0 when there are more threads than processors
 
 	// The operation in progress. A worker joins it while it is open; the caller closes it when no
 	// piece is left and waits only for those that joined, so that a worker whose thread is off the
@@ -54,6 +55,9 @@ const spins = 20000
 // means one. Close it to end its goroutines.
 func NewPool(threads int) *Pool {
 	p := &Pool{done: make(chan struct{}, 1)}
+	if threads <= runtime.GOMAXPROCS(0) {
+		p.spins = spins
+	}
 	for i := 1; i < threads; i++ {
 		w := &worker{pool: p, number: i, wake: make(chan struct{}, 1)}
 		w.drain = func() { p.drain(w.number) }
@@ -131,7 +135,7 @@ func (p *Pool) finish() {
 	p.next.Store(p.tasks) // after a panic of our own, start no more pieces
 	p.state.Add(^uint64(open - 1))
 	for i := 0; p.state.Load()&joined != 0; i++ {
-		if i < spins && runtime.GOMAXPROCS(0) > 1 {
+		if i < p.spins {
 			continue
 		}
 		p.sleeping.Store(true)
@@ -169,11 +173,9 @@ func (w *worker) run() {
 // generation.
 func (w *worker) await(seen uint64) uint64 {
 	for {
-		if runtime.GOMAXPROCS(0) > 1 {
-			for range spins {
-				if w.join(seen) {
-					return w.pool.state.Load() / generation
-				}
+		for range w.pool.spins {
+			if w.join(seen) {
+				return w.pool.state.Load() / generation
 			}
 		}
 		w.sleeping.Store(true)
