@@ -174,10 +174,12 @@ func newBox(n Node, width float64) boxView {
 	if len(n.Coordinates) > 0 {
 		box.Detail = shortened(coordinatesInWords(n.Coordinates), width, 11.5)
 	}
-	switch n.State {
-	case Hit, Computed:
+	switch {
+	case (n.State == Hit || n.State == Computed) && n.Chunks > 1:
 		box.Amount = plural(n.Rows, "row")
-	case Partial:
+	case n.State == Computed:
+		box.Amount = seconds(n.Seconds) // a whole table's rows are no measure of it
+	case n.State == Partial:
 		box.State = fmt.Sprintf("%d of %s computed", n.ChunksComputed, plural(int64(n.Chunks), "chunk"))
 		box.Title += fmt.Sprintf(", partly cached, %d of %d chunks computed", n.ChunksComputed, n.Chunks)
 	}

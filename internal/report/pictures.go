@@ -140,8 +140,7 @@ func thumbnail(picture image.Image) image.Image {
 // dataURI encodes a picture, as PNG or JPEG, whichever is smaller.
 func dataURI(picture image.Image) (template.URL, error) {
 	var lossless, lossy bytes.Buffer
-	encoder := png.Encoder{CompressionLevel: png.BestCompression}
-	if err := encoder.Encode(&lossless, picture); err != nil {
+	if err := png.Encode(&lossless, picture); err != nil {
 		return "", fmt.Errorf("encode a picture: %w", err)
 	}
 	if err := jpeg.Encode(&lossy, picture, &jpeg.Options{Quality: 88}); err != nil {
