@@ -13,7 +13,8 @@
 //
 // Numbers are those of Pillow and torchvision: the fixed-point resampling of
 // Pillow, exactly; torchvision's rounding of sizes and crops; the samples of
-// libjpeg-turbo (package picture/jpeg) and the colours of libwebp.
+// libjpeg-turbo (package picture/jpeg) and the colours of libwebp. The inner
+// loops are package picture/sample.
 //
 // Files are not trusted: sizes are checked before anything is allocated,
 // and whatever is malformed gives an error with a reason for people.

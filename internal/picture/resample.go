@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 
+	"github.com/tlpipe/tlpipe/internal/picture/sample"
 	"github.com/tlpipe/tlpipe/internal/record"
 )
 
@@ -51,30 +52,17 @@ func sinc(x float64) float64 {
 	return math.Sin(x) / x
 }
 
-// weightBits is the precision of the fixed-point weights: 8 bits of sample,
-// 2 of headroom for overshoot, the rest of 32.
-const weightBits = 32 - 8 - 2
-
 // weights say how each output sample of one axis is made of input samples.
 type weights struct {
-	spans  []span
+	spans  []sample.Span
 	values []int32 // all weights, one span after another
-}
-
-// span is one output sample: it reads input samples from on, as many as it
-// has weights.
-type span struct {
-	from, count int // input samples
-	at          int // index of the first weight
 }
 
 // input returns the range of input samples that are read.
 func (w *weights) input() (from, to int) {
-	from, to = w.spans[0].from, 0
-	for _, s := range w.spans {
-		from, to = min(from, s.from), max(to, s.from+s.count)
-	}
-	return from, to
+	// Both ends of the spans ascend.
+	last := w.spans[len(w.spans)-1]
+	return int(w.spans[0].From), int(last.From + last.Count)
 }
 
 // compute finds the weights for outputs first … first+count−1 of scaling in
@@ -97,13 +85,13 @@ func (w *weights) compute(in, out, first, count int, f filter) {
 			taps = append(taps, v)
 			sum += v
 		}
-		s := span{from: from, count: len(taps), at: len(w.values)}
+		s := sample.Span{From: int32(from), Count: int32(len(taps)), At: int32(len(w.values))}
 		for _, v := range taps {
 			if sum != 0 {
 				v /= sum
 			}
 			// Rounded half away from zero.
-			w.values = append(w.values, int32(math.Copysign(math.Floor(math.Abs(v)*(1<<weightBits)+0.5), v)))
+			w.values = append(w.values, int32(math.Copysign(math.Floor(math.Abs(v)*(1<<sample.WeightBits)+0.5), v)))
 		}
 		w.spans = append(w.spans, s)
 	}
@@ -159,52 +147,10 @@ func (r *resampler) run(out []uint8, stride int, src Picture, left, top int) {
 		r.rows = make([]uint8, need)
 	}
 	for y := first; y < last; y++ {
-		scaleAcross(r.rows[width*(y-first):][:width], src.row(y-top), &r.across, left)
+		sample.Across(r.rows[width*(y-first):][:width], src.row(y-top), r.across.spans, r.across.values, left)
 	}
 	for y, s := range r.down.spans {
-		rows := r.rows[width*(s.from-first):][:width*s.count]
-		scaleDown(out[y*stride:][:width], rows, r.down.values[s.at:][:s.count])
+		rows := r.rows[width*(int(s.From)-first):][:width*int(s.Count)]
+		sample.Down(out[y*stride:][:width], rows, r.down.values[s.At:][:s.Count])
 	}
-}
-
-const half = 1 << (weightBits - 1)
-
-// scaleAcross makes one row of pixels of another, whose first pixel is number
-// left of the source.
-func scaleAcross(out, row []uint8, w *weights, left int) {
-	for x, s := range w.spans {
-		pixels := row[3*(s.from-left):][:3*s.count]
-		red, green, blue := int32(half), int32(half), int32(half)
-		for _, v := range w.values[s.at:][:s.count] {
-			p := pixels[:3:3]
-			red += v * int32(p[0])
-			green += v * int32(p[1])
-			blue += v * int32(p[2])
-			pixels = pixels[3:]
-		}
-		o := out[3*x : 3*x+3 : 3*x+3]
-		o[0], o[1], o[2] = clamp(red>>weightBits), clamp(green>>weightBits), clamp(blue>>weightBits)
-	}
-}
-
-// scaleDown makes one row of samples of as many rows, one after another, as
-// there are weights.
-func scaleDown(out, rows []uint8, values []int32) {
-	n := len(out)
-	for x := range out {
-		sum := int32(half)
-		at := x
-		for _, v := range values {
-			sum += v * int32(rows[at])
-			at += n
-		}
-		out[x] = clamp(sum >> weightBits)
-	}
-}
-
-func clamp(v int32) uint8 {
-	if uint32(v) > 255 {
-		return uint8(^v >> 31)
-	}
-	return uint8(v)
 }

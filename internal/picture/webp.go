@@ -7,6 +7,8 @@ import (
 	"image"
 
 	"golang.org/x/image/webp"
+
+	"github.com/tlpipe/tlpipe/internal/picture/sample"
 )
 
 func webpFormat() format {
@@ -150,9 +152,9 @@ func studioRGB(img *image.YCbCr) *image.NRGBA {
 				return ((a+b+c+d+8+2*(b+c))>>3 + a) >> 1
 			}
 			luma, u, v := int32(img.Y[y*img.YStride+x])*19077>>8, mix(img.Cb), mix(img.Cr)
-			row[4*x] = clamp((luma + v*26149>>8 - 14234) >> 6)
-			row[4*x+1] = clamp((luma - u*6419>>8 - v*13320>>8 + 8708) >> 6)
-			row[4*x+2] = clamp((luma + u*33050>>8 - 17685) >> 6)
+			row[4*x] = sample.Clamp((luma + v*26149>>8 - 14234) >> 6)
+			row[4*x+1] = sample.Clamp((luma - u*6419>>8 - v*13320>>8 + 8708) >> 6)
+			row[4*x+2] = sample.Clamp((luma + u*33050>>8 - 17685) >> 6)
 			row[4*x+3] = 255
 		}
 	}

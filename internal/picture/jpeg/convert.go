@@ -1,6 +1,10 @@
 package jpeg
 
-import "image"
+import (
+	"image"
+
+	"github.com/tlpipe/tlpipe/internal/picture/sample"
+)
 
 // space is what the components mean.
 type space int
@@ -60,9 +64,9 @@ func (d *Decoder) convert(dst []uint8, region image.Rectangle) []uint8 {
 				out[3*x], out[3*x+1], out[3*x+2] = rows[0][x], rows[1][x], rows[2][x]
 			}
 		case spaceYCbCr:
-			toRGB(out, rows[0], rows[1], rows[2])
+			sample.RGB(out, rows[0], rows[1], rows[2])
 		case spaceYCCK:
-			toRGB(out, rows[0], rows[1], rows[2])
+			sample.RGB(out, rows[0], rows[1], rows[2])
 			printed(out, rows[3])
 		case spaceCMYK:
 			for x := range rows[0] {
@@ -115,12 +119,12 @@ func (d *Decoder) row(i, y, left, right int) []uint8 {
 				sums[j+1] = int16(s)
 			}
 			sums[0], sums[n+1] = int16(own[inside(from-1)]), int16(own[inside(to)])
-			double(out[:2*n], sums, 1, 2, 2)
+			sample.Double(out[:2*n], sums, 1, 2, 2)
 		} else {
-			sumRows(sums[1:n+1], own[from-8*c.left:to-8*c.left], near[from-8*c.left:to-8*c.left])
+			sample.Weigh(sums[1:n+1], own[from-8*c.left:to-8*c.left], near[from-8*c.left:to-8*c.left])
 			sum := func(x int) int16 { return 3*int16(own[x]) + int16(near[x]) }
 			sums[0], sums[n+1] = sum(inside(from-1)), sum(inside(to))
-			double(out[:2*n], sums, 8, 7, 4)
+			sample.Double(out[:2*n], sums, 8, 7, 4)
 		}
 		return out[left-2*from : right-2*from]
 	default: // as libjpeg has no filter for it: repeated
@@ -129,41 +133,6 @@ func (d *Decoder) row(i, y, left, right int) []uint8 {
 			out[x] = own[(left+x)/h-8*c.left]
 		}
 		return out
-	}
-}
-
-// sumRows weighs a row of samples three to one with its neighbour.
-func sumRows(out []int16, own, near []uint8) {
-	near = near[:len(own)]
-	out = out[:len(own)]
-	for i, s := range own {
-		out[i] = 3*int16(s) + int16(near[i])
-	}
-}
-
-// double makes two samples of each of sums[1 : len-1], weighing it three to
-// one with the neighbour on either side.
-func double(out []uint8, sums []int16, even, odd int16, shift uint) {
-	before, here := sums[0], sums[1]
-	for i := 0; i+1 < len(out); i += 2 {
-		after := sums[i/2+2]
-		out[i] = uint8((3*here + before + even) >> shift)
-		out[i+1] = uint8((3*here + after + odd) >> shift)
-		before, here = here, after
-	}
-}
-
-// toRGB converts a row by JFIF's equations, in 16-bit fixed point as libjpeg.
-func toRGB(out, luma, cb, cr []uint8) {
-	const half = 1 << 15
-	cb, cr = cb[:len(luma)], cr[:len(luma)]
-	out = out[:3*len(luma)]
-	for x, l := range luma {
-		y, u, v := int32(l)<<16+half, int32(cb[x])-128, int32(cr[x])-128
-		o := out[3*x : 3*x+3 : 3*x+3]
-		o[0] = clamp((y + 91881*v) >> 16)
-		o[1] = clamp((y - 22554*u - 46802*v) >> 16)
-		o[2] = clamp((y + 116130*u) >> 16)
 	}
 }
 

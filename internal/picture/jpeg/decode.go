@@ -4,12 +4,15 @@ import (
 	"errors"
 	"fmt"
 	"image"
+
+	"github.com/tlpipe/tlpipe/internal/picture/sample"
 )
 
 // Decoder decodes pictures one after another, reusing its buffers. It is not
 // for use by several goroutines at once.
 type Decoder struct {
 	frame   frame
+	tables  tables
 	samples [4][]uint8
 	rows    [4][]uint8 // one row of each component at full width
 	sums    []int16
@@ -21,7 +24,8 @@ type Decoder struct {
 // Files that end early or whose codes are broken give an error; what stands
 // after the end of the picture is ignored.
 func (d *Decoder) Decode(dst []uint8, data []byte, region image.Rectangle) ([]uint8, error) {
-	d.frame = frame{}
+	d.tables.forget()
+	d.frame = frame{tables: &d.tables}
 	f := &d.frame
 	if err := f.read(data, func(marker byte) bool { return marker == markerSOS }); err != nil {
 		return nil, err
@@ -86,7 +90,7 @@ func (d *Decoder) sequential(data []byte) error {
 				return err
 			}
 			if x >= c.left && x < c.right && y >= c.top && y < c.bottom {
-				inverse(&coefficients, end, c.samples[8*((y-c.top)*c.stride+x-c.left):], c.stride)
+				c.transform(&coefficients, end, x, y)
 			}
 			if end > 1 {
 				coefficients = [64]int32{}
@@ -103,6 +107,17 @@ func (d *Decoder) sequential(data []byte) error {
 			return err
 		}
 	}
+}
+
+// transform turns the coefficients of a block into samples. end is the zigzag
+// index behind the last coefficient that is not zero.
+func (c *component) transform(coefficients *[64]int32, end, x, y int) {
+	out := c.samples[8*((y-c.top)*c.stride+x-c.left):]
+	if end == 1 {
+		sample.Flat(out, c.stride, coefficients[0])
+		return
+	}
+	sample.Inverse(out, c.stride, coefficients)
 }
 
 // maxScans bounds the work that a small progressive file can ask for; honest
@@ -153,7 +168,7 @@ func (d *Decoder) progressive(data []byte) error {
 						end = k + 1
 					}
 				}
-				inverse(&coefficients, end, c.samples[8*((y-c.top)*c.stride+x-c.left):], c.stride)
+				c.transform(&coefficients, end, x, y)
 			}
 		}
 		c.coefficients = nil

@@ -81,7 +81,7 @@ type frame struct {
 
 	quantisers [4][64]int32 // natural order
 	defined    [4]bool
-	dc, ac     [4]huffman
+	tables     *tables
 	interval   int // MCUs between restart markers; 0: none
 
 	jfif           bool
@@ -221,9 +221,9 @@ func (f *frame) readHuffman(body []byte) error {
 		if total > 256 || len(body) < 17+total {
 			return errors.New("JPEG: malformed Huffman table")
 		}
-		table := &f.dc[which]
+		table := &f.tables.dc[which]
 		if class == 1 {
-			table = &f.ac[which]
+			table = &f.tables.ac[which]
 		}
 		if err := table.build([16]byte(body[1:17]), body[17:17+total], class == 1); err != nil {
 			return err

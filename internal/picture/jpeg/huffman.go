@@ -29,6 +29,17 @@ type huffman struct {
 	symbols [256]uint8
 }
 
+// tables are the Huffman tables of a file, for the first coefficients of blocks
+// and for the others.
+type tables struct{ dc, ac [4]huffman }
+
+// forget makes all tables undefined; their memory stays.
+func (t *tables) forget() {
+	for i := range t.dc {
+		t.dc[i].defined, t.ac[i].defined = false, false
+	}
+}
+
 const wholeBlock = 64 // the run that stands for "end of block"
 
 func (h *huffman) build(counts [16]byte, symbols []byte, ac bool) error {
@@ -102,15 +113,23 @@ func (b *bits) fill() {
 	if b.n >= 32 {
 		return
 	}
-	if b.at+4 <= len(b.data) {
-		if v := binary.BigEndian.Uint32(b.data[b.at:]); (^v-0x01010101)&v&0x80808080 == 0 { // no byte is 0xFF
-			b.acc |= uint64(v) << (32 - b.n)
-			b.n += 32
-			b.at += 4
-			return
-		}
+	if four, plain := b.four(); plain {
+		b.acc |= uint64(four) << (32 - b.n)
+		b.n += 32
+		b.at += 4
+		return
 	}
 	b.fillSlowly()
+}
+
+// four looks at the next 4 bytes; plain is false if there are not so many, or
+// one is 0xFF, after which bytes mean something else.
+func (b *bits) four() (v uint32, plain bool) {
+	if b.at+4 > len(b.data) {
+		return 0, false
+	}
+	v = binary.BigEndian.Uint32(b.data[b.at:])
+	return v, (^v-0x01010101)&v&0x80808080 == 0
 }
 
 func (b *bits) fillSlowly() {

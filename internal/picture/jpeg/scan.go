@@ -48,7 +48,7 @@ func (f *frame) readScan(data []byte) (*scan, error) {
 		if c == nil || tables>>4 > 3 || tables&15 > 3 {
 			return nil, errors.New("JPEG: malformed scan header")
 		}
-		c.dc, c.ac = &f.dc[tables>>4], &f.ac[tables&15]
+		c.dc, c.ac = &f.tables.dc[tables>>4], &f.tables.ac[tables&15]
 		if s.from == 0 && s.high == 0 && !c.dc.defined || s.to > 0 && !c.ac.defined {
 			return nil, errors.New("JPEG: a Huffman table is missing")
 		}
@@ -145,44 +145,58 @@ func sequentialBlock(r *bits, c *component, quantiser *[64]int32, out *[64]int32
 	}
 	out[0] = int32(int16(c.predicted)) * quantiser[0]
 
-	ac := c.ac
+	// The bits are kept in registers for the length of the block.
+	ac, acc, n := c.ac, r.acc, r.n
 	end = 1
 	for k := 1; k < 64; {
-		r.fill()
-		if e := ac.whole[r.acc>>(64-fastBits)]; e != 0 {
-			r.skip(int(e & 0xFF))
+		if n < 32 {
+			if four, plain := r.four(); plain {
+				acc |= uint64(four) << (32 - n)
+				n += 32
+				r.at += 4
+			} else {
+				r.acc, r.n = acc, n
+				r.fillSlowly()
+				acc, n = r.acc, r.n
+			}
+		}
+		var value int32
+		if e := ac.whole[acc>>(64-fastBits)]; e != 0 {
+			length := e & 0xFF
+			acc <<= length
+			n -= int(length)
 			k += int(e >> 8 & 0xFF)
-			if value := e >> 16; value != 0 {
-				if k > 63 {
-					return 0, errCode
+			if value = e >> 16; value == 0 {
+				continue // zeros only
+			}
+		} else {
+			r.acc, r.n = acc, n
+			symbol, ok := r.next(ac)
+			if !ok {
+				return 0, errCode
+			}
+			run, size := int(symbol>>4), int(symbol&15)
+			if size > 0 {
+				value = extend(r.take(size), size)
+			}
+			acc, n = r.acc, r.n
+			if size == 0 {
+				if run < 15 {
+					break
 				}
-				at := natural[k] & 63
-				out[at] = value * quantiser[at]
-				k++
-				end = k
+				k += 16
+				continue
 			}
-			continue
+			k += run
 		}
-		symbol, ok := r.next(ac)
-		if !ok {
-			return 0, errCode
-		}
-		run, size := int(symbol>>4), int(symbol&15)
-		if size == 0 {
-			if run != 15 {
-				break
-			}
-			k += 16
-			continue
-		}
-		k += run
 		if k > 63 {
 			return 0, errCode
 		}
 		at := natural[k] & 63
-		out[at] = extend(r.take(size), size) * quantiser[at]
+		out[at] = value * quantiser[at]
 		k++
 		end = k
 	}
+	r.acc, r.n = acc, n
 	return end, nil
 }

@@ -1,4 +1,4 @@
-package jpeg
+package sample
 
 // The inverse DCT is the accurate integer one of the Independent JPEG Group
 // (jidctint): Loeffler, Ligtenberg and Moschytz, "Practical fast 1-D DCT
@@ -23,14 +23,18 @@ const (
 	fix3072 = 25172 // 3.072711026
 )
 
-// inverse transforms dequantised coefficients (natural order) to an 8×8 block
-// of samples at out, stride apart. end is the zigzag index behind the last
-// coefficient that is not zero.
-func inverse(in *[64]int32, end int, out []uint8, stride int) {
-	if end == 1 {
-		flat(in[0], out, stride)
+// Inverse transforms dequantised coefficients, row-major, to an 8×8 block of
+// samples at out, rows stride apart. The coefficients are destroyed.
+func Inverse(out []uint8, stride int, coefficients *[64]int32) {
+	_ = out[7*stride+7]
+	if vectors() {
+		inverseAVX2(&out[0], stride, coefficients)
 		return
 	}
+	inverse(out, stride, coefficients)
+}
+
+func inverse(out []uint8, stride int, in *[64]int32) {
 	columns(in)
 	for y := range 8 {
 		row := in[8*y : 8*y+8 : 8*y+8]
@@ -40,15 +44,15 @@ func inverse(in *[64]int32, end int, out []uint8, stride int) {
 		z1 := (z2 + z3) * fix0541
 		t2, t3 := z1-z3*fix1847, z1+z2*fix0765
 		t0, t1 := (row[0]+row[4])<<constBits, (row[0]-row[4])<<constBits
-		const half = 1<<(constBits+passBits+2) + 128<<(constBits+passBits+3)
-		e0, e3, e1, e2 := t0+t3+half, t0-t3+half, t1+t2+half, t1-t2+half
+		const bias = 1<<(constBits+passBits+2) + 128<<(constBits+passBits+3)
+		e0, e3, e1, e2 := t0+t3+bias, t0-t3+bias, t1+t2+bias, t1-t2+bias
 		o0, o1, o2, o3 := odd(row[7], row[5], row[3], row[1])
 
 		const shift = constBits + passBits + 3
-		o[0], o[7] = clamp((e0+o3)>>shift), clamp((e0-o3)>>shift)
-		o[1], o[6] = clamp((e1+o2)>>shift), clamp((e1-o2)>>shift)
-		o[2], o[5] = clamp((e2+o1)>>shift), clamp((e2-o1)>>shift)
-		o[3], o[4] = clamp((e3+o0)>>shift), clamp((e3-o0)>>shift)
+		o[0], o[7] = Clamp((e0+o3)>>shift), Clamp((e0-o3)>>shift)
+		o[1], o[6] = Clamp((e1+o2)>>shift), Clamp((e1-o2)>>shift)
+		o[2], o[5] = Clamp((e2+o1)>>shift), Clamp((e2-o1)>>shift)
+		o[3], o[4] = Clamp((e3+o0)>>shift), Clamp((e3-o0)>>shift)
 	}
 }
 
@@ -64,8 +68,8 @@ func columns(in *[64]int32) {
 		z1 := (z2 + z3) * fix0541
 		t2, t3 := z1-z3*fix1847, z1+z2*fix0765
 		t0, t1 := (in[x]+in[32+x])<<constBits, (in[x]-in[32+x])<<constBits
-		const half = 1 << (constBits - passBits - 1)
-		e0, e3, e1, e2 := t0+t3+half, t0-t3+half, t1+t2+half, t1-t2+half
+		const bias = 1 << (constBits - passBits - 1)
+		e0, e3, e1, e2 := t0+t3+bias, t0-t3+bias, t1+t2+bias, t1-t2+bias
 		o0, o1, o2, o3 := odd(in[56+x], in[40+x], in[24+x], in[8+x])
 
 		const shift = constBits - passBits
@@ -84,20 +88,13 @@ func odd(t0, t1, t2, t3 int32) (o0, o1, o2, o3 int32) {
 	return t0*fix0298 + z1 + z3, t1*fix2053 + z2 + z4, t2*fix3072 + z2 + z3, t3*fix1501 + z1 + z4
 }
 
-// flat fills a block whose only coefficient is the first.
-func flat(dc int32, out []uint8, stride int) {
-	v := clamp((dc<<passBits+1<<(passBits+2))>>(passBits+3) + 128)
+// Flat fills an 8×8 block whose only coefficient is the first.
+func Flat(out []uint8, stride int, dc int32) {
+	v := Clamp((dc<<passBits+1<<(passBits+2))>>(passBits+3) + 128)
 	for y := range 8 {
 		o := out[y*stride : y*stride+8 : y*stride+8]
 		for x := range o {
 			o[x] = v
 		}
 	}
-}
-
-func clamp(v int32) uint8 {
-	if uint32(v) > 255 {
-		return uint8(^v >> 31)
-	}
-	return uint8(v)
 }

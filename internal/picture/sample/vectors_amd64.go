@@ -1,0 +1,5 @@
+package sample
+
+//go:generate go run -C asm . -dir ..
+
+const hasVectors = true
