@@ -6,8 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -131,9 +133,56 @@ func reportNode(n *pipeline.Node) report.Node {
 	return node
 }
 
-// writeReport writes the report of a run that has just ended.
-func writeReport(ctx context.Context, path string, run report.Run) error {
-	return writeFile(path, func(w io.Writer) error { return report.Write(ctx, w, run) })
+// reportFile and reportKeyFile are files in a run's folder: the report, and
+// the digest of all that it shows but what the run took from the cache.
+const (
+	reportFile    = "report.html"
+	reportKeyFile = "report.key"
+)
+
+// writeReport puts the report of a run into the run's folder and returns its
+// path. If nothing was computed and the run before showed the same results,
+// that one's report is taken over: it tells of the work itself.
+func writeReport(ctx context.Context, graph *pipeline.Graph, result *pipeline.Result, before string) (string, error) {
+	path, key := filepath.Join(result.Dir, reportFile), reportKey(graph, result)
+	reused := false
+	if nothingComputed(result) && before != "" {
+		old := filepath.Join(filepath.Dir(result.Dir), before)
+		if written, err := os.ReadFile(filepath.Join(old, reportKeyFile)); err == nil && string(written) == key {
+			reused = os.Link(filepath.Join(old, reportFile), path) == nil
+		}
+	}
+	if !reused {
+		err := writeFile(path, func(w io.Writer) error { return report.Write(ctx, w, reportOfRun(graph, result)) })
+		if err != nil {
+			return "", err
+		}
+	}
+	// Without the key, the next run writes its report anew.
+	_ = os.WriteFile(filepath.Join(result.Dir, reportKeyFile), []byte(key), 0o666)
+	return path, nil
+}
+
+func nothingComputed(result *pipeline.Result) bool {
+	for _, n := range result.Nodes {
+		if n.Ended.Cache != "hit" {
+			return false
+		}
+	}
+	return true
+}
+
+// reportKey is the digest of all that a report shows of a run's results, and
+// of the program that shows it.
+func reportKey(graph *pipeline.Graph, result *pipeline.Result) string {
+	facts := cache.Preimage{{Name: "pipeline", Value: graph.Name}, {Name: "file", Value: graph.File}, {Name: "program", Value: build()}}
+	for _, n := range result.Nodes {
+		facts = append(facts, cache.Field{Name: n.Node.Name, Value: n.Node.Recipe.Digest()})
+		for _, port := range slices.Sorted(maps.Keys(n.Outputs)) {
+			facts = append(facts, cache.Field{Name: port, Value: n.Outputs[port].Digest()})
+		}
+	}
+	return facts.Digest()
 }
 
 // writeFile writes a file that is there whole or not at all.

@@ -5,13 +5,14 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"path/filepath"
+	"io"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/tlpipe/tlpipe/internal/console"
 	"github.com/tlpipe/tlpipe/pipeline"
+	"github.com/tlpipe/tlpipe/pipeline/cache"
 )
 
 type runFlags struct {
@@ -69,62 +70,79 @@ func (p *program) runPipeline(ctx context.Context, file string, f runFlags) erro
 		}
 		return p.printPlan(plan, f.json)
 	}
+	before, err := store.Latest(cache.PipelineID(graph.Name, graph.File))
+	if err != nil && !errors.Is(err, cache.ErrMissing) {
+		return err
+	}
 
-	progress := console.NewProgress(p.err)
-	events := json.NewEncoder(p.out)
+	events := io.Discard
+	if f.json {
+		events = p.out
+	}
+	run := &run{program: p, file: file, graph: graph, before: before.Run, started: started, events: json.NewEncoder(events)}
+	if run.result, err = run.watch(ctx, runner); err != nil {
+		return err
+	}
+	return errors.Join(run.conclude(ctx), run.result.Close())
+}
+
+// run is a pipeline at work, and what became of it.
+type run struct {
+	*program
+	file    string // as the user named it
+	graph   *pipeline.Graph
+	before  string // the run before this one
+	started time.Time
+	events  *json.Encoder
+	result  *pipeline.Result
+}
+
+// watch runs the pipeline and shows how it goes.
+func (r *run) watch(ctx context.Context, runner *pipeline.Runner) (*pipeline.Result, error) {
+	progress := console.NewProgress(r.err)
+	defer progress.Close()
 	runner.Observe = func(e pipeline.Event) {
 		progress.Observe(e)
-		if ended, ok := e.(pipeline.StageEnded); ok && f.json {
-			_ = events.Encode(ended) // a reader who has gone does not stop the run
+		if ended, ok := e.(pipeline.StageEnded); ok {
+			_ = r.events.Encode(ended) // a reader who has gone does not stop the run
 		}
 	}
 	forget := context.AfterFunc(ctx, func() { progress.Say("stopping; press Ctrl-C again to leave at once") })
-	result, err := runner.Run(ctx, graph)
-	forget()
-	progress.Close()
-	if err != nil {
-		return err
-	}
-	return errors.Join(p.conclude(ctx, file, graph, result, events, f.json, started), result.Close())
+	defer forget()
+	return runner.Run(ctx, r.graph)
 }
 
 // conclude writes the report, tells how the run ended and closes its journal.
-func (p *program) conclude(ctx context.Context, file string, graph *pipeline.Graph, result *pipeline.Result, events *json.Encoder, asJSON bool, started time.Time) error {
+func (r *run) conclude(ctx context.Context) error {
+	result := r.result
 	ended := pipeline.RunEnded{Event: "run", Status: result.Status, Run: result.Run}
 	if result.Err != nil {
 		ended.Error = result.Err.Error()
 	}
 	var faults []error
 	scores, err := readScores(ctx, result)
-	if err != nil && ctx.Err() == nil {
+	if ctx.Err() == nil {
 		faults = append(faults, err)
 	}
 	ended.Metrics = headline(scores)
 	if result.Dir != "" && ctx.Err() == nil {
-		path := filepath.Join(result.Dir, "report.html")
-		err := writeReport(ctx, path, reportOfRun(graph, result))
-		if err == nil {
-			ended.Report = path
-		} else if ctx.Err() == nil {
+		ended.Report, err = writeReport(ctx, r.graph, result, r.before)
+		if ctx.Err() == nil {
 			faults = append(faults, err)
 		}
 	}
-	ended.Seconds = time.Since(started).Seconds()
-	if result.Journal != nil {
-		result.Journal.Write(ended)
-		faults = append(faults, result.Journal.Close())
-	}
-	if asJSON {
-		faults = append(faults, events.Encode(ended))
-	}
-	faults = append(faults, p.printSummary(ctx, file, result, ended, scores))
-	if err := errors.Join(faults...); err != nil {
-		fmt.Fprintln(p.err, "tlpipe:", err)
+	ended.Seconds = time.Since(r.started).Seconds()
+	result.Journal.Write(ended)
+	faults = append(faults, result.Journal.Close(), r.events.Encode(ended), r.printSummary(ctx, ended, scores))
+
+	err = errors.Join(faults...)
+	if err != nil {
+		fmt.Fprintln(r.err, "tlpipe:", err)
 	}
 	switch {
 	case result.Status == "interrupted" || ctx.Err() != nil:
 		return &exitError{code: exitInterrupted}
-	case result.Status != "ok" || errors.Join(faults...) != nil:
+	case result.Status != "ok" || err != nil:
 		return &exitError{code: exitFailed}
 	}
 	return nil

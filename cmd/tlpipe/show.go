@@ -68,7 +68,7 @@ blob will do, or the beginning of one.
 				for _, note := range notes {
 					fmt.Fprintln(p.err, "note:", note)
 				}
-				_, err = fmt.Fprintf(p.err, "%s: %s\n", out, console.Of(artifact.Rows(), "row"))
+				_, err = fmt.Fprintf(p.err, "%s written, from %s\n", out, console.Of(artifact.Rows(), "row"))
 				return err
 			}
 			return p.printArtifact(c.Context(), artifact, head)

@@ -20,8 +20,8 @@ const shownRejects = 3
 
 // printSummary tells how a run ended: its stages, what was rejected, what was
 // measured, where the report is.
-func (p *program) printSummary(ctx context.Context, file string, result *pipeline.Result, ended pipeline.RunEnded, scores []scores) error {
-	out := p.err
+func (r *run) printSummary(ctx context.Context, ended pipeline.RunEnded, scores []scores) error {
+	out, result := r.err, r.result
 	table := console.NewTable("STAGE", "USES", "CACHE", ">COMPUTED", ">ROWS", ">REJECTS", ">TIME")
 	for _, n := range result.Nodes {
 		e := n.Ended
@@ -39,7 +39,7 @@ func (p *program) printSummary(ctx context.Context, file string, result *pipelin
 	// The rejects are read though the run was interrupted: they are few.
 	var faults []error
 	for _, n := range result.Nodes {
-		faults = append(faults, printRejects(context.WithoutCancel(ctx), out, file, n))
+		faults = append(faults, printRejects(context.WithoutCancel(ctx), out, r.file, n))
 	}
 	for _, s := range scores {
 		printAccuracy(out, s, len(scores) > 1)

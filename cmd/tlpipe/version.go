@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"os"
 	"runtime"
 	"runtime/debug"
 
@@ -48,4 +49,18 @@ func version() string {
 		return "devel"
 	}
 	return commit + changed
+}
+
+// build tells builds of one version apart, as they follow each other while the
+// program is worked on.
+func build() string {
+	path, err := os.Executable()
+	if err != nil {
+		return version()
+	}
+	info, err := os.Stat(path)
+	if err != nil {
+		return version()
+	}
+	return fmt.Sprintf("%s %d %d", version(), info.Size(), info.ModTime().UnixNano())
 }

@@ -15,9 +15,15 @@ func writePNG(ctx context.Context, out io.Writer, t *table) (notes []string, err
 	if _, _, err := record.Column(t.schema, record.Image); err != nil {
 		return nil, fmt.Errorf("a contact sheet needs pictures: %w", err)
 	}
-	sheet, err := report.ContactSheet(ctx, t.Input, 0)
+	sheet, err := report.ContactSheet(ctx, t.Input, shownPictures)
 	if err != nil {
 		return nil, err
 	}
-	return nil, png.Encode(out, sheet)
+	if rows := t.Rows(); rows > shownPictures {
+		notes = []string{fmt.Sprintf("the sheet shows the first %d of %d pictures", shownPictures, rows)}
+	}
+	return notes, png.Encode(out, sheet)
 }
+
+// shownPictures is how many pictures a contact sheet shows at most.
+const shownPictures = 60

@@ -26,10 +26,11 @@ type Prediction struct {
 
 // Predictor runs one model on pictures. It may be used by several goroutines.
 type Predictor struct {
-	classes  []string
-	prepared record.Preprocessing
-	features *extractor      // nil: the model takes pixels
-	head     *frozen.Program // from features, or pixels, to probabilities
+	classes    []string
+	prepared   record.Preprocessing
+	background picture.Colour
+	features   *extractor      // nil: the model takes pixels
+	head       *frozen.Program // from features, or pixels, to probabilities
 
 	mu   sync.Mutex
 	idle []*worker
@@ -46,10 +47,16 @@ func New(model *classifier.Classifier, weights string) (*Predictor, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := picture.FitOf(prepared, picture.White).Validate(); err != nil {
+	p := &Predictor{classes: model.Classes, prepared: prepared, background: picture.White}
+	if prepared.Background != "" {
+		p.background, err = picture.ParseColour(prepared.Background)
+	}
+	if err == nil {
+		err = picture.FitOf(prepared, p.background).Validate()
+	}
+	if err != nil {
 		return nil, fmt.Errorf("how the model's pictures were prepared: %w", err)
 	}
-	p := &Predictor{classes: model.Classes, prepared: prepared}
 	if p.head, err = model.Compile(); err != nil {
 		return nil, err
 	}
@@ -151,10 +158,11 @@ func (p *Predictor) take() *worker {
 	}
 	size := 3 * p.prepared.Height * p.prepared.Width
 	w := &worker{
-		p: p, decoder: picture.NewDecoder(), fit: picture.FitOf(p.prepared, picture.White),
+		p: p, decoder: picture.NewDecoder(), fit: picture.FitOf(p.prepared, p.background),
 		pixels: make([]uint8, size), input: make([]float32, size),
 		probabilities: make([]float32, len(p.classes)), head: p.head.NewSession(1),
 	}
+	w.decoder.Background = p.background
 	w.features = w.input
 	if p.features != nil {
 		w.features = make([]float32, p.features.program.OutputShape(0).Size())

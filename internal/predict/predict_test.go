@@ -115,6 +115,23 @@ func TestPicture(t *testing.T) {
 	}
 }
 
+// What shows through a transparent picture is what showed through in training.
+func TestBackground(t *testing.T) {
+	for background, want := range map[string]string{"#ff0000": "red", "#0000ff": "blue"} {
+		c := colours(t, &byPixels)
+		prepared, err := record.ParsePreprocessing(c.Metadata[record.PreprocessingKey])
+		if err != nil {
+			t.Fatal(err)
+		}
+		prepared.Background = background
+		c.Metadata[record.PreprocessingKey] = prepared.Encode()
+		got, err := predictor(t, c).Picture(plain(t, 20, 20, color.Transparent))
+		if err != nil || got[0].Label != want || got[0].Probability < 0.7 {
+			t.Errorf("on %s: %v, %v", background, got, err)
+		}
+	}
+}
+
 // Random weights are drawn again from the seed that the model tells of.
 func TestBackbone(t *testing.T) {
 	mean, std, channels, _ := record.Normalisation("inception")

@@ -20,6 +20,10 @@ type Preprocessing struct {
 	Mean      [3]float32 `json:"mean"`          // of values in 0…1
 	Std       [3]float32 `json:"std"`           // of values in 0…1
 	Normalise string     `json:"normalise"`     // the name of Mean, Std and Channels; "custom" if given by values
+
+	// Background is the colour behind transparent pictures and in letterboxes,
+	// as "#rrggbb"; "" for white.
+	Background string `json:"background,omitempty"`
 }
 
 // Rules that bring a picture to Height × Width.

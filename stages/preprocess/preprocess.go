@@ -143,6 +143,9 @@ func build(p Params) (pipeline.Stage, error) {
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
 	}
+	if s.background != picture.White {
+		s.prepared.Background = p.Background
+	}
 	if err := picture.FitOf(s.prepared, s.background).Validate(); err != nil {
 		return nil, err
 	}
