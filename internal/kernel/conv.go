@@ -141,6 +141,16 @@ func (a axis) reach() int {
 	return a.taps[len(a.taps)-1] - a.taps[0]
 }
 
+// scratch returns how far apart neighbouring positions lie in an image gathered for the axis, and what
+// is neighbouring there lies in the input: where there is but one tap, what no position sees is left
+// out.
+func (a axis) scratch() (step, skip int) {
+	if a.reach() == 0 {
+		return 1, a.in
+	}
+	return a.in, 1
+}
+
 // low returns the first tap.
 func (a axis) low() int {
 	if len(a.taps) == 0 {
@@ -411,13 +421,16 @@ type convTask struct {
 	columns, columnBlocks  int        // panels of a block
 	inPlace                bool       // a matrix whose rows can be read where they are
 	scratchW, scratchPitch int        // of the gathered image: width in pixels, distance of pixels
+	stepY, stepX           int        // distance of neighbouring positions in the gathered image
+	skipY, skipX           int        // distance in the input of what is neighbouring in the gathered image
 }
 
 // The blocks are sized so that what a thread reads again and again stays in its L2 cache.
 const (
-	blockFloats  = 64 << 10 // input of a block
-	weightFloats = 96 << 10 // weights of a block
-	blocksAtMost = 16       // no more blocks than it takes to share the work evenly
+	blockFloats   = 64 << 10 // input of a block
+	weightFloats  = 96 << 10 // weights of a block
+	blocksAtMost  = 16       // no more blocks of rows than it takes to share the work evenly
+	blocksAtLeast = 24       // if need be by panels
 )
 
 func (t *convTask) run(pool *Pool) {
@@ -434,8 +447,6 @@ func (t *convTask) run(pool *Pool) {
 		return
 	}
 	l := t.layout
-	t.columnBlocks = ceilDiv(l.count, max(weightFloats/max(l.k*t.set.panelColumns(), 1), 1))
-	t.columns = ceilDiv(l.count, t.columnBlocks)
 	t.matrix = t.conv.pointwise()
 	var blocks, floats int
 	if t.matrix {
@@ -450,20 +461,24 @@ func (t *convTask) run(pool *Pool) {
 		}
 	} else {
 		channels := t.in / t.conv.Groups
+		t.stepY, t.skipY = t.y.scratch()
+		t.stepX, t.skipX = t.x.scratch()
 		t.scratchPitch = channels
-		if aliases(channels * t.x.in) {
+		if aliases(channels * t.stepX) {
 			t.scratchPitch = spread(channels)
 		}
-		t.scratchW = (t.nx-1)*t.x.in + t.x.reach() + 1
-		line := t.scratchW * t.scratchPitch * t.y.in
+		t.scratchW = (t.nx-1)*t.stepX + t.x.reach() + 1
+		line := t.scratchW * t.scratchPitch * t.stepY
 		t.rows = min(ceilDiv(blockFloats, line), ceilDiv(t.ny*t.N, blocksAtMost), t.ny)
 		t.rowBlocks = ceilDiv(t.ny, t.rows)
 		t.rows = ceilDiv(t.ny, t.rowBlocks)
 		t.rowBlocks = ceilDiv(t.ny, t.rows)
 		blocks = t.rowBlocks * t.N * t.conv.Groups
-		floats = ((t.rows-1)*t.y.in + t.y.reach() + 1) * t.scratchW * t.scratchPitch
+		floats = ((t.rows-1)*t.stepY + t.y.reach() + 1) * t.scratchW * t.scratchPitch
 	}
 	t.workspace.reserve(pool.Threads(), 0, floats, max(len(t.y.taps)*len(t.x.taps), 1))
+	t.columns = ceilDiv(l.count, min(ceilDiv(blocksAtLeast, blocks), l.count))
+	t.columnBlocks = ceilDiv(l.count, t.columns)
 	pool.run(blocks*t.columnBlocks, t)
 }
 
@@ -535,7 +550,7 @@ func (t *convTask) doMatrix(l *local, block, p, q int) {
 	x.a, x.aRow = t.Src, t.SrcPitch
 	first := row * t.SrcPitch
 	if !t.inPlace {
-		t.gather(l.floats, t.Src[first:], rows, 0, t.in)
+		t.gather(l.floats, t.Src[first:], t.SrcPitch, rows, 0, t.in)
 		x.a, x.aRow, first = l.floats, t.scratchPitch, 0
 	}
 	x.run = t.in
@@ -566,7 +581,7 @@ func (t *convTask) doWindow(l *local, i, p, q int) {
 	y1 := min(y0+t.rows, t.ny)
 	t.pad(l.floats, image, group, y0, y1)
 	x := t.frame(l, group)
-	x.a, x.aRow = l.floats, t.x.in*t.scratchPitch
+	x.a, x.aRow = l.floats, t.stepX*t.scratchPitch
 	t.window(l, x)
 	channel := group * t.layout.n
 	for step := t.step(); p < q; p += step {
@@ -578,8 +593,8 @@ func (t *convTask) doWindow(l *local, i, p, q int) {
 				break
 			}
 			pixel0, pixel1 := t.pixel(image, y0, s0), t.pixel(image, y0, s1)
-			x.a0 = (s0.line*t.y.in*t.scratchW + s0.x*t.x.in) * t.scratchPitch
-			x.a1 = (s1.line*t.y.in*t.scratchW + s1.x*t.x.in) * t.scratchPitch
+			x.a0 = (s0.line*t.stepY*t.scratchW + s0.x*t.stepX) * t.scratchPitch
+			x.a1 = (s1.line*t.stepY*t.scratchW + s1.x*t.stepX) * t.scratchPitch
 			x.c0, x.c1 = pixel0*t.DstPitch+channel, pixel1*t.DstPitch+channel
 			x.r0, x.r1 = pixel0*t.ResidualPitch+channel, pixel1*t.ResidualPitch+channel
 			x.compute(t.layout, s0.n+s1.n, p, e)
@@ -639,33 +654,33 @@ func (t *convTask) window(l *local, x *tile) {
 func (t *convTask) pad(dst []float32, image, group, y0, y1 int) {
 	channels := t.in / t.conv.Groups
 	top := y0*t.y.in + t.y.low()
-	lines := (y1-1-y0)*t.y.in + t.y.reach() + 1
+	lines := (y1-1-y0)*t.stepY + t.y.reach() + 1
 	width := t.scratchW * t.scratchPitch
-	left := min(max(-t.x.low(), 0), t.scratchW) // pixels of padding
-	skip := max(t.x.low(), 0)                   // pixels of the input never seen
-	inside := max(min(t.inW-skip, t.scratchW-left), 0)
+	left := min(ceilDiv(max(-t.x.low(), 0), t.skipX), t.scratchW) // pixels of padding
+	first := t.x.low() + left*t.skipX                             // column of the input
+	inside := max(min(ceilDiv(max(t.inW-first, 0), t.skipX), t.scratchW-left), 0)
 	for i := range lines {
 		line := dst[i*width : (i+1)*width]
-		y := top + i
+		y := top + i*t.skipY
 		if y < 0 || y >= t.inH || inside == 0 {
 			t.fill(line)
 			continue
 		}
-		src := t.Src[((image*t.inH+y)*t.inW+skip)*t.SrcPitch+group*channels:]
+		src := t.Src[((image*t.inH+y)*t.inW+first)*t.SrcPitch+group*channels:]
 		t.fill(line[:left*t.scratchPitch])
 		t.fill(line[(left+inside)*t.scratchPitch:])
 		at := line[left*t.scratchPitch:]
-		if t.scratchPitch == t.SrcPitch && channels == t.SrcPitch && t.Scale == nil {
+		if t.scratchPitch == t.SrcPitch && channels == t.SrcPitch && t.skipX == 1 && t.Scale == nil {
 			copy(at[:inside*channels], src)
 		} else {
-			t.gather(at, src, inside, group*channels, channels)
+			t.gather(at, src, t.skipX*t.SrcPitch, inside, group*channels, channels)
 		}
 	}
 }
 
-// gather copies some channels of neighbouring pixels to a scratch image, and scales them.
-func (t *convTask) gather(dst, src []float32, pixels, first, channels int) {
-	v := sweep{dst: dst, x: src, step: [6]int{t.scratchPitch, t.SrcPitch}, n: channels, rows: pixels}
+// gather copies some channels of pixels at a distance to a scratch image, and scales them.
+func (t *convTask) gather(dst, src []float32, step, pixels, first, channels int) {
+	v := sweep{dst: dst, x: src, step: [6]int{t.scratchPitch, step}, n: channels, rows: pixels}
 	if t.Scale == nil {
 		v.do(t.set, opCopy)
 		return
