@@ -428,6 +428,30 @@ func TestSeveralEvaluationsAndManyClasses(t *testing.T) {
 	}
 }
 
+// The whole share of a class is drawn whole, and letters on it are light.
+func TestHeatOfAPerfectClass(t *testing.T) {
+	outputs := map[string]pipeline.Input{
+		"metrics": table(t, "scores", []record.Metric{
+			{Model: "head", Role: record.ModelRole, Metric: record.Accuracy, Value: 0.75, Rows: 4},
+			{Model: "head", Role: record.ModelRole, Metric: record.Recall, Class: "a", Value: 1, Rows: 2},
+			{Model: "head", Role: record.ModelRole, Metric: record.Recall, Class: "b", Value: 0.5, Rows: 2},
+		}),
+		"confusion": table(t, "scores", []record.Confusion{
+			{Model: "head", Actual: "a", Predicted: "a", Rows: 2}, {Model: "head", Actual: "b", Predicted: "a", Rows: 1}, {Model: "head", Actual: "b", Predicted: "b", Rows: 1},
+		}),
+	}
+	d := checkPage(t, page(t, report.Run{Pipeline: "p", Status: "ok", Nodes: []report.Node{{Name: "scores", Stage: "scores", State: report.Computed, Outputs: outputs}}}))
+	var cells []string
+	for _, n := range d.all("td") {
+		if shade := attribute(n, "style"); shade != "" {
+			cells = append(cells, fmt.Sprintf("%s %s|%s", textOf(n), shade, strings.TrimSpace(attribute(n, "class"))))
+		}
+	}
+	if want := []string{"2 --shade:100%|diagonal dark", "0 --shade:0%|none", "1 --shade:50%|", "1 --shade:50%|diagonal"}; !slices.Equal(cells, want) {
+		t.Errorf("cells %q, want %q", cells, want)
+	}
+}
+
 // A run whose model is no better than a baseline says so.
 func TestBaselineThatDoesNoWorse(t *testing.T) {
 	line := func(model, role string, accuracy float64) record.Metric {

@@ -302,8 +302,9 @@ type heatRow struct {
 type heatCell struct {
 	Rows     int64
 	Share    float64 // of the class's rows, in percent
+	Shade    float64 // how much of the accent colour, in percent
 	Diagonal bool
-	Dark     bool // the cell is so full that letters must be light
+	Dark     bool // the shade is so full that letters stand out only in light
 	Title    string
 }
 
@@ -355,7 +356,7 @@ func (e *evaluation) heatMaps() []heatMap {
 				if totals[actual] > 0 {
 					cell.Share = 100 * float64(n) / float64(totals[actual])
 				}
-				cell.Dark = cell.Share > 55
+				cell.Shade, cell.Dark = shadeOf(cell.Share)
 				cell.Title = fmt.Sprintf("%s taken for %s: %s, %s", actual, predicted, plural(n, "row"), percent(cell.Share/100))
 				row.Cells = append(row.Cells, cell)
 			}
@@ -364,6 +365,15 @@ func (e *evaluation) heatMaps() []heatMap {
 		out = append(out, h)
 	}
 	return out
+}
+
+// shadeOf leaves out the middle shades, on which neither dark nor light letters
+// have a contrast of 4.5 to 1.
+func shadeOf(share float64) (shade float64, dark bool) {
+	if share <= 50 {
+		return share, false
+	}
+	return 77 + (share-50)*23/50, true
 }
 
 // pairsInWords names what is confused most.
