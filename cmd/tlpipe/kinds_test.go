@@ -104,3 +104,60 @@ func TestShippedPipelines(t *testing.T) {
 		}
 	}
 }
+
+// Every pipeline that ships runs, and computes nothing when it runs again.
+func TestShippedPipelinesRun(t *testing.T) {
+	if os.Getenv("TLPIPE_HEAVY") == "" {
+		t.Skip("takes minutes: set TLPIPE_HEAVY=1")
+	}
+	files, err := filepath.Glob("../../pipelines/*.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range files {
+		t.Run(filepath.Base(file), func(t *testing.T) {
+			cache := t.TempDir()
+			for _, computed := range []bool{true, false} {
+				for _, line := range runJSON(t, file, "--cache", cache) {
+					if line["event"] == "stage" && (line["cache"] == "miss") != computed {
+						t.Errorf("stage %v: %v", line["stage"], line["cache"])
+					}
+				}
+			}
+		})
+	}
+}
+
+// runJSON runs a pipeline and returns what it printed.
+func runJSON(t *testing.T, file string, args ...string) (lines []map[string]any) {
+	t.Helper()
+	out, err := os.CreateTemp(t.TempDir(), "out")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer out.Close()
+	quiet, err := os.OpenFile(os.DevNull, os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer quiet.Close()
+	p := &program{kinds: kinds(), out: out, err: quiet}
+	if code := p.run(append([]string{"run", file, "--json"}, args...)); code != exitDone {
+		t.Errorf("exit code %d", code)
+	}
+	text, err := os.ReadFile(out.Name())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for d := json.NewDecoder(bytes.NewReader(text)); d.More(); {
+		var line map[string]any
+		if err := d.Decode(&line); err != nil {
+			t.Fatal(err)
+		}
+		lines = append(lines, line)
+	}
+	if n := len(lines); n == 0 || lines[n-1]["event"] != "run" || lines[n-1]["status"] != "ok" {
+		t.Errorf("the run ended with %v", lines)
+	}
+	return lines
+}

@@ -1,9 +1,14 @@
 package main
 
 import (
+	"bytes"
 	"errors"
+	"image"
+	"image/png"
+	"math/rand/v2"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strconv"
 	"testing"
 
@@ -31,7 +36,8 @@ func TestScripts(t *testing.T) {
 			return nil
 		},
 		Cmds: map[string]func(ts *testscript.TestScript, negated bool, args []string){
-			"code": code,
+			"code":     code,
+			"pictures": pictures,
 		},
 	})
 }
@@ -54,5 +60,37 @@ func code(ts *testscript.TestScript, negated bool, args []string) {
 	}
 	if got != want {
 		ts.Fatalf("exit code %d, want %d", got, want)
+	}
+}
+
+// pictures DIR fills a folder with small pictures of three classes by colour,
+// and two files that are no pictures.
+func pictures(ts *testscript.TestScript, negated bool, args []string) {
+	if negated || len(args) != 1 {
+		ts.Fatalf("usage: pictures DIR")
+	}
+	random := rand.New(rand.NewPCG(1, 2))
+	for channel, class := range []string{"red", "green", "blue"} {
+		dir := filepath.Join(ts.MkAbs(args[0]), class)
+		ts.Check(os.MkdirAll(dir, 0o777))
+		for i := range 30 {
+			m := image.NewNRGBA(image.Rect(0, 0, 40+i, 50))
+			for j := range m.Pix {
+				m.Pix[j] = uint8(random.IntN(120))
+				switch j % 4 {
+				case channel:
+					m.Pix[j] += 130
+				case 3:
+					m.Pix[j] = 255
+				}
+			}
+			var b bytes.Buffer
+			ts.Check(png.Encode(&b, m))
+			ts.Check(os.WriteFile(filepath.Join(dir, strconv.Itoa(i)+".png"), b.Bytes(), 0o666))
+			if class == "red" && i == 0 {
+				ts.Check(os.WriteFile(filepath.Join(dir, "broken.png"), b.Bytes()[:b.Len()/2], 0o666))
+				ts.Check(os.WriteFile(filepath.Join(dir, "text.jpg"), []byte("no picture"), 0o666))
+			}
+		}
 	}
 }

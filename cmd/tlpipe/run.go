@@ -99,7 +99,11 @@ type run struct {
 
 // watch runs the pipeline and shows how it goes.
 func (r *run) watch(ctx context.Context, runner *pipeline.Runner) (*pipeline.Result, error) {
-	progress := console.NewProgress(r.err)
+	var stages []string
+	for _, n := range r.graph.Nodes {
+		stages = append(stages, n.Name)
+	}
+	progress := console.NewProgress(r.err, stages)
 	defer progress.Close()
 	runner.Observe = func(e pipeline.Event) {
 		progress.Observe(e)

@@ -25,11 +25,15 @@ func (r *run) printSummary(ctx context.Context, ended pipeline.RunEnded, scores 
 	table := console.NewTable("STAGE", "USES", "CACHE", ">COMPUTED", ">ROWS", ">REJECTS", ">TIME")
 	for _, n := range result.Nodes {
 		e := n.Ended
-		if e.Cache == "skipped" {
+		computed := fmt.Sprintf("%d/%d", e.ChunksComputed, e.Chunks)
+		switch e.Cache {
+		case "skipped":
 			table.Row(e.Stage, e.Uses, e.Cache, "-", "-", "-", "-")
 			continue
+		case "interrupted", "failed":
+			computed = fmt.Sprintf("%d/?", e.ChunksComputed) // the rest was not counted
 		}
-		table.Row(e.Stage, e.Uses, e.Cache, fmt.Sprintf("%d/%d", e.ChunksComputed, e.Chunks),
+		table.Row(e.Stage, e.Uses, e.Cache, computed,
 			console.Count(e.Rows), console.Count(e.Rejects), console.Seconds(e.Seconds))
 	}
 	fmt.Fprintln(out)

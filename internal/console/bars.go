@@ -3,6 +3,7 @@ package console
 import (
 	"fmt"
 	"io"
+	"slices"
 	"sync"
 	"time"
 
@@ -12,10 +13,11 @@ import (
 	"github.com/tlpipe/tlpipe/pipeline"
 )
 
-// bars is the Progress of terminals: a live bar for each stage at work, and
-// above them a line for each that has ended.
+// bars is the Progress of terminals: a live bar for each stage that has not
+// ended, and above them a line for each that has.
 type bars struct {
 	out    *mpb.Progress
+	order  []string // all stages
 	stages map[string]*stageBar
 }
 
@@ -25,9 +27,9 @@ type stageBar struct {
 	tally
 }
 
-func newBars(f io.Writer, options ...mpb.ContainerOption) *bars {
+func newBars(f io.Writer, order []string, options ...mpb.ContainerOption) *bars {
 	options = append([]mpb.ContainerOption{mpb.WithOutput(f), mpb.WithRefreshRate(100 * time.Millisecond)}, options...)
-	return &bars{out: mpb.New(options...), stages: map[string]*stageBar{}}
+	return &bars{out: mpb.New(options...), order: order, stages: map[string]*stageBar{}}
 }
 
 // Observe implements Progress.
@@ -45,17 +47,16 @@ func (b *bars) Observe(event pipeline.Event) {
 		default:
 			b.Say(endText(e))
 		}
+	case pipeline.StageStarted:
+		if len(b.order) <= mostIdle {
+			b.stage(e.Stage)
+		}
 	default:
 		stage, ok := stageOf(event)
 		if !ok {
 			return
 		}
-		s := b.stages[stage]
-		if s == nil {
-			s = &stageBar{}
-			s.bar = b.add(stage, s)
-			b.stages[stage] = s
-		}
+		s := b.stage(stage)
 		s.mu.Lock()
 		s.count(event, time.Now())
 		done, total := s.done, s.total
@@ -71,9 +72,20 @@ func (b *bars) Observe(event pipeline.Event) {
 // written ^C there.
 func (b *bars) Say(text string) { fmt.Fprintln(b.out, "\r"+Line(text)) }
 
-func (b *bars) add(stage string, s *stageBar) *mpb.Bar {
-	return b.out.New(0, mpb.BarStyle().Lbound("[").Filler("=").Tip(">").Padding(" ").Rbound("]"),
+// mostIdle is how many stages a pipeline may have for those to be shown that
+// have done nothing yet.
+const mostIdle = 16
+
+// stage returns the bar of a stage; it makes one if there is none.
+func (b *bars) stage(stage string) *stageBar {
+	if s := b.stages[stage]; s != nil {
+		return s
+	}
+	s := &stageBar{}
+	b.stages[stage] = s
+	s.bar = b.out.New(0, mpb.BarStyle().Lbound("[").Filler("=").Tip(">").Padding(" ").Rbound("]"),
 		mpb.BarWidth(24),
+		mpb.BarPriority(slices.Index(b.order, stage)),
 		mpb.PrependDecorators(decor.Name(Shorten(stage, 40), decor.WCSyncSpaceR)),
 		mpb.AppendDecorators(decor.Any(func(decor.Statistics) string {
 			s.mu.Lock()
@@ -81,6 +93,7 @@ func (b *bars) add(stage string, s *stageBar) *mpb.Bar {
 			return s.text(time.Now())
 		})),
 	)
+	return s
 }
 
 // Close implements Progress.

@@ -229,7 +229,7 @@ func (s *screen) String() string {
 func TestBars(t *testing.T) {
 	var sent screen
 	refresh := make(chan any)
-	b := newBars(&sent, mpb.WithManualRefresh(refresh))
+	b := newBars(&sent, []string{"a", "a long name", "idle"}, mpb.WithManualRefresh(refresh))
 	shows := func(want string) {
 		t.Helper()
 		// The first is being drawn when the second is taken, and drawn when the
@@ -243,11 +243,13 @@ func TestBars(t *testing.T) {
 			t.Errorf("the screen shows %q, not %q", sent.String(), want)
 		}
 	}
+	b.Observe(pipeline.StageStarted{Stage: "idle"})
 	b.Observe(pipeline.StageStarted{Stage: "a"})
 	b.Observe(chunk("a", 4))
 	b.Observe(pipeline.StageProgress{Stage: "a long name", Done: 30, Total: 60, Unit: "epoch"})
 	shows("a            [=====>                ] 1 of 4 chunks")
 	shows("a long name  [==========>           ] epoch 30 of 60")
+	shows("epoch 30 of 60\nidle         [                      ] \n")
 	b.Observe(pipeline.LogLine{Stage: "a", Text: "a line"})
 	shows("a: a line\n")
 	b.Observe(pipeline.StageEnded{Stage: "a", Cache: "miss", Chunks: 4, ChunksComputed: 4, Rows: 360})

@@ -21,10 +21,11 @@ type Progress interface {
 	Close()
 }
 
-// NewProgress shows runs on f: with live bars if it is a terminal.
-func NewProgress(f *os.File) Progress {
+// NewProgress shows a run of the named stages on f: with live bars if it is a
+// terminal.
+func NewProgress(f *os.File, stages []string) Progress {
 	if term.IsTerminal(int(f.Fd())) && os.Getenv("TERM") != "dumb" {
-		return newBars(f)
+		return newBars(f, stages)
 	}
 	return NewLines(f)
 }
@@ -131,6 +132,8 @@ func (t *tally) text(now time.Time) string {
 	}
 	var parts []string
 	switch {
+	case t.done == 0 && t.total == 0:
+		return ""
 	case t.total > 0 && t.unit == "":
 		parts = append(parts, fmt.Sprintf("%d of %s", t.done, Of(t.total, unit)))
 	case t.total > 0:
