@@ -14,6 +14,7 @@ import (
 	"github.com/apache/arrow/go/v17/arrow/float16"
 	"github.com/apache/arrow/go/v17/arrow/memory"
 	"github.com/sourcegraph/conc/pool"
+	"golang.org/x/sync/semaphore"
 
 	"github.com/tlpipe/tlpipe/internal/dataset"
 	"github.com/tlpipe/tlpipe/internal/picture"
@@ -29,14 +30,25 @@ type mapper struct {
 	fit      picture.Fit
 	size     int       // values of a picture
 	decoders sync.Pool // of *picture.Decoder
+	memory   *semaphore.Weighted
 }
 
+// Decoding takes up to so many bytes a pixel, and pictures that are decoded at
+// the same time so many bytes together: a folder of scans must not take more
+// memory than one of them. A picture that takes more is decoded alone.
+const (
+	bytesPerPixel = 8
+	decodeMemory  = 256 << 20
+)
+
 func newMapper(s *stage, set *dataset.Set, threads int) *mapper {
-	m := &mapper{stage: s, set: set, threads: threads, fit: picture.FitOf(s.prepared, s.background)}
+	m := &mapper{
+		stage: s, set: set, threads: threads, fit: picture.FitOf(s.prepared, s.background),
+		memory: semaphore.NewWeighted(decodeMemory),
+	}
 	m.size = 3 * m.fit.Width * m.fit.Height
 	m.decoders.New = func() any {
 		d := picture.NewDecoder()
-		d.Background = s.background
 		d.Limits.Pixels = s.params.MaxPixels
 		return d
 	}
@@ -78,8 +90,6 @@ func (m *mapper) decode(ctx context.Context, rows *dataset.Listed, pixels []byte
 	var next atomic.Int64
 	for range m.threads {
 		work.Go(func(ctx context.Context) error {
-			decoder := m.decoders.Get().(*picture.Decoder)
-			defer m.decoders.Put(decoder)
 			for ctx.Err() == nil {
 				i := int(next.Add(1)) - 1
 				if i >= rows.Len() {
@@ -94,14 +104,37 @@ func (m *mapper) decode(ctx context.Context, rows *dataset.Listed, pixels []byte
 				case err != nil:
 					return err
 				}
-				if err := decoder.Fit(pixels[i*m.size:(i+1)*m.size], data, m.fit); err != nil {
-					reasons[i] = err.Error()
+				if reasons[i], err = m.fitted(ctx, pixels[i*m.size:(i+1)*m.size], data); err != nil {
+					return err
 				}
 			}
 			return ctx.Err()
 		})
 	}
 	return work.Wait()
+}
+
+// fitted decodes one picture, when there is memory for it, and fits it into
+// dst. reason says why it cannot be used; err is that of ctx.
+func (m *mapper) fitted(ctx context.Context, dst, data []byte) (reason string, err error) {
+	decoder := m.decoders.Get().(*picture.Decoder)
+	info, err := decoder.Inspect(data)
+	if err != nil {
+		m.decoders.Put(decoder)
+		return err.Error(), nil
+	}
+	need := min(int64(bytesPerPixel*info.Width*info.Height), decodeMemory)
+	if err := m.memory.Acquire(ctx, need); err != nil {
+		return "", err
+	}
+	defer m.memory.Release(need)
+	if err := decoder.Fit(dst, data, m.fit); err != nil {
+		reason = err.Error()
+	}
+	if need < decodeMemory/8 { // the buffers of larger ones are not kept
+		m.decoders.Put(decoder)
+	}
+	return reason, nil
 }
 
 // table joins the pixels with the columns of the listing.
@@ -122,7 +155,7 @@ func (m *mapper) table(rows *dataset.Listed, kept []int, pixels []byte) (arrow.R
 			c.Release()
 		}
 	}()
-	schema := record.WithMetadata(arrow.NewSchema(fields, nil), record.PreprocessingKey, m.stage.prepared.Encode())
+	schema := record.WithMetadata(arrow.NewSchema(fields, nil), record.PreprocessingKey, m.stage.pixels().Encode())
 	return array.NewRecord(schema, columns, int64(len(kept))), nil
 }
 

@@ -27,7 +27,7 @@ type Params struct {
 	Normalise  Normalisation `yaml:"normalise" recipe:"-" doc:"imagenet, inception, caffe, none, or {mean, std, channels}"`
 	Background string        `yaml:"background" doc:"the colour behind transparent pictures and in letterboxes"`
 	Store      string        `yaml:"store" enum:"uint8,float16,float32" doc:"how pixels rest: bytes with the normalisation to come, or floats with it applied"`
-	MaxPixels  int           `yaml:"max_pixels" min:"1" recipe:"-" doc:"reject larger pictures: a few kB of PNG can decode to gigabytes"`
+	MaxPixels  int           `yaml:"max_pixels" min:"1" doc:"reject larger pictures: a few kB of PNG can decode to gigabytes"`
 }
 
 // Size is a height and a width in pixels; 0 if not given.
@@ -181,8 +181,11 @@ func (p Params) preprocessing() (record.Preprocessing, error) {
 	if p.ResizeTo > 0 {
 		out.ResizeTo = p.ResizeTo
 	}
-	if out.Resize != record.ResizeShortest {
+	switch {
+	case out.Resize != record.ResizeShortest:
 		out.ResizeTo = 0
+	case out.ResizeTo == 0: // the backbone's own rule has no margin
+		out.ResizeTo = (8*min(out.Height, out.Width) + 3) / 7
 	}
 	if p.Filter != "" {
 		out.Filter = p.Filter
@@ -211,12 +214,19 @@ func (s *stage) Check(map[string][]pipeline.Traits) (map[string]pipeline.Traits,
 	return map[string]pipeline.Traits{"images": {record.PreprocessingKey: s.prepared.Encode()}}, nil
 }
 
+// pixels is how pixels are prepared, without the name of the backbone that
+// they are for: backbones whose weights want the same share the same tables.
+func (s *stage) pixels() record.Preprocessing {
+	p := s.prepared
+	p.For = ""
+	return p
+}
+
 // Identity implements pipeline.Identified: how the pixels are prepared, however
 // that was asked for.
 func (s *stage) Identity() (map[string]string, error) {
-	p := s.prepared
+	p := s.pixels()
 	return map[string]string{
-		"for":       p.For,
 		"size":      fmt.Sprintf("%d×%d", p.Height, p.Width),
 		"resize":    p.Resize,
 		"resize_to": fmt.Sprint(p.ResizeTo),
@@ -241,6 +251,9 @@ func (s *stage) List(ctx context.Context, env *pipeline.Env) (pipeline.Listing, 
 	}
 	if err := s.params.Split.leaks(table); err != nil {
 		return pipeline.Listing{}, err
+	}
+	for _, note := range s.params.Split.notes(table) {
+		env.Log("%s", note)
 	}
 	return pipeline.Listing{Rows: table.Record(), Rejects: table.Rejects}, nil
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 
 	"gopkg.in/yaml.v3"
 
@@ -16,7 +17,7 @@ import (
 )
 
 // Split divides rows into train, val and test. Rows whose source gives them a
-// split keep it.
+// split keep it, but those of the split Within are divided with the others.
 //
 // Without Exact, each row is drawn by itself: by a hash of salt, label and id,
 // or of salt and the value of By. Rows that come or go never move others, and
@@ -25,13 +26,14 @@ import (
 // small classes are divided evenly too; then a row that comes may move those
 // at a border.
 type Split struct {
-	Train float64 `yaml:"train" min:"0" max:"1" doc:"share of the training rows"`
-	Val   float64 `yaml:"val" min:"0" max:"1" doc:"share of the validation rows"`
-	Test  float64 `yaml:"test" min:"0" max:"1" doc:"share of the test rows"`
-	By    string  `yaml:"by" doc:"a column whose equal values stay together: pictures of one object, patient or place"`
-	Salt  string  `yaml:"salt" doc:"another salt, another division; the pipeline's seed has no part in it"`
-	Exact bool    `yaml:"exact" doc:"divide every class in just these shares; rows added later may then move some"`
-	Given bool    `yaml:"given" doc:"take the splits from the source; written as the word given"`
+	Train  float64 `yaml:"train" min:"0" max:"1" doc:"share of the training rows"`
+	Val    float64 `yaml:"val" min:"0" max:"1" doc:"share of the validation rows"`
+	Test   float64 `yaml:"test" min:"0" max:"1" doc:"share of the test rows"`
+	By     string  `yaml:"by" doc:"a column whose equal values stay together: pictures of one object, patient or place"`
+	Salt   string  `yaml:"salt" doc:"another salt, another division; the pipeline's seed has no part in it"`
+	Exact  bool    `yaml:"exact" doc:"divide every class in just these shares; rows added later may then move some"`
+	Within string  `yaml:"within" enum:"train,val,test" doc:"divide also the rows that the source puts into this split: {train: 0.9, val: 0.1, within: train} takes a validation split from the training rows"`
+	Given  bool    `yaml:"given" doc:"take the splits from the source; written as the word given"`
 }
 
 // given is the spelling of a split that the source gives.
@@ -48,11 +50,14 @@ func (s *Split) DecodeParam(d *params.Decoding, node *yaml.Node) {
 		return
 	}
 	type plain Split
-	fresh := plain{} // shares that are not named are 0
+	fresh := plain{Train: -1} // shares that are not named are 0, but train is the rest
 	d.Into(node, &fresh)
 	*s = Split(fresh)
-	if s.Train == 0 && s.Val == 0 && s.Test == 0 {
+	switch {
+	case s.Train < 0 && s.Val == 0 && s.Test == 0:
 		s.Train, s.Val, s.Test = defaultSplit.Train, defaultSplit.Val, defaultSplit.Test
+	case s.Train < 0:
+		s.Train = max(0, 1-s.Val-s.Test)
 	}
 }
 
@@ -81,10 +86,20 @@ func (s Split) assign(table *dataset.Table) error {
 		if err != nil {
 			return fmt.Errorf("split by %q: %w", s.By, err)
 		}
-		group = by
+		alone := group
+		group = func(row dataset.Row) string {
+			if name := by(row); name != "" {
+				return name
+			}
+			return alone(row) // of no group
+		}
 	}
 	open := 0
-	for _, row := range table.All {
+	for i := range table.All {
+		row := &table.All[i]
+		if row.Split == s.Within {
+			row.Split = ""
+		}
 		if row.Split == "" {
 			open++
 		}
@@ -186,10 +201,55 @@ func (s Split) leaks(table *dataset.Table) error {
 	seen := map[string]string{}
 	for _, row := range table.All {
 		name := by(row)
+		if name == "" {
+			continue
+		}
 		if before, ok := seen[name]; ok && before != row.Split {
 			return errors.New("rows of " + s.By + " " + name + " are both in " + before + " and in " + row.Split + ": the splits that the source gives divide it")
 		}
 		seen[name] = row.Split
 	}
 	return nil
+}
+
+// notes tells what may surprise: splits and classes without rows, and the same
+// picture in several splits.
+func (s Split) notes(table *dataset.Table) []string {
+	var out []string
+	rows := map[string]int{}                // by split
+	classes := map[string]map[string]bool{} // by class and split
+	splits := map[string]string{}           // by content
+	copies := 0
+	for _, row := range table.All {
+		rows[row.Split]++
+		if classes[row.Label] == nil {
+			classes[row.Label] = map[string]bool{}
+		}
+		classes[row.Label][row.Split] = true
+		if before, ok := splits[row.Digest]; ok && before != row.Split {
+			copies++
+		}
+		splits[row.Digest] = row.Split
+	}
+	for _, split := range []string{record.Train, record.Validation, record.Test} {
+		var without []string
+		for class, in := range classes {
+			if !in[split] && class != "" {
+				without = append(without, class)
+			}
+		}
+		slices.Sort(without)
+		switch {
+		case rows[split] == 0:
+			out = append(out, fmt.Sprintf("there are no rows in split %s", split))
+		case len(without) > 3:
+			out = append(out, fmt.Sprintf("%d classes have no rows in split %s, among them %s", len(without), split, strings.Join(without[:3], ", ")))
+		case len(without) > 0:
+			out = append(out, fmt.Sprintf("no rows in split %s: %s", split, strings.Join(without, ", ")))
+		}
+	}
+	if copies > 0 {
+		out = append(out, fmt.Sprintf("%d pictures are, byte for byte, in another split too; `by: %s` keeps equal pictures together", copies, dataset.Digest))
+	}
+	return out
 }
