@@ -73,9 +73,14 @@ func turnHue(src *image.NRGBA, share float64) *image.NRGBA {
 		default:
 			hue = 4 + (r-g)/spread
 		}
-		hue = math.Mod(hue+6*share+12, 6)
+		if hue += 6 * share; hue < 0 {
+			hue += 6
+		}
 		channel := func(shift float64) uint8 {
-			k := math.Mod(hue+shift, 6)
+			k := hue + shift
+			for k >= 6 {
+				k -= 6
+			}
 			return level(high - spread*max(0, min(k, 4-k, 1)))
 		}
 		return color.NRGBA{channel(5), channel(3), channel(1), 255}
