@@ -37,6 +37,7 @@ touches is computed.`,
 		p.schemaCommand(),
 		p.modelsCommand(),
 		p.cacheCommand(),
+		p.benchCommand(),
 		p.initCommand(),
 		p.versionCommand(),
 	)

@@ -15,6 +15,9 @@ type Options struct {
 	// network's maps, whatever the batch, so that an example's numbers do not depend on it;
 	// kernel.Plain keeps to the definition.
 	Algorithm kernel.Algorithm
+
+	// Precision is the arithmetic of the convolutions.
+	Precision Precision
 }
 
 // Compile makes a program that computes the named layers of a network, which may be scopes, or the
@@ -61,7 +64,10 @@ func (o Options) Compile(net *nn.Network, w nn.Weights, layers ...string) (*Prog
 		if err != nil {
 			return nil, fmt.Errorf("compile layer %q: %w", n.name, err)
 		}
-		p.steps = append(p.steps, steps...)
+		for _, s := range steps {
+			p.steps = append(p.steps, s)
+			p.layers = append(p.layers, n.name)
+		}
 	}
 	return p, nil
 }

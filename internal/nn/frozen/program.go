@@ -2,6 +2,7 @@ package frozen
 
 import (
 	"fmt"
+	"time"
 
 	"github.com/tlpipe/tlpipe/internal/kernel"
 	"github.com/tlpipe/tlpipe/internal/nn"
@@ -12,7 +13,8 @@ type Program struct {
 	input   nn.Shape
 	outputs []output
 	steps   []step
-	arena   int // floats an example
+	layers  []string // of the steps
+	arena   int      // floats an example
 }
 
 // output is a value that leaves the program.
@@ -49,7 +51,8 @@ type Session struct {
 	batch     int
 	arena     []float32
 	workspace kernel.Workspace
-	frame     frame // kept here so that a run allocates nothing
+	frame     frame           // kept here so that a run allocates nothing
+	took      []time.Duration // of the steps, when they are measured
 }
 
 // NewSession makes a session that computes up to batch examples at once; larger batches are
@@ -79,8 +82,12 @@ func (s *Session) Run(pool *kernel.Pool, src []float32, n int, dst ...[]float32)
 		m := min(s.batch, n-done)
 		f := &s.frame
 		*f = frame{session: s, pool: pool, n: m, src: src[done*p.input.Size():][:m*p.input.Size()]}
-		for _, step := range p.steps {
-			step.run(f)
+		if s.took != nil {
+			f.timed(s.took)
+		} else {
+			for _, step := range p.steps {
+				step.run(f)
+			}
 		}
 		for i, o := range p.outputs {
 			size := o.shape.Size()

@@ -8,6 +8,7 @@ import (
 type step interface {
 	run(f *frame)
 	bytes() int // of packed weights
+	describe() (class string, flops int)
 }
 
 // convStep computes act(conv(src) + bias + residual); a dense layer is a convolution of one pixel.

@@ -1,0 +1,202 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"runtime"
+
+	"github.com/spf13/cobra"
+
+	"github.com/tlpipe/tlpipe/internal/backbone"
+	"github.com/tlpipe/tlpipe/internal/bench"
+	"github.com/tlpipe/tlpipe/internal/console"
+	"github.com/tlpipe/tlpipe/internal/nn/frozen"
+	"github.com/tlpipe/tlpipe/pipeline"
+	"github.com/tlpipe/tlpipe/pipeline/cache"
+)
+
+func (p *program) benchCommand() *cobra.Command {
+	c := &cobra.Command{
+		Use:   "bench",
+		Short: "Measure how fast this machine computes",
+		Args:  noArguments,
+		RunE:  func(c *cobra.Command, _ []string) error { return c.Help() },
+	}
+	c.AddCommand(p.benchExtractCommand(), p.benchPipelineCommand())
+	return c
+}
+
+func (p *program) benchExtractCommand() *cobra.Command {
+	var (
+		e         bench.Extract
+		precision string
+		asJSON    bool
+	)
+	c := &cobra.Command{
+		Use:   "extract",
+		Short: "Measure how many pictures a second a backbone makes features of",
+		Long: `Measure how many pictures a second a backbone makes features of: the best of
+several runs after a warm-up, pixels already decoded.`,
+		Example: `  tlpipe bench extract --backbone resnet50 --batch 8
+  tlpipe bench extract --backbone mobilenet_v2 --batch 1 --threads 1 --profile`,
+		Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			if e.Backbone == "" {
+				return usage("say which network: --backbone NAME (`tlpipe models list`)")
+			}
+			var err error
+			if e.Precision, err = frozen.ParsePrecision(precision); err != nil {
+				return usage("--precision: %w", err)
+			}
+			result, err := e.Measure(c.Context())
+			if wrong := new(bench.RequestError); errors.As(err, &wrong) {
+				return usage("%w", err)
+			}
+			if err != nil {
+				return err
+			}
+			if asJSON {
+				return json.NewEncoder(p.out).Encode(result)
+			}
+			return p.printExtraction(result)
+		},
+	}
+	f := c.Flags()
+	f.StringVar(&e.Backbone, "backbone", "", "the `name` of a backbone (`tlpipe models list`)")
+	f.IntVar(&e.Batch, "batch", 1, "`pictures` computed at once")
+	f.IntVar(&e.Threads, "threads", runtime.NumCPU(), "`threads` that compute")
+	f.StringVar(&precision, "precision", frozen.Float32.String(), "arithmetic: fp32, bf16 or int8")
+	f.StringVar(&e.Weights, "weights", bench.Random, "random, a weight set of the backbone, or a .safetensors `file`")
+	f.IntVar(&e.Size, "size", 0, "height and width of the pictures in `pixels` (default: those of the backbone's weights)")
+	f.IntVar(&e.Repeat, "repeat", 10, "`runs` of which the best counts")
+	f.IntVar(&e.WarmUp, "warm-up", 1, "`runs` before them")
+	f.BoolVar(&e.Plain, "plain", false, "compute 3×3 convolutions by their definition, not by Winograd's method")
+	f.BoolVar(&e.Profile, "profile", false, "also tell where the time goes")
+	f.BoolVar(&asJSON, "json", false, "print JSON")
+	_ = c.RegisterFlagCompletionFunc("backbone", func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+		var known []string
+		for _, b := range backbone.All() {
+			known = append(known, b.Name)
+		}
+		return known, cobra.ShellCompDirectiveNoFileComp
+	})
+	return c
+}
+
+// printExtraction tells a measurement in two tables at most.
+func (p *program) printExtraction(r *bench.Extraction) error {
+	table := console.NewTable("BACKBONE", ">SIZE", "PRECISION", ">BATCH", ">THREADS", ">PICTURES/S", ">MEDIAN", ">GFLOP/S", ">LOAD", ">WEIGHTS", ">ACTIVATIONS")
+	table.Row(r.Backbone, fmt.Sprintf("%d×%d", r.Width, r.Height), r.Precision, fmt.Sprint(r.Batch), fmt.Sprint(r.Threads),
+		fmt.Sprintf("%.1f", r.ImagesPerSecond), fmt.Sprintf("%.1f", r.Median), fmt.Sprintf("%.0f", r.GFLOPS),
+		fmt.Sprintf("%.2fs", r.Load), console.Bytes(int64(r.WeightBytes)), console.Bytes(int64(r.ArenaBytes)))
+	if err := table.Write(p.out, ""); err != nil || r.Profile == nil {
+		return err
+	}
+	fmt.Fprintf(p.out, "\nfastest matrix product: %.0f GFLOP/s (%s)\n\n", r.Peak, r.Instructions)
+	classes := console.NewTable("STEPS", ">COUNT", ">TIME", ">GFLOP/S", ">OF THE PEAK")
+	for _, class := range r.Classes {
+		speed, share := "", ""
+		if class.GFLOPS > 0 {
+			speed, share = fmt.Sprintf("%.0f", class.GFLOPS), fmt.Sprintf("%.0f%%", 100*class.GFLOPS/r.Peak)
+		}
+		classes.Row(class.Class, fmt.Sprint(class.Steps), fmt.Sprintf("%.1f%%", 100*class.Share), speed, share)
+	}
+	return classes.Write(p.out, "")
+}
+
+// pipelineTimes is what `bench pipeline --json` prints.
+type pipelineTimes struct {
+	Pipeline string       `json:"pipeline"`
+	Empty    float64      `json:"empty_cache_seconds"`
+	Full     float64      `json:"full_cache_seconds"`
+	Stages   []stageTimes `json:"stages"`
+}
+
+type stageTimes struct {
+	Stage string  `json:"stage"`
+	Rows  int64   `json:"rows"`
+	Empty float64 `json:"empty_cache_seconds"`
+	Full  float64 `json:"full_cache_seconds"`
+}
+
+func (p *program) benchPipelineCommand() *cobra.Command {
+	var (
+		file   pipelineFlags
+		jobs   jobsFlag
+		asJSON bool
+	)
+	c := &cobra.Command{
+		Use:   "pipeline FILE",
+		Short: "Measure a pipeline with an empty cache, and again with what that left",
+		Long: `Run a pipeline twice in a temporary cache: first everything is computed, then
+everything is found. The cache is removed afterwards; no report is written.`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			if err := jobs.check(); err != nil {
+				return err
+			}
+			graph, err := p.load(args[0], file)
+			if err != nil {
+				return err
+			}
+			times, err := timePipeline(c.Context(), graph, int(jobs))
+			if err != nil {
+				return err
+			}
+			if asJSON {
+				return json.NewEncoder(p.out).Encode(times)
+			}
+			table := console.NewTable("STAGE", ">ROWS", ">EMPTY CACHE", ">FULL CACHE")
+			for _, s := range times.Stages {
+				table.Row(s.Stage, console.Count(s.Rows), fmt.Sprintf("%.2fs", s.Empty), fmt.Sprintf("%.2fs", s.Full))
+			}
+			table.Row("in all", "", fmt.Sprintf("%.2fs", times.Empty), fmt.Sprintf("%.2fs", times.Full))
+			return table.Write(p.out, "")
+		},
+	}
+	file.add(c)
+	jobs.add(c)
+	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	return c
+}
+
+// timePipeline runs a pipeline twice in a cache of its own.
+func timePipeline(ctx context.Context, graph *pipeline.Graph, jobs int) (_ *pipelineTimes, err error) {
+	dir, err := os.MkdirTemp("", "tlpipe-bench-")
+	if err != nil {
+		return nil, fmt.Errorf("make a temporary cache: %w", err)
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	store, err := cache.Open(ctx, dir, cache.OS{})
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, store.Close()) }()
+	out := &pipelineTimes{Pipeline: graph.Name}
+	for again := range 2 {
+		runner := &pipeline.Runner{Store: store, Jobs: jobs}
+		result, err := runner.Run(ctx, graph)
+		if err != nil {
+			return nil, err
+		}
+		if err := errors.Join(result.Err, result.Journal.Close(), result.Close()); err != nil {
+			return nil, err
+		}
+		if again == 0 {
+			out.Empty = result.Seconds
+		} else {
+			out.Full = result.Seconds
+		}
+		for i, n := range result.Nodes {
+			if again == 0 {
+				out.Stages = append(out.Stages, stageTimes{Stage: n.Ended.Stage, Rows: n.Ended.Rows, Empty: n.Ended.Seconds})
+			} else {
+				out.Stages[i].Full = n.Ended.Seconds
+			}
+		}
+	}
+	return out, nil
+}

@@ -1,0 +1,174 @@
+package bench
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/tlpipe/tlpipe/internal/backbone"
+	"github.com/tlpipe/tlpipe/internal/kernel"
+	"github.com/tlpipe/tlpipe/internal/nn"
+	"github.com/tlpipe/tlpipe/internal/nn/frozen"
+)
+
+// Random is the name of weights that are drawn.
+const Random = "random"
+
+// Extract says how to measure the extraction of pooled features, from pixels that are decoded and
+// normalised.
+type Extract struct {
+	Backbone  string // a name of the zoo
+	Size      int    // height and width of the pictures in pixels; 0 for that of the backbone's weights
+	Batch     int    // pictures at once, at least 1
+	Threads   int    // at least 1
+	Precision frozen.Precision
+	Weights   string // Random, a weight set of the backbone, or the path of a .safetensors file
+	Plain     bool   // no Winograd
+	WarmUp    int    // runs that do not count
+	Repeat    int    // runs, at least 1
+	Profile   bool   // also measure each step
+}
+
+// Extraction is the measurement.
+type Extraction struct {
+	Backbone        string  `json:"backbone"`
+	Precision       string  `json:"precision"`
+	Weights         string  `json:"weights"`
+	Batch           int     `json:"batch"`
+	Threads         int     `json:"threads"`
+	Height          int     `json:"height"`
+	Width           int     `json:"width"`
+	Instructions    string  `json:"instructions"` // set in use
+	Repeat          int     `json:"repeat"`
+	ImagesPerSecond float64 `json:"images_per_second"` // of the best run
+	Median          float64 `json:"median_images_per_second"`
+	GFLOPS          float64 `json:"gflops"`        // 10⁹ operations a second by the definition of the layers, of the best run
+	Load            float64 `json:"load_seconds"`  // to read or draw the weights, compile the network and get memory
+	First           float64 `json:"first_seconds"` // of the first run
+	WeightBytes     int     `json:"weight_bytes"`
+	ArenaBytes      int     `json:"arena_bytes"`
+	*Profile
+}
+
+// Measure runs the backbone on pictures of a formula. A mistake in what was asked for is a
+// *[RequestError].
+func (e Extract) Measure(ctx context.Context) (*Extraction, error) {
+	if e.Batch < 1 || e.Threads < 1 || e.Repeat < 1 || e.WarmUp < 0 {
+		return nil, &RequestError{fmt.Errorf("batch %d, threads %d, repeat %d, warm-up %d: want 1, 1, 1, 0 or more", e.Batch, e.Threads, e.Repeat, e.WarmUp)}
+	}
+	began := time.Now()
+	program, net, err := e.compile()
+	if err != nil {
+		return nil, err
+	}
+	instructions, err := kernel.InstructionSet()
+	if err != nil {
+		return nil, &RequestError{err}
+	}
+	in := net.Inputs()[0]
+	shape := net.Shape(in.Name)
+	out := &Extraction{
+		Backbone: e.Backbone, Precision: e.Precision.String(), Weights: e.Weights,
+		Batch: e.Batch, Threads: e.Threads, Height: shape[0], Width: shape[1],
+		Instructions: instructions, Repeat: e.Repeat,
+		WeightBytes: program.WeightBytes(), ArenaBytes: e.Batch * program.ArenaBytes(),
+	}
+	pool := kernel.NewPool(e.Threads)
+	defer pool.Close()
+	session := program.NewSession(e.Batch)
+	x := pixels(e.Batch * shape.Size())
+	y := make([]float32, e.Batch*program.OutputShape(0).Size())
+	out.Load = time.Since(began).Seconds()
+
+	var times []float64
+	for i := range e.WarmUp + e.Repeat {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		start := time.Now()
+		if err := session.Run(pool, x, e.Batch, y); err != nil {
+			return nil, err
+		}
+		took := time.Since(start).Seconds()
+		if i == 0 {
+			out.First = took
+		}
+		if i >= e.WarmUp {
+			times = append(times, took)
+		}
+	}
+	slices.Sort(times)
+	out.ImagesPerSecond = float64(e.Batch) / times[0]
+	out.Median = float64(e.Batch) / times[len(times)/2]
+	out.GFLOPS = out.ImagesPerSecond * 2e-9 * float64(net.MultiplyAdds())
+	if e.Profile {
+		out.Profile, err = profile(ctx, program, session, pool, x, e.Batch, y, e.Repeat)
+	}
+	return out, err
+}
+
+// compile makes the program, and the part of the backbone that it computes.
+func (e Extract) compile() (*frozen.Program, *nn.Network, error) {
+	b, err := backbone.Find(e.Backbone)
+	if err != nil {
+		return nil, nil, &RequestError{err}
+	}
+	if b.AnyPixels {
+		return nil, nil, &RequestError{fmt.Errorf("%s is no network", b.Name)}
+	}
+	height, width := e.Size, e.Size
+	if e.Size == 0 {
+		p := b.Preprocessing()
+		height, width = p.Height, p.Width
+	}
+	net, err := b.Network(height, width)
+	if err != nil {
+		return nil, nil, &RequestError{err}
+	}
+	if net, err = net.Cut(b.Pooled); err != nil {
+		return nil, nil, err
+	}
+	weights, err := e.load(b, net)
+	if err != nil {
+		return nil, nil, &RequestError{err}
+	}
+	o := frozen.Options{Precision: e.Precision}
+	if e.Plain {
+		o.Algorithm = kernel.Plain
+	}
+	program, err := o.Compile(net, weights)
+	return program, net, err
+}
+
+func (e Extract) load(b backbone.Backbone, net *nn.Network) (nn.Weights, error) {
+	switch {
+	case e.Weights == Random:
+		return b.Random(net, 1), nil
+	case strings.HasSuffix(e.Weights, ".safetensors"):
+		return b.LoadFile(e.Weights, net)
+	}
+	set, err := b.Set(e.Weights)
+	if err != nil {
+		return nil, err
+	}
+	return b.LoadSet(set, net)
+}
+
+// pixels draws n numbers of about the size of normalised pixels.
+func pixels(n int) []float32 {
+	random := rand.New(rand.NewPCG(1, 2))
+	x := make([]float32, n)
+	for i := range x {
+		x[i] = 4*random.Float32() - 2
+	}
+	return x
+}
+
+// RequestError is a measurement that cannot be made as it was asked for.
+type RequestError struct{ Err error }
+
+func (e *RequestError) Error() string { return e.Err.Error() }
+func (e *RequestError) Unwrap() error { return e.Err }

@@ -1,0 +1,82 @@
+package frozen
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/tlpipe/tlpipe/internal/kernel"
+)
+
+// Step describes one call of a kernel.
+type Step struct {
+	Layer string // the layer of the network that it begins with; others may be fused to it
+	Class string // what kind of work it is: "conv 3×3", "depthwise 5×5, stride 2", "max pool", …
+	FLOPs int    // of convolutions and dense layers, by their definition, for one example
+}
+
+// Steps lists what the program does, in order.
+func (p *Program) Steps() []Step {
+	steps := make([]Step, len(p.steps))
+	for i, s := range p.steps {
+		class, flops := s.describe()
+		steps[i] = Step{Layer: p.layers[i], Class: class, FLOPs: flops}
+	}
+	return steps
+}
+
+// Profile is [Session.Run] that adds to took[i] the time of step i of [Program.Steps].
+func (s *Session) Profile(took []time.Duration, pool *kernel.Pool, src []float32, n int, dst ...[]float32) error {
+	if want := len(s.program.steps); len(took) != want {
+		return fmt.Errorf("profile a network: %d times given, want %d", len(took), want)
+	}
+	s.took = took
+	defer func() { s.took = nil }()
+	return s.Run(pool, src, n, dst...)
+}
+
+// timed runs all steps with a look at the clock between them.
+func (f *frame) timed(took []time.Duration) {
+	last := time.Now()
+	for i, step := range f.session.program.steps {
+		step.run(f)
+		now := time.Now()
+		took[i] += now.Sub(last)
+		last = now
+	}
+}
+
+// describeConv names a convolution of images of h×w.
+func describeConv(c kernel.Conv, h, w int) (class string, flops int) {
+	flops = c.FLOPs(h, w)
+	class = "conv"
+	switch {
+	case c.Depthwise():
+		class = "depthwise"
+	case h == 1 && w == 1:
+		return "dense", flops
+	case c.InC <= 4:
+		class = "stem"
+	}
+	class += fmt.Sprintf(" %d×%d", c.KernelH, c.KernelW)
+	if stride := max(c.StrideH, c.StrideW); stride > 1 {
+		class += fmt.Sprintf(", stride %d", stride)
+	}
+	return class, flops
+}
+
+func (s *convStep) describe() (string, int) { return describeConv(s.packed.Conv(), s.h, s.w) }
+
+func (s *poolStep) describe() (string, int) {
+	if s.greatest {
+		return "max pool", 0
+	}
+	return "average pool", 0
+}
+
+func (*scaleShiftStep) describe() (string, int) { return "batch-norm", 0 }
+func (*activateStep) describe() (string, int)   { return "activation", 0 }
+func (*addStep) describe() (string, int)        { return "add", 0 }
+func (*multiplyStep) describe() (string, int)   { return "multiply", 0 }
+func (*globalPoolStep) describe() (string, int) { return "global pool", 0 }
+func (*softmaxStep) describe() (string, int)    { return "softmax", 0 }
+func (*copyStep) describe() (string, int)       { return "copy", 0 }
