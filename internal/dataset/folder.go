@@ -49,12 +49,12 @@ func (f Folder) List(ctx context.Context, _ pipeline.Files) (Rows, error) {
 	if err != nil {
 		return Rows{}, err
 	}
-	info, err := os.Stat(f.Path)
+	above, err := foldersAbove(f.Path)
 	if err != nil {
 		return Rows{}, fmt.Errorf("list the folder: %w", err)
 	}
 	w := walk{ctx: ctx, root: f.Path, splits: layout == LayoutSplits, passed: map[string]int{}}
-	if err := w.folder(nil, []fs.FileInfo{info}, entries); err != nil {
+	if err := w.folder(nil, above, entries); err != nil {
 		return Rows{}, err
 	}
 	if len(w.passed) > 0 {
@@ -68,6 +68,28 @@ func (f Folder) List(ctx context.Context, _ pipeline.Files) (Rows, error) {
 	w.rows.sortByID()
 	w.rows.unique()
 	return w.rows, nil
+}
+
+// foldersAbove returns a folder and those that it lies in, as far as they can
+// be seen. No link below may lead back to them: up there is the whole disk.
+func foldersAbove(path string) (above []fs.FileInfo, err error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	above = append(above, info)
+	if path, err = filepath.Abs(path); err != nil {
+		return above, nil
+	}
+	if path, err = filepath.EvalSymlinks(path); err != nil {
+		return above, nil
+	}
+	for parent := filepath.Dir(path); parent != path; path, parent = parent, filepath.Dir(parent) {
+		if info, err := os.Stat(parent); err == nil {
+			above = append(above, info)
+		}
+	}
+	return above, nil
 }
 
 // layout decides whether the sub-folders are splits or classes.

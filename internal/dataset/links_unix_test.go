@@ -16,7 +16,7 @@ func TestFolderLinks(t *testing.T) {
 	root := write(t, map[string]string{"cat/3.jpg": "c"})
 	for name, target := range map[string]string{
 		"dog": elsewhere, "cat/4.jpg": filepath.Join(elsewhere, "1.jpg"),
-		"cat/loop": root, "cat/self": filepath.Join(root, "cat"), "cat/gone.png": "nowhere", "cat/gone.txt": "nowhere",
+		"cat/loop": root, "cat/up.png": filepath.Dir(filepath.Dir(root)), "cat/self": filepath.Join(root, "cat"), "cat/gone.png": "nowhere", "cat/gone.txt": "nowhere",
 	} {
 		if err := os.Symlink(target, filepath.Join(root, name)); err != nil {
 			t.Fatal(err)
@@ -37,5 +37,6 @@ cat/gone.png: a link to nowhere: no such file or directory
 cat/loop: a link to a folder that it lies in
 cat/pipe.jpg: not a file but a device, a pipe or a socket
 cat/self: a link to a folder that it lies in
+cat/up.png: a link to a folder that it lies in
 `)
 }

@@ -20,7 +20,8 @@
 //	stat/…               derived/…            locks/…          tmp/…
 //
 // Files are written to tmp/, synced, renamed and their folder synced. A blob
-// is verified whenever it is read; one that is wrong is removed and reported
-// as [ErrCorrupt], which callers take as a miss. Two processes may share a
+// is verified whenever it is read, and so are entries, recipes and latest
+// records, which hold a digest of their own; one that is wrong is removed and
+// reported as [ErrCorrupt], which callers take as a miss. Two processes may share a
 // cache: work on a key is guarded by a file lock that ends with its process.
 package cache

@@ -3,7 +3,6 @@ package cache
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -65,6 +64,11 @@ func Collect(ctx context.Context, dir string, policy Policy, waiting func()) (Us
 	if err != nil {
 		return Usage{}, err
 	}
+	if !policy.DryRun {
+		if err := s.discardDamaged(inv); err != nil {
+			return Usage{}, fmt.Errorf("collect garbage: %w", err)
+		}
+	}
 	u := inv.usage()
 	total := u.Bytes
 	slices.SortFunc(inv.entries, func(a, b *stored) int { return a.used.Compare(b.used) })
@@ -117,15 +121,20 @@ func (s *Store) Inspect() (Usage, error) {
 	return inv.usage(), nil
 }
 
-// Verify reads every blob and entry, removes the damaged ones, and lists them.
-// progress may be nil.
+// Verify reads every blob, entry and recipe, removes the damaged ones, and
+// lists them; in a read-only cache they stay. progress may be nil.
 func (s *Store) Verify(ctx context.Context, progress func(done, total int)) (Usage, error) {
 	inv, err := s.inventory()
 	if err != nil {
 		return Usage{}, err
 	}
+	if err := s.discardDamaged(inv); err != nil && !IsReadOnly(err) {
+		return Usage{}, fmt.Errorf("remove what is damaged: %w", err)
+	}
 	u := inv.usage()
-	u.Damaged = inv.damaged
+	for _, path := range inv.damaged {
+		u.Damaged = append(u.Damaged, fmt.Sprintf("entry %s: %v", short(filepath.Base(path)), ErrCorrupt))
+	}
 	digests := make([]string, 0, len(inv.blobs))
 	for d := range inv.blobs {
 		digests = append(digests, d)
@@ -148,7 +157,12 @@ func (s *Store) Verify(ctx context.Context, progress func(done, total int)) (Usa
 			_ = os.Remove(e.path)
 		}
 	}
-	return u, nil
+	return u, s.walk("recipes", func(path string, _ fs.FileInfo) error {
+		if _, err := s.Recipe(filepath.Base(path)); err != nil {
+			u.Damaged = append(u.Damaged, err.Error())
+		}
+		return nil
+	})
 }
 
 // stored is an entry as found on disk.
@@ -165,7 +179,16 @@ type inventory struct {
 	blobs             map[string]fs.FileInfo
 	references        map[string]int // by blob: how many entries name it
 	checkpoints, runs int
-	damaged           []string
+	damaged           []string // paths of entries
+}
+
+func (s *Store) discardDamaged(inv *inventory) error {
+	for _, path := range inv.damaged {
+		if err := s.fs.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	return nil
 }
 
 func (s *Store) inventory() (*inventory, error) {
@@ -186,13 +209,16 @@ func (s *Store) inventory() (*inventory, error) {
 	}
 	err = s.walk("entries", func(path string, info fs.FileInfo) error {
 		raw, err := s.readFile(path)
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil // another process removed it
+		}
 		if err != nil {
 			return err
 		}
 		e := &stored{path: path, used: info.ModTime()}
-		if err := json.Unmarshal(raw, &e.Entry); err != nil || e.Key != filepath.Base(path) {
-			inv.damaged = append(inv.damaged, fmt.Sprintf("entry %s: %v", short(filepath.Base(path)), ErrCorrupt))
-			return os.Remove(path)
+		if err := unseal(raw, &e.Entry); err != nil || e.Key != filepath.Base(path) {
+			inv.damaged = append(inv.damaged, path)
+			return nil
 		}
 		e.reachable = reachable[e.Key]
 		for _, chunks := range e.Outputs {

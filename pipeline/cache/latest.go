@@ -1,7 +1,6 @@
 package cache
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -53,7 +52,7 @@ func (s *Store) Latest(id string) (Latest, error) {
 	if err != nil {
 		return l, ErrMissing
 	}
-	if err := json.Unmarshal(raw, &l); err != nil {
+	if err := unseal(raw, &l); err != nil {
 		return Latest{}, ErrMissing
 	}
 	return l, nil
@@ -61,7 +60,7 @@ func (s *Store) Latest(id string) (Latest, error) {
 
 // SaveLatest replaces the record of a pipeline.
 func (s *Store) SaveLatest(id string, l Latest) error {
-	raw, err := json.Marshal(l)
+	raw, err := seal(l)
 	if err != nil {
 		return fmt.Errorf("record the run of %s: %w", l.Pipeline, err)
 	}

@@ -20,6 +20,11 @@ func (s *Store) Lock(ctx context.Context, key string, waiting func()) (unlock fu
 	for {
 		lock := flock.New(path)
 		locked, err := lock.TryLock()
+		if errors.Is(err, os.ErrNotExist) {
+			if err = s.fs.MkdirAll(filepath.Dir(path)); err == nil {
+				locked, err = lock.TryLock()
+			}
+		}
 		if err != nil {
 			_ = lock.Close()
 			return nil, fmt.Errorf("lock %s: %w", short(key), err)

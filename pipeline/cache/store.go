@@ -108,7 +108,7 @@ func (s *Store) Lookup(key string) (Entry, error) {
 	if err != nil {
 		return e, fmt.Errorf("read the entry %s: %w", short(key), err)
 	}
-	if err := json.Unmarshal(raw, &e); err != nil || e.Key != key {
+	if err := unseal(raw, &e); err != nil || e.Key != key {
 		_ = s.fs.Remove(path) // if it stays, it is found damaged again
 		return Entry{}, fmt.Errorf("entry %s: %w", short(key), ErrCorrupt)
 	}
@@ -132,11 +132,11 @@ func (s *Store) Lookup(key string) (Entry, error) {
 
 // Commit makes an entry visible. Its blobs must have been committed.
 func (s *Store) Commit(e Entry) error {
-	raw, err := json.MarshalIndent(e, "", " ")
+	raw, err := seal(e)
 	if err != nil {
 		return fmt.Errorf("write the entry %s: %w", short(e.Key), err)
 	}
-	if err := s.writeFile(s.path("entries", e.Key), append(raw, '\n'), true); err != nil {
+	if err := s.writeFile(s.path("entries", e.Key), raw, true); err != nil {
 		return fmt.Errorf("write the entry %s: %w", short(e.Key), err)
 	}
 	return nil
@@ -166,10 +166,38 @@ func (s *Store) Recipe(digest string) (Preimage, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read the recipe %s: %w", short(digest), err)
 	}
-	if err := json.Unmarshal(raw, &p); err != nil {
+	if err := json.Unmarshal(raw, &p); err != nil || p.Digest() != digest {
+		_ = s.fs.Remove(s.path("recipes", digest)) // it is written anew with the next result
 		return nil, fmt.Errorf("read the recipe %s: %w", short(digest), ErrCorrupt)
 	}
 	return p, nil
+}
+
+// sealed is the form at rest of facts that decide what a result is: JSON with
+// a digest, so that a byte that flips is noticed.
+type sealed struct {
+	SHA256  string          `json:"sha256"` // of the content, as it stands
+	Content json.RawMessage `json:"content"`
+}
+
+func seal(v any) ([]byte, error) {
+	content, err := json.Marshal(v)
+	if err != nil {
+		return nil, err
+	}
+	raw, err := json.Marshal(sealed{sum(content), content})
+	return append(raw, '\n'), err
+}
+
+func unseal(raw []byte, v any) error {
+	var s sealed
+	if err := json.Unmarshal(raw, &s); err != nil {
+		return err
+	}
+	if sum(s.Content) != s.SHA256 {
+		return ErrCorrupt
+	}
+	return json.Unmarshal(s.Content, v)
 }
 
 // Blob reads a blob whole and verifies it.
