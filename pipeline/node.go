@@ -195,15 +195,23 @@ func key(recipe string, inputs []cache.InputRef) string {
 	return p.Digest()
 }
 
-// obtain returns the entry of a key from the cache, or computes it; computed
-// tells which.
-func (nr *nodeRun) obtain(ctx context.Context, key string, compute func(ctx context.Context) (cache.Entry, error)) (e cache.Entry, computed bool, err error) {
+// work describes a piece of the node's work.
+func (nr *nodeRun) work(inputs []cache.InputRef, here func(ctx context.Context) (cache.Entry, error)) Work {
+	return Work{
+		Node: nr.node.Name, Kind: nr.node.Kind.Name, Params: nr.node.Params, Seed: nr.node.Seed,
+		Recipe: nr.node.Recipe, Inputs: inputs, Key: key(nr.recipe, inputs), Here: here,
+	}
+}
+
+// obtain returns the entry of a piece of work from the cache, or has it done;
+// computed tells which.
+func (nr *nodeRun) obtain(ctx context.Context, work Work) (e cache.Entry, computed bool, err error) {
 	store := nr.x.Store
 	lookup := func() (cache.Entry, error) {
 		if nr.mode.force {
 			return cache.Entry{}, cache.ErrMissing
 		}
-		return store.Lookup(key)
+		return store.Lookup(work.Key)
 	}
 	e, err = lookup()
 	switch {
@@ -213,12 +221,10 @@ func (nr *nodeRun) obtain(ctx context.Context, key string, compute func(ctx cont
 		return e, false, err
 	case nr.mode.lookup:
 		return e, false, fmt.Errorf("it was asked for from the cache, but is not there: run with --until %s first", nr.node.Declared.Name)
-	case errors.Is(err, cache.ErrCorrupt) || !errors.Is(err, cache.ErrMissing) || err.Error() != cache.ErrMissing.Error():
-		if !nr.mode.force {
-			nr.x.log(nr.node.Name, "%v: computed again", err)
-		}
+	case err != cache.ErrMissing: // there was an entry, but it or its blobs are damaged
+		nr.x.log(nr.node.Name, "%v: computed again", err)
 	}
-	unlock, err := store.Lock(ctx, key, func() {
+	unlock, err := store.Lock(ctx, work.Key, func() {
 		nr.x.log(nr.node.Name, "another run is computing the same: waiting for it")
 	})
 	if err != nil {
@@ -228,35 +234,40 @@ func (nr *nodeRun) obtain(ctx context.Context, key string, compute func(ctx cont
 	if e, err = lookup(); err == nil {
 		return e, false, nil
 	}
-	release, err := nr.x.slot(ctx)
-	if err != nil {
-		return e, false, err
-	}
-	defer release()
-	e, err = nr.compute(ctx, key, compute)
+	e, err = nr.compute(ctx, nr.x.executor, work)
 	return e, true, err
 }
 
-// compute does the work on a key and keeps the result.
-func (nr *nodeRun) compute(ctx context.Context, key string, compute func(ctx context.Context) (cache.Entry, error)) (e cache.Entry, err error) {
-	nr.busy.start()
-	defer nr.busy.stop()
+// compute has the work done and keeps the result.
+func (nr *nodeRun) compute(ctx context.Context, executor Executor, work Work) (e cache.Entry, err error) {
 	started := time.Now()
-	err = panicsAsErrors(func() error {
-		var err error
-		e, err = compute(ctx)
-		return err
-	})
-	if err != nil {
+	here := work.Here
+	work.Here = func(ctx context.Context) (e cache.Entry, err error) {
+		nr.busy.start()
+		defer nr.busy.stop()
+		started = time.Now() // waiting for a slot is not work
+		err = panicsAsErrors(func() error {
+			var err error
+			e, err = here(ctx)
+			return err
+		})
+		return e, err
+	}
+	if e, err = executor.Execute(ctx, work); err != nil {
 		return e, nr.writeError(err)
 	}
 	if _, err := nr.x.Store.SaveRecipe(nr.node.Recipe); err != nil {
 		return e, nr.writeError(err)
 	}
-	e.Key, e.Stage, e.Recipe = key, nr.node.Kind.Name, nr.recipe
+	e.Key, e.Stage, e.Recipe, e.Inputs = work.Key, nr.node.Kind.Name, nr.recipe, work.Inputs
 	e.Seconds, e.Created = time.Since(started).Seconds(), started.UTC()
 	return e, nr.writeError(nr.x.Store.Commit(e))
 }
+
+// inPlace does work at once: its caller has a slot already.
+type inPlace struct{}
+
+func (inPlace) Execute(ctx context.Context, work Work) (cache.Entry, error) { return work.Here(ctx) }
 
 // writeError adds, to faults of the disk, what can be done.
 func (nr *nodeRun) writeError(err error) error {
@@ -272,18 +283,18 @@ func (nr *nodeRun) writeError(err error) error {
 }
 
 // again returns the way to make a damaged chunk anew.
-func (nr *nodeRun) again(key string, compute func(ctx context.Context) (cache.Entry, error)) func(ctx context.Context) error {
+func (nr *nodeRun) again(work Work) func(ctx context.Context) error {
 	return func(ctx context.Context) error {
-		unlock, err := nr.x.Store.Lock(ctx, key, nil)
+		unlock, err := nr.x.Store.Lock(ctx, work.Key, nil)
 		if err != nil {
 			return nr.writeError(err)
 		}
 		defer unlock()
-		if e, err := nr.x.Store.Lookup(key); err == nil && e.Key == key {
+		if _, err := nr.x.Store.Lookup(work.Key); err == nil {
 			return nil // another reader found the damage too, and mended it
 		}
 		nr.x.log(nr.node.Name, "a result is damaged or missing in the cache: computed again")
-		if _, err := nr.compute(ctx, key, compute); err != nil {
+		if _, err := nr.compute(ctx, inPlace{}, work); err != nil {
 			return fmt.Errorf("compute stage %s again: %w", nr.node.Name, err)
 		}
 		return nil
@@ -292,12 +303,7 @@ func (nr *nodeRun) again(key string, compute func(ctx context.Context) (cache.En
 
 // accept adds a chunk's entry to the outputs and counts it.
 func (nr *nodeRun) accept(ctx context.Context, e cache.Entry, chunk int, rowsIn int64, computed bool, restore func(context.Context) error) error {
-	var rejects int64
-	for _, c := range e.Outputs[RejectsPort] {
-		rejects += c.Rows
-	}
-	first := e.Outputs[RejectsPort]
-	var rows int64
+	var rows, rejects int64
 	for i, p := range nr.node.Kind.Outputs {
 		for _, c := range e.Outputs[p.Name] {
 			nr.outputs[p.Name].add(chunkRef{c, restore})
@@ -306,8 +312,9 @@ func (nr *nodeRun) accept(ctx context.Context, e cache.Entry, chunk int, rowsIn 
 			}
 		}
 	}
-	for _, c := range first {
+	for _, c := range e.Outputs[RejectsPort] {
 		nr.outputs[RejectsPort].add(chunkRef{c, restore})
+		rejects += c.Rows
 	}
 	nr.mu.Lock()
 	nr.keys = append(nr.keys, e.Key)

@@ -66,16 +66,16 @@ func (nr *nodeRun) runRows(ctx context.Context, stage RowWise) error {
 		}
 		index := i
 		i++
-		k := key(nr.recipe, append([]cache.InputRef{{Port: port, Digest: p.digest}}, sideRefs...))
-		compute := func(ctx context.Context) (cache.Entry, error) { return nr.mapPiece(ctx, p, output) }
+		inputs := append([]cache.InputRef{{Port: port, Digest: p.digest}}, sideRefs...)
+		work := nr.work(inputs, func(ctx context.Context) (cache.Entry, error) { return nr.mapPiece(ctx, p, output) })
 		tasks.Go(func() concstream.Callback {
 			if ctx.Err() != nil {
 				return func() {}
 			}
-			e, computed, err := nr.obtain(ctx, k, compute)
+			e, computed, err := nr.obtain(ctx, work)
 			return func() {
 				if err == nil && ctx.Err() == nil {
-					err = nr.accept(ctx, e, index, p.rows, computed, nr.again(k, compute))
+					err = nr.accept(ctx, e, index, p.rows, computed, nr.again(work))
 				}
 				if err != nil {
 					cancel(err)
@@ -215,7 +215,7 @@ func (nr *nodeRun) mapPiece(ctx context.Context, p piece, output string) (cache.
 			return cache.Entry{}, err
 		}
 	}
-	e := cache.Entry{Inputs: []cache.InputRef{{Digest: p.digest}}, Outputs: map[string][]cache.Chunk{}}
+	e := cache.Entry{Outputs: map[string][]cache.Chunk{}}
 	if out != nil {
 		if err := out.Close(); err != nil {
 			return e, err

@@ -24,6 +24,9 @@ type Runner struct {
 	KeepGoing bool // after a failure, go on with what does not depend on it
 	Selection Selection
 
+	// Executor does the work; nil: this process does, Jobs pieces at once.
+	Executor Executor
+
 	// Observe is told what happens, one event at a time; it may be nil.
 	Observe func(Event)
 }
@@ -85,7 +88,10 @@ func (r *Runner) Run(ctx context.Context, g *Graph) (*Result, error) {
 	started := time.Now()
 	x := &execution{
 		Runner: r, graph: g, nodes: map[*Node]*nodeRun{},
-		index: r.Store.StatIndex(), slots: make(chan struct{}, r.jobs()),
+		index: r.Store.StatIndex(), executor: r.Executor,
+	}
+	if x.executor == nil {
+		x.executor = newLocal(r.jobs())
 	}
 	result := &Result{Run: runID(started), Started: started, close: x.close}
 	if err := x.openJournal(result); err != nil {
@@ -225,12 +231,12 @@ func (e *UsageError) Error() string { return e.Message }
 // execution is one run.
 type execution struct {
 	*Runner
-	graph   *Graph
-	nodes   map[*Node]*nodeRun
-	index   *cache.StatIndex
-	slots   chan struct{}
-	journal *Journal
-	observe sync.Mutex
+	graph    *Graph
+	nodes    map[*Node]*nodeRun
+	index    *cache.StatIndex
+	executor Executor
+	journal  *Journal
+	observe  sync.Mutex
 }
 
 func (x *execution) openJournal(result *Result) error {
@@ -265,16 +271,6 @@ func (x *execution) emit(e Event) {
 
 func (x *execution) log(stage, format string, args ...any) {
 	x.emit(LogLine{Event: "log", Stage: stage, Text: fmt.Sprintf(format, args...)})
-}
-
-// slot waits for a place to work; release gives it back.
-func (x *execution) slot(ctx context.Context) (release func(), err error) {
-	select {
-	case x.slots <- struct{}{}:
-		return func() { <-x.slots }, nil
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
 }
 
 func (x *execution) close() error {

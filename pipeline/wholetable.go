@@ -20,9 +20,9 @@ func (nr *nodeRun) runTable(ctx context.Context, stage WholeTable) error {
 	for _, s := range nr.outputs {
 		s.expect(1)
 	}
-	k := key(nr.recipe, refs)
-	compute := func(ctx context.Context) (cache.Entry, error) {
-		checkpoint := nr.x.Store.Checkpoint(k)
+	work := nr.work(refs, nil)
+	work.Here = func(ctx context.Context) (cache.Entry, error) {
+		checkpoint := nr.x.Store.Checkpoint(work.Key)
 		task := &tableTask{store: nr.x.Store, kind: nr.node.Kind, outputs: map[string]*tableWriter{}}
 		defer task.abort()
 		env := nr.env(nr.x.jobs())
@@ -35,9 +35,9 @@ func (nr *nodeRun) runTable(ctx context.Context, stage WholeTable) error {
 			return cache.Entry{}, err
 		}
 		checkpoint.Remove()
-		return cache.Entry{Inputs: refs, Outputs: outputs}, nil
+		return cache.Entry{Outputs: outputs}, nil
 	}
-	e, computed, err := nr.obtain(ctx, k, compute)
+	e, computed, err := nr.obtain(ctx, work)
 	if err != nil {
 		return err
 	}
@@ -47,7 +47,7 @@ func (nr *nodeRun) runTable(ctx context.Context, stage WholeTable) error {
 			rows += a.Rows()
 		}
 	}
-	return nr.accept(ctx, e, 0, rows, computed, nr.again(k, compute))
+	return nr.accept(ctx, e, 0, rows, computed, nr.again(work))
 }
 
 // tableTask collects what a whole-table stage writes.
