@@ -29,7 +29,7 @@ type jsonLayer struct {
 // ops are the zero values of every op there is.
 func ops() []Op {
 	return []Op{
-		Input{}, Conv{}, BatchNorm{}, Activation{}, Add{}, Multiply{}, Scale{}, Concat{}, MaxPool{}, AveragePool{},
+		Input{}, Conv{}, BatchNorm{}, Activation{}, Add{}, Multiply{}, Scale{}, Concat{}, MaxPool{}, AveragePool{}, ZeroPad{},
 		GlobalAveragePool{}, Dense{}, Dropout{}, Flatten{}, Softmax{},
 	}
 }

@@ -79,6 +79,12 @@ type AveragePool struct {
 	CountPadding bool    `json:"count_padding,omitzero"` // padding counts as zeros (PyTorch's default); else it is left out (Keras)
 }
 
+// ZeroPad adds zeros around a map, which count as values: they win a max pooling of negative ones. A
+// negative number takes away as many lines or columns.
+type ZeroPad struct {
+	Margins Padding `json:"margins"`
+}
+
 // GlobalAveragePool takes the mean of each channel: [height, width, channels] to [channels].
 type GlobalAveragePool struct{}
 
@@ -111,6 +117,7 @@ func (Scale) Kind() string             { return "scale" }
 func (Concat) Kind() string            { return "concat" }
 func (MaxPool) Kind() string           { return "max_pool" }
 func (AveragePool) Kind() string       { return "average_pool" }
+func (ZeroPad) Kind() string           { return "zero_pad" }
 func (GlobalAveragePool) Kind() string { return "global_average_pool" }
 func (Dense) Kind() string             { return "dense" }
 func (Dropout) Kind() string           { return "dropout" }
@@ -259,6 +266,23 @@ func inferPooling(inputs []Shape, window, stride Pair, pad Padding, g kernel.Poo
 	}
 	h, w := g.OutSize(in[0], in[1])
 	return positions(h, w, in[2], window, in)
+}
+
+func (op ZeroPad) infer(inputs []Shape) (Shape, error) {
+	in, err := oneMap(inputs)
+	if err != nil {
+		return nil, err
+	}
+	for _, n := range op.Margins {
+		if n < -maxDimension || n > maxDimension {
+			return nil, fmt.Errorf("margins %v: numbers must be from %d to %d", op.Margins, -maxDimension, maxDimension)
+		}
+	}
+	m := op.Margins
+	if h, w := in[0]+min(m[0], 0)+min(m[2], 0), in[1]+min(m[1], 0)+min(m[3], 0); h < 1 || w < 1 {
+		return nil, fmt.Errorf("margins %v leave nothing of the input of shape %v", m, in)
+	}
+	return Shape{in[0] + m[0] + m[2], in[1] + m[1] + m[3], in[2]}, nil
 }
 
 func (GlobalAveragePool) infer(inputs []Shape) (Shape, error) {

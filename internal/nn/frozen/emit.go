@@ -54,6 +54,8 @@ func (n *node) emit(o Options) ([]step, error) {
 		return []step{&poolStep{in[0], out, op.Geometry(), n.in[0].shape[0], n.in[0].shape[1], true}}, nil
 	case nn.AveragePool:
 		return []step{&poolStep{in[0], out, op.Geometry(), n.in[0].shape[0], n.in[0].shape[1], false}}, nil
+	case nn.ZeroPad:
+		return []step{&padStep{in[0], out, op.Margins, n.in[0].shape, n.out.shape}}, nil
 	case nn.GlobalAveragePool:
 		return []step{&globalPoolStep{in[0], out}}, nil
 	case nn.Softmax:

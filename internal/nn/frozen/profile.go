@@ -79,4 +79,5 @@ func (*addStep) describe() (string, int)        { return "add", 0 }
 func (*multiplyStep) describe() (string, int)   { return "multiply", 0 }
 func (*globalPoolStep) describe() (string, int) { return "global pool", 0 }
 func (*softmaxStep) describe() (string, int)    { return "softmax", 0 }
+func (*padStep) describe() (string, int)        { return "pad", 0 }
 func (*copyStep) describe() (string, int)       { return "copy", 0 }

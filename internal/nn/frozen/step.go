@@ -2,6 +2,7 @@ package frozen
 
 import (
 	"github.com/tlpipe/tlpipe/internal/kernel"
+	"github.com/tlpipe/tlpipe/internal/nn"
 )
 
 // step is one call of a kernel.
@@ -99,6 +100,27 @@ func (s *poolStep) run(f *frame) {
 	run(f.pool, s.geometry, f.slice(s.dst), f.slice(s.src), f.n, s.h, s.w, s.src.channels)
 }
 
+// padStep moves a map to its place in one with other margins.
+type padStep struct {
+	src, dst view
+	margins  nn.Padding
+	from, to nn.Shape
+}
+
+func (s *padStep) run(f *frame) {
+	src, dst := f.slice(s.src), f.slice(s.dst)
+	clear(dst)
+	top, left := s.margins[0], s.margins[1]
+	columns := min(s.from[1], s.to[1]-left) - max(0, -left)
+	for i := range f.n {
+		for line := max(0, -top); line < min(s.from[0], s.to[0]-top); line++ {
+			to := ((i*s.to[0]+line+top)*s.to[1] + max(0, left)) * s.to[2]
+			from := ((i*s.from[0]+line)*s.from[1] + max(0, -left)) * s.to[2]
+			copy(dst[to:to+columns*s.to[2]], src[from:])
+		}
+	}
+}
+
 type globalPoolStep struct {
 	src, dst view
 }
@@ -132,5 +154,6 @@ func (*addStep) bytes() int        { return 0 }
 func (*multiplyStep) bytes() int   { return 0 }
 func (*poolStep) bytes() int       { return 0 }
 func (*globalPoolStep) bytes() int { return 0 }
+func (*padStep) bytes() int        { return 0 }
 func (*softmaxStep) bytes() int    { return 0 }
 func (*copyStep) bytes() int       { return 0 }

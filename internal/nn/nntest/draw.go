@@ -101,7 +101,7 @@ func (d *drawing) norm() nn.BatchNorm {
 
 func (d *drawing) onMap() {
 	x := d.pick("from")
-	switch d.number("op", 0, 12) {
+	switch d.number("op", 0, 13) {
 	case 0, 1, 2, 3:
 		y := d.conv(x)
 		if rapid.Bool().Draw(d.t, "normalised") {
@@ -155,6 +155,11 @@ func (d *drawing) onMap() {
 				Ceil: rapid.Bool().Draw(d.t, "ceil"), CountPadding: rapid.Bool().Draw(d.t, "count padding"),
 			}, x)
 		}
+	case 13:
+		margin := func(what string, size int) int { return d.number(what, -(size-1)/2, 2) }
+		d.layer(nn.ZeroPad{Margins: nn.Padding{
+			margin("top", x.Shape[0]), margin("left", x.Shape[1]), margin("bottom", x.Shape[0]), margin("right", x.Shape[1]),
+		}}, x)
 	case 12:
 		d.layer(nn.Dropout{Rate: 0.5}, x)
 	}

@@ -103,6 +103,14 @@ func (l layer) evaluate(x [][]float64) []float64 {
 		l.pool(op.Geometry(), y, x[0], true)
 	case nn.AveragePool:
 		l.pool(op.Geometry(), y, x[0], false)
+	case nn.ZeroPad:
+		in := l.inputs[0]
+		for i := range y {
+			c, column, line := i%in[2], i/in[2]%l.output[1]-op.Margins[1], i/in[2]/l.output[1]-op.Margins[0]
+			if line >= 0 && line < in[0] && column >= 0 && column < in[1] {
+				y[i] = x[0][(line*in[1]+column)*in[2]+c]
+			}
+		}
 	case nn.GlobalAveragePool:
 		for i, v := range x[0] {
 			y[i%len(y)] += v * float64(len(y)) / float64(len(x[0]))
