@@ -23,6 +23,7 @@ type nodeRun struct {
 	outputs map[string]*stream
 	mapper  mapperHolder
 	busy    stopwatch
+	waiting sync.Once // to tell it once, not for every chunk
 
 	mu    sync.Mutex
 	keys  []string
@@ -272,8 +273,8 @@ func (inPlace) Execute(ctx context.Context, work Work) (cache.Entry, error) { re
 // writeError adds, to faults of the disk, what can be done.
 func (nr *nodeRun) writeError(err error) error {
 	switch {
-	case err == nil:
-		return nil
+	case err == nil || !nr.x.Store.Concerns(err):
+		return err
 	case cache.IsFull(err):
 		return fmt.Errorf("%w: the disk with the cache %s is full; what was finished is kept: make room, `tlpipe cache gc` may help, and run again", err, nr.x.Store.Dir())
 	case cache.IsReadOnly(err):

@@ -391,6 +391,22 @@ func TestFailure(t *testing.T) {
 	want(t, b.w.sums.Load()-sums, 1)
 }
 
+// A source that may not be read is no fault of the cache.
+func TestUnreadableSourceIsNotTheCachesFault(t *testing.T) {
+	b := newBench(t, newWorld(10))
+	b.w.beforeMap = func(context.Context) error {
+		return &os.PathError{Op: "open", Path: "/data/secret.jpg", Err: os.ErrPermission}
+	}
+	result := b.run(simple)
+	want(t, result.Err, "stage rows: open /data/secret.jpg: permission denied")
+	b.w.beforeMap = func(context.Context) error {
+		return &os.PathError{Op: "open", Path: filepath.Join(b.dir, "tmp", "x"), Err: os.ErrPermission}
+	}
+	if result := b.run(simple); !strings.Contains(fmt.Sprint(result.Err), "is read-only: choose another with --cache") {
+		t.Error(result.Err)
+	}
+}
+
 func TestMatrix(t *testing.T) {
 	b := newBench(t, newWorld(100))
 	result := b.run(`

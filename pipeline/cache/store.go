@@ -58,6 +58,16 @@ func Open(ctx context.Context, dir string, fs FS) (*Store, error) {
 	return s, nil
 }
 
+// Concerns tells whether a fault of the file system is about the cache's own
+// files, and not about a file that a stage reads.
+func (s *Store) Concerns(err error) bool {
+	if onPath := new(fs.PathError); errors.As(err, &onPath) {
+		below, err := filepath.Rel(s.dir, onPath.Path)
+		return err == nil && filepath.IsLocal(below)
+	}
+	return true
+}
+
 // Dir is the cache's folder, absolute.
 func (s *Store) Dir() string { return s.dir }
 
