@@ -44,6 +44,7 @@ func All() []Backbone {
 		denseNet121(),
 		inceptionV3(),
 		inceptionResNetV2(),
+		nasNetMobile(),
 		resNet18(),
 		resNet34(),
 		resNet50(),

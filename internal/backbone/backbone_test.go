@@ -105,6 +105,7 @@ func TestSizesAreThoseOfTheReference(t *testing.T) {
 		"inception_v3":       {Parameters: 23_834_568, TrunkParameters: 21_785_568, Statistics: 34_432, MultiplyAdds: 5_713_216_096, Features: 2048, Depth: 95}, // aux_logits=False
 		// As Keras counts trainable and other weights.
 		"inception_resnet_v2": {Parameters: 55_813_192, TrunkParameters: 54_276_192, Statistics: 60_544, MultiplyAdds: 13_155_794_016, Features: 1536, Depth: 245},
+		"nasnet_mobile":       {Parameters: 5_289_978, TrunkParameters: 4_232_978, Statistics: 36_738, MultiplyAdds: 563_638_816, Features: 1056, Depth: 357},
 		"resnet18":            {Parameters: 11_689_512, TrunkParameters: 11_176_512, Statistics: 9_600, MultiplyAdds: 1_814_073_344, Features: 512, Depth: 21},
 		"resnet34":            {Parameters: 21_797_672, TrunkParameters: 21_284_672, Statistics: 17_024, MultiplyAdds: 3_663_761_408, Features: 512, Depth: 37},
 		"resnet50":            {Parameters: 25_557_032, TrunkParameters: 23_508_032, Statistics: 53_120, MultiplyAdds: 4_089_184_256, Features: 2048, Depth: 54},

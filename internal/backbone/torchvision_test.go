@@ -49,24 +49,27 @@ func TestNetworksAgreeWithTorchvision(t *testing.T) {
 
 // TestNetworksAgreeWithKeras does the same with testdata/make_keras.py.
 func TestNetworksAgreeWithKeras(t *testing.T) {
-	for _, size := range []string{"299x299", "107x140"} {
-		t.Run("inception_resnet_v2/"+size, func(t *testing.T) {
-			if !heavy() {
+	for _, name := range []string{
+		"nasnet_mobile/97x130", "nasnet_mobile/224x224", "inception_resnet_v2/299x299", "inception_resnet_v2/107x140",
+	} {
+		t.Run(name, func(t *testing.T) {
+			if !heavy() && name != "nasnet_mobile/97x130" {
 				t.Skip("needs TLPIPE_HEAVY=1")
 			}
-			agrees(t, "inception_resnet_v2", "keras", size)
+			network, size, _ := strings.Cut(name, "/")
+			agrees(t, network, "keras", size)
 		})
 	}
 }
 
 // Every kernel path gives the same to within the same tolerance.
-func TestKernelPathsAgreeWithTorchvision(t *testing.T) {
+func TestKernelPathsAgreeWithReferences(t *testing.T) {
 	if !heavy() {
 		t.Skip("needs TLPIPE_HEAVY=1")
 	}
 	for _, path := range []string{"avx2", "portable"} {
 		t.Run(path, func(t *testing.T) {
-			run := exec.Command(os.Args[0], "-test.run=^TestNetworksAgreeWithTorchvision$")
+			run := exec.Command(os.Args[0], "-test.run=^TestNetworksAgreeWith")
 			run.Env = append(os.Environ(), kernel.EnvironmentVariable+"="+path, "TLPIPE_HEAVY=")
 			if out, err := run.CombinedOutput(); err != nil {
 				t.Errorf("%v\n%s", err, out)

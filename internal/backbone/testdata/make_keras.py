@@ -24,7 +24,8 @@ from make_efficientnet_lite0 import pixels
 
 HERE = pathlib.Path(__file__).parent
 NETWORKS = {
-    # name: model, layer of the last map, gain, cases
+    # name: model, layer of the last map (None: its output), gain, cases
+    "nasnet_mobile": ("NASNetMobile", None, 0.7, [(2, 224, 224), (2, 97, 130)]),
     "inception_resnet_v2": ("InceptionResNetV2", "conv_7b_ac", 1.0, [(2, 299, 299), (2, 107, 140)]),
 }
 
@@ -48,9 +49,10 @@ def main(names):
             keras.backend.clear_session()
             # A classifier is only made for the default size, though these pool globally.
             model = getattr(keras.applications, model_name)(include_top=False, input_shape=(h, w, 3), weights=None)
-            x = keras.layers.GlobalAveragePooling2D()(model.get_layer(last).output)
+            final = model.get_layer(last).output if last else model.output
+            x = keras.layers.GlobalAveragePooling2D()(final)
             logits = keras.layers.Dense(1000, name="predictions")(x)
-            model = keras.Model(model.inputs, [model.get_layer(last).output, x, logits])
+            model = keras.Model(model.inputs, [final, x, logits])
             digest = hashlib.sha256()
             lines = []
             for layer in model.layers:
