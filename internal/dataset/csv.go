@@ -133,7 +133,6 @@ func (c CSV) read(ctx context.Context, from io.Reader) (Rows, error) {
 		rows.All = append(rows.All, row)
 	}
 	rows.sortByID()
-	rows.unique()
 	return rows, nil
 }
 

@@ -275,17 +275,21 @@ func (t *Table) append(part int, rows Rows) {
 	for i, p := range place {
 		same = same && i == p
 	}
-	for _, row := range rows.All {
-		if !same {
+	if !same {
+		for j := range rows.All {
 			extra := make([]string, len(t.Extra))
-			for i, v := range row.Extra {
+			for i, v := range rows.All[j].Extra {
 				extra[place[i]] = v
 			}
-			row.Extra = extra
+			rows.All[j].Extra = extra
 		}
-		t.All = append(t.All, row)
-		t.part = append(t.part, int32(part))
 	}
+	if len(t.All) == 0 {
+		t.All = rows.All // the first part is often the only one, and large
+	} else {
+		t.All = append(t.All, rows.All...)
+	}
+	t.part = append(t.part, slices.Repeat([]int32{int32(part)}, len(rows.All))...)
 	// Rows of earlier parts lack the columns that came later.
 	for i := range t.All {
 		if missing := len(t.Extra) - len(t.All[i].Extra); missing > 0 {
@@ -311,12 +315,14 @@ func (t *Table) checkIDs(parts []Part) error {
 	return nil
 }
 
+const notUnique = "another row has the same id"
+
 // unique rejects rows whose id was there before.
 func (r *Rows) unique() {
 	seen := make(map[string]bool, len(r.All))
 	r.All = slices.DeleteFunc(r.All, func(row Row) bool {
 		if seen[row.ID] {
-			r.reject(row.ID, "another row has the same id")
+			r.reject(row.ID, notUnique)
 			return true
 		}
 		seen[row.ID] = true
@@ -324,8 +330,19 @@ func (r *Rows) unique() {
 	})
 }
 
+// sortByID sorts the rows, and rejects those whose id was there before.
 func (r *Rows) sortByID() {
 	slices.SortStableFunc(r.All, func(a, b Row) int { return cmp.Compare(a.ID, b.ID) })
+	first := true
+	before := ""
+	r.All = slices.DeleteFunc(r.All, func(row Row) bool {
+		again := !first && row.ID == before
+		first, before = false, row.ID
+		if again {
+			r.reject(row.ID, notUnique)
+		}
+		return again
+	})
 }
 
 // splits maps the names that people give to splits.

@@ -66,7 +66,6 @@ func (f Folder) List(ctx context.Context, _ pipeline.Files) (Rows, error) {
 		w.rows.Notes = append(w.rows.Notes, fmt.Sprintf("%s: passed over %d files that are not named as pictures are (%s)", f.Path, total, strings.Join(kinds, ", ")))
 	}
 	w.rows.sortByID()
-	w.rows.unique()
 	return w.rows, nil
 }
 
