@@ -64,6 +64,7 @@ func (nr *nodeRun) run(ctx context.Context) {
 	nr.err = err
 	e := &nr.ended
 	e.Seconds = nr.busy.total().Seconds()
+	e.Chunks = max(e.Chunks, nr.expected()) // a node that ended early had more to do
 	switch {
 	case err == nil && e.ChunksComputed == 0:
 		e.Cache = "hit"

@@ -47,6 +47,7 @@ type sample struct {
 	Rate     float64            `yaml:"rate" doc:"step"`
 	Head     string             `yaml:"head" enum:"linear,tutorial" doc:"which"`
 	Hidden   []int              `yaml:"hidden" doc:"widths"`
+	Metrics  []string           `yaml:"metrics" enum:"loss,accuracy" doc:"which"`
 	Weights  map[string]float64 `yaml:"weights" doc:"by class"`
 	Stopping *stopping          `yaml:"early_stopping" doc:"when to stop"`
 	Pause    time.Duration      `yaml:"pause" doc:"how long"`
@@ -154,7 +155,7 @@ func TestCanonical(t *testing.T) {
 	}
 	want := []string{
 		`choice.kind="none"`, `choice.share=1`, `early_stopping.min_delta=0.01`, `early_stopping.patience=5`, `epochs=10`,
-		`head="tutorial"`, `hidden=[]`, `needed="x"`, `pause=0s`, `rate=0.001`, `weights."a"=2`, `weights."b"=1`,
+		`head="tutorial"`, `hidden=[]`, `metrics=[]`, `needed="x"`, `pause=0s`, `rate=0.001`, `weights."a"=2`, `weights."b"=1`,
 	}
 	if !slices.Equal(got, want) {
 		t.Errorf("got  %s\nwant %s", got, want)
@@ -173,6 +174,7 @@ func TestJSONSchema(t *testing.T) {
 		`"epochs":{"default":10,"description":"how often","maximum":1000,"minimum":1,"type":"integer"}`,
 		`"required":["needed"]`, `"additionalProperties":false`,
 		`"enum":["linear","tutorial"]`,
+		`"metrics":{"anyOf":[{"enum":["loss","accuracy"],"type":"string"},{"items":{"enum":["loss","accuracy"],"type":"string"},"type":"array"}],"description":"which"}`,
 		`"min_delta":{"default":0.01,"description":"smallest gain","exclusiveMinimum":0,"maximum":1,"type":"number"}`,
 		`"choice":{"anyOf":[{"type":"string"}`,
 	} {

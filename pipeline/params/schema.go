@@ -66,18 +66,7 @@ func structSchema(v reflect.Value) map[string]any {
 		if f.Doc != "" {
 			s["description"] = f.Doc
 		}
-		if f.rules.enum != nil {
-			s["enum"] = f.rules.enum
-		}
-		if f.rules.min != nil {
-			s["minimum"] = *f.rules.min
-		}
-		if f.rules.max != nil {
-			s["maximum"] = *f.rules.max
-		}
-		if f.rules.above != nil {
-			s["exclusiveMinimum"] = *f.rules.above
-		}
+		f.rules.constrain(s, f.Type)
 		if !fv.IsZero() && (fv.Kind() < reflect.Array || fv.Kind() == reflect.String) {
 			s["default"] = fv.Interface()
 		}
@@ -91,4 +80,29 @@ func structSchema(v reflect.Value) map[string]any {
 		out["required"] = required
 	}
 	return out
+}
+
+// constrain adds what the tags of a field of type t allow; those of a list are
+// about its items, and a list may be spelled as one item.
+func (r rules) constrain(s map[string]any, t reflect.Type) {
+	if t.Kind() == reflect.Slice {
+		if spellings, ok := s["anyOf"].([]any); ok && len(spellings) == 2 {
+			if item, ok := spellings[0].(map[string]any); ok {
+				r.constrain(item, t.Elem()) // the list's items are the same map
+			}
+		}
+		return
+	}
+	if r.enum != nil {
+		s["enum"] = r.enum
+	}
+	if r.min != nil {
+		s["minimum"] = *r.min
+	}
+	if r.max != nil {
+		s["maximum"] = *r.max
+	}
+	if r.above != nil {
+		s["exclusiveMinimum"] = *r.above
+	}
 }
