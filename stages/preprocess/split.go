@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"iter"
 	"math"
 	"slices"
 	"strings"
@@ -76,6 +77,13 @@ func (s Split) check() error {
 		return pipeline.ParamError("split", "the shares add up to %v, not to 1", sum)
 	}
 	return nil
+}
+
+// shares yields the splits and their shares, in order.
+func (s Split) shares() iter.Seq2[string, float64] {
+	return func(yield func(string, float64) bool) {
+		_ = yield(record.Train, s.Train) && yield(record.Validation, s.Val) && yield(record.Test, s.Test)
+	}
 }
 
 // assign fills in the splits of the rows that have none.
@@ -231,7 +239,10 @@ func (s Split) notes(table *dataset.Table) []string {
 		}
 		splits[row.Digest] = row.Split
 	}
-	for _, split := range []string{record.Train, record.Validation, record.Test} {
+	for split, share := range s.shares() {
+		if share == 0 && !s.Given {
+			continue // nor should there be any
+		}
 		var without []string
 		for class, in := range classes {
 			if !in[split] && class != "" {
