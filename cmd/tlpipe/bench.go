@@ -72,6 +72,7 @@ several runs after a warm-up, pixels already decoded.`,
 	f.StringVar(&e.Weights, "weights", bench.Random, "random, a weight set of the backbone, or a .safetensors `file`")
 	f.IntVar(&e.Size, "size", 0, "height and width of the pictures in `pixels` (default: those of the backbone's weights)")
 	f.IntVar(&e.Repeat, "repeat", 10, "`runs` of which the best counts")
+	f.Float64Var(&e.Seconds, "seconds", 0, "go on for so many `seconds` if the runs take less")
 	f.IntVar(&e.WarmUp, "warm-up", 1, "`runs` before them")
 	f.BoolVar(&e.Plain, "plain", false, "compute 3×3 convolutions by their definition, not by Winograd's method")
 	f.BoolVar(&e.Profile, "profile", false, "also tell where the time goes")

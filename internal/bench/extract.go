@@ -25,11 +25,12 @@ type Extract struct {
 	Batch     int    // pictures at once, at least 1
 	Threads   int    // at least 1
 	Precision frozen.Precision
-	Weights   string // Random, a weight set of the backbone, or the path of a .safetensors file
-	Plain     bool   // no Winograd
-	WarmUp    int    // runs that do not count
-	Repeat    int    // runs, at least 1
-	Profile   bool   // also measure each step
+	Weights   string  // Random, a weight set of the backbone, or the path of a .safetensors file
+	Plain     bool    // no Winograd
+	WarmUp    int     // runs that do not count
+	Repeat    int     // runs, at least 1
+	Seconds   float64 // go on for so long if the runs take less
+	Profile   bool    // also measure each step
 }
 
 // Extraction is the measurement.
@@ -73,8 +74,8 @@ func (e Extract) Measure(ctx context.Context) (*Extraction, error) {
 	out := &Extraction{
 		Backbone: e.Backbone, Precision: e.Precision.String(), Weights: e.Weights,
 		Batch: e.Batch, Threads: e.Threads, Height: shape[0], Width: shape[1],
-		Instructions: instructions, Repeat: e.Repeat,
-		WeightBytes: program.WeightBytes(), ArenaBytes: e.Batch * program.ArenaBytes(),
+		Instructions: instructions,
+		WeightBytes:  program.WeightBytes(), ArenaBytes: e.Batch * program.ArenaBytes(),
 	}
 	pool := kernel.NewPool(e.Threads)
 	defer pool.Close()
@@ -84,7 +85,8 @@ func (e Extract) Measure(ctx context.Context) (*Extraction, error) {
 	out.Load = time.Since(began).Seconds()
 
 	var times []float64
-	for i := range e.WarmUp + e.Repeat {
+	var measured time.Duration
+	for i := 0; i < e.WarmUp+e.Repeat || measured.Seconds() < e.Seconds; i++ {
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
@@ -92,15 +94,17 @@ func (e Extract) Measure(ctx context.Context) (*Extraction, error) {
 		if err := session.Run(pool, x, e.Batch, y); err != nil {
 			return nil, err
 		}
-		took := time.Since(start).Seconds()
+		took := time.Since(start)
 		if i == 0 {
-			out.First = took
+			out.First = took.Seconds()
 		}
 		if i >= e.WarmUp {
-			times = append(times, took)
+			times = append(times, took.Seconds())
+			measured += took
 		}
 	}
 	slices.Sort(times)
+	out.Repeat = len(times)
 	out.ImagesPerSecond = float64(e.Batch) / times[0]
 	out.Median = float64(e.Batch) / times[len(times)/2]
 	out.GFLOPS = out.ImagesPerSecond * 2e-9 * float64(net.MultiplyAdds())

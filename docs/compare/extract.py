@@ -1,0 +1,223 @@
+"""Measure `tlpipe bench extract` against ONNX Runtime and PyTorch, in turn, on the same cores.
+
+    python extract.py TLPIPE [--rounds 5] [--seconds 1] [--threads 2] [--network NAME …]
+                      [--peer NAME …] [--models DIR] [--start-up] [--json FILE]
+
+TLPIPE is the program's path. Every network has the same random weights on all sides and gives its
+pooled features; ONNX Runtime gets it from torchvision through torch.onnx.export. Each measurement is
+a process of its own, which runs batches for some seconds after a warm-up and tells its best; rounds
+go through all sides one after the other, so that what else the machine does meets all of them. The
+table gives each side's best of all rounds, the ratio of the bests, and the median over the rounds
+of the ratio within a round.
+
+With --start-up it measures instead how long it takes from the start of the process until the first
+batch of one is done, weights read from a file (tlpipe: .safetensors).
+
+Needs: torch, torchvision, onnx, onnxruntime, safetensors.
+"""
+
+import argparse
+import json
+import os
+import pathlib
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+NETWORKS = {
+    "resnet50": 224, "mobilenet_v2": 224, "efficientnet_b0": 224, "vgg16": 224, "inception_v3": 299, "densenet121": 224,
+}
+WORK = [(name, 8) for name in NETWORKS] + [("resnet50", 1), ("mobilenet_v2", 1)]
+PEERS = ["onnxruntime", "torch", "torch-frozen"]
+
+
+def trunk(name):
+    """The torchvision model with random weights, without its classifier."""
+    import torch
+    import torchvision
+
+    class Pooled(torch.nn.Module):
+        def __init__(self, features):
+            super().__init__()
+            self.features = features
+
+        def forward(self, x):
+            return self.features(x).mean((2, 3))
+
+    torch.manual_seed(0)
+    extra = {"init_weights": True} if name == "inception_v3" else {}
+    whole = torchvision.models.get_model(name, weights=None, **extra).eval()
+    state = whole.state_dict()
+    if name.startswith("vgg"):
+        return Pooled(whole.features), state
+    setattr(whole, "fc" if hasattr(whole, "fc") else "classifier", torch.nn.Identity())
+    return whole, state
+
+
+def prepare(folder, name):
+    """Write the model for all sides, unless it is there."""
+    weights, graph = folder / f"{name}.safetensors", folder / f"{name}.onnx"
+    if weights.exists() and graph.exists():
+        return
+    import safetensors.torch
+    import torch
+
+    model, state = trunk(name)
+    size = NETWORKS[name]
+    torch.onnx.export(model, torch.randn(1, 3, size, size), graph, dynamo=False, opset_version=17,
+                      input_names=["image"], output_names=["features"], dynamic_axes={"image": {0: "batch"}})
+    safetensors.torch.save_file({k: v.contiguous() for k, v in state.items()}, weights)
+
+
+def measure(run, batch, seconds):
+    run()
+    best, runs, end = float("inf"), 0, time.perf_counter() + seconds
+    while runs < 3 or time.perf_counter() < end:
+        start = time.perf_counter()
+        run()
+        best = min(best, time.perf_counter() - start)
+        runs += 1
+    return batch / best
+
+
+def onnxruntime_session(folder, name, threads):
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
+    return onnxruntime.InferenceSession(folder / f"{name}.onnx", options, providers=["CPUExecutionProvider"])
+
+
+def as_peer(peer, name, batch, folder, threads, seconds):
+    """What the process of a peer does; it prints its result."""
+    import numpy as np
+
+    size = NETWORKS[name]
+    pixels = np.random.default_rng(0).uniform(-2, 2, (batch, 3, size, size)).astype(np.float32)
+    if peer == "onnxruntime":
+        start = time.perf_counter()
+        session = onnxruntime_session(folder, name, threads)
+        session.run(None, {"image": pixels})
+        first = time.perf_counter() - start
+        speed = measure(lambda: session.run(None, {"image": pixels}), batch, seconds) if seconds else 0
+        print(json.dumps({"speed": speed, "first": first}))
+        return
+    import torch
+
+    torch.set_num_threads(threads)
+    model, x = trunk(name)[0], torch.from_numpy(pixels)
+    with torch.inference_mode():
+        start = time.perf_counter()
+        if peer == "torch-frozen":
+            model = torch.jit.optimize_for_inference(torch.jit.freeze(torch.jit.trace(model, x)))
+        model(x)
+        first = time.perf_counter() - start
+        model(x)
+        speed = measure(lambda: model(x), batch, seconds) if seconds else 0
+    print(json.dumps({"speed": speed, "first": first}))
+
+
+def peer(options, name, batch, which, seconds):
+    command = [sys.executable, __file__, options.tlpipe, "--as", which, "--network", name, "--batch", batch,
+               "--models", options.models, "--threads", options.threads, "--seconds", seconds]
+    return json.loads(run(command))
+
+
+def tlpipe(options, name, batch, seconds):
+    weights = pathlib.Path(options.models) / f"{name}.safetensors"
+    command = [options.tlpipe, "bench", "extract", "--backbone", name, "--batch", batch, "--threads", options.threads,
+               "--weights", weights, "--precision", options.precision, "--json"]
+    if not seconds:
+        return json.loads(run(command + ["--warm-up", 0, "--repeat", 1]))
+    return json.loads(run(command + ["--seconds", seconds]))
+
+
+def run(command):
+    environment = os.environ | {"OMP_NUM_THREADS": "", "PYTHONWARNINGS": "ignore"}
+    environment.pop("OMP_NUM_THREADS")
+    return subprocess.run([str(c) for c in command], check=True, stdout=subprocess.PIPE, env=environment, text=True).stdout
+
+
+def throughput(options, work):
+    sides = ["tlpipe", *options.peer]
+    speeds = {(name, batch, side): [] for name, batch in work for side in sides}
+    for number in range(options.rounds):
+        for name, batch in work:
+            for side in sides:
+                if side == "tlpipe":
+                    speed = tlpipe(options, name, batch, options.seconds)["images_per_second"]
+                else:
+                    speed = peer(options, name, batch, side, options.seconds)["speed"]
+                speeds[name, batch, side].append(speed)
+        print(f"round {number + 1} of {options.rounds}, load {os.getloadavg()[0]:.1f}", file=sys.stderr)
+    head = f"| network | batch | tlpipe {options.precision} |"
+    for side in options.peer:
+        head += f" {side} | ratio | by round |"
+    print(head + "\n|---|--:|--:|" + "--:|--:|--:|" * len(options.peer))
+    rows = []
+    for name, batch in work:
+        ours = speeds[name, batch, "tlpipe"]
+        line, row = f"| {name} | {batch} | {max(ours):.1f} |", {"network": name, "batch": batch, "tlpipe": ours}
+        for side in options.peer:
+            theirs = row[side] = speeds[name, batch, side]
+            by_round = statistics.median(a / b for a, b in zip(ours, theirs))
+            line += f" {max(theirs):.1f} | {max(ours) / max(theirs):.2f} | {by_round:.2f} |"
+        rows.append(row)
+        print(line)
+    return rows
+
+
+def start_up(options, names):
+    print("| network | tlpipe, process to first batch | of it load and first batch | ONNX Runtime, session and first batch"
+          " | whole process | ratio |\n|---|--:|--:|--:|--:|--:|")
+    rows = []
+    for name in names:
+        ours, inside, theirs, whole = [], [], [], []
+        for _ in range(options.rounds):
+            start = time.perf_counter()
+            result = tlpipe(options, name, 1, 0)
+            ours.append(time.perf_counter() - start)
+            inside.append(result["load_seconds"] + result["first_seconds"])
+            start = time.perf_counter()
+            theirs.append(peer(options, name, 1, "onnxruntime", 0)["first"])
+            whole.append(time.perf_counter() - start)
+        rows.append({"network": name, "tlpipe": ours, "onnxruntime": theirs, "onnxruntime_process": whole})
+        print(f"| {name} | {min(ours):.3f} s | {min(inside):.3f} s | {min(theirs):.3f} s | {min(whole):.3f} s"
+              f" | {min(ours) / min(theirs):.2f} |")
+    return rows
+
+
+def main():
+    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    arguments.add_argument("tlpipe")
+    arguments.add_argument("--rounds", type=int, default=5)
+    arguments.add_argument("--seconds", type=float, default=1)
+    arguments.add_argument("--threads", type=int, default=2)
+    arguments.add_argument("--precision", default="fp32", help="of tlpipe; the peers compute in float32")
+    arguments.add_argument("--network", nargs="+", choices=NETWORKS)
+    arguments.add_argument("--batch", type=int)
+    arguments.add_argument("--peer", nargs="+", choices=PEERS, default=PEERS)
+    arguments.add_argument("--models", default=pathlib.Path(tempfile.gettempdir()) / "tlpipe-compare")
+    arguments.add_argument("--start-up", action="store_true")
+    arguments.add_argument("--json", type=pathlib.Path)
+    arguments.add_argument("--as", dest="peer_process", help=argparse.SUPPRESS)
+    options = arguments.parse_args()
+    options.models = pathlib.Path(options.models)
+    if options.peer_process:
+        as_peer(options.peer_process, options.network[0], options.batch, options.models, options.threads, options.seconds)
+        return
+    options.models.mkdir(parents=True, exist_ok=True)
+    work = [(n, b) for n, b in WORK
+            if (not options.network or n in options.network) and (not options.batch or b == options.batch)]
+    names = list(dict.fromkeys(n for n, _ in work))
+    for name in names:
+        prepare(options.models, name)
+    rows = start_up(options, names) if options.start_up else throughput(options, work)
+    if options.json:
+        options.json.write_text(json.dumps(rows, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
