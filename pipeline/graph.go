@@ -296,6 +296,7 @@ type combination struct {
 // combinations multiplies the instances of a stage's inputs, where they fit
 // together, with its own axes.
 func (b *builder) combinations(st *StageSpec, bound []binding) []combination {
+	told := len(b.problems)
 	out := []combination{{coordinates: Coordinates{}}}
 	for _, bi := range bound {
 		if bi.port.Many {
@@ -338,7 +339,7 @@ func (b *builder) combinations(st *StageSpec, bound []binding) []combination {
 			}
 		}
 	}
-	if len(out) == 0 && !b.anyBroken(bound) {
+	if len(out) == 0 && !b.anyBroken(bound) && len(b.problems) == told {
 		b.at(st.from, "", "stage %s: no instances of its inputs fit together", st.Name)
 	}
 	return out

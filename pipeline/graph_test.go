@@ -78,8 +78,12 @@ func TestProblems(t *testing.T) {
 		{"alias bomb", "a: &a [x,x,x,x,x,x,x,x,x]\nb: &b [*a,*a,*a,*a,*a,*a,*a,*a,*a]\nc: &c [*b,*b,*b,*b,*b,*b,*b,*b,*b]\nd: &d [*c,*c,*c,*c,*c,*c,*c,*c,*c]\ne: &e [*d,*d,*d,*d,*d,*d,*d,*d,*d]\nf: [*e,*e,*e,*e,*e,*e]\n", "aliases make it too large"},
 	}
 	for _, c := range cases {
-		if got := problems(t, c.text); !strings.Contains(got, c.want) {
+		got := problems(t, c.text)
+		if !strings.Contains(got, c.want) {
 			t.Errorf("%s:\n%s\nwant %s", c.name, got, c.want)
+		}
+		if strings.Contains(got, "fit together") {
+			t.Errorf("%s: what follows from the fault is told as another:\n%s", c.name, got)
 		}
 	}
 }
@@ -107,6 +111,8 @@ stages:
 	want(t, load(), "30 5")
 	want(t, load(pipeline.Override{Path: "vars.n", Value: "4"}, pipeline.Override{Path: "b.by", Value: "6"}), "40 6")
 	want(t, load(pipeline.Override{Path: "c.by", Value: "4"}), "p.yaml: set c.by: there is no stage c\n        hint: known: rows, a, b")
+	want(t, load(pipeline.Override{Path: "vars.m", Value: "4"}), "p.yaml: set vars.m: the pipeline has no variable m\n        hint: known: n, all, word")
+	want(t, load(pipeline.Override{Path: "a.by", Value: " "}), "p.yaml: set a.by: there is no value")
 	want(t, load(pipeline.Override{Path: "a.bye", Value: "4"}), "p.yaml: stage a: unknown key \"bye\" (set from outside the file)\n        hint: did you mean \"by\"?")
 }
 

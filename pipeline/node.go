@@ -227,7 +227,7 @@ func (nr *nodeRun) obtain(ctx context.Context, work Work) (e cache.Entry, comput
 		nr.x.log(nr.node.Name, "%v: computed again", err)
 	}
 	unlock, err := store.Lock(ctx, work.Key, func() {
-		nr.x.log(nr.node.Name, "another run is computing the same: waiting for it")
+		nr.waiting.Do(func() { nr.x.log(nr.node.Name, "another run is computing the same: waiting for it") })
 	})
 	if err != nil {
 		return e, false, nr.writeError(err)

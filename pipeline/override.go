@@ -16,6 +16,10 @@ type Override struct{ Path, Value string }
 // apply writes the override into the document. What is wrong with it is told
 // as a problem without a place.
 func (o Override) apply(r *reporter, root *yaml.Node) {
+	if strings.TrimSpace(o.Value) == "" {
+		r.place(0, 0, "", "set "+o.Path+": there is no value")
+		return
+	}
 	var value yaml.Node
 	if err := yaml.Unmarshal([]byte(o.Value), &value); err != nil || len(value.Content) != 1 {
 		r.place(0, 0, "", "set "+o.Path+": the value is not valid YAML: "+o.Value)
@@ -23,7 +27,16 @@ func (o Override) apply(r *reporter, root *yaml.Node) {
 	}
 	steps := strings.Split(o.Path, ".")
 	switch steps[0] {
-	case "seed", "name", "on_error", "max_rejects", "vars":
+	case "seed", "name", "on_error", "max_rejects":
+	case "vars":
+		var known []string
+		if vars := params.Locate(root, "vars"); vars != root {
+			known = keysOf(vars)
+		}
+		if len(steps) > 1 && !slices.Contains(known, steps[1]) && !mentions(root, steps[1]) {
+			r.place(0, 0, params.DidYouMean(steps[1], known), "set "+o.Path+": the pipeline has no variable "+steps[1])
+			return
+		}
 	default:
 		stages := params.Locate(root, "stages")
 		if stages == root || !slices.Contains(keysOf(stages), steps[0]) {
@@ -54,6 +67,16 @@ func put(node *yaml.Node, steps []string, value *yaml.Node) {
 		node = child
 	}
 	*node = *value
+}
+
+// mentions tells whether $(name) stands somewhere below node.
+func mentions(node *yaml.Node, name string) bool {
+	for _, m := range variableForm.FindAllStringSubmatch(node.Value, -1) {
+		if m[1] == name {
+			return true
+		}
+	}
+	return slices.ContainsFunc(node.Content, func(child *yaml.Node) bool { return mentions(child, name) })
 }
 
 // fromOutside is the line of nodes that are not in the file.

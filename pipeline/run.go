@@ -48,7 +48,7 @@ type Result struct {
 	Seconds float64
 	Nodes   []*NodeResult // in the order of the graph; only those selected or looked up
 	Err     error         // the root failures, joined; nil if Status is ok
-	Dir     string        // the run's folder in the cache, for journal and report; "" if the cache is read-only
+	Dir     string        // the run's folder in the cache, for journal and report; "" if the cache cannot be written
 	Journal *Journal      // open: the caller writes RunEnded and closes it
 
 	close func() error
@@ -250,10 +250,14 @@ func (x *execution) openJournal(result *Result) error {
 			return nil
 		}
 	}
-	if !cache.IsReadOnly(err) {
+	switch {
+	case cache.IsReadOnly(err):
+		x.log("", "the cache %s is read-only: what is in it can be used, but nothing new is kept", x.Store.Dir())
+	case cache.IsFull(err):
+		x.log("", "the disk with the cache %s is full: what is in it can be used, but nothing new is kept", x.Store.Dir())
+	default:
 		return err
 	}
-	x.log("", "the cache %s is read-only: what is in it can be used, but nothing new is kept", x.Store.Dir())
 	return nil
 }
 

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"testing"
 
 	"github.com/apache/arrow/go/v17/arrow"
@@ -567,6 +568,14 @@ func TestConcurrentRunsShareTheWork(t *testing.T) {
 	results := make(chan *pipeline.Result)
 	for range 3 {
 		r, g := b.runner(), b.load(simple)
+		told := map[string]int{}
+		r.Observe = func(e pipeline.Event) {
+			if line, ok := e.(pipeline.LogLine); ok {
+				if told[line.Stage]++; told[line.Stage] > 1 {
+					t.Errorf("stage %s: said once more: %s", line.Stage, line.Text)
+				}
+			}
+		}
 		go func() {
 			result, err := r.Run(context.Background(), g)
 			if err != nil {
@@ -588,6 +597,49 @@ func TestConcurrentRunsShareTheWork(t *testing.T) {
 	want(t, b.w.maps.Load(), 2*chunks)
 	want(t, b.w.sums.Load(), 1)
 }
+
+// On a disk without room for one folder more, what is in the cache can be used.
+func TestFullDiskStillGivesWhatIsThere(t *testing.T) {
+	b := newBench(t, newWorld(500))
+	before := b.run(simple)
+	store, err := cache.Open(context.Background(), b.dir, fullDisk{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer store.Close()
+	var said []string
+	r := &pipeline.Runner{Store: store, Observe: func(e pipeline.Event) {
+		if line, ok := e.(pipeline.LogLine); ok {
+			said = append(said, line.Text)
+		}
+	}}
+	result, err := r.Run(context.Background(), b.load(simple))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer result.Close()
+	want(t, states(result), "rows=hit small=hit total=hit")
+	want(t, result.Nodes[2].Ended.Digest, before.Nodes[2].Ended.Digest)
+	if len(said) != 1 || !strings.Contains(said[0], "is full") {
+		t.Errorf("said %q", said)
+	}
+	result, err = r.Run(context.Background(), b.load(strings.Replace(simple, "by: 10", "by: 9", 1)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer result.Close()
+	want(t, result.Status, "failed")
+}
+
+type fullDisk struct{ cache.OS }
+
+func (fullDisk) MkdirAll(name string) error {
+	if info, err := os.Stat(name); err == nil && info.IsDir() {
+		return nil
+	}
+	return syscall.ENOSPC
+}
+func (fullDisk) Create(string) (cache.File, error) { return nil, syscall.ENOSPC }
 
 func TestJournal(t *testing.T) {
 	b := newBench(t, newWorld(100))

@@ -246,6 +246,9 @@ func (s *stage) List(ctx context.Context, env *pipeline.Env) (pipeline.Listing, 
 	for _, note := range table.Notes {
 		env.Log("%s", note)
 	}
+	if len(table.All)+len(table.Rejects) == 0 {
+		return pipeline.Listing{}, fmt.Errorf("there are no pictures in %s", s.params.Source.describe(s.dir))
+	}
 	if err := s.params.Split.assign(table); err != nil {
 		return pipeline.Listing{}, err
 	}

@@ -117,6 +117,23 @@ func TestFolderWithBadFiles(t *testing.T) {
 	}
 }
 
+// Who gives the wrong folder is told where pictures were looked for.
+func TestNoPictures(t *testing.T) {
+	dir := t.TempDir()
+	write(t, dir, map[string][]byte{"data/cat/notes.txt": []byte("x"), "more/dog/1.png": flat(t, 4, 4, color.White)})
+	for with, want := range map[string]string{
+		"{source: {folder: data}}":                                         "there are no pictures in " + filepath.Join(dir, "data"),
+		"{source: {folder: more, only: {label: [cat]}}}":                   "there are no pictures in " + filepath.Join(dir, "more") + " that `only` keeps",
+		"{source: [{folder: data}, {builtin: emoji, only: {label: [x]}}]}": filepath.Join(dir, "data") + ", the set emoji that `only` keeps",
+	} {
+		stage := pipelinetest.Stage(t, preprocess.Kind(), with)
+		stage.(pipeline.Located).Locate(dir)
+		if _, err := stage.(pipeline.Source).List(t.Context(), pipelinetest.Env(t)); err == nil || !strings.HasSuffix(err.Error(), want) {
+			t.Errorf("%s: error is %v", with, err)
+		}
+	}
+}
+
 func TestChangedFileFailsTheChunk(t *testing.T) {
 	dir := t.TempDir()
 	write(t, dir, map[string][]byte{"data/a/1.png": flat(t, 4, 4, color.White)})

@@ -64,13 +64,39 @@ func (s Sources) parts(dir string) []dataset.Part {
 	return out
 }
 
-func (s Source) open(dir string) dataset.Source {
-	at := func(path string) string {
-		if path == "" || filepath.IsAbs(path) {
-			return path
+// describe says, for messages, where the pictures should have been.
+func (s Sources) describe(dir string) string {
+	var out []string
+	for _, one := range s {
+		places := slices.Concat([]string{one.Folder, one.CSV}, one.Parquet, one.Tar)
+		if one.IDX != nil {
+			places = append(places, one.IDX.Images)
 		}
-		return filepath.Join(dir, path)
+		for _, place := range places {
+			if place != "" {
+				out = append(out, within(dir, place))
+			}
+		}
+		if one.Builtin != "" {
+			out = append(out, "the set "+one.Builtin)
+		}
+		if len(one.Only) > 0 {
+			out[len(out)-1] += " that `only` keeps"
+		}
 	}
+	return strings.Join(out, ", ")
+}
+
+// within returns a path as seen from a folder.
+func within(dir, path string) string {
+	if path == "" || filepath.IsAbs(path) {
+		return path
+	}
+	return filepath.Join(dir, path)
+}
+
+func (s Source) open(dir string) dataset.Source {
+	at := func(path string) string { return within(dir, path) }
 	all := func(paths []string) []string {
 		out := make([]string, len(paths))
 		for i, p := range paths {
