@@ -359,6 +359,9 @@ func (nr *nodeRun) tooManyRejects(ctx context.Context, end bool) error {
 	case st.OnError == FailOnError:
 		return fmt.Errorf("a row failed, and on_error is fail: %s", nr.firstReject(ctx))
 	case end && rows == 0:
+		if rejects == 1 {
+			return fmt.Errorf("nothing is left: %s", nr.firstReject(ctx))
+		}
 		return fmt.Errorf("all %d rows were rejected; the first: %s", rejects, nr.firstReject(ctx))
 	case st.MaxRejects.Share > 0 && !end:
 		return nil

@@ -115,12 +115,12 @@ func (c CSV) read(ctx context.Context, from io.Reader) (Rows, error) {
 		if split := value(at.split); split != "" {
 			var known bool
 			if row.Split, known = splitNamed(split); !known {
-				rows.reject(row.ID, "line %d: split %q is not train, val or test", line, split)
+				rows.reject(row.ID, "split %q in line %d is not train, val or test", split, line)
 				continue
 			}
 		}
 		if path == "" {
-			rows.reject(row.ID, "line %d: there is no path", line)
+			rows.reject(row.ID, "there is no path in line %d", line)
 			continue
 		}
 		if !filepath.IsAbs(path) {
@@ -174,8 +174,23 @@ func (c CSV) find(header []string) (at csvColumns, err error) {
 		}
 		*meaning.at = slices.Index(header, name)
 		if *meaning.at < 0 && (asked && name != "" || meaning.needed) {
-			return at, fmt.Errorf("there is no column %q for the %s; columns: %s", name, meaning.name, strings.Join(header, ", "))
+			err := fmt.Errorf("there is no column %q for the %s; columns: %s", name, meaning.name, strings.Join(header, ", "))
+			if separator := otherSeparator(header); separator != "" {
+				err = fmt.Errorf("%w (if they are separated by %q, say so with separator)", err, separator)
+			}
+			return at, err
 		}
 	}
 	return at, nil
+}
+
+// otherSeparator guesses what separates the columns of a header that was read
+// as one.
+func otherSeparator(header []string) string {
+	for _, separator := range []string{";", "\t", "|", ","} {
+		if len(header) == 1 && strings.Contains(header[0], separator) {
+			return separator
+		}
+	}
+	return ""
 }

@@ -234,6 +234,14 @@ a/3.jpg: the file cannot be read: input/output error
 	}
 }
 
+func TestCSVWithAnotherSeparator(t *testing.T) {
+	root := write(t, map[string]string{"table.csv": "path;label\na.jpg;cat\n"})
+	_, err := tryList(t, of(dataset.CSV{Path: filepath.Join(root, "table.csv")}))
+	if err == nil || !strings.Contains(err.Error(), `separated by ";", say so with separator`) {
+		t.Errorf("error is %v", err)
+	}
+}
+
 func TestCSV(t *testing.T) {
 	root := write(t, map[string]string{
 		"pictures/b.jpg": "b", "pictures/a.jpg": "a", "pictures/c.jpg": "c",
@@ -254,8 +262,8 @@ b.jpg label=cat, big split=val domain=zoo height=12 copy_=x
 `)
 	expect(t, "rejects", rejected(table), `
 line 3: 5 values for 6 columns
-c.jpg: line 6: split "fold3" is not train, val or test
-line 7: line 7: there is no path
+c.jpg: split "fold3" in line 6 is not train, val or test
+line 7: there is no path in line 7
 a.jpg: another row has the same id
 none.jpg: the file cannot be read: no such file or directory
 `)
@@ -473,6 +481,9 @@ t10k-images/2 label=1 split=test domain=
 		"floats": "floats: IDX values of type 0x0d are not supported, only bytes (0x08)\n",
 	} {
 		expect(t, name, rejected(list(t, of(dataset.IDX{Images: at(name)}))), want)
+	}
+	if _, err := tryList(t, of(dataset.IDX{Images: at("none")})); err == nil || err.Error() != "there is no file "+at("none") {
+		t.Errorf("pictures that are not there: %v", err)
 	}
 	_, err := tryList(t, of(dataset.IDX{Images: at("t10k-images"), Labels: at("one")}))
 	if err == nil || !strings.Contains(err.Error(), "1 labels for the 3 pictures") {

@@ -9,6 +9,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
+	"os"
 
 	"github.com/tlpipe/tlpipe/pipeline"
 )
@@ -57,6 +59,9 @@ func pnmHead(shape []int) []byte {
 
 // List implements Source.
 func (x IDX) List(ctx context.Context, files pipeline.Files) (Rows, error) {
+	if _, err := os.Stat(x.Images); errors.Is(err, fs.ErrNotExist) {
+		return Rows{}, fmt.Errorf("there is no file %s", x.Images)
+	}
 	rows, err := indexed(ctx, files, []string{x.Images}, "rows of an IDX file, 1", func(path string) (Rows, error) {
 		f, err := openUnpacked(path)
 		if err != nil {

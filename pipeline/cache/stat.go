@@ -23,6 +23,8 @@ import (
 // ErrFileChanged means that a source file was written to while it was read.
 var ErrFileChanged = errors.New("changed while it was read; run again when nothing writes to it")
 
+var errNotAFile = errors.New("it is not a file")
+
 // StatIndex knows the digests of files that did not change since they were
 // last read, by size, modification and change time and inode. One index file
 // covers one folder of sources. It may be used from several goroutines; Save
@@ -72,7 +74,7 @@ func (x *StatIndex) Digest(ctx context.Context, path string) (string, error) {
 		return "", err
 	}
 	if !info.Mode().IsRegular() {
-		return "", fmt.Errorf("%s is not a file", path)
+		return "", &fs.PathError{Op: "read", Path: path, Err: errNotAFile}
 	}
 	now := describe(info)
 	dir, base := filepath.Split(abs)

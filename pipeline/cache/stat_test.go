@@ -3,6 +3,7 @@ package cache
 import (
 	"context"
 	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"testing"
@@ -74,6 +75,22 @@ func TestStatIndex(t *testing.T) {
 	}
 	if got := digest(s.StatIndex()); got != sum([]byte("new")) {
 		t.Errorf("digest with a damaged index is %s", got)
+	}
+}
+
+// A table may name anything: what is not a file is a fault of that path, as a
+// missing file is, and not of the run.
+func TestStatIndexTellsWhatIsNoFile(t *testing.T) {
+	s, err := Open(context.Background(), t.TempDir(), OS{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	for _, path := range []string{t.TempDir(), os.DevNull, filepath.Join(t.TempDir(), "none")} {
+		var onPath *fs.PathError
+		if _, err := s.StatIndex().Digest(context.Background(), path); !errors.As(err, &onPath) {
+			t.Errorf("%s: error is %v", path, err)
+		}
 	}
 }
 

@@ -223,6 +223,9 @@ func (s Split) leaks(table *dataset.Table) error {
 // notes tells what may surprise: splits and classes without rows, and the same
 // picture in several splits.
 func (s Split) notes(table *dataset.Table) []string {
+	if len(table.All) == 0 {
+		return nil // what was rejected says it all
+	}
 	var out []string
 	rows := map[string]int{}                // by split
 	classes := map[string]map[string]bool{} // by class and split
