@@ -1,7 +1,6 @@
 package pipeline
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -180,6 +179,11 @@ func (nr *nodeRun) mapperThreads() int {
 	return 1
 }
 
+// mapRows is how many rows are mapped at once: what a stage makes of them is
+// written before the next are mapped, so that memory does not grow with the
+// length of a chunk.
+const mapRows = 32
+
 // mapPiece maps one piece and stores what came of it.
 func (nr *nodeRun) mapPiece(ctx context.Context, p piece, output string) (cache.Entry, error) {
 	mapper, release, err := nr.mapper.acquire(ctx)
@@ -187,44 +191,28 @@ func (nr *nodeRun) mapPiece(ctx context.Context, p piece, output string) (cache.
 		return cache.Entry{}, err
 	}
 	defer release()
-	var (
-		buf     bytes.Buffer
-		out     *record.Writer
-		rejects []Reject
-	)
+	out := chunkWriter{store: nr.x.Store}
+	defer out.abort()
+	var rejects []Reject
 	for rec, err := range p.read(ctx) {
 		if err != nil {
 			return cache.Entry{}, err
 		}
-		mapped, err := mapper.Map(ctx, rec)
-		if err != nil {
-			return cache.Entry{}, err
-		}
-		rejects = append(rejects, mapped.Rejects...)
-		if mapped.Rows == nil {
-			continue
-		}
-		if out == nil {
-			if out, err = record.NewWriter(&buf, mapped.Rows.Schema()); err != nil {
+		for from := int64(0); from == 0 || from < rec.NumRows(); from += mapRows {
+			rejected, err := mapInto(ctx, mapper, rec, from, &out)
+			if err != nil {
 				return cache.Entry{}, err
 			}
-		}
-		err = out.Write(mapped.Rows)
-		mapped.Rows.Release()
-		if err != nil {
-			return cache.Entry{}, err
+			rejects = append(rejects, rejected...)
 		}
 	}
 	e := cache.Entry{Outputs: map[string][]cache.Chunk{}}
-	if out != nil {
-		if err := out.Close(); err != nil {
-			return e, err
-		}
-		c, err := nr.x.Store.PutBlob(buf.Bytes(), out.Rows())
-		if err != nil {
-			return e, err
-		}
-		e.Outputs[output] = []cache.Chunk{c}
+	chunk, ok, err := out.commit()
+	if err != nil {
+		return e, err
+	}
+	if ok {
+		e.Outputs[output] = []cache.Chunk{chunk}
 	}
 	rejected, err := putRejects(nr.x.Store, rejects)
 	if err != nil {
@@ -234,6 +222,59 @@ func (nr *nodeRun) mapPiece(ctx context.Context, p piece, output string) (cache.
 		e.Outputs[RejectsPort] = rejected
 	}
 	return e, nil
+}
+
+// mapInto maps the rows that begin at from and writes what came of them.
+func mapInto(ctx context.Context, mapper Mapper, rec arrow.Record, from int64, out *chunkWriter) ([]Reject, error) {
+	slice := rec.NewSlice(from, min(from+mapRows, rec.NumRows()))
+	defer slice.Release()
+	mapped, err := mapper.Map(ctx, slice)
+	if err != nil {
+		return nil, err
+	}
+	if mapped.Rows == nil {
+		return mapped.Rejects, nil
+	}
+	defer mapped.Rows.Release()
+	return mapped.Rejects, out.write(mapped.Rows)
+}
+
+// chunkWriter writes a chunk, which is there once it is committed.
+type chunkWriter struct {
+	store *cache.Store
+	blob  *cache.BlobWriter
+	file  *record.Writer
+}
+
+func (w *chunkWriter) write(rec arrow.Record) (err error) {
+	if w.file == nil {
+		if w.blob, err = w.store.NewBlob(); err != nil {
+			return err
+		}
+		if w.file, err = record.NewWriter(w.blob, rec.Schema()); err != nil {
+			return err
+		}
+	}
+	return w.file.Write(rec)
+}
+
+// commit ends the chunk; ok is false if nothing was written.
+func (w *chunkWriter) commit() (c cache.Chunk, ok bool, err error) {
+	if w.file == nil {
+		return c, false, nil
+	}
+	if err := w.file.Close(); err != nil {
+		return c, false, err
+	}
+	c, err = w.blob.Commit(w.file.Rows())
+	w.blob = nil
+	return c, true, err
+}
+
+func (w *chunkWriter) abort() {
+	if w.blob != nil {
+		w.blob.Abort()
+	}
 }
 
 // mapperHolder opens a stage's mapper when it is first needed, and again if

@@ -1,6 +1,7 @@
 package cache
 
 import (
+	"bufio"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -244,11 +245,12 @@ func (s *Store) PutBlob(raw []byte, rows int64) (Chunk, error) {
 
 // BlobWriter stores a blob that is written piece by piece.
 type BlobWriter struct {
-	store *Store
-	file  File
-	temp  string
-	hash  hash.Hash
-	size  int64
+	*bufio.Writer // of what is hashed and written to the file
+	store         *Store
+	file          File
+	temp          string
+	hash          hash.Hash
+	size          int64
 }
 
 // NewBlob starts a blob. End it with Commit or Abort.
@@ -257,14 +259,18 @@ func (s *Store) NewBlob() (*BlobWriter, error) {
 	if err != nil {
 		return nil, fmt.Errorf("store a blob: %w", err)
 	}
-	return &BlobWriter{store: s, file: file, temp: temp, hash: sha256.New()}, nil
+	w := &BlobWriter{store: s, file: file, temp: temp, hash: sha256.New()}
+	w.Writer = bufio.NewWriterSize(blobFile{w}, 256<<10)
+	return w, nil
 }
 
-// Write appends to the blob.
-func (w *BlobWriter) Write(b []byte) (int, error) {
-	n, err := w.file.Write(b)
-	w.hash.Write(b[:n])
-	w.size += int64(n)
+// blobFile is what a blob's buffer is emptied into.
+type blobFile struct{ w *BlobWriter }
+
+func (f blobFile) Write(b []byte) (int, error) {
+	n, err := f.w.file.Write(b)
+	f.w.hash.Write(b[:n])
+	f.w.size += int64(n)
 	if err != nil {
 		return n, fmt.Errorf("store a blob: %w", err)
 	}
@@ -273,8 +279,8 @@ func (w *BlobWriter) Write(b []byte) (int, error) {
 
 // Commit makes the blob durable and returns its reference.
 func (w *BlobWriter) Commit(rows int64) (Chunk, error) {
+	err := errors.Join(w.Flush(), w.file.Sync(), w.file.Close())
 	c := Chunk{Digest: hex.EncodeToString(w.hash.Sum(nil)), Rows: rows, Bytes: w.size}
-	err := errors.Join(w.file.Sync(), w.file.Close())
 	if err == nil {
 		err = w.store.install(w.temp, w.store.path("blobs", c.Digest), true)
 	}
