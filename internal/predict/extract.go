@@ -23,8 +23,9 @@ type extractor struct {
 }
 
 func newExtractor(made record.Extraction, prepared record.Preprocessing, file string) (*extractor, error) {
-	if made.Precision != "fp32" {
-		return nil, fmt.Errorf("features of precision %q cannot be made here", made.Precision)
+	precision, err := frozen.ParsePrecision(made.Precision)
+	if err != nil {
+		return nil, fmt.Errorf("make features: %w", err)
 	}
 	b, err := backbone.Find(made.Backbone)
 	if err != nil {
@@ -41,7 +42,7 @@ func newExtractor(made record.Extraction, prepared record.Preprocessing, file st
 	if err != nil {
 		return nil, err
 	}
-	program, err := frozen.Compile(net, weights)
+	program, err := frozen.Options{Precision: precision}.Compile(net, weights)
 	if err != nil {
 		return nil, err
 	}

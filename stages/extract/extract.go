@@ -12,6 +12,7 @@ import (
 	"sync"
 
 	"github.com/tlpipe/tlpipe/internal/backbone"
+	"github.com/tlpipe/tlpipe/internal/nn/frozen"
 	"github.com/tlpipe/tlpipe/internal/record"
 	"github.com/tlpipe/tlpipe/pipeline"
 	"github.com/tlpipe/tlpipe/pipeline/params"
@@ -22,7 +23,7 @@ type Params struct {
 	Backbone   string `yaml:"backbone" doc:"the network: a name from 'tlpipe models list', or pixels for no network at all"`
 	Weights    string `yaml:"weights" recipe:"-" doc:"a weight set of the backbone, random, or the path of a .safetensors file"`
 	Layer      string `yaml:"layer" doc:"pooled (the feature vector), last (the last map), or any layer or block of the backbone"`
-	Precision  string `yaml:"precision" enum:"fp32,bf16,int8" doc:"arithmetic of the network; fp32 is the one there is yet"`
+	Precision  string `yaml:"precision" enum:"fp32,bf16,int8" doc:"arithmetic of the network: fp32, or bf16, faster on processors that have instructions for it and a little less exact; int8 is not there yet"`
 	Flip       bool   `yaml:"flip" doc:"average the features of each picture and of its mirror image"`
 	RandomSeed uint64 `yaml:"random_seed" doc:"draws random weights; no other weights depend on it"`
 	Batch      int    `yaml:"batch" min:"1" max:"256" recipe:"-" doc:"pictures that a thread computes at once: more take more memory"`
@@ -58,11 +59,12 @@ func Kind() pipeline.Kind {
 
 // stage is the kind with its parameters filled in.
 type stage struct {
-	params   Params
-	backbone backbone.Backbone
-	set      backbone.WeightSet // if the weights are one
-	weights  string             // a set's name, random, file, or "" for a backbone without weights
-	path     string             // of the file
+	params    Params
+	precision frozen.Precision
+	backbone  backbone.Backbone
+	set       backbone.WeightSet // if the weights are one
+	weights   string             // a set's name, random, file, or "" for a backbone without weights
+	path      string             // of the file
 
 	digest        func() (string, error) // of the weights
 	height, width int                    // of the pictures; 0 if Check could not know
@@ -81,8 +83,8 @@ func build(p Params) (pipeline.Stage, error) {
 	} else if err := s.chooseWeights(); err != nil {
 		errs = append(errs, err)
 	}
-	if p.Precision != "fp32" {
-		errs = append(errs, pipeline.ParamErrorHint("precision", "leave it out, or say fp32", "%s is not there yet", p.Precision))
+	if s.precision, err = frozen.ParsePrecision(p.Precision); err != nil {
+		errs = append(errs, pipeline.ParamErrorHint("precision", "leave it out, or say fp32 or bf16", "%s is not there yet", p.Precision))
 	}
 	if len(errs) > 0 {
 		return nil, errors.Join(errs...)

@@ -311,7 +311,7 @@ func TestParametersThatAreRefused(t *testing.T) {
 		"{weights: my/weights.pth}":                "safetensors",
 		"{backbone: pixels, weights: random}":      "pixels has no weights",
 		"{backbone: resnet50}":                     "https://download.pytorch.org/models/resnet50",
-		"{precision: bf16}":                        "bf16 is not there yet",
+		"{precision: int8}":                        "int8 is not there yet",
 		"{precision: fp8}":                         "not one of",
 		"{batch: 0}":                               "smallest allowed",
 		"{backbone: nothing, precision: \"int8\"}": "int8 is not there yet",

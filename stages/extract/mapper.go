@@ -208,7 +208,7 @@ func (s *stage) compile(height, width int) (*engine, error) {
 	if err != nil {
 		return nil, err
 	}
-	program, err := frozen.Compile(net, w)
+	program, err := frozen.Options{Precision: s.precision}.Compile(net, w)
 	if err != nil {
 		return nil, err
 	}

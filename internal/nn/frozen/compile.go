@@ -16,7 +16,7 @@ type Options struct {
 	// kernel.Plain keeps to the definition.
 	Algorithm kernel.Algorithm
 
-	// Precision is the arithmetic of the convolutions.
+	// Precision is the arithmetic of the convolutions, where it is faster than float32.
 	Precision Precision
 }
 
@@ -32,7 +32,7 @@ func (o Options) Compile(net *nn.Network, w nn.Weights, layers ...string) (*Prog
 	if len(layers) == 0 {
 		layers = []string{net.Output().Name}
 	}
-	c := compilation{weights: w, values: map[string]*value{}}
+	c := compilation{weights: w, algorithm: o.Algorithm, values: map[string]*value{}}
 	for _, name := range layers {
 		l, ok := net.Find(name)
 		if !ok {
@@ -53,9 +53,12 @@ func (o Options) Compile(net *nn.Network, w nn.Weights, layers ...string) (*Prog
 	for _, l := range c.net.Layers() {
 		c.lower(l)
 	}
+	if o.Precision == BFloat16 {
+		c.halve()
+	}
 	c.place()
-	arena := c.plan()
-	p := &Program{input: c.net.Shape(c.net.Inputs()[0].Name), arena: arena}
+	p := &Program{input: c.net.Shape(c.net.Inputs()[0].Name)}
+	p.arena, p.halves = c.plan()
 	for _, name := range c.outputs {
 		p.outputs = append(p.outputs, output{shape: c.net.Shape(name), from: c.values[name].view()})
 	}
@@ -79,6 +82,8 @@ type compilation struct {
 	weights nn.Weights
 	outputs []string
 
+	algorithm kernel.Algorithm
+
 	values  map[string]*value // by layer
 	nodes   []*node           // in the order of execution
 	buffers []*buffer
@@ -87,7 +92,8 @@ type compilation struct {
 // node is what one step will compute, or a few.
 type node struct {
 	name     string
-	op       nn.Op // nil for a copy
+	op       nn.Op // nil for a copy or a conversion
+	half     bool  // reads and, unless it pools a map to a vector, writes bfloat16
 	in       []*value
 	residual *value
 	act      kernel.Activation
@@ -102,6 +108,7 @@ type node struct {
 // value is the output of a node, or the network's input, whose maker is nil.
 type value struct {
 	shape nn.Shape
+	half  bool // of bfloat16
 	maker *node
 	uses  int // layers that take it, and outputs of the network; while lowering
 

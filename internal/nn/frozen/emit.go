@@ -9,7 +9,7 @@ import (
 
 // view says where the value lies.
 func (v *value) view() view {
-	w := view{channels: v.channels(), pixels: v.pixels(), pitch: v.channels()}
+	w := view{half: v.half, channels: v.channels(), pixels: v.pixels(), pitch: v.channels()}
 	if v.maker == nil {
 		w.input = true
 		return w
@@ -25,8 +25,14 @@ func (n *node) emit(o Options) ([]step, error) {
 		in[i] = v.view()
 	}
 	out := n.out.view()
+	if n.half {
+		return n.emitHalf(in, out)
+	}
 	switch op := n.op.(type) {
 	case nil:
+		if in[0].half != out.half {
+			return []step{&convertStep{in[0], out}}, nil
+		}
 		return []step{&copyStep{in[0], out}}, nil
 	case nn.Conv:
 		return n.emitConv(o, op.Geometry(in[0].channels), n.in[0].shape[0], n.in[0].shape[1], in[0], out)
@@ -64,16 +70,9 @@ func (n *node) emit(o Options) ([]step, error) {
 	return nil, fmt.Errorf("%s cannot be compiled", n.op.Kind())
 }
 
-// emitConv packs the weights, multiplied by the scale of the channel they lead to.
+// emitConv packs the scaled weights.
 func (n *node) emitConv(o Options, g kernel.Conv, h, w int, src, dst view) ([]step, error) {
-	scaled := make([]float32, len(n.weight))
-	row := len(n.weight) / len(n.scale)
-	for channel, s := range n.scale {
-		for i := channel * row; i < (channel+1)*row; i++ {
-			scaled[i] = float32(float64(n.weight[i]) * s)
-		}
-	}
-	packed, err := kernel.PackConvFor(g, scaled, narrow(n.shift), kernel.PackOptions{Algorithm: o.Algorithm, N: 1, H: h, W: w})
+	packed, err := kernel.PackConvFor(g, n.scaledWeight(), narrow(n.shift), kernel.PackOptions{Algorithm: o.Algorithm, N: 1, H: h, W: w})
 	if err != nil {
 		return nil, err
 	}
@@ -83,6 +82,18 @@ func (n *node) emitConv(o Options, g kernel.Conv, h, w int, src, dst view) ([]st
 		s.residual = &r
 	}
 	return []step{s}, nil
+}
+
+// scaledWeight is the weight multiplied by the scale of the channel it leads to.
+func (n *node) scaledWeight() []float32 {
+	scaled := make([]float32, len(n.weight))
+	row := len(n.weight) / len(n.scale)
+	for channel, s := range n.scale {
+		for i := channel * row; i < (channel+1)*row; i++ {
+			scaled[i] = float32(float64(n.weight[i]) * s)
+		}
+	}
+	return scaled
 }
 
 // emitAdd adds the inputs one after the other; the activation comes with the last.

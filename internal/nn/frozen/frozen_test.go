@@ -327,17 +327,21 @@ func TestWhatBelongsTogetherIsOneStep(t *testing.T) {
 
 func TestBuffersInUseDoNotOverlap(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
+		half := rapid.Bool().Draw(t, "half")
 		var buffers []*buffer
 		largest := make([]int, 30)
 		for range rapid.IntRange(1, 20).Draw(t, "buffers") {
 			first := rapid.IntRange(0, 20).Draw(t, "first")
-			b := &buffer{size: rapid.IntRange(1, 100).Draw(t, "size"), first: first, last: first + rapid.IntRange(0, 8).Draw(t, "length")}
+			b := &buffer{half: half, size: rapid.IntRange(1, 100).Draw(t, "size"), first: first, last: first + rapid.IntRange(0, 8).Draw(t, "length")}
 			buffers = append(buffers, b)
 			for i := b.first; i <= b.last; i++ {
 				largest[i] += b.size
 			}
 		}
-		total := arrange(buffers)
+		total := arrange(buffers, half)
+		if other := arrange(buffers, !half); other != 0 {
+			t.Fatalf("buffers of the other type need %d", other)
+		}
 		if total < slices.Max(largest) {
 			t.Fatalf("total %d, at one time %d are in use", total, slices.Max(largest))
 		}

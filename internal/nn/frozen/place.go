@@ -9,9 +9,10 @@ import (
 
 // buffer is memory for a tensor. Its size and offset are for one example.
 type buffer struct {
-	size        int // floats
-	first, last int // nodes between which it is in use
-	offset      int // in the arena
+	size        int  // elements
+	half        bool // these are bfloat16
+	first, last int  // nodes between which it is in use
+	offset      int  // in the arena
 }
 
 // place gives values that are concatenated their bands in the buffer of the concatenation, so that
@@ -19,7 +20,7 @@ type buffer struct {
 // all that the earlier ones took, the earlier are then bands of the last.
 func (c *compilation) place() {
 	for _, n := range slices.Backward(c.nodes) {
-		if _, ok := n.op.(nn.Concat); !ok {
+		if _, ok := n.op.(nn.Concat); !ok || n.half {
 			continue
 		}
 		if n.out.home == nil && !c.bandOfLarger(n) {
@@ -84,6 +85,9 @@ func (c *compilation) readInBands(v *value) bool {
 
 // bands tells whether the node's steps can read and write bands of wider tensors.
 func (n *node) bands() bool {
+	if n.half {
+		return false
+	}
 	if _, ok := n.op.(nn.Concat); ok {
 		return true
 	}
@@ -91,14 +95,14 @@ func (n *node) bands() bool {
 }
 
 func (c *compilation) newBuffer(v *value) *buffer {
-	b := &buffer{size: v.shape.Size(), first: len(c.nodes)}
+	b := &buffer{size: v.shape.Size(), half: v.half, first: len(c.nodes)}
 	c.buffers = append(c.buffers, b)
 	return b
 }
 
 // plan finds when each buffer is in use, lets nodes that can write over an input which is no longer
-// needed, and returns the size of the arena.
-func (c *compilation) plan() int {
+// needed, and returns the sizes of the arenas, for float32 and for bfloat16.
+func (c *compilation) plan() (floats, halves int) {
 	for i, n := range c.nodes {
 		for _, v := range n.reads() {
 			v.lastRead = i
@@ -125,7 +129,7 @@ func (c *compilation) plan() int {
 		v.home.first = min(v.home.first, i)
 		v.home.last = max(v.home.last, v.lastRead, i)
 	}
-	return arrange(c.buffers)
+	return arrange(c.buffers, false), arrange(c.buffers, true)
 }
 
 // reads lists the values a node reads.
@@ -152,18 +156,22 @@ func (n *node) overwrites(i int) *value {
 		over = n.in[:1]
 	}
 	for _, v := range over {
-		if v.home != nil && v.home.last == i && v.home.size == n.out.shape.Size() && v.shape.Size() == v.home.size {
+		if v.home != nil && v.half == n.out.half && v.home.last == i && v.home.size == n.out.shape.Size() && v.shape.Size() == v.home.size {
 			return v
 		}
 	}
 	return nil
 }
 
-// arrange gives each buffer an offset such that those in use at the same time do not overlap, and
-// returns the size of the whole: greedily by size, as in Pisarchyk and Lee 2020 (arXiv:2001.03288).
-func arrange(buffers []*buffer) int {
-	const line = 16 // floats of a cache line
-	bySize := slices.Clone(buffers)
+// arrange gives each buffer of a type an offset such that those in use at the same time do not
+// overlap, and returns the size of the whole: greedily by size, as in Pisarchyk and Lee 2020
+// (arXiv:2001.03288).
+func arrange(buffers []*buffer, half bool) int {
+	line := 16 // elements of a cache line
+	if half {
+		line = 32
+	}
+	bySize := slices.DeleteFunc(slices.Clone(buffers), func(b *buffer) bool { return b.half != half })
 	slices.SortStableFunc(bySize, func(a, b *buffer) int {
 		return cmp.Or(cmp.Compare(b.size, a.size), cmp.Compare(a.first, b.first))
 	})

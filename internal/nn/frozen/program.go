@@ -15,6 +15,7 @@ type Program struct {
 	steps   []step
 	layers  []string // of the steps
 	arena   int      // floats an example
+	halves  int      // bfloat16 numbers an example
 }
 
 // output is a value that leaves the program.
@@ -43,13 +44,14 @@ func (p *Program) WeightBytes() int {
 
 // ArenaBytes returns the memory that a session needs for each example it computes at once, the
 // kernels' workspace apart.
-func (p *Program) ArenaBytes() int { return 4 * p.arena }
+func (p *Program) ArenaBytes() int { return 4*p.arena + 2*p.halves }
 
 // Session is the memory to run a program; one goroutine uses it at a time.
 type Session struct {
 	program   *Program
 	batch     int
 	arena     []float32
+	halves    []kernel.BFloat16
 	workspace kernel.Workspace
 	frame     frame           // kept here so that a run allocates nothing
 	took      []time.Duration // of the steps, when they are measured
@@ -59,7 +61,10 @@ type Session struct {
 // computed in parts, with the same result.
 func (p *Program) NewSession(batch int) *Session {
 	batch = max(batch, 1)
-	return &Session{program: p, batch: batch, arena: make([]float32, batch*p.arena)}
+	return &Session{
+		program: p, batch: batch,
+		arena: make([]float32, batch*p.arena), halves: make([]kernel.BFloat16, batch*p.halves),
+	}
 }
 
 // Run computes n examples: src is [n][input shape], dst[i] is [n][shape of output i]. Every output
@@ -110,11 +115,12 @@ type frame struct {
 // channels.
 type view struct {
 	input    bool
-	offset   int // of the buffer in the arena, in floats an example
-	channel  int // first channel of the band
-	pitch    int // channels of the buffer
-	channels int // of the value
-	pixels   int // of an example
+	half     bool // in the arena of bfloat16
+	offset   int  // of the buffer in the arena, in elements an example
+	channel  int  // first channel of the band
+	pitch    int  // channels of the buffer
+	channels int  // of the value
+	pixels   int  // of an example
 }
 
 // dense tells whether the value's channels fill the buffer's.
@@ -127,6 +133,11 @@ func (f *frame) slice(v view) []float32 {
 	}
 	size := f.n * v.pixels * v.pitch
 	return f.session.arena[f.session.batch*v.offset:][:size][v.channel:]
+}
+
+// halves is slice for a value of bfloat16, which is dense.
+func (f *frame) halves(v view) []kernel.BFloat16 {
+	return f.session.halves[f.session.batch*v.offset:][:f.n*v.pixels*v.channels]
 }
 
 // gather copies a value into a dense tensor.
