@@ -145,7 +145,10 @@ func (t *Trainer) restore(checkpoint []byte) error {
 		})
 	}
 	for name, tensor := range weights {
-		copy(t.weights[name].Data, tensor.Data) // in place: programs hold the slices
+		copy(t.weights[name].Data, tensor.Data)
+	}
+	if err := t.drop(); err != nil { // programs hold what they made of the weights
+		return err
 	}
 	t.best, t.stopped = restored, h.Stopped
 	return nil

@@ -12,14 +12,14 @@ import (
 type Examples interface {
 	// Len is the number of examples.
 	Len() int
-	// Read fetches the examples at the given positions: inputs is [len(positions)][size of an
-	// example], classes [len(positions)]. It is called from one goroutine.
+	// Read fetches the examples at the given positions: inputs is [len(positions)][shape of the
+	// network's input], a vector or a map [height, width, channels]; classes is [len(positions)]. It is called from one goroutine.
 	Read(positions []int, inputs []float32, classes []int) error
 }
 
 // Table is examples in memory.
 type Table struct {
-	Width   int       // numbers in an example
+	Width   int       // numbers in an example, of a map height·width·channels
 	Values  []float32 // [examples][Width]
 	Classes []int     // [examples], each from 0
 }

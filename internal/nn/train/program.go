@@ -2,6 +2,7 @@ package train
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/tlpipe/tlpipe/internal/kernel"
 	"github.com/tlpipe/tlpipe/internal/nn"
@@ -86,11 +87,13 @@ func (p *program) layer(net *nn.Network, l nn.Layer, nodes map[string]*graph.Nod
 		return p.input, nil
 	case nn.Dense:
 		return p.Dense(in[0], parameter[nn.Weight], parameter[nn.Bias]), nil
+	case nn.Conv:
+		return p.Conv(in[0], parameter[nn.Weight], parameter[nn.Bias], op.Geometry(in[0].Shape()[3])), nil
 	case nn.BatchNorm:
-		if op.Unscaled {
-			return nil, fmt.Errorf("a batch-norm without gamma cannot be trained yet")
-		}
 		gamma, beta, mean, variance := parameter[nn.Gamma], parameter[nn.Beta], statistics[nn.Mean], statistics[nn.Variance]
+		if op.Unscaled {
+			gamma = p.Fixed(l.Name+".gamma", []int{len(mean)}, slices.Repeat([]float32{1}, len(mean)))
+		}
 		if frozen {
 			return p.FrozenBatchNorm(in[0], gamma, beta, mean, variance, op.Epsilon), nil
 		}
@@ -105,6 +108,22 @@ func (p *program) layer(net *nn.Network, l nn.Layer, nodes map[string]*graph.Nod
 			return in[0], nil
 		}
 		return p.Dropout(in[0], op.Rate, l.Name), nil
+	case nn.Add:
+		return p.Add(in...), nil
+	case nn.Multiply:
+		return p.Multiply(in[0], in[1]), nil
+	case nn.Scale:
+		return p.Scale(in[0], op.Factor), nil
+	case nn.Concat:
+		return p.Concat(in...), nil
+	case nn.MaxPool:
+		return p.MaxPool(in[0], op.Geometry()), nil
+	case nn.AveragePool:
+		return p.AveragePool(in[0], op.Geometry()), nil
+	case nn.GlobalAveragePool:
+		return p.GlobalAveragePool(in[0]), nil
+	case nn.ZeroPad:
+		return p.ZeroPad(in[0], op.Margins[0], op.Margins[1], op.Margins[2], op.Margins[3]), nil
 	case nn.Flatten:
 		return p.Flatten(in[0]), nil
 	default:

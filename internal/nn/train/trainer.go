@@ -177,11 +177,18 @@ func (t *Trainer) group() func(parameter string) solver.Group {
 
 // Close ends the trainer's threads.
 func (t *Trainer) Close() error {
+	err := t.drop()
+	t.pool.Close()
+	return err
+}
+
+// drop closes the programs.
+func (t *Trainer) drop() error {
 	var errs []error
 	for _, p := range t.programs {
 		errs = append(errs, p.Close())
 	}
-	t.pool.Close()
+	clear(t.programs)
 	return errors.Join(errs...)
 }
 
@@ -365,8 +372,16 @@ func (t *Trainer) fillTarget(target []float32, classes []int) (total float64) {
 	return total
 }
 
-// evaluationBatch is the number of examples that are validated at once.
-const evaluationBatch = 256
+// evaluationBatch is the number of examples that are validated at once: fewer where maps are large,
+// so that validation needs no more memory than training.
+func (t *Trainer) evaluationBatch(n int) int {
+	const most, elements = 256, 1 << 24
+	largest := 0
+	for _, l := range t.net.Layers() {
+		largest = max(largest, t.net.Shape(l.Name).Size())
+	}
+	return max(min(most, elements/largest, n), 1)
+}
 
 // evaluate returns the mean cross-entropy and the accuracy of the weights as they are.
 func (t *Trainer) evaluate(ctx context.Context, examples Examples) (loss, accuracy float64, err error) {
@@ -375,7 +390,7 @@ func (t *Trainer) evaluate(ctx context.Context, examples Examples) (loss, accura
 		return 0, 0, err
 	}
 	n := examples.Len()
-	size := min(evaluationBatch, n)
+	size := t.evaluationBatch(n)
 	session := compiled.NewSession(size)
 	inputs, logits := make([]float32, size*compiled.InputShape().Size()), make([]float32, size*t.classes)
 	correct := 0

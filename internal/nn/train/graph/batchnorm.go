@@ -55,15 +55,15 @@ func (g *Graph) BatchNorm(x, gamma, beta *Node, mean, variance []float32, epsilo
 			return nil
 		},
 		backward: func(v gorgonia.Nodes, y, dy *Node) (gorgonia.Nodes, error) {
-			return g.batchNormGradients(v[0], v[1], y, dy, m, epsilon)
+			return g.batchNormGradients(v, y, dy, m, epsilon)
 		},
 	}, x, gamma, beta)
 }
 
-// batchNormGradients adds one node that computes all three gradients and holds that of x, and two
-// that hand out the others.
-func (g *Graph) batchNormGradients(x, gamma, y, dy *Node, m *Moments, epsilon float32) (gorgonia.Nodes, error) {
-	channels := len(m.mean)
+// batchNormGradients adds one node that computes all three gradients and holds that of x, and
+// those that hand out the others.
+func (g *Graph) batchNormGradients(v gorgonia.Nodes, y, dy *Node, m *Moments, epsilon float32) (gorgonia.Nodes, error) {
+	x, gamma, channels := v[0], v[1], len(m.mean)
 	dgamma, dbeta := make([]float32, channels), make([]float32, channels)
 	// y is an input only so that the batch's moments are computed before.
 	dx, err := g.apply(operation{
@@ -79,14 +79,10 @@ func (g *Graph) batchNormGradients(x, gamma, y, dy *Node, m *Moments, epsilon fl
 	}
 	gradients := gorgonia.Nodes{dx, nil, nil}
 	for i, data := range [][]float32{dgamma, dbeta} {
-		gradients[i+1], err = g.apply(operation{
-			name:   "batch-norm, gradient of gamma or beta",
-			output: tensor.Shape{channels},
-			forward: func(out []float32, _ [][]float32) error {
-				copy(out, data)
-				return nil
-			},
-		}, dx)
+		if !g.learns[v[i+1]] {
+			continue
+		}
+		gradients[i+1], err = g.aside("batch-norm, gradient of gamma or beta", tensor.Shape{channels}, data, dx)
 		if err != nil {
 			return nil, err
 		}

@@ -113,6 +113,17 @@ func (g *Graph) Differentiate(loss *Node) {
 // after a run of a differentiated graph.
 func (g *Graph) Parameters() []*Parameter { return g.parameters }
 
+// Operations names the operations of the graph, gradients among them, in no particular order.
+func (g *Graph) Operations() []string {
+	var names []string
+	for _, n := range g.expressions.AllNodes() {
+		if o, ok := n.Op().(*operation); ok {
+			names = append(names, o.name)
+		}
+	}
+	return names
+}
+
 // Compile makes the graph ready to run. Close it when it is no longer needed.
 func (g *Graph) Compile() error {
 	if g.err != nil {

@@ -61,6 +61,19 @@ func (g *Graph) add(o operation, inputs ...*Node) *Node {
 	return standIn(o.output)
 }
 
+// aside adds a node that hands out what the operation of another node wrote to data besides its
+// output.
+func (g *Graph) aside(name string, shape tensor.Shape, data []float32, by *Node) (*Node, error) {
+	return g.apply(operation{
+		name:   name,
+		output: shape,
+		forward: func(out []float32, _ [][]float32) error {
+			copy(out, data)
+			return nil
+		},
+	}, by)
+}
+
 // Do implements [gorgonia.Op]. The value returned is the operation's own, overwritten by the next
 // run.
 func (o *operation) Do(inputs ...gorgonia.Value) (gorgonia.Value, error) {
