@@ -258,7 +258,7 @@ func (a *archives) at(ctx context.Context, path string) (*os.File, error) {
 }
 
 func (o *archive) prepare(ctx context.Context, path string) error {
-	f, err := os.Open(path)
+	f, err := openFile(path)
 	if err != nil {
 		return err
 	}
@@ -350,7 +350,7 @@ type unpacked struct {
 }
 
 func openUnpacked(path string) (*unpacked, error) {
-	f, err := os.Open(path)
+	f, err := openFile(path)
 	if err != nil {
 		return nil, err
 	}

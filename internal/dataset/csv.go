@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -36,7 +35,7 @@ func (CSV) Open() (Reader, error) { return wholeFiles{}, nil }
 
 // List implements Source.
 func (c CSV) List(ctx context.Context, _ pipeline.Files) (rows Rows, err error) {
-	f, err := os.Open(c.Path)
+	f, err := openFile(c.Path)
 	if err != nil {
 		return rows, fmt.Errorf("read the table: %w", err)
 	}

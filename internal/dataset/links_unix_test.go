@@ -5,6 +5,7 @@ package dataset_test
 import (
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 
@@ -39,4 +40,20 @@ cat/pipe.jpg: not a file but a device, a pipe or a socket
 cat/self: a link to a folder that it lies in
 cat/up.png: a link to a folder that it lies in
 `)
+}
+
+// A pipe in the place of a table or an archive is refused, not waited for.
+func TestPipesAreNotWaitedFor(t *testing.T) {
+	root := write(t, map[string]string{"images": string(idx([]int{1, 1, 1}, 9))})
+	pipe := filepath.Join(root, "pipe")
+	if err := syscall.Mkfifo(pipe, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for _, source := range []dataset.Source{
+		dataset.CSV{Path: pipe}, dataset.IDX{Images: filepath.Join(root, "images"), Labels: pipe},
+	} {
+		if _, err := tryList(t, of(source)); err == nil || !strings.Contains(err.Error(), "it is not a file") {
+			t.Errorf("%T: error is %v", source, err)
+		}
+	}
 }

@@ -71,7 +71,7 @@ type parquetFile struct {
 
 // open opens a file and finds the column of the pictures.
 func (p Parquet) open(path string) (out *parquetFile, err error) {
-	f, err := os.Open(path)
+	f, err := openFile(path)
 	if err != nil {
 		return nil, err
 	}

@@ -45,7 +45,7 @@ func (s *Set) Read(ctx context.Context, part int, at Location, digest string) ([
 	}
 	data, err := s.readers[part].Read(ctx, at)
 	switch {
-	case errors.Is(err, fs.ErrNotExist), errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, errNotAFile), errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 		return nil, fmt.Errorf("%s %w", at.Path, ErrChanged)
 	case err != nil:
 		return nil, fmt.Errorf("read %s: %w", at.Path, err)
@@ -70,7 +70,7 @@ func (s *Set) Close() error {
 type wholeFiles struct{}
 
 func (wholeFiles) Read(_ context.Context, at Location) (data []byte, err error) {
-	f, err := os.Open(at.Path)
+	f, err := openFile(at.Path)
 	if err != nil {
 		return nil, err
 	}
@@ -78,9 +78,6 @@ func (wholeFiles) Read(_ context.Context, at Location) (data []byte, err error) 
 	info, err := f.Stat()
 	if err != nil {
 		return nil, err
-	}
-	if !info.Mode().IsRegular() {
-		return nil, fs.ErrNotExist // it was a file when it was listed
 	}
 	if info.Size() > maxPicture {
 		return nil, ErrTooLarge
@@ -91,3 +88,18 @@ func (wholeFiles) Read(_ context.Context, at Location) (data []byte, err error) 
 }
 
 func (wholeFiles) Close() error { return nil }
+
+// openFile opens a file, and nothing else: a pipe would be waited for, and
+// what a device gives cannot be read twice.
+func openFile(path string) (*os.File, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, &fs.PathError{Op: "open", Path: path, Err: errNotAFile}
+	}
+	return os.Open(path)
+}
+
+var errNotAFile = errors.New("it is not a file")
