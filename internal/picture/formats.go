@@ -176,9 +176,23 @@ func flatten(dst []uint8, img image.Image, background Colour) []uint8 {
 	return dst
 }
 
-// flattenAny is flatten for any image, by way of NRGBA.
+// flattenAny is flatten for any image, by way of NRGBA: some rows at a time,
+// for large pictures are large enough once.
 func flattenAny(dst []uint8, img image.Image, background Colour) []uint8 {
-	return flatten(dst, imaging.Clone(img), background)
+	whole, ok := img.(interface {
+		SubImage(image.Rectangle) image.Image
+	})
+	if !ok {
+		return flatten(dst, imaging.Clone(img), background)
+	}
+	const rows = 64
+	bounds := img.Bounds()
+	for y := bounds.Min.Y; y < bounds.Max.Y; y += rows {
+		strip := image.Rect(bounds.Min.X, y, bounds.Max.X, min(y+rows, bounds.Max.Y))
+		at := 3 * bounds.Dx() * (y - bounds.Min.Y)
+		flatten(dst[at:at+3*strip.Dx()*strip.Dy()], imaging.Clone(whole.SubImage(strip)), background)
+	}
+	return dst
 }
 
 // over composes a colour of some opacity over the background.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"runtime"
 	"sync"
 	"sync/atomic"
 
@@ -133,6 +134,9 @@ func (m *mapper) fitted(ctx context.Context, dst, data []byte) (reason string, e
 	}
 	if need < decodeMemory/8 { // the buffers of larger ones are not kept
 		m.decoders.Put(decoder)
+	}
+	if need > decodeMemory/2 {
+		runtime.GC() // or the next one comes on top of what this one left
 	}
 	return reason, nil
 }
