@@ -26,7 +26,8 @@ type nodeRun struct {
 	waiting sync.Once // to tell it once, not for every chunk
 
 	mu    sync.Mutex
-	keys  []string
+	keys  []string // of the chunks handed on
+	kept  []string // of what was computed, handed on or not
 	ended StageEnded
 	seen  int64 // rows that went in
 	err   error
@@ -64,7 +65,9 @@ func (nr *nodeRun) run(ctx context.Context) {
 	nr.err = err
 	e := &nr.ended
 	e.Seconds = nr.busy.total().Seconds()
-	e.Chunks = max(e.Chunks, nr.expected()) // a node that ended early had more to do
+	if err != nil {
+		e.Chunks = max(e.Chunks, nr.expected()) // it ended early and had more to do
+	}
 	switch {
 	case err == nil && e.ChunksComputed == 0:
 		e.Cache = "hit"
@@ -263,7 +266,16 @@ func (nr *nodeRun) compute(ctx context.Context, executor Executor, work Work) (e
 	}
 	e.Key, e.Stage, e.Recipe, e.Inputs = work.Key, nr.node.Kind.Name, nr.recipe, work.Inputs
 	e.Seconds, e.Created = time.Since(started).Seconds(), started.UTC()
-	return e, nr.writeError(nr.x.Store.Commit(e))
+	if err := nr.x.Store.Commit(e); err != nil {
+		return e, nr.writeError(err)
+	}
+	if _, long := nr.node.Stage.(WholeTable); long {
+		nr.x.Store.Checkpoint(work.Key).Remove() // not before the result is safe
+	}
+	nr.mu.Lock()
+	nr.kept = append(nr.kept, e.Key)
+	nr.mu.Unlock()
+	return e, nil
 }
 
 // inPlace does work at once: its caller has a slot already.

@@ -296,12 +296,25 @@ func (x *execution) saveLatest(result *Result) error {
 	if err != nil && !errors.Is(err, cache.ErrMissing) {
 		return err
 	}
-	now := cache.Latest{Pipeline: x.graph.Name, File: x.graph.File, Run: result.Run, Time: result.Started.UTC()}
+	now := cache.Latest{
+		Pipeline: x.graph.Name, File: x.graph.File, Run: result.Run, Time: result.Started.UTC(),
+		Unfinished: map[string][]string{},
+	}
 	for _, n := range x.graph.Nodes {
-		if nr := x.nodes[n]; nr != nil && nr.err == nil {
+		nr := x.nodes[n]
+		if nr != nil && nr.err == nil {
 			now.Nodes = append(now.Nodes, nr.latest())
-		} else if old, ok := before.Node(n.Name); ok {
+			continue
+		}
+		if old, ok := before.Node(n.Name); ok {
 			now.Nodes = append(now.Nodes, old)
+		}
+		keys := before.Unfinished[n.Name]
+		if nr != nil && len(nr.keys)+len(nr.kept) > 0 {
+			keys = slices.Compact(slices.Sorted(slices.Values(slices.Concat(nr.keys, nr.kept))))
+		}
+		if len(keys) > 0 {
+			now.Unfinished[n.Name] = keys
 		}
 	}
 	return x.Store.SaveLatest(id, now)

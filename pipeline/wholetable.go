@@ -22,20 +22,15 @@ func (nr *nodeRun) runTable(ctx context.Context, stage WholeTable) error {
 	}
 	work := nr.work(refs, nil)
 	work.Here = func(ctx context.Context) (cache.Entry, error) {
-		checkpoint := nr.x.Store.Checkpoint(work.Key)
 		task := &tableTask{store: nr.x.Store, kind: nr.node.Kind, outputs: map[string]*tableWriter{}}
 		defer task.abort()
 		env := nr.env(nr.x.jobs())
-		env.Checkpoint = checkpoint
+		env.Checkpoint = nr.x.Store.Checkpoint(work.Key)
 		if err := stage.Run(ctx, &Task{Env: env, Inputs: inputs, Output: task.open}); err != nil {
 			return cache.Entry{}, err
 		}
 		outputs, err := task.finish()
-		if err != nil {
-			return cache.Entry{}, err
-		}
-		checkpoint.Remove()
-		return cache.Entry{Outputs: outputs}, nil
+		return cache.Entry{Outputs: outputs}, err
 	}
 	e, computed, err := nr.obtain(ctx, work)
 	if err != nil {

@@ -200,6 +200,16 @@ func (s *Store) inventory() (*inventory, error) {
 				for _, k := range n.Keys {
 					reachable[k] = true
 				}
+				for _, chunks := range n.Outputs {
+					for _, c := range chunks {
+						inv.references[c.Digest]++ // what a listing rejected has no entry
+					}
+				}
+			}
+			for _, keys := range l.Unfinished {
+				for _, k := range keys {
+					reachable[k] = true
+				}
 			}
 		}
 		return nil

@@ -17,6 +17,10 @@ type Latest struct {
 	Run      string       `json:"run"`
 	Time     time.Time    `json:"time"`
 	Nodes    []LatestNode `json:"nodes"`
+
+	// Unfinished holds, by node, the keys of what is there of nodes that did
+	// not end well: a later run goes on from it.
+	Unfinished map[string][]string `json:"unfinished,omitempty"`
 }
 
 // LatestNode is one node of the newest run.
