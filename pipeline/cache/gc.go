@@ -55,6 +55,9 @@ func Collect(ctx context.Context, dir string, policy Policy, waiting func()) (Us
 		}
 		_, err = lock.TryLockContext(ctx, 200*time.Millisecond)
 	}
+	if errors.Is(err, fs.ErrNotExist) {
+		return Usage{}, nil // there is no cache yet
+	}
 	if err != nil {
 		return Usage{}, fmt.Errorf("collect garbage in %s: %w", dir, err)
 	}
@@ -71,6 +74,11 @@ func Collect(ctx context.Context, dir string, policy Policy, waiting func()) (Us
 	}
 	u := inv.usage()
 	total := u.Bytes
+	for digest, info := range inv.blobs {
+		if inv.references[digest] == 0 {
+			total -= info.Size() // it goes in any case
+		}
+	}
 	slices.SortFunc(inv.entries, func(a, b *stored) int { return a.used.Compare(b.used) })
 	for _, e := range inv.entries {
 		if e.reachable || time.Since(e.used) < policy.OlderThan {
@@ -152,7 +160,7 @@ func (s *Store) Verify(ctx context.Context, progress func(done, total int)) (Usa
 		}
 	}
 	for _, e := range inv.entries {
-		if _, err := s.Lookup(e.Key); err != nil {
+		if _, err := s.lookup(e.Key); err != nil {
 			u.Damaged = append(u.Damaged, fmt.Sprintf("%s %s: %v", e.Stage, short(e.Key), err))
 			_ = os.Remove(e.path)
 		}

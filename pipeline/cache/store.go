@@ -110,6 +110,15 @@ type Entry struct {
 // Blobs are checked for presence and length; their content is verified when
 // they are read.
 func (s *Store) Lookup(key string) (Entry, error) {
+	e, err := s.lookup(key)
+	if err == nil {
+		s.touch(s.path("entries", key))
+	}
+	return e, err
+}
+
+// lookup is Lookup that does not count as a use.
+func (s *Store) lookup(key string) (Entry, error) {
 	var e Entry
 	path := s.path("entries", key)
 	raw, err := s.readFile(path)
@@ -137,7 +146,6 @@ func (s *Store) Lookup(key string) (Entry, error) {
 			}
 		}
 	}
-	s.touch(path)
 	return e, nil
 }
 
