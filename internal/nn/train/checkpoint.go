@@ -147,7 +147,7 @@ func (t *Trainer) restore(checkpoint []byte) error {
 	for name, tensor := range weights {
 		copy(t.weights[name].Data, tensor.Data)
 	}
-	if err := t.drop(); err != nil { // programs hold what they made of the weights
+	if err := t.drop(); err != nil {
 		return err
 	}
 	t.best, t.stopped = restored, h.Stopped

@@ -12,6 +12,10 @@
 //   - The loss is the softmax cross-entropy, in training with smoothed labels and weighted classes
 //     if asked for. The validation loss is the plain one, as an evaluation reports it.
 //
+// Any network of package nn can be trained that has one input and no softmax but its last layer: a
+// head on features, a convolutional network on maps, or its upper part alone, with the rest frozen.
+// What lies below everything that learns is run by package frozen.
+//
 // The training graph is Gorgonia's, built by package graph; validation runs the network as package
 // frozen compiles it, so that what is selected is what will be used. All that is random (order,
 // dropout) follows from the seed, the epoch, the step and the layer's name. Results do not depend

@@ -291,19 +291,24 @@ func TestRandomNetworks(t *testing.T) {
 			fixed[l.Name] = norm || drop || rapid.IntRange(0, 3).Draw(t, "frozen") == 0
 		}
 		fixed["logits"] = false
-		p, err := newProgram(net, w, batch, func(layer string) bool { return fixed[layer] }, nil, nil)
+		freeze := func(layer string) bool { return fixed[layer] }
+		trunk, err := newTrunk(net, w, freeze)
+		if err != nil {
+			t.Fatal(err)
+		}
+		p, err := newProgram(net, w, batch, trunk, freeze, nil, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
 		defer p.Close()
 		random := rand.New(rand.NewPCG(seed, 2))
-		copy(graph.Data(p.input), input)
+		copy(p.input, input)
 		target := graph.Data(p.target)
 		for i := range target {
 			target[i] = random.Float32()
 		}
 		graph.Data(p.total)[0] = 1
-		if err := p.Run(context.Background()); err != nil {
+		if err := p.compute(context.Background(), nil); err != nil {
 			t.Fatal(err)
 		}
 		loss := func() float64 {

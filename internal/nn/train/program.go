@@ -1,6 +1,7 @@
 package train
 
 import (
+	"context"
 	"fmt"
 	"slices"
 
@@ -16,9 +17,13 @@ type program struct {
 	*graph.Graph
 	batch, classes int
 
-	input, target, total *graph.Node
-	logits, loss         *graph.Node
-	parameters           []gorgonia.ValueGrad
+	trunk *trunk
+	input []float32   // [batch][example]
+	tips  [][]float32 // of the trunk
+
+	target, total *graph.Node
+	logits, loss  *graph.Node
+	parameters    []gorgonia.ValueGrad
 }
 
 // logitsLayer is the layer whose output the softmax takes, or the network's last if it ends in
@@ -31,14 +36,26 @@ func logitsLayer(net *nn.Network) string {
 	return last.Name
 }
 
-// newProgram compiles the network up to its logits. Layers that freeze names keep their weights,
-// and their batch-norms run with the statistics they have.
-func newProgram(net *nn.Network, weights nn.Weights, batch int, freeze func(layer string) bool, pool *kernel.Pool, workspace *kernel.Workspace) (*program, error) {
-	p := &program{Graph: graph.New(pool, workspace), batch: batch}
+// newProgram compiles what lies above the trunk, up to the logits. Layers that freeze names keep
+// their weights, and their batch-norms run with the statistics they have.
+func newProgram(net *nn.Network, weights nn.Weights, batch int, trunk *trunk, freeze func(layer string) bool, pool *kernel.Pool, workspace *kernel.Workspace) (*program, error) {
+	p := &program{Graph: graph.New(pool, workspace), batch: batch, trunk: trunk}
 	last := logitsLayer(net)
 	p.classes = net.Shape(last).Size()
 	nodes := map[string]*graph.Node{}
+	for _, name := range trunk.tips {
+		nodes[name] = p.Input(name, append([]int{batch}, net.Shape(name)...)...)
+		p.tips = append(p.tips, graph.Data(nodes[name]))
+	}
+	if trunk.session == nil {
+		p.input = p.tips[0]
+	} else {
+		p.input = make([]float32, batch*net.Shape(net.Inputs()[0].Name).Size())
+	}
 	for _, l := range net.Layers() {
+		if trunk.still[l.Name] {
+			continue
+		}
 		node, err := p.layer(net, l, nodes, weights, freeze(l.Name))
 		if err != nil {
 			return nil, fmt.Errorf("layer %q: %w", l.Name, err)
@@ -62,6 +79,17 @@ func newProgram(net *nn.Network, weights nn.Weights, batch int, freeze func(laye
 	return p, nil
 }
 
+// compute computes the loss and the gradients of the examples in p.input.
+func (p *program) compute(ctx context.Context, pool *kernel.Pool) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if err := p.trunk.run(pool, p.input, p.batch, p.tips); err != nil {
+		return err
+	}
+	return p.Run(ctx)
+}
+
 // layer adds one layer of the network to the graph.
 func (p *program) layer(net *nn.Network, l nn.Layer, nodes map[string]*graph.Node, weights nn.Weights, frozen bool) (*graph.Node, error) {
 	var in []*graph.Node
@@ -82,9 +110,6 @@ func (p *program) layer(net *nn.Network, l nn.Layer, nodes map[string]*graph.Nod
 		}
 	}
 	switch op := l.Op.(type) {
-	case nn.Input:
-		p.input = p.Input(l.Name, append([]int{p.batch}, op.Shape...)...)
-		return p.input, nil
 	case nn.Dense:
 		return p.Dense(in[0], parameter[nn.Weight], parameter[nn.Bias]), nil
 	case nn.Conv:

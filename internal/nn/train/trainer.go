@@ -93,6 +93,7 @@ type Trainer struct {
 
 	pool      *kernel.Pool
 	workspace kernel.Workspace
+	trunk     *trunk           // nil before the first step
 	programs  map[int]*program // by batch size: at most two
 	read      []int            // scratch: the classes of a batch
 }
@@ -182,13 +183,14 @@ func (t *Trainer) Close() error {
 	return err
 }
 
-// drop closes the programs.
+// drop closes the programs, which hold what they made of frozen weights.
 func (t *Trainer) drop() error {
 	var errs []error
 	for _, p := range t.programs {
 		errs = append(errs, p.Close())
 	}
 	clear(t.programs)
+	t.trunk = nil
 	return errors.Join(errs...)
 }
 
@@ -299,7 +301,7 @@ func (t *Trainer) step(ctx context.Context, examples Examples, positions []int, 
 		return stepped{}, err
 	}
 	classes := t.classesOf(len(positions))
-	if err := examples.Read(positions, graph.Data(p.input), classes); err != nil {
+	if err := examples.Read(positions, p.input, classes); err != nil {
 		return stepped{}, err
 	}
 	if err := checkClasses(classes, t.classes); err != nil {
@@ -308,7 +310,7 @@ func (t *Trainer) step(ctx context.Context, examples Examples, positions []int, 
 	mass := t.fillTarget(graph.Data(p.target), classes)
 	graph.Data(p.total)[0] = float32(mass)
 	p.SetDraw(draw)
-	if err := p.Run(ctx); err != nil {
+	if err := p.compute(ctx, t.pool); err != nil {
 		return stepped{}, err
 	}
 	loss := float64(graph.Data(p.loss)[0])
@@ -335,7 +337,13 @@ func (t *Trainer) program(batch int) (*program, error) {
 	if p, ok := t.programs[batch]; ok {
 		return p, nil
 	}
-	p, err := newProgram(t.net, t.weights, batch, t.options.Freeze, t.pool, &t.workspace)
+	if t.trunk == nil {
+		var err error
+		if t.trunk, err = newTrunk(t.net, t.weights, t.options.Freeze); err != nil {
+			return nil, err
+		}
+	}
+	p, err := newProgram(t.net, t.weights, batch, t.trunk, t.options.Freeze, t.pool, &t.workspace)
 	if err != nil {
 		return nil, err
 	}
@@ -372,17 +380,6 @@ func (t *Trainer) fillTarget(target []float32, classes []int) (total float64) {
 	return total
 }
 
-// evaluationBatch is the number of examples that are validated at once: fewer where maps are large,
-// so that validation needs no more memory than training.
-func (t *Trainer) evaluationBatch(n int) int {
-	const most, elements = 256, 1 << 24
-	largest := 0
-	for _, l := range t.net.Layers() {
-		largest = max(largest, t.net.Shape(l.Name).Size())
-	}
-	return max(min(most, elements/largest, n), 1)
-}
-
 // evaluate returns the mean cross-entropy and the accuracy of the weights as they are.
 func (t *Trainer) evaluate(ctx context.Context, examples Examples) (loss, accuracy float64, err error) {
 	compiled, err := frozen.Compile(t.net, t.weights, t.logits)
@@ -390,7 +387,7 @@ func (t *Trainer) evaluate(ctx context.Context, examples Examples) (loss, accura
 		return 0, 0, err
 	}
 	n := examples.Len()
-	size := t.evaluationBatch(n)
+	size := min(atOnce(compiled), n)
 	session := compiled.NewSession(size)
 	inputs, logits := make([]float32, size*compiled.InputShape().Size()), make([]float32, size*t.classes)
 	correct := 0

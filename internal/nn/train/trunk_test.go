@@ -1,0 +1,66 @@
+package train
+
+import (
+	"context"
+	"slices"
+	"testing"
+
+	"github.com/tlpipe/tlpipe/internal/nn/train/graph"
+)
+
+func TestTrunkIsWhatLiesBelowAllThatLearns(t *testing.T) {
+	net := inverted(t)
+	below := func(first string) func(string) bool {
+		reached := map[string]bool{}
+		on := true
+		for _, l := range net.Layers() {
+			on = on && l.Name != first
+			reached[l.Name] = on
+		}
+		return func(layer string) bool { return reached[layer] }
+	}
+	for first, tips := range map[string][]string{
+		"stem":    {"input"},
+		"a3":      {"a2active", "stemactive"}, // a3 itself, and the residual around it
+		"squeeze": {"squeezepool", "b2active"},
+		"logits":  {"pooled"},
+	} {
+		trunk, err := newTrunk(net, referenceWeights(net), below(first))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !slices.Equal(trunk.tips, tips) {
+			t.Errorf("below %s: %v, want %v", first, trunk.tips, tips)
+		}
+	}
+	if _, err := newTrunk(net, referenceWeights(net), func(string) bool { return true }); err == nil {
+		t.Error("a network that learns nothing was taken")
+	}
+}
+
+// TestRestoreReplacesFrozenWeights restores a checkpoint into a trainer that has run with others.
+func TestRestoreReplacesFrozenWeights(t *testing.T) {
+	net := inverted(t)
+	o := mapOptions(func(layer string) bool { return isNorm(layer) || layer == "stem" || layer == "b3" }, 1)
+	examples, positions := pictures(12), []int{0, 1, 2}
+	first := newTrainer(t, net, referenceWeights(net), o)
+	checkpoint, err := first.Save()
+	if err != nil {
+		t.Fatal(err)
+	}
+	second := newTrainer(t, net, net.Initialise(5), o)
+	loss := func(trainer *Trainer) float64 {
+		s, err := trainer.step(context.Background(), examples, positions, o.Rate, graph.Draw{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s.loss
+	}
+	want, before := loss(first), loss(second)
+	if err := second.Restore(checkpoint); err != nil {
+		t.Fatal(err)
+	}
+	if got := loss(second); got != want || before == want {
+		t.Errorf("loss %v before and %v after, want %v", before, got, want)
+	}
+}
