@@ -74,8 +74,13 @@ func TestProblems(t *testing.T) {
 		{"bad name", "stages:\n  1r: {uses: source}\n", "cannot name a stage"},
 		{"out of range", "stages:\n  r: {uses: source}\n  s: {uses: modulo, from: r, with: {by: 0}}\n", "0 is below the smallest allowed value, 1"},
 		{"no instance", "stages:\n  r: {uses: source}\n  s: {uses: modulo, from: r, matrix: {by: [2]}, with: {by: $(by)}}\n  t: {uses: modulo, from: \"s[by=3]\"}\n", "stage s has no instance [by=3]"},
+		{"no values", "stages:\n  r: {uses: source}\n  s: {uses: modulo, from: r, matrix: {by: []}, with: {by: $(by)}}\n", "the axis has no values"},
 		{"max_rejects", "stages:\n  r: {uses: source, max_rejects: some}\n", "expected a number of rows or a share of them"},
 		{"alias bomb", "a: &a [x,x,x,x,x,x,x,x,x]\nb: &b [*a,*a,*a,*a,*a,*a,*a,*a,*a]\nc: &c [*b,*b,*b,*b,*b,*b,*b,*b,*b]\nd: &d [*c,*c,*c,*c,*c,*c,*c,*c,*c]\ne: &e [*d,*d,*d,*d,*d,*d,*d,*d,*d]\nf: [*e,*e,*e,*e,*e,*e]\n", "aliases make it too large"},
+		{"axis of a variable, twice", "vars: {all: [2, 2]}\nstages:\n  r: {uses: source}\n  s: {uses: modulo, from: r, matrix: {by: $(all)}, with: {by: $(by)}}\n", `"2" stands twice on the axis`},
+		{"axis of a variable, nested", "vars: {all: [2, {a: 3}]}\nstages:\n  r: {uses: source}\n  s: {uses: modulo, from: r, matrix: {by: $(all)}, with: {by: $(by)}}\n", "a list of axis values takes plain values"},
+		{"axis of a variable, empty", "vars: {all: []}\nstages:\n  r: {uses: source}\n  s: {uses: modulo, from: r, matrix: {by: $(all)}, with: {by: $(by)}}\n", "the axis has no values"},
+		{"axis of a variable, no label", "vars: {all: [\"a,b\"]}\nstages:\n  r: {uses: source}\n  s: {uses: modulo, from: r, matrix: {by: $(all)}, with: {by: $(by)}}\n", `"a,b" cannot label an axis value`},
 	}
 	for _, c := range cases {
 		got := problems(t, c.text)
@@ -114,6 +119,32 @@ stages:
 	want(t, load(pipeline.Override{Path: "vars.m", Value: "4"}), "p.yaml: set vars.m: the pipeline has no variable m\n        hint: known: n, all, word")
 	want(t, load(pipeline.Override{Path: "a.by", Value: " "}), "p.yaml: set a.by: there is no value")
 	want(t, load(pipeline.Override{Path: "a.bye", Value: "4"}), "p.yaml: stage a: unknown key \"bye\" (set from outside the file)\n        hint: did you mean \"by\"?")
+}
+
+func TestOverrideWithinAVariable(t *testing.T) {
+	const text = `
+vars: {all: {bad: [1], scale: 5}}
+stages:
+  a: {uses: source, with: $(all)}
+  b: {uses: source, with: $(all)}
+  c: {uses: source, matrix: {m: {x: {scale: 2}}}, with: $(m)}
+`
+	override := pipeline.Override{Path: "a.scale", Value: "6"}
+	g, err := pipeline.Load("p.yaml", []byte(text), newWorld(1).kinds(), override)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, n := range g.Nodes {
+		scale, _ := n.Recipe.Get("params.scale")
+		bad, _ := n.Recipe.Get("params.bad[0]")
+		got = append(got, scale+"/"+bad)
+	}
+	want(t, got, "[6/1 5/1 2/]")
+	override.Path = "c.scale"
+	if _, err = pipeline.Load("p.yaml", []byte(text), newWorld(1).kinds(), override); err == nil || !strings.Contains(err.Error(), "stands for all of it") {
+		t.Errorf("a value within an axis is set: %v", err)
+	}
 }
 
 func TestRecipeIgnoresSpelling(t *testing.T) {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -263,14 +264,7 @@ func (m *matrix) DecodeParam(d *params.Decoding, node *yaml.Node) {
 		axis := Axis{Name: key.Value, key: key}
 		switch value.Kind {
 		case yaml.SequenceNode:
-			for _, item := range value.Content {
-				if item.Kind != yaml.ScalarNode {
-					d.Errorf(item, "give such values names: {small: {…}, large: {…}}", "a list of axis values takes plain values")
-					continue
-				}
-				axis.Labels = append(axis.Labels, item.Value)
-				axis.Values = append(axis.Values, item)
-			}
+			axis.take(value, d.Errorf)
 		case yaml.MappingNode:
 			eachEntry(d, value, func(label, item *yaml.Node) {
 				axis.Labels = append(axis.Labels, label.Value)
@@ -280,21 +274,40 @@ func (m *matrix) DecodeParam(d *params.Decoding, node *yaml.Node) {
 			// A variable may stand for the list.
 			axis.Labels, axis.Values = nil, []*yaml.Node{value}
 		}
-		if len(axis.Values) == 0 {
-			d.Errorf(value, "", "the axis has no values")
-		}
-		for i, label := range axis.Labels {
-			if strings.ContainsAny(label, "[],=") {
-				d.Errorf(axis.Values[i], "give it a name: {name: value}", "%q cannot label an axis value", label)
-			}
-			for _, other := range axis.Labels[:i] {
-				if other == label {
-					d.Errorf(axis.Values[i], "", "%q stands twice on the axis", label)
-				}
-			}
-		}
+		axis.check(value, d.Errorf)
 		*m = append(*m, axis)
 	})
+}
+
+// report tells what is wrong at a node.
+type report func(node *yaml.Node, hint, format string, args ...any)
+
+// take adds the values of a list, which are their own labels.
+func (a *Axis) take(list *yaml.Node, wrong report) {
+	for _, item := range list.Content {
+		if item.Kind != yaml.ScalarNode {
+			wrong(item, "give such values names: {small: {…}, large: {…}}", "a list of axis values takes plain values")
+			continue
+		}
+		a.Labels = append(a.Labels, item.Value)
+		a.Values = append(a.Values, item)
+	}
+}
+
+// check refuses an axis without values, and labels that cannot be told apart
+// in the names of nodes.
+func (a *Axis) check(at *yaml.Node, wrong report) {
+	if len(a.Values) == 0 {
+		wrong(at, "", "the axis has no values")
+	}
+	for i, label := range a.Labels {
+		if strings.ContainsAny(label, "[],=") {
+			wrong(a.Values[i], "give it a name: {name: value}", "%q cannot label an axis value", label)
+		}
+		if slices.Contains(a.Labels[:i], label) {
+			wrong(a.Values[i], "", "%q stands twice on the axis", label)
+		}
+	}
 }
 
 // DecodeParam implements params.Decoder.
