@@ -205,6 +205,7 @@ func (b *builder) kind(st *StageSpec) (Kind, bool) {
 
 // declareAxes makes the values of a stage's matrix known by axis and label.
 func (b *builder) declareAxes(st *StageSpec) {
+	told := len(b.problems)
 	for i := range st.Matrix {
 		axis := &st.Matrix[i]
 		if axis.Labels == nil && len(axis.Values) == 1 {
@@ -214,21 +215,22 @@ func (b *builder) declareAxes(st *StageSpec) {
 				axis.Labels = []string{list.Value}
 				axis.Values = []*yaml.Node{list}
 			} else {
-				axis.Values = list.Content
-				for _, v := range list.Content {
-					axis.Labels = append(axis.Labels, v.Value)
-				}
+				axis.Values = nil
+				axis.take(list, b.at)
+				axis.check(list, b.at)
 			}
 		}
 		if _, taken := b.axes[axis.Name]; taken {
 			b.at(axis.key, "axes of one pipeline have different names", "axis %s is declared by another stage too", axis.Name)
-			b.broken[st.Name] = true
 		}
 		values := scope{}
 		for j, label := range axis.Labels {
 			values[label] = b.vars.fill(b.reporter, axis.Values[j])
 		}
 		b.axes[axis.Name] = values
+	}
+	if len(b.problems) > told {
+		b.broken[st.Name] = true
 	}
 }
 
