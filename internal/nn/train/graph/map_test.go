@@ -1,0 +1,87 @@
+package graph
+
+import (
+	"math/rand/v2"
+	"strings"
+	"testing"
+
+	"github.com/tlpipe/tlpipe/internal/kernel"
+	"pgregory.net/rapid"
+)
+
+// distinct gives n numbers in random order, so far apart that differences tell which is greater.
+func distinct(random *rand.Rand, n int) []float32 {
+	out := make([]float32, n)
+	for i, p := range random.Perm(n) {
+		out[i] = float32(p-n/2) / 16
+	}
+	return out
+}
+
+func drawPooling(t *rapid.T) kernel.Pooling {
+	side := func(name string) (size, stride, before, after int) {
+		size = rapid.IntRange(1, 3).Draw(t, name)
+		return size, rapid.IntRange(1, 2).Draw(t, name+" stride"),
+			rapid.IntRange(0, size-1).Draw(t, name+" before"), rapid.IntRange(0, size-1).Draw(t, name+" after")
+	}
+	var p kernel.Pooling
+	p.KernelH, p.StrideH, p.PadTop, p.PadBottom = side("height")
+	p.KernelW, p.StrideW, p.PadLeft, p.PadRight = side("width")
+	p.Ceil, p.CountPadding = rapid.Bool().Draw(t, "ceil"), rapid.Bool().Draw(t, "count padding")
+	return p
+}
+
+func TestPoolingGradients(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		p := drawPooling(t)
+		shape := []int{rapid.IntRange(1, 2).Draw(t, "batch"), rapid.IntRange(3, 5).Draw(t, "height"), rapid.IntRange(3, 5).Draw(t, "width"), rapid.IntRange(1, 3).Draw(t, "channels")}
+		x := distinct(drawRandom(t), shape[0]*shape[1]*shape[2]*shape[3])
+		greatest := rapid.Bool().Draw(t, "greatest")
+		checkGradients(t, [][]float32{x}, [][]int{shape}, func(g *Graph, v []*Node) *Node {
+			if greatest {
+				return g.MaxPool(v[0], p)
+			}
+			return g.AveragePool(v[0], p)
+		})
+	})
+}
+
+func TestProductGradients(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		random := drawRandom(t)
+		n, c := rapid.IntRange(1, 3).Draw(t, "batch"), rapid.IntRange(1, 5).Draw(t, "channels")
+		shapes := [][]int{{n, 2, 3, c}, {n, c}}
+		if rapid.Bool().Draw(t, "of one shape") {
+			shapes[1] = shapes[0]
+		}
+		tensors := [][]float32{normal(random, n*6*c), normal(random, n*c)}
+		if len(shapes[1]) == 4 {
+			tensors[1] = normal(random, n*6*c)
+		}
+		checkGradients(t, tensors, shapes, func(g *Graph, v []*Node) *Node { return g.Multiply(v[0], v[1]) })
+	})
+}
+
+// TestTermsThatAreOne has a value that is multiplied by and added to itself.
+func TestTermsThatAreOne(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		checkGradients(t, [][]float32{normal(drawRandom(t), 6)}, [][]int{{2, 3}}, func(g *Graph, v []*Node) *Node {
+			return g.Add(g.Multiply(v[0], v[0]), v[0], v[0], g.Scale(v[0], -3))
+		})
+	})
+}
+
+func TestMapConstructionErrors(t *testing.T) {
+	for name, build := range map[string]func(g *Graph, x *Node) *Node{
+		"convolution: ": func(g *Graph, x *Node) *Node {
+			return g.Conv(x, g.Input("w", 4, 3, 3, 2), nil, kernel.Conv{InC: 2, OutC: 4, KernelH: 3, KernelW: 3})
+		},
+		"pooling: ": func(g *Graph, x *Node) *Node { return g.MaxPool(x, kernel.Pooling{}) },
+	} {
+		g := New(nil, nil)
+		build(g, g.Input("x", 1, 4, 4, 2))
+		if err := g.Compile(); err == nil || !strings.Contains(err.Error(), name) {
+			t.Errorf("error %v, want one with %q", err, name)
+		}
+	}
+}
