@@ -2,6 +2,7 @@ package pipeline
 
 import (
 	"context"
+	"sync"
 
 	"github.com/tlpipe/tlpipe/pipeline/cache"
 )
@@ -39,9 +40,22 @@ func newLocal(jobs int) local { return local{make(chan struct{}, jobs)} }
 func (l local) Execute(ctx context.Context, work Work) (cache.Entry, error) {
 	select {
 	case l.slots <- struct{}{}:
-		defer func() { <-l.slots }()
-		return work.Here(ctx)
+		release := sync.OnceFunc(func() { <-l.slots })
+		defer release()
+		return work.Here(context.WithValue(ctx, slotKey{}, release))
 	case <-ctx.Done():
 		return cache.Entry{}, ctx.Err()
+	}
+}
+
+// slotKey is where the context of work at work holds what frees its slot.
+type slotKey struct{}
+
+// releaseSlot frees the slot that ctx's work has, if it has one, for the rest
+// of that work. Who waits for a lock must not keep a slot: the lock's holder
+// may be waiting for one.
+func releaseSlot(ctx context.Context) {
+	if release, ok := ctx.Value(slotKey{}).(func()); ok {
+		release()
 	}
 }

@@ -299,7 +299,7 @@ func (nr *nodeRun) writeError(err error) error {
 // again returns the way to make a damaged chunk anew.
 func (nr *nodeRun) again(work Work) func(ctx context.Context) error {
 	return func(ctx context.Context) error {
-		unlock, err := nr.x.Store.Lock(ctx, work.Key, nil)
+		unlock, err := nr.x.Store.Lock(ctx, work.Key, func() { releaseSlot(ctx) })
 		if err != nil {
 			return nr.writeError(err)
 		}
