@@ -134,7 +134,7 @@ func (p *program) benchPipelineCommand() *cobra.Command {
 		Short: "Measure a pipeline with an empty cache, and again with what that left",
 		Long: `Run a pipeline twice in a temporary cache: first everything is computed, then
 everything is found. The cache is removed afterwards; no report is written.`,
-		Args: cobra.ExactArgs(1),
+		Args: one("FILE"),
 		RunE: func(c *cobra.Command, args []string) error {
 			if err := jobs.check(); err != nil {
 				return err

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/tlpipe/tlpipe/pipeline"
 	"github.com/tlpipe/tlpipe/pipeline/cache"
@@ -43,16 +44,23 @@ func (p *program) load(file string, f pipelineFlags) (*pipeline.Graph, error) {
 }
 
 // cacheFlag chooses the cache.
-type cacheFlag struct{ dir string }
+type cacheFlag struct {
+	dir   string
+	flags *pflag.FlagSet
+}
 
 func (f *cacheFlag) add(c *cobra.Command) {
+	f.flags = c.Flags()
 	c.Flags().StringVar(&f.dir, "cache", "", "the cache's `folder` (default $TLPIPE_CACHE, or tlpipe in the user's cache folder)")
 }
 
 // path is the folder of the cache that was chosen.
 func (f *cacheFlag) path() (string, error) {
-	if f.dir != "" {
+	switch {
+	case f.dir != "":
 		return f.dir, nil
+	case f.flags.Changed("cache"):
+		return "", usage("--cache: the folder's name is empty")
 	}
 	if dir := os.Getenv("TLPIPE_CACHE"); dir != "" {
 		return dir, nil
@@ -133,4 +141,18 @@ func noArguments(c *cobra.Command, args []string) error {
 		return fmt.Errorf("unknown command %q for %q", args[0], c.CommandPath())
 	}
 	return nil
+}
+
+// one takes one argument, of the name that the command's usage gives it.
+func one(name string) cobra.PositionalArgs {
+	return func(c *cobra.Command, args []string) error {
+		switch len(args) {
+		case 0:
+			return fmt.Errorf("%s is missing: %s", name, c.UseLine())
+		case 1:
+			return nil
+		default:
+			return fmt.Errorf("one %s is expected, not %d: %s", name, len(args), c.UseLine())
+		}
+	}
 }

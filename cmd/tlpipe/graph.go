@@ -29,7 +29,7 @@ func (p *program) graphCommand() *cobra.Command {
 		Use:     "graph FILE",
 		Short:   "Draw a pipeline",
 		Example: "  tlpipe graph pipeline.yaml\n  tlpipe graph pipeline.yaml --format svg >pipeline.svg",
-		Args:    cobra.ExactArgs(1),
+		Args:    one("FILE"),
 		RunE: func(c *cobra.Command, args []string) error {
 			draw, ok := graphFormats()[format]
 			if !ok {

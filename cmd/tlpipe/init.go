@@ -23,7 +23,7 @@ func (p *program) initCommand() *cobra.Command {
 		Short: "Write a pipeline to start from, for your own folder of pictures",
 		Example: `  tlpipe init flowers
   tlpipe init flowers --pictures ~/Pictures/flowers`,
-		Args: cobra.ExactArgs(1),
+		Args: one("DIR"),
 		RunE: func(_ *cobra.Command, args []string) error { return p.writeStarter(args[0], pictures) },
 	}
 	c.Flags().StringVar(&pictures, "pictures", "", "the `folder` with a folder of pictures for each class (default: pictures in DIR)")

@@ -22,6 +22,8 @@ const (
 )
 
 func main() {
+	// A reader that has gone is an error of the write, not the end of the run.
+	signal.Ignore(syscall.SIGPIPE)
 	p := &program{kinds: kinds(), out: os.Stdout, err: os.Stderr}
 	os.Exit(p.run(os.Args[1:]))
 }
@@ -66,6 +68,8 @@ func (p *program) explain(ctx context.Context, err error, parsed bool) (code int
 	switch {
 	case err == nil:
 		return exitDone, ""
+	case errors.Is(err, syscall.EPIPE):
+		return exitDone, "" // whoever read has read enough
 	case errors.As(err, &coded):
 		if coded.err == nil {
 			return coded.code, ""

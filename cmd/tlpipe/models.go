@@ -76,7 +76,7 @@ func (p *program) modelsShowCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "show NAME",
 		Short: "Tell all about a backbone: weights, their licence and origin, layers",
-		Args:  cobra.ExactArgs(1),
+		Args:  one("NAME"),
 		RunE: func(_ *cobra.Command, args []string) error {
 			b, err := backbone.Find(args[0])
 			if unknown := new(backbone.UnknownError); errors.As(err, &unknown) {

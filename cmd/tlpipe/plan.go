@@ -22,7 +22,7 @@ func (p *program) planCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "plan FILE",
 		Short: "Tell what a run would compute, and why",
-		Args:  cobra.ExactArgs(1),
+		Args:  one("FILE"),
 		RunE: func(c *cobra.Command, args []string) error {
 			graph, err := p.load(args[0], file)
 			if err != nil {

@@ -31,7 +31,7 @@ func (p *program) reportCommand() *cobra.Command {
 		Short: "Write the report of a pipeline's results",
 		Long: `Write the report of a pipeline's results as one HTML page that needs nothing but
 a browser. The results must be in the cache; nothing is computed.`,
-		Args: cobra.ExactArgs(1),
+		Args: one("FILE"),
 		RunE: func(c *cobra.Command, args []string) error {
 			graph, err := p.load(args[0], file)
 			if err != nil {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -35,7 +36,7 @@ a moment and keeps all that is finished: run again to go on.`,
 		Example: `  tlpipe run pipeline.yaml
   tlpipe run pipeline.yaml --set head.epochs=50 --until head
   tlpipe run pipeline.yaml --json | jq .`,
-		Args: cobra.ExactArgs(1),
+		Args: one("FILE"),
 		RunE: func(c *cobra.Command, args []string) error { return p.runPipeline(c.Context(), args[0], f) },
 	}
 	f.file.add(c)
@@ -137,7 +138,13 @@ func (r *run) conclude(ctx context.Context) error {
 	}
 	ended.Seconds = time.Since(r.started).Seconds()
 	result.Journal.Write(ended)
-	faults = append(faults, result.Journal.Close(), r.events.Encode(ended), r.printSummary(ctx, ended, scores))
+	if err := result.Journal.Close(); err != nil {
+		fmt.Fprintln(r.err, "tlpipe:", err) // the results are there all the same
+	}
+	if err := r.events.Encode(ended); !errors.Is(err, syscall.EPIPE) {
+		faults = append(faults, err)
+	}
+	faults = append(faults, r.printSummary(ctx, ended, scores))
 
 	err = errors.Join(faults...)
 	if err != nil {

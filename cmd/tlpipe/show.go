@@ -36,7 +36,7 @@ blob will do, or the beginning of one.
 		Example: `  tlpipe show pipeline.yaml:images --export sheet.png
   tlpipe show pipeline.yaml:scores.metrics --head 50
   tlpipe show 'pipeline.yaml:head[weights=imagenet]' --export head.safetensors`,
-		Args: cobra.ExactArgs(1),
+		Args: one("FILE"),
 		RunE: func(c *cobra.Command, args []string) error {
 			if head < 0 {
 				return usage("--head %d: expected 0 or more rows", head)

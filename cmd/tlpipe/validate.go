@@ -13,7 +13,7 @@ func (p *program) validateCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "validate FILE",
 		Short: "Check a pipeline and tell everything that is wrong with it",
-		Args:  cobra.ExactArgs(1),
+		Args:  one("FILE"),
 		RunE: func(c *cobra.Command, args []string) error {
 			graph, err := p.load(args[0], flags)
 			if err != nil {
