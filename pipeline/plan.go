@@ -213,6 +213,10 @@ func (p *planner) judge(n *Node, m mode, out *PlanNode, pending []string) {
 		because("it is forced")
 		return
 	}
+	if !ran && len(p.latest.Unfinished[n.Name]) > 0 {
+		because("it has not run to its end in this pipeline before")
+		return
+	}
 	if !ran {
 		because("it has not run in this pipeline before")
 		return

@@ -127,6 +127,11 @@ func TestCollectKeepsWhatARunFinishedBeforeItFailed(t *testing.T) {
 	if _, err := cache.Collect(ctx, b.dir, cache.Policy{MaxBytes: -1}, nil); err != nil {
 		t.Fatal(err)
 	}
+	plan, err := b.runner().Plan(ctx, b.load(simple))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want(t, plan.Nodes[0].Because, "[it has not run to its end in this pipeline before]")
 	b.w.beforeMap = nil
 	second, all := run()
 	want(t, second.Status, "ok")

@@ -199,7 +199,7 @@ func TestLines(t *testing.T) {
 		{pipeline.StageEnded{Cache: "miss", Chunks: 1, ChunksComputed: 1, Rows: 3}, "a: computed, 3 rows, 0.0s\n"},
 		{pipeline.StageEnded{Cache: "failed", Error: "it broke\nstack"}, "a: failed: it broke\n"},
 		{pipeline.StageEnded{Cache: "skipped"}, "a: not run\n"},
-		{pipeline.StageEnded{Cache: "interrupted", Chunks: 3}, "a: interrupted, 3 chunks finished\n"},
+		{pipeline.StageEnded{Cache: "interrupted", Chunks: 3, ChunksComputed: 1}, "a: interrupted, 1 of 3 chunks computed\n"},
 		{pipeline.StageEnded{Cache: "interrupted"}, "a: interrupted\n"},
 	} {
 		e.ended.Stage = "a"

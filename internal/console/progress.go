@@ -188,7 +188,7 @@ func endText(e pipeline.StageEnded) string {
 		if e.Chunks == 0 {
 			return e.Stage + ": " + e.Cache
 		}
-		return fmt.Sprintf("%s: %s, %s finished", e.Stage, e.Cache, Of(int64(e.Chunks), "chunk"))
+		return fmt.Sprintf("%s: %s, %s of %s computed", e.Stage, e.Cache, Count(int64(e.ChunksComputed)), Of(int64(e.Chunks), "chunk"))
 	}
 	parts = append(parts, Of(e.Rows, "row"))
 	if e.Rejects > 0 {
