@@ -17,6 +17,8 @@ type program struct {
 	*graph.Graph
 	batch, classes int
 
+	fused map[string]kernel.Activation // of batch-norms that learn: what follows
+
 	trunk *trunk
 	input []float32   // [batch][example]
 	tips  [][]float32 // of the trunk
@@ -39,7 +41,7 @@ func logitsLayer(net *nn.Network) string {
 // newProgram compiles what lies above the trunk, up to the logits. Layers that freeze names keep
 // their weights, and their batch-norms run with the statistics they have.
 func newProgram(net *nn.Network, weights nn.Weights, batch int, trunk *trunk, freeze func(layer string) bool, pool *kernel.Pool, workspace *kernel.Workspace) (*program, error) {
-	p := &program{Graph: graph.New(pool, workspace), batch: batch, trunk: trunk}
+	p := &program{Graph: graph.New(pool, workspace), batch: batch, trunk: trunk, fused: fusedActivations(net, freeze)}
 	last := logitsLayer(net)
 	p.classes = net.Shape(last).Size()
 	nodes := map[string]*graph.Node{}
@@ -77,6 +79,28 @@ func newProgram(net *nn.Network, weights nn.Weights, batch int, trunk *trunk, fr
 		p.parameters = append(p.parameters, parameter)
 	}
 	return p, nil
+}
+
+// fusedActivations finds the batch-norms in training that lead into a rectifier and nowhere else.
+func fusedActivations(net *nn.Network, freeze func(layer string) bool) map[string]kernel.Activation {
+	fused, uses := map[string]kernel.Activation{}, map[string]int{}
+	for _, l := range net.Layers() {
+		for _, name := range l.Inputs {
+			uses[name]++
+		}
+	}
+	norms := map[string]bool{}
+	for _, l := range net.Layers() {
+		switch op := l.Op.(type) {
+		case nn.BatchNorm:
+			norms[l.Name] = !freeze(l.Name) && uses[l.Name] == 1
+		case nn.Activation:
+			if norms[l.Inputs[0]] && (op.Function == kernel.ReLU || op.Function == kernel.ReLU6) {
+				fused[l.Inputs[0]] = op.Function
+			}
+		}
+	}
+	return fused
 }
 
 // compute computes the loss and the gradients of the examples in p.input.
@@ -125,8 +149,11 @@ func (p *program) layer(net *nn.Network, l nn.Layer, nodes map[string]*graph.Nod
 		if rows := in[0].Shape().TotalSize() / len(mean); rows < 2 {
 			return nil, fmt.Errorf("batch-norm cannot learn from a batch of one example")
 		}
-		return p.BatchNorm(in[0], gamma, beta, mean, variance, op.Epsilon, op.Momentum), nil
+		return p.BatchNorm(in[0], gamma, beta, mean, variance, op.Epsilon, op.Momentum, p.fused[l.Name]), nil
 	case nn.Activation:
+		if p.fused[l.Inputs[0]] != kernel.None {
+			return in[0], nil
+		}
 		return p.Activate(in[0], op.Function), nil
 	case nn.Dropout:
 		if frozen {

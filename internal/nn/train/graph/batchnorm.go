@@ -1,6 +1,7 @@
 package graph
 
 import (
+	"fmt"
 	"math"
 
 	"github.com/tlpipe/tlpipe/internal/kernel"
@@ -37,8 +38,12 @@ func (g *Graph) Moments() []*Moments { return g.moments }
 
 // BatchNorm normalises each channel, the last dimension of x, with the mean and variance of the
 // batch (Ioffe and Szegedy 2015). mean and variance are the running statistics, of which keep
-// stays at an update; see [Graph.Moments].
-func (g *Graph) BatchNorm(x, gamma, beta *Node, mean, variance []float32, epsilon, keep float32) *Node {
+// stays at an update; see [Graph.Moments]. The activation act, None, ReLU or ReLU6, is applied to the
+// result: of these the output alone gives the gradient, so that what lies between is not kept.
+func (g *Graph) BatchNorm(x, gamma, beta *Node, mean, variance []float32, epsilon, keep float32, act kernel.Activation) *Node {
+	if act != kernel.None && act != kernel.ReLU && act != kernel.ReLU6 {
+		g.fail(fmt.Errorf("batch-norm: the gradient of %v is not known from its output", act))
+	}
 	channels := gamma.Shape()[0]
 	rows := x.Shape().TotalSize() / channels
 	m := &Moments{
@@ -51,26 +56,31 @@ func (g *Graph) BatchNorm(x, gamma, beta *Node, mean, variance []float32, epsilo
 		name:   "batch-norm",
 		output: x.Shape().Clone(),
 		forward: func(y []float32, v [][]float32) error {
-			kernel.BatchNorm(g.pool, y, m.batchMean, m.batchVariance, v[0], v[1], v[2], epsilon, rows, channels, kernel.None)
+			kernel.BatchNorm(g.pool, y, m.batchMean, m.batchVariance, v[0], v[1], v[2], epsilon, rows, channels, act)
 			return nil
 		},
 		backward: func(v gorgonia.Nodes, y, dy *Node) (gorgonia.Nodes, error) {
-			return g.batchNormGradients(v, y, dy, m, epsilon)
+			return g.batchNormGradients(v, y, dy, m, epsilon, act)
 		},
 	}, x, gamma, beta)
 }
 
 // batchNormGradients adds one node that computes all three gradients and holds that of x, and
 // those that hand out the others.
-func (g *Graph) batchNormGradients(v gorgonia.Nodes, y, dy *Node, m *Moments, epsilon float32) (gorgonia.Nodes, error) {
+func (g *Graph) batchNormGradients(v gorgonia.Nodes, y, dy *Node, m *Moments, epsilon float32, act kernel.Activation) (gorgonia.Nodes, error) {
 	x, gamma, channels := v[0], v[1], len(m.mean)
 	dgamma, dbeta := make([]float32, channels), make([]float32, channels)
-	// y is an input only so that the batch's moments are computed before.
+	// Without an activation y is an input only so that the batch's moments are computed before.
 	dx, err := g.apply(operation{
 		name:   "batch-norm, gradient of the input",
 		output: x.Shape().Clone(),
 		forward: func(dx []float32, v [][]float32) error {
-			kernel.BatchNormBackward(g.pool, dx, dgamma, dbeta, v[0], v[1], v[2], m.batchMean, m.batchVariance, epsilon, m.rows, channels)
+			dy := v[0]
+			if act != kernel.None {
+				kernel.ActivateBackward(g.pool, dx, dy, v[3], act)
+				dy = dx
+			}
+			kernel.BatchNormBackward(g.pool, dx, dgamma, dbeta, dy, v[1], v[2], m.batchMean, m.batchVariance, epsilon, m.rows, channels)
 			return nil
 		},
 	}, dy, x, gamma, y)

@@ -176,7 +176,7 @@ func TestBatchNormGradients(t *testing.T) {
 		tensors := [][]float32{normal(random, size), normal(random, channels), normal(random, channels)}
 		checkGradients(t, tensors, [][]int{shape, {channels}, {channels}}, func(g *Graph, v []*Node) *Node {
 			// A large epsilon keeps the curvature within what differences can tell.
-			return g.BatchNorm(v[0], v[1], v[2], make([]float32, channels), make([]float32, channels), 0.5, 0.9)
+			return g.BatchNorm(v[0], v[1], v[2], make([]float32, channels), make([]float32, channels), 0.5, 0.9, kernel.None)
 		})
 	})
 }
@@ -294,7 +294,7 @@ func TestMomentsFollowTheBatches(t *testing.T) {
 	g := New(nil, nil)
 	mean, variance := []float32{1, 0}, []float32{1, 2}
 	x := g.Fixed("x", []int{4, 2}, []float32{1, 2, 3, 2, 5, 2, 7, 2})
-	g.BatchNorm(x, g.Fixed("gamma", []int{2}, []float32{1, 1}), g.Fixed("beta", []int{2}, []float32{0, 0}), mean, variance, 1e-5, 0.75)
+	g.BatchNorm(x, g.Fixed("gamma", []int{2}, []float32{1, 1}), g.Fixed("beta", []int{2}, []float32{0, 0}), mean, variance, 1e-5, 0.75, kernel.None)
 	run(t, g)
 	if mean[0] != 1 {
 		t.Error("a run changed the running statistics")

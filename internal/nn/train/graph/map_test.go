@@ -1,6 +1,7 @@
 package graph
 
 import (
+	"math"
 	"math/rand/v2"
 	"strings"
 	"testing"
@@ -46,6 +47,42 @@ func TestPoolingGradients(t *testing.T) {
 	})
 }
 
+// TestActivatedBatchNorm holds a batch-norm with an activation against the two apart.
+func TestActivatedBatchNorm(t *testing.T) {
+	for _, act := range []kernel.Activation{kernel.ReLU, kernel.ReLU6} {
+		random := rand.New(rand.NewPCG(1, 2))
+		x, factor := normal(random, 4*9*5), normal(random, 4*9*5)
+		gradients := func(layer func(g *Graph, v []*Node) *Node) [][]float32 {
+			g := New(nil, nil)
+			v := []*Node{g.Learned("x", []int{4, 3, 3, 5}, x), g.Learned("gamma", []int{5}, []float32{1, 4, 8, 0.1, 2}), g.Learned("beta", []int{5}, []float32{0, 4, -1, 1, 2})}
+			y := layer(g, v)
+			g.Differentiate(g.weightedSum(y, factor))
+			run(t, g)
+			out := [][]float32{Data(y)}
+			for _, p := range g.Parameters() {
+				grad, err := p.Grad()
+				if err != nil {
+					t.Fatal(err)
+				}
+				out = append(out, grad.Data().([]float32))
+			}
+			return out
+		}
+		norm := func(g *Graph, v []*Node, act kernel.Activation) *Node {
+			return g.BatchNorm(v[0], v[1], v[2], make([]float32, 5), make([]float32, 5), 1e-3, 0.9, act)
+		}
+		got := gradients(func(g *Graph, v []*Node) *Node { return norm(g, v, act) })
+		want := gradients(func(g *Graph, v []*Node) *Node { return g.Activate(norm(g, v, kernel.None), act) })
+		for i := range want {
+			for j, v := range want[i] {
+				if math.Abs(float64(got[i][j]-v)) > 1e-5*(1+math.Abs(float64(v))) {
+					t.Fatalf("%v: value %d, element %d: %v, apart %v", act, i, j, got[i][j], v)
+				}
+			}
+		}
+	}
+}
+
 func TestProductGradients(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		random := drawRandom(t)
@@ -75,6 +112,10 @@ func TestMapConstructionErrors(t *testing.T) {
 	for name, build := range map[string]func(g *Graph, x *Node) *Node{
 		"convolution: ": func(g *Graph, x *Node) *Node {
 			return g.Conv(x, g.Input("w", 4, 3, 3, 2), nil, kernel.Conv{InC: 2, OutC: 4, KernelH: 3, KernelW: 3})
+		},
+		"batch-norm: ": func(g *Graph, x *Node) *Node {
+			c := make([]float32, 2)
+			return g.BatchNorm(x, g.Input("gamma", 2), g.Input("beta", 2), c, c, 1e-3, 0.9, kernel.SiLU)
 		},
 		"pooling: ": func(g *Graph, x *Node) *Node { return g.MaxPool(x, kernel.Pooling{}) },
 	} {

@@ -31,7 +31,7 @@ func referenceCases() map[string]referenceCase {
 	cases := map[string]referenceCase{
 		"dense": {[][]int{{5, 7}, {4, 7}, {4}}, func(g *Graph, v []*Node) *Node { return g.Dense(v[0], v[1], v[2]) }},
 		"batch norm": {[][]int{{5, 3}, {3}, {3}}, func(g *Graph, v []*Node) *Node {
-			return g.BatchNorm(v[0], v[1], v[2], make([]float32, 3), make([]float32, 3), 1e-3, 0.9)
+			return g.BatchNorm(v[0], v[1], v[2], make([]float32, 3), make([]float32, 3), 1e-3, 0.9, kernel.None)
 		}},
 		"frozen batch norm": {[][]int{{5, 3}, {3}, {3}}, func(g *Graph, v []*Node) *Node {
 			variance := pattern([]int{3}, 5, 4, 8)
