@@ -2,8 +2,8 @@
 //
 // # Words
 //
-//   - A run is one batch, or one pipeline, from beginning to end. The first, which fills caches and
-//     workspaces, is the warm-up and does not count.
+//   - A run is one batch, one step of training, or one pipeline, from beginning to end. The first,
+//     which fills caches and workspaces, is the warm-up and does not count.
 //   - The speed of a measurement is that of its best run: on a machine that does other things as well,
 //     the best is what comes nearest to the program's own speed. The median stands beside it.
 //   - The peak is the fastest matrix product of this program on the same threads, measured in the

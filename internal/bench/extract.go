@@ -75,7 +75,7 @@ func (e Extract) Measure(ctx context.Context) (*Extraction, error) {
 		Backbone: e.Backbone, Precision: e.Precision.String(), Weights: e.Weights,
 		Batch: e.Batch, Threads: e.Threads, Height: shape[0], Width: shape[1],
 		Instructions: instructions,
-		WeightBytes:  program.WeightBytes(), ArenaBytes: e.Batch * program.ArenaBytes(),
+		WeightBytes:  program.WeightBytes(), ArenaBytes: e.Batch*program.ArenaBytes() + e.Threads*program.ThreadBytes(),
 	}
 	pool := kernel.NewPool(e.Threads)
 	defer pool.Close()

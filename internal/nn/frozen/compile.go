@@ -1,6 +1,7 @@
 package frozen
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"slices"
@@ -18,7 +19,14 @@ type Options struct {
 
 	// Precision is the arithmetic of the convolutions, where it is faster than float32.
 	Precision Precision
+
+	largeMap int // bytes; 0 for the constant
 }
+
+// largeMap is the size in bytes from which on a map of one example is better worked on before the
+// next example's is made: those of a batch would go through memory from layer to layer, while the
+// weights, which are then read for each example, are few where maps are large.
+const largeMap = 1 << 20
 
 // Compile makes a program that computes the named layers of a network, which may be scopes, or the
 // network's output when no name is given. Weights are copied; those of layers that are not needed
@@ -57,12 +65,16 @@ func (o Options) Compile(net *nn.Network, w nn.Weights, layers ...string) (*Prog
 		c.halve()
 	}
 	c.place()
+	c.divide(cmp.Or(o.largeMap, largeMap))
 	p := &Program{input: c.net.Shape(c.net.Inputs()[0].Name)}
-	p.arena, p.halves = c.plan()
+	p.batch, p.thread = c.plan()
 	for _, name := range c.outputs {
 		p.outputs = append(p.outputs, output{shape: c.net.Shape(name), from: c.values[name].view()})
 	}
-	for _, n := range c.nodes {
+	for i, n := range c.nodes {
+		if i == c.single {
+			p.single = len(p.steps)
+		}
 		steps, err := n.emit(o)
 		if err != nil {
 			return nil, fmt.Errorf("compile layer %q: %w", n.name, err)
@@ -71,6 +83,9 @@ func (o Options) Compile(net *nn.Network, w nn.Weights, layers ...string) (*Prog
 			p.steps = append(p.steps, s)
 			p.layers = append(p.layers, n.name)
 		}
+	}
+	if c.single == len(c.nodes) {
+		p.single = len(p.steps)
 	}
 	return p, nil
 }
@@ -87,6 +102,7 @@ type compilation struct {
 	values  map[string]*value // by layer
 	nodes   []*node           // in the order of execution
 	buffers []*buffer
+	single  int // nodes that compute one example after the other; those after them compute a batch
 }
 
 // node is what one step will compute, or a few.

@@ -14,7 +14,7 @@ func (v *value) view() view {
 		w.input = true
 		return w
 	}
-	w.offset, w.channel, w.pitch = v.home.offset, v.channel, v.pitch
+	w.offset, w.single, w.channel, w.pitch = v.home.offset, v.home.single, v.channel, v.pitch
 	return w
 }
 
@@ -44,7 +44,7 @@ func (n *node) emit(o Options) ([]step, error) {
 	case nn.Concat:
 		return emitConcat(in, out), nil
 	case nn.Flatten:
-		if in[0].offset == out.offset && !in[0].input {
+		if n.in[0].home == n.out.home {
 			return nil, nil
 		}
 		flat := in[0]
@@ -116,7 +116,8 @@ func emitConcat(in []view, out view) []step {
 	var steps []step
 	channel := out.channel
 	for _, v := range in {
-		to := view{offset: out.offset, channel: channel, pitch: out.pitch, channels: v.channels, pixels: v.pixels}
+		to := out
+		to.channel, to.channels = channel, v.channels
 		if v != to {
 			steps = append(steps, &copyStep{v, to})
 		}

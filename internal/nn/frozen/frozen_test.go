@@ -14,9 +14,9 @@ import (
 )
 
 // compute runs the named layers on n examples.
-func compute(t rapid.TB, net *nn.Network, w nn.Weights, pool *kernel.Pool, x []float32, n, batch int, layers ...string) [][]float32 {
+func compute(t rapid.TB, o Options, net *nn.Network, w nn.Weights, pool *kernel.Pool, x []float32, n, batch int, layers ...string) [][]float32 {
 	t.Helper()
-	p, err := Compile(net, w, layers...)
+	p, err := o.Compile(net, w, layers...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -25,14 +25,35 @@ func compute(t rapid.TB, net *nn.Network, w nn.Weights, pool *kernel.Pool, x []f
 		out[i] = make([]float32, n*p.OutputShape(i).Size())
 	}
 	s := p.NewSession(batch)
-	// What an earlier run left behind must not matter.
-	for i := range s.arena {
-		s.arena[i] = float32(math.NaN())
-	}
-	if err := s.Run(pool, x, n, out...); err != nil {
-		t.Fatal(err)
+	for range 2 { // what an earlier run left behind must not matter
+		if err := s.Run(pool, x, n, out...); err != nil {
+			t.Fatal(err)
+		}
+		s.spoil()
 	}
 	return out
+}
+
+// spoil fills the memory with NaN.
+func (s *Session) spoil() {
+	arenas := []arena{s.arena}
+	for _, f := range s.frames {
+		arenas = append(arenas, f.arena)
+	}
+	for _, a := range arenas {
+		for i := range a.floats {
+			a.floats[i] = float32(math.NaN())
+		}
+		for i := range a.halves {
+			a.halves[i] = kernel.RoundBFloat16(float32(math.NaN()))
+		}
+	}
+}
+
+// drawOptions draws where the steps for single examples end.
+func drawOptions(t *rapid.T, net *nn.Network) Options {
+	layer := rapid.SampledFrom(net.Layers()).Draw(t, "large")
+	return Options{largeMap: 4 * net.Shape(layer.Name).Size()}
 }
 
 func checkNear(t rapid.TB, what string, got []float32, want []float64) {
@@ -62,7 +83,7 @@ func TestProgramsAgreeWithTheDefinition(t *testing.T) {
 		for range rapid.IntRange(0, 2).Draw(t, "further outputs") {
 			layers = append(layers, net.Layers()[rapid.IntRange(0, len(net.Layers())-1).Draw(t, "output")].Name)
 		}
-		got := compute(t, net, w, pool, x, n, rapid.IntRange(1, 3).Draw(t, "batch"), layers...)
+		got := compute(t, drawOptions(t, net), net, w, pool, x, n, rapid.IntRange(1, 3).Draw(t, "batch"), layers...)
 		for i, layer := range layers {
 			checkNear(t, layer, got[i], want[layer])
 		}
@@ -79,17 +100,20 @@ func TestResultsDoNotDependOnTheBatch(t *testing.T) {
 		w := nntest.Weights(net, seed)
 		const n = 7
 		x := nntest.Input(net, n, seed)
-		want := compute(t, net, w, nil, x, n, n)[0]
+		o := drawOptions(t, net)
+		want := compute(t, o, net, w, nil, x, n, n)[0]
 		size := len(x) / n
 		out := len(want) / n
 		for i := range n {
-			one := compute(t, net, w, three, x[i*size:(i+1)*size], 1, 1)[0]
+			one := compute(t, o, net, w, three, x[i*size:(i+1)*size], 1, 1)[0]
 			if !slices.Equal(bits(one), bits(want[i*out:(i+1)*out])) {
 				t.Fatalf("example %d alone: %v, in a batch: %v", i, one, want[i*out:(i+1)*out])
 			}
 		}
-		if parts := compute(t, net, w, three, x, n, 3)[0]; !slices.Equal(bits(parts), bits(want)) {
-			t.Fatalf("in parts: %v, at once: %v", parts, want)
+		for _, batch := range []int{1, 3, 4, n} {
+			if parts := compute(t, o, net, w, three, x, n, batch)[0]; !slices.Equal(bits(parts), bits(want)) {
+				t.Fatalf("in parts of %d: %v, at once: %v", batch, parts, want)
+			}
 		}
 	})
 }
@@ -265,7 +289,7 @@ func TestWhatMustStayApartDoes(t *testing.T) {
 		w := nntest.Weights(net, 1)
 		x := nntest.Input(net, 2, 1)
 		layer := net.Output().Name
-		checkNear(t, name, compute(t, net, w, nil, x, 2, 2)[0], nntest.Evaluate(net, w, nntest.Widen(x), 2)[layer])
+		checkNear(t, name, compute(t, Options{}, net, w, nil, x, 2, 2)[0], nntest.Evaluate(net, w, nntest.Widen(x), 2)[layer])
 	}
 }
 
@@ -320,27 +344,27 @@ func TestWhatBelongsTogetherIsOneStep(t *testing.T) {
 		x := nntest.Input(c.net, 2, 1)
 		want := nntest.Evaluate(c.net, w, nntest.Widen(x), 2)
 		for _, l := range c.net.Layers() {
-			checkNear(t, c.name+": "+l.Name, compute(t, c.net, w, nil, x, 2, 2, l.Name)[0], want[l.Name])
+			checkNear(t, c.name+": "+l.Name, compute(t, Options{}, c.net, w, nil, x, 2, 2, l.Name)[0], want[l.Name])
 		}
 	}
 }
 
 func TestBuffersInUseDoNotOverlap(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		half := rapid.Bool().Draw(t, "half")
+		half, single := rapid.Bool().Draw(t, "half"), rapid.Bool().Draw(t, "single")
 		var buffers []*buffer
 		largest := make([]int, 30)
 		for range rapid.IntRange(1, 20).Draw(t, "buffers") {
 			first := rapid.IntRange(0, 20).Draw(t, "first")
-			b := &buffer{half: half, size: rapid.IntRange(1, 100).Draw(t, "size"), first: first, last: first + rapid.IntRange(0, 8).Draw(t, "length")}
+			b := &buffer{half: half, size: rapid.IntRange(1, 100).Draw(t, "size"), single: single, first: first, last: first + rapid.IntRange(0, 8).Draw(t, "length")}
 			buffers = append(buffers, b)
 			for i := b.first; i <= b.last; i++ {
 				largest[i] += b.size
 			}
 		}
-		total := arrange(buffers, half)
-		if other := arrange(buffers, !half); other != 0 {
-			t.Fatalf("buffers of the other type need %d", other)
+		total := arrange(buffers, half, single)
+		if other := arrange(buffers, !half, single) + arrange(buffers, half, !single); other != 0 {
+			t.Fatalf("buffers of other sorts need %d", other)
 		}
 		if total < slices.Max(largest) {
 			t.Fatalf("total %d, at one time %d are in use", total, slices.Max(largest))

@@ -179,7 +179,7 @@ func (s *halfConvStep) run(f *frame) {
 	if s.residual != nil {
 		residual = f.halves(*s.residual)
 	}
-	s.packed.Run(f.pool, f.halves(s.dst), f.halves(s.src), f.n, s.h, s.w, residual, s.act, &f.session.workspace)
+	s.packed.Run(f.pool, f.halves(s.dst), f.halves(s.src), f.n, s.h, s.w, residual, s.act, &f.workspace)
 }
 
 func (s *halfConvStep) bytes() int { return 2*s.geometry.WeightSize() + 4*s.geometry.OutC }
@@ -210,7 +210,7 @@ type halfPoolStep struct {
 }
 
 func (s *halfPoolStep) run(f *frame) {
-	kernel.MaxPoolBFloat16(f.pool, s.geometry, f.halves(s.dst), f.halves(s.src), f.n, s.h, s.w, s.src.channels, &f.session.workspace)
+	kernel.MaxPoolBFloat16(f.pool, s.geometry, f.halves(s.dst), f.halves(s.src), f.n, s.h, s.w, s.src.channels, &f.workspace)
 }
 
 type halfGlobalPoolStep struct {
@@ -218,7 +218,7 @@ type halfGlobalPoolStep struct {
 }
 
 func (s *halfGlobalPoolStep) run(f *frame) {
-	kernel.GlobalAvgPoolBFloat16(f.pool, f.slice(s.dst), f.halves(s.src), f.n, s.src.pixels, s.src.channels, &f.session.workspace)
+	kernel.GlobalAvgPoolBFloat16(f.pool, f.slice(s.dst), f.halves(s.src), f.n, s.src.pixels, s.src.channels, &f.workspace)
 }
 
 // halfCopyStep moves a value to its channels of a concatenation.

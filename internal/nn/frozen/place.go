@@ -12,6 +12,7 @@ type buffer struct {
 	size        int  // elements
 	half        bool // these are bfloat16
 	first, last int  // nodes between which it is in use
+	single      bool // only the single nodes use it: it holds one example for each thread
 	offset      int  // in the arena
 }
 
@@ -101,8 +102,8 @@ func (c *compilation) newBuffer(v *value) *buffer {
 }
 
 // plan finds when each buffer is in use, lets nodes that can write over an input which is no longer
-// needed, and returns the sizes of the arenas, for float32 and for bfloat16.
-func (c *compilation) plan() (floats, halves int) {
+// needed, and returns the sizes of the arenas: that of the batch for one example, and that of a thread.
+func (c *compilation) plan() (batch, thread sizes) {
 	for i, n := range c.nodes {
 		for _, v := range n.reads() {
 			v.lastRead = i
@@ -129,15 +130,47 @@ func (c *compilation) plan() (floats, halves int) {
 		v.home.first = min(v.home.first, i)
 		v.home.last = max(v.home.last, v.lastRead, i)
 	}
-	return arrange(c.buffers, false), arrange(c.buffers, true)
+	for _, b := range c.buffers {
+		switch {
+		case b.last < c.single:
+			b.single = true
+		case b.first < c.single:
+			b.first = 0 // the single nodes run again for the next example
+		}
+	}
+	batch = sizes{arrange(c.buffers, false, false), arrange(c.buffers, true, false)}
+	thread = sizes{arrange(c.buffers, false, true), arrange(c.buffers, true, true)}
+	return batch, thread
+}
+
+// divide decides which nodes compute one example after the other: all up to the last that reads or
+// makes a large map, larger than its weights.
+func (c *compilation) divide(largeMap int) {
+	for i, n := range c.nodes {
+		weights := bytes(len(n.weight), n.half)
+		for _, v := range append(n.reads(), n.out) {
+			if size := bytes(v.shape.Size(), v.half); size >= max(largeMap, weights) {
+				c.single = i + 1
+			}
+		}
+	}
+}
+
+// bytes returns the memory of so many numbers.
+func bytes(n int, half bool) int {
+	if half {
+		return 2 * n
+	}
+	return 4 * n
 }
 
 // reads lists the values a node reads.
 func (n *node) reads() []*value {
+	reads := slices.Clone(n.in)
 	if n.residual != nil {
-		return append(slices.Clone(n.in), n.residual)
+		reads = append(reads, n.residual)
 	}
-	return n.in
+	return reads
 }
 
 // overwrites returns an input in whose buffer node i may write its output, or nil.
@@ -163,15 +196,15 @@ func (n *node) overwrites(i int) *value {
 	return nil
 }
 
-// arrange gives each buffer of a type an offset such that those in use at the same time do not
+// arrange gives each buffer of a type, of the single ones or of the others, an offset such that those in use at the same time do not
 // overlap, and returns the size of the whole: greedily by size, as in Pisarchyk and Lee 2020
 // (arXiv:2001.03288).
-func arrange(buffers []*buffer, half bool) int {
+func arrange(buffers []*buffer, half, single bool) int {
 	line := 16 // elements of a cache line
 	if half {
 		line = 32
 	}
-	bySize := slices.DeleteFunc(slices.Clone(buffers), func(b *buffer) bool { return b.half != half })
+	bySize := slices.DeleteFunc(slices.Clone(buffers), func(b *buffer) bool { return b.half != half || b.single != single })
 	slices.SortStableFunc(bySize, func(a, b *buffer) int {
 		return cmp.Or(cmp.Compare(b.size, a.size), cmp.Compare(a.first, b.first))
 	})

@@ -31,16 +31,34 @@ func (s *Session) Profile(took []time.Duration, pool *kernel.Pool, src []float32
 	}
 	s.took = took
 	defer func() { s.took = nil }()
-	return s.Run(pool, src, n, dst...)
+	if err := s.Run(pool, src, n, dst...); err != nil {
+		return err
+	}
+	for _, f := range s.frames {
+		for i, t := range f.took {
+			took[i] += t
+		}
+		clear(f.took)
+	}
+	return nil
 }
 
-// timed runs all steps with a look at the clock between them.
-func (f *frame) timed(took []time.Duration) {
+// timed runs steps with a look at the clock between them. What threads do side by side, each with an
+// example of its own, counts once.
+func (f *frame) timed(from, to int) {
+	s := f.session
+	if f.took == nil {
+		f.took = make([]time.Duration, len(s.took))
+	}
+	beside := 1
+	if f.pool == nil {
+		beside = s.threads
+	}
 	last := time.Now()
-	for i, step := range f.session.program.steps {
-		step.run(f)
+	for i := from; i < to; i++ {
+		s.program.steps[i].run(f)
 		now := time.Now()
-		took[i] += now.Sub(last)
+		f.took[i] += now.Sub(last) / time.Duration(beside)
 		last = now
 	}
 }

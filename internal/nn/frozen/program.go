@@ -14,9 +14,15 @@ type Program struct {
 	outputs []output
 	steps   []step
 	layers  []string // of the steps
-	arena   int      // floats an example
-	halves  int      // bfloat16 numbers an example
+	single  int      // steps that compute one example after the other
+	batch   sizes    // of the arena of a batch, for one example
+	thread  sizes    // of the arena of a thread, for the single steps
 }
+
+// sizes counts the elements of an arena.
+type sizes struct{ floats, halves int }
+
+func (s sizes) bytes() int { return 4*s.floats + 2*s.halves }
 
 // output is a value that leaves the program.
 type output struct {
@@ -44,27 +50,46 @@ func (p *Program) WeightBytes() int {
 
 // ArenaBytes returns the memory that a session needs for each example it computes at once, the
 // kernels' workspace apart.
-func (p *Program) ArenaBytes() int { return 4*p.arena + 2*p.halves }
+func (p *Program) ArenaBytes() int { return p.batch.bytes() }
+
+// ThreadBytes returns the memory that a session needs besides, for each thread.
+func (p *Program) ThreadBytes() int { return p.thread.bytes() }
 
 // Session is the memory to run a program; one goroutine uses it at a time.
 type Session struct {
-	program   *Program
-	batch     int
-	arena     []float32
-	halves    []kernel.BFloat16
-	workspace kernel.Workspace
-	frame     frame           // kept here so that a run allocates nothing
-	took      []time.Duration // of the steps, when they are measured
+	program *Program
+	batch   int
+	arena   arena
+	took    []time.Duration // of the steps, when they are measured
+
+	// Kept here so that a run allocates nothing.
+	frames  []*frame // by thread
+	threads int
+	src     []float32
+	alone   func(thread, example int) // computes the single steps
+}
+
+// arena is memory for values.
+type arena struct {
+	floats []float32
+	halves []kernel.BFloat16
+}
+
+func newArena(n int, s sizes) arena {
+	return arena{make([]float32, n*s.floats), make([]kernel.BFloat16, n*s.halves)}
 }
 
 // NewSession makes a session that computes up to batch examples at once; larger batches are
 // computed in parts, with the same result.
 func (p *Program) NewSession(batch int) *Session {
 	batch = max(batch, 1)
-	return &Session{
-		program: p, batch: batch,
-		arena: make([]float32, batch*p.arena), halves: make([]kernel.BFloat16, batch*p.halves),
+	s := &Session{program: p, batch: batch, arena: newArena(batch, p.batch)}
+	s.alone = func(thread, example int) {
+		f := s.frames[thread]
+		f.pool, f.n, f.example = nil, 1, example
+		f.run(0, p.single)
 	}
+	return s
 }
 
 // Run computes n examples: src is [n][input shape], dst[i] is [n][shape of output i]. Every output
@@ -85,30 +110,64 @@ func (s *Session) Run(pool *kernel.Pool, src []float32, n int, dst ...[]float32)
 	}
 	for done := 0; done < n; done += s.batch {
 		m := min(s.batch, n-done)
-		f := &s.frame
-		*f = frame{session: s, pool: pool, n: m, src: src[done*p.input.Size():][:m*p.input.Size()]}
-		if s.took != nil {
-			f.timed(s.took)
-		} else {
-			for _, step := range p.steps {
-				step.run(f)
-			}
-		}
+		s.src = src[done*p.input.Size():][:m*p.input.Size()]
+		f := s.compute(pool, m)
 		for i, o := range p.outputs {
 			size := o.shape.Size()
 			f.gather(dst[i][done*size:][:m*size], o.from)
 		}
 	}
-	s.frame = frame{} // keep no tensor alive
+	s.src = nil // keep no tensor alive
 	return nil
 }
 
-// frame is a run in progress.
+// compute runs all steps for n examples. While there are as many examples as threads, each thread
+// takes one through the single steps; all threads together take the rest, and then the batch through
+// the other steps.
+func (s *Session) compute(pool *kernel.Pool, n int) *frame {
+	threads, p := pool.Threads(), s.program
+	s.threads = threads
+	for len(s.frames) < threads {
+		s.frames = append(s.frames, &frame{session: s, arena: newArena(1, p.thread)})
+	}
+	f := s.frames[0]
+	if p.single > 0 {
+		alone := 0
+		if threads > 1 {
+			alone = n / threads * threads
+			pool.Each(alone, s.alone)
+		}
+		for i := alone; i < n; i++ {
+			f.pool, f.n, f.example = pool, 1, i
+			f.run(0, p.single)
+		}
+	}
+	f.pool, f.n, f.example = pool, n, 0
+	f.run(p.single, len(p.steps))
+	f.pool = nil
+	return f
+}
+
+// frame is a run in progress on one thread, or on all.
 type frame struct {
-	session *Session
-	pool    *kernel.Pool
-	n       int // examples
-	src     []float32
+	session   *Session
+	workspace kernel.Workspace
+	arena     arena // of the thread
+	pool      *kernel.Pool
+	n         int // examples
+	example   int // the first of them
+	took      []time.Duration
+}
+
+// run computes steps from … to-1.
+func (f *frame) run(from, to int) {
+	if f.session.took != nil {
+		f.timed(from, to)
+		return
+	}
+	for _, step := range f.session.program.steps[from:to] {
+		step.run(f)
+	}
 }
 
 // view says where a value lies: in the network's input or in a buffer, whole or as a band of
@@ -116,6 +175,7 @@ type frame struct {
 type view struct {
 	input    bool
 	half     bool // in the arena of bfloat16
+	single   bool // in the arena of the thread
 	offset   int  // of the buffer in the arena, in elements an example
 	channel  int  // first channel of the band
 	pitch    int  // channels of the buffer
@@ -128,16 +188,28 @@ func (v view) dense() bool { return v.pitch == v.channels }
 
 // slice returns the value's memory, from its first channel on.
 func (f *frame) slice(v view) []float32 {
-	if v.input {
-		return f.src
+	size := v.pixels * v.pitch
+	switch {
+	case v.input:
+		return f.session.src[f.example*size:][:f.n*size]
+	case v.single:
+		return f.arena.floats[v.offset:][:size][v.channel:]
 	}
-	size := f.n * v.pixels * v.pitch
-	return f.session.arena[f.session.batch*v.offset:][:size][v.channel:]
+	return f.session.arena.floats[f.start(v):][:f.n*size][v.channel:]
+}
+
+// start returns where the first example of a value's buffer lies in the batch's arena.
+func (f *frame) start(v view) int {
+	return f.session.batch*v.offset + f.example*v.pixels*v.pitch
 }
 
 // halves is slice for a value of bfloat16, which is dense.
 func (f *frame) halves(v view) []kernel.BFloat16 {
-	return f.session.halves[f.session.batch*v.offset:][:f.n*v.pixels*v.channels]
+	size := v.pixels * v.channels
+	if v.single {
+		return f.arena.halves[v.offset:][:size]
+	}
+	return f.session.arena.halves[f.start(v):][:f.n*size]
 }
 
 // gather copies a value into a dense tensor.

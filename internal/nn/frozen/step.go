@@ -30,7 +30,7 @@ func (s *convStep) run(f *frame) {
 	if s.residual != nil {
 		v.Residual, v.ResidualPitch = f.slice(*s.residual), s.residual.pitch
 	}
-	s.packed.RunView(f.pool, v, s.act, &f.session.workspace)
+	s.packed.RunView(f.pool, v, s.act, &f.workspace)
 }
 
 func (s *convStep) bytes() int { return s.packed.Bytes() }
