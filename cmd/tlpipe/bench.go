@@ -25,7 +25,7 @@ func (p *program) benchCommand() *cobra.Command {
 		Args:  noArguments,
 		RunE:  func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
-	c.AddCommand(p.benchExtractCommand(), p.benchPipelineCommand())
+	c.AddCommand(p.benchExtractCommand(), p.benchTrainCommand(), p.benchPipelineCommand())
 	return c
 }
 
@@ -77,14 +77,17 @@ several runs after a warm-up, pixels already decoded.`,
 	f.BoolVar(&e.Plain, "plain", false, "compute 3×3 convolutions by their definition, not by Winograd's method")
 	f.BoolVar(&e.Profile, "profile", false, "also tell where the time goes")
 	f.BoolVar(&asJSON, "json", false, "print JSON")
-	_ = c.RegisterFlagCompletionFunc("backbone", func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
-		var known []string
-		for _, b := range backbone.All() {
-			known = append(known, b.Name)
-		}
-		return known, cobra.ShellCompDirectiveNoFileComp
-	})
+	_ = c.RegisterFlagCompletionFunc("backbone", completeBackbones)
 	return c
+}
+
+// completeBackbones lists the zoo for shells.
+func completeBackbones(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+	var known []string
+	for _, b := range backbone.All() {
+		known = append(known, b.Name)
+	}
+	return known, cobra.ShellCompDirectiveNoFileComp
 }
 
 // printExtraction tells a measurement in two tables at most.
@@ -106,6 +109,55 @@ func (p *program) printExtraction(r *bench.Extraction) error {
 		classes.Row(class.Class, fmt.Sprint(class.Steps), fmt.Sprintf("%.1f%%", 100*class.Share), speed, share)
 	}
 	return classes.Write(p.out, "")
+}
+
+func (p *program) benchTrainCommand() *cobra.Command {
+	var (
+		t      bench.Train
+		asJSON bool
+	)
+	c := &cobra.Command{
+		Use:   "train",
+		Short: "Measure how many pictures a second a backbone learns from",
+		Long: `Measure how many pictures a second a backbone with a new head learns from: the
+best of several steps (forward, backward, and the change of the weights by
+gradient descent with momentum) after a warm-up, pixels already decoded.`,
+		Example: `  tlpipe bench train --backbone resnet50 --batch 16
+  tlpipe bench train --backbone mobilenet_v2 --batch 16 --train top:20 --json`,
+		Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			if t.Backbone == "" {
+				return usage("say which network: --backbone NAME (`tlpipe models list`)")
+			}
+			result, err := t.Measure(c.Context())
+			if wrong := new(bench.RequestError); errors.As(err, &wrong) {
+				return usage("%w", err)
+			}
+			if err != nil {
+				return err
+			}
+			if asJSON {
+				return json.NewEncoder(p.out).Encode(result)
+			}
+			table := console.NewTable("BACKBONE", ">SIZE", "TRAIN", ">PARAMETERS", ">BATCH", ">THREADS", ">PICTURES/S", ">MEDIAN", ">GFLOP/S")
+			table.Row(result.Backbone, fmt.Sprintf("%d×%d", result.Width, result.Height), result.Trained, console.Count(result.Parameters),
+				fmt.Sprint(result.Batch), fmt.Sprint(result.Threads),
+				fmt.Sprintf("%.1f", result.ImagesPerSecond), fmt.Sprintf("%.1f", result.Median), fmt.Sprintf("%.0f", result.GFLOPS))
+			return table.Write(p.out, "")
+		},
+	}
+	f := c.Flags()
+	f.StringVar(&t.Backbone, "backbone", "", "the `name` of a backbone (`tlpipe models list`)")
+	f.StringVar(&t.Trained, "train", "all", "`part` that learns: head, top:N (the head and the N layers below it) or all")
+	f.IntVar(&t.Batch, "batch", 16, "`pictures` a step")
+	f.IntVar(&t.Classes, "classes", 1000, "`classes` of the head")
+	f.IntVar(&t.Threads, "threads", runtime.NumCPU(), "`threads` that compute")
+	f.IntVar(&t.Size, "size", 0, "height and width of the pictures in `pixels` (default: those of the backbone's weights)")
+	f.IntVar(&t.Repeat, "repeat", 5, "`steps` of which the best counts")
+	f.IntVar(&t.WarmUp, "warm-up", 1, "`steps` before them")
+	f.BoolVar(&asJSON, "json", false, "print JSON")
+	_ = c.RegisterFlagCompletionFunc("backbone", completeBackbones)
+	return c
 }
 
 // pipelineTimes is what `bench pipeline --json` prints.
