@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -150,6 +151,21 @@ func (nr *nodeRun) latest() cache.LatestNode {
 	for port := range nr.outputs {
 		l.Outputs[port] = nr.artifact(port).Chunks()
 	}
+	return l
+}
+
+// unfinished is what there is of a node that did not end well, with what an
+// earlier run, that did not end well either, left of the same work.
+func (nr *nodeRun) unfinished(before cache.LatestNode) cache.LatestNode {
+	l := cache.LatestNode{Name: nr.node.Name, Stage: nr.node.Kind.Name, Recipe: nr.recipe, Keys: slices.Concat(nr.keys, nr.kept)}
+	switch {
+	case len(l.Keys) == 0:
+		return before
+	case before.Recipe == l.Recipe:
+		l.Keys = append(l.Keys, before.Keys...)
+	}
+	slices.Sort(l.Keys)
+	l.Keys = slices.Compact(l.Keys)
 	return l
 }
 

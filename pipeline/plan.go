@@ -213,7 +213,7 @@ func (p *planner) judge(n *Node, m mode, out *PlanNode, pending []string) {
 		because("it is forced")
 		return
 	}
-	if !ran && len(p.latest.Unfinished[n.Name]) > 0 {
+	if _, begun := p.latest.UnfinishedNode(n.Name); begun && !ran {
 		because("it has not run to its end in this pipeline before")
 		return
 	}

@@ -296,10 +296,7 @@ func (x *execution) saveLatest(result *Result) error {
 	if err != nil && !errors.Is(err, cache.ErrMissing) {
 		return err
 	}
-	now := cache.Latest{
-		Pipeline: x.graph.Name, File: x.graph.File, Run: result.Run, Time: result.Started.UTC(),
-		Unfinished: map[string][]string{},
-	}
+	now := cache.Latest{Pipeline: x.graph.Name, File: x.graph.File, Run: result.Run, Time: result.Started.UTC()}
 	for _, n := range x.graph.Nodes {
 		nr := x.nodes[n]
 		if nr != nil && nr.err == nil {
@@ -309,12 +306,12 @@ func (x *execution) saveLatest(result *Result) error {
 		if old, ok := before.Node(n.Name); ok {
 			now.Nodes = append(now.Nodes, old)
 		}
-		keys := before.Unfinished[n.Name]
-		if nr != nil && len(nr.keys)+len(nr.kept) > 0 {
-			keys = slices.Compact(slices.Sorted(slices.Values(slices.Concat(nr.keys, nr.kept))))
+		begun, _ := before.UnfinishedNode(n.Name)
+		if nr != nil {
+			begun = nr.unfinished(begun)
 		}
-		if len(keys) > 0 {
-			now.Unfinished[n.Name] = keys
+		if len(begun.Keys) > 0 {
+			now.Unfinished = append(now.Unfinished, begun)
 		}
 	}
 	return x.Store.SaveLatest(id, now)

@@ -214,8 +214,8 @@ func (s *Store) inventory() (*inventory, error) {
 					}
 				}
 			}
-			for _, keys := range l.Unfinished {
-				for _, k := range keys {
+			for _, n := range l.Unfinished {
+				for _, k := range n.Keys {
 					reachable[k] = true
 				}
 			}

@@ -18,9 +18,9 @@ type Latest struct {
 	Time     time.Time    `json:"time"`
 	Nodes    []LatestNode `json:"nodes"`
 
-	// Unfinished holds, by node, the keys of what is there of nodes that did
-	// not end well: a later run goes on from it.
-	Unfinished map[string][]string `json:"unfinished,omitempty"`
+	// Unfinished holds what there is of nodes that did not end well, by name,
+	// recipe and keys alone: a later run goes on from it.
+	Unfinished []LatestNode `json:"unfinished,omitempty"`
 }
 
 // LatestNode is one node of the newest run.
@@ -34,8 +34,13 @@ type LatestNode struct {
 }
 
 // Node returns the node of that name.
-func (l Latest) Node(name string) (LatestNode, bool) {
-	for _, n := range l.Nodes {
+func (l Latest) Node(name string) (LatestNode, bool) { return named(l.Nodes, name) }
+
+// UnfinishedNode returns what there is of the node of that name.
+func (l Latest) UnfinishedNode(name string) (LatestNode, bool) { return named(l.Unfinished, name) }
+
+func named(nodes []LatestNode, name string) (LatestNode, bool) {
+	for _, n := range nodes {
 		if n.Name == name {
 			return n, true
 		}
