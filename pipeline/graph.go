@@ -225,7 +225,13 @@ func (b *builder) declareAxes(st *StageSpec) {
 		}
 		values := scope{}
 		for j, label := range axis.Labels {
-			values[label] = b.vars.fill(b.reporter, axis.Values[j])
+			value := b.vars.fill(b.reporter, axis.Values[j])
+			if label == axis.Values[j].Value && value.Kind == yaml.ScalarNode && value.Value != label {
+				// A variable in a list: its value is the label.
+				label, axis.Labels[j] = value.Value, value.Value
+				axis.check(axis.key, b.at)
+			}
+			values[label] = value
 		}
 		b.axes[axis.Name] = values
 	}

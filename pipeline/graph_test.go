@@ -147,6 +147,23 @@ stages:
 	}
 }
 
+func TestAxisOfVariablesIsLabelledByTheirValues(t *testing.T) {
+	const text = `
+vars: {few: 2, many: 90}
+stages:
+  r: {uses: source, matrix: {scale: [$(few), $(many)]}, with: {scale: $(scale)}}
+`
+	g, err := pipeline.Load("p.yaml", []byte(text), newWorld(1).kinds())
+	if err != nil {
+		t.Fatal(err)
+	}
+	want(t, g.Nodes[0].Name+" "+g.Nodes[1].Name, "r[scale=2] r[scale=90]")
+	_, err = pipeline.Load("p.yaml", []byte(text), newWorld(1).kinds(), pipeline.Override{Path: "vars.few", Value: "90"})
+	if err == nil || !strings.Contains(err.Error(), `"90" stands twice on the axis`) {
+		t.Errorf("two of one name: %v", err)
+	}
+}
+
 func TestRecipeIgnoresSpelling(t *testing.T) {
 	recipe := func(with string) string {
 		g, err := pipeline.Load("p.yaml", []byte("stages:\n  r: {uses: source"+with+"}\n"), newWorld(1).kinds())

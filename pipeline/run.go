@@ -220,6 +220,11 @@ func (s Selection) resolve(g *Graph) (map[*Node]mode, error) {
 	for n := range needed {
 		out[n] = mode{lookup: !work[n], force: force[n]}
 	}
+	for _, n := range g.Nodes {
+		if force[n] && (!needed[n] || !work[n]) {
+			return nil, &UsageError{fmt.Sprintf("--force %s: the other flags leave this stage out", n.Name)}
+		}
+	}
 	return out, nil
 }
 

@@ -441,11 +441,17 @@ func TestSelection(t *testing.T) {
 	if got := states(result); !strings.HasSuffix(got, "small=failed total=skipped") {
 		t.Errorf("what is not in the cache was computed or passed over: %s", got)
 	}
-	b.cfg = func(r *pipeline.Runner) { r.Selection.Only = []string{"totl"} }
-	_, err := b.runner().Run(context.Background(), b.load(simple))
-	var usage *pipeline.UsageError
-	if !errors.As(err, &usage) {
-		t.Errorf("unknown stage: %v", err)
+	for name, wrong := range map[string]pipeline.Selection{
+		"unknown stage":               {Only: []string{"totl"}},
+		"forced, but taken as it is":  {Only: []string{"total"}, Force: []string{"rows"}},
+		"forced, but not asked about": {Until: []string{"rows"}, Force: []string{"total"}},
+	} {
+		b.cfg = func(r *pipeline.Runner) { r.Selection = wrong }
+		_, err := b.runner().Run(context.Background(), b.load(simple))
+		var usage *pipeline.UsageError
+		if !errors.As(err, &usage) {
+			t.Errorf("%s: %v", name, err)
+		}
 	}
 }
 

@@ -136,14 +136,14 @@ func (x *StatIndex) Derived(ctx context.Context, path, name string, compute func
 			Outputs: map[string][]Chunk{"derived": {c}}, Created: x.now().UTC(),
 		})
 	}
-	if err != nil && !IsReadOnly(err) {
+	if err != nil && !IsReadOnly(err) && !IsFull(err) {
 		return nil, fmt.Errorf("keep the %s of %s: %w", name, path, err)
 	}
 	return raw, nil
 }
 
-// Save writes what was learnt. The index is only a help, so on a read-only
-// cache it is not an error that it cannot be kept.
+// Save writes what was learnt. The index is only a help, so in a cache that is
+// read-only or on a full disk it is not an error that it cannot be kept.
 func (x *StatIndex) Save() error {
 	x.mu.Lock()
 	defer x.mu.Unlock()
@@ -155,7 +155,7 @@ func (x *StatIndex) Save() error {
 		if err == nil {
 			err = x.store.writeFile(x.path(dir), raw, false)
 		}
-		if err != nil && !IsReadOnly(err) {
+		if err != nil && !IsReadOnly(err) && !IsFull(err) {
 			return fmt.Errorf("save the stat index: %w", err)
 		}
 		f.dirty = false

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -138,5 +139,35 @@ func TestDerived(t *testing.T) {
 	})
 	if !errors.Is(err, ErrFileChanged) {
 		t.Errorf("error is %v", err)
+	}
+}
+
+// full is a file system without room.
+type full struct{ OS }
+
+func (full) Create(string) (File, error) { return nil, syscall.ENOSPC }
+
+func TestStatIndexOnAFullDisk(t *testing.T) {
+	ctx := context.Background()
+	s, err := Open(ctx, t.TempDir(), full{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	path := filepath.Join(t.TempDir(), "a.txt")
+	if err := os.WriteFile(path, []byte("one"), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	long := time.Now().Add(-time.Hour)
+	if err := os.Chtimes(path, long, long); err != nil {
+		t.Fatal(err)
+	}
+	x := s.StatIndex()
+	raw, err := x.Derived(ctx, path, "length", func() ([]byte, error) { return []byte("3"), nil })
+	if err != nil || string(raw) != "3" {
+		t.Errorf("derived %q, %v", raw, err)
+	}
+	if err := x.Save(); err != nil {
+		t.Error(err)
 	}
 }
