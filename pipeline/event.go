@@ -13,8 +13,7 @@ import (
 // journal.
 type Event interface{ event() }
 
-// StageStarted says that a node began. Chunks is how many it has, 0 if that
-// is not known yet or it is not cut into chunks.
+// StageStarted says that a node began.
 type StageStarted struct {
 	Event string `json:"event"` // "start"
 	Stage string `json:"stage"`

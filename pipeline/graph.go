@@ -32,7 +32,7 @@ type Node struct {
 	Stage       Stage
 	Seed        uint64
 	Coordinates Coordinates
-	Inputs      []Edge            // in the order of the kind's ports
+	Inputs      []Edge            // in the order of the kind's ports, those that take lists last
 	Traits      map[string]Traits // of the outputs
 	Recipe      cache.Preimage
 }

@@ -107,18 +107,7 @@ func (l Limit) exceeded(rejects, rows int64) bool {
 
 var stageName = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_-]*$`)
 
-// ParseSpec reads a pipeline's YAML, strictly. The error holds every problem
-// found, as Problems.
-func ParseSpec(file string, text []byte) (*Spec, error) {
-	r := newReporter(file, text)
-	root := parseYAML(r, text)
-	if root == nil {
-		return nil, r.err()
-	}
-	spec := readSpec(r, root)
-	return spec, r.err()
-}
-
+// readSpec reads a pipeline's YAML, strictly, and reports every problem.
 func readSpec(r *reporter, root *yaml.Node) *Spec {
 	var doc document
 	errs := params.Decode(root, &doc)
