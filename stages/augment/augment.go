@@ -10,7 +10,7 @@ import (
 // Params are the parameters of the stage. What is 0 or absent is not done.
 type Params struct {
 	Copies     int      `yaml:"copies" min:"0" max:"1000" doc:"varied copies of each picture, beside the picture itself"`
-	Splits     []string `yaml:"splits" doc:"the splits whose pictures are varied; others pass through"`
+	Splits     []string `yaml:"splits" enum:"train,val,test" doc:"the splits whose pictures are varied; others pass through"`
 	Flip       string   `yaml:"flip" enum:"none,horizontal,vertical,both" doc:"mirror every second copy, along one axis or each"`
 	Rotate     float64  `yaml:"rotate" min:"0" max:"0.5" doc:"turn by up to this share of a full turn, either way: 0.1 is 36 degrees"`
 	Zoom       float64  `yaml:"zoom" min:"0" max:"0.9" doc:"scale by a factor of up to 1 ± this"`

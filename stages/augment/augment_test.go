@@ -214,6 +214,7 @@ func TestRefusals(t *testing.T) {
 		"{erase: {ratio: [0, 1]}}":  "erase.ratio",
 		"{rand_augment: {m: 3}}":    "n, the number of operations, is missing",
 		"{flip: sideways}":          "is not one of none, horizontal, vertical, both",
+		"{splits: [trian]}":         `"trian" is not one of train, val, test`,
 		"{copies: -1}":              "below the smallest",
 		"{rotate: 0.7}":             "above the largest",
 	} {
