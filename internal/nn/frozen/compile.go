@@ -6,6 +6,8 @@ import (
 	"math"
 	"slices"
 
+	"github.com/sourcegraph/conc/iter"
+
 	"github.com/tlpipe/tlpipe/internal/kernel"
 	"github.com/tlpipe/tlpipe/internal/nn"
 )
@@ -71,15 +73,21 @@ func (o Options) Compile(net *nn.Network, w nn.Weights, layers ...string) (*Prog
 	for _, name := range c.outputs {
 		p.outputs = append(p.outputs, output{shape: c.net.Shape(name), from: c.values[name].view()})
 	}
+	emitted, err := iter.MapErr(c.nodes, func(n **node) ([]step, error) {
+		steps, err := (*n).emit(o)
+		if err != nil {
+			return nil, fmt.Errorf("compile layer %q: %w", (*n).name, err)
+		}
+		return steps, nil
+	})
+	if err != nil {
+		return nil, err
+	}
 	for i, n := range c.nodes {
 		if i == c.single {
 			p.single = len(p.steps)
 		}
-		steps, err := n.emit(o)
-		if err != nil {
-			return nil, fmt.Errorf("compile layer %q: %w", n.name, err)
-		}
-		for _, s := range steps {
+		for _, s := range emitted[i] {
 			p.steps = append(p.steps, s)
 			p.layers = append(p.layers, n.name)
 		}
