@@ -1,8 +1,10 @@
 package cache
 
 import (
+	"bytes"
 	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -225,6 +227,9 @@ func (s *Store) inventory() (*inventory, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := s.killedRuns(reachable); err != nil {
+		return nil, err
+	}
 	err = s.walk("entries", func(path string, info fs.FileInfo) error {
 		raw, err := s.readFile(path)
 		if errors.Is(err, fs.ErrNotExist) {
@@ -266,6 +271,47 @@ func (s *Store) inventory() (*inventory, error) {
 	runs, err := s.Runs()
 	inv.runs = len(runs)
 	return inv, err
+}
+
+// killedAge is how long the chunks of a run that was killed wait for it to be
+// resumed.
+const killedAge = 7 * 24 * time.Hour
+
+// killedRuns adds the keys of chunks that runs finished before they were
+// killed. Such a run left no latest record, but its journal, which does not
+// end with the event of a run.
+func (s *Store) killedRuns(keys map[string]bool) error {
+	runs, err := s.Runs()
+	if err != nil {
+		return err
+	}
+	for _, run := range runs {
+		path := filepath.Join(s.dir, "runs", run, "journal.jsonl")
+		info, err := os.Stat(path)
+		if err != nil || time.Since(info.ModTime()) > killedAge {
+			continue
+		}
+		raw, err := os.ReadFile(path)
+		if err != nil {
+			return fmt.Errorf("read the journal of run %s: %w", run, err)
+		}
+		var finished []string
+		ended := false
+		for line := range bytes.Lines(raw) {
+			var e struct{ Event, Key string }
+			if json.Unmarshal(line, &e) != nil {
+				continue // the last line may be cut short
+			}
+			ended = ended || e.Event == "run"
+			if e.Key != "" {
+				finished = append(finished, e.Key)
+			}
+		}
+		for _, key := range finished {
+			keys[key] = keys[key] || !ended
+		}
+	}
+	return nil
 }
 
 func (inv *inventory) usage() Usage {

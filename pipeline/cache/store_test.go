@@ -550,3 +550,37 @@ func TestLockWithoutAFolder(t *testing.T) {
 	}
 	unlock()
 }
+
+// What a killed run had finished waits for the run to be resumed.
+func TestCollectKeepsWhatAKilledRunFinished(t *testing.T) {
+	dir := t.TempDir()
+	s := open(t, dir, cache.OS{})
+	for run, journal := range map[string]string{
+		"killed": `{"event":"chunk","key":"` + keyOf(0) + `"}` + "\n" + `{"event":"chunk","ke`,
+		"ended":  `{"event":"chunk","key":"` + keyOf(1) + `"}` + "\n" + `{"event":"run","status":"ok"}` + "\n",
+	} {
+		folder, err := s.RunDir(run)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(folder, "journal.jsonl"), []byte(journal), 0o666); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i := range 2 {
+		if err := put(s, keyOf(i), contentOf(i)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.Close()
+	if _, err := cache.Collect(context.Background(), dir, cache.Policy{MaxBytes: -1}, nil); err != nil {
+		t.Fatal(err)
+	}
+	s = open(t, dir, cache.OS{})
+	if got, err := get(s, keyOf(0)); err != nil || got != contentOf(0) {
+		t.Errorf("the killed run's chunk: %q, %v", got, err)
+	}
+	if got, err := get(s, keyOf(1)); err != nil || got != "" {
+		t.Errorf("the ended run's chunk: %q, %v", got, err)
+	}
+}
