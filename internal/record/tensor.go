@@ -5,6 +5,7 @@ import (
 
 	"github.com/apache/arrow/go/v17/arrow"
 	"github.com/apache/arrow/go/v17/arrow/array"
+	"github.com/apache/arrow/go/v17/arrow/memory"
 )
 
 // Tensors reads the rows of a tensor column, whatever its element type.
@@ -35,6 +36,19 @@ func TensorColumn(rec arrow.Record, name string) (Tensors, error) {
 		return Tensors{}, fmt.Errorf("column %q is %s, not a tensor", name, field.Type)
 	}
 	return Tensors{Shape: shape, Element: element, list: list}, nil
+}
+
+// NewTensors wraps raw values, little-endian and row-major, as rows of a tensor
+// column of type t, that of a TensorField. raw is not copied. The caller
+// releases the array.
+func NewTensors(t arrow.DataType, raw []byte, rows int) arrow.Array {
+	element := t.(*arrow.FixedSizeListType).Elem()
+	count := len(raw) / (element.(arrow.FixedWidthDataType).BitWidth() / 8)
+	values := array.NewData(element, count, []*memory.Buffer{nil, memory.NewBufferBytes(raw)}, nil, 0, 0)
+	defer values.Release()
+	list := array.NewData(t, rows, []*memory.Buffer{nil}, []arrow.ArrayData{values}, 0, 0)
+	defer list.Release()
+	return array.MakeFromData(list)
 }
 
 // Size is the number of values of a row.

@@ -163,7 +163,7 @@ func (t *imageTable) repeat(repeats []int, pixels []byte, copies arrow.Array) (a
 	}()
 	for at, f := range fields {
 		if at == t.imageAt {
-			columns = append(columns, tensorArray(f.Type, pixels, copies.Len()))
+			columns = append(columns, record.NewTensors(f.Type, pixels, copies.Len()))
 			continue
 		}
 		c, err := repeated(t.rec.Column(at), repeats)
@@ -197,13 +197,4 @@ func repeated(column arrow.Array, repeats []int) (arrow.Array, error) {
 		return column, nil
 	}
 	return array.Concatenate(runs, memory.DefaultAllocator)
-}
-
-// tensorArray wraps pixels as rows of a uint8 tensor column.
-func tensorArray(t arrow.DataType, pixels []byte, rows int) arrow.Array {
-	values := array.NewData(arrow.PrimitiveTypes.Uint8, len(pixels), []*memory.Buffer{nil, memory.NewBufferBytes(pixels)}, nil, 0, 0)
-	defer values.Release()
-	list := array.NewData(t, rows, []*memory.Buffer{nil}, []arrow.ArrayData{values}, 0, 0)
-	defer list.Release()
-	return array.MakeFromData(list)
 }

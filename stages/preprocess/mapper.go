@@ -148,7 +148,7 @@ func (m *mapper) table(rows *dataset.Listed, kept []int, pixels []byte) (arrow.R
 		{Name: record.ID, Type: arrow.BinaryTypes.String},
 		record.TensorField(record.Image, element, m.fit.Height, m.fit.Width, 3),
 	}
-	columns := []arrow.Array{chosen(rows.IDs(), kept), tensors(fields[1].Type, element, stored, len(kept))}
+	columns := []arrow.Array{chosen(rows.IDs(), kept), record.NewTensors(fields[1].Type, stored, len(kept))}
 	texts, values := rows.Texts()
 	for i, f := range texts {
 		fields = append(fields, f)
@@ -185,16 +185,6 @@ func (m *mapper) stored(pixels []byte) (arrow.DataType, []byte) {
 		raw = binary.LittleEndian.AppendUint32(raw, math.Float32bits(x))
 	}
 	return arrow.PrimitiveTypes.Float32, raw
-}
-
-// tensors wraps values as rows of a tensor column.
-func tensors(t, element arrow.DataType, raw []byte, rows int) arrow.Array {
-	count := len(raw) / (element.(arrow.FixedWidthDataType).BitWidth() / 8)
-	values := array.NewData(element, count, []*memory.Buffer{nil, memory.NewBufferBytes(raw)}, nil, 0, 0)
-	defer values.Release()
-	list := array.NewData(t, rows, []*memory.Buffer{nil}, []arrow.ArrayData{values}, 0, 0)
-	defer list.Release()
-	return array.MakeFromData(list)
 }
 
 // chosen is a text column of some rows. It is built anew, so that its bytes
