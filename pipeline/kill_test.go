@@ -10,13 +10,21 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
+	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
 	"github.com/tlpipe/tlpipe/pipeline"
 )
 
-const childDir = "TLPIPE_TEST_CHILD_DIR"
+// What the parent tells a child process, by the environment.
+const (
+	childDir   = "TLPIPE_TEST_CHILD_DIR"
+	childMaps  = "TLPIPE_TEST_CHILD_MAPS"  // how many calls of Map it lives for; 0: it is killed as it starts
+	childDelay = "TLPIPE_TEST_CHILD_DELAY" // and how long after that
+)
 
 func TestMain(m *testing.M) {
 	if dir := os.Getenv(childDir); dir != "" {
@@ -25,19 +33,40 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// slowWorld takes a while, so that there is something to kill.
-func slowWorld() *world {
+// mortalWorld kills its process with SIGKILL some time after so many calls of
+// Map. Moments counted in work, and not in seconds, hit a run at work on a fast
+// machine too.
+func mortalWorld(maps int, delay time.Duration) *world {
 	w := newWorld(3000)
+	die := func() {
+		time.Sleep(delay)
+		_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
+	}
+	if maps == 0 {
+		go die()
+	}
+	var calls atomic.Int64
 	w.beforeMap = func(context.Context) error {
-		time.Sleep(2 * time.Millisecond)
+		if calls.Add(1) == int64(maps) {
+			go die()
+		}
+		time.Sleep(time.Millisecond)
 		return nil
 	}
 	return w
 }
 
 func runChild(dir string) int {
+	maps, err := strconv.Atoi(os.Getenv(childMaps))
+	if err != nil {
+		return 1
+	}
+	delay, err := time.ParseDuration(os.Getenv(childDelay))
+	if err != nil {
+		return 1
+	}
 	t := &testing.T{} // only its zero value's methods that cannot fail are used
-	b := &bench{t: t, w: slowWorld(), dir: dir}
+	b := &bench{t: t, w: mortalWorld(maps, delay), dir: dir}
 	r := b.runner()
 	result, err := r.Run(context.Background(), b.load(simple))
 	if err != nil || result.Err != nil {
@@ -56,16 +85,11 @@ func TestKilledRunsResume(t *testing.T) {
 	killed := 0
 	for killed < 20 {
 		child := exec.Command(os.Args[0], "-test.run=^$")
-		child.Env = append(os.Environ(), childDir+"="+dir)
+		delay := time.Duration(random.IntN(4000)) * time.Microsecond
+		child.Env = append(os.Environ(), childDir+"="+dir, childMaps+"="+strconv.Itoa(random.IntN(14)), childDelay+"="+delay.String())
 		var stderr bytes.Buffer
 		child.Stderr = &stderr
-		if err := child.Start(); err != nil {
-			t.Fatal(err)
-		}
-		timer := time.AfterFunc(time.Duration(5+random.IntN(120))*time.Millisecond, func() { _ = child.Process.Kill() })
-		err := child.Wait()
-		timer.Stop()
-		if err == nil {
+		if child.Run() == nil {
 			break // it came to its end
 		}
 		if code := child.ProcessState.ExitCode(); code >= 0 {
@@ -73,9 +97,10 @@ func TestKilledRunsResume(t *testing.T) {
 		}
 		killed++
 	}
-	if killed < 3 {
+	if killed < 10 { // there is work for many more, unless what was finished is not what is told
 		t.Fatalf("only %d kills hit a run at work", killed)
 	}
+	t.Logf("%d kills", killed)
 	b := &bench{t: t, w: newWorld(3000), dir: dir}
 	last := b.run(simple)
 	want(t, last.Err, nil)
