@@ -78,7 +78,7 @@ func (s Schedule) make(warmUp int, d schedule.Direction) schedule.Schedule {
 	case cosine:
 		made = schedule.Cosine(s.Floor)
 	case oneCycle:
-		made = schedule.OneCycle()
+		made = schedule.OneCycle(schedule.DefaultCycle())
 	case plateau:
 		made = schedule.Plateau(s.Factor, s.Patience, s.MinDelta, s.Floor, d)
 	}

@@ -296,7 +296,7 @@ func TestRandomNetworks(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		p, err := newProgram(net, w, batch, trunk, freeze, nil, nil)
+		p, err := newProgram(net, w, batch, trunk, Options{Freeze: freeze}.complete(), nil, nil)
 		if err != nil {
 			t.Fatal(err)
 		}

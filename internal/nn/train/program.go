@@ -38,10 +38,10 @@ func logitsLayer(net *nn.Network) string {
 	return last.Name
 }
 
-// newProgram compiles what lies above the trunk, up to the logits. Layers that freeze names keep
-// their weights, and their batch-norms run with the statistics they have.
-func newProgram(net *nn.Network, weights nn.Weights, batch int, trunk *trunk, freeze func(layer string) bool, pool *kernel.Pool, workspace *kernel.Workspace) (*program, error) {
-	p := &program{Graph: graph.New(pool, workspace), batch: batch, trunk: trunk, fused: fusedActivations(net, freeze)}
+// newProgram compiles what lies above the trunk, up to the logits, with the options' Freeze and
+// BatchNorm.
+func newProgram(net *nn.Network, weights nn.Weights, batch int, trunk *trunk, o Options, pool *kernel.Pool, workspace *kernel.Workspace) (*program, error) {
+	p := &program{Graph: graph.New(pool, workspace), batch: batch, trunk: trunk, fused: fusedActivations(net, o)}
 	last := logitsLayer(net)
 	p.classes = net.Shape(last).Size()
 	nodes := map[string]*graph.Node{}
@@ -58,7 +58,7 @@ func newProgram(net *nn.Network, weights nn.Weights, batch int, trunk *trunk, fr
 		if trunk.still[l.Name] {
 			continue
 		}
-		node, err := p.layer(net, l, nodes, weights, freeze(l.Name))
+		node, err := p.layer(net, l, nodes, weights, o)
 		if err != nil {
 			return nil, fmt.Errorf("layer %q: %w", l.Name, err)
 		}
@@ -81,8 +81,13 @@ func newProgram(net *nn.Network, weights nn.Weights, batch int, trunk *trunk, fr
 	return p, nil
 }
 
+// learnsStatistics tells whether a batch-norm layer normalises with the statistics of the batch.
+func (o Options) learnsStatistics(layer string) bool {
+	return !o.Freeze(layer) && o.BatchNorm(layer) == BatchStatistics
+}
+
 // fusedActivations finds the batch-norms in training that lead into a rectifier and nowhere else.
-func fusedActivations(net *nn.Network, freeze func(layer string) bool) map[string]kernel.Activation {
+func fusedActivations(net *nn.Network, o Options) map[string]kernel.Activation {
 	fused, uses := map[string]kernel.Activation{}, map[string]int{}
 	for _, l := range net.Layers() {
 		for _, name := range l.Inputs {
@@ -93,7 +98,7 @@ func fusedActivations(net *nn.Network, freeze func(layer string) bool) map[strin
 	for _, l := range net.Layers() {
 		switch op := l.Op.(type) {
 		case nn.BatchNorm:
-			norms[l.Name] = !freeze(l.Name) && uses[l.Name] == 1
+			norms[l.Name] = o.learnsStatistics(l.Name) && uses[l.Name] == 1
 		case nn.Activation:
 			if norms[l.Inputs[0]] && (op.Function == kernel.ReLU || op.Function == kernel.ReLU6) {
 				fused[l.Inputs[0]] = op.Function
@@ -115,7 +120,8 @@ func (p *program) compute(ctx context.Context, pool *kernel.Pool) error {
 }
 
 // layer adds one layer of the network to the graph.
-func (p *program) layer(net *nn.Network, l nn.Layer, nodes map[string]*graph.Node, weights nn.Weights, frozen bool) (*graph.Node, error) {
+func (p *program) layer(net *nn.Network, l nn.Layer, nodes map[string]*graph.Node, weights nn.Weights, o Options) (*graph.Node, error) {
+	frozen := o.Freeze(l.Name)
 	var in []*graph.Node
 	for _, name := range l.Inputs {
 		in = append(in, nodes[name])
@@ -143,7 +149,7 @@ func (p *program) layer(net *nn.Network, l nn.Layer, nodes map[string]*graph.Nod
 		if op.Unscaled {
 			gamma = p.Fixed(l.Name+".gamma", []int{len(mean)}, slices.Repeat([]float32{1}, len(mean)))
 		}
-		if frozen {
+		if !o.learnsStatistics(l.Name) {
 			return p.FrozenBatchNorm(in[0], gamma, beta, mean, variance, op.Epsilon), nil
 		}
 		if rows := in[0].Shape().TotalSize() / len(mean); rows < 2 {

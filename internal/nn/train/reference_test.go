@@ -99,7 +99,7 @@ func TestTrainsAsPyTorchDoes(t *testing.T) {
 			examples, validation := referenceExamples(23, 7), referenceExamples(10, 40)
 			step := 0
 			for epoch := range o.Epochs {
-				for i, positions := range batches(order(23, o.Seed, epoch), o.BatchSize) {
+				for i, positions := range batches(order(positionsOf(nil, 23, epoch), o.Seed, epoch), o.BatchSize) {
 					s, err := trainer.step(context.Background(), examples, positions, o.Rate, graph.Draw{Seed: o.Seed, Epoch: epoch, Step: i})
 					if err != nil {
 						t.Fatal(err)

@@ -15,57 +15,6 @@ import (
 	"github.com/tlpipe/tlpipe/internal/nn/train/solver"
 )
 
-// Options say how to train.
-type Options struct {
-	Epochs    int // at most, at least 1
-	BatchSize int // examples a step, at least 1
-	Seed      uint64
-	Threads   int
-
-	Rule     solver.Rule
-	Rate     float64 // learning rate, above 0
-	Decay    float64 // of weights; biases and norms do not decay. See [solver.Group]
-	ClipNorm float64 // see [solver.Options]
-
-	Schedule schedule.Schedule  // nil: a constant rate
-	Stopping *schedule.Stopping // nil: all epochs
-	Monitor  Monitor            // what Schedule, Stopping and the best weights look at
-
-	// ClassWeights multiply the loss of each class's examples; nil: all 1. The mean loss of a
-	// batch is divided by the sum of its examples' weights, as PyTorch does.
-	ClassWeights []float64
-	// LabelSmoothing is the mass that is taken from an example's class and spread evenly over all
-	// (Szegedy et al., arXiv:1512.00567), 0 ≤ mass < 1.
-	LabelSmoothing float64
-
-	// Freeze tells which layers keep their weights and statistics; nil: none.
-	Freeze func(layer string) bool
-}
-
-// Monitor names the validation metric that decides.
-type Monitor string
-
-// The metrics to monitor.
-const (
-	ValidationLoss     Monitor = "val_loss"
-	ValidationAccuracy Monitor = "val_accuracy"
-)
-
-// Direction tells which way the metric is better.
-func (m Monitor) Direction() schedule.Direction {
-	if m == ValidationAccuracy {
-		return schedule.Rising
-	}
-	return schedule.Falling
-}
-
-func (m Monitor) of(e Epoch) float64 {
-	if m == ValidationAccuracy {
-		return e.ValidationAccuracy
-	}
-	return e.ValidationLoss
-}
-
 // Epoch is what an epoch of training gave. Loss and Accuracy are means over its batches as they
 // were trained on, with dropout and before each step; those of validation are of the weights at its
 // end, and NaN if there is no validation set.
@@ -83,6 +32,7 @@ type Trainer struct {
 	net     *nn.Network
 	logits  string
 	classes int
+	example nn.Shape // of an input
 	options Options
 
 	weights nn.Weights
@@ -114,24 +64,15 @@ func New(net *nn.Network, weights nn.Weights, o Options) (*Trainer, error) {
 	if n := len(net.Inputs()); n != 1 {
 		return nil, fmt.Errorf("train: the network has %d inputs, want one", n)
 	}
-	if o.Schedule == nil {
-		o.Schedule = schedule.Constant()
-	}
-	if o.Monitor == "" {
-		o.Monitor = ValidationLoss
-	}
-	if o.Freeze == nil {
-		o.Freeze = func(string) bool { return false }
+	o, logits, example := o.complete(), logitsLayer(net), net.Shape(net.Inputs()[0].Name)
+	if err := errors.Join(o.check(net.Shape(logits).Size()), o.Mix.fits(example), checkRates(net, o)); err != nil {
+		return nil, fmt.Errorf("train: %w", err)
 	}
 	t := &Trainer{
-		net: net, logits: logitsLayer(net), options: o,
+		net: net, logits: logits, classes: net.Shape(logits).Size(), example: example, options: o,
 		weights:  clone(weights),
 		best:     best{metric: o.Monitor.Direction().Worst()},
 		programs: map[int]*program{},
-	}
-	t.classes = net.Shape(t.logits).Size()
-	if err := t.check(); err != nil {
-		return nil, fmt.Errorf("train: %w", err)
 	}
 	var err error
 	t.solver, err = solver.New(solver.Options{Rule: o.Rule, Group: t.group(), ClipNorm: o.ClipNorm, Threads: o.Threads})
@@ -142,38 +83,30 @@ func New(net *nn.Network, weights nn.Weights, o Options) (*Trainer, error) {
 	return t, nil
 }
 
-func (t *Trainer) check() error {
-	o := t.options
-	switch {
-	case o.Epochs < 1 || o.BatchSize < 1:
-		return fmt.Errorf("%d epochs of batches of %d: must be at least 1", o.Epochs, o.BatchSize)
-	case !(o.Rate > 0) || math.IsInf(o.Rate, 1):
-		return fmt.Errorf("learning rate %v: must be above 0 and finite", o.Rate)
-	case !(o.Decay >= 0):
-		return fmt.Errorf("decay %v: must not be negative", o.Decay)
-	case !(o.LabelSmoothing >= 0 && o.LabelSmoothing < 1):
-		return fmt.Errorf("label smoothing %v: must be at least 0 and below 1", o.LabelSmoothing)
-	case o.ClassWeights != nil && len(o.ClassWeights) != t.classes:
-		return fmt.Errorf("%d class weights for %d classes", len(o.ClassWeights), t.classes)
-	case slices.ContainsFunc(o.ClassWeights, func(w float64) bool { return !(w > 0) || math.IsInf(w, 1) }):
-		return fmt.Errorf("class weights %v: must be above 0 and finite", o.ClassWeights)
+// checkRates returns an error if a layer that learns has a rate that makes no sense.
+func checkRates(net *nn.Network, o Options) error {
+	for _, l := range net.Layers() {
+		if o.Freeze(l.Name) || len(net.LayerParameters(l)) == 0 {
+			continue
+		}
+		if f := o.LayerRate(l.Name); !(f > 0) || math.IsInf(f, 1) {
+			return fmt.Errorf("layer %q: factor %v on the learning rate: must be above 0 and finite", l.Name, f)
+		}
 	}
 	return nil
 }
 
-// group lets weights decay, and nothing else.
+// group gives each layer its rate and lets weights decay, and nothing else.
 func (t *Trainer) group() func(parameter string) solver.Group {
-	decays := map[string]bool{}
+	groups := map[string]solver.Group{}
 	for _, p := range t.net.Parameters() {
-		decays[p.Name()] = p.Role == nn.Weight
-	}
-	return func(parameter string) solver.Group {
-		g := solver.Group{Rate: 1}
-		if decays[parameter] {
+		g := solver.Group{Rate: t.options.LayerRate(p.Layer)}
+		if p.Role == nn.Weight {
 			g.Decay = t.options.Decay
 		}
-		return g
+		groups[p.Name()] = g
 	}
+	return func(parameter string) solver.Group { return groups[parameter] }
 }
 
 // Close ends the trainer's threads.
@@ -244,7 +177,11 @@ func (t *Trainer) epoch(ctx context.Context, training, validation Examples) (Epo
 	number := len(t.history)
 	e := Epoch{Number: number + 1, ValidationLoss: math.NaN(), ValidationAccuracy: math.NaN()}
 	var loss, mass, correct float64
-	runs := batches(order(training.Len(), t.options.Seed, number), t.options.BatchSize)
+	positions, err := t.positions(training, number)
+	if err != nil {
+		return e, err
+	}
+	runs := batches(order(positions, t.options.Seed, number), t.options.BatchSize)
 	for i, positions := range runs {
 		rate := t.options.Rate * t.options.Schedule.Factor(schedule.Position{
 			Epoch: number, Epochs: t.options.Epochs, Step: i, Steps: len(runs),
@@ -260,12 +197,11 @@ func (t *Trainer) epoch(ctx context.Context, training, validation Examples) (Epo
 		mass += s.mass
 		correct += float64(s.correct)
 	}
-	e.Loss, e.Accuracy = loss/mass, correct/float64(training.Len())
+	e.Loss, e.Accuracy = loss/mass, correct/float64(len(positions))
 	if err := t.net.Check(t.weights); err != nil {
 		return e, diverged(err.Error(), e.Rate)
 	}
 	if validation != nil {
-		var err error
 		if e.ValidationLoss, e.ValidationAccuracy, err = t.evaluate(ctx, validation); err != nil {
 			return e, fmt.Errorf("validation: %w", err)
 		}
@@ -273,6 +209,21 @@ func (t *Trainer) epoch(ctx context.Context, training, validation Examples) (Epo
 	}
 	t.history = append(t.history, e)
 	return e, nil
+}
+
+// positions are those of the examples of an epoch.
+func (t *Trainer) positions(examples Examples, epoch int) ([]int, error) {
+	n := examples.Len()
+	positions := positionsOf(t.options.Sample, n, epoch)
+	if len(positions) == 0 {
+		return nil, errors.New("no example is chosen")
+	}
+	for _, p := range positions {
+		if p < 0 || p >= n {
+			return nil, fmt.Errorf("example %d is chosen, of %d", p, n)
+		}
+	}
+	return positions, nil
 }
 
 // observe lets all that looks at the metric see it.
@@ -308,6 +259,9 @@ func (t *Trainer) step(ctx context.Context, examples Examples, positions []int, 
 		return stepped{}, err
 	}
 	mass := t.fillTarget(graph.Data(p.target), classes)
+	mixed := t.options.Mix.draw(len(positions), t.example, draw)
+	mixed.inputs(p.input, t.example)
+	mixed.targets(graph.Data(p.target), t.classes)
 	graph.Data(p.total)[0] = float32(mass)
 	p.SetDraw(draw)
 	if err := p.compute(ctx, t.pool); err != nil {
@@ -343,7 +297,7 @@ func (t *Trainer) program(batch int) (*program, error) {
 			return nil, err
 		}
 	}
-	p, err := newProgram(t.net, t.weights, batch, t.trunk, t.options.Freeze, t.pool, &t.workspace)
+	p, err := newProgram(t.net, t.weights, batch, t.trunk, t.options, t.pool, &t.workspace)
 	if err != nil {
 		return nil, err
 	}

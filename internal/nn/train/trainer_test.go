@@ -268,7 +268,7 @@ func TestBatches(t *testing.T) {
 		{8, 4, []int{4, 4}}, {9, 4, []int{4, 5}}, {10, 4, []int{4, 4, 2}}, {1, 4, []int{1}}, {3, 1, []int{1, 2}}, {5, 8, []int{5}},
 	} {
 		var got, seen []int
-		for _, b := range batches(order(c.n, 1, 1), c.size) {
+		for _, b := range batches(order(positionsOf(nil, c.n, 1), 1, 1), c.size) {
 			got, seen = append(got, len(b)), append(seen, b...)
 		}
 		slices.Sort(seen)

@@ -54,16 +54,25 @@ func Step(epochs int, factor float64) Schedule {
 	return fixed(func(at Position) float64 { return math.Pow(factor, float64(at.Epoch/max(epochs, 1))) })
 }
 
-// OneCycle rises along half a cosine from 1/25 to 1 over the first quarter of the run, then falls
-// likewise to 1/250000 (Smith, arXiv:1708.07120, with fastai's numbers).
-func OneCycle() Schedule {
-	const rise, start, end = 0.25, 1.0 / 25, 1.0 / 250000
+// Cycle says how [OneCycle] moves.
+type Cycle struct {
+	Rise  float64 // share of the run in which the rate rises, above 0 and below 1
+	Start float64 // first factor, above 0 and at most 1
+	End   float64 // factor at the end, at least 0 and at most 1
+}
+
+// DefaultCycle has fastai's numbers. PyTorch's OneCycleLR has Cycle{0.3, 1.0 / 25, 1.0 / 250000}.
+func DefaultCycle() Cycle { return Cycle{Rise: 0.25, Start: 1.0 / 25, End: 1e-5} }
+
+// OneCycle rises along half a cosine to 1, then falls likewise to the end (Smith, arXiv:1708.07120,
+// with the shape that fastai and PyTorch give it; momentum stays as it is).
+func OneCycle(c Cycle) Schedule {
 	return fixed(func(at Position) float64 {
-		if f := at.Fraction(); f < rise {
-			return cosine(start, 1, f/rise)
-		} else {
-			return cosine(1, end, (f-rise)/(1-rise))
+		f := at.Fraction()
+		if f < c.Rise {
+			return cosine(c.Start, 1, f/c.Rise)
 		}
+		return cosine(1, c.End, (f-c.Rise)/(1-c.Rise))
 	})
 }
 

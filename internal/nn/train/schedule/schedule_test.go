@@ -29,7 +29,7 @@ func TestFactors(t *testing.T) {
 	near(t, factors(Cosine(0), 4), []float64{1, (1 + math.Sqrt2/2) / 2, 0.5, (1 - math.Sqrt2/2) / 2})
 	near(t, factors(Cosine(0.2), 2), []float64{1, 0.6})
 	near(t, factors(Step(2, 0.1), 5), []float64{1, 1, 0.1, 0.1, 0.01})
-	near(t, factors(OneCycle(), 8)[:3], []float64{0.04, 0.52, 1})
+	near(t, factors(OneCycle(DefaultCycle()), 8)[:3], []float64{0.04, 0.52, 1})
 	near(t, factors(WarmUp(2, Constant()), 4), []float64{0.05, 0.55, 1, 1})
 	near(t, factors(WarmUp(2, Cosine(0)), 4), []float64{0.05, 0.55, 1, 0.5})
 	near(t, []float64{Cosine(0).Factor(Position{Epoch: 1, Epochs: 2, Step: 5, Steps: 10})}, []float64{(1 - math.Sqrt2/2) / 2})
@@ -106,7 +106,7 @@ func TestFactorsStayInRange(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		p := Position{Epochs: rapid.IntRange(1, 50).Draw(t, "epochs"), Steps: rapid.IntRange(1, 50).Draw(t, "steps")}
 		p.Epoch, p.Step = rapid.IntRange(0, p.Epochs-1).Draw(t, "epoch"), rapid.IntRange(0, p.Steps-1).Draw(t, "step")
-		for _, s := range []Schedule{Constant(), Cosine(0), Step(3, 0.5), OneCycle(), WarmUp(rapid.IntRange(0, 60).Draw(t, "warm"), Cosine(0.1))} {
+		for _, s := range []Schedule{Constant(), Cosine(0), Step(3, 0.5), OneCycle(DefaultCycle()), WarmUp(rapid.IntRange(0, 60).Draw(t, "warm"), Cosine(0.1))} {
 			if f := s.Factor(p); !(f >= 0 && f <= 1) {
 				t.Fatalf("factor %v at %+v", f, p)
 			}
