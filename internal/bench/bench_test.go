@@ -5,10 +5,12 @@ import (
 	"errors"
 	"math"
 	"testing"
+
+	"github.com/tlpipe/tlpipe/internal/backbone"
 )
 
 func TestAProfileCoversTheNetwork(t *testing.T) {
-	e := Extract{Backbone: "resnet18", Size: 64, Batch: 2, Threads: 2, Weights: Random, Repeat: 1, WarmUp: 1, Profile: true}
+	e := Extract{Backbone: "resnet18", Size: 64, Batch: 2, Threads: 2, Weights: backbone.RandomWeights, Repeat: 1, WarmUp: 1, Profile: true}
 	r, err := e.Measure(context.Background())
 	if err != nil {
 		t.Fatal(err)
@@ -40,7 +42,7 @@ func TestAProfileCoversTheNetwork(t *testing.T) {
 }
 
 func TestWhatCannotBeMeasured(t *testing.T) {
-	good := Extract{Backbone: "resnet18", Size: 32, Batch: 1, Threads: 1, Weights: Random, Repeat: 1}
+	good := Extract{Backbone: "resnet18", Size: 32, Batch: 1, Threads: 1, Weights: backbone.RandomWeights, Repeat: 1}
 	for name, change := range map[string]func(*Extract){
 		"no such backbone": func(e *Extract) { e.Backbone = "resnet" },
 		"no network":       func(e *Extract) { e.Backbone = "pixels" },

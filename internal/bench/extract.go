@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/tlpipe/tlpipe/internal/backbone"
@@ -13,9 +12,6 @@ import (
 	"github.com/tlpipe/tlpipe/internal/nn"
 	"github.com/tlpipe/tlpipe/internal/nn/frozen"
 )
-
-// Random is the name of weights that are drawn.
-const Random = "random"
 
 // Extract says how to measure the extraction of pooled features, from pixels that are decoded and
 // normalised.
@@ -25,7 +21,7 @@ type Extract struct {
 	Batch     int    // pictures at once, at least 1
 	Threads   int    // at least 1
 	Precision frozen.Precision
-	Weights   string  // Random, a weight set of the backbone, or the path of a .safetensors file
+	Weights   string  // a word that backbone.Choose takes
 	Plain     bool    // no Winograd
 	WarmUp    int     // runs that do not count
 	Repeat    int     // runs, at least 1
@@ -128,14 +124,18 @@ func (e Extract) compile() (*frozen.Program, *nn.Network, error) {
 		p := b.Preprocessing()
 		height, width = p.Height, p.Width
 	}
-	net, err := b.Network(height, width)
+	choice, err := b.Choose(e.Weights)
+	if err != nil {
+		return nil, nil, &RequestError{err}
+	}
+	net, err := choice.Network(height, width)
 	if err != nil {
 		return nil, nil, &RequestError{err}
 	}
 	if net, err = net.Cut(b.Pooled); err != nil {
 		return nil, nil, err
 	}
-	weights, err := e.load(b, net)
+	weights, err := choice.Load(net, 1)
 	if err != nil {
 		return nil, nil, &RequestError{err}
 	}
@@ -145,20 +145,6 @@ func (e Extract) compile() (*frozen.Program, *nn.Network, error) {
 	}
 	program, err := o.Compile(net, weights)
 	return program, net, err
-}
-
-func (e Extract) load(b backbone.Backbone, net *nn.Network) (nn.Weights, error) {
-	switch {
-	case e.Weights == Random:
-		return b.Random(net, 1), nil
-	case strings.HasSuffix(e.Weights, ".safetensors"):
-		return b.LoadFile(e.Weights, net)
-	}
-	set, err := b.Set(e.Weights)
-	if err != nil {
-		return nil, err
-	}
-	return b.LoadSet(set, net)
 }
 
 // pixels draws n numbers of about the size of normalised pixels.

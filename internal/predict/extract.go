@@ -1,15 +1,9 @@
 package predict
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
-	"errors"
 	"fmt"
-	"io"
-	"os"
 
 	"github.com/tlpipe/tlpipe/internal/backbone"
-	"github.com/tlpipe/tlpipe/internal/nn"
 	"github.com/tlpipe/tlpipe/internal/nn/frozen"
 	"github.com/tlpipe/tlpipe/internal/record"
 )
@@ -31,14 +25,18 @@ func newExtractor(made record.Extraction, prepared record.Preprocessing, file st
 	if err != nil {
 		return nil, err
 	}
-	net, err := b.Network(prepared.Height, prepared.Width)
+	choice, err := b.Recall(made, file)
+	if err != nil {
+		return nil, err
+	}
+	net, err := choice.Network(prepared.Height, prepared.Width)
 	if err == nil {
 		net, err = net.Cut(made.Layer)
 	}
 	if err != nil {
 		return nil, err
 	}
-	weights, err := weightsOf(b, net, made, file)
+	weights, err := choice.Load(net, made.Seed)
 	if err != nil {
 		return nil, err
 	}
@@ -47,50 +45,6 @@ func newExtractor(made record.Extraction, prepared record.Preprocessing, file st
 		return nil, err
 	}
 	return &extractor{program: program, made: made, height: prepared.Height, width: prepared.Width}, nil
-}
-
-// weightsOf finds the weights that the features were made with, and refuses
-// others.
-func weightsOf(b backbone.Backbone, net *nn.Network, made record.Extraction, file string) (nn.Weights, error) {
-	switch made.Weights {
-	case "":
-		return nn.Weights{}, nil
-	case "random":
-		return b.Random(net, made.Seed), nil
-	case "file":
-		if file == "" {
-			return nil, fmt.Errorf("its backbone has weights from a file, which the model does not hold: name it with --weights")
-		}
-		digest, err := digestOf(file)
-		if err != nil {
-			return nil, err
-		}
-		if digest != made.Digest {
-			return nil, fmt.Errorf("%s is not the file of weights that the model was trained with: its SHA-256 is %s, not %s", file, digest, made.Digest)
-		}
-		return b.LoadFile(file, net)
-	}
-	set, err := b.Set(made.Weights)
-	if err != nil {
-		return nil, err
-	}
-	if set.Digest != made.Digest {
-		return nil, fmt.Errorf("the weights %q of %s are no longer those that the model was trained with: their SHA-256 is %s, not %s", set.Name, b.Name, set.Digest, made.Digest)
-	}
-	return b.LoadSet(set, net)
-}
-
-func digestOf(path string) (_ string, err error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return "", err
-	}
-	defer func() { err = errors.Join(err, f.Close()) }()
-	hash := sha256.New()
-	if _, err := io.Copy(hash, f); err != nil {
-		return "", fmt.Errorf("read %s: %w", path, err)
-	}
-	return hex.EncodeToString(hash.Sum(nil)), nil
 }
 
 // run makes the features of the worker's input. The input may be changed.

@@ -1,21 +1,14 @@
 package extract
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
-	"io"
-	"os"
-	"path/filepath"
 	"strings"
-	"sync"
 
 	"github.com/tlpipe/tlpipe/internal/backbone"
 	"github.com/tlpipe/tlpipe/internal/nn/frozen"
 	"github.com/tlpipe/tlpipe/internal/record"
 	"github.com/tlpipe/tlpipe/pipeline"
-	"github.com/tlpipe/tlpipe/pipeline/params"
 )
 
 // Params are the parameters of the stage.
@@ -28,12 +21,6 @@ type Params struct {
 	RandomSeed uint64 `yaml:"random_seed" doc:"draws random weights; no other weights depend on it"`
 	Batch      int    `yaml:"batch" min:"1" max:"256" recipe:"-" doc:"pictures that a thread computes at once: more take more memory"`
 }
-
-// Names of weights that are no weight set.
-const (
-	random = "random"
-	file   = "file" // what Extraction says of weights from a file
-)
 
 // Kind declares the stage.
 func Kind() pipeline.Kind {
@@ -53,7 +40,7 @@ func Kind() pipeline.Kind {
 		Inputs:  []pipeline.Port{{Name: "images", Kind: pipeline.Images, Doc: "pictures, prepared for the backbone"}},
 		Outputs: []pipeline.Port{{Name: "features", Kind: pipeline.Features, Doc: "the pictures' rows with `feature` in the place of `image`"}},
 	}, Params{
-		Backbone: "efficientnet_lite0", Weights: "imagenet", Layer: "pooled", Precision: "fp32", Batch: 1,
+		Backbone: "efficientnet_lite0", Weights: backbone.DefaultWeights, Layer: "pooled", Precision: "fp32", Batch: 1,
 	}, build)
 }
 
@@ -62,12 +49,9 @@ type stage struct {
 	params    Params
 	precision frozen.Precision
 	backbone  backbone.Backbone
-	set       backbone.WeightSet // if the weights are one
-	weights   string             // a set's name, random, file, or "" for a backbone without weights
-	path      string             // of the file
+	weights   *backbone.Choice
 
-	digest        func() (string, error) // of the weights
-	height, width int                    // of the pictures; 0 if Check could not know
+	height, width int // of the pictures; 0 if Check could not know
 }
 
 func build(p Params) (pipeline.Stage, error) {
@@ -80,7 +64,7 @@ func build(p Params) (pipeline.Stage, error) {
 			hint = unknown.Hint
 		}
 		errs = append(errs, pipeline.ParamErrorHint("backbone", hint, "there is no backbone %q", p.Backbone))
-	} else if err := s.chooseWeights(); err != nil {
+	} else if s.weights, err = s.backbone.Choose(p.Weights); err != nil {
 		errs = append(errs, err)
 	}
 	if s.precision, err = frozen.ParsePrecision(p.Precision); err != nil {
@@ -92,51 +76,8 @@ func build(p Params) (pipeline.Stage, error) {
 	return s, nil
 }
 
-// chooseWeights finds out what the parameter weights means.
-func (s *stage) chooseWeights() error {
-	given := s.params.Weights
-	s.digest = func() (string, error) { return "", nil }
-	if s.backbone.AnyPixels {
-		if given != Kind().Params.(Params).Weights {
-			return pipeline.ParamErrorHint("weights", "leave it out", "%s has no weights", s.backbone.Name)
-		}
-		return nil
-	}
-	var known []string
-	for _, set := range s.backbone.Weights {
-		if set.Name == given && !set.Here() {
-			return pipeline.ParamErrorHint("weights", "fetch "+set.URL+", save its tensors as .safetensors, and give that file's path; or say "+random,
-				"the weights %q of %s are not in this program", given, s.backbone.Name)
-		}
-		if set.Name == given {
-			s.weights, s.set = given, set
-			s.digest = func() (string, error) { return set.Digest, nil }
-			return nil
-		}
-		known = append(known, set.Name)
-	}
-	switch {
-	case given == random:
-		s.weights = random
-		return nil
-	case strings.HasSuffix(given, ".safetensors"):
-		s.weights, s.path = file, given
-		s.digest = sync.OnceValues(func() (string, error) { return digestOf(s.path) })
-		return nil
-	case strings.ContainsAny(given, `./\`):
-		return pipeline.ParamErrorHint("weights", "the format that is read is safetensors; its files end in .safetensors", "%s cannot be read", given)
-	}
-	known = append(known, random)
-	return pipeline.ParamErrorHint("weights", params.DidYouMean(given, known)+"; or the path of a .safetensors file",
-		"%s has no weights %q", s.backbone.Name, given)
-}
-
 // Locate implements pipeline.Located.
-func (s *stage) Locate(dir string) {
-	if s.path != "" && !filepath.IsAbs(s.path) {
-		s.path = filepath.Join(dir, s.path)
-	}
-}
+func (s *stage) Locate(dir string) { s.weights.Locate(dir) }
 
 // Check implements pipeline.Stage.
 func (s *stage) Check(inputs map[string][]pipeline.Traits) (map[string]pipeline.Traits, error) {
@@ -176,10 +117,7 @@ func (s *stage) checkPixels(p record.Preprocessing) error {
 	if s.backbone.AnyPixels {
 		return nil
 	}
-	want := s.backbone.Preprocessing()
-	if s.weights != random && s.weights != file {
-		want = s.set.Preprocessing
-	}
+	want := s.weights.Preprocessing()
 	if p.For == s.backbone.Name {
 		want.Height, want.Width = p.Height, p.Width
 	}
@@ -192,7 +130,7 @@ func (s *stage) checkPixels(p record.Preprocessing) error {
 
 // extraction tells what the features will be, for pictures of a size.
 func (s *stage) extraction(height, width int) (record.Extraction, error) {
-	net, err := s.backbone.Network(height, width)
+	net, err := s.weights.Network(height, width)
 	if err != nil {
 		return record.Extraction{}, err
 	}
@@ -200,15 +138,15 @@ func (s *stage) extraction(height, width int) (record.Extraction, error) {
 	if err != nil {
 		return record.Extraction{}, pipeline.ParamError("layer", "%v", err)
 	}
-	digest, err := s.digest()
+	digest, err := s.weights.Digest()
 	if err != nil {
 		return record.Extraction{}, pipeline.ParamError("weights", "%v", err)
 	}
 	e := record.Extraction{
-		Backbone: s.backbone.Name, Weights: s.weights, Digest: digest, Layer: layer,
+		Backbone: s.backbone.Name, Weights: s.weights.Name, Digest: digest, Layer: layer,
 		Precision: s.params.Precision, Flip: s.params.Flip,
 	}
-	if s.weights == random {
+	if s.weights.Name == backbone.RandomWeights {
 		e.Seed = s.params.RandomSeed
 	}
 	return e, nil
@@ -216,23 +154,9 @@ func (s *stage) extraction(height, width int) (record.Extraction, error) {
 
 // Identity implements pipeline.Identified: the weights by name and content, never by path.
 func (s *stage) Identity() (map[string]string, error) {
-	digest, err := s.digest()
+	digest, err := s.weights.Digest()
 	if err != nil {
 		return nil, pipeline.ParamError("weights", "%v", err)
 	}
-	return map[string]string{"weights": s.weights, "weights.digest": digest}, nil
-}
-
-// digestOf returns the hexadecimal SHA-256 of a file's content.
-func digestOf(path string) (_ string, err error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return "", err
-	}
-	defer func() { err = errors.Join(err, f.Close()) }()
-	hash := sha256.New()
-	if _, err := io.Copy(hash, f); err != nil {
-		return "", fmt.Errorf("read %s: %w", path, err)
-	}
-	return hex.EncodeToString(hash.Sum(nil)), nil
+	return map[string]string{"weights": s.weights.Name, "weights.digest": digest}, nil
 }

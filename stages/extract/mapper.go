@@ -35,19 +35,20 @@ func (s *stage) Open(ctx context.Context, env *pipeline.Env, _ map[string][]pipe
 			return nil, err
 		}
 	}
-	if s.path == "" {
+	file := s.weights.File()
+	if file == "" {
 		return m, nil
 	}
-	promised, err := s.digest()
+	promised, err := s.weights.Digest()
 	if err != nil {
 		return nil, err
 	}
-	read, err := env.Files.Digest(ctx, s.path)
+	read, err := env.Files.Digest(ctx, file)
 	if err != nil {
 		return nil, err
 	}
 	if read != promised {
-		return nil, fmt.Errorf("%s was changed while the pipeline was running", s.path)
+		return nil, fmt.Errorf("%s was changed while the pipeline was running", file)
 	}
 	return m, nil
 }
@@ -188,23 +189,14 @@ func (s *stage) compile(height, width int) (*engine, error) {
 	if err != nil {
 		return nil, err
 	}
-	net, err := s.backbone.Network(height, width)
+	net, err := s.weights.Network(height, width)
 	if err == nil {
 		net, err = net.Cut(made.Layer)
 	}
 	if err != nil {
 		return nil, err
 	}
-	var w nn.Weights
-	switch s.weights {
-	case "":
-	case random:
-		w = s.backbone.Random(net, s.params.RandomSeed)
-	case file:
-		w, err = s.backbone.LoadFile(s.path, net)
-	default:
-		w, err = s.backbone.LoadSet(s.set, net)
-	}
+	w, err := s.weights.Load(net, s.params.RandomSeed)
 	if err != nil {
 		return nil, err
 	}
