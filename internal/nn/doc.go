@@ -10,6 +10,8 @@
 //     the struct types of this package: [Conv], [Dense], [Add] …; users switch on the type.
 //   - Names are paths: "block3.expand.conv" lies in the scope "block3.expand", which lies in
 //     "block3". A scope stands for its last layer, so that users can say block3.
+//   - A [Passage] is a layer that everything goes through: there the network can be parted in what
+//     lies below, [Network.Cut], and what lies above, [Network.Above].
 //   - A [Shape] is that of one example, without the batch: [height, width, channels], channels
 //     last, or [features].
 //   - A [Parameter] is a tensor that a layer needs, named after the layer and its [Role]:

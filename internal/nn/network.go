@@ -156,13 +156,29 @@ func (n *Network) Scopes() []string {
 // Cut returns the part of the network that the named layers need; its output is the last of them in
 // the network's order. Names may be scopes, as in [Network.Find].
 func (n *Network) Cut(names ...string) (*Network, error) {
-	needed := map[string]bool{}
+	var ends []string
 	for _, name := range names {
 		l, ok := n.Find(name)
 		if !ok {
 			return nil, fmt.Errorf("there is no layer %q", name)
 		}
-		needed[l.Name] = true
+		ends = append(ends, l.Name)
+	}
+	needed := n.needed(ends...)
+	var layers []Layer
+	for _, l := range n.layers {
+		if needed[l.Name] {
+			layers = append(layers, l)
+		}
+	}
+	return New(layers)
+}
+
+// needed are the layers of these names and all that they need.
+func (n *Network) needed(names ...string) map[string]bool {
+	needed := map[string]bool{}
+	for _, name := range names {
+		needed[name] = true
 	}
 	for _, l := range slices.Backward(n.layers) {
 		if needed[l.Name] {
@@ -171,13 +187,7 @@ func (n *Network) Cut(names ...string) (*Network, error) {
 			}
 		}
 	}
-	var layers []Layer
-	for _, l := range n.layers {
-		if needed[l.Name] {
-			layers = append(layers, l)
-		}
-	}
-	return New(layers)
+	return needed
 }
 
 // Rename returns the network with each layer's name replaced by rename(name), as when a trunk and a
