@@ -140,10 +140,10 @@ func significant(s nn.Shape) nn.Shape {
 	return slices.DeleteFunc(slices.Clone(s[1:]), func(n int) bool { return n == 1 })
 }
 
-// apply brings the data into the parameter's order.
+// apply returns the data in the parameter's order, in a slice of its own.
 func (l layout) apply(data []float32) []float32 {
 	if l.axes == nil {
-		return data
+		return slices.Clone(data)
 	}
 	strides := make([]int, len(l.shape)) // in the file
 	step := 1

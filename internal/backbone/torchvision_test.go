@@ -223,7 +223,7 @@ func filled(t *testing.T, b Backbone, net *nn.Network, names naming, gain float6
 	if err != nil {
 		t.Fatal(err)
 	}
-	w, err := b.load(file, net)
+	w, err := b.load(file.Tensors(), net)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -6,7 +6,8 @@ import (
 
 	"github.com/tlpipe/tlpipe/internal/nn"
 	"github.com/tlpipe/tlpipe/internal/record"
-	"github.com/tlpipe/tlpipe/internal/safetensors"
+	"github.com/tlpipe/tlpipe/internal/stored"
+	"github.com/tlpipe/tlpipe/internal/weightfile"
 )
 
 // WeightSet is one training of a backbone.
@@ -36,10 +37,10 @@ func (b Backbone) LoadSet(set WeightSet, net *nn.Network) (nn.Weights, error) {
 	if !set.Here() {
 		return nil, fmt.Errorf("weights %q of %s are not in this program: fetch %s, save its tensors as .safetensors and give that file's path as weights", set.Name, b.Name, set.URL)
 	}
-	file, err := safetensors.Parse(set.embedded())
+	file, err := weightfile.Parse(set.embedded())
 	var w nn.Weights
 	if err == nil {
-		w, err = b.load(file, net)
+		w, err = b.load(file.Tensors, net)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("weights %q of %s: %w", set.Name, b.Name, err)
@@ -47,16 +48,17 @@ func (b Backbone) LoadSet(set WeightSet, net *nn.Network) (nn.Weights, error) {
 	return w, nil
 }
 
-// LoadFile reads weights for the backbone's network, or a part of it, from a safetensors file whose
-// tensors have the names of this program or of one of the frameworks that it knows. The error lists
+// LoadFile reads weights for the backbone's network, or a part of it, from a file of any format that
+// [weightfile.Open] knows, whose tensors have the names of this program or of one of the frameworks
+// that it knows. The error lists
 // every tensor that is missing, not known or of the wrong shape, as a *[nn.WeightsError].
 func (b Backbone) LoadFile(path string, net *nn.Network) (_ nn.Weights, err error) {
-	file, err := safetensors.Open(path)
+	file, err := weightfile.Open(path)
 	if err != nil {
 		return nil, fmt.Errorf("weights of %s: %w", b.Name, err)
 	}
 	defer func() { err = errors.Join(err, file.Close()) }()
-	w, err := b.load(file, net)
+	w, err := b.load(file.Tensors, net)
 	if err != nil {
 		return nil, fmt.Errorf("weights of %s from %s: %w", b.Name, path, err)
 	}
@@ -68,14 +70,14 @@ func (b Backbone) Random(net *nn.Network, seed uint64) nn.Weights { return net.I
 
 // load reads the tensors that net needs. Tensors of the backbone that net, which may be a part of
 // it, does not need are left alone.
-func (b Backbone) load(file *safetensors.File, net *nn.Network) (nn.Weights, error) {
+func (b Backbone) load(tensors []stored.Tensor, net *nn.Network) (nn.Weights, error) {
 	size := max(b.Preprocessing().Height, b.Preprocessing().Width)
 	whole, err := b.Network(size, size)
 	if err != nil {
 		return nil, err
 	}
-	inFile := map[string]safetensors.Info{}
-	for _, info := range file.Tensors() {
+	inFile := map[string]stored.Tensor{}
+	for _, info := range tensors {
 		inFile[info.Name] = info
 	}
 	names, err := b.recognise(inFile, whole)
@@ -88,7 +90,7 @@ func (b Backbone) load(file *safetensors.File, net *nn.Network) (nn.Weights, err
 		known[names.tensor(p)] = true
 	}
 	var wrong nn.WeightsError
-	for _, info := range file.Tensors() {
+	for _, info := range tensors {
 		if !known[info.Name] && !names.ignored(info.Name) {
 			wrong.Extra = append(wrong.Extra, info.Name)
 		}
@@ -107,15 +109,16 @@ func (b Backbone) load(file *safetensors.File, net *nn.Network) (nn.Weights, err
 				wrong.Misshaped = append(wrong.Misshaped, fmt.Sprintf("%s: shape %v, want %v", name, nn.Shape(info.Shape), layout.shape))
 				continue
 			}
-			_, data, err := file.Float32(name)
+			err := info.Use(func(data []float32) {
+				if !finite(data) {
+					wrong.NotFinite = append(wrong.NotFinite, name)
+					return
+				}
+				w[p.Name()] = nn.Tensor{Shape: p.Shape, Data: layout.apply(data)}
+			})
 			if err != nil {
 				return nil, err
 			}
-			if !finite(data) {
-				wrong.NotFinite = append(wrong.NotFinite, name)
-				continue
-			}
-			w[p.Name()] = nn.Tensor{Shape: p.Shape, Data: layout.apply(data)}
 		}
 	}
 	if len(wrong.Missing)+len(wrong.Extra)+len(wrong.Misshaped)+len(wrong.NotFinite) > 0 {
@@ -125,7 +128,7 @@ func (b Backbone) load(file *safetensors.File, net *nn.Network) (nn.Weights, err
 }
 
 // recognise finds the naming that fits most of the file's tensors.
-func (b Backbone) recognise(inFile map[string]safetensors.Info, whole *nn.Network) (naming, error) {
+func (b Backbone) recognise(inFile map[string]stored.Tensor, whole *nn.Network) (naming, error) {
 	var best naming
 	most := 0
 	for _, names := range append([]naming{native()}, b.namings...) {

@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"io"
 	"math"
+
+	"github.com/tlpipe/tlpipe/internal/stored"
 )
 
 // Tensor is a float32 tensor to be written, row-major.
@@ -61,11 +63,11 @@ func encodeHeader(tensors []Tensor, metadata map[string]string) ([]byte, error) 
 	}
 	b.WriteByte('{')
 	if len(metadata) > 0 {
-		if err := field("__metadata__", metadata); err != nil {
+		if err := field(metadataName, metadata); err != nil {
 			return nil, fmt.Errorf("write tensors: metadata: %w", err)
 		}
 	}
-	seen := map[string]bool{"__metadata__": true}
+	seen := map[string]bool{metadataName: true}
 	at := int64(0)
 	for _, t := range tensors {
 		if seen[t.Name] {
@@ -84,7 +86,7 @@ func encodeHeader(tensors []Tensor, metadata map[string]string) ([]byte, error) 
 			shape = []int{}
 		}
 		end := at + 4*int64(len(t.Data))
-		if err := field(t.Name, entry{Type: F32, Shape: shape, Offsets: []int64{at, end}}); err != nil {
+		if err := field(t.Name, entry{Type: stored.F32, Shape: shape, Offsets: []int64{at, end}}); err != nil {
 			return nil, fmt.Errorf("write tensor %q: %w", t.Name, err)
 		}
 		at = end

@@ -1,0 +1,47 @@
+package weightfile
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/tlpipe/tlpipe/internal/mapped"
+	"github.com/tlpipe/tlpipe/internal/safetensors"
+	"github.com/tlpipe/tlpipe/internal/stored"
+)
+
+// File is an open file of named tensors. Different tensors may be read from several goroutines.
+type File struct {
+	Tensors []stored.Tensor // no two of the same name
+
+	close func() error
+}
+
+// Open finds out what a file is and lists its tensors. Their numbers are read when they are asked for.
+func Open(path string) (*File, error) {
+	m, err := mapped.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", path, err)
+	}
+	var file *File
+	err = mapped.Guard(func() (err error) {
+		file, err = Parse(m.Bytes())
+		return err
+	})
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("read %s: %w", path, err), m.Close())
+	}
+	file.close = m.Close
+	return file, nil
+}
+
+// Parse does as [Open] with a file held in memory.
+func Parse(data []byte) (*File, error) {
+	f, err := safetensors.Parse(data)
+	if err != nil {
+		return nil, err
+	}
+	return &File{Tensors: f.Tensors(), close: func() error { return nil }}, nil
+}
+
+// Close closes the file that [Open] opened. Its tensors cannot be read any more.
+func (f *File) Close() error { return f.close() }
