@@ -2,6 +2,7 @@ package backbone
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/tlpipe/tlpipe/internal/nn"
@@ -29,8 +30,9 @@ type Backbone struct {
 	// AnyPixels backbones take pixels however prepared; they learned nothing of them.
 	AnyPixels bool
 
-	build   func(b *nn.Builder, image nn.Value)
-	namings []naming // how files of weights call the layers, besides the names of this program
+	variants []variant // the default first
+	chosen   int       // the variant that is built
+
 	// preparation is what a backbone without weights says of its pixels.
 	preparation record.Preprocessing
 }
@@ -78,24 +80,56 @@ func (e *UnknownError) Error() string {
 	return fmt.Sprintf("there is no backbone %q (%s)", e.Name, e.Hint)
 }
 
-// Preprocessing tells how pixels must be prepared for the backbone: for its default weights, or as
-// its authors did where there are none. Its For is the backbone's name.
-func (b Backbone) Preprocessing() record.Preprocessing {
-	p := b.preparation
-	if len(b.Weights) > 0 {
-		p = b.Weights[0].Preprocessing
+// FindSet returns the backbone and the weight set that NAME or NAME:SET stands for, the backbone in
+// the set's variant. Without a set it is the default one, or none if the backbone has no weights.
+func FindSet(reference string) (Backbone, WeightSet, error) {
+	name, wanted, named := strings.Cut(reference, ":")
+	b, err := Find(name)
+	if err != nil {
+		return Backbone{}, WeightSet{}, err
 	}
+	if !named && len(b.Weights) > 0 {
+		wanted = b.Weights[0].Name
+	} else if !named {
+		return b, WeightSet{}, nil
+	}
+	set, err := b.Set(wanted)
+	if err != nil {
+		return Backbone{}, WeightSet{}, err
+	}
+	b, err = b.As(set.Variant)
+	return b, set, err
+}
+
+// Preprocessing tells how pixels must be prepared for the backbone: for the first weights of its
+// variant, or as its authors did where there are none. Its For is what [Backbone.For] gives.
+func (b Backbone) Preprocessing() record.Preprocessing {
+	if at := slices.IndexFunc(b.Weights, b.isOf); at >= 0 {
+		return b.For(b.Weights[at])
+	}
+	p := b.preparation
 	p.For = b.Name
 	return p
 }
 
-// Network builds the backbone, classifier included, for pictures of a size.
+// For tells how pixels must be prepared for a weight set. Its For is the backbone's name, and
+// NAME:SET if the set is not the backbone's default.
+func (b Backbone) For(set WeightSet) record.Preprocessing {
+	p := set.Preprocessing
+	p.For = b.Name
+	if set.Name != b.Weights[0].Name {
+		p.For += ":" + set.Name
+	}
+	return p
+}
+
+// Network builds the backbone, in its variant and with its classifier, for pictures of a size.
 func (b Backbone) Network(height, width int) (*nn.Network, error) {
 	if height < b.MinSize || width < b.MinSize {
 		return nil, fmt.Errorf("%s: pictures of %d×%d pixels are too small, it takes %d×%d and more", b.Name, width, height, b.MinSize, b.MinSize)
 	}
 	builder := nn.NewBuilder()
-	b.build(builder, builder.Input("image", height, width, 3))
+	b.variants[b.chosen].build(builder, builder.Input("image", height, width, 3))
 	net, err := builder.Network()
 	if err != nil {
 		return nil, fmt.Errorf("%s for pictures of %d×%d pixels: %w", b.Name, width, height, err)

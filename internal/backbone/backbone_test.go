@@ -66,7 +66,20 @@ func TestEveryEntryHoldsTogether(t *testing.T) {
 				t.Error("built for pictures that are too small")
 			}
 			for _, set := range b.Weights {
-				w, err := b.LoadSet(set, net)
+				v, err := b.As(set.Variant)
+				if err != nil {
+					t.Fatal(err)
+				}
+				net, err := v.Network(p.Height, p.Width)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if v.Variant() != "" {
+					if _, err := b.LoadSet(set, net); err == nil || !strings.Contains(err.Error(), "another variant") {
+						t.Errorf("error %v, want one that says that %q is for another variant", err, set.Name)
+					}
+				}
+				w, err := v.LoadSet(set, net)
 				switch {
 				case !set.Here():
 					if !strings.HasPrefix(set.URL, "https://") || err == nil || !strings.Contains(err.Error(), set.URL) {

@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 
@@ -38,17 +39,34 @@ type Choice struct {
 	// that has no weights.
 	Name string
 
-	backbone Backbone
-	set      WeightSet // if the weights are one
-	path     string    // of the file, "" if there is none
+	backbone func() (Backbone, error) // in the variant of the weights
+	set      WeightSet                // if the weights are one
+	path     string                   // of the file, "" if there is none
 	digest   func() (string, error)
 }
 
 // Choose finds out what a word for weights means: the name of a weight set, RandomWeights, or the path
-// of a file. A word that means nothing, or weights that are not here, are a *[params.Error] about the
-// parameter `weights`.
+// of a file. Before RandomWeights or a path may stand a variant of the backbone and a colon,
+// "keras:random"; else the variant of random weights is the default one, and a file tells its own by
+// the names of its tensors. A word that means nothing, or weights that are not here, are a
+// *[params.Error] about the parameter `weights`.
 func (b Backbone) Choose(word string) (*Choice, error) {
-	c := &Choice{backbone: b, digest: func() (string, error) { return "", nil }}
+	if name, rest, ok := strings.Cut(word, ":"); ok && slices.Contains(b.Variants(), name) {
+		b, err := b.As(name)
+		if err != nil {
+			return nil, err
+		}
+		return b.choose(rest, true)
+	}
+	return b.choose(word, false)
+}
+
+// choose is Choose, for weights of the backbone's variant if that is fixed.
+func (b Backbone) choose(word string, fixed bool) (*Choice, error) {
+	c := &Choice{
+		backbone: func() (Backbone, error) { return b, nil },
+		digest:   func() (string, error) { return "", nil },
+	}
 	if b.AnyPixels {
 		if word != DefaultWeights {
 			return nil, wrongWeights("leave it out", "%s has no weights", b.Name)
@@ -61,11 +79,15 @@ func (b Backbone) Choose(word string) (*Choice, error) {
 			known = append(known, set.Name)
 			continue
 		}
+		if fixed && !b.isOf(set) {
+			return nil, wrongWeights("leave the variant out", "the weights %q of %s are for another variant than the %s one", word, b.Name, b.Variants()[b.chosen])
+		}
 		if !set.Here() {
 			return nil, wrongWeights("fetch "+set.URL+", save its tensors as .safetensors, and give that file's path; or say "+RandomWeights,
 				"the weights %q of %s are not in this program", word, b.Name)
 		}
 		c.Name, c.set = word, set
+		c.backbone = func() (Backbone, error) { return b.As(set.Variant) }
 		c.digest = func() (string, error) { return set.Digest, nil }
 		return c, nil
 	}
@@ -75,6 +97,9 @@ func (b Backbone) Choose(word string) (*Choice, error) {
 		return c, nil
 	case strings.HasSuffix(word, ".safetensors"):
 		c.Name, c.path = FileWeights, word
+		if !fixed {
+			c.backbone = sync.OnceValues(func() (Backbone, error) { return b.ForFile(c.path) })
+		}
 		c.digest = sync.OnceValues(func() (string, error) { return digestOf(c.path) })
 		return c, nil
 	case strings.ContainsAny(word, `./\`):
@@ -97,7 +122,11 @@ func (b Backbone) Recall(made record.Extraction, file string) (*Choice, error) {
 		}
 		word = file
 	}
-	c, err := b.Choose(word)
+	b, err := b.As(made.Variant)
+	if err != nil {
+		return nil, err
+	}
+	c, err := b.choose(word, true)
 	if err != nil {
 		return nil, err
 	}
@@ -129,33 +158,50 @@ func (c *Choice) File() string { return c.path }
 // reads a file the first time.
 func (c *Choice) Digest() (string, error) { return c.digest() }
 
+// Variant returns the variant of the backbone that the weights are for, "" for the default one. It
+// reads the names in a file the first time, as do the methods below.
+func (c *Choice) Variant() (string, error) {
+	b, err := c.backbone()
+	return b.Variant(), err
+}
+
 // Preprocessing tells how pixels must be prepared for these weights.
-func (c *Choice) Preprocessing() record.Preprocessing {
-	if c.set.Name == "" {
-		return c.backbone.Preprocessing()
+func (c *Choice) Preprocessing() (record.Preprocessing, error) {
+	b, err := c.backbone()
+	if err != nil {
+		return record.Preprocessing{}, err
 	}
-	p := c.set.Preprocessing
-	p.For = c.backbone.Name
-	return p
+	if c.set.Name != "" {
+		return b.For(c.set), nil
+	}
+	return b.Preprocessing(), nil
 }
 
 // Network builds the backbone as these weights need it, for pictures of a size.
 func (c *Choice) Network(height, width int) (*nn.Network, error) {
-	return c.backbone.Network(height, width)
+	b, err := c.backbone()
+	if err != nil {
+		return nil, err
+	}
+	return b.Network(height, width)
 }
 
 // Load reads the weights of net, which is the backbone's network or a part of it, or draws random ones
 // from the seed, as [nn.Network.InitialiseFrozen] does.
 func (c *Choice) Load(net *nn.Network, seed uint64) (nn.Weights, error) {
+	b, err := c.backbone()
+	if err != nil {
+		return nil, err
+	}
 	switch c.Name {
 	case "":
 		return nn.Weights{}, nil
 	case RandomWeights:
-		return c.backbone.Random(net, seed), nil
+		return b.Random(net, seed), nil
 	case FileWeights:
-		return c.backbone.LoadFile(c.path, net)
+		return b.LoadFile(c.path, net)
 	}
-	return c.backbone.LoadSet(c.set, net)
+	return b.LoadSet(c.set, net)
 }
 
 // wrongWeights is an error in the parameter `weights`.

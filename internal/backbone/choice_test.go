@@ -52,8 +52,8 @@ func TestWordsForWeights(t *testing.T) {
 		if (choice.File() != "") != (c.name == backbone.FileWeights) {
 			t.Errorf("%s: file %q", c.word, choice.File())
 		}
-		if p := choice.Preprocessing(); p != b.Preprocessing() {
-			t.Errorf("%s: preprocessing %+v", c.word, p)
+		if p, err := choice.Preprocessing(); err != nil || p != b.Preprocessing() {
+			t.Errorf("%s: preprocessing %+v, %v", c.word, p, err)
 		}
 		net, err := choice.Network(64, 64)
 		if err != nil {
@@ -80,11 +80,31 @@ func TestWordsForWeights(t *testing.T) {
 	}
 }
 
+// A word may say the variant; what it is for is built in it.
+func TestWordsForVariants(t *testing.T) {
+	choice, err := find(t, "resnet50").Choose("keras:random")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if v, err := choice.Variant(); err != nil || v != "keras" || choice.Name != backbone.RandomWeights {
+		t.Errorf("variant %q of %q, %v", v, choice.Name, err)
+	}
+	if p, err := choice.Preprocessing(); err != nil || p.Normalise != "caffe" || p.For != "resnet50:keras" {
+		t.Errorf("preprocessing %+v, %v", p, err)
+	}
+	net, err := choice.Network(64, 64)
+	if err != nil || len(net.Parameters()) != 320 { // 53 biases more than torchvision's
+		t.Errorf("%d parameters, %v", len(net.Parameters()), err)
+	}
+}
+
 func TestWordsForWeightsThatAreRefused(t *testing.T) {
 	for _, c := range []struct{ backbone, word, want string }{
 		{"efficientnet_lite0", "imagnet", `did you mean "imagenet"?`},
 		{"efficientnet_lite0", "", "known: imagenet, random"},
 		{"pixels", "random", "pixels has no weights"},
+		{"resnet50", "keras:imagenet", "are for another variant than the keras one"},
+		{"resnet50", "keros:random", "keros:random"},
 		{"resnet50", "imagenet_v2", "https://download.pytorch.org/models/resnet50-11ad3fa6.pth"},
 	} {
 		_, err := find(t, c.backbone).Choose(c.word)

@@ -24,44 +24,47 @@ func denseNet121() Backbone {
 			torchvision("imagenet", "DenseNet121_Weights.IMAGENET1K_V1", "densenet121-a639ec97.pth", 74.434, 91.972,
 				imageNetPixels(224, 256, record.FilterBilinear)),
 		},
-		namings: []naming{
-			pyTorch("torchvision", denseNetTorchvision),
-			// The published files have a dot before the numbers in a layer.
-			pyTorch("torchvision's file", func(layer string) string {
-				name := denseNetTorchvision(layer)
-				if i := len(name) - 1; strings.Contains(name, ".denselayer") {
-					name = name[:i] + "." + name[i:]
+		variants: []variant{{
+			name: "torchvision",
+			namings: []naming{
+				pyTorch("torchvision", denseNetTorchvision),
+				// The published files have a dot before the numbers in a layer.
+				pyTorch("torchvision's file", func(layer string) string {
+					name := denseNetTorchvision(layer)
+					if i := len(name) - 1; strings.Contains(name, ".denselayer") {
+						name = name[:i] + "." + name[i:]
+					}
+					return name
+				}),
+			},
+			build: func(b *nn.Builder, image nn.Value) {
+				d := denseBlocks{torchUnit()}
+				repeats := []int{6, 12, 24, 16}
+				stem := b.Scope("stem")
+				x := d.add(stem, image, centred(image, 64, 7, 2), kernel.ReLU)
+				x = stem.Layer("pool", maxPool3(), x)
+				for i, n := range repeats {
+					block := b.Scope(fmt.Sprintf("block%d", i+1))
+					values := []nn.Value{x}
+					for j := range n {
+						layer := block.Scope(fmt.Sprintf("layer%d", j+1))
+						y := d.before(layer, "1", x, centred(x, 4*growth, 1, 1))
+						y = d.before(layer, "2", y, centred(y, growth, 3, 1))
+						values = append(values, y)
+						x = layer.Layer("concat", nn.Concat{}, values...)
+					}
+					if i < len(repeats)-1 {
+						transition := b.Scope(fmt.Sprintf("transition%d", i+1))
+						x = d.before(transition, "", x, centred(x, x.Shape.Channels()/2, 1, 1))
+						x = transition.Layer("pool", nn.AveragePool{Kernel: nn.Square(2), Stride: nn.Square(2)}, x)
+					}
 				}
-				return name
-			}),
-		},
-		build: func(b *nn.Builder, image nn.Value) {
-			d := denseBlocks{torchUnit()}
-			repeats := []int{6, 12, 24, 16}
-			stem := b.Scope("stem")
-			x := d.add(stem, image, centred(image, 64, 7, 2), kernel.ReLU)
-			x = stem.Layer("pool", maxPool3(), x)
-			for i, n := range repeats {
-				block := b.Scope(fmt.Sprintf("block%d", i+1))
-				values := []nn.Value{x}
-				for j := range n {
-					layer := block.Scope(fmt.Sprintf("layer%d", j+1))
-					y := d.before(layer, "1", x, centred(x, 4*growth, 1, 1))
-					y = d.before(layer, "2", y, centred(y, growth, 3, 1))
-					values = append(values, y)
-					x = layer.Layer("concat", nn.Concat{}, values...)
-				}
-				if i < len(repeats)-1 {
-					transition := b.Scope(fmt.Sprintf("transition%d", i+1))
-					x = d.before(transition, "", x, centred(x, x.Shape.Channels()/2, 1, 1))
-					x = transition.Layer("pool", nn.AveragePool{Kernel: nn.Square(2), Stride: nn.Square(2)}, x)
-				}
-			}
-			norm := b.Scope("norm")
-			x = norm.Layer("bn", d.norm(), x)
-			x = rectify(norm, "act", x)
-			classify(b, x, 0)
-		},
+				norm := b.Scope("norm")
+				x = norm.Layer("bn", d.norm(), x)
+				x = rectify(norm, "act", x)
+				classify(b, x, 0)
+			},
+		}},
 	}
 }
 

@@ -38,22 +38,25 @@ func efficientNetB0() Backbone {
 			torchvision("imagenet", "EfficientNet_B0_Weights.IMAGENET1K_V1", "efficientnet_b0_rwightman-7f5810bc.pth", 77.692, 93.532,
 				imageNetPixels(224, 256, record.FilterBicubic)),
 		},
-		namings: []naming{pyTorch("torchvision", efficientNetTorchvision)},
-		build: func(b *nn.Builder, image nn.Value) {
-			r := invertedResidual{unit: torchUnit(), act: kernel.SiLU, squeeze: true}
-			x := r.add(b.Scope("stem"), image, centred(image, 32, 3, 2), r.act)
-			block := 0
-			for _, row := range efficientNetTable() {
-				repeats, size, stride, expansion, channels := row[0], row[1], row[2], row[3], row[4]
-				for range repeats {
-					x = r.block(b.Scope(fmt.Sprintf("block%d", block)), x, size, stride, expansion, channels)
-					block++
-					stride = 1
+		variants: []variant{{
+			name:    "torchvision",
+			namings: []naming{pyTorch("torchvision", efficientNetTorchvision)},
+			build: func(b *nn.Builder, image nn.Value) {
+				r := invertedResidual{unit: torchUnit(), act: kernel.SiLU, squeeze: true}
+				x := r.add(b.Scope("stem"), image, centred(image, 32, 3, 2), r.act)
+				block := 0
+				for _, row := range efficientNetTable() {
+					repeats, size, stride, expansion, channels := row[0], row[1], row[2], row[3], row[4]
+					for range repeats {
+						x = r.block(b.Scope(fmt.Sprintf("block%d", block)), x, size, stride, expansion, channels)
+						block++
+						stride = 1
+					}
 				}
-			}
-			x = r.add(b.Scope("head"), x, centred(x, 1280, 1, 1), r.act)
-			classify(b, x, 0.2)
-		},
+				x = r.add(b.Scope("head"), x, centred(x, 1280, 1, 1), r.act)
+				classify(b, x, 0.2)
+			},
+		}},
 	}
 }
 

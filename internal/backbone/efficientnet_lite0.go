@@ -37,34 +37,37 @@ func efficientNetLite0() Backbone {
 			},
 			embedded: weights.EfficientNetLite0,
 		}},
-		namings: []naming{pyTorch("efficientnet_lite_pytorch", efficientNetLitePyTorch)},
-		build: func(b *nn.Builder, image nn.Value) {
-			// The table of the paper: repeats, kernel, stride of the first, expansion, channels.
-			table := [][5]int{
-				{1, 3, 1, 1, 16},
-				{2, 3, 2, 6, 24},
-				{2, 5, 2, 6, 40},
-				{3, 3, 2, 6, 80},
-				{3, 5, 1, 6, 112},
-				{4, 5, 2, 6, 192},
-				{1, 3, 1, 6, 320},
-			}
-			u := unit{epsilon: 1e-3, momentum: 0.99}
-			x := u.add(b.Scope("stem"), image, same(image, 32, 3, 2), kernel.ReLU6)
-			block := 0
-			for _, row := range table {
-				repeats, size, stride, expansion, channels := row[0], row[1], row[2], row[3], row[4]
-				for range repeats {
-					x = u.invertedBottleneck(b.Scope(fmt.Sprintf("block%d", block)), x, size, stride, expansion, channels)
-					block++
-					stride = 1
+		variants: []variant{{
+			name:    "tensorflow",
+			namings: []naming{pyTorch("efficientnet_lite_pytorch", efficientNetLitePyTorch)},
+			build: func(b *nn.Builder, image nn.Value) {
+				// The table of the paper: repeats, kernel, stride of the first, expansion, channels.
+				table := [][5]int{
+					{1, 3, 1, 1, 16},
+					{2, 3, 2, 6, 24},
+					{2, 5, 2, 6, 40},
+					{3, 3, 2, 6, 80},
+					{3, 5, 1, 6, 112},
+					{4, 5, 2, 6, 192},
+					{1, 3, 1, 6, 320},
 				}
-			}
-			x = u.add(b.Scope("head"), x, same(x, 1280, 1, 1), kernel.ReLU6)
-			x = b.Layer("pooled", nn.GlobalAveragePool{}, x)
-			x = b.Layer("dropout", nn.Dropout{Rate: 0.2}, x)
-			b.Layer("logits", nn.Dense{Out: 1000, Bias: true}, x)
-		},
+				u := unit{epsilon: 1e-3, momentum: 0.99}
+				x := u.add(b.Scope("stem"), image, same(image, 32, 3, 2), kernel.ReLU6)
+				block := 0
+				for _, row := range table {
+					repeats, size, stride, expansion, channels := row[0], row[1], row[2], row[3], row[4]
+					for range repeats {
+						x = u.invertedBottleneck(b.Scope(fmt.Sprintf("block%d", block)), x, size, stride, expansion, channels)
+						block++
+						stride = 1
+					}
+				}
+				x = u.add(b.Scope("head"), x, same(x, 1280, 1, 1), kernel.ReLU6)
+				x = b.Layer("pooled", nn.GlobalAveragePool{}, x)
+				x = b.Layer("dropout", nn.Dropout{Rate: 0.2}, x)
+				b.Layer("logits", nn.Dense{Out: 1000, Bias: true}, x)
+			},
+		}},
 	}
 }
 

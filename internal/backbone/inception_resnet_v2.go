@@ -20,12 +20,15 @@ func inceptionResNetV2() Backbone {
 		Logits:  "logits",
 		MinSize: 75,
 		Weights: []WeightSet{
-			kerasSet("InceptionResNetV2",
-				"https://storage.googleapis.com/tensorflow/keras-applications/inception_resnet_v2/inception_resnet_v2_weights_tf_dim_ordering_tf_kernels.h5",
-				80.3, 95.3, inceptionPixels(299, 342)),
+			kerasSet("imagenet", "InceptionResNetV2",
+				"tensorflow/keras-applications/inception_resnet_v2/inception_resnet_v2_weights_tf_dim_ordering_tf_kernels.h5",
+				"e693bd0210a403b3192acc6073ad2e96", 80.3, 95.3, inceptionPixels(299, 342)),
 		},
-		namings: []naming{keras("keras", inceptionResNetV2Keras())},
-		build:   buildInceptionResNetV2,
+		variants: []variant{{
+			name:    "keras",
+			namings: []naming{keras("keras", inceptionResNetV2Keras())},
+			build:   buildInceptionResNetV2,
+		}},
 	}
 }
 

@@ -26,34 +26,37 @@ func inceptionV3() Backbone {
 		Weights: []WeightSet{
 			torchvision("imagenet", "Inception_V3_Weights.IMAGENET1K_V1", "inception_v3_google-0cc3c7bd.pth", 77.294, 93.45, pixels),
 		},
-		namings: []naming{names},
-		build: func(b *nn.Builder, x nn.Value) {
-			i := inception{
-				unit:   unit{epsilon: 1e-3, momentum: 0.9},
-				shrink: nn.MaxPool{Kernel: nn.Square(3), Stride: nn.Square(2)},
-				mean:   nn.AveragePool{Kernel: nn.Square(3), Padding: nn.Pad(1), CountPadding: true},
-			}
-			stem := b.Scope("stem")
-			x = i.valid(stem, "1a_3x3", x, 32, 3, 2)
-			x = i.valid(stem, "2a_3x3", x, 32, 3, 1)
-			x = i.conv(stem, "2b_3x3", x, 64, 3, 3)
-			x = stem.Layer("pool1", i.shrink, x)
-			x = i.valid(stem, "3b_1x1", x, 80, 1, 1)
-			x = i.valid(stem, "4a_3x3", x, 192, 3, 1)
-			x = stem.Layer("pool2", i.shrink, x)
-			x = i.five(b.Scope("mixed5b"), x, 32)
-			x = i.five(b.Scope("mixed5c"), x, 64)
-			x = i.five(b.Scope("mixed5d"), x, 64)
-			x = i.fiveToSix(b.Scope("mixed6a"), x)
-			x = i.six(b.Scope("mixed6b"), x, 128)
-			x = i.six(b.Scope("mixed6c"), x, 160)
-			x = i.six(b.Scope("mixed6d"), x, 160)
-			x = i.six(b.Scope("mixed6e"), x, 192)
-			x = i.sixToSeven(b.Scope("mixed7a"), x)
-			x = i.seven(b.Scope("mixed7b"), x)
-			x = i.seven(b.Scope("mixed7c"), x)
-			classify(b, x, 0.5)
-		},
+		variants: []variant{{
+			name:    "torchvision",
+			namings: []naming{names},
+			build: func(b *nn.Builder, x nn.Value) {
+				i := inception{
+					unit:   unit{epsilon: 1e-3, momentum: 0.9},
+					shrink: nn.MaxPool{Kernel: nn.Square(3), Stride: nn.Square(2)},
+					mean:   nn.AveragePool{Kernel: nn.Square(3), Padding: nn.Pad(1), CountPadding: true},
+				}
+				stem := b.Scope("stem")
+				x = i.valid(stem, "1a_3x3", x, 32, 3, 2)
+				x = i.valid(stem, "2a_3x3", x, 32, 3, 1)
+				x = i.conv(stem, "2b_3x3", x, 64, 3, 3)
+				x = stem.Layer("pool1", i.shrink, x)
+				x = i.valid(stem, "3b_1x1", x, 80, 1, 1)
+				x = i.valid(stem, "4a_3x3", x, 192, 3, 1)
+				x = stem.Layer("pool2", i.shrink, x)
+				x = i.five(b.Scope("mixed5b"), x, 32)
+				x = i.five(b.Scope("mixed5c"), x, 64)
+				x = i.five(b.Scope("mixed5d"), x, 64)
+				x = i.fiveToSix(b.Scope("mixed6a"), x)
+				x = i.six(b.Scope("mixed6b"), x, 128)
+				x = i.six(b.Scope("mixed6c"), x, 160)
+				x = i.six(b.Scope("mixed6d"), x, 160)
+				x = i.six(b.Scope("mixed6e"), x, 192)
+				x = i.sixToSeven(b.Scope("mixed7a"), x)
+				x = i.seven(b.Scope("mixed7b"), x)
+				x = i.seven(b.Scope("mixed7c"), x)
+				classify(b, x, 0.5)
+			},
+		}},
 	}
 }
 

@@ -5,16 +5,18 @@ import (
 	"github.com/tlpipe/tlpipe/internal/nn"
 )
 
-// unit is a convolution without bias, a batch-norm and an activation: what most architectures are
+// unit is a convolution, a batch-norm and an activation: what most architectures are
 // made of. Epsilon and momentum are the batch-norm's.
 type unit struct {
 	epsilon, momentum float32
 	unscaled          bool // the batch-norm has no gamma
+	biased            bool // the convolution has a bias
 }
 
 // add appends the unit's layers, conv, bn and act, to the builder's scope; act is left out if it is
 // None.
 func (u unit) add(b *nn.Builder, x nn.Value, conv nn.Conv, act kernel.Activation) nn.Value {
+	conv.Bias = u.biased
 	x = b.Layer("conv", conv, x)
 	x = b.Layer("bn", u.norm(), x)
 	if act == kernel.None {

@@ -26,32 +26,35 @@ func mobileNetV2() Backbone {
 			torchvision("imagenet_v2", "MobileNet_V2_Weights.IMAGENET1K_V2", "mobilenet_v2-7ebf99e0.pth", 72.154, 90.822,
 				imageNetPixels(224, 232, record.FilterBilinear)),
 		},
-		namings: []naming{pyTorch("torchvision", mobileNetV2Torchvision)},
-		build: func(b *nn.Builder, image nn.Value) {
-			// Table 2 of the paper: expansion, channels, repeats, stride of the first.
-			table := [][4]int{
-				{1, 16, 1, 1},
-				{6, 24, 2, 2},
-				{6, 32, 3, 2},
-				{6, 64, 4, 2},
-				{6, 96, 3, 1},
-				{6, 160, 3, 2},
-				{6, 320, 1, 1},
-			}
-			r := invertedResidual{unit: torchUnit(), act: kernel.ReLU6}
-			x := r.add(b.Scope("stem"), image, centred(image, 32, 3, 2), r.act)
-			block := 0
-			for _, row := range table {
-				expansion, channels, repeats, stride := row[0], row[1], row[2], row[3]
-				for range repeats {
-					x = r.block(b.Scope(fmt.Sprintf("block%d", block)), x, 3, stride, expansion, channels)
-					block++
-					stride = 1
+		variants: []variant{{
+			name:    "torchvision",
+			namings: []naming{pyTorch("torchvision", mobileNetV2Torchvision)},
+			build: func(b *nn.Builder, image nn.Value) {
+				// Table 2 of the paper: expansion, channels, repeats, stride of the first.
+				table := [][4]int{
+					{1, 16, 1, 1},
+					{6, 24, 2, 2},
+					{6, 32, 3, 2},
+					{6, 64, 4, 2},
+					{6, 96, 3, 1},
+					{6, 160, 3, 2},
+					{6, 320, 1, 1},
 				}
-			}
-			x = r.add(b.Scope("head"), x, centred(x, 1280, 1, 1), r.act)
-			classify(b, x, 0.2)
-		},
+				r := invertedResidual{unit: torchUnit(), act: kernel.ReLU6}
+				x := r.add(b.Scope("stem"), image, centred(image, 32, 3, 2), r.act)
+				block := 0
+				for _, row := range table {
+					expansion, channels, repeats, stride := row[0], row[1], row[2], row[3]
+					for range repeats {
+						x = r.block(b.Scope(fmt.Sprintf("block%d", block)), x, 3, stride, expansion, channels)
+						block++
+						stride = 1
+					}
+				}
+				x = r.add(b.Scope("head"), x, centred(x, 1280, 1, 1), r.act)
+				classify(b, x, 0.2)
+			},
+		}},
 	}
 }
 

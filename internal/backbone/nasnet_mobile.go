@@ -19,33 +19,36 @@ func nasNetMobile() Backbone {
 		Logits:  "logits",
 		MinSize: 32,
 		Weights: []WeightSet{
-			kerasSet("NASNetMobile", "https://storage.googleapis.com/tensorflow/keras-applications/nasnet/NASNet-mobile.h5",
-				74.4, 91.9, inceptionPixels(224, 256)),
+			kerasSet("imagenet", "NASNetMobile", "tensorflow/keras-applications/nasnet/NASNet-mobile.h5",
+				"020fb642bf7360b370c678b08e0adf61", 74.4, 91.9, inceptionPixels(224, 256)),
 		},
-		namings: []naming{keras("keras", nasNetKeras)},
-		build: func(b *nn.Builder, image nn.Value) {
-			const repeats, channels = 4, 1056 / 24
-			c := cells{unit{epsilon: 1e-3, momentum: 0.9997}}
-			x := c.add(b.Scope("stem"), image, nn.Conv{Out: 32, Kernel: nn.Square(3), Stride: nn.Square(2)}, kernel.None)
+		variants: []variant{{
+			name:    "keras",
+			namings: []naming{keras("keras", nasNetKeras)},
+			build: func(b *nn.Builder, image nn.Value) {
+				const repeats, channels = 4, 1056 / 24
+				c := cells{unit{epsilon: 1e-3, momentum: 0.9997}}
+				x := c.add(b.Scope("stem"), image, nn.Conv{Out: 32, Kernel: nn.Square(3), Stride: nn.Square(2)}, kernel.None)
 
-			// A cell takes what the two before it made.
-			before := x
-			step := func(cell func(*nn.Builder, nn.Value, nn.Value, int) nn.Value, name string, channels int) {
-				before, x = x, cell(b.Scope(name), x, before, channels)
-			}
-			step(c.reduction, "reduction_stem_1", channels/4)
-			step(c.reduction, "reduction_stem_2", channels/2)
-			for i := range 3 {
-				if i > 0 {
-					step(c.reduction, fmt.Sprintf("reduction_reduce_%d", i*repeats), channels<<i)
+				// A cell takes what the two before it made.
+				before := x
+				step := func(cell func(*nn.Builder, nn.Value, nn.Value, int) nn.Value, name string, channels int) {
+					before, x = x, cell(b.Scope(name), x, before, channels)
 				}
-				for j := range repeats {
-					number := i*repeats + j + min(i, 1) // as in Keras, where there is no cell 4
-					step(c.normal, fmt.Sprintf("normal_%d", number), channels<<i)
+				step(c.reduction, "reduction_stem_1", channels/4)
+				step(c.reduction, "reduction_stem_2", channels/2)
+				for i := range 3 {
+					if i > 0 {
+						step(c.reduction, fmt.Sprintf("reduction_reduce_%d", i*repeats), channels<<i)
+					}
+					for j := range repeats {
+						number := i*repeats + j + min(i, 1) // as in Keras, where there is no cell 4
+						step(c.normal, fmt.Sprintf("normal_%d", number), channels<<i)
+					}
 				}
-			}
-			classify(b, rectify(b, "head", x), 0)
-		},
+				classify(b, rectify(b, "head", x), 0)
+			},
+		}},
 	}
 }
 

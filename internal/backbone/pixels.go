@@ -23,7 +23,7 @@ func pixels() Backbone {
 			Resize: record.ResizeShortest, ResizeTo: 64, Filter: record.FilterBilinear,
 			Channels: channels, Mean: mean, Std: std, Normalise: "none",
 		},
-		build: func(b *nn.Builder, image nn.Value) {
+		variants: []variant{{build: func(b *nn.Builder, image nn.Value) {
 			// Windows that cover every pixel, overlapping where the size is no multiple.
 			axis := func(size int) (window, stride int) {
 				if size < grid {
@@ -36,6 +36,6 @@ func pixels() Backbone {
 			w, strideW := axis(image.Shape[1])
 			x := b.Layer("grid", nn.AveragePool{Kernel: nn.Pair{h, w}, Stride: nn.Pair{strideH, strideW}}, image)
 			b.Layer("pooled", nn.Flatten{}, x)
-		},
+		}}},
 	}
 }

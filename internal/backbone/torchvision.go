@@ -25,13 +25,7 @@ func torchvision(name, version, file string, top1, top5 float64, pixels record.P
 	}
 }
 
-// imageNetPixels are pixels as most of torchvision's weights want them: the shorter side scaled to
-// resize, size×size pixels from the centre.
+// imageNetPixels are pixels as most of torchvision's weights want them.
 func imageNetPixels(size, resize int, filter string) record.Preprocessing {
-	mean, std, channels, _ := record.Normalisation("imagenet")
-	return record.Preprocessing{
-		Height: size, Width: size,
-		Resize: record.ResizeShortest, ResizeTo: resize, Filter: filter,
-		Channels: channels, Mean: mean, Std: std, Normalise: "imagenet",
-	}
+	return centrePixels("imagenet", size, resize, filter)
 }

@@ -19,6 +19,7 @@ import (
 	"github.com/tlpipe/tlpipe/internal/nn"
 	"github.com/tlpipe/tlpipe/internal/nn/frozen"
 	"github.com/tlpipe/tlpipe/internal/safetensors"
+	"github.com/tlpipe/tlpipe/internal/stored"
 )
 
 // heavy tells whether tests may take minutes.
@@ -116,7 +117,11 @@ func agrees(t *testing.T, name, framework, size string) {
 	if net, err = net.Cut(layers...); err != nil {
 		t.Fatal(err)
 	}
-	names := b.namings[slices.IndexFunc(b.namings, func(n naming) bool { return n.title == framework })]
+	if b, err = b.As(framework); err != nil {
+		t.Fatal(err)
+	}
+	namings := b.variants[b.chosen].namings
+	names := namings[slices.IndexFunc(namings, func(n naming) bool { return n.title == framework })]
 	if got, want := tensorsOf(t, b, names), fixture.Metadata()["tensors"]; got != want {
 		t.Errorf("names and shapes of the tensors have digest %s, want %s", got, want)
 	}
@@ -171,6 +176,42 @@ func agrees(t *testing.T, name, framework, size string) {
 		t.Fatal(err)
 	}
 	agree(t, "pooled alone, without Winograd", pooled, reference("pooled")[:len(pooled)])
+}
+
+// Files tell the variant by their tensors' names, with the classifier or without, or are refused where
+// they could be of two.
+func TestVariantsAreRecognised(t *testing.T) {
+	for _, entry := range All() {
+		for _, name := range entry.Variants() {
+			b, err := entry.As(name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			whole, err := b.whole()
+			if err != nil {
+				t.Fatal(err)
+			}
+			trunk, err := whole.Cut(b.Pooled)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, names := range b.variants[b.chosen].namings {
+				for _, net := range []*nn.Network{whole, trunk} {
+					inFile := map[string]stored.Tensor{}
+					for _, x := range tensorList(net, names) {
+						inFile[x.Name] = stored.Tensor{Name: x.Name, Shape: x.Shape}
+					}
+					got, err := entry.variantOf(inFile)
+					if err != nil && strings.Contains(err.Error(), "say which variant") && strings.Contains(err.Error(), name) {
+						continue
+					}
+					if err != nil || got.chosen != b.chosen {
+						t.Errorf("%s, names of %s: %d, %v, want variant %s", b.Name, names.title, got.chosen, err, name)
+					}
+				}
+			}
+		}
+	}
 }
 
 // tensorsOf digests the names and shapes of a backbone's tensors as the scripts do.

@@ -44,20 +44,23 @@ func vgg(depth string, repeats [5]int, sets ...WeightSet) Backbone {
 		Logits:  "logits",
 		MinSize: 32,
 		Weights: sets,
-		namings: []naming{pyTorch("torchvision", func(layer string) string { return names[layer] })},
-		build: func(b *nn.Builder, x nn.Value) {
-			for i, n := range repeats {
-				block := b.Scope(fmt.Sprintf("block%d", i+1))
-				for j := range n {
-					c := centred(x, channels[i], 3, 1)
-					c.Bias = true
-					x = rectify(block, fmt.Sprintf("act%d", j+1), block.Layer(fmt.Sprintf("conv%d", j+1), c, x))
+		variants: []variant{{
+			name:    "torchvision",
+			namings: []naming{pyTorch("torchvision", func(layer string) string { return names[layer] })},
+			build: func(b *nn.Builder, x nn.Value) {
+				for i, n := range repeats {
+					block := b.Scope(fmt.Sprintf("block%d", i+1))
+					for j := range n {
+						c := centred(x, channels[i], 3, 1)
+						c.Bias = true
+						x = rectify(block, fmt.Sprintf("act%d", j+1), block.Layer(fmt.Sprintf("conv%d", j+1), c, x))
+					}
+					x = block.Layer("pool", nn.MaxPool{Kernel: nn.Square(2), Stride: nn.Square(2)}, x)
 				}
-				x = block.Layer("pool", nn.MaxPool{Kernel: nn.Square(2), Stride: nn.Square(2)}, x)
-			}
-			b.Layer("pooled", nn.GlobalAveragePool{}, x)
-			vggClassifier(b, x)
-		},
+				b.Layer("pooled", nn.GlobalAveragePool{}, x)
+				vggClassifier(b, x)
+			},
+		}},
 	}
 }
 

@@ -3,6 +3,8 @@ package backbone
 import (
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/tlpipe/tlpipe/internal/nn"
 	"github.com/tlpipe/tlpipe/internal/record"
@@ -13,7 +15,9 @@ import (
 // WeightSet is one training of a backbone.
 type WeightSet struct {
 	Name       string // as users write it: "imagenet"
+	Variant    string // of the backbone, to be built for it; "" for the default one
 	Digest     string // hexadecimal SHA-256 of the file, or as many digits as its publisher tells, or ""
+	MD5        string // hexadecimal, of a file whose publisher tells no SHA-256
 	Licence    string // SPDX
 	Provenance string // who trained it, and how it came here
 	URL        string // where the file is; "" if it is in this program
@@ -28,12 +32,26 @@ type WeightSet struct {
 	embedded func() []byte // a safetensors file; nil if it is not in this program
 }
 
+// centrePixels are size×size pixels from the centre of pictures whose shorter side was scaled to
+// resize, in a named normalisation.
+func centrePixels(normalise string, size, resize int, filter string) record.Preprocessing {
+	mean, std, channels, _ := record.Normalisation(normalise)
+	return record.Preprocessing{
+		Height: size, Width: size,
+		Resize: record.ResizeShortest, ResizeTo: resize, Filter: filter,
+		Channels: channels, Mean: mean, Std: std, Normalise: normalise,
+	}
+}
+
 // Here tells whether the weights are in this program.
 func (s WeightSet) Here() bool { return s.embedded != nil }
 
-// LoadSet reads a weight set for the backbone's network. Weights that are not here are an error that
-// tells where they are.
+// LoadSet reads a weight set for the backbone's network, which is built in the set's variant. Weights
+// that are not here are an error that tells where they are.
 func (b Backbone) LoadSet(set WeightSet, net *nn.Network) (nn.Weights, error) {
+	if !b.isOf(set) {
+		return nil, fmt.Errorf("weights %q of %s are for another variant than the %s one", set.Name, b.Name, b.variants[b.chosen].name)
+	}
 	if !set.Here() {
 		return nil, fmt.Errorf("weights %q of %s are not in this program: fetch %s, save its tensors as .safetensors and give that file's path as weights", set.Name, b.Name, set.URL)
 	}
@@ -48,10 +66,25 @@ func (b Backbone) LoadSet(set WeightSet, net *nn.Network) (nn.Weights, error) {
 	return w, nil
 }
 
+// ForFile returns the backbone in the variant that the names of a file's tensors tell. If they are
+// those of more than one, as timm's may be, that is an error: [Backbone.As] has to say which.
+func (b Backbone) ForFile(path string) (_ Backbone, err error) {
+	file, err := weightfile.Open(path)
+	if err != nil {
+		return Backbone{}, fmt.Errorf("weights of %s: %w", b.Name, err)
+	}
+	defer func() { err = errors.Join(err, file.Close()) }()
+	v, err := b.variantOf(byName(file.Tensors))
+	if err != nil {
+		return Backbone{}, fmt.Errorf("weights of %s from %s: %w", b.Name, path, err)
+	}
+	return v, nil
+}
+
 // LoadFile reads weights for the backbone's network, or a part of it, from a file of any format that
 // [weightfile.Open] knows, whose tensors have the names of this program or of one of the frameworks
-// that it knows. The error lists
-// every tensor that is missing, not known or of the wrong shape, as a *[nn.WeightsError].
+// that build the variant. The error lists every tensor that is missing, not known or of the wrong
+// shape, as a *[nn.WeightsError].
 func (b Backbone) LoadFile(path string, net *nn.Network) (_ nn.Weights, err error) {
 	file, err := weightfile.Open(path)
 	if err != nil {
@@ -71,19 +104,16 @@ func (b Backbone) Random(net *nn.Network, seed uint64) nn.Weights { return net.I
 // load reads the tensors that net needs. Tensors of the backbone that net, which may be a part of
 // it, does not need are left alone.
 func (b Backbone) load(tensors []stored.Tensor, net *nn.Network) (nn.Weights, error) {
-	size := max(b.Preprocessing().Height, b.Preprocessing().Width)
-	whole, err := b.Network(size, size)
+	inFile := byName(tensors)
+	whole, err := b.whole()
 	if err != nil {
 		return nil, err
 	}
-	inFile := map[string]stored.Tensor{}
-	for _, info := range tensors {
-		inFile[info.Name] = info
+	fit := b.recognise(inFile, whole)
+	if fit.found == 0 {
+		return nil, b.unknownNames(inFile)
 	}
-	names, err := b.recognise(inFile, whole)
-	if err != nil {
-		return nil, err
-	}
+	names := fit.naming
 
 	known := map[string]bool{}
 	for _, p := range whole.Parameters() {
@@ -127,29 +157,89 @@ func (b Backbone) load(tensors []stored.Tensor, net *nn.Network) (nn.Weights, er
 	return w, nil
 }
 
-// recognise finds the naming that fits most of the file's tensors.
-func (b Backbone) recognise(inFile map[string]stored.Tensor, whole *nn.Network) (naming, error) {
-	var best naming
-	most := 0
-	for _, names := range append([]naming{native()}, b.namings...) {
-		found := 0
+func byName(tensors []stored.Tensor) map[string]stored.Tensor {
+	named := map[string]stored.Tensor{}
+	for _, t := range tensors {
+		named[t.Name] = t
+	}
+	return named
+}
+
+// whole is the network for pictures of the size that its weights want, at which no part is left out.
+func (b Backbone) whole() (*nn.Network, error) {
+	p := b.Preprocessing()
+	return b.Network(p.Height, p.Width)
+}
+
+// fit tells how well a file's tensors bear the names of a naming.
+type fit struct {
+	naming         naming
+	found, missing int // of the network's tensors
+}
+
+// recognise finds the naming that fits the file best.
+func (b Backbone) recognise(inFile map[string]stored.Tensor, whole *nn.Network) fit {
+	var best fit
+	for _, names := range append([]naming{native()}, b.variants[b.chosen].namings...) {
+		f := fit{naming: names}
 		for _, p := range whole.Parameters() {
 			if _, ok := inFile[names.tensor(p)]; ok {
-				found++
+				f.found++
+			} else {
+				f.missing++
 			}
 		}
-		if found > most {
-			best, most = names, found
+		if f.found > best.found {
+			best = f
 		}
 	}
-	if most == 0 {
-		titles := native().title
-		for _, names := range b.namings {
-			titles += ", " + names.title
+	return best
+}
+
+// variantOf finds the variant whose names fit the file best.
+func (b Backbone) variantOf(inFile map[string]stored.Tensor) (Backbone, error) {
+	var best fit
+	var fitting []int // variants that fit equally well
+	for i := range b.variants {
+		b.chosen = i
+		whole, err := b.whole()
+		if err != nil {
+			return Backbone{}, err
 		}
-		return naming{}, fmt.Errorf("none of its %d tensors has a name that this architecture has (names known: those of %s)", len(inFile), titles)
+		switch f := b.recognise(inFile, whole); {
+		case f.found == 0:
+		case f.found > best.found || f.found == best.found && f.missing < best.missing:
+			best, fitting = f, []int{i}
+		case f.found == best.found && f.missing == best.missing:
+			fitting = append(fitting, i)
+		}
 	}
-	return best, nil
+	if len(fitting) == 0 {
+		return Backbone{}, b.unknownNames(inFile)
+	}
+	if len(fitting) > 1 && best.naming.order != nativeOrder {
+		var titles []string
+		for _, i := range fitting {
+			titles = append(titles, b.variants[i].name)
+		}
+		return Backbone{}, fmt.Errorf("the names of its tensors are those of %s, which builds the architecture in more than one way: say which variant it is (%s)",
+			best.naming.title, strings.Join(titles, " or "))
+	}
+	b.chosen = fitting[0]
+	return b, nil
+}
+
+// unknownNames says that a file's tensors have no names that any variant has.
+func (b Backbone) unknownNames(inFile map[string]stored.Tensor) error {
+	titles := []string{native().title}
+	for _, v := range b.variants {
+		for _, names := range v.namings {
+			if !slices.Contains(titles, names.title) {
+				titles = append(titles, names.title)
+			}
+		}
+	}
+	return fmt.Errorf("none of its %d tensors has a name that this architecture has (names known: those of %s)", len(inFile), strings.Join(titles, ", "))
 }
 
 func finite(data []float32) bool {

@@ -119,14 +119,17 @@ func (e Extract) compile() (*frozen.Program, *nn.Network, error) {
 	if b.AnyPixels {
 		return nil, nil, &RequestError{fmt.Errorf("%s is no network", b.Name)}
 	}
-	height, width := e.Size, e.Size
-	if e.Size == 0 {
-		p := b.Preprocessing()
-		height, width = p.Height, p.Width
-	}
 	choice, err := b.Choose(e.Weights)
 	if err != nil {
 		return nil, nil, &RequestError{err}
+	}
+	height, width := e.Size, e.Size
+	if e.Size == 0 {
+		p, err := choice.Preprocessing()
+		if err != nil {
+			return nil, nil, &RequestError{err}
+		}
+		height, width = p.Height, p.Width
 	}
 	net, err := choice.Network(height, width)
 	if err != nil {

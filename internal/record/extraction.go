@@ -9,10 +9,11 @@ import (
 // models trained on them. Equal features have equal extractions.
 type Extraction struct {
 	Backbone  string `json:"backbone"`
-	Weights   string `json:"weights"`          // the name of a weight set, "random", "file", or "" for a backbone without
-	Digest    string `json:"digest,omitempty"` // hexadecimal SHA-256 of the weights' file; "" for random ones
-	Seed      uint64 `json:"seed,omitempty"`   // of random weights
-	Layer     string `json:"layer"`            // as the network calls it
+	Variant   string `json:"variant,omitempty"` // in which the backbone is built; "" for its default one
+	Weights   string `json:"weights"`           // the name of a weight set, "random", "file", or "" for a backbone without
+	Digest    string `json:"digest,omitempty"`  // hexadecimal SHA-256 of the weights' file; "" for random ones
+	Seed      uint64 `json:"seed,omitempty"`    // of random weights
+	Layer     string `json:"layer"`             // as the network calls it
 	Precision string `json:"precision"`
 	Flip      bool   `json:"flip"` // averaged over the picture and its mirror image
 }

@@ -14,7 +14,7 @@ import (
 // Params are the parameters of the stage.
 type Params struct {
 	Backbone   string `yaml:"backbone" doc:"the network: a name from 'tlpipe models list', or pixels for no network at all"`
-	Weights    string `yaml:"weights" recipe:"-" doc:"a weight set of the backbone, random, or the path of a .safetensors file"`
+	Weights    string `yaml:"weights" recipe:"-" doc:"a weight set of the backbone, random, or the path of a .safetensors file; VARIANT:PATH where a file does not tell which variant of the backbone it is for"`
 	Layer      string `yaml:"layer" doc:"pooled (the feature vector), last (the last map), or any layer or block of the backbone"`
 	Precision  string `yaml:"precision" enum:"fp32,bf16,int8" doc:"arithmetic of the network: fp32, or bf16, faster on processors that have instructions for it and a little less exact; int8 is not there yet"`
 	Flip       bool   `yaml:"flip" doc:"average the features of each picture and of its mirror image"`
@@ -85,20 +85,23 @@ func (s *stage) Check(inputs map[string][]pipeline.Traits) (map[string]pipeline.
 	for _, traits := range inputs["images"] {
 		prepared, known = traits[record.PreprocessingKey]
 	}
-	size := s.backbone.Preprocessing()
+	size, err := s.weights.Preprocessing()
+	if err != nil {
+		return nil, pipeline.ParamError("weights", "%v", err)
+	}
 	if known {
 		p, err := record.ParsePreprocessing(prepared)
 		if err != nil {
 			return nil, err
 		}
-		if err := s.checkPixels(p); err != nil {
+		if err := s.checkPixels(p, size); err != nil {
 			return nil, err
 		}
 		size = p
 		s.height, s.width = p.Height, p.Width
 	} else if !s.backbone.AnyPixels {
 		return nil, fmt.Errorf("it is not known how the pictures were prepared; %s needs pictures prepared for it: say `for: %s` in the preprocess stage",
-			s.backbone.Name, s.backbone.Name)
+			s.backbone.Name, size.For)
 	}
 	made, err := s.extraction(size.Height, size.Width)
 	if err != nil {
@@ -113,17 +116,16 @@ func (s *stage) Check(inputs map[string][]pipeline.Traits) (map[string]pipeline.
 
 // checkPixels refuses pixels that are not what the weights were trained on. Another size is all right
 // if it was asked for: if the pictures were prepared for this very backbone.
-func (s *stage) checkPixels(p record.Preprocessing) error {
+func (s *stage) checkPixels(p, want record.Preprocessing) error {
 	if s.backbone.AnyPixels {
 		return nil
 	}
-	want := s.weights.Preprocessing()
-	if p.For == s.backbone.Name {
+	if name, _, _ := strings.Cut(p.For, ":"); name == s.backbone.Name {
 		want.Height, want.Width = p.Height, p.Width
 	}
 	if differences := p.Differences(want); len(differences) > 0 {
 		return fmt.Errorf("the pictures were not prepared for %s: %s; say `for: %s` in the preprocess stage",
-			s.backbone.Name, strings.Join(differences, "; "), s.backbone.Name)
+			s.backbone.Name, strings.Join(differences, "; "), want.For)
 	}
 	return nil
 }
@@ -142,8 +144,12 @@ func (s *stage) extraction(height, width int) (record.Extraction, error) {
 	if err != nil {
 		return record.Extraction{}, pipeline.ParamError("weights", "%v", err)
 	}
+	variant, err := s.weights.Variant()
+	if err != nil {
+		return record.Extraction{}, pipeline.ParamError("weights", "%v", err)
+	}
 	e := record.Extraction{
-		Backbone: s.backbone.Name, Weights: s.weights.Name, Digest: digest, Layer: layer,
+		Backbone: s.backbone.Name, Variant: variant, Weights: s.weights.Name, Digest: digest, Layer: layer,
 		Precision: s.params.Precision, Flip: s.params.Flip,
 	}
 	if s.weights.Name == backbone.RandomWeights {
@@ -158,5 +164,13 @@ func (s *stage) Identity() (map[string]string, error) {
 	if err != nil {
 		return nil, pipeline.ParamError("weights", "%v", err)
 	}
-	return map[string]string{"weights": s.weights.Name, "weights.digest": digest}, nil
+	variant, err := s.weights.Variant()
+	if err != nil {
+		return nil, pipeline.ParamError("weights", "%v", err)
+	}
+	identity := map[string]string{"weights": s.weights.Name, "weights.digest": digest}
+	if variant != "" { // the default one has always been left unsaid
+		identity["variant"] = variant
+	}
+	return identity, nil
 }

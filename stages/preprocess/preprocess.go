@@ -158,16 +158,20 @@ func (p Params) preprocessing() (record.Preprocessing, error) {
 	out.Mean, out.Std, out.Channels, _ = record.Normalisation("imagenet")
 	out.Normalise = "imagenet"
 	if p.For != "" {
-		b, err := backbone.Find(p.For)
-		if err != nil {
+		b, set, err := backbone.FindSet(p.For)
+		if unknown := new(backbone.UnknownError); errors.As(err, &unknown) {
 			hint := "`tlpipe models list` lists them"
-			if unknown := new(backbone.UnknownError); errors.As(err, &unknown) && unknown.Hint != "" {
+			if unknown.Hint != "" {
 				hint = unknown.Hint
 			}
-			return out, pipeline.ParamErrorHint("for", hint, "there is no backbone %q", p.For)
+			return out, pipeline.ParamErrorHint("for", hint, "there is no backbone %q", unknown.Name)
 		}
-		out = b.Preprocessing()
-		out.For = b.Name
+		if err != nil {
+			return out, pipeline.ParamErrorHint("for", "a backbone, or BACKBONE:WEIGHTS", "%v", err)
+		}
+		if out = b.Preprocessing(); set.Name != "" {
+			out = b.For(set)
+		}
 	}
 	if p.Size != (Size{}) {
 		// The margin that is cropped away stays in proportion.
