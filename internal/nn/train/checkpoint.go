@@ -21,12 +21,13 @@ import (
 //
 // little-endian. The header lists the sections of the numbers, in order: float32 tensors and
 // float64 lists.
-const checkpointMagic = "tlpipe training 1\n"
+const checkpointMagic = "tlpipe training 2\n"
 
 type checkpointHeader struct {
 	BestEpoch int            `json:"best_epoch"`
 	Stopped   bool           `json:"stopped"`
-	Steps     map[string]int `json:"steps"` // of the solver, by parameter
+	Steps     map[string]int `json:"steps"`              // of the solver, by parameter
+	Averaged  int            `json:"averaged,omitempty"` // steps that the mean of the weights has taken in
 	Sections  []section      `json:"sections"`
 }
 
@@ -43,10 +44,12 @@ type section struct {
 // Names of sections. Tensors are named by a prefix and the parameter.
 const (
 	historySection  = "history"
+	underwaySection = "epoch under way"
 	scheduleSection = "schedule"
 	stoppingSection = "stopping"
 	bestSection     = "best metric"
 	weightsPrefix   = "weights/"
+	averagePrefix   = "average/"
 	bestPrefix      = "best/"
 	solverPrefix    = "solver/" // solver/0/name
 )
@@ -54,7 +57,8 @@ const (
 // numbersPerEpoch is the length of an epoch in the history.
 const numbersPerEpoch = 5
 
-// Save returns a checkpoint. Between two epochs only: what Run calls after an epoch may save.
+// Save returns a checkpoint. It may be called by what Run calls after an epoch or a step, and when no
+// Run is in progress.
 func (t *Trainer) Save() ([]byte, error) {
 	h := checkpointHeader{BestEpoch: t.best.epoch, Stopped: t.stopped, Steps: map[string]int{}}
 	doubles := func(name string, x []float64) {
@@ -68,6 +72,7 @@ func (t *Trainer) Save() ([]byte, error) {
 		history = append(history, e.Loss, e.Accuracy, e.ValidationLoss, e.ValidationAccuracy, e.Rate)
 	}
 	doubles(historySection, history)
+	doubles(underwaySection, t.under.numbers())
 	doubles(scheduleSection, t.options.Schedule.State())
 	if t.options.Stopping != nil {
 		doubles(stoppingSection, t.options.Stopping.State())
@@ -75,6 +80,12 @@ func (t *Trainer) Save() ([]byte, error) {
 	doubles(bestSection, []float64{t.best.metric})
 	for _, name := range slices.Sorted(maps.Keys(t.weights)) {
 		floats(weightsPrefix+name, t.weights[name].Data)
+	}
+	if t.average != nil {
+		h.Averaged = t.average.updates
+		for _, name := range t.average.moving {
+			floats(averagePrefix+name, t.average.weights[name].Data)
+		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(t.best.weights)) {
 		floats(bestPrefix+name, t.best.weights[name].Data)
@@ -108,14 +119,25 @@ func (t *Trainer) restore(checkpoint []byte) error {
 	if len(history)%numbersPerEpoch != 0 || len(history)/numbersPerEpoch > t.options.Epochs {
 		return fmt.Errorf("the history has %d numbers for %d epochs at most", len(history), t.options.Epochs)
 	}
-	weights, err := t.tensors(sections, weightsPrefix)
+	var under underway
+	if err := under.restore(doubles(underwaySection)); err != nil {
+		return err
+	}
+	names := slices.Sorted(maps.Keys(t.weights))
+	weights, err := t.tensors(sections, weightsPrefix, names)
 	if err != nil {
 		return err
+	}
+	var averaged nn.Weights
+	if t.average != nil {
+		if averaged, err = t.tensors(sections, averagePrefix, t.average.moving); err != nil {
+			return err
+		}
 	}
 	restored := best{metric: t.best.metric}
 	if metric := doubles(bestSection); h.BestEpoch > 0 && len(metric) == 1 {
 		restored = best{metric: metric[0], epoch: h.BestEpoch}
-		if restored.weights, err = t.tensors(sections, bestPrefix); err != nil {
+		if restored.weights, err = t.tensors(sections, bestPrefix, names); err != nil {
 			return err
 		}
 	}
@@ -147,6 +169,11 @@ func (t *Trainer) restore(checkpoint []byte) error {
 	for name, tensor := range weights {
 		copy(t.weights[name].Data, tensor.Data)
 	}
+	for name, tensor := range averaged {
+		copy(t.average.weights[name].Data, tensor.Data)
+		t.average.updates = h.Averaged
+	}
+	t.under = under
 	if err := t.drop(); err != nil {
 		return err
 	}
@@ -172,10 +199,30 @@ func (t *Trainer) remember(scheduled, stopping []float64, state solver.State) er
 	return nil
 }
 
-// tensors returns the sections under a prefix as weights of the network.
-func (t *Trainer) tensors(sections map[string]section, prefix string) (nn.Weights, error) {
+// numbers are the epoch under way as a checkpoint has it.
+func (u underway) numbers() []float64 {
+	return []float64{float64(u.steps), u.loss, u.mass, float64(u.correct), float64(u.seen), u.rate}
+}
+
+func (u *underway) restore(numbers []float64) error {
+	if len(numbers) != len(u.numbers()) {
+		return fmt.Errorf("the epoch under way has %d numbers, want %d", len(numbers), len(u.numbers()))
+	}
+	if steps := numbers[0]; !(steps >= 0 && steps < 1<<32) {
+		return fmt.Errorf("%v steps of the epoch under way were taken", steps)
+	}
+	*u = underway{
+		steps: int(numbers[0]), loss: numbers[1], mass: numbers[2],
+		correct: int(numbers[3]), seen: int(numbers[4]), rate: numbers[5],
+	}
+	return nil
+}
+
+// tensors returns the sections under a prefix as weights of these names.
+func (t *Trainer) tensors(sections map[string]section, prefix string, names []string) (nn.Weights, error) {
 	out := nn.Weights{}
-	for name, own := range t.weights {
+	for _, name := range names {
+		own := t.weights[name]
 		s, ok := sections[prefix+name]
 		if !ok || len(s.floats) != len(own.Data) {
 			return nil, fmt.Errorf("%s%s has %d numbers, the network %d", prefix, name, len(s.floats), len(own.Data))

@@ -6,9 +6,10 @@
 //     are decoded when they are asked for.
 //   - A [Trainer] holds a network in training: its weights, what its solver, schedule and early
 //     stopping remember, the best weights so far, and the history. An epoch is one pass over the
-//     examples in an order of its own.
-//   - A checkpoint is all of that as bytes. A trainer restored from one goes on as the first would
-//     have: the same weights, bit for bit.
+//     examples, or those that a [Sample] chooses, in an order of its own. A step of the solver takes
+//     a batch, or several whose gradients are added up.
+//   - A checkpoint is all of that as bytes, after an epoch or any step. A trainer restored from one
+//     goes on as the first would have: the same weights, bit for bit.
 //   - The loss is the softmax cross-entropy, in training with smoothed labels and weighted classes
 //     if asked for. The validation loss is the plain one, as an evaluation reports it.
 //
@@ -18,6 +19,6 @@
 //
 // The training graph is Gorgonia's, built by package graph; validation runs the network as package
 // frozen compiles it, so that what is selected is what will be used. All that is random (order,
-// dropout) follows from the seed, the epoch, the step and the layer's name. Results do not depend
-// on the number of threads.
+// mixing, dropout) follows from the seed, the epoch, the step and the layer's name. Results do not
+// depend on the number of threads.
 package train

@@ -202,7 +202,7 @@ func tenSteps(t testing.TB, trainer *Trainer) []float64 {
 		for j := range positions {
 			positions[j] = (5*step + j) % 12
 		}
-		s, err := trainer.step(context.Background(), examples, positions, trainer.options.Rate, graph.Draw{Step: step})
+		s, err := trainer.step(context.Background(), examples, [][]int{positions}, trainer.options.Rate, graph.Draw{Step: step})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -264,7 +264,7 @@ func TestStepsOnMapsAllocateNothingLarge(t *testing.T) {
 	runtime.ReadMemStats(&before)
 	const steps = 10
 	for range steps {
-		if _, err := trainer.step(context.Background(), examples, positions, 0.01, graph.Draw{}); err != nil {
+		if _, err := trainer.step(context.Background(), examples, [][]int{positions}, 0.01, graph.Draw{}); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -104,7 +104,9 @@ func (m Monitor) of(e Epoch) float64 {
 
 // complete fills in what was left out.
 func (o Options) complete() Options {
-	o.Accumulate = max(o.Accumulate, 1)
+	if o.Accumulate == 0 {
+		o.Accumulate = 1
+	}
 	if o.Schedule == nil {
 		o.Schedule = schedule.Constant()
 	}
@@ -128,7 +130,7 @@ func (o Options) check(classes int) error {
 	switch {
 	case o.Epochs < 1 || o.BatchSize < 1:
 		return fmt.Errorf("%d epochs of batches of %d: must be at least 1", o.Epochs, o.BatchSize)
-	case o.Accumulate < 0:
+	case o.Accumulate < 1:
 		return fmt.Errorf("%d batches a step: must be at least 1", o.Accumulate)
 	case !(o.Rate > 0) || math.IsInf(o.Rate, 1):
 		return fmt.Errorf("learning rate %v: must be above 0 and finite", o.Rate)
@@ -145,14 +147,8 @@ func (o Options) check(classes int) error {
 	case slices.ContainsFunc(o.ClassWeights, func(w float64) bool { return !(w > 0) || math.IsInf(w, 1) }):
 		return fmt.Errorf("class weights %v: must be above 0 and finite", o.ClassWeights)
 	// What is documented above and not computed yet is refused.
-	case o.Accumulate > 1:
-		return fmt.Errorf("%d batches a step: gradients are not accumulated yet", o.Accumulate)
-	case o.Average > 0:
-		return fmt.Errorf("weights are not averaged yet")
 	case o.Precision != frozen.Float32:
 		return fmt.Errorf("training in %v is not there yet", o.Precision)
-	case o.AfterStep != nil:
-		return fmt.Errorf("checkpoints within an epoch are not there yet")
 	}
 	return o.Mix.check()
 }

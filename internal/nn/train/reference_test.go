@@ -100,7 +100,7 @@ func TestTrainsAsPyTorchDoes(t *testing.T) {
 			step := 0
 			for epoch := range o.Epochs {
 				for i, positions := range batches(order(positionsOf(nil, 23, epoch), o.Seed, epoch), o.BatchSize) {
-					s, err := trainer.step(context.Background(), examples, positions, o.Rate, graph.Draw{Seed: o.Seed, Epoch: epoch, Step: i})
+					s, err := trainer.step(context.Background(), examples, [][]int{positions}, o.Rate, graph.Draw{Seed: o.Seed, Epoch: epoch, Step: i})
 					if err != nil {
 						t.Fatal(err)
 					}

@@ -50,7 +50,7 @@ func TestRestoreReplacesFrozenWeights(t *testing.T) {
 	}
 	second := newTrainer(t, net, net.Initialise(5), o)
 	loss := func(trainer *Trainer) float64 {
-		s, err := trainer.step(context.Background(), examples, positions, o.Rate, graph.Draw{})
+		s, err := trainer.step(context.Background(), examples, [][]int{positions}, o.Rate, graph.Draw{})
 		if err != nil {
 			t.Fatal(err)
 		}

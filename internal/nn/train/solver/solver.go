@@ -1,6 +1,7 @@
 package solver
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -67,6 +68,9 @@ func New(options Options) (*Solver, error) {
 	}
 	return &Solver{options: options, state: State{}}, nil
 }
+
+// ErrNotFinite tells that gradients that were to be clipped are not numbers, or infinite.
+var ErrNotFinite = errors.New("solver: the gradients are not finite")
 
 // SetRate sets the learning rate of the steps to come.
 func (s *Solver) SetRate(rate float64) { s.rate = rate }
@@ -188,7 +192,7 @@ func (s *Solver) clip() error {
 	}
 	norm := math.Sqrt(total)
 	if math.IsNaN(norm) || math.IsInf(norm, 0) {
-		return fmt.Errorf("solver: the gradients are not finite")
+		return ErrNotFinite
 	}
 	if factor := s.options.ClipNorm / (norm + 1e-6); factor < 1 {
 		for i := range s.pieces {
