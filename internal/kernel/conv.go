@@ -107,6 +107,7 @@ type PackedConv struct {
 	// Of elements other than float32; in and the geometry then count groups of channels that are
 	// four bytes together.
 	kind         element
+	stored       element      // see tile
 	scale        []float32    // see tile; as bias
 	shift        [2][]float32 // see tile; as bias; without and with a residual
 	rScale       float32      // see tile
@@ -517,7 +518,7 @@ func (t *convTask) frame(l *local, group int) *tile {
 	x.c, x.cRow = t.Dst, t.DstPitch*t.x.out
 	x.r, x.rRow = t.Residual, t.ResidualPitch*t.x.out
 	x.low, x.high = t.low, t.high
-	x.kind = t.kind
+	x.kind, x.stored = t.kind, t.stored
 	if t.kind == elementUint8 {
 		i := 0
 		if t.Residual != nil {

@@ -168,3 +168,42 @@ DATA convert_avx512_437f0000<>+52(SB)/4, $0x437f0000
 DATA convert_avx512_437f0000<>+56(SB)/4, $0x437f0000
 DATA convert_avx512_437f0000<>+60(SB)/4, $0x437f0000
 GLOBL convert_avx512_437f0000<>(SB), RODATA|NOPTR, $64
+
+// func quantizeThreesAVX512(dst *uint8, src *float32, n int, scale float32, shift float32)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·quantizeThreesAVX512(SB), NOSPLIT, $0-32
+	MOVQ         dst+0(FP), DI
+	MOVQ         src+8(FP), SI
+	MOVQ         n+16(FP), CX
+	VBROADCASTSS scale+24(FP), Z1
+	VBROADCASTSS shift+28(FP), Z2
+	MOVQ         $0x00007777, DX
+	KMOVW        DX, K2
+	XORQ         AX, AX
+	KXNORW       K1, K1, K1
+
+next13:
+	CMPQ  CX, $0x10
+	JGE   full14
+	TESTQ CX, CX
+	JLE   end15
+	MOVQ  $-1, DX
+	BZHIQ CX, DX, DX
+	KMOVW DX, K1
+
+full14:
+	KANDW         K2, K1, K3
+	VEXPANDPS.Z   (SI)(AX*4), K3, Z0
+	VFMADD213PS.Z Z2, Z1, K3, Z0
+	VMAXPS        convert_avx512_00000000<>+0(SB), Z0, Z0
+	VMINPS        convert_avx512_437f0000<>+0(SB), Z0, Z0
+	VCVTPS2DQ     Z0, Z0
+	VPMOVUSDB     Z0, K1, (DI)(AX*1)
+	SUBQ          $0x10, SI
+	ADDQ          $0x10, AX
+	SUBQ          $0x10, CX
+	JMP           next13
+
+end15:
+	VZEROUPPER
+	RET

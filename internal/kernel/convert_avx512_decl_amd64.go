@@ -21,3 +21,8 @@ func dequantizeAVX512(dst *float32, src *uint8, n int, scale, shift float32)
 //
 //go:noescape
 func quantizeAVX512(dst *uint8, src *float32, n int, scale, shift float32)
+
+// quantizeThreesAVX512 is quantizeAVX512 of n/4 threes of numbers to fours of bytes, the last of which is zero.
+//
+//go:noescape
+func quantizeThreesAVX512(dst *uint8, src *float32, n int, scale, shift float32)

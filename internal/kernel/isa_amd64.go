@@ -20,7 +20,7 @@ func (s isa) multiplies(e element) bool {
 	case elementBFloat16:
 		return s == avx512 && cpu.X86.HasAVX512BF16
 	case elementUint8:
-		return s == avx512 && cpu.X86.HasAVX512VNNI
+		return s != avx512 || cpu.X86.HasAVX512VNNI
 	}
 	return true
 }

@@ -133,15 +133,21 @@ func TestChannels(t *testing.T) {
 	})
 }
 
+func drawPooling(t *rapid.T) Pooling {
+	num := func(name string, lo, hi int) int { return rapid.IntRange(lo, hi).Draw(t, name) }
+	p := Pooling{KernelH: num("kh", 1, 4), KernelW: num("kw", 1, 4), StrideH: num("sh", 1, 3), StrideW: num("sw", 1, 3),
+		Ceil: rapid.Bool().Draw(t, "ceil"), CountPadding: rapid.Bool().Draw(t, "count")}
+	p.PadTop, p.PadBottom = num("pt", 0, p.KernelH-1), num("pb", 0, p.KernelH-1)
+	p.PadLeft, p.PadRight = num("pl", 0, p.KernelW-1), num("pr", 0, p.KernelW-1)
+	return p
+}
+
 func TestPooling(t *testing.T) {
 	all := pools(t)
 	eachSet(t, func(t *rapid.T, set isa, g *guard) {
 		r := random(t)
 		num := func(name string, lo, hi int) int { return rapid.IntRange(lo, hi).Draw(t, name) }
-		p := Pooling{KernelH: num("kh", 1, 4), KernelW: num("kw", 1, 4), StrideH: num("sh", 1, 3), StrideW: num("sw", 1, 3),
-			Ceil: rapid.Bool().Draw(t, "ceil"), CountPadding: rapid.Bool().Draw(t, "count")}
-		p.PadTop, p.PadBottom = num("pt", 0, p.KernelH-1), num("pb", 0, p.KernelH-1)
-		p.PadLeft, p.PadRight = num("pl", 0, p.KernelW-1), num("pr", 0, p.KernelW-1)
+		p := drawPooling(t)
 		n, h, w, c := num("n", 0, 2), num("h", 1, 12), num("w", 1, 12), num("c", 1, 70)
 		oh, ow := p.OutSize(h, w)
 		x := fill(r, g.floats(n*h*w*c))

@@ -82,7 +82,7 @@ func MaxPool(pool *Pool, p Pooling, dst, src []float32, n, h, w, c int) {
 }
 
 func maxPool(set isa, pool *Pool, p Pooling, dst, src []float32, n, h, w, c int) {
-	p.forward(set, pool, dst, src, n, h, w, c, false)
+	p.forward(set, pool, dst, src, n, h, w, c, opMaximum)
 }
 
 // AvgPool computes the mean of each window and channel. src is [n][h][w][c], dst [n][oh][ow][c];
@@ -92,14 +92,14 @@ func AvgPool(pool *Pool, p Pooling, dst, src []float32, n, h, w, c int) {
 }
 
 func avgPool(set isa, pool *Pool, p Pooling, dst, src []float32, n, h, w, c int) {
-	p.forward(set, pool, dst, src, n, h, w, c, true)
+	p.forward(set, pool, dst, src, n, h, w, c, opAccumulate)
 }
 
-// forward pools line by line.
-func (p Pooling) forward(set isa, pool *Pool, dst, src []float32, n, h, w, c int, average bool) {
+// forward pools line by line: takes the mean if o is opAccumulate, and otherwise what o takes.
+func (p Pooling) forward(set isa, pool *Pool, dst, src []float32, n, h, w, c int, o operation) {
 	oh, ow := p.check(dst, src, n, h, w, c)
 	s := takeSpan()
-	s.set, s.pooling, s.dst, s.x, s.average = set, p, dst, src, average
+	s.set, s.pooling, s.dst, s.x, s.pool = set, p, dst, src, o
 	s.n, s.h, s.w, s.columns = n, h, w, c
 	s.overScratch(pool, n*oh, rowGrain(ow*c*p.StrideH*p.StrideW), (w+1)*c, func(s *span, scratch []float32, lo, hi int) {
 		oh, ow := s.pooling.OutSize(s.h, s.w)
@@ -117,9 +117,12 @@ func (s *span) poolLine(dst, scratch []float32, image, oy, first, channels int) 
 	_, ow := p.OutSize(s.h, s.w)
 	y0, y1, _, _, _ := p.window(oy, 0, s.h, s.w)
 	line, edge := scratch[:s.w*channels], scratch[s.w*channels:][:channels]
-	o, start := opMaximum, float32(math.Inf(-1))
-	if s.average {
-		o, start = opAccumulate, 0
+	o, start := s.pool, float32(math.Inf(-1))
+	switch o {
+	case opAccumulate, opMaximumUint8:
+		start = 0
+	case opMaximumBFloat16:
+		start = math.Float32frombits(0xff80ff80) // two of -∞
 	}
 	for i := range edge {
 		edge[i] = start
@@ -144,7 +147,7 @@ func (s *span) poolLine(dst, scratch []float32, image, oy, first, channels int) 
 			v.do(s.set, o)
 		}
 	}
-	if !s.average {
+	if o != opAccumulate {
 		return
 	}
 	for ox := range ow {
@@ -189,7 +192,10 @@ func (p Pooling) backward(set isa, pool *Pool, dsrc, ddst, src []float32, n, h, 
 	_, ow := p.check(ddst, dsrc, n, h, w, c)
 	need("pooling gradient", "dsrc", dsrc, n*h*w*c)
 	s := takeSpan()
-	s.set, s.pooling, s.dst, s.x, s.y, s.average = set, p, dsrc, src, ddst, average
+	s.set, s.pooling, s.dst, s.x, s.y, s.pool = set, p, dsrc, src, ddst, opMaximum
+	if average {
+		s.pool = opAccumulate
+	}
 	s.n, s.h, s.w, s.columns = n, h, w, c
 	s.overScratch(pool, n*ceilDiv(c, backwardBand), 1, (2*ow+w+1)*min(c, backwardBand), func(s *span, scratch []float32, lo, hi int) {
 		bands := ceilDiv(s.columns, backwardBand)
@@ -213,7 +219,7 @@ func (s *span) poolBand(scratch []float32, image, first, channels int) {
 	for oy := range oh {
 		v := sweep{dst: rest, x: s.y[(image*oh+oy)*ow*c+first:], step: [6]int{channels, c}, n: channels, rows: ow}
 		v.do(s.set, opCopy)
-		if s.average {
+		if s.pool == opAccumulate {
 			for ox := range ow {
 				_, _, _, _, count := p.window(oy, ox, s.h, s.w)
 				d := rest[ox*channels:][:channels]
@@ -231,7 +237,7 @@ func (s *span) poolBand(scratch []float32, image, first, channels int) {
 				}
 				at := at + (y*s.w+from*p.StrideW+kx-p.PadLeft)*c
 				v := sweep{dst: s.dst[at:], step: [6]int{p.StrideW * c, p.StrideW * c, channels, channels}, n: channels, rows: to - from}
-				if s.average {
+				if s.pool == opAccumulate {
 					v.x, v.step[1] = rest[from*channels:], channels
 					v.do(s.set, opAccumulate)
 				} else { // what is left of each gradient goes to the first place that is the greatest

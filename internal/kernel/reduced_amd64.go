@@ -31,3 +31,11 @@ func dequantizeAssembly(set isa, dst []float32, src []uint8, scale, shift float3
 	dequantizeAVX512(&dst[0], &src[:len(dst)][0], len(dst), scale, shift)
 	return true
 }
+
+func quantizeThreesAssembly(set isa, dst []uint8, src []float32, scale, shift float32) bool {
+	if set != avx512 || len(dst) == 0 {
+		return false
+	}
+	quantizeThreesAVX512(&dst[0], &src[:len(dst)/4*3][0], len(dst), scale, shift)
+	return true
+}

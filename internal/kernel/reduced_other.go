@@ -9,3 +9,5 @@ func expandBFloat16Assembly(isa, []float32, []BFloat16) bool { return false }
 func quantizeAssembly(isa, []uint8, []float32, float32, float32) bool { return false }
 
 func dequantizeAssembly(isa, []float32, []uint8, float32, float32) bool { return false }
+
+func quantizeThreesAssembly(isa, []uint8, []float32, float32, float32) bool { return false }

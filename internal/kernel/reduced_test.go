@@ -91,70 +91,6 @@ func TestConvBFloat16AgainstDefinition(t *testing.T) {
 	})
 }
 
-func TestConvInt8AgainstDefinition(t *testing.T) {
-	all := pools(t)
-	eachSet(t, func(t *rapid.T, set isa, g *guard) {
-		r := random(t)
-		c, n, h, w := drawFours(t, 4)
-		oh, ow := c.OutSize(h, w)
-		weights, bias := fill(r, g.floats(c.WeightSize())), fill(r, g.floats(c.OutC))
-		zero := func(name string) uint8 { return rapid.Uint8().Draw(t, name) }
-		o := Int8Options{
-			Input: Quantization{0.02, zero("zero")}, Residual: Quantization{0.03, zero("residual zero")},
-			Output: Quantization{0.05 * float32(1+c.KernelH*c.KernelW), zero("output zero")},
-		}
-		p, err := packConvInt8(set, c, weights, bias, o)
-		if err != nil {
-			t.Fatal(err)
-		}
-		src, dst := g.randomBytes(r, n*h*w*c.InC), g.randomBytes(r, n*oh*ow*c.OutC)
-		var residual []uint8
-		if rapid.Bool().Draw(t, "residual") {
-			residual = g.randomBytes(r, len(dst))
-		}
-		act := rapid.SampledFrom([]Activation{None, ReLU, ReLU6}).Draw(t, "activation")
-		steps, scales := quantizeWeights(c.withDefaults(), weights)
-		each := len(weights) / c.OutC
-		rounded := make([]float32, len(weights))
-		for i, s := range steps {
-			rounded[i] = float32(s) * scales[i/each]
-			if d := math.Abs(float64(rounded[i] - weights[i])); d > 0.5001*float64(scales[i/each]) {
-				t.Fatalf("weight %v became %v", weights[i], rounded[i])
-			}
-		}
-		numbers := make([]float32, len(src))
-		for i, v := range src {
-			numbers[i] = o.Input.Scale * float32(int(v)-int(o.Input.Zero))
-		}
-		want := convolve(c, rounded, bias, numbers, n, h, w, nil)
-		p.Run(all[0], dst, src, n, h, w, residual, act, nil)
-		for i, v := range want {
-			if residual != nil {
-				v += float64(o.Residual.Scale) * float64(int(residual[i])-int(o.Residual.Zero))
-			}
-			v = activation64(act, v)/float64(o.Output.Scale) + float64(o.Output.Zero)
-			v = min(max(v, 0), 255)
-			if d := math.Abs(float64(dst[i]) - v); d > 0.51 {
-				t.Fatalf("dst[%d] = %d, want %v", i, dst[i], v)
-			}
-		}
-		for _, pool := range all[1:] {
-			again := g.randomBytes(r, len(dst))
-			copy(again, residual)
-			in := residual
-			if residual != nil {
-				in = again
-			}
-			p.Run(pool, again, src, n, h, w, in, act, nil)
-			for i := range dst {
-				if again[i] != dst[i] {
-					t.Fatalf("dst[%d] by threads: %d and %d", i, again[i], dst[i])
-				}
-			}
-		}
-	})
-}
-
 func TestConversions(t *testing.T) {
 	eachSet(t, func(t *rapid.T, set isa, g *guard) {
 		r := random(t)
@@ -189,6 +125,33 @@ func TestConversions(t *testing.T) {
 	if v := RoundBFloat16(1 + 1.0/256); v != 0x3f80 {
 		t.Errorf("a tie went to %x, not to even", v)
 	}
+}
+
+func TestMaximaOfReducedNumbers(t *testing.T) {
+	eachSet(t, func(t *rapid.T, set isa, g *guard) {
+		r := random(t)
+		p := drawPooling(t)
+		n, h, w, c := rapid.IntRange(0, 2).Draw(t, "n"), rapid.IntRange(1, 7).Draw(t, "h"), rapid.IntRange(1, 7).Draw(t, "w"), rapid.IntRange(1, 80).Draw(t, "c")
+		oh, ow := p.OutSize(h, w)
+		halves, halvesOut := g.halves(r, n*h*w*c), g.halves(r, n*oh*ow*c)
+		want := make([]float32, n*oh*ow*c)
+		MaxPool(nil, p, want, widen(halves), n, h, w, c)
+		maxPoolBFloat16(set, nil, p, halvesOut, halves, n, h, w, c, nil)
+		same(t, "bfloat16", widen(halvesOut), want)
+
+		bytes, bytesOut := g.randomBytes(r, n*h*w*c), g.randomBytes(r, n*oh*ow*c)
+		numbers := make([]float32, len(bytes))
+		for i, v := range bytes {
+			numbers[i] = float32(v)
+		}
+		maxPoolUint8(set, nil, p, bytesOut, bytes, n, h, w, c, nil)
+		MaxPool(nil, p, want, numbers, n, h, w, c)
+		for i, v := range want {
+			if float32(bytesOut[i]) != max(v, 0) { // a window of padding alone has no greatest
+				t.Fatalf("bytes: element %d is %d, want %v", i, bytesOut[i], v)
+			}
+		}
+	})
 }
 
 func TestReducedPools(t *testing.T) {
@@ -236,8 +199,11 @@ func TestReducedErrors(t *testing.T) {
 	c := square(4, 4, 1, 1, 1)
 	w := make([]float32, 16)
 	q := Quantization{Scale: 1}
-	if _, err := PackConvInt8(c, w, nil, Int8Options{Input: q}); err == nil {
-		t.Error("packed without a scale of the output")
+	if _, err := PackConvInt8(c, w, nil, Int8Options{Input: q, Output: Quantization{Scale: -1}}); err == nil {
+		t.Error("packed with a negative scale of the output")
+	}
+	if _, err := PackConvInt8(square(8, 8, 1, 1, 4), w, nil, Int8Options{Input: q}); err == nil {
+		t.Error("packed groups of two channels")
 	}
 	if _, err := PackConvInt8(c, w, nil, Int8Options{Output: q}); err == nil {
 		t.Error("packed without a scale of the input")

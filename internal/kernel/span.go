@@ -22,7 +22,7 @@ type span struct {
 	flag               bool
 	conv               Conv
 	pooling            Pooling
-	average            bool
+	pool               operation // of a pooling
 	row                func(dst, x, y []float32)
 	addRows            func(s *span, sum []float32, lo, hi int)
 

@@ -30,7 +30,10 @@ type tile struct {
 	scale, shift []float32
 	rScale       float32
 
-	kind element // what c and r hold
+	kind   element // what a and b hold
+	stored element // what c and r hold: kind, or float32
+
+	edge [2][6 * 16]uint8 // of AVX2: a last panel of bytes that is not full, and its residual
 }
 
 // element is the type of a convolution's numbers. An element of a and b is always four bytes that
@@ -140,6 +143,13 @@ func (t *tile) compute(l panels, m, p, q int) {
 	if q == l.count && l.width(q-1) < width {
 		wide--
 	}
+	if wide > p && l.set == avx2 && t.stored == elementUint8 && wide*width > l.n {
+		wide--
+		at(wide)
+		t.n = width
+		t.computeEdge(m, l.n-wide*width)
+		q = wide
+	}
 	if wide > p {
 		at(p)
 		t.n = min(l.n, wide*width) - p*width
@@ -151,6 +161,27 @@ func (t *tile) compute(l panels, m, p, q int) {
 		tileNarrow(l.set, m, t)
 	}
 	t.b0, t.c0, t.c1, t.r0, t.r1 = b0, c0, c1, r0, r1
+}
+
+// computeEdge computes m rows of a panel of bytes of which only n columns are there: AVX2 can neither
+// read nor write part of a vector of bytes.
+func (t *tile) computeEdge(m, n int) {
+	const width = 16
+	c, c0, cRow, r, r0, rRow := t.c, t.c0, t.cRow, t.r, t.r0, t.rRow
+	if r != nil {
+		from := asBytes(r, r0+(m-1)*rRow+n)
+		for i := range m {
+			copy(t.edge[1][i*width:], from[r0+i*rRow:][:n])
+		}
+		t.r, t.r0, t.rRow = asFloats(t.edge[1][:]), 0, width
+	}
+	t.c, t.c0, t.cRow = asFloats(t.edge[0][:]), 0, width
+	tileWide(avx2, m, t)
+	dst := asBytes(c, c0+(m-1)*cRow+n)
+	for i := range m {
+		copy(dst[c0+i*cRow:][:n], t.edge[0][i*width:])
+	}
+	t.c, t.c0, t.cRow, t.r, t.r0, t.rRow = c, c0, cRow, r, r0, rRow
 }
 
 // tilePortable is the micro-kernel in plain Go, for one group of rows and panels of four columns.

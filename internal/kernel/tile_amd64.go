@@ -24,6 +24,8 @@ var (
 		tile8x16AVX512U8, tile9x16AVX512U8, tile10x16AVX512U8, tile11x16AVX512U8, tile12x16AVX512U8, tile13x16AVX512U8, tile14x16AVX512U8}
 	wideAVX2 = [...]func(*tile){nil,
 		tile1x16AVX2, tile2x16AVX2, tile3x16AVX2, tile4x16AVX2, tile5x16AVX2, tile6x16AVX2}
+	uint8AVX2 = [...]func(*tile){nil,
+		tile1x16AVX2U8, tile2x16AVX2U8, tile3x16AVX2U8, tile4x16AVX2U8, tile5x16AVX2U8, tile6x16AVX2U8}
 )
 
 // tileWide computes m rows in panels of panelColumns.
@@ -31,12 +33,16 @@ func tileWide(set isa, m int, t *tile) {
 	switch {
 	case t.kind == elementBFloat16:
 		wideBFloat16[m](t)
-	case t.kind == elementUint8:
+	case t.kind == elementUint8 && set == avx512:
 		wideUint8[m](t)
+	case t.kind == elementUint8 && set == avx2:
+		uint8AVX2[m](t)
 	case set == avx512:
 		wideAVX512[m](t)
 	case set == avx2:
 		wideAVX2[m](t)
+	case t.kind == elementUint8:
+		tileUint8Portable(m, t)
 	default:
 		tilePortable(m, t)
 	}
@@ -47,7 +53,7 @@ func tileNarrow(set isa, m int, t *tile) {
 	switch {
 	case t.kind == elementBFloat16:
 		narrowBFloat16[m](t)
-	case t.kind == elementUint8:
+	case t.kind == elementUint8 && set == avx512:
 		narrowUint8[m](t)
 	case set == avx512:
 		narrowAVX512[m](t)

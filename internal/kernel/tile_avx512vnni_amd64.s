@@ -86,9 +86,11 @@ sums3:
 	VMOVUPS      (R8), Z30
 	VCVTDQ2PS    Z0, Z0
 	VFMADD213PS  Z30, Z31, Z0
+	CMPB         317(R12), $0x00
+	JE           wide8
 	MOVQ         72(R12), R15
 	TESTQ        R15, R15
-	JZ           added9
+	JZ           added11
 	MOVQ         232(R12), CX
 	SHLQ         $0x00, CX
 	LEAQ         (CX)(CX*2), DX
@@ -101,13 +103,13 @@ sums3:
 	ADDQ         R8, AX
 	VBROADCASTSS 312(R12), Z28
 	CMPQ         R11, $0x00000010
-	JL           masked8
+	JL           masked10
 	VPMOVZXBD    (AX), Z29
 	VCVTDQ2PS    Z29, Z29
 	VFMADD231PS  Z28, Z29, Z0
-	JMP          added9
+	JMP          added11
 
-masked8:
+masked10:
 	MOVQ        $-1, R15
 	BZHIQ       R11, R15, R15
 	KMOVW       R15, K1
@@ -115,7 +117,7 @@ masked8:
 	VCVTDQ2PS   Z29, Z29
 	VFMADD231PS Z28, Z29, Z0
 
-added9:
+added11:
 	VBROADCASTSS 256(R12), Z29
 	VBROADCASTSS 260(R12), Z28
 	VMAXPS       Z0, Z29, Z0
@@ -131,27 +133,83 @@ added9:
 	SHRQ         $0x02, R8
 	ADDQ         R8, AX
 	CMPQ         R11, $0x00000010
-	JL           masked11
+	JL           masked13
 	VCVTPS2DQ    Z0, Z0
 	VPMOVUSDB    Z0, (AX)
-	JMP          stored10
+	JMP          stored12
 
-masked11:
+masked13:
 	MOVQ      $-1, R15
 	BZHIQ     R11, R15, R15
 	KMOVW     R15, K1
 	VCVTPS2DQ Z0, Z0
 	VPMOVUSDB Z0, K1, (AX)
 
-stored10:
+stored12:
+	JMP whole9
+
+wide8:
+	MOVQ   72(R12), R15
+	TESTQ  R15, R15
+	JZ     added15
+	MOVQ   232(R12), CX
+	SHLQ   $0x02, CX
+	LEAQ   (CX)(CX*2), DX
+	LEAQ   (CX)(CX*4), SI
+	MOVQ   216(R12), AX
+	SHLQ   $0x02, AX
+	ADDQ   72(R12), AX
+	MOVQ   R14, R8
+	SHRQ   $0x00, R8
+	ADDQ   R8, AX
+	CMPQ   R11, $0x00000010
+	JL     masked14
+	VADDPS (AX), Z0, Z0
+	JMP    added15
+
+masked14:
+	MOVQ      $-1, R15
+	BZHIQ     R11, R15, R15
+	KMOVW     R15, K1
+	VMOVUPS.Z (AX), K1, Z29
+	VADDPS    Z29, Z0, Z0
+
+added15:
+	VBROADCASTSS 256(R12), Z29
+	VBROADCASTSS 260(R12), Z28
+	VMAXPS       Z0, Z29, Z0
+	VMINPS       Z0, Z28, Z0
+	MOVQ         208(R12), CX
+	SHLQ         $0x02, CX
+	LEAQ         (CX)(CX*2), DX
+	LEAQ         (CX)(CX*4), SI
+	MOVQ         192(R12), AX
+	SHLQ         $0x02, AX
+	ADDQ         48(R12), AX
+	MOVQ         R14, R8
+	SHRQ         $0x00, R8
+	ADDQ         R8, AX
+	CMPQ         R11, $0x00000010
+	JL           masked17
+	VMOVUPS      Z0, (AX)
+	JMP          stored16
+
+masked17:
+	MOVQ    $-1, R15
+	BZHIQ   R11, R15, R15
+	KMOVW   R15, K1
+	VMOVUPS Z0, K1, (AX)
+
+stored16:
+whole9:
 	SUBQ $0x00000010, R11
-	JLE  done12
+	JLE  done18
 	ADDQ $0x00000040, R14
 	MOVQ 184(R12), R15
 	LEAQ (R13)(R15*4), R13
 	JMP  panel1
 
-done12:
+done18:
 	VZEROUPPER
 	RET
 
@@ -165,7 +223,7 @@ TEXT ·tile2x16AVX512U8(SB), NOSPLIT, $0-8
 	MOVQ 248(R12), R11
 	XORQ R14, R14
 
-panel13:
+panel19:
 	MOVQ    168(R12), CX
 	SHLQ    $0x02, CX
 	LEAQ    (CX)(CX*2), DX
@@ -179,9 +237,9 @@ panel13:
 	MOVQ    120(R12), R9
 	MOVQ    128(R12), R10
 	TESTQ   R10, R10
-	JZ      sums15
+	JZ      sums21
 
-tap14:
+tap20:
 	MOVQ (R9), R15
 	MOVQ 152(R12), AX
 	ADDQ R15, AX
@@ -189,9 +247,9 @@ tap14:
 	ADDQ (R12), AX
 	MOVQ 144(R12), R8
 	SUBQ $0x04, R8
-	JL   tail16
+	JL   tail22
 
-four18:
+four24:
 	VMOVUPS      (DI), Z31
 	VBROADCASTSS (AX), Z29
 	VPDPBUSD     Z31, Z29, Z0
@@ -215,13 +273,13 @@ four18:
 	ADDQ         $0x10, AX
 	ADDQ         $0x00000100, DI
 	SUBQ         $0x04, R8
-	JGE          four18
+	JGE          four24
 
-tail16:
+tail22:
 	ADDQ $0x04, R8
-	JZ   end19
+	JZ   end25
 
-one17:
+one23:
 	VMOVUPS      (DI), Z31
 	VBROADCASTSS (AX), Z29
 	VPDPBUSD     Z31, Z29, Z0
@@ -230,14 +288,14 @@ one17:
 	ADDQ         $0x04, AX
 	ADDQ         $0x00000040, DI
 	DECQ         R8
-	JNZ          one17
+	JNZ          one23
 
-end19:
+end25:
 	ADDQ $0x08, R9
 	DECQ R10
-	JNZ  tap14
+	JNZ  tap20
 
-sums15:
+sums21:
 	MOVQ         240(R12), R15
 	SHLQ         $0x02, R15
 	ADDQ         R14, R15
@@ -250,9 +308,11 @@ sums15:
 	VFMADD213PS  Z30, Z31, Z0
 	VCVTDQ2PS    Z1, Z1
 	VFMADD213PS  Z30, Z31, Z1
+	CMPB         317(R12), $0x00
+	JE           wide26
 	MOVQ         72(R12), R15
 	TESTQ        R15, R15
-	JZ           added21
+	JZ           added29
 	MOVQ         232(R12), CX
 	SHLQ         $0x00, CX
 	LEAQ         (CX)(CX*2), DX
@@ -265,16 +325,16 @@ sums15:
 	ADDQ         R8, AX
 	VBROADCASTSS 312(R12), Z28
 	CMPQ         R11, $0x00000010
-	JL           masked20
+	JL           masked28
 	VPMOVZXBD    (AX), Z29
 	VCVTDQ2PS    Z29, Z29
 	VFMADD231PS  Z28, Z29, Z0
 	VPMOVZXBD    (AX)(CX*1), Z29
 	VCVTDQ2PS    Z29, Z29
 	VFMADD231PS  Z28, Z29, Z1
-	JMP          added21
+	JMP          added29
 
-masked20:
+masked28:
 	MOVQ        $-1, R15
 	BZHIQ       R11, R15, R15
 	KMOVW       R15, K1
@@ -285,7 +345,7 @@ masked20:
 	VCVTDQ2PS   Z29, Z29
 	VFMADD231PS Z28, Z29, Z1
 
-added21:
+added29:
 	VBROADCASTSS 256(R12), Z29
 	VBROADCASTSS 260(R12), Z28
 	VMAXPS       Z0, Z29, Z0
@@ -303,14 +363,14 @@ added21:
 	SHRQ         $0x02, R8
 	ADDQ         R8, AX
 	CMPQ         R11, $0x00000010
-	JL           masked23
+	JL           masked31
 	VCVTPS2DQ    Z0, Z0
 	VPMOVUSDB    Z0, (AX)
 	VCVTPS2DQ    Z1, Z1
 	VPMOVUSDB    Z1, (AX)(CX*1)
-	JMP          stored22
+	JMP          stored30
 
-masked23:
+masked31:
 	MOVQ      $-1, R15
 	BZHIQ     R11, R15, R15
 	KMOVW     R15, K1
@@ -319,15 +379,78 @@ masked23:
 	VCVTPS2DQ Z1, Z1
 	VPMOVUSDB Z1, K1, (AX)(CX*1)
 
-stored22:
+stored30:
+	JMP whole27
+
+wide26:
+	MOVQ   72(R12), R15
+	TESTQ  R15, R15
+	JZ     added33
+	MOVQ   232(R12), CX
+	SHLQ   $0x02, CX
+	LEAQ   (CX)(CX*2), DX
+	LEAQ   (CX)(CX*4), SI
+	MOVQ   216(R12), AX
+	SHLQ   $0x02, AX
+	ADDQ   72(R12), AX
+	MOVQ   R14, R8
+	SHRQ   $0x00, R8
+	ADDQ   R8, AX
+	CMPQ   R11, $0x00000010
+	JL     masked32
+	VADDPS (AX), Z0, Z0
+	VADDPS (AX)(CX*1), Z1, Z1
+	JMP    added33
+
+masked32:
+	MOVQ      $-1, R15
+	BZHIQ     R11, R15, R15
+	KMOVW     R15, K1
+	VMOVUPS.Z (AX), K1, Z29
+	VADDPS    Z29, Z0, Z0
+	VMOVUPS.Z (AX)(CX*1), K1, Z29
+	VADDPS    Z29, Z1, Z1
+
+added33:
+	VBROADCASTSS 256(R12), Z29
+	VBROADCASTSS 260(R12), Z28
+	VMAXPS       Z0, Z29, Z0
+	VMINPS       Z0, Z28, Z0
+	VMAXPS       Z1, Z29, Z1
+	VMINPS       Z1, Z28, Z1
+	MOVQ         208(R12), CX
+	SHLQ         $0x02, CX
+	LEAQ         (CX)(CX*2), DX
+	LEAQ         (CX)(CX*4), SI
+	MOVQ         192(R12), AX
+	SHLQ         $0x02, AX
+	ADDQ         48(R12), AX
+	MOVQ         R14, R8
+	SHRQ         $0x00, R8
+	ADDQ         R8, AX
+	CMPQ         R11, $0x00000010
+	JL           masked35
+	VMOVUPS      Z0, (AX)
+	VMOVUPS      Z1, (AX)(CX*1)
+	JMP          stored34
+
+masked35:
+	MOVQ    $-1, R15
+	BZHIQ   R11, R15, R15
+	KMOVW   R15, K1
+	VMOVUPS Z0, K1, (AX)
+	VMOVUPS Z1, K1, (AX)(CX*1)
+
+stored34:
+whole27:
 	SUBQ $0x00000010, R11
-	JLE  done24
+	JLE  done36
 	ADDQ $0x00000040, R14
 	MOVQ 184(R12), R15
 	LEAQ (R13)(R15*4), R13
-	JMP  panel13
+	JMP  panel19
 
-done24:
+done36:
 	VZEROUPPER
 	RET
 
@@ -341,7 +464,7 @@ TEXT ·tile3x16AVX512U8(SB), NOSPLIT, $0-8
 	MOVQ 248(R12), R11
 	XORQ R14, R14
 
-panel25:
+panel37:
 	MOVQ    168(R12), CX
 	SHLQ    $0x02, CX
 	LEAQ    (CX)(CX*2), DX
@@ -356,9 +479,9 @@ panel25:
 	MOVQ    120(R12), R9
 	MOVQ    128(R12), R10
 	TESTQ   R10, R10
-	JZ      sums27
+	JZ      sums39
 
-tap26:
+tap38:
 	MOVQ (R9), R15
 	MOVQ 152(R12), AX
 	ADDQ R15, AX
@@ -366,9 +489,9 @@ tap26:
 	ADDQ (R12), AX
 	MOVQ 144(R12), R8
 	SUBQ $0x04, R8
-	JL   tail28
+	JL   tail40
 
-four30:
+four42:
 	VMOVUPS      (DI), Z31
 	VBROADCASTSS (AX), Z29
 	VPDPBUSD     Z31, Z29, Z0
@@ -400,13 +523,13 @@ four30:
 	ADDQ         $0x10, AX
 	ADDQ         $0x00000100, DI
 	SUBQ         $0x04, R8
-	JGE          four30
+	JGE          four42
 
-tail28:
+tail40:
 	ADDQ $0x04, R8
-	JZ   end31
+	JZ   end43
 
-one29:
+one41:
 	VMOVUPS      (DI), Z31
 	VBROADCASTSS (AX), Z29
 	VPDPBUSD     Z31, Z29, Z0
@@ -417,14 +540,14 @@ one29:
 	ADDQ         $0x04, AX
 	ADDQ         $0x00000040, DI
 	DECQ         R8
-	JNZ          one29
+	JNZ          one41
 
-end31:
+end43:
 	ADDQ $0x08, R9
 	DECQ R10
-	JNZ  tap26
+	JNZ  tap38
 
-sums27:
+sums39:
 	MOVQ         240(R12), R15
 	SHLQ         $0x02, R15
 	ADDQ         R14, R15
@@ -439,9 +562,11 @@ sums27:
 	VFMADD213PS  Z30, Z31, Z1
 	VCVTDQ2PS    Z2, Z2
 	VFMADD213PS  Z30, Z31, Z2
+	CMPB         317(R12), $0x00
+	JE           wide44
 	MOVQ         72(R12), R15
 	TESTQ        R15, R15
-	JZ           added33
+	JZ           added47
 	MOVQ         232(R12), CX
 	SHLQ         $0x00, CX
 	LEAQ         (CX)(CX*2), DX
@@ -454,7 +579,7 @@ sums27:
 	ADDQ         R8, AX
 	VBROADCASTSS 312(R12), Z28
 	CMPQ         R11, $0x00000010
-	JL           masked32
+	JL           masked46
 	VPMOVZXBD    (AX), Z29
 	VCVTDQ2PS    Z29, Z29
 	VFMADD231PS  Z28, Z29, Z0
@@ -464,9 +589,9 @@ sums27:
 	VPMOVZXBD    (AX)(CX*2), Z29
 	VCVTDQ2PS    Z29, Z29
 	VFMADD231PS  Z28, Z29, Z2
-	JMP          added33
+	JMP          added47
 
-masked32:
+masked46:
 	MOVQ        $-1, R15
 	BZHIQ       R11, R15, R15
 	KMOVW       R15, K1
@@ -480,7 +605,7 @@ masked32:
 	VCVTDQ2PS   Z29, Z29
 	VFMADD231PS Z28, Z29, Z2
 
-added33:
+added47:
 	VBROADCASTSS 256(R12), Z29
 	VBROADCASTSS 260(R12), Z28
 	VMAXPS       Z0, Z29, Z0
@@ -500,16 +625,16 @@ added33:
 	SHRQ         $0x02, R8
 	ADDQ         R8, AX
 	CMPQ         R11, $0x00000010
-	JL           masked35
+	JL           masked49
 	VCVTPS2DQ    Z0, Z0
 	VPMOVUSDB    Z0, (AX)
 	VCVTPS2DQ    Z1, Z1
 	VPMOVUSDB    Z1, (AX)(CX*1)
 	VCVTPS2DQ    Z2, Z2
 	VPMOVUSDB    Z2, (AX)(CX*2)
-	JMP          stored34
+	JMP          stored48
 
-masked35:
+masked49:
 	MOVQ      $-1, R15
 	BZHIQ     R11, R15, R15
 	KMOVW     R15, K1
@@ -520,15 +645,85 @@ masked35:
 	VCVTPS2DQ Z2, Z2
 	VPMOVUSDB Z2, K1, (AX)(CX*2)
 
-stored34:
+stored48:
+	JMP whole45
+
+wide44:
+	MOVQ   72(R12), R15
+	TESTQ  R15, R15
+	JZ     added51
+	MOVQ   232(R12), CX
+	SHLQ   $0x02, CX
+	LEAQ   (CX)(CX*2), DX
+	LEAQ   (CX)(CX*4), SI
+	MOVQ   216(R12), AX
+	SHLQ   $0x02, AX
+	ADDQ   72(R12), AX
+	MOVQ   R14, R8
+	SHRQ   $0x00, R8
+	ADDQ   R8, AX
+	CMPQ   R11, $0x00000010
+	JL     masked50
+	VADDPS (AX), Z0, Z0
+	VADDPS (AX)(CX*1), Z1, Z1
+	VADDPS (AX)(CX*2), Z2, Z2
+	JMP    added51
+
+masked50:
+	MOVQ      $-1, R15
+	BZHIQ     R11, R15, R15
+	KMOVW     R15, K1
+	VMOVUPS.Z (AX), K1, Z29
+	VADDPS    Z29, Z0, Z0
+	VMOVUPS.Z (AX)(CX*1), K1, Z29
+	VADDPS    Z29, Z1, Z1
+	VMOVUPS.Z (AX)(CX*2), K1, Z29
+	VADDPS    Z29, Z2, Z2
+
+added51:
+	VBROADCASTSS 256(R12), Z29
+	VBROADCASTSS 260(R12), Z28
+	VMAXPS       Z0, Z29, Z0
+	VMINPS       Z0, Z28, Z0
+	VMAXPS       Z1, Z29, Z1
+	VMINPS       Z1, Z28, Z1
+	VMAXPS       Z2, Z29, Z2
+	VMINPS       Z2, Z28, Z2
+	MOVQ         208(R12), CX
+	SHLQ         $0x02, CX
+	LEAQ         (CX)(CX*2), DX
+	LEAQ         (CX)(CX*4), SI
+	MOVQ         192(R12), AX
+	SHLQ         $0x02, AX
+	ADDQ         48(R12), AX
+	MOVQ         R14, R8
+	SHRQ         $0x00, R8
+	ADDQ         R8, AX
+	CMPQ         R11, $0x00000010
+	JL           masked53
+	VMOVUPS      Z0, (AX)
+	VMOVUPS      Z1, (AX)(CX*1)
+	VMOVUPS      Z2, (AX)(CX*2)
+	JMP          stored52
+
+masked53:
+	MOVQ    $-1, R15
+	BZHIQ   R11, R15, R15
+	KMOVW   R15, K1
+	VMOVUPS Z0, K1, (AX)
+	VMOVUPS Z1, K1, (AX)(CX*1)
+	VMOVUPS Z2, K1, (AX)(CX*2)
+
+stored52:
+whole45:
 	SUBQ $0x00000010, R11
-	JLE  done36
+	JLE  done54
 	ADDQ $0x00000040, R14
 	MOVQ 184(R12), R15
 	LEAQ (R13)(R15*4), R13
-	JMP  panel25
+	JMP  panel37
 
-done36:
+done54:
 	VZEROUPPER
 	RET
 
@@ -542,7 +737,7 @@ TEXT ·tile4x16AVX512U8(SB), NOSPLIT, $0-8
 	MOVQ 248(R12), R11
 	XORQ R14, R14
 
-panel37:
+panel55:
 	MOVQ    168(R12), CX
 	SHLQ    $0x02, CX
 	LEAQ    (CX)(CX*2), DX
@@ -558,9 +753,9 @@ panel37:
 	MOVQ    120(R12), R9
 	MOVQ    128(R12), R10
 	TESTQ   R10, R10
-	JZ      sums39
+	JZ      sums57
 
-tap38:
+tap56:
 	MOVQ (R9), R15
 	MOVQ 152(R12), AX
 	ADDQ R15, AX
@@ -568,9 +763,9 @@ tap38:
 	ADDQ (R12), AX
 	MOVQ 144(R12), R8
 	SUBQ $0x04, R8
-	JL   tail40
+	JL   tail58
 
-four42:
+four60:
 	VMOVUPS      (DI), Z31
 	VBROADCASTSS (AX), Z29
 	VPDPBUSD     Z31, Z29, Z0
@@ -610,13 +805,13 @@ four42:
 	ADDQ         $0x10, AX
 	ADDQ         $0x00000100, DI
 	SUBQ         $0x04, R8
-	JGE          four42
+	JGE          four60
 
-tail40:
+tail58:
 	ADDQ $0x04, R8
-	JZ   end43
+	JZ   end61
 
-one41:
+one59:
 	VMOVUPS      (DI), Z31
 	VBROADCASTSS (AX), Z29
 	VPDPBUSD     Z31, Z29, Z0
@@ -629,14 +824,14 @@ one41:
 	ADDQ         $0x04, AX
 	ADDQ         $0x00000040, DI
 	DECQ         R8
-	JNZ          one41
+	JNZ          one59
 
-end43:
+end61:
 	ADDQ $0x08, R9
 	DECQ R10
-	JNZ  tap38
+	JNZ  tap56
 
-sums39:
+sums57:
 	MOVQ         240(R12), R15
 	SHLQ         $0x02, R15
 	ADDQ         R14, R15
@@ -653,9 +848,11 @@ sums39:
 	VFMADD213PS  Z30, Z31, Z2
 	VCVTDQ2PS    Z3, Z3
 	VFMADD213PS  Z30, Z31, Z3
+	CMPB         317(R12), $0x00
+	JE           wide62
 	MOVQ         72(R12), R15
 	TESTQ        R15, R15
-	JZ           added45
+	JZ           added65
 	MOVQ         232(R12), CX
 	SHLQ         $0x00, CX
 	LEAQ         (CX)(CX*2), DX
@@ -668,7 +865,7 @@ sums39:
 	ADDQ         R8, AX
 	VBROADCASTSS 312(R12), Z28
 	CMPQ         R11, $0x00000010
-	JL           masked44
+	JL           masked64
 	VPMOVZXBD    (AX), Z29
 	VCVTDQ2PS    Z29, Z29
 	VFMADD231PS  Z28, Z29, Z0
@@ -681,9 +878,9 @@ sums39:
 	VPMOVZXBD    (AX)(DX*1), Z29
 	VCVTDQ2PS    Z29, Z29
 	VFMADD231PS  Z28, Z29, Z3
-	JMP          added45
+	JMP          added65
 
-masked44:
+masked64:
 	MOVQ        $-1, R15
 	BZHIQ       R11, R15, R15
 	KMOVW       R15, K1
@@ -700,7 +897,7 @@ masked44:
 	VCVTDQ2PS   Z29, Z29
 	VFMADD231PS Z28, Z29, Z3
 
-added45:
+added65:
 	VBROADCASTSS 256(R12), Z29
 	VBROADCASTSS 260(R12), Z28
 	VMAXPS       Z0, Z29, Z0
@@ -722,7 +919,7 @@ added45:
 	SHRQ         $0x02, R8
 	ADDQ         R8, AX
 	CMPQ         R11, $0x00000010
-	JL           masked47
+	JL           masked67
 	VCVTPS2DQ    Z0, Z0
 	VPMOVUSDB    Z0, (AX)
 	VCVTPS2DQ    Z1, Z1
@@ -731,9 +928,9 @@ added45:
 	VPMOVUSDB    Z2, (AX)(CX*2)
 	VCVTPS2DQ    Z3, Z3
 	VPMOVUSDB    Z3, (AX)(DX*1)
-	JMP          stored46
+	JMP          stored66
 
-masked47:
+masked67:
 	MOVQ      $-1, R15
 	BZHIQ     R11, R15, R15
 	KMOVW     R15, K1
@@ -746,15 +943,92 @@ masked47:
 	VCVTPS2DQ Z3, Z3
 	VPMOVUSDB Z3, K1, (AX)(DX*1)
 
-stored46:
+stored66:
+	JMP whole63
+
+wide62:
+	MOVQ   72(R12), R15
+	TESTQ  R15, R15
+	JZ     added69
+	MOVQ   232(R12), CX
+	SHLQ   $0x02, CX
+	LEAQ   (CX)(CX*2), DX
+	LEAQ   (CX)(CX*4), SI
+	MOVQ   216(R12), AX
+	SHLQ   $0x02, AX
+	ADDQ   72(R12), AX
+	MOVQ   R14, R8
+	SHRQ   $0x00, R8
+	ADDQ   R8, AX
+	CMPQ   R11, $0x00000010
+	JL     masked68
+	VADDPS (AX), Z0, Z0
+	VADDPS (AX)(CX*1), Z1, Z1
+	VADDPS (AX)(CX*2), Z2, Z2
+	VADDPS (AX)(DX*1), Z3, Z3
+	JMP    added69
+
+masked68:
+	MOVQ      $-1, R15
+	BZHIQ     R11, R15, R15
+	KMOVW     R15, K1
+	VMOVUPS.Z (AX), K1, Z29
+	VADDPS    Z29, Z0, Z0
+	VMOVUPS.Z (AX)(CX*1), K1, Z29
+	VADDPS    Z29, Z1, Z1
+	VMOVUPS.Z (AX)(CX*2), K1, Z29
+	VADDPS    Z29, Z2, Z2
+	VMOVUPS.Z (AX)(DX*1), K1, Z29
+	VADDPS    Z29, Z3, Z3
+
+added69:
+	VBROADCASTSS 256(R12), Z29
+	VBROADCASTSS 260(R12), Z28
+	VMAXPS       Z0, Z29, Z0
+	VMINPS       Z0, Z28, Z0
+	VMAXPS       Z1, Z29, Z1
+	VMINPS       Z1, Z28, Z1
+	VMAXPS       Z2, Z29, Z2
+	VMINPS       Z2, Z28, Z2
+	VMAXPS       Z3, Z29, Z3
+	VMINPS       Z3, Z28, Z3
+	MOVQ         208(R12), CX
+	SHLQ         $0x02, CX
+	LEAQ         (CX)(CX*2), DX
+	LEAQ         (CX)(CX*4), SI
+	MOVQ         192(R12), AX
+	SHLQ         $0x02, AX
+	ADDQ         48(R12), AX
+	MOVQ         R14, R8
+	SHRQ         $0x00, R8
+	ADDQ         R8, AX
+	CMPQ         R11, $0x00000010
+	JL           masked71
+	VMOVUPS      Z0, (AX)
+	VMOVUPS      Z1, (AX)(CX*1)
+	VMOVUPS      Z2, (AX)(CX*2)
+	VMOVUPS      Z3, (AX)(DX*1)
+	JMP          stored70
+
+masked71:
+	MOVQ    $-1, R15
+	BZHIQ   R11, R15, R15
+	KMOVW   R15, K1
+	VMOVUPS Z0, K1, (AX)
+	VMOVUPS Z1, K1, (AX)(CX*1)
+	VMOVUPS Z2, K1, (AX)(CX*2)
+	VMOVUPS Z3, K1, (AX)(DX*1)
+
+stored70:
+whole63:
 	SUBQ $0x00000010, R11
-	JLE  done48
+	JLE  done72
 	ADDQ $0x00000040, R14
 	MOVQ 184(R12), R15
 	LEAQ (R13)(R15*4), R13
-	JMP  panel37
+	JMP  panel55
 
-done48:
+done72:
 	VZEROUPPER
 	RET
 
@@ -768,7 +1042,7 @@ TEXT ·tile5x16AVX512U8(SB), NOSPLIT, $0-8
 	MOVQ 248(R12), R11
 	XORQ R14, R14
 
-panel49:
+panel73:
 	MOVQ    168(R12), CX
 	SHLQ    $0x02, CX
 	LEAQ    (CX)(CX*2), DX
@@ -785,9 +1059,9 @@ panel49:
 	MOVQ    120(R12), R9
 	MOVQ    128(R12), R10
 	TESTQ   R10, R10
-	JZ      sums51
+	JZ      sums75
 
-tap50:
+tap74:
 	MOVQ (R9), R15
 	MOVQ 152(R12), AX
 	ADDQ R15, AX
@@ -795,9 +1069,9 @@ tap50:
 	ADDQ (R12), AX
 	MOVQ 144(R12), R8
 	SUBQ $0x04, R8
-	JL   tail52
+	JL   tail76
 
-four54:
+four78:
 	VMOVUPS      (DI), Z31
 	VBROADCASTSS (AX), Z29
 	VPDPBUSD     Z31, Z29, Z0
@@ -845,13 +1119,13 @@ four54:
 	ADDQ         $0x10, AX
 	ADDQ         $0x00000100, DI
 	SUBQ         $0x04, R8
-	JGE          four54
+	JGE          four78
 
-tail52:
+tail76:
 	ADDQ $0x04, R8
-	JZ   end55
+	JZ   end79
 
-one53:
+one77:
 	VMOVUPS      (DI), Z31
 	VBROADCASTSS (AX), Z29
 	VPDPBUSD     Z31, Z29, Z0
@@ -866,14 +1140,14 @@ one53:
 	ADDQ         $0x04, AX
 	ADDQ         $0x00000040, DI
 	DECQ         R8
-	JNZ          one53
+	JNZ          one77
 
-end55:
+end79:
 	ADDQ $0x08, R9
 	DECQ R10
-	JNZ  tap50
+	JNZ  tap74
 
-sums51:
+sums75:
 	MOVQ         240(R12), R15
 	SHLQ         $0x02, R15
 	ADDQ         R14, R15
@@ -892,9 +1166,11 @@ sums51:
 	VFMADD213PS  Z30, Z31, Z3
 	VCVTDQ2PS    Z4, Z4
 	VFMADD213PS  Z30, Z31, Z4
+	CMPB         317(R12), $0x00
+	JE           wide80
 	MOVQ         72(R12), R15
 	TESTQ        R15, R15
-	JZ           added57
+	JZ           added83
 	MOVQ         232(R12), CX
 	SHLQ         $0x00, CX
 	LEAQ         (CX)(CX*2), DX
@@ -907,7 +1183,7 @@ sums51:
 	ADDQ         R8, AX
 	VBROADCASTSS 312(R12), Z28
 	CMPQ         R11, $0x00000010
-	JL           masked56
+	JL           masked82
 	VPMOVZXBD    (AX), Z29
 	VCVTDQ2PS    Z29, Z29
 	VFMADD231PS  Z28, Z29, Z0
@@ -923,9 +1199,9 @@ sums51:
 	VPMOVZXBD    (AX)(CX*4), Z29
 	VCVTDQ2PS    Z29, Z29
 	VFMADD231PS  Z28, Z29, Z4
-	JMP          added57
+	JMP          added83
 
-masked56:
+masked82:
 	MOVQ        $-1, R15
 	BZHIQ       R11, R15, R15
 	KMOVW       R15, K1
@@ -945,7 +1221,7 @@ masked56:
 	VCVTDQ2PS   Z29, Z29
 	VFMADD231PS Z28, Z29, Z4
 
-added57:
+added83:
 	VBROADCASTSS 256(R12), Z29
 	VBROADCASTSS 260(R12), Z28
 	VMAXPS       Z0, Z29, Z0
@@ -969,7 +1245,7 @@ added57:
 	SHRQ         $0x02, R8
 	ADDQ         R8, AX
 	CMPQ         R11, $0x00000010
-	JL           masked59
+	JL           masked85
 	VCVTPS2DQ    Z0, Z0
 	VPMOVUSDB    Z0, (AX)
 	VCVTPS2DQ    Z1, Z1
@@ -980,9 +1256,9 @@ added57:
 	VPMOVUSDB    Z3, (AX)(DX*1)
 	VCVTPS2DQ    Z4, Z4
 	VPMOVUSDB    Z4, (AX)(CX*4)
-	JMP          stored58
+	JMP          stored84
 
-masked59:
+masked85:
 	MOVQ      $-1, R15
 	BZHIQ     R11, R15, R15
 	KMOVW     R15, K1
@@ -997,15 +1273,99 @@ masked59:
 	VCVTPS2DQ Z4, Z4
 	VPMOVUSDB Z4, K1, (AX)(CX*4)
 
-stored58:
+stored84:
+	JMP whole81
+
+wide80:
+	MOVQ   72(R12), R15
+	TESTQ  R15, R15
+	JZ     added87
+	MOVQ   232(R12), CX
+	SHLQ   $0x02, CX
+	LEAQ   (CX)(CX*2), DX
+	LEAQ   (CX)(CX*4), SI
+	MOVQ   216(R12), AX
+	SHLQ   $0x02, AX
+	ADDQ   72(R12), AX
+	MOVQ   R14, R8
+	SHRQ   $0x00, R8
+	ADDQ   R8, AX
+	CMPQ   R11, $0x00000010
+	JL     masked86
+	VADDPS (AX), Z0, Z0
+	VADDPS (AX)(CX*1), Z1, Z1
+	VADDPS (AX)(CX*2), Z2, Z2
+	VADDPS (AX)(DX*1), Z3, Z3
+	VADDPS (AX)(CX*4), Z4, Z4
+	JMP    added87
+
+masked86:
+	MOVQ      $-1, R15
+	BZHIQ     R11, R15, R15
+	KMOVW     R15, K1
+	VMOVUPS.Z (AX), K1, Z29
+	VADDPS    Z29, Z0, Z0
+	VMOVUPS.Z (AX)(CX*1), K1, Z29
+	VADDPS    Z29, Z1, Z1
+	VMOVUPS.Z (AX)(CX*2), K1, Z29
+	VADDPS    Z29, Z2, Z2
+	VMOVUPS.Z (AX)(DX*1), K1, Z29
+	VADDPS    Z29, Z3, Z3
+	VMOVUPS.Z (AX)(CX*4), K1, Z29
+	VADDPS    Z29, Z4, Z4
+
+added87:
+	VBROADCASTSS 256(R12), Z29
+	VBROADCASTSS 260(R12), Z28
+	VMAXPS       Z0, Z29, Z0
+	VMINPS       Z0, Z28, Z0
+	VMAXPS       Z1, Z29, Z1
+	VMINPS       Z1, Z28, Z1
+	VMAXPS       Z2, Z29, Z2
+	VMINPS       Z2, Z28, Z2
+	VMAXPS       Z3, Z29, Z3
+	VMINPS       Z3, Z28, Z3
+	VMAXPS       Z4, Z29, Z4
+	VMINPS       Z4, Z28, Z4
+	MOVQ         208(R12), CX
+	SHLQ         $0x02, CX
+	LEAQ         (CX)(CX*2), DX
+	LEAQ         (CX)(CX*4), SI
+	MOVQ         192(R12), AX
+	SHLQ         $0x02, AX
+	ADDQ         48(R12), AX
+	MOVQ         R14, R8
+	SHRQ         $0x00, R8
+	ADDQ         R8, AX
+	CMPQ         R11, $0x00000010
+	JL           masked89
+	VMOVUPS      Z0, (AX)
+	VMOVUPS      Z1, (AX)(CX*1)
+	VMOVUPS      Z2, (AX)(CX*2)
+	VMOVUPS      Z3, (AX)(DX*1)
+	VMOVUPS      Z4, (AX)(CX*4)
+	JMP          stored88
+
+masked89:
+	MOVQ    $-1, R15
+	BZHIQ   R11, R15, R15
+	KMOVW   R15, K1
+	VMOVUPS Z0, K1, (AX)
+	VMOVUPS Z1, K1, (AX)(CX*1)
+	VMOVUPS Z2, K1, (AX)(CX*2)
+	VMOVUPS Z3, K1, (AX)(DX*1)
+	VMOVUPS Z4, K1, (AX)(CX*4)
+
+stored88:
+whole81:
 	SUBQ $0x00000010, R11
-	JLE  done60
+	JLE  done90
 	ADDQ $0x00000040, R14
 	MOVQ 184(R12), R15
 	LEAQ (R13)(R15*4), R13
-	JMP  panel49
+	JMP  panel73
 
-done60:
+done90:
 	VZEROUPPER
 	RET
 
@@ -1019,7 +1379,7 @@ TEXT ·tile6x16AVX512U8(SB), NOSPLIT, $0-8
 	MOVQ 248(R12), R11
 	XORQ R14, R14
 
-panel61:
+panel91:
 	MOVQ    168(R12), CX
 	SHLQ    $0x02, CX
 	LEAQ    (CX)(CX*2), DX
@@ -1037,9 +1397,9 @@ panel61:
 	MOVQ    120(R12), R9
 	MOVQ    128(R12), R10
 	TESTQ   R10, R10
-	JZ      sums63
+	JZ      sums93
 
-tap62:
+tap92:
 	MOVQ (R9), R15
 	MOVQ 152(R12), AX
 	ADDQ R15, AX
@@ -1047,9 +1407,9 @@ tap62:
 	ADDQ (R12), AX
 	MOVQ 144(R12), R8
 	SUBQ $0x04, R8
-	JL   tail64
+	JL   tail94
 
-four66:
+four96:
 	VMOVUPS      (DI), Z31
 	VBROADCASTSS (AX), Z29
 	VPDPBUSD     Z31, Z29, Z0
@@ -1105,13 +1465,13 @@ four66:
 	ADDQ         $0x10, AX
 	ADDQ         $0x00000100, DI
 	SUBQ         $0x04, R8
-	JGE          four66
+	JGE          four96
 
-tail64:
+tail94:
 	ADDQ $0x04, R8
-	JZ   end67
+	JZ   end97
 
-one65:
+one95:
 	VMOVUPS      (DI), Z31
 	VBROADCASTSS (AX), Z29
 	VPDPBUSD     Z31, Z29, Z0
@@ -1128,14 +1488,14 @@ one65:
 	ADDQ         $0x04, AX
 	ADDQ         $0x00000040, DI
 	DECQ         R8
-	JNZ          one65
+	JNZ          one95
 
-end67:
+end97:
 	ADDQ $0x08, R9
 	DECQ R10
-	JNZ  tap62
+	JNZ  tap92
 
-sums63:
+sums93:
 	MOVQ         240(R12), R15
 	SHLQ         $0x02, R15
 	ADDQ         R14, R15
@@ -1156,9 +1516,11 @@ sums63:
 	VFMADD213PS  Z30, Z31, Z4
 	VCVTDQ2PS    Z5, Z5
 	VFMADD213PS  Z30, Z31, Z5
+	CMPB         317(R12), $0x00
+	JE           wide98
 	MOVQ         72(R12), R15
 	TESTQ        R15, R15
-	JZ           added69
+	JZ           added101
 	MOVQ         232(R12), CX
 	SHLQ         $0x00, CX
 	LEAQ         (CX)(CX*2), DX
@@ -1171,7 +1533,7 @@ sums63:
 	ADDQ         R8, AX
 	VBROADCASTSS 312(R12), Z28
 	CMPQ         R11, $0x00000010
-	JL           masked68
+	JL           masked100
 	VPMOVZXBD    (AX), Z29
 	VCVTDQ2PS    Z29, Z29
 	VFMADD231PS  Z28, Z29, Z0
@@ -1190,9 +1552,9 @@ sums63:
 	VPMOVZXBD    (AX)(SI*1), Z29
 	VCVTDQ2PS    Z29, Z29
 	VFMADD231PS  Z28, Z29, Z5
-	JMP          added69
+	JMP          added101
 
-masked68:
+masked100:
 	MOVQ        $-1, R15
 	BZHIQ       R11, R15, R15
 	KMOVW       R15, K1
@@ -1215,7 +1577,7 @@ masked68:
 	VCVTDQ2PS   Z29, Z29
 	VFMADD231PS Z28, Z29, Z5
 
-added69:
+added101:
 	VBROADCASTSS 256(R12), Z29
 	VBROADCASTSS 260(R12), Z28
 	VMAXPS       Z0, Z29, Z0
@@ -1241,7 +1603,7 @@ added69:
 	SHRQ         $0x02, R8
 	ADDQ         R8, AX
 	CMPQ         R11, $0x00000010
-	JL           masked71
+	JL           masked103
 	VCVTPS2DQ    Z0, Z0
 	VPMOVUSDB    Z0, (AX)
 	VCVTPS2DQ    Z1, Z1
@@ -1254,9 +1616,9 @@ added69:
 	VPMOVUSDB    Z4, (AX)(CX*4)
 	VCVTPS2DQ    Z5, Z5
 	VPMOVUSDB    Z5, (AX)(SI*1)
-	JMP          stored70
+	JMP          stored102
 
-masked71:
+masked103:
 	MOVQ      $-1, R15
 	BZHIQ     R11, R15, R15
 	KMOVW     R15, K1
@@ -1273,15 +1635,106 @@ masked71:
 	VCVTPS2DQ Z5, Z5
 	VPMOVUSDB Z5, K1, (AX)(SI*1)
 
-stored70:
+stored102:
+	JMP whole99
+
+wide98:
+	MOVQ   72(R12), R15
+	TESTQ  R15, R15
+	JZ     added105
+	MOVQ   232(R12), CX
+	SHLQ   $0x02, CX
+	LEAQ   (CX)(CX*2), DX
+	LEAQ   (CX)(CX*4), SI
+	MOVQ   216(R12), AX
+	SHLQ   $0x02, AX
+	ADDQ   72(R12), AX
+	MOVQ   R14, R8
+	SHRQ   $0x00, R8
+	ADDQ   R8, AX
+	CMPQ   R11, $0x00000010
+	JL     masked104
+	VADDPS (AX), Z0, Z0
+	VADDPS (AX)(CX*1), Z1, Z1
+	VADDPS (AX)(CX*2), Z2, Z2
+	VADDPS (AX)(DX*1), Z3, Z3
+	VADDPS (AX)(CX*4), Z4, Z4
+	VADDPS (AX)(SI*1), Z5, Z5
+	JMP    added105
+
+masked104:
+	MOVQ      $-1, R15
+	BZHIQ     R11, R15, R15
+	KMOVW     R15, K1
+	VMOVUPS.Z (AX), K1, Z29
+	VADDPS    Z29, Z0, Z0
+	VMOVUPS.Z (AX)(CX*1), K1, Z29
+	VADDPS    Z29, Z1, Z1
+	VMOVUPS.Z (AX)(CX*2), K1, Z29
+	VADDPS    Z29, Z2, Z2
+	VMOVUPS.Z (AX)(DX*1), K1, Z29
+	VADDPS    Z29, Z3, Z3
+	VMOVUPS.Z (AX)(CX*4), K1, Z29
+	VADDPS    Z29, Z4, Z4
+	VMOVUPS.Z (AX)(SI*1), K1, Z29
+	VADDPS    Z29, Z5, Z5
+
+added105:
+	VBROADCASTSS 256(R12), Z29
+	VBROADCASTSS 260(R12), Z28
+	VMAXPS       Z0, Z29, Z0
+	VMINPS       Z0, Z28, Z0
+	VMAXPS       Z1, Z29, Z1
+	VMINPS       Z1, Z28, Z1
+	VMAXPS       Z2, Z29, Z2
+	VMINPS       Z2, Z28, Z2
+	VMAXPS       Z3, Z29, Z3
+	VMINPS       Z3, Z28, Z3
+	VMAXPS       Z4, Z29, Z4
+	VMINPS       Z4, Z28, Z4
+	VMAXPS       Z5, Z29, Z5
+	VMINPS       Z5, Z28, Z5
+	MOVQ         208(R12), CX
+	SHLQ         $0x02, CX
+	LEAQ         (CX)(CX*2), DX
+	LEAQ         (CX)(CX*4), SI
+	MOVQ         192(R12), AX
+	SHLQ         $0x02, AX
+	ADDQ         48(R12), AX
+	MOVQ         R14, R8
+	SHRQ         $0x00, R8
+	ADDQ         R8, AX
+	CMPQ         R11, $0x00000010
+	JL           masked107
+	VMOVUPS      Z0, (AX)
+	VMOVUPS      Z1, (AX)(CX*1)
+	VMOVUPS      Z2, (AX)(CX*2)
+	VMOVUPS      Z3, (AX)(DX*1)
+	VMOVUPS      Z4, (AX)(CX*4)
+	VMOVUPS      Z5, (AX)(SI*1)
+	JMP          stored106
+
+masked107:
+	MOVQ    $-1, R15
+	BZHIQ   R11, R15, R15
+	KMOVW   R15, K1
+	VMOVUPS Z0, K1, (AX)
+	VMOVUPS Z1, K1, (AX)(CX*1)
+	VMOVUPS Z2, K1, (AX)(CX*2)
+	VMOVUPS Z3, K1, (AX)(DX*1)
+	VMOVUPS Z4, K1, (AX)(CX*4)
+	VMOVUPS Z5, K1, (AX)(SI*1)
+
+stored106:
+whole99:
 	SUBQ $0x00000010, R11
-	JLE  done72
+	JLE  done108
 	ADDQ $0x00000040, R14
 	MOVQ 184(R12), R15
 	LEAQ (R13)(R15*4), R13
-	JMP  panel61
+	JMP  panel91
 
-done72:
+done108:
 	VZEROUPPER
 	RET
 
@@ -1295,7 +1748,7 @@ TEXT ·tile7x16AVX512U8(SB), NOSPLIT, $0-8
 	MOVQ 248(R12), R11
 	XORQ R14, R14
 
-panel73:
+panel109:
 	MOVQ    168(R12), CX
 	SHLQ    $0x02, CX
 	LEAQ    (CX)(CX*2), DX
@@ -1314,9 +1767,9 @@ panel73:
 	MOVQ    120(R12), R9
 	MOVQ    128(R12), R10
 	TESTQ   R10, R10
-	JZ      sums75
+	JZ      sums111
 
-tap74:
+tap110:
 	MOVQ (R9), R15
 	MOVQ 152(R12), AX
 	ADDQ R15, AX
@@ -1324,9 +1777,9 @@ tap74:
 	ADDQ (R12), AX
 	MOVQ 144(R12), R8
 	SUBQ $0x04, R8
-	JL   tail76
+	JL   tail112
 
-four78:
+four114:
 	VMOVUPS      (DI), Z31
 	VBROADCASTSS (AX), Z29
 	VPDPBUSD     Z31, Z29, Z0
@@ -1390,13 +1843,13 @@ four78:
 	ADDQ         $0x10, AX
 	ADDQ         $0x00000100, DI
 	SUBQ         $0x04, R8
-	JGE          four78
+	JGE          four114
 
-tail76:
+tail112:
 	ADDQ $0x04, R8
-	JZ   end79
+	JZ   end115
 
-one77:
+one113:
 	VMOVUPS      (DI), Z31
 	VBROADCASTSS (AX), Z29
 	VPDPBUSD     Z31, Z29, Z0
@@ -1415,14 +1868,14 @@ one77:
 	ADDQ         $0x04, AX
 	ADDQ         $0x00000040, DI
 	DECQ         R8
-	JNZ          one77
+	JNZ          one113
 
-end79:
+end115:
 	ADDQ $0x08, R9
 	DECQ R10
-	JNZ  tap74
+	JNZ  tap110
 
-sums75:
+sums111:
 	MOVQ         240(R12), R15
 	SHLQ         $0x02, R15
 	ADDQ         R14, R15
@@ -1445,9 +1898,11 @@ sums75:
 	VFMADD213PS  Z30, Z31, Z5
 	VCVTDQ2PS    Z6, Z6
 	VFMADD213PS  Z30, Z31, Z6
+	CMPB         317(R12), $0x00
+	JE           wide116
 	MOVQ         72(R12), R15
 	TESTQ        R15, R15
-	JZ           added81
+	JZ           added119
 	MOVQ         232(R12), CX
 	SHLQ         $0x00, CX
 	LEAQ         (CX)(CX*2), DX
@@ -1460,7 +1915,7 @@ sums75:
 	ADDQ         R8, AX
 	VBROADCASTSS 312(R12), Z28
 	CMPQ         R11, $0x00000010
-	JL           masked80
+	JL           masked118
 	VPMOVZXBD    (AX), Z29
 	VCVTDQ2PS    Z29, Z29
 	VFMADD231PS  Z28, Z29, Z0
@@ -1482,9 +1937,9 @@ sums75:
 	VPMOVZXBD    (AX)(DX*2), Z29
 	VCVTDQ2PS    Z29, Z29
 	VFMADD231PS  Z28, Z29, Z6
-	JMP          added81
+	JMP          added119
 
-masked80:
+masked118:
 	MOVQ        $-1, R15
 	BZHIQ       R11, R15, R15
 	KMOVW       R15, K1
@@ -1510,7 +1965,7 @@ masked80:
 	VCVTDQ2PS   Z29, Z29
 	VFMADD231PS Z28, Z29, Z6
 
-added81:
+added119:
 	VBROADCASTSS 256(R12), Z29
 	VBROADCASTSS 260(R12), Z28
 	VMAXPS       Z0, Z29, Z0
@@ -1538,7 +1993,7 @@ added81:
 	SHRQ         $0x02, R8
 	ADDQ         R8, AX
 	CMPQ         R11, $0x00000010
-	JL           masked83
+	JL           masked121
 	VCVTPS2DQ    Z0, Z0
 	VPMOVUSDB    Z0, (AX)
 	VCVTPS2DQ    Z1, Z1
@@ -1553,9 +2008,9 @@ added81:
 	VPMOVUSDB    Z5, (AX)(SI*1)
 	VCVTPS2DQ    Z6, Z6
 	VPMOVUSDB    Z6, (AX)(DX*2)
-	JMP          stored82
+	JMP          stored120
 
-masked83:
+masked121:
 	MOVQ      $-1, R15
 	BZHIQ     R11, R15, R15
 	KMOVW     R15, K1
@@ -1574,15 +2029,113 @@ masked83:
 	VCVTPS2DQ Z6, Z6
 	VPMOVUSDB Z6, K1, (AX)(DX*2)
 
-stored82:
+stored120:
+	JMP whole117
+
+wide116:
+	MOVQ   72(R12), R15
+	TESTQ  R15, R15
+	JZ     added123
+	MOVQ   232(R12), CX
+	SHLQ   $0x02, CX
+	LEAQ   (CX)(CX*2), DX
+	LEAQ   (CX)(CX*4), SI
+	MOVQ   216(R12), AX
+	SHLQ   $0x02, AX
+	ADDQ   72(R12), AX
+	MOVQ   R14, R8
+	SHRQ   $0x00, R8
+	ADDQ   R8, AX
+	CMPQ   R11, $0x00000010
+	JL     masked122
+	VADDPS (AX), Z0, Z0
+	VADDPS (AX)(CX*1), Z1, Z1
+	VADDPS (AX)(CX*2), Z2, Z2
+	VADDPS (AX)(DX*1), Z3, Z3
+	VADDPS (AX)(CX*4), Z4, Z4
+	VADDPS (AX)(SI*1), Z5, Z5
+	VADDPS (AX)(DX*2), Z6, Z6
+	JMP    added123
+
+masked122:
+	MOVQ      $-1, R15
+	BZHIQ     R11, R15, R15
+	KMOVW     R15, K1
+	VMOVUPS.Z (AX), K1, Z29
+	VADDPS    Z29, Z0, Z0
+	VMOVUPS.Z (AX)(CX*1), K1, Z29
+	VADDPS    Z29, Z1, Z1
+	VMOVUPS.Z (AX)(CX*2), K1, Z29
+	VADDPS    Z29, Z2, Z2
+	VMOVUPS.Z (AX)(DX*1), K1, Z29
+	VADDPS    Z29, Z3, Z3
+	VMOVUPS.Z (AX)(CX*4), K1, Z29
+	VADDPS    Z29, Z4, Z4
+	VMOVUPS.Z (AX)(SI*1), K1, Z29
+	VADDPS    Z29, Z5, Z5
+	VMOVUPS.Z (AX)(DX*2), K1, Z29
+	VADDPS    Z29, Z6, Z6
+
+added123:
+	VBROADCASTSS 256(R12), Z29
+	VBROADCASTSS 260(R12), Z28
+	VMAXPS       Z0, Z29, Z0
+	VMINPS       Z0, Z28, Z0
+	VMAXPS       Z1, Z29, Z1
+	VMINPS       Z1, Z28, Z1
+	VMAXPS       Z2, Z29, Z2
+	VMINPS       Z2, Z28, Z2
+	VMAXPS       Z3, Z29, Z3
+	VMINPS       Z3, Z28, Z3
+	VMAXPS       Z4, Z29, Z4
+	VMINPS       Z4, Z28, Z4
+	VMAXPS       Z5, Z29, Z5
+	VMINPS       Z5, Z28, Z5
+	VMAXPS       Z6, Z29, Z6
+	VMINPS       Z6, Z28, Z6
+	MOVQ         208(R12), CX
+	SHLQ         $0x02, CX
+	LEAQ         (CX)(CX*2), DX
+	LEAQ         (CX)(CX*4), SI
+	MOVQ         192(R12), AX
+	SHLQ         $0x02, AX
+	ADDQ         48(R12), AX
+	MOVQ         R14, R8
+	SHRQ         $0x00, R8
+	ADDQ         R8, AX
+	CMPQ         R11, $0x00000010
+	JL           masked125
+	VMOVUPS      Z0, (AX)
+	VMOVUPS      Z1, (AX)(CX*1)
+	VMOVUPS      Z2, (AX)(CX*2)
+	VMOVUPS      Z3, (AX)(DX*1)
+	VMOVUPS      Z4, (AX)(CX*4)
+	VMOVUPS      Z5, (AX)(SI*1)
+	VMOVUPS      Z6, (AX)(DX*2)
+	JMP          stored124
+
+masked125:
+	MOVQ    $-1, R15
+	BZHIQ   R11, R15, R15
+	KMOVW   R15, K1
+	VMOVUPS Z0, K1, (AX)
+	VMOVUPS Z1, K1, (AX)(CX*1)
+	VMOVUPS Z2, K1, (AX)(CX*2)
+	VMOVUPS Z3, K1, (AX)(DX*1)
+	VMOVUPS Z4, K1, (AX)(CX*4)
+	VMOVUPS Z5, K1, (AX)(SI*1)
+	VMOVUPS Z6, K1, (AX)(DX*2)
+
+stored124:
+whole117:
 	SUBQ $0x00000010, R11
-	JLE  done84
+	JLE  done126
 	ADDQ $0x00000040, R14
 	MOVQ 184(R12), R15
 	LEAQ (R13)(R15*4), R13
-	JMP  panel73
+	JMP  panel109
 
-done84:
+done126:
 	VZEROUPPER
 	RET
 
@@ -1596,7 +2149,7 @@ TEXT ·tile8x16AVX512U8(SB), NOSPLIT, $0-8
 	MOVQ 248(R12), R11
 	XORQ R14, R14
 
-panel85:
+panel127:
 	MOVQ    168(R12), CX
 	SHLQ    $0x02, CX
 	LEAQ    (CX)(CX*2), DX
@@ -1616,9 +2169,9 @@ panel85:
 	MOVQ    120(R12), R9
 	MOVQ    128(R12), R10
 	TESTQ   R10, R10
-	JZ      sums87
+	JZ      sums129
 
-tap86:
+tap128:
 	MOVQ (R9), R15
 	MOVQ 152(R12), AX
 	ADDQ R15, AX
@@ -1630,9 +2183,9 @@ tap86:
 	ADDQ (R12), BX
 	MOVQ 144(R12), R8
 	SUBQ $0x04, R8
-	JL   tail88
+	JL   tail130
 
-four90:
+four132:
 	VMOVUPS      (DI), Z31
 	VBROADCASTSS (AX), Z29
 	VPDPBUSD     Z31, Z29, Z0
@@ -1705,13 +2258,13 @@ four90:
 	ADDQ         $0x10, BX
 	ADDQ         $0x00000100, DI
 	SUBQ         $0x04, R8
-	JGE          four90
+	JGE          four132
 
-tail88:
+tail130:
 	ADDQ $0x04, R8
-	JZ   end91
+	JZ   end133
 
-one89:
+one131:
 	VMOVUPS      (DI), Z31
 	VBROADCASTSS (AX), Z29
 	VPDPBUSD     Z31, Z29, Z0
@@ -1733,14 +2286,14 @@ one89:
 	ADDQ         $0x04, BX
 	ADDQ         $0x00000040, DI
 	DECQ         R8
-	JNZ          one89
+	JNZ          one131
 
-end91:
+end133:
 	ADDQ $0x08, R9
 	DECQ R10
-	JNZ  tap86
+	JNZ  tap128
 
-sums87:
+sums129:
 	MOVQ         240(R12), R15
 	SHLQ         $0x02, R15
 	ADDQ         R14, R15
@@ -1765,9 +2318,11 @@ sums87:
 	VFMADD213PS  Z30, Z31, Z6
 	VCVTDQ2PS    Z7, Z7
 	VFMADD213PS  Z30, Z31, Z7
+	CMPB         317(R12), $0x00
+	JE           wide134
 	MOVQ         72(R12), R15
 	TESTQ        R15, R15
-	JZ           added93
+	JZ           added137
 	MOVQ         232(R12), CX
 	SHLQ         $0x00, CX
 	LEAQ         (CX)(CX*2), DX
@@ -1784,7 +2339,7 @@ sums87:
 	ADDQ         R8, BX
 	VBROADCASTSS 312(R12), Z28
 	CMPQ         R11, $0x00000010
-	JL           masked92
+	JL           masked136
 	VPMOVZXBD    (AX), Z29
 	VCVTDQ2PS    Z29, Z29
 	VFMADD231PS  Z28, Z29, Z0
@@ -1809,9 +2364,9 @@ sums87:
 	VPMOVZXBD    (BX)(DX*1), Z29
 	VCVTDQ2PS    Z29, Z29
 	VFMADD231PS  Z28, Z29, Z7
-	JMP          added93
+	JMP          added137
 
-masked92:
+masked136:
 	MOVQ        $-1, R15
 	BZHIQ       R11, R15, R15
 	KMOVW       R15, K1
@@ -1840,7 +2395,7 @@ masked92:
 	VCVTDQ2PS   Z29, Z29
 	VFMADD231PS Z28, Z29, Z7
 
-added93:
+added137:
 	VBROADCASTSS 256(R12), Z29
 	VBROADCASTSS 260(R12), Z28
 	VMAXPS       Z0, Z29, Z0
@@ -1874,7 +2429,7 @@ added93:
 	ADDQ         R8, AX
 	ADDQ         R8, BX
 	CMPQ         R11, $0x00000010
-	JL           masked95
+	JL           masked139
 	VCVTPS2DQ    Z0, Z0
 	VPMOVUSDB    Z0, (AX)
 	VCVTPS2DQ    Z1, Z1
@@ -1891,9 +2446,9 @@ added93:
 	VPMOVUSDB    Z6, (BX)(CX*2)
 	VCVTPS2DQ    Z7, Z7
 	VPMOVUSDB    Z7, (BX)(DX*1)
-	JMP          stored94
+	JMP          stored138
 
-masked95:
+masked139:
 	MOVQ      $-1, R15
 	BZHIQ     R11, R15, R15
 	KMOVW     R15, K1
@@ -1914,15 +2469,128 @@ masked95:
 	VCVTPS2DQ Z7, Z7
 	VPMOVUSDB Z7, K1, (BX)(DX*1)
 
-stored94:
+stored138:
+	JMP whole135
+
+wide134:
+	MOVQ   72(R12), R15
+	TESTQ  R15, R15
+	JZ     added141
+	MOVQ   232(R12), CX
+	SHLQ   $0x02, CX
+	LEAQ   (CX)(CX*2), DX
+	LEAQ   (CX)(CX*4), SI
+	MOVQ   216(R12), AX
+	SHLQ   $0x02, AX
+	ADDQ   72(R12), AX
+	MOVQ   224(R12), BX
+	SHLQ   $0x02, BX
+	ADDQ   72(R12), BX
+	MOVQ   R14, R8
+	SHRQ   $0x00, R8
+	ADDQ   R8, AX
+	ADDQ   R8, BX
+	CMPQ   R11, $0x00000010
+	JL     masked140
+	VADDPS (AX), Z0, Z0
+	VADDPS (AX)(CX*1), Z1, Z1
+	VADDPS (AX)(CX*2), Z2, Z2
+	VADDPS (AX)(DX*1), Z3, Z3
+	VADDPS (BX), Z4, Z4
+	VADDPS (BX)(CX*1), Z5, Z5
+	VADDPS (BX)(CX*2), Z6, Z6
+	VADDPS (BX)(DX*1), Z7, Z7
+	JMP    added141
+
+masked140:
+	MOVQ      $-1, R15
+	BZHIQ     R11, R15, R15
+	KMOVW     R15, K1
+	VMOVUPS.Z (AX), K1, Z29
+	VADDPS    Z29, Z0, Z0
+	VMOVUPS.Z (AX)(CX*1), K1, Z29
+	VADDPS    Z29, Z1, Z1
+	VMOVUPS.Z (AX)(CX*2), K1, Z29
+	VADDPS    Z29, Z2, Z2
+	VMOVUPS.Z (AX)(DX*1), K1, Z29
+	VADDPS    Z29, Z3, Z3
+	VMOVUPS.Z (BX), K1, Z29
+	VADDPS    Z29, Z4, Z4
+	VMOVUPS.Z (BX)(CX*1), K1, Z29
+	VADDPS    Z29, Z5, Z5
+	VMOVUPS.Z (BX)(CX*2), K1, Z29
+	VADDPS    Z29, Z6, Z6
+	VMOVUPS.Z (BX)(DX*1), K1, Z29
+	VADDPS    Z29, Z7, Z7
+
+added141:
+	VBROADCASTSS 256(R12), Z29
+	VBROADCASTSS 260(R12), Z28
+	VMAXPS       Z0, Z29, Z0
+	VMINPS       Z0, Z28, Z0
+	VMAXPS       Z1, Z29, Z1
+	VMINPS       Z1, Z28, Z1
+	VMAXPS       Z2, Z29, Z2
+	VMINPS       Z2, Z28, Z2
+	VMAXPS       Z3, Z29, Z3
+	VMINPS       Z3, Z28, Z3
+	VMAXPS       Z4, Z29, Z4
+	VMINPS       Z4, Z28, Z4
+	VMAXPS       Z5, Z29, Z5
+	VMINPS       Z5, Z28, Z5
+	VMAXPS       Z6, Z29, Z6
+	VMINPS       Z6, Z28, Z6
+	VMAXPS       Z7, Z29, Z7
+	VMINPS       Z7, Z28, Z7
+	MOVQ         208(R12), CX
+	SHLQ         $0x02, CX
+	LEAQ         (CX)(CX*2), DX
+	LEAQ         (CX)(CX*4), SI
+	MOVQ         192(R12), AX
+	SHLQ         $0x02, AX
+	ADDQ         48(R12), AX
+	MOVQ         200(R12), BX
+	SHLQ         $0x02, BX
+	ADDQ         48(R12), BX
+	MOVQ         R14, R8
+	SHRQ         $0x00, R8
+	ADDQ         R8, AX
+	ADDQ         R8, BX
+	CMPQ         R11, $0x00000010
+	JL           masked143
+	VMOVUPS      Z0, (AX)
+	VMOVUPS      Z1, (AX)(CX*1)
+	VMOVUPS      Z2, (AX)(CX*2)
+	VMOVUPS      Z3, (AX)(DX*1)
+	VMOVUPS      Z4, (BX)
+	VMOVUPS      Z5, (BX)(CX*1)
+	VMOVUPS      Z6, (BX)(CX*2)
+	VMOVUPS      Z7, (BX)(DX*1)
+	JMP          stored142
+
+masked143:
+	MOVQ    $-1, R15
+	BZHIQ   R11, R15, R15
+	KMOVW   R15, K1
+	VMOVUPS Z0, K1, (AX)
+	VMOVUPS Z1, K1, (AX)(CX*1)
+	VMOVUPS Z2, K1, (AX)(CX*2)
+	VMOVUPS Z3, K1, (AX)(DX*1)
+	VMOVUPS Z4, K1, (BX)
+	VMOVUPS Z5, K1, (BX)(CX*1)
+	VMOVUPS Z6, K1, (BX)(CX*2)
+	VMOVUPS Z7, K1, (BX)(DX*1)
+
+stored142:
+whole135:
 	SUBQ $0x00000010, R11
-	JLE  done96
+	JLE  done144
 	ADDQ $0x00000040, R14
 	MOVQ 184(R12), R15
 	LEAQ (R13)(R15*4), R13
-	JMP  panel85
+	JMP  panel127
 
-done96:
+done144:
 	VZEROUPPER
 	RET
 
@@ -1936,7 +2604,7 @@ TEXT ·tile9x16AVX512U8(SB), NOSPLIT, $0-8
 	MOVQ 248(R12), R11
 	XORQ R14, R14
 
-panel97:
+panel145:
 	MOVQ    168(R12), CX
 	SHLQ    $0x02, CX
 	LEAQ    (CX)(CX*2), DX
@@ -1957,9 +2625,9 @@ panel97:
 	MOVQ    120(R12), R9
 	MOVQ    128(R12), R10
 	TESTQ   R10, R10
-	JZ      sums99
+	JZ      sums147
 
-tap98:
+tap146:
 	MOVQ (R9), R15
 	MOVQ 152(R12), AX
 	ADDQ R15, AX
@@ -1971,9 +2639,9 @@ tap98:
 	ADDQ (R12), BX
 	MOVQ 144(R12), R8
 	SUBQ $0x04, R8
-	JL   tail100
+	JL   tail148
 
-four102:
+four150:
 	VMOVUPS      (DI), Z31
 	VBROADCASTSS (AX), Z29
 	VPDPBUSD     Z31, Z29, Z0
@@ -2054,13 +2722,13 @@ four102:
 	ADDQ         $0x10, BX
 	ADDQ         $0x00000100, DI
 	SUBQ         $0x04, R8
-	JGE          four102
+	JGE          four150
 
-tail100:
+tail148:
 	ADDQ $0x04, R8
-	JZ   end103
+	JZ   end151
 
-one101:
+one149:
 	VMOVUPS      (DI), Z31
 	VBROADCASTSS (AX), Z29
 	VPDPBUSD     Z31, Z29, Z0
@@ -2084,14 +2752,14 @@ one101:
 	ADDQ         $0x04, BX
 	ADDQ         $0x00000040, DI
 	DECQ         R8
-	JNZ          one101
+	JNZ          one149
 
-end103:
+end151:
 	ADDQ $0x08, R9
 	DECQ R10
-	JNZ  tap98
+	JNZ  tap146
 
-sums99:
+sums147:
 	MOVQ         240(R12), R15
 	SHLQ         $0x02, R15
 	ADDQ         R14, R15
@@ -2118,9 +2786,11 @@ sums99:
 	VFMADD213PS  Z30, Z31, Z7
 	VCVTDQ2PS    Z8, Z8
 	VFMADD213PS  Z30, Z31, Z8
+	CMPB         317(R12), $0x00
+	JE           wide152
 	MOVQ         72(R12), R15
 	TESTQ        R15, R15
-	JZ           added105
+	JZ           added155
 	MOVQ         232(R12), CX
 	SHLQ         $0x00, CX
 	LEAQ         (CX)(CX*2), DX
@@ -2137,7 +2807,7 @@ sums99:
 	ADDQ         R8, BX
 	VBROADCASTSS 312(R12), Z28
 	CMPQ         R11, $0x00000010
-	JL           masked104
+	JL           masked154
 	VPMOVZXBD    (AX), Z29
 	VCVTDQ2PS    Z29, Z29
 	VFMADD231PS  Z28, Z29, Z0
@@ -2165,9 +2835,9 @@ sums99:
 	VPMOVZXBD    (BX)(DX*1), Z29
 	VCVTDQ2PS    Z29, Z29
 	VFMADD231PS  Z28, Z29, Z8
-	JMP          added105
+	JMP          added155
 
-masked104:
+masked154:
 	MOVQ        $-1, R15
 	BZHIQ       R11, R15, R15
 	KMOVW       R15, K1
@@ -2199,7 +2869,7 @@ masked104:
 	VCVTDQ2PS   Z29, Z29
 	VFMADD231PS Z28, Z29, Z8
 
-added105:
+added155:
 	VBROADCASTSS 256(R12), Z29
 	VBROADCASTSS 260(R12), Z28
 	VMAXPS       Z0, Z29, Z0
@@ -2235,7 +2905,7 @@ added105:
 	ADDQ         R8, AX
 	ADDQ         R8, BX
 	CMPQ         R11, $0x00000010
-	JL           masked107
+	JL           masked157
 	VCVTPS2DQ    Z0, Z0
 	VPMOVUSDB    Z0, (AX)
 	VCVTPS2DQ    Z1, Z1
@@ -2254,9 +2924,9 @@ added105:
 	VPMOVUSDB    Z7, (BX)(CX*2)
 	VCVTPS2DQ    Z8, Z8
 	VPMOVUSDB    Z8, (BX)(DX*1)
-	JMP          stored106
+	JMP          stored156
 
-masked107:
+masked157:
 	MOVQ      $-1, R15
 	BZHIQ     R11, R15, R15
 	KMOVW     R15, K1
@@ -2279,15 +2949,135 @@ masked107:
 	VCVTPS2DQ Z8, Z8
 	VPMOVUSDB Z8, K1, (BX)(DX*1)
 
-stored106:
+stored156:
+	JMP whole153
+
+wide152:
+	MOVQ   72(R12), R15
+	TESTQ  R15, R15
+	JZ     added159
+	MOVQ   232(R12), CX
+	SHLQ   $0x02, CX
+	LEAQ   (CX)(CX*2), DX
+	LEAQ   (CX)(CX*4), SI
+	MOVQ   216(R12), AX
+	SHLQ   $0x02, AX
+	ADDQ   72(R12), AX
+	MOVQ   224(R12), BX
+	SHLQ   $0x02, BX
+	ADDQ   72(R12), BX
+	MOVQ   R14, R8
+	SHRQ   $0x00, R8
+	ADDQ   R8, AX
+	ADDQ   R8, BX
+	CMPQ   R11, $0x00000010
+	JL     masked158
+	VADDPS (AX), Z0, Z0
+	VADDPS (AX)(CX*1), Z1, Z1
+	VADDPS (AX)(CX*2), Z2, Z2
+	VADDPS (AX)(DX*1), Z3, Z3
+	VADDPS (AX)(CX*4), Z4, Z4
+	VADDPS (BX), Z5, Z5
+	VADDPS (BX)(CX*1), Z6, Z6
+	VADDPS (BX)(CX*2), Z7, Z7
+	VADDPS (BX)(DX*1), Z8, Z8
+	JMP    added159
+
+masked158:
+	MOVQ      $-1, R15
+	BZHIQ     R11, R15, R15
+	KMOVW     R15, K1
+	VMOVUPS.Z (AX), K1, Z29
+	VADDPS    Z29, Z0, Z0
+	VMOVUPS.Z (AX)(CX*1), K1, Z29
+	VADDPS    Z29, Z1, Z1
+	VMOVUPS.Z (AX)(CX*2), K1, Z29
+	VADDPS    Z29, Z2, Z2
+	VMOVUPS.Z (AX)(DX*1), K1, Z29
+	VADDPS    Z29, Z3, Z3
+	VMOVUPS.Z (AX)(CX*4), K1, Z29
+	VADDPS    Z29, Z4, Z4
+	VMOVUPS.Z (BX), K1, Z29
+	VADDPS    Z29, Z5, Z5
+	VMOVUPS.Z (BX)(CX*1), K1, Z29
+	VADDPS    Z29, Z6, Z6
+	VMOVUPS.Z (BX)(CX*2), K1, Z29
+	VADDPS    Z29, Z7, Z7
+	VMOVUPS.Z (BX)(DX*1), K1, Z29
+	VADDPS    Z29, Z8, Z8
+
+added159:
+	VBROADCASTSS 256(R12), Z29
+	VBROADCASTSS 260(R12), Z28
+	VMAXPS       Z0, Z29, Z0
+	VMINPS       Z0, Z28, Z0
+	VMAXPS       Z1, Z29, Z1
+	VMINPS       Z1, Z28, Z1
+	VMAXPS       Z2, Z29, Z2
+	VMINPS       Z2, Z28, Z2
+	VMAXPS       Z3, Z29, Z3
+	VMINPS       Z3, Z28, Z3
+	VMAXPS       Z4, Z29, Z4
+	VMINPS       Z4, Z28, Z4
+	VMAXPS       Z5, Z29, Z5
+	VMINPS       Z5, Z28, Z5
+	VMAXPS       Z6, Z29, Z6
+	VMINPS       Z6, Z28, Z6
+	VMAXPS       Z7, Z29, Z7
+	VMINPS       Z7, Z28, Z7
+	VMAXPS       Z8, Z29, Z8
+	VMINPS       Z8, Z28, Z8
+	MOVQ         208(R12), CX
+	SHLQ         $0x02, CX
+	LEAQ         (CX)(CX*2), DX
+	LEAQ         (CX)(CX*4), SI
+	MOVQ         192(R12), AX
+	SHLQ         $0x02, AX
+	ADDQ         48(R12), AX
+	MOVQ         200(R12), BX
+	SHLQ         $0x02, BX
+	ADDQ         48(R12), BX
+	MOVQ         R14, R8
+	SHRQ         $0x00, R8
+	ADDQ         R8, AX
+	ADDQ         R8, BX
+	CMPQ         R11, $0x00000010
+	JL           masked161
+	VMOVUPS      Z0, (AX)
+	VMOVUPS      Z1, (AX)(CX*1)
+	VMOVUPS      Z2, (AX)(CX*2)
+	VMOVUPS      Z3, (AX)(DX*1)
+	VMOVUPS      Z4, (AX)(CX*4)
+	VMOVUPS      Z5, (BX)
+	VMOVUPS      Z6, (BX)(CX*1)
+	VMOVUPS      Z7, (BX)(CX*2)
+	VMOVUPS      Z8, (BX)(DX*1)
+	JMP          stored160
+
+masked161:
+	MOVQ    $-1, R15
+	BZHIQ   R11, R15, R15
+	KMOVW   R15, K1
+	VMOVUPS Z0, K1, (AX)
+	VMOVUPS Z1, K1, (AX)(CX*1)
+	VMOVUPS Z2, K1, (AX)(CX*2)
+	VMOVUPS Z3, K1, (AX)(DX*1)
+	VMOVUPS Z4, K1, (AX)(CX*4)
+	VMOVUPS Z5, K1, (BX)
+	VMOVUPS Z6, K1, (BX)(CX*1)
+	VMOVUPS Z7, K1, (BX)(CX*2)
+	VMOVUPS Z8, K1, (BX)(DX*1)
+
+stored160:
+whole153:
 	SUBQ $0x00000010, R11
-	JLE  done108
+	JLE  done162
 	ADDQ $0x00000040, R14
 	MOVQ 184(R12), R15
 	LEAQ (R13)(R15*4), R13
-	JMP  panel97
+	JMP  panel145
 
-done108:
+done162:
 	VZEROUPPER
 	RET
 
@@ -2301,7 +3091,7 @@ TEXT ·tile10x16AVX512U8(SB), NOSPLIT, $0-8
 	MOVQ 248(R12), R11
 	XORQ R14, R14
 
-panel109:
+panel163:
 	MOVQ    168(R12), CX
 	SHLQ    $0x02, CX
 	LEAQ    (CX)(CX*2), DX
@@ -2323,9 +3113,9 @@ panel109:
 	MOVQ    120(R12), R9
 	MOVQ    128(R12), R10
 	TESTQ   R10, R10
-	JZ      sums111
+	JZ      sums165
 
-tap110:
+tap164:
 	MOVQ (R9), R15
 	MOVQ 152(R12), AX
 	ADDQ R15, AX
@@ -2337,9 +3127,9 @@ tap110:
 	ADDQ (R12), BX
 	MOVQ 144(R12), R8
 	SUBQ $0x04, R8
-	JL   tail112
+	JL   tail166
 
-four114:
+four168:
 	VMOVUPS      (DI), Z31
 	VBROADCASTSS (AX), Z29
 	VPDPBUSD     Z31, Z29, Z0
@@ -2428,13 +3218,13 @@ four114:
 	ADDQ         $0x10, BX
 	ADDQ         $0x00000100, DI
 	SUBQ         $0x04, R8
-	JGE          four114
+	JGE          four168
 
-tail112:
+tail166:
 	ADDQ $0x04, R8
-	JZ   end115
+	JZ   end169
 
-one113:
+one167:
 	VMOVUPS      (DI), Z31
 	VBROADCASTSS (AX), Z29
 	VPDPBUSD     Z31, Z29, Z0
@@ -2460,14 +3250,14 @@ one113:
 	ADDQ         $0x04, BX
 	ADDQ         $0x00000040, DI
 	DECQ         R8
-	JNZ          one113
+	JNZ          one167
 
-end115:
+end169:
 	ADDQ $0x08, R9
 	DECQ R10
-	JNZ  tap110
+	JNZ  tap164
 
-sums111:
+sums165:
 	MOVQ         240(R12), R15
 	SHLQ         $0x02, R15
 	ADDQ         R14, R15
@@ -2496,9 +3286,11 @@ sums111:
 	VFMADD213PS  Z30, Z31, Z8
 	VCVTDQ2PS    Z9, Z9
 	VFMADD213PS  Z30, Z31, Z9
+	CMPB         317(R12), $0x00
+	JE           wide170
 	MOVQ         72(R12), R15
 	TESTQ        R15, R15
-	JZ           added117
+	JZ           added173
 	MOVQ         232(R12), CX
 	SHLQ         $0x00, CX
 	LEAQ         (CX)(CX*2), DX
@@ -2515,7 +3307,7 @@ sums111:
 	ADDQ         R8, BX
 	VBROADCASTSS 312(R12), Z28
 	CMPQ         R11, $0x00000010
-	JL           masked116
+	JL           masked172
 	VPMOVZXBD    (AX), Z29
 	VCVTDQ2PS    Z29, Z29
 	VFMADD231PS  Z28, Z29, Z0
@@ -2546,9 +3338,9 @@ sums111:
 	VPMOVZXBD    (BX)(CX*4), Z29
 	VCVTDQ2PS    Z29, Z29
 	VFMADD231PS  Z28, Z29, Z9
-	JMP          added117
+	JMP          added173
 
-masked116:
+masked172:
 	MOVQ        $-1, R15
 	BZHIQ       R11, R15, R15
 	KMOVW       R15, K1
@@ -2583,7 +3375,7 @@ masked116:
 	VCVTDQ2PS   Z29, Z29
 	VFMADD231PS Z28, Z29, Z9
 
-added117:
+added173:
 	VBROADCASTSS 256(R12), Z29
 	VBROADCASTSS 260(R12), Z28
 	VMAXPS       Z0, Z29, Z0
@@ -2621,7 +3413,7 @@ added117:
 	ADDQ         R8, AX
 	ADDQ         R8, BX
 	CMPQ         R11, $0x00000010
-	JL           masked119
+	JL           masked175
 	VCVTPS2DQ    Z0, Z0
 	VPMOVUSDB    Z0, (AX)
 	VCVTPS2DQ    Z1, Z1
@@ -2642,9 +3434,9 @@ added117:
 	VPMOVUSDB    Z8, (BX)(DX*1)
 	VCVTPS2DQ    Z9, Z9
 	VPMOVUSDB    Z9, (BX)(CX*4)
-	JMP          stored118
+	JMP          stored174
 
-masked119:
+masked175:
 	MOVQ      $-1, R15
 	BZHIQ     R11, R15, R15
 	KMOVW     R15, K1
@@ -2669,15 +3461,142 @@ masked119:
 	VCVTPS2DQ Z9, Z9
 	VPMOVUSDB Z9, K1, (BX)(CX*4)
 
-stored118:
+stored174:
+	JMP whole171
+
+wide170:
+	MOVQ   72(R12), R15
+	TESTQ  R15, R15
+	JZ     added177
+	MOVQ   232(R12), CX
+	SHLQ   $0x02, CX
+	LEAQ   (CX)(CX*2), DX
+	LEAQ   (CX)(CX*4), SI
+	MOVQ   216(R12), AX
+	SHLQ   $0x02, AX
+	ADDQ   72(R12), AX
+	MOVQ   224(R12), BX
+	SHLQ   $0x02, BX
+	ADDQ   72(R12), BX
+	MOVQ   R14, R8
+	SHRQ   $0x00, R8
+	ADDQ   R8, AX
+	ADDQ   R8, BX
+	CMPQ   R11, $0x00000010
+	JL     masked176
+	VADDPS (AX), Z0, Z0
+	VADDPS (AX)(CX*1), Z1, Z1
+	VADDPS (AX)(CX*2), Z2, Z2
+	VADDPS (AX)(DX*1), Z3, Z3
+	VADDPS (AX)(CX*4), Z4, Z4
+	VADDPS (BX), Z5, Z5
+	VADDPS (BX)(CX*1), Z6, Z6
+	VADDPS (BX)(CX*2), Z7, Z7
+	VADDPS (BX)(DX*1), Z8, Z8
+	VADDPS (BX)(CX*4), Z9, Z9
+	JMP    added177
+
+masked176:
+	MOVQ      $-1, R15
+	BZHIQ     R11, R15, R15
+	KMOVW     R15, K1
+	VMOVUPS.Z (AX), K1, Z29
+	VADDPS    Z29, Z0, Z0
+	VMOVUPS.Z (AX)(CX*1), K1, Z29
+	VADDPS    Z29, Z1, Z1
+	VMOVUPS.Z (AX)(CX*2), K1, Z29
+	VADDPS    Z29, Z2, Z2
+	VMOVUPS.Z (AX)(DX*1), K1, Z29
+	VADDPS    Z29, Z3, Z3
+	VMOVUPS.Z (AX)(CX*4), K1, Z29
+	VADDPS    Z29, Z4, Z4
+	VMOVUPS.Z (BX), K1, Z29
+	VADDPS    Z29, Z5, Z5
+	VMOVUPS.Z (BX)(CX*1), K1, Z29
+	VADDPS    Z29, Z6, Z6
+	VMOVUPS.Z (BX)(CX*2), K1, Z29
+	VADDPS    Z29, Z7, Z7
+	VMOVUPS.Z (BX)(DX*1), K1, Z29
+	VADDPS    Z29, Z8, Z8
+	VMOVUPS.Z (BX)(CX*4), K1, Z29
+	VADDPS    Z29, Z9, Z9
+
+added177:
+	VBROADCASTSS 256(R12), Z29
+	VBROADCASTSS 260(R12), Z28
+	VMAXPS       Z0, Z29, Z0
+	VMINPS       Z0, Z28, Z0
+	VMAXPS       Z1, Z29, Z1
+	VMINPS       Z1, Z28, Z1
+	VMAXPS       Z2, Z29, Z2
+	VMINPS       Z2, Z28, Z2
+	VMAXPS       Z3, Z29, Z3
+	VMINPS       Z3, Z28, Z3
+	VMAXPS       Z4, Z29, Z4
+	VMINPS       Z4, Z28, Z4
+	VMAXPS       Z5, Z29, Z5
+	VMINPS       Z5, Z28, Z5
+	VMAXPS       Z6, Z29, Z6
+	VMINPS       Z6, Z28, Z6
+	VMAXPS       Z7, Z29, Z7
+	VMINPS       Z7, Z28, Z7
+	VMAXPS       Z8, Z29, Z8
+	VMINPS       Z8, Z28, Z8
+	VMAXPS       Z9, Z29, Z9
+	VMINPS       Z9, Z28, Z9
+	MOVQ         208(R12), CX
+	SHLQ         $0x02, CX
+	LEAQ         (CX)(CX*2), DX
+	LEAQ         (CX)(CX*4), SI
+	MOVQ         192(R12), AX
+	SHLQ         $0x02, AX
+	ADDQ         48(R12), AX
+	MOVQ         200(R12), BX
+	SHLQ         $0x02, BX
+	ADDQ         48(R12), BX
+	MOVQ         R14, R8
+	SHRQ         $0x00, R8
+	ADDQ         R8, AX
+	ADDQ         R8, BX
+	CMPQ         R11, $0x00000010
+	JL           masked179
+	VMOVUPS      Z0, (AX)
+	VMOVUPS      Z1, (AX)(CX*1)
+	VMOVUPS      Z2, (AX)(CX*2)
+	VMOVUPS      Z3, (AX)(DX*1)
+	VMOVUPS      Z4, (AX)(CX*4)
+	VMOVUPS      Z5, (BX)
+	VMOVUPS      Z6, (BX)(CX*1)
+	VMOVUPS      Z7, (BX)(CX*2)
+	VMOVUPS      Z8, (BX)(DX*1)
+	VMOVUPS      Z9, (BX)(CX*4)
+	JMP          stored178
+
+masked179:
+	MOVQ    $-1, R15
+	BZHIQ   R11, R15, R15
+	KMOVW   R15, K1
+	VMOVUPS Z0, K1, (AX)
+	VMOVUPS Z1, K1, (AX)(CX*1)
+	VMOVUPS Z2, K1, (AX)(CX*2)
+	VMOVUPS Z3, K1, (AX)(DX*1)
+	VMOVUPS Z4, K1, (AX)(CX*4)
+	VMOVUPS Z5, K1, (BX)
+	VMOVUPS Z6, K1, (BX)(CX*1)
+	VMOVUPS Z7, K1, (BX)(CX*2)
+	VMOVUPS Z8, K1, (BX)(DX*1)
+	VMOVUPS Z9, K1, (BX)(CX*4)
+
+stored178:
+whole171:
 	SUBQ $0x00000010, R11
-	JLE  done120
+	JLE  done180
 	ADDQ $0x00000040, R14
 	MOVQ 184(R12), R15
 	LEAQ (R13)(R15*4), R13
-	JMP  panel109
+	JMP  panel163
 
-done120:
+done180:
 	VZEROUPPER
 	RET
 
@@ -2691,7 +3610,7 @@ TEXT ·tile11x16AVX512U8(SB), NOSPLIT, $0-8
 	MOVQ 248(R12), R11
 	XORQ R14, R14
 
-panel121:
+panel181:
 	MOVQ    168(R12), CX
 	SHLQ    $0x02, CX
 	LEAQ    (CX)(CX*2), DX
@@ -2714,9 +3633,9 @@ panel121:
 	MOVQ    120(R12), R9
 	MOVQ    128(R12), R10
 	TESTQ   R10, R10
-	JZ      sums123
+	JZ      sums183
 
-tap122:
+tap182:
 	MOVQ (R9), R15
 	MOVQ 152(R12), AX
 	ADDQ R15, AX
@@ -2728,9 +3647,9 @@ tap122:
 	ADDQ (R12), BX
 	MOVQ 144(R12), R8
 	SUBQ $0x04, R8
-	JL   tail124
+	JL   tail184
 
-four126:
+four186:
 	VMOVUPS      (DI), Z31
 	VBROADCASTSS (AX), Z29
 	VPDPBUSD     Z31, Z29, Z0
@@ -2827,13 +3746,13 @@ four126:
 	ADDQ         $0x10, BX
 	ADDQ         $0x00000100, DI
 	SUBQ         $0x04, R8
-	JGE          four126
+	JGE          four186
 
-tail124:
+tail184:
 	ADDQ $0x04, R8
-	JZ   end127
+	JZ   end187
 
-one125:
+one185:
 	VMOVUPS      (DI), Z31
 	VBROADCASTSS (AX), Z29
 	VPDPBUSD     Z31, Z29, Z0
@@ -2861,14 +3780,14 @@ one125:
 	ADDQ         $0x04, BX
 	ADDQ         $0x00000040, DI
 	DECQ         R8
-	JNZ          one125
+	JNZ          one185
 
-end127:
+end187:
 	ADDQ $0x08, R9
 	DECQ R10
-	JNZ  tap122
+	JNZ  tap182
 
-sums123:
+sums183:
 	MOVQ         240(R12), R15
 	SHLQ         $0x02, R15
 	ADDQ         R14, R15
@@ -2899,9 +3818,11 @@ sums123:
 	VFMADD213PS  Z30, Z31, Z9
 	VCVTDQ2PS    Z10, Z10
 	VFMADD213PS  Z30, Z31, Z10
+	CMPB         317(R12), $0x00
+	JE           wide188
 	MOVQ         72(R12), R15
 	TESTQ        R15, R15
-	JZ           added129
+	JZ           added191
 	MOVQ         232(R12), CX
 	SHLQ         $0x00, CX
 	LEAQ         (CX)(CX*2), DX
@@ -2918,7 +3839,7 @@ sums123:
 	ADDQ         R8, BX
 	VBROADCASTSS 312(R12), Z28
 	CMPQ         R11, $0x00000010
-	JL           masked128
+	JL           masked190
 	VPMOVZXBD    (AX), Z29
 	VCVTDQ2PS    Z29, Z29
 	VFMADD231PS  Z28, Z29, Z0
@@ -2952,9 +3873,9 @@ sums123:
 	VPMOVZXBD    (BX)(CX*4), Z29
 	VCVTDQ2PS    Z29, Z29
 	VFMADD231PS  Z28, Z29, Z10
-	JMP          added129
+	JMP          added191
 
-masked128:
+masked190:
 	MOVQ        $-1, R15
 	BZHIQ       R11, R15, R15
 	KMOVW       R15, K1
@@ -2992,7 +3913,7 @@ masked128:
 	VCVTDQ2PS   Z29, Z29
 	VFMADD231PS Z28, Z29, Z10
 
-added129:
+added191:
 	VBROADCASTSS 256(R12), Z29
 	VBROADCASTSS 260(R12), Z28
 	VMAXPS       Z0, Z29, Z0
@@ -3032,7 +3953,7 @@ added129:
 	ADDQ         R8, AX
 	ADDQ         R8, BX
 	CMPQ         R11, $0x00000010
-	JL           masked131
+	JL           masked193
 	VCVTPS2DQ    Z0, Z0
 	VPMOVUSDB    Z0, (AX)
 	VCVTPS2DQ    Z1, Z1
@@ -3055,9 +3976,9 @@ added129:
 	VPMOVUSDB    Z9, (BX)(DX*1)
 	VCVTPS2DQ    Z10, Z10
 	VPMOVUSDB    Z10, (BX)(CX*4)
-	JMP          stored130
+	JMP          stored192
 
-masked131:
+masked193:
 	MOVQ      $-1, R15
 	BZHIQ     R11, R15, R15
 	KMOVW     R15, K1
@@ -3084,15 +4005,149 @@ masked131:
 	VCVTPS2DQ Z10, Z10
 	VPMOVUSDB Z10, K1, (BX)(CX*4)
 
-stored130:
+stored192:
+	JMP whole189
+
+wide188:
+	MOVQ   72(R12), R15
+	TESTQ  R15, R15
+	JZ     added195
+	MOVQ   232(R12), CX
+	SHLQ   $0x02, CX
+	LEAQ   (CX)(CX*2), DX
+	LEAQ   (CX)(CX*4), SI
+	MOVQ   216(R12), AX
+	SHLQ   $0x02, AX
+	ADDQ   72(R12), AX
+	MOVQ   224(R12), BX
+	SHLQ   $0x02, BX
+	ADDQ   72(R12), BX
+	MOVQ   R14, R8
+	SHRQ   $0x00, R8
+	ADDQ   R8, AX
+	ADDQ   R8, BX
+	CMPQ   R11, $0x00000010
+	JL     masked194
+	VADDPS (AX), Z0, Z0
+	VADDPS (AX)(CX*1), Z1, Z1
+	VADDPS (AX)(CX*2), Z2, Z2
+	VADDPS (AX)(DX*1), Z3, Z3
+	VADDPS (AX)(CX*4), Z4, Z4
+	VADDPS (AX)(SI*1), Z5, Z5
+	VADDPS (BX), Z6, Z6
+	VADDPS (BX)(CX*1), Z7, Z7
+	VADDPS (BX)(CX*2), Z8, Z8
+	VADDPS (BX)(DX*1), Z9, Z9
+	VADDPS (BX)(CX*4), Z10, Z10
+	JMP    added195
+
+masked194:
+	MOVQ      $-1, R15
+	BZHIQ     R11, R15, R15
+	KMOVW     R15, K1
+	VMOVUPS.Z (AX), K1, Z29
+	VADDPS    Z29, Z0, Z0
+	VMOVUPS.Z (AX)(CX*1), K1, Z29
+	VADDPS    Z29, Z1, Z1
+	VMOVUPS.Z (AX)(CX*2), K1, Z29
+	VADDPS    Z29, Z2, Z2
+	VMOVUPS.Z (AX)(DX*1), K1, Z29
+	VADDPS    Z29, Z3, Z3
+	VMOVUPS.Z (AX)(CX*4), K1, Z29
+	VADDPS    Z29, Z4, Z4
+	VMOVUPS.Z (AX)(SI*1), K1, Z29
+	VADDPS    Z29, Z5, Z5
+	VMOVUPS.Z (BX), K1, Z29
+	VADDPS    Z29, Z6, Z6
+	VMOVUPS.Z (BX)(CX*1), K1, Z29
+	VADDPS    Z29, Z7, Z7
+	VMOVUPS.Z (BX)(CX*2), K1, Z29
+	VADDPS    Z29, Z8, Z8
+	VMOVUPS.Z (BX)(DX*1), K1, Z29
+	VADDPS    Z29, Z9, Z9
+	VMOVUPS.Z (BX)(CX*4), K1, Z29
+	VADDPS    Z29, Z10, Z10
+
+added195:
+	VBROADCASTSS 256(R12), Z29
+	VBROADCASTSS 260(R12), Z28
+	VMAXPS       Z0, Z29, Z0
+	VMINPS       Z0, Z28, Z0
+	VMAXPS       Z1, Z29, Z1
+	VMINPS       Z1, Z28, Z1
+	VMAXPS       Z2, Z29, Z2
+	VMINPS       Z2, Z28, Z2
+	VMAXPS       Z3, Z29, Z3
+	VMINPS       Z3, Z28, Z3
+	VMAXPS       Z4, Z29, Z4
+	VMINPS       Z4, Z28, Z4
+	VMAXPS       Z5, Z29, Z5
+	VMINPS       Z5, Z28, Z5
+	VMAXPS       Z6, Z29, Z6
+	VMINPS       Z6, Z28, Z6
+	VMAXPS       Z7, Z29, Z7
+	VMINPS       Z7, Z28, Z7
+	VMAXPS       Z8, Z29, Z8
+	VMINPS       Z8, Z28, Z8
+	VMAXPS       Z9, Z29, Z9
+	VMINPS       Z9, Z28, Z9
+	VMAXPS       Z10, Z29, Z10
+	VMINPS       Z10, Z28, Z10
+	MOVQ         208(R12), CX
+	SHLQ         $0x02, CX
+	LEAQ         (CX)(CX*2), DX
+	LEAQ         (CX)(CX*4), SI
+	MOVQ         192(R12), AX
+	SHLQ         $0x02, AX
+	ADDQ         48(R12), AX
+	MOVQ         200(R12), BX
+	SHLQ         $0x02, BX
+	ADDQ         48(R12), BX
+	MOVQ         R14, R8
+	SHRQ         $0x00, R8
+	ADDQ         R8, AX
+	ADDQ         R8, BX
+	CMPQ         R11, $0x00000010
+	JL           masked197
+	VMOVUPS      Z0, (AX)
+	VMOVUPS      Z1, (AX)(CX*1)
+	VMOVUPS      Z2, (AX)(CX*2)
+	VMOVUPS      Z3, (AX)(DX*1)
+	VMOVUPS      Z4, (AX)(CX*4)
+	VMOVUPS      Z5, (AX)(SI*1)
+	VMOVUPS      Z6, (BX)
+	VMOVUPS      Z7, (BX)(CX*1)
+	VMOVUPS      Z8, (BX)(CX*2)
+	VMOVUPS      Z9, (BX)(DX*1)
+	VMOVUPS      Z10, (BX)(CX*4)
+	JMP          stored196
+
+masked197:
+	MOVQ    $-1, R15
+	BZHIQ   R11, R15, R15
+	KMOVW   R15, K1
+	VMOVUPS Z0, K1, (AX)
+	VMOVUPS Z1, K1, (AX)(CX*1)
+	VMOVUPS Z2, K1, (AX)(CX*2)
+	VMOVUPS Z3, K1, (AX)(DX*1)
+	VMOVUPS Z4, K1, (AX)(CX*4)
+	VMOVUPS Z5, K1, (AX)(SI*1)
+	VMOVUPS Z6, K1, (BX)
+	VMOVUPS Z7, K1, (BX)(CX*1)
+	VMOVUPS Z8, K1, (BX)(CX*2)
+	VMOVUPS Z9, K1, (BX)(DX*1)
+	VMOVUPS Z10, K1, (BX)(CX*4)
+
+stored196:
+whole189:
 	SUBQ $0x00000010, R11
-	JLE  done132
+	JLE  done198
 	ADDQ $0x00000040, R14
 	MOVQ 184(R12), R15
 	LEAQ (R13)(R15*4), R13
-	JMP  panel121
+	JMP  panel181
 
-done132:
+done198:
 	VZEROUPPER
 	RET
 
@@ -3106,7 +4161,7 @@ TEXT ·tile12x16AVX512U8(SB), NOSPLIT, $0-8
 	MOVQ 248(R12), R11
 	XORQ R14, R14
 
-panel133:
+panel199:
 	MOVQ    168(R12), CX
 	SHLQ    $0x02, CX
 	LEAQ    (CX)(CX*2), DX
@@ -3130,9 +4185,9 @@ panel133:
 	MOVQ    120(R12), R9
 	MOVQ    128(R12), R10
 	TESTQ   R10, R10
-	JZ      sums135
+	JZ      sums201
 
-tap134:
+tap200:
 	MOVQ (R9), R15
 	MOVQ 152(R12), AX
 	ADDQ R15, AX
@@ -3144,9 +4199,9 @@ tap134:
 	ADDQ (R12), BX
 	MOVQ 144(R12), R8
 	SUBQ $0x04, R8
-	JL   tail136
+	JL   tail202
 
-four138:
+four204:
 	VMOVUPS      (DI), Z31
 	VBROADCASTSS (AX), Z29
 	VPDPBUSD     Z31, Z29, Z0
@@ -3251,13 +4306,13 @@ four138:
 	ADDQ         $0x10, BX
 	ADDQ         $0x00000100, DI
 	SUBQ         $0x04, R8
-	JGE          four138
+	JGE          four204
 
-tail136:
+tail202:
 	ADDQ $0x04, R8
-	JZ   end139
+	JZ   end205
 
-one137:
+one203:
 	VMOVUPS      (DI), Z31
 	VBROADCASTSS (AX), Z29
 	VPDPBUSD     Z31, Z29, Z0
@@ -3287,14 +4342,14 @@ one137:
 	ADDQ         $0x04, BX
 	ADDQ         $0x00000040, DI
 	DECQ         R8
-	JNZ          one137
+	JNZ          one203
 
-end139:
+end205:
 	ADDQ $0x08, R9
 	DECQ R10
-	JNZ  tap134
+	JNZ  tap200
 
-sums135:
+sums201:
 	MOVQ         240(R12), R15
 	SHLQ         $0x02, R15
 	ADDQ         R14, R15
@@ -3327,9 +4382,11 @@ sums135:
 	VFMADD213PS  Z30, Z31, Z10
 	VCVTDQ2PS    Z11, Z11
 	VFMADD213PS  Z30, Z31, Z11
+	CMPB         317(R12), $0x00
+	JE           wide206
 	MOVQ         72(R12), R15
 	TESTQ        R15, R15
-	JZ           added141
+	JZ           added209
 	MOVQ         232(R12), CX
 	SHLQ         $0x00, CX
 	LEAQ         (CX)(CX*2), DX
@@ -3346,7 +4403,7 @@ sums135:
 	ADDQ         R8, BX
 	VBROADCASTSS 312(R12), Z28
 	CMPQ         R11, $0x00000010
-	JL           masked140
+	JL           masked208
 	VPMOVZXBD    (AX), Z29
 	VCVTDQ2PS    Z29, Z29
 	VFMADD231PS  Z28, Z29, Z0
@@ -3383,9 +4440,9 @@ sums135:
 	VPMOVZXBD    (BX)(SI*1), Z29
 	VCVTDQ2PS    Z29, Z29
 	VFMADD231PS  Z28, Z29, Z11
-	JMP          added141
+	JMP          added209
 
-masked140:
+masked208:
 	MOVQ        $-1, R15
 	BZHIQ       R11, R15, R15
 	KMOVW       R15, K1
@@ -3426,7 +4483,7 @@ masked140:
 	VCVTDQ2PS   Z29, Z29
 	VFMADD231PS Z28, Z29, Z11
 
-added141:
+added209:
 	VBROADCASTSS 256(R12), Z29
 	VBROADCASTSS 260(R12), Z28
 	VMAXPS       Z0, Z29, Z0
@@ -3468,7 +4525,7 @@ added141:
 	ADDQ         R8, AX
 	ADDQ         R8, BX
 	CMPQ         R11, $0x00000010
-	JL           masked143
+	JL           masked211
 	VCVTPS2DQ    Z0, Z0
 	VPMOVUSDB    Z0, (AX)
 	VCVTPS2DQ    Z1, Z1
@@ -3493,9 +4550,9 @@ added141:
 	VPMOVUSDB    Z10, (BX)(CX*4)
 	VCVTPS2DQ    Z11, Z11
 	VPMOVUSDB    Z11, (BX)(SI*1)
-	JMP          stored142
+	JMP          stored210
 
-masked143:
+masked211:
 	MOVQ      $-1, R15
 	BZHIQ     R11, R15, R15
 	KMOVW     R15, K1
@@ -3524,15 +4581,156 @@ masked143:
 	VCVTPS2DQ Z11, Z11
 	VPMOVUSDB Z11, K1, (BX)(SI*1)
 
-stored142:
+stored210:
+	JMP whole207
+
+wide206:
+	MOVQ   72(R12), R15
+	TESTQ  R15, R15
+	JZ     added213
+	MOVQ   232(R12), CX
+	SHLQ   $0x02, CX
+	LEAQ   (CX)(CX*2), DX
+	LEAQ   (CX)(CX*4), SI
+	MOVQ   216(R12), AX
+	SHLQ   $0x02, AX
+	ADDQ   72(R12), AX
+	MOVQ   224(R12), BX
+	SHLQ   $0x02, BX
+	ADDQ   72(R12), BX
+	MOVQ   R14, R8
+	SHRQ   $0x00, R8
+	ADDQ   R8, AX
+	ADDQ   R8, BX
+	CMPQ   R11, $0x00000010
+	JL     masked212
+	VADDPS (AX), Z0, Z0
+	VADDPS (AX)(CX*1), Z1, Z1
+	VADDPS (AX)(CX*2), Z2, Z2
+	VADDPS (AX)(DX*1), Z3, Z3
+	VADDPS (AX)(CX*4), Z4, Z4
+	VADDPS (AX)(SI*1), Z5, Z5
+	VADDPS (BX), Z6, Z6
+	VADDPS (BX)(CX*1), Z7, Z7
+	VADDPS (BX)(CX*2), Z8, Z8
+	VADDPS (BX)(DX*1), Z9, Z9
+	VADDPS (BX)(CX*4), Z10, Z10
+	VADDPS (BX)(SI*1), Z11, Z11
+	JMP    added213
+
+masked212:
+	MOVQ      $-1, R15
+	BZHIQ     R11, R15, R15
+	KMOVW     R15, K1
+	VMOVUPS.Z (AX), K1, Z29
+	VADDPS    Z29, Z0, Z0
+	VMOVUPS.Z (AX)(CX*1), K1, Z29
+	VADDPS    Z29, Z1, Z1
+	VMOVUPS.Z (AX)(CX*2), K1, Z29
+	VADDPS    Z29, Z2, Z2
+	VMOVUPS.Z (AX)(DX*1), K1, Z29
+	VADDPS    Z29, Z3, Z3
+	VMOVUPS.Z (AX)(CX*4), K1, Z29
+	VADDPS    Z29, Z4, Z4
+	VMOVUPS.Z (AX)(SI*1), K1, Z29
+	VADDPS    Z29, Z5, Z5
+	VMOVUPS.Z (BX), K1, Z29
+	VADDPS    Z29, Z6, Z6
+	VMOVUPS.Z (BX)(CX*1), K1, Z29
+	VADDPS    Z29, Z7, Z7
+	VMOVUPS.Z (BX)(CX*2), K1, Z29
+	VADDPS    Z29, Z8, Z8
+	VMOVUPS.Z (BX)(DX*1), K1, Z29
+	VADDPS    Z29, Z9, Z9
+	VMOVUPS.Z (BX)(CX*4), K1, Z29
+	VADDPS    Z29, Z10, Z10
+	VMOVUPS.Z (BX)(SI*1), K1, Z29
+	VADDPS    Z29, Z11, Z11
+
+added213:
+	VBROADCASTSS 256(R12), Z29
+	VBROADCASTSS 260(R12), Z28
+	VMAXPS       Z0, Z29, Z0
+	VMINPS       Z0, Z28, Z0
+	VMAXPS       Z1, Z29, Z1
+	VMINPS       Z1, Z28, Z1
+	VMAXPS       Z2, Z29, Z2
+	VMINPS       Z2, Z28, Z2
+	VMAXPS       Z3, Z29, Z3
+	VMINPS       Z3, Z28, Z3
+	VMAXPS       Z4, Z29, Z4
+	VMINPS       Z4, Z28, Z4
+	VMAXPS       Z5, Z29, Z5
+	VMINPS       Z5, Z28, Z5
+	VMAXPS       Z6, Z29, Z6
+	VMINPS       Z6, Z28, Z6
+	VMAXPS       Z7, Z29, Z7
+	VMINPS       Z7, Z28, Z7
+	VMAXPS       Z8, Z29, Z8
+	VMINPS       Z8, Z28, Z8
+	VMAXPS       Z9, Z29, Z9
+	VMINPS       Z9, Z28, Z9
+	VMAXPS       Z10, Z29, Z10
+	VMINPS       Z10, Z28, Z10
+	VMAXPS       Z11, Z29, Z11
+	VMINPS       Z11, Z28, Z11
+	MOVQ         208(R12), CX
+	SHLQ         $0x02, CX
+	LEAQ         (CX)(CX*2), DX
+	LEAQ         (CX)(CX*4), SI
+	MOVQ         192(R12), AX
+	SHLQ         $0x02, AX
+	ADDQ         48(R12), AX
+	MOVQ         200(R12), BX
+	SHLQ         $0x02, BX
+	ADDQ         48(R12), BX
+	MOVQ         R14, R8
+	SHRQ         $0x00, R8
+	ADDQ         R8, AX
+	ADDQ         R8, BX
+	CMPQ         R11, $0x00000010
+	JL           masked215
+	VMOVUPS      Z0, (AX)
+	VMOVUPS      Z1, (AX)(CX*1)
+	VMOVUPS      Z2, (AX)(CX*2)
+	VMOVUPS      Z3, (AX)(DX*1)
+	VMOVUPS      Z4, (AX)(CX*4)
+	VMOVUPS      Z5, (AX)(SI*1)
+	VMOVUPS      Z6, (BX)
+	VMOVUPS      Z7, (BX)(CX*1)
+	VMOVUPS      Z8, (BX)(CX*2)
+	VMOVUPS      Z9, (BX)(DX*1)
+	VMOVUPS      Z10, (BX)(CX*4)
+	VMOVUPS      Z11, (BX)(SI*1)
+	JMP          stored214
+
+masked215:
+	MOVQ    $-1, R15
+	BZHIQ   R11, R15, R15
+	KMOVW   R15, K1
+	VMOVUPS Z0, K1, (AX)
+	VMOVUPS Z1, K1, (AX)(CX*1)
+	VMOVUPS Z2, K1, (AX)(CX*2)
+	VMOVUPS Z3, K1, (AX)(DX*1)
+	VMOVUPS Z4, K1, (AX)(CX*4)
+	VMOVUPS Z5, K1, (AX)(SI*1)
+	VMOVUPS Z6, K1, (BX)
+	VMOVUPS Z7, K1, (BX)(CX*1)
+	VMOVUPS Z8, K1, (BX)(CX*2)
+	VMOVUPS Z9, K1, (BX)(DX*1)
+	VMOVUPS Z10, K1, (BX)(CX*4)
+	VMOVUPS Z11, K1, (BX)(SI*1)
+
+stored214:
+whole207:
 	SUBQ $0x00000010, R11
-	JLE  done144
+	JLE  done216
 	ADDQ $0x00000040, R14
 	MOVQ 184(R12), R15
 	LEAQ (R13)(R15*4), R13
-	JMP  panel133
+	JMP  panel199
 
-done144:
+done216:
 	VZEROUPPER
 	RET
 
@@ -3546,7 +4744,7 @@ TEXT ·tile13x16AVX512U8(SB), NOSPLIT, $0-8
 	MOVQ 248(R12), R11
 	XORQ R14, R14
 
-panel145:
+panel217:
 	MOVQ    168(R12), CX
 	SHLQ    $0x02, CX
 	LEAQ    (CX)(CX*2), DX
@@ -3571,9 +4769,9 @@ panel145:
 	MOVQ    120(R12), R9
 	MOVQ    128(R12), R10
 	TESTQ   R10, R10
-	JZ      sums147
+	JZ      sums219
 
-tap146:
+tap218:
 	MOVQ (R9), R15
 	MOVQ 152(R12), AX
 	ADDQ R15, AX
@@ -3585,9 +4783,9 @@ tap146:
 	ADDQ (R12), BX
 	MOVQ 144(R12), R8
 	SUBQ $0x04, R8
-	JL   tail148
+	JL   tail220
 
-four150:
+four222:
 	VMOVUPS      (DI), Z31
 	VBROADCASTSS (AX), Z29
 	VPDPBUSD     Z31, Z29, Z0
@@ -3700,13 +4898,13 @@ four150:
 	ADDQ         $0x10, BX
 	ADDQ         $0x00000100, DI
 	SUBQ         $0x04, R8
-	JGE          four150
+	JGE          four222
 
-tail148:
+tail220:
 	ADDQ $0x04, R8
-	JZ   end151
+	JZ   end223
 
-one149:
+one221:
 	VMOVUPS      (DI), Z31
 	VBROADCASTSS (AX), Z29
 	VPDPBUSD     Z31, Z29, Z0
@@ -3738,14 +4936,14 @@ one149:
 	ADDQ         $0x04, BX
 	ADDQ         $0x00000040, DI
 	DECQ         R8
-	JNZ          one149
+	JNZ          one221
 
-end151:
+end223:
 	ADDQ $0x08, R9
 	DECQ R10
-	JNZ  tap146
+	JNZ  tap218
 
-sums147:
+sums219:
 	MOVQ         240(R12), R15
 	SHLQ         $0x02, R15
 	ADDQ         R14, R15
@@ -3780,9 +4978,11 @@ sums147:
 	VFMADD213PS  Z30, Z31, Z11
 	VCVTDQ2PS    Z12, Z12
 	VFMADD213PS  Z30, Z31, Z12
+	CMPB         317(R12), $0x00
+	JE           wide224
 	MOVQ         72(R12), R15
 	TESTQ        R15, R15
-	JZ           added153
+	JZ           added227
 	MOVQ         232(R12), CX
 	SHLQ         $0x00, CX
 	LEAQ         (CX)(CX*2), DX
@@ -3799,7 +4999,7 @@ sums147:
 	ADDQ         R8, BX
 	VBROADCASTSS 312(R12), Z28
 	CMPQ         R11, $0x00000010
-	JL           masked152
+	JL           masked226
 	VPMOVZXBD    (AX), Z29
 	VCVTDQ2PS    Z29, Z29
 	VFMADD231PS  Z28, Z29, Z0
@@ -3839,9 +5039,9 @@ sums147:
 	VPMOVZXBD    (BX)(SI*1), Z29
 	VCVTDQ2PS    Z29, Z29
 	VFMADD231PS  Z28, Z29, Z12
-	JMP          added153
+	JMP          added227
 
-masked152:
+masked226:
 	MOVQ        $-1, R15
 	BZHIQ       R11, R15, R15
 	KMOVW       R15, K1
@@ -3885,7 +5085,7 @@ masked152:
 	VCVTDQ2PS   Z29, Z29
 	VFMADD231PS Z28, Z29, Z12
 
-added153:
+added227:
 	VBROADCASTSS 256(R12), Z29
 	VBROADCASTSS 260(R12), Z28
 	VMAXPS       Z0, Z29, Z0
@@ -3929,7 +5129,7 @@ added153:
 	ADDQ         R8, AX
 	ADDQ         R8, BX
 	CMPQ         R11, $0x00000010
-	JL           masked155
+	JL           masked229
 	VCVTPS2DQ    Z0, Z0
 	VPMOVUSDB    Z0, (AX)
 	VCVTPS2DQ    Z1, Z1
@@ -3956,9 +5156,9 @@ added153:
 	VPMOVUSDB    Z11, (BX)(CX*4)
 	VCVTPS2DQ    Z12, Z12
 	VPMOVUSDB    Z12, (BX)(SI*1)
-	JMP          stored154
+	JMP          stored228
 
-masked155:
+masked229:
 	MOVQ      $-1, R15
 	BZHIQ     R11, R15, R15
 	KMOVW     R15, K1
@@ -3989,15 +5189,163 @@ masked155:
 	VCVTPS2DQ Z12, Z12
 	VPMOVUSDB Z12, K1, (BX)(SI*1)
 
-stored154:
+stored228:
+	JMP whole225
+
+wide224:
+	MOVQ   72(R12), R15
+	TESTQ  R15, R15
+	JZ     added231
+	MOVQ   232(R12), CX
+	SHLQ   $0x02, CX
+	LEAQ   (CX)(CX*2), DX
+	LEAQ   (CX)(CX*4), SI
+	MOVQ   216(R12), AX
+	SHLQ   $0x02, AX
+	ADDQ   72(R12), AX
+	MOVQ   224(R12), BX
+	SHLQ   $0x02, BX
+	ADDQ   72(R12), BX
+	MOVQ   R14, R8
+	SHRQ   $0x00, R8
+	ADDQ   R8, AX
+	ADDQ   R8, BX
+	CMPQ   R11, $0x00000010
+	JL     masked230
+	VADDPS (AX), Z0, Z0
+	VADDPS (AX)(CX*1), Z1, Z1
+	VADDPS (AX)(CX*2), Z2, Z2
+	VADDPS (AX)(DX*1), Z3, Z3
+	VADDPS (AX)(CX*4), Z4, Z4
+	VADDPS (AX)(SI*1), Z5, Z5
+	VADDPS (AX)(DX*2), Z6, Z6
+	VADDPS (BX), Z7, Z7
+	VADDPS (BX)(CX*1), Z8, Z8
+	VADDPS (BX)(CX*2), Z9, Z9
+	VADDPS (BX)(DX*1), Z10, Z10
+	VADDPS (BX)(CX*4), Z11, Z11
+	VADDPS (BX)(SI*1), Z12, Z12
+	JMP    added231
+
+masked230:
+	MOVQ      $-1, R15
+	BZHIQ     R11, R15, R15
+	KMOVW     R15, K1
+	VMOVUPS.Z (AX), K1, Z29
+	VADDPS    Z29, Z0, Z0
+	VMOVUPS.Z (AX)(CX*1), K1, Z29
+	VADDPS    Z29, Z1, Z1
+	VMOVUPS.Z (AX)(CX*2), K1, Z29
+	VADDPS    Z29, Z2, Z2
+	VMOVUPS.Z (AX)(DX*1), K1, Z29
+	VADDPS    Z29, Z3, Z3
+	VMOVUPS.Z (AX)(CX*4), K1, Z29
+	VADDPS    Z29, Z4, Z4
+	VMOVUPS.Z (AX)(SI*1), K1, Z29
+	VADDPS    Z29, Z5, Z5
+	VMOVUPS.Z (AX)(DX*2), K1, Z29
+	VADDPS    Z29, Z6, Z6
+	VMOVUPS.Z (BX), K1, Z29
+	VADDPS    Z29, Z7, Z7
+	VMOVUPS.Z (BX)(CX*1), K1, Z29
+	VADDPS    Z29, Z8, Z8
+	VMOVUPS.Z (BX)(CX*2), K1, Z29
+	VADDPS    Z29, Z9, Z9
+	VMOVUPS.Z (BX)(DX*1), K1, Z29
+	VADDPS    Z29, Z10, Z10
+	VMOVUPS.Z (BX)(CX*4), K1, Z29
+	VADDPS    Z29, Z11, Z11
+	VMOVUPS.Z (BX)(SI*1), K1, Z29
+	VADDPS    Z29, Z12, Z12
+
+added231:
+	VBROADCASTSS 256(R12), Z29
+	VBROADCASTSS 260(R12), Z28
+	VMAXPS       Z0, Z29, Z0
+	VMINPS       Z0, Z28, Z0
+	VMAXPS       Z1, Z29, Z1
+	VMINPS       Z1, Z28, Z1
+	VMAXPS       Z2, Z29, Z2
+	VMINPS       Z2, Z28, Z2
+	VMAXPS       Z3, Z29, Z3
+	VMINPS       Z3, Z28, Z3
+	VMAXPS       Z4, Z29, Z4
+	VMINPS       Z4, Z28, Z4
+	VMAXPS       Z5, Z29, Z5
+	VMINPS       Z5, Z28, Z5
+	VMAXPS       Z6, Z29, Z6
+	VMINPS       Z6, Z28, Z6
+	VMAXPS       Z7, Z29, Z7
+	VMINPS       Z7, Z28, Z7
+	VMAXPS       Z8, Z29, Z8
+	VMINPS       Z8, Z28, Z8
+	VMAXPS       Z9, Z29, Z9
+	VMINPS       Z9, Z28, Z9
+	VMAXPS       Z10, Z29, Z10
+	VMINPS       Z10, Z28, Z10
+	VMAXPS       Z11, Z29, Z11
+	VMINPS       Z11, Z28, Z11
+	VMAXPS       Z12, Z29, Z12
+	VMINPS       Z12, Z28, Z12
+	MOVQ         208(R12), CX
+	SHLQ         $0x02, CX
+	LEAQ         (CX)(CX*2), DX
+	LEAQ         (CX)(CX*4), SI
+	MOVQ         192(R12), AX
+	SHLQ         $0x02, AX
+	ADDQ         48(R12), AX
+	MOVQ         200(R12), BX
+	SHLQ         $0x02, BX
+	ADDQ         48(R12), BX
+	MOVQ         R14, R8
+	SHRQ         $0x00, R8
+	ADDQ         R8, AX
+	ADDQ         R8, BX
+	CMPQ         R11, $0x00000010
+	JL           masked233
+	VMOVUPS      Z0, (AX)
+	VMOVUPS      Z1, (AX)(CX*1)
+	VMOVUPS      Z2, (AX)(CX*2)
+	VMOVUPS      Z3, (AX)(DX*1)
+	VMOVUPS      Z4, (AX)(CX*4)
+	VMOVUPS      Z5, (AX)(SI*1)
+	VMOVUPS      Z6, (AX)(DX*2)
+	VMOVUPS      Z7, (BX)
+	VMOVUPS      Z8, (BX)(CX*1)
+	VMOVUPS      Z9, (BX)(CX*2)
+	VMOVUPS      Z10, (BX)(DX*1)
+	VMOVUPS      Z11, (BX)(CX*4)
+	VMOVUPS      Z12, (BX)(SI*1)
+	JMP          stored232
+
+masked233:
+	MOVQ    $-1, R15
+	BZHIQ   R11, R15, R15
+	KMOVW   R15, K1
+	VMOVUPS Z0, K1, (AX)
+	VMOVUPS Z1, K1, (AX)(CX*1)
+	VMOVUPS Z2, K1, (AX)(CX*2)
+	VMOVUPS Z3, K1, (AX)(DX*1)
+	VMOVUPS Z4, K1, (AX)(CX*4)
+	VMOVUPS Z5, K1, (AX)(SI*1)
+	VMOVUPS Z6, K1, (AX)(DX*2)
+	VMOVUPS Z7, K1, (BX)
+	VMOVUPS Z8, K1, (BX)(CX*1)
+	VMOVUPS Z9, K1, (BX)(CX*2)
+	VMOVUPS Z10, K1, (BX)(DX*1)
+	VMOVUPS Z11, K1, (BX)(CX*4)
+	VMOVUPS Z12, K1, (BX)(SI*1)
+
+stored232:
+whole225:
 	SUBQ $0x00000010, R11
-	JLE  done156
+	JLE  done234
 	ADDQ $0x00000040, R14
 	MOVQ 184(R12), R15
 	LEAQ (R13)(R15*4), R13
-	JMP  panel145
+	JMP  panel217
 
-done156:
+done234:
 	VZEROUPPER
 	RET
 
@@ -4011,7 +5359,7 @@ TEXT ·tile14x16AVX512U8(SB), NOSPLIT, $0-8
 	MOVQ 248(R12), R11
 	XORQ R14, R14
 
-panel157:
+panel235:
 	MOVQ    168(R12), CX
 	SHLQ    $0x02, CX
 	LEAQ    (CX)(CX*2), DX
@@ -4037,9 +5385,9 @@ panel157:
 	MOVQ    120(R12), R9
 	MOVQ    128(R12), R10
 	TESTQ   R10, R10
-	JZ      sums159
+	JZ      sums237
 
-tap158:
+tap236:
 	MOVQ (R9), R15
 	MOVQ 152(R12), AX
 	ADDQ R15, AX
@@ -4051,9 +5399,9 @@ tap158:
 	ADDQ (R12), BX
 	MOVQ 144(R12), R8
 	SUBQ $0x04, R8
-	JL   tail160
+	JL   tail238
 
-four162:
+four240:
 	VMOVUPS      (DI), Z31
 	VBROADCASTSS (AX), Z29
 	VPDPBUSD     Z31, Z29, Z0
@@ -4174,13 +5522,13 @@ four162:
 	ADDQ         $0x10, BX
 	ADDQ         $0x00000100, DI
 	SUBQ         $0x04, R8
-	JGE          four162
+	JGE          four240
 
-tail160:
+tail238:
 	ADDQ $0x04, R8
-	JZ   end163
+	JZ   end241
 
-one161:
+one239:
 	VMOVUPS      (DI), Z31
 	VBROADCASTSS (AX), Z29
 	VPDPBUSD     Z31, Z29, Z0
@@ -4214,14 +5562,14 @@ one161:
 	ADDQ         $0x04, BX
 	ADDQ         $0x00000040, DI
 	DECQ         R8
-	JNZ          one161
+	JNZ          one239
 
-end163:
+end241:
 	ADDQ $0x08, R9
 	DECQ R10
-	JNZ  tap158
+	JNZ  tap236
 
-sums159:
+sums237:
 	MOVQ         240(R12), R15
 	SHLQ         $0x02, R15
 	ADDQ         R14, R15
@@ -4258,9 +5606,11 @@ sums159:
 	VFMADD213PS  Z30, Z31, Z12
 	VCVTDQ2PS    Z13, Z13
 	VFMADD213PS  Z30, Z31, Z13
+	CMPB         317(R12), $0x00
+	JE           wide242
 	MOVQ         72(R12), R15
 	TESTQ        R15, R15
-	JZ           added165
+	JZ           added245
 	MOVQ         232(R12), CX
 	SHLQ         $0x00, CX
 	LEAQ         (CX)(CX*2), DX
@@ -4277,7 +5627,7 @@ sums159:
 	ADDQ         R8, BX
 	VBROADCASTSS 312(R12), Z28
 	CMPQ         R11, $0x00000010
-	JL           masked164
+	JL           masked244
 	VPMOVZXBD    (AX), Z29
 	VCVTDQ2PS    Z29, Z29
 	VFMADD231PS  Z28, Z29, Z0
@@ -4320,9 +5670,9 @@ sums159:
 	VPMOVZXBD    (BX)(DX*2), Z29
 	VCVTDQ2PS    Z29, Z29
 	VFMADD231PS  Z28, Z29, Z13
-	JMP          added165
+	JMP          added245
 
-masked164:
+masked244:
 	MOVQ        $-1, R15
 	BZHIQ       R11, R15, R15
 	KMOVW       R15, K1
@@ -4369,7 +5719,7 @@ masked164:
 	VCVTDQ2PS   Z29, Z29
 	VFMADD231PS Z28, Z29, Z13
 
-added165:
+added245:
 	VBROADCASTSS 256(R12), Z29
 	VBROADCASTSS 260(R12), Z28
 	VMAXPS       Z0, Z29, Z0
@@ -4415,7 +5765,7 @@ added165:
 	ADDQ         R8, AX
 	ADDQ         R8, BX
 	CMPQ         R11, $0x00000010
-	JL           masked167
+	JL           masked247
 	VCVTPS2DQ    Z0, Z0
 	VPMOVUSDB    Z0, (AX)
 	VCVTPS2DQ    Z1, Z1
@@ -4444,9 +5794,9 @@ added165:
 	VPMOVUSDB    Z12, (BX)(SI*1)
 	VCVTPS2DQ    Z13, Z13
 	VPMOVUSDB    Z13, (BX)(DX*2)
-	JMP          stored166
+	JMP          stored246
 
-masked167:
+masked247:
 	MOVQ      $-1, R15
 	BZHIQ     R11, R15, R15
 	KMOVW     R15, K1
@@ -4479,15 +5829,170 @@ masked167:
 	VCVTPS2DQ Z13, Z13
 	VPMOVUSDB Z13, K1, (BX)(DX*2)
 
-stored166:
+stored246:
+	JMP whole243
+
+wide242:
+	MOVQ   72(R12), R15
+	TESTQ  R15, R15
+	JZ     added249
+	MOVQ   232(R12), CX
+	SHLQ   $0x02, CX
+	LEAQ   (CX)(CX*2), DX
+	LEAQ   (CX)(CX*4), SI
+	MOVQ   216(R12), AX
+	SHLQ   $0x02, AX
+	ADDQ   72(R12), AX
+	MOVQ   224(R12), BX
+	SHLQ   $0x02, BX
+	ADDQ   72(R12), BX
+	MOVQ   R14, R8
+	SHRQ   $0x00, R8
+	ADDQ   R8, AX
+	ADDQ   R8, BX
+	CMPQ   R11, $0x00000010
+	JL     masked248
+	VADDPS (AX), Z0, Z0
+	VADDPS (AX)(CX*1), Z1, Z1
+	VADDPS (AX)(CX*2), Z2, Z2
+	VADDPS (AX)(DX*1), Z3, Z3
+	VADDPS (AX)(CX*4), Z4, Z4
+	VADDPS (AX)(SI*1), Z5, Z5
+	VADDPS (AX)(DX*2), Z6, Z6
+	VADDPS (BX), Z7, Z7
+	VADDPS (BX)(CX*1), Z8, Z8
+	VADDPS (BX)(CX*2), Z9, Z9
+	VADDPS (BX)(DX*1), Z10, Z10
+	VADDPS (BX)(CX*4), Z11, Z11
+	VADDPS (BX)(SI*1), Z12, Z12
+	VADDPS (BX)(DX*2), Z13, Z13
+	JMP    added249
+
+masked248:
+	MOVQ      $-1, R15
+	BZHIQ     R11, R15, R15
+	KMOVW     R15, K1
+	VMOVUPS.Z (AX), K1, Z29
+	VADDPS    Z29, Z0, Z0
+	VMOVUPS.Z (AX)(CX*1), K1, Z29
+	VADDPS    Z29, Z1, Z1
+	VMOVUPS.Z (AX)(CX*2), K1, Z29
+	VADDPS    Z29, Z2, Z2
+	VMOVUPS.Z (AX)(DX*1), K1, Z29
+	VADDPS    Z29, Z3, Z3
+	VMOVUPS.Z (AX)(CX*4), K1, Z29
+	VADDPS    Z29, Z4, Z4
+	VMOVUPS.Z (AX)(SI*1), K1, Z29
+	VADDPS    Z29, Z5, Z5
+	VMOVUPS.Z (AX)(DX*2), K1, Z29
+	VADDPS    Z29, Z6, Z6
+	VMOVUPS.Z (BX), K1, Z29
+	VADDPS    Z29, Z7, Z7
+	VMOVUPS.Z (BX)(CX*1), K1, Z29
+	VADDPS    Z29, Z8, Z8
+	VMOVUPS.Z (BX)(CX*2), K1, Z29
+	VADDPS    Z29, Z9, Z9
+	VMOVUPS.Z (BX)(DX*1), K1, Z29
+	VADDPS    Z29, Z10, Z10
+	VMOVUPS.Z (BX)(CX*4), K1, Z29
+	VADDPS    Z29, Z11, Z11
+	VMOVUPS.Z (BX)(SI*1), K1, Z29
+	VADDPS    Z29, Z12, Z12
+	VMOVUPS.Z (BX)(DX*2), K1, Z29
+	VADDPS    Z29, Z13, Z13
+
+added249:
+	VBROADCASTSS 256(R12), Z29
+	VBROADCASTSS 260(R12), Z28
+	VMAXPS       Z0, Z29, Z0
+	VMINPS       Z0, Z28, Z0
+	VMAXPS       Z1, Z29, Z1
+	VMINPS       Z1, Z28, Z1
+	VMAXPS       Z2, Z29, Z2
+	VMINPS       Z2, Z28, Z2
+	VMAXPS       Z3, Z29, Z3
+	VMINPS       Z3, Z28, Z3
+	VMAXPS       Z4, Z29, Z4
+	VMINPS       Z4, Z28, Z4
+	VMAXPS       Z5, Z29, Z5
+	VMINPS       Z5, Z28, Z5
+	VMAXPS       Z6, Z29, Z6
+	VMINPS       Z6, Z28, Z6
+	VMAXPS       Z7, Z29, Z7
+	VMINPS       Z7, Z28, Z7
+	VMAXPS       Z8, Z29, Z8
+	VMINPS       Z8, Z28, Z8
+	VMAXPS       Z9, Z29, Z9
+	VMINPS       Z9, Z28, Z9
+	VMAXPS       Z10, Z29, Z10
+	VMINPS       Z10, Z28, Z10
+	VMAXPS       Z11, Z29, Z11
+	VMINPS       Z11, Z28, Z11
+	VMAXPS       Z12, Z29, Z12
+	VMINPS       Z12, Z28, Z12
+	VMAXPS       Z13, Z29, Z13
+	VMINPS       Z13, Z28, Z13
+	MOVQ         208(R12), CX
+	SHLQ         $0x02, CX
+	LEAQ         (CX)(CX*2), DX
+	LEAQ         (CX)(CX*4), SI
+	MOVQ         192(R12), AX
+	SHLQ         $0x02, AX
+	ADDQ         48(R12), AX
+	MOVQ         200(R12), BX
+	SHLQ         $0x02, BX
+	ADDQ         48(R12), BX
+	MOVQ         R14, R8
+	SHRQ         $0x00, R8
+	ADDQ         R8, AX
+	ADDQ         R8, BX
+	CMPQ         R11, $0x00000010
+	JL           masked251
+	VMOVUPS      Z0, (AX)
+	VMOVUPS      Z1, (AX)(CX*1)
+	VMOVUPS      Z2, (AX)(CX*2)
+	VMOVUPS      Z3, (AX)(DX*1)
+	VMOVUPS      Z4, (AX)(CX*4)
+	VMOVUPS      Z5, (AX)(SI*1)
+	VMOVUPS      Z6, (AX)(DX*2)
+	VMOVUPS      Z7, (BX)
+	VMOVUPS      Z8, (BX)(CX*1)
+	VMOVUPS      Z9, (BX)(CX*2)
+	VMOVUPS      Z10, (BX)(DX*1)
+	VMOVUPS      Z11, (BX)(CX*4)
+	VMOVUPS      Z12, (BX)(SI*1)
+	VMOVUPS      Z13, (BX)(DX*2)
+	JMP          stored250
+
+masked251:
+	MOVQ    $-1, R15
+	BZHIQ   R11, R15, R15
+	KMOVW   R15, K1
+	VMOVUPS Z0, K1, (AX)
+	VMOVUPS Z1, K1, (AX)(CX*1)
+	VMOVUPS Z2, K1, (AX)(CX*2)
+	VMOVUPS Z3, K1, (AX)(DX*1)
+	VMOVUPS Z4, K1, (AX)(CX*4)
+	VMOVUPS Z5, K1, (AX)(SI*1)
+	VMOVUPS Z6, K1, (AX)(DX*2)
+	VMOVUPS Z7, K1, (BX)
+	VMOVUPS Z8, K1, (BX)(CX*1)
+	VMOVUPS Z9, K1, (BX)(CX*2)
+	VMOVUPS Z10, K1, (BX)(DX*1)
+	VMOVUPS Z11, K1, (BX)(CX*4)
+	VMOVUPS Z12, K1, (BX)(SI*1)
+	VMOVUPS Z13, K1, (BX)(DX*2)
+
+stored250:
+whole243:
 	SUBQ $0x00000010, R11
-	JLE  done168
+	JLE  done252
 	ADDQ $0x00000040, R14
 	MOVQ 184(R12), R15
 	LEAQ (R13)(R15*4), R13
-	JMP  panel157
+	JMP  panel235
 
-done168:
+done252:
 	VZEROUPPER
 	RET
 
@@ -4501,7 +6006,7 @@ TEXT ·tile1x32AVX512U8(SB), NOSPLIT, $0-8
 	MOVQ 248(R12), R11
 	XORQ R14, R14
 
-panel169:
+panel253:
 	MOVQ    168(R12), CX
 	SHLQ    $0x02, CX
 	LEAQ    (CX)(CX*2), DX
@@ -4515,9 +6020,9 @@ panel169:
 	MOVQ    120(R12), R9
 	MOVQ    128(R12), R10
 	TESTQ   R10, R10
-	JZ      sums171
+	JZ      sums255
 
-tap170:
+tap254:
 	MOVQ (R9), R15
 	MOVQ 152(R12), AX
 	ADDQ R15, AX
@@ -4525,9 +6030,9 @@ tap170:
 	ADDQ (R12), AX
 	MOVQ 144(R12), R8
 	SUBQ $0x04, R8
-	JL   tail172
+	JL   tail256
 
-four174:
+four258:
 	VMOVUPS      (DI), Z31
 	VMOVUPS      64(DI), Z30
 	VBROADCASTSS (AX), Z29
@@ -4551,13 +6056,13 @@ four174:
 	ADDQ         $0x10, AX
 	ADDQ         $0x00000200, DI
 	SUBQ         $0x04, R8
-	JGE          four174
+	JGE          four258
 
-tail172:
+tail256:
 	ADDQ $0x04, R8
-	JZ   end175
+	JZ   end259
 
-one173:
+one257:
 	VMOVUPS      (DI), Z31
 	VMOVUPS      64(DI), Z30
 	VBROADCASTSS (AX), Z29
@@ -4566,14 +6071,14 @@ one173:
 	ADDQ         $0x04, AX
 	ADDQ         $0x00000080, DI
 	DECQ         R8
-	JNZ          one173
+	JNZ          one257
 
-end175:
+end259:
 	ADDQ $0x08, R9
 	DECQ R10
-	JNZ  tap170
+	JNZ  tap254
 
-sums171:
+sums255:
 	MOVQ         240(R12), R15
 	SHLQ         $0x02, R15
 	ADDQ         R14, R15
@@ -4588,9 +6093,11 @@ sums171:
 	VMOVUPS      64(R8), Z30
 	VCVTDQ2PS    Z1, Z1
 	VFMADD213PS  Z30, Z31, Z1
+	CMPB         317(R12), $0x00
+	JE           wide260
 	MOVQ         72(R12), R15
 	TESTQ        R15, R15
-	JZ           added177
+	JZ           added263
 	MOVQ         232(R12), CX
 	SHLQ         $0x00, CX
 	LEAQ         (CX)(CX*2), DX
@@ -4603,16 +6110,16 @@ sums171:
 	ADDQ         R8, AX
 	VBROADCASTSS 312(R12), Z28
 	CMPQ         R11, $0x00000020
-	JL           masked176
+	JL           masked262
 	VPMOVZXBD    (AX), Z29
 	VCVTDQ2PS    Z29, Z29
 	VFMADD231PS  Z28, Z29, Z0
 	VPMOVZXBD    16(AX), Z29
 	VCVTDQ2PS    Z29, Z29
 	VFMADD231PS  Z28, Z29, Z1
-	JMP          added177
+	JMP          added263
 
-masked176:
+masked262:
 	MOVQ        $-1, R15
 	BZHIQ       R11, R15, R15
 	KMOVW       R15, K1
@@ -4625,7 +6132,7 @@ masked176:
 	VCVTDQ2PS   Z29, Z29
 	VFMADD231PS Z28, Z29, Z1
 
-added177:
+added263:
 	VBROADCASTSS 256(R12), Z29
 	VBROADCASTSS 260(R12), Z28
 	VMAXPS       Z0, Z29, Z0
@@ -4643,14 +6150,14 @@ added177:
 	SHRQ         $0x02, R8
 	ADDQ         R8, AX
 	CMPQ         R11, $0x00000020
-	JL           masked179
+	JL           masked265
 	VCVTPS2DQ    Z0, Z0
 	VPMOVUSDB    Z0, (AX)
 	VCVTPS2DQ    Z1, Z1
 	VPMOVUSDB    Z1, 16(AX)
-	JMP          stored178
+	JMP          stored264
 
-masked179:
+masked265:
 	MOVQ      $-1, R15
 	BZHIQ     R11, R15, R15
 	KMOVW     R15, K1
@@ -4661,15 +6168,82 @@ masked179:
 	VCVTPS2DQ Z1, Z1
 	VPMOVUSDB Z1, K2, 16(AX)
 
-stored178:
+stored264:
+	JMP whole261
+
+wide260:
+	MOVQ   72(R12), R15
+	TESTQ  R15, R15
+	JZ     added267
+	MOVQ   232(R12), CX
+	SHLQ   $0x02, CX
+	LEAQ   (CX)(CX*2), DX
+	LEAQ   (CX)(CX*4), SI
+	MOVQ   216(R12), AX
+	SHLQ   $0x02, AX
+	ADDQ   72(R12), AX
+	MOVQ   R14, R8
+	SHRQ   $0x00, R8
+	ADDQ   R8, AX
+	CMPQ   R11, $0x00000020
+	JL     masked266
+	VADDPS (AX), Z0, Z0
+	VADDPS 64(AX), Z1, Z1
+	JMP    added267
+
+masked266:
+	MOVQ      $-1, R15
+	BZHIQ     R11, R15, R15
+	KMOVW     R15, K1
+	SHRQ      $0x10, R15
+	KMOVW     R15, K2
+	VMOVUPS.Z (AX), K1, Z29
+	VADDPS    Z29, Z0, Z0
+	VMOVUPS.Z 64(AX), K2, Z29
+	VADDPS    Z29, Z1, Z1
+
+added267:
+	VBROADCASTSS 256(R12), Z29
+	VBROADCASTSS 260(R12), Z28
+	VMAXPS       Z0, Z29, Z0
+	VMINPS       Z0, Z28, Z0
+	VMAXPS       Z1, Z29, Z1
+	VMINPS       Z1, Z28, Z1
+	MOVQ         208(R12), CX
+	SHLQ         $0x02, CX
+	LEAQ         (CX)(CX*2), DX
+	LEAQ         (CX)(CX*4), SI
+	MOVQ         192(R12), AX
+	SHLQ         $0x02, AX
+	ADDQ         48(R12), AX
+	MOVQ         R14, R8
+	SHRQ         $0x00, R8
+	ADDQ         R8, AX
+	CMPQ         R11, $0x00000020
+	JL           masked269
+	VMOVUPS      Z0, (AX)
+	VMOVUPS      Z1, 64(AX)
+	JMP          stored268
+
+masked269:
+	MOVQ    $-1, R15
+	BZHIQ   R11, R15, R15
+	KMOVW   R15, K1
+	SHRQ    $0x10, R15
+	KMOVW   R15, K2
+	VMOVUPS Z0, K1, (AX)
+	VMOVUPS Z1, K2, 64(AX)
+
+stored268:
+whole261:
 	SUBQ $0x00000020, R11
-	JLE  done180
+	JLE  done270
 	ADDQ $0x00000080, R14
 	MOVQ 184(R12), R15
 	LEAQ (R13)(R15*4), R13
-	JMP  panel169
+	JMP  panel253
 
-done180:
+done270:
 	VZEROUPPER
 	RET
 
@@ -4683,7 +6257,7 @@ TEXT ·tile2x32AVX512U8(SB), NOSPLIT, $0-8
 	MOVQ 248(R12), R11
 	XORQ R14, R14
 
-panel181:
+panel271:
 	MOVQ    168(R12), CX
 	SHLQ    $0x02, CX
 	LEAQ    (CX)(CX*2), DX
@@ -4699,9 +6273,9 @@ panel181:
 	MOVQ    120(R12), R9
 	MOVQ    128(R12), R10
 	TESTQ   R10, R10
-	JZ      sums183
+	JZ      sums273
 
-tap182:
+tap272:
 	MOVQ (R9), R15
 	MOVQ 152(R12), AX
 	ADDQ R15, AX
@@ -4709,9 +6283,9 @@ tap182:
 	ADDQ (R12), AX
 	MOVQ 144(R12), R8
 	SUBQ $0x04, R8
-	JL   tail184
+	JL   tail274
 
-four186:
+four276:
 	VMOVUPS      (DI), Z31
 	VMOVUPS      64(DI), Z30
 	VBROADCASTSS (AX), Z29
@@ -4747,13 +6321,13 @@ four186:
 	ADDQ         $0x10, AX
 	ADDQ         $0x00000200, DI
 	SUBQ         $0x04, R8
-	JGE          four186
+	JGE          four276
 
-tail184:
+tail274:
 	ADDQ $0x04, R8
-	JZ   end187
+	JZ   end277
 
-one185:
+one275:
 	VMOVUPS      (DI), Z31
 	VMOVUPS      64(DI), Z30
 	VBROADCASTSS (AX), Z29
@@ -4765,14 +6339,14 @@ one185:
 	ADDQ         $0x04, AX
 	ADDQ         $0x00000080, DI
 	DECQ         R8
-	JNZ          one185
+	JNZ          one275
 
-end187:
+end277:
 	ADDQ $0x08, R9
 	DECQ R10
-	JNZ  tap182
+	JNZ  tap272
 
-sums183:
+sums273:
 	MOVQ         240(R12), R15
 	SHLQ         $0x02, R15
 	ADDQ         R14, R15
@@ -4791,9 +6365,11 @@ sums183:
 	VFMADD213PS  Z30, Z31, Z1
 	VCVTDQ2PS    Z3, Z3
 	VFMADD213PS  Z30, Z31, Z3
+	CMPB         317(R12), $0x00
+	JE           wide278
 	MOVQ         72(R12), R15
 	TESTQ        R15, R15
-	JZ           added189
+	JZ           added281
 	MOVQ         232(R12), CX
 	SHLQ         $0x00, CX
 	LEAQ         (CX)(CX*2), DX
@@ -4806,7 +6382,7 @@ sums183:
 	ADDQ         R8, AX
 	VBROADCASTSS 312(R12), Z28
 	CMPQ         R11, $0x00000020
-	JL           masked188
+	JL           masked280
 	VPMOVZXBD    (AX), Z29
 	VCVTDQ2PS    Z29, Z29
 	VFMADD231PS  Z28, Z29, Z0
@@ -4819,9 +6395,9 @@ sums183:
 	VPMOVZXBD    16(AX)(CX*1), Z29
 	VCVTDQ2PS    Z29, Z29
 	VFMADD231PS  Z28, Z29, Z3
-	JMP          added189
+	JMP          added281
 
-masked188:
+masked280:
 	MOVQ        $-1, R15
 	BZHIQ       R11, R15, R15
 	KMOVW       R15, K1
@@ -4840,7 +6416,7 @@ masked188:
 	VCVTDQ2PS   Z29, Z29
 	VFMADD231PS Z28, Z29, Z3
 
-added189:
+added281:
 	VBROADCASTSS 256(R12), Z29
 	VBROADCASTSS 260(R12), Z28
 	VMAXPS       Z0, Z29, Z0
@@ -4862,7 +6438,7 @@ added189:
 	SHRQ         $0x02, R8
 	ADDQ         R8, AX
 	CMPQ         R11, $0x00000020
-	JL           masked191
+	JL           masked283
 	VCVTPS2DQ    Z0, Z0
 	VPMOVUSDB    Z0, (AX)
 	VCVTPS2DQ    Z1, Z1
@@ -4871,9 +6447,9 @@ added189:
 	VPMOVUSDB    Z2, (AX)(CX*1)
 	VCVTPS2DQ    Z3, Z3
 	VPMOVUSDB    Z3, 16(AX)(CX*1)
-	JMP          stored190
+	JMP          stored282
 
-masked191:
+masked283:
 	MOVQ      $-1, R15
 	BZHIQ     R11, R15, R15
 	KMOVW     R15, K1
@@ -4888,15 +6464,96 @@ masked191:
 	VCVTPS2DQ Z3, Z3
 	VPMOVUSDB Z3, K2, 16(AX)(CX*1)
 
-stored190:
+stored282:
+	JMP whole279
+
+wide278:
+	MOVQ   72(R12), R15
+	TESTQ  R15, R15
+	JZ     added285
+	MOVQ   232(R12), CX
+	SHLQ   $0x02, CX
+	LEAQ   (CX)(CX*2), DX
+	LEAQ   (CX)(CX*4), SI
+	MOVQ   216(R12), AX
+	SHLQ   $0x02, AX
+	ADDQ   72(R12), AX
+	MOVQ   R14, R8
+	SHRQ   $0x00, R8
+	ADDQ   R8, AX
+	CMPQ   R11, $0x00000020
+	JL     masked284
+	VADDPS (AX), Z0, Z0
+	VADDPS 64(AX), Z1, Z1
+	VADDPS (AX)(CX*1), Z2, Z2
+	VADDPS 64(AX)(CX*1), Z3, Z3
+	JMP    added285
+
+masked284:
+	MOVQ      $-1, R15
+	BZHIQ     R11, R15, R15
+	KMOVW     R15, K1
+	SHRQ      $0x10, R15
+	KMOVW     R15, K2
+	VMOVUPS.Z (AX), K1, Z29
+	VADDPS    Z29, Z0, Z0
+	VMOVUPS.Z 64(AX), K2, Z29
+	VADDPS    Z29, Z1, Z1
+	VMOVUPS.Z (AX)(CX*1), K1, Z29
+	VADDPS    Z29, Z2, Z2
+	VMOVUPS.Z 64(AX)(CX*1), K2, Z29
+	VADDPS    Z29, Z3, Z3
+
+added285:
+	VBROADCASTSS 256(R12), Z29
+	VBROADCASTSS 260(R12), Z28
+	VMAXPS       Z0, Z29, Z0
+	VMINPS       Z0, Z28, Z0
+	VMAXPS       Z1, Z29, Z1
+	VMINPS       Z1, Z28, Z1
+	VMAXPS       Z2, Z29, Z2
+	VMINPS       Z2, Z28, Z2
+	VMAXPS       Z3, Z29, Z3
+	VMINPS       Z3, Z28, Z3
+	MOVQ         208(R12), CX
+	SHLQ         $0x02, CX
+	LEAQ         (CX)(CX*2), DX
+	LEAQ         (CX)(CX*4), SI
+	MOVQ         192(R12), AX
+	SHLQ         $0x02, AX
+	ADDQ         48(R12), AX
+	MOVQ         R14, R8
+	SHRQ         $0x00, R8
+	ADDQ         R8, AX
+	CMPQ         R11, $0x00000020
+	JL           masked287
+	VMOVUPS      Z0, (AX)
+	VMOVUPS      Z1, 64(AX)
+	VMOVUPS      Z2, (AX)(CX*1)
+	VMOVUPS      Z3, 64(AX)(CX*1)
+	JMP          stored286
+
+masked287:
+	MOVQ    $-1, R15
+	BZHIQ   R11, R15, R15
+	KMOVW   R15, K1
+	SHRQ    $0x10, R15
+	KMOVW   R15, K2
+	VMOVUPS Z0, K1, (AX)
+	VMOVUPS Z1, K2, 64(AX)
+	VMOVUPS Z2, K1, (AX)(CX*1)
+	VMOVUPS Z3, K2, 64(AX)(CX*1)
+
+stored286:
+whole279:
 	SUBQ $0x00000020, R11
-	JLE  done192
+	JLE  done288
 	ADDQ $0x00000080, R14
 	MOVQ 184(R12), R15
 	LEAQ (R13)(R15*4), R13
-	JMP  panel181
+	JMP  panel271
 
-done192:
+done288:
 	VZEROUPPER
 	RET
 
@@ -4910,7 +6567,7 @@ TEXT ·tile3x32AVX512U8(SB), NOSPLIT, $0-8
 	MOVQ 248(R12), R11
 	XORQ R14, R14
 
-panel193:
+panel289:
 	MOVQ    168(R12), CX
 	SHLQ    $0x02, CX
 	LEAQ    (CX)(CX*2), DX
@@ -4928,9 +6585,9 @@ panel193:
 	MOVQ    120(R12), R9
 	MOVQ    128(R12), R10
 	TESTQ   R10, R10
-	JZ      sums195
+	JZ      sums291
 
-tap194:
+tap290:
 	MOVQ (R9), R15
 	MOVQ 152(R12), AX
 	ADDQ R15, AX
@@ -4938,9 +6595,9 @@ tap194:
 	ADDQ (R12), AX
 	MOVQ 144(R12), R8
 	SUBQ $0x04, R8
-	JL   tail196
+	JL   tail292
 
-four198:
+four294:
 	VMOVUPS      (DI), Z31
 	VMOVUPS      64(DI), Z30
 	VBROADCASTSS (AX), Z29
@@ -4988,13 +6645,13 @@ four198:
 	ADDQ         $0x10, AX
 	ADDQ         $0x00000200, DI
 	SUBQ         $0x04, R8
-	JGE          four198
+	JGE          four294
 
-tail196:
+tail292:
 	ADDQ $0x04, R8
-	JZ   end199
+	JZ   end295
 
-one197:
+one293:
 	VMOVUPS      (DI), Z31
 	VMOVUPS      64(DI), Z30
 	VBROADCASTSS (AX), Z29
@@ -5009,14 +6666,14 @@ one197:
 	ADDQ         $0x04, AX
 	ADDQ         $0x00000080, DI
 	DECQ         R8
-	JNZ          one197
+	JNZ          one293
 
-end199:
+end295:
 	ADDQ $0x08, R9
 	DECQ R10
-	JNZ  tap194
+	JNZ  tap290
 
-sums195:
+sums291:
 	MOVQ         240(R12), R15
 	SHLQ         $0x02, R15
 	ADDQ         R14, R15
@@ -5039,9 +6696,11 @@ sums195:
 	VFMADD213PS  Z30, Z31, Z3
 	VCVTDQ2PS    Z5, Z5
 	VFMADD213PS  Z30, Z31, Z5
+	CMPB         317(R12), $0x00
+	JE           wide296
 	MOVQ         72(R12), R15
 	TESTQ        R15, R15
-	JZ           added201
+	JZ           added299
 	MOVQ         232(R12), CX
 	SHLQ         $0x00, CX
 	LEAQ         (CX)(CX*2), DX
@@ -5054,7 +6713,7 @@ sums195:
 	ADDQ         R8, AX
 	VBROADCASTSS 312(R12), Z28
 	CMPQ         R11, $0x00000020
-	JL           masked200
+	JL           masked298
 	VPMOVZXBD    (AX), Z29
 	VCVTDQ2PS    Z29, Z29
 	VFMADD231PS  Z28, Z29, Z0
@@ -5073,9 +6732,9 @@ sums195:
 	VPMOVZXBD    16(AX)(CX*2), Z29
 	VCVTDQ2PS    Z29, Z29
 	VFMADD231PS  Z28, Z29, Z5
-	JMP          added201
+	JMP          added299
 
-masked200:
+masked298:
 	MOVQ        $-1, R15
 	BZHIQ       R11, R15, R15
 	KMOVW       R15, K1
@@ -5100,7 +6759,7 @@ masked200:
 	VCVTDQ2PS   Z29, Z29
 	VFMADD231PS Z28, Z29, Z5
 
-added201:
+added299:
 	VBROADCASTSS 256(R12), Z29
 	VBROADCASTSS 260(R12), Z28
 	VMAXPS       Z0, Z29, Z0
@@ -5126,7 +6785,7 @@ added201:
 	SHRQ         $0x02, R8
 	ADDQ         R8, AX
 	CMPQ         R11, $0x00000020
-	JL           masked203
+	JL           masked301
 	VCVTPS2DQ    Z0, Z0
 	VPMOVUSDB    Z0, (AX)
 	VCVTPS2DQ    Z1, Z1
@@ -5139,9 +6798,9 @@ added201:
 	VPMOVUSDB    Z4, (AX)(CX*2)
 	VCVTPS2DQ    Z5, Z5
 	VPMOVUSDB    Z5, 16(AX)(CX*2)
-	JMP          stored202
+	JMP          stored300
 
-masked203:
+masked301:
 	MOVQ      $-1, R15
 	BZHIQ     R11, R15, R15
 	KMOVW     R15, K1
@@ -5160,15 +6819,110 @@ masked203:
 	VCVTPS2DQ Z5, Z5
 	VPMOVUSDB Z5, K2, 16(AX)(CX*2)
 
-stored202:
+stored300:
+	JMP whole297
+
+wide296:
+	MOVQ   72(R12), R15
+	TESTQ  R15, R15
+	JZ     added303
+	MOVQ   232(R12), CX
+	SHLQ   $0x02, CX
+	LEAQ   (CX)(CX*2), DX
+	LEAQ   (CX)(CX*4), SI
+	MOVQ   216(R12), AX
+	SHLQ   $0x02, AX
+	ADDQ   72(R12), AX
+	MOVQ   R14, R8
+	SHRQ   $0x00, R8
+	ADDQ   R8, AX
+	CMPQ   R11, $0x00000020
+	JL     masked302
+	VADDPS (AX), Z0, Z0
+	VADDPS 64(AX), Z1, Z1
+	VADDPS (AX)(CX*1), Z2, Z2
+	VADDPS 64(AX)(CX*1), Z3, Z3
+	VADDPS (AX)(CX*2), Z4, Z4
+	VADDPS 64(AX)(CX*2), Z5, Z5
+	JMP    added303
+
+masked302:
+	MOVQ      $-1, R15
+	BZHIQ     R11, R15, R15
+	KMOVW     R15, K1
+	SHRQ      $0x10, R15
+	KMOVW     R15, K2
+	VMOVUPS.Z (AX), K1, Z29
+	VADDPS    Z29, Z0, Z0
+	VMOVUPS.Z 64(AX), K2, Z29
+	VADDPS    Z29, Z1, Z1
+	VMOVUPS.Z (AX)(CX*1), K1, Z29
+	VADDPS    Z29, Z2, Z2
+	VMOVUPS.Z 64(AX)(CX*1), K2, Z29
+	VADDPS    Z29, Z3, Z3
+	VMOVUPS.Z (AX)(CX*2), K1, Z29
+	VADDPS    Z29, Z4, Z4
+	VMOVUPS.Z 64(AX)(CX*2), K2, Z29
+	VADDPS    Z29, Z5, Z5
+
+added303:
+	VBROADCASTSS 256(R12), Z29
+	VBROADCASTSS 260(R12), Z28
+	VMAXPS       Z0, Z29, Z0
+	VMINPS       Z0, Z28, Z0
+	VMAXPS       Z1, Z29, Z1
+	VMINPS       Z1, Z28, Z1
+	VMAXPS       Z2, Z29, Z2
+	VMINPS       Z2, Z28, Z2
+	VMAXPS       Z3, Z29, Z3
+	VMINPS       Z3, Z28, Z3
+	VMAXPS       Z4, Z29, Z4
+	VMINPS       Z4, Z28, Z4
+	VMAXPS       Z5, Z29, Z5
+	VMINPS       Z5, Z28, Z5
+	MOVQ         208(R12), CX
+	SHLQ         $0x02, CX
+	LEAQ         (CX)(CX*2), DX
+	LEAQ         (CX)(CX*4), SI
+	MOVQ         192(R12), AX
+	SHLQ         $0x02, AX
+	ADDQ         48(R12), AX
+	MOVQ         R14, R8
+	SHRQ         $0x00, R8
+	ADDQ         R8, AX
+	CMPQ         R11, $0x00000020
+	JL           masked305
+	VMOVUPS      Z0, (AX)
+	VMOVUPS      Z1, 64(AX)
+	VMOVUPS      Z2, (AX)(CX*1)
+	VMOVUPS      Z3, 64(AX)(CX*1)
+	VMOVUPS      Z4, (AX)(CX*2)
+	VMOVUPS      Z5, 64(AX)(CX*2)
+	JMP          stored304
+
+masked305:
+	MOVQ    $-1, R15
+	BZHIQ   R11, R15, R15
+	KMOVW   R15, K1
+	SHRQ    $0x10, R15
+	KMOVW   R15, K2
+	VMOVUPS Z0, K1, (AX)
+	VMOVUPS Z1, K2, 64(AX)
+	VMOVUPS Z2, K1, (AX)(CX*1)
+	VMOVUPS Z3, K2, 64(AX)(CX*1)
+	VMOVUPS Z4, K1, (AX)(CX*2)
+	VMOVUPS Z5, K2, 64(AX)(CX*2)
+
+stored304:
+whole297:
 	SUBQ $0x00000020, R11
-	JLE  done204
+	JLE  done306
 	ADDQ $0x00000080, R14
 	MOVQ 184(R12), R15
 	LEAQ (R13)(R15*4), R13
-	JMP  panel193
+	JMP  panel289
 
-done204:
+done306:
 	VZEROUPPER
 	RET
 
@@ -5182,7 +6936,7 @@ TEXT ·tile4x32AVX512U8(SB), NOSPLIT, $0-8
 	MOVQ 248(R12), R11
 	XORQ R14, R14
 
-panel205:
+panel307:
 	MOVQ    168(R12), CX
 	SHLQ    $0x02, CX
 	LEAQ    (CX)(CX*2), DX
@@ -5202,9 +6956,9 @@ panel205:
 	MOVQ    120(R12), R9
 	MOVQ    128(R12), R10
 	TESTQ   R10, R10
-	JZ      sums207
+	JZ      sums309
 
-tap206:
+tap308:
 	MOVQ (R9), R15
 	MOVQ 152(R12), AX
 	ADDQ R15, AX
@@ -5212,9 +6966,9 @@ tap206:
 	ADDQ (R12), AX
 	MOVQ 144(R12), R8
 	SUBQ $0x04, R8
-	JL   tail208
+	JL   tail310
 
-four210:
+four312:
 	VMOVUPS      (DI), Z31
 	VMOVUPS      64(DI), Z30
 	VBROADCASTSS (AX), Z29
@@ -5274,13 +7028,13 @@ four210:
 	ADDQ         $0x10, AX
 	ADDQ         $0x00000200, DI
 	SUBQ         $0x04, R8
-	JGE          four210
+	JGE          four312
 
-tail208:
+tail310:
 	ADDQ $0x04, R8
-	JZ   end211
+	JZ   end313
 
-one209:
+one311:
 	VMOVUPS      (DI), Z31
 	VMOVUPS      64(DI), Z30
 	VBROADCASTSS (AX), Z29
@@ -5298,14 +7052,14 @@ one209:
 	ADDQ         $0x04, AX
 	ADDQ         $0x00000080, DI
 	DECQ         R8
-	JNZ          one209
+	JNZ          one311
 
-end211:
+end313:
 	ADDQ $0x08, R9
 	DECQ R10
-	JNZ  tap206
+	JNZ  tap308
 
-sums207:
+sums309:
 	MOVQ         240(R12), R15
 	SHLQ         $0x02, R15
 	ADDQ         R14, R15
@@ -5332,9 +7086,11 @@ sums207:
 	VFMADD213PS  Z30, Z31, Z5
 	VCVTDQ2PS    Z7, Z7
 	VFMADD213PS  Z30, Z31, Z7
+	CMPB         317(R12), $0x00
+	JE           wide314
 	MOVQ         72(R12), R15
 	TESTQ        R15, R15
-	JZ           added213
+	JZ           added317
 	MOVQ         232(R12), CX
 	SHLQ         $0x00, CX
 	LEAQ         (CX)(CX*2), DX
@@ -5347,7 +7103,7 @@ sums207:
 	ADDQ         R8, AX
 	VBROADCASTSS 312(R12), Z28
 	CMPQ         R11, $0x00000020
-	JL           masked212
+	JL           masked316
 	VPMOVZXBD    (AX), Z29
 	VCVTDQ2PS    Z29, Z29
 	VFMADD231PS  Z28, Z29, Z0
@@ -5372,9 +7128,9 @@ sums207:
 	VPMOVZXBD    16(AX)(DX*1), Z29
 	VCVTDQ2PS    Z29, Z29
 	VFMADD231PS  Z28, Z29, Z7
-	JMP          added213
+	JMP          added317
 
-masked212:
+masked316:
 	MOVQ        $-1, R15
 	BZHIQ       R11, R15, R15
 	KMOVW       R15, K1
@@ -5405,7 +7161,7 @@ masked212:
 	VCVTDQ2PS   Z29, Z29
 	VFMADD231PS Z28, Z29, Z7
 
-added213:
+added317:
 	VBROADCASTSS 256(R12), Z29
 	VBROADCASTSS 260(R12), Z28
 	VMAXPS       Z0, Z29, Z0
@@ -5435,7 +7191,7 @@ added213:
 	SHRQ         $0x02, R8
 	ADDQ         R8, AX
 	CMPQ         R11, $0x00000020
-	JL           masked215
+	JL           masked319
 	VCVTPS2DQ    Z0, Z0
 	VPMOVUSDB    Z0, (AX)
 	VCVTPS2DQ    Z1, Z1
@@ -5452,9 +7208,9 @@ added213:
 	VPMOVUSDB    Z6, (AX)(DX*1)
 	VCVTPS2DQ    Z7, Z7
 	VPMOVUSDB    Z7, 16(AX)(DX*1)
-	JMP          stored214
+	JMP          stored318
 
-masked215:
+masked319:
 	MOVQ      $-1, R15
 	BZHIQ     R11, R15, R15
 	KMOVW     R15, K1
@@ -5477,15 +7233,124 @@ masked215:
 	VCVTPS2DQ Z7, Z7
 	VPMOVUSDB Z7, K2, 16(AX)(DX*1)
 
-stored214:
+stored318:
+	JMP whole315
+
+wide314:
+	MOVQ   72(R12), R15
+	TESTQ  R15, R15
+	JZ     added321
+	MOVQ   232(R12), CX
+	SHLQ   $0x02, CX
+	LEAQ   (CX)(CX*2), DX
+	LEAQ   (CX)(CX*4), SI
+	MOVQ   216(R12), AX
+	SHLQ   $0x02, AX
+	ADDQ   72(R12), AX
+	MOVQ   R14, R8
+	SHRQ   $0x00, R8
+	ADDQ   R8, AX
+	CMPQ   R11, $0x00000020
+	JL     masked320
+	VADDPS (AX), Z0, Z0
+	VADDPS 64(AX), Z1, Z1
+	VADDPS (AX)(CX*1), Z2, Z2
+	VADDPS 64(AX)(CX*1), Z3, Z3
+	VADDPS (AX)(CX*2), Z4, Z4
+	VADDPS 64(AX)(CX*2), Z5, Z5
+	VADDPS (AX)(DX*1), Z6, Z6
+	VADDPS 64(AX)(DX*1), Z7, Z7
+	JMP    added321
+
+masked320:
+	MOVQ      $-1, R15
+	BZHIQ     R11, R15, R15
+	KMOVW     R15, K1
+	SHRQ      $0x10, R15
+	KMOVW     R15, K2
+	VMOVUPS.Z (AX), K1, Z29
+	VADDPS    Z29, Z0, Z0
+	VMOVUPS.Z 64(AX), K2, Z29
+	VADDPS    Z29, Z1, Z1
+	VMOVUPS.Z (AX)(CX*1), K1, Z29
+	VADDPS    Z29, Z2, Z2
+	VMOVUPS.Z 64(AX)(CX*1), K2, Z29
+	VADDPS    Z29, Z3, Z3
+	VMOVUPS.Z (AX)(CX*2), K1, Z29
+	VADDPS    Z29, Z4, Z4
+	VMOVUPS.Z 64(AX)(CX*2), K2, Z29
+	VADDPS    Z29, Z5, Z5
+	VMOVUPS.Z (AX)(DX*1), K1, Z29
+	VADDPS    Z29, Z6, Z6
+	VMOVUPS.Z 64(AX)(DX*1), K2, Z29
+	VADDPS    Z29, Z7, Z7
+
+added321:
+	VBROADCASTSS 256(R12), Z29
+	VBROADCASTSS 260(R12), Z28
+	VMAXPS       Z0, Z29, Z0
+	VMINPS       Z0, Z28, Z0
+	VMAXPS       Z1, Z29, Z1
+	VMINPS       Z1, Z28, Z1
+	VMAXPS       Z2, Z29, Z2
+	VMINPS       Z2, Z28, Z2
+	VMAXPS       Z3, Z29, Z3
+	VMINPS       Z3, Z28, Z3
+	VMAXPS       Z4, Z29, Z4
+	VMINPS       Z4, Z28, Z4
+	VMAXPS       Z5, Z29, Z5
+	VMINPS       Z5, Z28, Z5
+	VMAXPS       Z6, Z29, Z6
+	VMINPS       Z6, Z28, Z6
+	VMAXPS       Z7, Z29, Z7
+	VMINPS       Z7, Z28, Z7
+	MOVQ         208(R12), CX
+	SHLQ         $0x02, CX
+	LEAQ         (CX)(CX*2), DX
+	LEAQ         (CX)(CX*4), SI
+	MOVQ         192(R12), AX
+	SHLQ         $0x02, AX
+	ADDQ         48(R12), AX
+	MOVQ         R14, R8
+	SHRQ         $0x00, R8
+	ADDQ         R8, AX
+	CMPQ         R11, $0x00000020
+	JL           masked323
+	VMOVUPS      Z0, (AX)
+	VMOVUPS      Z1, 64(AX)
+	VMOVUPS      Z2, (AX)(CX*1)
+	VMOVUPS      Z3, 64(AX)(CX*1)
+	VMOVUPS      Z4, (AX)(CX*2)
+	VMOVUPS      Z5, 64(AX)(CX*2)
+	VMOVUPS      Z6, (AX)(DX*1)
+	VMOVUPS      Z7, 64(AX)(DX*1)
+	JMP          stored322
+
+masked323:
+	MOVQ    $-1, R15
+	BZHIQ   R11, R15, R15
+	KMOVW   R15, K1
+	SHRQ    $0x10, R15
+	KMOVW   R15, K2
+	VMOVUPS Z0, K1, (AX)
+	VMOVUPS Z1, K2, 64(AX)
+	VMOVUPS Z2, K1, (AX)(CX*1)
+	VMOVUPS Z3, K2, 64(AX)(CX*1)
+	VMOVUPS Z4, K1, (AX)(CX*2)
+	VMOVUPS Z5, K2, 64(AX)(CX*2)
+	VMOVUPS Z6, K1, (AX)(DX*1)
+	VMOVUPS Z7, K2, 64(AX)(DX*1)
+
+stored322:
+whole315:
 	SUBQ $0x00000020, R11
-	JLE  done216
+	JLE  done324
 	ADDQ $0x00000080, R14
 	MOVQ 184(R12), R15
 	LEAQ (R13)(R15*4), R13
-	JMP  panel205
+	JMP  panel307
 
-done216:
+done324:
 	VZEROUPPER
 	RET
 
@@ -5499,7 +7364,7 @@ TEXT ·tile5x32AVX512U8(SB), NOSPLIT, $0-8
 	MOVQ 248(R12), R11
 	XORQ R14, R14
 
-panel217:
+panel325:
 	MOVQ    168(R12), CX
 	SHLQ    $0x02, CX
 	LEAQ    (CX)(CX*2), DX
@@ -5521,9 +7386,9 @@ panel217:
 	MOVQ    120(R12), R9
 	MOVQ    128(R12), R10
 	TESTQ   R10, R10
-	JZ      sums219
+	JZ      sums327
 
-tap218:
+tap326:
 	MOVQ (R9), R15
 	MOVQ 152(R12), AX
 	ADDQ R15, AX
@@ -5531,9 +7396,9 @@ tap218:
 	ADDQ (R12), AX
 	MOVQ 144(R12), R8
 	SUBQ $0x04, R8
-	JL   tail220
+	JL   tail328
 
-four222:
+four330:
 	VMOVUPS      (DI), Z31
 	VMOVUPS      64(DI), Z30
 	VBROADCASTSS (AX), Z29
@@ -5605,13 +7470,13 @@ four222:
 	ADDQ         $0x10, AX
 	ADDQ         $0x00000200, DI
 	SUBQ         $0x04, R8
-	JGE          four222
+	JGE          four330
 
-tail220:
+tail328:
 	ADDQ $0x04, R8
-	JZ   end223
+	JZ   end331
 
-one221:
+one329:
 	VMOVUPS      (DI), Z31
 	VMOVUPS      64(DI), Z30
 	VBROADCASTSS (AX), Z29
@@ -5632,14 +7497,14 @@ one221:
 	ADDQ         $0x04, AX
 	ADDQ         $0x00000080, DI
 	DECQ         R8
-	JNZ          one221
+	JNZ          one329
 
-end223:
+end331:
 	ADDQ $0x08, R9
 	DECQ R10
-	JNZ  tap218
+	JNZ  tap326
 
-sums219:
+sums327:
 	MOVQ         240(R12), R15
 	SHLQ         $0x02, R15
 	ADDQ         R14, R15
@@ -5670,9 +7535,11 @@ sums219:
 	VFMADD213PS  Z30, Z31, Z7
 	VCVTDQ2PS    Z9, Z9
 	VFMADD213PS  Z30, Z31, Z9
+	CMPB         317(R12), $0x00
+	JE           wide332
 	MOVQ         72(R12), R15
 	TESTQ        R15, R15
-	JZ           added225
+	JZ           added335
 	MOVQ         232(R12), CX
 	SHLQ         $0x00, CX
 	LEAQ         (CX)(CX*2), DX
@@ -5685,7 +7552,7 @@ sums219:
 	ADDQ         R8, AX
 	VBROADCASTSS 312(R12), Z28
 	CMPQ         R11, $0x00000020
-	JL           masked224
+	JL           masked334
 	VPMOVZXBD    (AX), Z29
 	VCVTDQ2PS    Z29, Z29
 	VFMADD231PS  Z28, Z29, Z0
@@ -5716,9 +7583,9 @@ sums219:
 	VPMOVZXBD    16(AX)(CX*4), Z29
 	VCVTDQ2PS    Z29, Z29
 	VFMADD231PS  Z28, Z29, Z9
-	JMP          added225
+	JMP          added335
 
-masked224:
+masked334:
 	MOVQ        $-1, R15
 	BZHIQ       R11, R15, R15
 	KMOVW       R15, K1
@@ -5755,7 +7622,7 @@ masked224:
 	VCVTDQ2PS   Z29, Z29
 	VFMADD231PS Z28, Z29, Z9
 
-added225:
+added335:
 	VBROADCASTSS 256(R12), Z29
 	VBROADCASTSS 260(R12), Z28
 	VMAXPS       Z0, Z29, Z0
@@ -5789,7 +7656,7 @@ added225:
 	SHRQ         $0x02, R8
 	ADDQ         R8, AX
 	CMPQ         R11, $0x00000020
-	JL           masked227
+	JL           masked337
 	VCVTPS2DQ    Z0, Z0
 	VPMOVUSDB    Z0, (AX)
 	VCVTPS2DQ    Z1, Z1
@@ -5810,9 +7677,9 @@ added225:
 	VPMOVUSDB    Z8, (AX)(CX*4)
 	VCVTPS2DQ    Z9, Z9
 	VPMOVUSDB    Z9, 16(AX)(CX*4)
-	JMP          stored226
+	JMP          stored336
 
-masked227:
+masked337:
 	MOVQ      $-1, R15
 	BZHIQ     R11, R15, R15
 	KMOVW     R15, K1
@@ -5839,15 +7706,138 @@ masked227:
 	VCVTPS2DQ Z9, Z9
 	VPMOVUSDB Z9, K2, 16(AX)(CX*4)
 
-stored226:
+stored336:
+	JMP whole333
+
+wide332:
+	MOVQ   72(R12), R15
+	TESTQ  R15, R15
+	JZ     added339
+	MOVQ   232(R12), CX
+	SHLQ   $0x02, CX
+	LEAQ   (CX)(CX*2), DX
+	LEAQ   (CX)(CX*4), SI
+	MOVQ   216(R12), AX
+	SHLQ   $0x02, AX
+	ADDQ   72(R12), AX
+	MOVQ   R14, R8
+	SHRQ   $0x00, R8
+	ADDQ   R8, AX
+	CMPQ   R11, $0x00000020
+	JL     masked338
+	VADDPS (AX), Z0, Z0
+	VADDPS 64(AX), Z1, Z1
+	VADDPS (AX)(CX*1), Z2, Z2
+	VADDPS 64(AX)(CX*1), Z3, Z3
+	VADDPS (AX)(CX*2), Z4, Z4
+	VADDPS 64(AX)(CX*2), Z5, Z5
+	VADDPS (AX)(DX*1), Z6, Z6
+	VADDPS 64(AX)(DX*1), Z7, Z7
+	VADDPS (AX)(CX*4), Z8, Z8
+	VADDPS 64(AX)(CX*4), Z9, Z9
+	JMP    added339
+
+masked338:
+	MOVQ      $-1, R15
+	BZHIQ     R11, R15, R15
+	KMOVW     R15, K1
+	SHRQ      $0x10, R15
+	KMOVW     R15, K2
+	VMOVUPS.Z (AX), K1, Z29
+	VADDPS    Z29, Z0, Z0
+	VMOVUPS.Z 64(AX), K2, Z29
+	VADDPS    Z29, Z1, Z1
+	VMOVUPS.Z (AX)(CX*1), K1, Z29
+	VADDPS    Z29, Z2, Z2
+	VMOVUPS.Z 64(AX)(CX*1), K2, Z29
+	VADDPS    Z29, Z3, Z3
+	VMOVUPS.Z (AX)(CX*2), K1, Z29
+	VADDPS    Z29, Z4, Z4
+	VMOVUPS.Z 64(AX)(CX*2), K2, Z29
+	VADDPS    Z29, Z5, Z5
+	VMOVUPS.Z (AX)(DX*1), K1, Z29
+	VADDPS    Z29, Z6, Z6
+	VMOVUPS.Z 64(AX)(DX*1), K2, Z29
+	VADDPS    Z29, Z7, Z7
+	VMOVUPS.Z (AX)(CX*4), K1, Z29
+	VADDPS    Z29, Z8, Z8
+	VMOVUPS.Z 64(AX)(CX*4), K2, Z29
+	VADDPS    Z29, Z9, Z9
+
+added339:
+	VBROADCASTSS 256(R12), Z29
+	VBROADCASTSS 260(R12), Z28
+	VMAXPS       Z0, Z29, Z0
+	VMINPS       Z0, Z28, Z0
+	VMAXPS       Z1, Z29, Z1
+	VMINPS       Z1, Z28, Z1
+	VMAXPS       Z2, Z29, Z2
+	VMINPS       Z2, Z28, Z2
+	VMAXPS       Z3, Z29, Z3
+	VMINPS       Z3, Z28, Z3
+	VMAXPS       Z4, Z29, Z4
+	VMINPS       Z4, Z28, Z4
+	VMAXPS       Z5, Z29, Z5
+	VMINPS       Z5, Z28, Z5
+	VMAXPS       Z6, Z29, Z6
+	VMINPS       Z6, Z28, Z6
+	VMAXPS       Z7, Z29, Z7
+	VMINPS       Z7, Z28, Z7
+	VMAXPS       Z8, Z29, Z8
+	VMINPS       Z8, Z28, Z8
+	VMAXPS       Z9, Z29, Z9
+	VMINPS       Z9, Z28, Z9
+	MOVQ         208(R12), CX
+	SHLQ         $0x02, CX
+	LEAQ         (CX)(CX*2), DX
+	LEAQ         (CX)(CX*4), SI
+	MOVQ         192(R12), AX
+	SHLQ         $0x02, AX
+	ADDQ         48(R12), AX
+	MOVQ         R14, R8
+	SHRQ         $0x00, R8
+	ADDQ         R8, AX
+	CMPQ         R11, $0x00000020
+	JL           masked341
+	VMOVUPS      Z0, (AX)
+	VMOVUPS      Z1, 64(AX)
+	VMOVUPS      Z2, (AX)(CX*1)
+	VMOVUPS      Z3, 64(AX)(CX*1)
+	VMOVUPS      Z4, (AX)(CX*2)
+	VMOVUPS      Z5, 64(AX)(CX*2)
+	VMOVUPS      Z6, (AX)(DX*1)
+	VMOVUPS      Z7, 64(AX)(DX*1)
+	VMOVUPS      Z8, (AX)(CX*4)
+	VMOVUPS      Z9, 64(AX)(CX*4)
+	JMP          stored340
+
+masked341:
+	MOVQ    $-1, R15
+	BZHIQ   R11, R15, R15
+	KMOVW   R15, K1
+	SHRQ    $0x10, R15
+	KMOVW   R15, K2
+	VMOVUPS Z0, K1, (AX)
+	VMOVUPS Z1, K2, 64(AX)
+	VMOVUPS Z2, K1, (AX)(CX*1)
+	VMOVUPS Z3, K2, 64(AX)(CX*1)
+	VMOVUPS Z4, K1, (AX)(CX*2)
+	VMOVUPS Z5, K2, 64(AX)(CX*2)
+	VMOVUPS Z6, K1, (AX)(DX*1)
+	VMOVUPS Z7, K2, 64(AX)(DX*1)
+	VMOVUPS Z8, K1, (AX)(CX*4)
+	VMOVUPS Z9, K2, 64(AX)(CX*4)
+
+stored340:
+whole333:
 	SUBQ $0x00000020, R11
-	JLE  done228
+	JLE  done342
 	ADDQ $0x00000080, R14
 	MOVQ 184(R12), R15
 	LEAQ (R13)(R15*4), R13
-	JMP  panel217
+	JMP  panel325
 
-done228:
+done342:
 	VZEROUPPER
 	RET
 
@@ -5861,7 +7851,7 @@ TEXT ·tile6x32AVX512U8(SB), NOSPLIT, $0-8
 	MOVQ 248(R12), R11
 	XORQ R14, R14
 
-panel229:
+panel343:
 	MOVQ    168(R12), CX
 	SHLQ    $0x02, CX
 	LEAQ    (CX)(CX*2), DX
@@ -5885,9 +7875,9 @@ panel229:
 	MOVQ    120(R12), R9
 	MOVQ    128(R12), R10
 	TESTQ   R10, R10
-	JZ      sums231
+	JZ      sums345
 
-tap230:
+tap344:
 	MOVQ (R9), R15
 	MOVQ 152(R12), AX
 	ADDQ R15, AX
@@ -5895,9 +7885,9 @@ tap230:
 	ADDQ (R12), AX
 	MOVQ 144(R12), R8
 	SUBQ $0x04, R8
-	JL   tail232
+	JL   tail346
 
-four234:
+four348:
 	VMOVUPS      (DI), Z31
 	VMOVUPS      64(DI), Z30
 	VBROADCASTSS (AX), Z29
@@ -5981,13 +7971,13 @@ four234:
 	ADDQ         $0x10, AX
 	ADDQ         $0x00000200, DI
 	SUBQ         $0x04, R8
-	JGE          four234
+	JGE          four348
 
-tail232:
+tail346:
 	ADDQ $0x04, R8
-	JZ   end235
+	JZ   end349
 
-one233:
+one347:
 	VMOVUPS      (DI), Z31
 	VMOVUPS      64(DI), Z30
 	VBROADCASTSS (AX), Z29
@@ -6011,14 +8001,14 @@ one233:
 	ADDQ         $0x04, AX
 	ADDQ         $0x00000080, DI
 	DECQ         R8
-	JNZ          one233
+	JNZ          one347
 
-end235:
+end349:
 	ADDQ $0x08, R9
 	DECQ R10
-	JNZ  tap230
+	JNZ  tap344
 
-sums231:
+sums345:
 	MOVQ         240(R12), R15
 	SHLQ         $0x02, R15
 	ADDQ         R14, R15
@@ -6053,9 +8043,11 @@ sums231:
 	VFMADD213PS  Z30, Z31, Z9
 	VCVTDQ2PS    Z11, Z11
 	VFMADD213PS  Z30, Z31, Z11
+	CMPB         317(R12), $0x00
+	JE           wide350
 	MOVQ         72(R12), R15
 	TESTQ        R15, R15
-	JZ           added237
+	JZ           added353
 	MOVQ         232(R12), CX
 	SHLQ         $0x00, CX
 	LEAQ         (CX)(CX*2), DX
@@ -6068,7 +8060,7 @@ sums231:
 	ADDQ         R8, AX
 	VBROADCASTSS 312(R12), Z28
 	CMPQ         R11, $0x00000020
-	JL           masked236
+	JL           masked352
 	VPMOVZXBD    (AX), Z29
 	VCVTDQ2PS    Z29, Z29
 	VFMADD231PS  Z28, Z29, Z0
@@ -6105,9 +8097,9 @@ sums231:
 	VPMOVZXBD    16(AX)(SI*1), Z29
 	VCVTDQ2PS    Z29, Z29
 	VFMADD231PS  Z28, Z29, Z11
-	JMP          added237
+	JMP          added353
 
-masked236:
+masked352:
 	MOVQ        $-1, R15
 	BZHIQ       R11, R15, R15
 	KMOVW       R15, K1
@@ -6150,7 +8142,7 @@ masked236:
 	VCVTDQ2PS   Z29, Z29
 	VFMADD231PS Z28, Z29, Z11
 
-added237:
+added353:
 	VBROADCASTSS 256(R12), Z29
 	VBROADCASTSS 260(R12), Z28
 	VMAXPS       Z0, Z29, Z0
@@ -6188,7 +8180,7 @@ added237:
 	SHRQ         $0x02, R8
 	ADDQ         R8, AX
 	CMPQ         R11, $0x00000020
-	JL           masked239
+	JL           masked355
 	VCVTPS2DQ    Z0, Z0
 	VPMOVUSDB    Z0, (AX)
 	VCVTPS2DQ    Z1, Z1
@@ -6213,9 +8205,9 @@ added237:
 	VPMOVUSDB    Z10, (AX)(SI*1)
 	VCVTPS2DQ    Z11, Z11
 	VPMOVUSDB    Z11, 16(AX)(SI*1)
-	JMP          stored238
+	JMP          stored354
 
-masked239:
+masked355:
 	MOVQ      $-1, R15
 	BZHIQ     R11, R15, R15
 	KMOVW     R15, K1
@@ -6246,15 +8238,152 @@ masked239:
 	VCVTPS2DQ Z11, Z11
 	VPMOVUSDB Z11, K2, 16(AX)(SI*1)
 
-stored238:
+stored354:
+	JMP whole351
+
+wide350:
+	MOVQ   72(R12), R15
+	TESTQ  R15, R15
+	JZ     added357
+	MOVQ   232(R12), CX
+	SHLQ   $0x02, CX
+	LEAQ   (CX)(CX*2), DX
+	LEAQ   (CX)(CX*4), SI
+	MOVQ   216(R12), AX
+	SHLQ   $0x02, AX
+	ADDQ   72(R12), AX
+	MOVQ   R14, R8
+	SHRQ   $0x00, R8
+	ADDQ   R8, AX
+	CMPQ   R11, $0x00000020
+	JL     masked356
+	VADDPS (AX), Z0, Z0
+	VADDPS 64(AX), Z1, Z1
+	VADDPS (AX)(CX*1), Z2, Z2
+	VADDPS 64(AX)(CX*1), Z3, Z3
+	VADDPS (AX)(CX*2), Z4, Z4
+	VADDPS 64(AX)(CX*2), Z5, Z5
+	VADDPS (AX)(DX*1), Z6, Z6
+	VADDPS 64(AX)(DX*1), Z7, Z7
+	VADDPS (AX)(CX*4), Z8, Z8
+	VADDPS 64(AX)(CX*4), Z9, Z9
+	VADDPS (AX)(SI*1), Z10, Z10
+	VADDPS 64(AX)(SI*1), Z11, Z11
+	JMP    added357
+
+masked356:
+	MOVQ      $-1, R15
+	BZHIQ     R11, R15, R15
+	KMOVW     R15, K1
+	SHRQ      $0x10, R15
+	KMOVW     R15, K2
+	VMOVUPS.Z (AX), K1, Z29
+	VADDPS    Z29, Z0, Z0
+	VMOVUPS.Z 64(AX), K2, Z29
+	VADDPS    Z29, Z1, Z1
+	VMOVUPS.Z (AX)(CX*1), K1, Z29
+	VADDPS    Z29, Z2, Z2
+	VMOVUPS.Z 64(AX)(CX*1), K2, Z29
+	VADDPS    Z29, Z3, Z3
+	VMOVUPS.Z (AX)(CX*2), K1, Z29
+	VADDPS    Z29, Z4, Z4
+	VMOVUPS.Z 64(AX)(CX*2), K2, Z29
+	VADDPS    Z29, Z5, Z5
+	VMOVUPS.Z (AX)(DX*1), K1, Z29
+	VADDPS    Z29, Z6, Z6
+	VMOVUPS.Z 64(AX)(DX*1), K2, Z29
+	VADDPS    Z29, Z7, Z7
+	VMOVUPS.Z (AX)(CX*4), K1, Z29
+	VADDPS    Z29, Z8, Z8
+	VMOVUPS.Z 64(AX)(CX*4), K2, Z29
+	VADDPS    Z29, Z9, Z9
+	VMOVUPS.Z (AX)(SI*1), K1, Z29
+	VADDPS    Z29, Z10, Z10
+	VMOVUPS.Z 64(AX)(SI*1), K2, Z29
+	VADDPS    Z29, Z11, Z11
+
+added357:
+	VBROADCASTSS 256(R12), Z29
+	VBROADCASTSS 260(R12), Z28
+	VMAXPS       Z0, Z29, Z0
+	VMINPS       Z0, Z28, Z0
+	VMAXPS       Z1, Z29, Z1
+	VMINPS       Z1, Z28, Z1
+	VMAXPS       Z2, Z29, Z2
+	VMINPS       Z2, Z28, Z2
+	VMAXPS       Z3, Z29, Z3
+	VMINPS       Z3, Z28, Z3
+	VMAXPS       Z4, Z29, Z4
+	VMINPS       Z4, Z28, Z4
+	VMAXPS       Z5, Z29, Z5
+	VMINPS       Z5, Z28, Z5
+	VMAXPS       Z6, Z29, Z6
+	VMINPS       Z6, Z28, Z6
+	VMAXPS       Z7, Z29, Z7
+	VMINPS       Z7, Z28, Z7
+	VMAXPS       Z8, Z29, Z8
+	VMINPS       Z8, Z28, Z8
+	VMAXPS       Z9, Z29, Z9
+	VMINPS       Z9, Z28, Z9
+	VMAXPS       Z10, Z29, Z10
+	VMINPS       Z10, Z28, Z10
+	VMAXPS       Z11, Z29, Z11
+	VMINPS       Z11, Z28, Z11
+	MOVQ         208(R12), CX
+	SHLQ         $0x02, CX
+	LEAQ         (CX)(CX*2), DX
+	LEAQ         (CX)(CX*4), SI
+	MOVQ         192(R12), AX
+	SHLQ         $0x02, AX
+	ADDQ         48(R12), AX
+	MOVQ         R14, R8
+	SHRQ         $0x00, R8
+	ADDQ         R8, AX
+	CMPQ         R11, $0x00000020
+	JL           masked359
+	VMOVUPS      Z0, (AX)
+	VMOVUPS      Z1, 64(AX)
+	VMOVUPS      Z2, (AX)(CX*1)
+	VMOVUPS      Z3, 64(AX)(CX*1)
+	VMOVUPS      Z4, (AX)(CX*2)
+	VMOVUPS      Z5, 64(AX)(CX*2)
+	VMOVUPS      Z6, (AX)(DX*1)
+	VMOVUPS      Z7, 64(AX)(DX*1)
+	VMOVUPS      Z8, (AX)(CX*4)
+	VMOVUPS      Z9, 64(AX)(CX*4)
+	VMOVUPS      Z10, (AX)(SI*1)
+	VMOVUPS      Z11, 64(AX)(SI*1)
+	JMP          stored358
+
+masked359:
+	MOVQ    $-1, R15
+	BZHIQ   R11, R15, R15
+	KMOVW   R15, K1
+	SHRQ    $0x10, R15
+	KMOVW   R15, K2
+	VMOVUPS Z0, K1, (AX)
+	VMOVUPS Z1, K2, 64(AX)
+	VMOVUPS Z2, K1, (AX)(CX*1)
+	VMOVUPS Z3, K2, 64(AX)(CX*1)
+	VMOVUPS Z4, K1, (AX)(CX*2)
+	VMOVUPS Z5, K2, 64(AX)(CX*2)
+	VMOVUPS Z6, K1, (AX)(DX*1)
+	VMOVUPS Z7, K2, 64(AX)(DX*1)
+	VMOVUPS Z8, K1, (AX)(CX*4)
+	VMOVUPS Z9, K2, 64(AX)(CX*4)
+	VMOVUPS Z10, K1, (AX)(SI*1)
+	VMOVUPS Z11, K2, 64(AX)(SI*1)
+
+stored358:
+whole351:
 	SUBQ $0x00000020, R11
-	JLE  done240
+	JLE  done360
 	ADDQ $0x00000080, R14
 	MOVQ 184(R12), R15
 	LEAQ (R13)(R15*4), R13
-	JMP  panel229
+	JMP  panel343
 
-done240:
+done360:
 	VZEROUPPER
 	RET
 
@@ -6268,7 +8397,7 @@ TEXT ·tile7x32AVX512U8(SB), NOSPLIT, $0-8
 	MOVQ 248(R12), R11
 	XORQ R14, R14
 
-panel241:
+panel361:
 	MOVQ    168(R12), CX
 	SHLQ    $0x02, CX
 	LEAQ    (CX)(CX*2), DX
@@ -6294,9 +8423,9 @@ panel241:
 	MOVQ    120(R12), R9
 	MOVQ    128(R12), R10
 	TESTQ   R10, R10
-	JZ      sums243
+	JZ      sums363
 
-tap242:
+tap362:
 	MOVQ (R9), R15
 	MOVQ 152(R12), AX
 	ADDQ R15, AX
@@ -6304,9 +8433,9 @@ tap242:
 	ADDQ (R12), AX
 	MOVQ 144(R12), R8
 	SUBQ $0x04, R8
-	JL   tail244
+	JL   tail364
 
-four246:
+four366:
 	VMOVUPS      (DI), Z31
 	VMOVUPS      64(DI), Z30
 	VBROADCASTSS (AX), Z29
@@ -6402,13 +8531,13 @@ four246:
 	ADDQ         $0x10, AX
 	ADDQ         $0x00000200, DI
 	SUBQ         $0x04, R8
-	JGE          four246
+	JGE          four366
 
-tail244:
+tail364:
 	ADDQ $0x04, R8
-	JZ   end247
+	JZ   end367
 
-one245:
+one365:
 	VMOVUPS      (DI), Z31
 	VMOVUPS      64(DI), Z30
 	VBROADCASTSS (AX), Z29
@@ -6435,14 +8564,14 @@ one245:
 	ADDQ         $0x04, AX
 	ADDQ         $0x00000080, DI
 	DECQ         R8
-	JNZ          one245
+	JNZ          one365
 
-end247:
+end367:
 	ADDQ $0x08, R9
 	DECQ R10
-	JNZ  tap242
+	JNZ  tap362
 
-sums243:
+sums363:
 	MOVQ         240(R12), R15
 	SHLQ         $0x02, R15
 	ADDQ         R14, R15
@@ -6481,9 +8610,11 @@ sums243:
 	VFMADD213PS  Z30, Z31, Z11
 	VCVTDQ2PS    Z13, Z13
 	VFMADD213PS  Z30, Z31, Z13
+	CMPB         317(R12), $0x00
+	JE           wide368
 	MOVQ         72(R12), R15
 	TESTQ        R15, R15
-	JZ           added249
+	JZ           added371
 	MOVQ         232(R12), CX
 	SHLQ         $0x00, CX
 	LEAQ         (CX)(CX*2), DX
@@ -6496,7 +8627,7 @@ sums243:
 	ADDQ         R8, AX
 	VBROADCASTSS 312(R12), Z28
 	CMPQ         R11, $0x00000020
-	JL           masked248
+	JL           masked370
 	VPMOVZXBD    (AX), Z29
 	VCVTDQ2PS    Z29, Z29
 	VFMADD231PS  Z28, Z29, Z0
@@ -6539,9 +8670,9 @@ sums243:
 	VPMOVZXBD    16(AX)(DX*2), Z29
 	VCVTDQ2PS    Z29, Z29
 	VFMADD231PS  Z28, Z29, Z13
-	JMP          added249
+	JMP          added371
 
-masked248:
+masked370:
 	MOVQ        $-1, R15
 	BZHIQ       R11, R15, R15
 	KMOVW       R15, K1
@@ -6590,7 +8721,7 @@ masked248:
 	VCVTDQ2PS   Z29, Z29
 	VFMADD231PS Z28, Z29, Z13
 
-added249:
+added371:
 	VBROADCASTSS 256(R12), Z29
 	VBROADCASTSS 260(R12), Z28
 	VMAXPS       Z0, Z29, Z0
@@ -6632,7 +8763,7 @@ added249:
 	SHRQ         $0x02, R8
 	ADDQ         R8, AX
 	CMPQ         R11, $0x00000020
-	JL           masked251
+	JL           masked373
 	VCVTPS2DQ    Z0, Z0
 	VPMOVUSDB    Z0, (AX)
 	VCVTPS2DQ    Z1, Z1
@@ -6661,9 +8792,9 @@ added249:
 	VPMOVUSDB    Z12, (AX)(DX*2)
 	VCVTPS2DQ    Z13, Z13
 	VPMOVUSDB    Z13, 16(AX)(DX*2)
-	JMP          stored250
+	JMP          stored372
 
-masked251:
+masked373:
 	MOVQ      $-1, R15
 	BZHIQ     R11, R15, R15
 	KMOVW     R15, K1
@@ -6698,15 +8829,166 @@ masked251:
 	VCVTPS2DQ Z13, Z13
 	VPMOVUSDB Z13, K2, 16(AX)(DX*2)
 
-stored250:
+stored372:
+	JMP whole369
+
+wide368:
+	MOVQ   72(R12), R15
+	TESTQ  R15, R15
+	JZ     added375
+	MOVQ   232(R12), CX
+	SHLQ   $0x02, CX
+	LEAQ   (CX)(CX*2), DX
+	LEAQ   (CX)(CX*4), SI
+	MOVQ   216(R12), AX
+	SHLQ   $0x02, AX
+	ADDQ   72(R12), AX
+	MOVQ   R14, R8
+	SHRQ   $0x00, R8
+	ADDQ   R8, AX
+	CMPQ   R11, $0x00000020
+	JL     masked374
+	VADDPS (AX), Z0, Z0
+	VADDPS 64(AX), Z1, Z1
+	VADDPS (AX)(CX*1), Z2, Z2
+	VADDPS 64(AX)(CX*1), Z3, Z3
+	VADDPS (AX)(CX*2), Z4, Z4
+	VADDPS 64(AX)(CX*2), Z5, Z5
+	VADDPS (AX)(DX*1), Z6, Z6
+	VADDPS 64(AX)(DX*1), Z7, Z7
+	VADDPS (AX)(CX*4), Z8, Z8
+	VADDPS 64(AX)(CX*4), Z9, Z9
+	VADDPS (AX)(SI*1), Z10, Z10
+	VADDPS 64(AX)(SI*1), Z11, Z11
+	VADDPS (AX)(DX*2), Z12, Z12
+	VADDPS 64(AX)(DX*2), Z13, Z13
+	JMP    added375
+
+masked374:
+	MOVQ      $-1, R15
+	BZHIQ     R11, R15, R15
+	KMOVW     R15, K1
+	SHRQ      $0x10, R15
+	KMOVW     R15, K2
+	VMOVUPS.Z (AX), K1, Z29
+	VADDPS    Z29, Z0, Z0
+	VMOVUPS.Z 64(AX), K2, Z29
+	VADDPS    Z29, Z1, Z1
+	VMOVUPS.Z (AX)(CX*1), K1, Z29
+	VADDPS    Z29, Z2, Z2
+	VMOVUPS.Z 64(AX)(CX*1), K2, Z29
+	VADDPS    Z29, Z3, Z3
+	VMOVUPS.Z (AX)(CX*2), K1, Z29
+	VADDPS    Z29, Z4, Z4
+	VMOVUPS.Z 64(AX)(CX*2), K2, Z29
+	VADDPS    Z29, Z5, Z5
+	VMOVUPS.Z (AX)(DX*1), K1, Z29
+	VADDPS    Z29, Z6, Z6
+	VMOVUPS.Z 64(AX)(DX*1), K2, Z29
+	VADDPS    Z29, Z7, Z7
+	VMOVUPS.Z (AX)(CX*4), K1, Z29
+	VADDPS    Z29, Z8, Z8
+	VMOVUPS.Z 64(AX)(CX*4), K2, Z29
+	VADDPS    Z29, Z9, Z9
+	VMOVUPS.Z (AX)(SI*1), K1, Z29
+	VADDPS    Z29, Z10, Z10
+	VMOVUPS.Z 64(AX)(SI*1), K2, Z29
+	VADDPS    Z29, Z11, Z11
+	VMOVUPS.Z (AX)(DX*2), K1, Z29
+	VADDPS    Z29, Z12, Z12
+	VMOVUPS.Z 64(AX)(DX*2), K2, Z29
+	VADDPS    Z29, Z13, Z13
+
+added375:
+	VBROADCASTSS 256(R12), Z29
+	VBROADCASTSS 260(R12), Z28
+	VMAXPS       Z0, Z29, Z0
+	VMINPS       Z0, Z28, Z0
+	VMAXPS       Z1, Z29, Z1
+	VMINPS       Z1, Z28, Z1
+	VMAXPS       Z2, Z29, Z2
+	VMINPS       Z2, Z28, Z2
+	VMAXPS       Z3, Z29, Z3
+	VMINPS       Z3, Z28, Z3
+	VMAXPS       Z4, Z29, Z4
+	VMINPS       Z4, Z28, Z4
+	VMAXPS       Z5, Z29, Z5
+	VMINPS       Z5, Z28, Z5
+	VMAXPS       Z6, Z29, Z6
+	VMINPS       Z6, Z28, Z6
+	VMAXPS       Z7, Z29, Z7
+	VMINPS       Z7, Z28, Z7
+	VMAXPS       Z8, Z29, Z8
+	VMINPS       Z8, Z28, Z8
+	VMAXPS       Z9, Z29, Z9
+	VMINPS       Z9, Z28, Z9
+	VMAXPS       Z10, Z29, Z10
+	VMINPS       Z10, Z28, Z10
+	VMAXPS       Z11, Z29, Z11
+	VMINPS       Z11, Z28, Z11
+	VMAXPS       Z12, Z29, Z12
+	VMINPS       Z12, Z28, Z12
+	VMAXPS       Z13, Z29, Z13
+	VMINPS       Z13, Z28, Z13
+	MOVQ         208(R12), CX
+	SHLQ         $0x02, CX
+	LEAQ         (CX)(CX*2), DX
+	LEAQ         (CX)(CX*4), SI
+	MOVQ         192(R12), AX
+	SHLQ         $0x02, AX
+	ADDQ         48(R12), AX
+	MOVQ         R14, R8
+	SHRQ         $0x00, R8
+	ADDQ         R8, AX
+	CMPQ         R11, $0x00000020
+	JL           masked377
+	VMOVUPS      Z0, (AX)
+	VMOVUPS      Z1, 64(AX)
+	VMOVUPS      Z2, (AX)(CX*1)
+	VMOVUPS      Z3, 64(AX)(CX*1)
+	VMOVUPS      Z4, (AX)(CX*2)
+	VMOVUPS      Z5, 64(AX)(CX*2)
+	VMOVUPS      Z6, (AX)(DX*1)
+	VMOVUPS      Z7, 64(AX)(DX*1)
+	VMOVUPS      Z8, (AX)(CX*4)
+	VMOVUPS      Z9, 64(AX)(CX*4)
+	VMOVUPS      Z10, (AX)(SI*1)
+	VMOVUPS      Z11, 64(AX)(SI*1)
+	VMOVUPS      Z12, (AX)(DX*2)
+	VMOVUPS      Z13, 64(AX)(DX*2)
+	JMP          stored376
+
+masked377:
+	MOVQ    $-1, R15
+	BZHIQ   R11, R15, R15
+	KMOVW   R15, K1
+	SHRQ    $0x10, R15
+	KMOVW   R15, K2
+	VMOVUPS Z0, K1, (AX)
+	VMOVUPS Z1, K2, 64(AX)
+	VMOVUPS Z2, K1, (AX)(CX*1)
+	VMOVUPS Z3, K2, 64(AX)(CX*1)
+	VMOVUPS Z4, K1, (AX)(CX*2)
+	VMOVUPS Z5, K2, 64(AX)(CX*2)
+	VMOVUPS Z6, K1, (AX)(DX*1)
+	VMOVUPS Z7, K2, 64(AX)(DX*1)
+	VMOVUPS Z8, K1, (AX)(CX*4)
+	VMOVUPS Z9, K2, 64(AX)(CX*4)
+	VMOVUPS Z10, K1, (AX)(SI*1)
+	VMOVUPS Z11, K2, 64(AX)(SI*1)
+	VMOVUPS Z12, K1, (AX)(DX*2)
+	VMOVUPS Z13, K2, 64(AX)(DX*2)
+
+stored376:
+whole369:
 	SUBQ $0x00000020, R11
-	JLE  done252
+	JLE  done378
 	ADDQ $0x00000080, R14
 	MOVQ 184(R12), R15
 	LEAQ (R13)(R15*4), R13
-	JMP  panel241
+	JMP  panel361
 
-done252:
+done378:
 	VZEROUPPER
 	RET
 
@@ -6720,7 +9002,7 @@ TEXT ·tile8x32AVX512U8(SB), NOSPLIT, $0-8
 	MOVQ 248(R12), R11
 	XORQ R14, R14
 
-panel253:
+panel379:
 	MOVQ    168(R12), CX
 	SHLQ    $0x02, CX
 	LEAQ    (CX)(CX*2), DX
@@ -6748,9 +9030,9 @@ panel253:
 	MOVQ    120(R12), R9
 	MOVQ    128(R12), R10
 	TESTQ   R10, R10
-	JZ      sums255
+	JZ      sums381
 
-tap254:
+tap380:
 	MOVQ (R9), R15
 	MOVQ 152(R12), AX
 	ADDQ R15, AX
@@ -6762,9 +9044,9 @@ tap254:
 	ADDQ (R12), BX
 	MOVQ 144(R12), R8
 	SUBQ $0x04, R8
-	JL   tail256
+	JL   tail382
 
-four258:
+four384:
 	VMOVUPS      (DI), Z31
 	VMOVUPS      64(DI), Z30
 	VBROADCASTSS (AX), Z29
@@ -6873,13 +9155,13 @@ four258:
 	ADDQ         $0x10, BX
 	ADDQ         $0x00000200, DI
 	SUBQ         $0x04, R8
-	JGE          four258
+	JGE          four384
 
-tail256:
+tail382:
 	ADDQ $0x04, R8
-	JZ   end259
+	JZ   end385
 
-one257:
+one383:
 	VMOVUPS      (DI), Z31
 	VMOVUPS      64(DI), Z30
 	VBROADCASTSS (AX), Z29
@@ -6910,14 +9192,14 @@ one257:
 	ADDQ         $0x04, BX
 	ADDQ         $0x00000080, DI
 	DECQ         R8
-	JNZ          one257
+	JNZ          one383
 
-end259:
+end385:
 	ADDQ $0x08, R9
 	DECQ R10
-	JNZ  tap254
+	JNZ  tap380
 
-sums255:
+sums381:
 	MOVQ         240(R12), R15
 	SHLQ         $0x02, R15
 	ADDQ         R14, R15
@@ -6960,9 +9242,11 @@ sums255:
 	VFMADD213PS  Z30, Z31, Z13
 	VCVTDQ2PS    Z15, Z15
 	VFMADD213PS  Z30, Z31, Z15
+	CMPB         317(R12), $0x00
+	JE           wide386
 	MOVQ         72(R12), R15
 	TESTQ        R15, R15
-	JZ           added261
+	JZ           added389
 	MOVQ         232(R12), CX
 	SHLQ         $0x00, CX
 	LEAQ         (CX)(CX*2), DX
@@ -6979,7 +9263,7 @@ sums255:
 	ADDQ         R8, BX
 	VBROADCASTSS 312(R12), Z28
 	CMPQ         R11, $0x00000020
-	JL           masked260
+	JL           masked388
 	VPMOVZXBD    (AX), Z29
 	VCVTDQ2PS    Z29, Z29
 	VFMADD231PS  Z28, Z29, Z0
@@ -7028,9 +9312,9 @@ sums255:
 	VPMOVZXBD    16(BX)(DX*1), Z29
 	VCVTDQ2PS    Z29, Z29
 	VFMADD231PS  Z28, Z29, Z15
-	JMP          added261
+	JMP          added389
 
-masked260:
+masked388:
 	MOVQ        $-1, R15
 	BZHIQ       R11, R15, R15
 	KMOVW       R15, K1
@@ -7085,7 +9369,7 @@ masked260:
 	VCVTDQ2PS   Z29, Z29
 	VFMADD231PS Z28, Z29, Z15
 
-added261:
+added389:
 	VBROADCASTSS 256(R12), Z29
 	VBROADCASTSS 260(R12), Z28
 	VMAXPS       Z0, Z29, Z0
@@ -7135,7 +9419,7 @@ added261:
 	ADDQ         R8, AX
 	ADDQ         R8, BX
 	CMPQ         R11, $0x00000020
-	JL           masked263
+	JL           masked391
 	VCVTPS2DQ    Z0, Z0
 	VPMOVUSDB    Z0, (AX)
 	VCVTPS2DQ    Z1, Z1
@@ -7168,9 +9452,9 @@ added261:
 	VPMOVUSDB    Z14, (BX)(DX*1)
 	VCVTPS2DQ    Z15, Z15
 	VPMOVUSDB    Z15, 16(BX)(DX*1)
-	JMP          stored262
+	JMP          stored390
 
-masked263:
+masked391:
 	MOVQ      $-1, R15
 	BZHIQ     R11, R15, R15
 	KMOVW     R15, K1
@@ -7209,15 +9493,188 @@ masked263:
 	VCVTPS2DQ Z15, Z15
 	VPMOVUSDB Z15, K2, 16(BX)(DX*1)
 
-stored262:
+stored390:
+	JMP whole387
+
+wide386:
+	MOVQ   72(R12), R15
+	TESTQ  R15, R15
+	JZ     added393
+	MOVQ   232(R12), CX
+	SHLQ   $0x02, CX
+	LEAQ   (CX)(CX*2), DX
+	LEAQ   (CX)(CX*4), SI
+	MOVQ   216(R12), AX
+	SHLQ   $0x02, AX
+	ADDQ   72(R12), AX
+	MOVQ   224(R12), BX
+	SHLQ   $0x02, BX
+	ADDQ   72(R12), BX
+	MOVQ   R14, R8
+	SHRQ   $0x00, R8
+	ADDQ   R8, AX
+	ADDQ   R8, BX
+	CMPQ   R11, $0x00000020
+	JL     masked392
+	VADDPS (AX), Z0, Z0
+	VADDPS 64(AX), Z1, Z1
+	VADDPS (AX)(CX*1), Z2, Z2
+	VADDPS 64(AX)(CX*1), Z3, Z3
+	VADDPS (AX)(CX*2), Z4, Z4
+	VADDPS 64(AX)(CX*2), Z5, Z5
+	VADDPS (AX)(DX*1), Z6, Z6
+	VADDPS 64(AX)(DX*1), Z7, Z7
+	VADDPS (BX), Z8, Z8
+	VADDPS 64(BX), Z9, Z9
+	VADDPS (BX)(CX*1), Z10, Z10
+	VADDPS 64(BX)(CX*1), Z11, Z11
+	VADDPS (BX)(CX*2), Z12, Z12
+	VADDPS 64(BX)(CX*2), Z13, Z13
+	VADDPS (BX)(DX*1), Z14, Z14
+	VADDPS 64(BX)(DX*1), Z15, Z15
+	JMP    added393
+
+masked392:
+	MOVQ      $-1, R15
+	BZHIQ     R11, R15, R15
+	KMOVW     R15, K1
+	SHRQ      $0x10, R15
+	KMOVW     R15, K2
+	VMOVUPS.Z (AX), K1, Z29
+	VADDPS    Z29, Z0, Z0
+	VMOVUPS.Z 64(AX), K2, Z29
+	VADDPS    Z29, Z1, Z1
+	VMOVUPS.Z (AX)(CX*1), K1, Z29
+	VADDPS    Z29, Z2, Z2
+	VMOVUPS.Z 64(AX)(CX*1), K2, Z29
+	VADDPS    Z29, Z3, Z3
+	VMOVUPS.Z (AX)(CX*2), K1, Z29
+	VADDPS    Z29, Z4, Z4
+	VMOVUPS.Z 64(AX)(CX*2), K2, Z29
+	VADDPS    Z29, Z5, Z5
+	VMOVUPS.Z (AX)(DX*1), K1, Z29
+	VADDPS    Z29, Z6, Z6
+	VMOVUPS.Z 64(AX)(DX*1), K2, Z29
+	VADDPS    Z29, Z7, Z7
+	VMOVUPS.Z (BX), K1, Z29
+	VADDPS    Z29, Z8, Z8
+	VMOVUPS.Z 64(BX), K2, Z29
+	VADDPS    Z29, Z9, Z9
+	VMOVUPS.Z (BX)(CX*1), K1, Z29
+	VADDPS    Z29, Z10, Z10
+	VMOVUPS.Z 64(BX)(CX*1), K2, Z29
+	VADDPS    Z29, Z11, Z11
+	VMOVUPS.Z (BX)(CX*2), K1, Z29
+	VADDPS    Z29, Z12, Z12
+	VMOVUPS.Z 64(BX)(CX*2), K2, Z29
+	VADDPS    Z29, Z13, Z13
+	VMOVUPS.Z (BX)(DX*1), K1, Z29
+	VADDPS    Z29, Z14, Z14
+	VMOVUPS.Z 64(BX)(DX*1), K2, Z29
+	VADDPS    Z29, Z15, Z15
+
+added393:
+	VBROADCASTSS 256(R12), Z29
+	VBROADCASTSS 260(R12), Z28
+	VMAXPS       Z0, Z29, Z0
+	VMINPS       Z0, Z28, Z0
+	VMAXPS       Z1, Z29, Z1
+	VMINPS       Z1, Z28, Z1
+	VMAXPS       Z2, Z29, Z2
+	VMINPS       Z2, Z28, Z2
+	VMAXPS       Z3, Z29, Z3
+	VMINPS       Z3, Z28, Z3
+	VMAXPS       Z4, Z29, Z4
+	VMINPS       Z4, Z28, Z4
+	VMAXPS       Z5, Z29, Z5
+	VMINPS       Z5, Z28, Z5
+	VMAXPS       Z6, Z29, Z6
+	VMINPS       Z6, Z28, Z6
+	VMAXPS       Z7, Z29, Z7
+	VMINPS       Z7, Z28, Z7
+	VMAXPS       Z8, Z29, Z8
+	VMINPS       Z8, Z28, Z8
+	VMAXPS       Z9, Z29, Z9
+	VMINPS       Z9, Z28, Z9
+	VMAXPS       Z10, Z29, Z10
+	VMINPS       Z10, Z28, Z10
+	VMAXPS       Z11, Z29, Z11
+	VMINPS       Z11, Z28, Z11
+	VMAXPS       Z12, Z29, Z12
+	VMINPS       Z12, Z28, Z12
+	VMAXPS       Z13, Z29, Z13
+	VMINPS       Z13, Z28, Z13
+	VMAXPS       Z14, Z29, Z14
+	VMINPS       Z14, Z28, Z14
+	VMAXPS       Z15, Z29, Z15
+	VMINPS       Z15, Z28, Z15
+	MOVQ         208(R12), CX
+	SHLQ         $0x02, CX
+	LEAQ         (CX)(CX*2), DX
+	LEAQ         (CX)(CX*4), SI
+	MOVQ         192(R12), AX
+	SHLQ         $0x02, AX
+	ADDQ         48(R12), AX
+	MOVQ         200(R12), BX
+	SHLQ         $0x02, BX
+	ADDQ         48(R12), BX
+	MOVQ         R14, R8
+	SHRQ         $0x00, R8
+	ADDQ         R8, AX
+	ADDQ         R8, BX
+	CMPQ         R11, $0x00000020
+	JL           masked395
+	VMOVUPS      Z0, (AX)
+	VMOVUPS      Z1, 64(AX)
+	VMOVUPS      Z2, (AX)(CX*1)
+	VMOVUPS      Z3, 64(AX)(CX*1)
+	VMOVUPS      Z4, (AX)(CX*2)
+	VMOVUPS      Z5, 64(AX)(CX*2)
+	VMOVUPS      Z6, (AX)(DX*1)
+	VMOVUPS      Z7, 64(AX)(DX*1)
+	VMOVUPS      Z8, (BX)
+	VMOVUPS      Z9, 64(BX)
+	VMOVUPS      Z10, (BX)(CX*1)
+	VMOVUPS      Z11, 64(BX)(CX*1)
+	VMOVUPS      Z12, (BX)(CX*2)
+	VMOVUPS      Z13, 64(BX)(CX*2)
+	VMOVUPS      Z14, (BX)(DX*1)
+	VMOVUPS      Z15, 64(BX)(DX*1)
+	JMP          stored394
+
+masked395:
+	MOVQ    $-1, R15
+	BZHIQ   R11, R15, R15
+	KMOVW   R15, K1
+	SHRQ    $0x10, R15
+	KMOVW   R15, K2
+	VMOVUPS Z0, K1, (AX)
+	VMOVUPS Z1, K2, 64(AX)
+	VMOVUPS Z2, K1, (AX)(CX*1)
+	VMOVUPS Z3, K2, 64(AX)(CX*1)
+	VMOVUPS Z4, K1, (AX)(CX*2)
+	VMOVUPS Z5, K2, 64(AX)(CX*2)
+	VMOVUPS Z6, K1, (AX)(DX*1)
+	VMOVUPS Z7, K2, 64(AX)(DX*1)
+	VMOVUPS Z8, K1, (BX)
+	VMOVUPS Z9, K2, 64(BX)
+	VMOVUPS Z10, K1, (BX)(CX*1)
+	VMOVUPS Z11, K2, 64(BX)(CX*1)
+	VMOVUPS Z12, K1, (BX)(CX*2)
+	VMOVUPS Z13, K2, 64(BX)(CX*2)
+	VMOVUPS Z14, K1, (BX)(DX*1)
+	VMOVUPS Z15, K2, 64(BX)(DX*1)
+
+stored394:
+whole387:
 	SUBQ $0x00000020, R11
-	JLE  done264
+	JLE  done396
 	ADDQ $0x00000080, R14
 	MOVQ 184(R12), R15
 	LEAQ (R13)(R15*4), R13
-	JMP  panel253
+	JMP  panel379
 
-done264:
+done396:
 	VZEROUPPER
 	RET
 
@@ -7231,7 +9688,7 @@ TEXT ·tile9x32AVX512U8(SB), NOSPLIT, $0-8
 	MOVQ 248(R12), R11
 	XORQ R14, R14
 
-panel265:
+panel397:
 	MOVQ    168(R12), CX
 	SHLQ    $0x02, CX
 	LEAQ    (CX)(CX*2), DX
@@ -7261,9 +9718,9 @@ panel265:
 	MOVQ    120(R12), R9
 	MOVQ    128(R12), R10
 	TESTQ   R10, R10
-	JZ      sums267
+	JZ      sums399
 
-tap266:
+tap398:
 	MOVQ (R9), R15
 	MOVQ 152(R12), AX
 	ADDQ R15, AX
@@ -7275,9 +9732,9 @@ tap266:
 	ADDQ (R12), BX
 	MOVQ 144(R12), R8
 	SUBQ $0x04, R8
-	JL   tail268
+	JL   tail400
 
-four270:
+four402:
 	VMOVUPS      (DI), Z31
 	VMOVUPS      64(DI), Z30
 	VBROADCASTSS (AX), Z29
@@ -7398,13 +9855,13 @@ four270:
 	ADDQ         $0x10, BX
 	ADDQ         $0x00000200, DI
 	SUBQ         $0x04, R8
-	JGE          four270
+	JGE          four402
 
-tail268:
+tail400:
 	ADDQ $0x04, R8
-	JZ   end271
+	JZ   end403
 
-one269:
+one401:
 	VMOVUPS      (DI), Z31
 	VMOVUPS      64(DI), Z30
 	VBROADCASTSS (AX), Z29
@@ -7438,14 +9895,14 @@ one269:
 	ADDQ         $0x04, BX
 	ADDQ         $0x00000080, DI
 	DECQ         R8
-	JNZ          one269
+	JNZ          one401
 
-end271:
+end403:
 	ADDQ $0x08, R9
 	DECQ R10
-	JNZ  tap266
+	JNZ  tap398
 
-sums267:
+sums399:
 	MOVQ         240(R12), R15
 	SHLQ         $0x02, R15
 	ADDQ         R14, R15
@@ -7492,9 +9949,11 @@ sums267:
 	VFMADD213PS  Z30, Z31, Z15
 	VCVTDQ2PS    Z17, Z17
 	VFMADD213PS  Z30, Z31, Z17
+	CMPB         317(R12), $0x00
+	JE           wide404
 	MOVQ         72(R12), R15
 	TESTQ        R15, R15
-	JZ           added273
+	JZ           added407
 	MOVQ         232(R12), CX
 	SHLQ         $0x00, CX
 	LEAQ         (CX)(CX*2), DX
@@ -7511,7 +9970,7 @@ sums267:
 	ADDQ         R8, BX
 	VBROADCASTSS 312(R12), Z28
 	CMPQ         R11, $0x00000020
-	JL           masked272
+	JL           masked406
 	VPMOVZXBD    (AX), Z29
 	VCVTDQ2PS    Z29, Z29
 	VFMADD231PS  Z28, Z29, Z0
@@ -7566,9 +10025,9 @@ sums267:
 	VPMOVZXBD    16(BX)(DX*1), Z29
 	VCVTDQ2PS    Z29, Z29
 	VFMADD231PS  Z28, Z29, Z17
-	JMP          added273
+	JMP          added407
 
-masked272:
+masked406:
 	MOVQ        $-1, R15
 	BZHIQ       R11, R15, R15
 	KMOVW       R15, K1
@@ -7629,7 +10088,7 @@ masked272:
 	VCVTDQ2PS   Z29, Z29
 	VFMADD231PS Z28, Z29, Z17
 
-added273:
+added407:
 	VBROADCASTSS 256(R12), Z29
 	VBROADCASTSS 260(R12), Z28
 	VMAXPS       Z0, Z29, Z0
@@ -7683,7 +10142,7 @@ added273:
 	ADDQ         R8, AX
 	ADDQ         R8, BX
 	CMPQ         R11, $0x00000020
-	JL           masked275
+	JL           masked409
 	VCVTPS2DQ    Z0, Z0
 	VPMOVUSDB    Z0, (AX)
 	VCVTPS2DQ    Z1, Z1
@@ -7720,9 +10179,9 @@ added273:
 	VPMOVUSDB    Z16, (BX)(DX*1)
 	VCVTPS2DQ    Z17, Z17
 	VPMOVUSDB    Z17, 16(BX)(DX*1)
-	JMP          stored274
+	JMP          stored408
 
-masked275:
+masked409:
 	MOVQ      $-1, R15
 	BZHIQ     R11, R15, R15
 	KMOVW     R15, K1
@@ -7765,15 +10224,202 @@ masked275:
 	VCVTPS2DQ Z17, Z17
 	VPMOVUSDB Z17, K2, 16(BX)(DX*1)
 
-stored274:
+stored408:
+	JMP whole405
+
+wide404:
+	MOVQ   72(R12), R15
+	TESTQ  R15, R15
+	JZ     added411
+	MOVQ   232(R12), CX
+	SHLQ   $0x02, CX
+	LEAQ   (CX)(CX*2), DX
+	LEAQ   (CX)(CX*4), SI
+	MOVQ   216(R12), AX
+	SHLQ   $0x02, AX
+	ADDQ   72(R12), AX
+	MOVQ   224(R12), BX
+	SHLQ   $0x02, BX
+	ADDQ   72(R12), BX
+	MOVQ   R14, R8
+	SHRQ   $0x00, R8
+	ADDQ   R8, AX
+	ADDQ   R8, BX
+	CMPQ   R11, $0x00000020
+	JL     masked410
+	VADDPS (AX), Z0, Z0
+	VADDPS 64(AX), Z1, Z1
+	VADDPS (AX)(CX*1), Z2, Z2
+	VADDPS 64(AX)(CX*1), Z3, Z3
+	VADDPS (AX)(CX*2), Z4, Z4
+	VADDPS 64(AX)(CX*2), Z5, Z5
+	VADDPS (AX)(DX*1), Z6, Z6
+	VADDPS 64(AX)(DX*1), Z7, Z7
+	VADDPS (AX)(CX*4), Z8, Z8
+	VADDPS 64(AX)(CX*4), Z9, Z9
+	VADDPS (BX), Z10, Z10
+	VADDPS 64(BX), Z11, Z11
+	VADDPS (BX)(CX*1), Z12, Z12
+	VADDPS 64(BX)(CX*1), Z13, Z13
+	VADDPS (BX)(CX*2), Z14, Z14
+	VADDPS 64(BX)(CX*2), Z15, Z15
+	VADDPS (BX)(DX*1), Z16, Z16
+	VADDPS 64(BX)(DX*1), Z17, Z17
+	JMP    added411
+
+masked410:
+	MOVQ      $-1, R15
+	BZHIQ     R11, R15, R15
+	KMOVW     R15, K1
+	SHRQ      $0x10, R15
+	KMOVW     R15, K2
+	VMOVUPS.Z (AX), K1, Z29
+	VADDPS    Z29, Z0, Z0
+	VMOVUPS.Z 64(AX), K2, Z29
+	VADDPS    Z29, Z1, Z1
+	VMOVUPS.Z (AX)(CX*1), K1, Z29
+	VADDPS    Z29, Z2, Z2
+	VMOVUPS.Z 64(AX)(CX*1), K2, Z29
+	VADDPS    Z29, Z3, Z3
+	VMOVUPS.Z (AX)(CX*2), K1, Z29
+	VADDPS    Z29, Z4, Z4
+	VMOVUPS.Z 64(AX)(CX*2), K2, Z29
+	VADDPS    Z29, Z5, Z5
+	VMOVUPS.Z (AX)(DX*1), K1, Z29
+	VADDPS    Z29, Z6, Z6
+	VMOVUPS.Z 64(AX)(DX*1), K2, Z29
+	VADDPS    Z29, Z7, Z7
+	VMOVUPS.Z (AX)(CX*4), K1, Z29
+	VADDPS    Z29, Z8, Z8
+	VMOVUPS.Z 64(AX)(CX*4), K2, Z29
+	VADDPS    Z29, Z9, Z9
+	VMOVUPS.Z (BX), K1, Z29
+	VADDPS    Z29, Z10, Z10
+	VMOVUPS.Z 64(BX), K2, Z29
+	VADDPS    Z29, Z11, Z11
+	VMOVUPS.Z (BX)(CX*1), K1, Z29
+	VADDPS    Z29, Z12, Z12
+	VMOVUPS.Z 64(BX)(CX*1), K2, Z29
+	VADDPS    Z29, Z13, Z13
+	VMOVUPS.Z (BX)(CX*2), K1, Z29
+	VADDPS    Z29, Z14, Z14
+	VMOVUPS.Z 64(BX)(CX*2), K2, Z29
+	VADDPS    Z29, Z15, Z15
+	VMOVUPS.Z (BX)(DX*1), K1, Z29
+	VADDPS    Z29, Z16, Z16
+	VMOVUPS.Z 64(BX)(DX*1), K2, Z29
+	VADDPS    Z29, Z17, Z17
+
+added411:
+	VBROADCASTSS 256(R12), Z29
+	VBROADCASTSS 260(R12), Z28
+	VMAXPS       Z0, Z29, Z0
+	VMINPS       Z0, Z28, Z0
+	VMAXPS       Z1, Z29, Z1
+	VMINPS       Z1, Z28, Z1
+	VMAXPS       Z2, Z29, Z2
+	VMINPS       Z2, Z28, Z2
+	VMAXPS       Z3, Z29, Z3
+	VMINPS       Z3, Z28, Z3
+	VMAXPS       Z4, Z29, Z4
+	VMINPS       Z4, Z28, Z4
+	VMAXPS       Z5, Z29, Z5
+	VMINPS       Z5, Z28, Z5
+	VMAXPS       Z6, Z29, Z6
+	VMINPS       Z6, Z28, Z6
+	VMAXPS       Z7, Z29, Z7
+	VMINPS       Z7, Z28, Z7
+	VMAXPS       Z8, Z29, Z8
+	VMINPS       Z8, Z28, Z8
+	VMAXPS       Z9, Z29, Z9
+	VMINPS       Z9, Z28, Z9
+	VMAXPS       Z10, Z29, Z10
+	VMINPS       Z10, Z28, Z10
+	VMAXPS       Z11, Z29, Z11
+	VMINPS       Z11, Z28, Z11
+	VMAXPS       Z12, Z29, Z12
+	VMINPS       Z12, Z28, Z12
+	VMAXPS       Z13, Z29, Z13
+	VMINPS       Z13, Z28, Z13
+	VMAXPS       Z14, Z29, Z14
+	VMINPS       Z14, Z28, Z14
+	VMAXPS       Z15, Z29, Z15
+	VMINPS       Z15, Z28, Z15
+	VMAXPS       Z16, Z29, Z16
+	VMINPS       Z16, Z28, Z16
+	VMAXPS       Z17, Z29, Z17
+	VMINPS       Z17, Z28, Z17
+	MOVQ         208(R12), CX
+	SHLQ         $0x02, CX
+	LEAQ         (CX)(CX*2), DX
+	LEAQ         (CX)(CX*4), SI
+	MOVQ         192(R12), AX
+	SHLQ         $0x02, AX
+	ADDQ         48(R12), AX
+	MOVQ         200(R12), BX
+	SHLQ         $0x02, BX
+	ADDQ         48(R12), BX
+	MOVQ         R14, R8
+	SHRQ         $0x00, R8
+	ADDQ         R8, AX
+	ADDQ         R8, BX
+	CMPQ         R11, $0x00000020
+	JL           masked413
+	VMOVUPS      Z0, (AX)
+	VMOVUPS      Z1, 64(AX)
+	VMOVUPS      Z2, (AX)(CX*1)
+	VMOVUPS      Z3, 64(AX)(CX*1)
+	VMOVUPS      Z4, (AX)(CX*2)
+	VMOVUPS      Z5, 64(AX)(CX*2)
+	VMOVUPS      Z6, (AX)(DX*1)
+	VMOVUPS      Z7, 64(AX)(DX*1)
+	VMOVUPS      Z8, (AX)(CX*4)
+	VMOVUPS      Z9, 64(AX)(CX*4)
+	VMOVUPS      Z10, (BX)
+	VMOVUPS      Z11, 64(BX)
+	VMOVUPS      Z12, (BX)(CX*1)
+	VMOVUPS      Z13, 64(BX)(CX*1)
+	VMOVUPS      Z14, (BX)(CX*2)
+	VMOVUPS      Z15, 64(BX)(CX*2)
+	VMOVUPS      Z16, (BX)(DX*1)
+	VMOVUPS      Z17, 64(BX)(DX*1)
+	JMP          stored412
+
+masked413:
+	MOVQ    $-1, R15
+	BZHIQ   R11, R15, R15
+	KMOVW   R15, K1
+	SHRQ    $0x10, R15
+	KMOVW   R15, K2
+	VMOVUPS Z0, K1, (AX)
+	VMOVUPS Z1, K2, 64(AX)
+	VMOVUPS Z2, K1, (AX)(CX*1)
+	VMOVUPS Z3, K2, 64(AX)(CX*1)
+	VMOVUPS Z4, K1, (AX)(CX*2)
+	VMOVUPS Z5, K2, 64(AX)(CX*2)
+	VMOVUPS Z6, K1, (AX)(DX*1)
+	VMOVUPS Z7, K2, 64(AX)(DX*1)
+	VMOVUPS Z8, K1, (AX)(CX*4)
+	VMOVUPS Z9, K2, 64(AX)(CX*4)
+	VMOVUPS Z10, K1, (BX)
+	VMOVUPS Z11, K2, 64(BX)
+	VMOVUPS Z12, K1, (BX)(CX*1)
+	VMOVUPS Z13, K2, 64(BX)(CX*1)
+	VMOVUPS Z14, K1, (BX)(CX*2)
+	VMOVUPS Z15, K2, 64(BX)(CX*2)
+	VMOVUPS Z16, K1, (BX)(DX*1)
+	VMOVUPS Z17, K2, 64(BX)(DX*1)
+
+stored412:
+whole405:
 	SUBQ $0x00000020, R11
-	JLE  done276
+	JLE  done414
 	ADDQ $0x00000080, R14
 	MOVQ 184(R12), R15
 	LEAQ (R13)(R15*4), R13
-	JMP  panel265
+	JMP  panel397
 
-done276:
+done414:
 	VZEROUPPER
 	RET
 
@@ -7787,7 +10433,7 @@ TEXT ·tile10x32AVX512U8(SB), NOSPLIT, $0-8
 	MOVQ 248(R12), R11
 	XORQ R14, R14
 
-panel277:
+panel415:
 	MOVQ    168(R12), CX
 	SHLQ    $0x02, CX
 	LEAQ    (CX)(CX*2), DX
@@ -7819,9 +10465,9 @@ panel277:
 	MOVQ    120(R12), R9
 	MOVQ    128(R12), R10
 	TESTQ   R10, R10
-	JZ      sums279
+	JZ      sums417
 
-tap278:
+tap416:
 	MOVQ (R9), R15
 	MOVQ 152(R12), AX
 	ADDQ R15, AX
@@ -7833,9 +10479,9 @@ tap278:
 	ADDQ (R12), BX
 	MOVQ 144(R12), R8
 	SUBQ $0x04, R8
-	JL   tail280
+	JL   tail418
 
-four282:
+four420:
 	VMOVUPS      (DI), Z31
 	VMOVUPS      64(DI), Z30
 	VBROADCASTSS (AX), Z29
@@ -7968,13 +10614,13 @@ four282:
 	ADDQ         $0x10, BX
 	ADDQ         $0x00000200, DI
 	SUBQ         $0x04, R8
-	JGE          four282
+	JGE          four420
 
-tail280:
+tail418:
 	ADDQ $0x04, R8
-	JZ   end283
+	JZ   end421
 
-one281:
+one419:
 	VMOVUPS      (DI), Z31
 	VMOVUPS      64(DI), Z30
 	VBROADCASTSS (AX), Z29
@@ -8011,14 +10657,14 @@ one281:
 	ADDQ         $0x04, BX
 	ADDQ         $0x00000080, DI
 	DECQ         R8
-	JNZ          one281
+	JNZ          one419
 
-end283:
+end421:
 	ADDQ $0x08, R9
 	DECQ R10
-	JNZ  tap278
+	JNZ  tap416
 
-sums279:
+sums417:
 	MOVQ         240(R12), R15
 	SHLQ         $0x02, R15
 	ADDQ         R14, R15
@@ -8069,9 +10715,11 @@ sums279:
 	VFMADD213PS  Z30, Z31, Z17
 	VCVTDQ2PS    Z19, Z19
 	VFMADD213PS  Z30, Z31, Z19
+	CMPB         317(R12), $0x00
+	JE           wide422
 	MOVQ         72(R12), R15
 	TESTQ        R15, R15
-	JZ           added285
+	JZ           added425
 	MOVQ         232(R12), CX
 	SHLQ         $0x00, CX
 	LEAQ         (CX)(CX*2), DX
@@ -8088,7 +10736,7 @@ sums279:
 	ADDQ         R8, BX
 	VBROADCASTSS 312(R12), Z28
 	CMPQ         R11, $0x00000020
-	JL           masked284
+	JL           masked424
 	VPMOVZXBD    (AX), Z29
 	VCVTDQ2PS    Z29, Z29
 	VFMADD231PS  Z28, Z29, Z0
@@ -8149,9 +10797,9 @@ sums279:
 	VPMOVZXBD    16(BX)(CX*4), Z29
 	VCVTDQ2PS    Z29, Z29
 	VFMADD231PS  Z28, Z29, Z19
-	JMP          added285
+	JMP          added425
 
-masked284:
+masked424:
 	MOVQ        $-1, R15
 	BZHIQ       R11, R15, R15
 	KMOVW       R15, K1
@@ -8218,7 +10866,7 @@ masked284:
 	VCVTDQ2PS   Z29, Z29
 	VFMADD231PS Z28, Z29, Z19
 
-added285:
+added425:
 	VBROADCASTSS 256(R12), Z29
 	VBROADCASTSS 260(R12), Z28
 	VMAXPS       Z0, Z29, Z0
@@ -8276,7 +10924,7 @@ added285:
 	ADDQ         R8, AX
 	ADDQ         R8, BX
 	CMPQ         R11, $0x00000020
-	JL           masked287
+	JL           masked427
 	VCVTPS2DQ    Z0, Z0
 	VPMOVUSDB    Z0, (AX)
 	VCVTPS2DQ    Z1, Z1
@@ -8317,9 +10965,9 @@ added285:
 	VPMOVUSDB    Z18, (BX)(CX*4)
 	VCVTPS2DQ    Z19, Z19
 	VPMOVUSDB    Z19, 16(BX)(CX*4)
-	JMP          stored286
+	JMP          stored426
 
-masked287:
+masked427:
 	MOVQ      $-1, R15
 	BZHIQ     R11, R15, R15
 	KMOVW     R15, K1
@@ -8366,15 +11014,216 @@ masked287:
 	VCVTPS2DQ Z19, Z19
 	VPMOVUSDB Z19, K2, 16(BX)(CX*4)
 
-stored286:
+stored426:
+	JMP whole423
+
+wide422:
+	MOVQ   72(R12), R15
+	TESTQ  R15, R15
+	JZ     added429
+	MOVQ   232(R12), CX
+	SHLQ   $0x02, CX
+	LEAQ   (CX)(CX*2), DX
+	LEAQ   (CX)(CX*4), SI
+	MOVQ   216(R12), AX
+	SHLQ   $0x02, AX
+	ADDQ   72(R12), AX
+	MOVQ   224(R12), BX
+	SHLQ   $0x02, BX
+	ADDQ   72(R12), BX
+	MOVQ   R14, R8
+	SHRQ   $0x00, R8
+	ADDQ   R8, AX
+	ADDQ   R8, BX
+	CMPQ   R11, $0x00000020
+	JL     masked428
+	VADDPS (AX), Z0, Z0
+	VADDPS 64(AX), Z1, Z1
+	VADDPS (AX)(CX*1), Z2, Z2
+	VADDPS 64(AX)(CX*1), Z3, Z3
+	VADDPS (AX)(CX*2), Z4, Z4
+	VADDPS 64(AX)(CX*2), Z5, Z5
+	VADDPS (AX)(DX*1), Z6, Z6
+	VADDPS 64(AX)(DX*1), Z7, Z7
+	VADDPS (AX)(CX*4), Z8, Z8
+	VADDPS 64(AX)(CX*4), Z9, Z9
+	VADDPS (BX), Z10, Z10
+	VADDPS 64(BX), Z11, Z11
+	VADDPS (BX)(CX*1), Z12, Z12
+	VADDPS 64(BX)(CX*1), Z13, Z13
+	VADDPS (BX)(CX*2), Z14, Z14
+	VADDPS 64(BX)(CX*2), Z15, Z15
+	VADDPS (BX)(DX*1), Z16, Z16
+	VADDPS 64(BX)(DX*1), Z17, Z17
+	VADDPS (BX)(CX*4), Z18, Z18
+	VADDPS 64(BX)(CX*4), Z19, Z19
+	JMP    added429
+
+masked428:
+	MOVQ      $-1, R15
+	BZHIQ     R11, R15, R15
+	KMOVW     R15, K1
+	SHRQ      $0x10, R15
+	KMOVW     R15, K2
+	VMOVUPS.Z (AX), K1, Z29
+	VADDPS    Z29, Z0, Z0
+	VMOVUPS.Z 64(AX), K2, Z29
+	VADDPS    Z29, Z1, Z1
+	VMOVUPS.Z (AX)(CX*1), K1, Z29
+	VADDPS    Z29, Z2, Z2
+	VMOVUPS.Z 64(AX)(CX*1), K2, Z29
+	VADDPS    Z29, Z3, Z3
+	VMOVUPS.Z (AX)(CX*2), K1, Z29
+	VADDPS    Z29, Z4, Z4
+	VMOVUPS.Z 64(AX)(CX*2), K2, Z29
+	VADDPS    Z29, Z5, Z5
+	VMOVUPS.Z (AX)(DX*1), K1, Z29
+	VADDPS    Z29, Z6, Z6
+	VMOVUPS.Z 64(AX)(DX*1), K2, Z29
+	VADDPS    Z29, Z7, Z7
+	VMOVUPS.Z (AX)(CX*4), K1, Z29
+	VADDPS    Z29, Z8, Z8
+	VMOVUPS.Z 64(AX)(CX*4), K2, Z29
+	VADDPS    Z29, Z9, Z9
+	VMOVUPS.Z (BX), K1, Z29
+	VADDPS    Z29, Z10, Z10
+	VMOVUPS.Z 64(BX), K2, Z29
+	VADDPS    Z29, Z11, Z11
+	VMOVUPS.Z (BX)(CX*1), K1, Z29
+	VADDPS    Z29, Z12, Z12
+	VMOVUPS.Z 64(BX)(CX*1), K2, Z29
+	VADDPS    Z29, Z13, Z13
+	VMOVUPS.Z (BX)(CX*2), K1, Z29
+	VADDPS    Z29, Z14, Z14
+	VMOVUPS.Z 64(BX)(CX*2), K2, Z29
+	VADDPS    Z29, Z15, Z15
+	VMOVUPS.Z (BX)(DX*1), K1, Z29
+	VADDPS    Z29, Z16, Z16
+	VMOVUPS.Z 64(BX)(DX*1), K2, Z29
+	VADDPS    Z29, Z17, Z17
+	VMOVUPS.Z (BX)(CX*4), K1, Z29
+	VADDPS    Z29, Z18, Z18
+	VMOVUPS.Z 64(BX)(CX*4), K2, Z29
+	VADDPS    Z29, Z19, Z19
+
+added429:
+	VBROADCASTSS 256(R12), Z29
+	VBROADCASTSS 260(R12), Z28
+	VMAXPS       Z0, Z29, Z0
+	VMINPS       Z0, Z28, Z0
+	VMAXPS       Z1, Z29, Z1
+	VMINPS       Z1, Z28, Z1
+	VMAXPS       Z2, Z29, Z2
+	VMINPS       Z2, Z28, Z2
+	VMAXPS       Z3, Z29, Z3
+	VMINPS       Z3, Z28, Z3
+	VMAXPS       Z4, Z29, Z4
+	VMINPS       Z4, Z28, Z4
+	VMAXPS       Z5, Z29, Z5
+	VMINPS       Z5, Z28, Z5
+	VMAXPS       Z6, Z29, Z6
+	VMINPS       Z6, Z28, Z6
+	VMAXPS       Z7, Z29, Z7
+	VMINPS       Z7, Z28, Z7
+	VMAXPS       Z8, Z29, Z8
+	VMINPS       Z8, Z28, Z8
+	VMAXPS       Z9, Z29, Z9
+	VMINPS       Z9, Z28, Z9
+	VMAXPS       Z10, Z29, Z10
+	VMINPS       Z10, Z28, Z10
+	VMAXPS       Z11, Z29, Z11
+	VMINPS       Z11, Z28, Z11
+	VMAXPS       Z12, Z29, Z12
+	VMINPS       Z12, Z28, Z12
+	VMAXPS       Z13, Z29, Z13
+	VMINPS       Z13, Z28, Z13
+	VMAXPS       Z14, Z29, Z14
+	VMINPS       Z14, Z28, Z14
+	VMAXPS       Z15, Z29, Z15
+	VMINPS       Z15, Z28, Z15
+	VMAXPS       Z16, Z29, Z16
+	VMINPS       Z16, Z28, Z16
+	VMAXPS       Z17, Z29, Z17
+	VMINPS       Z17, Z28, Z17
+	VMAXPS       Z18, Z29, Z18
+	VMINPS       Z18, Z28, Z18
+	VMAXPS       Z19, Z29, Z19
+	VMINPS       Z19, Z28, Z19
+	MOVQ         208(R12), CX
+	SHLQ         $0x02, CX
+	LEAQ         (CX)(CX*2), DX
+	LEAQ         (CX)(CX*4), SI
+	MOVQ         192(R12), AX
+	SHLQ         $0x02, AX
+	ADDQ         48(R12), AX
+	MOVQ         200(R12), BX
+	SHLQ         $0x02, BX
+	ADDQ         48(R12), BX
+	MOVQ         R14, R8
+	SHRQ         $0x00, R8
+	ADDQ         R8, AX
+	ADDQ         R8, BX
+	CMPQ         R11, $0x00000020
+	JL           masked431
+	VMOVUPS      Z0, (AX)
+	VMOVUPS      Z1, 64(AX)
+	VMOVUPS      Z2, (AX)(CX*1)
+	VMOVUPS      Z3, 64(AX)(CX*1)
+	VMOVUPS      Z4, (AX)(CX*2)
+	VMOVUPS      Z5, 64(AX)(CX*2)
+	VMOVUPS      Z6, (AX)(DX*1)
+	VMOVUPS      Z7, 64(AX)(DX*1)
+	VMOVUPS      Z8, (AX)(CX*4)
+	VMOVUPS      Z9, 64(AX)(CX*4)
+	VMOVUPS      Z10, (BX)
+	VMOVUPS      Z11, 64(BX)
+	VMOVUPS      Z12, (BX)(CX*1)
+	VMOVUPS      Z13, 64(BX)(CX*1)
+	VMOVUPS      Z14, (BX)(CX*2)
+	VMOVUPS      Z15, 64(BX)(CX*2)
+	VMOVUPS      Z16, (BX)(DX*1)
+	VMOVUPS      Z17, 64(BX)(DX*1)
+	VMOVUPS      Z18, (BX)(CX*4)
+	VMOVUPS      Z19, 64(BX)(CX*4)
+	JMP          stored430
+
+masked431:
+	MOVQ    $-1, R15
+	BZHIQ   R11, R15, R15
+	KMOVW   R15, K1
+	SHRQ    $0x10, R15
+	KMOVW   R15, K2
+	VMOVUPS Z0, K1, (AX)
+	VMOVUPS Z1, K2, 64(AX)
+	VMOVUPS Z2, K1, (AX)(CX*1)
+	VMOVUPS Z3, K2, 64(AX)(CX*1)
+	VMOVUPS Z4, K1, (AX)(CX*2)
+	VMOVUPS Z5, K2, 64(AX)(CX*2)
+	VMOVUPS Z6, K1, (AX)(DX*1)
+	VMOVUPS Z7, K2, 64(AX)(DX*1)
+	VMOVUPS Z8, K1, (AX)(CX*4)
+	VMOVUPS Z9, K2, 64(AX)(CX*4)
+	VMOVUPS Z10, K1, (BX)
+	VMOVUPS Z11, K2, 64(BX)
+	VMOVUPS Z12, K1, (BX)(CX*1)
+	VMOVUPS Z13, K2, 64(BX)(CX*1)
+	VMOVUPS Z14, K1, (BX)(CX*2)
+	VMOVUPS Z15, K2, 64(BX)(CX*2)
+	VMOVUPS Z16, K1, (BX)(DX*1)
+	VMOVUPS Z17, K2, 64(BX)(DX*1)
+	VMOVUPS Z18, K1, (BX)(CX*4)
+	VMOVUPS Z19, K2, 64(BX)(CX*4)
+
+stored430:
+whole423:
 	SUBQ $0x00000020, R11
-	JLE  done288
+	JLE  done432
 	ADDQ $0x00000080, R14
 	MOVQ 184(R12), R15
 	LEAQ (R13)(R15*4), R13
-	JMP  panel277
+	JMP  panel415
 
-done288:
+done432:
 	VZEROUPPER
 	RET
 
@@ -8388,7 +11237,7 @@ TEXT ·tile11x32AVX512U8(SB), NOSPLIT, $0-8
 	MOVQ 248(R12), R11
 	XORQ R14, R14
 
-panel289:
+panel433:
 	MOVQ    168(R12), CX
 	SHLQ    $0x02, CX
 	LEAQ    (CX)(CX*2), DX
@@ -8422,9 +11271,9 @@ panel289:
 	MOVQ    120(R12), R9
 	MOVQ    128(R12), R10
 	TESTQ   R10, R10
-	JZ      sums291
+	JZ      sums435
 
-tap290:
+tap434:
 	MOVQ (R9), R15
 	MOVQ 152(R12), AX
 	ADDQ R15, AX
@@ -8436,9 +11285,9 @@ tap290:
 	ADDQ (R12), BX
 	MOVQ 144(R12), R8
 	SUBQ $0x04, R8
-	JL   tail292
+	JL   tail436
 
-four294:
+four438:
 	VMOVUPS      (DI), Z31
 	VMOVUPS      64(DI), Z30
 	VBROADCASTSS (AX), Z29
@@ -8583,13 +11432,13 @@ four294:
 	ADDQ         $0x10, BX
 	ADDQ         $0x00000200, DI
 	SUBQ         $0x04, R8
-	JGE          four294
+	JGE          four438
 
-tail292:
+tail436:
 	ADDQ $0x04, R8
-	JZ   end295
+	JZ   end439
 
-one293:
+one437:
 	VMOVUPS      (DI), Z31
 	VMOVUPS      64(DI), Z30
 	VBROADCASTSS (AX), Z29
@@ -8629,14 +11478,14 @@ one293:
 	ADDQ         $0x04, BX
 	ADDQ         $0x00000080, DI
 	DECQ         R8
-	JNZ          one293
+	JNZ          one437
 
-end295:
+end439:
 	ADDQ $0x08, R9
 	DECQ R10
-	JNZ  tap290
+	JNZ  tap434
 
-sums291:
+sums435:
 	MOVQ         240(R12), R15
 	SHLQ         $0x02, R15
 	ADDQ         R14, R15
@@ -8691,9 +11540,11 @@ sums291:
 	VFMADD213PS  Z30, Z31, Z19
 	VCVTDQ2PS    Z21, Z21
 	VFMADD213PS  Z30, Z31, Z21
+	CMPB         317(R12), $0x00
+	JE           wide440
 	MOVQ         72(R12), R15
 	TESTQ        R15, R15
-	JZ           added297
+	JZ           added443
 	MOVQ         232(R12), CX
 	SHLQ         $0x00, CX
 	LEAQ         (CX)(CX*2), DX
@@ -8710,7 +11561,7 @@ sums291:
 	ADDQ         R8, BX
 	VBROADCASTSS 312(R12), Z28
 	CMPQ         R11, $0x00000020
-	JL           masked296
+	JL           masked442
 	VPMOVZXBD    (AX), Z29
 	VCVTDQ2PS    Z29, Z29
 	VFMADD231PS  Z28, Z29, Z0
@@ -8777,9 +11628,9 @@ sums291:
 	VPMOVZXBD    16(BX)(CX*4), Z29
 	VCVTDQ2PS    Z29, Z29
 	VFMADD231PS  Z28, Z29, Z21
-	JMP          added297
+	JMP          added443
 
-masked296:
+masked442:
 	MOVQ        $-1, R15
 	BZHIQ       R11, R15, R15
 	KMOVW       R15, K1
@@ -8852,7 +11703,7 @@ masked296:
 	VCVTDQ2PS   Z29, Z29
 	VFMADD231PS Z28, Z29, Z21
 
-added297:
+added443:
 	VBROADCASTSS 256(R12), Z29
 	VBROADCASTSS 260(R12), Z28
 	VMAXPS       Z0, Z29, Z0
@@ -8914,7 +11765,7 @@ added297:
 	ADDQ         R8, AX
 	ADDQ         R8, BX
 	CMPQ         R11, $0x00000020
-	JL           masked299
+	JL           masked445
 	VCVTPS2DQ    Z0, Z0
 	VPMOVUSDB    Z0, (AX)
 	VCVTPS2DQ    Z1, Z1
@@ -8959,9 +11810,9 @@ added297:
 	VPMOVUSDB    Z20, (BX)(CX*4)
 	VCVTPS2DQ    Z21, Z21
 	VPMOVUSDB    Z21, 16(BX)(CX*4)
-	JMP          stored298
+	JMP          stored444
 
-masked299:
+masked445:
 	MOVQ      $-1, R15
 	BZHIQ     R11, R15, R15
 	KMOVW     R15, K1
@@ -9012,15 +11863,230 @@ masked299:
 	VCVTPS2DQ Z21, Z21
 	VPMOVUSDB Z21, K2, 16(BX)(CX*4)
 
-stored298:
+stored444:
+	JMP whole441
+
+wide440:
+	MOVQ   72(R12), R15
+	TESTQ  R15, R15
+	JZ     added447
+	MOVQ   232(R12), CX
+	SHLQ   $0x02, CX
+	LEAQ   (CX)(CX*2), DX
+	LEAQ   (CX)(CX*4), SI
+	MOVQ   216(R12), AX
+	SHLQ   $0x02, AX
+	ADDQ   72(R12), AX
+	MOVQ   224(R12), BX
+	SHLQ   $0x02, BX
+	ADDQ   72(R12), BX
+	MOVQ   R14, R8
+	SHRQ   $0x00, R8
+	ADDQ   R8, AX
+	ADDQ   R8, BX
+	CMPQ   R11, $0x00000020
+	JL     masked446
+	VADDPS (AX), Z0, Z0
+	VADDPS 64(AX), Z1, Z1
+	VADDPS (AX)(CX*1), Z2, Z2
+	VADDPS 64(AX)(CX*1), Z3, Z3
+	VADDPS (AX)(CX*2), Z4, Z4
+	VADDPS 64(AX)(CX*2), Z5, Z5
+	VADDPS (AX)(DX*1), Z6, Z6
+	VADDPS 64(AX)(DX*1), Z7, Z7
+	VADDPS (AX)(CX*4), Z8, Z8
+	VADDPS 64(AX)(CX*4), Z9, Z9
+	VADDPS (AX)(SI*1), Z10, Z10
+	VADDPS 64(AX)(SI*1), Z11, Z11
+	VADDPS (BX), Z12, Z12
+	VADDPS 64(BX), Z13, Z13
+	VADDPS (BX)(CX*1), Z14, Z14
+	VADDPS 64(BX)(CX*1), Z15, Z15
+	VADDPS (BX)(CX*2), Z16, Z16
+	VADDPS 64(BX)(CX*2), Z17, Z17
+	VADDPS (BX)(DX*1), Z18, Z18
+	VADDPS 64(BX)(DX*1), Z19, Z19
+	VADDPS (BX)(CX*4), Z20, Z20
+	VADDPS 64(BX)(CX*4), Z21, Z21
+	JMP    added447
+
+masked446:
+	MOVQ      $-1, R15
+	BZHIQ     R11, R15, R15
+	KMOVW     R15, K1
+	SHRQ      $0x10, R15
+	KMOVW     R15, K2
+	VMOVUPS.Z (AX), K1, Z29
+	VADDPS    Z29, Z0, Z0
+	VMOVUPS.Z 64(AX), K2, Z29
+	VADDPS    Z29, Z1, Z1
+	VMOVUPS.Z (AX)(CX*1), K1, Z29
+	VADDPS    Z29, Z2, Z2
+	VMOVUPS.Z 64(AX)(CX*1), K2, Z29
+	VADDPS    Z29, Z3, Z3
+	VMOVUPS.Z (AX)(CX*2), K1, Z29
+	VADDPS    Z29, Z4, Z4
+	VMOVUPS.Z 64(AX)(CX*2), K2, Z29
+	VADDPS    Z29, Z5, Z5
+	VMOVUPS.Z (AX)(DX*1), K1, Z29
+	VADDPS    Z29, Z6, Z6
+	VMOVUPS.Z 64(AX)(DX*1), K2, Z29
+	VADDPS    Z29, Z7, Z7
+	VMOVUPS.Z (AX)(CX*4), K1, Z29
+	VADDPS    Z29, Z8, Z8
+	VMOVUPS.Z 64(AX)(CX*4), K2, Z29
+	VADDPS    Z29, Z9, Z9
+	VMOVUPS.Z (AX)(SI*1), K1, Z29
+	VADDPS    Z29, Z10, Z10
+	VMOVUPS.Z 64(AX)(SI*1), K2, Z29
+	VADDPS    Z29, Z11, Z11
+	VMOVUPS.Z (BX), K1, Z29
+	VADDPS    Z29, Z12, Z12
+	VMOVUPS.Z 64(BX), K2, Z29
+	VADDPS    Z29, Z13, Z13
+	VMOVUPS.Z (BX)(CX*1), K1, Z29
+	VADDPS    Z29, Z14, Z14
+	VMOVUPS.Z 64(BX)(CX*1), K2, Z29
+	VADDPS    Z29, Z15, Z15
+	VMOVUPS.Z (BX)(CX*2), K1, Z29
+	VADDPS    Z29, Z16, Z16
+	VMOVUPS.Z 64(BX)(CX*2), K2, Z29
+	VADDPS    Z29, Z17, Z17
+	VMOVUPS.Z (BX)(DX*1), K1, Z29
+	VADDPS    Z29, Z18, Z18
+	VMOVUPS.Z 64(BX)(DX*1), K2, Z29
+	VADDPS    Z29, Z19, Z19
+	VMOVUPS.Z (BX)(CX*4), K1, Z29
+	VADDPS    Z29, Z20, Z20
+	VMOVUPS.Z 64(BX)(CX*4), K2, Z29
+	VADDPS    Z29, Z21, Z21
+
+added447:
+	VBROADCASTSS 256(R12), Z29
+	VBROADCASTSS 260(R12), Z28
+	VMAXPS       Z0, Z29, Z0
+	VMINPS       Z0, Z28, Z0
+	VMAXPS       Z1, Z29, Z1
+	VMINPS       Z1, Z28, Z1
+	VMAXPS       Z2, Z29, Z2
+	VMINPS       Z2, Z28, Z2
+	VMAXPS       Z3, Z29, Z3
+	VMINPS       Z3, Z28, Z3
+	VMAXPS       Z4, Z29, Z4
+	VMINPS       Z4, Z28, Z4
+	VMAXPS       Z5, Z29, Z5
+	VMINPS       Z5, Z28, Z5
+	VMAXPS       Z6, Z29, Z6
+	VMINPS       Z6, Z28, Z6
+	VMAXPS       Z7, Z29, Z7
+	VMINPS       Z7, Z28, Z7
+	VMAXPS       Z8, Z29, Z8
+	VMINPS       Z8, Z28, Z8
+	VMAXPS       Z9, Z29, Z9
+	VMINPS       Z9, Z28, Z9
+	VMAXPS       Z10, Z29, Z10
+	VMINPS       Z10, Z28, Z10
+	VMAXPS       Z11, Z29, Z11
+	VMINPS       Z11, Z28, Z11
+	VMAXPS       Z12, Z29, Z12
+	VMINPS       Z12, Z28, Z12
+	VMAXPS       Z13, Z29, Z13
+	VMINPS       Z13, Z28, Z13
+	VMAXPS       Z14, Z29, Z14
+	VMINPS       Z14, Z28, Z14
+	VMAXPS       Z15, Z29, Z15
+	VMINPS       Z15, Z28, Z15
+	VMAXPS       Z16, Z29, Z16
+	VMINPS       Z16, Z28, Z16
+	VMAXPS       Z17, Z29, Z17
+	VMINPS       Z17, Z28, Z17
+	VMAXPS       Z18, Z29, Z18
+	VMINPS       Z18, Z28, Z18
+	VMAXPS       Z19, Z29, Z19
+	VMINPS       Z19, Z28, Z19
+	VMAXPS       Z20, Z29, Z20
+	VMINPS       Z20, Z28, Z20
+	VMAXPS       Z21, Z29, Z21
+	VMINPS       Z21, Z28, Z21
+	MOVQ         208(R12), CX
+	SHLQ         $0x02, CX
+	LEAQ         (CX)(CX*2), DX
+	LEAQ         (CX)(CX*4), SI
+	MOVQ         192(R12), AX
+	SHLQ         $0x02, AX
+	ADDQ         48(R12), AX
+	MOVQ         200(R12), BX
+	SHLQ         $0x02, BX
+	ADDQ         48(R12), BX
+	MOVQ         R14, R8
+	SHRQ         $0x00, R8
+	ADDQ         R8, AX
+	ADDQ         R8, BX
+	CMPQ         R11, $0x00000020
+	JL           masked449
+	VMOVUPS      Z0, (AX)
+	VMOVUPS      Z1, 64(AX)
+	VMOVUPS      Z2, (AX)(CX*1)
+	VMOVUPS      Z3, 64(AX)(CX*1)
+	VMOVUPS      Z4, (AX)(CX*2)
+	VMOVUPS      Z5, 64(AX)(CX*2)
+	VMOVUPS      Z6, (AX)(DX*1)
+	VMOVUPS      Z7, 64(AX)(DX*1)
+	VMOVUPS      Z8, (AX)(CX*4)
+	VMOVUPS      Z9, 64(AX)(CX*4)
+	VMOVUPS      Z10, (AX)(SI*1)
+	VMOVUPS      Z11, 64(AX)(SI*1)
+	VMOVUPS      Z12, (BX)
+	VMOVUPS      Z13, 64(BX)
+	VMOVUPS      Z14, (BX)(CX*1)
+	VMOVUPS      Z15, 64(BX)(CX*1)
+	VMOVUPS      Z16, (BX)(CX*2)
+	VMOVUPS      Z17, 64(BX)(CX*2)
+	VMOVUPS      Z18, (BX)(DX*1)
+	VMOVUPS      Z19, 64(BX)(DX*1)
+	VMOVUPS      Z20, (BX)(CX*4)
+	VMOVUPS      Z21, 64(BX)(CX*4)
+	JMP          stored448
+
+masked449:
+	MOVQ    $-1, R15
+	BZHIQ   R11, R15, R15
+	KMOVW   R15, K1
+	SHRQ    $0x10, R15
+	KMOVW   R15, K2
+	VMOVUPS Z0, K1, (AX)
+	VMOVUPS Z1, K2, 64(AX)
+	VMOVUPS Z2, K1, (AX)(CX*1)
+	VMOVUPS Z3, K2, 64(AX)(CX*1)
+	VMOVUPS Z4, K1, (AX)(CX*2)
+	VMOVUPS Z5, K2, 64(AX)(CX*2)
+	VMOVUPS Z6, K1, (AX)(DX*1)
+	VMOVUPS Z7, K2, 64(AX)(DX*1)
+	VMOVUPS Z8, K1, (AX)(CX*4)
+	VMOVUPS Z9, K2, 64(AX)(CX*4)
+	VMOVUPS Z10, K1, (AX)(SI*1)
+	VMOVUPS Z11, K2, 64(AX)(SI*1)
+	VMOVUPS Z12, K1, (BX)
+	VMOVUPS Z13, K2, 64(BX)
+	VMOVUPS Z14, K1, (BX)(CX*1)
+	VMOVUPS Z15, K2, 64(BX)(CX*1)
+	VMOVUPS Z16, K1, (BX)(CX*2)
+	VMOVUPS Z17, K2, 64(BX)(CX*2)
+	VMOVUPS Z18, K1, (BX)(DX*1)
+	VMOVUPS Z19, K2, 64(BX)(DX*1)
+	VMOVUPS Z20, K1, (BX)(CX*4)
+	VMOVUPS Z21, K2, 64(BX)(CX*4)
+
+stored448:
+whole441:
 	SUBQ $0x00000020, R11
-	JLE  done300
+	JLE  done450
 	ADDQ $0x00000080, R14
 	MOVQ 184(R12), R15
 	LEAQ (R13)(R15*4), R13
-	JMP  panel289
+	JMP  panel433
 
-done300:
+done450:
 	VZEROUPPER
 	RET
 
@@ -9034,7 +12100,7 @@ TEXT ·tile12x32AVX512U8(SB), NOSPLIT, $0-8
 	MOVQ 248(R12), R11
 	XORQ R14, R14
 
-panel301:
+panel451:
 	MOVQ    168(R12), CX
 	SHLQ    $0x02, CX
 	LEAQ    (CX)(CX*2), DX
@@ -9070,9 +12136,9 @@ panel301:
 	MOVQ    120(R12), R9
 	MOVQ    128(R12), R10
 	TESTQ   R10, R10
-	JZ      sums303
+	JZ      sums453
 
-tap302:
+tap452:
 	MOVQ (R9), R15
 	MOVQ 152(R12), AX
 	ADDQ R15, AX
@@ -9084,9 +12150,9 @@ tap302:
 	ADDQ (R12), BX
 	MOVQ 144(R12), R8
 	SUBQ $0x04, R8
-	JL   tail304
+	JL   tail454
 
-four306:
+four456:
 	VMOVUPS      (DI), Z31
 	VMOVUPS      64(DI), Z30
 	VBROADCASTSS (AX), Z29
@@ -9243,13 +12309,13 @@ four306:
 	ADDQ         $0x10, BX
 	ADDQ         $0x00000200, DI
 	SUBQ         $0x04, R8
-	JGE          four306
+	JGE          four456
 
-tail304:
+tail454:
 	ADDQ $0x04, R8
-	JZ   end307
+	JZ   end457
 
-one305:
+one455:
 	VMOVUPS      (DI), Z31
 	VMOVUPS      64(DI), Z30
 	VBROADCASTSS (AX), Z29
@@ -9292,14 +12358,14 @@ one305:
 	ADDQ         $0x04, BX
 	ADDQ         $0x00000080, DI
 	DECQ         R8
-	JNZ          one305
+	JNZ          one455
 
-end307:
+end457:
 	ADDQ $0x08, R9
 	DECQ R10
-	JNZ  tap302
+	JNZ  tap452
 
-sums303:
+sums453:
 	MOVQ         240(R12), R15
 	SHLQ         $0x02, R15
 	ADDQ         R14, R15
@@ -9358,9 +12424,11 @@ sums303:
 	VFMADD213PS  Z30, Z31, Z21
 	VCVTDQ2PS    Z23, Z23
 	VFMADD213PS  Z30, Z31, Z23
+	CMPB         317(R12), $0x00
+	JE           wide458
 	MOVQ         72(R12), R15
 	TESTQ        R15, R15
-	JZ           added309
+	JZ           added461
 	MOVQ         232(R12), CX
 	SHLQ         $0x00, CX
 	LEAQ         (CX)(CX*2), DX
@@ -9377,7 +12445,7 @@ sums303:
 	ADDQ         R8, BX
 	VBROADCASTSS 312(R12), Z28
 	CMPQ         R11, $0x00000020
-	JL           masked308
+	JL           masked460
 	VPMOVZXBD    (AX), Z29
 	VCVTDQ2PS    Z29, Z29
 	VFMADD231PS  Z28, Z29, Z0
@@ -9450,9 +12518,9 @@ sums303:
 	VPMOVZXBD    16(BX)(SI*1), Z29
 	VCVTDQ2PS    Z29, Z29
 	VFMADD231PS  Z28, Z29, Z23
-	JMP          added309
+	JMP          added461
 
-masked308:
+masked460:
 	MOVQ        $-1, R15
 	BZHIQ       R11, R15, R15
 	KMOVW       R15, K1
@@ -9531,7 +12599,7 @@ masked308:
 	VCVTDQ2PS   Z29, Z29
 	VFMADD231PS Z28, Z29, Z23
 
-added309:
+added461:
 	VBROADCASTSS 256(R12), Z29
 	VBROADCASTSS 260(R12), Z28
 	VMAXPS       Z0, Z29, Z0
@@ -9597,7 +12665,7 @@ added309:
 	ADDQ         R8, AX
 	ADDQ         R8, BX
 	CMPQ         R11, $0x00000020
-	JL           masked311
+	JL           masked463
 	VCVTPS2DQ    Z0, Z0
 	VPMOVUSDB    Z0, (AX)
 	VCVTPS2DQ    Z1, Z1
@@ -9646,9 +12714,9 @@ added309:
 	VPMOVUSDB    Z22, (BX)(SI*1)
 	VCVTPS2DQ    Z23, Z23
 	VPMOVUSDB    Z23, 16(BX)(SI*1)
-	JMP          stored310
+	JMP          stored462
 
-masked311:
+masked463:
 	MOVQ      $-1, R15
 	BZHIQ     R11, R15, R15
 	KMOVW     R15, K1
@@ -9703,15 +12771,244 @@ masked311:
 	VCVTPS2DQ Z23, Z23
 	VPMOVUSDB Z23, K2, 16(BX)(SI*1)
 
-stored310:
+stored462:
+	JMP whole459
+
+wide458:
+	MOVQ   72(R12), R15
+	TESTQ  R15, R15
+	JZ     added465
+	MOVQ   232(R12), CX
+	SHLQ   $0x02, CX
+	LEAQ   (CX)(CX*2), DX
+	LEAQ   (CX)(CX*4), SI
+	MOVQ   216(R12), AX
+	SHLQ   $0x02, AX
+	ADDQ   72(R12), AX
+	MOVQ   224(R12), BX
+	SHLQ   $0x02, BX
+	ADDQ   72(R12), BX
+	MOVQ   R14, R8
+	SHRQ   $0x00, R8
+	ADDQ   R8, AX
+	ADDQ   R8, BX
+	CMPQ   R11, $0x00000020
+	JL     masked464
+	VADDPS (AX), Z0, Z0
+	VADDPS 64(AX), Z1, Z1
+	VADDPS (AX)(CX*1), Z2, Z2
+	VADDPS 64(AX)(CX*1), Z3, Z3
+	VADDPS (AX)(CX*2), Z4, Z4
+	VADDPS 64(AX)(CX*2), Z5, Z5
+	VADDPS (AX)(DX*1), Z6, Z6
+	VADDPS 64(AX)(DX*1), Z7, Z7
+	VADDPS (AX)(CX*4), Z8, Z8
+	VADDPS 64(AX)(CX*4), Z9, Z9
+	VADDPS (AX)(SI*1), Z10, Z10
+	VADDPS 64(AX)(SI*1), Z11, Z11
+	VADDPS (BX), Z12, Z12
+	VADDPS 64(BX), Z13, Z13
+	VADDPS (BX)(CX*1), Z14, Z14
+	VADDPS 64(BX)(CX*1), Z15, Z15
+	VADDPS (BX)(CX*2), Z16, Z16
+	VADDPS 64(BX)(CX*2), Z17, Z17
+	VADDPS (BX)(DX*1), Z18, Z18
+	VADDPS 64(BX)(DX*1), Z19, Z19
+	VADDPS (BX)(CX*4), Z20, Z20
+	VADDPS 64(BX)(CX*4), Z21, Z21
+	VADDPS (BX)(SI*1), Z22, Z22
+	VADDPS 64(BX)(SI*1), Z23, Z23
+	JMP    added465
+
+masked464:
+	MOVQ      $-1, R15
+	BZHIQ     R11, R15, R15
+	KMOVW     R15, K1
+	SHRQ      $0x10, R15
+	KMOVW     R15, K2
+	VMOVUPS.Z (AX), K1, Z29
+	VADDPS    Z29, Z0, Z0
+	VMOVUPS.Z 64(AX), K2, Z29
+	VADDPS    Z29, Z1, Z1
+	VMOVUPS.Z (AX)(CX*1), K1, Z29
+	VADDPS    Z29, Z2, Z2
+	VMOVUPS.Z 64(AX)(CX*1), K2, Z29
+	VADDPS    Z29, Z3, Z3
+	VMOVUPS.Z (AX)(CX*2), K1, Z29
+	VADDPS    Z29, Z4, Z4
+	VMOVUPS.Z 64(AX)(CX*2), K2, Z29
+	VADDPS    Z29, Z5, Z5
+	VMOVUPS.Z (AX)(DX*1), K1, Z29
+	VADDPS    Z29, Z6, Z6
+	VMOVUPS.Z 64(AX)(DX*1), K2, Z29
+	VADDPS    Z29, Z7, Z7
+	VMOVUPS.Z (AX)(CX*4), K1, Z29
+	VADDPS    Z29, Z8, Z8
+	VMOVUPS.Z 64(AX)(CX*4), K2, Z29
+	VADDPS    Z29, Z9, Z9
+	VMOVUPS.Z (AX)(SI*1), K1, Z29
+	VADDPS    Z29, Z10, Z10
+	VMOVUPS.Z 64(AX)(SI*1), K2, Z29
+	VADDPS    Z29, Z11, Z11
+	VMOVUPS.Z (BX), K1, Z29
+	VADDPS    Z29, Z12, Z12
+	VMOVUPS.Z 64(BX), K2, Z29
+	VADDPS    Z29, Z13, Z13
+	VMOVUPS.Z (BX)(CX*1), K1, Z29
+	VADDPS    Z29, Z14, Z14
+	VMOVUPS.Z 64(BX)(CX*1), K2, Z29
+	VADDPS    Z29, Z15, Z15
+	VMOVUPS.Z (BX)(CX*2), K1, Z29
+	VADDPS    Z29, Z16, Z16
+	VMOVUPS.Z 64(BX)(CX*2), K2, Z29
+	VADDPS    Z29, Z17, Z17
+	VMOVUPS.Z (BX)(DX*1), K1, Z29
+	VADDPS    Z29, Z18, Z18
+	VMOVUPS.Z 64(BX)(DX*1), K2, Z29
+	VADDPS    Z29, Z19, Z19
+	VMOVUPS.Z (BX)(CX*4), K1, Z29
+	VADDPS    Z29, Z20, Z20
+	VMOVUPS.Z 64(BX)(CX*4), K2, Z29
+	VADDPS    Z29, Z21, Z21
+	VMOVUPS.Z (BX)(SI*1), K1, Z29
+	VADDPS    Z29, Z22, Z22
+	VMOVUPS.Z 64(BX)(SI*1), K2, Z29
+	VADDPS    Z29, Z23, Z23
+
+added465:
+	VBROADCASTSS 256(R12), Z29
+	VBROADCASTSS 260(R12), Z28
+	VMAXPS       Z0, Z29, Z0
+	VMINPS       Z0, Z28, Z0
+	VMAXPS       Z1, Z29, Z1
+	VMINPS       Z1, Z28, Z1
+	VMAXPS       Z2, Z29, Z2
+	VMINPS       Z2, Z28, Z2
+	VMAXPS       Z3, Z29, Z3
+	VMINPS       Z3, Z28, Z3
+	VMAXPS       Z4, Z29, Z4
+	VMINPS       Z4, Z28, Z4
+	VMAXPS       Z5, Z29, Z5
+	VMINPS       Z5, Z28, Z5
+	VMAXPS       Z6, Z29, Z6
+	VMINPS       Z6, Z28, Z6
+	VMAXPS       Z7, Z29, Z7
+	VMINPS       Z7, Z28, Z7
+	VMAXPS       Z8, Z29, Z8
+	VMINPS       Z8, Z28, Z8
+	VMAXPS       Z9, Z29, Z9
+	VMINPS       Z9, Z28, Z9
+	VMAXPS       Z10, Z29, Z10
+	VMINPS       Z10, Z28, Z10
+	VMAXPS       Z11, Z29, Z11
+	VMINPS       Z11, Z28, Z11
+	VMAXPS       Z12, Z29, Z12
+	VMINPS       Z12, Z28, Z12
+	VMAXPS       Z13, Z29, Z13
+	VMINPS       Z13, Z28, Z13
+	VMAXPS       Z14, Z29, Z14
+	VMINPS       Z14, Z28, Z14
+	VMAXPS       Z15, Z29, Z15
+	VMINPS       Z15, Z28, Z15
+	VMAXPS       Z16, Z29, Z16
+	VMINPS       Z16, Z28, Z16
+	VMAXPS       Z17, Z29, Z17
+	VMINPS       Z17, Z28, Z17
+	VMAXPS       Z18, Z29, Z18
+	VMINPS       Z18, Z28, Z18
+	VMAXPS       Z19, Z29, Z19
+	VMINPS       Z19, Z28, Z19
+	VMAXPS       Z20, Z29, Z20
+	VMINPS       Z20, Z28, Z20
+	VMAXPS       Z21, Z29, Z21
+	VMINPS       Z21, Z28, Z21
+	VMAXPS       Z22, Z29, Z22
+	VMINPS       Z22, Z28, Z22
+	VMAXPS       Z23, Z29, Z23
+	VMINPS       Z23, Z28, Z23
+	MOVQ         208(R12), CX
+	SHLQ         $0x02, CX
+	LEAQ         (CX)(CX*2), DX
+	LEAQ         (CX)(CX*4), SI
+	MOVQ         192(R12), AX
+	SHLQ         $0x02, AX
+	ADDQ         48(R12), AX
+	MOVQ         200(R12), BX
+	SHLQ         $0x02, BX
+	ADDQ         48(R12), BX
+	MOVQ         R14, R8
+	SHRQ         $0x00, R8
+	ADDQ         R8, AX
+	ADDQ         R8, BX
+	CMPQ         R11, $0x00000020
+	JL           masked467
+	VMOVUPS      Z0, (AX)
+	VMOVUPS      Z1, 64(AX)
+	VMOVUPS      Z2, (AX)(CX*1)
+	VMOVUPS      Z3, 64(AX)(CX*1)
+	VMOVUPS      Z4, (AX)(CX*2)
+	VMOVUPS      Z5, 64(AX)(CX*2)
+	VMOVUPS      Z6, (AX)(DX*1)
+	VMOVUPS      Z7, 64(AX)(DX*1)
+	VMOVUPS      Z8, (AX)(CX*4)
+	VMOVUPS      Z9, 64(AX)(CX*4)
+	VMOVUPS      Z10, (AX)(SI*1)
+	VMOVUPS      Z11, 64(AX)(SI*1)
+	VMOVUPS      Z12, (BX)
+	VMOVUPS      Z13, 64(BX)
+	VMOVUPS      Z14, (BX)(CX*1)
+	VMOVUPS      Z15, 64(BX)(CX*1)
+	VMOVUPS      Z16, (BX)(CX*2)
+	VMOVUPS      Z17, 64(BX)(CX*2)
+	VMOVUPS      Z18, (BX)(DX*1)
+	VMOVUPS      Z19, 64(BX)(DX*1)
+	VMOVUPS      Z20, (BX)(CX*4)
+	VMOVUPS      Z21, 64(BX)(CX*4)
+	VMOVUPS      Z22, (BX)(SI*1)
+	VMOVUPS      Z23, 64(BX)(SI*1)
+	JMP          stored466
+
+masked467:
+	MOVQ    $-1, R15
+	BZHIQ   R11, R15, R15
+	KMOVW   R15, K1
+	SHRQ    $0x10, R15
+	KMOVW   R15, K2
+	VMOVUPS Z0, K1, (AX)
+	VMOVUPS Z1, K2, 64(AX)
+	VMOVUPS Z2, K1, (AX)(CX*1)
+	VMOVUPS Z3, K2, 64(AX)(CX*1)
+	VMOVUPS Z4, K1, (AX)(CX*2)
+	VMOVUPS Z5, K2, 64(AX)(CX*2)
+	VMOVUPS Z6, K1, (AX)(DX*1)
+	VMOVUPS Z7, K2, 64(AX)(DX*1)
+	VMOVUPS Z8, K1, (AX)(CX*4)
+	VMOVUPS Z9, K2, 64(AX)(CX*4)
+	VMOVUPS Z10, K1, (AX)(SI*1)
+	VMOVUPS Z11, K2, 64(AX)(SI*1)
+	VMOVUPS Z12, K1, (BX)
+	VMOVUPS Z13, K2, 64(BX)
+	VMOVUPS Z14, K1, (BX)(CX*1)
+	VMOVUPS Z15, K2, 64(BX)(CX*1)
+	VMOVUPS Z16, K1, (BX)(CX*2)
+	VMOVUPS Z17, K2, 64(BX)(CX*2)
+	VMOVUPS Z18, K1, (BX)(DX*1)
+	VMOVUPS Z19, K2, 64(BX)(DX*1)
+	VMOVUPS Z20, K1, (BX)(CX*4)
+	VMOVUPS Z21, K2, 64(BX)(CX*4)
+	VMOVUPS Z22, K1, (BX)(SI*1)
+	VMOVUPS Z23, K2, 64(BX)(SI*1)
+
+stored466:
+whole459:
 	SUBQ $0x00000020, R11
-	JLE  done312
+	JLE  done468
 	ADDQ $0x00000080, R14
 	MOVQ 184(R12), R15
 	LEAQ (R13)(R15*4), R13
-	JMP  panel301
+	JMP  panel451
 
-done312:
+done468:
 	VZEROUPPER
 	RET
 
@@ -9725,7 +13022,7 @@ TEXT ·tile13x32AVX512U8(SB), NOSPLIT, $0-8
 	MOVQ 248(R12), R11
 	XORQ R14, R14
 
-panel313:
+panel469:
 	MOVQ    168(R12), CX
 	SHLQ    $0x02, CX
 	LEAQ    (CX)(CX*2), DX
@@ -9763,9 +13060,9 @@ panel313:
 	MOVQ    120(R12), R9
 	MOVQ    128(R12), R10
 	TESTQ   R10, R10
-	JZ      sums315
+	JZ      sums471
 
-tap314:
+tap470:
 	MOVQ (R9), R15
 	MOVQ 152(R12), AX
 	ADDQ R15, AX
@@ -9777,9 +13074,9 @@ tap314:
 	ADDQ (R12), BX
 	MOVQ 144(R12), R8
 	SUBQ $0x04, R8
-	JL   tail316
+	JL   tail472
 
-four318:
+four474:
 	VMOVUPS      (DI), Z31
 	VMOVUPS      64(DI), Z30
 	VBROADCASTSS (AX), Z29
@@ -9948,13 +13245,13 @@ four318:
 	ADDQ         $0x10, BX
 	ADDQ         $0x00000200, DI
 	SUBQ         $0x04, R8
-	JGE          four318
+	JGE          four474
 
-tail316:
+tail472:
 	ADDQ $0x04, R8
-	JZ   end319
+	JZ   end475
 
-one317:
+one473:
 	VMOVUPS      (DI), Z31
 	VMOVUPS      64(DI), Z30
 	VBROADCASTSS (AX), Z29
@@ -10000,14 +13297,14 @@ one317:
 	ADDQ         $0x04, BX
 	ADDQ         $0x00000080, DI
 	DECQ         R8
-	JNZ          one317
+	JNZ          one473
 
-end319:
+end475:
 	ADDQ $0x08, R9
 	DECQ R10
-	JNZ  tap314
+	JNZ  tap470
 
-sums315:
+sums471:
 	MOVQ         240(R12), R15
 	SHLQ         $0x02, R15
 	ADDQ         R14, R15
@@ -10070,9 +13367,11 @@ sums315:
 	VFMADD213PS  Z30, Z31, Z23
 	VCVTDQ2PS    Z25, Z25
 	VFMADD213PS  Z30, Z31, Z25
+	CMPB         317(R12), $0x00
+	JE           wide476
 	MOVQ         72(R12), R15
 	TESTQ        R15, R15
-	JZ           added321
+	JZ           added479
 	MOVQ         232(R12), CX
 	SHLQ         $0x00, CX
 	LEAQ         (CX)(CX*2), DX
@@ -10089,7 +13388,7 @@ sums315:
 	ADDQ         R8, BX
 	VBROADCASTSS 312(R12), Z28
 	CMPQ         R11, $0x00000020
-	JL           masked320
+	JL           masked478
 	VPMOVZXBD    (AX), Z29
 	VCVTDQ2PS    Z29, Z29
 	VFMADD231PS  Z28, Z29, Z0
@@ -10168,9 +13467,9 @@ sums315:
 	VPMOVZXBD    16(BX)(SI*1), Z29
 	VCVTDQ2PS    Z29, Z29
 	VFMADD231PS  Z28, Z29, Z25
-	JMP          added321
+	JMP          added479
 
-masked320:
+masked478:
 	MOVQ        $-1, R15
 	BZHIQ       R11, R15, R15
 	KMOVW       R15, K1
@@ -10255,7 +13554,7 @@ masked320:
 	VCVTDQ2PS   Z29, Z29
 	VFMADD231PS Z28, Z29, Z25
 
-added321:
+added479:
 	VBROADCASTSS 256(R12), Z29
 	VBROADCASTSS 260(R12), Z28
 	VMAXPS       Z0, Z29, Z0
@@ -10325,7 +13624,7 @@ added321:
 	ADDQ         R8, AX
 	ADDQ         R8, BX
 	CMPQ         R11, $0x00000020
-	JL           masked323
+	JL           masked481
 	VCVTPS2DQ    Z0, Z0
 	VPMOVUSDB    Z0, (AX)
 	VCVTPS2DQ    Z1, Z1
@@ -10378,9 +13677,9 @@ added321:
 	VPMOVUSDB    Z24, (BX)(SI*1)
 	VCVTPS2DQ    Z25, Z25
 	VPMOVUSDB    Z25, 16(BX)(SI*1)
-	JMP          stored322
+	JMP          stored480
 
-masked323:
+masked481:
 	MOVQ      $-1, R15
 	BZHIQ     R11, R15, R15
 	KMOVW     R15, K1
@@ -10439,15 +13738,258 @@ masked323:
 	VCVTPS2DQ Z25, Z25
 	VPMOVUSDB Z25, K2, 16(BX)(SI*1)
 
-stored322:
+stored480:
+	JMP whole477
+
+wide476:
+	MOVQ   72(R12), R15
+	TESTQ  R15, R15
+	JZ     added483
+	MOVQ   232(R12), CX
+	SHLQ   $0x02, CX
+	LEAQ   (CX)(CX*2), DX
+	LEAQ   (CX)(CX*4), SI
+	MOVQ   216(R12), AX
+	SHLQ   $0x02, AX
+	ADDQ   72(R12), AX
+	MOVQ   224(R12), BX
+	SHLQ   $0x02, BX
+	ADDQ   72(R12), BX
+	MOVQ   R14, R8
+	SHRQ   $0x00, R8
+	ADDQ   R8, AX
+	ADDQ   R8, BX
+	CMPQ   R11, $0x00000020
+	JL     masked482
+	VADDPS (AX), Z0, Z0
+	VADDPS 64(AX), Z1, Z1
+	VADDPS (AX)(CX*1), Z2, Z2
+	VADDPS 64(AX)(CX*1), Z3, Z3
+	VADDPS (AX)(CX*2), Z4, Z4
+	VADDPS 64(AX)(CX*2), Z5, Z5
+	VADDPS (AX)(DX*1), Z6, Z6
+	VADDPS 64(AX)(DX*1), Z7, Z7
+	VADDPS (AX)(CX*4), Z8, Z8
+	VADDPS 64(AX)(CX*4), Z9, Z9
+	VADDPS (AX)(SI*1), Z10, Z10
+	VADDPS 64(AX)(SI*1), Z11, Z11
+	VADDPS (AX)(DX*2), Z12, Z12
+	VADDPS 64(AX)(DX*2), Z13, Z13
+	VADDPS (BX), Z14, Z14
+	VADDPS 64(BX), Z15, Z15
+	VADDPS (BX)(CX*1), Z16, Z16
+	VADDPS 64(BX)(CX*1), Z17, Z17
+	VADDPS (BX)(CX*2), Z18, Z18
+	VADDPS 64(BX)(CX*2), Z19, Z19
+	VADDPS (BX)(DX*1), Z20, Z20
+	VADDPS 64(BX)(DX*1), Z21, Z21
+	VADDPS (BX)(CX*4), Z22, Z22
+	VADDPS 64(BX)(CX*4), Z23, Z23
+	VADDPS (BX)(SI*1), Z24, Z24
+	VADDPS 64(BX)(SI*1), Z25, Z25
+	JMP    added483
+
+masked482:
+	MOVQ      $-1, R15
+	BZHIQ     R11, R15, R15
+	KMOVW     R15, K1
+	SHRQ      $0x10, R15
+	KMOVW     R15, K2
+	VMOVUPS.Z (AX), K1, Z29
+	VADDPS    Z29, Z0, Z0
+	VMOVUPS.Z 64(AX), K2, Z29
+	VADDPS    Z29, Z1, Z1
+	VMOVUPS.Z (AX)(CX*1), K1, Z29
+	VADDPS    Z29, Z2, Z2
+	VMOVUPS.Z 64(AX)(CX*1), K2, Z29
+	VADDPS    Z29, Z3, Z3
+	VMOVUPS.Z (AX)(CX*2), K1, Z29
+	VADDPS    Z29, Z4, Z4
+	VMOVUPS.Z 64(AX)(CX*2), K2, Z29
+	VADDPS    Z29, Z5, Z5
+	VMOVUPS.Z (AX)(DX*1), K1, Z29
+	VADDPS    Z29, Z6, Z6
+	VMOVUPS.Z 64(AX)(DX*1), K2, Z29
+	VADDPS    Z29, Z7, Z7
+	VMOVUPS.Z (AX)(CX*4), K1, Z29
+	VADDPS    Z29, Z8, Z8
+	VMOVUPS.Z 64(AX)(CX*4), K2, Z29
+	VADDPS    Z29, Z9, Z9
+	VMOVUPS.Z (AX)(SI*1), K1, Z29
+	VADDPS    Z29, Z10, Z10
+	VMOVUPS.Z 64(AX)(SI*1), K2, Z29
+	VADDPS    Z29, Z11, Z11
+	VMOVUPS.Z (AX)(DX*2), K1, Z29
+	VADDPS    Z29, Z12, Z12
+	VMOVUPS.Z 64(AX)(DX*2), K2, Z29
+	VADDPS    Z29, Z13, Z13
+	VMOVUPS.Z (BX), K1, Z29
+	VADDPS    Z29, Z14, Z14
+	VMOVUPS.Z 64(BX), K2, Z29
+	VADDPS    Z29, Z15, Z15
+	VMOVUPS.Z (BX)(CX*1), K1, Z29
+	VADDPS    Z29, Z16, Z16
+	VMOVUPS.Z 64(BX)(CX*1), K2, Z29
+	VADDPS    Z29, Z17, Z17
+	VMOVUPS.Z (BX)(CX*2), K1, Z29
+	VADDPS    Z29, Z18, Z18
+	VMOVUPS.Z 64(BX)(CX*2), K2, Z29
+	VADDPS    Z29, Z19, Z19
+	VMOVUPS.Z (BX)(DX*1), K1, Z29
+	VADDPS    Z29, Z20, Z20
+	VMOVUPS.Z 64(BX)(DX*1), K2, Z29
+	VADDPS    Z29, Z21, Z21
+	VMOVUPS.Z (BX)(CX*4), K1, Z29
+	VADDPS    Z29, Z22, Z22
+	VMOVUPS.Z 64(BX)(CX*4), K2, Z29
+	VADDPS    Z29, Z23, Z23
+	VMOVUPS.Z (BX)(SI*1), K1, Z29
+	VADDPS    Z29, Z24, Z24
+	VMOVUPS.Z 64(BX)(SI*1), K2, Z29
+	VADDPS    Z29, Z25, Z25
+
+added483:
+	VBROADCASTSS 256(R12), Z29
+	VBROADCASTSS 260(R12), Z28
+	VMAXPS       Z0, Z29, Z0
+	VMINPS       Z0, Z28, Z0
+	VMAXPS       Z1, Z29, Z1
+	VMINPS       Z1, Z28, Z1
+	VMAXPS       Z2, Z29, Z2
+	VMINPS       Z2, Z28, Z2
+	VMAXPS       Z3, Z29, Z3
+	VMINPS       Z3, Z28, Z3
+	VMAXPS       Z4, Z29, Z4
+	VMINPS       Z4, Z28, Z4
+	VMAXPS       Z5, Z29, Z5
+	VMINPS       Z5, Z28, Z5
+	VMAXPS       Z6, Z29, Z6
+	VMINPS       Z6, Z28, Z6
+	VMAXPS       Z7, Z29, Z7
+	VMINPS       Z7, Z28, Z7
+	VMAXPS       Z8, Z29, Z8
+	VMINPS       Z8, Z28, Z8
+	VMAXPS       Z9, Z29, Z9
+	VMINPS       Z9, Z28, Z9
+	VMAXPS       Z10, Z29, Z10
+	VMINPS       Z10, Z28, Z10
+	VMAXPS       Z11, Z29, Z11
+	VMINPS       Z11, Z28, Z11
+	VMAXPS       Z12, Z29, Z12
+	VMINPS       Z12, Z28, Z12
+	VMAXPS       Z13, Z29, Z13
+	VMINPS       Z13, Z28, Z13
+	VMAXPS       Z14, Z29, Z14
+	VMINPS       Z14, Z28, Z14
+	VMAXPS       Z15, Z29, Z15
+	VMINPS       Z15, Z28, Z15
+	VMAXPS       Z16, Z29, Z16
+	VMINPS       Z16, Z28, Z16
+	VMAXPS       Z17, Z29, Z17
+	VMINPS       Z17, Z28, Z17
+	VMAXPS       Z18, Z29, Z18
+	VMINPS       Z18, Z28, Z18
+	VMAXPS       Z19, Z29, Z19
+	VMINPS       Z19, Z28, Z19
+	VMAXPS       Z20, Z29, Z20
+	VMINPS       Z20, Z28, Z20
+	VMAXPS       Z21, Z29, Z21
+	VMINPS       Z21, Z28, Z21
+	VMAXPS       Z22, Z29, Z22
+	VMINPS       Z22, Z28, Z22
+	VMAXPS       Z23, Z29, Z23
+	VMINPS       Z23, Z28, Z23
+	VMAXPS       Z24, Z29, Z24
+	VMINPS       Z24, Z28, Z24
+	VMAXPS       Z25, Z29, Z25
+	VMINPS       Z25, Z28, Z25
+	MOVQ         208(R12), CX
+	SHLQ         $0x02, CX
+	LEAQ         (CX)(CX*2), DX
+	LEAQ         (CX)(CX*4), SI
+	MOVQ         192(R12), AX
+	SHLQ         $0x02, AX
+	ADDQ         48(R12), AX
+	MOVQ         200(R12), BX
+	SHLQ         $0x02, BX
+	ADDQ         48(R12), BX
+	MOVQ         R14, R8
+	SHRQ         $0x00, R8
+	ADDQ         R8, AX
+	ADDQ         R8, BX
+	CMPQ         R11, $0x00000020
+	JL           masked485
+	VMOVUPS      Z0, (AX)
+	VMOVUPS      Z1, 64(AX)
+	VMOVUPS      Z2, (AX)(CX*1)
+	VMOVUPS      Z3, 64(AX)(CX*1)
+	VMOVUPS      Z4, (AX)(CX*2)
+	VMOVUPS      Z5, 64(AX)(CX*2)
+	VMOVUPS      Z6, (AX)(DX*1)
+	VMOVUPS      Z7, 64(AX)(DX*1)
+	VMOVUPS      Z8, (AX)(CX*4)
+	VMOVUPS      Z9, 64(AX)(CX*4)
+	VMOVUPS      Z10, (AX)(SI*1)
+	VMOVUPS      Z11, 64(AX)(SI*1)
+	VMOVUPS      Z12, (AX)(DX*2)
+	VMOVUPS      Z13, 64(AX)(DX*2)
+	VMOVUPS      Z14, (BX)
+	VMOVUPS      Z15, 64(BX)
+	VMOVUPS      Z16, (BX)(CX*1)
+	VMOVUPS      Z17, 64(BX)(CX*1)
+	VMOVUPS      Z18, (BX)(CX*2)
+	VMOVUPS      Z19, 64(BX)(CX*2)
+	VMOVUPS      Z20, (BX)(DX*1)
+	VMOVUPS      Z21, 64(BX)(DX*1)
+	VMOVUPS      Z22, (BX)(CX*4)
+	VMOVUPS      Z23, 64(BX)(CX*4)
+	VMOVUPS      Z24, (BX)(SI*1)
+	VMOVUPS      Z25, 64(BX)(SI*1)
+	JMP          stored484
+
+masked485:
+	MOVQ    $-1, R15
+	BZHIQ   R11, R15, R15
+	KMOVW   R15, K1
+	SHRQ    $0x10, R15
+	KMOVW   R15, K2
+	VMOVUPS Z0, K1, (AX)
+	VMOVUPS Z1, K2, 64(AX)
+	VMOVUPS Z2, K1, (AX)(CX*1)
+	VMOVUPS Z3, K2, 64(AX)(CX*1)
+	VMOVUPS Z4, K1, (AX)(CX*2)
+	VMOVUPS Z5, K2, 64(AX)(CX*2)
+	VMOVUPS Z6, K1, (AX)(DX*1)
+	VMOVUPS Z7, K2, 64(AX)(DX*1)
+	VMOVUPS Z8, K1, (AX)(CX*4)
+	VMOVUPS Z9, K2, 64(AX)(CX*4)
+	VMOVUPS Z10, K1, (AX)(SI*1)
+	VMOVUPS Z11, K2, 64(AX)(SI*1)
+	VMOVUPS Z12, K1, (AX)(DX*2)
+	VMOVUPS Z13, K2, 64(AX)(DX*2)
+	VMOVUPS Z14, K1, (BX)
+	VMOVUPS Z15, K2, 64(BX)
+	VMOVUPS Z16, K1, (BX)(CX*1)
+	VMOVUPS Z17, K2, 64(BX)(CX*1)
+	VMOVUPS Z18, K1, (BX)(CX*2)
+	VMOVUPS Z19, K2, 64(BX)(CX*2)
+	VMOVUPS Z20, K1, (BX)(DX*1)
+	VMOVUPS Z21, K2, 64(BX)(DX*1)
+	VMOVUPS Z22, K1, (BX)(CX*4)
+	VMOVUPS Z23, K2, 64(BX)(CX*4)
+	VMOVUPS Z24, K1, (BX)(SI*1)
+	VMOVUPS Z25, K2, 64(BX)(SI*1)
+
+stored484:
+whole477:
 	SUBQ $0x00000020, R11
-	JLE  done324
+	JLE  done486
 	ADDQ $0x00000080, R14
 	MOVQ 184(R12), R15
 	LEAQ (R13)(R15*4), R13
-	JMP  panel313
+	JMP  panel469
 
-done324:
+done486:
 	VZEROUPPER
 	RET
 
@@ -10461,7 +14003,7 @@ TEXT ·tile14x32AVX512U8(SB), NOSPLIT, $0-8
 	MOVQ 248(R12), R11
 	XORQ R14, R14
 
-panel325:
+panel487:
 	MOVQ    168(R12), CX
 	SHLQ    $0x02, CX
 	LEAQ    (CX)(CX*2), DX
@@ -10501,9 +14043,9 @@ panel325:
 	MOVQ    120(R12), R9
 	MOVQ    128(R12), R10
 	TESTQ   R10, R10
-	JZ      sums327
+	JZ      sums489
 
-tap326:
+tap488:
 	MOVQ (R9), R15
 	MOVQ 152(R12), AX
 	ADDQ R15, AX
@@ -10515,9 +14057,9 @@ tap326:
 	ADDQ (R12), BX
 	MOVQ 144(R12), R8
 	SUBQ $0x04, R8
-	JL   tail328
+	JL   tail490
 
-four330:
+four492:
 	VMOVUPS      (DI), Z31
 	VMOVUPS      64(DI), Z30
 	VBROADCASTSS (AX), Z29
@@ -10698,13 +14240,13 @@ four330:
 	ADDQ         $0x10, BX
 	ADDQ         $0x00000200, DI
 	SUBQ         $0x04, R8
-	JGE          four330
+	JGE          four492
 
-tail328:
+tail490:
 	ADDQ $0x04, R8
-	JZ   end331
+	JZ   end493
 
-one329:
+one491:
 	VMOVUPS      (DI), Z31
 	VMOVUPS      64(DI), Z30
 	VBROADCASTSS (AX), Z29
@@ -10753,14 +14295,14 @@ one329:
 	ADDQ         $0x04, BX
 	ADDQ         $0x00000080, DI
 	DECQ         R8
-	JNZ          one329
+	JNZ          one491
 
-end331:
+end493:
 	ADDQ $0x08, R9
 	DECQ R10
-	JNZ  tap326
+	JNZ  tap488
 
-sums327:
+sums489:
 	MOVQ         240(R12), R15
 	SHLQ         $0x02, R15
 	ADDQ         R14, R15
@@ -10827,9 +14369,11 @@ sums327:
 	VFMADD213PS  Z30, Z31, Z25
 	VCVTDQ2PS    Z27, Z27
 	VFMADD213PS  Z30, Z31, Z27
+	CMPB         317(R12), $0x00
+	JE           wide494
 	MOVQ         72(R12), R15
 	TESTQ        R15, R15
-	JZ           added333
+	JZ           added497
 	MOVQ         232(R12), CX
 	SHLQ         $0x00, CX
 	LEAQ         (CX)(CX*2), DX
@@ -10846,7 +14390,7 @@ sums327:
 	ADDQ         R8, BX
 	VBROADCASTSS 312(R12), Z28
 	CMPQ         R11, $0x00000020
-	JL           masked332
+	JL           masked496
 	VPMOVZXBD    (AX), Z29
 	VCVTDQ2PS    Z29, Z29
 	VFMADD231PS  Z28, Z29, Z0
@@ -10931,9 +14475,9 @@ sums327:
 	VPMOVZXBD    16(BX)(DX*2), Z29
 	VCVTDQ2PS    Z29, Z29
 	VFMADD231PS  Z28, Z29, Z27
-	JMP          added333
+	JMP          added497
 
-masked332:
+masked496:
 	MOVQ        $-1, R15
 	BZHIQ       R11, R15, R15
 	KMOVW       R15, K1
@@ -11024,7 +14568,7 @@ masked332:
 	VCVTDQ2PS   Z29, Z29
 	VFMADD231PS Z28, Z29, Z27
 
-added333:
+added497:
 	VBROADCASTSS 256(R12), Z29
 	VBROADCASTSS 260(R12), Z28
 	VMAXPS       Z0, Z29, Z0
@@ -11098,7 +14642,7 @@ added333:
 	ADDQ         R8, AX
 	ADDQ         R8, BX
 	CMPQ         R11, $0x00000020
-	JL           masked335
+	JL           masked499
 	VCVTPS2DQ    Z0, Z0
 	VPMOVUSDB    Z0, (AX)
 	VCVTPS2DQ    Z1, Z1
@@ -11155,9 +14699,9 @@ added333:
 	VPMOVUSDB    Z26, (BX)(DX*2)
 	VCVTPS2DQ    Z27, Z27
 	VPMOVUSDB    Z27, 16(BX)(DX*2)
-	JMP          stored334
+	JMP          stored498
 
-masked335:
+masked499:
 	MOVQ      $-1, R15
 	BZHIQ     R11, R15, R15
 	KMOVW     R15, K1
@@ -11220,14 +14764,271 @@ masked335:
 	VCVTPS2DQ Z27, Z27
 	VPMOVUSDB Z27, K2, 16(BX)(DX*2)
 
-stored334:
+stored498:
+	JMP whole495
+
+wide494:
+	MOVQ   72(R12), R15
+	TESTQ  R15, R15
+	JZ     added501
+	MOVQ   232(R12), CX
+	SHLQ   $0x02, CX
+	LEAQ   (CX)(CX*2), DX
+	LEAQ   (CX)(CX*4), SI
+	MOVQ   216(R12), AX
+	SHLQ   $0x02, AX
+	ADDQ   72(R12), AX
+	MOVQ   224(R12), BX
+	SHLQ   $0x02, BX
+	ADDQ   72(R12), BX
+	MOVQ   R14, R8
+	SHRQ   $0x00, R8
+	ADDQ   R8, AX
+	ADDQ   R8, BX
+	CMPQ   R11, $0x00000020
+	JL     masked500
+	VADDPS (AX), Z0, Z0
+	VADDPS 64(AX), Z1, Z1
+	VADDPS (AX)(CX*1), Z2, Z2
+	VADDPS 64(AX)(CX*1), Z3, Z3
+	VADDPS (AX)(CX*2), Z4, Z4
+	VADDPS 64(AX)(CX*2), Z5, Z5
+	VADDPS (AX)(DX*1), Z6, Z6
+	VADDPS 64(AX)(DX*1), Z7, Z7
+	VADDPS (AX)(CX*4), Z8, Z8
+	VADDPS 64(AX)(CX*4), Z9, Z9
+	VADDPS (AX)(SI*1), Z10, Z10
+	VADDPS 64(AX)(SI*1), Z11, Z11
+	VADDPS (AX)(DX*2), Z12, Z12
+	VADDPS 64(AX)(DX*2), Z13, Z13
+	VADDPS (BX), Z14, Z14
+	VADDPS 64(BX), Z15, Z15
+	VADDPS (BX)(CX*1), Z16, Z16
+	VADDPS 64(BX)(CX*1), Z17, Z17
+	VADDPS (BX)(CX*2), Z18, Z18
+	VADDPS 64(BX)(CX*2), Z19, Z19
+	VADDPS (BX)(DX*1), Z20, Z20
+	VADDPS 64(BX)(DX*1), Z21, Z21
+	VADDPS (BX)(CX*4), Z22, Z22
+	VADDPS 64(BX)(CX*4), Z23, Z23
+	VADDPS (BX)(SI*1), Z24, Z24
+	VADDPS 64(BX)(SI*1), Z25, Z25
+	VADDPS (BX)(DX*2), Z26, Z26
+	VADDPS 64(BX)(DX*2), Z27, Z27
+	JMP    added501
+
+masked500:
+	MOVQ      $-1, R15
+	BZHIQ     R11, R15, R15
+	KMOVW     R15, K1
+	SHRQ      $0x10, R15
+	KMOVW     R15, K2
+	VMOVUPS.Z (AX), K1, Z29
+	VADDPS    Z29, Z0, Z0
+	VMOVUPS.Z 64(AX), K2, Z29
+	VADDPS    Z29, Z1, Z1
+	VMOVUPS.Z (AX)(CX*1), K1, Z29
+	VADDPS    Z29, Z2, Z2
+	VMOVUPS.Z 64(AX)(CX*1), K2, Z29
+	VADDPS    Z29, Z3, Z3
+	VMOVUPS.Z (AX)(CX*2), K1, Z29
+	VADDPS    Z29, Z4, Z4
+	VMOVUPS.Z 64(AX)(CX*2), K2, Z29
+	VADDPS    Z29, Z5, Z5
+	VMOVUPS.Z (AX)(DX*1), K1, Z29
+	VADDPS    Z29, Z6, Z6
+	VMOVUPS.Z 64(AX)(DX*1), K2, Z29
+	VADDPS    Z29, Z7, Z7
+	VMOVUPS.Z (AX)(CX*4), K1, Z29
+	VADDPS    Z29, Z8, Z8
+	VMOVUPS.Z 64(AX)(CX*4), K2, Z29
+	VADDPS    Z29, Z9, Z9
+	VMOVUPS.Z (AX)(SI*1), K1, Z29
+	VADDPS    Z29, Z10, Z10
+	VMOVUPS.Z 64(AX)(SI*1), K2, Z29
+	VADDPS    Z29, Z11, Z11
+	VMOVUPS.Z (AX)(DX*2), K1, Z29
+	VADDPS    Z29, Z12, Z12
+	VMOVUPS.Z 64(AX)(DX*2), K2, Z29
+	VADDPS    Z29, Z13, Z13
+	VMOVUPS.Z (BX), K1, Z29
+	VADDPS    Z29, Z14, Z14
+	VMOVUPS.Z 64(BX), K2, Z29
+	VADDPS    Z29, Z15, Z15
+	VMOVUPS.Z (BX)(CX*1), K1, Z29
+	VADDPS    Z29, Z16, Z16
+	VMOVUPS.Z 64(BX)(CX*1), K2, Z29
+	VADDPS    Z29, Z17, Z17
+	VMOVUPS.Z (BX)(CX*2), K1, Z29
+	VADDPS    Z29, Z18, Z18
+	VMOVUPS.Z 64(BX)(CX*2), K2, Z29
+	VADDPS    Z29, Z19, Z19
+	VMOVUPS.Z (BX)(DX*1), K1, Z29
+	VADDPS    Z29, Z20, Z20
+	VMOVUPS.Z 64(BX)(DX*1), K2, Z29
+	VADDPS    Z29, Z21, Z21
+	VMOVUPS.Z (BX)(CX*4), K1, Z29
+	VADDPS    Z29, Z22, Z22
+	VMOVUPS.Z 64(BX)(CX*4), K2, Z29
+	VADDPS    Z29, Z23, Z23
+	VMOVUPS.Z (BX)(SI*1), K1, Z29
+	VADDPS    Z29, Z24, Z24
+	VMOVUPS.Z 64(BX)(SI*1), K2, Z29
+	VADDPS    Z29, Z25, Z25
+	VMOVUPS.Z (BX)(DX*2), K1, Z29
+	VADDPS    Z29, Z26, Z26
+	VMOVUPS.Z 64(BX)(DX*2), K2, Z29
+	VADDPS    Z29, Z27, Z27
+
+added501:
+	VBROADCASTSS 256(R12), Z29
+	VBROADCASTSS 260(R12), Z28
+	VMAXPS       Z0, Z29, Z0
+	VMINPS       Z0, Z28, Z0
+	VMAXPS       Z1, Z29, Z1
+	VMINPS       Z1, Z28, Z1
+	VMAXPS       Z2, Z29, Z2
+	VMINPS       Z2, Z28, Z2
+	VMAXPS       Z3, Z29, Z3
+	VMINPS       Z3, Z28, Z3
+	VMAXPS       Z4, Z29, Z4
+	VMINPS       Z4, Z28, Z4
+	VMAXPS       Z5, Z29, Z5
+	VMINPS       Z5, Z28, Z5
+	VMAXPS       Z6, Z29, Z6
+	VMINPS       Z6, Z28, Z6
+	VMAXPS       Z7, Z29, Z7
+	VMINPS       Z7, Z28, Z7
+	VMAXPS       Z8, Z29, Z8
+	VMINPS       Z8, Z28, Z8
+	VMAXPS       Z9, Z29, Z9
+	VMINPS       Z9, Z28, Z9
+	VMAXPS       Z10, Z29, Z10
+	VMINPS       Z10, Z28, Z10
+	VMAXPS       Z11, Z29, Z11
+	VMINPS       Z11, Z28, Z11
+	VMAXPS       Z12, Z29, Z12
+	VMINPS       Z12, Z28, Z12
+	VMAXPS       Z13, Z29, Z13
+	VMINPS       Z13, Z28, Z13
+	VMAXPS       Z14, Z29, Z14
+	VMINPS       Z14, Z28, Z14
+	VMAXPS       Z15, Z29, Z15
+	VMINPS       Z15, Z28, Z15
+	VMAXPS       Z16, Z29, Z16
+	VMINPS       Z16, Z28, Z16
+	VMAXPS       Z17, Z29, Z17
+	VMINPS       Z17, Z28, Z17
+	VMAXPS       Z18, Z29, Z18
+	VMINPS       Z18, Z28, Z18
+	VMAXPS       Z19, Z29, Z19
+	VMINPS       Z19, Z28, Z19
+	VMAXPS       Z20, Z29, Z20
+	VMINPS       Z20, Z28, Z20
+	VMAXPS       Z21, Z29, Z21
+	VMINPS       Z21, Z28, Z21
+	VMAXPS       Z22, Z29, Z22
+	VMINPS       Z22, Z28, Z22
+	VMAXPS       Z23, Z29, Z23
+	VMINPS       Z23, Z28, Z23
+	VMAXPS       Z24, Z29, Z24
+	VMINPS       Z24, Z28, Z24
+	VMAXPS       Z25, Z29, Z25
+	VMINPS       Z25, Z28, Z25
+	VMAXPS       Z26, Z29, Z26
+	VMINPS       Z26, Z28, Z26
+	VMAXPS       Z27, Z29, Z27
+	VMINPS       Z27, Z28, Z27
+	MOVQ         208(R12), CX
+	SHLQ         $0x02, CX
+	LEAQ         (CX)(CX*2), DX
+	LEAQ         (CX)(CX*4), SI
+	MOVQ         192(R12), AX
+	SHLQ         $0x02, AX
+	ADDQ         48(R12), AX
+	MOVQ         200(R12), BX
+	SHLQ         $0x02, BX
+	ADDQ         48(R12), BX
+	MOVQ         R14, R8
+	SHRQ         $0x00, R8
+	ADDQ         R8, AX
+	ADDQ         R8, BX
+	CMPQ         R11, $0x00000020
+	JL           masked503
+	VMOVUPS      Z0, (AX)
+	VMOVUPS      Z1, 64(AX)
+	VMOVUPS      Z2, (AX)(CX*1)
+	VMOVUPS      Z3, 64(AX)(CX*1)
+	VMOVUPS      Z4, (AX)(CX*2)
+	VMOVUPS      Z5, 64(AX)(CX*2)
+	VMOVUPS      Z6, (AX)(DX*1)
+	VMOVUPS      Z7, 64(AX)(DX*1)
+	VMOVUPS      Z8, (AX)(CX*4)
+	VMOVUPS      Z9, 64(AX)(CX*4)
+	VMOVUPS      Z10, (AX)(SI*1)
+	VMOVUPS      Z11, 64(AX)(SI*1)
+	VMOVUPS      Z12, (AX)(DX*2)
+	VMOVUPS      Z13, 64(AX)(DX*2)
+	VMOVUPS      Z14, (BX)
+	VMOVUPS      Z15, 64(BX)
+	VMOVUPS      Z16, (BX)(CX*1)
+	VMOVUPS      Z17, 64(BX)(CX*1)
+	VMOVUPS      Z18, (BX)(CX*2)
+	VMOVUPS      Z19, 64(BX)(CX*2)
+	VMOVUPS      Z20, (BX)(DX*1)
+	VMOVUPS      Z21, 64(BX)(DX*1)
+	VMOVUPS      Z22, (BX)(CX*4)
+	VMOVUPS      Z23, 64(BX)(CX*4)
+	VMOVUPS      Z24, (BX)(SI*1)
+	VMOVUPS      Z25, 64(BX)(SI*1)
+	VMOVUPS      Z26, (BX)(DX*2)
+	VMOVUPS      Z27, 64(BX)(DX*2)
+	JMP          stored502
+
+masked503:
+	MOVQ    $-1, R15
+	BZHIQ   R11, R15, R15
+	KMOVW   R15, K1
+	SHRQ    $0x10, R15
+	KMOVW   R15, K2
+	VMOVUPS Z0, K1, (AX)
+	VMOVUPS Z1, K2, 64(AX)
+	VMOVUPS Z2, K1, (AX)(CX*1)
+	VMOVUPS Z3, K2, 64(AX)(CX*1)
+	VMOVUPS Z4, K1, (AX)(CX*2)
+	VMOVUPS Z5, K2, 64(AX)(CX*2)
+	VMOVUPS Z6, K1, (AX)(DX*1)
+	VMOVUPS Z7, K2, 64(AX)(DX*1)
+	VMOVUPS Z8, K1, (AX)(CX*4)
+	VMOVUPS Z9, K2, 64(AX)(CX*4)
+	VMOVUPS Z10, K1, (AX)(SI*1)
+	VMOVUPS Z11, K2, 64(AX)(SI*1)
+	VMOVUPS Z12, K1, (AX)(DX*2)
+	VMOVUPS Z13, K2, 64(AX)(DX*2)
+	VMOVUPS Z14, K1, (BX)
+	VMOVUPS Z15, K2, 64(BX)
+	VMOVUPS Z16, K1, (BX)(CX*1)
+	VMOVUPS Z17, K2, 64(BX)(CX*1)
+	VMOVUPS Z18, K1, (BX)(CX*2)
+	VMOVUPS Z19, K2, 64(BX)(CX*2)
+	VMOVUPS Z20, K1, (BX)(DX*1)
+	VMOVUPS Z21, K2, 64(BX)(DX*1)
+	VMOVUPS Z22, K1, (BX)(CX*4)
+	VMOVUPS Z23, K2, 64(BX)(CX*4)
+	VMOVUPS Z24, K1, (BX)(SI*1)
+	VMOVUPS Z25, K2, 64(BX)(SI*1)
+	VMOVUPS Z26, K1, (BX)(DX*2)
+	VMOVUPS Z27, K2, 64(BX)(DX*2)
+
+stored502:
+whole495:
 	SUBQ $0x00000020, R11
-	JLE  done336
+	JLE  done504
 	ADDQ $0x00000080, R14
 	MOVQ 184(R12), R15
 	LEAQ (R13)(R15*4), R13
-	JMP  panel325
+	JMP  panel487
 
-done336:
+done504:
 	VZEROUPPER
 	RET

@@ -1,5 +1,7 @@
 package kernel
 
+import "math"
+
 // sweep computes rows of dst, each element from those at its place in x, y, z, u and v. The start
 // of a row lies step elements after that of the row before; a step of zero takes the same row
 // again.
@@ -16,21 +18,23 @@ type sweep struct {
 type operation uint8
 
 const (
-	opAdd           operation = iota // dst = bound(x + y, low, high)
-	opCopy                           // dst = x
-	opMul                            // dst = x·y
-	opMulAdd                         // dst += x·y
-	opAccumulate                     // dst += x
-	opMaximum                        // dst = max(dst, x); a NaN wins
-	opScale                          // dst = x·low
-	opScaleShift                     // dst = bound(x·y + z, low, high)
-	opAddSquare                      // dst += (x - y)²
-	opAddCentred                     // dst += x·(y - z)
-	opCombine                        // dst = x·y + z·u + v
-	opRoute                          // dst += z and z = 0 where x = y, or one is not a number
-	opBound                          // dst = bound(x, low, high)
-	opBoundBackward                  // dst = x where low < y < high, 0 elsewhere
-	opSiLU                           // dst = silu(x), and so on
+	opAdd             operation = iota // dst = bound(x + y, low, high)
+	opCopy                             // dst = x
+	opMul                              // dst = x·y
+	opMulAdd                           // dst += x·y
+	opAccumulate                       // dst += x
+	opMaximum                          // dst = max(dst, x); a NaN wins
+	opMaximumUint8                     // dst = max(dst, x), of four bytes in each element
+	opMaximumBFloat16                  // dst = max(dst, x), of two bfloat16 in each element
+	opScale                            // dst = x·low
+	opScaleShift                       // dst = bound(x·y + z, low, high)
+	opAddSquare                        // dst += (x - y)²
+	opAddCentred                       // dst += x·(y - z)
+	opCombine                          // dst = x·y + z·u + v
+	opRoute                            // dst += z and z = 0 where x = y, or one is not a number
+	opBound                            // dst = bound(x, low, high)
+	opBoundBackward                    // dst = x where low < y < high, 0 elsewhere
+	opSiLU                             // dst = silu(x), and so on
 	opHardSwish
 	opSigmoid
 	opTanh
@@ -44,7 +48,7 @@ const (
 
 // operands is the number of slices of each operation, dst included.
 var operands = [...]int{
-	opAdd: 3, opCopy: 2, opMul: 3, opMulAdd: 3, opAccumulate: 2, opMaximum: 2, opScale: 2, opScaleShift: 4,
+	opAdd: 3, opCopy: 2, opMul: 3, opMulAdd: 3, opAccumulate: 2, opMaximum: 2, opMaximumUint8: 2, opMaximumBFloat16: 2, opScale: 2, opScaleShift: 4,
 	opAddSquare: 3, opAddCentred: 4, opCombine: 6, opRoute: 4, opBound: 2, opBoundBackward: 3,
 	opSiLU: 2, opHardSwish: 2, opSigmoid: 2, opTanh: 2, opGELU: 2,
 	opSiLUBackward: 3, opHardSwishBackward: 3, opSigmoidBackward: 3, opTanhBackward: 3, opGELUBackward: 3,
@@ -101,6 +105,14 @@ func plainRow(o operation, dst, x, y, z, u, v []float32, low, high float32) {
 			if a > dst[i] || a != a {
 				dst[i] = a
 			}
+		}
+	case opMaximumUint8:
+		for i, a := range x {
+			dst[i] = maximumOfParts(dst[i], a, 8, 0)
+		}
+	case opMaximumBFloat16:
+		for i, a := range x {
+			dst[i] = maximumOfParts(dst[i], a, 16, 0x7fff)
 		}
 	case opScale:
 		for i := range dst {
@@ -205,4 +217,28 @@ func activateBackwardInto(set isa, act Activation, dsrc, ddst, src []float32) {
 	default:
 		s.do(set, opSiLUBackward+operation(act.curve()))
 	}
+}
+
+// maximumOfParts returns the greater of each two parts of so many bits. Parts below zero have the bits
+// of flip inverted, so that those of bfloat16 are in order; without flip parts have no sign.
+func maximumOfParts(a, b float32, width int, flip uint32) float32 {
+	x, y, result := math.Float32bits(a), math.Float32bits(b), uint32(0)
+	mask := uint32(1)<<width - 1
+	ordered := func(part uint32) uint32 {
+		if flip == 0 {
+			return part
+		}
+		if part > flip {
+			return part ^ mask // of those below zero the greatest are the least, and the sign goes
+		}
+		return part | (flip + 1)
+	}
+	for at := 0; at < 32; at += width {
+		p, q := x>>at&mask, y>>at&mask
+		if ordered(q) > ordered(p) {
+			p = q
+		}
+		result |= p << at
+	}
+	return math.Float32frombits(result)
 }

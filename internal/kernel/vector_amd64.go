@@ -27,6 +27,10 @@ func (s *sweep) avx512(o operation) {
 		accumulateAVX512(s)
 	case opMaximum:
 		maximumAVX512(s)
+	case opMaximumUint8:
+		maximumUint8AVX512(s)
+	case opMaximumBFloat16:
+		maximumBFloat16AVX512(s)
 	case opScale:
 		scaleAVX512(s)
 	case opScaleShift:
@@ -80,6 +84,10 @@ func (s *sweep) avx2(o operation) {
 		accumulateAVX2(s)
 	case opMaximum:
 		maximumAVX2(s)
+	case opMaximumUint8:
+		maximumUint8AVX2(s)
+	case opMaximumBFloat16:
+		maximumBFloat16AVX2(s)
 	case opScale:
 		scaleAVX2(s)
 	case opScaleShift:

@@ -331,9 +331,9 @@ endRow24:
 	VZEROUPPER
 	RET
 
-// func scaleAVX2(s *byte)
-// Requires: AVX
-TEXT ·scaleAVX2(SB), NOSPLIT, $0-8
+// func maximumUint8AVX2(s *byte)
+// Requires: AVX, AVX2
+TEXT ·maximumUint8AVX2(SB), NOSPLIT, $0-8
 	MOVQ         s+0(FP), R11
 	MOVQ         (R11), DI
 	MOVQ         24(R11), SI
@@ -349,7 +349,8 @@ row25:
 
 full26:
 	VMOVUPS (SI)(AX*4), Y0
-	VMULPS  Y0, Y6, Y5
+	VMOVUPS (DI)(AX*4), Y5
+	VPMAXUB Y0, Y5, Y5
 	VMOVUPS Y5, (DI)(AX*4)
 	ADDQ    $0x08, AX
 	SUBQ    $0x08, R9
@@ -362,7 +363,8 @@ tail27:
 	NEGQ       R9
 	VMOVUPS    64(R12)(R9*4), Y8
 	VMASKMOVPS (SI)(AX*4), Y8, Y0
-	VMULPS     Y0, Y6, Y5
+	VMASKMOVPS (DI)(AX*4), Y8, Y5
+	VPMAXUB    Y0, Y5, Y5
 	VMASKMOVPS Y5, Y8, (DI)(AX*4)
 
 endRow28:
@@ -375,14 +377,12 @@ endRow28:
 	VZEROUPPER
 	RET
 
-// func scaleShiftAVX2(s *byte)
-// Requires: AVX, FMA3
-TEXT ·scaleShiftAVX2(SB), NOSPLIT, $0-8
+// func maximumBFloat16AVX2(s *byte)
+// Requires: AVX, AVX2
+TEXT ·maximumBFloat16AVX2(SB), NOSPLIT, $0-8
 	MOVQ         s+0(FP), R11
 	MOVQ         (R11), DI
 	MOVQ         24(R11), SI
-	MOVQ         48(R11), DX
-	MOVQ         72(R11), CX
 	VBROADCASTSS 208(R11), Y6
 	VBROADCASTSS 212(R11), Y7
 	MOVQ         200(R11), R10
@@ -394,54 +394,59 @@ row29:
 	JL   tail31
 
 full30:
-	VMOVUPS     (SI)(AX*4), Y0
-	VMOVUPS     (DX)(AX*4), Y1
-	VMOVUPS     (CX)(AX*4), Y2
-	VMOVAPS     Y2, Y5
-	VFMADD231PS Y0, Y1, Y5
-	VMAXPS      Y5, Y6, Y5
-	VMINPS      Y5, Y7, Y5
-	VMOVUPS     Y5, (DI)(AX*4)
-	ADDQ        $0x08, AX
-	SUBQ        $0x08, R9
-	JGE         full30
+	VMOVUPS (SI)(AX*4), Y0
+	VMOVUPS (DI)(AX*4), Y5
+	VPSRAW  $0x0f, Y5, Y9
+	VPSRLW  $0x01, Y9, Y9
+	VPXOR   Y9, Y5, Y5
+	VPSRAW  $0x0f, Y0, Y9
+	VPSRLW  $0x01, Y9, Y9
+	VPXOR   Y9, Y0, Y0
+	VPMAXSW Y0, Y5, Y5
+	VPSRAW  $0x0f, Y5, Y9
+	VPSRLW  $0x01, Y9, Y9
+	VPXOR   Y9, Y5, Y5
+	VMOVUPS Y5, (DI)(AX*4)
+	ADDQ    $0x08, AX
+	SUBQ    $0x08, R9
+	JGE     full30
 
 tail31:
-	ADDQ        $0x08, R9
-	JZ          endRow32
-	LEAQ        vector_avx2_masks<>+0(SB), R12
-	NEGQ        R9
-	VMOVUPS     64(R12)(R9*4), Y8
-	VMASKMOVPS  (SI)(AX*4), Y8, Y0
-	VMASKMOVPS  (DX)(AX*4), Y8, Y1
-	VMASKMOVPS  (CX)(AX*4), Y8, Y2
-	VMOVAPS     Y2, Y5
-	VFMADD231PS Y0, Y1, Y5
-	VMAXPS      Y5, Y6, Y5
-	VMINPS      Y5, Y7, Y5
-	VMASKMOVPS  Y5, Y8, (DI)(AX*4)
+	ADDQ       $0x08, R9
+	JZ         endRow32
+	LEAQ       vector_avx2_masks<>+0(SB), R12
+	NEGQ       R9
+	VMOVUPS    64(R12)(R9*4), Y8
+	VMASKMOVPS (SI)(AX*4), Y8, Y0
+	VMASKMOVPS (DI)(AX*4), Y8, Y5
+	VPSRAW     $0x0f, Y5, Y9
+	VPSRLW     $0x01, Y9, Y9
+	VPXOR      Y9, Y5, Y5
+	VPSRAW     $0x0f, Y0, Y9
+	VPSRLW     $0x01, Y9, Y9
+	VPXOR      Y9, Y0, Y0
+	VPMAXSW    Y0, Y5, Y5
+	VPSRAW     $0x0f, Y5, Y9
+	VPSRLW     $0x01, Y9, Y9
+	VPXOR      Y9, Y5, Y5
+	VMASKMOVPS Y5, Y8, (DI)(AX*4)
 
 endRow32:
 	MOVQ 144(R11), R12
 	LEAQ (DI)(R12*4), DI
 	MOVQ 152(R11), R12
 	LEAQ (SI)(R12*4), SI
-	MOVQ 160(R11), R12
-	LEAQ (DX)(R12*4), DX
-	MOVQ 168(R11), R12
-	LEAQ (CX)(R12*4), CX
 	DECQ R10
 	JNZ  row29
 	VZEROUPPER
 	RET
 
-// func addSquareAVX2(s *byte)
-// Requires: AVX, FMA3
-TEXT ·addSquareAVX2(SB), NOSPLIT, $0-8
+// func scaleAVX2(s *byte)
+// Requires: AVX
+TEXT ·scaleAVX2(SB), NOSPLIT, $0-8
 	MOVQ         s+0(FP), R11
 	MOVQ         (R11), DI
 	MOVQ         24(R11), SI
-	MOVQ         48(R11), DX
 	VBROADCASTSS 208(R11), Y6
 	VBROADCASTSS 212(R11), Y7
 	MOVQ         200(R11), R10
@@ -453,44 +458,36 @@ row33:
 	JL   tail35
 
 full34:
-	VMOVUPS     (SI)(AX*4), Y0
-	VMOVUPS     (DX)(AX*4), Y1
-	VMOVUPS     (DI)(AX*4), Y5
-	VSUBPS      Y1, Y0, Y0
-	VFMADD231PS Y0, Y0, Y5
-	VMOVUPS     Y5, (DI)(AX*4)
-	ADDQ        $0x08, AX
-	SUBQ        $0x08, R9
-	JGE         full34
+	VMOVUPS (SI)(AX*4), Y0
+	VMULPS  Y0, Y6, Y5
+	VMOVUPS Y5, (DI)(AX*4)
+	ADDQ    $0x08, AX
+	SUBQ    $0x08, R9
+	JGE     full34
 
 tail35:
-	ADDQ        $0x08, R9
-	JZ          endRow36
-	LEAQ        vector_avx2_masks<>+0(SB), R12
-	NEGQ        R9
-	VMOVUPS     64(R12)(R9*4), Y8
-	VMASKMOVPS  (SI)(AX*4), Y8, Y0
-	VMASKMOVPS  (DX)(AX*4), Y8, Y1
-	VMASKMOVPS  (DI)(AX*4), Y8, Y5
-	VSUBPS      Y1, Y0, Y0
-	VFMADD231PS Y0, Y0, Y5
-	VMASKMOVPS  Y5, Y8, (DI)(AX*4)
+	ADDQ       $0x08, R9
+	JZ         endRow36
+	LEAQ       vector_avx2_masks<>+0(SB), R12
+	NEGQ       R9
+	VMOVUPS    64(R12)(R9*4), Y8
+	VMASKMOVPS (SI)(AX*4), Y8, Y0
+	VMULPS     Y0, Y6, Y5
+	VMASKMOVPS Y5, Y8, (DI)(AX*4)
 
 endRow36:
 	MOVQ 144(R11), R12
 	LEAQ (DI)(R12*4), DI
 	MOVQ 152(R11), R12
 	LEAQ (SI)(R12*4), SI
-	MOVQ 160(R11), R12
-	LEAQ (DX)(R12*4), DX
 	DECQ R10
 	JNZ  row33
 	VZEROUPPER
 	RET
 
-// func addCentredAVX2(s *byte)
+// func scaleShiftAVX2(s *byte)
 // Requires: AVX, FMA3
-TEXT ·addCentredAVX2(SB), NOSPLIT, $0-8
+TEXT ·scaleShiftAVX2(SB), NOSPLIT, $0-8
 	MOVQ         s+0(FP), R11
 	MOVQ         (R11), DI
 	MOVQ         24(R11), SI
@@ -510,9 +507,10 @@ full38:
 	VMOVUPS     (SI)(AX*4), Y0
 	VMOVUPS     (DX)(AX*4), Y1
 	VMOVUPS     (CX)(AX*4), Y2
-	VMOVUPS     (DI)(AX*4), Y5
-	VSUBPS      Y2, Y1, Y1
+	VMOVAPS     Y2, Y5
 	VFMADD231PS Y0, Y1, Y5
+	VMAXPS      Y5, Y6, Y5
+	VMINPS      Y5, Y7, Y5
 	VMOVUPS     Y5, (DI)(AX*4)
 	ADDQ        $0x08, AX
 	SUBQ        $0x08, R9
@@ -527,9 +525,10 @@ tail39:
 	VMASKMOVPS  (SI)(AX*4), Y8, Y0
 	VMASKMOVPS  (DX)(AX*4), Y8, Y1
 	VMASKMOVPS  (CX)(AX*4), Y8, Y2
-	VMASKMOVPS  (DI)(AX*4), Y8, Y5
-	VSUBPS      Y2, Y1, Y1
+	VMOVAPS     Y2, Y5
 	VFMADD231PS Y0, Y1, Y5
+	VMAXPS      Y5, Y6, Y5
+	VMINPS      Y5, Y7, Y5
 	VMASKMOVPS  Y5, Y8, (DI)(AX*4)
 
 endRow40:
@@ -543,6 +542,117 @@ endRow40:
 	LEAQ (CX)(R12*4), CX
 	DECQ R10
 	JNZ  row37
+	VZEROUPPER
+	RET
+
+// func addSquareAVX2(s *byte)
+// Requires: AVX, FMA3
+TEXT ·addSquareAVX2(SB), NOSPLIT, $0-8
+	MOVQ         s+0(FP), R11
+	MOVQ         (R11), DI
+	MOVQ         24(R11), SI
+	MOVQ         48(R11), DX
+	VBROADCASTSS 208(R11), Y6
+	VBROADCASTSS 212(R11), Y7
+	MOVQ         200(R11), R10
+
+row41:
+	XORQ AX, AX
+	MOVQ 192(R11), R9
+	SUBQ $0x08, R9
+	JL   tail43
+
+full42:
+	VMOVUPS     (SI)(AX*4), Y0
+	VMOVUPS     (DX)(AX*4), Y1
+	VMOVUPS     (DI)(AX*4), Y5
+	VSUBPS      Y1, Y0, Y0
+	VFMADD231PS Y0, Y0, Y5
+	VMOVUPS     Y5, (DI)(AX*4)
+	ADDQ        $0x08, AX
+	SUBQ        $0x08, R9
+	JGE         full42
+
+tail43:
+	ADDQ        $0x08, R9
+	JZ          endRow44
+	LEAQ        vector_avx2_masks<>+0(SB), R12
+	NEGQ        R9
+	VMOVUPS     64(R12)(R9*4), Y8
+	VMASKMOVPS  (SI)(AX*4), Y8, Y0
+	VMASKMOVPS  (DX)(AX*4), Y8, Y1
+	VMASKMOVPS  (DI)(AX*4), Y8, Y5
+	VSUBPS      Y1, Y0, Y0
+	VFMADD231PS Y0, Y0, Y5
+	VMASKMOVPS  Y5, Y8, (DI)(AX*4)
+
+endRow44:
+	MOVQ 144(R11), R12
+	LEAQ (DI)(R12*4), DI
+	MOVQ 152(R11), R12
+	LEAQ (SI)(R12*4), SI
+	MOVQ 160(R11), R12
+	LEAQ (DX)(R12*4), DX
+	DECQ R10
+	JNZ  row41
+	VZEROUPPER
+	RET
+
+// func addCentredAVX2(s *byte)
+// Requires: AVX, FMA3
+TEXT ·addCentredAVX2(SB), NOSPLIT, $0-8
+	MOVQ         s+0(FP), R11
+	MOVQ         (R11), DI
+	MOVQ         24(R11), SI
+	MOVQ         48(R11), DX
+	MOVQ         72(R11), CX
+	VBROADCASTSS 208(R11), Y6
+	VBROADCASTSS 212(R11), Y7
+	MOVQ         200(R11), R10
+
+row45:
+	XORQ AX, AX
+	MOVQ 192(R11), R9
+	SUBQ $0x08, R9
+	JL   tail47
+
+full46:
+	VMOVUPS     (SI)(AX*4), Y0
+	VMOVUPS     (DX)(AX*4), Y1
+	VMOVUPS     (CX)(AX*4), Y2
+	VMOVUPS     (DI)(AX*4), Y5
+	VSUBPS      Y2, Y1, Y1
+	VFMADD231PS Y0, Y1, Y5
+	VMOVUPS     Y5, (DI)(AX*4)
+	ADDQ        $0x08, AX
+	SUBQ        $0x08, R9
+	JGE         full46
+
+tail47:
+	ADDQ        $0x08, R9
+	JZ          endRow48
+	LEAQ        vector_avx2_masks<>+0(SB), R12
+	NEGQ        R9
+	VMOVUPS     64(R12)(R9*4), Y8
+	VMASKMOVPS  (SI)(AX*4), Y8, Y0
+	VMASKMOVPS  (DX)(AX*4), Y8, Y1
+	VMASKMOVPS  (CX)(AX*4), Y8, Y2
+	VMASKMOVPS  (DI)(AX*4), Y8, Y5
+	VSUBPS      Y2, Y1, Y1
+	VFMADD231PS Y0, Y1, Y5
+	VMASKMOVPS  Y5, Y8, (DI)(AX*4)
+
+endRow48:
+	MOVQ 144(R11), R12
+	LEAQ (DI)(R12*4), DI
+	MOVQ 152(R11), R12
+	LEAQ (SI)(R12*4), SI
+	MOVQ 160(R11), R12
+	LEAQ (DX)(R12*4), DX
+	MOVQ 168(R11), R12
+	LEAQ (CX)(R12*4), CX
+	DECQ R10
+	JNZ  row45
 	VZEROUPPER
 	RET
 
@@ -560,13 +670,13 @@ TEXT ·combineAVX2(SB), NOSPLIT, $0-8
 	VBROADCASTSS 212(R11), Y7
 	MOVQ         200(R11), R10
 
-row41:
+row49:
 	XORQ AX, AX
 	MOVQ 192(R11), R9
 	SUBQ $0x08, R9
-	JL   tail43
+	JL   tail51
 
-full42:
+full50:
 	VMOVUPS     (SI)(AX*4), Y0
 	VMOVUPS     (DX)(AX*4), Y1
 	VMOVUPS     (CX)(AX*4), Y2
@@ -578,11 +688,11 @@ full42:
 	VMOVUPS     Y5, (DI)(AX*4)
 	ADDQ        $0x08, AX
 	SUBQ        $0x08, R9
-	JGE         full42
+	JGE         full50
 
-tail43:
+tail51:
 	ADDQ        $0x08, R9
-	JZ          endRow44
+	JZ          endRow52
 	LEAQ        vector_avx2_masks<>+0(SB), R12
 	NEGQ        R9
 	VMOVUPS     64(R12)(R9*4), Y8
@@ -596,7 +706,7 @@ tail43:
 	VFMADD231PS Y2, Y3, Y5
 	VMASKMOVPS  Y5, Y8, (DI)(AX*4)
 
-endRow44:
+endRow52:
 	MOVQ 144(R11), R12
 	LEAQ (DI)(R12*4), DI
 	MOVQ 152(R11), R12
@@ -610,7 +720,7 @@ endRow44:
 	MOVQ 184(R11), R12
 	LEAQ (R8)(R12*4), R8
 	DECQ R10
-	JNZ  row41
+	JNZ  row49
 	VZEROUPPER
 	RET
 
@@ -626,13 +736,13 @@ TEXT ·routeAVX2(SB), NOSPLIT, $0-8
 	VBROADCASTSS 212(R11), Y7
 	MOVQ         200(R11), R10
 
-row45:
+row53:
 	XORQ AX, AX
 	MOVQ 192(R11), R9
 	SUBQ $0x08, R9
-	JL   tail47
+	JL   tail55
 
-full46:
+full54:
 	VMOVUPS (SI)(AX*4), Y0
 	VMOVUPS (DX)(AX*4), Y1
 	VMOVUPS (CX)(AX*4), Y2
@@ -645,11 +755,11 @@ full46:
 	VMOVUPS Y2, (CX)(AX*4)
 	ADDQ    $0x08, AX
 	SUBQ    $0x08, R9
-	JGE     full46
+	JGE     full54
 
-tail47:
+tail55:
 	ADDQ       $0x08, R9
-	JZ         endRow48
+	JZ         endRow56
 	LEAQ       vector_avx2_masks<>+0(SB), R12
 	NEGQ       R9
 	VMOVUPS    64(R12)(R9*4), Y8
@@ -664,7 +774,7 @@ tail47:
 	VMASKMOVPS Y5, Y8, (DI)(AX*4)
 	VMASKMOVPS Y2, Y8, (CX)(AX*4)
 
-endRow48:
+endRow56:
 	MOVQ 144(R11), R12
 	LEAQ (DI)(R12*4), DI
 	MOVQ 152(R11), R12
@@ -674,116 +784,13 @@ endRow48:
 	MOVQ 168(R11), R12
 	LEAQ (CX)(R12*4), CX
 	DECQ R10
-	JNZ  row45
+	JNZ  row53
 	VZEROUPPER
 	RET
 
 // func boundAVX2(s *byte)
 // Requires: AVX
 TEXT ·boundAVX2(SB), NOSPLIT, $0-8
-	MOVQ         s+0(FP), R11
-	MOVQ         (R11), DI
-	MOVQ         24(R11), SI
-	VBROADCASTSS 208(R11), Y6
-	VBROADCASTSS 212(R11), Y7
-	MOVQ         200(R11), R10
-
-row49:
-	XORQ AX, AX
-	MOVQ 192(R11), R9
-	SUBQ $0x08, R9
-	JL   tail51
-
-full50:
-	VMOVUPS (SI)(AX*4), Y0
-	VMOVAPS Y0, Y5
-	VMAXPS  Y5, Y6, Y5
-	VMINPS  Y5, Y7, Y5
-	VMOVUPS Y5, (DI)(AX*4)
-	ADDQ    $0x08, AX
-	SUBQ    $0x08, R9
-	JGE     full50
-
-tail51:
-	ADDQ       $0x08, R9
-	JZ         endRow52
-	LEAQ       vector_avx2_masks<>+0(SB), R12
-	NEGQ       R9
-	VMOVUPS    64(R12)(R9*4), Y8
-	VMASKMOVPS (SI)(AX*4), Y8, Y0
-	VMOVAPS    Y0, Y5
-	VMAXPS     Y5, Y6, Y5
-	VMINPS     Y5, Y7, Y5
-	VMASKMOVPS Y5, Y8, (DI)(AX*4)
-
-endRow52:
-	MOVQ 144(R11), R12
-	LEAQ (DI)(R12*4), DI
-	MOVQ 152(R11), R12
-	LEAQ (SI)(R12*4), SI
-	DECQ R10
-	JNZ  row49
-	VZEROUPPER
-	RET
-
-// func boundBackwardAVX2(s *byte)
-// Requires: AVX
-TEXT ·boundBackwardAVX2(SB), NOSPLIT, $0-8
-	MOVQ         s+0(FP), R11
-	MOVQ         (R11), DI
-	MOVQ         24(R11), SI
-	MOVQ         48(R11), DX
-	VBROADCASTSS 208(R11), Y6
-	VBROADCASTSS 212(R11), Y7
-	MOVQ         200(R11), R10
-
-row53:
-	XORQ AX, AX
-	MOVQ 192(R11), R9
-	SUBQ $0x08, R9
-	JL   tail55
-
-full54:
-	VMOVUPS (SI)(AX*4), Y0
-	VMOVUPS (DX)(AX*4), Y1
-	VCMPPS  $0x0e, Y6, Y1, Y9
-	VCMPPS  $0x01, Y7, Y1, Y5
-	VANDPS  Y9, Y5, Y5
-	VANDPS  Y0, Y5, Y5
-	VMOVUPS Y5, (DI)(AX*4)
-	ADDQ    $0x08, AX
-	SUBQ    $0x08, R9
-	JGE     full54
-
-tail55:
-	ADDQ       $0x08, R9
-	JZ         endRow56
-	LEAQ       vector_avx2_masks<>+0(SB), R12
-	NEGQ       R9
-	VMOVUPS    64(R12)(R9*4), Y8
-	VMASKMOVPS (SI)(AX*4), Y8, Y0
-	VMASKMOVPS (DX)(AX*4), Y8, Y1
-	VCMPPS     $0x0e, Y6, Y1, Y9
-	VCMPPS     $0x01, Y7, Y1, Y5
-	VANDPS     Y9, Y5, Y5
-	VANDPS     Y0, Y5, Y5
-	VMASKMOVPS Y5, Y8, (DI)(AX*4)
-
-endRow56:
-	MOVQ 144(R11), R12
-	LEAQ (DI)(R12*4), DI
-	MOVQ 152(R11), R12
-	LEAQ (SI)(R12*4), SI
-	MOVQ 160(R11), R12
-	LEAQ (DX)(R12*4), DX
-	DECQ R10
-	JNZ  row53
-	VZEROUPPER
-	RET
-
-// func hardSwishAVX2(s *byte)
-// Requires: AVX
-TEXT ·hardSwishAVX2(SB), NOSPLIT, $0-8
 	MOVQ         s+0(FP), R11
 	MOVQ         (R11), DI
 	MOVQ         24(R11), SI
@@ -799,11 +806,9 @@ row57:
 
 full58:
 	VMOVUPS (SI)(AX*4), Y0
-	VADDPS  vector_avx2_40400000<>+0(SB), Y0, Y5
-	VMAXPS  vector_avx2_00000000<>+0(SB), Y5, Y5
-	VMINPS  vector_avx2_40c00000<>+0(SB), Y5, Y5
-	VMULPS  Y0, Y5, Y5
-	VMULPS  vector_avx2_3e2aaaab<>+0(SB), Y5, Y5
+	VMOVAPS Y0, Y5
+	VMAXPS  Y5, Y6, Y5
+	VMINPS  Y5, Y7, Y5
 	VMOVUPS Y5, (DI)(AX*4)
 	ADDQ    $0x08, AX
 	SUBQ    $0x08, R9
@@ -816,11 +821,9 @@ tail59:
 	NEGQ       R9
 	VMOVUPS    64(R12)(R9*4), Y8
 	VMASKMOVPS (SI)(AX*4), Y8, Y0
-	VADDPS     vector_avx2_40400000<>+0(SB), Y0, Y5
-	VMAXPS     vector_avx2_00000000<>+0(SB), Y5, Y5
-	VMINPS     vector_avx2_40c00000<>+0(SB), Y5, Y5
-	VMULPS     Y0, Y5, Y5
-	VMULPS     vector_avx2_3e2aaaab<>+0(SB), Y5, Y5
+	VMOVAPS    Y0, Y5
+	VMAXPS     Y5, Y6, Y5
+	VMINPS     Y5, Y7, Y5
 	VMASKMOVPS Y5, Y8, (DI)(AX*4)
 
 endRow60:
@@ -830,6 +833,113 @@ endRow60:
 	LEAQ (SI)(R12*4), SI
 	DECQ R10
 	JNZ  row57
+	VZEROUPPER
+	RET
+
+// func boundBackwardAVX2(s *byte)
+// Requires: AVX
+TEXT ·boundBackwardAVX2(SB), NOSPLIT, $0-8
+	MOVQ         s+0(FP), R11
+	MOVQ         (R11), DI
+	MOVQ         24(R11), SI
+	MOVQ         48(R11), DX
+	VBROADCASTSS 208(R11), Y6
+	VBROADCASTSS 212(R11), Y7
+	MOVQ         200(R11), R10
+
+row61:
+	XORQ AX, AX
+	MOVQ 192(R11), R9
+	SUBQ $0x08, R9
+	JL   tail63
+
+full62:
+	VMOVUPS (SI)(AX*4), Y0
+	VMOVUPS (DX)(AX*4), Y1
+	VCMPPS  $0x0e, Y6, Y1, Y9
+	VCMPPS  $0x01, Y7, Y1, Y5
+	VANDPS  Y9, Y5, Y5
+	VANDPS  Y0, Y5, Y5
+	VMOVUPS Y5, (DI)(AX*4)
+	ADDQ    $0x08, AX
+	SUBQ    $0x08, R9
+	JGE     full62
+
+tail63:
+	ADDQ       $0x08, R9
+	JZ         endRow64
+	LEAQ       vector_avx2_masks<>+0(SB), R12
+	NEGQ       R9
+	VMOVUPS    64(R12)(R9*4), Y8
+	VMASKMOVPS (SI)(AX*4), Y8, Y0
+	VMASKMOVPS (DX)(AX*4), Y8, Y1
+	VCMPPS     $0x0e, Y6, Y1, Y9
+	VCMPPS     $0x01, Y7, Y1, Y5
+	VANDPS     Y9, Y5, Y5
+	VANDPS     Y0, Y5, Y5
+	VMASKMOVPS Y5, Y8, (DI)(AX*4)
+
+endRow64:
+	MOVQ 144(R11), R12
+	LEAQ (DI)(R12*4), DI
+	MOVQ 152(R11), R12
+	LEAQ (SI)(R12*4), SI
+	MOVQ 160(R11), R12
+	LEAQ (DX)(R12*4), DX
+	DECQ R10
+	JNZ  row61
+	VZEROUPPER
+	RET
+
+// func hardSwishAVX2(s *byte)
+// Requires: AVX
+TEXT ·hardSwishAVX2(SB), NOSPLIT, $0-8
+	MOVQ         s+0(FP), R11
+	MOVQ         (R11), DI
+	MOVQ         24(R11), SI
+	VBROADCASTSS 208(R11), Y6
+	VBROADCASTSS 212(R11), Y7
+	MOVQ         200(R11), R10
+
+row65:
+	XORQ AX, AX
+	MOVQ 192(R11), R9
+	SUBQ $0x08, R9
+	JL   tail67
+
+full66:
+	VMOVUPS (SI)(AX*4), Y0
+	VADDPS  vector_avx2_40400000<>+0(SB), Y0, Y5
+	VMAXPS  vector_avx2_00000000<>+0(SB), Y5, Y5
+	VMINPS  vector_avx2_40c00000<>+0(SB), Y5, Y5
+	VMULPS  Y0, Y5, Y5
+	VMULPS  vector_avx2_3e2aaaab<>+0(SB), Y5, Y5
+	VMOVUPS Y5, (DI)(AX*4)
+	ADDQ    $0x08, AX
+	SUBQ    $0x08, R9
+	JGE     full66
+
+tail67:
+	ADDQ       $0x08, R9
+	JZ         endRow68
+	LEAQ       vector_avx2_masks<>+0(SB), R12
+	NEGQ       R9
+	VMOVUPS    64(R12)(R9*4), Y8
+	VMASKMOVPS (SI)(AX*4), Y8, Y0
+	VADDPS     vector_avx2_40400000<>+0(SB), Y0, Y5
+	VMAXPS     vector_avx2_00000000<>+0(SB), Y5, Y5
+	VMINPS     vector_avx2_40c00000<>+0(SB), Y5, Y5
+	VMULPS     Y0, Y5, Y5
+	VMULPS     vector_avx2_3e2aaaab<>+0(SB), Y5, Y5
+	VMASKMOVPS Y5, Y8, (DI)(AX*4)
+
+endRow68:
+	MOVQ 144(R11), R12
+	LEAQ (DI)(R12*4), DI
+	MOVQ 152(R11), R12
+	LEAQ (SI)(R12*4), SI
+	DECQ R10
+	JNZ  row65
 	VZEROUPPER
 	RET
 
@@ -916,13 +1026,13 @@ TEXT ·hardSwishBackwardAVX2(SB), NOSPLIT, $0-8
 	VBROADCASTSS 212(R11), Y7
 	MOVQ         200(R11), R10
 
-row61:
+row69:
 	XORQ AX, AX
 	MOVQ 192(R11), R9
 	SUBQ $0x08, R9
-	JL   tail63
+	JL   tail71
 
-full62:
+full70:
 	VMOVUPS     (SI)(AX*4), Y0
 	VMOVUPS     (DX)(AX*4), Y1
 	VMOVUPS     vector_avx2_3f000000<>+0(SB), Y5
@@ -937,11 +1047,11 @@ full62:
 	VMOVUPS     Y5, (DI)(AX*4)
 	ADDQ        $0x08, AX
 	SUBQ        $0x08, R9
-	JGE         full62
+	JGE         full70
 
-tail63:
+tail71:
 	ADDQ        $0x08, R9
-	JZ          endRow64
+	JZ          endRow72
 	LEAQ        vector_avx2_masks<>+0(SB), R12
 	NEGQ        R9
 	VMOVUPS     64(R12)(R9*4), Y8
@@ -958,7 +1068,7 @@ tail63:
 	VMULPS      Y0, Y5, Y5
 	VMASKMOVPS  Y5, Y8, (DI)(AX*4)
 
-endRow64:
+endRow72:
 	MOVQ 144(R11), R12
 	LEAQ (DI)(R12*4), DI
 	MOVQ 152(R11), R12
@@ -966,7 +1076,7 @@ endRow64:
 	MOVQ 160(R11), R12
 	LEAQ (DX)(R12*4), DX
 	DECQ R10
-	JNZ  row61
+	JNZ  row69
 	VZEROUPPER
 	RET
 
@@ -1052,13 +1162,13 @@ TEXT ·sigmoidAVX2(SB), NOSPLIT, $0-8
 	VBROADCASTSS 212(R11), Y7
 	MOVQ         200(R11), R10
 
-row65:
+row73:
 	XORQ AX, AX
 	MOVQ 192(R11), R9
 	SUBQ $0x08, R9
-	JL   tail67
+	JL   tail75
 
-full66:
+full74:
 	VMOVUPS      (SI)(AX*4), Y0
 	VXORPS       Y9, Y9, Y9
 	VSUBPS       Y0, Y9, Y9
@@ -1088,11 +1198,11 @@ full66:
 	VMOVUPS      Y5, (DI)(AX*4)
 	ADDQ         $0x08, AX
 	SUBQ         $0x08, R9
-	JGE          full66
+	JGE          full74
 
-tail67:
+tail75:
 	ADDQ         $0x08, R9
-	JZ           endRow68
+	JZ           endRow76
 	LEAQ         vector_avx2_masks<>+0(SB), R12
 	NEGQ         R9
 	VMOVUPS      64(R12)(R9*4), Y8
@@ -1124,13 +1234,13 @@ tail67:
 	VDIVPS       Y13, Y11, Y5
 	VMASKMOVPS   Y5, Y8, (DI)(AX*4)
 
-endRow68:
+endRow76:
 	MOVQ 144(R11), R12
 	LEAQ (DI)(R12*4), DI
 	MOVQ 152(R11), R12
 	LEAQ (SI)(R12*4), SI
 	DECQ R10
-	JNZ  row65
+	JNZ  row73
 	VZEROUPPER
 	RET
 
@@ -1324,13 +1434,13 @@ TEXT ·siluAVX2(SB), NOSPLIT, $0-8
 	VBROADCASTSS 212(R11), Y7
 	MOVQ         200(R11), R10
 
-row69:
+row77:
 	XORQ AX, AX
 	MOVQ 192(R11), R9
 	SUBQ $0x08, R9
-	JL   tail71
+	JL   tail79
 
-full70:
+full78:
 	VMOVUPS      (SI)(AX*4), Y0
 	VXORPS       Y9, Y9, Y9
 	VSUBPS       Y0, Y9, Y9
@@ -1361,11 +1471,11 @@ full70:
 	VMOVUPS      Y5, (DI)(AX*4)
 	ADDQ         $0x08, AX
 	SUBQ         $0x08, R9
-	JGE          full70
+	JGE          full78
 
-tail71:
+tail79:
 	ADDQ         $0x08, R9
-	JZ           endRow72
+	JZ           endRow80
 	LEAQ         vector_avx2_masks<>+0(SB), R12
 	NEGQ         R9
 	VMOVUPS      64(R12)(R9*4), Y8
@@ -1398,13 +1508,13 @@ tail71:
 	VDIVPS       Y13, Y0, Y5
 	VMASKMOVPS   Y5, Y8, (DI)(AX*4)
 
-endRow72:
+endRow80:
 	MOVQ 144(R11), R12
 	LEAQ (DI)(R12*4), DI
 	MOVQ 152(R11), R12
 	LEAQ (SI)(R12*4), SI
 	DECQ R10
-	JNZ  row69
+	JNZ  row77
 	VZEROUPPER
 	RET
 
@@ -1437,13 +1547,13 @@ TEXT ·sigmoidBackwardAVX2(SB), NOSPLIT, $0-8
 	VBROADCASTSS 212(R11), Y7
 	MOVQ         200(R11), R10
 
-row73:
+row81:
 	XORQ AX, AX
 	MOVQ 192(R11), R9
 	SUBQ $0x08, R9
-	JL   tail75
+	JL   tail83
 
-full74:
+full82:
 	VMOVUPS      (SI)(AX*4), Y0
 	VMOVUPS      (DX)(AX*4), Y1
 	VXORPS       Y9, Y9, Y9
@@ -1477,11 +1587,11 @@ full74:
 	VMOVUPS      Y5, (DI)(AX*4)
 	ADDQ         $0x08, AX
 	SUBQ         $0x08, R9
-	JGE          full74
+	JGE          full82
 
-tail75:
+tail83:
 	ADDQ         $0x08, R9
-	JZ           endRow76
+	JZ           endRow84
 	LEAQ         vector_avx2_masks<>+0(SB), R12
 	NEGQ         R9
 	VMOVUPS      64(R12)(R9*4), Y8
@@ -1517,7 +1627,7 @@ tail75:
 	VMULPS       Y0, Y5, Y5
 	VMASKMOVPS   Y5, Y8, (DI)(AX*4)
 
-endRow76:
+endRow84:
 	MOVQ 144(R11), R12
 	LEAQ (DI)(R12*4), DI
 	MOVQ 152(R11), R12
@@ -1525,7 +1635,7 @@ endRow76:
 	MOVQ 160(R11), R12
 	LEAQ (DX)(R12*4), DX
 	DECQ R10
-	JNZ  row73
+	JNZ  row81
 	VZEROUPPER
 	RET
 
@@ -1540,13 +1650,13 @@ TEXT ·siluBackwardAVX2(SB), NOSPLIT, $0-8
 	VBROADCASTSS 212(R11), Y7
 	MOVQ         200(R11), R10
 
-row77:
+row85:
 	XORQ AX, AX
 	MOVQ 192(R11), R9
 	SUBQ $0x08, R9
-	JL   tail79
+	JL   tail87
 
-full78:
+full86:
 	VMOVUPS      (SI)(AX*4), Y0
 	VMOVUPS      (DX)(AX*4), Y1
 	VXORPS       Y9, Y9, Y9
@@ -1583,11 +1693,11 @@ full78:
 	VMOVUPS      Y5, (DI)(AX*4)
 	ADDQ         $0x08, AX
 	SUBQ         $0x08, R9
-	JGE          full78
+	JGE          full86
 
-tail79:
+tail87:
 	ADDQ         $0x08, R9
-	JZ           endRow80
+	JZ           endRow88
 	LEAQ         vector_avx2_masks<>+0(SB), R12
 	NEGQ         R9
 	VMOVUPS      64(R12)(R9*4), Y8
@@ -1626,7 +1736,7 @@ tail79:
 	VMULPS       Y0, Y5, Y5
 	VMASKMOVPS   Y5, Y8, (DI)(AX*4)
 
-endRow80:
+endRow88:
 	MOVQ 144(R11), R12
 	LEAQ (DI)(R12*4), DI
 	MOVQ 152(R11), R12
@@ -1634,7 +1744,7 @@ endRow80:
 	MOVQ 160(R11), R12
 	LEAQ (DX)(R12*4), DX
 	DECQ R10
-	JNZ  row77
+	JNZ  row85
 	VZEROUPPER
 	RET
 
@@ -1648,13 +1758,13 @@ TEXT ·tanhAVX2(SB), NOSPLIT, $0-8
 	VBROADCASTSS 212(R11), Y7
 	MOVQ         200(R11), R10
 
-row81:
+row89:
 	XORQ AX, AX
 	MOVQ 192(R11), R9
 	SUBQ $0x08, R9
-	JL   tail83
+	JL   tail91
 
-full82:
+full90:
 	VMOVUPS      (SI)(AX*4), Y0
 	VADDPS       Y0, Y0, Y9
 	VMOVUPS      vector_avx2_41a00000<>+0(SB), Y10
@@ -1683,11 +1793,11 @@ full82:
 	VMOVUPS      Y5, (DI)(AX*4)
 	ADDQ         $0x08, AX
 	SUBQ         $0x08, R9
-	JGE          full82
+	JGE          full90
 
-tail83:
+tail91:
 	ADDQ         $0x08, R9
-	JZ           endRow84
+	JZ           endRow92
 	LEAQ         vector_avx2_masks<>+0(SB), R12
 	NEGQ         R9
 	VMOVUPS      64(R12)(R9*4), Y8
@@ -1718,13 +1828,13 @@ tail83:
 	VDIVPS       Y11, Y12, Y5
 	VMASKMOVPS   Y5, Y8, (DI)(AX*4)
 
-endRow84:
+endRow92:
 	MOVQ 144(R11), R12
 	LEAQ (DI)(R12*4), DI
 	MOVQ 152(R11), R12
 	LEAQ (SI)(R12*4), SI
 	DECQ R10
-	JNZ  row81
+	JNZ  row89
 	VZEROUPPER
 	RET
 
@@ -1793,13 +1903,13 @@ TEXT ·tanhBackwardAVX2(SB), NOSPLIT, $0-8
 	VBROADCASTSS 212(R11), Y7
 	MOVQ         200(R11), R10
 
-row85:
+row93:
 	XORQ AX, AX
 	MOVQ 192(R11), R9
 	SUBQ $0x08, R9
-	JL   tail87
+	JL   tail95
 
-full86:
+full94:
 	VMOVUPS      (SI)(AX*4), Y0
 	VMOVUPS      (DX)(AX*4), Y1
 	VADDPS       Y1, Y1, Y9
@@ -1832,11 +1942,11 @@ full86:
 	VMOVUPS      Y5, (DI)(AX*4)
 	ADDQ         $0x08, AX
 	SUBQ         $0x08, R9
-	JGE          full86
+	JGE          full94
 
-tail87:
+tail95:
 	ADDQ         $0x08, R9
-	JZ           endRow88
+	JZ           endRow96
 	LEAQ         vector_avx2_masks<>+0(SB), R12
 	NEGQ         R9
 	VMOVUPS      64(R12)(R9*4), Y8
@@ -1871,7 +1981,7 @@ tail87:
 	VMULPS       Y0, Y9, Y5
 	VMASKMOVPS   Y5, Y8, (DI)(AX*4)
 
-endRow88:
+endRow96:
 	MOVQ 144(R11), R12
 	LEAQ (DI)(R12*4), DI
 	MOVQ 152(R11), R12
@@ -1879,7 +1989,7 @@ endRow88:
 	MOVQ 160(R11), R12
 	LEAQ (DX)(R12*4), DX
 	DECQ R10
-	JNZ  row85
+	JNZ  row93
 	VZEROUPPER
 	RET
 
@@ -1893,13 +2003,13 @@ TEXT ·geluAVX2(SB), NOSPLIT, $0-8
 	VBROADCASTSS 212(R11), Y7
 	MOVQ         200(R11), R10
 
-row89:
+row97:
 	XORQ AX, AX
 	MOVQ 192(R11), R9
 	SUBQ $0x08, R9
-	JL   tail91
+	JL   tail99
 
-full90:
+full98:
 	VMOVUPS      (SI)(AX*4), Y0
 	VMULPS       Y0, Y0, Y9
 	VMULPS       vector_avx2_bf000000<>+0(SB), Y9, Y9
@@ -1949,11 +2059,11 @@ full90:
 	VMOVUPS      Y5, (DI)(AX*4)
 	ADDQ         $0x08, AX
 	SUBQ         $0x08, R9
-	JGE          full90
+	JGE          full98
 
-tail91:
+tail99:
 	ADDQ         $0x08, R9
-	JZ           endRow92
+	JZ           endRow100
 	LEAQ         vector_avx2_masks<>+0(SB), R12
 	NEGQ         R9
 	VMOVUPS      64(R12)(R9*4), Y8
@@ -2005,13 +2115,13 @@ tail91:
 	VMULPS       Y0, Y5, Y5
 	VMASKMOVPS   Y5, Y8, (DI)(AX*4)
 
-endRow92:
+endRow100:
 	MOVQ 144(R11), R12
 	LEAQ (DI)(R12*4), DI
 	MOVQ 152(R11), R12
 	LEAQ (SI)(R12*4), SI
 	DECQ R10
-	JNZ  row89
+	JNZ  row97
 	VZEROUPPER
 	RET
 
@@ -2224,13 +2334,13 @@ TEXT ·geluBackwardAVX2(SB), NOSPLIT, $0-8
 	VBROADCASTSS 212(R11), Y7
 	MOVQ         200(R11), R10
 
-row93:
+row101:
 	XORQ AX, AX
 	MOVQ 192(R11), R9
 	SUBQ $0x08, R9
-	JL   tail95
+	JL   tail103
 
-full94:
+full102:
 	VMOVUPS      (SI)(AX*4), Y0
 	VMOVUPS      (DX)(AX*4), Y1
 	VMULPS       Y1, Y1, Y9
@@ -2283,11 +2393,11 @@ full94:
 	VMOVUPS      Y5, (DI)(AX*4)
 	ADDQ         $0x08, AX
 	SUBQ         $0x08, R9
-	JGE          full94
+	JGE          full102
 
-tail95:
+tail103:
 	ADDQ         $0x08, R9
-	JZ           endRow96
+	JZ           endRow104
 	LEAQ         vector_avx2_masks<>+0(SB), R12
 	NEGQ         R9
 	VMOVUPS      64(R12)(R9*4), Y8
@@ -2342,7 +2452,7 @@ tail95:
 	VMULPS       Y0, Y5, Y5
 	VMASKMOVPS   Y5, Y8, (DI)(AX*4)
 
-endRow96:
+endRow104:
 	MOVQ 144(R11), R12
 	LEAQ (DI)(R12*4), DI
 	MOVQ 152(R11), R12
@@ -2350,7 +2460,7 @@ endRow96:
 	MOVQ 160(R11), R12
 	LEAQ (DX)(R12*4), DX
 	DECQ R10
-	JNZ  row93
+	JNZ  row101
 	VZEROUPPER
 	RET
 

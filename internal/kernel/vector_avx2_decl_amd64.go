@@ -32,6 +32,16 @@ func accumulateAVX2(s *sweep)
 //go:noescape
 func maximumAVX2(s *sweep)
 
+// maximumUint8AVX2 computes dst = max(dst, x) of four bytes each.
+//
+//go:noescape
+func maximumUint8AVX2(s *sweep)
+
+// maximumBFloat16AVX2 computes dst = max(dst, x) of two bfloat16 each.
+//
+//go:noescape
+func maximumBFloat16AVX2(s *sweep)
+
 // scaleAVX2 computes dst = x·low.
 //
 //go:noescape

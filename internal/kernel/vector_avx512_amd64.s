@@ -297,9 +297,9 @@ endRow24:
 	VZEROUPPER
 	RET
 
-// func scaleAVX512(s *byte)
-// Requires: AVX, AVX512F, BMI2
-TEXT ·scaleAVX512(SB), NOSPLIT, $0-8
+// func maximumUint8AVX512(s *byte)
+// Requires: AVX, AVX512BW, AVX512F, BMI2
+TEXT ·maximumUint8AVX512(SB), NOSPLIT, $0-8
 	MOVQ         s+0(FP), R11
 	MOVQ         (R11), DI
 	MOVQ         24(R11), SI
@@ -315,7 +315,8 @@ row25:
 
 full26:
 	VMOVUPS (SI)(AX*4), Z0
-	VMULPS  Z0, Z6, Z5
+	VMOVUPS (DI)(AX*4), Z5
+	VPMAXUB Z0, Z5, Z5
 	VMOVUPS Z5, (DI)(AX*4)
 	ADDQ    $0x10, AX
 	SUBQ    $0x10, R9
@@ -328,7 +329,8 @@ tail27:
 	BZHIQ     R9, R12, R12
 	KMOVW     R12, K1
 	VMOVUPS.Z (SI)(AX*4), K1, Z0
-	VMULPS    Z0, Z6, Z5
+	VMOVUPS.Z (DI)(AX*4), K1, Z5
+	VPMAXUB   Z0, Z5, Z5
 	VMOVUPS   Z5, K1, (DI)(AX*4)
 
 endRow28:
@@ -341,14 +343,12 @@ endRow28:
 	VZEROUPPER
 	RET
 
-// func scaleShiftAVX512(s *byte)
-// Requires: AVX, AVX512F, BMI2
-TEXT ·scaleShiftAVX512(SB), NOSPLIT, $0-8
+// func maximumBFloat16AVX512(s *byte)
+// Requires: AVX, AVX512BW, AVX512F, BMI2
+TEXT ·maximumBFloat16AVX512(SB), NOSPLIT, $0-8
 	MOVQ         s+0(FP), R11
 	MOVQ         (R11), DI
 	MOVQ         24(R11), SI
-	MOVQ         48(R11), DX
-	MOVQ         72(R11), CX
 	VBROADCASTSS 208(R11), Z6
 	VBROADCASTSS 212(R11), Z7
 	MOVQ         200(R11), R10
@@ -360,54 +360,59 @@ row29:
 	JL   tail31
 
 full30:
-	VMOVUPS     (SI)(AX*4), Z0
-	VMOVUPS     (DX)(AX*4), Z1
-	VMOVUPS     (CX)(AX*4), Z2
-	VMOVAPS     Z2, Z5
-	VFMADD231PS Z0, Z1, Z5
-	VMAXPS      Z5, Z6, Z5
-	VMINPS      Z5, Z7, Z5
-	VMOVUPS     Z5, (DI)(AX*4)
-	ADDQ        $0x10, AX
-	SUBQ        $0x10, R9
-	JGE         full30
+	VMOVUPS (SI)(AX*4), Z0
+	VMOVUPS (DI)(AX*4), Z5
+	VPSRAW  $0x0f, Z5, Z9
+	VPSRLW  $0x01, Z9, Z9
+	VPXORD  Z9, Z5, Z5
+	VPSRAW  $0x0f, Z0, Z9
+	VPSRLW  $0x01, Z9, Z9
+	VPXORD  Z9, Z0, Z0
+	VPMAXSW Z0, Z5, Z5
+	VPSRAW  $0x0f, Z5, Z9
+	VPSRLW  $0x01, Z9, Z9
+	VPXORD  Z9, Z5, Z5
+	VMOVUPS Z5, (DI)(AX*4)
+	ADDQ    $0x10, AX
+	SUBQ    $0x10, R9
+	JGE     full30
 
 tail31:
-	ADDQ        $0x10, R9
-	JZ          endRow32
-	MOVQ        $-1, R12
-	BZHIQ       R9, R12, R12
-	KMOVW       R12, K1
-	VMOVUPS.Z   (SI)(AX*4), K1, Z0
-	VMOVUPS.Z   (DX)(AX*4), K1, Z1
-	VMOVUPS.Z   (CX)(AX*4), K1, Z2
-	VMOVAPS     Z2, Z5
-	VFMADD231PS Z0, Z1, Z5
-	VMAXPS      Z5, Z6, Z5
-	VMINPS      Z5, Z7, Z5
-	VMOVUPS     Z5, K1, (DI)(AX*4)
+	ADDQ      $0x10, R9
+	JZ        endRow32
+	MOVQ      $-1, R12
+	BZHIQ     R9, R12, R12
+	KMOVW     R12, K1
+	VMOVUPS.Z (SI)(AX*4), K1, Z0
+	VMOVUPS.Z (DI)(AX*4), K1, Z5
+	VPSRAW    $0x0f, Z5, Z9
+	VPSRLW    $0x01, Z9, Z9
+	VPXORD    Z9, Z5, Z5
+	VPSRAW    $0x0f, Z0, Z9
+	VPSRLW    $0x01, Z9, Z9
+	VPXORD    Z9, Z0, Z0
+	VPMAXSW   Z0, Z5, Z5
+	VPSRAW    $0x0f, Z5, Z9
+	VPSRLW    $0x01, Z9, Z9
+	VPXORD    Z9, Z5, Z5
+	VMOVUPS   Z5, K1, (DI)(AX*4)
 
 endRow32:
 	MOVQ 144(R11), R12
 	LEAQ (DI)(R12*4), DI
 	MOVQ 152(R11), R12
 	LEAQ (SI)(R12*4), SI
-	MOVQ 160(R11), R12
-	LEAQ (DX)(R12*4), DX
-	MOVQ 168(R11), R12
-	LEAQ (CX)(R12*4), CX
 	DECQ R10
 	JNZ  row29
 	VZEROUPPER
 	RET
 
-// func addSquareAVX512(s *byte)
+// func scaleAVX512(s *byte)
 // Requires: AVX, AVX512F, BMI2
-TEXT ·addSquareAVX512(SB), NOSPLIT, $0-8
+TEXT ·scaleAVX512(SB), NOSPLIT, $0-8
 	MOVQ         s+0(FP), R11
 	MOVQ         (R11), DI
 	MOVQ         24(R11), SI
-	MOVQ         48(R11), DX
 	VBROADCASTSS 208(R11), Z6
 	VBROADCASTSS 212(R11), Z7
 	MOVQ         200(R11), R10
@@ -419,44 +424,36 @@ row33:
 	JL   tail35
 
 full34:
-	VMOVUPS     (SI)(AX*4), Z0
-	VMOVUPS     (DX)(AX*4), Z1
-	VMOVUPS     (DI)(AX*4), Z5
-	VSUBPS      Z1, Z0, Z0
-	VFMADD231PS Z0, Z0, Z5
-	VMOVUPS     Z5, (DI)(AX*4)
-	ADDQ        $0x10, AX
-	SUBQ        $0x10, R9
-	JGE         full34
+	VMOVUPS (SI)(AX*4), Z0
+	VMULPS  Z0, Z6, Z5
+	VMOVUPS Z5, (DI)(AX*4)
+	ADDQ    $0x10, AX
+	SUBQ    $0x10, R9
+	JGE     full34
 
 tail35:
-	ADDQ        $0x10, R9
-	JZ          endRow36
-	MOVQ        $-1, R12
-	BZHIQ       R9, R12, R12
-	KMOVW       R12, K1
-	VMOVUPS.Z   (SI)(AX*4), K1, Z0
-	VMOVUPS.Z   (DX)(AX*4), K1, Z1
-	VMOVUPS.Z   (DI)(AX*4), K1, Z5
-	VSUBPS      Z1, Z0, Z0
-	VFMADD231PS Z0, Z0, Z5
-	VMOVUPS     Z5, K1, (DI)(AX*4)
+	ADDQ      $0x10, R9
+	JZ        endRow36
+	MOVQ      $-1, R12
+	BZHIQ     R9, R12, R12
+	KMOVW     R12, K1
+	VMOVUPS.Z (SI)(AX*4), K1, Z0
+	VMULPS    Z0, Z6, Z5
+	VMOVUPS   Z5, K1, (DI)(AX*4)
 
 endRow36:
 	MOVQ 144(R11), R12
 	LEAQ (DI)(R12*4), DI
 	MOVQ 152(R11), R12
 	LEAQ (SI)(R12*4), SI
-	MOVQ 160(R11), R12
-	LEAQ (DX)(R12*4), DX
 	DECQ R10
 	JNZ  row33
 	VZEROUPPER
 	RET
 
-// func addCentredAVX512(s *byte)
+// func scaleShiftAVX512(s *byte)
 // Requires: AVX, AVX512F, BMI2
-TEXT ·addCentredAVX512(SB), NOSPLIT, $0-8
+TEXT ·scaleShiftAVX512(SB), NOSPLIT, $0-8
 	MOVQ         s+0(FP), R11
 	MOVQ         (R11), DI
 	MOVQ         24(R11), SI
@@ -476,9 +473,10 @@ full38:
 	VMOVUPS     (SI)(AX*4), Z0
 	VMOVUPS     (DX)(AX*4), Z1
 	VMOVUPS     (CX)(AX*4), Z2
-	VMOVUPS     (DI)(AX*4), Z5
-	VSUBPS      Z2, Z1, Z1
+	VMOVAPS     Z2, Z5
 	VFMADD231PS Z0, Z1, Z5
+	VMAXPS      Z5, Z6, Z5
+	VMINPS      Z5, Z7, Z5
 	VMOVUPS     Z5, (DI)(AX*4)
 	ADDQ        $0x10, AX
 	SUBQ        $0x10, R9
@@ -493,9 +491,10 @@ tail39:
 	VMOVUPS.Z   (SI)(AX*4), K1, Z0
 	VMOVUPS.Z   (DX)(AX*4), K1, Z1
 	VMOVUPS.Z   (CX)(AX*4), K1, Z2
-	VMOVUPS.Z   (DI)(AX*4), K1, Z5
-	VSUBPS      Z2, Z1, Z1
+	VMOVAPS     Z2, Z5
 	VFMADD231PS Z0, Z1, Z5
+	VMAXPS      Z5, Z6, Z5
+	VMINPS      Z5, Z7, Z5
 	VMOVUPS     Z5, K1, (DI)(AX*4)
 
 endRow40:
@@ -509,6 +508,117 @@ endRow40:
 	LEAQ (CX)(R12*4), CX
 	DECQ R10
 	JNZ  row37
+	VZEROUPPER
+	RET
+
+// func addSquareAVX512(s *byte)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·addSquareAVX512(SB), NOSPLIT, $0-8
+	MOVQ         s+0(FP), R11
+	MOVQ         (R11), DI
+	MOVQ         24(R11), SI
+	MOVQ         48(R11), DX
+	VBROADCASTSS 208(R11), Z6
+	VBROADCASTSS 212(R11), Z7
+	MOVQ         200(R11), R10
+
+row41:
+	XORQ AX, AX
+	MOVQ 192(R11), R9
+	SUBQ $0x10, R9
+	JL   tail43
+
+full42:
+	VMOVUPS     (SI)(AX*4), Z0
+	VMOVUPS     (DX)(AX*4), Z1
+	VMOVUPS     (DI)(AX*4), Z5
+	VSUBPS      Z1, Z0, Z0
+	VFMADD231PS Z0, Z0, Z5
+	VMOVUPS     Z5, (DI)(AX*4)
+	ADDQ        $0x10, AX
+	SUBQ        $0x10, R9
+	JGE         full42
+
+tail43:
+	ADDQ        $0x10, R9
+	JZ          endRow44
+	MOVQ        $-1, R12
+	BZHIQ       R9, R12, R12
+	KMOVW       R12, K1
+	VMOVUPS.Z   (SI)(AX*4), K1, Z0
+	VMOVUPS.Z   (DX)(AX*4), K1, Z1
+	VMOVUPS.Z   (DI)(AX*4), K1, Z5
+	VSUBPS      Z1, Z0, Z0
+	VFMADD231PS Z0, Z0, Z5
+	VMOVUPS     Z5, K1, (DI)(AX*4)
+
+endRow44:
+	MOVQ 144(R11), R12
+	LEAQ (DI)(R12*4), DI
+	MOVQ 152(R11), R12
+	LEAQ (SI)(R12*4), SI
+	MOVQ 160(R11), R12
+	LEAQ (DX)(R12*4), DX
+	DECQ R10
+	JNZ  row41
+	VZEROUPPER
+	RET
+
+// func addCentredAVX512(s *byte)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·addCentredAVX512(SB), NOSPLIT, $0-8
+	MOVQ         s+0(FP), R11
+	MOVQ         (R11), DI
+	MOVQ         24(R11), SI
+	MOVQ         48(R11), DX
+	MOVQ         72(R11), CX
+	VBROADCASTSS 208(R11), Z6
+	VBROADCASTSS 212(R11), Z7
+	MOVQ         200(R11), R10
+
+row45:
+	XORQ AX, AX
+	MOVQ 192(R11), R9
+	SUBQ $0x10, R9
+	JL   tail47
+
+full46:
+	VMOVUPS     (SI)(AX*4), Z0
+	VMOVUPS     (DX)(AX*4), Z1
+	VMOVUPS     (CX)(AX*4), Z2
+	VMOVUPS     (DI)(AX*4), Z5
+	VSUBPS      Z2, Z1, Z1
+	VFMADD231PS Z0, Z1, Z5
+	VMOVUPS     Z5, (DI)(AX*4)
+	ADDQ        $0x10, AX
+	SUBQ        $0x10, R9
+	JGE         full46
+
+tail47:
+	ADDQ        $0x10, R9
+	JZ          endRow48
+	MOVQ        $-1, R12
+	BZHIQ       R9, R12, R12
+	KMOVW       R12, K1
+	VMOVUPS.Z   (SI)(AX*4), K1, Z0
+	VMOVUPS.Z   (DX)(AX*4), K1, Z1
+	VMOVUPS.Z   (CX)(AX*4), K1, Z2
+	VMOVUPS.Z   (DI)(AX*4), K1, Z5
+	VSUBPS      Z2, Z1, Z1
+	VFMADD231PS Z0, Z1, Z5
+	VMOVUPS     Z5, K1, (DI)(AX*4)
+
+endRow48:
+	MOVQ 144(R11), R12
+	LEAQ (DI)(R12*4), DI
+	MOVQ 152(R11), R12
+	LEAQ (SI)(R12*4), SI
+	MOVQ 160(R11), R12
+	LEAQ (DX)(R12*4), DX
+	MOVQ 168(R11), R12
+	LEAQ (CX)(R12*4), CX
+	DECQ R10
+	JNZ  row45
 	VZEROUPPER
 	RET
 
@@ -526,13 +636,13 @@ TEXT ·combineAVX512(SB), NOSPLIT, $0-8
 	VBROADCASTSS 212(R11), Z7
 	MOVQ         200(R11), R10
 
-row41:
+row49:
 	XORQ AX, AX
 	MOVQ 192(R11), R9
 	SUBQ $0x10, R9
-	JL   tail43
+	JL   tail51
 
-full42:
+full50:
 	VMOVUPS     (SI)(AX*4), Z0
 	VMOVUPS     (DX)(AX*4), Z1
 	VMOVUPS     (CX)(AX*4), Z2
@@ -544,11 +654,11 @@ full42:
 	VMOVUPS     Z5, (DI)(AX*4)
 	ADDQ        $0x10, AX
 	SUBQ        $0x10, R9
-	JGE         full42
+	JGE         full50
 
-tail43:
+tail51:
 	ADDQ        $0x10, R9
-	JZ          endRow44
+	JZ          endRow52
 	MOVQ        $-1, R12
 	BZHIQ       R9, R12, R12
 	KMOVW       R12, K1
@@ -562,7 +672,7 @@ tail43:
 	VFMADD231PS Z2, Z3, Z5
 	VMOVUPS     Z5, K1, (DI)(AX*4)
 
-endRow44:
+endRow52:
 	MOVQ 144(R11), R12
 	LEAQ (DI)(R12*4), DI
 	MOVQ 152(R11), R12
@@ -576,7 +686,7 @@ endRow44:
 	MOVQ 184(R11), R12
 	LEAQ (R8)(R12*4), R8
 	DECQ R10
-	JNZ  row41
+	JNZ  row49
 	VZEROUPPER
 	RET
 
@@ -592,13 +702,13 @@ TEXT ·routeAVX512(SB), NOSPLIT, $0-8
 	VBROADCASTSS 212(R11), Z7
 	MOVQ         200(R11), R10
 
-row45:
+row53:
 	XORQ AX, AX
 	MOVQ 192(R11), R9
 	SUBQ $0x10, R9
-	JL   tail47
+	JL   tail55
 
-full46:
+full54:
 	VMOVUPS (SI)(AX*4), Z0
 	VMOVUPS (DX)(AX*4), Z1
 	VMOVUPS (CX)(AX*4), Z2
@@ -610,11 +720,11 @@ full46:
 	VMOVUPS Z2, (CX)(AX*4)
 	ADDQ    $0x10, AX
 	SUBQ    $0x10, R9
-	JGE     full46
+	JGE     full54
 
-tail47:
+tail55:
 	ADDQ      $0x10, R9
-	JZ        endRow48
+	JZ        endRow56
 	MOVQ      $-1, R12
 	BZHIQ     R9, R12, R12
 	KMOVW     R12, K1
@@ -628,7 +738,7 @@ tail47:
 	VMOVUPS   Z5, K1, (DI)(AX*4)
 	VMOVUPS   Z2, K1, (CX)(AX*4)
 
-endRow48:
+endRow56:
 	MOVQ 144(R11), R12
 	LEAQ (DI)(R12*4), DI
 	MOVQ 152(R11), R12
@@ -638,114 +748,13 @@ endRow48:
 	MOVQ 168(R11), R12
 	LEAQ (CX)(R12*4), CX
 	DECQ R10
-	JNZ  row45
+	JNZ  row53
 	VZEROUPPER
 	RET
 
 // func boundAVX512(s *byte)
 // Requires: AVX, AVX512F, BMI2
 TEXT ·boundAVX512(SB), NOSPLIT, $0-8
-	MOVQ         s+0(FP), R11
-	MOVQ         (R11), DI
-	MOVQ         24(R11), SI
-	VBROADCASTSS 208(R11), Z6
-	VBROADCASTSS 212(R11), Z7
-	MOVQ         200(R11), R10
-
-row49:
-	XORQ AX, AX
-	MOVQ 192(R11), R9
-	SUBQ $0x10, R9
-	JL   tail51
-
-full50:
-	VMOVUPS (SI)(AX*4), Z0
-	VMOVAPS Z0, Z5
-	VMAXPS  Z5, Z6, Z5
-	VMINPS  Z5, Z7, Z5
-	VMOVUPS Z5, (DI)(AX*4)
-	ADDQ    $0x10, AX
-	SUBQ    $0x10, R9
-	JGE     full50
-
-tail51:
-	ADDQ      $0x10, R9
-	JZ        endRow52
-	MOVQ      $-1, R12
-	BZHIQ     R9, R12, R12
-	KMOVW     R12, K1
-	VMOVUPS.Z (SI)(AX*4), K1, Z0
-	VMOVAPS   Z0, Z5
-	VMAXPS    Z5, Z6, Z5
-	VMINPS    Z5, Z7, Z5
-	VMOVUPS   Z5, K1, (DI)(AX*4)
-
-endRow52:
-	MOVQ 144(R11), R12
-	LEAQ (DI)(R12*4), DI
-	MOVQ 152(R11), R12
-	LEAQ (SI)(R12*4), SI
-	DECQ R10
-	JNZ  row49
-	VZEROUPPER
-	RET
-
-// func boundBackwardAVX512(s *byte)
-// Requires: AVX, AVX512F, BMI2
-TEXT ·boundBackwardAVX512(SB), NOSPLIT, $0-8
-	MOVQ         s+0(FP), R11
-	MOVQ         (R11), DI
-	MOVQ         24(R11), SI
-	MOVQ         48(R11), DX
-	VBROADCASTSS 208(R11), Z6
-	VBROADCASTSS 212(R11), Z7
-	MOVQ         200(R11), R10
-
-row53:
-	XORQ AX, AX
-	MOVQ 192(R11), R9
-	SUBQ $0x10, R9
-	JL   tail55
-
-full54:
-	VMOVUPS   (SI)(AX*4), Z0
-	VMOVUPS   (DX)(AX*4), Z1
-	VCMPPS    $0x0e, Z6, Z1, K2
-	VCMPPS    $0x01, Z7, Z1, K2, K2
-	VMOVAPS.Z Z0, K2, Z5
-	VMOVUPS   Z5, (DI)(AX*4)
-	ADDQ      $0x10, AX
-	SUBQ      $0x10, R9
-	JGE       full54
-
-tail55:
-	ADDQ      $0x10, R9
-	JZ        endRow56
-	MOVQ      $-1, R12
-	BZHIQ     R9, R12, R12
-	KMOVW     R12, K1
-	VMOVUPS.Z (SI)(AX*4), K1, Z0
-	VMOVUPS.Z (DX)(AX*4), K1, Z1
-	VCMPPS    $0x0e, Z6, Z1, K2
-	VCMPPS    $0x01, Z7, Z1, K2, K2
-	VMOVAPS.Z Z0, K2, Z5
-	VMOVUPS   Z5, K1, (DI)(AX*4)
-
-endRow56:
-	MOVQ 144(R11), R12
-	LEAQ (DI)(R12*4), DI
-	MOVQ 152(R11), R12
-	LEAQ (SI)(R12*4), SI
-	MOVQ 160(R11), R12
-	LEAQ (DX)(R12*4), DX
-	DECQ R10
-	JNZ  row53
-	VZEROUPPER
-	RET
-
-// func hardSwishAVX512(s *byte)
-// Requires: AVX, AVX512F, BMI2
-TEXT ·hardSwishAVX512(SB), NOSPLIT, $0-8
 	MOVQ         s+0(FP), R11
 	MOVQ         (R11), DI
 	MOVQ         24(R11), SI
@@ -761,11 +770,9 @@ row57:
 
 full58:
 	VMOVUPS (SI)(AX*4), Z0
-	VADDPS  vector_avx512_40400000<>+0(SB), Z0, Z5
-	VMAXPS  vector_avx512_00000000<>+0(SB), Z5, Z5
-	VMINPS  vector_avx512_40c00000<>+0(SB), Z5, Z5
-	VMULPS  Z0, Z5, Z5
-	VMULPS  vector_avx512_3e2aaaab<>+0(SB), Z5, Z5
+	VMOVAPS Z0, Z5
+	VMAXPS  Z5, Z6, Z5
+	VMINPS  Z5, Z7, Z5
 	VMOVUPS Z5, (DI)(AX*4)
 	ADDQ    $0x10, AX
 	SUBQ    $0x10, R9
@@ -778,11 +785,9 @@ tail59:
 	BZHIQ     R9, R12, R12
 	KMOVW     R12, K1
 	VMOVUPS.Z (SI)(AX*4), K1, Z0
-	VADDPS    vector_avx512_40400000<>+0(SB), Z0, Z5
-	VMAXPS    vector_avx512_00000000<>+0(SB), Z5, Z5
-	VMINPS    vector_avx512_40c00000<>+0(SB), Z5, Z5
-	VMULPS    Z0, Z5, Z5
-	VMULPS    vector_avx512_3e2aaaab<>+0(SB), Z5, Z5
+	VMOVAPS   Z0, Z5
+	VMAXPS    Z5, Z6, Z5
+	VMINPS    Z5, Z7, Z5
 	VMOVUPS   Z5, K1, (DI)(AX*4)
 
 endRow60:
@@ -792,6 +797,111 @@ endRow60:
 	LEAQ (SI)(R12*4), SI
 	DECQ R10
 	JNZ  row57
+	VZEROUPPER
+	RET
+
+// func boundBackwardAVX512(s *byte)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·boundBackwardAVX512(SB), NOSPLIT, $0-8
+	MOVQ         s+0(FP), R11
+	MOVQ         (R11), DI
+	MOVQ         24(R11), SI
+	MOVQ         48(R11), DX
+	VBROADCASTSS 208(R11), Z6
+	VBROADCASTSS 212(R11), Z7
+	MOVQ         200(R11), R10
+
+row61:
+	XORQ AX, AX
+	MOVQ 192(R11), R9
+	SUBQ $0x10, R9
+	JL   tail63
+
+full62:
+	VMOVUPS   (SI)(AX*4), Z0
+	VMOVUPS   (DX)(AX*4), Z1
+	VCMPPS    $0x0e, Z6, Z1, K2
+	VCMPPS    $0x01, Z7, Z1, K2, K2
+	VMOVAPS.Z Z0, K2, Z5
+	VMOVUPS   Z5, (DI)(AX*4)
+	ADDQ      $0x10, AX
+	SUBQ      $0x10, R9
+	JGE       full62
+
+tail63:
+	ADDQ      $0x10, R9
+	JZ        endRow64
+	MOVQ      $-1, R12
+	BZHIQ     R9, R12, R12
+	KMOVW     R12, K1
+	VMOVUPS.Z (SI)(AX*4), K1, Z0
+	VMOVUPS.Z (DX)(AX*4), K1, Z1
+	VCMPPS    $0x0e, Z6, Z1, K2
+	VCMPPS    $0x01, Z7, Z1, K2, K2
+	VMOVAPS.Z Z0, K2, Z5
+	VMOVUPS   Z5, K1, (DI)(AX*4)
+
+endRow64:
+	MOVQ 144(R11), R12
+	LEAQ (DI)(R12*4), DI
+	MOVQ 152(R11), R12
+	LEAQ (SI)(R12*4), SI
+	MOVQ 160(R11), R12
+	LEAQ (DX)(R12*4), DX
+	DECQ R10
+	JNZ  row61
+	VZEROUPPER
+	RET
+
+// func hardSwishAVX512(s *byte)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·hardSwishAVX512(SB), NOSPLIT, $0-8
+	MOVQ         s+0(FP), R11
+	MOVQ         (R11), DI
+	MOVQ         24(R11), SI
+	VBROADCASTSS 208(R11), Z6
+	VBROADCASTSS 212(R11), Z7
+	MOVQ         200(R11), R10
+
+row65:
+	XORQ AX, AX
+	MOVQ 192(R11), R9
+	SUBQ $0x10, R9
+	JL   tail67
+
+full66:
+	VMOVUPS (SI)(AX*4), Z0
+	VADDPS  vector_avx512_40400000<>+0(SB), Z0, Z5
+	VMAXPS  vector_avx512_00000000<>+0(SB), Z5, Z5
+	VMINPS  vector_avx512_40c00000<>+0(SB), Z5, Z5
+	VMULPS  Z0, Z5, Z5
+	VMULPS  vector_avx512_3e2aaaab<>+0(SB), Z5, Z5
+	VMOVUPS Z5, (DI)(AX*4)
+	ADDQ    $0x10, AX
+	SUBQ    $0x10, R9
+	JGE     full66
+
+tail67:
+	ADDQ      $0x10, R9
+	JZ        endRow68
+	MOVQ      $-1, R12
+	BZHIQ     R9, R12, R12
+	KMOVW     R12, K1
+	VMOVUPS.Z (SI)(AX*4), K1, Z0
+	VADDPS    vector_avx512_40400000<>+0(SB), Z0, Z5
+	VMAXPS    vector_avx512_00000000<>+0(SB), Z5, Z5
+	VMINPS    vector_avx512_40c00000<>+0(SB), Z5, Z5
+	VMULPS    Z0, Z5, Z5
+	VMULPS    vector_avx512_3e2aaaab<>+0(SB), Z5, Z5
+	VMOVUPS   Z5, K1, (DI)(AX*4)
+
+endRow68:
+	MOVQ 144(R11), R12
+	LEAQ (DI)(R12*4), DI
+	MOVQ 152(R11), R12
+	LEAQ (SI)(R12*4), SI
+	DECQ R10
+	JNZ  row65
 	VZEROUPPER
 	RET
 
@@ -878,13 +988,13 @@ TEXT ·hardSwishBackwardAVX512(SB), NOSPLIT, $0-8
 	VBROADCASTSS 212(R11), Z7
 	MOVQ         200(R11), R10
 
-row61:
+row69:
 	XORQ AX, AX
 	MOVQ 192(R11), R9
 	SUBQ $0x10, R9
-	JL   tail63
+	JL   tail71
 
-full62:
+full70:
 	VMOVUPS     (SI)(AX*4), Z0
 	VMOVUPS     (DX)(AX*4), Z1
 	VMOVUPS     vector_avx512_3f000000<>+0(SB), Z5
@@ -899,11 +1009,11 @@ full62:
 	VMOVUPS     Z5, (DI)(AX*4)
 	ADDQ        $0x10, AX
 	SUBQ        $0x10, R9
-	JGE         full62
+	JGE         full70
 
-tail63:
+tail71:
 	ADDQ        $0x10, R9
-	JZ          endRow64
+	JZ          endRow72
 	MOVQ        $-1, R12
 	BZHIQ       R9, R12, R12
 	KMOVW       R12, K1
@@ -920,7 +1030,7 @@ tail63:
 	VMULPS      Z0, Z5, Z5
 	VMOVUPS     Z5, K1, (DI)(AX*4)
 
-endRow64:
+endRow72:
 	MOVQ 144(R11), R12
 	LEAQ (DI)(R12*4), DI
 	MOVQ 152(R11), R12
@@ -928,7 +1038,7 @@ endRow64:
 	MOVQ 160(R11), R12
 	LEAQ (DX)(R12*4), DX
 	DECQ R10
-	JNZ  row61
+	JNZ  row69
 	VZEROUPPER
 	RET
 
@@ -1014,13 +1124,13 @@ TEXT ·sigmoidAVX512(SB), NOSPLIT, $0-8
 	VBROADCASTSS 212(R11), Z7
 	MOVQ         200(R11), R10
 
-row65:
+row73:
 	XORQ AX, AX
 	MOVQ 192(R11), R9
 	SUBQ $0x10, R9
-	JL   tail67
+	JL   tail75
 
-full66:
+full74:
 	VMOVUPS      (SI)(AX*4), Z0
 	VXORPS       Z9, Z9, Z9
 	VSUBPS       Z0, Z9, Z9
@@ -1054,11 +1164,11 @@ full66:
 	VMOVUPS      Z5, (DI)(AX*4)
 	ADDQ         $0x10, AX
 	SUBQ         $0x10, R9
-	JGE          full66
+	JGE          full74
 
-tail67:
+tail75:
 	ADDQ         $0x10, R9
-	JZ           endRow68
+	JZ           endRow76
 	MOVQ         $-1, R12
 	BZHIQ        R9, R12, R12
 	KMOVW        R12, K1
@@ -1094,13 +1204,13 @@ tail67:
 	VMULPS       Z10, Z5, Z5
 	VMOVUPS      Z5, K1, (DI)(AX*4)
 
-endRow68:
+endRow76:
 	MOVQ 144(R11), R12
 	LEAQ (DI)(R12*4), DI
 	MOVQ 152(R11), R12
 	LEAQ (SI)(R12*4), SI
 	DECQ R10
-	JNZ  row65
+	JNZ  row73
 	VZEROUPPER
 	RET
 
@@ -1312,13 +1422,13 @@ TEXT ·siluAVX512(SB), NOSPLIT, $0-8
 	VBROADCASTSS 212(R11), Z7
 	MOVQ         200(R11), R10
 
-row69:
+row77:
 	XORQ AX, AX
 	MOVQ 192(R11), R9
 	SUBQ $0x10, R9
-	JL   tail71
+	JL   tail79
 
-full70:
+full78:
 	VMOVUPS      (SI)(AX*4), Z0
 	VXORPS       Z9, Z9, Z9
 	VSUBPS       Z0, Z9, Z9
@@ -1353,11 +1463,11 @@ full70:
 	VMOVUPS      Z5, (DI)(AX*4)
 	ADDQ         $0x10, AX
 	SUBQ         $0x10, R9
-	JGE          full70
+	JGE          full78
 
-tail71:
+tail79:
 	ADDQ         $0x10, R9
-	JZ           endRow72
+	JZ           endRow80
 	MOVQ         $-1, R12
 	BZHIQ        R9, R12, R12
 	KMOVW        R12, K1
@@ -1394,13 +1504,13 @@ tail71:
 	VMULPS       Z10, Z5, Z5
 	VMOVUPS      Z5, K1, (DI)(AX*4)
 
-endRow72:
+endRow80:
 	MOVQ 144(R11), R12
 	LEAQ (DI)(R12*4), DI
 	MOVQ 152(R11), R12
 	LEAQ (SI)(R12*4), SI
 	DECQ R10
-	JNZ  row69
+	JNZ  row77
 	VZEROUPPER
 	RET
 
@@ -1433,13 +1543,13 @@ TEXT ·sigmoidBackwardAVX512(SB), NOSPLIT, $0-8
 	VBROADCASTSS 212(R11), Z7
 	MOVQ         200(R11), R10
 
-row73:
+row81:
 	XORQ AX, AX
 	MOVQ 192(R11), R9
 	SUBQ $0x10, R9
-	JL   tail75
+	JL   tail83
 
-full74:
+full82:
 	VMOVUPS      (SI)(AX*4), Z0
 	VMOVUPS      (DX)(AX*4), Z1
 	VXORPS       Z9, Z9, Z9
@@ -1477,11 +1587,11 @@ full74:
 	VMOVUPS      Z5, (DI)(AX*4)
 	ADDQ         $0x10, AX
 	SUBQ         $0x10, R9
-	JGE          full74
+	JGE          full82
 
-tail75:
+tail83:
 	ADDQ         $0x10, R9
-	JZ           endRow76
+	JZ           endRow84
 	MOVQ         $-1, R12
 	BZHIQ        R9, R12, R12
 	KMOVW        R12, K1
@@ -1521,7 +1631,7 @@ tail75:
 	VMULPS       Z0, Z5, Z5
 	VMOVUPS      Z5, K1, (DI)(AX*4)
 
-endRow76:
+endRow84:
 	MOVQ 144(R11), R12
 	LEAQ (DI)(R12*4), DI
 	MOVQ 152(R11), R12
@@ -1529,7 +1639,7 @@ endRow76:
 	MOVQ 160(R11), R12
 	LEAQ (DX)(R12*4), DX
 	DECQ R10
-	JNZ  row73
+	JNZ  row81
 	VZEROUPPER
 	RET
 
@@ -1544,13 +1654,13 @@ TEXT ·siluBackwardAVX512(SB), NOSPLIT, $0-8
 	VBROADCASTSS 212(R11), Z7
 	MOVQ         200(R11), R10
 
-row77:
+row85:
 	XORQ AX, AX
 	MOVQ 192(R11), R9
 	SUBQ $0x10, R9
-	JL   tail79
+	JL   tail87
 
-full78:
+full86:
 	VMOVUPS      (SI)(AX*4), Z0
 	VMOVUPS      (DX)(AX*4), Z1
 	VXORPS       Z9, Z9, Z9
@@ -1591,11 +1701,11 @@ full78:
 	VMOVUPS      Z5, (DI)(AX*4)
 	ADDQ         $0x10, AX
 	SUBQ         $0x10, R9
-	JGE          full78
+	JGE          full86
 
-tail79:
+tail87:
 	ADDQ         $0x10, R9
-	JZ           endRow80
+	JZ           endRow88
 	MOVQ         $-1, R12
 	BZHIQ        R9, R12, R12
 	KMOVW        R12, K1
@@ -1638,7 +1748,7 @@ tail79:
 	VMULPS       Z0, Z5, Z5
 	VMOVUPS      Z5, K1, (DI)(AX*4)
 
-endRow80:
+endRow88:
 	MOVQ 144(R11), R12
 	LEAQ (DI)(R12*4), DI
 	MOVQ 152(R11), R12
@@ -1646,7 +1756,7 @@ endRow80:
 	MOVQ 160(R11), R12
 	LEAQ (DX)(R12*4), DX
 	DECQ R10
-	JNZ  row77
+	JNZ  row85
 	VZEROUPPER
 	RET
 
@@ -1660,13 +1770,13 @@ TEXT ·tanhAVX512(SB), NOSPLIT, $0-8
 	VBROADCASTSS 212(R11), Z7
 	MOVQ         200(R11), R10
 
-row81:
+row89:
 	XORQ AX, AX
 	MOVQ 192(R11), R9
 	SUBQ $0x10, R9
-	JL   tail83
+	JL   tail91
 
-full82:
+full90:
 	VMOVUPS      (SI)(AX*4), Z0
 	VADDPS       Z0, Z0, Z9
 	VMOVUPS      vector_avx512_41a00000<>+0(SB), Z10
@@ -1699,11 +1809,11 @@ full82:
 	VMOVUPS      Z5, (DI)(AX*4)
 	ADDQ         $0x10, AX
 	SUBQ         $0x10, R9
-	JGE          full82
+	JGE          full90
 
-tail83:
+tail91:
 	ADDQ         $0x10, R9
-	JZ           endRow84
+	JZ           endRow92
 	MOVQ         $-1, R12
 	BZHIQ        R9, R12, R12
 	KMOVW        R12, K1
@@ -1738,13 +1848,13 @@ tail83:
 	VMULPS       Z10, Z5, Z5
 	VMOVUPS      Z5, K1, (DI)(AX*4)
 
-endRow84:
+endRow92:
 	MOVQ 144(R11), R12
 	LEAQ (DI)(R12*4), DI
 	MOVQ 152(R11), R12
 	LEAQ (SI)(R12*4), SI
 	DECQ R10
-	JNZ  row81
+	JNZ  row89
 	VZEROUPPER
 	RET
 
@@ -1795,13 +1905,13 @@ TEXT ·tanhBackwardAVX512(SB), NOSPLIT, $0-8
 	VBROADCASTSS 212(R11), Z7
 	MOVQ         200(R11), R10
 
-row85:
+row93:
 	XORQ AX, AX
 	MOVQ 192(R11), R9
 	SUBQ $0x10, R9
-	JL   tail87
+	JL   tail95
 
-full86:
+full94:
 	VMOVUPS      (SI)(AX*4), Z0
 	VMOVUPS      (DX)(AX*4), Z1
 	VADDPS       Z1, Z1, Z9
@@ -1838,11 +1948,11 @@ full86:
 	VMOVUPS      Z5, (DI)(AX*4)
 	ADDQ         $0x10, AX
 	SUBQ         $0x10, R9
-	JGE          full86
+	JGE          full94
 
-tail87:
+tail95:
 	ADDQ         $0x10, R9
-	JZ           endRow88
+	JZ           endRow96
 	MOVQ         $-1, R12
 	BZHIQ        R9, R12, R12
 	KMOVW        R12, K1
@@ -1881,7 +1991,7 @@ tail87:
 	VMULPS       Z0, Z9, Z5
 	VMOVUPS      Z5, K1, (DI)(AX*4)
 
-endRow88:
+endRow96:
 	MOVQ 144(R11), R12
 	LEAQ (DI)(R12*4), DI
 	MOVQ 152(R11), R12
@@ -1889,7 +1999,7 @@ endRow88:
 	MOVQ 160(R11), R12
 	LEAQ (DX)(R12*4), DX
 	DECQ R10
-	JNZ  row85
+	JNZ  row93
 	VZEROUPPER
 	RET
 
@@ -1903,13 +2013,13 @@ TEXT ·geluAVX512(SB), NOSPLIT, $0-8
 	VBROADCASTSS 212(R11), Z7
 	MOVQ         200(R11), R10
 
-row89:
+row97:
 	XORQ AX, AX
 	MOVQ 192(R11), R9
 	SUBQ $0x10, R9
-	JL   tail91
+	JL   tail99
 
-full90:
+full98:
 	VMOVUPS      (SI)(AX*4), Z0
 	VMULPS       Z0, Z0, Z9
 	VMULPS       vector_avx512_bf000000<>+0(SB), Z9, Z9
@@ -1963,11 +2073,11 @@ full90:
 	VMOVUPS      Z5, (DI)(AX*4)
 	ADDQ         $0x10, AX
 	SUBQ         $0x10, R9
-	JGE          full90
+	JGE          full98
 
-tail91:
+tail99:
 	ADDQ         $0x10, R9
-	JZ           endRow92
+	JZ           endRow100
 	MOVQ         $-1, R12
 	BZHIQ        R9, R12, R12
 	KMOVW        R12, K1
@@ -2023,13 +2133,13 @@ tail91:
 	VMULPS       Z0, Z5, Z5
 	VMOVUPS      Z5, K1, (DI)(AX*4)
 
-endRow92:
+endRow100:
 	MOVQ 144(R11), R12
 	LEAQ (DI)(R12*4), DI
 	MOVQ 152(R11), R12
 	LEAQ (SI)(R12*4), SI
 	DECQ R10
-	JNZ  row89
+	JNZ  row97
 	VZEROUPPER
 	RET
 
@@ -2242,13 +2352,13 @@ TEXT ·geluBackwardAVX512(SB), NOSPLIT, $0-8
 	VBROADCASTSS 212(R11), Z7
 	MOVQ         200(R11), R10
 
-row93:
+row101:
 	XORQ AX, AX
 	MOVQ 192(R11), R9
 	SUBQ $0x10, R9
-	JL   tail95
+	JL   tail103
 
-full94:
+full102:
 	VMOVUPS      (SI)(AX*4), Z0
 	VMOVUPS      (DX)(AX*4), Z1
 	VMULPS       Z1, Z1, Z9
@@ -2305,11 +2415,11 @@ full94:
 	VMOVUPS      Z5, (DI)(AX*4)
 	ADDQ         $0x10, AX
 	SUBQ         $0x10, R9
-	JGE          full94
+	JGE          full102
 
-tail95:
+tail103:
 	ADDQ         $0x10, R9
-	JZ           endRow96
+	JZ           endRow104
 	MOVQ         $-1, R12
 	BZHIQ        R9, R12, R12
 	KMOVW        R12, K1
@@ -2368,7 +2478,7 @@ tail95:
 	VMULPS       Z0, Z5, Z5
 	VMOVUPS      Z5, K1, (DI)(AX*4)
 
-endRow96:
+endRow104:
 	MOVQ 144(R11), R12
 	LEAQ (DI)(R12*4), DI
 	MOVQ 152(R11), R12
@@ -2376,7 +2486,7 @@ endRow96:
 	MOVQ 160(R11), R12
 	LEAQ (DX)(R12*4), DX
 	DECQ R10
-	JNZ  row93
+	JNZ  row101
 	VZEROUPPER
 	RET
 

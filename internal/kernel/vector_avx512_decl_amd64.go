@@ -32,6 +32,16 @@ func accumulateAVX512(s *sweep)
 //go:noescape
 func maximumAVX512(s *sweep)
 
+// maximumUint8AVX512 computes dst = max(dst, x) of four bytes each.
+//
+//go:noescape
+func maximumUint8AVX512(s *sweep)
+
+// maximumBFloat16AVX512 computes dst = max(dst, x) of two bfloat16 each.
+//
+//go:noescape
+func maximumBFloat16AVX512(s *sweep)
+
 // scaleAVX512 computes dst = x·low.
 //
 //go:noescape

@@ -35,6 +35,16 @@ func convert(f *file) {
 		t.VCVTPS2DQ(x, x)
 		t.VPMOVUSDB(x, mask, to)
 	})
+	t.conversion("quantizeThreesAVX512", "is quantizeAVX512 of n/4 threes of numbers to fours of bytes, the last of which is zero.", "(dst *uint8, src *float32, n int, scale, shift float32)", "(dst *uint8, src *float32, n int, scale, shift float32)", 2, 0, func(from, to Mem, mask reg.Register) {
+		t.KANDW(reg.K2, mask, reg.K3)
+		t.VEXPANDPS_Z(from, reg.K3, x)
+		t.VFMADD213PS_Z(shift, scale, reg.K3, x)
+		t.VMAXPS(t.constant(0), x, x)
+		t.VMINPS(t.constant(255), x, x)
+		t.VCVTPS2DQ(x, x)
+		t.VPMOVUSDB(x, mask, to)
+		t.SUBQ(Imm(16), reg.RSI) // of the source only three quarters were read
+	})
 }
 
 // conversion writes a loop over vectors; inLog and outLog are those of the bytes of the elements.
@@ -49,6 +59,10 @@ func (t *tile) conversion(name, doc, signature, seen string, inLog, outLog int, 
 		t.VBROADCASTSS(s.Addr, reg.Z1)
 		s, _ = t.Param("shift").Resolve()
 		t.VBROADCASTSS(s.Addr, reg.Z2)
+	}
+	if strings.HasPrefix(name, "quantizeThrees") {
+		t.MOVQ(U32(0x7777), mask)
+		t.KMOVW(mask.As32(), reg.K2)
 	}
 	t.XORQ(i, i)
 	next, full, end := t.label("next"), t.label("full"), t.label("end")

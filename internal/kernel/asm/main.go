@@ -35,6 +35,7 @@ func main() {
 	for name, write := range map[string]func(*file){
 		"tile_avx512":      tilesAVX512,
 		"tile_avx2":        tilesAVX2,
+		"tile_avx2u8":      tilesAVX2U8,
 		"tile_avx512bf16":  tilesAVX512BF16,
 		"tile_avx512vnni":  tilesAVX512VNNI,
 		"convert_avx512":   convert,

@@ -36,6 +36,7 @@ const (
 	tileScale  = 264
 	tileShift  = 288
 	tileRScale = 312
+	tileStored = 317
 )
 
 // The registers of a tile kernel.
@@ -87,9 +88,12 @@ func tiles(f *file, kind element) {
 	}
 }
 
-func tilesAVX2(f *file) {
+func tilesAVX2(f *file)   { tiles6(f, float) }
+func tilesAVX2U8(f *file) { tiles6(f, uint8s) }
+
+func tiles6(f *file, kind element) {
 	for rows := 1; rows <= 6; rows++ {
-		newTile(f, ymm, float, rows, rows, 2).write()
+		newTile(f, ymm, kind, rows, rows, 2).write()
 	}
 }
 
@@ -164,10 +168,10 @@ func (t *tile) pointers(base, first0, first1 int, plus reg.Register, log int) {
 	}
 }
 
-// toColumn moves the group pointers to the panel's first column of c or r.
-func (t *tile) toColumn() {
+// toColumn moves the group pointers to the panel's first column of c or r, which hold such elements.
+func (t *tile) toColumn(as element) {
 	t.MOVQ(shift, count)
-	t.SHRQ(Imm(uint64(2-t.kind.log)), count)
+	t.SHRQ(Imm(uint64(2-as.log)), count)
 	for _, p := range []reg.GPPhysical{group0, group1}[:t.groups()] {
 		t.ADDQ(count, p)
 	}
@@ -243,6 +247,9 @@ func (t *tile) write() {
 			t.VMOVAPS(t.accumulator(0, v), t.accumulator(i, v))
 		}
 	}
+	if t.words() {
+		t.VMOVUPS(t.integer(0x00ff00ff), t.spare(3))
+	}
 	t.MOVQ(Mem{Base: frame, Disp: tileTaps}, tap)
 	t.MOVQ(Mem{Base: frame, Disp: tileTaps + 8}, taps)
 	t.TESTQ(taps, taps)
@@ -287,6 +294,10 @@ func (t *tile) write() {
 // steps advances k by n.
 func (t *tile) steps(n int) {
 	bytes := 4 * t.vector
+	if t.words() {
+		t.wordSteps(n)
+		return
+	}
 	for u := range n {
 		for v := range t.vectors {
 			t.VMOVUPS(Mem{Base: right, Disp: (u*t.vectors + v) * bytes}, t.spare(v))
@@ -310,10 +321,55 @@ func (t *tile) steps(n int) {
 	t.ADDQ(U32(uint32(n*t.vectors*bytes)), right)
 }
 
-// store adds the residual, applies the bounds and stores the panel.
+// words tells whether bytes are multiplied as numbers of 16 bits, of which b then has pairs: those of
+// the four's first and third byte, then those of its second and fourth. AVX2 has no other product of
+// bytes that cannot overflow.
+func (t *tile) words() bool { return t.kind == uint8s && t.set == "AVX2" }
+
+// wordSteps is steps for words.
+func (t *tile) wordSteps(n int) {
+	bytes := 4 * t.vector
+	even, odd, product, mask := t.spare(0), t.spare(1), t.spare(2), t.spare(3)
+	for u := range n {
+		for i := range t.rows {
+			t.VPBROADCASTD(t.row(i, 4*u), even)
+			t.VPSRLW(Imm(8), even, odd)
+			t.VPAND(mask, even, even)
+			for half, a := range []reg.VecPhysical{even, odd} {
+				for v := range t.vectors {
+					t.VPMADDWD(Mem{Base: right, Disp: ((2*u+half)*t.vectors + v) * bytes}, a, product)
+					t.VPADDD(product, t.accumulator(i, v), t.accumulator(i, v))
+				}
+			}
+		}
+	}
+	t.ADDQ(Imm(uint64(4*n)), group0)
+	t.ADDQ(U32(uint32(2*n*t.vectors*bytes)), right)
+}
+
+// store ends the sums and stores the panel.
 func (t *tile) store() {
+	if t.kind != uint8s {
+		t.finish(t.kind)
+		return
+	}
+	t.rescale()
+	wide, stored := t.label("wide"), t.label("whole")
+	t.CMPB(Mem{Base: frame, Disp: tileStored}, Imm(0))
+	t.JE(LabelRef(wide))
+	t.finish(uint8s)
+	t.JMP(LabelRef(stored))
+	t.Label(wide)
+	t.finish(float)
+	t.Label(stored)
+}
+
+// finish adds the residual, applies the bounds and stores the panel; c and r hold such elements. What
+// is no full panel of bytes has to be one in AVX2, which has no masks for them.
+func (t *tile) finish(as element) {
 	width := t.vectors * t.vector
-	bytes := t.vector << t.kind.log
+	bytes := t.vector << as.log
+	full := as == uint8s && t.set == "AVX2"
 	masked, added, stored := t.label("masked"), t.label("added"), t.label("stored")
 	each := func(visit func(row, vector int)) {
 		for i := range t.rows {
@@ -322,26 +378,28 @@ func (t *tile) store() {
 			}
 		}
 	}
-	if t.kind == uint8s {
-		t.rescale()
-	}
 
 	t.MOVQ(Mem{Base: frame, Disp: tileR}, scratch)
 	t.TESTQ(scratch, scratch)
 	t.JZ(LabelRef(added))
-	t.strides(tileRRow, t.kind.log)
-	t.pointers(tileR, tileR0, tileR1, nil, t.kind.log)
-	t.toColumn()
-	if t.kind == uint8s {
+	t.strides(tileRRow, as.log)
+	t.pointers(tileR, tileR0, tileR1, nil, as.log)
+	t.toColumn(as)
+	if as == uint8s {
 		t.VBROADCASTSS(Mem{Base: frame, Disp: tileRScale}, t.spare(3))
 	}
-	t.CMPQ(columns, U32(uint32(width)))
-	t.JL(LabelRef(masked))
-	each(func(i, v int) { t.add(t.row(i, v*bytes), t.accumulator(i, v), nil) })
-	t.JMP(LabelRef(added))
-	t.Label(masked)
-	masks := t.masks()
-	each(func(i, v int) { t.add(t.row(i, v*bytes), t.accumulator(i, v), masks[v]) })
+	var masks []reg.Register
+	if !full {
+		t.CMPQ(columns, U32(uint32(width)))
+		t.JL(LabelRef(masked))
+	}
+	each(func(i, v int) { t.add(as, t.row(i, v*bytes), t.accumulator(i, v), nil) })
+	if !full {
+		t.JMP(LabelRef(added))
+		t.Label(masked)
+		masks = t.masks()
+		each(func(i, v int) { t.add(as, t.row(i, v*bytes), t.accumulator(i, v), masks[v]) })
+	}
 	t.Label(added)
 
 	low, high := t.spare(2), t.spare(3)
@@ -353,17 +411,23 @@ func (t *tile) store() {
 		t.VMINPS(t.accumulator(i, v), high, t.accumulator(i, v))
 	})
 
-	t.strides(tileCRow, t.kind.log)
-	t.pointers(tileC, tileC0, tileC1, nil, t.kind.log)
-	t.toColumn()
+	t.strides(tileCRow, as.log)
+	t.pointers(tileC, tileC0, tileC1, nil, as.log)
+	t.toColumn(as)
+	if full {
+		for i := range t.rows {
+			t.putRow(t.accumulator(i, 0), t.accumulator(i, 1), t.row(i, 0))
+		}
+		return
+	}
 	masked = t.label("masked")
 	t.CMPQ(columns, U32(uint32(width)))
 	t.JL(LabelRef(masked))
-	each(func(i, v int) { t.put(t.accumulator(i, v), t.row(i, v*bytes), nil) })
+	each(func(i, v int) { t.put(as, t.accumulator(i, v), t.row(i, v*bytes), nil) })
 	t.JMP(LabelRef(stored))
 	t.Label(masked)
 	masks = t.masks()
-	each(func(i, v int) { t.put(t.accumulator(i, v), t.row(i, v*bytes), masks[v]) })
+	each(func(i, v int) { t.put(as, t.accumulator(i, v), t.row(i, v*bytes), masks[v]) })
 	t.Label(stored)
 }
 
@@ -376,8 +440,8 @@ func (t *tile) rescale() {
 	t.ADDQ(Mem{Base: frame, Disp: tileScale}, scratch)
 	t.ADDQ(Mem{Base: frame, Disp: tileShift}, count)
 	for v := range t.vectors {
-		t.VMOVUPS(Mem{Base: scratch, Disp: 64 * v}, t.spare(0))
-		t.VMOVUPS(Mem{Base: count, Disp: 64 * v}, t.spare(1))
+		t.VMOVUPS(Mem{Base: scratch, Disp: 4 * t.vector * v}, t.spare(0))
+		t.VMOVUPS(Mem{Base: count, Disp: 4 * t.vector * v}, t.spare(1))
 		for i := range t.rows {
 			t.VCVTDQ2PS(t.accumulator(i, v), t.accumulator(i, v))
 			t.VFMADD213PS(t.spare(1), t.spare(0), t.accumulator(i, v))
@@ -407,10 +471,10 @@ func (t *tile) masks() []reg.Register {
 }
 
 // add adds elements of the residual to a sum.
-func (t *tile) add(from Mem, sum reg.VecPhysical, mask reg.Register) {
+func (t *tile) add(as element, from Mem, sum reg.VecPhysical, mask reg.Register) {
 	x := t.spare(2)
 	switch {
-	case t.kind == bfloat16:
+	case as == bfloat16:
 		if mask == nil {
 			t.VPMOVZXWD(from, x)
 		} else {
@@ -418,7 +482,7 @@ func (t *tile) add(from Mem, sum reg.VecPhysical, mask reg.Register) {
 		}
 		t.VPSLLD(Imm(16), x, x)
 		t.VADDPS(x, sum, sum)
-	case t.kind == uint8s:
+	case as == uint8s:
 		if mask == nil {
 			t.VPMOVZXBD(from, x)
 		} else {
@@ -438,16 +502,16 @@ func (t *tile) add(from Mem, sum reg.VecPhysical, mask reg.Register) {
 }
 
 // put stores a sum.
-func (t *tile) put(sum reg.VecPhysical, to Mem, mask reg.Register) {
+func (t *tile) put(as element, sum reg.VecPhysical, to Mem, mask reg.Register) {
 	switch {
-	case t.kind == bfloat16:
+	case as == bfloat16:
 		t.evex(0b10, 0x72, sum, t.registers[0], sum) // VCVTNEPS2BF16; a second operand of 0 stands for none
 		if mask == nil {
 			t.VMOVDQU16(sum.AsY(), to)
 		} else {
 			t.VMOVDQU16(sum.AsY(), mask, to)
 		}
-	case t.kind == uint8s:
+	case as == uint8s:
 		t.VCVTPS2DQ(sum, sum)
 		if mask == nil {
 			t.VPMOVUSDB(sum, to)
@@ -461,4 +525,15 @@ func (t *tile) put(sum reg.VecPhysical, to Mem, mask reg.Register) {
 	default:
 		t.VMASKMOVPS(sum, mask, to)
 	}
+}
+
+// putRow stores 16 sums as bytes, with AVX2.
+func (t *tile) putRow(a, b reg.VecPhysical, to Mem) {
+	t.VCVTPS2DQ(a, a)
+	t.VCVTPS2DQ(b, b)
+	t.VPACKSSDW(b, a, a)
+	t.VPERMQ(Imm(0b11_01_10_00), a, a) // the packing is one of halves
+	t.VPACKUSWB(a, a, a)
+	t.VPERMQ(Imm(0b00_00_10_00), a, a)
+	t.VMOVDQU(a.AsX(), to)
 }

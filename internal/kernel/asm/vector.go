@@ -65,6 +65,15 @@ func vectors(f *file, m machine) {
 		s.VMAXPS(in[0], dst, t) // x where one is not a number
 		s.keepNaN(dst, t)
 	})
+	s.write("maximumUint8", "dst = max(dst, x) of four bytes each", 1, true, func(dst reg.VecPhysical, in []reg.VecPhysical, _, _ reg.VecPhysical) {
+		s.VPMAXUB(in[0], dst, dst)
+	})
+	s.write("maximumBFloat16", "dst = max(dst, x) of two bfloat16 each", 1, true, func(dst reg.VecPhysical, in []reg.VecPhysical, _, _ reg.VecPhysical) {
+		s.ordered(dst)
+		s.ordered(in[0])
+		s.VPMAXSW(in[0], dst, dst)
+		s.ordered(dst)
+	})
 	s.write("scale", "dst = x·low", 1, false, func(dst reg.VecPhysical, in []reg.VecPhysical, low, _ reg.VecPhysical) {
 		s.VMULPS(in[0], low, dst)
 	})
@@ -181,6 +190,19 @@ func vectors(f *file, m machine) {
 		s.VFMADD231PS(in[1], density, dst)
 		s.VMULPS(in[0], dst, dst)
 	})
+}
+
+// ordered turns bfloat16 numbers into integers of the same order, and back: the bits below the sign
+// of negative ones are inverted.
+func (s *sweep) ordered(x reg.VecPhysical) {
+	t := s.free[0]
+	s.VPSRAW(Imm(15), x, t)
+	s.VPSRLW(Imm(1), t, t)
+	if s.set == "AVX512" {
+		s.VPXORD(t, x, x)
+	} else {
+		s.VPXOR(t, x, x)
+	}
 }
 
 // keepNaN sets dst to x except where dst is not a number.
