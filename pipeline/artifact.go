@@ -22,19 +22,37 @@ type chunkRef struct {
 
 // read returns the chunk's bytes, computing them again if they are missing or
 // damaged.
-func (c chunkRef) read(ctx context.Context, store *cache.Store) ([]byte, error) {
-	raw, err := store.Blob(c.Digest)
+func (c chunkRef) read(ctx context.Context, store *cache.Store) (raw []byte, err error) {
+	err = c.mended(ctx, func() error {
+		raw, err = store.Blob(c.Digest)
+		return err
+	})
+	return raw, err
+}
+
+// view is read without taking memory for what is not looked at.
+func (c chunkRef) view(ctx context.Context, store *cache.Store) (data []byte, unmap func() error, err error) {
+	err = c.mended(ctx, func() error {
+		data, unmap, err = store.ViewBlob(c.Digest)
+		return err
+	})
+	return data, unmap, err
+}
+
+// mended reads the chunk's blob; if that is missing or damaged, it has the
+// chunk computed again and reads anew.
+func (c chunkRef) mended(ctx context.Context, read func() error) error {
+	err := read()
 	if err == nil || c.restore == nil || !isDamage(err) {
-		return raw, err
+		return err
 	}
 	if err := c.restore(ctx); err != nil {
-		return nil, err
+		return err
 	}
-	raw, err = store.Blob(c.Digest)
-	if err != nil {
-		return nil, fmt.Errorf("computed again, the result is another: the stage does not give the same bytes each time: %w", err)
+	if err := read(); err != nil {
+		return fmt.Errorf("computed again, the result is another: the stage does not give the same bytes each time: %w", err)
 	}
-	return raw, nil
+	return nil
 }
 
 func isDamage(err error) bool {
@@ -80,8 +98,8 @@ func (a *Artifact) Bytes() (n int64) {
 	return n
 }
 
-// Chunks lists the artifact's blobs in order.
-func (a *Artifact) Chunks() []cache.Chunk {
+// Blobs lists the artifact's blobs in order.
+func (a *Artifact) Blobs() []cache.Chunk {
 	out := make([]cache.Chunk, len(a.chunks))
 	for i, c := range a.chunks {
 		out[i] = c.Chunk
@@ -90,7 +108,7 @@ func (a *Artifact) Chunks() []cache.Chunk {
 }
 
 // Digest implements Input: it stands for the chunks and their order.
-func (a *Artifact) Digest() string { return chunksDigest(a.Chunks()) }
+func (a *Artifact) Digest() string { return chunksDigest(a.Blobs()) }
 
 func chunksDigest(chunks []cache.Chunk) string {
 	p := make(cache.Preimage, len(chunks))
@@ -139,6 +157,43 @@ func (a *Artifact) Batches(ctx context.Context) iter.Seq2[arrow.Record, error] {
 			}
 		}
 	}
+}
+
+// Chunks implements Input.
+func (a *Artifact) Chunks() []Input {
+	out := make([]Input, len(a.chunks))
+	for i := range a.chunks {
+		out[i] = &Artifact{store: a.store, name: a.name, coordinates: a.coordinates, chunks: a.chunks[i : i+1]}
+	}
+	return out
+}
+
+// Open implements Input.
+func (a *Artifact) Open(ctx context.Context) (_ *Table, err error) {
+	t := &Table{}
+	defer func() {
+		if err != nil {
+			err = errors.Join(fmt.Errorf("open %s: %w", a.name, err), t.Close())
+		}
+	}()
+	for _, c := range a.chunks {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		data, unmap, err := c.view(ctx, a.store)
+		if err != nil {
+			return nil, err
+		}
+		t.onClose(unmap)
+		records, err := record.View(data)
+		if err != nil {
+			return nil, err
+		}
+		for _, rec := range records {
+			t.append(rec)
+		}
+	}
+	return t, nil
 }
 
 // stream is an output port while a run is on: chunks come in order, and any

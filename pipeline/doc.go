@@ -16,6 +16,8 @@
 //   - A chunk is the unit of work of a row-wise stage: a run of rows whose ends
 //     are chosen by their content, so that inserting one row disturbs only the
 //     chunk it falls into.
+//   - A [Part] is a piece of a whole-table stage's work that is cached on its
+//     own: a phase of a training, what one chunk of an input becomes.
 //   - A recipe is all that decides an output apart from the inputs: the kind
 //     and its version, canonical parameters, seed, digest of weights. A key is
 //     the digest of a recipe and of the content of the inputs.
@@ -25,5 +27,6 @@
 // Stages come in two sorts. A [RowWise] stage maps one batch of rows to
 // another and is cut into chunks, streamed and cached a chunk at a time; a
 // [Source] is a row-wise stage that lists its rows itself. A [WholeTable] stage
-// sees all of its inputs at once.
+// sees all of its inputs at once; where its work falls into parts, an edit that
+// touches only the last of them leaves the others in the cache.
 package pipeline

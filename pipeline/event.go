@@ -33,6 +33,18 @@ type ChunkDone struct {
 	Chunks  int     `json:"-"` // how many the node has; -1 if not known yet
 }
 
+// PartDone says that a part of a whole-table stage's work is at hand.
+type PartDone struct {
+	Event   string  `json:"event"` // "part"
+	Stage   string  `json:"stage"`
+	Part    string  `json:"part"`
+	Cached  bool    `json:"cached"`
+	Rows    int64   `json:"rows"`
+	Bytes   int64   `json:"bytes"`
+	Seconds float64 `json:"seconds"` // of computing it; 0 if cached
+	Key     string  `json:"key"`
+}
+
 // StageProgress says how far a whole-table stage has come.
 type StageProgress struct {
 	Event string `json:"event"` // "progress"
@@ -58,6 +70,8 @@ type StageEnded struct {
 	Cache          string  `json:"cache"`
 	Chunks         int     `json:"chunks"`
 	ChunksComputed int     `json:"chunks_computed"`
+	Parts          int     `json:"parts,omitempty"` // that a whole-table stage at work asked for
+	PartsComputed  int     `json:"parts_computed,omitempty"`
 	Rows           int64   `json:"rows"`
 	Rejects        int64   `json:"rejects"`
 	Seconds        float64 `json:"seconds"`
@@ -78,6 +92,7 @@ type RunEnded struct {
 
 func (StageStarted) event()  {}
 func (ChunkDone) event()     {}
+func (PartDone) event()      {}
 func (StageProgress) event() {}
 func (LogLine) event()       {}
 func (StageEnded) event()    {}

@@ -17,7 +17,8 @@ type Executor interface {
 }
 
 // Work is one chunk of a row-wise stage, or one whole-table stage. The recipe
-// and the content of the inputs decide its outputs, and nothing else does.
+// and the content of the inputs decide its outputs, and nothing else does. The
+// parts of a whole-table stage's work are done where the stage is.
 type Work struct {
 	Node   string // for people
 	Kind   string

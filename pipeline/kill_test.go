@@ -15,8 +15,6 @@ import (
 	"syscall"
 	"testing"
 	"time"
-
-	"github.com/tlpipe/tlpipe/pipeline"
 )
 
 // What the parent tells a child process, by the environment.
@@ -24,7 +22,10 @@ const (
 	childDir   = "TLPIPE_TEST_CHILD_DIR"
 	childMaps  = "TLPIPE_TEST_CHILD_MAPS"  // how many calls of Map it lives for; 0: it is killed as it starts
 	childDelay = "TLPIPE_TEST_CHILD_DELAY" // and how long after that
+	childParts = "TLPIPE_TEST_CHILD_PARTS" // not empty: it runs the stages that work in parts
 )
+
+const slowPhases = "{times: 2}, {times: 3, plus: 5}"
 
 func TestMain(m *testing.M) {
 	if dir := os.Getenv(childDir); dir != "" {
@@ -68,7 +69,11 @@ func runChild(dir string) int {
 	t := &testing.T{} // only its zero value's methods that cannot fail are used
 	b := &bench{t: t, w: mortalWorld(maps, delay), dir: dir}
 	r := b.runner()
-	result, err := r.Run(context.Background(), b.load(simple))
+	g := b.load(simple)
+	if os.Getenv(childParts) != "" {
+		g = b.loadPhases(slowPhases, slowPhases)
+	}
+	result, err := r.Run(context.Background(), g)
 	if err != nil || result.Err != nil {
 		return 1
 	}
@@ -81,12 +86,44 @@ func TestKilledRunsResume(t *testing.T) {
 	peaceful := newBench(t, newWorld(3000)).run(simple)
 
 	dir := t.TempDir()
+	killAgainAndAgain(t, dir)
+	b := &bench{t: t, w: newWorld(3000), dir: dir}
+	last := b.run(simple)
+	want(t, last.Err, nil)
+	for i, n := range peaceful.Nodes {
+		want(t, last.Nodes[i].Ended.Digest, n.Ended.Digest)
+	}
+	last.Journal.Close()
+	checkNothingTwice(t, dir)
+}
+
+// Parts too are computed once, however often their run is killed.
+func TestKilledRunsOfPartsResume(t *testing.T) {
+	peaceful := newBench(t, newWorld(3000)).runPhases(slowPhases, slowPhases)
+
+	dir := t.TempDir()
+	killAgainAndAgain(t, dir, childParts+"=1")
+	b := &bench{t: t, w: newWorld(3000), dir: dir}
+	last := b.runPhases(slowPhases, slowPhases)
+	want(t, last.Err, nil)
+	for i, n := range peaceful.Nodes {
+		want(t, last.Nodes[i].Ended.Digest, n.Ended.Digest)
+	}
+	last.Journal.Close()
+	checkNothingTwice(t, dir)
+}
+
+// killAgainAndAgain runs as a process of its own and has it killed, until it
+// comes to its end or was killed often.
+func killAgainAndAgain(t *testing.T, dir string, environment ...string) {
+	t.Helper()
 	random := rand.New(rand.NewPCG(1, 2))
 	killed := 0
 	for killed < 20 {
 		child := exec.Command(os.Args[0], "-test.run=^$")
 		delay := time.Duration(random.IntN(4000)) * time.Microsecond
-		child.Env = append(os.Environ(), childDir+"="+dir, childMaps+"="+strconv.Itoa(random.IntN(14)), childDelay+"="+delay.String())
+		child.Env = append(os.Environ(), environment...)
+		child.Env = append(child.Env, childDir+"="+dir, childMaps+"="+strconv.Itoa(random.IntN(14)), childDelay+"="+delay.String())
 		var stderr bytes.Buffer
 		child.Stderr = &stderr
 		if child.Run() == nil {
@@ -101,13 +138,12 @@ func TestKilledRunsResume(t *testing.T) {
 		t.Fatalf("only %d kills hit a run at work", killed)
 	}
 	t.Logf("%d kills", killed)
-	b := &bench{t: t, w: newWorld(3000), dir: dir}
-	last := b.run(simple)
-	want(t, last.Err, nil)
-	for i, n := range peaceful.Nodes {
-		want(t, last.Nodes[i].Ended.Digest, n.Ended.Digest)
-	}
-	last.Journal.Close()
+}
+
+// checkNothingTwice looks through the journals for a key that was computed
+// twice.
+func checkNothingTwice(t *testing.T, dir string) {
+	t.Helper()
 	computed := map[string]bool{}
 	journals, err := filepath.Glob(filepath.Join(dir, "runs", "*", "journal.jsonl"))
 	// The journal of a run that was killed as it started may be missing.
@@ -120,12 +156,16 @@ func TestKilledRunsResume(t *testing.T) {
 			t.Fatal(err)
 		}
 		for line := range bytes.Lines(raw) {
-			var e pipeline.ChunkDone
-			if json.Unmarshal(line, &e) != nil || e.Event != "chunk" || e.Cached {
+			var e struct {
+				Event, Stage, Part, Key string
+				Chunk                   int
+				Cached                  bool
+			}
+			if json.Unmarshal(line, &e) != nil || e.Key == "" || e.Cached {
 				continue // the last line may be cut short
 			}
 			if computed[e.Key] {
-				t.Errorf("chunk %d of %s was computed twice", e.Chunk, e.Stage)
+				t.Errorf("%s %s %d of %s was computed twice", e.Event, e.Part, e.Chunk, e.Stage)
 			}
 			computed[e.Key] = true
 		}

@@ -28,7 +28,7 @@ type nodeRun struct {
 
 	mu    sync.Mutex
 	keys  []string // of the chunks handed on
-	kept  []string // of what was computed, handed on or not
+	kept  []string // of what was computed, handed on or not, and of parts
 	ended StageEnded
 	seen  int64 // rows that went in
 	err   error
@@ -149,7 +149,7 @@ func (nr *nodeRun) latest() cache.LatestNode {
 		}
 	}
 	for port := range nr.outputs {
-		l.Outputs[port] = nr.artifact(port).Chunks()
+		l.Outputs[port] = nr.artifact(port).Blobs()
 	}
 	return l
 }
@@ -226,7 +226,7 @@ func (nr *nodeRun) work(inputs []cache.InputRef, here func(ctx context.Context) 
 
 // obtain returns the entry of a piece of work from the cache, or has it done;
 // computed tells which.
-func (nr *nodeRun) obtain(ctx context.Context, work Work) (e cache.Entry, computed bool, err error) {
+func (nr *nodeRun) obtain(ctx context.Context, executor Executor, work Work) (e cache.Entry, computed bool, err error) {
 	store := nr.x.Store
 	lookup := func() (cache.Entry, error) {
 		if nr.mode.force {
@@ -246,6 +246,7 @@ func (nr *nodeRun) obtain(ctx context.Context, work Work) (e cache.Entry, comput
 		nr.x.log(nr.node.Name, "%v: computed again", err)
 	}
 	unlock, err := store.Lock(ctx, work.Key, func() {
+		releaseSlot(ctx)
 		nr.waiting.Do(func() { nr.x.log(nr.node.Name, "another run is computing the same: waiting for it") })
 	})
 	if err != nil {
@@ -255,7 +256,7 @@ func (nr *nodeRun) obtain(ctx context.Context, work Work) (e cache.Entry, comput
 	if e, err = lookup(); err == nil {
 		return e, false, nil
 	}
-	e, err = nr.compute(ctx, nr.x.executor, work)
+	e, err = nr.compute(ctx, executor, work)
 	return e, true, err
 }
 
@@ -277,10 +278,10 @@ func (nr *nodeRun) compute(ctx context.Context, executor Executor, work Work) (e
 	if e, err = executor.Execute(ctx, work); err != nil {
 		return e, nr.writeError(err)
 	}
-	if _, err := nr.x.Store.SaveRecipe(nr.node.Recipe); err != nil {
+	e.Key, e.Stage, e.Inputs = work.Key, nr.node.Kind.Name, work.Inputs
+	if e.Recipe, err = nr.x.Store.SaveRecipe(work.Recipe); err != nil {
 		return e, nr.writeError(err)
 	}
-	e.Key, e.Stage, e.Recipe, e.Inputs = work.Key, nr.node.Kind.Name, nr.recipe, work.Inputs
 	e.Seconds, e.Created = time.Since(started).Seconds(), started.UTC()
 	if err := nr.x.Store.Commit(e); err != nil {
 		return e, nr.writeError(err)
@@ -348,6 +349,7 @@ func (nr *nodeRun) accept(ctx context.Context, e cache.Entry, chunk int, rowsIn 
 	}
 	nr.mu.Lock()
 	nr.keys = append(nr.keys, e.Key)
+	nr.keys = append(nr.keys, e.Parts...)
 	nr.ended.Chunks++
 	done := ChunkDone{Event: "chunk", Stage: nr.node.Name, Chunk: chunk, Cached: !computed, Rows: rows, Rejects: rejects, Key: e.Key}
 	if computed {

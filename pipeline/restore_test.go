@@ -82,7 +82,7 @@ stages:
 	first := run()
 	want(t, first.Err, nil)
 	small, _ := first.Node("small")
-	blob := small.Outputs["numbers"].Chunks()[0].Digest
+	blob := small.Outputs["numbers"].Blobs()[0].Digest
 
 	gate = make(chan struct{})
 	hook = func() { // the reader has its lock and the slot, and has read nothing yet

@@ -71,7 +71,7 @@ func (nr *nodeRun) runRows(ctx context.Context, stage RowWise) error {
 			if ctx.Err() != nil {
 				return func() {}
 			}
-			e, computed, err := nr.obtain(ctx, work)
+			e, computed, err := nr.obtain(ctx, nr.x.executor, work)
 			return func() {
 				if err == nil && ctx.Err() == nil {
 					err = nr.accept(ctx, e, index, p.rows, computed, nr.again(work))

@@ -26,6 +26,8 @@ type world struct {
 	listed     []int // the rows of the source
 	maps, sums atomic.Int64
 	mappedRows atomic.Int64
+	squares    atomic.Int64 // parts of phases
+	begun      atomic.Int64 // phases that had no checkpoint
 	beforeMap  func(ctx context.Context) error
 }
 
@@ -501,7 +503,7 @@ func TestDamageIsMended(t *testing.T) {
 			b := newBench(t, newWorld(500))
 			first := b.run(simple)
 			for _, n := range first.Nodes[:2] {
-				for i, c := range n.Outputs["numbers"].Chunks() {
+				for i, c := range n.Outputs["numbers"].Blobs() {
 					if i%3 == 0 {
 						if err := damage(filepath.Join(b.dir, "blobs", c.Digest[:2], c.Digest)); err != nil {
 							t.Fatal(err)

@@ -112,6 +112,23 @@ type Task struct {
 	// Output opens an output port for writing; every declared output must be
 	// opened, and closed by the stage, exactly once.
 	Output func(port string, schema *arrow.Schema) (Writer, error)
+
+	// Part gives the results of a part of the task, by name: from the cache,
+	// or as compute makes them. compute gets a task of its own, with the
+	// part's inputs, a checkpoint, outputs of any names, and further parts if
+	// it needs them. Parts are asked for one at a time.
+	Part func(ctx context.Context, part Part, compute func(ctx context.Context, task *Task) error) (map[string]Input, error)
+}
+
+// Part is a piece of a whole-table stage's work that is cached on its own: a
+// phase of a training, or what one chunk of an input becomes. Its name, recipe
+// and inputs, with the stage's kind and version, decide its results and nothing
+// else does, so that all stages of a kind share equal parts. The seed is among
+// that only if the recipe has it.
+type Part struct {
+	Name   string           // the sort of part, such as "phase"
+	Recipe any              // a struct as package params takes it; its canonical form enters the key
+	Inputs map[string]Input // by port
 }
 
 // Input returns the only artifact at a port, or nil if nothing is connected.
@@ -139,6 +156,11 @@ type Input interface {
 	// Batches reads the artifact chunk by chunk, each verified by digest. The
 	// record is released when the loop goes on: retain it to keep it.
 	Batches(ctx context.Context) iter.Seq2[arrow.Record, error]
+	// Chunks divides the artifact into its chunks, each an artifact by itself.
+	Chunks() []Input
+	// Open gives access to the rows in any order, without reading them all
+	// into memory. Close the table when done.
+	Open(ctx context.Context) (*Table, error)
 }
 
 // Writer takes the rows of an output port.

@@ -21,18 +21,17 @@ func (nr *nodeRun) runTable(ctx context.Context, stage WholeTable) error {
 		s.expect(1)
 	}
 	work := nr.work(refs, nil)
-	work.Here = func(ctx context.Context) (cache.Entry, error) {
-		task := &tableTask{store: nr.x.Store, kind: nr.node.Kind, outputs: map[string]*tableWriter{}}
-		defer task.abort()
-		env := nr.env(nr.x.jobs())
-		env.Checkpoint = nr.x.Store.Checkpoint(work.Key)
-		if err := stage.Run(ctx, &Task{Env: env, Inputs: inputs, Output: task.open}); err != nil {
-			return cache.Entry{}, err
+	work.Here = func(ctx context.Context) (e cache.Entry, err error) {
+		out := &tableTask{store: nr.x.Store, kind: &nr.node.Kind, outputs: map[string]*tableWriter{}}
+		defer out.abort()
+		if err := stage.Run(ctx, nr.task(work.Key, inputs, out, &e.Parts)); err != nil {
+			return e, err
 		}
-		outputs, err := task.finish()
-		return cache.Entry{Outputs: outputs}, err
+		e.Parts = distinct(e.Parts)
+		e.Outputs, err = out.finish(portNames(nr.node.Kind.Outputs))
+		return e, err
 	}
-	e, computed, err := nr.obtain(ctx, work)
+	e, computed, err := nr.obtain(ctx, nr.x.executor, work)
 	if err != nil {
 		return err
 	}
@@ -45,16 +44,18 @@ func (nr *nodeRun) runTable(ctx context.Context, stage WholeTable) error {
 	return nr.accept(ctx, e, 0, rows, computed, nr.again(work))
 }
 
-// tableTask collects what a whole-table stage writes.
+// tableTask collects what a whole-table stage writes, or a part of its work.
 type tableTask struct {
 	store   *cache.Store
-	kind    Kind
+	kind    *Kind // whose outputs may be written; nil: any
 	outputs map[string]*tableWriter
 }
 
 func (t *tableTask) open(port string, schema *arrow.Schema) (Writer, error) {
-	if _, ok := t.kind.Output(port); !ok {
-		return nil, fmt.Errorf("stage kind %s declares no output %q", t.kind.Name, port)
+	if t.kind != nil {
+		if _, ok := t.kind.Output(port); !ok {
+			return nil, fmt.Errorf("stage kind %s declares no output %q", t.kind.Name, port)
+		}
 	}
 	if t.outputs[port] != nil {
 		return nil, fmt.Errorf("output %q is opened twice", port)
@@ -72,19 +73,20 @@ func (t *tableTask) open(port string, schema *arrow.Schema) (Writer, error) {
 	return t.outputs[port], nil
 }
 
-func (t *tableTask) finish() (map[string][]cache.Chunk, error) {
+// finish keeps the outputs, which must be those named.
+func (t *tableTask) finish(ports []string) (map[string][]cache.Chunk, error) {
 	out := map[string][]cache.Chunk{}
-	for _, p := range t.kind.Outputs {
-		w := t.outputs[p.Name]
+	for _, port := range ports {
+		w := t.outputs[port]
 		if w == nil || !w.closed {
-			return nil, fmt.Errorf("stage kind %s did not write its output %q to the end", t.kind.Name, p.Name)
+			return nil, fmt.Errorf("the output %q was not written to the end", port)
 		}
 		c, err := w.blob.Commit(w.file.Rows())
 		w.blob = nil
 		if err != nil {
 			return nil, err
 		}
-		out[p.Name] = []cache.Chunk{c}
+		out[port] = []cache.Chunk{c}
 	}
 	return out, nil
 }

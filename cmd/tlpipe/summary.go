@@ -26,6 +26,9 @@ func (r *run) printSummary(ctx context.Context, ended pipeline.RunEnded, scores 
 	for _, n := range result.Nodes {
 		e := n.Ended
 		computed := fmt.Sprintf("%d/%d", e.ChunksComputed, e.Chunks)
+		if e.Parts > 0 {
+			computed += fmt.Sprintf(" (parts %d/%d)", e.PartsComputed, e.Parts)
+		}
 		switch e.Cache {
 		case "skipped":
 			table.Row(e.Stage, e.Uses, e.Cache, "-", "-", "-", "-")

@@ -194,6 +194,9 @@ func endText(e pipeline.StageEnded) string {
 	if e.Rejects > 0 {
 		parts = append(parts, Count(e.Rejects)+" rejected")
 	}
+	if e.Parts > 0 {
+		parts = append(parts, fmt.Sprintf("%s of %s computed", Count(int64(e.PartsComputed)), Of(int64(e.Parts), "part")))
+	}
 	if e.Cache != "hit" {
 		parts = append(parts, Seconds(e.Seconds))
 	}

@@ -3,11 +3,70 @@ package record
 // TrainingEpoch is one epoch of a training: a row of a history table. What was
 // not measured is null.
 type TrainingEpoch struct {
-	Epoch              int32   `column:"epoch"`    // from 1
+	Phase              string  `column:"phase"`    // the name of its phase
+	Epoch              int32   `column:"epoch"`    // from 1, counted through all phases
 	Loss               float64 `column:"loss"`     // mean over the epoch's batches as they were trained on, nats
 	ValidationLoss     float64 `column:"val_loss"` // of the weights at its end, nats
 	Accuracy           float64 `column:"accuracy"` // as Loss, 0…1
 	ValidationAccuracy float64 `column:"val_accuracy"`
-	LearningRate       float64 `column:"learning_rate"` // at its first step
-	Kept               bool    `column:"kept"`          // the model has the weights of this epoch
+	LearningRate       float64 `column:"learning_rate"` // at its first step, of the layers that learn fastest
+	Kept               bool    `column:"kept"`          // its phase went on with the weights of this epoch, the last phase's are the model's
 }
+
+// PhaseLayers is what a phase of a training did with some of the layers: a row
+// of a phases table. Rows come in the order of the phases and, within a phase,
+// of the layers from the input up. All that concerns the phase as a whole
+// stands in each of its rows.
+type PhaseLayers struct {
+	Phase  string `column:"phase"`  // its name
+	Number int32  `column:"number"` // of the phase, from 1
+
+	Layers     string  `column:"layers"`     // the scope: "stem", "layer4", "head"
+	Depth      int32   `column:"depth"`      // of the scope, from 0 at the input
+	Parameters int64   `column:"parameters"` // numbers in the scope's weights, statistics of norms included
+	Trained    int64   `column:"trained"`    // how many of them this phase trained; 0: frozen
+	Rate       float64 `column:"rate"`       // learning rate of its first layer, before the schedule; null if frozen
+	BatchNorm  string  `column:"batch_norm"` // "frozen", "train", or "" for a scope without norms
+	Before     string  `column:"before"`     // hexadecimal SHA-256 of the scope's weights before the phase
+	After      string  `column:"after"`      // and after it: the same if it was frozen
+
+	Epochs     int32  `column:"epochs"`      // trained
+	KeptEpoch  int32  `column:"kept_epoch"`  // the epoch, in the phase from 1, whose weights went on
+	Stopped    bool   `column:"stopped"`     // ended before the epochs asked for
+	Rows       int64  `column:"rows"`        // training examples of an epoch
+	Prefix     string `column:"prefix"`      // the layer whose cached activations every epoch started from; "": from the pixels
+	PrefixRows int64  `column:"prefix_rows"` // activations that were cached: pictures and copies, validation included
+	PrefixType string `column:"prefix_type"` // "bfloat16" or "float32"; "" without a prefix
+	PrefixSize int64  `column:"prefix_size"` // bytes that they take
+	Why        string `column:"why"`         // how the prefix was chosen, for people
+}
+
+// TransferSign is a sign of how well a transfer went: a row of a signs table.
+// What was not measured is null.
+type TransferSign struct {
+	Phase string  `column:"phase"` // after which phase; "" for the whole training
+	Sign  string  `column:"sign"`  // one of the names below
+	Value float64 `column:"value"`
+	Low   float64 `column:"low"` // 95 % interval; null if there is none
+	High  float64 `column:"high"`
+	Rows  int64   `column:"rows"` // that it was measured on
+	Alarm bool    `column:"alarm"`
+	Text  string  `column:"text"` // what it means, for people
+}
+
+// Signs of a transfer.
+const (
+	// OverfittingGap is how much more accurate the kept weights are on the
+	// training rows than on the validation rows, −1…1.
+	OverfittingGap = "overfitting_gap"
+	// FeatureDrift is 1 − CKA of the pooled features of the validation rows
+	// before the training and after, 0…1: how much of what the backbone could
+	// tell apart has changed.
+	FeatureDrift = "feature_drift"
+	// SourceAccuracyBefore and SourceAccuracyAfter are the accuracies on the
+	// source task of the backbone's own classifier, on its features as they
+	// were and as they have become, 0…1; Forgetting is their difference.
+	SourceAccuracyBefore = "source_accuracy_before"
+	SourceAccuracyAfter  = "source_accuracy_after"
+	Forgetting           = "forgetting"
+)

@@ -4,8 +4,11 @@ package cache
 
 import (
 	"errors"
+	"io"
 	"io/fs"
 )
+
+func view(f io.Reader) (data []byte, unmap func() error, err error) { return readWhole(f) }
 
 func unsupportedSync(error) bool { return true }
 

@@ -4,9 +4,28 @@ package cache
 
 import (
 	"errors"
+	"io"
 	"io/fs"
+	"os"
 	"syscall"
 )
+
+// view maps a file into memory; one that is not the system's is read.
+func view(f io.Reader) (data []byte, unmap func() error, err error) {
+	file, ok := f.(*os.File)
+	if !ok {
+		return readWhole(f)
+	}
+	info, err := file.Stat()
+	if err != nil || info.Size() == 0 {
+		return nil, func() error { return nil }, err
+	}
+	data, err = syscall.Mmap(int(file.Fd()), 0, int(info.Size()), syscall.PROT_READ, syscall.MAP_SHARED)
+	if err != nil {
+		return readWhole(f) // not every file system can map
+	}
+	return data, func() error { return syscall.Munmap(data) }, nil
+}
 
 func unsupportedSync(err error) bool {
 	return errors.Is(err, syscall.EINVAL) || errors.Is(err, syscall.ENOTSUP)

@@ -100,8 +100,9 @@ type Entry struct {
 	Stage   string             `json:"stage"`  // the kind, for people
 	Recipe  string             `json:"recipe"` // digest of the recipe's pre-image
 	Inputs  []InputRef         `json:"inputs"`
-	Outputs map[string][]Chunk `json:"outputs"` // by port
-	Seconds float64            `json:"seconds"` // what computing it took
+	Outputs map[string][]Chunk `json:"outputs"`         // by port
+	Parts   []string           `json:"parts,omitempty"` // keys of the parts that it was made of: kept as long as it is
+	Seconds float64            `json:"seconds"`         // what computing it took
 	Created time.Time          `json:"created"`
 }
 

@@ -335,6 +335,38 @@ func TestLockGivesUpWithItsContext(t *testing.T) {
 	}
 }
 
+func TestViewBlob(t *testing.T) {
+	dir := t.TempDir()
+	s := open(t, dir, cache.OS{})
+	for _, content := range []string{"", "some bytes"} {
+		c, err := s.PutBlob([]byte(content), 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		data, unmap, err := s.ViewBlob(c.Digest)
+		if err != nil || string(data) != content {
+			t.Fatalf("%q: %q, %v", content, data, err)
+		}
+		if err := unmap(); err != nil {
+			t.Error(err)
+		}
+	}
+	c, err := s.PutBlob([]byte("to be damaged"), 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(dir, "blobs", c.Digest[:2], c.Digest)
+	if err := os.WriteFile(path, []byte("to be Damaged"), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := s.ViewBlob(c.Digest); !errors.Is(err, cache.ErrCorrupt) {
+		t.Error(err)
+	}
+	if _, _, err := s.ViewBlob(c.Digest); !errors.Is(err, cache.ErrMissing) {
+		t.Error(err)
+	}
+}
+
 func TestCheckpoint(t *testing.T) {
 	dir := t.TempDir()
 	c := open(t, dir, cache.OS{}).Checkpoint(keyOf(1))

@@ -10,8 +10,10 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"maps"
 	"os"
 	"reflect"
+	"slices"
 	"testing"
 
 	"github.com/apache/arrow/go/v17/arrow"
@@ -92,16 +94,14 @@ func Map(t testing.TB, env *pipeline.Env, stage pipeline.Stage, side map[string]
 func Run(ctx context.Context, t testing.TB, env *pipeline.Env, stage pipeline.Stage, kind pipeline.Kind, inputs map[string][]pipeline.Input) (map[string]*Table, error) {
 	t.Helper()
 	outputs := map[string]*Table{}
-	task := &pipeline.Task{Env: env, Inputs: inputs, Output: func(port string, schema *arrow.Schema) (pipeline.Writer, error) {
+	task := task(env, inputs, outputs)
+	open := task.Output
+	task.Output = func(port string, schema *arrow.Schema) (pipeline.Writer, error) {
 		if _, declared := kind.Output(port); !declared {
 			return nil, fmt.Errorf("no output port %q", port)
 		}
-		if outputs[port] != nil {
-			return nil, fmt.Errorf("output port %q opened twice", port)
-		}
-		outputs[port] = &Table{name: port, schema: schema}
-		return outputs[port], nil
-	}}
+		return open(port, schema)
+	}
 	if err := stage.(pipeline.WholeTable).Run(ctx, task); err != nil {
 		return nil, err
 	}
@@ -111,6 +111,42 @@ func Run(ctx context.Context, t testing.TB, env *pipeline.Env, stage pipeline.St
 		}
 	}
 	return outputs, nil
+}
+
+// task makes a task that writes to outputs and computes every part that is
+// asked for.
+func task(env *pipeline.Env, inputs map[string][]pipeline.Input, outputs map[string]*Table) *pipeline.Task {
+	return &pipeline.Task{
+		Env: env, Inputs: inputs,
+		Output: func(port string, schema *arrow.Schema) (pipeline.Writer, error) {
+			if outputs[port] != nil {
+				return nil, fmt.Errorf("output port %q opened twice", port)
+			}
+			outputs[port] = &Table{name: port, schema: schema}
+			return outputs[port], nil
+		},
+		Part: func(ctx context.Context, part pipeline.Part, compute func(context.Context, *pipeline.Task) error) (map[string]pipeline.Input, error) {
+			params.Canonical(part.Recipe) // it must have one
+			own := *env
+			own.Checkpoint = partCheckpoint(env.Checkpoint, part)
+			of := map[string][]pipeline.Input{}
+			for port, in := range part.Inputs {
+				of[port] = []pipeline.Input{in}
+			}
+			written := map[string]*Table{}
+			if err := compute(ctx, task(&own, of, written)); err != nil {
+				return nil, fmt.Errorf("%s: %w", part.Name, err)
+			}
+			results := map[string]pipeline.Input{}
+			for name, table := range written {
+				if !table.closed {
+					return nil, fmt.Errorf("part %s: output %q was not closed", part.Name, name)
+				}
+				results[name] = table
+			}
+			return results, nil
+		},
+	}
 }
 
 // Table is an artifact in memory: an output that was written, or an input.
@@ -185,6 +221,20 @@ func (t *Table) Batches(ctx context.Context) iter.Seq2[arrow.Record, error] {
 	}
 }
 
+// Chunks implements pipeline.Input: each record is one.
+func (t *Table) Chunks() []pipeline.Input {
+	out := make([]pipeline.Input, len(t.records))
+	for i, r := range t.records {
+		out[i] = NewTable(t.name, t.coordinates, r)
+	}
+	return out
+}
+
+// Open implements pipeline.Input.
+func (t *Table) Open(context.Context) (*pipeline.Table, error) {
+	return pipeline.NewTable(t.records...), nil
+}
+
 // Write implements pipeline.Writer.
 func (t *Table) Write(rec arrow.Record) error {
 	if t.closed {
@@ -211,8 +261,31 @@ func (t *Table) Close() error {
 // a task at a chosen point, as a kill would.
 type MemoryCheckpoint struct {
 	State     []byte
-	Saves     int
+	Saves     int // of this and of the parts' checkpoints
 	AfterSave func(saves int) error
+
+	parts map[string]*MemoryCheckpoint
+	whole *MemoryCheckpoint // of a part's: that of the task
+}
+
+// partCheckpoint is the checkpoint of a part, which another run of the task
+// with the same checkpoint finds again.
+func partCheckpoint(whole pipeline.Checkpoint, part pipeline.Part) pipeline.Checkpoint {
+	c, ok := whole.(*MemoryCheckpoint)
+	if !ok {
+		return whole
+	}
+	key := fmt.Sprint(part.Name, params.Canonical(part.Recipe))
+	for _, port := range slices.Sorted(maps.Keys(part.Inputs)) {
+		key += port + part.Inputs[port].Digest()
+	}
+	if c.parts == nil {
+		c.parts = map[string]*MemoryCheckpoint{}
+	}
+	if c.parts[key] == nil {
+		c.parts[key] = &MemoryCheckpoint{whole: c}
+	}
+	return c.parts[key]
 }
 
 // Load implements pipeline.Checkpoint.
@@ -221,6 +294,9 @@ func (c *MemoryCheckpoint) Load() ([]byte, bool, error) { return c.State, c.Stat
 // Save implements pipeline.Checkpoint.
 func (c *MemoryCheckpoint) Save(state []byte) error {
 	c.State = append([]byte(nil), state...)
+	for c.whole != nil {
+		c = c.whole
+	}
 	c.Saves++
 	if c.AfterSave != nil {
 		return c.AfterSave(c.Saves)

@@ -44,6 +44,9 @@ const (
 	rmsprop = "rmsprop"
 )
 
+// headPhase is the name of the only phase of a training on features.
+const headPhase = "head"
+
 // restoreBest is a value of Params.Restore.
 const restoreBest = "best"
 
@@ -60,7 +63,7 @@ func Kind() pipeline.Kind {
   uses: finetune
   from: features
   with: {head: tutorial, epochs: 30, early_stopping: {patience: 5}}`,
-		Version: 1,
+		Version: 2,
 		Seeded:  true,
 		Inputs: []pipeline.Port{
 			{Name: "data", Kind: pipeline.Features, Doc: "rows with features, classes and splits"},
@@ -68,7 +71,7 @@ func Kind() pipeline.Kind {
 		Outputs: []pipeline.Port{
 			{Name: "model", Kind: pipeline.Model, Doc: "the trained head, with the weights that restore asks for"},
 			{Name: "last", Kind: pipeline.Model, Doc: "the same with the weights of the last epoch"},
-			{Name: "history", Kind: pipeline.Metrics, Doc: "one row an epoch: epoch, loss, val_loss, accuracy, val_accuracy, learning_rate, kept"},
+			{Name: "history", Kind: pipeline.Metrics, Doc: "one row an epoch: phase, epoch, loss, val_loss, accuracy, val_accuracy, learning_rate, kept"},
 		},
 	}, Params{
 		Head:          tutorialHead(),
@@ -223,6 +226,7 @@ func (s stage) write(task *pipeline.Task, net *nn.Network, weights nn.Weights, d
 	var rows []record.TrainingEpoch
 	for _, e := range trainer.History() {
 		rows = append(rows, record.TrainingEpoch{
+			Phase: headPhase,
 			Epoch: int32(e.Number), Loss: e.Loss, ValidationLoss: e.ValidationLoss, Accuracy: e.Accuracy,
 			ValidationAccuracy: e.ValidationAccuracy, LearningRate: e.Rate, Kept: e.Number == kept,
 		})

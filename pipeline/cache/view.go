@@ -1,0 +1,39 @@
+package cache
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+)
+
+// ViewBlob verifies a blob and returns its bytes, mapped into memory where the
+// system can do that: they take memory only while they are looked at. unmap
+// ends the view; the bytes must not be used after it, nor written at all. A
+// damaged blob is removed.
+func (s *Store) ViewBlob(digest string) (data []byte, unmap func() error, err error) {
+	path := s.path("blobs", digest)
+	f, err := s.fs.Open(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil, fmt.Errorf("blob %s: %w", short(digest), ErrMissing)
+	}
+	if err != nil {
+		return nil, nil, fmt.Errorf("read the blob %s: %w", short(digest), err)
+	}
+	data, unmap, err = view(f)
+	if err := errors.Join(err, f.Close()); err != nil {
+		return nil, nil, fmt.Errorf("read the blob %s: %w", short(digest), err)
+	}
+	if sum(data) != digest {
+		err := errors.Join(unmap(), fmt.Errorf("blob %s: %w", short(digest), ErrCorrupt))
+		_ = s.fs.Remove(path)
+		return nil, nil, err
+	}
+	return data, unmap, nil
+}
+
+// readWhole is the view of a file that cannot be mapped.
+func readWhole(f io.Reader) (data []byte, unmap func() error, err error) {
+	data, err = io.ReadAll(f)
+	return data, func() error { return nil }, err
+}
