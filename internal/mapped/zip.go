@@ -9,20 +9,26 @@ import (
 	"sync"
 )
 
-// Entry is a file in a zip archive that is stored as it is.
+// Entry is a file in a zip archive. Only one that is stored as it is can be read: none of the writers
+// of weights compresses them.
 type Entry struct {
-	data   []byte
-	intact func() error
+	data    []byte
+	refused error        // why it cannot be read
+	intact  func() error // holds it against its checksum once
 }
 
-// Bytes returns the content, after it has been held against its checksum once.
-func (e *Entry) Bytes() ([]byte, error) { return e.data, e.intact() }
+// Bytes returns the content, which has the checksum that it was written with.
+func (e *Entry) Bytes() ([]byte, error) {
+	if e.refused != nil {
+		return nil, e.refused
+	}
+	return e.data, e.intact()
+}
 
 // Size returns the number of bytes.
-func (e *Entry) Size() int { return len(e.data) }
+func (e *Entry) Size() (int, error) { return len(e.data), e.refused }
 
-// Zip lists what is in a zip archive by name, as slices of data. Entries that are compressed or
-// encrypted are refused, as are two of the same name: none of the writers of weights makes them.
+// Zip lists what is in a zip archive by name, as slices of data. Two entries of one name are refused.
 func Zip(data []byte) (map[string]*Entry, error) {
 	archive, err := zip.NewReader(bytes.NewReader(data), int64(len(data)))
 	if errors.Is(err, zip.ErrInsecurePath) {
@@ -39,16 +45,26 @@ func Zip(data []byte) (map[string]*Entry, error) {
 		if entries[f.Name] != nil {
 			return nil, fmt.Errorf("zip archive: %q stands there twice", f.Name)
 		}
-		entry, err := stored(data, f)
-		if err != nil {
-			return nil, fmt.Errorf("zip archive: %q: %w", f.Name, err)
-		}
-		entries[f.Name] = entry
+		entries[f.Name] = entry(data, f)
 	}
 	return entries, nil
 }
 
-func stored(data []byte, f *zip.File) (*Entry, error) {
+func entry(data []byte, f *zip.File) *Entry {
+	content, err := slice(data, f)
+	if err != nil {
+		return &Entry{refused: fmt.Errorf("%q in the zip archive: %w", f.Name, err)}
+	}
+	return &Entry{data: content, intact: sync.OnceValue(func() error {
+		if crc32.ChecksumIEEE(content) != f.CRC32 {
+			return fmt.Errorf("%q in the zip archive does not have the checksum that it was written with: damaged", f.Name)
+		}
+		return nil
+	})}
+}
+
+// slice returns the part of data that is the content of a file.
+func slice(data []byte, f *zip.File) ([]byte, error) {
 	switch {
 	case f.Flags&1 != 0:
 		return nil, errors.New("it is encrypted")
@@ -65,11 +81,5 @@ func stored(data []byte, f *zip.File) (*Entry, error) {
 	if begin < 0 || uint64(begin) > end || size > end-uint64(begin) {
 		return nil, fmt.Errorf("%d bytes from byte %d on lie outside the file of %d: truncated or damaged", size, begin, end)
 	}
-	content := data[begin : uint64(begin)+size]
-	return &Entry{data: content, intact: sync.OnceValue(func() error {
-		if crc32.ChecksumIEEE(content) != f.CRC32 {
-			return fmt.Errorf("%q in the zip archive does not have the checksum that it was written with: damaged", f.Name)
-		}
-		return nil
-	})}, nil
+	return data[begin : uint64(begin)+size], nil
 }

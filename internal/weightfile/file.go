@@ -5,7 +5,6 @@ import (
 	"fmt"
 
 	"github.com/tlpipe/tlpipe/internal/mapped"
-	"github.com/tlpipe/tlpipe/internal/safetensors"
 	"github.com/tlpipe/tlpipe/internal/stored"
 )
 
@@ -36,11 +35,15 @@ func Open(path string) (*File, error) {
 
 // Parse does as [Open] with a file held in memory.
 func Parse(data []byte) (*File, error) {
-	f, err := safetensors.Parse(data)
+	read, err := recognise(data)
 	if err != nil {
 		return nil, err
 	}
-	return &File{Tensors: f.Tensors(), close: func() error { return nil }}, nil
+	tensors, err := read(data)
+	if err != nil {
+		return nil, err
+	}
+	return &File{Tensors: tensors, close: func() error { return nil }}, nil
 }
 
 // Close closes the file that [Open] opened. Its tensors cannot be read any more.
