@@ -83,7 +83,7 @@ func (b Backbone) choose(word string, fixed bool) (*Choice, error) {
 			return nil, wrongWeights("leave the variant out", "the weights %q of %s are for another variant than the %s one", word, b.Name, b.Variants()[b.chosen])
 		}
 		if !set.Here() {
-			return nil, wrongWeights("fetch "+set.URL+", save its tensors as .safetensors, and give that file's path; or say "+RandomWeights,
+			return nil, wrongWeights("fetch "+set.URL+" and give that file's path; or say "+RandomWeights,
 				"the weights %q of %s are not in this program", word, b.Name)
 		}
 		c.Name, c.set = word, set
@@ -95,18 +95,16 @@ func (b Backbone) choose(word string, fixed bool) (*Choice, error) {
 	case word == RandomWeights:
 		c.Name = RandomWeights
 		return c, nil
-	case strings.HasSuffix(word, ".safetensors"):
+	case strings.ContainsAny(word, `./\`):
 		c.Name, c.path = FileWeights, word
 		if !fixed {
 			c.backbone = sync.OnceValues(func() (Backbone, error) { return b.ForFile(c.path) })
 		}
 		c.digest = sync.OnceValues(func() (string, error) { return digestOf(c.path) })
 		return c, nil
-	case strings.ContainsAny(word, `./\`):
-		return nil, wrongWeights("the format that is read is safetensors; its files end in .safetensors", "%s cannot be read", word)
 	}
 	known = append(known, RandomWeights)
-	return nil, wrongWeights(params.DidYouMean(word, known)+"; or the path of a .safetensors file", "%s has no weights %q", b.Name, word)
+	return nil, wrongWeights(params.DidYouMean(word, known)+"; or the path of a file: .safetensors, .pth, .h5, .keras", "%s has no weights %q", b.Name, word)
 }
 
 // Recall finds the weights that features were made with, by the name and the digest that an extraction

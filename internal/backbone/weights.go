@@ -53,7 +53,7 @@ func (b Backbone) LoadSet(set WeightSet, net *nn.Network) (nn.Weights, error) {
 		return nil, fmt.Errorf("weights %q of %s are for another variant than the %s one", set.Name, b.Name, b.variants[b.chosen].name)
 	}
 	if !set.Here() {
-		return nil, fmt.Errorf("weights %q of %s are not in this program: fetch %s, save its tensors as .safetensors and give that file's path as weights", set.Name, b.Name, set.URL)
+		return nil, fmt.Errorf("weights %q of %s are not in this program: fetch %s and give that file's path as weights", set.Name, b.Name, set.URL)
 	}
 	file, err := weightfile.Parse(set.embedded())
 	var w nn.Weights

@@ -129,27 +129,27 @@ const (
 	opBinBytes       = 'B'
 	opShortBinBytes  = 'C'
 
-	opProto            = 0x80
-	opNewObj           = 0x81
-	opTuple1           = 0x85
-	opTuple2           = 0x86
-	opTuple3           = 0x87
-	opNewTrue          = 0x88
-	opNewFalse         = 0x89
-	opLong1            = 0x8a
-	opLong4            = 0x8b
-	opShortBinUnicode  = 0x8c
-	opBinUnicode8      = 0x8d
-	opBinBytes8        = 0x8e
-	opEmptySet         = 0x8f
-	opAddItems         = 0x90
-	opFrozenSet        = 0x91
-	opNewObjEx         = 0x92
-	opStackGlobal      = 0x93
-	opMemoize          = 0x94
-	opFrame            = 0x95
-	opByteArray8       = 0x96
-	opReadOnlyBuffer   = 0x98
+	opProto           = 0x80
+	opNewObj          = 0x81
+	opTuple1          = 0x85
+	opTuple2          = 0x86
+	opTuple3          = 0x87
+	opNewTrue         = 0x88
+	opNewFalse        = 0x89
+	opLong1           = 0x8a
+	opLong4           = 0x8b
+	opShortBinUnicode = 0x8c
+	opBinUnicode8     = 0x8d
+	opBinBytes8       = 0x8e
+	opEmptySet        = 0x8f
+	opAddItems        = 0x90
+	opFrozenSet       = 0x91
+	opNewObjEx        = 0x92
+	opStackGlobal     = 0x93
+	opMemoize         = 0x94
+	opFrame           = 0x95
+	opByteArray8      = 0x96
+	opReadOnlyBuffer  = 0x98
 )
 
 func (u *unpickler) step(op byte) error {

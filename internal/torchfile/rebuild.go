@@ -227,7 +227,7 @@ func (t tensor) open(name string, bigEndian bool) (stored.Tensor, error) {
 		}
 		step *= n
 	}
-	out.Offset = t.offset*t.kind.Size()
+	out.Offset = t.offset * t.kind.Size()
 	if !rowMajor {
 		out.Strides = t.strides
 	}

@@ -14,7 +14,7 @@ import (
 // Params are the parameters of the stage.
 type Params struct {
 	Backbone   string `yaml:"backbone" doc:"the network: a name from 'tlpipe models list', or pixels for no network at all"`
-	Weights    string `yaml:"weights" recipe:"-" doc:"a weight set of the backbone, random, or the path of a .safetensors file; VARIANT:PATH where a file does not tell which variant of the backbone it is for"`
+	Weights    string `yaml:"weights" recipe:"-" doc:"a weight set of the backbone, random, or the path of a file that PyTorch, Keras or safetensors wrote (.safetensors, .pth, .h5, .keras); VARIANT:PATH where a file does not tell which variant of the backbone it is for"`
 	Layer      string `yaml:"layer" doc:"pooled (the feature vector), last (the last map), or any layer or block of the backbone"`
 	Precision  string `yaml:"precision" enum:"fp32,bf16,int8" doc:"arithmetic of the network: fp32, or bf16, faster on processors that have instructions for it and a little less exact; int8 is not there yet"`
 	Flip       bool   `yaml:"flip" doc:"average the features of each picture and of its mirror image"`

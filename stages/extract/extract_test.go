@@ -308,7 +308,6 @@ func TestParametersThatAreRefused(t *testing.T) {
 	for with, want := range map[string]string{
 		"{backbone: eficientnet_lite0}":            `did you mean "efficientnet_lite0"`,
 		"{weights: imagnet}":                       `did you mean "imagenet"`,
-		"{weights: my/weights.pth}":                "safetensors",
 		"{backbone: pixels, weights: random}":      "pixels has no weights",
 		"{backbone: resnet50}":                     "https://download.pytorch.org/models/resnet50",
 		"{precision: int8}":                        "int8 is not there yet",
