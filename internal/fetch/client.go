@@ -1,0 +1,136 @@
+package fetch
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/cenkalti/backoff/v7"
+
+	"github.com/tlpipe/tlpipe/internal/digest"
+)
+
+// Client fetches files. [New] makes one with useful values.
+type Client struct {
+	Transport http.RoundTripper
+	Hub       Hub
+
+	Stall    time.Duration // a try ends when no byte has come for so long
+	Tries    int           // in a row that brought nothing of worth
+	Wait     time.Duration // before the second try; it grows from there
+	MaxDelay time.Duration // the longest that a server may ask to wait (Retry-After)
+}
+
+// New returns a client that waits and tries as people would, with the environment's proxies.
+func New(hub Hub) *Client {
+	transport := http.DefaultTransport.(*http.Transport).Clone()
+	transport.DisableCompression = true // the bytes are what was promised, and what Range counts
+	return &Client{
+		Transport: transport, Hub: hub,
+		Stall: 30 * time.Second, Tries: 5, Wait: time.Second, MaxDelay: 2 * time.Minute,
+	}
+}
+
+// Request says what to fetch, and to where.
+type Request struct {
+	URL     string         // http or https
+	Path    string         // the part's; what is there already is gone on with
+	Promise digest.Promise // of the whole content
+
+	// Progress is told how many bytes are there, of how many: -1 if the server does not say. Retry is
+	// told why a try failed and how long it is until the next. Both may be nil.
+	Progress func(done, total int64)
+	Retry    func(why error, wait time.Duration)
+}
+
+// worthwhile is how many bytes a try must bring for the count of failures to start over: fewer would
+// let a server that sends a little and stalls keep us for ever.
+const worthwhile = 1 << 20
+
+// Fetch makes the file at r.Path whole, verified and durable, and returns its SHA-256. Whatever goes
+// wrong is an *[Error]; what has come so far stays for the next time, unless it is not what was
+// promised. Only one Fetch may work on a path at a time.
+func (c *Client) Fetch(ctx context.Context, r Request) (sum string, err error) {
+	address, err := c.Hub.locate(r.URL)
+	if err != nil {
+		return "", &Error{URL: r.URL, Err: err}
+	}
+	defer func() {
+		if err != nil && ctx.Err() == nil {
+			err = &Error{URL: address.Redacted(), Err: err}
+		}
+	}()
+	part, err := openPart(r.Path)
+	if err != nil {
+		return "", err
+	}
+	defer func() { err = errors.Join(err, part.close()) }()
+	d := &download{
+		Request: r, address: address, stall: c.Stall, part: part,
+		client: &http.Client{Transport: c.Hub.authorise(c.Transport), CheckRedirect: checkRedirect},
+	}
+
+	waits := backoff.NewExponentialBackOff()
+	waits.InitialInterval, waits.Multiplier, waits.MaxInterval = c.Wait, 2, 30*c.Wait
+	failures := 0
+	sum, err = backoff.Retry(ctx, func() (string, error) {
+		before := part.size
+		sum, err := d.try(ctx)
+		if err == nil {
+			return sum, nil
+		}
+		if part.size-before >= worthwhile {
+			failures = 0
+			waits.Reset()
+		}
+		failures++
+		delay := retryAfter(err)
+		switch {
+		case failures >= c.Tries || !worthATry(err):
+			return "", backoff.Permanent(err)
+		case delay > c.MaxDelay:
+			return "", backoff.Permanent(fmt.Errorf("%w; it asks to be tried again in %s", err, delay))
+		case delay > 0:
+			return "", backoff.RetryAfter(delay, err)
+		}
+		return "", err
+	}, backoff.WithBackOff(waits), backoff.WithMaxElapsedTime(0), backoff.WithNotify(func(err error, wait time.Duration) {
+		if r.Retry != nil {
+			r.Retry(err, wait)
+		}
+	}))
+	if ctx.Err() != nil {
+		return "", ctx.Err()
+	}
+	if stopped := backoff.AsRetryError(err); stopped != nil {
+		err = c.Hub.explain(address, stopped.LastErr)
+	}
+	return sum, err
+}
+
+// checkRedirect follows ten redirects, and none from https to something that others can read.
+func checkRedirect(next *http.Request, before []*http.Request) error {
+	if len(before) > 10 {
+		return &finalError{errors.New("it redirects in a circle")}
+	}
+	if before[0].URL.Scheme == "https" && next.URL.Scheme != "https" {
+		return &finalError{fmt.Errorf("it redirects to %s, which is not https", next.URL.Redacted())}
+	}
+	return nil
+}
+
+// Redact hides what may be secret in an address that is to be kept or shown: passwords, and the
+// query, in which signed addresses have their signature.
+func Redact(address string) string {
+	u, err := url.Parse(address)
+	if err != nil {
+		return address
+	}
+	if u.RawQuery != "" {
+		u.RawQuery = "…"
+	}
+	return u.Redacted()
+}

@@ -1,0 +1,184 @@
+package fetch
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/tlpipe/tlpipe/internal/digest"
+)
+
+// download is a file on its way.
+type download struct {
+	Request
+	address *url.URL
+	client  *http.Client
+	stall   time.Duration
+	part    *part
+	resumed bool // the part holds bytes of several tries
+}
+
+// try asks for what is missing, and verifies the whole.
+func (d *download) try(ctx context.Context) (sum string, err error) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	idle := time.AfterFunc(d.stall, func() { cancel(&stallError{d.stall}) })
+	defer idle.Stop()
+	defer func() {
+		// What the transport says of a cancelled request hides why.
+		if stalled := new(stallError); err != nil && errors.As(context.Cause(ctx), &stalled) {
+			err = stalled
+		}
+	}()
+
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, d.address.String(), nil)
+	if err != nil {
+		return "", &finalError{err}
+	}
+	request.Header.Set("User-Agent", "tlpipe")
+	rest := d.part.size > 0 && d.part.validator != ""
+	if rest {
+		request.Header.Set("Range", fmt.Sprintf("bytes=%d-", d.part.size))
+		request.Header.Set("If-Range", d.part.validator)
+	}
+	response, err := d.client.Do(request)
+	if wrapped := new(url.Error); errors.As(err, &wrapped) {
+		return "", wrapped.Err // the address is told by Error
+	} else if err != nil {
+		return "", err
+	}
+	defer response.Body.Close()
+
+	promise, size, err := linked(response, d.Promise)
+	if err != nil {
+		return "", err
+	}
+	total, err := d.begin(response, rest)
+	if err != nil {
+		return "", err
+	}
+	if total < 0 {
+		total = size
+	}
+	if response.StatusCode != http.StatusRequestedRangeNotSatisfiable { // then all of it is here
+		if err := d.receive(response.Body, total, func() { idle.Reset(d.stall) }); err != nil {
+			return "", err
+		}
+	}
+	idle.Stop() // verifying takes as long as it takes
+	return d.finish(promise, total)
+}
+
+// begin makes the part ready for what the response brings, which should be the rest of it or the whole,
+// and returns the size of the whole, -1 if it is not told.
+func (d *download) begin(response *http.Response, rest bool) (total int64, err error) {
+	if coding := response.Header.Get("Content-Encoding"); coding != "" && coding != "identity" {
+		return 0, &finalError{fmt.Errorf("it is sent as %s, which was not asked for", coding)}
+	}
+	switch {
+	case response.StatusCode == http.StatusOK:
+		d.resumed = false
+		return response.ContentLength, d.part.restart(validator(response))
+	case response.StatusCode == http.StatusPartialContent && rest:
+		first, total, ok := contentRange(response.Header.Get("Content-Range"))
+		if mark := response.Header.Get("ETag"); !ok || first != d.part.size || mark != "" && mark != d.part.validator {
+			return 0, errors.Join(errChanged, d.part.restart(""))
+		}
+		d.resumed = true
+		return total, nil
+	case response.StatusCode == http.StatusRequestedRangeNotSatisfiable && rest:
+		if _, total, ok := contentRange(response.Header.Get("Content-Range")); ok && total == d.part.size {
+			return total, nil
+		}
+		return 0, errors.Join(errChanged, d.part.restart(""))
+	}
+	return 0, newStatusError(response)
+}
+
+// receive appends the body to the part.
+func (d *download) receive(body io.Reader, total int64, alive func()) error {
+	buffer := make([]byte, 256<<10)
+	for {
+		n, err := body.Read(buffer)
+		if n > 0 {
+			alive()
+			if err := d.part.write(buffer[:n]); err != nil {
+				return err
+			}
+			if d.Progress != nil {
+				d.Progress(d.part.size, total)
+			}
+		}
+		switch {
+		case err == io.EOF:
+			return nil
+		case errors.Is(err, io.ErrUnexpectedEOF):
+			return &truncatedError{d.part.size, total}
+		case err != nil:
+			return err
+		}
+	}
+}
+
+// finish verifies what is there.
+func (d *download) finish(promise digest.Promise, total int64) (sum string, err error) {
+	if total >= 0 && d.part.size < total {
+		return "", &truncatedError{d.part.size, total}
+	}
+	if total >= 0 && d.part.size > total {
+		return "", errors.Join(fmt.Errorf("%d bytes came, of %d", d.part.size, total), d.part.restart(""))
+	}
+	if err := d.part.sync(); err != nil {
+		return "", err
+	}
+	sum, err = promise.CheckFile(d.Path)
+	mismatch := new(digest.MismatchError)
+	switch {
+	case err == nil:
+		return sum, d.part.complete()
+	case !errors.As(err, &mismatch):
+		return "", &finalError{err}
+	}
+	err = fmt.Errorf("what came is not what was promised: %w", mismatch)
+	if !d.resumed { // pieces that do not belong together are worth a fresh start
+		err = &finalError{err}
+	}
+	return "", errors.Join(err, d.part.restart(""))
+}
+
+// validator returns the response's strong ETag, or "".
+func validator(response *http.Response) string {
+	if mark := response.Header.Get("ETag"); strings.HasPrefix(mark, `"`) {
+		return mark
+	}
+	return ""
+}
+
+// contentRange reads a Content-Range such as "bytes 100-199/200", "bytes 100-199/*" (total -1) or
+// "bytes */200" (first -1).
+func contentRange(text string) (first, total int64, ok bool) {
+	span, size, ok := strings.Cut(strings.TrimPrefix(text, "bytes "), "/")
+	if !ok || !strings.HasPrefix(text, "bytes ") {
+		return 0, 0, false
+	}
+	first, total = -1, -1
+	var err error
+	if size != "*" {
+		if total, err = strconv.ParseInt(size, 10, 64); err != nil || total < 0 {
+			return 0, 0, false
+		}
+	}
+	if span != "*" {
+		begin, _, _ := strings.Cut(span, "-")
+		if first, err = strconv.ParseInt(begin, 10, 64); err != nil || first < 0 {
+			return 0, 0, false
+		}
+	}
+	return first, total, true
+}
