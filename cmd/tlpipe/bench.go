@@ -68,7 +68,7 @@ several runs after a warm-up, pixels already decoded.`,
 	f.StringVar(&e.Backbone, "backbone", "", "the `name` of a backbone (`tlpipe models list`)")
 	f.IntVar(&e.Batch, "batch", 1, "`pictures` computed at once")
 	f.IntVar(&e.Threads, "threads", runtime.NumCPU(), "`threads` that compute")
-	f.StringVar(&precision, "precision", frozen.Float32.String(), "arithmetic: fp32 or bf16")
+	f.StringVar(&precision, "precision", frozen.Float32.String(), "arithmetic: fp32, bf16 or int8")
 	f.StringVar(&e.Weights, "weights", backbone.RandomWeights, "random, a weight set of the backbone, or a `file` of weights")
 	f.IntVar(&e.Size, "size", 0, "height and width of the pictures in `pixels` (default: those of the backbone's weights)")
 	f.IntVar(&e.Repeat, "repeat", 10, "`runs` of which the best counts")

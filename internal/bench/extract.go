@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/tlpipe/tlpipe/internal/backbone"
+	"github.com/tlpipe/tlpipe/internal/calibration"
 	"github.com/tlpipe/tlpipe/internal/kernel"
 	"github.com/tlpipe/tlpipe/internal/nn"
 	"github.com/tlpipe/tlpipe/internal/nn/frozen"
@@ -123,15 +124,14 @@ func (e Extract) compile() (*frozen.Program, *nn.Network, error) {
 	if err != nil {
 		return nil, nil, &RequestError{err}
 	}
-	height, width := e.Size, e.Size
-	if e.Size == 0 {
-		p, err := choice.Preprocessing()
-		if err != nil {
-			return nil, nil, &RequestError{err}
-		}
-		height, width = p.Height, p.Width
+	p, err := choice.Preprocessing()
+	if err != nil {
+		return nil, nil, &RequestError{err}
 	}
-	net, err := choice.Network(height, width)
+	if e.Size != 0 {
+		p.Height, p.Width = e.Size, e.Size
+	}
+	net, err := choice.Network(p.Height, p.Width)
 	if err != nil {
 		return nil, nil, &RequestError{err}
 	}
@@ -142,7 +142,10 @@ func (e Extract) compile() (*frozen.Program, *nn.Network, error) {
 	if err != nil {
 		return nil, nil, &RequestError{err}
 	}
-	o := frozen.Options{Precision: e.Precision}
+	o, err := calibration.Options(e.Precision, net, weights, p, e.Threads)
+	if err != nil {
+		return nil, nil, err
+	}
 	if e.Plain {
 		o.Algorithm = kernel.Plain
 	}

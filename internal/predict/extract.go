@@ -2,8 +2,10 @@ package predict
 
 import (
 	"fmt"
+	"runtime"
 
 	"github.com/tlpipe/tlpipe/internal/backbone"
+	"github.com/tlpipe/tlpipe/internal/calibration"
 	"github.com/tlpipe/tlpipe/internal/nn/frozen"
 	"github.com/tlpipe/tlpipe/internal/record"
 )
@@ -40,7 +42,11 @@ func newExtractor(made record.Extraction, prepared record.Preprocessing, file st
 	if err != nil {
 		return nil, err
 	}
-	program, err := frozen.Options{Precision: precision}.Compile(net, weights)
+	options, err := calibration.Options(precision, net, weights, prepared, runtime.NumCPU())
+	if err != nil {
+		return nil, err
+	}
+	program, err := options.Compile(net, weights)
 	if err != nil {
 		return nil, err
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/apache/arrow/go/v17/arrow/memory"
 	"github.com/sourcegraph/conc/pool"
 
+	"github.com/tlpipe/tlpipe/internal/calibration"
 	"github.com/tlpipe/tlpipe/internal/kernel"
 	"github.com/tlpipe/tlpipe/internal/nn"
 	"github.com/tlpipe/tlpipe/internal/nn/frozen"
@@ -69,7 +70,7 @@ func (m *mapper) engine(height, width int) (*engine, error) {
 	if e := m.engines[size]; e != nil {
 		return e, nil
 	}
-	e, err := m.stage.compile(height, width)
+	e, err := m.stage.compile(height, width, m.threads)
 	if err != nil {
 		return nil, err
 	}
@@ -184,7 +185,7 @@ type engine struct {
 }
 
 // compile loads the weights and compiles the backbone up to the layer.
-func (s *stage) compile(height, width int) (*engine, error) {
+func (s *stage) compile(height, width, threads int) (*engine, error) {
 	made, err := s.extraction(height, width)
 	if err != nil {
 		return nil, err
@@ -200,7 +201,16 @@ func (s *stage) compile(height, width int) (*engine, error) {
 	if err != nil {
 		return nil, err
 	}
-	program, err := frozen.Options{Precision: s.precision}.Compile(net, w)
+	prepared, err := s.weights.Preprocessing()
+	if err != nil {
+		return nil, err
+	}
+	prepared.Height, prepared.Width = height, width
+	options, err := calibration.Options(s.precision, net, w, prepared, threads)
+	if err != nil {
+		return nil, err
+	}
+	program, err := options.Compile(net, w)
 	if err != nil {
 		return nil, err
 	}

@@ -40,24 +40,28 @@ func emojiPixels(t testing.TB, p record.Preprocessing, every int) []byte {
 	return out
 }
 
-// TestBFloat16KeepsTheFeatures holds the features of real pictures in bfloat16 against those in
-// float32.
-func TestBFloat16KeepsTheFeatures(t *testing.T) {
+// TestReducedPrecisionKeepsTheFeatures holds the features of real pictures in other arithmetic against
+// those in float32.
+func TestReducedPrecisionKeepsTheFeatures(t *testing.T) {
 	p := prepared(t, "efficientnet_lite0", 224, 224)
 	in := pictures(t, p, arrow.PrimitiveTypes.Uint8, emojiPixels(t, p, 17))
 	exact := features(t, "{backbone: efficientnet_lite0}", 2, in)
-	half := features(t, "{backbone: efficientnet_lite0, precision: bf16}", 2, in)
 	if len(exact) < 20 {
 		t.Fatalf("%d pictures", len(exact))
 	}
-	least := 1.0
-	for i := range exact {
-		least = min(least, cosine(exact[i], half[i]))
+	for precision, want := range map[string]float64{"bf16": 0.999, "int8": 0.99} {
+		reduced := features(t, "{backbone: efficientnet_lite0, precision: "+precision+"}", 2, in)
+		least, mean := 1.0, 0.0
+		for i := range exact {
+			c := cosine(exact[i], reduced[i])
+			least = min(least, c)
+			mean += c / float64(len(exact))
+		}
+		if least < want || least == 1 {
+			t.Errorf("%s: the least cosine similarity is %v, want at least %v", precision, least, want)
+		}
+		t.Logf("%s: the least cosine similarity of %d pictures is %v, the mean %v", precision, len(exact), least, mean)
 	}
-	if least < 0.999 || least == 1 {
-		t.Errorf("the least cosine similarity is %v", least)
-	}
-	t.Logf("the least cosine similarity of %d pictures is %v", len(exact), least)
 }
 
 func cosine(a, b []float32) float64 {
@@ -75,7 +79,7 @@ func TestPrecisionIsPartOfTheExtraction(t *testing.T) {
 	p := prepared(t, "efficientnet_lite0", 64, 64)
 	inputs := map[string][]pipeline.Traits{"images": {{record.PreprocessingKey: p.Encode()}}}
 	seen := map[string]string{}
-	for _, precision := range []string{"fp32", "bf16"} {
+	for _, precision := range []string{"fp32", "bf16", "int8"} {
 		out, err := pipelinetest.Stage(t, extract.Kind(), "{precision: "+precision+"}").Check(inputs)
 		if err != nil {
 			t.Fatal(err)
@@ -86,7 +90,7 @@ func TestPrecisionIsPartOfTheExtraction(t *testing.T) {
 		}
 		seen[out["features"][record.ExtractionKey]] = precision
 	}
-	if len(seen) != 2 {
+	if len(seen) != 3 {
 		t.Errorf("extractions: %v", seen)
 	}
 }

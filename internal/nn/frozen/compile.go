@@ -22,6 +22,9 @@ type Options struct {
 	// Precision is the arithmetic of the convolutions, where it is faster than float32.
 	Precision Precision
 
+	// Ranges are those of the values of the network, for the precision Int8; see [Options.Calibrate].
+	Ranges Ranges
+
 	largeMap int // bytes; 0 for the constant
 }
 
@@ -39,32 +42,39 @@ func Compile(net *nn.Network, w nn.Weights, layers ...string) (*Program, error) 
 
 // Compile is [Compile] with options.
 func (o Options) Compile(net *nn.Network, w nn.Weights, layers ...string) (*Program, error) {
+	_, p, err := o.compile(net, w, layers)
+	return p, err
+}
+
+func (o Options) compile(net *nn.Network, w nn.Weights, layers []string) (*compilation, *Program, error) {
 	if len(layers) == 0 {
 		layers = []string{net.Output().Name}
 	}
-	c := compilation{weights: w, algorithm: o.Algorithm, values: map[string]*value{}}
+	c := &compilation{weights: w, algorithm: o.Algorithm, values: map[string]*value{}}
 	for _, name := range layers {
 		l, ok := net.Find(name)
 		if !ok {
-			return nil, fmt.Errorf("compile a network: there is no layer %q", name)
+			return nil, nil, fmt.Errorf("compile a network: there is no layer %q", name)
 		}
 		c.outputs = append(c.outputs, l.Name)
 	}
 	var err error
 	if c.net, err = net.Cut(c.outputs...); err != nil {
-		return nil, fmt.Errorf("compile a network: %w", err)
+		return nil, nil, fmt.Errorf("compile a network: %w", err)
 	}
 	if n := len(c.net.Inputs()); n != 1 {
-		return nil, fmt.Errorf("compile a network: it has %d inputs, want one", n)
+		return nil, nil, fmt.Errorf("compile a network: it has %d inputs, want one", n)
 	}
 	if err := c.net.Check(w.Select(c.net)); err != nil {
-		return nil, fmt.Errorf("compile a network: %w", err)
+		return nil, nil, fmt.Errorf("compile a network: %w", err)
 	}
 	for _, l := range c.net.Layers() {
 		c.lower(l)
 	}
-	if o.Precision == BFloat16 {
-		c.halve()
+	if o.Precision != Float32 {
+		if err := c.reduce(reductionTo(o.Precision), o.Ranges); err != nil {
+			return nil, nil, fmt.Errorf("compile a network: %w", err)
+		}
 	}
 	c.place()
 	c.divide(cmp.Or(o.largeMap, largeMap))
@@ -81,7 +91,7 @@ func (o Options) Compile(net *nn.Network, w nn.Weights, layers ...string) (*Prog
 		return steps, nil
 	})
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	for i, n := range c.nodes {
 		if i == c.single {
@@ -91,11 +101,12 @@ func (o Options) Compile(net *nn.Network, w nn.Weights, layers ...string) (*Prog
 			p.steps = append(p.steps, s)
 			p.layers = append(p.layers, n.name)
 		}
+		n.end = len(p.steps)
 	}
 	if c.single == len(c.nodes) {
 		p.single = len(p.steps)
 	}
-	return p, nil
+	return c, p, nil
 }
 
 // compilation is a network on its way to a program: layers are lowered to nodes, fused where they
@@ -116,12 +127,13 @@ type compilation struct {
 // node is what one step will compute, or a few.
 type node struct {
 	name     string
-	op       nn.Op // nil for a copy or a conversion
-	half     bool  // reads and, unless it pools a map to a vector, writes bfloat16
+	op       nn.Op   // nil for a copy or a conversion
+	element  element // that it computes with
 	in       []*value
 	residual *value
 	act      kernel.Activation
 	out      *value
+	end      int // how many steps the program has up to here, those of the node included
 
 	// Convolutions, dense layers, batch-norms and scales end in an affine map of each channel:
 	// a batch-norm is one, and one that follows is folded into it.
@@ -131,10 +143,11 @@ type node struct {
 
 // value is the output of a node, or the network's input, whose maker is nil.
 type value struct {
-	shape nn.Shape
-	half  bool // of bfloat16
-	maker *node
-	uses  int // layers that take it, and outputs of the network; while lowering
+	shape   nn.Shape
+	element element
+	spread  *spread // of octets
+	maker   *node
+	uses    int // layers that take it, and outputs of the network; while lowering
 
 	home     *buffer
 	channel  int // first channel in the home

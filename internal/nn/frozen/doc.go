@@ -11,6 +11,11 @@
 //     or a band of channels in the buffer of the concatenation it goes into.
 //   - The arena is the memory of all buffers. Buffers whose values do not live at the same time
 //     share their place.
+//   - A reduced precision computes convolutions with smaller numbers where that is faster. Its values
+//     are halves (bfloat16) or octets (bytes); a step converts where those that make and those that
+//     read a value differ.
+//   - A range says what numbers the bytes of a value stand for: from the least to the greatest in 255
+//     steps. Calibration finds the ranges on examples.
 //   - A [Session] is the memory to run a program: an arena and the kernels' workspace. Each
 //     goroutine has its own.
 //

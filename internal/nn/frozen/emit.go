@@ -1,6 +1,7 @@
 package frozen
 
 import (
+	"cmp"
 	"fmt"
 
 	"github.com/tlpipe/tlpipe/internal/kernel"
@@ -9,7 +10,7 @@ import (
 
 // view says where the value lies.
 func (v *value) view() view {
-	w := view{half: v.half, channels: v.channels(), pixels: v.pixels(), pitch: v.channels()}
+	w := view{element: v.element, channels: v.channels(), pixels: v.pixels(), pitch: v.channels()}
 	if v.maker == nil {
 		w.input = true
 		return w
@@ -25,12 +26,18 @@ func (n *node) emit(o Options) ([]step, error) {
 		in[i] = v.view()
 	}
 	out := n.out.view()
-	if n.half {
+	switch n.element {
+	case halves:
 		return n.emitHalf(in, out)
+	case octets:
+		return n.emitOctets(in, out)
 	}
 	switch op := n.op.(type) {
 	case nil:
-		if in[0].half != out.half {
+		if in[0].element == octets != (out.element == octets) {
+			return []step{&quantizeStep{in[0], out, cmp.Or(n.in[0].spread, n.out.spread).quantization()}}, nil
+		}
+		if in[0].element != out.element {
 			return []step{&convertStep{in[0], out}}, nil
 		}
 		return []step{&copyStep{in[0], out}}, nil

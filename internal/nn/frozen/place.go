@@ -9,8 +9,8 @@ import (
 
 // buffer is memory for a tensor. Its size and offset are for one example.
 type buffer struct {
-	size        int  // elements
-	half        bool // these are bfloat16
+	size        int // elements
+	element     element
 	first, last int  // nodes between which it is in use
 	single      bool // only the single nodes use it: it holds one example for each thread
 	offset      int  // in the arena
@@ -21,7 +21,7 @@ type buffer struct {
 // all that the earlier ones took, the earlier are then bands of the last.
 func (c *compilation) place() {
 	for _, n := range slices.Backward(c.nodes) {
-		if _, ok := n.op.(nn.Concat); !ok || n.half {
+		if _, ok := n.op.(nn.Concat); !ok || n.element == halves {
 			continue
 		}
 		if n.out.home == nil && !c.bandOfLarger(n) {
@@ -29,13 +29,19 @@ func (c *compilation) place() {
 		}
 		channel := n.out.channel
 		for i, v := range n.in {
-			if v.home == nil && v.maker != nil && slices.Index(n.in, v) == i && c.readInBands(v) {
+			if v.home == nil && v.maker != nil && slices.Index(n.in, v) == i && c.readInBands(v) && n.out.fits(channel) {
 				v.home, v.channel, v.pitch = n.out.home, channel, n.out.pitch
 			}
 			channel += v.channels()
 		}
 	}
 	c.moveIntoBands()
+}
+
+// fits tells whether convolutions can read a band of the value that begins at a channel: bytes they read
+// by fours.
+func (v *value) fits(channel int) bool {
+	return v.element != octets || channel%4 == 0 && v.pitch%4 == 0
 }
 
 // moveIntoBands splits nodes that cannot write a band of a wider tensor: they write a tensor of
@@ -45,7 +51,7 @@ func (c *compilation) moveIntoBands() {
 	for _, n := range c.nodes {
 		nodes = append(nodes, n)
 		if v := n.out; v.home != nil && !n.bands() {
-			n.out = &value{shape: v.shape, maker: n}
+			n.out = &value{shape: v.shape, element: v.element, spread: v.spread, maker: n}
 			v.maker = &node{name: n.name, in: []*value{n.out}, out: v}
 			nodes = append(nodes, v.maker)
 		}
@@ -86,17 +92,15 @@ func (c *compilation) readInBands(v *value) bool {
 
 // bands tells whether the node's steps can read and write bands of wider tensors.
 func (n *node) bands() bool {
-	if n.half {
-		return false
+	switch n.op.(type) {
+	case nn.Concat, nn.Conv:
+		return n.element != halves
 	}
-	if _, ok := n.op.(nn.Concat); ok {
-		return true
-	}
-	return n.affine()
+	return n.element == floats && n.affine()
 }
 
 func (c *compilation) newBuffer(v *value) *buffer {
-	b := &buffer{size: v.shape.Size(), half: v.half, first: len(c.nodes)}
+	b := &buffer{size: v.shape.Size(), element: v.element, first: len(c.nodes)}
 	c.buffers = append(c.buffers, b)
 	return b
 }
@@ -138,8 +142,10 @@ func (c *compilation) plan() (batch, thread sizes) {
 			b.first = 0 // the single nodes run again for the next example
 		}
 	}
-	batch = sizes{arrange(c.buffers, false, false), arrange(c.buffers, true, false)}
-	thread = sizes{arrange(c.buffers, false, true), arrange(c.buffers, true, true)}
+	for e := range batch {
+		batch[e] = arrange(c.buffers, element(e), false)
+		thread[e] = arrange(c.buffers, element(e), true)
+	}
 	return batch, thread
 }
 
@@ -147,21 +153,13 @@ func (c *compilation) plan() (batch, thread sizes) {
 // makes a large map, larger than its weights.
 func (c *compilation) divide(largeMap int) {
 	for i, n := range c.nodes {
-		weights := bytes(len(n.weight), n.half)
+		weights := len(n.weight) * n.element.size()
 		for _, v := range append(n.reads(), n.out) {
-			if size := bytes(v.shape.Size(), v.half); size >= max(largeMap, weights) {
+			if size := v.shape.Size() * v.element.size(); size >= max(largeMap, weights) {
 				c.single = i + 1
 			}
 		}
 	}
-}
-
-// bytes returns the memory of so many numbers.
-func bytes(n int, half bool) int {
-	if half {
-		return 2 * n
-	}
-	return 4 * n
 }
 
 // reads lists the values a node reads.
@@ -189,22 +187,19 @@ func (n *node) overwrites(i int) *value {
 		over = n.in[:1]
 	}
 	for _, v := range over {
-		if v.home != nil && v.half == n.out.half && v.home.last == i && v.home.size == n.out.shape.Size() && v.shape.Size() == v.home.size {
+		if v.home != nil && v.element == n.out.element && v.home.last == i && v.home.size == n.out.shape.Size() && v.shape.Size() == v.home.size {
 			return v
 		}
 	}
 	return nil
 }
 
-// arrange gives each buffer of a type, of the single ones or of the others, an offset such that those in use at the same time do not
-// overlap, and returns the size of the whole: greedily by size, as in Pisarchyk and Lee 2020
-// (arXiv:2001.03288).
-func arrange(buffers []*buffer, half, single bool) int {
-	line := 16 // elements of a cache line
-	if half {
-		line = 32
-	}
-	bySize := slices.DeleteFunc(slices.Clone(buffers), func(b *buffer) bool { return b.half != half || b.single != single })
+// arrange gives each buffer of a type, of the single ones or of the others, an offset such that those
+// in use at the same time do not overlap, and returns the size of the whole: greedily by size, as in
+// Pisarchyk and Lee 2020 (arXiv:2001.03288).
+func arrange(buffers []*buffer, e element, single bool) int {
+	line := e.line()
+	bySize := slices.DeleteFunc(slices.Clone(buffers), func(b *buffer) bool { return b.element != e || b.single != single })
 	slices.SortStableFunc(bySize, func(a, b *buffer) int {
 		return cmp.Or(cmp.Compare(b.size, a.size), cmp.Compare(a.first, b.first))
 	})

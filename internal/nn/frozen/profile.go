@@ -98,4 +98,8 @@ func (*multiplyStep) describe() (string, int)   { return "multiply", 0 }
 func (*globalPoolStep) describe() (string, int) { return "global pool", 0 }
 func (*softmaxStep) describe() (string, int)    { return "softmax", 0 }
 func (*padStep) describe() (string, int)        { return "pad", 0 }
-func (*copyStep) describe() (string, int)       { return "copy", 0 }
+
+func (s *copyStep) describe() (string, int) { return "copy" + s.src.element.suffix(), 0 }
+
+// suffix names the type in what describes a step.
+func (e element) suffix() string { return [...]string{"", ", bf16", ", int8"}[e] }

@@ -19,10 +19,16 @@ type Program struct {
 	thread  sizes    // of the arena of a thread, for the single steps
 }
 
-// sizes counts the elements of an arena.
-type sizes struct{ floats, halves int }
+// sizes counts the elements of an arena, by type.
+type sizes [3]int
 
-func (s sizes) bytes() int { return 4*s.floats + 2*s.halves }
+func (s sizes) bytes() int {
+	n := 0
+	for e, count := range s {
+		n += count * element(e).size()
+	}
+	return n
+}
 
 // output is a value that leaves the program.
 type output struct {
@@ -73,10 +79,11 @@ type Session struct {
 type arena struct {
 	floats []float32
 	halves []kernel.BFloat16
+	octets []uint8
 }
 
 func newArena(n int, s sizes) arena {
-	return arena{make([]float32, n*s.floats), make([]kernel.BFloat16, n*s.halves)}
+	return arena{make([]float32, n*s[floats]), make([]kernel.BFloat16, n*s[halves]), make([]uint8, n*s[octets])}
 }
 
 // NewSession makes a session that computes up to batch examples at once; larger batches are
@@ -174,7 +181,7 @@ func (f *frame) run(from, to int) {
 // channels.
 type view struct {
 	input    bool
-	half     bool // in the arena of bfloat16
+	element  element
 	single   bool // in the arena of the thread
 	offset   int  // of the buffer in the arena, in elements an example
 	channel  int  // first channel of the band
@@ -186,30 +193,30 @@ type view struct {
 // dense tells whether the value's channels fill the buffer's.
 func (v view) dense() bool { return v.pitch == v.channels }
 
-// slice returns the value's memory, from its first channel on.
+// slice returns the memory of a value of float32, from its first channel on.
 func (f *frame) slice(v view) []float32 {
-	size := v.pixels * v.pitch
-	switch {
-	case v.input:
+	if v.input {
+		size := v.pixels * v.pitch
 		return f.session.src[f.example*size:][:f.n*size]
-	case v.single:
-		return f.arena.floats[v.offset:][:size][v.channel:]
 	}
-	return f.session.arena.floats[f.start(v):][:f.n*size][v.channel:]
+	return part(f, v, f.arena.floats, f.session.arena.floats)
 }
 
-// start returns where the first example of a value's buffer lies in the batch's arena.
-func (f *frame) start(v view) int {
-	return f.session.batch*v.offset + f.example*v.pixels*v.pitch
-}
-
-// halves is slice for a value of bfloat16, which is dense.
+// halves is slice for a value of bfloat16.
 func (f *frame) halves(v view) []kernel.BFloat16 {
-	size := v.pixels * v.channels
+	return part(f, v, f.arena.halves, f.session.arena.halves)
+}
+
+// octets is slice for a value of bytes.
+func (f *frame) octets(v view) []uint8 { return part(f, v, f.arena.octets, f.session.arena.octets) }
+
+// part returns a value's memory in the arena of the thread or in that of the batch.
+func part[E any](f *frame, v view, thread, batch []E) []E {
+	size := v.pixels * v.pitch
 	if v.single {
-		return f.arena.halves[v.offset:][:size]
+		return thread[v.offset:][:size][v.channel:]
 	}
-	return f.session.arena.halves[f.start(v):][:f.n*size]
+	return batch[f.session.batch*v.offset+f.example*size:][:f.n*size][v.channel:]
 }
 
 // gather copies a value into a dense tensor.

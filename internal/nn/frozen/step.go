@@ -143,7 +143,17 @@ type copyStep struct {
 }
 
 func (s *copyStep) run(f *frame) {
-	src, dst := f.slice(s.src), f.slice(s.dst)
+	switch s.src.element {
+	case floats:
+		move(f, s, f.slice(s.dst), f.slice(s.src))
+	case halves:
+		move(f, s, f.halves(s.dst), f.halves(s.src))
+	case octets:
+		move(f, s, f.octets(s.dst), f.octets(s.src))
+	}
+}
+
+func move[E any](f *frame, s *copyStep, dst, src []E) {
 	for i := range f.n * s.src.pixels {
 		copy(dst[i*s.dst.pitch:][:s.dst.channels], src[i*s.src.pitch:])
 	}

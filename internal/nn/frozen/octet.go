@@ -1,0 +1,136 @@
+package frozen
+
+import (
+	"github.com/tlpipe/tlpipe/internal/kernel"
+	"github.com/tlpipe/tlpipe/internal/nn"
+)
+
+// emitOctets makes the steps of a node that reads bytes.
+func (n *node) emitOctets(in []view, out view) ([]step, error) {
+	switch op := n.op.(type) {
+	case nn.Conv:
+		return n.emitOctetConv(op, in[0], out)
+	case nn.MaxPool:
+		return []step{&octetPoolStep{in[0], out, op.Geometry(), n.in[0].shape[0], n.in[0].shape[1]}}, nil
+	case nn.GlobalAveragePool:
+		return []step{&octetGlobalPoolStep{in[0], out, n.in[0].spread.quantization()}}, nil
+	}
+	return emitConcat(in, out), nil
+}
+
+func (n *node) emitOctetConv(op nn.Conv, src, dst view) ([]step, error) {
+	g := op.Geometry(src.channels)
+	weight := n.scaledWeight()
+	if pixels := op.Kernel[0] * op.Kernel[1] * op.Out; len(weight) == 3*pixels {
+		weight = padThrees(weight)
+	}
+	o := kernel.Int8Options{Input: n.in[0].spread.quantization()}
+	if dst.element == octets {
+		o.Output = n.out.spread.quantization()
+	}
+	s := &octetConvStep{geometry: g, h: n.in[0].shape[0], w: n.in[0].shape[1], src: src, dst: dst, act: n.act}
+	if n.residual != nil {
+		r := n.residual.view()
+		s.residual = &r
+		if dst.element == octets {
+			o.Residual = n.residual.spread.quantization()
+		}
+	}
+	var err error
+	s.packed, err = kernel.PackConvInt8(g, weight, narrow(n.shift), o)
+	return []step{s}, err
+}
+
+// padThrees adds a zero to each three of weights.
+func padThrees(weight []float32) []float32 {
+	padded := make([]float32, len(weight)/3*4)
+	for i := range len(weight) / 3 {
+		copy(padded[4*i:], weight[3*i:3*i+3])
+	}
+	return padded
+}
+
+// octetConvStep is convStep on bytes; it writes bytes or float32.
+type octetConvStep struct {
+	packed   *kernel.PackedConvInt8
+	geometry kernel.Conv
+	h, w     int
+	src, dst view
+	residual *view
+	act      kernel.Activation
+}
+
+func (s *octetConvStep) run(f *frame) {
+	v := kernel.Int8View{
+		Src: f.octets(s.src), SrcPitch: s.src.pitch, DstPitch: s.dst.pitch,
+		N: f.n, H: s.h, W: s.w,
+	}
+	if s.residual != nil {
+		v.ResidualPitch = s.residual.pitch
+	}
+	if s.dst.element == octets {
+		v.Dst = f.octets(s.dst)
+		if s.residual != nil {
+			v.Residual = f.octets(*s.residual)
+		}
+	} else {
+		v.Wide = f.slice(s.dst)
+		if s.residual != nil {
+			v.WideResidual = f.slice(*s.residual)
+		}
+	}
+	s.packed.RunView(f.pool, v, s.act, &f.workspace)
+}
+
+func (s *octetConvStep) bytes() int { return s.packed.Bytes() }
+
+func (s *octetConvStep) describe() (string, int) {
+	g := s.geometry
+	class, flops := describeConv(g, s.h, s.w)
+	return class + ", int8", flops
+}
+
+// quantizeStep turns float32 to bytes or back. Pixels of three channels become pixels of four.
+type quantizeStep struct {
+	src, dst     view
+	quantization kernel.Quantization
+}
+
+func (s *quantizeStep) run(f *frame) {
+	switch {
+	case s.src.element == octets:
+		kernel.Dequantize(f.pool, f.slice(s.dst), f.octets(s.src), s.quantization)
+	case s.src.channels == 3:
+		kernel.QuantizeThrees(f.pool, f.octets(s.dst), f.slice(s.src), f.n*s.src.pixels, s.quantization)
+	default:
+		kernel.Quantize(f.pool, f.octets(s.dst), f.slice(s.src), s.quantization)
+	}
+}
+
+// octetPoolStep takes the greatest value of windows.
+type octetPoolStep struct {
+	src, dst view
+	geometry kernel.Pooling
+	h, w     int
+}
+
+func (s *octetPoolStep) run(f *frame) {
+	kernel.MaxPoolUint8(f.pool, s.geometry, f.octets(s.dst), f.octets(s.src), f.n, s.h, s.w, s.src.channels, &f.workspace)
+}
+
+type octetGlobalPoolStep struct {
+	src, dst     view
+	quantization kernel.Quantization
+}
+
+func (s *octetGlobalPoolStep) run(f *frame) {
+	kernel.GlobalAvgPoolUint8(f.pool, f.slice(s.dst), f.octets(s.src), s.quantization, f.n, s.src.pixels, s.src.channels, &f.workspace)
+}
+
+func (*quantizeStep) bytes() int        { return 0 }
+func (*octetPoolStep) bytes() int       { return 0 }
+func (*octetGlobalPoolStep) bytes() int { return 0 }
+
+func (*quantizeStep) describe() (string, int)        { return "convert", 0 }
+func (*octetPoolStep) describe() (string, int)       { return "max pool, int8", 0 }
+func (*octetGlobalPoolStep) describe() (string, int) { return "global pool, int8", 0 }

@@ -1,0 +1,248 @@
+package frozen
+
+import (
+	"fmt"
+
+	"github.com/tlpipe/tlpipe/internal/kernel"
+	"github.com/tlpipe/tlpipe/internal/nn"
+)
+
+// reduction is a way to compute with smaller numbers than float32. The speed of convolutions is
+// measured on Zen 5; that of plain ones in float32 is 1.
+type reduction struct {
+	element element
+	speed   float64
+	takes   func(g kernel.Conv) bool // what convolutions it computes
+	widens  bool                     // its convolutions can also write float32
+}
+
+// reductionTo returns that of a precision below float32.
+func reductionTo(p Precision) reduction {
+	if p == BFloat16 {
+		return reduction{element: halves, speed: 2.3, takes: func(g kernel.Conv) bool { return g.InC/g.Groups%2 == 0 }}
+	}
+	return reduction{element: octets, speed: 4.2, widens: true, takes: func(g kernel.Conv) bool { return g.InC == 3 || g.PacksInt8() }}
+}
+
+// The speed of Winograd's method beside plain convolutions, and how many operations of these the
+// conversion of one number is worth. Measured on Zen 5.
+const (
+	winogradSpeed = 3.2
+	conversion    = 60
+)
+
+// reduce decides which nodes compute with smaller numbers, and puts conversions where their values meet
+// those of others.
+func (c *compilation) reduce(r reduction, ranges Ranges) error {
+	if r.element == octets {
+		if err := c.spread(ranges); err != nil {
+			return err
+		}
+	}
+	for _, n := range c.nodes {
+		if c.worthReducing(n, r) {
+			n.element = r.element
+			n.out.element = c.stored(n, r)
+			n.shareSpread()
+		}
+	}
+	var nodes []*node
+	type key struct {
+		*value
+		element
+	}
+	converted := map[key]*value{}
+	as := func(v *value, e element, name string) *value {
+		if v.element == e {
+			return v
+		}
+		x := converted[key{v, e}]
+		if x == nil {
+			x = &value{shape: v.shape, element: e, spread: v.spread}
+			if e == octets && v.channels() == 3 {
+				x.shape = nn.Shape{v.shape[0], v.shape[1], 4}
+			}
+			x.maker = &node{name: name, in: []*value{v}, out: x}
+			nodes = append(nodes, x.maker)
+			converted[key{v, e}] = x
+		}
+		return x
+	}
+	for _, n := range c.nodes {
+		for i, v := range n.in {
+			n.in[i] = as(v, n.element, n.name)
+		}
+		if n.residual != nil {
+			n.residual = as(n.residual, n.out.element, n.name)
+		}
+		nodes = append(nodes, n)
+	}
+	for _, name := range c.outputs {
+		c.values[name] = as(c.values[name], floats, name)
+	}
+	c.nodes = nodes
+	return nil
+}
+
+// worthReducing tells whether a node, whose inputs are decided on, is faster with smaller numbers,
+// conversions included.
+func (c *compilation) worthReducing(n *node, r reduction) bool {
+	switch op := n.op.(type) {
+	case nn.MaxPool, nn.GlobalAveragePool, nn.Concat:
+		for _, v := range n.in {
+			if v.element != r.element {
+				return false
+			}
+		}
+		return true
+	case nn.Conv:
+		g, shape := op.Geometry(n.in[0].channels()), n.in[0].shape
+		if !n.reducible(r) || g.InC == 3 && n.in[0].element != floats {
+			return false
+		}
+		flops := float64(g.FLOPs(shape[0], shape[1]))
+		float, reduced := flops/c.floatSpeed(g, shape), flops/r.speed
+		for _, v := range n.reads() {
+			if v.element == r.element {
+				float += conversion * float64(v.shape.Size())
+			} else {
+				reduced += conversion * float64(v.shape.Size())
+			}
+		}
+		size := float64(n.out.shape.Size())
+		if wish := c.wish(n.out, r); wish < 0 && !r.widens {
+			reduced += conversion * size
+		} else if wish > 0 {
+			float += conversion * size
+		}
+		return reduced < float
+	}
+	return false
+}
+
+// stored tells what a node that computes with smaller numbers writes.
+func (c *compilation) stored(n *node, r reduction) element {
+	if _, vector := n.op.(nn.GlobalAveragePool); vector {
+		return floats
+	}
+	if _, conv := n.op.(nn.Conv); conv && r.widens && (c.wish(n.out, r) < 0 || !bounds(n.act)) {
+		return floats
+	}
+	return r.element
+}
+
+// bounds tells whether an activation does nothing but keep numbers within bounds.
+func bounds(a kernel.Activation) bool {
+	return a == kernel.None || a == kernel.ReLU || a == kernel.ReLU6
+}
+
+// floatSpeed guesses the speed of a convolution in float32: with Winograd's method where that can be
+// taken, which is the less fast the more of its squares of 4×4 lie outside.
+func (c *compilation) floatSpeed(g kernel.Conv, shape nn.Shape) float64 {
+	h, w := g.OutSize(shape[0], shape[1])
+	if c.algorithm == kernel.Plain || g.KernelH != 3 || g.KernelW != 3 || g.StrideH != 1 || g.StrideW != 1 ||
+		max(g.DilationH, g.DilationW, g.Groups) > 1 || min(g.InC, g.OutC) < 32 {
+		return 1
+	}
+	speed := winogradSpeed * float64(h*w) / float64((h+3)/4*4*((w+3)/4*4))
+	if min(g.InC, g.OutC) < 128 {
+		speed *= 0.75 // its transforms weigh more
+	}
+	return speed
+}
+
+// wish tells what those who read a value would rather have: smaller numbers if it is positive, float32
+// if it is negative.
+func (c *compilation) wish(v *value, r reduction) int {
+	wish := 0
+	for _, n := range c.nodes {
+		for _, read := range n.reads() {
+			if read != v {
+				continue
+			}
+			if !n.reducible(r) {
+				return -1
+			}
+			switch op := n.op.(type) {
+			case nn.Concat:
+				if c.wish(n.out, r) < 0 {
+					return -1
+				}
+			case nn.Conv:
+				if c.floatSpeed(op.Geometry(n.in[0].channels()), n.in[0].shape) < r.speed {
+					wish = 1
+				}
+			}
+		}
+	}
+	return wish
+}
+
+// reducible tells whether there is a way to compute the node with smaller numbers that may be faster.
+func (n *node) reducible(r reduction) bool {
+	switch op := n.op.(type) {
+	case nn.Conv:
+		g := op.Geometry(n.in[0].channels())
+		return !g.Depthwise() && r.takes(g)
+	case nn.MaxPool, nn.GlobalAveragePool, nn.Concat:
+		return true
+	}
+	return false
+}
+
+// spread is the range of numbers that the bytes of a value stand for. Values whose bytes are moved but
+// not computed with share one, which holds those of all.
+type spread struct {
+	Range
+	part *spread // of that one, if it is not nil
+}
+
+func (s *spread) whole() *spread {
+	for s.part != nil {
+		s = s.part
+	}
+	return s
+}
+
+func (s *spread) share(other *spread) {
+	if s, other = s.whole(), other.whole(); s != other {
+		s.Range = s.Range.with(other.Range)
+		other.part = s
+	}
+}
+
+func (s *spread) quantization() kernel.Quantization { return s.whole().Range.quantization() }
+
+// spread gives each value its range.
+func (c *compilation) spread(ranges Ranges) error {
+	give := func(v *value, name string) error {
+		r, ok := ranges[name]
+		if !ok {
+			return fmt.Errorf("the range of layer %q is not known: calibrate the network first", name)
+		}
+		v.spread = &spread{Range: r}
+		return nil
+	}
+	input := c.net.Inputs()[0].Name
+	if err := give(c.values[input], input); err != nil {
+		return err
+	}
+	for _, n := range c.nodes {
+		if err := give(n.out, n.name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// shareSpread gives what the node reads and writes the same range, if it moves bytes as they are.
+func (n *node) shareSpread() {
+	switch n.op.(type) {
+	case nn.MaxPool, nn.Concat:
+		for _, v := range n.in {
+			if v.spread != nil {
+				n.out.spread.share(v.spread)
+			}
+		}
+	}
+}
