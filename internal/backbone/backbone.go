@@ -116,11 +116,16 @@ func (b Backbone) Preprocessing() record.Preprocessing {
 // NAME:SET if the set is not the backbone's default.
 func (b Backbone) For(set WeightSet) record.Preprocessing {
 	p := set.Preprocessing
-	p.For = b.Name
-	if set.Name != b.Weights[0].Name {
-		p.For += ":" + set.Name
-	}
+	p.For = b.reference(set)
 	return p
+}
+
+// reference is what [FindSet] finds the backbone and one of its weight sets by.
+func (b Backbone) reference(set WeightSet) string {
+	if set.Name == b.Weights[0].Name {
+		return b.Name
+	}
+	return b.Name + ":" + set.Name
 }
 
 // Network builds the backbone, in its variant and with its classifier, for pictures of a size.

@@ -1,17 +1,18 @@
 package backbone
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
+	"context"
 	"errors"
 	"fmt"
-	"io"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
+	"github.com/tlpipe/tlpipe/internal/backbone/store"
+	"github.com/tlpipe/tlpipe/internal/digest"
+	"github.com/tlpipe/tlpipe/internal/fetch"
 	"github.com/tlpipe/tlpipe/internal/nn"
 	"github.com/tlpipe/tlpipe/internal/record"
 	"github.com/tlpipe/tlpipe/pipeline/params"
@@ -29,11 +30,13 @@ const DefaultWeights = "imagenet"
 // Choice is the weights of a backbone that a user chose by a word: what the parameter `weights` of
 // every stage and the flag --weights of every command mean. Making one reads no weights:
 //
-//	choice, err := b.Choose(word)   // when parameters are read; refuses what is not known
-//	choice.Locate(dir)              // where relative paths start
-//	digest, err := choice.Digest()  // when the pipeline is checked; for recipes
+//	choice, err := b.Choose(word)  // when parameters are read; refuses what is not known or not here
+//	choice.Locate(dir)             // where relative paths start
+//	sum, err := choice.Digest()    // when the pipeline is checked; for recipes
+//	err = choice.Fetch(ctx, say)   // at work: an address' file
 //	net, err := choice.Network(height, width)
-//	weights, err := choice.Load(net, seed) // at work
+//	weights, err := choice.Load(net, seed)
+//	err = choice.Unchanged(ctx, env.Files)
 type Choice struct {
 	// Name is what recipes say: a weight set's name, RandomWeights, FileWeights, or "" for a backbone
 	// that has no weights.
@@ -42,27 +45,28 @@ type Choice struct {
 	backbone func() (Backbone, error) // in the variant of the weights
 	set      WeightSet                // if the weights are one
 	path     string                   // of the file, "" if there is none
+	source   *store.Source            // of the file, if the word is an address
 	digest   func() (string, error)
 }
 
-// Choose finds out what a word for weights means: the name of a weight set, RandomWeights, or the path
-// of a file. Before RandomWeights or a path may stand a variant of the backbone and a colon,
-// "keras:random"; else the variant of random weights is the default one, and a file tells its own by
-// the names of its tensors. A word that means nothing, or weights that are not here, are a
-// *[params.Error] about the parameter `weights`.
-func (b Backbone) Choose(word string) (*Choice, error) {
-	if name, rest, ok := strings.Cut(word, ":"); ok && slices.Contains(b.Variants(), name) {
+// Choose finds out what a word for weights means: the name of a weight set, RandomWeights, the path of
+// a file, or an address with a digest. Before RandomWeights, a path or an address may stand a variant
+// of the backbone and a colon, "keras:random"; else the variant of random weights and of an address is
+// the default one, and a file tells its own by the names of its tensors. A word that means nothing, or
+// weights that are not here, are a *[params.Error] about the parameter `weights`.
+func (b Backbone) Choose(word Word) (*Choice, error) {
+	if name, rest, ok := strings.Cut(string(word), ":"); ok && slices.Contains(b.Variants(), name) {
 		b, err := b.As(name)
 		if err != nil {
 			return nil, err
 		}
-		return b.choose(rest, true)
+		return b.choose(Word(rest), true)
 	}
 	return b.choose(word, false)
 }
 
 // choose is Choose, for weights of the backbone's variant if that is fixed.
-func (b Backbone) choose(word string, fixed bool) (*Choice, error) {
+func (b Backbone) choose(word Word, fixed bool) (*Choice, error) {
 	c := &Choice{
 		backbone: func() (Backbone, error) { return b, nil },
 		digest:   func() (string, error) { return "", nil },
@@ -75,70 +79,86 @@ func (b Backbone) choose(word string, fixed bool) (*Choice, error) {
 	}
 	var known []string
 	for _, set := range b.Weights {
-		if set.Name != word {
+		if set.Name != string(word) {
 			known = append(known, set.Name)
 			continue
 		}
 		if fixed && !b.isOf(set) {
 			return nil, wrongWeights("leave the variant out", "the weights %q of %s are for another variant than the %s one", word, b.Name, b.Variants()[b.chosen])
 		}
-		if !set.Here() {
-			return nil, wrongWeights("fetch "+set.URL+" and give that file's path; or say "+RandomWeights,
-				"the weights %q of %s are not in this program", word, b.Name)
-		}
-		c.Name, c.set = word, set
+		c.Name, c.set = set.Name, set
 		c.backbone = func() (Backbone, error) { return b.As(set.Variant) }
 		c.digest = func() (string, error) { return set.Digest, nil }
+		if set.embedded == nil {
+			f, ok := set.stored()
+			if !ok {
+				return nil, wrongWeights("`tlpipe models pull "+b.reference(set)+"` fetches them", "the weights %q of %s are not here", word, b.Name)
+			}
+			c.path = f.Path
+			c.digest = func() (string, error) { return f.SHA256, nil }
+		}
 		return c, nil
 	}
 	switch {
 	case word == RandomWeights:
 		c.Name = RandomWeights
 		return c, nil
-	case strings.ContainsAny(word, `./\`):
-		c.Name, c.path = FileWeights, word
+	case word.isURL():
+		source, err := word.source()
+		if err != nil {
+			return nil, err
+		}
+		c.Name, c.source = FileWeights, &source
+		c.digest = func() (string, error) { return source.Promise.SHA256, nil }
+		return c, nil
+	case strings.ContainsAny(string(word), `./\`):
+		c.Name, c.path = FileWeights, string(word)
 		if !fixed {
 			c.backbone = sync.OnceValues(func() (Backbone, error) { return b.ForFile(c.path) })
 		}
-		c.digest = sync.OnceValues(func() (string, error) { return digestOf(c.path) })
+		c.digest = sync.OnceValues(func() (string, error) { return digest.File(c.path) })
 		return c, nil
 	}
 	known = append(known, RandomWeights)
-	return nil, wrongWeights(params.DidYouMean(word, known)+"; or the path of a file: .safetensors, .pth, .h5, .keras", "%s has no weights %q", b.Name, word)
+	return nil, wrongWeights(params.DidYouMean(string(word), known)+"; or the path of a file: .safetensors, .pth, .h5, .keras", "%s has no weights %q", b.Name, word)
 }
 
 // Recall finds the weights that features were made with, by the name and the digest that an extraction
-// tells. For weights from a file it must be named; another file is an error.
+// tells. A file may be named; it is needed for weights from a file that are not in the store, and
+// another file is an error.
 func (b Backbone) Recall(made record.Extraction, file string) (*Choice, error) {
 	if made.Weights == "" {
 		return b.Choose(DefaultWeights)
-	}
-	word := made.Weights
-	if word == FileWeights {
-		if file == "" {
-			return nil, errors.New("its backbone has weights from a file, which the model does not hold: name it with --weights")
-		}
-		word = file
 	}
 	b, err := b.As(made.Variant)
 	if err != nil {
 		return nil, err
 	}
-	c, err := b.choose(word, true)
+	word := made.Weights
+	if file != "" && made.Digest != "" {
+		word = file
+	} else if f, ok := storedAs(made.Digest); ok {
+		word = f.Path
+	} else if word == FileWeights {
+		return nil, errors.New("its backbone has weights from a file, which the model does not hold: name it with --weights")
+	}
+	c, err := b.choose(Word(word), true)
 	if err != nil {
 		return nil, err
 	}
-	digest, err := c.Digest()
+	sum, err := c.Digest()
 	switch {
 	case err != nil:
 		return nil, err
-	case digest == made.Digest:
+	case sum == made.Digest:
 		return c, nil
-	case c.path != "":
-		return nil, fmt.Errorf("%s is not the file of weights that the model was trained with: its SHA-256 is %s, not %s", file, digest, made.Digest)
+	case word == file:
+		return nil, fmt.Errorf("%s is not the file of weights that the model was trained with: its SHA-256 is %s, not %s", file, sum, made.Digest)
+	case c.Name == FileWeights:
+		return nil, c.damaged()
 	}
 	return nil, fmt.Errorf("the weights %q of %s are no longer those that the model was trained with: their SHA-256 is %s, not %s",
-		c.Name, b.Name, digest, made.Digest)
+		c.Name, b.Name, sum, made.Digest)
 }
 
 // Locate tells where a relative path starts.
@@ -148,13 +168,63 @@ func (c *Choice) Locate(dir string) {
 	}
 }
 
-// File is the path of the file that the weights are in, or "". Who reads it for a recipe should see to
-// it that its digest is still the one promised.
-func (c *Choice) File() string { return c.path }
-
 // Digest returns the hexadecimal SHA-256 of the weights' file; "" for random weights and for none. It
-// reads a file the first time.
+// reads a user's file the first time.
 func (c *Choice) Digest() (string, error) { return c.digest() }
+
+// Fetch brings the file of an address into the store, unless it is there. It has nothing to do for
+// other weights. say tells people what takes time.
+func (c *Choice) Fetch(ctx context.Context, say func(format string, args ...any)) error {
+	if c.source == nil {
+		return nil
+	}
+	s, err := store.Default()
+	if err != nil {
+		return err
+	}
+	address := fetch.Redact(c.source.URL)
+	f, ok := s.Find(*c.source)
+	if !ok {
+		say("fetching %s", address)
+		f, err = s.Fetch(ctx, fetch.New(fetch.HubFromEnvironment()), *c.source, store.Watch{
+			Waiting: func() { say("another process fetches %s: waiting for it", address) },
+			Retry:   func(why error, wait time.Duration) { say("%v; trying again in %s", why, wait.Round(time.Second)) },
+		})
+	}
+	if err != nil {
+		return fmt.Errorf("weights: %w (a file that was fetched by other means can be given by its path)", err)
+	}
+	c.path = f.Path
+	return nil
+}
+
+// Unchanged sees to it that the weights, which have been loaded, are those that [Choice.Digest] told
+// of. files tells a file's SHA-256, as package pipeline's Files do without reading it again.
+func (c *Choice) Unchanged(ctx context.Context, files interface {
+	Digest(ctx context.Context, path string) (string, error)
+}) error {
+	if c.path == "" {
+		return nil
+	}
+	promised, err := c.Digest()
+	if err != nil {
+		return err
+	}
+	switch sum, err := files.Digest(ctx, c.path); {
+	case err != nil:
+		return err
+	case sum == promised:
+		return nil
+	case c.Name == FileWeights && c.source == nil:
+		return fmt.Errorf("%s was changed while the pipeline was running", c.path)
+	}
+	return c.damaged()
+}
+
+// damaged says that the store holds something else than it took.
+func (c *Choice) damaged() error {
+	return fmt.Errorf("%s is damaged: remove it, and have it fetched again", c.path)
+}
 
 // Variant returns the variant of the backbone that the weights are for, "" for the default one. It
 // reads the names in a file the first time, as do the methods below.
@@ -205,18 +275,4 @@ func (c *Choice) Load(net *nn.Network, seed uint64) (nn.Weights, error) {
 // wrongWeights is an error in the parameter `weights`.
 func wrongWeights(hint, format string, args ...any) error {
 	return &params.Error{Path: "weights", Message: fmt.Sprintf(format, args...), Hint: hint}
-}
-
-// digestOf returns the hexadecimal SHA-256 of a file's content.
-func digestOf(path string) (_ string, err error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return "", err
-	}
-	defer func() { err = errors.Join(err, f.Close()) }()
-	hash := sha256.New()
-	if _, err := io.Copy(hash, f); err != nil {
-		return "", fmt.Errorf("read %s: %w", path, err)
-	}
-	return hex.EncodeToString(hash.Sum(nil)), nil
 }

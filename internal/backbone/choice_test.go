@@ -1,15 +1,24 @@
 package backbone_test
 
 import (
+	"context"
 	"errors"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"reflect"
 	"strings"
+	"sync/atomic"
 	"testing"
 
+	"gopkg.in/yaml.v3"
+
 	"github.com/tlpipe/tlpipe/internal/backbone"
+	"github.com/tlpipe/tlpipe/internal/backbone/store"
 	"github.com/tlpipe/tlpipe/internal/backbone/weights"
+	"github.com/tlpipe/tlpipe/internal/digest"
+	"github.com/tlpipe/tlpipe/internal/fetch"
 	"github.com/tlpipe/tlpipe/internal/record"
 	"github.com/tlpipe/tlpipe/pipeline/params"
 )
@@ -31,11 +40,15 @@ func TestWordsForWeights(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, "own.safetensors"), weights.EfficientNetLite0(), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	for _, c := range []struct{ backbone, word, name, digest string }{
+	for _, c := range []struct {
+		backbone     string
+		word         backbone.Word
+		name, digest string
+	}{
 		{"efficientnet_lite0", "imagenet", "imagenet", lite0Digest},
 		{"efficientnet_lite0", "random", "random", ""},
 		{"efficientnet_lite0", "own.safetensors", "file", lite0Digest},
-		{"efficientnet_lite0", filepath.Join(dir, "own.safetensors"), "file", lite0Digest},
+		{"efficientnet_lite0", backbone.Word(filepath.Join(dir, "own.safetensors")), "file", lite0Digest},
 		{"pixels", backbone.DefaultWeights, "", ""},
 	} {
 		b := find(t, c.backbone)
@@ -49,8 +62,8 @@ func TestWordsForWeights(t *testing.T) {
 		if err != nil || choice.Name != c.name || digest != c.digest {
 			t.Errorf("%s: name %q, digest %q, error %v", c.word, choice.Name, digest, err)
 		}
-		if (choice.File() != "") != (c.name == backbone.FileWeights) {
-			t.Errorf("%s: file %q", c.word, choice.File())
+		if err := choice.Fetch(context.Background(), t.Logf); err != nil {
+			t.Errorf("%s: %v", c.word, err)
 		}
 		if p, err := choice.Preprocessing(); err != nil || p != b.Preprocessing() {
 			t.Errorf("%s: preprocessing %+v, %v", c.word, p, err)
@@ -99,13 +112,21 @@ func TestWordsForVariants(t *testing.T) {
 }
 
 func TestWordsForWeightsThatAreRefused(t *testing.T) {
-	for _, c := range []struct{ backbone, word, want string }{
+	t.Setenv("TLPIPE_WEIGHTS", t.TempDir())
+	for _, c := range []struct {
+		backbone string
+		word     backbone.Word
+		want     string
+	}{
 		{"efficientnet_lite0", "imagnet", `did you mean "imagenet"?`},
 		{"efficientnet_lite0", "", "known: imagenet, random"},
 		{"pixels", "random", "pixels has no weights"},
 		{"resnet50", "keras:imagenet", "are for another variant than the keras one"},
 		{"resnet50", "keros:random", "keros:random"},
-		{"resnet50", "imagenet_v2", "https://download.pytorch.org/models/resnet50-11ad3fa6.pth"},
+		{"resnet50", "imagenet_v2", "`tlpipe models pull resnet50:imagenet_v2` fetches them"},
+		{"resnet50", "https://example.org/a.pth", "needs the file's SHA-256"},
+		{"resnet50", "https://example.org/a.pth#sha256=abc", "https://example.org/a.pth#sha256="},
+		{"resnet50", "keras:https://example.org/a.h5", "needs the file's SHA-256"},
 	} {
 		_, err := find(t, c.backbone).Choose(c.word)
 		var wrong *params.Error
@@ -115,8 +136,132 @@ func TestWordsForWeightsThatAreRefused(t *testing.T) {
 	}
 }
 
+// web serves one file, and tells how often it was asked for.
+func web(t *testing.T, file []byte) (url string, requests *atomic.Int32) {
+	t.Helper()
+	requests = new(atomic.Int32)
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		requests.Add(1)
+		_, _ = w.Write(file)
+	}))
+	t.Cleanup(s.Close)
+	return s.URL + "/lite0.safetensors", requests
+}
+
+// The file of an address is fetched at work, once, and is what its digest says.
+func TestWeightsFromAnAddress(t *testing.T) {
+	t.Setenv("TLPIPE_WEIGHTS", t.TempDir())
+	url, requests := web(t, weights.EfficientNetLite0())
+	lite0s := find(t, "efficientnet_lite0")
+	net, want := lite0(t, 64, 64)
+	ctx := context.Background()
+	for range 2 {
+		choice, err := lite0s.Choose(backbone.Word(url + "#sha256=" + strings.ToUpper(lite0Digest)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		choice.Locate(t.TempDir())
+		if sum, err := choice.Digest(); err != nil || sum != lite0Digest || choice.Name != backbone.FileWeights {
+			t.Errorf("%q, digest %q, %v", choice.Name, sum, err)
+		}
+		if err := choice.Fetch(ctx, t.Logf); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := choice.Load(net, 0); err != nil || !reflect.DeepEqual(got, want) {
+			t.Errorf("other weights, %v", err)
+		}
+		if err := choice.Unchanged(ctx, files{}); err != nil {
+			t.Error(err)
+		}
+	}
+	if n := requests.Load(); n != 1 {
+		t.Errorf("%d requests", n)
+	}
+
+	other, err := lite0s.Choose(backbone.Word(url + "#sha256=" + strings.Repeat("0", 64)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := other.Fetch(ctx, t.Logf); err == nil || !strings.Contains(err.Error(), "not what was promised") {
+		t.Errorf("another file: %v", err)
+	}
+
+	// Models made with it need no --weights.
+	if _, err := lite0s.Recall(record.Extraction{Weights: "file", Digest: lite0Digest}, ""); err != nil {
+		t.Error(err)
+	}
+}
+
+// A weight set that was pulled is used by its name; its whole digest stands in recipes.
+func TestWeightsThatWerePulled(t *testing.T) {
+	dir := t.TempDir()
+	t.Setenv("TLPIPE_WEIGHTS", dir)
+	url, _ := web(t, weights.EfficientNetLite0())
+	b := find(t, "efficientnet_lite0")
+	b.Weights = []backbone.WeightSet{{Name: "public", URL: url, Digest: lite0Digest[:8], Preprocessing: b.Weights[0].Preprocessing}}
+	set := b.Weights[0]
+	if _, err := b.Choose("public"); err == nil || set.Here() {
+		t.Errorf("it is here before it was pulled: %v", err)
+	}
+	ctx := context.Background()
+	f, err := store.Open(dir).Fetch(ctx, fetch.New(fetch.Hub{}), set.Source(), store.Watch{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	choice, err := b.Choose("public")
+	if err != nil || !set.Here() {
+		t.Fatal(err)
+	}
+	if sum, err := choice.Digest(); err != nil || sum != lite0Digest || choice.Name != "public" {
+		t.Errorf("%q, digest %q, %v", choice.Name, sum, err)
+	}
+	net, want := lite0(t, 64, 64)
+	if got, err := choice.Load(net, 0); err != nil || !reflect.DeepEqual(got, want) {
+		t.Errorf("other weights, %v", err)
+	}
+	if err := choice.Unchanged(ctx, files{}); err != nil {
+		t.Error(err)
+	}
+	if err := os.WriteFile(f.Path, []byte("damaged"), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	if err := choice.Unchanged(ctx, files{}); err == nil || !strings.Contains(err.Error(), "is damaged") {
+		t.Errorf("damaged: %v", err)
+	}
+}
+
+type files struct{}
+
+func (files) Digest(_ context.Context, path string) (string, error) { return digest.File(path) }
+
+func TestWordInYAML(t *testing.T) {
+	type with struct {
+		Weights backbone.Word `yaml:"weights"`
+	}
+	for text, want := range map[string]string{
+		`{weights: imagenet}`:                                "imagenet",
+		`{weights: {url: "https://a.org/b", sha256: "0fe"}}`: "https://a.org/b#sha256=0fe",
+		`{weights: {url: "https://a.org/b"}}`:                `key "sha256" is required`,
+		`{weights: {path: a, url: b, sha256: c}}`:            `unknown key "path"`,
+		`{weights: [a]}`:                                     "expected a text, found a list",
+	} {
+		var node yaml.Node
+		if err := yaml.Unmarshal([]byte(text), &node); err != nil {
+			t.Fatal(err)
+		}
+		var got with
+		if errs := params.Decode(&node, &got); len(errs) > 0 {
+			got.Weights = backbone.Word(errs[0].Message)
+		}
+		if string(got.Weights) != want {
+			t.Errorf("%s: %q, want %q", text, got.Weights, want)
+		}
+	}
+}
+
 // Features can be made again with the weights they were made with, and with no others.
 func TestWeightsAreRecalled(t *testing.T) {
+	t.Setenv("TLPIPE_WEIGHTS", t.TempDir())
 	lite0 := find(t, "efficientnet_lite0")
 	path := filepath.Join("weights", "efficientnet_lite0.safetensors")
 	for _, c := range []struct {

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/tlpipe/tlpipe/internal/backbone/store"
+	"github.com/tlpipe/tlpipe/internal/digest"
 	"github.com/tlpipe/tlpipe/internal/nn"
 	"github.com/tlpipe/tlpipe/internal/record"
 	"github.com/tlpipe/tlpipe/internal/stored"
@@ -43,8 +45,38 @@ func centrePixels(normalise string, size, resize int, filter string) record.Prep
 	}
 }
 
-// Here tells whether the weights are in this program.
-func (s WeightSet) Here() bool { return s.embedded != nil }
+// Here tells whether the weights can be used without fetching anything: they are in this program, or
+// in the user's store.
+func (s WeightSet) Here() bool {
+	_, ok := s.stored()
+	return ok || s.embedded != nil
+}
+
+// Source is where the weights' file is, and what its publisher promises of it.
+func (s WeightSet) Source() store.Source {
+	return store.Source{URL: s.URL, Promise: digest.Promise{SHA256: s.Digest, MD5: s.MD5}}
+}
+
+// stored returns the weights' file in the user's store.
+func (s WeightSet) stored() (store.File, bool) {
+	if s.URL == "" {
+		return store.File{}, false
+	}
+	there, err := store.Default()
+	if err != nil {
+		return store.File{}, false
+	}
+	return there.Find(s.Source())
+}
+
+// storedAs returns the file of that SHA-256 in the user's store.
+func storedAs(sum string) (store.File, bool) {
+	there, err := store.Default()
+	if err != nil {
+		return store.File{}, false
+	}
+	return there.WithDigest(sum)
+}
 
 // LoadSet reads a weight set for the backbone's network, which is built in the set's variant. Weights
 // that are not here are an error that tells where they are.
@@ -52,8 +84,11 @@ func (b Backbone) LoadSet(set WeightSet, net *nn.Network) (nn.Weights, error) {
 	if !b.isOf(set) {
 		return nil, fmt.Errorf("weights %q of %s are for another variant than the %s one", set.Name, b.Name, b.variants[b.chosen].name)
 	}
-	if !set.Here() {
-		return nil, fmt.Errorf("weights %q of %s are not in this program: fetch %s and give that file's path as weights", set.Name, b.Name, set.URL)
+	if f, ok := set.stored(); ok {
+		return b.LoadFile(f.Path, net)
+	}
+	if set.embedded == nil {
+		return nil, fmt.Errorf("weights %q of %s are not here: `tlpipe models pull %s` fetches them", set.Name, b.Name, b.reference(set))
 	}
 	file, err := weightfile.Parse(set.embedded())
 	var w nn.Weights
@@ -111,6 +146,9 @@ func (b Backbone) load(tensors []stored.Tensor, net *nn.Network) (nn.Weights, er
 	}
 	fit := b.recognise(inFile, whole)
 	if fit.found == 0 {
+		if other, err := b.variantOf(inFile); err == nil {
+			return nil, fmt.Errorf("its tensors have the names of another variant: write %s: before it", other.variants[other.chosen].name)
+		}
 		return nil, b.unknownNames(inFile)
 	}
 	names := fit.naming

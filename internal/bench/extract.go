@@ -120,7 +120,7 @@ func (e Extract) compile() (*frozen.Program, *nn.Network, error) {
 	if b.AnyPixels {
 		return nil, nil, &RequestError{fmt.Errorf("%s is no network", b.Name)}
 	}
-	choice, err := b.Choose(e.Weights)
+	choice, err := b.Choose(backbone.Word(e.Weights))
 	if err != nil {
 		return nil, nil, &RequestError{err}
 	}

@@ -305,11 +305,12 @@ func TestPixelsThatAreNotFiniteAreRejected(t *testing.T) {
 }
 
 func TestParametersThatAreRefused(t *testing.T) {
+	t.Setenv("TLPIPE_WEIGHTS", t.TempDir())
 	for with, want := range map[string]string{
 		"{backbone: eficientnet_lite0}":            `did you mean "efficientnet_lite0"`,
 		"{weights: imagnet}":                       `did you mean "imagenet"`,
 		"{backbone: pixels, weights: random}":      "pixels has no weights",
-		"{backbone: resnet50}":                     "https://download.pytorch.org/models/resnet50",
+		"{backbone: resnet50}":                     "tlpipe models pull resnet50",
 		"{precision: fp8}":                         "not one of",
 		"{batch: 0}":                               "smallest allowed",
 		"{backbone: nothing, precision: \"int8\"}": "there is no backbone",

@@ -30,26 +30,17 @@ type mapper struct {
 
 // Open implements pipeline.RowWise.
 func (s *stage) Open(ctx context.Context, env *pipeline.Env, _ map[string][]pipeline.Input) (pipeline.Mapper, error) {
+	if err := s.weights.Fetch(ctx, env.Log); err != nil {
+		return nil, err
+	}
 	m := &mapper{stage: s, threads: max(env.Threads, 1), engines: map[[2]int]*engine{}}
 	if s.height > 0 {
 		if _, err := m.engine(s.height, s.width); err != nil {
 			return nil, err
 		}
 	}
-	file := s.weights.File()
-	if file == "" {
-		return m, nil
-	}
-	promised, err := s.weights.Digest()
-	if err != nil {
+	if err := s.weights.Unchanged(ctx, env.Files); err != nil {
 		return nil, err
-	}
-	read, err := env.Files.Digest(ctx, file)
-	if err != nil {
-		return nil, err
-	}
-	if read != promised {
-		return nil, fmt.Errorf("%s was changed while the pipeline was running", file)
 	}
 	return m, nil
 }

@@ -41,17 +41,21 @@ func Open(dir string) *Store { return &Store{dir} }
 // Default returns the user's store: $TLPIPE_WEIGHTS, or the folder weights in $TLPIPE_CACHE, or
 // tlpipe/weights in the user's cache folder.
 func Default() (*Store, error) {
-	if dir := os.Getenv("TLPIPE_WEIGHTS"); dir != "" {
-		return Open(dir), nil
+	dir, err := os.Getenv("TLPIPE_WEIGHTS"), error(nil)
+	if cache := os.Getenv("TLPIPE_CACHE"); dir == "" && cache != "" {
+		dir = filepath.Join(cache, "weights")
 	}
-	if dir := os.Getenv("TLPIPE_CACHE"); dir != "" {
-		return Open(filepath.Join(dir, "weights")), nil
+	if dir == "" {
+		dir, err = os.UserCacheDir()
+		dir = filepath.Join(dir, "tlpipe", "weights")
 	}
-	dir, err := os.UserCacheDir()
+	if err == nil {
+		dir, err = filepath.Abs(dir)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("there is no place for weights: %w; choose a folder with TLPIPE_WEIGHTS", err)
 	}
-	return Open(filepath.Join(dir, "tlpipe", "weights")), nil
+	return Open(dir), nil
 }
 
 // Source is where a file is from, and what is known of it beforehand.

@@ -257,7 +257,8 @@ func TestDefault(t *testing.T) {
 		}
 		t.Setenv(c.name, c.value)
 		s, err := store.Default()
-		if err != nil || s.Dir() != c.want {
+		want, _ := filepath.Abs(c.want)
+		if err != nil || s.Dir() != want {
 			t.Errorf("%s: %v, %v", c.name, s, err)
 		}
 	}
