@@ -108,42 +108,88 @@ func TestEveryEntryHoldsTogether(t *testing.T) {
 	}
 }
 
-// Sizes as the papers and the reference implementations give them.
-func TestSizesAreThoseOfTheReference(t *testing.T) {
-	for name, want := range map[string]backbone.Description{
-		// As PyTorch counts parameters() and, with its FlopCounterMode, half the operations.
-		"efficientnet_lite0": {Parameters: 4_652_008, TrunkParameters: 3_371_008, Statistics: 42_016, MultiplyAdds: 385_187_552, Features: 1280, Depth: 50},
-		"efficientnet_b0":    {Parameters: 5_288_548, TrunkParameters: 4_007_548, Statistics: 42_016, MultiplyAdds: 385_814_752, Features: 1280, Depth: 82},
-		"mobilenet_v2":       {Parameters: 3_504_872, TrunkParameters: 2_223_872, Statistics: 34_112, MultiplyAdds: 300_774_272, Features: 1280, Depth: 53},
-		"densenet121":        {Parameters: 7_978_856, TrunkParameters: 6_953_856, Statistics: 83_648, MultiplyAdds: 2_834_161_664, Features: 1024, Depth: 121},
-		"inception_v3":       {Parameters: 23_834_568, TrunkParameters: 21_785_568, Statistics: 34_432, MultiplyAdds: 5_713_216_096, Features: 2048, Depth: 95}, // aux_logits=False
-		// As Keras counts trainable and other weights.
-		"inception_resnet_v2": {Parameters: 55_813_192, TrunkParameters: 54_276_192, Statistics: 60_544, MultiplyAdds: 13_155_794_016, Features: 1536, Depth: 245},
-		"nasnet_mobile":       {Parameters: 5_289_978, TrunkParameters: 4_232_978, Statistics: 36_738, MultiplyAdds: 563_638_816, Features: 1056, Depth: 357},
-		"resnet18":            {Parameters: 11_689_512, TrunkParameters: 11_176_512, Statistics: 9_600, MultiplyAdds: 1_814_073_344, Features: 512, Depth: 21},
-		"resnet34":            {Parameters: 21_797_672, TrunkParameters: 21_284_672, Statistics: 17_024, MultiplyAdds: 3_663_761_408, Features: 512, Depth: 37},
-		"resnet50":            {Parameters: 25_557_032, TrunkParameters: 23_508_032, Statistics: 53_120, MultiplyAdds: 4_089_184_256, Features: 2048, Depth: 54},
-		"resnet101":           {Parameters: 44_549_160, TrunkParameters: 42_500_160, Statistics: 105_344, MultiplyAdds: 7_801_405_440, Features: 2048, Depth: 105},
-		"resnet152":           {Parameters: 60_192_808, TrunkParameters: 58_143_808, Statistics: 151_424, MultiplyAdds: 11_513_626_624, Features: 2048, Depth: 156},
-		"vgg16":               {Parameters: 138_357_544, TrunkParameters: 14_714_688, MultiplyAdds: 15_470_264_320, Features: 512, Depth: 16},
-		"vgg19":               {Parameters: 143_667_240, TrunkParameters: 20_024_384, MultiplyAdds: 19_632_062_464, Features: 512, Depth: 19},
-		"pixels":              {Features: 768},
-	} {
-		b, err := backbone.Find(name)
-		if err != nil {
-			t.Fatal(err)
+// Sizes are those that testdata/make_counts.py found in the frameworks' own networks.
+func TestSizesAreThoseOfTheReferences(t *testing.T) {
+	var references map[string]map[string]struct {
+		Parameters, Trunk, Statistics int64
+		MultiplyAdds                  int64 `json:"multiply_adds"`
+		Depth                         int
+	}
+	readJSON(t, "counts.json", &references)
+	features := map[string]int{
+		"efficientnet_lite0": 1280, "efficientnet_b0": 1280, "mobilenet_v2": 1280, "densenet121": 1024,
+		"inception_v3": 2048, "inception_resnet_v2": 1536, "nasnet_mobile": 1056,
+		"resnet18": 512, "resnet34": 512, "resnet50": 2048, "resnet101": 2048, "resnet152": 2048,
+		"vgg16": 512, "vgg19": 512, "pixels": 768,
+	}
+	for _, b := range backbone.All() {
+		for _, name := range b.Variants() {
+			v, err := b.As(name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			d, err := v.Describe(0, 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if d.Features != features[b.Name] {
+				t.Errorf("%s: %d features, want %d", b.Name, d.Features, features[b.Name])
+			}
+			want, ok := references[b.Name][name]
+			if !ok && !b.AnyPixels {
+				t.Errorf("counts.json has nothing of %s, variant %s", b.Name, name)
+			}
+			got := want
+			got.Parameters, got.Trunk, got.Statistics = d.Parameters, d.TrunkParameters, d.Statistics
+			got.MultiplyAdds, got.Depth = d.MultiplyAdds, d.Depth
+			if got != want {
+				t.Errorf("%s, variant %s: %+v\nwant %+v", b.Name, name, got, want)
+			}
 		}
-		d, err := b.Describe(0, 0)
-		if err != nil {
-			t.Fatal(err)
+	}
+}
+
+// What weight sets say of timm's weights is what its configurations say, which testdata/make_timm.py
+// stored.
+func TestSetsOfTimmAreAsItsConfigurations(t *testing.T) {
+	var configurations map[string]struct {
+		Hub, Licence, Interpolation string
+		Size                        int
+		Crop                        float64
+		Mean, Std                   [3]float32
+	}
+	readJSON(t, "timm.json", &configurations)
+	seen := 0
+	for _, b := range backbone.All() {
+		for _, set := range b.Weights {
+			model, ok := strings.CutPrefix(set.Provenance, "timm, ")
+			if !ok {
+				continue
+			}
+			seen++
+			c, p := configurations[model], set.Preprocessing
+			if set.URL != "https://huggingface.co/"+c.Hub+"/resolve/main/model.safetensors" || !strings.EqualFold(set.Licence, c.Licence) {
+				t.Errorf("%s: %+v, configuration %+v", model, set, c)
+			}
+			if p.Height != c.Size || p.Width != c.Size || p.ResizeTo != int(math.Floor(float64(c.Size)/c.Crop)) ||
+				p.Filter != c.Interpolation || p.Mean != c.Mean || p.Std != c.Std || p.Channels != "rgb" {
+				t.Errorf("%s: pixels %+v, configuration %+v", model, p, c)
+			}
 		}
-		got := backbone.Description{
-			Parameters: d.Parameters, TrunkParameters: d.TrunkParameters, Statistics: d.Statistics,
-			MultiplyAdds: d.MultiplyAdds, Features: d.Features, Depth: d.Depth,
-		}
-		if !reflect.DeepEqual(got, want) {
-			t.Errorf("%s: %+v\nwant %+v", name, got, want)
-		}
+	}
+	if seen != len(configurations) {
+		t.Errorf("%d weight sets of timm, %d configurations", seen, len(configurations))
+	}
+}
+
+func readJSON(t *testing.T, name string, into any) {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join("testdata", name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := json.Unmarshal(text, into); err != nil {
+		t.Fatal(err)
 	}
 }
 

@@ -2,34 +2,19 @@ package backbone
 
 import (
 	"fmt"
-	"strconv"
-	"strings"
 
 	"github.com/tlpipe/tlpipe/internal/kernel"
-	"github.com/tlpipe/tlpipe/internal/nn"
 	"github.com/tlpipe/tlpipe/internal/record"
 )
 
-// efficientNetTable returns table 1 of the paper, for B0: repeats, kernel, stride of the first,
-// expansion, channels.
-func efficientNetTable() [][5]int {
-	return [][5]int{
-		{1, 3, 1, 1, 16},
-		{2, 3, 2, 6, 24},
-		{2, 5, 2, 6, 40},
-		{3, 3, 2, 6, 80},
-		{3, 5, 1, 6, 112},
-		{4, 5, 2, 6, 192},
-		{1, 3, 1, 6, 320},
-	}
-}
-
-// efficientNetB0 is EfficientNet-B0 as torchvision has it, with symmetric padding.
+// efficientNetB0 is EfficientNet-B0. PyTorch's pads alike on all sides; Keras' and those that timm
+// calls tf_ as TensorFlow does. Keras normalises the pixels in the network itself, as all others want
+// them from outside; here preprocessing does it.
 func efficientNetB0() Backbone {
 	return Backbone{
 		Name:    "efficientnet_b0",
 		Title:   "EfficientNet-B0",
-		Paper:   "Tan and Le 2019, arXiv:1905.11946; torchvision",
+		Paper:   "Tan and Le 2019, arXiv:1905.11946",
 		Pooled:  "pooled",
 		LastMap: "head",
 		Logits:  "logits",
@@ -37,59 +22,73 @@ func efficientNetB0() Backbone {
 		Weights: []WeightSet{
 			torchvision("imagenet", "EfficientNet_B0_Weights.IMAGENET1K_V1", "efficientnet_b0_rwightman-7f5810bc.pth", 77.692, 93.532,
 				imageNetPixels(224, 256, record.FilterBicubic)),
+			kerasSet("keras", "EfficientNetB0", "keras-applications/efficientnetb0.h5", "902e53a9f72be733fc0bcb005b3ebbac", 77.1, 93.3,
+				imageNetPixels(224, 256, record.FilterBicubic)),
+			timmSet("timm", "", "efficientnet_b0.ra_in1k", "Apache-2.0", 77.694, 93.532, 224, timmPixels("imagenet", 224, 0.875, record.FilterBicubic)),
+			timmSet("timm_tf", "keras", "tf_efficientnet_b0.ns_jft_in1k", "Apache-2.0", 78.67, 94.374, 224, timmPixels("imagenet", 224, 0.875, record.FilterBicubic)),
 		},
-		variants: []variant{{
-			name:    "torchvision",
-			namings: []naming{pyTorch("torchvision", efficientNetTorchvision)},
-			build: func(b *nn.Builder, image nn.Value) {
-				r := invertedResidual{unit: torchUnit(), act: kernel.SiLU, squeeze: true}
-				x := r.add(b.Scope("stem"), image, centred(image, 32, 3, 2), r.act)
-				block := 0
-				for _, row := range efficientNetTable() {
-					repeats, size, stride, expansion, channels := row[0], row[1], row[2], row[3], row[4]
-					for range repeats {
-						x = r.block(b.Scope(fmt.Sprintf("block%d", block)), x, size, stride, expansion, channels)
-						block++
-						stride = 1
-					}
-				}
-				x = r.add(b.Scope("head"), x, centred(x, 1280, 1, 1), r.act)
-				classify(b, x, 0.2)
+		variants: []variant{
+			{
+				name:  "torchvision",
+				build: efficientNet(invertedResidual{unit: torchUnit(), conv: centred, act: kernel.SiLU, squeeze: true}),
+				namings: []naming{
+					pyTorch("torchvision", efficientNetTorchvision()),
+					pyTorch("timm", timmMobileNet(efficientNetRepeats())),
+				},
 			},
-		}},
+			{
+				name:  "keras",
+				build: efficientNet(invertedResidual{unit: unit{epsilon: 1e-3, momentum: 0.99}, conv: same, act: kernel.SiLU, squeeze: true}),
+				namings: []naming{
+					efficientNetKeras(),
+					pyTorch("timm", timmMobileNet(efficientNetRepeats())),
+				},
+			},
+		},
 	}
 }
 
-// efficientNetTorchvision gives a layer its name in torchvision, where a block has the number of its
-// row and its number in the row, and its parts have theirs: the first block does not expand.
-func efficientNetTorchvision(layer string) string {
-	part, rest, _ := strings.Cut(layer, ".")
-	if number, ok := strings.CutPrefix(part, "block"); ok {
-		block, err := strconv.Atoi(number)
-		if err != nil {
-			return ""
-		}
-		parts := map[string]string{
+// efficientNetTorchvision names layers as torchvision does: block3.expand.conv is
+// features.3.0.block.0.0, since block 3 is the first of row 3, counted from 1.
+func efficientNetTorchvision() func(string) string {
+	return rowNames{
+		repeats: efficientNetRepeats(),
+		others: map[string]string{
+			"stem.conv": "features.0.0", "stem.bn": "features.0.1",
+			"head.conv": "features.8.0", "head.bn": "features.8.1", "logits": "classifier.1",
+		},
+		block: func(row, number int) string { return fmt.Sprintf("features.%d.%d.block.", row+1, number) },
+		parts: map[string]string{
 			"expand.conv": "0.0", "expand.bn": "0.1",
 			"depthwise.conv": "1.0", "depthwise.bn": "1.1",
 			"squeeze.reduce": "2.fc1", "squeeze.expand": "2.fc2",
 			"project.conv": "3.0", "project.bn": "3.1",
-		}
-		if block == 0 {
-			parts = map[string]string{
-				"depthwise.conv": "0.0", "depthwise.bn": "0.1",
-				"squeeze.reduce": "1.fc1", "squeeze.expand": "1.fc2",
-				"project.conv": "2.0", "project.bn": "2.1",
-			}
-		}
-		row := 0
-		for table := efficientNetTable(); block >= table[row][0]; row++ {
-			block -= table[row][0]
-		}
-		return fmt.Sprintf("features.%d.%d.block.%s", row+1, block, parts[rest])
+		},
+		first: map[string]string{
+			"depthwise.conv": "0.0", "depthwise.bn": "0.1",
+			"squeeze.reduce": "1.fc1", "squeeze.expand": "1.fc2",
+			"project.conv": "2.0", "project.bn": "2.1",
+		},
+	}.name
+}
+
+// efficientNetKeras names layers as Keras does: block3.expand.conv is block3a_expand_conv.
+func efficientNetKeras() naming {
+	parts := map[string]string{
+		"expand.conv": "expand_conv", "expand.bn": "expand_bn",
+		"depthwise.conv": "dwconv", "depthwise.bn": "bn",
+		"squeeze.reduce": "se_reduce", "squeeze.expand": "se_expand",
+		"project.conv": "project_conv", "project.bn": "project_bn",
 	}
-	return map[string]string{
-		"stem.conv": "features.0.0", "stem.bn": "features.0.1",
-		"head.conv": "features.8.0", "head.bn": "features.8.1", "logits": "classifier.1",
-	}[layer]
+	n := keras(rowNames{
+		repeats: efficientNetRepeats(),
+		others: map[string]string{
+			"stem.conv": "stem_conv", "stem.bn": "stem_bn", "head.conv": "top_conv", "head.bn": "top_bn", "logits": "predictions",
+		},
+		block: func(row, number int) string { return fmt.Sprintf("block%d%c_", row+1, 'a'+number) },
+		parts: parts,
+		first: parts,
+	}.name)
+	n.unused = []string{"normalization"} // which the preprocessing does
+	return n
 }

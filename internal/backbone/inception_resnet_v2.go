@@ -2,19 +2,21 @@ package backbone
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
-	"sync"
 
 	"github.com/tlpipe/tlpipe/internal/kernel"
 	"github.com/tlpipe/tlpipe/internal/nn"
+	"github.com/tlpipe/tlpipe/internal/record"
 )
 
-// inceptionResNetV2 is Inception-ResNet-v2 as Keras has it.
+// inceptionResNetV2 is Inception-ResNet-v2. Keras' batch-norms have no gamma.
 func inceptionResNetV2() Backbone {
+	kerasBuild := inceptionResNetV2Blocks(unit{epsilon: 1e-3, momentum: 0.99, unscaled: true})
 	return Backbone{
 		Name:    "inception_resnet_v2",
 		Title:   "Inception-ResNet-v2",
-		Paper:   "Szegedy et al. 2017, arXiv:1602.07261; keras.applications",
+		Paper:   "Szegedy et al. 2017, arXiv:1602.07261",
 		Pooled:  "pooled",
 		LastMap: "head",
 		Logits:  "logits",
@@ -23,44 +25,48 @@ func inceptionResNetV2() Backbone {
 			kerasSet("imagenet", "InceptionResNetV2",
 				"tensorflow/keras-applications/inception_resnet_v2/inception_resnet_v2_weights_tf_dim_ordering_tf_kernels.h5",
 				"e693bd0210a403b3192acc6073ad2e96", 80.3, 95.3, inceptionPixels(299, 342)),
+			timmSet("timm", "timm", "inception_resnet_v2.tf_in1k", "Apache-2.0", 80.462, 95.308, 299, timmPixels("inception", 299, 0.8975, record.FilterBicubic)),
 		},
-		variants: []variant{{
-			name:    "keras",
-			namings: []naming{keras("keras", inceptionResNetV2Keras())},
-			build:   buildInceptionResNetV2,
-		}},
+		variants: []variant{
+			{
+				name:    "keras",
+				build:   kerasBuild,
+				namings: []naming{inceptionResNetV2Keras(kerasBuild)},
+			},
+			{
+				name:    "timm",
+				build:   inceptionResNetV2Blocks(unit{epsilon: 1e-3, momentum: 0.9}),
+				namings: []naming{pyTorch("timm", inceptionResNetV2Timm)},
+			},
+		},
 	}
 }
 
-func buildInceptionResNetV2(b *nn.Builder, x nn.Value) {
-	i := inceptionResNet{inception{
-		unit:   unit{epsilon: 1e-3, momentum: 0.99, unscaled: true},
-		shrink: nn.MaxPool{Kernel: nn.Square(3), Stride: nn.Square(2)},
-		mean:   nn.AveragePool{Kernel: nn.Square(3), Padding: nn.Pad(1)},
-	}}
-	stem := b.Scope("stem")
-	x = i.valid(stem, "1a_3x3", x, 32, 3, 2)
-	x = i.valid(stem, "2a_3x3", x, 32, 3, 1)
-	x = i.conv(stem, "2b_3x3", x, 64, 3, 3)
-	x = stem.Layer("pool1", i.shrink, x)
-	x = i.valid(stem, "3b_1x1", x, 80, 1, 1)
-	x = i.valid(stem, "4a_3x3", x, 192, 3, 1)
-	x = stem.Layer("pool2", i.shrink, x)
-	x = i.mixed5(b.Scope("mixed5b"), x)
-	for n := range 10 {
-		x = i.block35(b.Scope(fmt.Sprintf("block35_%d", n+1)), x)
+// inceptionResNetV2Blocks is the network of figure 15 of the paper, with the stem of Inception-v3.
+func inceptionResNetV2Blocks(u unit) func(*nn.Builder, nn.Value) {
+	return func(b *nn.Builder, x nn.Value) {
+		i := inceptionResNet{inception{
+			unit:   u,
+			shrink: nn.MaxPool{Kernel: nn.Square(3), Stride: nn.Square(2)},
+			mean:   nn.AveragePool{Kernel: nn.Square(3), Padding: nn.Pad(1)},
+		}}
+		x = i.stem(b.Scope("stem"), x)
+		x = i.mixed5(b.Scope("mixed5b"), x)
+		for n := range 10 {
+			x = i.block35(b.Scope(fmt.Sprintf("block35_%d", n+1)), x)
+		}
+		x = i.mixed6(b.Scope("mixed6a"), x)
+		for n := range 20 {
+			x = i.block17(b.Scope(fmt.Sprintf("block17_%d", n+1)), x)
+		}
+		x = i.mixed7(b.Scope("mixed7a"), x)
+		for n := range 9 {
+			x = i.block8(b.Scope(fmt.Sprintf("block8_%d", n+1)), x, 0.2, kernel.ReLU)
+		}
+		x = i.block8(b.Scope("block8_10"), x, 1, kernel.None)
+		x = i.add(b.Scope("head"), x, centred(x, 1536, 1, 1), kernel.ReLU)
+		classify(b, x, 0)
 	}
-	x = i.mixed6(b.Scope("mixed6a"), x)
-	for n := range 20 {
-		x = i.block17(b.Scope(fmt.Sprintf("block17_%d", n+1)), x)
-	}
-	x = i.mixed7(b.Scope("mixed7a"), x)
-	for n := range 9 {
-		x = i.block8(b.Scope(fmt.Sprintf("block8_%d", n+1)), x, 0.2, kernel.ReLU)
-	}
-	x = i.block8(b.Scope("block8_10"), x, 1, kernel.None)
-	x = i.add(b.Scope("head"), x, centred(x, 1536, 1, 1), kernel.ReLU)
-	classify(b, x, 0)
 }
 
 // inceptionResNet makes the blocks of Inception-ResNet-v2. Figures are those of the paper.
@@ -150,40 +156,56 @@ func (i inceptionResNet) join(b *nn.Builder, x nn.Value, scale float32, act kern
 	return b.Layer("act", nn.Activation{Function: act}, y)
 }
 
-// inceptionResNetV2Keras gives a layer its name in Keras, which numbers those that have none as they
-// come: conv2d, conv2d_1, …; batch_normalization, batch_normalization_1, ….
-func inceptionResNetV2Keras() func(string) string {
-	names := sync.OnceValue(func() map[string]string {
-		names := map[string]string{"head.conv": "conv_7b", "head.bn": "conv_7b_bn", "logits": "predictions"}
-		b := nn.NewBuilder()
-		buildInceptionResNetV2(b, b.Input("image", 75, 75, 3))
-		net, err := b.Network()
-		if err != nil {
-			return nil // not so: a network of this size is built in the tests
+// inceptionResNetV2Keras names layers as Keras does, which has names for those that end a block.
+func inceptionResNetV2Keras(build func(*nn.Builder, nn.Value)) naming {
+	names := map[string]string{"head.conv": "conv_7b", "head.bn": "conv_7b_bn", "logits": "predictions"}
+	for kind, n := range map[string]int{"block35": 10, "block17": 20, "block8": 10} {
+		for i := range n {
+			block := fmt.Sprintf("%s_%d", kind, i+1)
+			names[block+".up"] = block + "_conv"
 		}
-		units := 0
-		for _, l := range net.Layers() {
-			scope, op, _ := strings.Cut(l.Name, ".")
-			if _, conv := l.Op.(nn.Conv); !conv || scope == "head" {
-				continue
-			}
-			if op == "up" {
-				names[l.Name] = scope + "_conv"
-				continue
-			}
-			names[l.Name] = numbered("conv2d", units)
-			names[strings.TrimSuffix(l.Name, "conv")+"bn"] = numbered("batch_normalization", units)
-			units++
-		}
-		return names
-	})
-	return func(layer string) string { return names()[layer] }
+	}
+	return keras(kerasNumbers(build, names))
 }
 
-// numbered is a name that Keras gives to the layer of that number of its kind, from 0.
-func numbered(name string, number int) string {
-	if number == 0 {
-		return name
+// inceptionResNetV2Timm gives a layer its name in timm, where blocks are parts of three repeats, but
+// for the last one: block35_2.branch1_1.bn is repeat.1.branch1.0.bn.
+func inceptionResNetV2Timm(layer string) string {
+	switch scope, rest, _ := strings.Cut(layer, "."); scope {
+	case "logits":
+		return "classif"
+	case "head":
+		return "conv2d_7b." + rest
+	case "stem":
+		name, op, _ := strings.Cut(rest, "_")
+		return "conv2d_" + name + op[strings.IndexByte(op, '.'):]
+	case "mixed5b", "mixed6a", "mixed7a":
+		return "mixed_" + strings.TrimPrefix(scope, "mixed") + "." + timmBranch(rest)
+	case "block8_10":
+		return "block8." + timmBranch(rest)
+	default:
+		kind, number, _ := strings.Cut(scope, "_")
+		n, err := strconv.Atoi(number)
+		if err != nil {
+			return ""
+		}
+		repeat := map[string]string{"block35": "repeat", "block17": "repeat_1", "block8": "repeat_2"}[kind]
+		return fmt.Sprintf("%s.%d.%s", repeat, n-1, timmBranch(rest))
 	}
-	return fmt.Sprintf("%s_%d", name, number)
+}
+
+// timmBranch gives a layer of a block its name in timm, where the units of a branch count from 0.
+func timmBranch(layer string) string {
+	if layer == "up" {
+		return "conv2d"
+	}
+	unit, op, _ := strings.Cut(layer, ".")
+	if unit == "branch_pool" {
+		return "branch3.1." + op // after the pooling
+	}
+	branch, number, several := strings.Cut(unit, "_")
+	if n, err := strconv.Atoi(number); several && err == nil {
+		branch = fmt.Sprintf("%s.%d", branch, n-1)
+	}
+	return branch + "." + op
 }

@@ -5,58 +5,68 @@ import (
 
 	"github.com/tlpipe/tlpipe/internal/kernel"
 	"github.com/tlpipe/tlpipe/internal/nn"
+	"github.com/tlpipe/tlpipe/internal/record"
 )
 
-// inceptionV3 is Inception-v3 as torchvision has it, without the auxiliary classifier, which serves
-// training from scratch only. Layers bear TensorFlow's names.
+// inceptionV3 is Inception-v3 without the auxiliary classifier, which serves training from scratch
+// only. Layers bear TensorFlow's names. The mean of a pixel and its neighbours counts the padding as
+// zeros in PyTorch, leaves it out in Keras, whose batch-norms have no gamma.
 func inceptionV3() Backbone {
-	// torchvision's weights come from TensorFlow and want its pixels; torchvision takes pixels
-	// normalised as for its other networks and converts them itself.
+	// All weights come from TensorFlow and want its pixels; torchvision takes pixels normalised as for
+	// its other networks and converts them itself.
 	pixels := inceptionPixels(299, 342)
 	names := pyTorch("torchvision", inceptionV3Torchvision)
 	names.unused = []string{"AuxLogits."}
+	mean := nn.AveragePool{Kernel: nn.Square(3), Padding: nn.Pad(1)}
+	counting := mean
+	counting.CountPadding = true
+	shrink := nn.MaxPool{Kernel: nn.Square(3), Stride: nn.Square(2)}
+	build := inceptionV3Blocks(inception{unit: unit{epsilon: 1e-3, momentum: 0.99, unscaled: true}, shrink: shrink, mean: mean}, 0)
 	return Backbone{
 		Name:    "inception_v3",
 		Title:   "Inception-v3",
-		Paper:   "Szegedy et al. 2016, arXiv:1512.00567; torchvision",
+		Paper:   "Szegedy et al. 2016, arXiv:1512.00567",
 		Pooled:  "pooled",
 		LastMap: "mixed7c",
 		Logits:  "logits",
 		MinSize: 75,
 		Weights: []WeightSet{
 			torchvision("imagenet", "Inception_V3_Weights.IMAGENET1K_V1", "inception_v3_google-0cc3c7bd.pth", 77.294, 93.45, pixels),
+			kerasSet("keras", "InceptionV3", "tensorflow/keras-applications/inception_v3/inception_v3_weights_tf_dim_ordering_tf_kernels.h5",
+				"9a0d58056eeedaa3f26cb7ebd46da564", 77.9, 93.7, pixels),
+			timmSet("timm", "", "inception_v3.gluon_in1k", "Apache-2.0", 78.806, 94.374, 299, timmPixels("imagenet", 299, 0.875, record.FilterBicubic)),
 		},
-		variants: []variant{{
-			name:    "torchvision",
-			namings: []naming{names},
-			build: func(b *nn.Builder, x nn.Value) {
-				i := inception{
-					unit:   unit{epsilon: 1e-3, momentum: 0.9},
-					shrink: nn.MaxPool{Kernel: nn.Square(3), Stride: nn.Square(2)},
-					mean:   nn.AveragePool{Kernel: nn.Square(3), Padding: nn.Pad(1), CountPadding: true},
-				}
-				stem := b.Scope("stem")
-				x = i.valid(stem, "1a_3x3", x, 32, 3, 2)
-				x = i.valid(stem, "2a_3x3", x, 32, 3, 1)
-				x = i.conv(stem, "2b_3x3", x, 64, 3, 3)
-				x = stem.Layer("pool1", i.shrink, x)
-				x = i.valid(stem, "3b_1x1", x, 80, 1, 1)
-				x = i.valid(stem, "4a_3x3", x, 192, 3, 1)
-				x = stem.Layer("pool2", i.shrink, x)
-				x = i.five(b.Scope("mixed5b"), x, 32)
-				x = i.five(b.Scope("mixed5c"), x, 64)
-				x = i.five(b.Scope("mixed5d"), x, 64)
-				x = i.fiveToSix(b.Scope("mixed6a"), x)
-				x = i.six(b.Scope("mixed6b"), x, 128)
-				x = i.six(b.Scope("mixed6c"), x, 160)
-				x = i.six(b.Scope("mixed6d"), x, 160)
-				x = i.six(b.Scope("mixed6e"), x, 192)
-				x = i.sixToSeven(b.Scope("mixed7a"), x)
-				x = i.seven(b.Scope("mixed7b"), x)
-				x = i.seven(b.Scope("mixed7c"), x)
-				classify(b, x, 0.5)
+		variants: []variant{
+			{
+				name:    "torchvision",
+				build:   inceptionV3Blocks(inception{unit: unit{epsilon: 1e-3, momentum: 0.9}, shrink: shrink, mean: counting}, 0.5),
+				namings: []naming{names}, // and timm
 			},
-		}},
+			{
+				name:    "keras",
+				build:   build,
+				namings: []naming{keras(kerasNumbers(build, map[string]string{"logits": "predictions"}))},
+			},
+		},
+	}
+}
+
+// inceptionV3Blocks is the network of table 1 of the paper.
+func inceptionV3Blocks(i inception, dropout float32) func(*nn.Builder, nn.Value) {
+	return func(b *nn.Builder, x nn.Value) {
+		x = i.stem(b.Scope("stem"), x)
+		x = i.five(b.Scope("mixed5b"), x, 32)
+		x = i.five(b.Scope("mixed5c"), x, 64)
+		x = i.five(b.Scope("mixed5d"), x, 64)
+		x = i.fiveToSix(b.Scope("mixed6a"), x)
+		x = i.six(b.Scope("mixed6b"), x, 128)
+		x = i.six(b.Scope("mixed6c"), x, 160)
+		x = i.six(b.Scope("mixed6d"), x, 160)
+		x = i.six(b.Scope("mixed6e"), x, 192)
+		x = i.sixToSeven(b.Scope("mixed7a"), x)
+		x = i.seven(b.Scope("mixed7b"), x)
+		x = i.seven(b.Scope("mixed7c"), x)
+		classify(b, x, dropout)
 	}
 }
 
@@ -66,6 +76,17 @@ type inception struct {
 	unit
 	shrink nn.MaxPool     // halves the map
 	mean   nn.AveragePool // keeps its size
+}
+
+// stem goes from 299×299 to 35×35.
+func (i inception) stem(b *nn.Builder, x nn.Value) nn.Value {
+	x = i.valid(b, "1a_3x3", x, 32, 3, 2)
+	x = i.valid(b, "2a_3x3", x, 32, 3, 1)
+	x = i.conv(b, "2b_3x3", x, 64, 3, 3)
+	x = b.Layer("pool1", i.shrink, x)
+	x = i.valid(b, "3b_1x1", x, 80, 1, 1)
+	x = i.valid(b, "4a_3x3", x, 192, 3, 1)
+	return b.Layer("pool2", i.shrink, x)
 }
 
 // conv appends a unit of height×width pixels that keeps the map's size.

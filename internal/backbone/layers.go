@@ -30,17 +30,13 @@ func (u unit) norm() nn.BatchNorm {
 	return nn.BatchNorm{Epsilon: u.epsilon, Momentum: u.momentum, Unscaled: u.unscaled}
 }
 
+// convolution makes a square convolution for the input x; frameworks differ in how they pad it.
+type convolution func(x nn.Value, out, kernelSize, stride int) nn.Conv
+
 // same returns a square convolution with TensorFlow's "same" padding for the input x.
 func same(x nn.Value, out, kernelSize, stride int) nn.Conv {
 	k, s := nn.Square(kernelSize), nn.Square(stride)
 	return nn.Conv{Out: out, Kernel: k, Stride: s, Padding: x.Same(k, s)}
-}
-
-// sameDepthwise is same for each channel by itself.
-func sameDepthwise(x nn.Value, kernelSize, stride int) nn.Conv {
-	c := same(x, x.Shape.Channels(), kernelSize, stride)
-	c.Groups = c.Out
-	return c
 }
 
 // torchUnit is a unit with the batch-norm that PyTorch makes by default.

@@ -10,12 +10,12 @@ import (
 	"github.com/tlpipe/tlpipe/internal/record"
 )
 
-// mobileNetV2 is MobileNetV2 of width 1.
+// mobileNetV2 is MobileNetV2 of width 1. PyTorch's pads alike on all sides, Keras' as TensorFlow does.
 func mobileNetV2() Backbone {
 	return Backbone{
 		Name:    "mobilenet_v2",
 		Title:   "MobileNetV2",
-		Paper:   "Sandler et al. 2018, arXiv:1801.04381; torchvision",
+		Paper:   "Sandler et al. 2018, arXiv:1801.04381",
 		Pooled:  "pooled",
 		LastMap: "head",
 		Logits:  "logits",
@@ -25,36 +25,53 @@ func mobileNetV2() Backbone {
 				imageNetPixels(224, 256, record.FilterBilinear)),
 			torchvision("imagenet_v2", "MobileNet_V2_Weights.IMAGENET1K_V2", "mobilenet_v2-7ebf99e0.pth", 72.154, 90.822,
 				imageNetPixels(224, 232, record.FilterBilinear)),
+			kerasSet("keras", "MobileNetV2", "tensorflow/keras-applications/mobilenet_v2/mobilenet_v2_weights_tf_dim_ordering_tf_kernels_1.0_224.h5", "",
+				71.3, 90.1, inceptionPixels(224, 256)),
+			timmSet("timm", "", "mobilenetv2_100.ra_in1k", "Apache-2.0", 72.976, 91.01, 224, timmPixels("imagenet", 224, 0.875, record.FilterBicubic)),
 		},
-		variants: []variant{{
-			name:    "torchvision",
-			namings: []naming{pyTorch("torchvision", mobileNetV2Torchvision)},
-			build: func(b *nn.Builder, image nn.Value) {
-				// Table 2 of the paper: expansion, channels, repeats, stride of the first.
-				table := [][4]int{
-					{1, 16, 1, 1},
-					{6, 24, 2, 2},
-					{6, 32, 3, 2},
-					{6, 64, 4, 2},
-					{6, 96, 3, 1},
-					{6, 160, 3, 2},
-					{6, 320, 1, 1},
-				}
-				r := invertedResidual{unit: torchUnit(), act: kernel.ReLU6}
-				x := r.add(b.Scope("stem"), image, centred(image, 32, 3, 2), r.act)
-				block := 0
-				for _, row := range table {
-					expansion, channels, repeats, stride := row[0], row[1], row[2], row[3]
-					for range repeats {
-						x = r.block(b.Scope(fmt.Sprintf("block%d", block)), x, 3, stride, expansion, channels)
-						block++
-						stride = 1
-					}
-				}
-				x = r.add(b.Scope("head"), x, centred(x, 1280, 1, 1), r.act)
-				classify(b, x, 0.2)
+		variants: []variant{
+			{
+				name:  "torchvision",
+				build: mobileNetV2Table(invertedResidual{unit: torchUnit(), conv: centred, act: kernel.ReLU6}, 0.2),
+				namings: []naming{
+					pyTorch("torchvision", mobileNetV2Torchvision),
+					pyTorch("timm", timmMobileNet([]int{1, 2, 3, 4, 3, 3, 1})),
+				},
 			},
-		}},
+			{
+				name:    "keras",
+				build:   mobileNetV2Table(invertedResidual{unit: unit{epsilon: 1e-3, momentum: 0.999}, conv: same, act: kernel.ReLU6}, 0),
+				namings: []naming{keras(mobileNetV2Keras)},
+			},
+		},
+	}
+}
+
+// mobileNetV2Table is the network of table 2 of the paper.
+func mobileNetV2Table(r invertedResidual, dropout float32) func(*nn.Builder, nn.Value) {
+	return func(b *nn.Builder, image nn.Value) {
+		// Expansion, channels, repeats, stride of the first.
+		table := [][4]int{
+			{1, 16, 1, 1},
+			{6, 24, 2, 2},
+			{6, 32, 3, 2},
+			{6, 64, 4, 2},
+			{6, 96, 3, 1},
+			{6, 160, 3, 2},
+			{6, 320, 1, 1},
+		}
+		x := r.add(b.Scope("stem"), image, r.conv(image, 32, 3, 2), r.act)
+		block := 0
+		for _, row := range table {
+			expansion, channels, repeats, stride := row[0], row[1], row[2], row[3]
+			for range repeats {
+				x = r.block(b.Scope(fmt.Sprintf("block%d", block)), x, 3, stride, expansion, channels)
+				block++
+				stride = 1
+			}
+		}
+		x = r.add(b.Scope("head"), x, r.conv(x, 1280, 1, 1), r.act)
+		classify(b, x, dropout)
 	}
 }
 
@@ -63,6 +80,7 @@ func mobileNetV2() Backbone {
 // projected to few; the input is added where the shapes allow it.
 type invertedResidual struct {
 	unit
+	conv    convolution
 	act     kernel.Activation
 	squeeze bool // squeeze-and-excitation (Hu et al. 2018, arXiv:1709.01507)
 }
@@ -70,13 +88,13 @@ type invertedResidual struct {
 func (r invertedResidual) block(b *nn.Builder, x nn.Value, size, stride, expansion, channels int) nn.Value {
 	y := x
 	if expansion != 1 {
-		y = r.add(b.Scope("expand"), y, centred(y, y.Shape.Channels()*expansion, 1, 1), r.act)
+		y = r.add(b.Scope("expand"), y, r.conv(y, y.Shape.Channels()*expansion, 1, 1), r.act)
 	}
-	y = r.add(b.Scope("depthwise"), y, depthwise(centred(y, y.Shape.Channels(), size, stride)), r.act)
+	y = r.add(b.Scope("depthwise"), y, depthwise(r.conv(y, y.Shape.Channels(), size, stride)), r.act)
 	if r.squeeze {
 		y = r.excite(b.Scope("squeeze"), y, x.Shape.Channels()/4)
 	}
-	y = r.add(b.Scope("project"), y, centred(y, channels, 1, 1), kernel.None)
+	y = r.add(b.Scope("project"), y, r.conv(y, channels, 1, 1), kernel.None)
 	if stride == 1 && x.Shape.Channels() == channels {
 		y = b.Layer("add", nn.Add{}, y, x)
 	}
@@ -118,5 +136,19 @@ func mobileNetV2Torchvision(layer string) string {
 	return map[string]string{
 		"stem.conv": "features.0.0", "stem.bn": "features.0.1",
 		"head.conv": "features.18.0", "head.bn": "features.18.1", "logits": "classifier.1",
+	}[layer]
+}
+
+// mobileNetV2Keras gives a layer its name in Keras: block3.expand.bn is block_3_expand_BN.
+func mobileNetV2Keras(layer string) string {
+	if number, rest, ok := strings.Cut(strings.TrimPrefix(layer, "block"), "."); ok && strings.HasPrefix(layer, "block") {
+		block := "block_" + number + "_"
+		if number == "0" {
+			block = "expanded_conv_"
+		}
+		return block + strings.NewReplacer(".conv", "", ".bn", "_BN").Replace(rest)
+	}
+	return map[string]string{
+		"stem.conv": "Conv1", "stem.bn": "bn_Conv1", "head.conv": "Conv_1", "head.bn": "Conv_1_bn", "logits": "predictions",
 	}[layer]
 }

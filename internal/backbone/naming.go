@@ -51,9 +51,9 @@ func pyTorch(title string, layer func(string) string) naming {
 
 // keras is the naming of a Keras model's weights, layer/variable: conv1_conv/kernel. A layer called
 // x/depthwise is the one half of a separable convolution x, whose variable is depthwise_kernel.
-func keras(title string, layer func(string) string) naming {
+func keras(layer func(string) string) naming {
 	return naming{
-		title: title,
+		title: "keras",
 		layer: layer,
 		roles: map[nn.Role]string{
 			nn.Weight: "kernel", nn.Bias: "bias", nn.Gamma: "gamma", nn.Beta: "beta",
@@ -132,12 +132,15 @@ func kerasLayout(l nn.Layer, p nn.Parameter) layout {
 // one on a flattened map as a matrix.
 func (l layout) fits(shape []int) bool {
 	want := nn.Shape(shape)
-	return len(shape) > 0 && shape[0] == l.shape[0] && want.Size() == l.shape.Size() &&
-		(slices.Equal(significant(want), significant(l.shape)) || len(shape) == 2 && l.axes != nil && shape[1] == l.shape.Size()/l.shape[0])
+	if want.Size() != l.shape.Size() {
+		return false
+	}
+	return slices.Equal(significant(want), significant(l.shape)) ||
+		len(shape) == 2 && l.axes != nil && shape[0] == l.shape[0] && shape[1] == l.shape.Size()/l.shape[0]
 }
 
 func significant(s nn.Shape) nn.Shape {
-	return slices.DeleteFunc(slices.Clone(s[1:]), func(n int) bool { return n == 1 })
+	return slices.DeleteFunc(slices.Clone(s), func(n int) bool { return n == 1 })
 }
 
 // apply returns the data in the parameter's order, in a slice of its own.

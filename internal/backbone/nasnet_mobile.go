@@ -13,7 +13,7 @@ func nasNetMobile() Backbone {
 	return Backbone{
 		Name:    "nasnet_mobile",
 		Title:   "NASNet-Mobile",
-		Paper:   "Zoph et al. 2018, arXiv:1707.07012; keras.applications",
+		Paper:   "Zoph et al. 2018, arXiv:1707.07012",
 		Pooled:  "pooled",
 		LastMap: "head",
 		Logits:  "logits",
@@ -24,7 +24,7 @@ func nasNetMobile() Backbone {
 		},
 		variants: []variant{{
 			name:    "keras",
-			namings: []naming{keras("keras", nasNetKeras)},
+			namings: []naming{keras(nasNetKeras)},
 			build: func(b *nn.Builder, image nn.Value) {
 				const repeats, channels = 4, 1056 / 24
 				c := cells{unit{epsilon: 1e-3, momentum: 0.9997}}
@@ -121,7 +121,7 @@ func (c cells) separable(b *nn.Builder, x nn.Value, channels, size, stride int) 
 	for i := range 2 {
 		half := b.Scope(fmt.Sprint(i + 1))
 		x = rectify(half, "relu", x)
-		x = half.Layer("depthwise", sameDepthwise(x, size, stride), x)
+		x = half.Layer("depthwise", depthwise(same(x, x.Shape.Channels(), size, stride)), x)
 		x = half.Layer("pointwise", centred(x, channels, 1, 1), x)
 		x = half.Layer("bn", c.norm(), x)
 		stride = 1

@@ -16,13 +16,15 @@ import (
 func resNet18() Backbone {
 	net := residualNetwork{[4]int{2, 2, 2, 2}, residual.basic}
 	return resNet("18", []variant{net.torchvision()},
-		torchvision("imagenet", "ResNet18_Weights.IMAGENET1K_V1", "resnet18-f37072fd.pth", 69.758, 89.078, resNetPixels(256)))
+		torchvision("imagenet", "ResNet18_Weights.IMAGENET1K_V1", "resnet18-f37072fd.pth", 69.758, 89.078, resNetPixels(256)),
+		timmResNet("18", 73.158, 91.026))
 }
 
 func resNet34() Backbone {
 	net := residualNetwork{[4]int{3, 4, 6, 3}, residual.basic}
 	return resNet("34", []variant{net.torchvision()},
-		torchvision("imagenet", "ResNet34_Weights.IMAGENET1K_V1", "resnet34-b627a593.pth", 73.314, 91.42, resNetPixels(256)))
+		torchvision("imagenet", "ResNet34_Weights.IMAGENET1K_V1", "resnet34-b627a593.pth", 73.314, 91.42, resNetPixels(256)),
+		timmResNet("34", 77.918, 93.766))
 }
 
 func resNet50() Backbone {
@@ -30,7 +32,8 @@ func resNet50() Backbone {
 	return resNet("50", []variant{net.torchvision(), net.keras()},
 		torchvision("imagenet", "ResNet50_Weights.IMAGENET1K_V1", "resnet50-0676ba61.pth", 76.13, 92.862, resNetPixels(256)),
 		torchvision("imagenet_v2", "ResNet50_Weights.IMAGENET1K_V2", "resnet50-11ad3fa6.pth", 80.858, 95.434, resNetPixels(232)),
-		kerasResNet("50", "2cb95161c43110f7111970584f804107", 74.9, 92.1))
+		kerasResNet("50", "2cb95161c43110f7111970584f804107", 74.9, 92.1),
+		timmResNet("50", 81.214, 95.102))
 }
 
 func resNet101() Backbone {
@@ -38,7 +41,8 @@ func resNet101() Backbone {
 	return resNet("101", []variant{net.torchvision(), net.keras()},
 		torchvision("imagenet", "ResNet101_Weights.IMAGENET1K_V1", "resnet101-63fe2227.pth", 77.374, 93.546, resNetPixels(256)),
 		torchvision("imagenet_v2", "ResNet101_Weights.IMAGENET1K_V2", "resnet101-cd907fc2.pth", 81.886, 95.78, resNetPixels(232)),
-		kerasResNet("101", "f1aeb4b969a6efcfb50fad2f0c20cfc5", 76.4, 92.8))
+		kerasResNet("101", "f1aeb4b969a6efcfb50fad2f0c20cfc5", 76.4, 92.8),
+		timmResNet("101", 82.322, 95.632))
 }
 
 func resNet152() Backbone {
@@ -46,12 +50,17 @@ func resNet152() Backbone {
 	return resNet("152", []variant{net.torchvision(), net.keras()},
 		torchvision("imagenet", "ResNet152_Weights.IMAGENET1K_V1", "resnet152-394f9c45.pth", 78.312, 94.046, resNetPixels(256)),
 		torchvision("imagenet_v2", "ResNet152_Weights.IMAGENET1K_V2", "resnet152-f82ba261.pth", 82.284, 96.002, resNetPixels(232)),
-		kerasResNet("152", "100835be76be38e30d865e96f2aaae62", 76.6, 93.1))
+		kerasResNet("152", "100835be76be38e30d865e96f2aaae62", 76.6, 93.1),
+		timmResNet("152", 82.732, 95.72))
 }
 
 func kerasResNet(depth, md5 string, top1, top5 float64) WeightSet {
 	file := "tensorflow/keras-applications/resnet/resnet" + depth + "_weights_tf_dim_ordering_tf_kernels.h5"
 	return kerasSet("keras", "ResNet"+depth, file, md5, top1, top5, caffePixels(224, 256))
+}
+
+func timmResNet(depth string, top1, top5 float64) WeightSet {
+	return timmSet("timm", "", "resnet"+depth+".a1_in1k", "Apache-2.0", top1, top5, 288, timmPixels("imagenet", 224, 0.95, record.FilterBicubic))
 }
 
 func resNetPixels(resize int) record.Preprocessing {
@@ -83,7 +92,7 @@ func (net residualNetwork) torchvision() variant {
 	return variant{
 		name:    "torchvision",
 		build:   net.build(residual{unit: torchUnit()}),
-		namings: []naming{pyTorch("torchvision", resNetTorchvision)},
+		namings: []naming{pyTorch("torchvision", resNetTorchvision)}, // and timm
 	}
 }
 
@@ -93,7 +102,7 @@ func (net residualNetwork) keras() variant {
 	return variant{
 		name:    "keras",
 		build:   net.build(residual{unit: unit{epsilon: 1.001e-5, momentum: 0.99, biased: true}, early: true}),
-		namings: []naming{keras("keras", resNetKeras)},
+		namings: []naming{keras(resNetKeras)},
 	}
 }
 
