@@ -1,10 +1,10 @@
 package frozen
 
 import (
-	"cmp"
 	"slices"
 
 	"github.com/tlpipe/tlpipe/internal/nn"
+	"github.com/tlpipe/tlpipe/internal/nn/memory"
 )
 
 // buffer is memory for a tensor. Its size and offset are for one example.
@@ -194,36 +194,20 @@ func (n *node) overwrites(i int) *value {
 	return nil
 }
 
-// arrange gives each buffer of a type, of the single ones or of the others, an offset such that those
-// in use at the same time do not overlap, and returns the size of the whole: greedily by size, as in
-// Pisarchyk and Lee 2020 (arXiv:2001.03288).
+// arrange gives each buffer of a type, of the single ones or of the others, an offset and returns the
+// size of the whole.
 func arrange(buffers []*buffer, e element, single bool) int {
-	line := e.line()
-	bySize := slices.DeleteFunc(slices.Clone(buffers), func(b *buffer) bool { return b.element != e || b.single != single })
-	slices.SortStableFunc(bySize, func(a, b *buffer) int {
-		return cmp.Or(cmp.Compare(b.size, a.size), cmp.Compare(a.first, b.first))
-	})
-	total := 0
-	var placed []*buffer // by offset
-	for _, b := range bySize {
-		size := (b.size + line - 1) / line * line
-		b.offset = 0
-		best, found := 0, -1
-		for _, other := range placed {
-			if other.last < b.first || b.last < other.first {
-				continue
-			}
-			if gap := other.offset - b.offset; gap >= size && (found < 0 || gap < found) {
-				best, found = b.offset, gap
-			}
-			b.offset = max(b.offset, (other.offset+other.size+line-1)/line*line)
+	var chosen []*buffer
+	var blocks []*memory.Block
+	for _, b := range buffers {
+		if b.element == e && b.single == single {
+			chosen = append(chosen, b)
+			blocks = append(blocks, &memory.Block{Size: b.size, First: b.first, Last: b.last})
 		}
-		if found >= 0 {
-			b.offset = best
-		}
-		total = max(total, b.offset+size)
-		at, _ := slices.BinarySearchFunc(placed, b, func(x, y *buffer) int { return cmp.Compare(x.offset, y.offset) })
-		placed = slices.Insert(placed, at, b)
+	}
+	total := memory.Arrange(blocks, e.line())
+	for i, b := range chosen {
+		b.offset = blocks[i].Offset
 	}
 	return total
 }
