@@ -65,6 +65,23 @@ func batchNorm(set isa, pool *Pool, dst, mean, variance, src, gamma, beta []floa
 		v.do(s.set, opAddSquare)
 	})
 	scaleInto(portable, variance[:channels], variance[:channels], 1/float32(rows))
+	s.giveBack()
+	normalise(set, pool, dst, src, gamma, beta, mean, variance, epsilon, rows, channels, act)
+}
+
+// Normalise is BatchNorm with a mean and variance that are given: the running ones, or those that
+// BatchNorm wrote, with which it gives the same numbers again.
+func Normalise(pool *Pool, dst, src, gamma, beta, mean, variance []float32, epsilon float32, rows, channels int, act Activation) {
+	const name = "normalise"
+	need(name, "gamma", gamma, channels)
+	need(name, "beta", beta, channels)
+	need(name, "mean", mean, channels)
+	need(name, "variance", variance, channels)
+	normalise(active(), pool, dst, src, gamma, beta, mean, variance, epsilon, rows, channels, act)
+}
+
+func normalise(set isa, pool *Pool, dst, src, gamma, beta, mean, variance []float32, epsilon float32, rows, channels int, act Activation) {
+	s := takeSpan()
 	scale := s.scratch(2 * channels)
 	shift := scale[channels:]
 	for c := range channels {
@@ -73,6 +90,34 @@ func batchNorm(set isa, pool *Pool, dst, mean, variance, src, gamma, beta []floa
 	}
 	scaleShift(set, pool, dst, src, scale[:channels], shift, rows, channels, channels, channels, act)
 	s.giveBack()
+}
+
+// SumRows computes dst[c] = Σ x[r][c] over all rows.
+func SumRows(pool *Pool, dst, x []float32, rows, columns int) {
+	need("sum of rows", "dst", dst, columns)
+	need("sum of rows", "x", x, rows*columns)
+	sumRows(active(), pool, dst, x, rows, columns)
+}
+
+// SumCentred computes dst[c] = Σ x[r][c]·(y[r][c] − mean[c]) over all rows.
+func SumCentred(pool *Pool, dst, x, y, mean []float32, rows, columns int) {
+	need("centred sum", "dst", dst, columns)
+	need("centred sum", "x", x, rows*columns)
+	need("centred sum", "y", y, rows*columns)
+	need("centred sum", "mean", mean, columns)
+	s := takeSpan()
+	s.set, s.x, s.y, s.z, s.columns = active(), x, y, mean, columns
+	s.sumCentred(pool, dst, rows)
+	s.giveBack()
+}
+
+// sumCentred computes dst = Σ x·(y − z).
+func (s *span) sumCentred(pool *Pool, dst []float32, rows int) {
+	s.reduce(pool, dst, rows, func(s *span, sum []float32, lo, hi int) {
+		v := sweep{dst: sum, x: s.x[lo*s.columns:], y: s.y[lo*s.columns:], z: s.z,
+			step: [6]int{0, s.columns, s.columns}, n: s.columns, rows: hi - lo}
+		v.do(s.set, opAddCentred)
+	})
 }
 
 // BatchNormBackward computes the gradients of BatchNorm (with no activation) with respect to its
@@ -101,11 +146,7 @@ func batchNormBackward(set isa, pool *Pool, dsrc, dgamma, dbeta, ddst, src, gamm
 	s := takeSpan()
 	s.set, s.x, s.y, s.z, s.columns = set, ddst, src, mean, channels
 	s.reduce(pool, dbeta, rows, addRows)
-	s.reduce(pool, dgamma, rows, func(s *span, sum []float32, lo, hi int) {
-		v := sweep{dst: sum, x: s.x[lo*s.columns:], y: s.y[lo*s.columns:], z: s.z,
-			step: [6]int{0, s.columns, s.columns}, n: s.columns, rows: hi - lo}
-		v.do(s.set, opAddCentred)
-	})
+	s.sumCentred(pool, dgamma, rows)
 	// dsrc = γσ⁻¹(ddst - Σddst/m - (src-mean)σ⁻²·Σddst(src-mean)/m) = ddst·a + src·b + c
 	factors := s.scratch(3 * channels)
 	for c := range channels {

@@ -174,9 +174,7 @@ func (t *Trainer) restore(checkpoint []byte) error {
 		t.average.updates = h.Averaged
 	}
 	t.under = under
-	if err := t.drop(); err != nil {
-		return err
-	}
+	t.drop()
 	t.best, t.stopped = restored, h.Stopped
 	return nil
 }

@@ -300,14 +300,13 @@ func TestRandomNetworks(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer p.Close()
 		random := rand.New(rand.NewPCG(seed, 2))
 		copy(p.input, input)
-		target := graph.Data(p.target)
+		target := p.Data(p.target)
 		for i := range target {
 			target[i] = random.Float32()
 		}
-		graph.Data(p.total)[0] = 1
+		p.Data(p.total)[0] = 1
 		if err := p.compute(context.Background(), nil); err != nil {
 			t.Fatal(err)
 		}
@@ -326,7 +325,7 @@ func TestRandomNetworks(t *testing.T) {
 			}
 			return sum
 		}
-		if got, want := float64(graph.Data(p.loss)[0]), loss(); math.Abs(got-want) > 1e-3*(1+math.Abs(want)) {
+		if got, want := float64(p.Data(p.loss)[0]), loss(); math.Abs(got-want) > 1e-3*(1+math.Abs(want)) {
 			t.Fatalf("loss %v, want %v", got, want)
 		}
 		for _, q := range p.Parameters() {

@@ -17,7 +17,7 @@ type program struct {
 	*graph.Graph
 	batch, classes int
 
-	fused map[string]kernel.Activation // of batch-norms that learn: what follows
+	fused map[string]kernel.Activation // by layer: what follows it
 
 	trunk *trunk
 	input []float32   // [batch][example]
@@ -40,14 +40,14 @@ func logitsLayer(net *nn.Network) string {
 
 // newProgram compiles what lies above the trunk, up to the logits, with the options' Freeze and
 // BatchNorm.
-func newProgram(net *nn.Network, weights nn.Weights, batch int, trunk *trunk, o Options, pool *kernel.Pool, workspace *kernel.Workspace) (*program, error) {
-	p := &program{Graph: graph.New(pool, workspace), batch: batch, trunk: trunk, fused: fusedActivations(net, o)}
+func newProgram(net *nn.Network, weights nn.Weights, batch int, trunk *trunk, o Options, pool *kernel.Pool, scratch *graph.Scratch) (*program, error) {
+	p := &program{Graph: graph.New(pool, scratch), batch: batch, trunk: trunk, fused: fusedActivations(net)}
 	last := logitsLayer(net)
 	p.classes = net.Shape(last).Size()
 	nodes := map[string]*graph.Node{}
 	for _, name := range trunk.tips {
 		nodes[name] = p.Input(name, append([]int{batch}, net.Shape(name)...)...)
-		p.tips = append(p.tips, graph.Data(nodes[name]))
+		p.tips = append(p.tips, p.Data(nodes[name]))
 	}
 	if trunk.session == nil {
 		p.input = p.tips[0]
@@ -72,7 +72,7 @@ func newProgram(net *nn.Network, weights nn.Weights, batch int, trunk *trunk, o 
 	p.total = p.Input("total", 1)
 	p.loss = p.CrossEntropy(p.logits, p.target, p.total)
 	p.Differentiate(p.loss)
-	if err := p.Compile(); err != nil {
+	if err := p.Compile(p.logits); err != nil {
 		return nil, err
 	}
 	for _, parameter := range p.Parameters() {
@@ -86,23 +86,24 @@ func (o Options) learnsStatistics(layer string) bool {
 	return !o.Freeze(layer) && o.BatchNorm(layer) == BatchStatistics
 }
 
-// fusedActivations finds the batch-norms in training that lead into a rectifier and nowhere else.
-func fusedActivations(net *nn.Network, o Options) map[string]kernel.Activation {
-	fused, uses := map[string]kernel.Activation{}, map[string]int{}
+// fusedActivations finds the layers that lead into a rectifier and nowhere else, and can apply it as
+// they store their output.
+func fusedActivations(net *nn.Network) map[string]kernel.Activation {
+	uses, takes := map[string]int{}, map[string]bool{}
 	for _, l := range net.Layers() {
+		switch l.Op.(type) {
+		case nn.BatchNorm, nn.Add, nn.Conv:
+			takes[l.Name] = true
+		}
 		for _, name := range l.Inputs {
 			uses[name]++
 		}
 	}
-	norms := map[string]bool{}
+	fused := map[string]kernel.Activation{}
 	for _, l := range net.Layers() {
-		switch op := l.Op.(type) {
-		case nn.BatchNorm:
-			norms[l.Name] = o.learnsStatistics(l.Name) && uses[l.Name] == 1
-		case nn.Activation:
-			if norms[l.Inputs[0]] && (op.Function == kernel.ReLU || op.Function == kernel.ReLU6) {
-				fused[l.Inputs[0]] = op.Function
-			}
+		op, ok := l.Op.(nn.Activation)
+		if ok && takes[l.Inputs[0]] && uses[l.Inputs[0]] == 1 && (op.Function == kernel.ReLU || op.Function == kernel.ReLU6) {
+			fused[l.Inputs[0]] = op.Function
 		}
 	}
 	return fused
@@ -143,14 +144,14 @@ func (p *program) layer(net *nn.Network, l nn.Layer, nodes map[string]*graph.Nod
 	case nn.Dense:
 		return p.Dense(in[0], parameter[nn.Weight], parameter[nn.Bias]), nil
 	case nn.Conv:
-		return p.Conv(in[0], parameter[nn.Weight], parameter[nn.Bias], op.Geometry(in[0].Shape()[3])), nil
+		return p.Conv(in[0], parameter[nn.Weight], parameter[nn.Bias], op.Geometry(in[0].Shape()[3]), p.fused[l.Name]), nil
 	case nn.BatchNorm:
 		gamma, beta, mean, variance := parameter[nn.Gamma], parameter[nn.Beta], statistics[nn.Mean], statistics[nn.Variance]
 		if op.Unscaled {
 			gamma = p.Fixed(l.Name+".gamma", []int{len(mean)}, slices.Repeat([]float32{1}, len(mean)))
 		}
 		if !o.learnsStatistics(l.Name) {
-			return p.FrozenBatchNorm(in[0], gamma, beta, mean, variance, op.Epsilon), nil
+			return p.FrozenBatchNorm(in[0], gamma, beta, mean, variance, op.Epsilon, p.fused[l.Name]), nil
 		}
 		if rows := in[0].Shape().TotalSize() / len(mean); rows < 2 {
 			return nil, fmt.Errorf("batch-norm cannot learn from a batch of one example")
@@ -167,7 +168,7 @@ func (p *program) layer(net *nn.Network, l nn.Layer, nodes map[string]*graph.Nod
 		}
 		return p.Dropout(in[0], op.Rate, l.Name), nil
 	case nn.Add:
-		return p.Add(in...), nil
+		return p.Add(p.fused[l.Name], in...), nil
 	case nn.Multiply:
 		return p.Multiply(in[0], in[1]), nil
 	case nn.Scale:

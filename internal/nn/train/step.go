@@ -43,12 +43,12 @@ func (t *Trainer) step(ctx context.Context, examples Examples, runs [][]int, rat
 		if len(runs) > 1 {
 			total = float64(s.seen)
 		}
-		graph.Data(p.total)[0] = float32(total)
+		p.Data(p.total)[0] = float32(total)
 		if err := p.compute(ctx, t.pool); err != nil {
 			return s, err
 		}
-		loss += float64(graph.Data(p.loss)[0]) * total
-		s.correct += countCorrect(graph.Data(p.logits), t.read)
+		loss += float64(p.Data(p.loss)[0]) * total
+		s.correct += countCorrect(p.Data(p.logits), t.read)
 		for _, m := range p.Moments() {
 			m.Update()
 		}
@@ -88,10 +88,10 @@ func (t *Trainer) fill(p *program, examples Examples, positions []int, draw grap
 	if err := checkClasses(classes, t.classes); err != nil {
 		return 0, err
 	}
-	mass = t.fillTarget(graph.Data(p.target), classes)
+	mass = t.fillTarget(p.Data(p.target), classes)
 	mixed := t.options.Mix.draw(len(positions), t.example, draw)
 	mixed.inputs(p.input, t.example)
-	mixed.targets(graph.Data(p.target), t.classes)
+	mixed.targets(p.Data(p.target), t.classes)
 	p.SetDraw(draw)
 	return mass, nil
 }
@@ -120,7 +120,7 @@ func (t *Trainer) program(batch int) (*program, error) {
 			return nil, err
 		}
 	}
-	p, err := newProgram(t.net, t.weights, batch, t.trunk, t.options, t.pool, &t.workspace)
+	p, err := newProgram(t.net, t.weights, batch, t.trunk, t.options, t.pool, &t.scratch)
 	if err != nil {
 		return nil, err
 	}

@@ -42,12 +42,12 @@ type Trainer struct {
 	best    best
 	stopped bool
 
-	pool      *kernel.Pool
-	workspace kernel.Workspace
-	trunk     *trunk           // nil before the first step
-	programs  map[int]*program // by batch size: at most two
-	sums      []*sum           // of the gradients of several batches; nil unless steps take several
-	read      []int            // scratch: the classes of a batch
+	pool     *kernel.Pool
+	scratch  graph.Scratch
+	trunk    *trunk           // nil before the first step
+	programs map[int]*program // by batch size: at most two
+	sums     []*sum           // of the gradients of several batches; nil unless steps take several
+	read     []int            // scratch: the classes of a batch
 }
 
 // underway is what is known of the epoch under way.
@@ -126,20 +126,15 @@ func (t *Trainer) group() func(parameter string) solver.Group {
 
 // Close ends the trainer's threads.
 func (t *Trainer) Close() error {
-	err := t.drop()
+	t.drop()
 	t.pool.Close()
-	return err
+	return nil
 }
 
-// drop closes the programs, which hold what they made of frozen weights.
-func (t *Trainer) drop() error {
-	var errs []error
-	for _, p := range t.programs {
-		errs = append(errs, p.Close())
-	}
+// drop lets go of the programs, which hold what they made of frozen weights.
+func (t *Trainer) drop() {
 	clear(t.programs)
 	t.trunk = nil
-	return errors.Join(errs...)
 }
 
 // Run trains until the epochs are over or early stopping ends it, calling after, which may be nil,

@@ -1,7 +1,6 @@
 package graph
 
 import (
-	"fmt"
 	"math"
 
 	"github.com/tlpipe/tlpipe/internal/kernel"
@@ -39,10 +38,10 @@ func (g *Graph) Moments() []*Moments { return g.moments }
 // BatchNorm normalises each channel, the last dimension of x, with the mean and variance of the
 // batch (Ioffe and Szegedy 2015). mean and variance are the running statistics, of which keep
 // stays at an update; see [Graph.Moments]. The activation act, None, ReLU or ReLU6, is applied to the
-// result: of these the output alone gives the gradient, so that what lies between is not kept.
+// result.
 func (g *Graph) BatchNorm(x, gamma, beta *Node, mean, variance []float32, epsilon, keep float32, act kernel.Activation) *Node {
-	if act != kernel.None && act != kernel.ReLU && act != kernel.ReLU6 {
-		g.fail(fmt.Errorf("batch-norm: the gradient of %v is not known from its output", act))
+	if !g.checkFused("batch-norm", act) {
+		return standIn(x.Shape())
 	}
 	channels := gamma.Shape()[0]
 	rows := x.Shape().TotalSize() / channels
@@ -56,7 +55,11 @@ func (g *Graph) BatchNorm(x, gamma, beta *Node, mean, variance []float32, epsilo
 		name:   "batch-norm",
 		output: x.Shape().Clone(),
 		forward: func(y []float32, v [][]float32) error {
-			kernel.BatchNorm(g.pool, y, m.batchMean, m.batchVariance, v[0], v[1], v[2], epsilon, rows, channels, act)
+			kernel.BatchNorm(g.run.pool, y, m.batchMean, m.batchVariance, v[0], v[1], v[2], epsilon, rows, channels, act)
+			return nil
+		},
+		again: func(y []float32, v [][]float32) error {
+			kernel.Normalise(g.run.pool, y, v[0], v[1], v[2], m.batchMean, m.batchVariance, epsilon, rows, channels, act)
 			return nil
 		},
 		backward: func(v gorgonia.Nodes, y, dy *Node) (gorgonia.Nodes, error) {
@@ -70,19 +73,23 @@ func (g *Graph) BatchNorm(x, gamma, beta *Node, mean, variance []float32, epsilo
 func (g *Graph) batchNormGradients(v gorgonia.Nodes, y, dy *Node, m *Moments, epsilon float32, act kernel.Activation) (gorgonia.Nodes, error) {
 	x, gamma, channels := v[0], v[1], len(m.mean)
 	dgamma, dbeta := make([]float32, channels), make([]float32, channels)
-	// Without an activation y is an input only so that the batch's moments are computed before.
+	order := 0
+	if act == kernel.None {
+		order = 1 // of y, so that the batch's moments are computed before
+	}
 	dx, err := g.apply(operation{
 		name:   "batch-norm, gradient of the input",
 		output: x.Shape().Clone(),
 		forward: func(dx []float32, v [][]float32) error {
 			dy := v[0]
 			if act != kernel.None {
-				kernel.ActivateBackward(g.pool, dx, dy, v[3], act)
+				kernel.ActivateBackward(g.run.pool, dx, dy, v[3], act)
 				dy = dx
 			}
-			kernel.BatchNormBackward(g.pool, dx, dgamma, dbeta, dy, v[1], v[2], m.batchMean, m.batchVariance, epsilon, m.rows, channels)
+			kernel.BatchNormBackward(g.run.pool, dx, dgamma, dbeta, dy, v[1], v[2], m.batchMean, m.batchVariance, epsilon, m.rows, channels)
 			return nil
 		},
+		over: []int{0}, order: order,
 	}, dy, x, gamma, y)
 	if err != nil {
 		return nil, err
@@ -101,70 +108,94 @@ func (g *Graph) batchNormGradients(v gorgonia.Nodes, y, dy *Node, m *Moments, ep
 }
 
 // FrozenBatchNorm normalises each channel with the given statistics, which stay as they are:
-// gamma·(x−mean)/√(variance+epsilon) + beta.
-func (g *Graph) FrozenBatchNorm(x, gamma, beta *Node, mean, variance []float32, epsilon float32) *Node {
+// act(gamma·(x−mean)/√(variance+epsilon) + beta), act being None, ReLU or ReLU6.
+func (g *Graph) FrozenBatchNorm(x, gamma, beta *Node, mean, variance []float32, epsilon float32, act kernel.Activation) *Node {
+	if !g.checkFused("frozen batch-norm", act) {
+		return standIn(x.Shape())
+	}
 	channels := gamma.Shape()[0]
-	rows := x.Shape().TotalSize() / channels
-	inverse := func(c int) float64 { return 1 / math.Sqrt(float64(variance[c])+float64(epsilon)) }
-	scale, shift := make([]float32, channels), make([]float32, channels)
+	l := &frozenNorm{graph: g, mean: mean, variance: variance, epsilon: epsilon, rows: x.Shape().TotalSize() / channels, channels: channels}
+	forward := func(y []float32, v [][]float32) error {
+		kernel.Normalise(g.run.pool, y, v[0], v[1], v[2], mean, variance, epsilon, l.rows, channels, act)
+		return nil
+	}
 	return g.add(operation{
-		name:   "frozen batch-norm",
-		output: x.Shape().Clone(),
-		forward: func(y []float32, v [][]float32) error {
-			for c := range channels {
-				scale[c] = float32(float64(v[1][c]) * inverse(c))
-				shift[c] = float32(float64(v[2][c]) - float64(mean[c])*float64(v[1][c])*inverse(c))
+		name:    "frozen batch-norm",
+		output:  x.Shape().Clone(),
+		forward: forward, again: forward, over: []int{0},
+		backward: func(v gorgonia.Nodes, y, dy *Node) (gorgonia.Nodes, error) {
+			dy, err := g.before(act, y, dy)
+			if err != nil {
+				return nil, err
 			}
-			kernel.ScaleShift(g.pool, y, v[0], scale, shift, rows, channels, kernel.None)
-			return nil
-		},
-		backward: func(v gorgonia.Nodes, _, dy *Node) (gorgonia.Nodes, error) {
-			gradients := make(gorgonia.Nodes, 3)
-			var err error
-			if g.learns[v[0]] {
-				zero := make([]float32, channels)
-				gradients[0], err = g.apply(operation{
-					name:   "frozen batch-norm, gradient of the input",
-					output: x.Shape().Clone(),
-					forward: func(dx []float32, v [][]float32) error {
-						for c := range channels {
-							scale[c] = float32(float64(v[1][c]) * inverse(c))
-						}
-						kernel.ScaleShift(g.pool, dx, v[0], scale, zero, rows, channels, kernel.None)
-						return nil
-					},
-				}, dy, v[1])
-				if err != nil {
-					return nil, err
-				}
-			}
-			if g.learns[v[1]] {
-				gradients[1], err = g.apply(operation{
-					name:   "frozen batch-norm, gradient of gamma",
-					output: tensor.Shape{channels},
-					forward: func(dgamma []float32, v [][]float32) error {
-						clear(dgamma)
-						for at := 0; at < len(v[0]); at += channels {
-							for c, d := range v[0][at : at+channels] {
-								dgamma[c] += d * (v[1][at+c] - mean[c])
-							}
-						}
-						for c := range dgamma {
-							dgamma[c] = float32(float64(dgamma[c]) * inverse(c))
-						}
-						return nil
-					},
-				}, dy, v[0])
-				if err != nil {
-					return nil, err
-				}
-			}
-			if g.learns[v[2]] {
-				if gradients[2], err = g.biasGradient(dy); err != nil {
-					return nil, err
-				}
-			}
-			return gradients, nil
+			return l.gradients(v, dy)
 		},
 	}, x, gamma, beta)
+}
+
+// frozenNorm is a batch-norm with statistics that stay.
+type frozenNorm struct {
+	graph          *Graph
+	mean, variance []float32
+	epsilon        float32
+	rows, channels int
+}
+
+// inverse is 1/√(variance+epsilon).
+func (l *frozenNorm) inverse(c int) float64 {
+	return 1 / math.Sqrt(float64(l.variance[c])+float64(l.epsilon))
+}
+
+func (l *frozenNorm) gradients(v gorgonia.Nodes, dy *Node) (gorgonia.Nodes, error) {
+	g := l.graph
+	gradients := make(gorgonia.Nodes, 3)
+	var err error
+	if g.learns[v[1]] {
+		if gradients[1], err = l.gammaGradient(dy, v[0]); err != nil {
+			return nil, err
+		}
+	}
+	if g.learns[v[2]] {
+		if gradients[2], err = g.biasGradient(dy); err != nil {
+			return nil, err
+		}
+	}
+	if g.learns[v[0]] {
+		if gradients[0], err = l.inputGradient(dy, v[1]); err != nil {
+			return nil, err
+		}
+	}
+	return gradients, nil
+}
+
+// gammaGradient is Σ dy·(x−mean)/√(variance+epsilon).
+func (l *frozenNorm) gammaGradient(dy, x *Node) (*Node, error) {
+	return l.graph.apply(operation{
+		name:   "frozen batch-norm, gradient of gamma",
+		output: tensor.Shape{l.channels},
+		forward: func(dgamma []float32, v [][]float32) error {
+			kernel.SumCentred(l.graph.run.pool, dgamma, v[0], v[1], l.mean, l.rows, l.channels)
+			for c := range dgamma {
+				dgamma[c] = float32(float64(dgamma[c]) * l.inverse(c))
+			}
+			return nil
+		},
+	}, dy, x)
+}
+
+// inputGradient is dy·gamma/√(variance+epsilon).
+func (l *frozenNorm) inputGradient(dy, gamma *Node) (*Node, error) {
+	scale, zero := make([]float32, l.channels), make([]float32, l.channels)
+	return l.graph.apply(operation{
+		name:   "frozen batch-norm, gradient of the input",
+		output: dy.Shape().Clone(),
+		forward: func(dx []float32, v [][]float32) error {
+			for c := range scale {
+				scale[c] = float32(float64(v[1][c]) * l.inverse(c))
+			}
+			kernel.ScaleShift(l.graph.run.pool, dx, v[0], scale, zero, l.rows, l.channels, kernel.None)
+			return nil
+		},
+		over: []int{0},
+	}, dy, gamma)
 }

@@ -21,15 +21,16 @@ func (g *Graph) Concat(parts ...*Node) *Node {
 	for i := range one {
 		one[i] = 1
 	}
+	forward := func(y []float32, v [][]float32) error {
+		for i, x := range v {
+			kernel.ScaleShiftView(g.run.pool, y[first[i]:], total, x, widths[i], one, zero, rows, widths[i], kernel.None)
+		}
+		return nil
+	}
 	return g.add(operation{
-		name:   "concatenation",
-		output: output,
-		forward: func(y []float32, v [][]float32) error {
-			for i, x := range v {
-				kernel.ScaleShiftView(g.pool, y[first[i]:], total, x, widths[i], one, zero, rows, widths[i], kernel.None)
-			}
-			return nil
-		},
+		name:    "concatenation",
+		output:  output,
+		forward: forward, again: forward,
 		backward: func(v gorgonia.Nodes, _, dy *Node) (gorgonia.Nodes, error) {
 			gradients := make(gorgonia.Nodes, len(v))
 			for i, x := range v {
@@ -41,7 +42,7 @@ func (g *Graph) Concat(parts ...*Node) *Node {
 					name:   "concatenation, gradient",
 					output: x.Shape().Clone(),
 					forward: func(dx []float32, v [][]float32) error {
-						kernel.ScaleShiftView(g.pool, dx, widths[i], v[0][first[i]:], total, one, zero, rows, widths[i], kernel.None)
+						kernel.ScaleShiftView(g.run.pool, dx, widths[i], v[0][first[i]:], total, one, zero, rows, widths[i], kernel.None)
 						return nil
 					},
 				}, dy)

@@ -8,13 +8,17 @@ import (
 
 // Conv is a convolution of maps [batch, height, width, channels] with weight
 // [outputs, height, width, channels/groups] and bias [outputs], which may be nil. What is
-// convolved is what c says. Weights that do not learn are read at the first run alone.
-func (g *Graph) Conv(x, weight, bias *Node, c kernel.Conv) *Node {
+// convolved is what c says. The activation act, None, ReLU or ReLU6, is applied to the result.
+// Weights that do not learn are read at the first run alone.
+func (g *Graph) Conv(x, weight, bias *Node, c kernel.Conv, act kernel.Activation) *Node {
+	if !g.checkFused("convolution", act) {
+		return standIn(tensor.Shape{1, 1, 1, 1})
+	}
 	if err := c.Validate(); err != nil {
 		g.fail(err)
 		return standIn(tensor.Shape{1, 1, 1, 1})
 	}
-	l := &convolution{graph: g, conv: c, n: x.Shape()[0], h: x.Shape()[1], w: x.Shape()[2], x: x.Shape().Clone()}
+	l := &convolution{graph: g, conv: c, act: act, n: x.Shape()[0], h: x.Shape()[1], w: x.Shape()[2], x: x.Shape().Clone()}
 	options := kernel.PackOptions{N: l.n, H: l.h, W: l.w}
 	packed := packing{learns: g.learns[weight] || bias != nil && g.learns[bias], pack: func(weights, bias []float32) (*kernel.PackedConv, error) {
 		return kernel.PackConvFor(c, weights, bias, options)
@@ -32,7 +36,7 @@ func (g *Graph) Conv(x, weight, bias *Node, c kernel.Conv) *Node {
 			if err != nil {
 				return err
 			}
-			p.Run(g.pool, y, v[0], l.n, l.h, l.w, nil, kernel.None, g.workspace)
+			p.Run(g.run.pool, y, v[0], l.n, l.h, l.w, nil, act, &g.run.scratch.Workspace)
 			return nil
 		},
 		backward: l.gradients,
@@ -64,18 +68,17 @@ func (p *packing) with(weights, bias []float32) (_ *kernel.PackedConv, err error
 type convolution struct {
 	graph   *Graph
 	conv    kernel.Conv
+	act     kernel.Activation
 	n, h, w int
 	x       tensor.Shape
 }
 
-func (l *convolution) gradients(v gorgonia.Nodes, _, dy *Node) (gorgonia.Nodes, error) {
+func (l *convolution) gradients(v gorgonia.Nodes, y, dy *Node) (gorgonia.Nodes, error) {
 	g := l.graph
 	gradients := make(gorgonia.Nodes, len(v))
-	var err error
-	if g.learns[v[0]] {
-		if gradients[0], err = l.inputGradient(dy, v[1]); err != nil {
-			return nil, err
-		}
+	dy, err := g.before(l.act, y, dy)
+	if err != nil {
+		return nil, err
 	}
 	biased := len(v) > 2 && g.learns[v[2]]
 	switch {
@@ -85,6 +88,9 @@ func (l *convolution) gradients(v gorgonia.Nodes, _, dy *Node) (gorgonia.Nodes, 
 		gradients[1], err = l.weightGradient(dy, v[0], v[1], nil)
 	case biased:
 		gradients[2], err = g.biasGradient(dy)
+	}
+	if err == nil && g.learns[v[0]] {
+		gradients[0], err = l.inputGradient(dy, v[1])
 	}
 	return gradients, err
 }
@@ -103,7 +109,7 @@ func (l *convolution) inputGradient(dy, weight *Node) (*Node, error) {
 			if err != nil {
 				return err
 			}
-			p.Run(g.pool, dx, v[0], l.n, l.h, l.w, nil, kernel.None, g.workspace)
+			p.Run(g.run.pool, dx, v[0], l.n, l.h, l.w, nil, kernel.None, &g.run.scratch.Workspace)
 			return nil
 		},
 	}, dy, weight)
@@ -116,7 +122,7 @@ func (l *convolution) weightGradient(dy, x, weight *Node, dbias []float32) (*Nod
 		name:   "convolution, gradient of the weight",
 		output: weight.Shape().Clone(),
 		forward: func(dw []float32, v [][]float32) error {
-			return kernel.ConvBackwardWeights(g.pool, l.conv, dw, dbias, v[1], v[0], l.n, l.h, l.w, g.workspace)
+			return kernel.ConvBackwardWeights(g.run.pool, l.conv, dw, dbias, v[1], v[0], l.n, l.h, l.w, &g.run.scratch.Workspace)
 		},
 	}, dy, x)
 }

@@ -22,7 +22,7 @@ func (g *Graph) CrossEntropy(logits, target, total *Node) *Node {
 		name:   "cross-entropy",
 		output: tensor.Shape{1},
 		forward: func(loss []float32, v [][]float32) error {
-			kernel.LogSoftmax(g.pool, logp, v[0], batch, classes)
+			kernel.LogSoftmax(g.run.pool, logp, v[0], batch, classes)
 			var sum float64
 			for i, t := range v[1] {
 				if t != 0 { // so that 0·log 0 is 0
@@ -51,6 +51,7 @@ func (g *Graph) CrossEntropy(logits, target, total *Node) *Node {
 					}
 					return nil
 				},
+				order: 1,
 			}, v[1], v[2], gradient, loss)
 			return gorgonia.Nodes{dlogits, nil, nil}, err
 		},

@@ -21,17 +21,12 @@ func (g *Graph) Dense(x, weight, bias *Node) *Node {
 				}
 				beta = 1
 			}
-			kernel.Gemm(g.pool, false, true, batch, out, in, 1, v[0], in, v[1], in, beta, y, out, g.workspace)
+			kernel.Gemm(g.run.pool, false, true, batch, out, in, 1, v[0], in, v[1], in, beta, y, out, &g.run.scratch.Workspace)
 			return nil
 		},
 		backward: func(v gorgonia.Nodes, _, dy *Node) (gorgonia.Nodes, error) {
 			gradients := make(gorgonia.Nodes, len(v))
 			var err error
-			if g.learns[v[0]] {
-				if gradients[0], err = g.denseInputGradient(dy, v[1]); err != nil {
-					return nil, err
-				}
-			}
 			if g.learns[v[1]] {
 				if gradients[1], err = g.denseWeightGradient(dy, v[0]); err != nil {
 					return nil, err
@@ -39,6 +34,11 @@ func (g *Graph) Dense(x, weight, bias *Node) *Node {
 			}
 			if len(v) > 2 && g.learns[v[2]] {
 				if gradients[2], err = g.biasGradient(dy); err != nil {
+					return nil, err
+				}
+			}
+			if g.learns[v[0]] {
+				if gradients[0], err = g.denseInputGradient(dy, v[1]); err != nil {
 					return nil, err
 				}
 			}
@@ -58,7 +58,7 @@ func (g *Graph) denseInputGradient(dy, weight *Node) (*Node, error) {
 		name:   "dense, gradient of the input",
 		output: tensor.Shape{batch, in},
 		forward: func(dx []float32, v [][]float32) error {
-			kernel.Gemm(g.pool, false, false, batch, in, out, 1, v[0], out, v[1], in, 0, dx, in, g.workspace)
+			kernel.Gemm(g.run.pool, false, false, batch, in, out, 1, v[0], out, v[1], in, 0, dx, in, &g.run.scratch.Workspace)
 			return nil
 		},
 	}, dy, weight)
@@ -71,7 +71,7 @@ func (g *Graph) denseWeightGradient(dy, x *Node) (*Node, error) {
 		name:   "dense, gradient of the weight",
 		output: tensor.Shape{out, in},
 		forward: func(dw []float32, v [][]float32) error {
-			kernel.Gemm(g.pool, true, false, out, in, batch, 1, v[0], out, v[1], in, 0, dw, in, g.workspace)
+			kernel.Gemm(g.run.pool, true, false, out, in, batch, 1, v[0], out, v[1], in, 0, dw, in, &g.run.scratch.Workspace)
 			return nil
 		},
 	}, dy, x)
@@ -84,12 +84,7 @@ func (g *Graph) biasGradient(dy *Node) (*Node, error) {
 		name:   "gradient of the bias",
 		output: tensor.Shape{channels},
 		forward: func(db []float32, v [][]float32) error {
-			clear(db)
-			for at := 0; at < len(v[0]); at += channels {
-				for i, d := range v[0][at : at+channels] {
-					db[i] += d
-				}
-			}
+			kernel.SumRows(g.run.pool, db, v[0], len(v[0])/channels, channels)
 			return nil
 		},
 	}, dy)

@@ -17,7 +17,7 @@ type Draw struct {
 }
 
 // SetDraw chooses the random numbers of the next run.
-func (g *Graph) SetDraw(d Draw) { g.draw = d }
+func (g *Graph) SetDraw(d Draw) { g.run.draw = d }
 
 // Stream returns random numbers of the draw for one purpose, such as a layer's name. The parts are
 // mixed, so that no two purposes, steps or epochs share a stream, nor have related ones.
@@ -50,19 +50,25 @@ func (g *Graph) Dropout(x *Node, rate float32, layer string) *Node {
 		name:   "dropout",
 		output: x.Shape().Clone(),
 		forward: func(y []float32, v [][]float32) error {
-			fillMask(mask, rate, g.draw.Stream(layer))
-			kernel.Mul(g.pool, y, v[0], mask)
+			fillMask(mask, rate, g.run.draw.Stream(layer))
+			kernel.Mul(g.run.pool, y, v[0], mask)
 			return nil
 		},
+		again: func(y []float32, v [][]float32) error {
+			kernel.Mul(g.run.pool, y, v[0], mask)
+			return nil
+		},
+		over: []int{0},
 		backward: func(_ gorgonia.Nodes, y, dy *Node) (gorgonia.Nodes, error) {
-			// y is an input only so that the mask is drawn before.
+			// The order with y is what the mask is drawn by.
 			dx, err := g.apply(operation{
 				name:   "dropout, gradient",
 				output: x.Shape().Clone(),
 				forward: func(dx []float32, v [][]float32) error {
-					kernel.Mul(g.pool, dx, v[0], mask)
+					kernel.Mul(g.run.pool, dx, v[0], mask)
 					return nil
 				},
+				over: []int{0}, order: 1,
 			}, dy, y)
 			return gorgonia.Nodes{dx}, err
 		},

@@ -1,7 +1,6 @@
 package graph
 
 import (
-	"context"
 	"fmt"
 
 	"github.com/tlpipe/tlpipe/internal/kernel"
@@ -12,43 +11,43 @@ import (
 // Node is a value in a graph.
 type Node = gorgonia.Node
 
-// Graph is a Gorgonia graph under construction and, once compiled, the machine that runs it. It is
-// used by one goroutine at a time. The first error of its construction sticks and comes out of
+// Graph is a Gorgonia graph under construction and, once compiled, what runs it. It is used by one
+// goroutine at a time. The first error of its construction sticks and comes out of
 // [Graph.Compile], so that a network reads without a check at every layer.
 type Graph struct {
 	expressions *gorgonia.ExprGraph
-	machine     gorgonia.VM
 	err         error
 
-	pool      *kernel.Pool
-	workspace *kernel.Workspace
-	ctx       context.Context // of the run in progress
-
-	operations int
+	operations []applied
+	forward    int                      // how many of these were there before the gradients
+	leaves     map[*Node][]float32      // the numbers of what is no operation
+	terms      map[*Node]gorgonia.Nodes // gradients of a node along each way
 	names      map[string]bool
 	learns     map[*Node]bool
 	parameters []*Parameter
 	moments    []*Moments
-	draw       Draw
+	loss       *Node
+
+	run running
 }
 
-// New starts an empty graph. pool may be nil for a single thread, workspace for one of its own;
+// New starts an empty graph. pool may be nil for a single thread, scratch for memory of its own;
 // graphs that run one after another may share both.
-func New(pool *kernel.Pool, workspace *kernel.Workspace) *Graph {
-	if workspace == nil {
-		workspace = new(kernel.Workspace)
+func New(pool *kernel.Pool, scratch *Scratch) *Graph {
+	if scratch == nil {
+		scratch = new(Scratch)
 	}
 	return &Graph{
 		expressions: gorgonia.NewGraph(),
-		pool:        pool,
-		workspace:   workspace,
-		ctx:         context.Background(),
+		leaves:      map[*Node][]float32{},
+		terms:       map[*Node]gorgonia.Nodes{},
 		names:       map[string]bool{},
 		learns:      map[*Node]bool{},
+		run:         running{pool: pool, scratch: scratch},
 	}
 }
 
-// Input adds a value that the caller fills before each run, through [Data].
+// Input adds a value that the caller fills before each run, through [Graph.Data].
 func (g *Graph) Input(name string, shape ...int) *Node {
 	return g.bind(name, shape, make([]float32, tensor.Shape(shape).TotalSize()))
 }
@@ -77,13 +76,11 @@ func (g *Graph) bind(name string, shape []int, data []float32) *Node {
 	}
 	g.names[name] = true
 	value := tensor.New(tensor.WithShape(shape...), tensor.WithBacking(data))
-	return gorgonia.NewTensor(g.expressions, tensor.Float32, len(shape),
+	n := gorgonia.NewTensor(g.expressions, tensor.Float32, len(shape),
 		gorgonia.WithName(name), gorgonia.WithShape(shape...), gorgonia.WithValue(value))
+	g.leaves[n] = data
+	return n
 }
-
-// Data returns the numbers of a node: those of an input, to be filled, or, after a run, those of
-// any other node, valid until the next run.
-func Data(n *Node) []float32 { return n.Value().Data().([]float32) }
 
 // Learns tells whether gradients flow through the node.
 func (g *Graph) Learns(n *Node) bool { return g.learns[n] }
@@ -94,85 +91,65 @@ func (g *Graph) Differentiate(loss *Node) {
 	if g.err != nil {
 		return
 	}
+	g.loss, g.forward = loss, len(g.operations)
 	wanted := make(gorgonia.Nodes, len(g.parameters))
 	for i, p := range g.parameters {
 		wanted[i] = p.node
 	}
 	seed := g.Fixed("gradient of the loss", loss.Shape(), []float32{1})
-	gradients, err := gorgonia.Backpropagate(gorgonia.Nodes{loss}, gorgonia.Nodes{seed}, wanted)
-	if err != nil {
+	g.terms[loss] = gorgonia.Nodes{seed}
+	if _, err := gorgonia.Backpropagate(gorgonia.Nodes{loss}, gorgonia.Nodes{seed}, wanted); err != nil {
 		g.fail(fmt.Errorf("differentiate: %w", err))
 		return
 	}
-	for i, p := range g.parameters {
-		p.gradient = gradients[i]
+	for _, p := range g.parameters {
+		var err error
+		if p.gradient, err = g.gradient(p.node); err != nil {
+			g.fail(fmt.Errorf("differentiate: %w", err))
+			return
+		}
 	}
+}
+
+// gradient returns the gradient of a node, all ways together.
+func (g *Graph) gradient(n *Node) (*Node, error) {
+	terms := g.terms[n]
+	if len(terms) > 1 {
+		sum, err := g.apply(g.sum("gradients added up", n.Shape(), len(terms), kernel.None), terms...)
+		if err != nil {
+			return nil, err
+		}
+		terms = gorgonia.Nodes{sum}
+		g.terms[n] = terms
+	}
+	return terms[0], nil
 }
 
 // Parameters are those that learn, in the order in which they were added, each with its gradient
 // after a run of a differentiated graph.
 func (g *Graph) Parameters() []*Parameter { return g.parameters }
 
-// Operations names the operations of the graph, gradients among them, in no particular order.
+// Operations names the operations of the graph, gradients among them, in the order in which they
+// are run.
 func (g *Graph) Operations() []string {
 	var names []string
-	for _, n := range g.expressions.AllNodes() {
-		if o, ok := n.Op().(*operation); ok {
-			names = append(names, o.name)
-		}
+	for _, o := range g.operations {
+		names = append(names, o.name)
 	}
 	return names
-}
-
-// Compile makes the graph ready to run. Close it when it is no longer needed.
-func (g *Graph) Compile() error {
-	if g.err != nil {
-		return g.err
-	}
-	program, places, err := gorgonia.Compile(g.expressions)
-	if err != nil {
-		return fmt.Errorf("compile a graph: %w", err)
-	}
-	// Gorgonia takes nodes of equal 32-bit hashes for equal: make sure that it did not. Its own
-	// sums may share a place with what they add up.
-	owners := make(map[any]*Node, len(places))
-	for node, place := range places {
-		if _, own := node.Op().(*operation); !own {
-			continue
-		}
-		if other, taken := owners[place]; taken {
-			return fmt.Errorf("compile a graph: %v and %v were taken for one node", node, other)
-		}
-		owners[place] = node
-	}
-	g.machine = gorgonia.NewTapeMachine(g.expressions, gorgonia.WithPrecompiled(program, places))
-	return nil
-}
-
-// Run computes every node. It stops between two operations when ctx ends, and returns ctx's error.
-func (g *Graph) Run(ctx context.Context) error {
-	g.ctx = ctx
-	g.machine.Reset()
-	if err := g.machine.RunAll(); err != nil {
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
-		return fmt.Errorf("run a graph: %w", err)
-	}
-	return nil
-}
-
-// Close ends the machine.
-func (g *Graph) Close() error {
-	if g.machine == nil {
-		return nil
-	}
-	return g.machine.Close()
 }
 
 // standIn is a node of no graph, for construction to go on with after an error.
 func standIn(shape tensor.Shape) *Node {
 	return gorgonia.NewTensor(gorgonia.NewGraph(), tensor.Float32, len(shape), gorgonia.WithShape(shape...))
+}
+
+// checkFused tells whether a layer can apply the activation, and lets the graph fail if not.
+func (g *Graph) checkFused(layer string, act kernel.Activation) bool {
+	if !fusible(act) {
+		g.fail(fmt.Errorf("%s: the gradient of %v is not known from its output", layer, act))
+	}
+	return fusible(act)
 }
 
 func (g *Graph) fail(err error) {
@@ -185,6 +162,7 @@ func (g *Graph) fail(err error) {
 // [gorgonia.ValueGrad] and [gorgonia.Namer].
 type Parameter struct {
 	node, gradient *Node
+	value          gorgonia.Value // of the gradient
 }
 
 // Name is what the parameter was added as.
@@ -193,10 +171,11 @@ func (p *Parameter) Name() string { return p.node.Name() }
 // Value implements [gorgonia.ValueGrad].
 func (p *Parameter) Value() gorgonia.Value { return p.node.Value() }
 
-// Grad implements [gorgonia.ValueGrad].
+// Grad implements [gorgonia.ValueGrad]. It is valid until the next run of a graph that shares memory
+// with the parameter's.
 func (p *Parameter) Grad() (gorgonia.Value, error) {
-	if p.gradient == nil || p.gradient.Value() == nil {
+	if p.value == nil {
 		return nil, fmt.Errorf("parameter %q has no gradient yet", p.Name())
 	}
-	return p.gradient.Value(), nil
+	return p.value, nil
 }

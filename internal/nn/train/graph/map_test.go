@@ -57,8 +57,8 @@ func TestActivatedBatchNorm(t *testing.T) {
 			v := []*Node{g.Learned("x", []int{4, 3, 3, 5}, x), g.Learned("gamma", []int{5}, []float32{1, 4, 8, 0.1, 2}), g.Learned("beta", []int{5}, []float32{0, 4, -1, 1, 2})}
 			y := layer(g, v)
 			g.Differentiate(g.weightedSum(y, factor))
-			run(t, g)
-			out := [][]float32{Data(y)}
+			run(t, g, y)
+			out := [][]float32{g.Data(y)}
 			for _, p := range g.Parameters() {
 				grad, err := p.Grad()
 				if err != nil {
@@ -103,7 +103,7 @@ func TestProductGradients(t *testing.T) {
 func TestTermsThatAreOne(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		checkGradients(t, [][]float32{normal(drawRandom(t), 6)}, [][]int{{2, 3}}, func(g *Graph, v []*Node) *Node {
-			return g.Add(g.Multiply(v[0], v[0]), v[0], v[0], g.Scale(v[0], -3))
+			return g.Add(kernel.None, g.Multiply(v[0], v[0]), v[0], v[0], g.Scale(v[0], -3))
 		})
 	})
 }
@@ -111,7 +111,7 @@ func TestTermsThatAreOne(t *testing.T) {
 func TestMapConstructionErrors(t *testing.T) {
 	for name, build := range map[string]func(g *Graph, x *Node) *Node{
 		"convolution: ": func(g *Graph, x *Node) *Node {
-			return g.Conv(x, g.Input("w", 4, 3, 3, 2), nil, kernel.Conv{InC: 2, OutC: 4, KernelH: 3, KernelW: 3})
+			return g.Conv(x, g.Input("w", 4, 3, 3, 2), nil, kernel.Conv{InC: 2, OutC: 4, KernelH: 3, KernelW: 3}, kernel.None)
 		},
 		"batch-norm: ": func(g *Graph, x *Node) *Node {
 			c := make([]float32, 2)

@@ -17,18 +17,20 @@ func (g *Graph) Multiply(a, b *Node) *Node {
 			name:   "product, gradient",
 			output: x.Shape().Clone(),
 			forward: func(out []float32, v [][]float32) error {
-				kernel.Mul(g.pool, out, v[0], v[1])
+				kernel.Mul(g.run.pool, out, v[0], v[1])
 				return nil
 			},
+			over: []int{0},
 		}, x, y)
 	}
+	forward := func(y []float32, v [][]float32) error {
+		kernel.Mul(g.run.pool, y, v[0], v[1])
+		return nil
+	}
 	return g.add(operation{
-		name:   "product",
-		output: a.Shape().Clone(),
-		forward: func(y []float32, v [][]float32) error {
-			kernel.Mul(g.pool, y, v[0], v[1])
-			return nil
-		},
+		name:    "product",
+		output:  a.Shape().Clone(),
+		forward: forward, again: forward,
 		backward: func(v gorgonia.Nodes, _, dy *Node) (gorgonia.Nodes, error) {
 			gradients := make(gorgonia.Nodes, 2)
 			var err error
@@ -46,22 +48,24 @@ func (g *Graph) Multiply(a, b *Node) *Node {
 
 func (g *Graph) multiplyChannels(x, factors *Node) *Node {
 	n, h, w, c := mapShape(x)
+	forward := func(y []float32, v [][]float32) error {
+		kernel.MulChannels(g.run.pool, y, v[0], v[1], n, h*w, c)
+		return nil
+	}
 	return g.add(operation{
-		name:   "product of channels",
-		output: x.Shape().Clone(),
-		forward: func(y []float32, v [][]float32) error {
-			kernel.MulChannels(g.pool, y, v[0], v[1], n, h*w, c)
-			return nil
-		},
+		name:    "product of channels",
+		output:  x.Shape().Clone(),
+		forward: forward, again: forward,
 		backward: func(v gorgonia.Nodes, _, dy *Node) (gorgonia.Nodes, error) {
 			dfactors := make([]float32, n*c)
 			dx, err := g.apply(operation{
 				name:   "product of channels, gradient of the maps",
 				output: v[0].Shape().Clone(),
 				forward: func(dx []float32, v [][]float32) error {
-					kernel.MulChannelsBackward(g.pool, dx, dfactors, v[0], v[1], v[2], n, h*w, c)
+					kernel.MulChannelsBackward(g.run.pool, dx, dfactors, v[0], v[1], v[2], n, h*w, c)
 					return nil
 				},
+				over: []int{0},
 			}, dy, v[0], v[1])
 			if err != nil {
 				return nil, err
@@ -84,15 +88,15 @@ func (g *Graph) Scale(x *Node, factor float32) *Node {
 		scale[i] = factor
 	}
 	forward := func(y []float32, v [][]float32) error {
-		kernel.ScaleShift(g.pool, y, v[0], scale, shift, rows, channels, kernel.None)
+		kernel.ScaleShift(g.run.pool, y, v[0], scale, shift, rows, channels, kernel.None)
 		return nil
 	}
 	return g.add(operation{
 		name:    "scale",
 		output:  x.Shape().Clone(),
-		forward: forward,
+		forward: forward, again: forward, over: []int{0},
 		backward: func(_ gorgonia.Nodes, _, dy *Node) (gorgonia.Nodes, error) {
-			dx, err := g.apply(operation{name: "scale, gradient", output: dy.Shape().Clone(), forward: forward}, dy)
+			dx, err := g.apply(operation{name: "scale, gradient", output: dy.Shape().Clone(), forward: forward, over: []int{0}}, dy)
 			return gorgonia.Nodes{dx}, err
 		},
 	}, x)

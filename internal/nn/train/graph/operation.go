@@ -16,25 +16,29 @@ type operation struct {
 	output tensor.Shape
 	// forward computes the output from the inputs. The output may hold anything before.
 	forward func(out []float32, in [][]float32) error
+	// again, if not nil, computes the output once more in the same run, bit for bit, and cheaply: the
+	// memory of the output need not be kept for the gradients.
+	again func(out []float32, in [][]float32) error
+	// over lists the inputs in whose memory the output may be written.
+	over []int
+	// order is the number of inputs, the last ones, that are not read: they only say what must have
+	// been computed before.
+	order int
 	// backward adds the gradients of the inputs, given that of the output: one node an input, nil
 	// for those that do not learn. An operation without it stops gradients.
 	backward func(in gorgonia.Nodes, out, gradient *Node) (gorgonia.Nodes, error)
 
 	graph  *Graph
-	number int            // tells operations apart
+	number int            // tells operations apart, each after those it needs
 	inputs []tensor.Shape //
 	wanted []bool         // which inputs learn
-	value  *tensor.Dense  // the output
-	slices [][]float32    // of the inputs
 }
 
 // apply adds an operation on the inputs to the graph.
 func (g *Graph) apply(o operation, inputs ...*Node) (*Node, error) {
-	o.graph, o.number = g, g.operations
-	g.operations++
+	o.graph, o.number = g, len(g.operations)
 	o.wanted = make([]bool, len(inputs))
 	o.inputs = make([]tensor.Shape, len(inputs))
-	o.slices = make([][]float32, len(inputs))
 	learns := false
 	for i, n := range inputs {
 		o.inputs[i] = n.Shape()
@@ -45,9 +49,23 @@ func (g *Graph) apply(o operation, inputs ...*Node) (*Node, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", o.name, err)
 	}
+	if node.Op() != &o { // Gorgonia takes nodes of equal 32-bit hashes for equal
+		return nil, fmt.Errorf("%s: %v was taken for the same node", o.name, node)
+	}
+	g.operations = append(g.operations, applied{&o, node, inputs})
 	g.learns[node] = learns
 	return node, nil
 }
+
+// applied is an operation in the graph.
+type applied struct {
+	*operation
+	node   *Node
+	inputs []*Node
+}
+
+// reads are the inputs whose values the operation needs.
+func (a applied) reads() []*Node { return a.inputs[:len(a.inputs)-a.order] }
 
 // add is apply for layers: the graph keeps the error, and an input stands in for the node.
 func (g *Graph) add(o operation, inputs ...*Node) *Node {
@@ -71,50 +89,38 @@ func (g *Graph) aside(name string, shape tensor.Shape, data []float32, by *Node)
 			copy(out, data)
 			return nil
 		},
+		order: 1,
 	}, by)
-}
-
-// Do implements [gorgonia.Op]. The value returned is the operation's own, overwritten by the next
-// run.
-func (o *operation) Do(inputs ...gorgonia.Value) (gorgonia.Value, error) {
-	if o.value == nil {
-		o.value = tensor.New(tensor.Of(tensor.Float32), tensor.WithShape(o.output...))
-	}
-	return o.UsePreallocDo(o.value, inputs...)
-}
-
-// UsePreallocDo implements [gorgonia.UsePreallocDoer].
-func (o *operation) UsePreallocDo(into gorgonia.Value, inputs ...gorgonia.Value) (_ gorgonia.Value, err error) {
-	if err := o.graph.ctx.Err(); err != nil {
-		return nil, err
-	}
-	// The machine runs in a goroutine of its own, where a panic would end the process.
-	defer func() {
-		if p := recover(); p != nil {
-			err = fmt.Errorf("%s: %v", o.name, p)
-		}
-	}()
-	out, ok := into.Data().([]float32)
-	if !ok || len(out) != o.output.TotalSize() {
-		return nil, fmt.Errorf("%s: output is %v of shape %v, want float32 of shape %v", o.name, into.Dtype(), into.Shape(), o.output)
-	}
-	for i, v := range inputs {
-		if o.slices[i], ok = v.Data().([]float32); !ok || len(o.slices[i]) != o.inputs[i].TotalSize() {
-			return nil, fmt.Errorf("%s: input %d is %v of shape %v, want float32 of shape %v", o.name, i, v.Dtype(), v.Shape(), o.inputs[i])
-		}
-	}
-	return into, o.forward(out, o.slices)
 }
 
 // DiffWRT implements [gorgonia.SDOp].
 func (o *operation) DiffWRT(int) []bool { return o.wanted }
 
-// SymDiff implements [gorgonia.SDOp].
-func (o *operation) SymDiff(inputs gorgonia.Nodes, output, gradient *Node) (gorgonia.Nodes, error) {
+// SymDiff implements [gorgonia.SDOp]. Where gradients reach the output along several ways, Gorgonia
+// would add them up with an op of its own: an operation of this package takes its place.
+func (o *operation) SymDiff(inputs gorgonia.Nodes, output, _ *Node) (gorgonia.Nodes, error) {
 	if o.backward == nil {
 		return nil, fmt.Errorf("%s has no gradient", o.name)
 	}
-	return o.backward(inputs, output, gradient)
+	gradient, err := o.graph.gradient(output)
+	if err != nil {
+		return nil, err
+	}
+	gradients, err := o.backward(inputs, output, gradient)
+	if err != nil {
+		return nil, err
+	}
+	for i, wanted := range o.wanted {
+		if wanted {
+			o.graph.terms[inputs[i]] = append(o.graph.terms[inputs[i]], gradients[i])
+		}
+	}
+	return gradients, nil
+}
+
+// Do implements [gorgonia.Op]. The graph runs its operations itself, see [Graph.Run].
+func (o *operation) Do(...gorgonia.Value) (gorgonia.Value, error) {
+	return nil, fmt.Errorf("%s: is run by its graph alone", o.name)
 }
 
 // Arity implements [gorgonia.Op].
@@ -137,7 +143,7 @@ func (o *operation) InferShape(...gorgonia.DimSizer) (tensor.Shape, error) {
 // ReturnsPtr implements [gorgonia.Op]: no other op may write into the output.
 func (o *operation) ReturnsPtr() bool { return false }
 
-// OverwritesInput implements [gorgonia.Op]: none.
+// OverwritesInput implements [gorgonia.Op]: none, as far as Gorgonia is concerned.
 func (o *operation) OverwritesInput() int { return -1 }
 
 // CallsExtern implements [gorgonia.Op].

@@ -11,16 +11,16 @@ import (
 func (g *Graph) MaxPool(x *Node, p kernel.Pooling) *Node {
 	n, h, w, c := mapShape(x)
 	return g.pooling(x, p, "max pooling",
-		func(y, x []float32) { kernel.MaxPool(g.pool, p, y, x, n, h, w, c) },
-		func(dx, dy, x []float32) { kernel.MaxPoolBackward(g.pool, p, dx, dy, x, n, h, w, c) })
+		func(y, x []float32) { kernel.MaxPool(g.run.pool, p, y, x, n, h, w, c) },
+		func(dx, dy, x []float32) { kernel.MaxPoolBackward(g.run.pool, p, dx, dy, x, n, h, w, c) })
 }
 
 // AveragePool takes the mean of each window.
 func (g *Graph) AveragePool(x *Node, p kernel.Pooling) *Node {
 	n, h, w, c := mapShape(x)
 	return g.pooling(x, p, "average pooling",
-		func(y, x []float32) { kernel.AvgPool(g.pool, p, y, x, n, h, w, c) },
-		func(dx, dy, _ []float32) { kernel.AvgPoolBackward(g.pool, p, dx, dy, n, h, w, c) })
+		func(y, x []float32) { kernel.AvgPool(g.run.pool, p, y, x, n, h, w, c) },
+		func(dx, dy, _ []float32) { kernel.AvgPoolBackward(g.run.pool, p, dx, dy, n, h, w, c) })
 }
 
 func (g *Graph) pooling(x *Node, p kernel.Pooling, name string, forward func(y, x []float32), backward func(dx, dy, x []float32)) *Node {
@@ -59,7 +59,7 @@ func (g *Graph) GlobalAveragePool(x *Node) *Node {
 		name:   "global average pooling",
 		output: tensor.Shape{n, c},
 		forward: func(y []float32, v [][]float32) error {
-			kernel.GlobalAvgPool(g.pool, y, v[0], n, h*w, c)
+			kernel.GlobalAvgPool(g.run.pool, y, v[0], n, h*w, c)
 			return nil
 		},
 		backward: func(_ gorgonia.Nodes, _, dy *Node) (gorgonia.Nodes, error) {
@@ -67,7 +67,7 @@ func (g *Graph) GlobalAveragePool(x *Node) *Node {
 				name:   "global average pooling, gradient",
 				output: tensor.Shape{n, h, w, c},
 				forward: func(dx []float32, v [][]float32) error {
-					kernel.GlobalAvgPoolBackward(g.pool, dx, v[0], n, h*w, c)
+					kernel.GlobalAvgPoolBackward(g.run.pool, dx, v[0], n, h*w, c)
 					return nil
 				},
 			}, dy)

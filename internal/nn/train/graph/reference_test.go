@@ -38,7 +38,7 @@ func referenceCases() map[string]referenceCase {
 			for i, x := range variance {
 				variance[i] = 1 + float32(math.Abs(float64(x)))
 			}
-			return g.FrozenBatchNorm(v[0], v[1], v[2], pattern([]int{3}, 3, 1, 7), variance, 1e-3)
+			return g.FrozenBatchNorm(v[0], v[1], v[2], pattern([]int{3}, 3, 1, 7), variance, 1e-3, kernel.None)
 		}},
 		"cross-entropy": {[][]int{{4, 5}}, func(g *Graph, v []*Node) *Node {
 			target := pattern([]int{4, 5}, 5, 2, 13)
@@ -79,13 +79,13 @@ func TestLayersAreThoseOfPyTorch(t *testing.T) {
 			}
 			y := c.layer(g, nodes)
 			g.Differentiate(g.weightedSum(y, pattern(y.Shape(), 29, 3, 61)))
-			if err := g.Compile(); err != nil {
+			if err := g.Compile(y); err != nil {
 				t.Fatal(err)
 			}
 			if err := g.Run(context.Background()); err != nil {
 				t.Fatal(err)
 			}
-			compare(t, "output", Data(y), want[name].Output)
+			compare(t, "output", g.Data(y), want[name].Output)
 			for k, p := range g.Parameters() {
 				gradient, err := p.Grad()
 				if err != nil {

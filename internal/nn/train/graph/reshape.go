@@ -22,9 +22,9 @@ func (g *Graph) Reshape(x *Node, shape ...int) *Node {
 	return g.add(operation{
 		name:    "reshape",
 		output:  to,
-		forward: copyFirst,
+		forward: copyFirst, again: copyFirst, over: []int{0},
 		backward: func(_ gorgonia.Nodes, _, dy *Node) (gorgonia.Nodes, error) {
-			dx, err := g.apply(operation{name: "reshape, gradient", output: from, forward: copyFirst}, dy)
+			dx, err := g.apply(operation{name: "reshape, gradient", output: from, forward: copyFirst, over: []int{0}}, dy)
 			return gorgonia.Nodes{dx}, err
 		},
 	}, x)

@@ -10,19 +10,20 @@ import (
 func (g *Graph) ZeroPad(x *Node, top, left, bottom, right int) *Node {
 	n, h, w, c := mapShape(x)
 	output := tensor.Shape{n, h + top + bottom, w + left + right, c}
+	forward := func(y []float32, v [][]float32) error {
+		pad(y, output, v[0], x.Shape(), top, left)
+		return nil
+	}
 	return g.add(operation{
-		name:   "zero padding",
-		output: output,
-		forward: func(y []float32, v [][]float32) error {
-			place(y, output, v[0], x.Shape(), top, left)
-			return nil
-		},
+		name:    "zero padding",
+		output:  output,
+		forward: forward, again: forward,
 		backward: func(_ gorgonia.Nodes, _, dy *Node) (gorgonia.Nodes, error) {
 			dx, err := g.apply(operation{
 				name:   "zero padding, gradient",
 				output: x.Shape().Clone(),
 				forward: func(dx []float32, v [][]float32) error {
-					place(dx, x.Shape(), v[0], output, -top, -left)
+					pad(dx, x.Shape(), v[0], output, -top, -left)
 					return nil
 				},
 			}, dy)
@@ -31,9 +32,9 @@ func (g *Graph) ZeroPad(x *Node, top, left, bottom, right int) *Node {
 	}, x)
 }
 
-// place copies maps into others, so that the first pixel of src lies at (top, left) of dst, and
+// pad copies maps into others, so that the first pixel of src lies at (top, left) of dst, and
 // zeros where there is none.
-func place(dst []float32, to tensor.Shape, src []float32, from tensor.Shape, top, left int) {
+func pad(dst []float32, to tensor.Shape, src []float32, from tensor.Shape, top, left int) {
 	channels := to[3]
 	clear(dst)
 	x0, x1 := max(left, 0), min(left+from[2], to[2])
