@@ -5,7 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
+	"github.com/tlpipe/tlpipe/internal/hdf5"
+	"github.com/tlpipe/tlpipe/internal/kerasfile"
 	"github.com/tlpipe/tlpipe/internal/mapped"
 	"github.com/tlpipe/tlpipe/internal/safetensors"
 	"github.com/tlpipe/tlpipe/internal/stored"
@@ -21,9 +24,11 @@ func recognise(data []byte) (reader, error) {
 	case bytes.HasPrefix(data, []byte("PK\x03\x04")):
 		return archive, nil
 	case len(data) > 2 && data[0] == 0x80 && data[1] <= 5:
-		return pyTorch(torchfile.ParseStream), nil
+		return of("PyTorch", torchfile.ParseStream), nil
+	case hdf5.Is(data):
+		return of("Keras", kerasfile.ParseHDF5), nil
 	case len(data) > 8 && data[8] == '{' && !printable(data[:8]):
-		return safeTensors, nil
+		return of("safetensors", safeTensors), nil
 	}
 	if what := foreign(data); what != "" {
 		return nil, errors.New("these are no weights that can be read: " + what)
@@ -34,16 +39,17 @@ func recognise(data []byte) (reader, error) {
 func safeTensors(data []byte) ([]stored.Tensor, error) {
 	f, err := safetensors.Parse(data)
 	if err != nil {
-		return nil, fmt.Errorf("safetensors: %w", err)
+		return nil, err
 	}
 	return f.Tensors(), nil
 }
 
-func pyTorch(read reader) reader {
+// of puts the format's name before the errors of its reader.
+func of(format string, read reader) reader {
 	return func(data []byte) ([]stored.Tensor, error) {
 		tensors, err := read(data)
 		if err != nil {
-			return nil, fmt.Errorf("PyTorch: %w", err)
+			return nil, fmt.Errorf("%s: %w", format, err)
 		}
 		return tensors, nil
 	}
@@ -55,12 +61,16 @@ func archive(data []byte) ([]stored.Tensor, error) {
 	if err != nil {
 		return nil, err
 	}
+	format, parse := "PyTorch", torchfile.ParseZip
+	if kerasfile.IsArchive(entries) {
+		format, parse = "Keras", kerasfile.ParseArchive
+	}
 	for name := range entries {
-		if len(name) > 4 && name[len(name)-4:] == ".npy" {
+		if strings.HasSuffix(name, ".npy") {
 			return nil, errors.New("these are no weights that can be read: arrays of NumPy (.npz)")
 		}
 	}
-	return pyTorch(func([]byte) ([]stored.Tensor, error) { return torchfile.ParseZip(entries) })(data)
+	return of(format, func([]byte) ([]stored.Tensor, error) { return parse(entries) })(data)
 }
 
 // foreign tells what a file is that people have at hand in the place of weights; "" if it is not known.

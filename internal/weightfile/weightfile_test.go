@@ -17,6 +17,9 @@ func TestFormats(t *testing.T) {
 		"../safetensors/testdata/types.safetensors",
 		"../torchfile/testdata/state.pth",
 		"../torchfile/testdata/state_legacy.pth",
+		"../kerasfile/testdata/list.h5",
+		"../kerasfile/testdata/groups.weights.h5",
+		"../kerasfile/testdata/archive.keras",
 	} {
 		data, err := os.ReadFile(filepath.FromSlash(path))
 		if err != nil {

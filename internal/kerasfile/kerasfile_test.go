@@ -1,0 +1,152 @@
+package kerasfile_test
+
+import (
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/tlpipe/tlpipe/internal/kerasfile"
+	"github.com/tlpipe/tlpipe/internal/mapped"
+	"github.com/tlpipe/tlpipe/internal/stored"
+)
+
+func content(t testing.TB, name string) []byte {
+	t.Helper()
+	data, err := os.ReadFile(filepath.Join("testdata", name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return data
+}
+
+// parse reads either kind of file.
+func parse(data []byte) ([]stored.Tensor, error) {
+	if !strings.HasPrefix(string(data), "PK") {
+		return kerasfile.ParseHDF5(data)
+	}
+	entries, err := mapped.Zip(data)
+	if err != nil {
+		return nil, err
+	}
+	return kerasfile.ParseArchive(entries)
+}
+
+// network is the tensors of testdata/make.py's network.
+func network() map[string][]int {
+	return map[string][]int{
+		"stem/kernel": {3, 3, 2, 3}, "stem/bias": {3},
+		"stem_bn/gamma": {3}, "stem_bn/beta": {3}, "stem_bn/moving_mean": {3}, "stem_bn/moving_variance": {3},
+		"batch_normalization/beta": {3}, "batch_normalization/moving_mean": {3}, "batch_normalization/moving_variance": {3},
+		"dw/kernel":            {3, 3, 3, 1},
+		"sep/depthwise_kernel": {3, 3, 3, 1}, "sep/pointwise_kernel": {1, 1, 3, 4}, "sep/bias": {4},
+		"conv2d/kernel": {1, 1, 4, 2}, "conv2d/bias": {2},
+		"conv2d_1/kernel": {1, 1, 2, 2}, "conv2d_1/bias": {2},
+	}
+}
+
+func TestNamesAndNumbers(t *testing.T) {
+	names := slices.Sorted(maps.Keys(network()))
+	for _, file := range []string{
+		"whole.h5", "list.h5", "keras2.h5", "groups.weights.h5", "archive.keras", "nameless.keras",
+		"nested.h5", "nested.weights.h5",
+	} {
+		tensors, err := parse(content(t, file))
+		if err != nil {
+			t.Errorf("%s: %v", file, err)
+			continue
+		}
+		var got []string
+		for _, x := range tensors {
+			got = append(got, x.Name)
+			want := make([]float32, x.Elements())
+			for i := range want {
+				want[i] = float32(100*slices.Index(names, x.Name) + i)
+			}
+			if data, err := x.Float32(); err != nil || !slices.Equal(data, want) || !slices.Equal(x.Shape, network()[x.Name]) {
+				t.Errorf("%s: %s: %v %v, error %v", file, x.Name, x.Shape, data, err)
+			}
+		}
+		slices.Sort(got)
+		if !slices.Equal(got, names) {
+			t.Errorf("%s: tensors %q, want %q", file, got, names)
+		}
+	}
+}
+
+func TestHalfPrecision(t *testing.T) {
+	for file, kind := range map[string]stored.Type{
+		"float16.h5": stored.F16, "float16.weights.h5": stored.F16,
+		"bfloat16.h5": stored.BF16, "bfloat16.weights.h5": stored.BF16,
+	} {
+		tensors, err := parse(content(t, file))
+		if err != nil || len(tensors) != 2 {
+			t.Fatalf("%s: %v, error %v", file, tensors, err)
+		}
+		for _, x := range tensors {
+			want := map[string][]float32{"d/kernel": {100, 101, 102, 103, 104, 105}, "d/bias": {0, 1}}[x.Name]
+			if data, err := x.Float32(); err != nil || x.Type != kind || !slices.Equal(data, want) {
+				t.Errorf("%s: %s: %s %v, error %v, want %v", file, x.Name, x.Type, data, err, want)
+			}
+		}
+	}
+}
+
+func TestNamesOfKeras1(t *testing.T) {
+	tensors, err := parse(content(t, "keras1.h5"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, x := range tensors {
+		got = append(got, x.Name)
+	}
+	want := []string{"block1_conv1/kernel", "block1_conv1/bias", "bn/gamma", "bn/beta", "bn/moving_mean", "bn/moving_variance"}
+	if !slices.Equal(got, want) {
+		t.Errorf("%q, want %q", got, want)
+	}
+}
+
+func TestWhatIsRefused(t *testing.T) {
+	for file, want := range map[string]string{
+		"refused_nameless.weights.h5": "names of its 7 layers",
+		"refused_packed.keras":        "pack it anew without compression",
+		"refused_other.h5":            "without weights of Keras",
+		"refused_missing.h5":          "is listed and is not there",
+		"refused_arrays.keras":        "arrays of NumPy",
+	} {
+		if _, err := parse(content(t, file)); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: error %v, want one with %q", file, err, want)
+		}
+	}
+}
+
+func TestNoTruncatedFileIsRead(t *testing.T) {
+	for _, file := range []string{"list.h5", "groups.weights.h5", "archive.keras"} {
+		data := content(t, file)
+		for n := 0; n < len(data); n += 61 {
+			if _, err := parse(data[:n]); err == nil {
+				t.Errorf("%s: the first %d of %d bytes were read", file, n, len(data))
+			}
+		}
+	}
+}
+
+func FuzzParseHDF5(f *testing.F) {
+	for _, file := range []string{"keras1.h5", "bfloat16.weights.h5", "groups.weights.h5", "keras2.h5"} {
+		f.Add(content(f, file))
+	}
+	f.Fuzz(func(_ *testing.T, data []byte) {
+		tensors, err := kerasfile.ParseHDF5(data)
+		if err != nil {
+			return
+		}
+		for _, x := range tensors {
+			if x.Elements() < 1<<20 {
+				_, _ = x.Float32()
+			}
+		}
+	})
+}

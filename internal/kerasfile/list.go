@@ -1,0 +1,112 @@
+package kerasfile
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/tlpipe/tlpipe/internal/stored"
+)
+
+// listed returns the group whose attributes list the layers: the root, or model_weights in the file
+// of a whole model; nil if there is none.
+func listed(root *tree) (*tree, error) {
+	model, err := root.find("model_weights")
+	if err != nil {
+		return nil, err
+	}
+	for _, group := range []*tree{root, model} {
+		if group == nil {
+			continue
+		}
+		if names, err := texts(group, "layer_names"); err != nil {
+			return nil, err
+		} else if names != nil {
+			return group, nil
+		}
+	}
+	return nil, nil
+}
+
+// byList reads the weights of the layers that a group lists.
+func byList(group *tree) ([]stored.Tensor, error) {
+	layers, err := texts(group, "layer_names")
+	if err != nil {
+		return nil, err
+	}
+	const topLevel = "top_level_model_weights"
+	if top, err := group.find(topLevel); err != nil {
+		return nil, err
+	} else if top != nil {
+		layers = append(layers, topLevel)
+	}
+	var out []stored.Tensor
+	for _, layer := range layers {
+		in, err := group.find(layer)
+		if err != nil {
+			return nil, err
+		}
+		if in == nil {
+			return nil, fmt.Errorf("the layer %.100q is listed and is not there: damaged", layer)
+		}
+		weights, err := texts(in, "weight_names")
+		if err != nil {
+			return nil, fmt.Errorf("layer %.100q: %w", layer, err)
+		}
+		for _, weight := range weights {
+			at, err := in.find(weight)
+			if err != nil {
+				return nil, fmt.Errorf("layer %.100q: %w", layer, err)
+			}
+			if at == nil {
+				return nil, fmt.Errorf("the weight %.100q of layer %.100q is listed and is not there: damaged", weight, layer)
+			}
+			t, is, err := at.object.Dataset(listedName(layer, weight))
+			if err != nil {
+				return nil, err
+			}
+			if !is {
+				return nil, fmt.Errorf("the weight %.100q of layer %.100q is a group: damaged", weight, layer)
+			}
+			out = append(out, t)
+		}
+	}
+	return out, nil
+}
+
+// texts returns the texts of an attribute, which Keras cuts in pieces name0, name1, … when it is long;
+// nil if there is none.
+func texts(group *tree, name string) ([]string, error) {
+	all, there, err := group.object.Texts(name)
+	if there || err != nil {
+		return append([]string{}, all...), err
+	}
+	for i := 0; ; i++ {
+		some, there, err := group.object.Texts(fmt.Sprint(name, i))
+		if err != nil || !there {
+			return all, err
+		}
+		all = append(all, some...)
+	}
+}
+
+// listedName returns layer/variable of a weight.
+func listedName(layer, weight string) string {
+	weight = strings.TrimSuffix(weight, ":0")
+	if parts := strings.Split(weight, "/"); len(parts) > 1 {
+		return strings.Join(parts[len(parts)-2:], "/")
+	}
+	// Keras 1: layer_W, layer_W_1.
+	variable := strings.TrimPrefix(weight, layer+"_")
+	variable = strings.TrimSuffix(variable, "_1")
+	switch variable {
+	case "W":
+		variable = "kernel"
+	case "b":
+		variable = "bias"
+	case "running_std":
+		variable = "moving_variance"
+	case "running_mean":
+		variable = "moving_mean"
+	}
+	return layer + "/" + variable
+}
