@@ -1,17 +1,22 @@
 """Measure `tlpipe bench extract` against ONNX Runtime and PyTorch, in turn, on the same cores.
 
     python extract.py TLPIPE [--rounds 5] [--seconds 1] [--threads 2] [--network NAME …]
-                      [--peer NAME …] [--models DIR] [--start-up] [--json FILE]
+                      [--peer NAME …] [--models DIR] [--start-up | --goals] [--json FILE]
 
 TLPIPE is the program's path. Every network has the same random weights on all sides and gives its
-pooled features; ONNX Runtime gets it from torchvision through torch.onnx.export. Each measurement is
-a process of its own, which runs batches for some seconds after a warm-up and tells its best; rounds
-go through all sides one after the other, so that what else the machine does meets all of them. The
-table gives each side's best of all rounds, the ratio of the bests, and the median over the rounds
-of the ratio within a round.
+pooled features; ONNX Runtime gets it from torchvision through torch.onnx.export. Its int8 form
+(onnxruntime-int8) is made of that by onnxruntime.quantization: static, QDQ, weights by channel,
+calibrated on a few random batches. Each measurement is a process of its own, which runs batches for some
+seconds after a warm-up and tells its best; rounds go through all sides one after the other, so that what
+else the machine does meets all of them. The table gives each side's best of all rounds, the ratio of the
+bests, and the median over the rounds of the ratio within a round.
 
 With --start-up it measures instead how long it takes from the start of the process until the first
 batch of one is done, weights read from a file (tlpipe: .safetensors).
+
+With --goals it measures what the project wants to reach, one line a goal. With --json the figures are
+kept in a file, and a later call adds to them, so that a long measurement can be made in parts
+(--network, --goal).
 
 Needs: torch, torchvision, onnx, onnxruntime, safetensors.
 """
@@ -30,7 +35,24 @@ NETWORKS = {
     "resnet50": 224, "mobilenet_v2": 224, "efficientnet_b0": 224, "vgg16": 224, "inception_v3": 299, "densenet121": 224,
 }
 WORK = [(name, 8) for name in NETWORKS] + [("resnet50", 1), ("mobilenet_v2", 1)]
-PEERS = ["onnxruntime", "torch", "torch-frozen"]
+PEERS = ["onnxruntime", "onnxruntime-int8", "torch", "torch-frozen"]
+
+# What is to be reached: network, batch, the two sides, and the ratio of their speeds.
+FLOAT, HALF, INT8 = "tlpipe fp32", "tlpipe bf16", "tlpipe int8"
+GOALS = [
+    ("resnet50", 8, FLOAT, "onnxruntime", 1.15),
+    ("vgg16", 8, FLOAT, "onnxruntime", 1.1),
+    ("inception_v3", 8, FLOAT, "onnxruntime", 1.1),
+    ("densenet121", 8, FLOAT, "onnxruntime", 1.1),
+    ("mobilenet_v2", 8, FLOAT, "onnxruntime", 1.0),
+    ("efficientnet_b0", 8, FLOAT, "onnxruntime", 1.1),
+    ("resnet50", 1, FLOAT, "onnxruntime", 1.0),
+    ("mobilenet_v2", 1, FLOAT, "onnxruntime", 1.0),
+    ("resnet50", 8, HALF, FLOAT, 1.6),
+    ("resnet50", 8, INT8, FLOAT, 2.8),
+    ("resnet50", 8, INT8, "onnxruntime-int8", 1.1),
+    ("resnet50", 1, "tlpipe start-up", "onnxruntime start-up", 2.0),
+]
 
 
 def trunk(name):
@@ -71,6 +93,30 @@ def prepare(folder, name):
     safetensors.torch.save_file({k: v.contiguous() for k, v in state.items()}, weights)
 
 
+def quantize(folder, name):
+    """Write the model in int8, unless it is there."""
+    whole = folder / f"{name}-int8.onnx"
+    if whole.exists():
+        return
+    import numpy as np
+    from onnxruntime import quantization
+    from onnxruntime.quantization.shape_inference import quant_pre_process
+
+    class Batches(quantization.CalibrationDataReader):
+        def __init__(self):
+            size, random = NETWORKS[name], np.random.default_rng(1)
+            self.left = [random.uniform(-2, 2, (4, 3, size, size)).astype(np.float32) for _ in range(3)]
+
+        def get_next(self):
+            return {"image": self.left.pop()} if self.left else None
+
+    prepared = folder / f"{name}-prepared.onnx"
+    quant_pre_process(folder / f"{name}.onnx", prepared)
+    quantization.quantize_static(
+        prepared, whole, Batches(), quant_format=quantization.QuantFormat.QDQ, per_channel=True,
+        activation_type=quantization.QuantType.QUInt8, weight_type=quantization.QuantType.QInt8)
+
+
 def measure(run, batch, seconds):
     run()
     best, runs, end = float("inf"), 0, time.perf_counter() + seconds
@@ -82,12 +128,12 @@ def measure(run, batch, seconds):
     return batch / best
 
 
-def onnxruntime_session(folder, name, threads):
+def onnxruntime_session(path, threads):
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
-    return onnxruntime.InferenceSession(folder / f"{name}.onnx", options, providers=["CPUExecutionProvider"])
+    return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
 
 
 def as_peer(peer, name, batch, folder, threads, seconds):
@@ -96,9 +142,9 @@ def as_peer(peer, name, batch, folder, threads, seconds):
 
     size = NETWORKS[name]
     pixels = np.random.default_rng(0).uniform(-2, 2, (batch, 3, size, size)).astype(np.float32)
-    if peer == "onnxruntime":
+    if peer.startswith("onnxruntime"):
         start = time.perf_counter()
-        session = onnxruntime_session(folder, name, threads)
+        session = onnxruntime_session(folder / f"{name}{peer.removeprefix('onnxruntime')}.onnx", threads)
         session.run(None, {"image": pixels})
         first = time.perf_counter() - start
         speed = measure(lambda: session.run(None, {"image": pixels}), batch, seconds) if seconds else 0
@@ -125,10 +171,10 @@ def peer(options, name, batch, which, seconds):
     return json.loads(run(command))
 
 
-def tlpipe(options, name, batch, seconds):
+def tlpipe(options, name, batch, precision, seconds):
     weights = pathlib.Path(options.models) / f"{name}.safetensors"
     command = [options.tlpipe, "bench", "extract", "--backbone", name, "--batch", batch, "--threads", options.threads,
-               "--weights", weights, "--precision", options.precision, "--json"]
+               "--weights", weights, "--precision", precision, "--json"]
     if not seconds:
         return json.loads(run(command + ["--warm-up", 0, "--repeat", 1]))
     return json.loads(run(command + ["--seconds", seconds]))
@@ -147,7 +193,7 @@ def throughput(options, work):
         for name, batch in work:
             for side in sides:
                 if side == "tlpipe":
-                    speed = tlpipe(options, name, batch, options.seconds)["images_per_second"]
+                    speed = tlpipe(options, name, batch, options.precision, options.seconds)["images_per_second"]
                 else:
                     speed = peer(options, name, batch, side, options.seconds)["speed"]
                 speeds[name, batch, side].append(speed)
@@ -177,7 +223,7 @@ def start_up(options, names):
         ours, inside, theirs, whole = [], [], [], []
         for _ in range(options.rounds):
             start = time.perf_counter()
-            result = tlpipe(options, name, 1, 0)
+            result = tlpipe(options, name, 1, "fp32", 0)
             ours.append(time.perf_counter() - start)
             inside.append(result["load_seconds"] + result["first_seconds"])
             start = time.perf_counter()
@@ -189,18 +235,56 @@ def start_up(options, names):
     return rows
 
 
+def speed(options, name, batch, side):
+    """One measurement of a side of a goal; a start-up counts as its reciprocal."""
+    who, _, what = side.partition(" ")
+    if what == "start-up":
+        start = time.perf_counter()
+        if who == "tlpipe":
+            tlpipe(options, name, batch, "fp32", 0)
+            return 1 / (time.perf_counter() - start)
+        return 1 / peer(options, name, batch, who, 0)["first"]
+    if who == "tlpipe":
+        return tlpipe(options, name, batch, what, options.seconds)["images_per_second"]
+    return peer(options, name, batch, who, options.seconds)["speed"]
+
+
+def goals(options, chosen):
+    results = json.loads(options.json.read_text()) if options.json and options.json.exists() else {}
+    for number in chosen:
+        name, batch, ours, theirs, _ = GOALS[number]
+        a, b = [], []
+        for _ in range(options.rounds):
+            a.append(speed(options, name, batch, ours))
+            b.append(speed(options, name, batch, theirs))
+        results[str(number)] = {"ours": a, "theirs": b, "load": os.getloadavg()[0]}
+    print("| network | batch | side | images/s | against | images/s | ratio | by round | wanted | |")
+    print("|---|--:|---|--:|---|--:|--:|--:|--:|---|")
+    for number, (name, batch, ours, theirs, wanted) in enumerate(GOALS):
+        if str(number) not in results:
+            continue
+        a, b = results[str(number)]["ours"], results[str(number)]["theirs"]
+        ratio = max(a) / max(b)
+        by_round = statistics.median(x / y for x, y in zip(a, b))
+        print(f"| {name} | {batch} | {ours} | {max(a):.1f} | {theirs} | {max(b):.1f} | {ratio:.2f} | {by_round:.2f}"
+              f" | {wanted:.2f} | {'met' if min(ratio, by_round) >= wanted else 'not met'} |")
+    return results
+
+
 def main():
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("tlpipe")
     arguments.add_argument("--rounds", type=int, default=5)
     arguments.add_argument("--seconds", type=float, default=1)
     arguments.add_argument("--threads", type=int, default=2)
-    arguments.add_argument("--precision", default="fp32", help="of tlpipe; the peers compute in float32")
+    arguments.add_argument("--precision", default="fp32", help="of tlpipe")
     arguments.add_argument("--network", nargs="+", choices=NETWORKS)
     arguments.add_argument("--batch", type=int)
-    arguments.add_argument("--peer", nargs="+", choices=PEERS, default=PEERS)
+    arguments.add_argument("--peer", nargs="+", choices=PEERS, default=["onnxruntime", "torch", "torch-frozen"])
     arguments.add_argument("--models", default=pathlib.Path(tempfile.gettempdir()) / "tlpipe-compare")
     arguments.add_argument("--start-up", action="store_true")
+    arguments.add_argument("--goals", action="store_true")
+    arguments.add_argument("--goal", type=int, nargs="+", choices=range(len(GOALS)), help="by number, from 0")
     arguments.add_argument("--json", type=pathlib.Path)
     arguments.add_argument("--as", dest="peer_process", help=argparse.SUPPRESS)
     options = arguments.parse_args()
@@ -214,7 +298,14 @@ def main():
     names = list(dict.fromkeys(n for n, _ in work))
     for name in names:
         prepare(options.models, name)
-    rows = start_up(options, names) if options.start_up else throughput(options, work)
+    chosen = [i for i, goal in enumerate(GOALS) if goal[0] in names and (not options.goal or i in options.goal)]
+    if "onnxruntime-int8" in options.peer or options.goals and any(GOALS[i][3] == "onnxruntime-int8" for i in chosen):
+        for name in names if "onnxruntime-int8" in options.peer else ["resnet50"]:
+            quantize(options.models, name)
+    if options.goals:
+        rows = goals(options, chosen)
+    else:
+        rows = start_up(options, names) if options.start_up else throughput(options, work)
     if options.json:
         options.json.write_text(json.dumps(rows, indent=1) + "\n")
 
