@@ -41,6 +41,19 @@ func TestAProfileCoversTheNetwork(t *testing.T) {
 	}
 }
 
+// ResNet50 needs at most 300 MB beside its weights and the pictures, at batch 8.
+func TestALargeNetworkNeedsLittleMemory(t *testing.T) {
+	e := Extract{Backbone: "resnet50", Batch: 8, Threads: 2, Weights: backbone.RandomWeights, Repeat: 1}
+	r, err := e.Measure(context.Background())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r.ArenaBytes < 1<<20 || r.ArenaBytes > 300e6 {
+		t.Errorf("%d bytes", r.ArenaBytes)
+	}
+	t.Logf("%d bytes for activations and workspaces, %d for packed weights", r.ArenaBytes, r.WeightBytes)
+}
+
 func TestWhatCannotBeMeasured(t *testing.T) {
 	good := Extract{Backbone: "resnet18", Size: 32, Batch: 1, Threads: 1, Weights: backbone.RandomWeights, Repeat: 1}
 	for name, change := range map[string]func(*Extract){

@@ -47,7 +47,7 @@ type Extraction struct {
 	Load            float64 `json:"load_seconds"`  // to read or draw the weights, compile the network and get memory
 	First           float64 `json:"first_seconds"` // of the first run
 	WeightBytes     int     `json:"weight_bytes"`
-	ArenaBytes      int     `json:"arena_bytes"`
+	ArenaBytes      int     `json:"arena_bytes"` // of the activations, and of the kernels' workspace
 	*Profile
 }
 
@@ -72,7 +72,7 @@ func (e Extract) Measure(ctx context.Context) (*Extraction, error) {
 		Backbone: e.Backbone, Precision: e.Precision.String(), Weights: e.Weights,
 		Batch: e.Batch, Threads: e.Threads, Height: shape[0], Width: shape[1],
 		Instructions: instructions,
-		WeightBytes:  program.WeightBytes(), ArenaBytes: e.Batch*program.ArenaBytes() + e.Threads*program.ThreadBytes(),
+		WeightBytes:  program.WeightBytes(),
 	}
 	pool := kernel.NewPool(e.Threads)
 	defer pool.Close()
@@ -100,6 +100,7 @@ func (e Extract) Measure(ctx context.Context) (*Extraction, error) {
 			measured += took
 		}
 	}
+	out.ArenaBytes = session.Bytes()
 	slices.Sort(times)
 	out.Repeat = len(times)
 	out.ImagesPerSecond = float64(e.Batch) / times[0]

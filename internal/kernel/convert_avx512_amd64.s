@@ -65,16 +65,16 @@ end6:
 	VZEROUPPER
 	RET
 
-// func dequantizeAVX512(dst *float32, src *uint8, n int, scale float32, shift float32)
-// Requires: AVX, AVX512F, BMI2
-TEXT ·dequantizeAVX512(SB), NOSPLIT, $0-32
-	MOVQ         dst+0(FP), DI
-	MOVQ         src+8(FP), SI
-	MOVQ         n+16(FP), CX
-	VBROADCASTSS scale+24(FP), Z1
-	VBROADCASTSS shift+28(FP), Z2
-	XORQ         AX, AX
-	KXNORW       K1, K1, K1
+// func roundThreesBFloat16AVX512(dst *uint16, src *float32, n int)
+// Requires: AVX, AVX512BW, AVX512F, AVX512VL, BMI2
+TEXT ·roundThreesBFloat16AVX512(SB), NOSPLIT, $0-24
+	MOVQ   dst+0(FP), DI
+	MOVQ   src+8(FP), SI
+	MOVQ   n+16(FP), CX
+	MOVQ   $0x00007777, DX
+	KMOVW  DX, K2
+	XORQ   AX, AX
+	KXNORW K1, K1, K1
 
 next7:
 	CMPQ  CX, $0x10
@@ -86,10 +86,12 @@ next7:
 	KMOVW DX, K1
 
 full8:
-	VPMOVZXBD.Z (SI)(AX*1), K1, Z0
-	VCVTDQ2PS   Z0, Z0
-	VFMADD213PS Z2, Z1, Z0
-	VMOVUPS     Z0, K1, (DI)(AX*4)
+	KANDW       K2, K1, K3
+	VEXPANDPS.Z (SI)(AX*4), K3, Z0
+	SUBQ        $0x10, SI
+	LONG        $0x487ef262
+	WORD        $0xc072
+	VMOVDQU16   Y0, K1, (DI)(AX*2)
 	ADDQ        $0x10, AX
 	SUBQ        $0x10, CX
 	JMP         next7
@@ -98,9 +100,9 @@ end9:
 	VZEROUPPER
 	RET
 
-// func quantizeAVX512(dst *uint8, src *float32, n int, scale float32, shift float32)
+// func dequantizeAVX512(dst *float32, src *uint8, n int, scale float32, shift float32)
 // Requires: AVX, AVX512F, BMI2
-TEXT ·quantizeAVX512(SB), NOSPLIT, $0-32
+TEXT ·dequantizeAVX512(SB), NOSPLIT, $0-32
 	MOVQ         dst+0(FP), DI
 	MOVQ         src+8(FP), SI
 	MOVQ         n+16(FP), CX
@@ -119,6 +121,39 @@ next10:
 	KMOVW DX, K1
 
 full11:
+	VPMOVZXBD.Z (SI)(AX*1), K1, Z0
+	VCVTDQ2PS   Z0, Z0
+	VFMADD213PS Z2, Z1, Z0
+	VMOVUPS     Z0, K1, (DI)(AX*4)
+	ADDQ        $0x10, AX
+	SUBQ        $0x10, CX
+	JMP         next10
+
+end12:
+	VZEROUPPER
+	RET
+
+// func quantizeAVX512(dst *uint8, src *float32, n int, scale float32, shift float32)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·quantizeAVX512(SB), NOSPLIT, $0-32
+	MOVQ         dst+0(FP), DI
+	MOVQ         src+8(FP), SI
+	MOVQ         n+16(FP), CX
+	VBROADCASTSS scale+24(FP), Z1
+	VBROADCASTSS shift+28(FP), Z2
+	XORQ         AX, AX
+	KXNORW       K1, K1, K1
+
+next13:
+	CMPQ  CX, $0x10
+	JGE   full14
+	TESTQ CX, CX
+	JLE   end15
+	MOVQ  $-1, DX
+	BZHIQ CX, DX, DX
+	KMOVW DX, K1
+
+full14:
 	VMOVUPS.Z   (SI)(AX*4), K1, Z0
 	VFMADD213PS Z2, Z1, Z0
 	VMAXPS      convert_avx512_00000000<>+0(SB), Z0, Z0
@@ -127,9 +162,9 @@ full11:
 	VPMOVUSDB   Z0, K1, (DI)(AX*1)
 	ADDQ        $0x10, AX
 	SUBQ        $0x10, CX
-	JMP         next10
+	JMP         next13
 
-end12:
+end15:
 	VZEROUPPER
 	RET
 
@@ -182,28 +217,28 @@ TEXT ·quantizeThreesAVX512(SB), NOSPLIT, $0-32
 	XORQ         AX, AX
 	KXNORW       K1, K1, K1
 
-next13:
+next16:
 	CMPQ  CX, $0x10
-	JGE   full14
+	JGE   full17
 	TESTQ CX, CX
-	JLE   end15
+	JLE   end18
 	MOVQ  $-1, DX
 	BZHIQ CX, DX, DX
 	KMOVW DX, K1
 
-full14:
+full17:
 	KANDW         K2, K1, K3
 	VEXPANDPS.Z   (SI)(AX*4), K3, Z0
+	SUBQ          $0x10, SI
 	VFMADD213PS.Z Z2, Z1, K3, Z0
 	VMAXPS        convert_avx512_00000000<>+0(SB), Z0, Z0
 	VMINPS        convert_avx512_437f0000<>+0(SB), Z0, Z0
 	VCVTPS2DQ     Z0, Z0
 	VPMOVUSDB     Z0, K1, (DI)(AX*1)
-	SUBQ          $0x10, SI
 	ADDQ          $0x10, AX
 	SUBQ          $0x10, CX
-	JMP           next13
+	JMP           next16
 
-end15:
+end18:
 	VZEROUPPER
 	RET

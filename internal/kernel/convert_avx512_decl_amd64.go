@@ -12,6 +12,11 @@ func expandBFloat16AVX512(dst *float32, src *BFloat16, n int)
 //go:noescape
 func roundBFloat16AVX512(dst *BFloat16, src *float32, n int)
 
+// roundThreesBFloat16AVX512 is roundBFloat16AVX512 of n/4 threes of numbers to fours, the last of which is zero.
+//
+//go:noescape
+func roundThreesBFloat16AVX512(dst *BFloat16, src *float32, n int)
+
 // dequantizeAVX512 computes dst = src·scale + shift.
 //
 //go:noescape

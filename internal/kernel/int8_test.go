@@ -161,18 +161,25 @@ func TestMultiplicationsWithAdditionAreRoundedOnce(t *testing.T) {
 	}
 }
 
-func TestQuantizeThrees(t *testing.T) {
+// Pixels of three channels become pixels of four.
+func TestThrees(t *testing.T) {
 	eachSet(t, func(t *rapid.T, set isa, g *guard) {
 		r := random(t)
 		pixels := rapid.IntRange(0, 40).Draw(t, "pixels")
-		src, dst := fill(r, g.floats(3*pixels)), g.randomBytes(r, 4*pixels)
+		src, bytes, halves := fill(r, g.floats(3*pixels)), g.randomBytes(r, 4*pixels), g.halves(r, 4*pixels)
 		q := Quantization{0.02, rapid.Uint8().Draw(t, "zero")}
-		quantizeThrees(set, nil, dst, src, pixels, q)
+		quantizeThrees(set, nil, bytes, src, pixels, q)
+		toBFloat16Threes(set, nil, halves, src, pixels)
 		want := make([]uint8, len(src))
 		quantize(portable, nil, want, src, q)
-		for i, v := range dst {
-			if i%4 == 3 && v != 0 || i%4 < 3 && v != want[i/4*3+i%4] {
-				t.Fatalf("byte %d is %d", i, v)
+		for i := range bytes {
+			var b uint8
+			var h BFloat16
+			if i%4 < 3 {
+				b, h = want[i/4*3+i%4], RoundBFloat16(src[i/4*3+i%4])
+			}
+			if bytes[i] != b || halves[i] != h {
+				t.Fatalf("number %d is %d and %v, want %d and %v", i, bytes[i], halves[i], b, h)
 			}
 		}
 	})

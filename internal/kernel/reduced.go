@@ -35,6 +35,30 @@ func toBFloat16(set isa, pool *Pool, dst []BFloat16, src []float32) {
 	s.giveBack()
 }
 
+// ToBFloat16Threes rounds pixels of three channels to pixels of four, as convolutions want them; the
+// fourth is zero.
+func ToBFloat16Threes(pool *Pool, dst []BFloat16, src []float32, pixels int) {
+	toBFloat16Threes(active(), pool, dst, src, pixels)
+}
+
+func toBFloat16Threes(set isa, pool *Pool, dst []BFloat16, src []float32, pixels int) {
+	need("to bfloat16", "dst", dst, 4*pixels)
+	need("to bfloat16", "src", src, 3*pixels)
+	s := takeSpan()
+	s.set, s.halves, s.x = set, dst, src
+	s.over(pool, pixels, grainFloats/4, func(s *span, lo, hi int) {
+		dst, src := s.halves[4*lo:4*hi], s.x[3*lo:3*hi]
+		if roundThreesBFloat16Assembly(s.set, dst, src) {
+			return
+		}
+		for i := range hi - lo {
+			roundBFloat16(portable, dst[4*i:4*i+3], src[3*i:3*i+3])
+			dst[4*i+3] = 0
+		}
+	})
+	s.giveBack()
+}
+
 // FromBFloat16 widens src to dst, len(dst) elements.
 func FromBFloat16(pool *Pool, dst []float32, src []BFloat16) { fromBFloat16(active(), pool, dst, src) }
 
@@ -158,6 +182,14 @@ func (c Conv) packsBy(set isa, e element) bool {
 func (c Conv) inFours(e element) Conv {
 	c.InC /= e.together()
 	return c
+}
+
+// Bytes returns the memory of the packed weights.
+func (p *PackedConvBFloat16) Bytes() int {
+	if p.fast != nil {
+		return p.fast.Bytes()
+	}
+	return p.wide.Bytes()
 }
 
 // Run is that of [PackedConv]. An odd number of input channels a group is slow; pad it.

@@ -39,3 +39,11 @@ func quantizeThreesAssembly(set isa, dst []uint8, src []float32, scale, shift fl
 	quantizeThreesAVX512(&dst[0], &src[:len(dst)/4*3][0], len(dst), scale, shift)
 	return true
 }
+
+func roundThreesBFloat16Assembly(set isa, dst []BFloat16, src []float32) bool {
+	if !set.multiplies(elementBFloat16) || len(dst) == 0 {
+		return false
+	}
+	roundThreesBFloat16AVX512(&dst[0], &src[:len(dst)/4*3][0], len(dst))
+	return true
+}

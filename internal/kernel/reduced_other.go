@@ -11,3 +11,5 @@ func quantizeAssembly(isa, []uint8, []float32, float32, float32) bool { return f
 func dequantizeAssembly(isa, []float32, []uint8, float32, float32) bool { return false }
 
 func quantizeThreesAssembly(isa, []uint8, []float32, float32, float32) bool { return false }
+
+func roundThreesBFloat16Assembly(isa, []BFloat16, []float32) bool { return false }

@@ -21,6 +21,11 @@ func convert(f *file) {
 		t.evex(0b10, 0x72, x, x, x)
 		t.VMOVDQU16(x.AsY(), mask, to)
 	})
+	t.conversion("roundThreesBFloat16AVX512", "is roundBFloat16AVX512 of n/4 threes of numbers to fours, the last of which is zero.", "(dst *BFloat16, src *float32, n int)", "(dst *uint16, src *float32, n int)", 2, 1, func(from, to Mem, mask reg.Register) {
+		t.threes(from, mask, x)
+		t.evex(0b10, 0x72, x, x, x)
+		t.VMOVDQU16(x.AsY(), mask, to)
+	})
 	t.conversion("dequantizeAVX512", "computes dst = src·scale + shift.", "(dst *float32, src *uint8, n int, scale, shift float32)", "(dst *float32, src *uint8, n int, scale, shift float32)", 0, 2, func(from, to Mem, mask reg.Register) {
 		t.VPMOVZXBD_Z(from, mask, x)
 		t.VCVTDQ2PS(x, x)
@@ -36,15 +41,21 @@ func convert(f *file) {
 		t.VPMOVUSDB(x, mask, to)
 	})
 	t.conversion("quantizeThreesAVX512", "is quantizeAVX512 of n/4 threes of numbers to fours of bytes, the last of which is zero.", "(dst *uint8, src *float32, n int, scale, shift float32)", "(dst *uint8, src *float32, n int, scale, shift float32)", 2, 0, func(from, to Mem, mask reg.Register) {
-		t.KANDW(reg.K2, mask, reg.K3)
-		t.VEXPANDPS_Z(from, reg.K3, x)
+		t.threes(from, mask, x)
 		t.VFMADD213PS_Z(shift, scale, reg.K3, x)
 		t.VMAXPS(t.constant(0), x, x)
 		t.VMINPS(t.constant(255), x, x)
 		t.VCVTPS2DQ(x, x)
 		t.VPMOVUSDB(x, mask, to)
-		t.SUBQ(Imm(16), reg.RSI) // of the source only three quarters were read
 	})
+}
+
+// threes loads three numbers to each four lanes; the last becomes zero. Of the source only three
+// quarters are read, and its pointer stays behind.
+func (t *tile) threes(from Mem, mask reg.Register, x reg.VecPhysical) {
+	t.KANDW(reg.K2, mask, reg.K3)
+	t.VEXPANDPS_Z(from, reg.K3, x)
+	t.SUBQ(Imm(16), reg.RSI)
 }
 
 // conversion writes a loop over vectors; inLog and outLog are those of the bytes of the elements.
@@ -60,7 +71,7 @@ func (t *tile) conversion(name, doc, signature, seen string, inLog, outLog int, 
 		s, _ = t.Param("shift").Resolve()
 		t.VBROADCASTSS(s.Addr, reg.Z2)
 	}
-	if strings.HasPrefix(name, "quantizeThrees") {
+	if strings.Contains(name, "Threes") {
 		t.MOVQ(U32(0x7777), mask)
 		t.KMOVW(mask.As32(), reg.K2)
 	}

@@ -9,12 +9,12 @@ import (
 func (n *node) emitHalf(in []view, out view) ([]step, error) {
 	switch op := n.op.(type) {
 	case nn.Conv:
-		packed, err := kernel.PackConvBFloat16(op.Geometry(in[0].channels), n.scaledWeight(), narrow(n.shift))
+		packed, err := kernel.PackConvBFloat16(op.Geometry(in[0].channels), n.weightByFours(op), narrow(n.shift))
 		if err != nil {
 			return nil, err
 		}
 		s := &halfConvStep{
-			packed: packed, geometry: op.Geometry(in[0].channels), h: n.in[0].shape[0], w: n.in[0].shape[1],
+			packed: packed, geometry: n.defined(op), h: n.in[0].shape[0], w: n.in[0].shape[1],
 			src: in[0], dst: out, act: n.act,
 		}
 		if n.residual != nil {
@@ -48,7 +48,7 @@ func (s *halfConvStep) run(f *frame) {
 	s.packed.Run(f.pool, f.halves(s.dst), f.halves(s.src), f.n, s.h, s.w, residual, s.act, &f.workspace)
 }
 
-func (s *halfConvStep) bytes() int { return 2*s.geometry.WeightSize() + 4*s.geometry.OutC }
+func (s *halfConvStep) bytes() int { return s.packed.Bytes() }
 
 func (s *halfConvStep) describe() (string, int) {
 	class, flops := describeConv(s.geometry, s.h, s.w)
@@ -61,9 +61,12 @@ type convertStep struct {
 }
 
 func (s *convertStep) run(f *frame) {
-	if s.dst.element == halves {
+	switch {
+	case s.dst.channels != s.src.channels:
+		kernel.ToBFloat16Threes(f.pool, f.halves(s.dst), f.slice(s.src), f.n*s.src.pixels)
+	case s.dst.element == halves:
 		kernel.ToBFloat16(f.pool, f.halves(s.dst), f.slice(s.src))
-	} else {
+	default:
 		kernel.FromBFloat16(f.pool, f.slice(s.dst), f.halves(s.src))
 	}
 }

@@ -109,8 +109,8 @@ func TestWhatIsComputedInBFloat16(t *testing.T) {
 	for _, s := range p.Steps() {
 		got = append(got, fmt.Sprintf("%s: %s", s.Layer, s.Class))
 	}
-	want := `stem: stem 3×3
-early: convert
+	want := `stem: convert
+stem: stem 3×3, bf16
 early: conv 3×3, bf16
 pool: max pool, bf16
 reduce: conv 1×1, bf16

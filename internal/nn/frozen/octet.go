@@ -20,15 +20,11 @@ func (n *node) emitOctets(in []view, out view) ([]step, error) {
 
 func (n *node) emitOctetConv(op nn.Conv, src, dst view) ([]step, error) {
 	g := op.Geometry(src.channels)
-	weight := n.scaledWeight()
-	if pixels := op.Kernel[0] * op.Kernel[1] * op.Out; len(weight) == 3*pixels {
-		weight = padThrees(weight)
-	}
 	o := kernel.Int8Options{Input: n.in[0].spread.quantization()}
 	if dst.element == octets {
 		o.Output = n.out.spread.quantization()
 	}
-	s := &octetConvStep{geometry: g, h: n.in[0].shape[0], w: n.in[0].shape[1], src: src, dst: dst, act: n.act}
+	s := &octetConvStep{geometry: n.defined(op), h: n.in[0].shape[0], w: n.in[0].shape[1], src: src, dst: dst, act: n.act}
 	if n.residual != nil {
 		r := n.residual.view()
 		s.residual = &r
@@ -37,17 +33,8 @@ func (n *node) emitOctetConv(op nn.Conv, src, dst view) ([]step, error) {
 		}
 	}
 	var err error
-	s.packed, err = kernel.PackConvInt8(g, weight, narrow(n.shift), o)
+	s.packed, err = kernel.PackConvInt8(g, n.weightByFours(op), narrow(n.shift), o)
 	return []step{s}, err
-}
-
-// padThrees adds a zero to each three of weights.
-func padThrees(weight []float32) []float32 {
-	padded := make([]float32, len(weight)/3*4)
-	for i := range len(weight) / 3 {
-		copy(padded[4*i:], weight[3*i:3*i+3])
-	}
-	return padded
 }
 
 // octetConvStep is convStep on bytes; it writes bytes or float32.
@@ -85,8 +72,7 @@ func (s *octetConvStep) run(f *frame) {
 func (s *octetConvStep) bytes() int { return s.packed.Bytes() }
 
 func (s *octetConvStep) describe() (string, int) {
-	g := s.geometry
-	class, flops := describeConv(g, s.h, s.w)
+	class, flops := describeConv(s.geometry, s.h, s.w)
 	return class + ", int8", flops
 }
 
@@ -100,7 +86,7 @@ func (s *quantizeStep) run(f *frame) {
 	switch {
 	case s.src.element == octets:
 		kernel.Dequantize(f.pool, f.slice(s.dst), f.octets(s.src), s.quantization)
-	case s.src.channels == 3:
+	case s.src.channels != s.dst.channels:
 		kernel.QuantizeThrees(f.pool, f.octets(s.dst), f.slice(s.src), f.n*s.src.pixels, s.quantization)
 	default:
 		kernel.Quantize(f.pool, f.octets(s.dst), f.slice(s.src), s.quantization)

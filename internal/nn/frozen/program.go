@@ -99,6 +99,16 @@ func (p *Program) NewSession(batch int) *Session {
 	return s
 }
 
+// Bytes returns the memory the session holds now: its arenas and what the kernels' workspaces have
+// grown to, without the program's weights.
+func (s *Session) Bytes() int {
+	n := s.batch * s.program.batch.bytes()
+	for _, f := range s.frames {
+		n += s.program.thread.bytes() + f.workspace.Bytes()
+	}
+	return n
+}
+
 // Run computes n examples: src is [n][input shape], dst[i] is [n][shape of output i]. Every output
 // must be given. pool may be nil, for the calling goroutine alone. A slice of the wrong length is
 // an error.

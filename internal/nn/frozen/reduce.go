@@ -19,16 +19,19 @@ type reduction struct {
 // reductionTo returns that of a precision below float32.
 func reductionTo(p Precision) reduction {
 	if p == BFloat16 {
-		return reduction{element: halves, speed: 2.3, takes: func(g kernel.Conv) bool { return g.InC/g.Groups%2 == 0 }}
+		return reduction{element: halves, speed: 2.3, takes: func(g kernel.Conv) bool { return g.InC == 3 || g.InC/g.Groups%2 == 0 }}
 	}
 	return reduction{element: octets, speed: 4.2, widens: true, takes: func(g kernel.Conv) bool { return g.InC == 3 || g.PacksInt8() }}
 }
 
-// The speed of Winograd's method beside plain convolutions, and how many operations of these the
-// conversion of one number is worth. Measured on Zen 5.
+// The speed of Winograd's method beside plain convolutions, and how many operations of these are worth
+// the conversion of one number, and the reading of one transformed weight from memory where there are
+// more than caches hold. Measured on Zen 5.
 const (
 	winogradSpeed = 3.2
 	conversion    = 60
+	reading       = 2
+	cached        = 4 << 20
 )
 
 // reduce decides which nodes compute with smaller numbers, and puts conversions where their values meet
@@ -59,7 +62,7 @@ func (c *compilation) reduce(r reduction, ranges Ranges) error {
 		x := converted[key{v, e}]
 		if x == nil {
 			x = &value{shape: v.shape, element: e, spread: v.spread}
-			if e == octets && v.channels() == 3 {
+			if e != floats && v.channels() == 3 { // convolutions take channels by twos or fours
 				x.shape = nn.Shape{v.shape[0], v.shape[1], 4}
 			}
 			x.maker = &node{name: name, in: []*value{v}, out: x}
@@ -147,6 +150,10 @@ func (c *compilation) floatSpeed(g kernel.Conv, shape nn.Shape) float64 {
 	speed := winogradSpeed * float64(h*w) / float64((h+3)/4*4*((w+3)/4*4))
 	if min(g.InC, g.OutC) < 128 {
 		speed *= 0.75 // its transforms weigh more
+	}
+	if weights := 36 * g.InC * g.OutC; weights > cached {
+		flops := float64(g.FLOPs(shape[0], shape[1]))
+		speed = flops / (flops/speed + float64(reading*weights))
 	}
 	return speed
 }
@@ -245,4 +252,23 @@ func (n *node) shareSpread() {
 			}
 		}
 	}
+}
+
+// weightByFours is the scaled weight for inputs of which three channels have become four: with a zero
+// after each three.
+func (n *node) weightByFours(op nn.Conv) []float32 {
+	weight := n.scaledWeight()
+	if len(weight) != 3*op.Kernel[0]*op.Kernel[1]*op.Out {
+		return weight
+	}
+	padded := make([]float32, len(weight)/3*4)
+	for i := range len(weight) / 3 {
+		copy(padded[4*i:], weight[3*i:3*i+3])
+	}
+	return padded
+}
+
+// defined is the geometry as the network has it.
+func (n *node) defined(op nn.Conv) kernel.Conv {
+	return op.Geometry(len(n.weight) / (op.Kernel[0] * op.Kernel[1] * op.Out) * max(op.Groups, 1))
 }
