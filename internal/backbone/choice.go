@@ -46,6 +46,7 @@ type Choice struct {
 	set      WeightSet                // if the weights are one
 	path     string                   // of the file, "" if there is none
 	source   *store.Source            // of the file, if the word is an address
+	said     bool                     // the word says which variant it is
 	digest   func() (string, error)
 }
 
@@ -68,6 +69,7 @@ func (b Backbone) Choose(word Word) (*Choice, error) {
 // choose is Choose, for weights of the backbone's variant if that is fixed.
 func (b Backbone) choose(word Word, fixed bool) (*Choice, error) {
 	c := &Choice{
+		said:     fixed,
 		backbone: func() (Backbone, error) { return b, nil },
 		digest:   func() (string, error) { return "", nil },
 	}
@@ -267,9 +269,27 @@ func (c *Choice) Load(net *nn.Network, seed uint64) (nn.Weights, error) {
 	case RandomWeights:
 		return b.Random(net, seed), nil
 	case FileWeights:
+		if c.source != nil && !c.said {
+			if err := c.isOfDefault(b); err != nil {
+				return nil, err
+			}
+		}
 		return b.LoadFile(c.path, net)
 	}
 	return b.LoadSet(c.set, net)
+}
+
+// isOfDefault refuses the file of an address that is for another variant than the default one: recipes
+// were made before it was here.
+func (c *Choice) isOfDefault(b Backbone) error {
+	told, err := b.ForFile(c.path)
+	if err != nil {
+		return err
+	}
+	if v := told.Variant(); v != "" {
+		return fmt.Errorf("weights of %s: the names in the file are those of the variant %s: write %s:%s", b.Name, v, v, fetch.Redact(c.source.URL))
+	}
+	return nil
 }
 
 // wrongWeights is an error in the parameter `weights`.

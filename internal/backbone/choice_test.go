@@ -2,6 +2,8 @@ package backbone_test
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"net/http"
 	"net/http/httptest"
@@ -19,6 +21,7 @@ import (
 	"github.com/tlpipe/tlpipe/internal/backbone/weights"
 	"github.com/tlpipe/tlpipe/internal/digest"
 	"github.com/tlpipe/tlpipe/internal/fetch"
+	"github.com/tlpipe/tlpipe/internal/nn"
 	"github.com/tlpipe/tlpipe/internal/record"
 	"github.com/tlpipe/tlpipe/pipeline/params"
 )
@@ -146,6 +149,61 @@ func web(t *testing.T, file []byte) (url string, requests *atomic.Int32) {
 	}))
 	t.Cleanup(s.Close)
 	return s.URL + "/lite0.safetensors", requests
+}
+
+// The names in a file tell the variant, unless they are those of two; the file of an address is not
+// here when recipes are made, and cannot.
+func TestFilesTellTheVariant(t *testing.T) {
+	t.Setenv("TLPIPE_WEIGHTS", t.TempDir())
+	for _, c := range []struct{ backbone, said, tensor, variant, fails string }{
+		{"resnet50", "", "layer1.0.conv1.weight", "", ""},
+		{"resnet50", "", "conv2_block1_1_conv/kernel", "keras", ""},
+		{"efficientnet_lite0", "", "conv_stem.weight", "", "say which variant it is (tensorflow or timm)"},
+		{"efficientnet_lite0", "timm:", "conv_stem.weight", "timm", ""},
+	} {
+		path := write(t, nn.Weights{c.tensor: {Shape: nn.Shape{1}, Data: []float32{1}}}, nil)
+		b := find(t, c.backbone)
+		choice, err := b.Choose(backbone.Word(c.said + path))
+		if err != nil {
+			t.Fatal(err)
+		}
+		switch v, err := choice.Variant(); {
+		case c.fails == "" && (err != nil || v != c.variant):
+			t.Errorf("%s, %s: variant %q, %v", c.backbone, c.tensor, v, err)
+		case c.fails != "" && (err == nil || !strings.Contains(err.Error(), c.fails)):
+			t.Errorf("%s, %s: error %v, want one with %q", c.backbone, c.tensor, err, c.fails)
+		}
+
+		content, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		url, _ := web(t, content)
+		sum := sha256.Sum256(content)
+		choice, err = b.Choose(backbone.Word(c.said + url + "#sha256=" + hex.EncodeToString(sum[:])))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := choice.Fetch(context.Background(), t.Logf); err != nil {
+			t.Fatal(err)
+		}
+		if v, err := choice.Variant(); err != nil || c.said != "" && v != c.variant || c.said == "" && v != "" {
+			t.Errorf("%s, %s from an address: variant %q, %v", c.backbone, c.tensor, v, err)
+		}
+		net, err := choice.Network(64, 64)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := "missing" // the rest of the weights
+		if c.fails != "" {
+			want = c.fails
+		} else if c.said == "" && c.variant != "" {
+			want = "write keras:http"
+		}
+		if _, err := choice.Load(net, 0); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s, %s from an address: error %v, want one with %q", c.backbone, c.tensor, err, want)
+		}
+	}
 }
 
 // The file of an address is fetched at work, once, and is what its digest says.
