@@ -17,7 +17,7 @@ type evaluation struct {
 	about       record.Evaluation
 	models      []model // in the order of the table: models, then baselines
 	slices      []record.Metric
-	comparisons []record.Comparison
+	comparisons []comparison
 	confusion   []record.Confusion
 	calibration []record.CalibrationBin
 	mistakes    []record.Mistake
@@ -31,6 +31,8 @@ type model struct {
 	overall  map[string]record.Metric
 	classes  []classMetrics
 	unknown  []record.Metric // rows that were not scored, by class
+
+	instances []string // models that this one is the mean of; nil for none
 }
 
 type classMetrics struct {
@@ -46,6 +48,14 @@ func (m model) metric(name string) (record.Metric, bool) {
 
 func (m model) accuracy() record.Metric { return m.overall[record.Accuracy] }
 
+// seeds is how many instances the model is the mean of; 0 if it is one itself.
+func (m model) seeds() int {
+	if len(m.instances) < 2 {
+		return 0
+	}
+	return len(m.instances)
+}
+
 // readEvaluation reads what a node measured; nil if it has no metrics table.
 func readEvaluation(ctx context.Context, n *Node) (*evaluation, error) {
 	table, schema, err := readTable[record.Metric](ctx, n)
@@ -59,8 +69,12 @@ func readEvaluation(ctx context.Context, n *Node) (*evaluation, error) {
 		}
 	}
 	e.sort(table)
-	if e.comparisons, _, err = readTable[record.Comparison](ctx, n); err != nil {
+	comparisons, _, err := readTable[record.Comparison](ctx, n)
+	if err != nil {
 		return nil, err
+	}
+	for _, c := range comparisons {
+		e.comparisons = append(e.comparisons, comparison{Comparison: c, pairs: 1})
 	}
 	if e.confusion, _, err = readTable[record.Confusion](ctx, n); err != nil {
 		return nil, err
@@ -98,6 +112,11 @@ func (e *evaluation) sort(table []record.Metric) {
 			m.overall[line.Metric] = line
 		}
 	}
+	e.nameShortly()
+}
+
+// nameShortly gives the models the names that set them apart.
+func (e *evaluation) nameShortly() {
 	var models, baselines []string
 	for _, m := range e.models {
 		if m.baseline {
@@ -149,6 +168,16 @@ func (e *evaluation) ranked(passes func(model) bool) []model {
 // trained lists the models that are not baselines, the most accurate first.
 func (e *evaluation) trained() []model {
 	return e.ranked(func(m model) bool { return !m.baseline })
+}
+
+// model finds a model by its name, or by that of an instance of it.
+func (e *evaluation) model(name string) (model, bool) {
+	for _, m := range e.models {
+		if m.name == name || slices.Contains(m.instances, name) {
+			return m, true
+		}
+	}
+	return model{}, false
 }
 
 func (e *evaluation) short(name string) string {

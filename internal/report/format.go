@@ -97,6 +97,37 @@ func count(n int64) string {
 	return text
 }
 
+// magnitude writes a number with two or three digits, and the unit with the
+// prefix that it takes: "3.4 MB"; without a unit "3.4 M", "860".
+func magnitude(x float64, unit string) string {
+	const space = "\u00a0" // keeps it on one line
+	for _, prefix := range []struct {
+		size float64
+		name string
+	}{{1e12, "T"}, {1e9, "G"}, {1e6, "M"}, {1e3, "k"}} {
+		if x >= 0.9995*prefix.size {
+			decimals := 0
+			if x < 9.95*prefix.size {
+				decimals = 1
+			}
+			return strconv.FormatFloat(x/prefix.size, 'f', decimals, 64) + space + prefix.name + unit
+		}
+	}
+	text := strconv.FormatFloat(x, 'f', 0, 64)
+	if unit != "" {
+		text += space + unit
+	}
+	return text
+}
+
+// smallPercent writes a share that may be tiny: "0.04%".
+func smallPercent(share float64) string {
+	if share > 0 && share < 0.01 {
+		return strconv.FormatFloat(100*share, 'g', 2, 64) + "%"
+	}
+	return percent(share)
+}
+
 func plural(n int64, noun string) string {
 	if n == 1 {
 		return "1 " + noun

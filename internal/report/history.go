@@ -1,7 +1,6 @@
 package report
 
 import (
-	"context"
 	"fmt"
 	"math"
 	"slices"
@@ -10,27 +9,15 @@ import (
 	"github.com/tlpipe/tlpipe/internal/record"
 )
 
-// history is what a training gave, epoch by epoch.
-type history struct {
-	node   *Node
-	epochs []record.TrainingEpoch
-}
-
-// readHistory reads the history among a node's outputs; nil if there is none.
-func readHistory(ctx context.Context, n *Node) (*history, error) {
-	epochs, _, err := readTable[record.TrainingEpoch](ctx, n)
-	if len(epochs) == 0 || err != nil {
-		return nil, err
-	}
-	return &history{n, epochs}, nil
-}
-
-// trainingView shows one training.
+// trainingView shows the trainings of one strategy, epoch by epoch.
 type trainingView struct {
 	Name, Full string
-	Summary    string
+	Summary    []string
 	Panels     []panel
 }
+
+// Phased tells whether borders of phases are drawn.
+func (v trainingView) Phased() bool { return len(v.Panels[0].Spans) > 0 }
 
 // quantity is what a panel shows over the epochs.
 type quantity struct {
@@ -54,50 +41,138 @@ var (
 
 // newTrainingViews draws all histories with the same scales, so that they can
 // be compared.
-func newTrainingViews(histories []*history) []trainingView {
-	names := make([]string, len(histories))
+func newTrainingViews(strategies []strategy) []trainingView {
+	var timelines []timeline
+	var shown []strategy
 	epochs, losses := emptyScale(), scale{0, 0}
-	for i, h := range histories {
-		names[i] = h.node.Name
-		for _, e := range h.epochs {
-			epochs = epochs.widen(float64(e.Epoch))
-			losses = losses.widen(e.Loss).widen(e.ValidationLoss)
+	for _, s := range strategies {
+		s.trainings = slices.DeleteFunc(slices.Clone(s.trainings), func(t *training) bool { return len(t.epochs) == 0 })
+		if len(s.trainings) == 0 {
+			continue
+		}
+		line := newTimeline(s.trainings)
+		shown, timelines = append(shown, s), append(timelines, line)
+		epochs = epochs.widen(1).widen(float64(line.length()))
+		for _, t := range s.trainings {
+			for _, e := range t.epochs {
+				losses = losses.widen(e.Loss).widen(e.ValidationLoss)
+			}
 		}
 	}
-	short := shortNames(names, false)
 	lossScale, lossTicks := losses.round(4)
 	shares := scale{0, 1}
 	var out []trainingView
-	for _, h := range histories {
+	for i, s := range shown {
 		out = append(out, trainingView{
-			Name: short[h.node.Name], Full: h.node.Name, Summary: h.inWords(),
+			Name: s.short, Full: s.name, Summary: s.historyInWords(timelines[i]),
 			Panels: []panel{
-				h.panel(lossQuantity, epochs, lossScale, lossTicks),
-				h.panel(accuracyQuantity, epochs, shares, percentTicks(shares, 0.25)),
+				s.panel(timelines[i], lossQuantity, epochs, lossScale, lossTicks),
+				s.panel(timelines[i], accuracyQuantity, epochs, shares, percentTicks(shares, 0.25)),
 			},
 		})
 	}
 	return out
 }
 
-func (h *history) panel(q quantity, x, y scale, ticks []tick) panel {
-	p := panel{
-		Title: q.name, XName: "epoch", XTicks: epochTicks(x), YTicks: ticks,
-		Label: fmt.Sprintf("%s of %s over the epochs: %s.", q.name, h.node.Name, h.ends(q)),
+// timeline lays the phases of several trainings end to end. Each phase has the
+// room of the longest of them, so that all begin it at one place.
+type timeline []timelinePhase
+
+type timelinePhase struct {
+	name          string
+	start, length int // epochs
+}
+
+func newTimeline(trainings []*training) timeline {
+	var out timeline
+	for _, t := range trainings {
+		for i, p := range t.epochsByPhase() {
+			if i == len(out) {
+				out = append(out, timelinePhase{name: p[0].Phase})
+			}
+			out[i].length = max(out[i].length, len(p))
+		}
 	}
-	if kept := h.kept(); kept >= 0 {
-		at := x.at(float64(h.epochs[kept].Epoch))
-		p.Rules = append(p.Rules, rule{at, 0, at, 100, "best"})
+	start := 0
+	for i := range out {
+		out[i].start = start
+		start += out[i].length
+	}
+	return out
+}
+
+func (l timeline) length() int {
+	last := l[len(l)-1]
+	return last.start + last.length
+}
+
+// epochsByPhase cuts the history where the phase changes.
+func (t *training) epochsByPhase() [][]record.TrainingEpoch {
+	var out [][]record.TrainingEpoch
+	for i, e := range t.epochs {
+		if i == 0 || e.Phase != t.epochs[i-1].Phase {
+			out = append(out, nil)
+		}
+		out[len(out)-1] = append(out[len(out)-1], e)
+	}
+	return out
+}
+
+// leastNamedShare is how much of a panel's width a phase takes for its name to
+// be written there; narrower ones have their number.
+const leastNamedShare = 0.22
+
+func (s strategy) panel(l timeline, q quantity, x, y scale, ticks []tick) panel {
+	p := panel{
+		Title: q.name, XName: "epoch", XTicks: epochTicks(x), YTicks: ticks, Label: s.curvesInWords(q),
+	}
+	if len(l) > 1 {
+		for i, phase := range l {
+			// A phase begins half an epoch before its first.
+			from, to := x.at(float64(phase.start)+0.5), x.at(float64(phase.start+phase.length)+0.5)
+			if i == 0 {
+				from = 0
+			} else {
+				p.Rules = append(p.Rules, rule{from, 0, from, 100, "border"})
+			}
+			text := fmt.Sprint(i + 1)
+			if to-from >= 100*leastNamedShare {
+				text += " " + phase.name
+			}
+			p.Spans = append(p.Spans, stretch{from, min(to, 100) - from, text})
+		}
+	}
+	several := len(s.trainings) > 1
+	for _, t := range s.trainings {
+		p.drawTraining(t, l, q, x, y, several)
+	}
+	return p
+}
+
+// drawTraining adds the curves of one training: thin ones among several.
+func (p *panel) drawTraining(t *training, l timeline, q quantity, x, y scale, thin bool) {
+	class := func(name string) string {
+		if thin {
+			return name + " thin"
+		}
+		return name
 	}
 	var numbers, train, validation []float64
-	for _, e := range h.epochs {
-		numbers = append(numbers, float64(e.Epoch))
-		train = append(train, q.train(e))
-		validation = append(validation, q.validation(e))
+	for i, epochs := range t.epochsByPhase() {
+		if i > 0 && len(numbers) < l[i].start {
+			// The room of an epoch that this one did not need: no line across.
+			numbers, train, validation = append(numbers, float64(l[i].start)), append(train, math.NaN()), append(validation, math.NaN())
+		}
+		for k, e := range epochs {
+			number := float64(l[i].start + k + 1)
+			numbers, train, validation = append(numbers, number), append(train, q.train(e)), append(validation, q.validation(e))
+			if e.Kept && !thin {
+				p.Rules = append(p.Rules, rule{x.at(number), 0, x.at(number), 100, "best"})
+			}
+		}
 	}
-	p.draw(numbers, train, x, y, "train", 0, q.write)
-	p.draw(numbers, validation, x, y, "validation", 1, q.write)
-	return p
+	p.draw(numbers, train, x, y, class("train"), 0, q.write)
+	p.draw(numbers, validation, x, y, class("validation"), 1, q.write)
 }
 
 // draw adds a line with a mark at its end.
@@ -105,7 +180,7 @@ func (p *panel) draw(xs, ys []float64, x, y scale, class string, symbol int, wri
 	p.Lines = append(p.Lines, curve(xs, ys, x, y, class))
 	for i, value := range slices.Backward(ys) {
 		if !math.IsNaN(value) && !math.IsInf(value, 0) {
-			p.Marks = append(p.Marks, mark{x.at(xs[i]), y.at(value), symbol, class, write(value)})
+			p.Marks = append(p.Marks, mark{X: x.at(xs[i]), Y: y.at(value), Symbol: symbol, Class: class, Title: write(value)})
 			return
 		}
 	}
@@ -113,15 +188,47 @@ func (p *panel) draw(xs, ys []float64, x, y scale, class string, symbol int, wri
 
 // kept is the index of the epoch whose weights the model has; −1 if that is
 // not on record.
-func (h *history) kept() int {
-	return slices.IndexFunc(h.epochs, func(e record.TrainingEpoch) bool { return e.Kept })
+func (t *training) kept() int {
+	for i, e := range slices.Backward(t.epochs) {
+		if e.Kept {
+			return i
+		}
+	}
+	return -1
 }
 
-// inWords sums up a training.
-func (h *history) inWords() string {
-	text := plural(int64(len(h.epochs)), "epoch")
-	if kept := h.kept(); kept >= 0 {
-		e := h.epochs[kept]
+// historyInWords sums up the trainings of a strategy.
+func (s strategy) historyInWords(l timeline) []string {
+	var out []string
+	if len(l) > 1 {
+		var phases []string
+		for i, p := range l {
+			phases = append(phases, fmt.Sprintf("%d %s", i+1, p.name))
+		}
+		out = append(out, "Phases: "+strings.Join(phases, " · ")+".")
+	}
+	if len(s.trainings) == 1 {
+		return append(out, s.trainings[0].historyInWords())
+	}
+	for _, t := range s.trainings {
+		_, seed := withoutSeed(t.node.Name)
+		text := fmt.Sprintf("Seed %s: %s", seed, plural(int64(len(t.epochs)), "epoch"))
+		if kept := t.kept(); kept >= 0 {
+			e := t.epochs[kept]
+			text += fmt.Sprintf(", kept %d", e.Epoch)
+			if !math.IsNaN(e.ValidationLoss) {
+				text += fmt.Sprintf(": validation loss %s, accuracy %s", score(e.ValidationLoss), percent(e.ValidationAccuracy))
+			}
+		}
+		out = append(out, text+".")
+	}
+	return out
+}
+
+func (t *training) historyInWords() string {
+	text := plural(int64(len(t.epochs)), "epoch")
+	if kept := t.kept(); kept >= 0 {
+		e := t.epochs[kept]
 		text += fmt.Sprintf("; kept the weights of epoch %d", e.Epoch)
 		if !math.IsNaN(e.ValidationLoss) {
 			text += fmt.Sprintf(", with a validation loss of %s and an accuracy of %s", score(e.ValidationLoss), percent(e.ValidationAccuracy))
@@ -130,8 +237,16 @@ func (h *history) inWords() string {
 	return text + "."
 }
 
-func (h *history) ends(q quantity) string {
-	first, last := h.epochs[0], h.epochs[len(h.epochs)-1]
+func (s strategy) curvesInWords(q quantity) string {
+	var parts []string
+	for _, t := range s.trainings {
+		parts = append(parts, fmt.Sprintf("%s of %s over the epochs: %s.", q.name, t.node.Name, t.ends(q)))
+	}
+	return strings.Join(parts, " ")
+}
+
+func (t *training) ends(q quantity) string {
+	first, last := t.epochs[0], t.epochs[len(t.epochs)-1]
 	parts := []string{fmt.Sprintf("training from %s to %s", q.write(q.train(first)), q.write(q.train(last)))}
 	if !math.IsNaN(q.validation(last)) {
 		parts = append(parts, fmt.Sprintf("validation from %s to %s", q.write(q.validation(first)), q.write(q.validation(last))))

@@ -24,6 +24,8 @@ type page struct {
 	Graph       graphView
 	Narrow      graphView
 	Stages      []stageRow
+	Strategies  []strategyView
+	Watchmen    []watchman
 	Training    []trainingView
 	Gallery     []galleryRow
 	Maps        *mapsView
@@ -50,12 +52,15 @@ type evaluationView struct {
 	Notes       []string
 	Metrics     numberTable
 	Averages    numberTable
+	Instances   numberTable // where those above are means over seeds
 	Comparisons numberTable
 	Slices      []numberTable
 	Classes     []modelTable
 	HeatMaps    []heatMap
 	Reliability []reliabilityView
 	Mistakes    []mistakesView
+	Changes     *changesView
+	Costs       *costsView
 	More        int // models that are not shown in detail
 }
 
@@ -94,7 +99,7 @@ type reasonCount struct {
 func newPage(ctx context.Context, run Run) (*page, error) {
 	run.Nodes = rememberingSchemas(run.Nodes)
 	p := &page{
-		Run: run, Style: template.CSS(style("style.css") + graphStyle()), Facts: factsOf(run),
+		Run: run, Style: template.CSS(style("style.css") + style("transfer.css") + graphStyle()), Facts: factsOf(run),
 		Graph: newGraphView(run.Nodes), Narrow: newNarrowGraphView(run.Nodes),
 		Parameters: newStageParams(run.Nodes),
 	}
@@ -104,20 +109,26 @@ func newPage(ctx context.Context, run Run) (*page, error) {
 	p.tellFailures()
 
 	var evaluations []*evaluation
-	var histories []*history
+	var trainings []*training
 	for i := range run.Nodes {
 		n := &run.Nodes[i]
 		e, err := readEvaluation(ctx, n)
 		if p.problem(err); e != nil {
 			evaluations = append(evaluations, e)
 		}
-		h, err := readHistory(ctx, n)
-		if p.problem(err); h != nil {
-			histories = append(histories, h)
+		t, err := readTraining(ctx, n)
+		if p.problem(err); t != nil {
+			trainings = append(trainings, t)
 		}
 	}
+	var summaries []*evaluation
 	for i, e := range evaluations {
-		view := p.evaluate(ctx, e)
+		summary := e
+		if means := e.overSeeds(); means != nil {
+			summary = means
+		}
+		summaries = append(summaries, summary)
+		view := p.evaluate(ctx, e, summary, trainings)
 		view.ID = fmt.Sprintf("e%d-", i+1)
 		if len(evaluations) > 1 {
 			view.Name = e.node.Name
@@ -127,7 +138,10 @@ func newPage(ctx context.Context, run Run) (*page, error) {
 	if len(evaluations) == 0 {
 		p.Headline = p.withoutEvaluation()
 	}
-	p.Training = newTrainingViews(histories)
+	strategies := strategiesOf(trainings)
+	p.Strategies = newStrategyViews(strategies)
+	p.Watchmen = newWatchmen(run, strategies, summaries)
+	p.Training = newTrainingViews(strategies)
 
 	var err error
 	p.Gallery, err = newGallery(ctx, run, evaluations)
@@ -209,16 +223,21 @@ func (p *page) withoutEvaluation() []span {
 	return []span{strong(fmt.Sprintf("%d of %s", done, plural(int64(len(p.Run.Nodes)), "stage"))), plain(" done; nothing was measured.")}
 }
 
-func (p *page) evaluate(ctx context.Context, e *evaluation) evaluationView {
+// evaluate shows an evaluation. The summary is that of its means over seeds, or
+// the evaluation itself.
+func (p *page) evaluate(ctx context.Context, e, summary *evaluation, trainings []*training) evaluationView {
 	view := evaluationView{
-		Headline: e.headline(), Lead: e.lead(), Verdicts: e.verdicts(), Notes: e.notes(),
-		Metrics:  e.metricsTable("Metrics of all models", e.mainColumns()),
-		Averages: e.metricsTable("Averages over the classes", averageColumns),
-		Slices:   e.sliceTables(), Classes: e.classTables(), HeatMaps: e.heatMaps(), Reliability: e.reliability(),
-		More: max(0, len(e.trained())-maxDetailed),
+		Headline: summary.headline(), Lead: summary.lead(), Verdicts: summary.verdicts(), Notes: e.notes(),
+		Metrics:  summary.metricsTable("Metrics of all models", e.mainColumns()),
+		Averages: summary.metricsTable("Averages over the classes", averageColumns),
+		Slices:   summary.sliceTables(), Classes: e.classTables(), HeatMaps: e.heatMaps(), Reliability: e.reliability(),
+		More: max(0, len(summary.trained())-maxDetailed),
+	}
+	if summary != e {
+		view.Instances = e.metricsTable("Metrics of each seed", e.mainColumns())
 	}
 	if len(e.trained()) > 0 {
-		view.Bars = e.bars()
+		view.Bars = summary.bars(e)
 	}
 	if len(e.comparisons) > len(view.Verdicts) {
 		view.Comparisons = e.comparisonTable()
@@ -226,6 +245,9 @@ func (p *page) evaluate(ctx context.Context, e *evaluation) evaluationView {
 	var err error
 	view.Mistakes, err = newMistakes(ctx, p.Run, e)
 	p.problem(err)
+	view.Changes, err = newChanges(ctx, p.Run, e, trainings)
+	p.problem(err)
+	view.Costs = newCosts(ctx, p.Run, summary, e, trainings)
 	return view
 }
 
@@ -324,11 +346,15 @@ func (p *page) sections() []section {
 		}
 	}
 	add(len(p.Run.Nodes) > 0, "pipeline", "Pipeline")
+	add(len(p.Strategies) > 0, "strategies", "Strategies")
+	add(len(p.Watchmen) > 0, "watchmen", "Watchmen")
 	for _, e := range p.Evaluations {
 		suffix := ""
 		if e.Name != "" {
 			suffix = " · " + e.Name
 		}
+		add(e.Costs != nil, e.ID+"costs", "Costs"+suffix)
+		add(e.Changes != nil, e.ID+"changes", "Fixed and broken"+suffix)
 		add(len(e.Metrics.Rows) > 0, e.ID+"metrics", "Metrics"+suffix)
 		add(len(e.Slices) > 0, e.ID+"slices", "Slices"+suffix)
 		add(len(e.Classes) > 0, e.ID+"classes", "Classes"+suffix)

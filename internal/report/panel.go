@@ -17,6 +17,7 @@ type panel struct {
 	Marks          []mark
 	Rules          []rule
 	Bars           []bar
+	Spans          []stretch // named above the area
 	Square         bool
 }
 
@@ -32,6 +33,7 @@ type line struct{ Path, Class string }
 type mark struct {
 	X, Y   float64
 	Symbol int // of the symbols of the page
+	Large  bool
 	Class  string
 	Title  string
 }
@@ -46,6 +48,12 @@ type rule struct {
 type bar struct {
 	X, Width, Height float64
 	Class, Title     string
+}
+
+// stretch is a part of the x axis that has a name.
+type stretch struct {
+	X, Width float64
+	Text     string
 }
 
 // Down turns a height into SVG's direction.

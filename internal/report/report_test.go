@@ -401,7 +401,7 @@ func TestSeveralEvaluationsAndManyClasses(t *testing.T) {
 	var lines []record.Metric
 	var confusion []record.Confusion
 	for m := range 9 {
-		name := fmt.Sprintf("head[seed=%d]", m)
+		name := fmt.Sprintf("head[width=%d]", m)
 		lines = append(lines, record.Metric{Model: name, Role: record.ModelRole, Metric: record.Accuracy, Value: float64(m) / 10, Low: float64(m)/10 - 0.05, High: float64(m)/10 + 0.05, Rows: 100})
 		for c := range 40 {
 			class := fmt.Sprintf("class %d", c)
@@ -420,7 +420,7 @@ func TestSeveralEvaluationsAndManyClasses(t *testing.T) {
 	if d.byID("e1-metrics") == nil || d.byID("e2-metrics") == nil {
 		t.Fatal("an evaluation is missing")
 	}
-	if got := textOf(d.withClass("headline")[1]); got != "seed 8 gets 80.0% of 100 val rows right — 10 points more than seed 7." {
+	if got := textOf(d.withClass("headline")[1]); got != "width 8 gets 80.0% of 100 val rows right — 10 points more than width 7." {
 		t.Errorf("headline %q", got)
 	}
 	if got := textOf(d.byID("e1-confusion")); !strings.Contains(got, "True class") || !strings.Contains(got, "3 more models") {

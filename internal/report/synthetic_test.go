@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"context"
 	"crypto/sha256"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"image"
@@ -300,7 +301,39 @@ func scores(t testing.TB, rows []picture, rivals []rival) map[string]pipeline.In
 		"confusion":   table(t, "scores", confusion),
 		"calibration": table(t, "scores", bins),
 		"mistakes":    table(t, "scores", mistakes),
+		"predictions": predictionsTable(t, rivals, classes, test),
 	}
+}
+
+// predictionsTable holds what every rival answers to every row.
+func predictionsTable(t testing.TB, rivals []rival, classes []string, test []picture) *pipelinetest.Table {
+	schema := arrow.NewSchema([]arrow.Field{
+		textField(record.ID), textField(record.Label), textField("model"), textField(record.Predicted),
+		record.TensorField(record.Probabilities, arrow.PrimitiveTypes.Float32, len(classes)),
+	}, nil)
+	names, err := json.Marshal(classes)
+	if err != nil {
+		t.Fatal(err)
+	}
+	schema = record.WithMetadata(schema, record.ClassesKey, string(names))
+	var records []arrow.Record
+	for _, r := range rivals {
+		b := array.NewRecordBuilder(memory.DefaultAllocator, schema)
+		for i, row := range test {
+			text(b.Field(0), row.ID)
+			text(b.Field(1), row.Label)
+			text(b.Field(2), r.name)
+			text(b.Field(3), classes[r.sample.Predicted(i)])
+			list := b.Field(4).(*array.FixedSizeListBuilder)
+			list.Append(true)
+			list.ValueBuilder().(*array.Float32Builder).AppendValues(r.sample.Probabilities(i), nil)
+		}
+		rec := b.NewRecord()
+		b.Release()
+		t.Cleanup(rec.Release)
+		records = append(records, rec)
+	}
+	return pipelinetest.NewTable("scores", nil, records...)
 }
 
 func metricLines(t testing.TB, r *rival, classes []string, test []picture) []record.Metric {

@@ -19,9 +19,12 @@ type accuracyBar struct {
 	HasInterval    bool
 	Low, High      float64
 	IntervalText   string
+	Seeds          []float64 // of the instances that it is the mean of
 }
 
-func (e *evaluation) bars() []accuracyBar {
+// bars has one bar a model. Those of the instances of a mean are looked up in
+// single.
+func (e *evaluation) bars(single *evaluation) []accuracyBar {
 	var out []accuracyBar
 	trained := e.trained()
 	for _, m := range e.ranked(func(m model) bool { _, ok := m.metric(record.Accuracy); return ok }) {
@@ -32,6 +35,12 @@ func (e *evaluation) bars() []accuracyBar {
 		}
 		if b.IntervalText != "" {
 			b.HasInterval, b.Low, b.High = true, 100*a.Low, 100*a.High
+		}
+		if m.seeds() > 0 {
+			for _, name := range m.instances {
+				instance, _ := single.model(name)
+				b.Seeds = append(b.Seeds, 100*instance.accuracy().Value)
+			}
 		}
 		out = append(out, b)
 	}
@@ -78,6 +87,7 @@ type numberColumn struct {
 
 type numberRow struct {
 	Name, Full string
+	Note       string
 	Baseline   bool
 	Cells      []numberCell
 }
@@ -151,6 +161,9 @@ func (e *evaluation) metricsTable(caption string, columns []metricColumn) number
 	ranked := e.ranked(func(model) bool { return true })
 	for _, m := range ranked {
 		row := numberRow{Name: m.short, Full: m.name, Baseline: m.baseline}
+		if n := m.seeds(); n > 0 {
+			row.Note = fmt.Sprintf("mean of %d seeds", n)
+		}
 		for _, c := range columns {
 			value, measured := m.metric(c.metric)
 			row.Cells = append(row.Cells, c.cell(value, measured))
@@ -224,9 +237,20 @@ func (e *evaluation) classTables() []modelTable {
 	return out
 }
 
+// detailed lists the models that are shown in detail: of those that differ by
+// their seed alone, the first.
 func (e *evaluation) detailed() []model {
-	trained := e.trained()
-	return trained[:min(len(trained), maxDetailed)]
+	first := map[string]string{}
+	for _, m := range e.models {
+		if name, _ := withoutSeed(m.name); first[name] == "" {
+			first[name] = m.name
+		}
+	}
+	models := e.ranked(func(m model) bool {
+		name, _ := withoutSeed(m.name)
+		return !m.baseline && first[name] == m.name
+	})
+	return models[:min(len(models), maxDetailed)]
 }
 
 // sliceTables has one table a sliced column, with the accuracies of all
@@ -265,6 +289,9 @@ func (e *evaluation) sliceTables() []numberTable {
 		}
 		for _, m := range ranked {
 			row := numberRow{Name: m.short, Full: m.name, Baseline: m.baseline}
+			if n := m.seeds(); n > 0 {
+				row.Note = fmt.Sprintf("mean of %d seeds", n)
+			}
 			for _, value := range values[column] {
 				a, measured := accuracies[key{m.name, column + "=" + value}]
 				cell := metricColumn{share: true}.cell(a, measured)
@@ -419,7 +446,7 @@ func (e *evaluation) reliability() []reliabilityView {
 			x := 100 * b.Confidence
 			p.Bars = append(p.Bars, bar{X: 100 * b.Low, Width: 100 * (b.High - b.Low), Height: 18 * float64(b.Rows) / float64(most), Class: "rows", Title: text})
 			p.Rules = append(p.Rules, rule{x, 100 * b.AccuracyLow, x, 100 * b.AccuracyHigh, "whisker"})
-			p.Marks = append(p.Marks, mark{x, 100 * b.Accuracy, 0, "validation", text})
+			p.Marks = append(p.Marks, mark{X: x, Y: 100 * b.Accuracy, Class: "validation", Title: text})
 			words = append(words, text)
 		}
 		if len(p.Marks) == 0 {
@@ -452,7 +479,7 @@ func (e *evaluation) comparisonTable() numberTable {
 			interval = points(c.Low) + " to " + points(c.High)
 		}
 		t.Rows = append(t.Rows, numberRow{Name: e.short(c.A), Full: c.A, Cells: []numberCell{
-			{Text: e.short(c.B)}, {Text: count(c.Rows)}, {Text: points(c.Difference), Interval: interval, Best: c.Decided()},
+			{Text: e.short(c.B)}, {Text: count(c.Rows)}, {Text: points(c.Difference), Interval: interval, Best: c.decided()},
 			{Text: count(c.OnlyA)}, {Text: count(c.OnlyB)}, {Text: strings.TrimLeft(chance(c.P), "p=\u00a0")},
 			{Text: strings.TrimLeft(chance(c.PAdjusted), "p=\u00a0")},
 		}})

@@ -30,6 +30,9 @@ func (e *evaluation) headline() []span {
 		strong(best.short), plain(" gets "), strong(percent(accuracy.Value)),
 		plain(" of %s right", plural(accuracy.Rows, e.about.Split+" row")),
 	}
+	if n := best.seeds(); n > 0 {
+		out = append(out, plain(" in the mean of %s", plural(int64(n), "seed")))
+	}
 	ahead := func(other model) span {
 		difference := accuracy.Value - other.accuracy().Value
 		return plain("%s more than %s", pointsInWords(difference), other.short)
@@ -94,6 +97,9 @@ func (e *evaluation) lead() string {
 	}
 	accuracy := trained[0].accuracy()
 	interval := percentRange(accuracy.Low, accuracy.High)
+	if n := trained[0].seeds(); n > 0 {
+		return fmt.Sprintf("95%% interval %s over the %d seeds, by Student's t: how far the choice of seeds moves the mean. What the choice of rows does is in the intervals of the single instances.", interval, n)
+	}
 	if interval == "" {
 		return "Accuracy on split " + e.about.Split + "; there are no intervals, because the bootstrap was off."
 	}
@@ -120,7 +126,7 @@ func (e *evaluation) verdicts() []verdict {
 	}
 	var out []verdict
 	for _, c := range e.comparisons {
-		c = turned(c, trained[0].name)
+		c = c.turned(trained[0].name)
 		if c.A == trained[0].name {
 			out = append(out, e.verdict(c))
 		}
@@ -128,27 +134,28 @@ func (e *evaluation) verdicts() []verdict {
 	return out
 }
 
-// turned puts the named model first, if it is one of the two.
-func turned(c record.Comparison, first string) record.Comparison {
-	if c.B != first {
-		return c
-	}
-	c.A, c.B = c.B, c.A
-	c.AccuracyA, c.AccuracyB = c.AccuracyB, c.AccuracyA
-	c.OnlyA, c.OnlyB = c.OnlyB, c.OnlyA
-	c.Difference, c.Low, c.High = -c.Difference, -c.High, -c.Low
-	return c
-}
-
-func (e *evaluation) verdict(c record.Comparison) verdict {
+func (e *evaluation) verdict(c comparison) verdict {
 	if c.Difference < 0 {
-		c = turned(c, c.B)
+		c = c.turned(c.B)
 	}
-	v := verdict{Decided: c.Decided(), Winner: e.short(c.A), Loser: e.short(c.B)}
+	v := verdict{Decided: c.decided(), Winner: e.short(c.A), Loser: e.short(c.B)}
+	if c.pairs > 1 {
+		v.Text = c.meanInWords() + "."
+		return v
+	}
 	evidence := points(c.Difference) + " points"
 	if !math.IsNaN(c.Low) {
 		evidence += fmt.Sprintf(" (95%% interval %s to %s)", points(c.Low), points(c.High))
 	}
 	v.Text = fmt.Sprintf("%s. Right only in the first: %s; only in the second: %s; %s.", evidence, plural(c.OnlyA, "row"), count(c.OnlyB), chance(c.PAdjusted))
 	return v
+}
+
+// meanInWords writes the mean difference over seeds and both of its intervals.
+func (c comparison) meanInWords() string {
+	text := fmt.Sprintf("%s points, mean of %s (95%% interval over seeds %s to %s", points(c.Difference), plural(int64(c.pairs), "seed"), points(c.seedsLow), points(c.seedsHigh))
+	if !math.IsNaN(c.rowsLow) {
+		text += fmt.Sprintf("; over rows, mean of the seeds, %s to %s", points(c.rowsLow), points(c.rowsHigh))
+	}
+	return text + ")"
 }

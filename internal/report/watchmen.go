@@ -1,0 +1,341 @@
+package report
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+
+	"github.com/tlpipe/tlpipe/internal/metrics"
+	"github.com/tlpipe/tlpipe/internal/record"
+)
+
+// A watchman looks for one way in which a transfer can go wrong.
+type watchman struct {
+	Name    string
+	About   string
+	Sights  []sight
+	Nothing string // why nothing was seen
+}
+
+// sight is what a watchman says of one strategy.
+type sight struct {
+	Level      level
+	Name, Full string
+	Number     string
+	Interval   string
+	Text       string
+}
+
+// level is how bad it is.
+type level int
+
+// The levels, from good to bad.
+const (
+	fine level = iota
+	suspect
+	bad
+)
+
+// Word says a level.
+func (l level) Word() string { return [...]string{"fine", "look at it", "bad"}[l] }
+
+// Class is the level's name in the style sheet.
+func (l level) Class() string { return [...]string{"fine", "suspect", "bad"}[l] }
+
+// newWatchmen asks all watchmen; none if no training has its phases or signs
+// on record.
+func newWatchmen(run Run, strategies []strategy, summaries []*evaluation) []watchman {
+	strategies = slices.DeleteFunc(slices.Clone(strategies), func(s strategy) bool {
+		return len(s.trainings[0].phases) == 0 && len(s.trainings[0].signs) == 0
+	})
+	if len(strategies) == 0 {
+		return nil
+	}
+	return []watchman{
+		watchTransfer(run, strategies, summaries),
+		watchForgetting(run, strategies),
+		watchOverfitting(strategies),
+		watchFrozen(strategies),
+	}
+}
+
+// watchTransfer holds models with pre-trained weights against the most alike
+// one whose weights were random.
+func watchTransfer(run Run, strategies []strategy, summaries []*evaluation) watchman {
+	w := watchman{
+		Name:    "Negative transfer",
+		About:   "Pre-trained weights must do better than the same network from random ones.",
+		Nothing: "Nothing to hold the strategies against: no model of this pipeline was trained on random weights.",
+	}
+	random := map[string]bool{}
+	for _, s := range strategies {
+		random[s.name] = run.weightsOf(s.trainings[0].node) == randomWeights
+	}
+	for _, e := range summaries {
+		var scratch []model
+		for _, m := range e.trained() {
+			if name, _ := withoutSeed(m.name); random[name] {
+				scratch = append(scratch, m)
+			}
+		}
+		for _, s := range strategies {
+			m, measured := e.model(s.trainings[0].node.Name)
+			if random[s.name] || !measured || len(scratch) == 0 {
+				continue
+			}
+			rival := mostAlike(m.name, scratch)
+			if c, ok := e.between(m.name, rival.name); ok {
+				w.Sights = append(w.Sights, transferSight(s, rival, c))
+			}
+		}
+	}
+	return w
+}
+
+func transferSight(s strategy, rival model, c comparison) sight {
+	out := sight{Name: s.short, Full: s.name, Number: points(c.Difference) + " points", Interval: pointsRange(c.Low, c.High)}
+	switch {
+	case c.Low > 0:
+		out.Text = fmt.Sprintf("better than %s, which started from random weights", rival.short)
+	case c.High < 0:
+		out.Level = bad
+		out.Text = fmt.Sprintf("worse than %s, which started from random weights: the pre-trained ones do harm here", rival.short)
+	default:
+		out.Level = suspect
+		out.Text = fmt.Sprintf("not shown to be better than %s, which started from random weights", rival.short)
+	}
+	return out
+}
+
+// mostAlike is the model whose name differs in the fewest places; among such,
+// the first, which is the most accurate.
+func mostAlike(name string, among []model) model {
+	best, least := among[0], math.MaxInt
+	for _, m := range among {
+		if n := differences(parseName(name), parseName(m.name)); n < least {
+			best, least = m, n
+		}
+	}
+	return best
+}
+
+func differences(a, b nodeName) int {
+	n := 0
+	if a.base != b.base {
+		n++
+	}
+	for axis, value := range a.values {
+		if other, ok := b.values[axis]; ok && axis != seedAxis && other != value {
+			n++
+		}
+	}
+	return n
+}
+
+// between finds the comparison of two models, the first less the second.
+func (e *evaluation) between(a, b string) (comparison, bool) {
+	for _, c := range e.comparisons {
+		if c.A == a && c.B == b || c.A == b && c.B == a {
+			return c.turned(a), true
+		}
+	}
+	return comparison{}, false
+}
+
+// randomWeights is the parameter of a backbone that was not trained before.
+const randomWeights = `"random"`
+
+// weightsOf is the parameter that says which weights the backbone of a node
+// has: its own, or that of the nearest stage before it; "" if none says so.
+func (r Run) weightsOf(n *Node) string {
+	for _, ancestor := range r.ancestors(n) {
+		for _, p := range ancestor.Params {
+			if p.Path == "weights" || strings.HasSuffix(p.Path, ".weights") {
+				return p.Text
+			}
+		}
+	}
+	return ""
+}
+
+// Limits of the watchmen. They are judgements, not theorems: a gap or drop
+// that the interval puts above the first deserves a look, above the second it
+// spoils the model.
+var (
+	forgettingLimits  = limits{0.02, 0.10} // of accuracy on the source task
+	driftLimits       = limits{0.25, math.Inf(1)}
+	overfittingLimits = limits{0.05, 0.15} // of accuracy
+)
+
+type limits struct{ suspect, bad float64 }
+
+// judge goes by the lower end of the interval, or by the value without one.
+func (l limits) judge(value, low float64) level {
+	if !math.IsNaN(low) {
+		value = low
+	}
+	switch {
+	case value > l.bad:
+		return bad
+	case value > l.suspect:
+		return suspect
+	default:
+		return fine
+	}
+}
+
+func watchForgetting(run Run, strategies []strategy) watchman {
+	w := watchman{
+		Name:    "Forgetting",
+		About:   "What the network could do before should not be lost: its accuracy on the source task, or, without pictures of that, how far its features have moved (1 − CKA: 0 is not at all, 1 is beyond recognition).",
+		Nothing: "Not measured in this pipeline.",
+	}
+	for _, s := range strategies {
+		if run.weightsOf(s.trainings[0].node) == randomWeights {
+			continue // there was nothing to forget
+		}
+		if m, ok := s.sign(record.Forgetting); ok {
+			out := m.sight(s, forgettingLimits)
+			before, _ := s.sign(record.SourceAccuracyBefore)
+			after, _ := s.sign(record.SourceAccuracyAfter)
+			out.Number, out.Interval = points(-m.value)+" points", pointsRange(-m.high, -m.low)
+			out.Text = fmt.Sprintf("on the source task: %s before, %s after", percent(before.value), percent(after.value))
+			w.Sights = append(w.Sights, out)
+			continue
+		}
+		if m, ok := s.sign(record.FeatureDrift); ok {
+			out := m.sight(s, driftLimits)
+			out.Number, out.Interval = "drift "+signed(m.value, 2), ""
+			if !math.IsNaN(m.low) {
+				out.Interval = signed(m.low, 2) + dash + signed(m.high, 2)
+			}
+			w.Sights = append(w.Sights, out)
+		}
+	}
+	return w
+}
+
+func watchOverfitting(strategies []strategy) watchman {
+	w := watchman{
+		Name:    "Overfitting",
+		About:   "Training and validation rows should be answered about as well; a gap is what was learnt by heart.",
+		Nothing: "Not measured in this pipeline.",
+	}
+	for _, s := range strategies {
+		if m, ok := s.sign(record.OverfittingGap); ok {
+			out := m.sight(s, overfittingLimits)
+			out.Number, out.Interval = "gap "+points(m.value)+" points", pointsRange(m.low, m.high)
+			w.Sights = append(w.Sights, out)
+		}
+	}
+	return w
+}
+
+// watchFrozen compares the digests of frozen layers before and after.
+func watchFrozen(strategies []strategy) watchman {
+	w := watchman{
+		Name:    "Frozen layers",
+		About:   "A frozen layer must come out of a phase as it went in, to the bit.",
+		Nothing: "No layer was frozen.",
+	}
+	for _, s := range strategies {
+		checked, phases := 0, map[int32]bool{}
+		var changed []string
+		for _, t := range s.trainings {
+			for _, p := range t.phases {
+				for _, row := range p {
+					if row.Trained > 0 {
+						continue
+					}
+					checked++
+					phases[row.Number] = true
+					if row.Before != row.After {
+						changed = append(changed, fmt.Sprintf("%s in phase %d of %s", row.Layers, row.Number, t.node.Name))
+					}
+				}
+			}
+		}
+		if checked == 0 {
+			continue
+		}
+		out := sight{
+			Name: s.short, Full: s.name, Number: fmt.Sprintf("%s of %s changed", count(int64(len(changed))), count(int64(checked))),
+			Text: fmt.Sprintf("equal digests before and after, in %s", plural(int64(len(phases)), "phase")),
+		}
+		if n := len(s.trainings); n > 1 {
+			out.Text += fmt.Sprintf(" of %d trainings", n)
+		}
+		if len(changed) > 0 {
+			out.Level = bad
+			out.Text = "changed though frozen: " + inWords(changed[:min(len(changed), 4)]) + ". This must not happen; please report it"
+		}
+		w.Sights = append(w.Sights, out)
+	}
+	return w
+}
+
+// measured is a sign of a strategy: of its one training, or the mean over its
+// seeds with Student's interval.
+type measured struct {
+	value, low, high float64
+	alarm            bool
+	text             string
+	seeds            int
+}
+
+// sign finds a sign of the whole training, or that of its last phase.
+func (s strategy) sign(name string) (measured, bool) {
+	var all []record.TransferSign
+	for _, t := range s.trainings {
+		var found *record.TransferSign
+		for i := range t.signs {
+			if sign := &t.signs[i]; sign.Sign == name && !math.IsNaN(sign.Value) && (found == nil || found.Phase != "") {
+				found = sign
+			}
+		}
+		if found != nil {
+			all = append(all, *found)
+		}
+	}
+	if len(all) == 0 {
+		return measured{value: math.NaN()}, false
+	}
+	m := measured{value: all[0].Value, low: all[0].Low, high: all[0].High, alarm: all[0].Alarm, text: all[0].Text, seeds: len(all)}
+	if len(all) == 1 {
+		return m, true
+	}
+	values := make([]float64, len(all))
+	for i, sign := range all {
+		values[i] = sign.Value
+		if sign.Alarm {
+			m.alarm, m.text = true, sign.Text
+		}
+	}
+	var interval metrics.Interval
+	m.value, interval = metrics.Mean(values)
+	m.low, m.high = interval.Low, interval.High
+	return m, true
+}
+
+// sight judges a sign; one that the training itself raised an alarm for is
+// looked at whatever the limits.
+func (m measured) sight(s strategy, l limits) sight {
+	out := sight{Level: l.judge(m.value, m.low), Name: s.short, Full: s.name, Text: m.text}
+	if m.alarm {
+		out.Level = max(out.Level, suspect)
+	}
+	if m.seeds > 1 {
+		out.Text = strings.TrimSuffix(out.Text, ".") + fmt.Sprintf(" (mean of %d seeds)", m.seeds)
+	}
+	return out
+}
+
+// pointsRange writes an interval of differences: "+0.4 to +5.8"; "" if not
+// known.
+func pointsRange(low, high float64) string {
+	if math.IsNaN(low) || math.IsNaN(high) {
+		return ""
+	}
+	return points(low) + " to " + points(high)
+}
