@@ -1,0 +1,146 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"runtime"
+
+	"github.com/spf13/cobra"
+
+	"github.com/tlpipe/tlpipe/internal/backbone"
+	"github.com/tlpipe/tlpipe/internal/bench"
+	"github.com/tlpipe/tlpipe/internal/console"
+)
+
+// listed is a backbone in the list.
+type listed struct {
+	backbone.Description
+	Layers          *struct{} `json:"layers,omitempty"` // `models show` has them
+	ImagesPerSecond float64   `json:"images_per_second,omitempty"`
+}
+
+// benchedAtOnce is how many pictures --bench computes at once.
+const benchedAtOnce = 8
+
+func (p *program) modelsListCommand() *cobra.Command {
+	var asJSON, measure bool
+	c := &cobra.Command{
+		Use:   "list [NAME…]",
+		Short: "Compare the backbones and their weights",
+		Long: `Compare the backbones and their weights: a line for each weight set, the
+backbone's default first, of all backbones or of those named. PARAMETERS are those that were trained, NO TOP those
+without the classifier, as the framework that the weights are from counts them.
+LAYERS are those that have weights; GMAC are 10⁹ multiplications with addition
+for one picture of the size INPUT. TOP-1 and TOP-5 are the published accuracy on
+ImageNet in percent; FIGURES tells where it was published.`,
+		Example: `  tlpipe models list
+  tlpipe models list --bench mobilenet_v2 resnet50`,
+		RunE: func(c *cobra.Command, names []string) error {
+			chosen, err := findBackbones(names)
+			if err != nil {
+				return err
+			}
+			var all []listed
+			for _, b := range chosen {
+				d, err := b.Describe(0, 0)
+				if err != nil {
+					return err
+				}
+				l := listed{Description: d}
+				if measure && !b.AnyPixels { // which is no network
+					if l.ImagesPerSecond, err = p.imagesPerSecond(c.Context(), b.Name); err != nil {
+						return err
+					}
+				}
+				all = append(all, l)
+			}
+			if asJSON {
+				return json.NewEncoder(p.out).Encode(all)
+			}
+			return p.printBackbones(all, measure)
+		},
+	}
+	c.ValidArgsFunction = completeBackbones
+	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	c.Flags().BoolVar(&measure, "bench", false,
+		fmt.Sprintf("measure how many pictures a second each makes features of, %d at once in float32", benchedAtOnce))
+	return c
+}
+
+// findBackbones returns the backbones of those names, or all of them.
+func findBackbones(names []string) ([]backbone.Backbone, error) {
+	if len(names) == 0 {
+		return backbone.All(), nil
+	}
+	var found []backbone.Backbone
+	for _, name := range names {
+		b, err := backbone.Find(name)
+		if err != nil {
+			return nil, usage("%w", err)
+		}
+		found = append(found, b)
+	}
+	return found, nil
+}
+
+// imagesPerSecond measures the extraction of features by a backbone on this machine.
+func (p *program) imagesPerSecond(ctx context.Context, name string) (float64, error) {
+	fmt.Fprintf(p.err, "measuring %s\n", name)
+	measured, err := bench.Extract{
+		Backbone: name, Weights: backbone.RandomWeights, Batch: benchedAtOnce, Threads: runtime.NumCPU(), WarmUp: 1, Repeat: 3,
+	}.Measure(ctx)
+	if err != nil {
+		return 0, fmt.Errorf("measure %s: %w", name, err)
+	}
+	return measured.ImagesPerSecond, nil
+}
+
+// printBackbones prints the table. What is the same as in the line above is left out.
+func (p *program) printBackbones(all []listed, measured bool) error {
+	heads := []string{"BACKBONE", ">FEATURES"}
+	if measured {
+		heads = append(heads, ">PICTURES/S")
+	}
+	table := console.NewTable(append(heads, "WEIGHTS", "VARIANT", ">INPUT", ">PARAMETERS", ">NO TOP", ">LAYERS", ">GMAC",
+		">TOP-1", ">TOP-5", "LICENCE", "HERE", "FIGURES")...).Fit(p.out)
+	for _, b := range all {
+		row := []string{b.Name, console.Count(int64(b.Features))}
+		switch {
+		case b.ImagesPerSecond > 0:
+			row = append(row, fmt.Sprintf("%.1f", b.ImagesPerSecond))
+		case measured:
+			row = append(row, "")
+		}
+		if len(b.Weights) == 0 {
+			table.Row(append(row, "", "", pixels(b.Width, b.Height), console.Count(b.Parameters))...)
+			continue
+		}
+		var above backbone.Sizes
+		for _, w := range b.Weights {
+			here := ""
+			if w.Here {
+				here = "yes"
+			}
+			row = append(row, w.Name, w.Variant, pixels(w.Preprocessing.Width, w.Preprocessing.Height))
+			if w.Sizes == above {
+				row = append(row, "", "", "", "")
+			} else {
+				row = append(row, console.Count(w.Parameters), console.Count(w.TrunkParameters), fmt.Sprint(w.Depth), fmt.Sprintf("%.2f", float64(w.MultiplyAdds)/1e9))
+			}
+			table.Row(append(row, accuracy(w.Top1), accuracy(w.Top5), w.Licence, here, w.Figures)...)
+			row, above = make([]string, len(heads)), w.Sizes
+		}
+	}
+	return table.Write(p.out, "")
+}
+
+func pixels(width, height int) string { return fmt.Sprintf("%d×%d", width, height) }
+
+// accuracy is a percentage to a tenth, or nothing.
+func accuracy(percent float64) string {
+	if percent == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%.1f", percent)
+}
