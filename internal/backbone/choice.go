@@ -247,6 +247,44 @@ func (c *Choice) Preprocessing() (record.Preprocessing, error) {
 	return b.Preprocessing(), nil
 }
 
+// CheckPixels refuses pixels that are not what the weights were trained on. Another size is all right if
+// it was asked for: if the pictures were prepared for this very backbone.
+func (c *Choice) CheckPixels(p record.Preprocessing) error {
+	b, err := c.backbone()
+	if err != nil || b.AnyPixels {
+		return err
+	}
+	want, err := c.Preprocessing()
+	if err != nil {
+		return err
+	}
+	if name, _, _ := strings.Cut(p.For, ":"); name == b.Name {
+		want.Height, want.Width = p.Height, p.Width
+	}
+	if differences := p.Differences(want); len(differences) > 0 {
+		return fmt.Errorf("the pictures were not prepared for %s: %s; say `for: %s` in the preprocess stage",
+			b.Name, strings.Join(differences, "; "), want.For)
+	}
+	return nil
+}
+
+// Identity tells the weights for a recipe: by name and content, never by path.
+func (c *Choice) Identity() (map[string]string, error) {
+	digest, err := c.Digest()
+	if err != nil {
+		return nil, wrongWeights("", "%v", err)
+	}
+	variant, err := c.Variant()
+	if err != nil {
+		return nil, wrongWeights("", "%v", err)
+	}
+	identity := map[string]string{"weights": c.Name, "weights.digest": digest}
+	if variant != "" { // the default one has always been left unsaid
+		identity["variant"] = variant
+	}
+	return identity, nil
+}
+
 // Network builds the backbone as these weights need it, for pictures of a size.
 func (c *Choice) Network(height, width int) (*nn.Network, error) {
 	b, err := c.backbone()

@@ -113,6 +113,11 @@ func Run(ctx context.Context, t testing.TB, env *pipeline.Env, stage pipeline.St
 	return outputs, nil
 }
 
+// Task makes a task of some inputs for a test, whose outputs go nowhere.
+func Task(env *pipeline.Env, inputs map[string][]pipeline.Input) *pipeline.Task {
+	return task(env, inputs, map[string]*Table{})
+}
+
 // task makes a task that writes to outputs and computes every part that is
 // asked for.
 func task(env *pipeline.Env, inputs map[string][]pipeline.Input, outputs map[string]*Table) *pipeline.Task {
@@ -260,8 +265,8 @@ func (t *Table) Close() error {
 // MemoryCheckpoint keeps the state of a task in memory. Set AfterSave to stop
 // a task at a chosen point, as a kill would.
 type MemoryCheckpoint struct {
-	State     []byte
-	Saves     int // of this and of the parts' checkpoints
+	State     []byte // of the task; its parts begin with it too
+	Saves     int    // of this and of the parts' checkpoints
 	AfterSave func(saves int) error
 
 	parts map[string]*MemoryCheckpoint
@@ -283,7 +288,7 @@ func partCheckpoint(whole pipeline.Checkpoint, part pipeline.Part) pipeline.Chec
 		c.parts = map[string]*MemoryCheckpoint{}
 	}
 	if c.parts[key] == nil {
-		c.parts[key] = &MemoryCheckpoint{whole: c}
+		c.parts[key] = &MemoryCheckpoint{State: c.State, whole: c}
 	}
 	return c.parts[key]
 }

@@ -33,7 +33,10 @@ func (e *evaluation) enterBaselines(ctx context.Context) error {
 			break
 		}
 		prior := metrics.NewPrior(len(e.classes))
-		nearest := metrics.NewCentroids(len(e.classes), t.dimension)
+		var nearest *metrics.Centroids // means of pixels say nothing
+		if !t.pictures {
+			nearest = metrics.NewCentroids(len(e.classes), t.dimension)
+		}
 		known := make([]bool, len(e.classes))
 		for batch, err := range t.examples(ctx, func(r rowView, i int) bool { return r.split.Value(i) == record.Train && !r.label.IsNull(i) }) {
 			if err != nil {
@@ -43,7 +46,9 @@ func (e *evaluation) enterBaselines(ctx context.Context) error {
 				if class := e.classOf(batch.rows.label.Value(row)); class >= 0 {
 					known[class] = true
 					prior.Add(class)
-					nearest.Add(class, batch.features[k*t.dimension:(k+1)*t.dimension])
+					if nearest != nil {
+						nearest.Add(class, batch.features[k*t.dimension:(k+1)*t.dimension])
+					}
 				}
 			}
 		}
@@ -51,9 +56,11 @@ func (e *evaluation) enterBaselines(ctx context.Context) error {
 			e.task.Log("%s has no labelled row of split train: there are no baselines on it", t.input.Name())
 			continue
 		}
-		nearest.Fit()
 		majorities = append(majorities, &rival{name: baselineName("majority class", t, len(tables)), baseline: true, table: t, known: known, answerer: newPriorAnswers(prior, len(e.classes))})
-		centroids = append(centroids, &rival{name: baselineName("nearest centroid", t, len(tables)), baseline: true, table: t, known: known, answerer: centroidAnswers{nearest, t.dimension, len(e.classes)}})
+		if nearest != nil {
+			nearest.Fit()
+			centroids = append(centroids, &rival{name: baselineName("nearest centroid", t, len(tables)), baseline: true, table: t, known: known, answerer: centroidAnswers{nearest, t.dimension, len(e.classes)}})
+		}
 	}
 	if slices.Contains(e.Baselines, NearestCentroid) {
 		e.rivals = append(e.rivals, centroids...)

@@ -32,7 +32,8 @@ func Kind() pipeline.Kind {
 		Doc: "Runs each model on its data and writes accuracy, top-k, precision, recall and F1, ROC-AUC, log-loss, Brier score and " +
 			"calibration error, over all rows, by class and by slice, with bootstrap intervals. Majority class and nearest centroid " +
 			"are measured alongside. Every pair of models is compared on the rows they share, by McNemar's exact test and a paired " +
-			"bootstrap. Where rows are not independent, name the column that groups them as cluster.",
+			"bootstrap. Where rows are not independent, name the column that groups them as cluster. On pictures there is no " +
+			"nearest centroid: say the features of another stage as data to have one.",
 		Example: `scores:
   uses: evaluate
   from: {model: head, data: features}
@@ -41,7 +42,7 @@ func Kind() pipeline.Kind {
 		Seeded:  true,
 		Inputs: []pipeline.Port{
 			{Name: "model", Kind: pipeline.Model, Many: true, Doc: "the models to measure"},
-			{Name: "data", Kind: pipeline.Features, Many: true, Doc: "what they take: one table for all, or one for each"},
+			{Name: "data", Kind: pipeline.Features, Also: []pipeline.PortKind{pipeline.Images}, Many: true, Doc: "what they take, features or pictures: one table for all, or one for each"},
 		},
 		Outputs: []pipeline.Port{
 			{Name: "metrics", Kind: pipeline.Metrics, Doc: "one row a number: model, role, slice, metric, class, value, low, high, rows"},

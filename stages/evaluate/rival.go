@@ -43,7 +43,11 @@ func (e *evaluation) enterModel(ctx context.Context, in pipeline.Input, t *table
 		return err
 	}
 	if size := c.InputShape().Size(); size != t.dimension {
-		return fmt.Errorf("model %s takes features of %d values, but those of %s have %d", in.Name(), size, t.input.Name(), t.dimension)
+		what := "features"
+		if t.pictures {
+			what = "pictures"
+		}
+		return fmt.Errorf("model %s takes %s of %d values, but those of %s have %d", in.Name(), what, size, t.input.Name(), t.dimension)
 	}
 	made, known := t.schema.Metadata().GetValue(record.ExtractionKey)
 	if want := c.Metadata[record.ExtractionKey]; known && want != "" && made != want {
@@ -151,12 +155,16 @@ type head struct {
 	own     []float32 // probabilities in the model's order
 }
 
-// sessionRows is how many rows a head computes at once.
-const sessionRows = 256
+// sessionRows is how many rows a model computes at once: fewer where maps are
+// large.
+func sessionRows(p *frozen.Program) int {
+	const most, memory = 256, 256 << 20
+	return min(max(memory/max(p.ArenaBytes(), 1), 1), most)
+}
 
 func (h *head) open(pool *kernel.Pool, classes int) {
 	h.pool, h.classes = pool, classes
-	h.session = h.program.NewSession(sessionRows)
+	h.session = h.program.NewSession(sessionRows(h.program))
 }
 
 func (h *head) known(classes int) []bool {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/apache/arrow/go/v17/arrow"
 	"github.com/apache/arrow/go/v17/arrow/array"
+	"github.com/tlpipe/tlpipe/internal/picture"
 	"github.com/tlpipe/tlpipe/internal/record"
 	"github.com/tlpipe/tlpipe/pipeline"
 )
@@ -20,7 +21,8 @@ const maxSliceValues = 200
 type table struct {
 	input     pipeline.Input
 	schema    *arrow.Schema
-	dimension int
+	pictures  bool // its rows are pictures, and not features
+	dimension int  // numbers of a row
 
 	// Of the rows to be measured, in their order:
 	ids      []string
@@ -91,7 +93,11 @@ func (s stage) readTable(ctx context.Context, in pipeline.Input) (*table, error)
 }
 
 func (s stage) checkColumns(t *table) error {
-	_, field, err := record.Column(t.schema, record.Feature)
+	column := record.Feature
+	if len(t.schema.FieldIndices(record.Feature)) == 0 && len(t.schema.FieldIndices(record.Image)) > 0 {
+		t.pictures, column = true, record.Image
+	}
+	_, field, err := record.Column(t.schema, column)
 	if err != nil {
 		return err
 	}
@@ -130,8 +136,11 @@ func isScalar(t arrow.DataType) bool {
 	return !nested
 }
 
+// batchRows is how many pictures are in memory as numbers at once.
+const batchRows = 32
+
 // examples iterates over the rows of a split that pass, in batches: their
-// features, [rows, dimension], reused from batch to batch.
+// features or pixels, [rows, dimension], reused from batch to batch.
 func (t *table) examples(ctx context.Context, passes func(r rowView, i int) bool) iter.Seq2[examples, error] {
 	return func(yield func(examples, error) bool) {
 		var features []float32
@@ -141,30 +150,64 @@ func (t *table) examples(ctx context.Context, passes func(r rowView, i int) bool
 				return
 			}
 			rows, err := viewRows(rec)
-			var tensors record.Tensors
+			var read func(dst []float32, row int) []float32
 			if err == nil {
-				tensors, err = record.TensorColumn(rec, record.Feature)
-			}
-			if err == nil && tensors.Size() != t.dimension {
-				err = fmt.Errorf("features have %d values in one batch and %d in another", t.dimension, tensors.Size())
+				read, err = t.reader(rec)
 			}
 			if err != nil {
 				yield(examples{}, fmt.Errorf("data %s: %w", t.input.Name(), err))
 				return
 			}
-			e := examples{rows: rows, features: features[:0]}
+			var at []int
 			for i := range rows.count {
 				if passes(rows, i) {
-					e.at = append(e.at, i)
-					e.features = tensors.AppendFloats(e.features, i)
+					at = append(at, i)
 				}
 			}
-			features = e.features
-			if len(e.at) > 0 && !yield(e, nil) {
-				return
+			most := len(at)
+			if t.pictures {
+				most = batchRows
+			}
+			for at := range slices.Chunk(at, max(most, 1)) {
+				e := examples{rows: rows, at: at, features: features[:0]}
+				for _, i := range at {
+					e.features = read(e.features, i)
+				}
+				features = e.features
+				if !yield(e, nil) {
+					return
+				}
 			}
 		}
 	}
+}
+
+// reader returns what appends the numbers of a row of a record: features, or normalised pixels.
+func (t *table) reader(rec arrow.Record) (func(dst []float32, row int) []float32, error) {
+	size, read := 0, (func(dst []float32, row int) []float32)(nil)
+	if t.pictures {
+		column, err := picture.NewColumn(rec)
+		if err != nil {
+			return nil, err
+		}
+		size = column.Size()
+		read = func(dst []float32, row int) []float32 {
+			from := len(dst)
+			dst = slices.Grow(dst, size)[:from+size]
+			column.Read(dst[from:], row)
+			return dst
+		}
+	} else {
+		tensors, err := record.TensorColumn(rec, record.Feature)
+		if err != nil {
+			return nil, err
+		}
+		size, read = tensors.Size(), tensors.AppendFloats
+	}
+	if size != t.dimension {
+		return nil, fmt.Errorf("rows have %d numbers in one batch and %d in another", t.dimension, size)
+	}
+	return read, nil
 }
 
 // examples are some rows of a batch.

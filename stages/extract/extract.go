@@ -3,7 +3,6 @@ package extract
 import (
 	"errors"
 	"fmt"
-	"strings"
 
 	"github.com/tlpipe/tlpipe/internal/backbone"
 	"github.com/tlpipe/tlpipe/internal/nn/frozen"
@@ -94,7 +93,7 @@ func (s *stage) Check(inputs map[string][]pipeline.Traits) (map[string]pipeline.
 		if err != nil {
 			return nil, err
 		}
-		if err := s.checkPixels(p, size); err != nil {
+		if err := s.weights.CheckPixels(p); err != nil {
 			return nil, err
 		}
 		size = p
@@ -112,22 +111,6 @@ func (s *stage) Check(inputs map[string][]pipeline.Traits) (map[string]pipeline.
 		out[record.PreprocessingKey] = prepared
 	}
 	return map[string]pipeline.Traits{"features": out}, nil
-}
-
-// checkPixels refuses pixels that are not what the weights were trained on. Another size is all right
-// if it was asked for: if the pictures were prepared for this very backbone.
-func (s *stage) checkPixels(p, want record.Preprocessing) error {
-	if s.backbone.AnyPixels {
-		return nil
-	}
-	if name, _, _ := strings.Cut(p.For, ":"); name == s.backbone.Name {
-		want.Height, want.Width = p.Height, p.Width
-	}
-	if differences := p.Differences(want); len(differences) > 0 {
-		return fmt.Errorf("the pictures were not prepared for %s: %s; say `for: %s` in the preprocess stage",
-			s.backbone.Name, strings.Join(differences, "; "), want.For)
-	}
-	return nil
 }
 
 // extraction tells what the features will be, for pictures of a size.
@@ -160,17 +143,5 @@ func (s *stage) extraction(height, width int) (record.Extraction, error) {
 
 // Identity implements pipeline.Identified: the weights by name and content, never by path.
 func (s *stage) Identity() (map[string]string, error) {
-	digest, err := s.weights.Digest()
-	if err != nil {
-		return nil, pipeline.ParamError("weights", "%v", err)
-	}
-	variant, err := s.weights.Variant()
-	if err != nil {
-		return nil, pipeline.ParamError("weights", "%v", err)
-	}
-	identity := map[string]string{"weights": s.weights.Name, "weights.digest": digest}
-	if variant != "" { // the default one has always been left unsaid
-		identity["variant"] = variant
-	}
-	return identity, nil
+	return s.weights.Identity()
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/tlpipe/tlpipe/internal/kernel"
 	"github.com/tlpipe/tlpipe/internal/nn"
 	"github.com/tlpipe/tlpipe/internal/nn/frozen"
+	"github.com/tlpipe/tlpipe/internal/picture"
 	"github.com/tlpipe/tlpipe/internal/record"
 	"github.com/tlpipe/tlpipe/pipeline"
 )
@@ -71,15 +72,11 @@ func (m *mapper) engine(height, width int) (*engine, error) {
 
 // Map implements pipeline.Mapper.
 func (m *mapper) Map(ctx context.Context, in arrow.Record) (pipeline.Mapped, error) {
-	at, field, err := record.Column(in.Schema(), record.Image)
+	pixels, err := picture.NewColumn(in)
 	if err != nil {
 		return pipeline.Mapped{}, fmt.Errorf("extract features: %w", err)
 	}
-	pixels, err := newPixels(in, at, field)
-	if err != nil {
-		return pipeline.Mapped{}, fmt.Errorf("extract features: %w", err)
-	}
-	e, err := m.engine(pixels.height, pixels.width)
+	e, err := m.engine(pixels.Height, pixels.Width)
 	if err != nil {
 		return pipeline.Mapped{}, fmt.Errorf("extract features: %w", err)
 	}
@@ -87,11 +84,15 @@ func (m *mapper) Map(ctx context.Context, in arrow.Record) (pipeline.Mapped, err
 	if err != nil {
 		return pipeline.Mapped{}, fmt.Errorf("extract features: %w", err)
 	}
-	return output(in, at, e, features, reasons)
+	return output(in, e, features, reasons)
 }
 
 // output is the input with the features in the place of the pixels, without the rows that have none.
-func output(in arrow.Record, at int, e *engine, features []float32, reasons []string) (pipeline.Mapped, error) {
+func output(in arrow.Record, e *engine, features []float32, reasons []string) (pipeline.Mapped, error) {
+	at, _, err := record.Column(in.Schema(), record.Image)
+	if err != nil {
+		return pipeline.Mapped{}, fmt.Errorf("extract features: %w", err)
+	}
 	field := record.TensorField(record.Feature, arrow.PrimitiveTypes.Float32, e.shape...)
 	schema, err := record.Replace(in.Schema(), record.Image, field)
 	if err != nil {
@@ -209,14 +210,14 @@ func (s *stage) compile(height, width, threads int) (*engine, error) {
 }
 
 // run computes the features of all rows, and for each row why it has none, or "".
-func (e *engine) run(ctx context.Context, in *pixels, batch, threads int) (features []float32, reasons []string, err error) {
+func (e *engine) run(ctx context.Context, in *picture.Column, batch, threads int) (features []float32, reasons []string, err error) {
 	size := e.shape.Size()
-	features, reasons = make([]float32, in.rows*size), make([]string, in.rows)
-	batches := (in.rows + batch - 1) / batch
+	features, reasons = make([]float32, in.Rows*size), make([]string, in.Rows)
+	batches := (in.Rows + batch - 1) / batch
 	each := max(threads/max(batches, 1), 1) // threads of a batch: one, unless there are fewer batches
 	tasks := pool.New().WithErrors().WithMaxGoroutines(max(threads/each, 1))
-	for from := 0; from < in.rows; from += batch {
-		to := min(from+batch, in.rows)
+	for from := 0; from < in.Rows; from += batch {
+		to := min(from+batch, in.Rows)
 		tasks.Go(func() error {
 			if err := ctx.Err(); err != nil {
 				return err
@@ -276,24 +277,24 @@ type worker struct {
 }
 
 // run computes the features of rows from … to-1.
-func (w *worker) run(in *pixels, from, to int, features []float32, reasons []string) error {
+func (w *worker) run(in *picture.Column, from, to int, features []float32, reasons []string) error {
 	n := to - from
 	input := w.input[:n*w.engine.program.InputShape().Size()]
 	for i := range n {
-		row := input[i*in.size : (i+1)*in.size]
-		if in.column.IsNull(from + i) {
+		row := input[i*in.Size() : (i+1)*in.Size()]
+		if in.IsNull(from + i) {
 			reasons[i] = "there is no picture"
 			clear(row)
 			continue
 		}
-		in.read(row, from+i)
+		in.Read(row, from+i)
 	}
 	if err := w.session.Run(w.pool, input, n, features); err != nil {
 		return err
 	}
 	if w.engine.flip {
 		for i := range n {
-			mirror(input[i*in.size:(i+1)*in.size], in.height, in.width)
+			mirror(input[i*in.Size():(i+1)*in.Size()], in.Height, in.Width)
 		}
 		mirrored := w.mirrored[:len(features)]
 		if err := w.session.Run(w.pool, input, n, mirrored); err != nil {

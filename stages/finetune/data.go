@@ -2,9 +2,9 @@ package finetune
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
-	"math"
 	"slices"
 	"strings"
 
@@ -16,106 +16,239 @@ import (
 	"github.com/tlpipe/tlpipe/pipeline"
 )
 
-// data is what the head learns from.
+// data is what a network learns from: rows of features, or pictures.
 type data struct {
-	shape      nn.Shape // of a row's features
+	pictures   bool
+	shape      nn.Shape // of what the network takes of a row
 	classes    []string
-	training   *train.Table
-	validation *train.Table // may be empty
+	training   examples
+	validation examples // may be empty
 	metadata   map[string]string
+	chunks     []*chunk // of pictures
+	notes      []string
+}
+
+// examples are rows in use, by position.
+type examples struct {
+	train.Examples
+	classes []int
+	copies  []int   // 0 for the picture itself
+	places  []place // of pictures
+}
+
+// close frees what the data was read from.
+func (d *data) close() error {
+	var errs []error
+	for _, c := range d.chunks {
+		errs = append(errs, c.table.Close())
+	}
+	return errors.Join(errs...)
 }
 
 // counts are the training rows of each class.
 func (d *data) counts() []int {
 	counts := make([]int, len(d.classes))
-	for _, class := range d.training.Classes {
+	for _, class := range d.training.classes {
 		counts[class]++
 	}
 	return counts
 }
 
+// sample chooses the training rows of each epoch: all, or those of one copy after the other.
+func (d *data) sample(copies int) train.Sample {
+	if copies < 1 {
+		return nil
+	}
+	sets := make([][]int, copies)
+	for position, c := range d.training.copies {
+		if c < copies {
+			sets[c] = append(sets[c], position)
+		}
+	}
+	sets = slices.DeleteFunc(sets, func(set []int) bool { return len(set) == 0 })
+	return train.Turns(sets...)
+}
+
+// renumber puts the classes into the order of a model's.
+func (d *data) renumber(classes []string) error {
+	number := make([]int, len(d.classes))
+	for i, class := range d.classes {
+		if number[i] = slices.Index(classes, class); number[i] < 0 {
+			return fmt.Errorf("it has no class %q; classes: %s", class, strings.Join(classes, ", "))
+		}
+	}
+	for _, e := range []examples{d.training, d.validation} {
+		for i, class := range e.classes {
+			e.classes[i] = number[class]
+		}
+	}
+	d.classes = classes
+	return nil
+}
+
 // read reads the rows to train and to validate on, refuses what cannot be
 // learned from, and tells what was left out.
-func (s stage) read(ctx context.Context, task *pipeline.Task) (*data, error) {
-	in := task.Input("data")
+func (s *stage) read(ctx context.Context, task *pipeline.Task) (_ *data, err error) {
+	in := task.Input(dataPort)
 	schema, err := in.Schema(ctx)
 	if err != nil {
 		return nil, err
 	}
 	if schema == nil {
-		return nil, fmt.Errorf("features %s have no rows", in.Name())
+		return nil, fmt.Errorf("%s have no rows", in.Name())
 	}
-	reader := &reader{target: s.Target, splits: map[string]int{}}
-	if err := reader.open(schema); err != nil {
-		return nil, fmt.Errorf("features %s: %w", in.Name(), err)
+	d := &data{pictures: onPictures(schema), metadata: map[string]string{}}
+	what := "features"
+	if d.pictures {
+		what = "pictures"
 	}
-	for rec, err := range in.Batches(ctx) {
+	if d.pictures && s.backbone == nil && task.Input(modelPort) == nil {
+		return nil, pipeline.ParamError("backbone", "is needed to train on pictures")
+	}
+	defer func() {
 		if err != nil {
-			return nil, err
+			err = errors.Join(err, d.close())
 		}
-		if err := reader.take(rec); err != nil {
-			return nil, fmt.Errorf("features %s: %w", in.Name(), err)
-		}
+	}()
+	if d.pictures {
+		err = s.readPictures(ctx, in, schema, d)
+	} else {
+		err = s.readFeatures(ctx, in, schema, d)
 	}
-	if err := reader.check(); err != nil {
-		return nil, fmt.Errorf("features %s: %w", in.Name(), err)
+	if err != nil {
+		return nil, fmt.Errorf("%s %s: %w", what, in.Name(), err)
 	}
-	d := reader.data()
-	d.metadata = map[string]string{}
 	for _, key := range carried() {
 		if value, ok := schema.Metadata().GetValue(key); ok {
 			d.metadata[key] = value
 		}
 	}
 	if d.validation.Len() == 0 {
-		if param := s.needsValidation(); param != "" {
-			return nil, pipeline.ParamErrorHint(param, "give some rows the split val, or leave this out",
-				"features %s have no row of split %s to validate on", in.Name(), record.Validation)
+		epochs := 0
+		for _, p := range s.plan(d.pictures) {
+			epochs += p.Epochs
+			if param := p.learning(s.Learning).needsValidation(); param != "" {
+				return nil, pipeline.ParamErrorHint(param, "give some rows the split val, or leave this out",
+					"%s %s have no row of split %s to validate on", what, in.Name(), record.Validation)
+			}
 		}
-		task.Log("no row of split %s to validate on: all %d epochs are trained, and the last weights kept", record.Validation, s.Epochs)
+		task.Log("no row of split %s to validate on: all %d epochs are trained, and the last weights kept", record.Validation, epochs)
 	}
-	for _, note := range reader.notes {
+	for _, note := range d.notes {
 		task.Log("%s", note)
 	}
-	task.Log("%d rows to train on, %d to validate on, %d features, %d classes", d.training.Len(), d.validation.Len(), d.shape.Size(), len(d.classes))
+	size := fmt.Sprintf("%d features", d.shape.Size())
+	if d.pictures {
+		size = fmt.Sprintf("%d×%d pixels", d.shape[1], d.shape[0])
+	}
+	task.Log("%d rows to train on, %d to validate on, %s, %d classes", d.training.Len(), d.validation.Len(), size, len(d.classes))
 	return d, nil
 }
 
-// reader collects rows of features.
-type reader struct {
-	target string
-
-	shape      nn.Shape
-	training   rows
-	validation rows
-	splits     map[string]int // rows by split, whether used or not
-	notes      []string
-}
-
-// rows are rows in use.
-type rows struct {
-	values     []float32
-	labels     []string
-	unlabelled int
-	infinite   int
-	firstBad   string // id of the first row that is not finite
-}
-
-// open checks the columns.
-func (r *reader) open(schema *arrow.Schema) error {
+// readFeatures reads rows of features into memory.
+func (s *stage) readFeatures(ctx context.Context, in pipeline.Input, schema *arrow.Schema, d *data) error {
+	r := newReader(s.Target)
+	if err := r.checkTarget(schema); err != nil {
+		return err
+	}
 	_, field, err := record.Column(schema, record.Feature)
 	if err != nil {
 		return err
 	}
-	shape, _, err := record.TensorShape(field)
-	if err != nil {
+	if d.shape, _, err = record.TensorShape(field); err != nil {
 		return err
 	}
-	r.shape = shape
-	if r.shape.Size() == 0 {
-		return fmt.Errorf("column %q has tensors of shape %v, without a number in them", record.Feature, shape)
+	if d.shape.Size() == 0 {
+		return fmt.Errorf("column %q has tensors of shape %v, without a number in them", record.Feature, d.shape)
 	}
-	_, field, err = record.Column(schema, r.target)
+	bad := infinite{}
+	for rec, err := range in.Batches(ctx) {
+		if err != nil {
+			return err
+		}
+		tensors, err := record.TensorColumn(rec, record.Feature)
+		if err != nil {
+			return err
+		}
+		if !slices.Equal(tensors.Shape, d.shape) {
+			return fmt.Errorf("features have shape %v in one batch and %v in another", d.shape, tensors.Shape)
+		}
+		err = r.take(rec, func(into *rows, i int, id string) error {
+			if tensors.IsNull(i) {
+				return fmt.Errorf("row %q has no features", id)
+			}
+			before := len(into.values)
+			into.values = tensors.AppendFloats(into.values, i)
+			if !finite(into.values[before:]) {
+				bad.add(id)
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+	if bad.count > 0 {
+		return fmt.Errorf("%d rows have a feature that is not a finite number; the first is %q", bad.count, bad.first)
+	}
+	if err := r.check(); err != nil {
+		return err
+	}
+	r.number(d)
+	for _, set := range []struct {
+		rows *rows
+		of   *examples
+	}{{&r.training, &d.training}, {&r.validation, &d.validation}} {
+		width := d.shape.Size()
+		table := &train.Table{Width: width, Classes: set.of.classes}
+		if len(set.rows.used) == len(set.rows.labels) {
+			table.Values = set.rows.values
+		} else {
+			for _, row := range set.rows.used {
+				table.Values = append(table.Values, set.rows.values[row*width:(row+1)*width]...)
+			}
+		}
+		set.of.Examples = table
+	}
+	return nil
+}
+
+// infinite counts rows with numbers that are not finite.
+type infinite struct {
+	count int
+	first string // id
+}
+
+func (b *infinite) add(id string) {
+	if b.count++; b.count == 1 {
+		b.first = strings.Clone(id)
+	}
+}
+
+// reader collects which rows are in use, and their classes.
+type reader struct {
+	target string
+
+	training   rows
+	validation rows
+	splits     map[string]int // rows by split, whether used or not
+}
+
+func newReader(target string) *reader { return &reader{target: target, splits: map[string]int{}} }
+
+// rows are rows with a label.
+type rows struct {
+	labels     []string
+	copies     []int
+	values     []float32 // of features
+	places     []place   // of pictures
+	used       []int     // those of them whose class is known
+	unlabelled int
+}
+
+// checkTarget refuses a column whose values cannot be classes.
+func (r *reader) checkTarget(schema *arrow.Schema) error {
+	_, field, err := record.Column(schema, r.target)
 	if err != nil {
 		return pipeline.ParamError("target", "%v", err)
 	}
@@ -128,26 +261,16 @@ func (r *reader) open(schema *arrow.Schema) error {
 	return nil
 }
 
-// take adds the rows of a batch that are in use.
-func (r *reader) take(rec arrow.Record) error {
-	tensors, err := record.TensorColumn(rec, record.Feature)
-	if err != nil {
-		return err
-	}
-	if !slices.Equal(tensors.Shape, r.shape) {
-		return fmt.Errorf("features have shape %v in one batch and %v in another", r.shape, tensors.Shape)
-	}
+// take adds the rows of a batch that are in use and have a label; keep takes what else is needed of
+// one.
+func (r *reader) take(rec arrow.Record, keep func(into *rows, row int, id string) error) error {
 	ids, err := textColumn(rec, record.ID)
 	if err != nil {
 		return err
 	}
-	splits, err := textColumn(rec, record.Split)
+	uses, err := newUses(rec)
 	if err != nil {
 		return err
-	}
-	var copies *array.Int32
-	if at := rec.Schema().FieldIndices(record.Copy); len(at) == 1 {
-		copies, _ = rec.Column(at[0]).(*array.Int32)
 	}
 	at, _, err := record.Column(rec.Schema(), r.target)
 	if err != nil {
@@ -155,12 +278,12 @@ func (r *reader) take(rec arrow.Record) error {
 	}
 	labels := rec.Column(at)
 	for i := range int(rec.NumRows()) {
-		split := splits.Value(i)
+		split, copied := uses.of(i)
 		r.splits[strings.Clone(split)]++
 		into := &r.training
 		switch {
 		case split == record.Train:
-		case split == record.Validation && (copies == nil || copies.Value(i) == 0):
+		case split == record.Validation && copied == 0:
 			into = &r.validation
 		default:
 			continue
@@ -173,28 +296,41 @@ func (r *reader) take(rec arrow.Record) error {
 			into.unlabelled++
 			continue
 		}
-		if tensors.IsNull(i) {
-			return fmt.Errorf("row %q has no features", ids.Value(i))
-		}
-		before := len(into.values)
-		into.values = tensors.AppendFloats(into.values, i)
-		if !finite(into.values[before:]) {
-			if into.infinite++; into.infinite == 1 {
-				into.firstBad = strings.Clone(ids.Value(i))
-			}
+		if err := keep(into, i, ids.Value(i)); err != nil {
+			return err
 		}
 		into.labels = append(into.labels, label)
+		into.copies = append(into.copies, copied)
 	}
 	return nil
 }
 
+// uses tells what the rows of a record are for.
+type uses struct {
+	splits *array.String
+	copies *array.Int32 // nil: there are none
+}
+
+func newUses(rec arrow.Record) (u uses, err error) {
+	if u.splits, err = textColumn(rec, record.Split); err != nil {
+		return u, err
+	}
+	if at := rec.Schema().FieldIndices(record.Copy); len(at) == 1 {
+		u.copies, _ = rec.Column(at[0]).(*array.Int32)
+	}
+	return u, nil
+}
+
+// of returns a row's split and which copy of its picture it is.
+func (u uses) of(row int) (split string, copied int) {
+	if u.copies != nil {
+		copied = int(u.copies.Value(row))
+	}
+	return u.splits.Value(row), copied
+}
+
 // check refuses what cannot be learned from.
 func (r *reader) check() error {
-	for _, rows := range []rows{r.training, r.validation} {
-		if rows.infinite > 0 {
-			return fmt.Errorf("%d rows have a feature that is not a finite number; the first is %q", rows.infinite, rows.firstBad)
-		}
-	}
 	n := len(r.training.labels)
 	if n == 0 && r.training.unlabelled > 0 {
 		return fmt.Errorf("none of the %d rows of split %s has a label in column %q", r.training.unlabelled, record.Train, r.target)
@@ -208,55 +344,54 @@ func (r *reader) check() error {
 	return nil
 }
 
-// data numbers the classes, and leaves out validation rows of classes that no
-// training row has.
-func (r *reader) data() *data {
-	classes := slices.Sorted(maps.Keys(counted(r.training.labels)))
+// number numbers the classes, and leaves out validation rows of classes that
+// no training row has.
+func (r *reader) number(d *data) {
+	d.classes = slices.Sorted(maps.Keys(counted(r.training.labels)))
 	numbers := map[string]int{}
-	for i, class := range classes {
+	for i, class := range d.classes {
 		numbers[class] = i
 	}
-	d := &data{
-		shape: r.shape, classes: classes,
-		training:   &train.Table{Width: r.shape.Size(), Values: r.training.values},
-		validation: &train.Table{Width: r.shape.Size()},
-	}
-	for _, label := range r.training.labels {
-		d.training.Classes = append(d.training.Classes, numbers[label])
-	}
 	unknown := map[string]int{}
-	width := r.shape.Size()
-	for i, label := range r.validation.labels {
-		class, ok := numbers[label]
-		if !ok {
-			unknown[label]++
-			continue
+	for _, set := range []struct {
+		rows *rows
+		of   *examples
+	}{{&r.training, &d.training}, {&r.validation, &d.validation}} {
+		for row, label := range set.rows.labels {
+			class, ok := numbers[label]
+			if !ok {
+				unknown[label]++
+				continue
+			}
+			set.rows.used = append(set.rows.used, row)
+			set.of.classes = append(set.of.classes, class)
+			set.of.copies = append(set.of.copies, set.rows.copies[row])
+			if set.rows.places != nil {
+				set.of.places = append(set.of.places, set.rows.places[row])
+			}
 		}
-		d.validation.Values = append(d.validation.Values, r.validation.values[i*width:(i+1)*width]...)
-		d.validation.Classes = append(d.validation.Classes, class)
 	}
 	if r.training.unlabelled+r.validation.unlabelled > 0 {
-		r.notes = append(r.notes, fmt.Sprintf("rows without a label are left out: %d for training, %d for validation", r.training.unlabelled, r.validation.unlabelled))
+		d.notes = append(d.notes, fmt.Sprintf("rows without a label are left out: %d for training, %d for validation", r.training.unlabelled, r.validation.unlabelled))
 	}
 	if len(unknown) > 0 {
-		r.notes = append(r.notes, "validation rows of classes that no training row has are left out: "+inWords(unknown))
+		d.notes = append(d.notes, "validation rows of classes that no training row has are left out: "+inWords(unknown))
 	}
-	return d
 }
 
-// standardise brings each feature to mean 0 and variance 1 over the training
-// rows, in place, and sets the weights of the network's layer that does the
-// same. A feature that never varies is only shifted.
+// standardise sets the weights of the layer that brings each feature to mean 0 and variance 1 over
+// the training rows. A feature that never varies is only shifted.
 func (d *data) standardise(net *nn.Network, weights nn.Weights) {
+	values := d.training.Examples.(*train.Table).Values
 	width, n := d.shape.Size(), float64(d.training.Len())
 	mean, variance := make([]float64, width), make([]float64, width)
-	for i, x := range d.training.Values {
+	for i, x := range values {
 		mean[i%width] += float64(x)
 	}
 	for i := range mean {
 		mean[i] /= n
 	}
-	for i, x := range d.training.Values {
+	for i, x := range values {
 		deviation := float64(x) - mean[i%width]
 		variance[i%width] += deviation * deviation
 	}
@@ -267,16 +402,6 @@ func (d *data) standardise(net *nn.Network, weights nn.Weights) {
 			variance[i] = 1
 		}
 		role(nn.Mean)[i], role(nn.Variance)[i] = float32(mean[i]), float32(variance[i])
-	}
-	scale, shift := make([]float32, width), make([]float32, width)
-	for i := range width {
-		s := 1 / math.Sqrt(float64(role(nn.Variance)[i])+standardiseEpsilon)
-		scale[i], shift[i] = float32(s), float32(-float64(role(nn.Mean)[i])*s)
-	}
-	for _, table := range []*train.Table{d.training, d.validation} {
-		for i := range table.Values {
-			table.Values[i] = table.Values[i]*scale[i%width] + shift[i%width]
-		}
 	}
 }
 

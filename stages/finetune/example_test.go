@@ -18,11 +18,14 @@ func ExampleKind() {
 	fmt.Println(kind.Example)
 	// Output:
 	// takes data of kind features
+	// takes model of kind model
 	// gives model of kind model
 	// gives last of kind model
 	// gives history of kind metrics
-	// head:
+	// gives phases of kind metrics
+	// gives signs of kind metrics
+	// net:
 	//   uses: finetune
-	//   from: features
-	//   with: {head: tutorial, epochs: 30, early_stopping: {patience: 5}}
+	//   from: images
+	//   with: {backbone: efficientnet_lite0, strategy: progressive, early_stopping: {patience: 3}}
 }

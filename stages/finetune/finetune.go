@@ -7,254 +7,251 @@ import (
 	"time"
 
 	"github.com/apache/arrow/go/v17/arrow"
+	zoo "github.com/tlpipe/tlpipe/internal/backbone"
 	"github.com/tlpipe/tlpipe/internal/nn"
-	"github.com/tlpipe/tlpipe/internal/nn/classifier"
-	"github.com/tlpipe/tlpipe/internal/nn/train"
 	"github.com/tlpipe/tlpipe/internal/record"
 	"github.com/tlpipe/tlpipe/pipeline"
 )
 
 // Params are the parameters of the stage.
 type Params struct {
-	Head           Head          `yaml:"head" doc:"tutorial (dense 256, batch-norm, relu, dropout 0.5, dense 128, batch-norm, relu, dropout 0.3), linear, or a mapping"`
-	Target         string        `yaml:"target" doc:"column with the classes"`
-	Epochs         int           `yaml:"epochs" min:"1" doc:"passes over the training rows, at most"`
-	BatchSize      int           `yaml:"batch_size" min:"1" doc:"rows a step"`
-	Optimiser      string        `yaml:"optimiser" enum:"adam,adamw,sgd,rmsprop" doc:"how gradients become steps, with the settings PyTorch has by default"`
-	Momentum       *float64      `yaml:"momentum" min:"0" max:"0.9999" doc:"of sgd (0.9 if not given) and rmsprop (0)"`
-	Nesterov       bool          `yaml:"nesterov" doc:"sgd looks ahead along its momentum"`
-	LearningRate   float64       `yaml:"learning_rate" above:"0" doc:"of the first step, before schedule and warm-up"`
-	L2             float64       `yaml:"l2" min:"0" doc:"adds l2 · Σ w² over the dense layers' weights to what is minimised; biases and norms are left out, and so is the loss in the history"`
-	WeightDecay    *float64      `yaml:"weight_decay" min:"0" doc:"of adamw, apart from the gradient; 0.01 if not given"`
-	ClipNorm       float64       `yaml:"clip_norm" min:"0" doc:"scales gradients down to this norm, all together; 0: never"`
-	Schedule       Schedule      `yaml:"schedule" doc:"of the learning rate: constant, cosine, one_cycle, plateau, or a mapping"`
-	WarmUp         int           `yaml:"warm_up" min:"0" doc:"epochs over which the learning rate rises from 0"`
-	EarlyStopping  EarlyStopping `yaml:"early_stopping" doc:"none, or a mapping: ends training when validation no longer improves"`
-	ClassWeights   ClassWeights  `yaml:"class_weights" doc:"none, balanced (each class weighs the same in total), or a factor for some classes by name"`
-	LabelSmoothing float64       `yaml:"label_smoothing" min:"0" max:"0.99" doc:"share of each training label that is spread evenly over all classes"`
-	Restore        string        `yaml:"restore" enum:"best,last" doc:"the weights that the output model has; the output last always has the last"`
-	Standardise    bool          `yaml:"standardise" doc:"shift and scale each feature to mean 0 and variance 1 over the training rows; becomes a layer of the model"`
+	Backbone     string   `yaml:"backbone" doc:"on pictures: the network below the head, a name from 'tlpipe models list'"`
+	Weights      zoo.Word `yaml:"weights" recipe:"-" doc:"of the backbone, as for the stage extract: a weight set, random, the path of a file, or an address with a digest"`
+	RandomSeed   uint64   `yaml:"random_seed" doc:"draws random weights of the backbone; nothing else depends on it"`
+	Strategy     Strategy `yaml:"strategy" doc:"on pictures: feature_extraction (if not given), partial, full, progressive, fine_tune, layerwise, adapters, linear_then_full, a mapping with one of these as kind, or a list of phases"`
+	Head         Head     `yaml:"head" doc:"tutorial (dense 256, batch-norm, relu, dropout 0.5, dense 128, batch-norm, relu, dropout 0.3), linear, or a mapping"`
+	Target       string   `yaml:"target" doc:"column with the classes"`
+	Epochs       *int     `yaml:"epochs" min:"1" doc:"passes over the training rows, at most: 30 on features, as the strategy says on pictures if not given"`
+	LearningRate *float64 `yaml:"learning_rate" above:"0" doc:"of the first step, before schedule and warm-up: 1e-3 on features, as the strategy says on pictures if not given"`
+	Learning
+	Copies          int           `yaml:"copies" min:"0" doc:"0: every epoch takes all augmented copies of a picture; K: an epoch takes one, the next epoch the next, of the first K (the picture itself is the first)"`
+	Standardise     bool          `yaml:"standardise" doc:"on features: shift and scale each to mean 0 and variance 1 over the training rows; becomes a layer of the model"`
+	PrefixCache     Size          `yaml:"prefix_cache" doc:"how much the activations below the lowest layer that learns may take in the cache, all phases together; 0 to compute them in every epoch"`
+	PrefixPrecision string        `yaml:"prefix_precision" enum:"bfloat16,float32" doc:"how cached activations rest"`
+	CheckpointEvery time.Duration `yaml:"checkpoint_every" recipe:"-" doc:"how much work, at most, is lost if the process dies"`
 }
 
-// Names of the optimisers.
+// Names of ports.
 const (
-	adam    = "adam"
-	adamw   = "adamw"
-	sgd     = "sgd"
-	rmsprop = "rmsprop"
+	dataPort  = "data"
+	modelPort = "model"
 )
-
-// headPhase is the name of the only phase of a training on features.
-const headPhase = "head"
-
-// restoreBest is a value of Params.Restore.
-const restoreBest = "best"
 
 // Kind declares the stage.
 func Kind() pipeline.Kind {
 	return pipeline.Define(pipeline.Kind{
 		Name:    "finetune",
-		Summary: "train a classifier on features",
-		Doc: "Trains a head on the rows of split train, with their augmented copies, and validates on split val after each epoch. " +
-			"The model keeps the weights of the epoch with the best validation loss, or accuracy if early_stopping monitors that; " +
-			"the output last has those at the end. Rows of split test are never looked at. Training goes on from its last " +
-			"checkpoint after an interruption, with the same result.",
-		Example: `head:
+		Summary: "train a classifier on features, or a whole network on pictures",
+		Doc: "On features it trains a head. On pictures it trains a backbone and a head, phase after phase, as the strategy says: " +
+			"which layers learn, at which rate. What lies below the lowest layer that learns is computed once for each picture, kept in " +
+			"the cache, and every epoch starts from there. Training sees the rows of split train, with their augmented copies, and " +
+			"validates on split val after each epoch. Each phase hands on the weights of the epoch with the best validation loss, or " +
+			"accuracy if early_stopping monitors that; the output last has those at the end. Rows of split test are never looked at. " +
+			"Each phase is cached by itself, and goes on from its last checkpoint after an interruption, with the same result.",
+		Example: `net:
   uses: finetune
-  from: features
-  with: {head: tutorial, epochs: 30, early_stopping: {patience: 5}}`,
+  from: images
+  with: {backbone: efficientnet_lite0, strategy: progressive, early_stopping: {patience: 3}}`,
 		Version: 2,
 		Seeded:  true,
 		Inputs: []pipeline.Port{
-			{Name: "data", Kind: pipeline.Features, Doc: "rows with features, classes and splits"},
+			{Name: dataPort, Kind: pipeline.Features, Also: []pipeline.PortKind{pipeline.Images}, Doc: "rows with features or pictures, classes and splits"},
+			{Name: modelPort, Kind: pipeline.Model, Optional: true, Doc: "what an earlier finetune stage trained, to go on with in the place of a new head and a backbone"},
 		},
 		Outputs: []pipeline.Port{
-			{Name: "model", Kind: pipeline.Model, Doc: "the trained head, with the weights that restore asks for"},
+			{Name: modelPort, Kind: pipeline.Model, Doc: "the trained network, with the weights that restore asks for"},
 			{Name: "last", Kind: pipeline.Model, Doc: "the same with the weights of the last epoch"},
 			{Name: "history", Kind: pipeline.Metrics, Doc: "one row an epoch: phase, epoch, loss, val_loss, accuracy, val_accuracy, learning_rate, kept"},
+			{Name: "phases", Kind: pipeline.Metrics, Doc: "one row a phase and block of the network: whether it learned and at which rate, where its epochs started"},
+			{Name: "signs", Kind: pipeline.Metrics, Doc: "signs of how well the transfer went: overfitting, drift of the features"},
 		},
 	}, Params{
-		Head:          tutorialHead(),
-		Target:        record.Label,
-		Epochs:        30,
-		BatchSize:     32,
-		Optimiser:     adam,
-		LearningRate:  1e-3,
-		Schedule:      Schedule{Kind: constant},
-		EarlyStopping: EarlyStopping{Monitor: string(train.ValidationLoss)},
-		ClassWeights:  ClassWeights{Rule: none},
-		Restore:       restoreBest,
+		Weights:         zoo.DefaultWeights,
+		Head:            tutorialHead(),
+		Target:          record.Label,
+		Learning:        defaultLearning(),
+		PrefixCache:     20e9,
+		PrefixPrecision: prefixBFloat16,
+		CheckpointEvery: 5 * time.Minute,
 	}, build)
 }
 
+// stage is the kind with its parameters filled in.
+type stage struct {
+	Params
+	backbone *backbone // nil without one
+
+	// Time between checkpoints at the ends of epochs: decides how much is lost by a kill, not what
+	// comes out.
+	checkpointEpoch time.Duration
+}
+
 func build(p Params) (pipeline.Stage, error) {
+	s := &stage{Params: p, checkpointEpoch: 5 * time.Second}
 	var errs []error
-	refuse := func(wrong bool, path, hint, message string) {
+	refuse := func(wrong bool, path, hint, format string, args ...any) {
 		if wrong {
-			errs = append(errs, pipeline.ParamErrorHint(path, hint, "%s", message))
+			errs = append(errs, pipeline.ParamErrorHint(path, hint, format, args...))
 		}
 	}
-	refuse(p.Momentum != nil && p.Optimiser != sgd && p.Optimiser != rmsprop, "momentum", "leave it out, or use sgd or rmsprop", p.Optimiser+" has no momentum")
-	refuse(p.Nesterov && p.Optimiser != sgd, "nesterov", "", p.Optimiser+" has no Nesterov variant")
-	refuse(p.Nesterov && p.Momentum != nil && *p.Momentum == 0, "nesterov", "", "needs a momentum above 0")
-	refuse(p.WeightDecay != nil && p.Optimiser != adamw, "weight_decay", "use l2, or adamw", "only adamw decays weights apart from the gradient")
-	refuse(p.L2 > 0 && p.Optimiser == adamw, "l2", "use weight_decay", "adamw decays weights apart from the gradient")
+	if p.Backbone != "" {
+		var err error
+		if s.backbone, err = chooseBackbone(p.Backbone, p.Weights); err != nil {
+			errs = append(errs, err)
+		}
+		refuse(p.Standardise, "standardise", "leave it out", "is for features: pictures are normalised as the weights want them")
+	}
 	refuse(p.BatchSize == 1 && p.Head.BatchNorm && len(p.Head.Hidden) > 0, "batch_size", "use at least 2, or batch_norm: false", "batch-norm learns nothing from single rows")
-	refuse(p.WarmUp >= p.Epochs, "warm_up", "", fmt.Sprintf("must be shorter than the training of %d epochs", p.Epochs))
+	several := len(p.Strategy.Phases) > 1
+	refuse(several && p.Epochs != nil, "epochs", "say those of each phase in strategy", "the strategy has %d phases", len(p.Strategy.Phases))
+	refuse(several && p.LearningRate != nil, "learning_rate", "say that of each phase in strategy", "the strategy has %d phases", len(p.Strategy.Phases))
+	errs = append(errs, p.Learning.check("", s.plan(s.backbone != nil)[0].Epochs)...)
+	for i, phase := range p.Strategy.Phases {
+		if phase.Optimiser != nil || phase.WarmUp != nil {
+			errs = append(errs, phase.learning(p.Learning).check(s.at(i), phase.Epochs)...)
+		}
+	}
 	if len(errs) > 0 {
 		return nil, errors.Join(errs...)
 	}
-	return stage{Params: p, checkpointEvery: 5 * time.Second}, nil
+	return s, nil
 }
 
-type stage struct {
-	Params
-	checkpointEvery time.Duration // decides how much is lost by a kill, not what comes out
+// plan lists the phases of a training on pictures, or on features.
+func (s *stage) plan(pictures bool) []Phase {
+	phases := append([]Phase(nil), s.Strategy.Phases...)
+	if !pictures {
+		phases = []Phase{Phase{Name: "head", Epochs: 30}.complete(0)}
+	} else if len(phases) == 0 {
+		word, _ := spelling{Kind: featureExtraction}.expand()
+		phases = word.Phases
+	}
+	if s.Epochs != nil {
+		phases[0].Epochs = *s.Epochs
+	}
+	if s.LearningRate != nil {
+		phases[0].LearningRate = *s.LearningRate
+	}
+	return phases
 }
 
-// carried are the facts about features that the models trained on them keep.
+// at is what the path of a parameter of phase i begins with.
+func (s *stage) at(i int) string {
+	if s.Strategy.Kind != "" || len(s.Strategy.Phases) == 0 {
+		return "strategy."
+	}
+	return fmt.Sprintf("strategy[%d].", i)
+}
+
+// Locate implements pipeline.Located.
+func (s *stage) Locate(dir string) {
+	if s.backbone != nil {
+		s.backbone.weights.Locate(dir)
+	}
+}
+
+// Identity implements pipeline.Identified.
+func (s *stage) Identity() (map[string]string, error) {
+	if s.backbone == nil {
+		return nil, nil
+	}
+	return s.backbone.weights.Identity()
+}
+
+// carried are the facts about data that the models trained on it keep.
 func carried() []string { return []string{record.PreprocessingKey, record.ExtractionKey} }
 
 // Check implements pipeline.Stage.
-func (stage) Check(inputs map[string][]pipeline.Traits) (map[string]pipeline.Traits, error) {
+func (s *stage) Check(inputs map[string][]pipeline.Traits) (map[string]pipeline.Traits, error) {
 	model := pipeline.Traits{}
-	for _, data := range inputs["data"] {
+	for _, data := range inputs[dataPort] {
 		for _, key := range carried() {
 			if value, ok := data[key]; ok {
 				model[key] = value
 			}
 		}
 	}
-	return map[string]pipeline.Traits{"model": model, "last": model}, nil
+	_, features := model[record.ExtractionKey]
+	_, prepared := model[record.PreprocessingKey]
+	continues := len(inputs[modelPort]) > 0
+	switch {
+	case continues && s.backbone != nil:
+		return nil, pipeline.ParamErrorHint("backbone", "leave it out", "the network is that of the model it goes on with")
+	case features && s.backbone != nil:
+		return nil, pipeline.ParamErrorHint("backbone", "leave it out, or give the stage pictures", "the data are features already")
+	case features && len(s.Strategy.Phases) > 0:
+		return nil, pipeline.ParamErrorHint("strategy", "leave it out, or give the stage pictures and a backbone", "on features there is only a head to train")
+	case prepared && !features && !continues && s.backbone == nil:
+		return nil, pipeline.ParamErrorHint("backbone", "say which network stands below the head, such as backbone: efficientnet_lite0", "is needed to train on pictures")
+	}
+	for _, earlier := range inputs[modelPort] {
+		if _, onFeatures := earlier[record.ExtractionKey]; prepared && onFeatures != features {
+			return nil, errors.New("the model is of another kind than the data: a head goes on with features, a whole network with pictures")
+		}
+	}
+	if s.backbone != nil {
+		if err := s.checkPictures(model[record.PreprocessingKey]); err != nil {
+			return nil, err
+		}
+	}
+	return map[string]pipeline.Traits{modelPort: model, "last": model}, nil
+}
+
+// checkPictures refuses pictures that were not prepared for the backbone, and phases that name layers
+// that it does not have.
+func (s *stage) checkPictures(prepared string) error {
+	p, err := s.backbone.weights.Preprocessing()
+	if err != nil {
+		return pipeline.ParamError("weights", "%v", err)
+	}
+	if prepared == "" {
+		return fmt.Errorf("it is not known how the pictures were prepared; %s needs pictures prepared for it: say `for: %s` in the preprocess stage", s.backbone.Name, p.For)
+	}
+	if p, err = record.ParsePreprocessing(prepared); err != nil {
+		return err
+	}
+	if err := s.backbone.weights.CheckPixels(p); err != nil {
+		return err
+	}
+	trunk, err := s.backbone.network(nn.Shape{p.Height, p.Width, 3})
+	if err != nil {
+		return err
+	}
+	net, err := s.Head.upon(trunk, 2)
+	if err != nil {
+		return err
+	}
+	var errs []error
+	for i, phase := range s.plan(true) {
+		if _, err := phase.selects(net, s.at(i)); err != nil {
+			errs = append(errs, err)
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // Run implements pipeline.WholeTable.
-func (s stage) Run(ctx context.Context, task *pipeline.Task) error {
+func (s *stage) Run(ctx context.Context, task *pipeline.Task) (err error) {
 	data, err := s.read(ctx, task)
 	if err != nil {
 		return err
 	}
-	net, err := s.Head.network(data.shape, len(data.classes), s.Standardise)
+	defer func() { err = errors.Join(err, data.close()) }()
+	t, err := s.newTraining(ctx, task, data)
 	if err != nil {
 		return err
 	}
-	weights := net.Initialise(task.Seed)
-	if s.Standardise {
-		data.standardise(net, weights)
+	if err := t.run(ctx); err != nil {
+		return err
 	}
-	trainer, err := s.train(ctx, task, data, weights)
+	signs, err := t.signs(ctx)
 	if err != nil {
 		return err
 	}
-	return errors.Join(s.write(task, net, weights, data, trainer), trainer.Close())
+	return t.write(signs)
 }
 
-// train trains the head to the end, from a checkpoint if there is one. weights
-// may hold more than the head's.
-func (s stage) train(ctx context.Context, task *pipeline.Task, data *data, weights nn.Weights) (*train.Trainer, error) {
-	options, err := s.options(task, data)
-	if err != nil {
-		return nil, err
-	}
-	net, err := s.Head.network(data.shape, len(data.classes), false)
-	if err != nil {
-		return nil, err
-	}
-	trainer, err := train.New(net, weights.Select(net), options)
-	if err != nil {
-		return nil, err
-	}
-	state, ok, err := task.Checkpoint.Load()
-	if err != nil {
-		return nil, errors.Join(err, trainer.Close())
-	}
-	if ok {
-		if err := trainer.Restore(state); err != nil {
-			task.Log("training starts anew: %v", err)
-		} else {
-			task.Log("training goes on after epoch %d", len(trainer.History()))
-		}
-	}
-	saved := time.Now()
-	err = trainer.Run(ctx, data.training, data.validation, func(e train.Epoch) error {
-		task.Progress(int64(e.Number), int64(s.Epochs), "epoch")
-		if trainer.Done() || time.Since(saved) < s.checkpointEvery {
-			return nil
-		}
-		saved = time.Now()
-		state, err := trainer.Save()
-		if err != nil {
-			return err
-		}
-		return task.Checkpoint.Save(state)
-	})
-	if err != nil {
-		return nil, errors.Join(err, trainer.Close())
-	}
-	return trainer, nil
-}
-
-// write writes all outputs. net and weights are those of the whole model, to
-// which the trained head's weights are added.
-func (s stage) write(task *pipeline.Task, net *nn.Network, weights nn.Weights, data *data, trainer *train.Trainer) error {
-	last, kept := trainer.Last(), len(trainer.History())
-	chosen := last
-	if s.Restore == restoreBest {
-		chosen, kept = trainer.Best()
-	}
-	s.summarise(task, trainer, kept)
-	for _, output := range []struct {
-		port    string
-		weights nn.Weights
-	}{{"model", chosen}, {"last", last}} {
-		for name, tensor := range output.weights {
-			weights[name] = tensor
-		}
-		c := classifier.Classifier{Network: net, Weights: weights, Classes: data.classes, Metadata: data.metadata}
-		model, err := c.Model()
-		if err != nil {
-			return err
-		}
-		rec, err := model.Record()
-		if err != nil {
-			return err
-		}
-		if err := write(task, output.port, rec); err != nil {
-			return err
-		}
-	}
-	var rows []record.TrainingEpoch
-	for _, e := range trainer.History() {
-		rows = append(rows, record.TrainingEpoch{
-			Phase: headPhase,
-			Epoch: int32(e.Number), Loss: e.Loss, ValidationLoss: e.ValidationLoss, Accuracy: e.Accuracy,
-			ValidationAccuracy: e.ValidationAccuracy, LearningRate: e.Rate, Kept: e.Number == kept,
-		})
-	}
-	return write(task, "history", record.FromRows(rows))
-}
-
-// summarise tells in a line how the training went.
-func (s stage) summarise(task *pipeline.Task, trainer *train.Trainer, kept int) {
-	history := trainer.History()
-	e := history[kept-1]
-	what := fmt.Sprintf("loss %.4f, accuracy %.1f %%", e.Loss, 100*e.Accuracy)
-	if e.ValidationLoss == e.ValidationLoss { // a number
-		what = fmt.Sprintf("validation loss %.4f, accuracy %.1f %%", e.ValidationLoss, 100*e.ValidationAccuracy)
-	}
-	ended := ""
-	if len(history) < s.Epochs {
-		ended = fmt.Sprintf(" (stopped early, of %d)", s.Epochs)
-	}
-	task.Log("%d epochs%s; kept epoch %d: %s", len(history), ended, kept, what)
-}
-
-// write writes one record to an output port, and releases it.
-func write(task *pipeline.Task, port string, rec arrow.Record) error {
-	defer rec.Release()
-	w, err := task.Output(port, rec.Schema())
-	if err != nil {
-		return err
-	}
-	return errors.Join(w.Write(rec), w.Close())
+// onPictures tells whether a table holds pictures, and not features.
+func onPictures(schema *arrow.Schema) bool {
+	return len(schema.FieldIndices(record.Image)) > 0 && len(schema.FieldIndices(record.Feature)) == 0
 }

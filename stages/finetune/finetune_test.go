@@ -300,8 +300,8 @@ func TestResumedEqualsUndisturbed(t *testing.T) {
 	rec := features(t, slices.Concat(blobs("train", 31, 2, 1), blobs("val", 20, 2, 2))...)
 	want := mustRun(t, with, rec)
 	killed := errors.New("killed")
-	eager := pipelinetest.Stage(t, Kind(), with).(stage)
-	eager.checkpointEvery = 0
+	eager := pipelinetest.Stage(t, Kind(), with).(*stage)
+	eager.checkpointEpoch = 0
 	for saves := 1; saves < len(want.history)-1; saves++ {
 		env := pipelinetest.Env(t)
 		checkpoint := &pipelinetest.MemoryCheckpoint{AfterSave: func(n int) error {
@@ -531,7 +531,7 @@ func TestParameters(t *testing.T) {
 	} {
 		var recipes [2]string
 		for i, with := range pair {
-			recipes[i] = fmt.Sprint(params.Canonical(pipelinetest.Stage(t, Kind(), with).(stage).Params))
+			recipes[i] = fmt.Sprint(params.Canonical(pipelinetest.Stage(t, Kind(), with).(*stage).Params))
 		}
 		if recipes[0] != recipes[1] {
 			t.Errorf("%s and %s are different recipes:\n%s\n%s", pair[0], pair[1], recipes[0], recipes[1])

@@ -1,0 +1,61 @@
+package finetune
+
+import (
+	"context"
+	"errors"
+
+	zoo "github.com/tlpipe/tlpipe/internal/backbone"
+	"github.com/tlpipe/tlpipe/internal/nn"
+	"github.com/tlpipe/tlpipe/pipeline"
+)
+
+// backbone is what a network is made with: an architecture of the zoo and weights for it.
+type backbone struct {
+	zoo.Backbone
+	weights *zoo.Choice
+}
+
+// chooseBackbone finds the backbone of that name and the weights that the word means.
+func chooseBackbone(name string, weights zoo.Word) (*backbone, error) {
+	found, err := zoo.Find(name)
+	if err != nil {
+		hint := ""
+		if unknown := new(zoo.UnknownError); errors.As(err, &unknown) {
+			hint = unknown.Hint
+		}
+		return nil, pipeline.ParamErrorHint("backbone", hint, "there is no backbone %q", name)
+	}
+	if found.AnyPixels {
+		return nil, pipeline.ParamErrorHint("backbone", "say another", "%s has no layer that learns", name)
+	}
+	choice, err := found.Choose(weights)
+	if err != nil {
+		return nil, err
+	}
+	return &backbone{Backbone: found, weights: choice}, nil
+}
+
+// network builds the backbone up to what the head takes, for pictures of a shape.
+func (b *backbone) network(shape nn.Shape) (*nn.Network, error) {
+	net, err := b.weights.Network(shape[0], shape[1])
+	if err != nil {
+		return nil, err
+	}
+	return net.Cut(b.Pooled)
+}
+
+// load builds the backbone and loads its weights, or draws random ones from the seed.
+func (b *backbone) load(ctx context.Context, task *pipeline.Task, shape nn.Shape, seed uint64) (*nn.Network, nn.Weights, error) {
+	if err := b.weights.Fetch(ctx, task.Log); err != nil {
+		return nil, nil, err
+	}
+	net, err := b.network(shape)
+	if err != nil {
+		return nil, nil, err
+	}
+	weights, err := b.weights.Load(net, seed)
+	if err != nil {
+		return nil, nil, err
+	}
+	return net, weights, b.weights.Unchanged(ctx, task.Files)
+}

@@ -1,0 +1,537 @@
+package finetune
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/apache/arrow/go/v17/arrow"
+	"github.com/apache/arrow/go/v17/arrow/array"
+	"github.com/apache/arrow/go/v17/arrow/memory"
+	zoo "github.com/tlpipe/tlpipe/internal/backbone"
+	"github.com/tlpipe/tlpipe/internal/nn"
+	"github.com/tlpipe/tlpipe/internal/nn/classifier"
+	"github.com/tlpipe/tlpipe/internal/record"
+	"github.com/tlpipe/tlpipe/pipeline"
+	"github.com/tlpipe/tlpipe/pipeline/params"
+	"github.com/tlpipe/tlpipe/pipeline/pipelinetest"
+)
+
+const side = 32 // pixels
+
+// prepared tells how the pictures of a test were prepared.
+func prepared(t testing.TB) record.Preprocessing {
+	t.Helper()
+	b, err := zoo.Find("efficientnet_lite0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := b.Preprocessing()
+	p.Height, p.Width = side, side
+	return p
+}
+
+// pictures gives chunks of pictures of two classes, stripes that run this way and that, in noise.
+// Of the training rows there are so many copies besides.
+func pictures(t testing.TB, training, validation, copies int) []arrow.Record {
+	t.Helper()
+	meta := arrow.MetadataFrom(map[string]string{record.PreprocessingKey: prepared(t).Encode()})
+	schema := arrow.NewSchema([]arrow.Field{
+		{Name: record.ID, Type: arrow.BinaryTypes.String},
+		record.TensorField(record.Image, arrow.PrimitiveTypes.Uint8, side, side, 3),
+		{Name: record.Label, Type: arrow.BinaryTypes.String, Nullable: true},
+		{Name: record.Split, Type: arrow.BinaryTypes.String},
+		{Name: record.Copy, Type: arrow.PrimitiveTypes.Int32},
+	}, &meta)
+	random := rand.New(rand.NewPCG(1, 2))
+	var out []arrow.Record
+	const rows = 7 // of a chunk: neither batch nor split ends with one
+	b := array.NewRecordBuilder(memory.DefaultAllocator, schema)
+	defer b.Release()
+	flush := func() {
+		rec := b.NewRecord()
+		t.Cleanup(rec.Release)
+		out = append(out, rec)
+	}
+	n := 0
+	add := func(split string, i, c int) {
+		b.Field(0).(*array.StringBuilder).Append(fmt.Sprint(split, i))
+		list := b.Field(1).(*array.FixedSizeListBuilder)
+		list.Append(true)
+		values := list.ValueBuilder().(*array.Uint8Builder)
+		for y := range side {
+			for x := range side {
+				at := x
+				if i%2 == 1 {
+					at = y
+				}
+				for range 3 {
+					values.Append(uint8(60 + 100*(at/4%2) + random.IntN(90)))
+				}
+			}
+		}
+		b.Field(2).(*array.StringBuilder).Append([]string{"down", "across"}[i%2])
+		b.Field(3).(*array.StringBuilder).Append(split)
+		b.Field(4).(*array.Int32Builder).Append(int32(c))
+		if n++; n%rows == 0 {
+			flush()
+		}
+	}
+	for i := range training {
+		for c := range copies + 1 {
+			add(record.Train, i, c)
+		}
+		if i < validation {
+			add(record.Validation, i, 0)
+			add(record.Test, i, 0)
+		}
+	}
+	flush()
+	return out
+}
+
+func runPictures(t testing.TB, env *pipeline.Env, with string, chunks []arrow.Record) (*pictureOutputs, error) {
+	t.Helper()
+	return runStage(t, env, pipelinetest.Stage(t, Kind(), with).(*stage), map[string][]pipeline.Input{
+		dataPort: {pipelinetest.NewTable("images", nil, chunks...)},
+	})
+}
+
+type pictureOutputs struct {
+	outputs
+	tables map[string]*pipelinetest.Table
+	phases []record.PhaseLayers
+	signs  []record.TransferSign
+}
+
+func runStage(t testing.TB, env *pipeline.Env, s *stage, in map[string][]pipeline.Input) (*pictureOutputs, error) {
+	t.Helper()
+	ctx := context.Background()
+	out := &pictureOutputs{}
+	env.Log = func(format string, args ...any) { out.log = append(out.log, fmt.Sprintf(format, args...)) }
+	var err error
+	if out.tables, err = pipelinetest.Run(ctx, t, env, s, Kind(), in); err != nil {
+		return out, err
+	}
+	for _, port := range Kind().Outputs {
+		for _, rec := range out.tables[port.Name].Records() {
+			data, err := record.Encode(rec)
+			if err != nil {
+				t.Fatal(err)
+			}
+			out.bytes = append(out.bytes, data...)
+		}
+	}
+	if out.model, err = classifier.Read(ctx, out.tables["model"]); err != nil {
+		t.Fatal(err)
+	}
+	if out.history, err = record.ReadRows[record.TrainingEpoch](out.tables["history"].Batches(ctx)); err != nil {
+		t.Fatal(err)
+	}
+	if out.phases, err = record.ReadRows[record.PhaseLayers](out.tables["phases"].Batches(ctx)); err != nil {
+		t.Fatal(err)
+	}
+	if out.signs, err = record.ReadRows[record.TransferSign](out.tables["signs"].Batches(ctx)); err != nil {
+		t.Fatal(err)
+	}
+	return out, nil
+}
+
+func mustRunPictures(t testing.TB, with string, chunks []arrow.Record) *pictureOutputs {
+	t.Helper()
+	out, err := runPictures(t, pipelinetest.Env(t), with, chunks)
+	if err != nil {
+		t.Fatalf("%s: %v", with, err)
+	}
+	return out
+}
+
+const small = "backbone: efficientnet_lite0, head: linear, batch_size: 8"
+
+// TestEveryStrategy goes through all words, and looks at what the phases did with which layers.
+func TestEveryStrategy(t *testing.T) {
+	chunks := pictures(t, 16, 6, 0)
+	for word, phases := range map[string]int{
+		featureExtraction: 1, partial: 1, full: 1, progressive: 3, fineTune: 2, layerwise: 1, adapters: 1, linearThenFull: 2,
+		"{kind: adapters, adapter: lora, rank: 2}": 1,
+	} {
+		strategy := word
+		if ones := "[" + strings.Repeat("1, ", phases-1) + "1]"; strings.HasPrefix(word, "{") {
+			strategy = strings.Replace(word, "}", ", epochs: "+ones+"}", 1)
+		} else {
+			strategy = "{kind: " + word + ", epochs: " + ones + "}"
+		}
+		out := mustRunPictures(t, "{"+small+", strategy: "+strategy+"}", chunks)
+		if len(out.history) != phases || int(out.phases[len(out.phases)-1].Number) != phases {
+			t.Errorf("%s: %d epochs, phases %+v", word, len(out.history), out.phases[len(out.phases)-1])
+		}
+		learned := 0
+		for _, p := range out.phases {
+			if frozen := p.Trained == 0; frozen != (p.Before == p.After) || frozen != math.IsNaN(p.Rate) {
+				t.Errorf("%s: phase %s trained %d numbers of %s at %v, whose digest was %s and is %s", word, p.Phase, p.Trained, p.Layers, p.Rate, p.Before, p.After)
+			}
+			if p.Trained > 0 {
+				learned++
+			}
+		}
+		if learned == 0 || (word == featureExtraction) != (learned == 1) {
+			t.Errorf("%s: %d blocks learned", word, learned)
+		}
+		if out.model.Metadata[record.PreprocessingKey] == "" || len(out.model.Metadata) != 1 {
+			t.Errorf("%s: metadata %v", word, out.model.Metadata)
+		}
+		if !slices.Equal(out.model.InputShape(), nn.Shape{side, side, 3}) {
+			t.Errorf("%s: the model takes %v", word, out.model.InputShape())
+		}
+	}
+}
+
+func TestLearnsFromPictures(t *testing.T) {
+	out := mustRunPictures(t, "{"+small+", strategy: [{epochs: 4, learning_rate: 0.01}, {epochs: 2, top: 6}]}", pictures(t, 40, 20, 0))
+	if last := out.history[5]; last.ValidationAccuracy < 0.9 {
+		t.Errorf("accuracy %v", last.ValidationAccuracy)
+	}
+}
+
+// A phase that starts from cached activations gives what one gives that starts from the pixels, up to
+// the order of sums; in bfloat16, nearly.
+func TestPrefixGivesWhatRecomputingGives(t *testing.T) {
+	chunks := pictures(t, 20, 8, 1)
+	for _, strategy := range []string{
+		"[{epochs: 2, learning_rate: 0.01}, {epochs: 2, unfreeze: [head, block15], batch_norm: train}, {epochs: 1, unfreeze: block9.*, rates: {block12: 1e-4}}]",
+		"[{epochs: 3, top: 20, learning_rate: 1e-3}]",
+	} {
+		with := "{" + small + ", copies: 2, strategy: " + strategy + ", prefix_precision: float32, prefix_cache: %s}"
+		cached := mustRunPictures(t, fmt.Sprintf(with, "20GB"), chunks)
+		again := mustRunPictures(t, fmt.Sprintf(with, "0"), chunks)
+		half := mustRunPictures(t, strings.Replace(fmt.Sprintf(with, "20GB"), "float32", "bfloat16", 1), chunks)
+		if cached.phases[0].Prefix == "" || again.phases[0].Prefix != "" || half.phases[0].PrefixSize*2 != cached.phases[0].PrefixSize {
+			t.Errorf("prefixes %+v, %+v, %+v", cached.phases[0], again.phases[0], half.phases[0])
+		}
+		for i, e := range cached.history {
+			for _, pair := range [][2]float64{{e.Loss, again.history[i].Loss}, {e.ValidationLoss, again.history[i].ValidationLoss}} {
+				if math.Abs(pair[0]-pair[1]) > 1e-5*max(pair[1], 1) {
+					t.Errorf("%s: epoch %d: loss %v with the prefix, %v without", strategy, i+1, pair[0], pair[1])
+				}
+			}
+			if i == 0 && math.Abs(e.Loss-half.history[i].Loss) > 0.1 { // later ones drift apart
+				t.Errorf("%s: epoch %d: loss %v in float32, %v in bfloat16", strategy, i+1, e.Loss, half.history[i].Loss)
+			}
+		}
+	}
+}
+
+// What a cut gives does not depend on which lower cuts are computed with it.
+func TestActivationsDoNotDependOnOtherCuts(t *testing.T) {
+	ctx := context.Background()
+	env := pipelinetest.Env(t)
+	chunks := pictures(t, 9, 3, 0)
+	s := pipelinetest.Stage(t, Kind(), "{"+small+", strategy: progressive}").(*stage)
+	var want []float32
+	task := func(run func(task *pipeline.Task) error) {
+		t.Helper()
+		in := map[string][]pipeline.Input{dataPort: {pipelinetest.NewTable("images", nil, chunks...)}}
+		if err := run(pipelinetest.Task(env, in)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	task(func(task *pipeline.Task) error {
+		data, err := s.read(ctx, task)
+		if err != nil {
+			return err
+		}
+		start, err := s.begin(ctx, task, data)
+		if err != nil {
+			return err
+		}
+		var all []prefix
+		for _, p := range slices.Backward(cutsBelow(start.net, selection{rates: map[string]float64{headScope + ".logits": 1}})) {
+			all = append(all, prefix{cut: p.Layer, precision: prefixFloat32, size: p.Shape.Size()})
+		}
+		if len(all) < 10 {
+			t.Fatalf("only %d cuts", len(all))
+		}
+		for n := 1; n <= len(all); n++ {
+			a, err := newActivator(task, data, start.net, start.weights, 0, all[:n])
+			if err != nil {
+				return err
+			}
+			defer a.Close()
+			fetched, err := a.fetch(ctx)
+			if err != nil {
+				return err
+			}
+			got := make([]float32, 9*all[0].size)
+			if err := fetched.of(&data.training).Read([]int{0, 1, 2, 3, 4, 5, 6, 7, 8}, got, make([]int, 9)); err != nil {
+				return err
+			}
+			if want == nil {
+				want = got
+			}
+			if !slices.EqualFunc(got, want, sameBits) {
+				t.Errorf("with %s down to %s, the activations are others", all[0].cut, all[n-1].cut)
+			}
+			if err := fetched.Close(); err != nil {
+				return err
+			}
+		}
+		return data.close()
+	})
+}
+
+func TestPicturesSameBytesForAnyThreads(t *testing.T) {
+	chunks := pictures(t, 12, 5, 1)
+	var want []byte
+	for _, threads := range []int{1, 3} {
+		env := pipelinetest.Env(t)
+		env.Threads = threads
+		out, err := runPictures(t, env, "{"+small+", strategy: {kind: progressive, epochs: [1, 1, 1]}, mixup: 0.2, average: 0.9, sampling: balanced, accumulate: 2}", chunks)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if want == nil {
+			want = out.bytes
+		}
+		if !bytes.Equal(out.bytes, want) {
+			t.Errorf("%d threads gave other bytes than one", threads)
+		}
+	}
+}
+
+// A training that is killed at any checkpoint, in the middle of epochs too, ends with the bytes of one
+// that is left in peace.
+func TestPicturesResumedEqualsUndisturbed(t *testing.T) {
+	chunks := pictures(t, 16, 4, 1)
+	const with = "{" + small + ", strategy: [{epochs: 2}, {epochs: 2, top: 5, batch_norm: train}], copies: 2, early_stopping: {patience: 3}, schedule: plateau}"
+	want := mustRunPictures(t, with, chunks)
+	s := pipelinetest.Stage(t, Kind(), with).(*stage)
+	s.checkpointEpoch, s.CheckpointEvery = 0, 0
+	killed := errors.New("killed")
+	for stop := 1; stop < 12; stop += 3 {
+		env := pipelinetest.Env(t)
+		checkpoint := &pipelinetest.MemoryCheckpoint{AfterSave: func(n int) error {
+			if n == stop {
+				return killed
+			}
+			return nil
+		}}
+		env.Checkpoint = checkpoint
+		in := map[string][]pipeline.Input{dataPort: {pipelinetest.NewTable("images", nil, chunks...)}}
+		if _, err := runStage(t, env, s, in); !errors.Is(err, killed) {
+			t.Fatalf("after %d checkpoints: %v", stop, err)
+		}
+		checkpoint.AfterSave = nil
+		out, err := runStage(t, env, s, in)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !bytes.Equal(out.bytes, want.bytes) {
+			t.Errorf("killed at checkpoint %d and resumed, the outputs are other bytes", stop)
+		}
+		if !strings.Contains(strings.Join(out.log, "\n"), "goes on after epoch") {
+			t.Errorf("log %q", out.log)
+		}
+	}
+}
+
+func TestGoesOnWithAModel(t *testing.T) {
+	chunks := pictures(t, 16, 6, 0)
+	first := mustRunPictures(t, "{"+small+", strategy: [{epochs: 3, learning_rate: 0.01}]}", chunks)
+	s := pipelinetest.Stage(t, Kind(), "{strategy: [{epochs: 1, learning_rate: 1e-6, unfreeze: [head]}], batch_size: 8, restore: last}").(*stage)
+	out, err := runStage(t, pipelinetest.Env(t), s, map[string][]pipeline.Input{
+		dataPort:  {pipelinetest.NewTable("images", nil, chunks...)},
+		modelPort: {first.tables["model"]},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if a, b := first.history[2].ValidationLoss, out.history[0].ValidationLoss; math.Abs(a-b) > 0.05*a {
+		t.Errorf("validation loss %v, then %v", a, b)
+	}
+	if name := "head.conv.weight"; slices.Equal(out.model.Weights[name].Data, first.model.Weights[name].Data) {
+		t.Error("the layer that was named did not learn")
+	}
+}
+
+func TestEpochsWalkThroughCopies(t *testing.T) {
+	d := &data{training: examples{copies: []int{0, 1, 2, 0, 1, 2}, classes: make([]int, 6)}}
+	if d.sample(0) != nil {
+		t.Error("all copies are a choice")
+	}
+	walk := d.sample(2)
+	for epoch, want := range [][]int{{0, 3}, {1, 4}, {0, 3}} {
+		if got := walk(epoch); !slices.Equal(got, want) {
+			t.Errorf("epoch %d: rows %v, want %v", epoch, got, want)
+		}
+	}
+	if got := d.sample(9)(3); !slices.Equal(got, []int{0, 3}) { // there are but three copies
+		t.Errorf("rows %v", got)
+	}
+}
+
+func TestPrefixIsChosenByCost(t *testing.T) {
+	b, err := chooseBackbone("resnet50", zoo.RandomWeights)
+	if err != nil {
+		t.Fatal(err)
+	}
+	trunk, err := b.network(nn.Shape{224, 224, 3})
+	if err != nil {
+		t.Fatal(err)
+	}
+	net, err := linearHead().upon(trunk, 10)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		phase  Phase
+		budget int64
+		maps   bool
+		cut    string
+		why    string
+	}{
+		{Phase{}, 20e9, false, "pooled", "8.19 MB"},
+		{Phase{}, 20e9, true, "layer4.2.act", ""}, // a map, for cutmix
+		{Phase{Top: 20}, 20e9, false, "layer3.5.act", ""},
+		{Phase{Unfreeze: []string{"layer3"}}, 20e9, false, "layer2.3.act", ""},
+		{Phase{Unfreeze: []string{"layer3"}}, 1e6, false, "", "left of the budget"},
+		{Phase{Unfreeze: []string{"stem"}}, 20e9, false, "", "lowest layers learn"},
+		{Phase{Unfreeze: []string{all}}, 20e9, false, "", "lowest layers learn"},
+	} {
+		s, err := c.phase.complete(0).selects(net, "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := choosePrefix(net, s, 2000, prefixBFloat16, c.budget, c.maps)
+		if got.cut != c.cut || !strings.Contains(got.why, c.why) {
+			t.Errorf("%+v: cut at %q: %s; want %q", c.phase, got.cut, got.why, c.cut)
+		}
+	}
+}
+
+func TestPhaseParameters(t *testing.T) {
+	images := map[string][]pipeline.Traits{dataPort: {{record.PreprocessingKey: prepared(t).Encode()}}}
+	for with, want := range map[string]string{
+		"{backbone: efficientnet_lite0, strategy: progresive}":                                 `did you mean "progressive"?`,
+		"{backbone: efficientnet_lite}":                                                        `did you mean "efficientnet_lite0"?`,
+		"{backbone: pixels}":                                                                   "no layer that learns",
+		"{backbone: efficientnet_lite0, weights: imagnet}":                                     `did you mean "imagenet"?`,
+		"{backbone: efficientnet_lite0, strategy: {kind: full, top: 3}}":                       "strategy full has none",
+		"{backbone: efficientnet_lite0, strategy: {kind: progressive, epochs: 4}}":             "epochs of 1 phases, but progressive has 3",
+		"{backbone: efficientnet_lite0, strategy: progressive, epochs: 4}":                     "the strategy has 3 phases",
+		"{backbone: efficientnet_lite0, strategy: []}":                                         "there is no phase",
+		"{backbone: efficientnet_lite0, strategy: [{unfreeze: blok3}]}":                        `strategy[0].unfreeze[0]: the network has no layer or block "blok3" (did you mean "block3"?)`,
+		"{backbone: efficientnet_lite0, strategy: [{epochs: 1}, {freeze: [block1, block33]}]}": `strategy[1].freeze[1]`,
+		"{backbone: efficientnet_lite0, strategy: [{rates: {block3.expand.cnv: 1}}]}":          `did you mean "block3.expand.conv"?`,
+		"{backbone: efficientnet_lite0, strategy: [{rates: {block3: 0}}]}":                     "must be above 0",
+		"{backbone: efficientnet_lite0, strategy: [{top: 1000}]}":                              "the backbone has",
+		"{backbone: efficientnet_lite0, strategy: [{epoch: 3}]}":                               `unknown key "epoch"`,
+		"{backbone: efficientnet_lite0, strategy: [{epochs: 3, warm_up: 3}]}":                  "shorter than the training",
+		"{backbone: efficientnet_lite0, standardise: true}":                                    "is for features",
+		"{backbone: efficientnet_lite0, prefix_cache: lots}":                                   "expected a size",
+		"{}":                                    "backbone: is needed",
+		"{backbone: resnet18, weights: random}": "not prepared for resnet18",
+		"{backbone: efficientnet_lite0, strategy: {kind: adapters, rank: 3}}":                         "strategy adapters has none",
+		"{backbone: efficientnet_lite0, strategy: {kind: partial, unfreeze: [block1], top: 3}, x: 1}": `unknown key "x"`,
+	} {
+		s, err := pipelinetest.TryStage(Kind(), with)
+		if err == nil {
+			_, err = s.Check(images)
+		}
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: error %v, want one with %q", with, err, want)
+		}
+	}
+	features := map[string][]pipeline.Traits{dataPort: {{record.PreprocessingKey: "{}", record.ExtractionKey: "{}"}}}
+	for with, want := range map[string]string{
+		"{backbone: efficientnet_lite0}": "features already",
+		"{strategy: full}":               "only a head",
+	} {
+		if _, err := pipelinetest.Stage(t, Kind(), with).Check(features); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: error %v, want one with %q", with, err, want)
+		}
+	}
+}
+
+// A word and the phases it stands for are the same recipe.
+func TestStrategiesSpelledOut(t *testing.T) {
+	for word, list := range map[string]string{
+		"feature_extraction":                "[{name: x}]",
+		"partial":                           "[{top: 20, learning_rate: 1e-4}]",
+		"{kind: partial, unfreeze: layer4}": "[{unfreeze: [layer4], learning_rate: 1e-4}]",
+		"full":                              "[{unfreeze: all, learning_rate: 1e-5}]",
+		"progressive":                       "[{epochs: 5}, {epochs: 5, top: 20, learning_rate: 1e-4}, {epochs: 2, unfreeze: all, learning_rate: 1e-5}]",
+		"fine_tune": "[{epochs: 1, learning_rate: 2e-3, schedule: {kind: one_cycle, rise: 0.99}}, " +
+			"{epochs: 4, unfreeze: all, spread: 100, schedule: {kind: one_cycle, rise: 0.3, start: 0.2}}]",
+		"layerwise":        "[{unfreeze: all, learning_rate: 1e-4, decay: 0.75}]",
+		"linear_then_full": "[{epochs: 10}, {unfreeze: all, learning_rate: 1e-5}]",
+	} {
+		var recipes [2]string
+		for i, strategy := range []string{word, list} {
+			s := pipelinetest.Stage(t, Kind(), "{backbone: resnet18, weights: random, strategy: "+strategy+"}").(*stage)
+			recipes[i] = fmt.Sprint(params.Canonical(s.Params))
+		}
+		if recipes[0] != recipes[1] {
+			t.Errorf("%s and %s are different recipes:\n%s\n%s", word, list, recipes[0], recipes[1])
+		}
+	}
+}
+
+func TestRatesByDepth(t *testing.T) {
+	b, err := chooseBackbone("resnet18", zoo.RandomWeights)
+	if err != nil {
+		t.Fatal(err)
+	}
+	trunk, err := b.network(nn.Shape{64, 64, 3})
+	if err != nil {
+		t.Fatal(err)
+	}
+	net, err := linearHead().upon(trunk, 3)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		phase Phase
+		want  map[string]float64 // 0: frozen
+	}{
+		{Phase{}, map[string]float64{"stem.conv": 0, "layer4.1.unit2.conv": 0, "classifier.logits": 1}},
+		{Phase{Unfreeze: []string{all}, Spread: 100}, map[string]float64{"stem.conv": 0.01, "layer2.0.unit1.bn": math.Pow(100, -3.0/5), "classifier.logits": 1}},
+		{Phase{Unfreeze: []string{all}, Decay: 0.5}, map[string]float64{"stem.conv": 1.0 / 32, "layer4.0.unit1.conv": 0.5, "classifier.logits": 1}},
+		{Phase{Top: 3}, map[string]float64{"layer4.1.unit1.conv": 0, "layer4.1.unit1.bn": 1, "layer4.1.unit2.conv": 1, "layer4.1.unit2.bn": 1}},
+		{Phase{Freeze: []string{"stem", "layer1"}}, map[string]float64{"stem.bn": 0, "layer1.0.unit1.conv": 0, "layer2.0.unit1.conv": 1}},
+		{Phase{Unfreeze: []string{"layer4"}, Freeze: []string{"*.bn"}}, map[string]float64{"layer4.0.unit1.bn": 0, "layer4.0.unit1.conv": 1, "layer3.0.unit1.conv": 0}},
+		{Phase{LearningRate: 1e-3, Rates: map[string]float64{"layer4.*": 1e-4, "layer4.1": 5e-4, "layer3": 1e-5}},
+			map[string]float64{"layer4.0.unit1.conv": 0.1, "layer4.1.unit1.conv": 0.5, "layer3.1.unit2.bn": 0.01, "layer2.0.unit1.conv": 0}},
+	} {
+		s, err := c.phase.complete(0).selects(net, "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for layer, want := range c.want {
+			if net.Shape(layer) == nil {
+				t.Fatalf("there is no layer %q", layer)
+			}
+			if got := s.rate(layer); math.Abs(got-want) > 1e-12 {
+				t.Errorf("%+v: rate %v of %s, want %v", c.phase, got, layer, want)
+			}
+		}
+	}
+}
+
+func TestCheckpointEveryIsNoPartOfTheRecipe(t *testing.T) {
+	s := pipelinetest.Stage(t, Kind(), "{checkpoint_every: 90s}").(*stage)
+	if s.CheckpointEvery != 90*time.Second {
+		t.Error(s.CheckpointEvery)
+	}
+	for _, v := range params.Canonical(s.Params) {
+		if strings.HasPrefix(v.Path, "checkpoint") {
+			t.Error(v)
+		}
+	}
+}
