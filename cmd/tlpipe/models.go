@@ -11,6 +11,6 @@ func (p *program) modelsCommand() *cobra.Command {
 		Args:  noArguments,
 		RunE:  func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
-	c.AddCommand(p.modelsListCommand(), p.modelsShowCommand())
+	c.AddCommand(p.modelsListCommand(), p.modelsShowCommand(), p.modelsPullCommand(), p.modelsCheckCommand(), p.modelsFilesCommand(), p.modelsRemoveCommand())
 	return c
 }

@@ -83,17 +83,22 @@ func (b *bars) stage(stage string) *stageBar {
 	}
 	s := &stageBar{}
 	b.stages[stage] = s
-	s.bar = b.out.New(0, mpb.BarStyle().Lbound("[").Filler("=").Tip(">").Padding(" ").Rbound("]"),
-		mpb.BarWidth(24),
-		mpb.BarPriority(slices.Index(b.order, stage)),
-		mpb.PrependDecorators(decor.Name(Shorten(stage, 40), decor.WCSyncSpaceR)),
-		mpb.AppendDecorators(decor.Any(func(decor.Statistics) string {
-			s.mu.Lock()
-			defer s.mu.Unlock()
-			return s.text(time.Now())
-		})),
-	)
+	s.bar = newBar(b.out, slices.Index(b.order, stage), stage, func() string {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		return s.text(time.Now())
+	})
 	return s
+}
+
+// newBar adds a bar between a name and a text that changes.
+func newBar(out *mpb.Progress, priority int, name string, text func() string) *mpb.Bar {
+	return out.New(0, mpb.BarStyle().Lbound("[").Filler("=").Tip(">").Padding(" ").Rbound("]"),
+		mpb.BarWidth(24),
+		mpb.BarPriority(priority),
+		mpb.PrependDecorators(decor.Name(Shorten(name, 40), decor.WCSyncSpaceR)),
+		mpb.AppendDecorators(decor.Any(func(decor.Statistics) string { return text() })),
+	)
 }
 
 // Close implements Progress.

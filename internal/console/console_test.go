@@ -208,6 +208,34 @@ func TestLines(t *testing.T) {
 	}
 }
 
+func TestTransferInLines(t *testing.T) {
+	var b bytes.Buffer
+	c := &clock{at: time.Unix(1000, 0)}
+	x := newTransfer(&b, "a.pth")
+	x.now = c.now
+	told := func(want string) {
+		t.Helper()
+		same(t, b.String(), want)
+		b.Reset()
+	}
+	x.Show(40_000_000, 100_000_000) // of an earlier time
+	c.pass(29)
+	x.Show(50_000_000, 100_000_000)
+	told("")
+	c.pass(1)
+	x.Show(70_000_000, 100_000_000) // 30 MB in 30 s
+	told("a.pth: 70 MB of 100 MB, 1.0 MB/s, 30s left\n")
+	x.Say("no byte came for %s", 30*time.Second)
+	told("a.pth: no byte came for 30s\n")
+	c.pass(10)
+	x.Show(1000, -1) // it starts over
+	c.pass(30)
+	x.Show(31_000, -1)
+	told("a.pth: 31 kB, 1.0 kB/s\n")
+	x.Close()
+	told("")
+}
+
 // screen is what a terminal was sent.
 type screen struct {
 	mu   sync.Mutex
@@ -258,6 +286,28 @@ func TestBars(t *testing.T) {
 	b.Close()
 	if text := sent.String(); strings.Contains(text, "hidden") {
 		t.Errorf("the screen shows %q", text)
+	}
+}
+
+func TestTransferOnATerminal(t *testing.T) {
+	var sent screen
+	refresh := make(chan any)
+	x := newTransfer(nil, "a.pth")
+	x.bars = mpb.New(mpb.WithOutput(&sent), mpb.WithManualRefresh(refresh))
+	x.out = x.bars
+	x.Show(50, 100)
+	refresh <- time.Now()
+	refresh <- time.Now()
+	if _, err := x.bars.Write(nil); err != nil {
+		t.Fatal(err)
+	}
+	if want := "a.pth  [==========>           ] 50 B of 100 B"; !strings.Contains(sent.String(), want) {
+		t.Errorf("the screen shows %q, not %q", sent.String(), want)
+	}
+	x.Say("a line")
+	x.Close()
+	if !strings.Contains(sent.String(), "a.pth: a line\n") {
+		t.Errorf("the screen shows %q", sent.String())
 	}
 }
 

@@ -39,9 +39,12 @@ type Lines struct {
 	now    func() time.Time
 }
 
+// lineEvery is how often a line tells of what takes long.
+const lineEvery = 30 * time.Second
+
 // NewLines writes to out.
 func NewLines(out io.Writer) *Lines {
-	return &Lines{out: out, every: 30 * time.Second, stages: map[string]*tally{}, now: time.Now}
+	return &Lines{out: out, every: lineEvery, stages: map[string]*tally{}, now: time.Now}
 }
 
 // Observe implements Progress.

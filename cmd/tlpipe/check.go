@@ -1,0 +1,112 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"runtime"
+
+	"github.com/spf13/cobra"
+
+	"github.com/tlpipe/tlpipe/internal/backbone"
+	"github.com/tlpipe/tlpipe/internal/check"
+	"github.com/tlpipe/tlpipe/internal/console"
+	"github.com/tlpipe/tlpipe/internal/npy"
+)
+
+func (p *program) modelsCheckCommand() *cobra.Command {
+	var (
+		k              check.Check
+		weights        string
+		input, expect  string
+		layout         string
+		asJSON         bool
+		required       = []string{"weights", "input", "expect"}
+		toleranceUsage = "largest difference allowed, of the largest absolute value expected"
+	)
+	c := &cobra.Command{
+		Use:   "check NAME --weights WEIGHTS --input x.npy --expect y.npy",
+		Short: "Hold a backbone against its framework's numbers",
+		Long: `Run a backbone with some weights on a batch of pictures, and compare what a layer
+gives with what the framework that the weights come from gave for the same batch.
+
+The batch is float32, as the framework's network took it: [pictures, 3, height,
+width] or [pictures, height, width, 3], saved with numpy.save. What is expected is
+[pictures, channels], or maps in either layout. The exit code is 1 if the largest
+difference is more than --tolerance allows.`,
+		Example: `  tlpipe models check resnet50 --weights resnet50-0676ba61.pth \
+      --input batch.npy --expect features.npy
+  tlpipe models check resnet50 --weights resnet50.weights.h5 \
+      --input batch.npy --expect maps.npy --layer last`,
+		Args: one("NAME"),
+		RunE: func(c *cobra.Command, args []string) error {
+			for _, flag := range required {
+				if c.Flag(flag).Value.String() == "" {
+					return usage("--%s is missing: %s", flag, c.UseLine())
+				}
+			}
+			var err error
+			if k.Layout, err = check.ParseLayout(layout); err != nil {
+				return usage("--layout %s: %w", layout, err)
+			}
+			if !(k.Tolerance >= 0) {
+				return usage("--tolerance %v: want 0 or more", k.Tolerance)
+			}
+			if k.Threads < 1 {
+				return usage("--threads %d: want 1 or more", k.Threads)
+			}
+			pictures, err := npy.ReadFile(input)
+			if err != nil {
+				return usage("--input: %w", err)
+			}
+			wanted, err := npy.ReadFile(expect)
+			if err != nil {
+				return usage("--expect: %w", err)
+			}
+			k.Backbone, k.Weights = args[0], backbone.Word(weights)
+			result, err := k.Run(c.Context(), pictures, wanted, func(format string, args ...any) {
+				fmt.Fprintln(p.err, console.Line(fmt.Sprintf(format, args...)))
+			})
+			if err != nil && c.Context().Err() == nil {
+				return usage("%w", err)
+			} else if err != nil {
+				return err
+			}
+			if asJSON {
+				err = json.NewEncoder(p.out).Encode(result)
+			} else {
+				err = p.printCheck(result)
+			}
+			if err == nil && !result.Agrees {
+				return &exitError{code: exitFailed}
+			}
+			return err
+		},
+		ValidArgsFunction: completeBackbones,
+	}
+	f := c.Flags()
+	f.StringVar(&weights, "weights", "", "`WEIGHTS` as a pipeline names them: a file, or a weight set of the backbone")
+	f.StringVar(&input, "input", "", "`x.npy`: the batch")
+	f.StringVar(&expect, "expect", "", "`y.npy`: what the framework gave")
+	f.StringVar(&k.Layer, "layer", "pooled", "`layer` compared: pooled, last, logits, or any other")
+	f.StringVar(&layout, "layout", "", "`nchw` or nhwc, for arrays whose shape fits both")
+	f.Float64Var(&k.Tolerance, "tolerance", 1e-4, toleranceUsage)
+	f.BoolVar(&k.Plain, "plain", false, "compute 3×3 convolutions by their definition, not by Winograd's method")
+	f.IntVar(&k.Threads, "threads", runtime.NumCPU(), "`threads` that compute")
+	f.BoolVar(&asJSON, "json", false, "print JSON")
+	return c
+}
+
+func (p *program) printCheck(r *check.Result) error {
+	verdict := "agrees"
+	if !r.Agrees {
+		verdict = "does not agree"
+	}
+	fmt.Fprintf(p.out, "%s (as %s builds it), layer %s, %s: %s\n", r.Backbone, r.Variant, r.Layer, console.Of(int64(r.Pictures), "picture"), verdict)
+	table := console.NewTable("", "").Fit(p.out)
+	table.Row("largest difference", fmt.Sprintf("%.3g, at %v: %.7g expected, %.7g computed", float64(r.Absolute), r.At, float64(r.Expected), float64(r.Computed)))
+	table.Row("of the largest value", fmt.Sprintf("%.3g, of %.7g; up to %g is allowed", float64(r.Relative), float64(r.Largest), r.Tolerance))
+	if r.Probabilities {
+		table.Row("hint", "probabilities are expected, but logits were computed: take the framework's output before its softmax")
+	}
+	return table.WriteBody(p.out, "  ")
+}

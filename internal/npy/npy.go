@@ -1,0 +1,155 @@
+// Package npy reads arrays of float32 from files in NumPy's format
+// (https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html, versions 1 to 3).
+//
+// Nothing in a file is trusted: the shape is checked against the file's size before memory is taken.
+package npy
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"os"
+	"regexp"
+	"strconv"
+	"strings"
+)
+
+// Array is an array in row-major order.
+type Array struct {
+	Shape []int
+	Data  []float32
+}
+
+// ReadFile reads a file. Arrays of other types than float32, and those in Fortran's order, are errors
+// that say how to write them so that they can be read.
+func ReadFile(path string) (_ Array, err error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return Array{}, err
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	info, err := f.Stat()
+	if err == nil && !info.Mode().IsRegular() {
+		err = errors.New("it is not a file")
+	}
+	var a Array
+	if err == nil {
+		a, err = Read(f, info.Size())
+	}
+	if err != nil {
+		return Array{}, fmt.Errorf("read %s: %w", path, err)
+	}
+	return a, nil
+}
+
+// Read reads a file of so many bytes.
+func Read(r io.Reader, size int64) (Array, error) {
+	head, start, err := readHeader(r, size)
+	if err != nil {
+		return Array{}, err
+	}
+	order, err := head.order()
+	if err != nil {
+		return Array{}, err
+	}
+	elements := (size - start) / 4 // divided by each dimension until 1 is left
+	for _, n := range head.shape {
+		if n == 0 || elements%int64(n) != 0 {
+			elements = 0
+			break
+		}
+		elements /= int64(n)
+	}
+	if elements != 1 || (size-start)%4 != 0 {
+		return Array{}, fmt.Errorf("an array of shape %v does not have %d bytes: truncated, damaged or empty", head.shape, size-start)
+	}
+	raw := make([]byte, size-start)
+	if _, err := io.ReadFull(r, raw); err != nil {
+		return Array{}, err
+	}
+	a := Array{Shape: head.shape, Data: make([]float32, len(raw)/4)}
+	for i := range a.Data {
+		a.Data[i] = math.Float32frombits(order.Uint32(raw[4*i:]))
+	}
+	return a, nil
+}
+
+// header is what a file says of its array.
+type header struct {
+	descr   string // the type, as NumPy names it: "<f4"
+	fortran bool
+	shape   []int
+}
+
+// order returns the order of bytes in a number, for arrays that are read here.
+func (h header) order() (binary.ByteOrder, error) {
+	if h.fortran {
+		return nil, errors.New("it is in Fortran's order: write numpy.ascontiguousarray(x)")
+	}
+	switch h.descr {
+	case "<f4":
+		return binary.LittleEndian, nil
+	case ">f4":
+		return binary.BigEndian, nil
+	}
+	return nil, fmt.Errorf("it holds %s, not float32: write x.astype(numpy.float32)", h.descr)
+}
+
+// readHeader reads all that comes before the numbers, and returns its length too.
+func readHeader(r io.Reader, size int64) (h header, start int64, err error) {
+	var begin [8]byte
+	if _, err := io.ReadFull(r, begin[:]); err != nil || !bytes.HasPrefix(begin[:], []byte("\x93NUMPY")) {
+		return h, 0, errors.New("it is no NumPy file (numpy.save writes one)")
+	}
+	var width int64 = 4
+	switch version := begin[6]; version {
+	case 1:
+		width = 2
+	case 2, 3:
+	default:
+		return h, 0, fmt.Errorf("version %d of NumPy's format is not known", version)
+	}
+	var number [4]byte // little-endian; the upper bytes stay 0 in version 1
+	if _, err := io.ReadFull(r, number[:width]); err != nil {
+		return h, 0, fmt.Errorf("the length of the header: %w", err)
+	}
+	start = 8 + width + int64(binary.LittleEndian.Uint32(number[:]))
+	if start > size {
+		return h, 0, fmt.Errorf("the header should end at byte %d, the file has %d: truncated", start, size)
+	}
+	text := make([]byte, start-8-width)
+	if _, err := io.ReadFull(r, text); err != nil {
+		return h, 0, fmt.Errorf("the header: %w", err)
+	}
+	h, err = parseHeader(string(text))
+	return h, start, err
+}
+
+// parseHeader reads the Python literal {'descr': '<f4', 'fortran_order': False, 'shape': (2, 3), }.
+func parseHeader(text string) (h header, err error) {
+	value := func(key, pattern string) string {
+		found := regexp.MustCompile(`'` + key + `':\s*` + pattern).FindStringSubmatch(text)
+		if found == nil {
+			err = errors.Join(err, fmt.Errorf("the header does not tell %s", key))
+			return ""
+		}
+		return found[1]
+	}
+	h.descr = value("descr", `('[^']*'|\[[^\]]*\])`)
+	h.descr = strings.Trim(h.descr, "'")
+	h.fortran = value("fortran_order", `(True|False)`) == "True"
+	for _, n := range strings.Split(value("shape", `\(([0-9, ]*)\)`), ",") {
+		if n = strings.TrimSpace(n); n == "" {
+			continue
+		}
+		length, wrong := strconv.Atoi(n)
+		if wrong != nil {
+			return h, fmt.Errorf("the header's shape: %w", wrong)
+		}
+		h.shape = append(h.shape, length)
+	}
+	return h, err
+}
