@@ -38,6 +38,8 @@ func TestScripts(t *testing.T) {
 		Cmds: map[string]func(ts *testscript.TestScript, negated bool, args []string){
 			"code":     code,
 			"pictures": pictures,
+			"weights":  weights,
+			"hub":      hub,
 		},
 	})
 }
