@@ -103,7 +103,11 @@ func (p *program) printCheck(r *check.Result) error {
 	}
 	fmt.Fprintf(p.out, "%s (as %s builds it), layer %s, %s: %s\n", r.Backbone, r.Variant, r.Layer, console.Of(int64(r.Pictures), "picture"), verdict)
 	table := console.NewTable("", "").Fit(p.out)
-	table.Row("largest difference", fmt.Sprintf("%.3g, at %v: %.7g expected, %.7g computed", float64(r.Absolute), r.At, float64(r.Expected), float64(r.Computed)))
+	largest := fmt.Sprintf("%.3g", float64(r.Absolute))
+	if r.Absolute > 0 {
+		largest += fmt.Sprintf(", at %v: %.7g expected, %.7g computed", r.At, float64(r.Expected), float64(r.Computed))
+	}
+	table.Row("largest difference", largest)
 	table.Row("of the largest value", fmt.Sprintf("%.3g, of %.7g; up to %g is allowed", float64(r.Relative), float64(r.Largest), r.Tolerance))
 	if r.Probabilities {
 		table.Row("hint", "probabilities are expected, but logits were computed: take the framework's output before its softmax")
