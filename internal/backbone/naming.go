@@ -148,22 +148,39 @@ func (l layout) apply(data []float32) []float32 {
 	if l.axes == nil {
 		return slices.Clone(data)
 	}
+	// Axes of length one do not count.
 	strides := make([]int, len(l.shape)) // in the file
 	step := 1
 	for i := len(l.shape) - 1; i >= 0; i-- {
 		strides[i] = step
 		step *= l.shape[i]
 	}
+	var lengths, steps []int
+	moved := false
+	for _, axis := range l.axes {
+		if l.shape[axis] != 1 {
+			moved = moved || len(steps) > 0 && strides[axis] > steps[len(steps)-1]
+			lengths, steps = append(lengths, l.shape[axis]), append(steps, strides[axis])
+		}
+	}
+	if !moved {
+		return slices.Clone(data)
+	}
 	out := make([]float32, 0, len(data))
 	var walk func(axis, at int)
 	walk = func(axis, at int) {
-		if axis == len(l.axes) {
-			out = append(out, data[at])
+		n, step := lengths[axis], steps[axis]
+		if axis < len(lengths)-1 {
+			for i := range n {
+				walk(axis+1, at+i*step)
+			}
 			return
 		}
-		for i := range l.shape[l.axes[axis]] {
-			walk(axis+1, at+i*strides[l.axes[axis]])
+		line := out[len(out) : len(out)+n]
+		for i := range line {
+			line[i] = data[at+i*step]
 		}
+		out = out[:len(out)+n]
 	}
 	walk(0, 0)
 	return out

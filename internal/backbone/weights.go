@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/sourcegraph/conc/iter"
+
 	"github.com/tlpipe/tlpipe/internal/backbone/store"
 	"github.com/tlpipe/tlpipe/internal/digest"
 	"github.com/tlpipe/tlpipe/internal/nn"
@@ -163,7 +165,7 @@ func (b Backbone) load(tensors []stored.Tensor, net *nn.Network) (nn.Weights, er
 			wrong.Extra = append(wrong.Extra, info.Name)
 		}
 	}
-	w := nn.Weights{}
+	var wanted []reading
 	for _, l := range net.Layers() {
 		for _, p := range net.LayerParameters(l) {
 			name := names.tensor(p)
@@ -177,22 +179,42 @@ func (b Backbone) load(tensors []stored.Tensor, net *nn.Network) (nn.Weights, er
 				wrong.Misshaped = append(wrong.Misshaped, fmt.Sprintf("%s: shape %v, want %v", name, nn.Shape(info.Shape), layout.shape))
 				continue
 			}
-			err := info.Use(func(data []float32) {
-				if !finite(data) {
-					wrong.NotFinite = append(wrong.NotFinite, name)
-					return
-				}
-				w[p.Name()] = nn.Tensor{Shape: p.Shape, Data: layout.apply(data)}
-			})
-			if err != nil {
-				return nil, err
-			}
+			wanted = append(wanted, reading{tensor: info, layout: layout, parameter: p})
 		}
+	}
+	read, err := iter.MapErr(wanted, (*reading).do)
+	if err != nil {
+		return nil, err
+	}
+	w := nn.Weights{}
+	for i, r := range wanted {
+		if read[i] == nil {
+			wrong.NotFinite = append(wrong.NotFinite, r.tensor.Name)
+			continue
+		}
+		w[r.parameter.Name()] = nn.Tensor{Shape: r.parameter.Shape, Data: read[i]}
 	}
 	if len(wrong.Missing)+len(wrong.Extra)+len(wrong.Misshaped)+len(wrong.NotFinite) > 0 {
 		return nil, &wrong
 	}
 	return w, nil
+}
+
+// reading is a tensor that becomes a parameter.
+type reading struct {
+	tensor    stored.Tensor
+	layout    layout
+	parameter nn.Parameter
+}
+
+// do returns the parameter's numbers; none if they are not finite.
+func (r *reading) do() (data []float32, err error) {
+	err = r.tensor.Use(func(numbers []float32) {
+		if nn.Finite(numbers) {
+			data = r.layout.apply(numbers)
+		}
+	})
+	return data, err
 }
 
 func byName(tensors []stored.Tensor) map[string]stored.Tensor {
@@ -278,13 +300,4 @@ func (b Backbone) unknownNames(inFile map[string]stored.Tensor) error {
 		}
 	}
 	return fmt.Errorf("none of its %d tensors has a name that this architecture has (names known: those of %s)", len(inFile), strings.Join(titles, ", "))
-}
-
-func finite(data []float32) bool {
-	for _, x := range data {
-		if x-x != 0 {
-			return false
-		}
-	}
-	return true
 }

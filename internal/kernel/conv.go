@@ -248,7 +248,10 @@ func packConv(set isa, c Conv, weights, bias []float32, gradient bool, o PackOpt
 	if !c.Depthwise() {
 		p.bias = aligned(c.Groups * p.phases[0].layout.padded())
 	}
-	if err := p.Repack(weights, bias); err != nil {
+	if o.Scale != nil && len(o.Scale) != c.OutC {
+		return nil, fmt.Errorf("convolution: %d scales, want %d", len(o.Scale), c.OutC)
+	}
+	if err := p.pack(weights, bias, o.Scale); err != nil {
 		return nil, err
 	}
 	if p.winograd != nil {
@@ -259,7 +262,10 @@ func packConv(set isa, c Conv, weights, bias []float32, gradient bool, o PackOpt
 
 // Repack replaces the weights and the bias, as after a step of training. It allocates nothing. No
 // Run may be in progress.
-func (p *PackedConv) Repack(weights, bias []float32) error {
+func (p *PackedConv) Repack(weights, bias []float32) error { return p.pack(weights, bias, nil) }
+
+// pack lays out the weights, those of each output channel multiplied by scale; a gradient takes none.
+func (p *PackedConv) pack(weights, bias, scale []float32) error {
 	c := p.conv
 	if len(weights) != c.WeightSize() {
 		return fmt.Errorf("convolution: %d weights, want %d×%d×%d×%d", len(weights), c.OutC, c.KernelH, c.KernelW, c.InC/c.Groups)
@@ -283,19 +289,35 @@ func (p *PackedConv) Repack(weights, bias []float32) error {
 		case p.winograd != nil && p.gradient:
 			p.winograd.packGradient(weights)
 		case p.winograd != nil:
-			p.winograd.pack(weights)
+			p.winograd.pack(weights, scale)
 		case c.Depthwise():
-			f.packDepthwise(c, weights, p.bias)
+			f.packDepthwise(c, scaledRows(weights, scale), p.bias)
 		case p.gradient:
 			f.packGradient(c, weights)
 		default:
 			k, n := f.layout.k, f.layout.n
 			for g := range c.Groups {
 				packTransposed(f.layout, f.b[g*f.layout.size():], weights[g*n*k:], k)
+				if scale != nil {
+					scaleColumns(f.layout, f.b[g*f.layout.size():], scale[g*n:(g+1)*n])
+				}
 			}
 		}
 	}
 	return nil
+}
+
+// scaledRows multiplies each row; without a scale they stay as they are.
+func scaledRows(rows, scale []float32) []float32 {
+	if scale == nil {
+		return rows
+	}
+	out := make([]float32, len(rows))
+	n := len(rows) / len(scale)
+	for i, s := range scale {
+		scaleInto(active(), out[i*n:(i+1)*n], rows[i*n:(i+1)*n], s)
+	}
+	return out
 }
 
 // packGradient lays out the weights of the phase's taps with input and output channels exchanged.

@@ -1,6 +1,7 @@
 package kernel
 
 import (
+	"math"
 	"math/rand/v2"
 	"strings"
 	"testing"
@@ -243,5 +244,43 @@ func TestConvAllocatesNothing(t *testing.T) {
 				t.Fatal(err)
 			}
 		})
+	}
+}
+
+// A scale of the output channels is that of their weights.
+func TestPackedConvIsScaled(t *testing.T) {
+	eachSet(t, func(t *rapid.T, set isa, g *guard) {
+		r := random(t)
+		c, n, h, w := drawConv(t, rapid.Bool().Draw(t, "depthwise"))
+		if rapid.Bool().Draw(t, "winograd") {
+			c = square(16*rapid.IntRange(1, 3).Draw(t, "in"), 16*rapid.IntRange(1, 3).Draw(t, "out"), 3, 1, 1)
+		}
+		algorithm := rapid.SampledFrom([]Algorithm{Plain, Winograd2, Winograd4}).Draw(t, "algorithm")
+		weights, scale := fill(r, g.floats(c.WeightSize())), fill(r, g.floats(c.OutC))
+		scaled := make([]float32, len(weights))
+		for i, v := range weights {
+			scaled[i] = v * scale[i/(len(weights)/c.OutC)]
+		}
+		oh, ow := c.OutSize(h, w)
+		src, dst, want := fill(r, g.floats(n*h*w*c.InC)), g.floats(n*oh*ow*c.OutC), g.floats(n*oh*ow*c.OutC)
+		for dst, o := range map[*[]float32]PackOptions{&dst: {Algorithm: algorithm, Scale: scale}, &want: {Algorithm: algorithm}} {
+			from := weights
+			if o.Scale == nil {
+				from = scaled
+			}
+			p, err := packConv(set, c, from, nil, false, o)
+			if err != nil {
+				t.Fatal(err)
+			}
+			p.Run(nil, *dst, src, n, h, w, nil, None, nil)
+		}
+		for i, v := range want {
+			if d := math.Abs(float64(dst[i] - v)); d > 1e-5*(1+math.Abs(float64(v))) {
+				t.Fatalf("element %d is %v, want %v", i, dst[i], v)
+			}
+		}
+	})
+	if _, err := PackConvFor(square(4, 4, 1, 1, 1), make([]float32, 16), nil, PackOptions{Scale: make([]float32, 3)}); err == nil {
+		t.Error("packed with too few scales")
 	}
 }

@@ -16,6 +16,17 @@ func packTransposed(l panels, dst, b []float32, row int) {
 	}
 }
 
+// scaleColumns multiplies each column of a packed matrix.
+func scaleColumns(l panels, b, scale []float32) {
+	for p := range l.count {
+		width := l.width(p)
+		column := p * l.set.panelColumns()
+		panel := b[l.start(p):][:width*l.k]
+		v := sweep{dst: panel, x: panel, y: scale[column:], step: [6]int{width, width}, n: min(width, l.n-column), rows: l.k}
+		v.do(l.set, opMul)
+	}
+}
+
 // packRows lays out rows first … first+rows-1 of b, given from there as rows of n at distance row,
 // each multiplied by scale, in panels.
 func packRows(l panels, dst []float32, first int, b []float32, row, rows int, scale float32) {

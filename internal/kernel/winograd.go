@@ -27,6 +27,8 @@ type PackOptions struct {
 	// N, H and W are the batch and size of the input that Automatic chooses for; without them it
 	// takes the plain convolution. Run takes any size nevertheless.
 	N, H, W int
+	// Scale multiplies the weights of each output channel; nil for one.
+	Scale []float32
 }
 
 // winogradAllowed tells whether Winograd's method can compute c.
@@ -78,9 +80,16 @@ func newWinograd(set isa, in, out, m int) *winograd {
 	return w
 }
 
-// pack transforms the weights [out][3][3][in], a panel of output channels at a time.
-func (w *winograd) pack(weights []float32) {
-	w.packFrom(func(column int, _ []float32) []float32 { return weights[column*9*w.layout.k:] })
+// pack transforms the weights [out][3][3][in], times scale, a panel of output channels at a time.
+func (w *winograd) pack(weights, scale []float32) {
+	n := 9 * w.layout.k
+	w.packFrom(func(column int, scratch []float32) []float32 {
+		if scale == nil {
+			return weights[column*n:]
+		}
+		scaleInto(w.layout.set, scratch[:n], weights[column*n:][:n], scale[column])
+		return scratch
+	})
 }
 
 // packGradient transforms the weights [in][3][3][out] of the convolution whose gradient this is: the

@@ -77,9 +77,10 @@ func (n *node) emit(o Options) ([]step, error) {
 	return nil, fmt.Errorf("%s cannot be compiled", n.op.Kind())
 }
 
-// emitConv packs the scaled weights.
+// emitConv packs the weights, scaled.
 func (n *node) emitConv(o Options, g kernel.Conv, h, w int, src, dst view) ([]step, error) {
-	packed, err := kernel.PackConvFor(g, n.scaledWeight(), narrow(n.shift), kernel.PackOptions{Algorithm: o.Algorithm, N: 1, H: h, W: w})
+	packed, err := kernel.PackConvFor(g, n.weight, narrow(n.shift),
+		kernel.PackOptions{Algorithm: o.Algorithm, N: 1, H: h, W: w, Scale: narrow(n.scale)})
 	if err != nil {
 		return nil, err
 	}
