@@ -75,6 +75,7 @@ type StageEnded struct {
 	Rows           int64   `json:"rows"`
 	Rejects        int64   `json:"rejects"`
 	Seconds        float64 `json:"seconds"`
+	Cost           float64 `json:"cost"` // seconds that all of its results took, whenever that was; 0 if not known, as of chunks that were at hand
 	Digest         string  `json:"digest"`
 	Error          string  `json:"error,omitempty"`
 }

@@ -66,6 +66,9 @@ func (nr *nodeRun) run(ctx context.Context) {
 	nr.err = err
 	e := &nr.ended
 	e.Seconds = nr.busy.total().Seconds()
+	if _, rowWise := nr.node.Stage.(RowWise); rowWise && e.ChunksComputed == e.Chunks {
+		e.Cost = e.Seconds
+	}
 	if err != nil {
 		e.Chunks = max(e.Chunks, nr.expected()) // it ended early and had more to do
 	}
@@ -283,6 +286,7 @@ func (nr *nodeRun) compute(ctx context.Context, executor Executor, work Work) (e
 		return e, nr.writeError(err)
 	}
 	e.Seconds, e.Created = time.Since(started).Seconds(), started.UTC()
+	e.Cost += e.Seconds
 	if err := nr.x.Store.Commit(e); err != nil {
 		return e, nr.writeError(err)
 	}
@@ -355,6 +359,9 @@ func (nr *nodeRun) accept(ctx context.Context, e cache.Entry, chunk int, rowsIn 
 	if computed {
 		nr.ended.ChunksComputed++
 		done.Seconds = e.Seconds
+	}
+	if _, rowWise := nr.node.Stage.(RowWise); !rowWise {
+		nr.ended.Cost = e.Cost
 	}
 	nr.ended.Rows += rows
 	nr.ended.Rejects += rejects

@@ -3,37 +3,62 @@ package pipeline
 import (
 	"context"
 	"fmt"
-	"slices"
 	"strconv"
+	"time"
 
 	"github.com/tlpipe/tlpipe/pipeline/cache"
 	"github.com/tlpipe/tlpipe/pipeline/params"
 )
 
+// ledger notes the parts that a piece of work asked for.
+type ledger struct {
+	parts  map[string]bool // keys, of their own parts too
+	spared float64         // seconds that it would have taken longer without those at hand
+}
+
+// note adds a part that was got within some time.
+func (l *ledger) note(e cache.Entry, computed bool, within time.Duration) {
+	if l.parts == nil {
+		l.parts = map[string]bool{}
+	}
+	if !computed && !l.parts[e.Key] {
+		l.spared += max(e.Cost-within.Seconds(), 0)
+	}
+	l.parts[e.Key] = true
+	for _, key := range e.Parts {
+		l.parts[key] = true
+	}
+}
+
+// close puts what was noted into the work's entry.
+func (l *ledger) close(e *cache.Entry) {
+	e.Parts, e.Cost = sortedKeys(l.parts), l.spared
+}
+
 // task makes what a whole-table stage, or a part of its work, is given: out
-// collects what it writes, and keys those of the parts that it asks for.
-func (nr *nodeRun) task(key string, inputs map[string][]Input, out *tableTask, keys *[]string) *Task {
+// collects what it writes, and the ledger notes the parts that it asks for.
+func (nr *nodeRun) task(key string, inputs map[string][]Input, out *tableTask, parts *ledger) *Task {
 	env := nr.env(nr.x.jobs())
 	env.Checkpoint = nr.x.Store.Checkpoint(key)
 	return &Task{Env: env, Inputs: inputs, Output: out.open,
 		Part: func(ctx context.Context, part Part, compute func(context.Context, *Task) error) (map[string]Input, error) {
-			return nr.part(ctx, part, compute, keys)
+			return nr.part(ctx, part, compute, parts)
 		},
 	}
 }
 
 // part returns the results of a part from the cache, or has it computed.
-func (nr *nodeRun) part(ctx context.Context, part Part, compute func(context.Context, *Task) error, keys *[]string) (map[string]Input, error) {
+func (nr *nodeRun) part(ctx context.Context, part Part, compute func(context.Context, *Task) error, parts *ledger) (map[string]Input, error) {
 	work, err := nr.partWork(part, compute)
 	if err != nil {
 		return nil, err
 	}
+	started := time.Now()
 	e, computed, err := nr.obtain(ctx, inPlace{}, work)
 	if err != nil {
 		return nil, err
 	}
-	*keys = append(*keys, e.Key)
-	*keys = append(*keys, e.Parts...)
+	parts.note(e, computed, time.Since(started))
 	nr.countPart(part.Name, e, computed)
 	results := map[string]Input{}
 	for name, chunks := range e.Outputs {
@@ -63,10 +88,11 @@ func (nr *nodeRun) partWork(part Part, compute func(context.Context, *Task) erro
 	work.Here = func(ctx context.Context) (e cache.Entry, err error) {
 		out := &tableTask{store: nr.x.Store, outputs: map[string]*tableWriter{}}
 		defer out.abort()
-		if err := compute(ctx, nr.task(work.Key, inputs, out, &e.Parts)); err != nil {
+		var parts ledger
+		if err := compute(ctx, nr.task(work.Key, inputs, out, &parts)); err != nil {
 			return e, fmt.Errorf("%s: %w", part.Name, err)
 		}
-		e.Parts = distinct(e.Parts)
+		parts.close(&e)
 		e.Outputs, err = out.finish(sortedKeys(out.outputs))
 		return e, err
 	}
@@ -104,9 +130,4 @@ func (nr *nodeRun) countPart(name string, e cache.Entry, computed bool) {
 	}
 	nr.mu.Unlock()
 	nr.x.emit(done)
-}
-
-func distinct(keys []string) []string {
-	sorted := slices.Sorted(slices.Values(keys))
-	return slices.Compact(sorted)
 }

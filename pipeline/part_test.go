@@ -209,6 +209,12 @@ func TestEditOfTheLastPartLeavesTheOthers(t *testing.T) {
 	want(t, total(t, again, "one"), 2*start*3+2)
 	want(t, states(again), "rows=hit one=miss other=hit")
 	want(t, parts(again, "one"), "1/3") // the start's own parts were not asked for
+	one, _ := again.Node("one")
+	want(t, one.Ended.Cost >= one.Ended.Seconds, true) // the parts at hand count
+	before, _ := first.Node("other")
+	after, _ := again.Node("other")
+	want(t, after.Ended.Cost, before.Ended.Cost) // though it was at hand
+	want(t, after.Ended.Cost > 0, true)
 	want(t, parts(again, "other"), "0/0")
 }
 

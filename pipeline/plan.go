@@ -45,6 +45,7 @@ type PlanNode struct {
 
 	// Outputs holds the chunks of each port if the node is cached.
 	Outputs map[string][]cache.Chunk `json:"-"`
+	Cost    float64                  `json:"-"` // seconds that they took; 0 if not known, as of chunks
 	Node    *Node                    `json:"-"`
 	Rejects []Reject                 `json:"-"` // of a source's listing
 }
@@ -131,6 +132,9 @@ func (p *planner) node(ctx context.Context, n *Node, m mode) (PlanNode, error) {
 			pending = append(pending, k)
 			if e, err := p.Store.Lookup(k); err == nil {
 				pending = pending[:len(pending)-1]
+				if !rowWise {
+					out.Cost = e.Cost
+				}
 				for port, chunks := range e.Outputs {
 					for _, c := range chunks {
 						entries[port] = append(entries[port], planned{c, true})

@@ -24,10 +24,11 @@ func (nr *nodeRun) runTable(ctx context.Context, stage WholeTable) error {
 	work.Here = func(ctx context.Context) (e cache.Entry, err error) {
 		out := &tableTask{store: nr.x.Store, kind: &nr.node.Kind, outputs: map[string]*tableWriter{}}
 		defer out.abort()
-		if err := stage.Run(ctx, nr.task(work.Key, inputs, out, &e.Parts)); err != nil {
+		var parts ledger
+		if err := stage.Run(ctx, nr.task(work.Key, inputs, out, &parts)); err != nil {
 			return e, err
 		}
-		e.Parts = distinct(e.Parts)
+		parts.close(&e)
 		e.Outputs, err = out.finish(portNames(nr.node.Kind.Outputs))
 		return e, err
 	}

@@ -79,7 +79,8 @@ func reportOfRun(graph *pipeline.Graph, result *pipeline.Result) report.Run {
 		node := reportNode(n.Node)
 		node.State, node.Error = report.State(e.Cache), e.Error
 		node.Chunks, node.ChunksComputed = e.Chunks, e.ChunksComputed
-		node.Rows, node.Rejected, node.Seconds, node.Digest = e.Rows, e.Rejects, e.Seconds, e.Digest
+		node.Rows, node.Rejected, node.Digest = e.Rows, e.Rejects, e.Digest
+		node.Seconds, node.Cost = e.Seconds, e.Cost
 		node.Outputs = map[string]pipeline.Input{}
 		for port, a := range n.Outputs {
 			if port == pipeline.RejectsPort {
@@ -102,7 +103,7 @@ func reportOfPlan(store *cache.Store, graph *pipeline.Graph, plan pipeline.Plan)
 	}
 	for _, n := range plan.Nodes {
 		node := reportNode(n.Node)
-		node.State, node.Chunks = report.Hit, n.Chunks
+		node.State, node.Chunks, node.Cost = report.Hit, n.Chunks, n.Cost
 		node.Outputs = map[string]pipeline.Input{}
 		for _, port := range n.Node.Kind.Outputs {
 			a := pipeline.NewArtifact(store, n.Stage, n.Node.Coordinates, n.Outputs[port.Name])

@@ -103,6 +103,7 @@ type Entry struct {
 	Outputs map[string][]Chunk `json:"outputs"`         // by port
 	Parts   []string           `json:"parts,omitempty"` // keys of the parts that it was made of: kept as long as it is
 	Seconds float64            `json:"seconds"`         // what computing it took
+	Cost    float64            `json:"cost"`            // what it takes without the parts that were at hand
 	Created time.Time          `json:"created"`
 }
 
