@@ -17,8 +17,6 @@ type program struct {
 	*graph.Graph
 	batch, classes int
 
-	fused map[string]kernel.Activation // by layer: what follows it
-
 	trunk *trunk
 	input []float32   // [batch][example]
 	tips  [][]float32 // of the trunk
@@ -41,13 +39,16 @@ func logitsLayer(net *nn.Network) string {
 // newProgram compiles what lies above the trunk, up to the logits, with the options' Freeze and
 // BatchNorm.
 func newProgram(net *nn.Network, weights nn.Weights, batch int, trunk *trunk, o Options, pool *kernel.Pool, scratch *graph.Scratch) (*program, error) {
-	p := &program{Graph: graph.New(pool, scratch), batch: batch, trunk: trunk, fused: fusedActivations(net)}
+	p := &program{Graph: graph.New(pool, scratch), batch: batch, trunk: trunk}
+	b := &building{
+		Graph: p.Graph, net: net, weights: weights, options: o,
+		nodes: map[string]*graph.Node{}, fused: fusedActivations(net), normed: normedConvolutions(net, o),
+	}
 	last := logitsLayer(net)
 	p.classes = net.Shape(last).Size()
-	nodes := map[string]*graph.Node{}
 	for _, name := range trunk.tips {
-		nodes[name] = p.Input(name, append([]int{batch}, net.Shape(name)...)...)
-		p.tips = append(p.tips, p.Data(nodes[name]))
+		b.nodes[name] = p.Input(name, append([]int{batch}, net.Shape(name)...)...)
+		p.tips = append(p.tips, p.Data(b.nodes[name]))
 	}
 	if trunk.session == nil {
 		p.input = p.tips[0]
@@ -58,16 +59,16 @@ func newProgram(net *nn.Network, weights nn.Weights, batch int, trunk *trunk, o 
 		if trunk.still[l.Name] {
 			continue
 		}
-		node, err := p.layer(net, l, nodes, weights, o)
+		node, err := b.layer(l)
 		if err != nil {
 			return nil, fmt.Errorf("layer %q: %w", l.Name, err)
 		}
-		nodes[l.Name] = node
+		b.nodes[l.Name] = node
 		if l.Name == last {
 			break
 		}
 	}
-	p.logits = nodes[last]
+	p.logits = b.nodes[last]
 	p.target = p.Input("target", batch, p.classes)
 	p.total = p.Input("total", 1)
 	p.loss = p.CrossEntropy(p.logits, p.target, p.total)
@@ -79,6 +80,34 @@ func newProgram(net *nn.Network, weights nn.Weights, batch int, trunk *trunk, o 
 		p.parameters = append(p.parameters, parameter)
 	}
 	return p, nil
+}
+
+// compute computes the loss and the gradients of the examples in p.input.
+func (p *program) compute(ctx context.Context, pool *kernel.Pool) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if err := p.trunk.run(pool, p.input, p.batch, p.tips); err != nil {
+		return err
+	}
+	return p.Run(ctx)
+}
+
+// building is a program's graph under construction.
+type building struct {
+	*graph.Graph
+	net     *nn.Network
+	weights nn.Weights
+	options Options
+	nodes   map[string]*graph.Node       // by layer
+	fused   map[string]kernel.Activation // by layer: the rectifier that it applies itself
+	normed  map[string]*normed           // by convolution, and by the batch-norm computed with it
+}
+
+// normed is a convolution that is computed together with the batch-norm after it.
+type normed struct {
+	conv   nn.Conv
+	weight *graph.Node // once the convolution's layer has been reached
 }
 
 // learnsStatistics tells whether a batch-norm layer normalises with the statistics of the batch.
@@ -109,83 +138,113 @@ func fusedActivations(net *nn.Network) map[string]kernel.Activation {
 	return fused
 }
 
-// compute computes the loss and the gradients of the examples in p.input.
-func (p *program) compute(ctx context.Context, pool *kernel.Pool) error {
-	if err := ctx.Err(); err != nil {
-		return err
+// normedConvolutions finds the convolutions that lead into a batch-norm with statistics that stay,
+// and nowhere else. If the norm's factors learn, so must the convolution: see [graph.Graph.ConvNorm].
+func normedConvolutions(net *nn.Network, o Options) map[string]*normed {
+	uses, convs := map[string]int{}, map[string]nn.Conv{}
+	for _, l := range net.Layers() {
+		if op, ok := l.Op.(nn.Conv); ok && !op.Bias {
+			convs[l.Name] = op
+		}
+		for _, name := range l.Inputs {
+			uses[name]++
+		}
 	}
-	if err := p.trunk.run(pool, p.input, p.batch, p.tips); err != nil {
-		return err
+	found := map[string]*normed{}
+	for _, l := range net.Layers() {
+		if _, ok := l.Op.(nn.BatchNorm); !ok || o.learnsStatistics(l.Name) {
+			continue
+		}
+		below := l.Inputs[0]
+		if op, ok := convs[below]; ok && uses[below] == 1 && (o.Freeze(l.Name) || !o.Freeze(below)) {
+			n := &normed{conv: op}
+			found[below], found[l.Name] = n, n
+		}
 	}
-	return p.Run(ctx)
+	return found
 }
 
 // layer adds one layer of the network to the graph.
-func (p *program) layer(net *nn.Network, l nn.Layer, nodes map[string]*graph.Node, weights nn.Weights, o Options) (*graph.Node, error) {
-	frozen := o.Freeze(l.Name)
+func (b *building) layer(l nn.Layer) (*graph.Node, error) {
+	frozen := b.options.Freeze(l.Name)
 	var in []*graph.Node
 	for _, name := range l.Inputs {
-		in = append(in, nodes[name])
+		in = append(in, b.nodes[name])
 	}
 	parameter := map[nn.Role]*graph.Node{}
 	statistics := map[nn.Role][]float32{}
-	for _, q := range net.LayerParameters(l) {
-		data := weights[q.Name()].Data
+	for _, q := range b.net.LayerParameters(l) {
+		data := b.weights[q.Name()].Data
 		switch {
 		case !q.Role.Trained():
 			statistics[q.Role] = data
 		case frozen:
-			parameter[q.Role] = p.Fixed(q.Name(), q.Shape, data)
+			parameter[q.Role] = b.Fixed(q.Name(), q.Shape, data)
 		default:
-			parameter[q.Role] = p.Learned(q.Name(), q.Shape, data)
+			parameter[q.Role] = b.Learned(q.Name(), q.Shape, data)
 		}
 	}
 	switch op := l.Op.(type) {
 	case nn.Dense:
-		return p.Dense(in[0], parameter[nn.Weight], parameter[nn.Bias]), nil
+		return b.Dense(in[0], parameter[nn.Weight], parameter[nn.Bias]), nil
 	case nn.Conv:
-		return p.Conv(in[0], parameter[nn.Weight], parameter[nn.Bias], op.Geometry(in[0].Shape()[3]), p.fused[l.Name]), nil
-	case nn.BatchNorm:
-		gamma, beta, mean, variance := parameter[nn.Gamma], parameter[nn.Beta], statistics[nn.Mean], statistics[nn.Variance]
-		if op.Unscaled {
-			gamma = p.Fixed(l.Name+".gamma", []int{len(mean)}, slices.Repeat([]float32{1}, len(mean)))
-		}
-		if !o.learnsStatistics(l.Name) {
-			return p.FrozenBatchNorm(in[0], gamma, beta, mean, variance, op.Epsilon, p.fused[l.Name]), nil
-		}
-		if rows := in[0].Shape().TotalSize() / len(mean); rows < 2 {
-			return nil, fmt.Errorf("batch-norm cannot learn from a batch of one example")
-		}
-		return p.BatchNorm(in[0], gamma, beta, mean, variance, op.Epsilon, op.Momentum, p.fused[l.Name]), nil
-	case nn.Activation:
-		if p.fused[l.Inputs[0]] != kernel.None {
+		if n := b.normed[l.Name]; n != nil {
+			n.weight = parameter[nn.Weight]
 			return in[0], nil
 		}
-		return p.Activate(in[0], op.Function), nil
+		return b.Conv(in[0], parameter[nn.Weight], parameter[nn.Bias], op.Geometry(in[0].Shape()[3]), b.fused[l.Name]), nil
+	case nn.BatchNorm:
+		return b.batchNorm(l, op, in[0], parameter, statistics)
+	case nn.Activation:
+		if b.fused[l.Inputs[0]] != kernel.None {
+			return in[0], nil
+		}
+		return b.Activate(in[0], op.Function), nil
 	case nn.Dropout:
 		if frozen {
 			return in[0], nil
 		}
-		return p.Dropout(in[0], op.Rate, l.Name), nil
+		return b.Dropout(in[0], op.Rate, l.Name), nil
 	case nn.Add:
-		return p.Add(p.fused[l.Name], in...), nil
+		return b.Add(b.fused[l.Name], in...), nil
 	case nn.Multiply:
-		return p.Multiply(in[0], in[1]), nil
+		return b.Multiply(in[0], in[1]), nil
 	case nn.Scale:
-		return p.Scale(in[0], op.Factor), nil
+		return b.Scale(in[0], op.Factor), nil
 	case nn.Concat:
-		return p.Concat(in...), nil
+		return b.Concat(in...), nil
 	case nn.MaxPool:
-		return p.MaxPool(in[0], op.Geometry()), nil
+		return b.MaxPool(in[0], op.Geometry()), nil
 	case nn.AveragePool:
-		return p.AveragePool(in[0], op.Geometry()), nil
+		return b.AveragePool(in[0], op.Geometry()), nil
 	case nn.GlobalAveragePool:
-		return p.GlobalAveragePool(in[0]), nil
+		return b.GlobalAveragePool(in[0]), nil
 	case nn.ZeroPad:
-		return p.ZeroPad(in[0], op.Margins[0], op.Margins[1], op.Margins[2], op.Margins[3]), nil
+		return b.ZeroPad(in[0], op.Margins[0], op.Margins[1], op.Margins[2], op.Margins[3]), nil
 	case nn.Flatten:
-		return p.Flatten(in[0]), nil
+		return b.Flatten(in[0]), nil
 	default:
 		return nil, fmt.Errorf("a layer of kind %q cannot be trained yet", l.Op.Kind())
 	}
+}
+
+// batchNorm adds a batch-norm; x is what the convolution takes that is computed with it, if there is
+// one.
+func (b *building) batchNorm(l nn.Layer, op nn.BatchNorm, x *graph.Node, parameter map[nn.Role]*graph.Node, statistics map[nn.Role][]float32) (*graph.Node, error) {
+	mean, variance := statistics[nn.Mean], statistics[nn.Variance]
+	gamma, beta, act := parameter[nn.Gamma], parameter[nn.Beta], b.fused[l.Name]
+	if op.Unscaled {
+		gamma = b.Fixed(l.Name+".gamma", []int{len(mean)}, slices.Repeat([]float32{1}, len(mean)))
+	}
+	if b.options.learnsStatistics(l.Name) {
+		if rows := x.Shape().TotalSize() / len(mean); rows < 2 {
+			return nil, fmt.Errorf("batch-norm cannot learn from a batch of one example")
+		}
+		return b.BatchNorm(x, gamma, beta, mean, variance, op.Epsilon, op.Momentum, act), nil
+	}
+	norm := graph.Norm{Gamma: gamma, Beta: beta, Mean: mean, Variance: variance, Epsilon: op.Epsilon}
+	if n := b.normed[l.Name]; n != nil {
+		return b.ConvNorm(x, n.weight, norm, n.conv.Geometry(x.Shape()[3]), act), nil
+	}
+	return b.FrozenBatchNorm(x, norm, act), nil
 }

@@ -1,8 +1,6 @@
 package graph
 
 import (
-	"math"
-
 	"github.com/tlpipe/tlpipe/internal/kernel"
 	"gorgonia.org/gorgonia"
 	"gorgonia.org/tensor"
@@ -107,16 +105,16 @@ func (g *Graph) batchNormGradients(v gorgonia.Nodes, y, dy *Node, m *Moments, ep
 	return gradients, nil
 }
 
-// FrozenBatchNorm normalises each channel with the given statistics, which stay as they are:
-// act(gamma·(x−mean)/√(variance+epsilon) + beta), act being None, ReLU or ReLU6.
-func (g *Graph) FrozenBatchNorm(x, gamma, beta *Node, mean, variance []float32, epsilon float32, act kernel.Activation) *Node {
+// FrozenBatchNorm normalises each channel with statistics that stay as they are, and applies the
+// activation act, None, ReLU or ReLU6.
+func (g *Graph) FrozenBatchNorm(x *Node, norm Norm, act kernel.Activation) *Node {
 	if !g.checkFused("frozen batch-norm", act) {
 		return standIn(x.Shape())
 	}
-	channels := gamma.Shape()[0]
-	l := &frozenNorm{graph: g, mean: mean, variance: variance, epsilon: epsilon, rows: x.Shape().TotalSize() / channels, channels: channels}
+	channels := norm.Gamma.Shape()[0]
+	l := &frozenNorm{Norm: norm, graph: g, rows: x.Shape().TotalSize() / channels, channels: channels}
 	forward := func(y []float32, v [][]float32) error {
-		kernel.Normalise(g.run.pool, y, v[0], v[1], v[2], mean, variance, epsilon, l.rows, channels, act)
+		kernel.Normalise(g.run.pool, y, v[0], v[1], v[2], norm.Mean, norm.Variance, norm.Epsilon, l.rows, channels, act)
 		return nil
 	}
 	return g.add(operation{
@@ -130,20 +128,14 @@ func (g *Graph) FrozenBatchNorm(x, gamma, beta *Node, mean, variance []float32, 
 			}
 			return l.gradients(v, dy)
 		},
-	}, x, gamma, beta)
+	}, x, norm.Gamma, norm.Beta)
 }
 
-// frozenNorm is a batch-norm with statistics that stay.
+// frozenNorm is a batch-norm with statistics that stay, on so many rows.
 type frozenNorm struct {
+	Norm
 	graph          *Graph
-	mean, variance []float32
-	epsilon        float32
 	rows, channels int
-}
-
-// inverse is 1/√(variance+epsilon).
-func (l *frozenNorm) inverse(c int) float64 {
-	return 1 / math.Sqrt(float64(l.variance[c])+float64(l.epsilon))
 }
 
 func (l *frozenNorm) gradients(v gorgonia.Nodes, dy *Node) (gorgonia.Nodes, error) {
@@ -174,7 +166,7 @@ func (l *frozenNorm) gammaGradient(dy, x *Node) (*Node, error) {
 		name:   "frozen batch-norm, gradient of gamma",
 		output: tensor.Shape{l.channels},
 		forward: func(dgamma []float32, v [][]float32) error {
-			kernel.SumCentred(l.graph.run.pool, dgamma, v[0], v[1], l.mean, l.rows, l.channels)
+			kernel.SumCentred(l.graph.run.pool, dgamma, v[0], v[1], l.Mean, l.rows, l.channels)
 			for c := range dgamma {
 				dgamma[c] = float32(float64(dgamma[c]) * l.inverse(c))
 			}

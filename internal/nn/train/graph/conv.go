@@ -11,33 +11,20 @@ import (
 // convolved is what c says. The activation act, None, ReLU or ReLU6, is applied to the result.
 // Weights that do not learn are read at the first run alone.
 func (g *Graph) Conv(x, weight, bias *Node, c kernel.Conv, act kernel.Activation) *Node {
-	if !g.checkFused("convolution", act) {
+	l := g.newConvolution(x, c, act)
+	if l == nil {
 		return standIn(tensor.Shape{1, 1, 1, 1})
 	}
-	if err := c.Validate(); err != nil {
-		g.fail(err)
-		return standIn(tensor.Shape{1, 1, 1, 1})
-	}
-	l := &convolution{graph: g, conv: c, act: act, n: x.Shape()[0], h: x.Shape()[1], w: x.Shape()[2], x: x.Shape().Clone()}
-	options := kernel.PackOptions{N: l.n, H: l.h, W: l.w}
-	packed := packing{learns: g.learns[weight] || bias != nil && g.learns[bias], pack: func(weights, bias []float32) (*kernel.PackedConv, error) {
-		return kernel.PackConvFor(c, weights, bias, options)
-	}}
-	oh, ow := c.OutSize(l.h, l.w)
+	packed := l.packing(g.learns[weight] || bias != nil && g.learns[bias])
 	layer := operation{
 		name:   "convolution",
-		output: tensor.Shape{l.n, oh, ow, c.OutC},
+		output: l.output(),
 		forward: func(y []float32, v [][]float32) error {
 			var bias []float32
 			if len(v) > 2 {
 				bias = v[2]
 			}
-			p, err := packed.with(v[1], bias)
-			if err != nil {
-				return err
-			}
-			p.Run(g.run.pool, y, v[0], l.n, l.h, l.w, nil, act, &g.run.scratch.Workspace)
-			return nil
+			return l.run(packed, y, v[0], v[1], bias)
 		},
 		backward: l.gradients,
 	}
@@ -45,23 +32,6 @@ func (g *Graph) Conv(x, weight, bias *Node, c kernel.Conv, act kernel.Activation
 		return g.add(layer, x, weight)
 	}
 	return g.add(layer, x, weight, bias)
-}
-
-// packing keeps weights packed, anew at each run if they learn.
-type packing struct {
-	pack   func(weights, bias []float32) (*kernel.PackedConv, error)
-	learns bool
-	packed *kernel.PackedConv
-}
-
-func (p *packing) with(weights, bias []float32) (_ *kernel.PackedConv, err error) {
-	switch {
-	case p.packed == nil:
-		p.packed, err = p.pack(weights, bias)
-	case p.learns:
-		err = p.packed.Repack(weights, bias)
-	}
-	return p.packed, err
 }
 
 // convolution is a convolution of n maps of h×w, whose shape is x.
@@ -73,19 +43,79 @@ type convolution struct {
 	x       tensor.Shape
 }
 
+// newConvolution returns nil, and lets the graph fail, if the convolution cannot be.
+func (g *Graph) newConvolution(x *Node, c kernel.Conv, act kernel.Activation) *convolution {
+	if err := c.Validate(); err != nil {
+		g.fail(err)
+		return nil
+	}
+	if !g.checkFused("convolution", act) {
+		return nil
+	}
+	n, h, w, _ := mapShape(x)
+	return &convolution{graph: g, conv: c, act: act, n: n, h: h, w: w, x: x.Shape().Clone()}
+}
+
+func (l *convolution) output() tensor.Shape {
+	h, w := l.conv.OutSize(l.h, l.w)
+	return tensor.Shape{l.n, h, w, l.conv.OutC}
+}
+
+// packing keeps weights packed, anew at each run if they learn.
+type packing struct {
+	pack   func(weights, bias []float32) (*kernel.PackedConv, error)
+	act    kernel.Activation
+	learns bool
+	packed *kernel.PackedConv
+}
+
+// packing is that of the convolution.
+func (l *convolution) packing(learns bool) *packing {
+	return &packing{act: l.act, learns: learns, pack: func(weights, bias []float32) (*kernel.PackedConv, error) {
+		return kernel.PackConvFor(l.conv, weights, bias, kernel.PackOptions{N: l.n, H: l.h, W: l.w})
+	}}
+}
+
+// gradientPacking is that of the gradient of the input.
+func (l *convolution) gradientPacking(learns bool) *packing {
+	return &packing{learns: learns, pack: func(weights, _ []float32) (*kernel.PackedConv, error) {
+		return kernel.PackConvGradientFor(l.conv, weights, kernel.PackOptions{N: l.n, H: l.h, W: l.w})
+	}}
+}
+
+// run convolves src, or takes a gradient back through the convolution.
+func (l *convolution) run(p *packing, dst, src, weights, bias []float32) (err error) {
+	switch {
+	case p.packed == nil:
+		p.packed, err = p.pack(weights, bias)
+	case p.learns:
+		err = p.packed.Repack(weights, bias)
+	}
+	if err != nil {
+		return err
+	}
+	r := l.graph.run
+	p.packed.Run(r.pool, dst, src, l.n, l.h, l.w, nil, p.act, &r.scratch.Workspace)
+	return nil
+}
+
+// weightGradient computes the gradient of the weight and, unless it is nil, of the bias.
+func (l *convolution) weightGradient(dw, dbias, dy, x []float32) error {
+	r := l.graph.run
+	return kernel.ConvBackwardWeights(r.pool, l.conv, dw, dbias, x, dy, l.n, l.h, l.w, &r.scratch.Workspace)
+}
+
 func (l *convolution) gradients(v gorgonia.Nodes, y, dy *Node) (gorgonia.Nodes, error) {
 	g := l.graph
-	gradients := make(gorgonia.Nodes, len(v))
 	dy, err := g.before(l.act, y, dy)
 	if err != nil {
 		return nil, err
 	}
+	gradients := make(gorgonia.Nodes, len(v))
 	biased := len(v) > 2 && g.learns[v[2]]
 	switch {
-	case g.learns[v[1]] && biased:
-		gradients[1], gradients[2], err = l.weightAndBiasGradients(dy, v[0], v[1])
 	case g.learns[v[1]]:
-		gradients[1], err = l.weightGradient(dy, v[0], v[1], nil)
+		err = l.parameterGradients(gradients, v, dy, biased)
 	case biased:
 		gradients[2], err = g.biasGradient(dy)
 	}
@@ -96,42 +126,31 @@ func (l *convolution) gradients(v gorgonia.Nodes, y, dy *Node) (gorgonia.Nodes, 
 }
 
 func (l *convolution) inputGradient(dy, weight *Node) (*Node, error) {
-	g := l.graph
-	options := kernel.PackOptions{N: l.n, H: l.h, W: l.w}
-	packed := packing{learns: g.learns[weight], pack: func(weights, _ []float32) (*kernel.PackedConv, error) {
-		return kernel.PackConvGradientFor(l.conv, weights, options)
-	}}
-	return g.apply(operation{
+	packed := l.gradientPacking(l.graph.learns[weight])
+	return l.graph.apply(operation{
 		name:   "convolution, gradient of the input",
 		output: l.x,
 		forward: func(dx []float32, v [][]float32) error {
-			p, err := packed.with(v[1], nil)
-			if err != nil {
-				return err
-			}
-			p.Run(g.run.pool, dx, v[0], l.n, l.h, l.w, nil, kernel.None, &g.run.scratch.Workspace)
-			return nil
+			return l.run(packed, dx, v[0], v[1], nil)
 		},
 	}, dy, weight)
 }
 
-// weightGradient also writes the gradient of the bias to dbias, unless that is nil.
-func (l *convolution) weightGradient(dy, x, weight *Node, dbias []float32) (*Node, error) {
-	g := l.graph
-	return g.apply(operation{
-		name:   "convolution, gradient of the weight",
-		output: weight.Shape().Clone(),
-		forward: func(dw []float32, v [][]float32) error {
-			return kernel.ConvBackwardWeights(g.run.pool, l.conv, dw, dbias, v[1], v[0], l.n, l.h, l.w, &g.run.scratch.Workspace)
-		},
-	}, dy, x)
-}
-
-func (l *convolution) weightAndBiasGradients(dy, x, weight *Node) (dw, db *Node, err error) {
-	dbias := make([]float32, l.conv.OutC)
-	if dw, err = l.weightGradient(dy, x, weight, dbias); err != nil {
-		return nil, nil, err
+// parameterGradients adds those of the weight and, if asked for, of the bias.
+func (l *convolution) parameterGradients(gradients, v gorgonia.Nodes, dy *Node, biased bool) (err error) {
+	var dbias []float32
+	if biased {
+		dbias = make([]float32, l.conv.OutC)
 	}
-	db, err = l.graph.aside("convolution, gradient of the bias", tensor.Shape{l.conv.OutC}, dbias, dw)
-	return dw, db, err
+	gradients[1], err = l.graph.apply(operation{
+		name:   "convolution, gradient of the weight",
+		output: v[1].Shape().Clone(),
+		forward: func(dw []float32, v [][]float32) error {
+			return l.weightGradient(dw, dbias, v[0], v[1])
+		},
+	}, dy, v[0])
+	if err == nil && biased {
+		gradients[2], err = l.graph.aside("convolution, gradient of the bias", tensor.Shape{l.conv.OutC}, dbias, gradients[1])
+	}
+	return err
 }

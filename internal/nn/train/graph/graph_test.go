@@ -191,7 +191,7 @@ func TestFrozenBatchNormGradients(t *testing.T) {
 		}
 		tensors := [][]float32{normal(random, batch*channels), normal(random, channels), normal(random, channels)}
 		checkGradients(t, tensors, [][]int{{batch, channels}, {channels}, {channels}}, func(g *Graph, v []*Node) *Node {
-			return g.FrozenBatchNorm(v[0], v[1], v[2], mean, variance, 1e-3, kernel.None)
+			return g.FrozenBatchNorm(v[0], Norm{v[1], v[2], mean, variance, 1e-3}, kernel.None)
 		})
 	})
 }

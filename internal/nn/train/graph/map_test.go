@@ -1,8 +1,10 @@
 package graph
 
 import (
+	"context"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 
@@ -81,6 +83,68 @@ func TestActivatedBatchNorm(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestConvolutionAndNormAsOne holds a convolution with a norm after it against the two apart.
+func TestConvolutionAndNormAsOne(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		random := drawRandom(t)
+		c := kernel.Conv{InC: 4, OutC: 4, KernelH: rapid.IntRange(1, 3).Draw(t, "kernel"), KernelW: 2, StrideH: rapid.IntRange(1, 2).Draw(t, "stride"), StrideW: 1, PadTop: 1, PadLeft: 1,
+			Groups: rapid.SampledFrom([]int{1, 2, 4}).Draw(t, "groups")}
+		act := rapid.SampledFrom([]kernel.Activation{kernel.None, kernel.ReLU, kernel.ReLU6}).Draw(t, "act")
+		fixed := rapid.IntRange(0, 7).Draw(t, "fixed") // bits: x, weight and norm, norm
+		x, w := normal(random, 2*5*4*4), normal(random, c.WeightSize())
+		gamma, beta, mean, variance := normal(random, 4), normal(random, 4), normal(random, 4), []float32{0.1, 1, 2, 3}
+		oh, ow := c.OutSize(5, 4)
+		factor := normal(random, 2*oh*ow*4)
+		gradients := func(layer func(g *Graph, x, w *Node, norm Norm) *Node) [][]float32 {
+			g := New(nil, nil)
+			leaf := func(name string, still bool, data []float32, shape ...int) *Node {
+				if still {
+					return g.Fixed(name, shape, data)
+				}
+				return g.Learned(name, shape, data)
+			}
+			y := layer(g, leaf("x", fixed == 1, x, 2, 5, 4, 4), leaf("w", fixed&2 != 0, w, 4, c.KernelH, c.KernelW, 4/c.Groups),
+				Norm{leaf("gamma", fixed > 1, gamma, 4), leaf("beta", fixed > 1, beta, 4), mean, variance, 1e-3})
+			g.Differentiate(g.weightedSum(y, factor))
+			if err := g.Compile(y); err != nil {
+				t.Fatal(err)
+			}
+			for range 2 { // packed, and packed again
+				if err := g.Run(context.Background()); err != nil {
+					t.Fatal(err)
+				}
+			}
+			out := [][]float32{slices.Clone(g.Data(y))}
+			for _, p := range g.Parameters() {
+				grad, err := p.Grad()
+				if err != nil {
+					t.Fatal(err)
+				}
+				out = append(out, slices.Clone(grad.Data().([]float32)))
+			}
+			return out
+		}
+		got := gradients(func(g *Graph, x, w *Node, norm Norm) *Node { return g.ConvNorm(x, w, norm, c, act) })
+		want := gradients(func(g *Graph, x, w *Node, norm Norm) *Node {
+			return g.FrozenBatchNorm(g.Conv(x, w, nil, c, kernel.None), norm, act)
+		})
+		if len(got) != len(want) {
+			t.Fatalf("%d gradients, apart %d", len(got), len(want))
+		}
+		for i := range want {
+			var scale float64
+			for _, v := range want[i] {
+				scale = max(scale, math.Abs(float64(v)))
+			}
+			for j, v := range want[i] {
+				if math.Abs(float64(got[i][j]-v)) > 1e-4*(1+scale) {
+					t.Fatalf("value %d, element %d: %v, apart %v", i, j, got[i][j], v)
+				}
+			}
+		}
+	})
 }
 
 func TestProductGradients(t *testing.T) {

@@ -43,7 +43,7 @@ func drawGraph(t *rapid.T) *Graph {
 		case 5:
 			nodes = append(nodes, g.Add(act(), pick(), pick()))
 		case 6:
-			nodes = append(nodes, g.FrozenBatchNorm(pick(), learned("gamma", channels), learned("beta", channels), normal(random, channels), []float32{1, 2, 3, 4}, 1e-3, act()))
+			nodes = append(nodes, g.FrozenBatchNorm(pick(), Norm{learned("gamma", channels), learned("beta", channels), normal(random, channels), []float32{1, 2, 3, 4}, 1e-3}, act()))
 		}
 	}
 	x := g.Add(kernel.None, nodes[len(nodes)-1], g.Scale(nodes[len(nodes)-1], 0.5))

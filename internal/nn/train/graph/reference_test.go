@@ -38,7 +38,7 @@ func referenceCases() map[string]referenceCase {
 			for i, x := range variance {
 				variance[i] = 1 + float32(math.Abs(float64(x)))
 			}
-			return g.FrozenBatchNorm(v[0], v[1], v[2], pattern([]int{3}, 3, 1, 7), variance, 1e-3, kernel.None)
+			return g.FrozenBatchNorm(v[0], Norm{v[1], v[2], pattern([]int{3}, 3, 1, 7), variance, 1e-3}, kernel.None)
 		}},
 		"cross-entropy": {[][]int{{4, 5}}, func(g *Graph, v []*Node) *Node {
 			target := pattern([]int{4, 5}, 5, 2, 13)

@@ -14,6 +14,7 @@ import (
 type Scratch struct {
 	Workspace kernel.Workspace
 	arena     []float32
+	weights   []float32 // changed for the kernels
 }
 
 // running is what runs a compiled graph.
