@@ -108,6 +108,8 @@ type PackedConv struct {
 	// four bytes together.
 	kind         element
 	stored       element      // see tile
+	rounds       bool         // src is of float32, and rounded where it is gathered
+	rounded      []float32    // for packing: weights by twos
 	scale        []float32    // see tile; as bias
 	shift        [2][]float32 // see tile; as bias; without and with a residual
 	rScale       float32      // see tile
@@ -229,6 +231,9 @@ func packConv(set isa, c Conv, weights, bias []float32, gradient bool, o PackOpt
 	}
 	if m := o.choose(c); m != 0 {
 		p.winograd = newWinograd(set, p.in, p.out, m)
+	} else if o.BFloat16 {
+		p.roundIfPossible()
+		c = p.conv
 	}
 	for _, y := range ys {
 		for _, x := range xs {
@@ -267,11 +272,18 @@ func (p *PackedConv) Repack(weights, bias []float32) error { return p.pack(weigh
 // pack lays out the weights, those of each output channel multiplied by scale; a gradient takes none.
 func (p *PackedConv) pack(weights, bias, scale []float32) error {
 	c := p.conv
+	if p.rounds {
+		c = p.wide()
+	}
 	if len(weights) != c.WeightSize() {
 		return fmt.Errorf("convolution: %d weights, want %d×%d×%d×%d", len(weights), c.OutC, c.KernelH, c.KernelW, c.InC/c.Groups)
 	}
 	if bias != nil && len(bias) != p.out {
 		return fmt.Errorf("convolution: %d biases, want %d", len(bias), p.out)
+	}
+	c = p.conv
+	if p.rounds && !p.gradient {
+		weights, scale = p.roundWeights(scaledRows(weights, scale)), nil
 	}
 	clear(p.bias)
 	if c.Depthwise() {
@@ -292,6 +304,8 @@ func (p *PackedConv) pack(weights, bias, scale []float32) error {
 			p.winograd.pack(weights, scale)
 		case c.Depthwise():
 			f.packDepthwise(c, scaledRows(weights, scale), p.bias)
+		case p.gradient && p.rounds:
+			f.packPairs(c, weights)
 		case p.gradient:
 			f.packGradient(c, weights)
 		default:
@@ -384,11 +398,12 @@ func (p *PackedConv) RunView(pool *Pool, v ConvView, act Activation, workspace *
 	if v.N*t.outH*t.outW == 0 {
 		return
 	}
-	t.SrcPitch = pitch(v.SrcPitch, p.in)
+	in := p.in * p.perWord()
+	t.SrcPitch = pitch(v.SrcPitch, in)
 	t.DstPitch = pitch(v.DstPitch, p.out)
 	t.ResidualPitch = pitch(v.ResidualPitch, p.out)
 	if v.N*t.inH*t.inW > 0 {
-		need("convolution", "src", v.Src, (v.N*t.inH*t.inW-1)*t.SrcPitch+p.in)
+		need("convolution", "src", v.Src, (v.N*t.inH*t.inW-1)*t.SrcPitch+in)
 	}
 	need("convolution", "dst", v.Dst, (v.N*t.outH*t.outW-1)*t.DstPitch+p.out)
 	if v.Residual != nil {
@@ -397,8 +412,8 @@ func (p *PackedConv) RunView(pool *Pool, v ConvView, act Activation, workspace *
 	if v.Scale != nil {
 		need("convolution", "scale", v.Scale, p.in)
 		need("convolution", "shift", v.Shift, p.in)
-		if _, _, rest := v.Before.clamp(); rest != None || p.conv.Depthwise() || p.winograd != nil {
-			panic("kernel: convolution: nothing but bounds, and no depthwise convolution or Winograd's method, goes with a scale of the input")
+		if _, _, rest := v.Before.clamp(); rest != None || p.conv.Depthwise() || p.winograd != nil || p.rounds {
+			panic("kernel: convolution: nothing but bounds, and no depthwise convolution, Winograd's method or rounding, goes with a scale of the input")
 		}
 	}
 	t.low, t.high, t.rest = act.clamp()
@@ -474,7 +489,7 @@ func (t *convTask) run(pool *Pool) {
 	var blocks, floats int
 	if t.matrix {
 		m := t.N * t.outH * t.outW
-		t.inPlace = !aliases(t.SrcPitch) && t.Scale == nil
+		t.inPlace = !aliases(t.SrcPitch) && t.Scale == nil && !t.rounds
 		t.scratchPitch = spread(t.in)
 		t.rows = roundUp(min(ceilDiv(blockFloats, l.k), ceilDiv(m, blocksAtMost)), t.set.tileRows())
 		t.rowBlocks = ceilDiv(m, t.rows)
@@ -640,7 +655,7 @@ func (t *convTask) activate(first, row, m, p, q int) {
 	}
 	width := t.set.panelColumns()
 	lo, hi := p*width, min(q*width, t.layout.n)
-	if t.kind == elementBFloat16 {
+	if t.stored == elementBFloat16 {
 		for i := range m {
 			at := first + i*row
 			activateBFloat16(t.set, t.rest, t.halves[at+lo:at+hi])
@@ -689,11 +704,11 @@ func (t *convTask) pad(dst []float32, image, group, y0, y1 int) {
 			t.fill(line)
 			continue
 		}
-		src := t.Src[((image*t.inH+y)*t.inW+first)*t.SrcPitch+group*channels:]
+		src := t.Src[((image*t.inH+y)*t.inW+first)*t.SrcPitch+group*channels*t.perWord():]
 		t.fill(line[:left*t.scratchPitch])
 		t.fill(line[(left+inside)*t.scratchPitch:])
 		at := line[left*t.scratchPitch:]
-		if t.scratchPitch == t.SrcPitch && channels == t.SrcPitch && t.skipX == 1 && t.Scale == nil {
+		if t.scratchPitch == t.SrcPitch && channels == t.SrcPitch && t.skipX == 1 && t.Scale == nil && !t.rounds {
 			copy(at[:inside*channels], src)
 		} else {
 			t.gather(at, src, t.skipX*t.SrcPitch, inside, group*channels, channels)
@@ -701,8 +716,12 @@ func (t *convTask) pad(dst []float32, image, group, y0, y1 int) {
 	}
 }
 
-// gather copies some channels of pixels at a distance to a scratch image, and scales them.
+// gather copies some channels of pixels at a distance to a scratch image, and scales or rounds them.
 func (t *convTask) gather(dst, src []float32, step, pixels, first, channels int) {
+	if t.rounds {
+		roundRows(t.set, dst, t.scratchPitch, src, step, pixels, channels)
+		return
+	}
 	v := sweep{dst: dst, x: src, step: [6]int{t.scratchPitch, step}, n: channels, rows: pixels}
 	if t.Scale == nil {
 		v.do(t.set, opCopy)

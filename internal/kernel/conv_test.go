@@ -138,7 +138,7 @@ func testConvBackward(t *testing.T, depthwise bool) {
 		near(t, "dsrc", dsrc, wantData, 2e-5, 8)
 		dweights := fill(r, g.floats(len(weights)))
 		dbias := fill(r, g.floats(c.OutC))
-		convBackwardWeights(set, all[0], c.withDefaults(), dweights, dbias, src, ddst, n, h, w, nil)
+		convBackwardWeights(set, elementFloat32, all[0], c.withDefaults(), dweights, dbias, src, ddst, n, h, w, nil)
 		near(t, "dweights", dweights, wantWeights, 3e-5, 10)
 		near(t, "dbias", dbias, wantBias, 2e-5, 8)
 		for _, other := range all[1:] {
@@ -146,7 +146,7 @@ func testConvBackward(t *testing.T, depthwise bool) {
 			p.Run(other, a, ddst, n, h, w, nil, None, nil)
 			same(t, "dsrc by threads", a, dsrc)
 			b := fill(r, g.floats(len(weights)))
-			convBackwardWeights(set, other, c.withDefaults(), b, dbias, src, ddst, n, h, w, nil)
+			convBackwardWeights(set, elementFloat32, other, c.withDefaults(), b, dbias, src, ddst, n, h, w, nil)
 			same(t, "dweights by threads", b, dweights)
 		}
 	})
@@ -237,7 +237,7 @@ func TestConvAllocatesNothing(t *testing.T) {
 		}
 		nothingAllocated(t, name("data gradient ", c.Groups), func() { q.Run(pool, src, dst, 2, 14, 14, nil, None, &w) })
 		nothingAllocated(t, name("weight gradient ", c.Groups), func() {
-			convBackwardWeights(active(), pool, c.withDefaults(), weights, nil, src, dst, 2, 14, 14, &w)
+			convBackwardWeights(active(), elementFloat32, pool, c.withDefaults(), weights, nil, src, dst, 2, 14, 14, &w)
 		})
 		nothingAllocated(t, name("repack ", c.Groups), func() {
 			if err := p.Repack(weights, nil); err != nil {

@@ -100,16 +100,15 @@ end9:
 	VZEROUPPER
 	RET
 
-// func dequantizeAVX512(dst *float32, src *uint8, n int, scale float32, shift float32)
+// func pairBFloat16AVX512(dst *float32, src *float32, high *float32, n int)
 // Requires: AVX, AVX512F, BMI2
-TEXT ·dequantizeAVX512(SB), NOSPLIT, $0-32
-	MOVQ         dst+0(FP), DI
-	MOVQ         src+8(FP), SI
-	MOVQ         n+16(FP), CX
-	VBROADCASTSS scale+24(FP), Z1
-	VBROADCASTSS shift+28(FP), Z2
-	XORQ         AX, AX
-	KXNORW       K1, K1, K1
+TEXT ·pairBFloat16AVX512(SB), NOSPLIT, $0-32
+	MOVQ   dst+0(FP), DI
+	MOVQ   src+8(FP), SI
+	MOVQ   n+24(FP), CX
+	MOVQ   high+16(FP), R8
+	XORQ   AX, AX
+	KXNORW K1, K1, K1
 
 next10:
 	CMPQ  CX, $0x10
@@ -121,21 +120,28 @@ next10:
 	KMOVW DX, K1
 
 full11:
-	VPMOVZXBD.Z (SI)(AX*1), K1, Z0
-	VCVTDQ2PS   Z0, Z0
-	VFMADD213PS Z2, Z1, Z0
-	VMOVUPS     Z0, K1, (DI)(AX*4)
-	ADDQ        $0x10, AX
-	SUBQ        $0x10, CX
-	JMP         next10
+	VMOVUPS.Z (SI)(AX*4), K1, Z0
+	LONG      $0x487ef262
+	WORD      $0xc072
+	VPMOVZXWD Y0, Z0
+	VMOVUPS.Z (R8)(AX*4), K1, Z1
+	LONG      $0x487ef262
+	WORD      $0xc972
+	VPMOVZXWD Y1, Z1
+	VPSLLD    $0x10, Z1, Z1
+	VPORD     Z0, Z1, Z0
+	VMOVUPS   Z0, K1, (DI)(AX*4)
+	ADDQ      $0x10, AX
+	SUBQ      $0x10, CX
+	JMP       next10
 
 end12:
 	VZEROUPPER
 	RET
 
-// func quantizeAVX512(dst *uint8, src *float32, n int, scale float32, shift float32)
+// func dequantizeAVX512(dst *float32, src *uint8, n int, scale float32, shift float32)
 // Requires: AVX, AVX512F, BMI2
-TEXT ·quantizeAVX512(SB), NOSPLIT, $0-32
+TEXT ·dequantizeAVX512(SB), NOSPLIT, $0-32
 	MOVQ         dst+0(FP), DI
 	MOVQ         src+8(FP), SI
 	MOVQ         n+16(FP), CX
@@ -154,6 +160,39 @@ next13:
 	KMOVW DX, K1
 
 full14:
+	VPMOVZXBD.Z (SI)(AX*1), K1, Z0
+	VCVTDQ2PS   Z0, Z0
+	VFMADD213PS Z2, Z1, Z0
+	VMOVUPS     Z0, K1, (DI)(AX*4)
+	ADDQ        $0x10, AX
+	SUBQ        $0x10, CX
+	JMP         next13
+
+end15:
+	VZEROUPPER
+	RET
+
+// func quantizeAVX512(dst *uint8, src *float32, n int, scale float32, shift float32)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·quantizeAVX512(SB), NOSPLIT, $0-32
+	MOVQ         dst+0(FP), DI
+	MOVQ         src+8(FP), SI
+	MOVQ         n+16(FP), CX
+	VBROADCASTSS scale+24(FP), Z1
+	VBROADCASTSS shift+28(FP), Z2
+	XORQ         AX, AX
+	KXNORW       K1, K1, K1
+
+next16:
+	CMPQ  CX, $0x10
+	JGE   full17
+	TESTQ CX, CX
+	JLE   end18
+	MOVQ  $-1, DX
+	BZHIQ CX, DX, DX
+	KMOVW DX, K1
+
+full17:
 	VMOVUPS.Z   (SI)(AX*4), K1, Z0
 	VFMADD213PS Z2, Z1, Z0
 	VMAXPS      convert_avx512_00000000<>+0(SB), Z0, Z0
@@ -162,9 +201,9 @@ full14:
 	VPMOVUSDB   Z0, K1, (DI)(AX*1)
 	ADDQ        $0x10, AX
 	SUBQ        $0x10, CX
-	JMP         next13
+	JMP         next16
 
-end15:
+end18:
 	VZEROUPPER
 	RET
 
@@ -217,16 +256,16 @@ TEXT ·quantizeThreesAVX512(SB), NOSPLIT, $0-32
 	XORQ         AX, AX
 	KXNORW       K1, K1, K1
 
-next16:
+next19:
 	CMPQ  CX, $0x10
-	JGE   full17
+	JGE   full20
 	TESTQ CX, CX
-	JLE   end18
+	JLE   end21
 	MOVQ  $-1, DX
 	BZHIQ CX, DX, DX
 	KMOVW DX, K1
 
-full17:
+full20:
 	KANDW         K2, K1, K3
 	VEXPANDPS.Z   (SI)(AX*4), K3, Z0
 	SUBQ          $0x10, SI
@@ -237,8 +276,8 @@ full17:
 	VPMOVUSDB     Z0, K1, (DI)(AX*1)
 	ADDQ          $0x10, AX
 	SUBQ          $0x10, CX
-	JMP           next16
+	JMP           next19
 
-end18:
+end21:
 	VZEROUPPER
 	RET

@@ -17,6 +17,11 @@ func roundBFloat16AVX512(dst *BFloat16, src *float32, n int)
 //go:noescape
 func roundThreesBFloat16AVX512(dst *BFloat16, src *float32, n int)
 
+// pairBFloat16AVX512 rounds n numbers each of two rows and lays them side by side, two and two.
+//
+//go:noescape
+func pairBFloat16AVX512(dst, src, high *float32, n int)
+
 // dequantizeAVX512 computes dst = src·scale + shift.
 //
 //go:noescape

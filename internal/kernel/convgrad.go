@@ -19,11 +19,11 @@ func ConvBackwardWeights(pool *Pool, c Conv, dweights, dbias, src, ddst []float3
 	if err := c.Validate(); err != nil {
 		return err
 	}
-	convBackwardWeights(active(), pool, c.withDefaults(), dweights, dbias, src, ddst, n, h, w, workspace)
+	convBackwardWeights(active(), elementFloat32, pool, c.withDefaults(), dweights, dbias, src, ddst, n, h, w, workspace)
 	return nil
 }
 
-func convBackwardWeights(set isa, pool *Pool, c Conv, dweights, dbias, src, ddst []float32, n, h, w int, workspace *Workspace) {
+func convBackwardWeights(set isa, kind element, pool *Pool, c Conv, dweights, dbias, src, ddst []float32, n, h, w int, workspace *Workspace) {
 	oh, ow := c.OutSize(h, w)
 	pixels := n * oh * ow
 	need("convolution gradient", "dweights", dweights, c.WeightSize())
@@ -42,7 +42,7 @@ func convBackwardWeights(set isa, pool *Pool, c Conv, dweights, dbias, src, ddst
 	for g := range c.Groups {
 		space.patches = patches{conv: c, src: src, channel: g * in, n: n, h: h, w: w, oh: oh, ow: ow}
 		space.gemm = gemmTask{
-			set: set, workspace: space, m: out, n: c.KernelH * c.KernelW * in, k: pixels,
+			set: set, kind: kind, workspace: space, m: out, n: c.KernelH * c.KernelW * in, k: pixels,
 			aRow: c.OutC, aTransposed: true,
 			right: &space.patches, c: dweights[g*out*c.KernelH*c.KernelW*in:], cRow: c.KernelH * c.KernelW * in,
 		}

@@ -7,10 +7,10 @@ import "math"
 // they lie in memory. With beta zero, c is written without being read. c must not overlap a or b.
 // workspace may be nil.
 func Gemm(pool *Pool, transA, transB bool, m, n, k int, alpha float32, a []float32, lda int, b []float32, ldb int, beta float32, c []float32, ldc int, workspace *Workspace) {
-	gemm(active(), pool, transA, transB, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc, workspace)
+	gemm(active(), elementFloat32, pool, transA, transB, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc, workspace)
 }
 
-func gemm(set isa, pool *Pool, transA, transB bool, m, n, k int, alpha float32, a []float32, lda int, b []float32, ldb int, beta float32, c []float32, ldc int, workspace *Workspace) {
+func gemm(set isa, kind element, pool *Pool, transA, transB bool, m, n, k int, alpha float32, a []float32, lda int, b []float32, ldb int, beta float32, c []float32, ldc int, workspace *Workspace) {
 	if m == 0 || n == 0 {
 		return
 	}
@@ -23,7 +23,7 @@ func gemm(set isa, pool *Pool, transA, transB bool, m, n, k int, alpha float32, 
 		k = 0
 	}
 	w.gemm = gemmTask{
-		set: set, workspace: w, m: m, n: n, k: k,
+		set: set, kind: kind, workspace: w, m: m, n: n, k: k,
 		a: a, aRow: lda, aTransposed: transA, right: &w.plain, c: c, cRow: ldc, beta: beta,
 	}
 	w.gemm.run(pool)
@@ -76,6 +76,7 @@ func (x *plainMatrix) pack(l panels, p int, dst []float32, k, n int) {
 // all threads together; then all threads multiply.
 type gemmTask struct {
 	set         isa
+	kind        element // what is multiplied: float32, or rounded to bfloat16
 	workspace   *Workspace
 	m, n, k     int
 	a           []float32
@@ -87,7 +88,8 @@ type gemmTask struct {
 	beta        float32
 
 	packing              bool
-	layout               panels
+	depth                int    // k of this block
+	layout               panels // of words
 	k0, n0               int
 	rows, rowBlocks      int
 	columns, columnBlock int
@@ -103,10 +105,13 @@ const (
 func (t *gemmTask) run(pool *Pool) {
 	columns := min(gemmColumns, roundUp(t.n, t.set.panelColumns()))
 	depth := min(gemmDepth, t.k)
+	if !t.set.multiplies(t.kind) {
+		t.kind = elementFloat32
+	}
 	t.rows = min(4*t.set.tileRows(), roundUp(t.m, t.set.tileRows()))
 	t.rowBlocks = ceilDiv(t.m, t.rows)
 	bias := roundUp(columns, 16)
-	t.workspace.reserve(pool.Threads(), columns*depth+bias, t.rows*spread(depth), 1)
+	t.workspace.reserve(pool.Threads(), columns*depth+bias, max(t.rows*t.pitch(depth), depth*t.set.panelColumns()), 1)
 	t.zeros = t.workspace.shared[:bias]
 	clear(t.zeros)
 	if t.beta != 0 && t.beta != 1 {
@@ -119,7 +124,8 @@ func (t *gemmTask) run(pool *Pool) {
 	}
 	for t.n0 = 0; t.n0 < t.n; t.n0 += columns {
 		for t.k0 = 0; t.k0 == 0 || t.k0 < t.k; t.k0 += gemmDepth {
-			t.layout = newPanels(t.set, min(depth, t.k-t.k0), min(columns, t.n-t.n0))
+			t.depth = min(depth, t.k-t.k0)
+			t.layout = newPanels(t.set, ceilDiv(t.depth, t.kind.together()), min(columns, t.n-t.n0))
 			if t.layout.k > 0 {
 				t.packing = true
 				pool.run(t.layout.count, t)
@@ -135,13 +141,47 @@ func (t *gemmTask) run(pool *Pool) {
 	}
 }
 
-func (t *gemmTask) do(worker, i int) {
-	packed := t.workspace.shared[len(t.zeros):]
-	if t.packing {
-		t.right.pack(t.layout, i, packed[t.layout.start(i):], t.k0, t.n0)
+// pitch is the distance of rows of a block of the left matrix that is gathered.
+func (t *gemmTask) pitch(depth int) int { return spread(roundUp(depth, t.kind.together())) }
+
+// pack lays out panel i of a block of the right matrix.
+func (t *gemmTask) pack(l *local, i int, packed []float32) {
+	if t.kind == elementFloat32 {
+		t.right.pack(t.layout, i, packed, t.k0, t.n0)
 		return
 	}
+	wide := panels{t.set, t.depth, t.layout.n, t.layout.count}
+	t.right.pack(wide, i, l.floats, t.k0, t.n0)
+	width := wide.width(i)
+	pairRows(panels{t.set, t.layout.k, width, 1}, packed, 0, l.floats, width, t.depth)
+}
+
+// gather lays out some rows of the left matrix in scratch memory, rounded if they are to be.
+func (t *gemmTask) gather(dst []float32, row, rows int) {
+	pitch := t.pitch(t.depth)
+	if t.aTransposed {
+		transpose(t.set, dst, pitch, t.a[t.k0*t.aRow+row:], t.aRow, t.depth, rows)
+	} else {
+		gather(t.set, dst, pitch, t.a[row*t.aRow+t.k0:], t.aRow, rows, t.depth)
+	}
+	if t.kind == elementFloat32 {
+		return
+	}
+	if t.depth%2 != 0 {
+		for i := range rows {
+			dst[i*pitch+t.depth] = 0
+		}
+	}
+	roundRows(t.set, dst, pitch, dst, pitch, rows, t.layout.k)
+}
+
+func (t *gemmTask) do(worker, i int) {
+	packed := t.workspace.shared[len(t.zeros):]
 	l := &t.workspace.locals[worker]
+	if t.packing {
+		t.pack(l, i, packed[t.layout.start(i):])
+		return
+	}
 	p := i % t.columnBlock * t.columns
 	q := min(p+t.columns, t.layout.count)
 	row := i / t.columnBlock * t.rows
@@ -155,21 +195,16 @@ func (t *gemmTask) do(worker, i int) {
 		x.r = t.c
 	}
 	x.low, x.high = float32(math.Inf(-1)), float32(math.Inf(1))
-	depth := t.layout.k
+	x.kind = t.kind
 	first := row*t.aRow + t.k0
-	x.a, x.aRow, x.run = t.a, t.aRow, depth
+	x.a, x.aRow, x.run = t.a, t.aRow, t.layout.k
 	l.taps[0] = 0
 	x.taps = l.taps[:1]
-	if depth == 0 {
+	if t.depth == 0 {
 		x.taps = nil // nothing to read
-	} else if t.aTransposed || aliases(t.aRow) {
-		x.a, x.aRow = l.floats, spread(depth)
-		if t.aTransposed {
-			transpose(t.set, x.a, x.aRow, t.a[t.k0*t.aRow+row:], t.aRow, depth, rows)
-		} else {
-			gather(t.set, x.a, x.aRow, t.a[first:], t.aRow, rows, depth)
-		}
-		first = 0
+	} else if t.aTransposed || aliases(t.aRow) || t.kind != elementFloat32 {
+		x.a, x.aRow, first = l.floats, t.pitch(t.depth), 0
+		t.gather(x.a, row, rows)
 	}
 	for i := 0; i < rows; i += t.set.tileRows() {
 		m := min(t.set.tileRows(), rows-i)

@@ -56,12 +56,12 @@ func TestGemmAgainstDefinition(t *testing.T) {
 			}
 		}
 		start := append([]float32(nil), c...)
-		gemm(set, all[0], ta, tb, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc, nil)
+		gemm(set, elementFloat32, all[0], ta, tb, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc, nil)
 		near(t, "c", c, want, 3e-5, 10)
 		for _, p := range all[1:] {
 			other := g.floats(len(c))
 			copy(other, start)
-			gemm(set, p, ta, tb, m, n, k, alpha, a, lda, b, ldb, beta, other, ldc, nil)
+			gemm(set, elementFloat32, p, ta, tb, m, n, k, alpha, a, lda, b, ldb, beta, other, ldc, nil)
 			same(t, "c by threads", other, c)
 		}
 	})

@@ -219,6 +219,11 @@ func asBytes(x []float32, n int) []uint8 {
 	return unsafe.Slice((*uint8)(unsafe.Pointer(unsafe.SliceData(x))), n)
 }
 
+// asHalves returns the memory of floats as that of twice as many numbers.
+func asHalves(x []float32) []BFloat16 {
+	return unsafe.Slice((*BFloat16)(unsafe.Pointer(unsafe.SliceData(x))), 2*len(x))
+}
+
 // asFloats returns memory of other elements as that of floats, for copying and for addresses.
 func asFloats[E BFloat16 | uint8](x []E) []float32 {
 	if x == nil {

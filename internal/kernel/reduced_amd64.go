@@ -8,6 +8,14 @@ func roundBFloat16Assembly(set isa, dst []BFloat16, src []float32) bool {
 	return true
 }
 
+func pairBFloat16Assembly(set isa, dst, low, high []float32) bool {
+	if !set.multiplies(elementBFloat16) || len(dst) == 0 {
+		return false
+	}
+	pairBFloat16AVX512(&dst[0], &low[:len(dst)][0], &high[:len(dst)][0], len(dst))
+	return true
+}
+
 func expandBFloat16Assembly(set isa, dst []float32, src []BFloat16) bool {
 	if set != avx512 {
 		return false

@@ -4,6 +4,8 @@ package kernel
 
 func roundBFloat16Assembly(isa, []BFloat16, []float32) bool { return false }
 
+func pairBFloat16Assembly(isa, []float32, []float32, []float32) bool { return false }
+
 func expandBFloat16Assembly(isa, []float32, []BFloat16) bool { return false }
 
 func quantizeAssembly(isa, []uint8, []float32, float32, float32) bool { return false }

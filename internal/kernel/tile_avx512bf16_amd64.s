@@ -81,9 +81,11 @@ end7:
 	JNZ  tap2
 
 sums3:
+	CMPB      317(R12), $0x00
+	JE        wide8
 	MOVQ      72(R12), R15
 	TESTQ     R15, R15
-	JZ        added9
+	JZ        added11
 	MOVQ      232(R12), CX
 	SHLQ      $0x01, CX
 	LEAQ      (CX)(CX*2), DX
@@ -95,13 +97,13 @@ sums3:
 	SHRQ      $0x01, R8
 	ADDQ      R8, AX
 	CMPQ      R11, $0x00000010
-	JL        masked8
+	JL        masked10
 	VPMOVZXWD (AX), Z29
 	VPSLLD    $0x10, Z29, Z29
 	VADDPS    Z29, Z0, Z0
-	JMP       added9
+	JMP       added11
 
-masked8:
+masked10:
 	MOVQ        $-1, R15
 	BZHIQ       R11, R15, R15
 	KMOVW       R15, K1
@@ -109,7 +111,7 @@ masked8:
 	VPSLLD      $0x10, Z29, Z29
 	VADDPS      Z29, Z0, Z0
 
-added9:
+added11:
 	VBROADCASTSS 256(R12), Z29
 	VBROADCASTSS 260(R12), Z28
 	VMAXPS       Z0, Z29, Z0
@@ -125,13 +127,13 @@ added9:
 	SHRQ         $0x01, R8
 	ADDQ         R8, AX
 	CMPQ         R11, $0x00000010
-	JL           masked11
+	JL           masked13
 	LONG         $0x487ef262
 	WORD         $0xc072
 	VMOVDQU16    Y0, (AX)
-	JMP          stored10
+	JMP          stored12
 
-masked11:
+masked13:
 	MOVQ      $-1, R15
 	BZHIQ     R11, R15, R15
 	KMOVW     R15, K1
@@ -139,15 +141,71 @@ masked11:
 	WORD      $0xc072
 	VMOVDQU16 Y0, K1, (AX)
 
-stored10:
+stored12:
+	JMP whole9
+
+wide8:
+	MOVQ   72(R12), R15
+	TESTQ  R15, R15
+	JZ     added15
+	MOVQ   232(R12), CX
+	SHLQ   $0x02, CX
+	LEAQ   (CX)(CX*2), DX
+	LEAQ   (CX)(CX*4), SI
+	MOVQ   216(R12), AX
+	SHLQ   $0x02, AX
+	ADDQ   72(R12), AX
+	MOVQ   R14, R8
+	SHRQ   $0x00, R8
+	ADDQ   R8, AX
+	CMPQ   R11, $0x00000010
+	JL     masked14
+	VADDPS (AX), Z0, Z0
+	JMP    added15
+
+masked14:
+	MOVQ      $-1, R15
+	BZHIQ     R11, R15, R15
+	KMOVW     R15, K1
+	VMOVUPS.Z (AX), K1, Z29
+	VADDPS    Z29, Z0, Z0
+
+added15:
+	VBROADCASTSS 256(R12), Z29
+	VBROADCASTSS 260(R12), Z28
+	VMAXPS       Z0, Z29, Z0
+	VMINPS       Z0, Z28, Z0
+	MOVQ         208(R12), CX
+	SHLQ         $0x02, CX
+	LEAQ         (CX)(CX*2), DX
+	LEAQ         (CX)(CX*4), SI
+	MOVQ         192(R12), AX
+	SHLQ         $0x02, AX
+	ADDQ         48(R12), AX
+	MOVQ         R14, R8
+	SHRQ         $0x00, R8
+	ADDQ         R8, AX
+	CMPQ         R11, $0x00000010
+	JL           masked17
+	VMOVUPS      Z0, (AX)
+	JMP          stored16
+
+masked17:
+	MOVQ    $-1, R15
+	BZHIQ   R11, R15, R15
+	KMOVW   R15, K1
+	VMOVUPS Z0, K1, (AX)
+
+stored16:
+whole9:
 	SUBQ $0x00000010, R11
-	JLE  done12
+	JLE  done18
 	ADDQ $0x00000040, R14
 	MOVQ 184(R12), R15
 	LEAQ (R13)(R15*4), R13
 	JMP  panel1
 
-done12:
+done18:
 	VZEROUPPER
 	RET
 
@@ -161,7 +219,7 @@ TEXT ·tile2x16AVX512BF16(SB), NOSPLIT, $0-8
 	MOVQ 248(R12), R11
 	XORQ R14, R14
 
-panel13:
+panel19:
 	MOVQ    168(R12), CX
 	SHLQ    $0x02, CX
 	LEAQ    (CX)(CX*2), DX
@@ -175,9 +233,9 @@ panel13:
 	MOVQ    120(R12), R9
 	MOVQ    128(R12), R10
 	TESTQ   R10, R10
-	JZ      sums15
+	JZ      sums21
 
-tap14:
+tap20:
 	MOVQ (R9), R15
 	MOVQ 152(R12), AX
 	ADDQ R15, AX
@@ -185,9 +243,9 @@ tap14:
 	ADDQ (R12), AX
 	MOVQ 144(R12), R8
 	SUBQ $0x04, R8
-	JL   tail16
+	JL   tail22
 
-four18:
+four24:
 	VMOVUPS      (DI), Z31
 	VBROADCASTSS (AX), Z29
 	LONG         $0x40169262
@@ -219,13 +277,13 @@ four18:
 	ADDQ         $0x10, AX
 	ADDQ         $0x00000100, DI
 	SUBQ         $0x04, R8
-	JGE          four18
+	JGE          four24
 
-tail16:
+tail22:
 	ADDQ $0x04, R8
-	JZ   end19
+	JZ   end25
 
-one17:
+one23:
 	VMOVUPS      (DI), Z31
 	VBROADCASTSS (AX), Z29
 	LONG         $0x40169262
@@ -236,17 +294,19 @@ one17:
 	ADDQ         $0x04, AX
 	ADDQ         $0x00000040, DI
 	DECQ         R8
-	JNZ          one17
+	JNZ          one23
 
-end19:
+end25:
 	ADDQ $0x08, R9
 	DECQ R10
-	JNZ  tap14
+	JNZ  tap20
 
-sums15:
+sums21:
+	CMPB      317(R12), $0x00
+	JE        wide26
 	MOVQ      72(R12), R15
 	TESTQ     R15, R15
-	JZ        added21
+	JZ        added29
 	MOVQ      232(R12), CX
 	SHLQ      $0x01, CX
 	LEAQ      (CX)(CX*2), DX
@@ -258,16 +318,16 @@ sums15:
 	SHRQ      $0x01, R8
 	ADDQ      R8, AX
 	CMPQ      R11, $0x00000010
-	JL        masked20
+	JL        masked28
 	VPMOVZXWD (AX), Z29
 	VPSLLD    $0x10, Z29, Z29
 	VADDPS    Z29, Z0, Z0
 	VPMOVZXWD (AX)(CX*1), Z29
 	VPSLLD    $0x10, Z29, Z29
 	VADDPS    Z29, Z1, Z1
-	JMP       added21
+	JMP       added29
 
-masked20:
+masked28:
 	MOVQ        $-1, R15
 	BZHIQ       R11, R15, R15
 	KMOVW       R15, K1
@@ -278,7 +338,7 @@ masked20:
 	VPSLLD      $0x10, Z29, Z29
 	VADDPS      Z29, Z1, Z1
 
-added21:
+added29:
 	VBROADCASTSS 256(R12), Z29
 	VBROADCASTSS 260(R12), Z28
 	VMAXPS       Z0, Z29, Z0
@@ -296,16 +356,16 @@ added21:
 	SHRQ         $0x01, R8
 	ADDQ         R8, AX
 	CMPQ         R11, $0x00000010
-	JL           masked23
+	JL           masked31
 	LONG         $0x487ef262
 	WORD         $0xc072
 	VMOVDQU16    Y0, (AX)
 	LONG         $0x487ef262
 	WORD         $0xc972
 	VMOVDQU16    Y1, (AX)(CX*1)
-	JMP          stored22
+	JMP          stored30
 
-masked23:
+masked31:
 	MOVQ      $-1, R15
 	BZHIQ     R11, R15, R15
 	KMOVW     R15, K1
@@ -316,15 +376,78 @@ masked23:
 	WORD      $0xc972
 	VMOVDQU16 Y1, K1, (AX)(CX*1)
 
-stored22:
+stored30:
+	JMP whole27
+
+wide26:
+	MOVQ   72(R12), R15
+	TESTQ  R15, R15
+	JZ     added33
+	MOVQ   232(R12), CX
+	SHLQ   $0x02, CX
+	LEAQ   (CX)(CX*2), DX
+	LEAQ   (CX)(CX*4), SI
+	MOVQ   216(R12), AX
+	SHLQ   $0x02, AX
+	ADDQ   72(R12), AX
+	MOVQ   R14, R8
+	SHRQ   $0x00, R8
+	ADDQ   R8, AX
+	CMPQ   R11, $0x00000010
+	JL     masked32
+	VADDPS (AX), Z0, Z0
+	VADDPS (AX)(CX*1), Z1, Z1
+	JMP    added33
+
+masked32:
+	MOVQ      $-1, R15
+	BZHIQ     R11, R15, R15
+	KMOVW     R15, K1
+	VMOVUPS.Z (AX), K1, Z29
+	VADDPS    Z29, Z0, Z0
+	VMOVUPS.Z (AX)(CX*1), K1, Z29
+	VADDPS    Z29, Z1, Z1
+
+added33:
+	VBROADCASTSS 256(R12), Z29
+	VBROADCASTSS 260(R12), Z28
+	VMAXPS       Z0, Z29, Z0
+	VMINPS       Z0, Z28, Z0
+	VMAXPS       Z1, Z29, Z1
+	VMINPS       Z1, Z28, Z1
+	MOVQ         208(R12), CX
+	SHLQ         $0x02, CX
+	LEAQ         (CX)(CX*2), DX
+	LEAQ         (CX)(CX*4), SI
+	MOVQ         192(R12), AX
+	SHLQ         $0x02, AX
+	ADDQ         48(R12), AX
+	MOVQ         R14, R8
+	SHRQ         $0x00, R8
+	ADDQ         R8, AX
+	CMPQ         R11, $0x00000010
+	JL           masked35
+	VMOVUPS      Z0, (AX)
+	VMOVUPS      Z1, (AX)(CX*1)
+	JMP          stored34
+
+masked35:
+	MOVQ    $-1, R15
+	BZHIQ   R11, R15, R15
+	KMOVW   R15, K1
+	VMOVUPS Z0, K1, (AX)
+	VMOVUPS Z1, K1, (AX)(CX*1)
+
+stored34:
+whole27:
 	SUBQ $0x00000010, R11
-	JLE  done24
+	JLE  done36
 	ADDQ $0x00000040, R14
 	MOVQ 184(R12), R15
 	LEAQ (R13)(R15*4), R13
-	JMP  panel13
+	JMP  panel19
 
-done24:
+done36:
 	VZEROUPPER
 	RET
 
@@ -338,7 +461,7 @@ TEXT ·tile3x16AVX512BF16(SB), NOSPLIT, $0-8
 	MOVQ 248(R12), R11
 	XORQ R14, R14
 
-panel25:
+panel37:
 	MOVQ    168(R12), CX
 	SHLQ    $0x02, CX
 	LEAQ    (CX)(CX*2), DX
@@ -353,9 +476,9 @@ panel25:
 	MOVQ    120(R12), R9
 	MOVQ    128(R12), R10
 	TESTQ   R10, R10
-	JZ      sums27
+	JZ      sums39
 
-tap26:
+tap38:
 	MOVQ (R9), R15
 	MOVQ 152(R12), AX
 	ADDQ R15, AX
@@ -363,9 +486,9 @@ tap26:
 	ADDQ (R12), AX
 	MOVQ 144(R12), R8
 	SUBQ $0x04, R8
-	JL   tail28
+	JL   tail40
 
-four30:
+four42:
 	VMOVUPS      (DI), Z31
 	VBROADCASTSS (AX), Z29
 	LONG         $0x40169262
@@ -409,13 +532,13 @@ four30:
 	ADDQ         $0x10, AX
 	ADDQ         $0x00000100, DI
 	SUBQ         $0x04, R8
-	JGE          four30
+	JGE          four42
 
-tail28:
+tail40:
 	ADDQ $0x04, R8
-	JZ   end31
+	JZ   end43
 
-one29:
+one41:
 	VMOVUPS      (DI), Z31
 	VBROADCASTSS (AX), Z29
 	LONG         $0x40169262
@@ -429,17 +552,19 @@ one29:
 	ADDQ         $0x04, AX
 	ADDQ         $0x00000040, DI
 	DECQ         R8
-	JNZ          one29
+	JNZ          one41
 
-end31:
+end43:
 	ADDQ $0x08, R9
 	DECQ R10
-	JNZ  tap26
+	JNZ  tap38
 
-sums27:
+sums39:
+	CMPB      317(R12), $0x00
+	JE        wide44
 	MOVQ      72(R12), R15
 	TESTQ     R15, R15
-	JZ        added33
+	JZ        added47
 	MOVQ      232(R12), CX
 	SHLQ      $0x01, CX
 	LEAQ      (CX)(CX*2), DX
@@ -451,7 +576,7 @@ sums27:
 	SHRQ      $0x01, R8
 	ADDQ      R8, AX
 	CMPQ      R11, $0x00000010
-	JL        masked32
+	JL        masked46
 	VPMOVZXWD (AX), Z29
 	VPSLLD    $0x10, Z29, Z29
 	VADDPS    Z29, Z0, Z0
@@ -461,9 +586,9 @@ sums27:
 	VPMOVZXWD (AX)(CX*2), Z29
 	VPSLLD    $0x10, Z29, Z29
 	VADDPS    Z29, Z2, Z2
-	JMP       added33
+	JMP       added47
 
-masked32:
+masked46:
 	MOVQ        $-1, R15
 	BZHIQ       R11, R15, R15
 	KMOVW       R15, K1
@@ -477,7 +602,7 @@ masked32:
 	VPSLLD      $0x10, Z29, Z29
 	VADDPS      Z29, Z2, Z2
 
-added33:
+added47:
 	VBROADCASTSS 256(R12), Z29
 	VBROADCASTSS 260(R12), Z28
 	VMAXPS       Z0, Z29, Z0
@@ -497,7 +622,7 @@ added33:
 	SHRQ         $0x01, R8
 	ADDQ         R8, AX
 	CMPQ         R11, $0x00000010
-	JL           masked35
+	JL           masked49
 	LONG         $0x487ef262
 	WORD         $0xc072
 	VMOVDQU16    Y0, (AX)
@@ -507,9 +632,9 @@ added33:
 	LONG         $0x487ef262
 	WORD         $0xd272
 	VMOVDQU16    Y2, (AX)(CX*2)
-	JMP          stored34
+	JMP          stored48
 
-masked35:
+masked49:
 	MOVQ      $-1, R15
 	BZHIQ     R11, R15, R15
 	KMOVW     R15, K1
@@ -523,15 +648,85 @@ masked35:
 	WORD      $0xd272
 	VMOVDQU16 Y2, K1, (AX)(CX*2)
 
-stored34:
+stored48:
+	JMP whole45
+
+wide44:
+	MOVQ   72(R12), R15
+	TESTQ  R15, R15
+	JZ     added51
+	MOVQ   232(R12), CX
+	SHLQ   $0x02, CX
+	LEAQ   (CX)(CX*2), DX
+	LEAQ   (CX)(CX*4), SI
+	MOVQ   216(R12), AX
+	SHLQ   $0x02, AX
+	ADDQ   72(R12), AX
+	MOVQ   R14, R8
+	SHRQ   $0x00, R8
+	ADDQ   R8, AX
+	CMPQ   R11, $0x00000010
+	JL     masked50
+	VADDPS (AX), Z0, Z0
+	VADDPS (AX)(CX*1), Z1, Z1
+	VADDPS (AX)(CX*2), Z2, Z2
+	JMP    added51
+
+masked50:
+	MOVQ      $-1, R15
+	BZHIQ     R11, R15, R15
+	KMOVW     R15, K1
+	VMOVUPS.Z (AX), K1, Z29
+	VADDPS    Z29, Z0, Z0
+	VMOVUPS.Z (AX)(CX*1), K1, Z29
+	VADDPS    Z29, Z1, Z1
+	VMOVUPS.Z (AX)(CX*2), K1, Z29
+	VADDPS    Z29, Z2, Z2
+
+added51:
+	VBROADCASTSS 256(R12), Z29
+	VBROADCASTSS 260(R12), Z28
+	VMAXPS       Z0, Z29, Z0
+	VMINPS       Z0, Z28, Z0
+	VMAXPS       Z1, Z29, Z1
+	VMINPS       Z1, Z28, Z1
+	VMAXPS       Z2, Z29, Z2
+	VMINPS       Z2, Z28, Z2
+	MOVQ         208(R12), CX
+	SHLQ         $0x02, CX
+	LEAQ         (CX)(CX*2), DX
+	LEAQ         (CX)(CX*4), SI
+	MOVQ         192(R12), AX
+	SHLQ         $0x02, AX
+	ADDQ         48(R12), AX
+	MOVQ         R14, R8
+	SHRQ         $0x00, R8
+	ADDQ         R8, AX
+	CMPQ         R11, $0x00000010
+	JL           masked53
+	VMOVUPS      Z0, (AX)
+	VMOVUPS      Z1, (AX)(CX*1)
+	VMOVUPS      Z2, (AX)(CX*2)
+	JMP          stored52
+
+masked53:
+	MOVQ    $-1, R15
+	BZHIQ   R11, R15, R15
+	KMOVW   R15, K1
+	VMOVUPS Z0, K1, (AX)
+	VMOVUPS Z1, K1, (AX)(CX*1)
+	VMOVUPS Z2, K1, (AX)(CX*2)
+
+stored52:
+whole45:
 	SUBQ $0x00000010, R11
-	JLE  done36
+	JLE  done54
 	ADDQ $0x00000040, R14
 	MOVQ 184(R12), R15
 	LEAQ (R13)(R15*4), R13
-	JMP  panel25
+	JMP  panel37
 
-done36:
+done54:
 	VZEROUPPER
 	RET
 
@@ -545,7 +740,7 @@ TEXT ·tile4x16AVX512BF16(SB), NOSPLIT, $0-8
 	MOVQ 248(R12), R11
 	XORQ R14, R14
 
-panel37:
+panel55:
 	MOVQ    168(R12), CX
 	SHLQ    $0x02, CX
 	LEAQ    (CX)(CX*2), DX
@@ -561,9 +756,9 @@ panel37:
 	MOVQ    120(R12), R9
 	MOVQ    128(R12), R10
 	TESTQ   R10, R10
-	JZ      sums39
+	JZ      sums57
 
-tap38:
+tap56:
 	MOVQ (R9), R15
 	MOVQ 152(R12), AX
 	ADDQ R15, AX
@@ -571,9 +766,9 @@ tap38:
 	ADDQ (R12), AX
 	MOVQ 144(R12), R8
 	SUBQ $0x04, R8
-	JL   tail40
+	JL   tail58
 
-four42:
+four60:
 	VMOVUPS      (DI), Z31
 	VBROADCASTSS (AX), Z29
 	LONG         $0x40169262
@@ -629,13 +824,13 @@ four42:
 	ADDQ         $0x10, AX
 	ADDQ         $0x00000100, DI
 	SUBQ         $0x04, R8
-	JGE          four42
+	JGE          four60
 
-tail40:
+tail58:
 	ADDQ $0x04, R8
-	JZ   end43
+	JZ   end61
 
-one41:
+one59:
 	VMOVUPS      (DI), Z31
 	VBROADCASTSS (AX), Z29
 	LONG         $0x40169262
@@ -652,17 +847,19 @@ one41:
 	ADDQ         $0x04, AX
 	ADDQ         $0x00000040, DI
 	DECQ         R8
-	JNZ          one41
+	JNZ          one59
 
-end43:
+end61:
 	ADDQ $0x08, R9
 	DECQ R10
-	JNZ  tap38
+	JNZ  tap56
 
-sums39:
+sums57:
+	CMPB      317(R12), $0x00
+	JE        wide62
 	MOVQ      72(R12), R15
 	TESTQ     R15, R15
-	JZ        added45
+	JZ        added65
 	MOVQ      232(R12), CX
 	SHLQ      $0x01, CX
 	LEAQ      (CX)(CX*2), DX
@@ -674,7 +871,7 @@ sums39:
 	SHRQ      $0x01, R8
 	ADDQ      R8, AX
 	CMPQ      R11, $0x00000010
-	JL        masked44
+	JL        masked64
 	VPMOVZXWD (AX), Z29
 	VPSLLD    $0x10, Z29, Z29
 	VADDPS    Z29, Z0, Z0
@@ -687,9 +884,9 @@ sums39:
 	VPMOVZXWD (AX)(DX*1), Z29
 	VPSLLD    $0x10, Z29, Z29
 	VADDPS    Z29, Z3, Z3
-	JMP       added45
+	JMP       added65
 
-masked44:
+masked64:
 	MOVQ        $-1, R15
 	BZHIQ       R11, R15, R15
 	KMOVW       R15, K1
@@ -706,7 +903,7 @@ masked44:
 	VPSLLD      $0x10, Z29, Z29
 	VADDPS      Z29, Z3, Z3
 
-added45:
+added65:
 	VBROADCASTSS 256(R12), Z29
 	VBROADCASTSS 260(R12), Z28
 	VMAXPS       Z0, Z29, Z0
@@ -728,7 +925,7 @@ added45:
 	SHRQ         $0x01, R8
 	ADDQ         R8, AX
 	CMPQ         R11, $0x00000010
-	JL           masked47
+	JL           masked67
 	LONG         $0x487ef262
 	WORD         $0xc072
 	VMOVDQU16    Y0, (AX)
@@ -741,9 +938,9 @@ added45:
 	LONG         $0x487ef262
 	WORD         $0xdb72
 	VMOVDQU16    Y3, (AX)(DX*1)
-	JMP          stored46
+	JMP          stored66
 
-masked47:
+masked67:
 	MOVQ      $-1, R15
 	BZHIQ     R11, R15, R15
 	KMOVW     R15, K1
@@ -760,15 +957,92 @@ masked47:
 	WORD      $0xdb72
 	VMOVDQU16 Y3, K1, (AX)(DX*1)
 
-stored46:
+stored66:
+	JMP whole63
+
+wide62:
+	MOVQ   72(R12), R15
+	TESTQ  R15, R15
+	JZ     added69
+	MOVQ   232(R12), CX
+	SHLQ   $0x02, CX
+	LEAQ   (CX)(CX*2), DX
+	LEAQ   (CX)(CX*4), SI
+	MOVQ   216(R12), AX
+	SHLQ   $0x02, AX
+	ADDQ   72(R12), AX
+	MOVQ   R14, R8
+	SHRQ   $0x00, R8
+	ADDQ   R8, AX
+	CMPQ   R11, $0x00000010
+	JL     masked68
+	VADDPS (AX), Z0, Z0
+	VADDPS (AX)(CX*1), Z1, Z1
+	VADDPS (AX)(CX*2), Z2, Z2
+	VADDPS (AX)(DX*1), Z3, Z3
+	JMP    added69
+
+masked68:
+	MOVQ      $-1, R15
+	BZHIQ     R11, R15, R15
+	KMOVW     R15, K1
+	VMOVUPS.Z (AX), K1, Z29
+	VADDPS    Z29, Z0, Z0
+	VMOVUPS.Z (AX)(CX*1), K1, Z29
+	VADDPS    Z29, Z1, Z1
+	VMOVUPS.Z (AX)(CX*2), K1, Z29
+	VADDPS    Z29, Z2, Z2
+	VMOVUPS.Z (AX)(DX*1), K1, Z29
+	VADDPS    Z29, Z3, Z3
+
+added69:
+	VBROADCASTSS 256(R12), Z29
+	VBROADCASTSS 260(R12), Z28
+	VMAXPS       Z0, Z29, Z0
+	VMINPS       Z0, Z28, Z0
+	VMAXPS       Z1, Z29, Z1
+	VMINPS       Z1, Z28, Z1
+	VMAXPS       Z2, Z29, Z2
+	VMINPS       Z2, Z28, Z2
+	VMAXPS       Z3, Z29, Z3
+	VMINPS       Z3, Z28, Z3
+	MOVQ         208(R12), CX
+	SHLQ         $0x02, CX
+	LEAQ         (CX)(CX*2), DX
+	LEAQ         (CX)(CX*4), SI
+	MOVQ         192(R12), AX
+	SHLQ         $0x02, AX
+	ADDQ         48(R12), AX
+	MOVQ         R14, R8
+	SHRQ         $0x00, R8
+	ADDQ         R8, AX
+	CMPQ         R11, $0x00000010
+	JL           masked71
+	VMOVUPS      Z0, (AX)
+	VMOVUPS      Z1, (AX)(CX*1)
+	VMOVUPS      Z2, (AX)(CX*2)
+	VMOVUPS      Z3, (AX)(DX*1)
+	JMP          stored70
+
+masked71:
+	MOVQ    $-1, R15
+	BZHIQ   R11, R15, R15
+	KMOVW   R15, K1
+	VMOVUPS Z0, K1, (AX)
+	VMOVUPS Z1, K1, (AX)(CX*1)
+	VMOVUPS Z2, K1, (AX)(CX*2)
+	VMOVUPS Z3, K1, (AX)(DX*1)
+
+stored70:
+whole63:
 	SUBQ $0x00000010, R11
-	JLE  done48
+	JLE  done72
 	ADDQ $0x00000040, R14
 	MOVQ 184(R12), R15
 	LEAQ (R13)(R15*4), R13
-	JMP  panel37
+	JMP  panel55
 
-done48:
+done72:
 	VZEROUPPER
 	RET
 
@@ -782,7 +1056,7 @@ TEXT ·tile5x16AVX512BF16(SB), NOSPLIT, $0-8
 	MOVQ 248(R12), R11
 	XORQ R14, R14
 
-panel49:
+panel73:
 	MOVQ    168(R12), CX
 	SHLQ    $0x02, CX
 	LEAQ    (CX)(CX*2), DX
@@ -799,9 +1073,9 @@ panel49:
 	MOVQ    120(R12), R9
 	MOVQ    128(R12), R10
 	TESTQ   R10, R10
-	JZ      sums51
+	JZ      sums75
 
-tap50:
+tap74:
 	MOVQ (R9), R15
 	MOVQ 152(R12), AX
 	ADDQ R15, AX
@@ -809,9 +1083,9 @@ tap50:
 	ADDQ (R12), AX
 	MOVQ 144(R12), R8
 	SUBQ $0x04, R8
-	JL   tail52
+	JL   tail76
 
-four54:
+four78:
 	VMOVUPS      (DI), Z31
 	VBROADCASTSS (AX), Z29
 	LONG         $0x40169262
@@ -879,13 +1153,13 @@ four54:
 	ADDQ         $0x10, AX
 	ADDQ         $0x00000100, DI
 	SUBQ         $0x04, R8
-	JGE          four54
+	JGE          four78
 
-tail52:
+tail76:
 	ADDQ $0x04, R8
-	JZ   end55
+	JZ   end79
 
-one53:
+one77:
 	VMOVUPS      (DI), Z31
 	VBROADCASTSS (AX), Z29
 	LONG         $0x40169262
@@ -905,17 +1179,19 @@ one53:
 	ADDQ         $0x04, AX
 	ADDQ         $0x00000040, DI
 	DECQ         R8
-	JNZ          one53
+	JNZ          one77
 
-end55:
+end79:
 	ADDQ $0x08, R9
 	DECQ R10
-	JNZ  tap50
+	JNZ  tap74
 
-sums51:
+sums75:
+	CMPB      317(R12), $0x00
+	JE        wide80
 	MOVQ      72(R12), R15
 	TESTQ     R15, R15
-	JZ        added57
+	JZ        added83
 	MOVQ      232(R12), CX
 	SHLQ      $0x01, CX
 	LEAQ      (CX)(CX*2), DX
@@ -927,7 +1203,7 @@ sums51:
 	SHRQ      $0x01, R8
 	ADDQ      R8, AX
 	CMPQ      R11, $0x00000010
-	JL        masked56
+	JL        masked82
 	VPMOVZXWD (AX), Z29
 	VPSLLD    $0x10, Z29, Z29
 	VADDPS    Z29, Z0, Z0
@@ -943,9 +1219,9 @@ sums51:
 	VPMOVZXWD (AX)(CX*4), Z29
 	VPSLLD    $0x10, Z29, Z29
 	VADDPS    Z29, Z4, Z4
-	JMP       added57
+	JMP       added83
 
-masked56:
+masked82:
 	MOVQ        $-1, R15
 	BZHIQ       R11, R15, R15
 	KMOVW       R15, K1
@@ -965,7 +1241,7 @@ masked56:
 	VPSLLD      $0x10, Z29, Z29
 	VADDPS      Z29, Z4, Z4
 
-added57:
+added83:
 	VBROADCASTSS 256(R12), Z29
 	VBROADCASTSS 260(R12), Z28
 	VMAXPS       Z0, Z29, Z0
@@ -989,7 +1265,7 @@ added57:
 	SHRQ         $0x01, R8
 	ADDQ         R8, AX
 	CMPQ         R11, $0x00000010
-	JL           masked59
+	JL           masked85
 	LONG         $0x487ef262
 	WORD         $0xc072
 	VMOVDQU16    Y0, (AX)
@@ -1005,9 +1281,9 @@ added57:
 	LONG         $0x487ef262
 	WORD         $0xe472
 	VMOVDQU16    Y4, (AX)(CX*4)
-	JMP          stored58
+	JMP          stored84
 
-masked59:
+masked85:
 	MOVQ      $-1, R15
 	BZHIQ     R11, R15, R15
 	KMOVW     R15, K1
@@ -1027,15 +1303,99 @@ masked59:
 	WORD      $0xe472
 	VMOVDQU16 Y4, K1, (AX)(CX*4)
 
-stored58:
+stored84:
+	JMP whole81
+
+wide80:
+	MOVQ   72(R12), R15
+	TESTQ  R15, R15
+	JZ     added87
+	MOVQ   232(R12), CX
+	SHLQ   $0x02, CX
+	LEAQ   (CX)(CX*2), DX
+	LEAQ   (CX)(CX*4), SI
+	MOVQ   216(R12), AX
+	SHLQ   $0x02, AX
+	ADDQ   72(R12), AX
+	MOVQ   R14, R8
+	SHRQ   $0x00, R8
+	ADDQ   R8, AX
+	CMPQ   R11, $0x00000010
+	JL     masked86
+	VADDPS (AX), Z0, Z0
+	VADDPS (AX)(CX*1), Z1, Z1
+	VADDPS (AX)(CX*2), Z2, Z2
+	VADDPS (AX)(DX*1), Z3, Z3
+	VADDPS (AX)(CX*4), Z4, Z4
+	JMP    added87
+
+masked86:
+	MOVQ      $-1, R15
+	BZHIQ     R11, R15, R15
+	KMOVW     R15, K1
+	VMOVUPS.Z (AX), K1, Z29
+	VADDPS    Z29, Z0, Z0
+	VMOVUPS.Z (AX)(CX*1), K1, Z29
+	VADDPS    Z29, Z1, Z1
+	VMOVUPS.Z (AX)(CX*2), K1, Z29
+	VADDPS    Z29, Z2, Z2
+	VMOVUPS.Z (AX)(DX*1), K1, Z29
+	VADDPS    Z29, Z3, Z3
+	VMOVUPS.Z (AX)(CX*4), K1, Z29
+	VADDPS    Z29, Z4, Z4
+
+added87:
+	VBROADCASTSS 256(R12), Z29
+	VBROADCASTSS 260(R12), Z28
+	VMAXPS       Z0, Z29, Z0
+	VMINPS       Z0, Z28, Z0
+	VMAXPS       Z1, Z29, Z1
+	VMINPS       Z1, Z28, Z1
+	VMAXPS       Z2, Z29, Z2
+	VMINPS       Z2, Z28, Z2
+	VMAXPS       Z3, Z29, Z3
+	VMINPS       Z3, Z28, Z3
+	VMAXPS       Z4, Z29, Z4
+	VMINPS       Z4, Z28, Z4
+	MOVQ         208(R12), CX
+	SHLQ         $0x02, CX
+	LEAQ         (CX)(CX*2), DX
+	LEAQ         (CX)(CX*4), SI
+	MOVQ         192(R12), AX
+	SHLQ         $0x02, AX
+	ADDQ         48(R12), AX
+	MOVQ         R14, R8
+	SHRQ         $0x00, R8
+	ADDQ         R8, AX
+	CMPQ         R11, $0x00000010
+	JL           masked89
+	VMOVUPS      Z0, (AX)
+	VMOVUPS      Z1, (AX)(CX*1)
+	VMOVUPS      Z2, (AX)(CX*2)
+	VMOVUPS      Z3, (AX)(DX*1)
+	VMOVUPS      Z4, (AX)(CX*4)
+	JMP          stored88
+
+masked89:
+	MOVQ    $-1, R15
+	BZHIQ   R11, R15, R15
+	KMOVW   R15, K1
+	VMOVUPS Z0, K1, (AX)
+	VMOVUPS Z1, K1, (AX)(CX*1)
+	VMOVUPS Z2, K1, (AX)(CX*2)
+	VMOVUPS Z3, K1, (AX)(DX*1)
+	VMOVUPS Z4, K1, (AX)(CX*4)
+
+stored88:
+whole81:
 	SUBQ $0x00000010, R11
-	JLE  done60
+	JLE  done90
 	ADDQ $0x00000040, R14
 	MOVQ 184(R12), R15
 	LEAQ (R13)(R15*4), R13
-	JMP  panel49
+	JMP  panel73
 
-done60:
+done90:
 	VZEROUPPER
 	RET
 
@@ -1049,7 +1409,7 @@ TEXT ·tile6x16AVX512BF16(SB), NOSPLIT, $0-8
 	MOVQ 248(R12), R11
 	XORQ R14, R14
 
-panel61:
+panel91:
 	MOVQ    168(R12), CX
 	SHLQ    $0x02, CX
 	LEAQ    (CX)(CX*2), DX
@@ -1067,9 +1427,9 @@ panel61:
 	MOVQ    120(R12), R9
 	MOVQ    128(R12), R10
 	TESTQ   R10, R10
-	JZ      sums63
+	JZ      sums93
 
-tap62:
+tap92:
 	MOVQ (R9), R15
 	MOVQ 152(R12), AX
 	ADDQ R15, AX
@@ -1077,9 +1437,9 @@ tap62:
 	ADDQ (R12), AX
 	MOVQ 144(R12), R8
 	SUBQ $0x04, R8
-	JL   tail64
+	JL   tail94
 
-four66:
+four96:
 	VMOVUPS      (DI), Z31
 	VBROADCASTSS (AX), Z29
 	LONG         $0x40169262
@@ -1159,13 +1519,13 @@ four66:
 	ADDQ         $0x10, AX
 	ADDQ         $0x00000100, DI
 	SUBQ         $0x04, R8
-	JGE          four66
+	JGE          four96
 
-tail64:
+tail94:
 	ADDQ $0x04, R8
-	JZ   end67
+	JZ   end97
 
-one65:
+one95:
 	VMOVUPS      (DI), Z31
 	VBROADCASTSS (AX), Z29
 	LONG         $0x40169262
@@ -1188,17 +1548,19 @@ one65:
 	ADDQ         $0x04, AX
 	ADDQ         $0x00000040, DI
 	DECQ         R8
-	JNZ          one65
+	JNZ          one95
 
-end67:
+end97:
 	ADDQ $0x08, R9
 	DECQ R10
-	JNZ  tap62
+	JNZ  tap92
 
-sums63:
+sums93:
+	CMPB      317(R12), $0x00
+	JE        wide98
 	MOVQ      72(R12), R15
 	TESTQ     R15, R15
-	JZ        added69
+	JZ        added101
 	MOVQ      232(R12), CX
 	SHLQ      $0x01, CX
 	LEAQ      (CX)(CX*2), DX
@@ -1210,7 +1572,7 @@ sums63:
 	SHRQ      $0x01, R8
 	ADDQ      R8, AX
 	CMPQ      R11, $0x00000010
-	JL        masked68
+	JL        masked100
 	VPMOVZXWD (AX), Z29
 	VPSLLD    $0x10, Z29, Z29
 	VADDPS    Z29, Z0, Z0
@@ -1229,9 +1591,9 @@ sums63:
 	VPMOVZXWD (AX)(SI*1), Z29
 	VPSLLD    $0x10, Z29, Z29
 	VADDPS    Z29, Z5, Z5
-	JMP       added69
+	JMP       added101
 
-masked68:
+masked100:
 	MOVQ        $-1, R15
 	BZHIQ       R11, R15, R15
 	KMOVW       R15, K1
@@ -1254,7 +1616,7 @@ masked68:
 	VPSLLD      $0x10, Z29, Z29
 	VADDPS      Z29, Z5, Z5
 
-added69:
+added101:
 	VBROADCASTSS 256(R12), Z29
 	VBROADCASTSS 260(R12), Z28
 	VMAXPS       Z0, Z29, Z0
@@ -1280,7 +1642,7 @@ added69:
 	SHRQ         $0x01, R8
 	ADDQ         R8, AX
 	CMPQ         R11, $0x00000010
-	JL           masked71
+	JL           masked103
 	LONG         $0x487ef262
 	WORD         $0xc072
 	VMOVDQU16    Y0, (AX)
@@ -1299,9 +1661,9 @@ added69:
 	LONG         $0x487ef262
 	WORD         $0xed72
 	VMOVDQU16    Y5, (AX)(SI*1)
-	JMP          stored70
+	JMP          stored102
 
-masked71:
+masked103:
 	MOVQ      $-1, R15
 	BZHIQ     R11, R15, R15
 	KMOVW     R15, K1
@@ -1324,15 +1686,106 @@ masked71:
 	WORD      $0xed72
 	VMOVDQU16 Y5, K1, (AX)(SI*1)
 
-stored70:
+stored102:
+	JMP whole99
+
+wide98:
+	MOVQ   72(R12), R15
+	TESTQ  R15, R15
+	JZ     added105
+	MOVQ   232(R12), CX
+	SHLQ   $0x02, CX
+	LEAQ   (CX)(CX*2), DX
+	LEAQ   (CX)(CX*4), SI
+	MOVQ   216(R12), AX
+	SHLQ   $0x02, AX
+	ADDQ   72(R12), AX
+	MOVQ   R14, R8
+	SHRQ   $0x00, R8
+	ADDQ   R8, AX
+	CMPQ   R11, $0x00000010
+	JL     masked104
+	VADDPS (AX), Z0, Z0
+	VADDPS (AX)(CX*1), Z1, Z1
+	VADDPS (AX)(CX*2), Z2, Z2
+	VADDPS (AX)(DX*1), Z3, Z3
+	VADDPS (AX)(CX*4), Z4, Z4
+	VADDPS (AX)(SI*1), Z5, Z5
+	JMP    added105
+
+masked104:
+	MOVQ      $-1, R15
+	BZHIQ     R11, R15, R15
+	KMOVW     R15, K1
+	VMOVUPS.Z (AX), K1, Z29
+	VADDPS    Z29, Z0, Z0
+	VMOVUPS.Z (AX)(CX*1), K1, Z29
+	VADDPS    Z29, Z1, Z1
+	VMOVUPS.Z (AX)(CX*2), K1, Z29
+	VADDPS    Z29, Z2, Z2
+	VMOVUPS.Z (AX)(DX*1), K1, Z29
+	VADDPS    Z29, Z3, Z3
+	VMOVUPS.Z (AX)(CX*4), K1, Z29
+	VADDPS    Z29, Z4, Z4
+	VMOVUPS.Z (AX)(SI*1), K1, Z29
+	VADDPS    Z29, Z5, Z5
+
+added105:
+	VBROADCASTSS 256(R12), Z29
+	VBROADCASTSS 260(R12), Z28
+	VMAXPS       Z0, Z29, Z0
+	VMINPS       Z0, Z28, Z0
+	VMAXPS       Z1, Z29, Z1
+	VMINPS       Z1, Z28, Z1
+	VMAXPS       Z2, Z29, Z2
+	VMINPS       Z2, Z28, Z2
+	VMAXPS       Z3, Z29, Z3
+	VMINPS       Z3, Z28, Z3
+	VMAXPS       Z4, Z29, Z4
+	VMINPS       Z4, Z28, Z4
+	VMAXPS       Z5, Z29, Z5
+	VMINPS       Z5, Z28, Z5
+	MOVQ         208(R12), CX
+	SHLQ         $0x02, CX
+	LEAQ         (CX)(CX*2), DX
+	LEAQ         (CX)(CX*4), SI
+	MOVQ         192(R12), AX
+	SHLQ         $0x02, AX
+	ADDQ         48(R12), AX
+	MOVQ         R14, R8
+	SHRQ         $0x00, R8
+	ADDQ         R8, AX
+	CMPQ         R11, $0x00000010
+	JL           masked107
+	VMOVUPS      Z0, (AX)
+	VMOVUPS      Z1, (AX)(CX*1)
+	VMOVUPS      Z2, (AX)(CX*2)
+	VMOVUPS      Z3, (AX)(DX*1)
+	VMOVUPS      Z4, (AX)(CX*4)
+	VMOVUPS      Z5, (AX)(SI*1)
+	JMP          stored106
+
+masked107:
+	MOVQ    $-1, R15
+	BZHIQ   R11, R15, R15
+	KMOVW   R15, K1
+	VMOVUPS Z0, K1, (AX)
+	VMOVUPS Z1, K1, (AX)(CX*1)
+	VMOVUPS Z2, K1, (AX)(CX*2)
+	VMOVUPS Z3, K1, (AX)(DX*1)
+	VMOVUPS Z4, K1, (AX)(CX*4)
+	VMOVUPS Z5, K1, (AX)(SI*1)
+
+stored106:
+whole99:
 	SUBQ $0x00000010, R11
-	JLE  done72
+	JLE  done108
 	ADDQ $0x00000040, R14
 	MOVQ 184(R12), R15
 	LEAQ (R13)(R15*4), R13
-	JMP  panel61
+	JMP  panel91
 
-done72:
+done108:
 	VZEROUPPER
 	RET
 
@@ -1346,7 +1799,7 @@ TEXT ·tile7x16AVX512BF16(SB), NOSPLIT, $0-8
 	MOVQ 248(R12), R11
 	XORQ R14, R14
 
-panel73:
+panel109:
 	MOVQ    168(R12), CX
 	SHLQ    $0x02, CX
 	LEAQ    (CX)(CX*2), DX
@@ -1365,9 +1818,9 @@ panel73:
 	MOVQ    120(R12), R9
 	MOVQ    128(R12), R10
 	TESTQ   R10, R10
-	JZ      sums75
+	JZ      sums111
 
-tap74:
+tap110:
 	MOVQ (R9), R15
 	MOVQ 152(R12), AX
 	ADDQ R15, AX
@@ -1375,9 +1828,9 @@ tap74:
 	ADDQ (R12), AX
 	MOVQ 144(R12), R8
 	SUBQ $0x04, R8
-	JL   tail76
+	JL   tail112
 
-four78:
+four114:
 	VMOVUPS      (DI), Z31
 	VBROADCASTSS (AX), Z29
 	LONG         $0x40169262
@@ -1469,13 +1922,13 @@ four78:
 	ADDQ         $0x10, AX
 	ADDQ         $0x00000100, DI
 	SUBQ         $0x04, R8
-	JGE          four78
+	JGE          four114
 
-tail76:
+tail112:
 	ADDQ $0x04, R8
-	JZ   end79
+	JZ   end115
 
-one77:
+one113:
 	VMOVUPS      (DI), Z31
 	VBROADCASTSS (AX), Z29
 	LONG         $0x40169262
@@ -1501,17 +1954,19 @@ one77:
 	ADDQ         $0x04, AX
 	ADDQ         $0x00000040, DI
 	DECQ         R8
-	JNZ          one77
+	JNZ          one113
 
-end79:
+end115:
 	ADDQ $0x08, R9
 	DECQ R10
-	JNZ  tap74
+	JNZ  tap110
 
-sums75:
+sums111:
+	CMPB      317(R12), $0x00
+	JE        wide116
 	MOVQ      72(R12), R15
 	TESTQ     R15, R15
-	JZ        added81
+	JZ        added119
 	MOVQ      232(R12), CX
 	SHLQ      $0x01, CX
 	LEAQ      (CX)(CX*2), DX
@@ -1523,7 +1978,7 @@ sums75:
 	SHRQ      $0x01, R8
 	ADDQ      R8, AX
 	CMPQ      R11, $0x00000010
-	JL        masked80
+	JL        masked118
 	VPMOVZXWD (AX), Z29
 	VPSLLD    $0x10, Z29, Z29
 	VADDPS    Z29, Z0, Z0
@@ -1545,9 +2000,9 @@ sums75:
 	VPMOVZXWD (AX)(DX*2), Z29
 	VPSLLD    $0x10, Z29, Z29
 	VADDPS    Z29, Z6, Z6
-	JMP       added81
+	JMP       added119
 
-masked80:
+masked118:
 	MOVQ        $-1, R15
 	BZHIQ       R11, R15, R15
 	KMOVW       R15, K1
@@ -1573,7 +2028,7 @@ masked80:
 	VPSLLD      $0x10, Z29, Z29
 	VADDPS      Z29, Z6, Z6
 
-added81:
+added119:
 	VBROADCASTSS 256(R12), Z29
 	VBROADCASTSS 260(R12), Z28
 	VMAXPS       Z0, Z29, Z0
@@ -1601,7 +2056,7 @@ added81:
 	SHRQ         $0x01, R8
 	ADDQ         R8, AX
 	CMPQ         R11, $0x00000010
-	JL           masked83
+	JL           masked121
 	LONG         $0x487ef262
 	WORD         $0xc072
 	VMOVDQU16    Y0, (AX)
@@ -1623,9 +2078,9 @@ added81:
 	LONG         $0x487ef262
 	WORD         $0xf672
 	VMOVDQU16    Y6, (AX)(DX*2)
-	JMP          stored82
+	JMP          stored120
 
-masked83:
+masked121:
 	MOVQ      $-1, R15
 	BZHIQ     R11, R15, R15
 	KMOVW     R15, K1
@@ -1651,15 +2106,113 @@ masked83:
 	WORD      $0xf672
 	VMOVDQU16 Y6, K1, (AX)(DX*2)
 
-stored82:
+stored120:
+	JMP whole117
+
+wide116:
+	MOVQ   72(R12), R15
+	TESTQ  R15, R15
+	JZ     added123
+	MOVQ   232(R12), CX
+	SHLQ   $0x02, CX
+	LEAQ   (CX)(CX*2), DX
+	LEAQ   (CX)(CX*4), SI
+	MOVQ   216(R12), AX
+	SHLQ   $0x02, AX
+	ADDQ   72(R12), AX
+	MOVQ   R14, R8
+	SHRQ   $0x00, R8
+	ADDQ   R8, AX
+	CMPQ   R11, $0x00000010
+	JL     masked122
+	VADDPS (AX), Z0, Z0
+	VADDPS (AX)(CX*1), Z1, Z1
+	VADDPS (AX)(CX*2), Z2, Z2
+	VADDPS (AX)(DX*1), Z3, Z3
+	VADDPS (AX)(CX*4), Z4, Z4
+	VADDPS (AX)(SI*1), Z5, Z5
+	VADDPS (AX)(DX*2), Z6, Z6
+	JMP    added123
+
+masked122:
+	MOVQ      $-1, R15
+	BZHIQ     R11, R15, R15
+	KMOVW     R15, K1
+	VMOVUPS.Z (AX), K1, Z29
+	VADDPS    Z29, Z0, Z0
+	VMOVUPS.Z (AX)(CX*1), K1, Z29
+	VADDPS    Z29, Z1, Z1
+	VMOVUPS.Z (AX)(CX*2), K1, Z29
+	VADDPS    Z29, Z2, Z2
+	VMOVUPS.Z (AX)(DX*1), K1, Z29
+	VADDPS    Z29, Z3, Z3
+	VMOVUPS.Z (AX)(CX*4), K1, Z29
+	VADDPS    Z29, Z4, Z4
+	VMOVUPS.Z (AX)(SI*1), K1, Z29
+	VADDPS    Z29, Z5, Z5
+	VMOVUPS.Z (AX)(DX*2), K1, Z29
+	VADDPS    Z29, Z6, Z6
+
+added123:
+	VBROADCASTSS 256(R12), Z29
+	VBROADCASTSS 260(R12), Z28
+	VMAXPS       Z0, Z29, Z0
+	VMINPS       Z0, Z28, Z0
+	VMAXPS       Z1, Z29, Z1
+	VMINPS       Z1, Z28, Z1
+	VMAXPS       Z2, Z29, Z2
+	VMINPS       Z2, Z28, Z2
+	VMAXPS       Z3, Z29, Z3
+	VMINPS       Z3, Z28, Z3
+	VMAXPS       Z4, Z29, Z4
+	VMINPS       Z4, Z28, Z4
+	VMAXPS       Z5, Z29, Z5
+	VMINPS       Z5, Z28, Z5
+	VMAXPS       Z6, Z29, Z6
+	VMINPS       Z6, Z28, Z6
+	MOVQ         208(R12), CX
+	SHLQ         $0x02, CX
+	LEAQ         (CX)(CX*2), DX
+	LEAQ         (CX)(CX*4), SI
+	MOVQ         192(R12), AX
+	SHLQ         $0x02, AX
+	ADDQ         48(R12), AX
+	MOVQ         R14, R8
+	SHRQ         $0x00, R8
+	ADDQ         R8, AX
+	CMPQ         R11, $0x00000010
+	JL           masked125
+	VMOVUPS      Z0, (AX)
+	VMOVUPS      Z1, (AX)(CX*1)
+	VMOVUPS      Z2, (AX)(CX*2)
+	VMOVUPS      Z3, (AX)(DX*1)
+	VMOVUPS      Z4, (AX)(CX*4)
+	VMOVUPS      Z5, (AX)(SI*1)
+	VMOVUPS      Z6, (AX)(DX*2)
+	JMP          stored124
+
+masked125:
+	MOVQ    $-1, R15
+	BZHIQ   R11, R15, R15
+	KMOVW   R15, K1
+	VMOVUPS Z0, K1, (AX)
+	VMOVUPS Z1, K1, (AX)(CX*1)
+	VMOVUPS Z2, K1, (AX)(CX*2)
+	VMOVUPS Z3, K1, (AX)(DX*1)
+	VMOVUPS Z4, K1, (AX)(CX*4)
+	VMOVUPS Z5, K1, (AX)(SI*1)
+	VMOVUPS Z6, K1, (AX)(DX*2)
+
+stored124:
+whole117:
 	SUBQ $0x00000010, R11
-	JLE  done84
+	JLE  done126
 	ADDQ $0x00000040, R14
 	MOVQ 184(R12), R15
 	LEAQ (R13)(R15*4), R13
-	JMP  panel73
+	JMP  panel109
 
-done84:
+done126:
 	VZEROUPPER
 	RET
 
@@ -1673,7 +2226,7 @@ TEXT ·tile8x16AVX512BF16(SB), NOSPLIT, $0-8
 	MOVQ 248(R12), R11
 	XORQ R14, R14
 
-panel85:
+panel127:
 	MOVQ    168(R12), CX
 	SHLQ    $0x02, CX
 	LEAQ    (CX)(CX*2), DX
@@ -1693,9 +2246,9 @@ panel85:
 	MOVQ    120(R12), R9
 	MOVQ    128(R12), R10
 	TESTQ   R10, R10
-	JZ      sums87
+	JZ      sums129
 
-tap86:
+tap128:
 	MOVQ (R9), R15
 	MOVQ 152(R12), AX
 	ADDQ R15, AX
@@ -1707,9 +2260,9 @@ tap86:
 	ADDQ (R12), BX
 	MOVQ 144(R12), R8
 	SUBQ $0x04, R8
-	JL   tail88
+	JL   tail130
 
-four90:
+four132:
 	VMOVUPS      (DI), Z31
 	VBROADCASTSS (AX), Z29
 	LONG         $0x40169262
@@ -1814,13 +2367,13 @@ four90:
 	ADDQ         $0x10, BX
 	ADDQ         $0x00000100, DI
 	SUBQ         $0x04, R8
-	JGE          four90
+	JGE          four132
 
-tail88:
+tail130:
 	ADDQ $0x04, R8
-	JZ   end91
+	JZ   end133
 
-one89:
+one131:
 	VMOVUPS      (DI), Z31
 	VBROADCASTSS (AX), Z29
 	LONG         $0x40169262
@@ -1850,17 +2403,19 @@ one89:
 	ADDQ         $0x04, BX
 	ADDQ         $0x00000040, DI
 	DECQ         R8
-	JNZ          one89
+	JNZ          one131
 
-end91:
+end133:
 	ADDQ $0x08, R9
 	DECQ R10
-	JNZ  tap86
+	JNZ  tap128
 
-sums87:
+sums129:
+	CMPB      317(R12), $0x00
+	JE        wide134
 	MOVQ      72(R12), R15
 	TESTQ     R15, R15
-	JZ        added93
+	JZ        added137
 	MOVQ      232(R12), CX
 	SHLQ      $0x01, CX
 	LEAQ      (CX)(CX*2), DX
@@ -1876,7 +2431,7 @@ sums87:
 	ADDQ      R8, AX
 	ADDQ      R8, BX
 	CMPQ      R11, $0x00000010
-	JL        masked92
+	JL        masked136
 	VPMOVZXWD (AX), Z29
 	VPSLLD    $0x10, Z29, Z29
 	VADDPS    Z29, Z0, Z0
@@ -1901,9 +2456,9 @@ sums87:
 	VPMOVZXWD (BX)(DX*1), Z29
 	VPSLLD    $0x10, Z29, Z29
 	VADDPS    Z29, Z7, Z7
-	JMP       added93
+	JMP       added137
 
-masked92:
+masked136:
 	MOVQ        $-1, R15
 	BZHIQ       R11, R15, R15
 	KMOVW       R15, K1
@@ -1932,7 +2487,7 @@ masked92:
 	VPSLLD      $0x10, Z29, Z29
 	VADDPS      Z29, Z7, Z7
 
-added93:
+added137:
 	VBROADCASTSS 256(R12), Z29
 	VBROADCASTSS 260(R12), Z28
 	VMAXPS       Z0, Z29, Z0
@@ -1966,7 +2521,7 @@ added93:
 	ADDQ         R8, AX
 	ADDQ         R8, BX
 	CMPQ         R11, $0x00000010
-	JL           masked95
+	JL           masked139
 	LONG         $0x487ef262
 	WORD         $0xc072
 	VMOVDQU16    Y0, (AX)
@@ -1991,9 +2546,9 @@ added93:
 	LONG         $0x487ef262
 	WORD         $0xff72
 	VMOVDQU16    Y7, (BX)(DX*1)
-	JMP          stored94
+	JMP          stored138
 
-masked95:
+masked139:
 	MOVQ      $-1, R15
 	BZHIQ     R11, R15, R15
 	KMOVW     R15, K1
@@ -2022,15 +2577,128 @@ masked95:
 	WORD      $0xff72
 	VMOVDQU16 Y7, K1, (BX)(DX*1)
 
-stored94:
+stored138:
+	JMP whole135
+
+wide134:
+	MOVQ   72(R12), R15
+	TESTQ  R15, R15
+	JZ     added141
+	MOVQ   232(R12), CX
+	SHLQ   $0x02, CX
+	LEAQ   (CX)(CX*2), DX
+	LEAQ   (CX)(CX*4), SI
+	MOVQ   216(R12), AX
+	SHLQ   $0x02, AX
+	ADDQ   72(R12), AX
+	MOVQ   224(R12), BX
+	SHLQ   $0x02, BX
+	ADDQ   72(R12), BX
+	MOVQ   R14, R8
+	SHRQ   $0x00, R8
+	ADDQ   R8, AX
+	ADDQ   R8, BX
+	CMPQ   R11, $0x00000010
+	JL     masked140
+	VADDPS (AX), Z0, Z0
+	VADDPS (AX)(CX*1), Z1, Z1
+	VADDPS (AX)(CX*2), Z2, Z2
+	VADDPS (AX)(DX*1), Z3, Z3
+	VADDPS (BX), Z4, Z4
+	VADDPS (BX)(CX*1), Z5, Z5
+	VADDPS (BX)(CX*2), Z6, Z6
+	VADDPS (BX)(DX*1), Z7, Z7
+	JMP    added141
+
+masked140:
+	MOVQ      $-1, R15
+	BZHIQ     R11, R15, R15
+	KMOVW     R15, K1
+	VMOVUPS.Z (AX), K1, Z29
+	VADDPS    Z29, Z0, Z0
+	VMOVUPS.Z (AX)(CX*1), K1, Z29
+	VADDPS    Z29, Z1, Z1
+	VMOVUPS.Z (AX)(CX*2), K1, Z29
+	VADDPS    Z29, Z2, Z2
+	VMOVUPS.Z (AX)(DX*1), K1, Z29
+	VADDPS    Z29, Z3, Z3
+	VMOVUPS.Z (BX), K1, Z29
+	VADDPS    Z29, Z4, Z4
+	VMOVUPS.Z (BX)(CX*1), K1, Z29
+	VADDPS    Z29, Z5, Z5
+	VMOVUPS.Z (BX)(CX*2), K1, Z29
+	VADDPS    Z29, Z6, Z6
+	VMOVUPS.Z (BX)(DX*1), K1, Z29
+	VADDPS    Z29, Z7, Z7
+
+added141:
+	VBROADCASTSS 256(R12), Z29
+	VBROADCASTSS 260(R12), Z28
+	VMAXPS       Z0, Z29, Z0
+	VMINPS       Z0, Z28, Z0
+	VMAXPS       Z1, Z29, Z1
+	VMINPS       Z1, Z28, Z1
+	VMAXPS       Z2, Z29, Z2
+	VMINPS       Z2, Z28, Z2
+	VMAXPS       Z3, Z29, Z3
+	VMINPS       Z3, Z28, Z3
+	VMAXPS       Z4, Z29, Z4
+	VMINPS       Z4, Z28, Z4
+	VMAXPS       Z5, Z29, Z5
+	VMINPS       Z5, Z28, Z5
+	VMAXPS       Z6, Z29, Z6
+	VMINPS       Z6, Z28, Z6
+	VMAXPS       Z7, Z29, Z7
+	VMINPS       Z7, Z28, Z7
+	MOVQ         208(R12), CX
+	SHLQ         $0x02, CX
+	LEAQ         (CX)(CX*2), DX
+	LEAQ         (CX)(CX*4), SI
+	MOVQ         192(R12), AX
+	SHLQ         $0x02, AX
+	ADDQ         48(R12), AX
+	MOVQ         200(R12), BX
+	SHLQ         $0x02, BX
+	ADDQ         48(R12), BX
+	MOVQ         R14, R8
+	SHRQ         $0x00, R8
+	ADDQ         R8, AX
+	ADDQ         R8, BX
+	CMPQ         R11, $0x00000010
+	JL           masked143
+	VMOVUPS      Z0, (AX)
+	VMOVUPS      Z1, (AX)(CX*1)
+	VMOVUPS      Z2, (AX)(CX*2)
+	VMOVUPS      Z3, (AX)(DX*1)
+	VMOVUPS      Z4, (BX)
+	VMOVUPS      Z5, (BX)(CX*1)
+	VMOVUPS      Z6, (BX)(CX*2)
+	VMOVUPS      Z7, (BX)(DX*1)
+	JMP          stored142
+
+masked143:
+	MOVQ    $-1, R15
+	BZHIQ   R11, R15, R15
+	KMOVW   R15, K1
+	VMOVUPS Z0, K1, (AX)
+	VMOVUPS Z1, K1, (AX)(CX*1)
+	VMOVUPS Z2, K1, (AX)(CX*2)
+	VMOVUPS Z3, K1, (AX)(DX*1)
+	VMOVUPS Z4, K1, (BX)
+	VMOVUPS Z5, K1, (BX)(CX*1)
+	VMOVUPS Z6, K1, (BX)(CX*2)
+	VMOVUPS Z7, K1, (BX)(DX*1)
+
+stored142:
+whole135:
 	SUBQ $0x00000010, R11
-	JLE  done96
+	JLE  done144
 	ADDQ $0x00000040, R14
 	MOVQ 184(R12), R15
 	LEAQ (R13)(R15*4), R13
-	JMP  panel85
+	JMP  panel127
 
-done96:
+done144:
 	VZEROUPPER
 	RET
 
@@ -2044,7 +2712,7 @@ TEXT ·tile9x16AVX512BF16(SB), NOSPLIT, $0-8
 	MOVQ 248(R12), R11
 	XORQ R14, R14
 
-panel97:
+panel145:
 	MOVQ    168(R12), CX
 	SHLQ    $0x02, CX
 	LEAQ    (CX)(CX*2), DX
@@ -2065,9 +2733,9 @@ panel97:
 	MOVQ    120(R12), R9
 	MOVQ    128(R12), R10
 	TESTQ   R10, R10
-	JZ      sums99
+	JZ      sums147
 
-tap98:
+tap146:
 	MOVQ (R9), R15
 	MOVQ 152(R12), AX
 	ADDQ R15, AX
@@ -2079,9 +2747,9 @@ tap98:
 	ADDQ (R12), BX
 	MOVQ 144(R12), R8
 	SUBQ $0x04, R8
-	JL   tail100
+	JL   tail148
 
-four102:
+four150:
 	VMOVUPS      (DI), Z31
 	VBROADCASTSS (AX), Z29
 	LONG         $0x40169262
@@ -2198,13 +2866,13 @@ four102:
 	ADDQ         $0x10, BX
 	ADDQ         $0x00000100, DI
 	SUBQ         $0x04, R8
-	JGE          four102
+	JGE          four150
 
-tail100:
+tail148:
 	ADDQ $0x04, R8
-	JZ   end103
+	JZ   end151
 
-one101:
+one149:
 	VMOVUPS      (DI), Z31
 	VBROADCASTSS (AX), Z29
 	LONG         $0x40169262
@@ -2237,17 +2905,19 @@ one101:
 	ADDQ         $0x04, BX
 	ADDQ         $0x00000040, DI
 	DECQ         R8
-	JNZ          one101
+	JNZ          one149
 
-end103:
+end151:
 	ADDQ $0x08, R9
 	DECQ R10
-	JNZ  tap98
+	JNZ  tap146
 
-sums99:
+sums147:
+	CMPB      317(R12), $0x00
+	JE        wide152
 	MOVQ      72(R12), R15
 	TESTQ     R15, R15
-	JZ        added105
+	JZ        added155
 	MOVQ      232(R12), CX
 	SHLQ      $0x01, CX
 	LEAQ      (CX)(CX*2), DX
@@ -2263,7 +2933,7 @@ sums99:
 	ADDQ      R8, AX
 	ADDQ      R8, BX
 	CMPQ      R11, $0x00000010
-	JL        masked104
+	JL        masked154
 	VPMOVZXWD (AX), Z29
 	VPSLLD    $0x10, Z29, Z29
 	VADDPS    Z29, Z0, Z0
@@ -2291,9 +2961,9 @@ sums99:
 	VPMOVZXWD (BX)(DX*1), Z29
 	VPSLLD    $0x10, Z29, Z29
 	VADDPS    Z29, Z8, Z8
-	JMP       added105
+	JMP       added155
 
-masked104:
+masked154:
 	MOVQ        $-1, R15
 	BZHIQ       R11, R15, R15
 	KMOVW       R15, K1
@@ -2325,7 +2995,7 @@ masked104:
 	VPSLLD      $0x10, Z29, Z29
 	VADDPS      Z29, Z8, Z8
 
-added105:
+added155:
 	VBROADCASTSS 256(R12), Z29
 	VBROADCASTSS 260(R12), Z28
 	VMAXPS       Z0, Z29, Z0
@@ -2361,7 +3031,7 @@ added105:
 	ADDQ         R8, AX
 	ADDQ         R8, BX
 	CMPQ         R11, $0x00000010
-	JL           masked107
+	JL           masked157
 	LONG         $0x487ef262
 	WORD         $0xc072
 	VMOVDQU16    Y0, (AX)
@@ -2389,9 +3059,9 @@ added105:
 	LONG         $0x487e5262
 	WORD         $0xc072
 	VMOVDQU16    Y8, (BX)(DX*1)
-	JMP          stored106
+	JMP          stored156
 
-masked107:
+masked157:
 	MOVQ      $-1, R15
 	BZHIQ     R11, R15, R15
 	KMOVW     R15, K1
@@ -2423,15 +3093,135 @@ masked107:
 	WORD      $0xc072
 	VMOVDQU16 Y8, K1, (BX)(DX*1)
 
-stored106:
+stored156:
+	JMP whole153
+
+wide152:
+	MOVQ   72(R12), R15
+	TESTQ  R15, R15
+	JZ     added159
+	MOVQ   232(R12), CX
+	SHLQ   $0x02, CX
+	LEAQ   (CX)(CX*2), DX
+	LEAQ   (CX)(CX*4), SI
+	MOVQ   216(R12), AX
+	SHLQ   $0x02, AX
+	ADDQ   72(R12), AX
+	MOVQ   224(R12), BX
+	SHLQ   $0x02, BX
+	ADDQ   72(R12), BX
+	MOVQ   R14, R8
+	SHRQ   $0x00, R8
+	ADDQ   R8, AX
+	ADDQ   R8, BX
+	CMPQ   R11, $0x00000010
+	JL     masked158
+	VADDPS (AX), Z0, Z0
+	VADDPS (AX)(CX*1), Z1, Z1
+	VADDPS (AX)(CX*2), Z2, Z2
+	VADDPS (AX)(DX*1), Z3, Z3
+	VADDPS (AX)(CX*4), Z4, Z4
+	VADDPS (BX), Z5, Z5
+	VADDPS (BX)(CX*1), Z6, Z6
+	VADDPS (BX)(CX*2), Z7, Z7
+	VADDPS (BX)(DX*1), Z8, Z8
+	JMP    added159
+
+masked158:
+	MOVQ      $-1, R15
+	BZHIQ     R11, R15, R15
+	KMOVW     R15, K1
+	VMOVUPS.Z (AX), K1, Z29
+	VADDPS    Z29, Z0, Z0
+	VMOVUPS.Z (AX)(CX*1), K1, Z29
+	VADDPS    Z29, Z1, Z1
+	VMOVUPS.Z (AX)(CX*2), K1, Z29
+	VADDPS    Z29, Z2, Z2
+	VMOVUPS.Z (AX)(DX*1), K1, Z29
+	VADDPS    Z29, Z3, Z3
+	VMOVUPS.Z (AX)(CX*4), K1, Z29
+	VADDPS    Z29, Z4, Z4
+	VMOVUPS.Z (BX), K1, Z29
+	VADDPS    Z29, Z5, Z5
+	VMOVUPS.Z (BX)(CX*1), K1, Z29
+	VADDPS    Z29, Z6, Z6
+	VMOVUPS.Z (BX)(CX*2), K1, Z29
+	VADDPS    Z29, Z7, Z7
+	VMOVUPS.Z (BX)(DX*1), K1, Z29
+	VADDPS    Z29, Z8, Z8
+
+added159:
+	VBROADCASTSS 256(R12), Z29
+	VBROADCASTSS 260(R12), Z28
+	VMAXPS       Z0, Z29, Z0
+	VMINPS       Z0, Z28, Z0
+	VMAXPS       Z1, Z29, Z1
+	VMINPS       Z1, Z28, Z1
+	VMAXPS       Z2, Z29, Z2
+	VMINPS       Z2, Z28, Z2
+	VMAXPS       Z3, Z29, Z3
+	VMINPS       Z3, Z28, Z3
+	VMAXPS       Z4, Z29, Z4
+	VMINPS       Z4, Z28, Z4
+	VMAXPS       Z5, Z29, Z5
+	VMINPS       Z5, Z28, Z5
+	VMAXPS       Z6, Z29, Z6
+	VMINPS       Z6, Z28, Z6
+	VMAXPS       Z7, Z29, Z7
+	VMINPS       Z7, Z28, Z7
+	VMAXPS       Z8, Z29, Z8
+	VMINPS       Z8, Z28, Z8
+	MOVQ         208(R12), CX
+	SHLQ         $0x02, CX
+	LEAQ         (CX)(CX*2), DX
+	LEAQ         (CX)(CX*4), SI
+	MOVQ         192(R12), AX
+	SHLQ         $0x02, AX
+	ADDQ         48(R12), AX
+	MOVQ         200(R12), BX
+	SHLQ         $0x02, BX
+	ADDQ         48(R12), BX
+	MOVQ         R14, R8
+	SHRQ         $0x00, R8
+	ADDQ         R8, AX
+	ADDQ         R8, BX
+	CMPQ         R11, $0x00000010
+	JL           masked161
+	VMOVUPS      Z0, (AX)
+	VMOVUPS      Z1, (AX)(CX*1)
+	VMOVUPS      Z2, (AX)(CX*2)
+	VMOVUPS      Z3, (AX)(DX*1)
+	VMOVUPS      Z4, (AX)(CX*4)
+	VMOVUPS      Z5, (BX)
+	VMOVUPS      Z6, (BX)(CX*1)
+	VMOVUPS      Z7, (BX)(CX*2)
+	VMOVUPS      Z8, (BX)(DX*1)
+	JMP          stored160
+
+masked161:
+	MOVQ    $-1, R15
+	BZHIQ   R11, R15, R15
+	KMOVW   R15, K1
+	VMOVUPS Z0, K1, (AX)
+	VMOVUPS Z1, K1, (AX)(CX*1)
+	VMOVUPS Z2, K1, (AX)(CX*2)
+	VMOVUPS Z3, K1, (AX)(DX*1)
+	VMOVUPS Z4, K1, (AX)(CX*4)
+	VMOVUPS Z5, K1, (BX)
+	VMOVUPS Z6, K1, (BX)(CX*1)
+	VMOVUPS Z7, K1, (BX)(CX*2)
+	VMOVUPS Z8, K1, (BX)(DX*1)
+
+stored160:
+whole153:
 	SUBQ $0x00000010, R11
-	JLE  done108
+	JLE  done162
 	ADDQ $0x00000040, R14
 	MOVQ 184(R12), R15
 	LEAQ (R13)(R15*4), R13
-	JMP  panel97
+	JMP  panel145
 
-done108:
+done162:
 	VZEROUPPER
 	RET
 
@@ -2445,7 +3235,7 @@ TEXT ·tile10x16AVX512BF16(SB), NOSPLIT, $0-8
 	MOVQ 248(R12), R11
 	XORQ R14, R14
 
-panel109:
+panel163:
 	MOVQ    168(R12), CX
 	SHLQ    $0x02, CX
 	LEAQ    (CX)(CX*2), DX
@@ -2467,9 +3257,9 @@ panel109:
 	MOVQ    120(R12), R9
 	MOVQ    128(R12), R10
 	TESTQ   R10, R10
-	JZ      sums111
+	JZ      sums165
 
-tap110:
+tap164:
 	MOVQ (R9), R15
 	MOVQ 152(R12), AX
 	ADDQ R15, AX
@@ -2481,9 +3271,9 @@ tap110:
 	ADDQ (R12), BX
 	MOVQ 144(R12), R8
 	SUBQ $0x04, R8
-	JL   tail112
+	JL   tail166
 
-four114:
+four168:
 	VMOVUPS      (DI), Z31
 	VBROADCASTSS (AX), Z29
 	LONG         $0x40169262
@@ -2612,13 +3402,13 @@ four114:
 	ADDQ         $0x10, BX
 	ADDQ         $0x00000100, DI
 	SUBQ         $0x04, R8
-	JGE          four114
+	JGE          four168
 
-tail112:
+tail166:
 	ADDQ $0x04, R8
-	JZ   end115
+	JZ   end169
 
-one113:
+one167:
 	VMOVUPS      (DI), Z31
 	VBROADCASTSS (AX), Z29
 	LONG         $0x40169262
@@ -2654,17 +3444,19 @@ one113:
 	ADDQ         $0x04, BX
 	ADDQ         $0x00000040, DI
 	DECQ         R8
-	JNZ          one113
+	JNZ          one167
 
-end115:
+end169:
 	ADDQ $0x08, R9
 	DECQ R10
-	JNZ  tap110
+	JNZ  tap164
 
-sums111:
+sums165:
+	CMPB      317(R12), $0x00
+	JE        wide170
 	MOVQ      72(R12), R15
 	TESTQ     R15, R15
-	JZ        added117
+	JZ        added173
 	MOVQ      232(R12), CX
 	SHLQ      $0x01, CX
 	LEAQ      (CX)(CX*2), DX
@@ -2680,7 +3472,7 @@ sums111:
 	ADDQ      R8, AX
 	ADDQ      R8, BX
 	CMPQ      R11, $0x00000010
-	JL        masked116
+	JL        masked172
 	VPMOVZXWD (AX), Z29
 	VPSLLD    $0x10, Z29, Z29
 	VADDPS    Z29, Z0, Z0
@@ -2711,9 +3503,9 @@ sums111:
 	VPMOVZXWD (BX)(CX*4), Z29
 	VPSLLD    $0x10, Z29, Z29
 	VADDPS    Z29, Z9, Z9
-	JMP       added117
+	JMP       added173
 
-masked116:
+masked172:
 	MOVQ        $-1, R15
 	BZHIQ       R11, R15, R15
 	KMOVW       R15, K1
@@ -2748,7 +3540,7 @@ masked116:
 	VPSLLD      $0x10, Z29, Z29
 	VADDPS      Z29, Z9, Z9
 
-added117:
+added173:
 	VBROADCASTSS 256(R12), Z29
 	VBROADCASTSS 260(R12), Z28
 	VMAXPS       Z0, Z29, Z0
@@ -2786,7 +3578,7 @@ added117:
 	ADDQ         R8, AX
 	ADDQ         R8, BX
 	CMPQ         R11, $0x00000010
-	JL           masked119
+	JL           masked175
 	LONG         $0x487ef262
 	WORD         $0xc072
 	VMOVDQU16    Y0, (AX)
@@ -2817,9 +3609,9 @@ added117:
 	LONG         $0x487e5262
 	WORD         $0xc972
 	VMOVDQU16    Y9, (BX)(CX*4)
-	JMP          stored118
+	JMP          stored174
 
-masked119:
+masked175:
 	MOVQ      $-1, R15
 	BZHIQ     R11, R15, R15
 	KMOVW     R15, K1
@@ -2854,15 +3646,142 @@ masked119:
 	WORD      $0xc972
 	VMOVDQU16 Y9, K1, (BX)(CX*4)
 
-stored118:
+stored174:
+	JMP whole171
+
+wide170:
+	MOVQ   72(R12), R15
+	TESTQ  R15, R15
+	JZ     added177
+	MOVQ   232(R12), CX
+	SHLQ   $0x02, CX
+	LEAQ   (CX)(CX*2), DX
+	LEAQ   (CX)(CX*4), SI
+	MOVQ   216(R12), AX
+	SHLQ   $0x02, AX
+	ADDQ   72(R12), AX
+	MOVQ   224(R12), BX
+	SHLQ   $0x02, BX
+	ADDQ   72(R12), BX
+	MOVQ   R14, R8
+	SHRQ   $0x00, R8
+	ADDQ   R8, AX
+	ADDQ   R8, BX
+	CMPQ   R11, $0x00000010
+	JL     masked176
+	VADDPS (AX), Z0, Z0
+	VADDPS (AX)(CX*1), Z1, Z1
+	VADDPS (AX)(CX*2), Z2, Z2
+	VADDPS (AX)(DX*1), Z3, Z3
+	VADDPS (AX)(CX*4), Z4, Z4
+	VADDPS (BX), Z5, Z5
+	VADDPS (BX)(CX*1), Z6, Z6
+	VADDPS (BX)(CX*2), Z7, Z7
+	VADDPS (BX)(DX*1), Z8, Z8
+	VADDPS (BX)(CX*4), Z9, Z9
+	JMP    added177
+
+masked176:
+	MOVQ      $-1, R15
+	BZHIQ     R11, R15, R15
+	KMOVW     R15, K1
+	VMOVUPS.Z (AX), K1, Z29
+	VADDPS    Z29, Z0, Z0
+	VMOVUPS.Z (AX)(CX*1), K1, Z29
+	VADDPS    Z29, Z1, Z1
+	VMOVUPS.Z (AX)(CX*2), K1, Z29
+	VADDPS    Z29, Z2, Z2
+	VMOVUPS.Z (AX)(DX*1), K1, Z29
+	VADDPS    Z29, Z3, Z3
+	VMOVUPS.Z (AX)(CX*4), K1, Z29
+	VADDPS    Z29, Z4, Z4
+	VMOVUPS.Z (BX), K1, Z29
+	VADDPS    Z29, Z5, Z5
+	VMOVUPS.Z (BX)(CX*1), K1, Z29
+	VADDPS    Z29, Z6, Z6
+	VMOVUPS.Z (BX)(CX*2), K1, Z29
+	VADDPS    Z29, Z7, Z7
+	VMOVUPS.Z (BX)(DX*1), K1, Z29
+	VADDPS    Z29, Z8, Z8
+	VMOVUPS.Z (BX)(CX*4), K1, Z29
+	VADDPS    Z29, Z9, Z9
+
+added177:
+	VBROADCASTSS 256(R12), Z29
+	VBROADCASTSS 260(R12), Z28
+	VMAXPS       Z0, Z29, Z0
+	VMINPS       Z0, Z28, Z0
+	VMAXPS       Z1, Z29, Z1
+	VMINPS       Z1, Z28, Z1
+	VMAXPS       Z2, Z29, Z2
+	VMINPS       Z2, Z28, Z2
+	VMAXPS       Z3, Z29, Z3
+	VMINPS       Z3, Z28, Z3
+	VMAXPS       Z4, Z29, Z4
+	VMINPS       Z4, Z28, Z4
+	VMAXPS       Z5, Z29, Z5
+	VMINPS       Z5, Z28, Z5
+	VMAXPS       Z6, Z29, Z6
+	VMINPS       Z6, Z28, Z6
+	VMAXPS       Z7, Z29, Z7
+	VMINPS       Z7, Z28, Z7
+	VMAXPS       Z8, Z29, Z8
+	VMINPS       Z8, Z28, Z8
+	VMAXPS       Z9, Z29, Z9
+	VMINPS       Z9, Z28, Z9
+	MOVQ         208(R12), CX
+	SHLQ         $0x02, CX
+	LEAQ         (CX)(CX*2), DX
+	LEAQ         (CX)(CX*4), SI
+	MOVQ         192(R12), AX
+	SHLQ         $0x02, AX
+	ADDQ         48(R12), AX
+	MOVQ         200(R12), BX
+	SHLQ         $0x02, BX
+	ADDQ         48(R12), BX
+	MOVQ         R14, R8
+	SHRQ         $0x00, R8
+	ADDQ         R8, AX
+	ADDQ         R8, BX
+	CMPQ         R11, $0x00000010
+	JL           masked179
+	VMOVUPS      Z0, (AX)
+	VMOVUPS      Z1, (AX)(CX*1)
+	VMOVUPS      Z2, (AX)(CX*2)
+	VMOVUPS      Z3, (AX)(DX*1)
+	VMOVUPS      Z4, (AX)(CX*4)
+	VMOVUPS      Z5, (BX)
+	VMOVUPS      Z6, (BX)(CX*1)
+	VMOVUPS      Z7, (BX)(CX*2)
+	VMOVUPS      Z8, (BX)(DX*1)
+	VMOVUPS      Z9, (BX)(CX*4)
+	JMP          stored178
+
+masked179:
+	MOVQ    $-1, R15
+	BZHIQ   R11, R15, R15
+	KMOVW   R15, K1
+	VMOVUPS Z0, K1, (AX)
+	VMOVUPS Z1, K1, (AX)(CX*1)
+	VMOVUPS Z2, K1, (AX)(CX*2)
+	VMOVUPS Z3, K1, (AX)(DX*1)
+	VMOVUPS Z4, K1, (AX)(CX*4)
+	VMOVUPS Z5, K1, (BX)
+	VMOVUPS Z6, K1, (BX)(CX*1)
+	VMOVUPS Z7, K1, (BX)(CX*2)
+	VMOVUPS Z8, K1, (BX)(DX*1)
+	VMOVUPS Z9, K1, (BX)(CX*4)
+
+stored178:
+whole171:
 	SUBQ $0x00000010, R11
-	JLE  done120
+	JLE  done180
 	ADDQ $0x00000040, R14
 	MOVQ 184(R12), R15
 	LEAQ (R13)(R15*4), R13
-	JMP  panel109
+	JMP  panel163
 
-done120:
+done180:
 	VZEROUPPER
 	RET
 
@@ -2876,7 +3795,7 @@ TEXT ·tile11x16AVX512BF16(SB), NOSPLIT, $0-8
 	MOVQ 248(R12), R11
 	XORQ R14, R14
 
-panel121:
+panel181:
 	MOVQ    168(R12), CX
 	SHLQ    $0x02, CX
 	LEAQ    (CX)(CX*2), DX
@@ -2899,9 +3818,9 @@ panel121:
 	MOVQ    120(R12), R9
 	MOVQ    128(R12), R10
 	TESTQ   R10, R10
-	JZ      sums123
+	JZ      sums183
 
-tap122:
+tap182:
 	MOVQ (R9), R15
 	MOVQ 152(R12), AX
 	ADDQ R15, AX
@@ -2913,9 +3832,9 @@ tap122:
 	ADDQ (R12), BX
 	MOVQ 144(R12), R8
 	SUBQ $0x04, R8
-	JL   tail124
+	JL   tail184
 
-four126:
+four186:
 	VMOVUPS      (DI), Z31
 	VBROADCASTSS (AX), Z29
 	LONG         $0x40169262
@@ -3056,13 +3975,13 @@ four126:
 	ADDQ         $0x10, BX
 	ADDQ         $0x00000100, DI
 	SUBQ         $0x04, R8
-	JGE          four126
+	JGE          four186
 
-tail124:
+tail184:
 	ADDQ $0x04, R8
-	JZ   end127
+	JZ   end187
 
-one125:
+one185:
 	VMOVUPS      (DI), Z31
 	VBROADCASTSS (AX), Z29
 	LONG         $0x40169262
@@ -3101,17 +4020,19 @@ one125:
 	ADDQ         $0x04, BX
 	ADDQ         $0x00000040, DI
 	DECQ         R8
-	JNZ          one125
+	JNZ          one185
 
-end127:
+end187:
 	ADDQ $0x08, R9
 	DECQ R10
-	JNZ  tap122
+	JNZ  tap182
 
-sums123:
+sums183:
+	CMPB      317(R12), $0x00
+	JE        wide188
 	MOVQ      72(R12), R15
 	TESTQ     R15, R15
-	JZ        added129
+	JZ        added191
 	MOVQ      232(R12), CX
 	SHLQ      $0x01, CX
 	LEAQ      (CX)(CX*2), DX
@@ -3127,7 +4048,7 @@ sums123:
 	ADDQ      R8, AX
 	ADDQ      R8, BX
 	CMPQ      R11, $0x00000010
-	JL        masked128
+	JL        masked190
 	VPMOVZXWD (AX), Z29
 	VPSLLD    $0x10, Z29, Z29
 	VADDPS    Z29, Z0, Z0
@@ -3161,9 +4082,9 @@ sums123:
 	VPMOVZXWD (BX)(CX*4), Z29
 	VPSLLD    $0x10, Z29, Z29
 	VADDPS    Z29, Z10, Z10
-	JMP       added129
+	JMP       added191
 
-masked128:
+masked190:
 	MOVQ        $-1, R15
 	BZHIQ       R11, R15, R15
 	KMOVW       R15, K1
@@ -3201,7 +4122,7 @@ masked128:
 	VPSLLD      $0x10, Z29, Z29
 	VADDPS      Z29, Z10, Z10
 
-added129:
+added191:
 	VBROADCASTSS 256(R12), Z29
 	VBROADCASTSS 260(R12), Z28
 	VMAXPS       Z0, Z29, Z0
@@ -3241,7 +4162,7 @@ added129:
 	ADDQ         R8, AX
 	ADDQ         R8, BX
 	CMPQ         R11, $0x00000010
-	JL           masked131
+	JL           masked193
 	LONG         $0x487ef262
 	WORD         $0xc072
 	VMOVDQU16    Y0, (AX)
@@ -3275,9 +4196,9 @@ added129:
 	LONG         $0x487e5262
 	WORD         $0xd272
 	VMOVDQU16    Y10, (BX)(CX*4)
-	JMP          stored130
+	JMP          stored192
 
-masked131:
+masked193:
 	MOVQ      $-1, R15
 	BZHIQ     R11, R15, R15
 	KMOVW     R15, K1
@@ -3315,15 +4236,149 @@ masked131:
 	WORD      $0xd272
 	VMOVDQU16 Y10, K1, (BX)(CX*4)
 
-stored130:
+stored192:
+	JMP whole189
+
+wide188:
+	MOVQ   72(R12), R15
+	TESTQ  R15, R15
+	JZ     added195
+	MOVQ   232(R12), CX
+	SHLQ   $0x02, CX
+	LEAQ   (CX)(CX*2), DX
+	LEAQ   (CX)(CX*4), SI
+	MOVQ   216(R12), AX
+	SHLQ   $0x02, AX
+	ADDQ   72(R12), AX
+	MOVQ   224(R12), BX
+	SHLQ   $0x02, BX
+	ADDQ   72(R12), BX
+	MOVQ   R14, R8
+	SHRQ   $0x00, R8
+	ADDQ   R8, AX
+	ADDQ   R8, BX
+	CMPQ   R11, $0x00000010
+	JL     masked194
+	VADDPS (AX), Z0, Z0
+	VADDPS (AX)(CX*1), Z1, Z1
+	VADDPS (AX)(CX*2), Z2, Z2
+	VADDPS (AX)(DX*1), Z3, Z3
+	VADDPS (AX)(CX*4), Z4, Z4
+	VADDPS (AX)(SI*1), Z5, Z5
+	VADDPS (BX), Z6, Z6
+	VADDPS (BX)(CX*1), Z7, Z7
+	VADDPS (BX)(CX*2), Z8, Z8
+	VADDPS (BX)(DX*1), Z9, Z9
+	VADDPS (BX)(CX*4), Z10, Z10
+	JMP    added195
+
+masked194:
+	MOVQ      $-1, R15
+	BZHIQ     R11, R15, R15
+	KMOVW     R15, K1
+	VMOVUPS.Z (AX), K1, Z29
+	VADDPS    Z29, Z0, Z0
+	VMOVUPS.Z (AX)(CX*1), K1, Z29
+	VADDPS    Z29, Z1, Z1
+	VMOVUPS.Z (AX)(CX*2), K1, Z29
+	VADDPS    Z29, Z2, Z2
+	VMOVUPS.Z (AX)(DX*1), K1, Z29
+	VADDPS    Z29, Z3, Z3
+	VMOVUPS.Z (AX)(CX*4), K1, Z29
+	VADDPS    Z29, Z4, Z4
+	VMOVUPS.Z (AX)(SI*1), K1, Z29
+	VADDPS    Z29, Z5, Z5
+	VMOVUPS.Z (BX), K1, Z29
+	VADDPS    Z29, Z6, Z6
+	VMOVUPS.Z (BX)(CX*1), K1, Z29
+	VADDPS    Z29, Z7, Z7
+	VMOVUPS.Z (BX)(CX*2), K1, Z29
+	VADDPS    Z29, Z8, Z8
+	VMOVUPS.Z (BX)(DX*1), K1, Z29
+	VADDPS    Z29, Z9, Z9
+	VMOVUPS.Z (BX)(CX*4), K1, Z29
+	VADDPS    Z29, Z10, Z10
+
+added195:
+	VBROADCASTSS 256(R12), Z29
+	VBROADCASTSS 260(R12), Z28
+	VMAXPS       Z0, Z29, Z0
+	VMINPS       Z0, Z28, Z0
+	VMAXPS       Z1, Z29, Z1
+	VMINPS       Z1, Z28, Z1
+	VMAXPS       Z2, Z29, Z2
+	VMINPS       Z2, Z28, Z2
+	VMAXPS       Z3, Z29, Z3
+	VMINPS       Z3, Z28, Z3
+	VMAXPS       Z4, Z29, Z4
+	VMINPS       Z4, Z28, Z4
+	VMAXPS       Z5, Z29, Z5
+	VMINPS       Z5, Z28, Z5
+	VMAXPS       Z6, Z29, Z6
+	VMINPS       Z6, Z28, Z6
+	VMAXPS       Z7, Z29, Z7
+	VMINPS       Z7, Z28, Z7
+	VMAXPS       Z8, Z29, Z8
+	VMINPS       Z8, Z28, Z8
+	VMAXPS       Z9, Z29, Z9
+	VMINPS       Z9, Z28, Z9
+	VMAXPS       Z10, Z29, Z10
+	VMINPS       Z10, Z28, Z10
+	MOVQ         208(R12), CX
+	SHLQ         $0x02, CX
+	LEAQ         (CX)(CX*2), DX
+	LEAQ         (CX)(CX*4), SI
+	MOVQ         192(R12), AX
+	SHLQ         $0x02, AX
+	ADDQ         48(R12), AX
+	MOVQ         200(R12), BX
+	SHLQ         $0x02, BX
+	ADDQ         48(R12), BX
+	MOVQ         R14, R8
+	SHRQ         $0x00, R8
+	ADDQ         R8, AX
+	ADDQ         R8, BX
+	CMPQ         R11, $0x00000010
+	JL           masked197
+	VMOVUPS      Z0, (AX)
+	VMOVUPS      Z1, (AX)(CX*1)
+	VMOVUPS      Z2, (AX)(CX*2)
+	VMOVUPS      Z3, (AX)(DX*1)
+	VMOVUPS      Z4, (AX)(CX*4)
+	VMOVUPS      Z5, (AX)(SI*1)
+	VMOVUPS      Z6, (BX)
+	VMOVUPS      Z7, (BX)(CX*1)
+	VMOVUPS      Z8, (BX)(CX*2)
+	VMOVUPS      Z9, (BX)(DX*1)
+	VMOVUPS      Z10, (BX)(CX*4)
+	JMP          stored196
+
+masked197:
+	MOVQ    $-1, R15
+	BZHIQ   R11, R15, R15
+	KMOVW   R15, K1
+	VMOVUPS Z0, K1, (AX)
+	VMOVUPS Z1, K1, (AX)(CX*1)
+	VMOVUPS Z2, K1, (AX)(CX*2)
+	VMOVUPS Z3, K1, (AX)(DX*1)
+	VMOVUPS Z4, K1, (AX)(CX*4)
+	VMOVUPS Z5, K1, (AX)(SI*1)
+	VMOVUPS Z6, K1, (BX)
+	VMOVUPS Z7, K1, (BX)(CX*1)
+	VMOVUPS Z8, K1, (BX)(CX*2)
+	VMOVUPS Z9, K1, (BX)(DX*1)
+	VMOVUPS Z10, K1, (BX)(CX*4)
+
+stored196:
+whole189:
 	SUBQ $0x00000010, R11
-	JLE  done132
+	JLE  done198
 	ADDQ $0x00000040, R14
 	MOVQ 184(R12), R15
 	LEAQ (R13)(R15*4), R13
-	JMP  panel121
+	JMP  panel181
 
-done132:
+done198:
 	VZEROUPPER
 	RET
 
@@ -3337,7 +4392,7 @@ TEXT ·tile12x16AVX512BF16(SB), NOSPLIT, $0-8
 	MOVQ 248(R12), R11
 	XORQ R14, R14
 
-panel133:
+panel199:
 	MOVQ    168(R12), CX
 	SHLQ    $0x02, CX
 	LEAQ    (CX)(CX*2), DX
@@ -3361,9 +4416,9 @@ panel133:
 	MOVQ    120(R12), R9
 	MOVQ    128(R12), R10
 	TESTQ   R10, R10
-	JZ      sums135
+	JZ      sums201
 
-tap134:
+tap200:
 	MOVQ (R9), R15
 	MOVQ 152(R12), AX
 	ADDQ R15, AX
@@ -3375,9 +4430,9 @@ tap134:
 	ADDQ (R12), BX
 	MOVQ 144(R12), R8
 	SUBQ $0x04, R8
-	JL   tail136
+	JL   tail202
 
-four138:
+four204:
 	VMOVUPS      (DI), Z31
 	VBROADCASTSS (AX), Z29
 	LONG         $0x40169262
@@ -3530,13 +4585,13 @@ four138:
 	ADDQ         $0x10, BX
 	ADDQ         $0x00000100, DI
 	SUBQ         $0x04, R8
-	JGE          four138
+	JGE          four204
 
-tail136:
+tail202:
 	ADDQ $0x04, R8
-	JZ   end139
+	JZ   end205
 
-one137:
+one203:
 	VMOVUPS      (DI), Z31
 	VBROADCASTSS (AX), Z29
 	LONG         $0x40169262
@@ -3578,17 +4633,19 @@ one137:
 	ADDQ         $0x04, BX
 	ADDQ         $0x00000040, DI
 	DECQ         R8
-	JNZ          one137
+	JNZ          one203
 
-end139:
+end205:
 	ADDQ $0x08, R9
 	DECQ R10
-	JNZ  tap134
+	JNZ  tap200
 
-sums135:
+sums201:
+	CMPB      317(R12), $0x00
+	JE        wide206
 	MOVQ      72(R12), R15
 	TESTQ     R15, R15
-	JZ        added141
+	JZ        added209
 	MOVQ      232(R12), CX
 	SHLQ      $0x01, CX
 	LEAQ      (CX)(CX*2), DX
@@ -3604,7 +4661,7 @@ sums135:
 	ADDQ      R8, AX
 	ADDQ      R8, BX
 	CMPQ      R11, $0x00000010
-	JL        masked140
+	JL        masked208
 	VPMOVZXWD (AX), Z29
 	VPSLLD    $0x10, Z29, Z29
 	VADDPS    Z29, Z0, Z0
@@ -3641,9 +4698,9 @@ sums135:
 	VPMOVZXWD (BX)(SI*1), Z29
 	VPSLLD    $0x10, Z29, Z29
 	VADDPS    Z29, Z11, Z11
-	JMP       added141
+	JMP       added209
 
-masked140:
+masked208:
 	MOVQ        $-1, R15
 	BZHIQ       R11, R15, R15
 	KMOVW       R15, K1
@@ -3684,7 +4741,7 @@ masked140:
 	VPSLLD      $0x10, Z29, Z29
 	VADDPS      Z29, Z11, Z11
 
-added141:
+added209:
 	VBROADCASTSS 256(R12), Z29
 	VBROADCASTSS 260(R12), Z28
 	VMAXPS       Z0, Z29, Z0
@@ -3726,7 +4783,7 @@ added141:
 	ADDQ         R8, AX
 	ADDQ         R8, BX
 	CMPQ         R11, $0x00000010
-	JL           masked143
+	JL           masked211
 	LONG         $0x487ef262
 	WORD         $0xc072
 	VMOVDQU16    Y0, (AX)
@@ -3763,9 +4820,9 @@ added141:
 	LONG         $0x487e5262
 	WORD         $0xdb72
 	VMOVDQU16    Y11, (BX)(SI*1)
-	JMP          stored142
+	JMP          stored210
 
-masked143:
+masked211:
 	MOVQ      $-1, R15
 	BZHIQ     R11, R15, R15
 	KMOVW     R15, K1
@@ -3806,15 +4863,156 @@ masked143:
 	WORD      $0xdb72
 	VMOVDQU16 Y11, K1, (BX)(SI*1)
 
-stored142:
+stored210:
+	JMP whole207
+
+wide206:
+	MOVQ   72(R12), R15
+	TESTQ  R15, R15
+	JZ     added213
+	MOVQ   232(R12), CX
+	SHLQ   $0x02, CX
+	LEAQ   (CX)(CX*2), DX
+	LEAQ   (CX)(CX*4), SI
+	MOVQ   216(R12), AX
+	SHLQ   $0x02, AX
+	ADDQ   72(R12), AX
+	MOVQ   224(R12), BX
+	SHLQ   $0x02, BX
+	ADDQ   72(R12), BX
+	MOVQ   R14, R8
+	SHRQ   $0x00, R8
+	ADDQ   R8, AX
+	ADDQ   R8, BX
+	CMPQ   R11, $0x00000010
+	JL     masked212
+	VADDPS (AX), Z0, Z0
+	VADDPS (AX)(CX*1), Z1, Z1
+	VADDPS (AX)(CX*2), Z2, Z2
+	VADDPS (AX)(DX*1), Z3, Z3
+	VADDPS (AX)(CX*4), Z4, Z4
+	VADDPS (AX)(SI*1), Z5, Z5
+	VADDPS (BX), Z6, Z6
+	VADDPS (BX)(CX*1), Z7, Z7
+	VADDPS (BX)(CX*2), Z8, Z8
+	VADDPS (BX)(DX*1), Z9, Z9
+	VADDPS (BX)(CX*4), Z10, Z10
+	VADDPS (BX)(SI*1), Z11, Z11
+	JMP    added213
+
+masked212:
+	MOVQ      $-1, R15
+	BZHIQ     R11, R15, R15
+	KMOVW     R15, K1
+	VMOVUPS.Z (AX), K1, Z29
+	VADDPS    Z29, Z0, Z0
+	VMOVUPS.Z (AX)(CX*1), K1, Z29
+	VADDPS    Z29, Z1, Z1
+	VMOVUPS.Z (AX)(CX*2), K1, Z29
+	VADDPS    Z29, Z2, Z2
+	VMOVUPS.Z (AX)(DX*1), K1, Z29
+	VADDPS    Z29, Z3, Z3
+	VMOVUPS.Z (AX)(CX*4), K1, Z29
+	VADDPS    Z29, Z4, Z4
+	VMOVUPS.Z (AX)(SI*1), K1, Z29
+	VADDPS    Z29, Z5, Z5
+	VMOVUPS.Z (BX), K1, Z29
+	VADDPS    Z29, Z6, Z6
+	VMOVUPS.Z (BX)(CX*1), K1, Z29
+	VADDPS    Z29, Z7, Z7
+	VMOVUPS.Z (BX)(CX*2), K1, Z29
+	VADDPS    Z29, Z8, Z8
+	VMOVUPS.Z (BX)(DX*1), K1, Z29
+	VADDPS    Z29, Z9, Z9
+	VMOVUPS.Z (BX)(CX*4), K1, Z29
+	VADDPS    Z29, Z10, Z10
+	VMOVUPS.Z (BX)(SI*1), K1, Z29
+	VADDPS    Z29, Z11, Z11
+
+added213:
+	VBROADCASTSS 256(R12), Z29
+	VBROADCASTSS 260(R12), Z28
+	VMAXPS       Z0, Z29, Z0
+	VMINPS       Z0, Z28, Z0
+	VMAXPS       Z1, Z29, Z1
+	VMINPS       Z1, Z28, Z1
+	VMAXPS       Z2, Z29, Z2
+	VMINPS       Z2, Z28, Z2
+	VMAXPS       Z3, Z29, Z3
+	VMINPS       Z3, Z28, Z3
+	VMAXPS       Z4, Z29, Z4
+	VMINPS       Z4, Z28, Z4
+	VMAXPS       Z5, Z29, Z5
+	VMINPS       Z5, Z28, Z5
+	VMAXPS       Z6, Z29, Z6
+	VMINPS       Z6, Z28, Z6
+	VMAXPS       Z7, Z29, Z7
+	VMINPS       Z7, Z28, Z7
+	VMAXPS       Z8, Z29, Z8
+	VMINPS       Z8, Z28, Z8
+	VMAXPS       Z9, Z29, Z9
+	VMINPS       Z9, Z28, Z9
+	VMAXPS       Z10, Z29, Z10
+	VMINPS       Z10, Z28, Z10
+	VMAXPS       Z11, Z29, Z11
+	VMINPS       Z11, Z28, Z11
+	MOVQ         208(R12), CX
+	SHLQ         $0x02, CX
+	LEAQ         (CX)(CX*2), DX
+	LEAQ         (CX)(CX*4), SI
+	MOVQ         192(R12), AX
+	SHLQ         $0x02, AX
+	ADDQ         48(R12), AX
+	MOVQ         200(R12), BX
+	SHLQ         $0x02, BX
+	ADDQ         48(R12), BX
+	MOVQ         R14, R8
+	SHRQ         $0x00, R8
+	ADDQ         R8, AX
+	ADDQ         R8, BX
+	CMPQ         R11, $0x00000010
+	JL           masked215
+	VMOVUPS      Z0, (AX)
+	VMOVUPS      Z1, (AX)(CX*1)
+	VMOVUPS      Z2, (AX)(CX*2)
+	VMOVUPS      Z3, (AX)(DX*1)
+	VMOVUPS      Z4, (AX)(CX*4)
+	VMOVUPS      Z5, (AX)(SI*1)
+	VMOVUPS      Z6, (BX)
+	VMOVUPS      Z7, (BX)(CX*1)
+	VMOVUPS      Z8, (BX)(CX*2)
+	VMOVUPS      Z9, (BX)(DX*1)
+	VMOVUPS      Z10, (BX)(CX*4)
+	VMOVUPS      Z11, (BX)(SI*1)
+	JMP          stored214
+
+masked215:
+	MOVQ    $-1, R15
+	BZHIQ   R11, R15, R15
+	KMOVW   R15, K1
+	VMOVUPS Z0, K1, (AX)
+	VMOVUPS Z1, K1, (AX)(CX*1)
+	VMOVUPS Z2, K1, (AX)(CX*2)
+	VMOVUPS Z3, K1, (AX)(DX*1)
+	VMOVUPS Z4, K1, (AX)(CX*4)
+	VMOVUPS Z5, K1, (AX)(SI*1)
+	VMOVUPS Z6, K1, (BX)
+	VMOVUPS Z7, K1, (BX)(CX*1)
+	VMOVUPS Z8, K1, (BX)(CX*2)
+	VMOVUPS Z9, K1, (BX)(DX*1)
+	VMOVUPS Z10, K1, (BX)(CX*4)
+	VMOVUPS Z11, K1, (BX)(SI*1)
+
+stored214:
+whole207:
 	SUBQ $0x00000010, R11
-	JLE  done144
+	JLE  done216
 	ADDQ $0x00000040, R14
 	MOVQ 184(R12), R15
 	LEAQ (R13)(R15*4), R13
-	JMP  panel133
+	JMP  panel199
 
-done144:
+done216:
 	VZEROUPPER
 	RET
 
@@ -3828,7 +5026,7 @@ TEXT ·tile13x16AVX512BF16(SB), NOSPLIT, $0-8
 	MOVQ 248(R12), R11
 	XORQ R14, R14
 
-panel145:
+panel217:
 	MOVQ    168(R12), CX
 	SHLQ    $0x02, CX
 	LEAQ    (CX)(CX*2), DX
@@ -3853,9 +5051,9 @@ panel145:
 	MOVQ    120(R12), R9
 	MOVQ    128(R12), R10
 	TESTQ   R10, R10
-	JZ      sums147
+	JZ      sums219
 
-tap146:
+tap218:
 	MOVQ (R9), R15
 	MOVQ 152(R12), AX
 	ADDQ R15, AX
@@ -3867,9 +5065,9 @@ tap146:
 	ADDQ (R12), BX
 	MOVQ 144(R12), R8
 	SUBQ $0x04, R8
-	JL   tail148
+	JL   tail220
 
-four150:
+four222:
 	VMOVUPS      (DI), Z31
 	VBROADCASTSS (AX), Z29
 	LONG         $0x40169262
@@ -4034,13 +5232,13 @@ four150:
 	ADDQ         $0x10, BX
 	ADDQ         $0x00000100, DI
 	SUBQ         $0x04, R8
-	JGE          four150
+	JGE          four222
 
-tail148:
+tail220:
 	ADDQ $0x04, R8
-	JZ   end151
+	JZ   end223
 
-one149:
+one221:
 	VMOVUPS      (DI), Z31
 	VBROADCASTSS (AX), Z29
 	LONG         $0x40169262
@@ -4085,17 +5283,19 @@ one149:
 	ADDQ         $0x04, BX
 	ADDQ         $0x00000040, DI
 	DECQ         R8
-	JNZ          one149
+	JNZ          one221
 
-end151:
+end223:
 	ADDQ $0x08, R9
 	DECQ R10
-	JNZ  tap146
+	JNZ  tap218
 
-sums147:
+sums219:
+	CMPB      317(R12), $0x00
+	JE        wide224
 	MOVQ      72(R12), R15
 	TESTQ     R15, R15
-	JZ        added153
+	JZ        added227
 	MOVQ      232(R12), CX
 	SHLQ      $0x01, CX
 	LEAQ      (CX)(CX*2), DX
@@ -4111,7 +5311,7 @@ sums147:
 	ADDQ      R8, AX
 	ADDQ      R8, BX
 	CMPQ      R11, $0x00000010
-	JL        masked152
+	JL        masked226
 	VPMOVZXWD (AX), Z29
 	VPSLLD    $0x10, Z29, Z29
 	VADDPS    Z29, Z0, Z0
@@ -4151,9 +5351,9 @@ sums147:
 	VPMOVZXWD (BX)(SI*1), Z29
 	VPSLLD    $0x10, Z29, Z29
 	VADDPS    Z29, Z12, Z12
-	JMP       added153
+	JMP       added227
 
-masked152:
+masked226:
 	MOVQ        $-1, R15
 	BZHIQ       R11, R15, R15
 	KMOVW       R15, K1
@@ -4197,7 +5397,7 @@ masked152:
 	VPSLLD      $0x10, Z29, Z29
 	VADDPS      Z29, Z12, Z12
 
-added153:
+added227:
 	VBROADCASTSS 256(R12), Z29
 	VBROADCASTSS 260(R12), Z28
 	VMAXPS       Z0, Z29, Z0
@@ -4241,7 +5441,7 @@ added153:
 	ADDQ         R8, AX
 	ADDQ         R8, BX
 	CMPQ         R11, $0x00000010
-	JL           masked155
+	JL           masked229
 	LONG         $0x487ef262
 	WORD         $0xc072
 	VMOVDQU16    Y0, (AX)
@@ -4281,9 +5481,9 @@ added153:
 	LONG         $0x487e5262
 	WORD         $0xe472
 	VMOVDQU16    Y12, (BX)(SI*1)
-	JMP          stored154
+	JMP          stored228
 
-masked155:
+masked229:
 	MOVQ      $-1, R15
 	BZHIQ     R11, R15, R15
 	KMOVW     R15, K1
@@ -4327,15 +5527,163 @@ masked155:
 	WORD      $0xe472
 	VMOVDQU16 Y12, K1, (BX)(SI*1)
 
-stored154:
+stored228:
+	JMP whole225
+
+wide224:
+	MOVQ   72(R12), R15
+	TESTQ  R15, R15
+	JZ     added231
+	MOVQ   232(R12), CX
+	SHLQ   $0x02, CX
+	LEAQ   (CX)(CX*2), DX
+	LEAQ   (CX)(CX*4), SI
+	MOVQ   216(R12), AX
+	SHLQ   $0x02, AX
+	ADDQ   72(R12), AX
+	MOVQ   224(R12), BX
+	SHLQ   $0x02, BX
+	ADDQ   72(R12), BX
+	MOVQ   R14, R8
+	SHRQ   $0x00, R8
+	ADDQ   R8, AX
+	ADDQ   R8, BX
+	CMPQ   R11, $0x00000010
+	JL     masked230
+	VADDPS (AX), Z0, Z0
+	VADDPS (AX)(CX*1), Z1, Z1
+	VADDPS (AX)(CX*2), Z2, Z2
+	VADDPS (AX)(DX*1), Z3, Z3
+	VADDPS (AX)(CX*4), Z4, Z4
+	VADDPS (AX)(SI*1), Z5, Z5
+	VADDPS (AX)(DX*2), Z6, Z6
+	VADDPS (BX), Z7, Z7
+	VADDPS (BX)(CX*1), Z8, Z8
+	VADDPS (BX)(CX*2), Z9, Z9
+	VADDPS (BX)(DX*1), Z10, Z10
+	VADDPS (BX)(CX*4), Z11, Z11
+	VADDPS (BX)(SI*1), Z12, Z12
+	JMP    added231
+
+masked230:
+	MOVQ      $-1, R15
+	BZHIQ     R11, R15, R15
+	KMOVW     R15, K1
+	VMOVUPS.Z (AX), K1, Z29
+	VADDPS    Z29, Z0, Z0
+	VMOVUPS.Z (AX)(CX*1), K1, Z29
+	VADDPS    Z29, Z1, Z1
+	VMOVUPS.Z (AX)(CX*2), K1, Z29
+	VADDPS    Z29, Z2, Z2
+	VMOVUPS.Z (AX)(DX*1), K1, Z29
+	VADDPS    Z29, Z3, Z3
+	VMOVUPS.Z (AX)(CX*4), K1, Z29
+	VADDPS    Z29, Z4, Z4
+	VMOVUPS.Z (AX)(SI*1), K1, Z29
+	VADDPS    Z29, Z5, Z5
+	VMOVUPS.Z (AX)(DX*2), K1, Z29
+	VADDPS    Z29, Z6, Z6
+	VMOVUPS.Z (BX), K1, Z29
+	VADDPS    Z29, Z7, Z7
+	VMOVUPS.Z (BX)(CX*1), K1, Z29
+	VADDPS    Z29, Z8, Z8
+	VMOVUPS.Z (BX)(CX*2), K1, Z29
+	VADDPS    Z29, Z9, Z9
+	VMOVUPS.Z (BX)(DX*1), K1, Z29
+	VADDPS    Z29, Z10, Z10
+	VMOVUPS.Z (BX)(CX*4), K1, Z29
+	VADDPS    Z29, Z11, Z11
+	VMOVUPS.Z (BX)(SI*1), K1, Z29
+	VADDPS    Z29, Z12, Z12
+
+added231:
+	VBROADCASTSS 256(R12), Z29
+	VBROADCASTSS 260(R12), Z28
+	VMAXPS       Z0, Z29, Z0
+	VMINPS       Z0, Z28, Z0
+	VMAXPS       Z1, Z29, Z1
+	VMINPS       Z1, Z28, Z1
+	VMAXPS       Z2, Z29, Z2
+	VMINPS       Z2, Z28, Z2
+	VMAXPS       Z3, Z29, Z3
+	VMINPS       Z3, Z28, Z3
+	VMAXPS       Z4, Z29, Z4
+	VMINPS       Z4, Z28, Z4
+	VMAXPS       Z5, Z29, Z5
+	VMINPS       Z5, Z28, Z5
+	VMAXPS       Z6, Z29, Z6
+	VMINPS       Z6, Z28, Z6
+	VMAXPS       Z7, Z29, Z7
+	VMINPS       Z7, Z28, Z7
+	VMAXPS       Z8, Z29, Z8
+	VMINPS       Z8, Z28, Z8
+	VMAXPS       Z9, Z29, Z9
+	VMINPS       Z9, Z28, Z9
+	VMAXPS       Z10, Z29, Z10
+	VMINPS       Z10, Z28, Z10
+	VMAXPS       Z11, Z29, Z11
+	VMINPS       Z11, Z28, Z11
+	VMAXPS       Z12, Z29, Z12
+	VMINPS       Z12, Z28, Z12
+	MOVQ         208(R12), CX
+	SHLQ         $0x02, CX
+	LEAQ         (CX)(CX*2), DX
+	LEAQ         (CX)(CX*4), SI
+	MOVQ         192(R12), AX
+	SHLQ         $0x02, AX
+	ADDQ         48(R12), AX
+	MOVQ         200(R12), BX
+	SHLQ         $0x02, BX
+	ADDQ         48(R12), BX
+	MOVQ         R14, R8
+	SHRQ         $0x00, R8
+	ADDQ         R8, AX
+	ADDQ         R8, BX
+	CMPQ         R11, $0x00000010
+	JL           masked233
+	VMOVUPS      Z0, (AX)
+	VMOVUPS      Z1, (AX)(CX*1)
+	VMOVUPS      Z2, (AX)(CX*2)
+	VMOVUPS      Z3, (AX)(DX*1)
+	VMOVUPS      Z4, (AX)(CX*4)
+	VMOVUPS      Z5, (AX)(SI*1)
+	VMOVUPS      Z6, (AX)(DX*2)
+	VMOVUPS      Z7, (BX)
+	VMOVUPS      Z8, (BX)(CX*1)
+	VMOVUPS      Z9, (BX)(CX*2)
+	VMOVUPS      Z10, (BX)(DX*1)
+	VMOVUPS      Z11, (BX)(CX*4)
+	VMOVUPS      Z12, (BX)(SI*1)
+	JMP          stored232
+
+masked233:
+	MOVQ    $-1, R15
+	BZHIQ   R11, R15, R15
+	KMOVW   R15, K1
+	VMOVUPS Z0, K1, (AX)
+	VMOVUPS Z1, K1, (AX)(CX*1)
+	VMOVUPS Z2, K1, (AX)(CX*2)
+	VMOVUPS Z3, K1, (AX)(DX*1)
+	VMOVUPS Z4, K1, (AX)(CX*4)
+	VMOVUPS Z5, K1, (AX)(SI*1)
+	VMOVUPS Z6, K1, (AX)(DX*2)
+	VMOVUPS Z7, K1, (BX)
+	VMOVUPS Z8, K1, (BX)(CX*1)
+	VMOVUPS Z9, K1, (BX)(CX*2)
+	VMOVUPS Z10, K1, (BX)(DX*1)
+	VMOVUPS Z11, K1, (BX)(CX*4)
+	VMOVUPS Z12, K1, (BX)(SI*1)
+
+stored232:
+whole225:
 	SUBQ $0x00000010, R11
-	JLE  done156
+	JLE  done234
 	ADDQ $0x00000040, R14
 	MOVQ 184(R12), R15
 	LEAQ (R13)(R15*4), R13
-	JMP  panel145
+	JMP  panel217
 
-done156:
+done234:
 	VZEROUPPER
 	RET
 
@@ -4349,7 +5697,7 @@ TEXT ·tile14x16AVX512BF16(SB), NOSPLIT, $0-8
 	MOVQ 248(R12), R11
 	XORQ R14, R14
 
-panel157:
+panel235:
 	MOVQ    168(R12), CX
 	SHLQ    $0x02, CX
 	LEAQ    (CX)(CX*2), DX
@@ -4375,9 +5723,9 @@ panel157:
 	MOVQ    120(R12), R9
 	MOVQ    128(R12), R10
 	TESTQ   R10, R10
-	JZ      sums159
+	JZ      sums237
 
-tap158:
+tap236:
 	MOVQ (R9), R15
 	MOVQ 152(R12), AX
 	ADDQ R15, AX
@@ -4389,9 +5737,9 @@ tap158:
 	ADDQ (R12), BX
 	MOVQ 144(R12), R8
 	SUBQ $0x04, R8
-	JL   tail160
+	JL   tail238
 
-four162:
+four240:
 	VMOVUPS      (DI), Z31
 	VBROADCASTSS (AX), Z29
 	LONG         $0x40169262
@@ -4568,13 +5916,13 @@ four162:
 	ADDQ         $0x10, BX
 	ADDQ         $0x00000100, DI
 	SUBQ         $0x04, R8
-	JGE          four162
+	JGE          four240
 
-tail160:
+tail238:
 	ADDQ $0x04, R8
-	JZ   end163
+	JZ   end241
 
-one161:
+one239:
 	VMOVUPS      (DI), Z31
 	VBROADCASTSS (AX), Z29
 	LONG         $0x40169262
@@ -4622,17 +5970,19 @@ one161:
 	ADDQ         $0x04, BX
 	ADDQ         $0x00000040, DI
 	DECQ         R8
-	JNZ          one161
+	JNZ          one239
 
-end163:
+end241:
 	ADDQ $0x08, R9
 	DECQ R10
-	JNZ  tap158
+	JNZ  tap236
 
-sums159:
+sums237:
+	CMPB      317(R12), $0x00
+	JE        wide242
 	MOVQ      72(R12), R15
 	TESTQ     R15, R15
-	JZ        added165
+	JZ        added245
 	MOVQ      232(R12), CX
 	SHLQ      $0x01, CX
 	LEAQ      (CX)(CX*2), DX
@@ -4648,7 +5998,7 @@ sums159:
 	ADDQ      R8, AX
 	ADDQ      R8, BX
 	CMPQ      R11, $0x00000010
-	JL        masked164
+	JL        masked244
 	VPMOVZXWD (AX), Z29
 	VPSLLD    $0x10, Z29, Z29
 	VADDPS    Z29, Z0, Z0
@@ -4691,9 +6041,9 @@ sums159:
 	VPMOVZXWD (BX)(DX*2), Z29
 	VPSLLD    $0x10, Z29, Z29
 	VADDPS    Z29, Z13, Z13
-	JMP       added165
+	JMP       added245
 
-masked164:
+masked244:
 	MOVQ        $-1, R15
 	BZHIQ       R11, R15, R15
 	KMOVW       R15, K1
@@ -4740,7 +6090,7 @@ masked164:
 	VPSLLD      $0x10, Z29, Z29
 	VADDPS      Z29, Z13, Z13
 
-added165:
+added245:
 	VBROADCASTSS 256(R12), Z29
 	VBROADCASTSS 260(R12), Z28
 	VMAXPS       Z0, Z29, Z0
@@ -4786,7 +6136,7 @@ added165:
 	ADDQ         R8, AX
 	ADDQ         R8, BX
 	CMPQ         R11, $0x00000010
-	JL           masked167
+	JL           masked247
 	LONG         $0x487ef262
 	WORD         $0xc072
 	VMOVDQU16    Y0, (AX)
@@ -4829,9 +6179,9 @@ added165:
 	LONG         $0x487e5262
 	WORD         $0xed72
 	VMOVDQU16    Y13, (BX)(DX*2)
-	JMP          stored166
+	JMP          stored246
 
-masked167:
+masked247:
 	MOVQ      $-1, R15
 	BZHIQ     R11, R15, R15
 	KMOVW     R15, K1
@@ -4878,15 +6228,170 @@ masked167:
 	WORD      $0xed72
 	VMOVDQU16 Y13, K1, (BX)(DX*2)
 
-stored166:
+stored246:
+	JMP whole243
+
+wide242:
+	MOVQ   72(R12), R15
+	TESTQ  R15, R15
+	JZ     added249
+	MOVQ   232(R12), CX
+	SHLQ   $0x02, CX
+	LEAQ   (CX)(CX*2), DX
+	LEAQ   (CX)(CX*4), SI
+	MOVQ   216(R12), AX
+	SHLQ   $0x02, AX
+	ADDQ   72(R12), AX
+	MOVQ   224(R12), BX
+	SHLQ   $0x02, BX
+	ADDQ   72(R12), BX
+	MOVQ   R14, R8
+	SHRQ   $0x00, R8
+	ADDQ   R8, AX
+	ADDQ   R8, BX
+	CMPQ   R11, $0x00000010
+	JL     masked248
+	VADDPS (AX), Z0, Z0
+	VADDPS (AX)(CX*1), Z1, Z1
+	VADDPS (AX)(CX*2), Z2, Z2
+	VADDPS (AX)(DX*1), Z3, Z3
+	VADDPS (AX)(CX*4), Z4, Z4
+	VADDPS (AX)(SI*1), Z5, Z5
+	VADDPS (AX)(DX*2), Z6, Z6
+	VADDPS (BX), Z7, Z7
+	VADDPS (BX)(CX*1), Z8, Z8
+	VADDPS (BX)(CX*2), Z9, Z9
+	VADDPS (BX)(DX*1), Z10, Z10
+	VADDPS (BX)(CX*4), Z11, Z11
+	VADDPS (BX)(SI*1), Z12, Z12
+	VADDPS (BX)(DX*2), Z13, Z13
+	JMP    added249
+
+masked248:
+	MOVQ      $-1, R15
+	BZHIQ     R11, R15, R15
+	KMOVW     R15, K1
+	VMOVUPS.Z (AX), K1, Z29
+	VADDPS    Z29, Z0, Z0
+	VMOVUPS.Z (AX)(CX*1), K1, Z29
+	VADDPS    Z29, Z1, Z1
+	VMOVUPS.Z (AX)(CX*2), K1, Z29
+	VADDPS    Z29, Z2, Z2
+	VMOVUPS.Z (AX)(DX*1), K1, Z29
+	VADDPS    Z29, Z3, Z3
+	VMOVUPS.Z (AX)(CX*4), K1, Z29
+	VADDPS    Z29, Z4, Z4
+	VMOVUPS.Z (AX)(SI*1), K1, Z29
+	VADDPS    Z29, Z5, Z5
+	VMOVUPS.Z (AX)(DX*2), K1, Z29
+	VADDPS    Z29, Z6, Z6
+	VMOVUPS.Z (BX), K1, Z29
+	VADDPS    Z29, Z7, Z7
+	VMOVUPS.Z (BX)(CX*1), K1, Z29
+	VADDPS    Z29, Z8, Z8
+	VMOVUPS.Z (BX)(CX*2), K1, Z29
+	VADDPS    Z29, Z9, Z9
+	VMOVUPS.Z (BX)(DX*1), K1, Z29
+	VADDPS    Z29, Z10, Z10
+	VMOVUPS.Z (BX)(CX*4), K1, Z29
+	VADDPS    Z29, Z11, Z11
+	VMOVUPS.Z (BX)(SI*1), K1, Z29
+	VADDPS    Z29, Z12, Z12
+	VMOVUPS.Z (BX)(DX*2), K1, Z29
+	VADDPS    Z29, Z13, Z13
+
+added249:
+	VBROADCASTSS 256(R12), Z29
+	VBROADCASTSS 260(R12), Z28
+	VMAXPS       Z0, Z29, Z0
+	VMINPS       Z0, Z28, Z0
+	VMAXPS       Z1, Z29, Z1
+	VMINPS       Z1, Z28, Z1
+	VMAXPS       Z2, Z29, Z2
+	VMINPS       Z2, Z28, Z2
+	VMAXPS       Z3, Z29, Z3
+	VMINPS       Z3, Z28, Z3
+	VMAXPS       Z4, Z29, Z4
+	VMINPS       Z4, Z28, Z4
+	VMAXPS       Z5, Z29, Z5
+	VMINPS       Z5, Z28, Z5
+	VMAXPS       Z6, Z29, Z6
+	VMINPS       Z6, Z28, Z6
+	VMAXPS       Z7, Z29, Z7
+	VMINPS       Z7, Z28, Z7
+	VMAXPS       Z8, Z29, Z8
+	VMINPS       Z8, Z28, Z8
+	VMAXPS       Z9, Z29, Z9
+	VMINPS       Z9, Z28, Z9
+	VMAXPS       Z10, Z29, Z10
+	VMINPS       Z10, Z28, Z10
+	VMAXPS       Z11, Z29, Z11
+	VMINPS       Z11, Z28, Z11
+	VMAXPS       Z12, Z29, Z12
+	VMINPS       Z12, Z28, Z12
+	VMAXPS       Z13, Z29, Z13
+	VMINPS       Z13, Z28, Z13
+	MOVQ         208(R12), CX
+	SHLQ         $0x02, CX
+	LEAQ         (CX)(CX*2), DX
+	LEAQ         (CX)(CX*4), SI
+	MOVQ         192(R12), AX
+	SHLQ         $0x02, AX
+	ADDQ         48(R12), AX
+	MOVQ         200(R12), BX
+	SHLQ         $0x02, BX
+	ADDQ         48(R12), BX
+	MOVQ         R14, R8
+	SHRQ         $0x00, R8
+	ADDQ         R8, AX
+	ADDQ         R8, BX
+	CMPQ         R11, $0x00000010
+	JL           masked251
+	VMOVUPS      Z0, (AX)
+	VMOVUPS      Z1, (AX)(CX*1)
+	VMOVUPS      Z2, (AX)(CX*2)
+	VMOVUPS      Z3, (AX)(DX*1)
+	VMOVUPS      Z4, (AX)(CX*4)
+	VMOVUPS      Z5, (AX)(SI*1)
+	VMOVUPS      Z6, (AX)(DX*2)
+	VMOVUPS      Z7, (BX)
+	VMOVUPS      Z8, (BX)(CX*1)
+	VMOVUPS      Z9, (BX)(CX*2)
+	VMOVUPS      Z10, (BX)(DX*1)
+	VMOVUPS      Z11, (BX)(CX*4)
+	VMOVUPS      Z12, (BX)(SI*1)
+	VMOVUPS      Z13, (BX)(DX*2)
+	JMP          stored250
+
+masked251:
+	MOVQ    $-1, R15
+	BZHIQ   R11, R15, R15
+	KMOVW   R15, K1
+	VMOVUPS Z0, K1, (AX)
+	VMOVUPS Z1, K1, (AX)(CX*1)
+	VMOVUPS Z2, K1, (AX)(CX*2)
+	VMOVUPS Z3, K1, (AX)(DX*1)
+	VMOVUPS Z4, K1, (AX)(CX*4)
+	VMOVUPS Z5, K1, (AX)(SI*1)
+	VMOVUPS Z6, K1, (AX)(DX*2)
+	VMOVUPS Z7, K1, (BX)
+	VMOVUPS Z8, K1, (BX)(CX*1)
+	VMOVUPS Z9, K1, (BX)(CX*2)
+	VMOVUPS Z10, K1, (BX)(DX*1)
+	VMOVUPS Z11, K1, (BX)(CX*4)
+	VMOVUPS Z12, K1, (BX)(SI*1)
+	VMOVUPS Z13, K1, (BX)(DX*2)
+
+stored250:
+whole243:
 	SUBQ $0x00000010, R11
-	JLE  done168
+	JLE  done252
 	ADDQ $0x00000040, R14
 	MOVQ 184(R12), R15
 	LEAQ (R13)(R15*4), R13
-	JMP  panel157
+	JMP  panel235
 
-done168:
+done252:
 	VZEROUPPER
 	RET
 
@@ -4900,7 +6405,7 @@ TEXT ·tile1x32AVX512BF16(SB), NOSPLIT, $0-8
 	MOVQ 248(R12), R11
 	XORQ R14, R14
 
-panel169:
+panel253:
 	MOVQ    168(R12), CX
 	SHLQ    $0x02, CX
 	LEAQ    (CX)(CX*2), DX
@@ -4914,9 +6419,9 @@ panel169:
 	MOVQ    120(R12), R9
 	MOVQ    128(R12), R10
 	TESTQ   R10, R10
-	JZ      sums171
+	JZ      sums255
 
-tap170:
+tap254:
 	MOVQ (R9), R15
 	MOVQ 152(R12), AX
 	ADDQ R15, AX
@@ -4924,9 +6429,9 @@ tap170:
 	ADDQ (R12), AX
 	MOVQ 144(R12), R8
 	SUBQ $0x04, R8
-	JL   tail172
+	JL   tail256
 
-four174:
+four258:
 	VMOVUPS      (DI), Z31
 	VMOVUPS      64(DI), Z30
 	VBROADCASTSS (AX), Z29
@@ -4958,13 +6463,13 @@ four174:
 	ADDQ         $0x10, AX
 	ADDQ         $0x00000200, DI
 	SUBQ         $0x04, R8
-	JGE          four174
+	JGE          four258
 
-tail172:
+tail256:
 	ADDQ $0x04, R8
-	JZ   end175
+	JZ   end259
 
-one173:
+one257:
 	VMOVUPS      (DI), Z31
 	VMOVUPS      64(DI), Z30
 	VBROADCASTSS (AX), Z29
@@ -4975,17 +6480,19 @@ one173:
 	ADDQ         $0x04, AX
 	ADDQ         $0x00000080, DI
 	DECQ         R8
-	JNZ          one173
+	JNZ          one257
 
-end175:
+end259:
 	ADDQ $0x08, R9
 	DECQ R10
-	JNZ  tap170
+	JNZ  tap254
 
-sums171:
+sums255:
+	CMPB      317(R12), $0x00
+	JE        wide260
 	MOVQ      72(R12), R15
 	TESTQ     R15, R15
-	JZ        added177
+	JZ        added263
 	MOVQ      232(R12), CX
 	SHLQ      $0x01, CX
 	LEAQ      (CX)(CX*2), DX
@@ -4997,16 +6504,16 @@ sums171:
 	SHRQ      $0x01, R8
 	ADDQ      R8, AX
 	CMPQ      R11, $0x00000020
-	JL        masked176
+	JL        masked262
 	VPMOVZXWD (AX), Z29
 	VPSLLD    $0x10, Z29, Z29
 	VADDPS    Z29, Z0, Z0
 	VPMOVZXWD 32(AX), Z29
 	VPSLLD    $0x10, Z29, Z29
 	VADDPS    Z29, Z1, Z1
-	JMP       added177
+	JMP       added263
 
-masked176:
+masked262:
 	MOVQ        $-1, R15
 	BZHIQ       R11, R15, R15
 	KMOVW       R15, K1
@@ -5019,7 +6526,7 @@ masked176:
 	VPSLLD      $0x10, Z29, Z29
 	VADDPS      Z29, Z1, Z1
 
-added177:
+added263:
 	VBROADCASTSS 256(R12), Z29
 	VBROADCASTSS 260(R12), Z28
 	VMAXPS       Z0, Z29, Z0
@@ -5037,16 +6544,16 @@ added177:
 	SHRQ         $0x01, R8
 	ADDQ         R8, AX
 	CMPQ         R11, $0x00000020
-	JL           masked179
+	JL           masked265
 	LONG         $0x487ef262
 	WORD         $0xc072
 	VMOVDQU16    Y0, (AX)
 	LONG         $0x487ef262
 	WORD         $0xc972
 	VMOVDQU16    Y1, 32(AX)
-	JMP          stored178
+	JMP          stored264
 
-masked179:
+masked265:
 	MOVQ      $-1, R15
 	BZHIQ     R11, R15, R15
 	KMOVW     R15, K1
@@ -5059,15 +6566,82 @@ masked179:
 	WORD      $0xc972
 	VMOVDQU16 Y1, K2, 32(AX)
 
-stored178:
+stored264:
+	JMP whole261
+
+wide260:
+	MOVQ   72(R12), R15
+	TESTQ  R15, R15
+	JZ     added267
+	MOVQ   232(R12), CX
+	SHLQ   $0x02, CX
+	LEAQ   (CX)(CX*2), DX
+	LEAQ   (CX)(CX*4), SI
+	MOVQ   216(R12), AX
+	SHLQ   $0x02, AX
+	ADDQ   72(R12), AX
+	MOVQ   R14, R8
+	SHRQ   $0x00, R8
+	ADDQ   R8, AX
+	CMPQ   R11, $0x00000020
+	JL     masked266
+	VADDPS (AX), Z0, Z0
+	VADDPS 64(AX), Z1, Z1
+	JMP    added267
+
+masked266:
+	MOVQ      $-1, R15
+	BZHIQ     R11, R15, R15
+	KMOVW     R15, K1
+	SHRQ      $0x10, R15
+	KMOVW     R15, K2
+	VMOVUPS.Z (AX), K1, Z29
+	VADDPS    Z29, Z0, Z0
+	VMOVUPS.Z 64(AX), K2, Z29
+	VADDPS    Z29, Z1, Z1
+
+added267:
+	VBROADCASTSS 256(R12), Z29
+	VBROADCASTSS 260(R12), Z28
+	VMAXPS       Z0, Z29, Z0
+	VMINPS       Z0, Z28, Z0
+	VMAXPS       Z1, Z29, Z1
+	VMINPS       Z1, Z28, Z1
+	MOVQ         208(R12), CX
+	SHLQ         $0x02, CX
+	LEAQ         (CX)(CX*2), DX
+	LEAQ         (CX)(CX*4), SI
+	MOVQ         192(R12), AX
+	SHLQ         $0x02, AX
+	ADDQ         48(R12), AX
+	MOVQ         R14, R8
+	SHRQ         $0x00, R8
+	ADDQ         R8, AX
+	CMPQ         R11, $0x00000020
+	JL           masked269
+	VMOVUPS      Z0, (AX)
+	VMOVUPS      Z1, 64(AX)
+	JMP          stored268
+
+masked269:
+	MOVQ    $-1, R15
+	BZHIQ   R11, R15, R15
+	KMOVW   R15, K1
+	SHRQ    $0x10, R15
+	KMOVW   R15, K2
+	VMOVUPS Z0, K1, (AX)
+	VMOVUPS Z1, K2, 64(AX)
+
+stored268:
+whole261:
 	SUBQ $0x00000020, R11
-	JLE  done180
+	JLE  done270
 	ADDQ $0x00000080, R14
 	MOVQ 184(R12), R15
 	LEAQ (R13)(R15*4), R13
-	JMP  panel169
+	JMP  panel253
 
-done180:
+done270:
 	VZEROUPPER
 	RET
 
@@ -5081,7 +6655,7 @@ TEXT ·tile2x32AVX512BF16(SB), NOSPLIT, $0-8
 	MOVQ 248(R12), R11
 	XORQ R14, R14
 
-panel181:
+panel271:
 	MOVQ    168(R12), CX
 	SHLQ    $0x02, CX
 	LEAQ    (CX)(CX*2), DX
@@ -5097,9 +6671,9 @@ panel181:
 	MOVQ    120(R12), R9
 	MOVQ    128(R12), R10
 	TESTQ   R10, R10
-	JZ      sums183
+	JZ      sums273
 
-tap182:
+tap272:
 	MOVQ (R9), R15
 	MOVQ 152(R12), AX
 	ADDQ R15, AX
@@ -5107,9 +6681,9 @@ tap182:
 	ADDQ (R12), AX
 	MOVQ 144(R12), R8
 	SUBQ $0x04, R8
-	JL   tail184
+	JL   tail274
 
-four186:
+four276:
 	VMOVUPS      (DI), Z31
 	VMOVUPS      64(DI), Z30
 	VBROADCASTSS (AX), Z29
@@ -5161,13 +6735,13 @@ four186:
 	ADDQ         $0x10, AX
 	ADDQ         $0x00000200, DI
 	SUBQ         $0x04, R8
-	JGE          four186
+	JGE          four276
 
-tail184:
+tail274:
 	ADDQ $0x04, R8
-	JZ   end187
+	JZ   end277
 
-one185:
+one275:
 	VMOVUPS      (DI), Z31
 	VMOVUPS      64(DI), Z30
 	VBROADCASTSS (AX), Z29
@@ -5183,17 +6757,19 @@ one185:
 	ADDQ         $0x04, AX
 	ADDQ         $0x00000080, DI
 	DECQ         R8
-	JNZ          one185
+	JNZ          one275
 
-end187:
+end277:
 	ADDQ $0x08, R9
 	DECQ R10
-	JNZ  tap182
+	JNZ  tap272
 
-sums183:
+sums273:
+	CMPB      317(R12), $0x00
+	JE        wide278
 	MOVQ      72(R12), R15
 	TESTQ     R15, R15
-	JZ        added189
+	JZ        added281
 	MOVQ      232(R12), CX
 	SHLQ      $0x01, CX
 	LEAQ      (CX)(CX*2), DX
@@ -5205,7 +6781,7 @@ sums183:
 	SHRQ      $0x01, R8
 	ADDQ      R8, AX
 	CMPQ      R11, $0x00000020
-	JL        masked188
+	JL        masked280
 	VPMOVZXWD (AX), Z29
 	VPSLLD    $0x10, Z29, Z29
 	VADDPS    Z29, Z0, Z0
@@ -5218,9 +6794,9 @@ sums183:
 	VPMOVZXWD 32(AX)(CX*1), Z29
 	VPSLLD    $0x10, Z29, Z29
 	VADDPS    Z29, Z3, Z3
-	JMP       added189
+	JMP       added281
 
-masked188:
+masked280:
 	MOVQ        $-1, R15
 	BZHIQ       R11, R15, R15
 	KMOVW       R15, K1
@@ -5239,7 +6815,7 @@ masked188:
 	VPSLLD      $0x10, Z29, Z29
 	VADDPS      Z29, Z3, Z3
 
-added189:
+added281:
 	VBROADCASTSS 256(R12), Z29
 	VBROADCASTSS 260(R12), Z28
 	VMAXPS       Z0, Z29, Z0
@@ -5261,7 +6837,7 @@ added189:
 	SHRQ         $0x01, R8
 	ADDQ         R8, AX
 	CMPQ         R11, $0x00000020
-	JL           masked191
+	JL           masked283
 	LONG         $0x487ef262
 	WORD         $0xc072
 	VMOVDQU16    Y0, (AX)
@@ -5274,9 +6850,9 @@ added189:
 	LONG         $0x487ef262
 	WORD         $0xdb72
 	VMOVDQU16    Y3, 32(AX)(CX*1)
-	JMP          stored190
+	JMP          stored282
 
-masked191:
+masked283:
 	MOVQ      $-1, R15
 	BZHIQ     R11, R15, R15
 	KMOVW     R15, K1
@@ -5295,15 +6871,96 @@ masked191:
 	WORD      $0xdb72
 	VMOVDQU16 Y3, K2, 32(AX)(CX*1)
 
-stored190:
+stored282:
+	JMP whole279
+
+wide278:
+	MOVQ   72(R12), R15
+	TESTQ  R15, R15
+	JZ     added285
+	MOVQ   232(R12), CX
+	SHLQ   $0x02, CX
+	LEAQ   (CX)(CX*2), DX
+	LEAQ   (CX)(CX*4), SI
+	MOVQ   216(R12), AX
+	SHLQ   $0x02, AX
+	ADDQ   72(R12), AX
+	MOVQ   R14, R8
+	SHRQ   $0x00, R8
+	ADDQ   R8, AX
+	CMPQ   R11, $0x00000020
+	JL     masked284
+	VADDPS (AX), Z0, Z0
+	VADDPS 64(AX), Z1, Z1
+	VADDPS (AX)(CX*1), Z2, Z2
+	VADDPS 64(AX)(CX*1), Z3, Z3
+	JMP    added285
+
+masked284:
+	MOVQ      $-1, R15
+	BZHIQ     R11, R15, R15
+	KMOVW     R15, K1
+	SHRQ      $0x10, R15
+	KMOVW     R15, K2
+	VMOVUPS.Z (AX), K1, Z29
+	VADDPS    Z29, Z0, Z0
+	VMOVUPS.Z 64(AX), K2, Z29
+	VADDPS    Z29, Z1, Z1
+	VMOVUPS.Z (AX)(CX*1), K1, Z29
+	VADDPS    Z29, Z2, Z2
+	VMOVUPS.Z 64(AX)(CX*1), K2, Z29
+	VADDPS    Z29, Z3, Z3
+
+added285:
+	VBROADCASTSS 256(R12), Z29
+	VBROADCASTSS 260(R12), Z28
+	VMAXPS       Z0, Z29, Z0
+	VMINPS       Z0, Z28, Z0
+	VMAXPS       Z1, Z29, Z1
+	VMINPS       Z1, Z28, Z1
+	VMAXPS       Z2, Z29, Z2
+	VMINPS       Z2, Z28, Z2
+	VMAXPS       Z3, Z29, Z3
+	VMINPS       Z3, Z28, Z3
+	MOVQ         208(R12), CX
+	SHLQ         $0x02, CX
+	LEAQ         (CX)(CX*2), DX
+	LEAQ         (CX)(CX*4), SI
+	MOVQ         192(R12), AX
+	SHLQ         $0x02, AX
+	ADDQ         48(R12), AX
+	MOVQ         R14, R8
+	SHRQ         $0x00, R8
+	ADDQ         R8, AX
+	CMPQ         R11, $0x00000020
+	JL           masked287
+	VMOVUPS      Z0, (AX)
+	VMOVUPS      Z1, 64(AX)
+	VMOVUPS      Z2, (AX)(CX*1)
+	VMOVUPS      Z3, 64(AX)(CX*1)
+	JMP          stored286
+
+masked287:
+	MOVQ    $-1, R15
+	BZHIQ   R11, R15, R15
+	KMOVW   R15, K1
+	SHRQ    $0x10, R15
+	KMOVW   R15, K2
+	VMOVUPS Z0, K1, (AX)
+	VMOVUPS Z1, K2, 64(AX)
+	VMOVUPS Z2, K1, (AX)(CX*1)
+	VMOVUPS Z3, K2, 64(AX)(CX*1)
+
+stored286:
+whole279:
 	SUBQ $0x00000020, R11
-	JLE  done192
+	JLE  done288
 	ADDQ $0x00000080, R14
 	MOVQ 184(R12), R15
 	LEAQ (R13)(R15*4), R13
-	JMP  panel181
+	JMP  panel271
 
-done192:
+done288:
 	VZEROUPPER
 	RET
 
@@ -5317,7 +6974,7 @@ TEXT ·tile3x32AVX512BF16(SB), NOSPLIT, $0-8
 	MOVQ 248(R12), R11
 	XORQ R14, R14
 
-panel193:
+panel289:
 	MOVQ    168(R12), CX
 	SHLQ    $0x02, CX
 	LEAQ    (CX)(CX*2), DX
@@ -5335,9 +6992,9 @@ panel193:
 	MOVQ    120(R12), R9
 	MOVQ    128(R12), R10
 	TESTQ   R10, R10
-	JZ      sums195
+	JZ      sums291
 
-tap194:
+tap290:
 	MOVQ (R9), R15
 	MOVQ 152(R12), AX
 	ADDQ R15, AX
@@ -5345,9 +7002,9 @@ tap194:
 	ADDQ (R12), AX
 	MOVQ 144(R12), R8
 	SUBQ $0x04, R8
-	JL   tail196
+	JL   tail292
 
-four198:
+four294:
 	VMOVUPS      (DI), Z31
 	VMOVUPS      64(DI), Z30
 	VBROADCASTSS (AX), Z29
@@ -5419,13 +7076,13 @@ four198:
 	ADDQ         $0x10, AX
 	ADDQ         $0x00000200, DI
 	SUBQ         $0x04, R8
-	JGE          four198
+	JGE          four294
 
-tail196:
+tail292:
 	ADDQ $0x04, R8
-	JZ   end199
+	JZ   end295
 
-one197:
+one293:
 	VMOVUPS      (DI), Z31
 	VMOVUPS      64(DI), Z30
 	VBROADCASTSS (AX), Z29
@@ -5446,17 +7103,19 @@ one197:
 	ADDQ         $0x04, AX
 	ADDQ         $0x00000080, DI
 	DECQ         R8
-	JNZ          one197
+	JNZ          one293
 
-end199:
+end295:
 	ADDQ $0x08, R9
 	DECQ R10
-	JNZ  tap194
+	JNZ  tap290
 
-sums195:
+sums291:
+	CMPB      317(R12), $0x00
+	JE        wide296
 	MOVQ      72(R12), R15
 	TESTQ     R15, R15
-	JZ        added201
+	JZ        added299
 	MOVQ      232(R12), CX
 	SHLQ      $0x01, CX
 	LEAQ      (CX)(CX*2), DX
@@ -5468,7 +7127,7 @@ sums195:
 	SHRQ      $0x01, R8
 	ADDQ      R8, AX
 	CMPQ      R11, $0x00000020
-	JL        masked200
+	JL        masked298
 	VPMOVZXWD (AX), Z29
 	VPSLLD    $0x10, Z29, Z29
 	VADDPS    Z29, Z0, Z0
@@ -5487,9 +7146,9 @@ sums195:
 	VPMOVZXWD 32(AX)(CX*2), Z29
 	VPSLLD    $0x10, Z29, Z29
 	VADDPS    Z29, Z5, Z5
-	JMP       added201
+	JMP       added299
 
-masked200:
+masked298:
 	MOVQ        $-1, R15
 	BZHIQ       R11, R15, R15
 	KMOVW       R15, K1
@@ -5514,7 +7173,7 @@ masked200:
 	VPSLLD      $0x10, Z29, Z29
 	VADDPS      Z29, Z5, Z5
 
-added201:
+added299:
 	VBROADCASTSS 256(R12), Z29
 	VBROADCASTSS 260(R12), Z28
 	VMAXPS       Z0, Z29, Z0
@@ -5540,7 +7199,7 @@ added201:
 	SHRQ         $0x01, R8
 	ADDQ         R8, AX
 	CMPQ         R11, $0x00000020
-	JL           masked203
+	JL           masked301
 	LONG         $0x487ef262
 	WORD         $0xc072
 	VMOVDQU16    Y0, (AX)
@@ -5559,9 +7218,9 @@ added201:
 	LONG         $0x487ef262
 	WORD         $0xed72
 	VMOVDQU16    Y5, 32(AX)(CX*2)
-	JMP          stored202
+	JMP          stored300
 
-masked203:
+masked301:
 	MOVQ      $-1, R15
 	BZHIQ     R11, R15, R15
 	KMOVW     R15, K1
@@ -5586,15 +7245,110 @@ masked203:
 	WORD      $0xed72
 	VMOVDQU16 Y5, K2, 32(AX)(CX*2)
 
-stored202:
+stored300:
+	JMP whole297
+
+wide296:
+	MOVQ   72(R12), R15
+	TESTQ  R15, R15
+	JZ     added303
+	MOVQ   232(R12), CX
+	SHLQ   $0x02, CX
+	LEAQ   (CX)(CX*2), DX
+	LEAQ   (CX)(CX*4), SI
+	MOVQ   216(R12), AX
+	SHLQ   $0x02, AX
+	ADDQ   72(R12), AX
+	MOVQ   R14, R8
+	SHRQ   $0x00, R8
+	ADDQ   R8, AX
+	CMPQ   R11, $0x00000020
+	JL     masked302
+	VADDPS (AX), Z0, Z0
+	VADDPS 64(AX), Z1, Z1
+	VADDPS (AX)(CX*1), Z2, Z2
+	VADDPS 64(AX)(CX*1), Z3, Z3
+	VADDPS (AX)(CX*2), Z4, Z4
+	VADDPS 64(AX)(CX*2), Z5, Z5
+	JMP    added303
+
+masked302:
+	MOVQ      $-1, R15
+	BZHIQ     R11, R15, R15
+	KMOVW     R15, K1
+	SHRQ      $0x10, R15
+	KMOVW     R15, K2
+	VMOVUPS.Z (AX), K1, Z29
+	VADDPS    Z29, Z0, Z0
+	VMOVUPS.Z 64(AX), K2, Z29
+	VADDPS    Z29, Z1, Z1
+	VMOVUPS.Z (AX)(CX*1), K1, Z29
+	VADDPS    Z29, Z2, Z2
+	VMOVUPS.Z 64(AX)(CX*1), K2, Z29
+	VADDPS    Z29, Z3, Z3
+	VMOVUPS.Z (AX)(CX*2), K1, Z29
+	VADDPS    Z29, Z4, Z4
+	VMOVUPS.Z 64(AX)(CX*2), K2, Z29
+	VADDPS    Z29, Z5, Z5
+
+added303:
+	VBROADCASTSS 256(R12), Z29
+	VBROADCASTSS 260(R12), Z28
+	VMAXPS       Z0, Z29, Z0
+	VMINPS       Z0, Z28, Z0
+	VMAXPS       Z1, Z29, Z1
+	VMINPS       Z1, Z28, Z1
+	VMAXPS       Z2, Z29, Z2
+	VMINPS       Z2, Z28, Z2
+	VMAXPS       Z3, Z29, Z3
+	VMINPS       Z3, Z28, Z3
+	VMAXPS       Z4, Z29, Z4
+	VMINPS       Z4, Z28, Z4
+	VMAXPS       Z5, Z29, Z5
+	VMINPS       Z5, Z28, Z5
+	MOVQ         208(R12), CX
+	SHLQ         $0x02, CX
+	LEAQ         (CX)(CX*2), DX
+	LEAQ         (CX)(CX*4), SI
+	MOVQ         192(R12), AX
+	SHLQ         $0x02, AX
+	ADDQ         48(R12), AX
+	MOVQ         R14, R8
+	SHRQ         $0x00, R8
+	ADDQ         R8, AX
+	CMPQ         R11, $0x00000020
+	JL           masked305
+	VMOVUPS      Z0, (AX)
+	VMOVUPS      Z1, 64(AX)
+	VMOVUPS      Z2, (AX)(CX*1)
+	VMOVUPS      Z3, 64(AX)(CX*1)
+	VMOVUPS      Z4, (AX)(CX*2)
+	VMOVUPS      Z5, 64(AX)(CX*2)
+	JMP          stored304
+
+masked305:
+	MOVQ    $-1, R15
+	BZHIQ   R11, R15, R15
+	KMOVW   R15, K1
+	SHRQ    $0x10, R15
+	KMOVW   R15, K2
+	VMOVUPS Z0, K1, (AX)
+	VMOVUPS Z1, K2, 64(AX)
+	VMOVUPS Z2, K1, (AX)(CX*1)
+	VMOVUPS Z3, K2, 64(AX)(CX*1)
+	VMOVUPS Z4, K1, (AX)(CX*2)
+	VMOVUPS Z5, K2, 64(AX)(CX*2)
+
+stored304:
+whole297:
 	SUBQ $0x00000020, R11
-	JLE  done204
+	JLE  done306
 	ADDQ $0x00000080, R14
 	MOVQ 184(R12), R15
 	LEAQ (R13)(R15*4), R13
-	JMP  panel193
+	JMP  panel289
 
-done204:
+done306:
 	VZEROUPPER
 	RET
 
@@ -5608,7 +7362,7 @@ TEXT ·tile4x32AVX512BF16(SB), NOSPLIT, $0-8
 	MOVQ 248(R12), R11
 	XORQ R14, R14
 
-panel205:
+panel307:
 	MOVQ    168(R12), CX
 	SHLQ    $0x02, CX
 	LEAQ    (CX)(CX*2), DX
@@ -5628,9 +7382,9 @@ panel205:
 	MOVQ    120(R12), R9
 	MOVQ    128(R12), R10
 	TESTQ   R10, R10
-	JZ      sums207
+	JZ      sums309
 
-tap206:
+tap308:
 	MOVQ (R9), R15
 	MOVQ 152(R12), AX
 	ADDQ R15, AX
@@ -5638,9 +7392,9 @@ tap206:
 	ADDQ (R12), AX
 	MOVQ 144(R12), R8
 	SUBQ $0x04, R8
-	JL   tail208
+	JL   tail310
 
-four210:
+four312:
 	VMOVUPS      (DI), Z31
 	VMOVUPS      64(DI), Z30
 	VBROADCASTSS (AX), Z29
@@ -5732,13 +7486,13 @@ four210:
 	ADDQ         $0x10, AX
 	ADDQ         $0x00000200, DI
 	SUBQ         $0x04, R8
-	JGE          four210
+	JGE          four312
 
-tail208:
+tail310:
 	ADDQ $0x04, R8
-	JZ   end211
+	JZ   end313
 
-one209:
+one311:
 	VMOVUPS      (DI), Z31
 	VMOVUPS      64(DI), Z30
 	VBROADCASTSS (AX), Z29
@@ -5764,17 +7518,19 @@ one209:
 	ADDQ         $0x04, AX
 	ADDQ         $0x00000080, DI
 	DECQ         R8
-	JNZ          one209
+	JNZ          one311
 
-end211:
+end313:
 	ADDQ $0x08, R9
 	DECQ R10
-	JNZ  tap206
+	JNZ  tap308
 
-sums207:
+sums309:
+	CMPB      317(R12), $0x00
+	JE        wide314
 	MOVQ      72(R12), R15
 	TESTQ     R15, R15
-	JZ        added213
+	JZ        added317
 	MOVQ      232(R12), CX
 	SHLQ      $0x01, CX
 	LEAQ      (CX)(CX*2), DX
@@ -5786,7 +7542,7 @@ sums207:
 	SHRQ      $0x01, R8
 	ADDQ      R8, AX
 	CMPQ      R11, $0x00000020
-	JL        masked212
+	JL        masked316
 	VPMOVZXWD (AX), Z29
 	VPSLLD    $0x10, Z29, Z29
 	VADDPS    Z29, Z0, Z0
@@ -5811,9 +7567,9 @@ sums207:
 	VPMOVZXWD 32(AX)(DX*1), Z29
 	VPSLLD    $0x10, Z29, Z29
 	VADDPS    Z29, Z7, Z7
-	JMP       added213
+	JMP       added317
 
-masked212:
+masked316:
 	MOVQ        $-1, R15
 	BZHIQ       R11, R15, R15
 	KMOVW       R15, K1
@@ -5844,7 +7600,7 @@ masked212:
 	VPSLLD      $0x10, Z29, Z29
 	VADDPS      Z29, Z7, Z7
 
-added213:
+added317:
 	VBROADCASTSS 256(R12), Z29
 	VBROADCASTSS 260(R12), Z28
 	VMAXPS       Z0, Z29, Z0
@@ -5874,7 +7630,7 @@ added213:
 	SHRQ         $0x01, R8
 	ADDQ         R8, AX
 	CMPQ         R11, $0x00000020
-	JL           masked215
+	JL           masked319
 	LONG         $0x487ef262
 	WORD         $0xc072
 	VMOVDQU16    Y0, (AX)
@@ -5899,9 +7655,9 @@ added213:
 	LONG         $0x487ef262
 	WORD         $0xff72
 	VMOVDQU16    Y7, 32(AX)(DX*1)
-	JMP          stored214
+	JMP          stored318
 
-masked215:
+masked319:
 	MOVQ      $-1, R15
 	BZHIQ     R11, R15, R15
 	KMOVW     R15, K1
@@ -5932,15 +7688,124 @@ masked215:
 	WORD      $0xff72
 	VMOVDQU16 Y7, K2, 32(AX)(DX*1)
 
-stored214:
+stored318:
+	JMP whole315
+
+wide314:
+	MOVQ   72(R12), R15
+	TESTQ  R15, R15
+	JZ     added321
+	MOVQ   232(R12), CX
+	SHLQ   $0x02, CX
+	LEAQ   (CX)(CX*2), DX
+	LEAQ   (CX)(CX*4), SI
+	MOVQ   216(R12), AX
+	SHLQ   $0x02, AX
+	ADDQ   72(R12), AX
+	MOVQ   R14, R8
+	SHRQ   $0x00, R8
+	ADDQ   R8, AX
+	CMPQ   R11, $0x00000020
+	JL     masked320
+	VADDPS (AX), Z0, Z0
+	VADDPS 64(AX), Z1, Z1
+	VADDPS (AX)(CX*1), Z2, Z2
+	VADDPS 64(AX)(CX*1), Z3, Z3
+	VADDPS (AX)(CX*2), Z4, Z4
+	VADDPS 64(AX)(CX*2), Z5, Z5
+	VADDPS (AX)(DX*1), Z6, Z6
+	VADDPS 64(AX)(DX*1), Z7, Z7
+	JMP    added321
+
+masked320:
+	MOVQ      $-1, R15
+	BZHIQ     R11, R15, R15
+	KMOVW     R15, K1
+	SHRQ      $0x10, R15
+	KMOVW     R15, K2
+	VMOVUPS.Z (AX), K1, Z29
+	VADDPS    Z29, Z0, Z0
+	VMOVUPS.Z 64(AX), K2, Z29
+	VADDPS    Z29, Z1, Z1
+	VMOVUPS.Z (AX)(CX*1), K1, Z29
+	VADDPS    Z29, Z2, Z2
+	VMOVUPS.Z 64(AX)(CX*1), K2, Z29
+	VADDPS    Z29, Z3, Z3
+	VMOVUPS.Z (AX)(CX*2), K1, Z29
+	VADDPS    Z29, Z4, Z4
+	VMOVUPS.Z 64(AX)(CX*2), K2, Z29
+	VADDPS    Z29, Z5, Z5
+	VMOVUPS.Z (AX)(DX*1), K1, Z29
+	VADDPS    Z29, Z6, Z6
+	VMOVUPS.Z 64(AX)(DX*1), K2, Z29
+	VADDPS    Z29, Z7, Z7
+
+added321:
+	VBROADCASTSS 256(R12), Z29
+	VBROADCASTSS 260(R12), Z28
+	VMAXPS       Z0, Z29, Z0
+	VMINPS       Z0, Z28, Z0
+	VMAXPS       Z1, Z29, Z1
+	VMINPS       Z1, Z28, Z1
+	VMAXPS       Z2, Z29, Z2
+	VMINPS       Z2, Z28, Z2
+	VMAXPS       Z3, Z29, Z3
+	VMINPS       Z3, Z28, Z3
+	VMAXPS       Z4, Z29, Z4
+	VMINPS       Z4, Z28, Z4
+	VMAXPS       Z5, Z29, Z5
+	VMINPS       Z5, Z28, Z5
+	VMAXPS       Z6, Z29, Z6
+	VMINPS       Z6, Z28, Z6
+	VMAXPS       Z7, Z29, Z7
+	VMINPS       Z7, Z28, Z7
+	MOVQ         208(R12), CX
+	SHLQ         $0x02, CX
+	LEAQ         (CX)(CX*2), DX
+	LEAQ         (CX)(CX*4), SI
+	MOVQ         192(R12), AX
+	SHLQ         $0x02, AX
+	ADDQ         48(R12), AX
+	MOVQ         R14, R8
+	SHRQ         $0x00, R8
+	ADDQ         R8, AX
+	CMPQ         R11, $0x00000020
+	JL           masked323
+	VMOVUPS      Z0, (AX)
+	VMOVUPS      Z1, 64(AX)
+	VMOVUPS      Z2, (AX)(CX*1)
+	VMOVUPS      Z3, 64(AX)(CX*1)
+	VMOVUPS      Z4, (AX)(CX*2)
+	VMOVUPS      Z5, 64(AX)(CX*2)
+	VMOVUPS      Z6, (AX)(DX*1)
+	VMOVUPS      Z7, 64(AX)(DX*1)
+	JMP          stored322
+
+masked323:
+	MOVQ    $-1, R15
+	BZHIQ   R11, R15, R15
+	KMOVW   R15, K1
+	SHRQ    $0x10, R15
+	KMOVW   R15, K2
+	VMOVUPS Z0, K1, (AX)
+	VMOVUPS Z1, K2, 64(AX)
+	VMOVUPS Z2, K1, (AX)(CX*1)
+	VMOVUPS Z3, K2, 64(AX)(CX*1)
+	VMOVUPS Z4, K1, (AX)(CX*2)
+	VMOVUPS Z5, K2, 64(AX)(CX*2)
+	VMOVUPS Z6, K1, (AX)(DX*1)
+	VMOVUPS Z7, K2, 64(AX)(DX*1)
+
+stored322:
+whole315:
 	SUBQ $0x00000020, R11
-	JLE  done216
+	JLE  done324
 	ADDQ $0x00000080, R14
 	MOVQ 184(R12), R15
 	LEAQ (R13)(R15*4), R13
-	JMP  panel205
+	JMP  panel307
 
-done216:
+done324:
 	VZEROUPPER
 	RET
 
@@ -5954,7 +7819,7 @@ TEXT ·tile5x32AVX512BF16(SB), NOSPLIT, $0-8
 	MOVQ 248(R12), R11
 	XORQ R14, R14
 
-panel217:
+panel325:
 	MOVQ    168(R12), CX
 	SHLQ    $0x02, CX
 	LEAQ    (CX)(CX*2), DX
@@ -5976,9 +7841,9 @@ panel217:
 	MOVQ    120(R12), R9
 	MOVQ    128(R12), R10
 	TESTQ   R10, R10
-	JZ      sums219
+	JZ      sums327
 
-tap218:
+tap326:
 	MOVQ (R9), R15
 	MOVQ 152(R12), AX
 	ADDQ R15, AX
@@ -5986,9 +7851,9 @@ tap218:
 	ADDQ (R12), AX
 	MOVQ 144(R12), R8
 	SUBQ $0x04, R8
-	JL   tail220
+	JL   tail328
 
-four222:
+four330:
 	VMOVUPS      (DI), Z31
 	VMOVUPS      64(DI), Z30
 	VBROADCASTSS (AX), Z29
@@ -6100,13 +7965,13 @@ four222:
 	ADDQ         $0x10, AX
 	ADDQ         $0x00000200, DI
 	SUBQ         $0x04, R8
-	JGE          four222
+	JGE          four330
 
-tail220:
+tail328:
 	ADDQ $0x04, R8
-	JZ   end223
+	JZ   end331
 
-one221:
+one329:
 	VMOVUPS      (DI), Z31
 	VMOVUPS      64(DI), Z30
 	VBROADCASTSS (AX), Z29
@@ -6137,17 +8002,19 @@ one221:
 	ADDQ         $0x04, AX
 	ADDQ         $0x00000080, DI
 	DECQ         R8
-	JNZ          one221
+	JNZ          one329
 
-end223:
+end331:
 	ADDQ $0x08, R9
 	DECQ R10
-	JNZ  tap218
+	JNZ  tap326
 
-sums219:
+sums327:
+	CMPB      317(R12), $0x00
+	JE        wide332
 	MOVQ      72(R12), R15
 	TESTQ     R15, R15
-	JZ        added225
+	JZ        added335
 	MOVQ      232(R12), CX
 	SHLQ      $0x01, CX
 	LEAQ      (CX)(CX*2), DX
@@ -6159,7 +8026,7 @@ sums219:
 	SHRQ      $0x01, R8
 	ADDQ      R8, AX
 	CMPQ      R11, $0x00000020
-	JL        masked224
+	JL        masked334
 	VPMOVZXWD (AX), Z29
 	VPSLLD    $0x10, Z29, Z29
 	VADDPS    Z29, Z0, Z0
@@ -6190,9 +8057,9 @@ sums219:
 	VPMOVZXWD 32(AX)(CX*4), Z29
 	VPSLLD    $0x10, Z29, Z29
 	VADDPS    Z29, Z9, Z9
-	JMP       added225
+	JMP       added335
 
-masked224:
+masked334:
 	MOVQ        $-1, R15
 	BZHIQ       R11, R15, R15
 	KMOVW       R15, K1
@@ -6229,7 +8096,7 @@ masked224:
 	VPSLLD      $0x10, Z29, Z29
 	VADDPS      Z29, Z9, Z9
 
-added225:
+added335:
 	VBROADCASTSS 256(R12), Z29
 	VBROADCASTSS 260(R12), Z28
 	VMAXPS       Z0, Z29, Z0
@@ -6263,7 +8130,7 @@ added225:
 	SHRQ         $0x01, R8
 	ADDQ         R8, AX
 	CMPQ         R11, $0x00000020
-	JL           masked227
+	JL           masked337
 	LONG         $0x487ef262
 	WORD         $0xc072
 	VMOVDQU16    Y0, (AX)
@@ -6294,9 +8161,9 @@ added225:
 	LONG         $0x487e5262
 	WORD         $0xc972
 	VMOVDQU16    Y9, 32(AX)(CX*4)
-	JMP          stored226
+	JMP          stored336
 
-masked227:
+masked337:
 	MOVQ      $-1, R15
 	BZHIQ     R11, R15, R15
 	KMOVW     R15, K1
@@ -6333,15 +8200,138 @@ masked227:
 	WORD      $0xc972
 	VMOVDQU16 Y9, K2, 32(AX)(CX*4)
 
-stored226:
+stored336:
+	JMP whole333
+
+wide332:
+	MOVQ   72(R12), R15
+	TESTQ  R15, R15
+	JZ     added339
+	MOVQ   232(R12), CX
+	SHLQ   $0x02, CX
+	LEAQ   (CX)(CX*2), DX
+	LEAQ   (CX)(CX*4), SI
+	MOVQ   216(R12), AX
+	SHLQ   $0x02, AX
+	ADDQ   72(R12), AX
+	MOVQ   R14, R8
+	SHRQ   $0x00, R8
+	ADDQ   R8, AX
+	CMPQ   R11, $0x00000020
+	JL     masked338
+	VADDPS (AX), Z0, Z0
+	VADDPS 64(AX), Z1, Z1
+	VADDPS (AX)(CX*1), Z2, Z2
+	VADDPS 64(AX)(CX*1), Z3, Z3
+	VADDPS (AX)(CX*2), Z4, Z4
+	VADDPS 64(AX)(CX*2), Z5, Z5
+	VADDPS (AX)(DX*1), Z6, Z6
+	VADDPS 64(AX)(DX*1), Z7, Z7
+	VADDPS (AX)(CX*4), Z8, Z8
+	VADDPS 64(AX)(CX*4), Z9, Z9
+	JMP    added339
+
+masked338:
+	MOVQ      $-1, R15
+	BZHIQ     R11, R15, R15
+	KMOVW     R15, K1
+	SHRQ      $0x10, R15
+	KMOVW     R15, K2
+	VMOVUPS.Z (AX), K1, Z29
+	VADDPS    Z29, Z0, Z0
+	VMOVUPS.Z 64(AX), K2, Z29
+	VADDPS    Z29, Z1, Z1
+	VMOVUPS.Z (AX)(CX*1), K1, Z29
+	VADDPS    Z29, Z2, Z2
+	VMOVUPS.Z 64(AX)(CX*1), K2, Z29
+	VADDPS    Z29, Z3, Z3
+	VMOVUPS.Z (AX)(CX*2), K1, Z29
+	VADDPS    Z29, Z4, Z4
+	VMOVUPS.Z 64(AX)(CX*2), K2, Z29
+	VADDPS    Z29, Z5, Z5
+	VMOVUPS.Z (AX)(DX*1), K1, Z29
+	VADDPS    Z29, Z6, Z6
+	VMOVUPS.Z 64(AX)(DX*1), K2, Z29
+	VADDPS    Z29, Z7, Z7
+	VMOVUPS.Z (AX)(CX*4), K1, Z29
+	VADDPS    Z29, Z8, Z8
+	VMOVUPS.Z 64(AX)(CX*4), K2, Z29
+	VADDPS    Z29, Z9, Z9
+
+added339:
+	VBROADCASTSS 256(R12), Z29
+	VBROADCASTSS 260(R12), Z28
+	VMAXPS       Z0, Z29, Z0
+	VMINPS       Z0, Z28, Z0
+	VMAXPS       Z1, Z29, Z1
+	VMINPS       Z1, Z28, Z1
+	VMAXPS       Z2, Z29, Z2
+	VMINPS       Z2, Z28, Z2
+	VMAXPS       Z3, Z29, Z3
+	VMINPS       Z3, Z28, Z3
+	VMAXPS       Z4, Z29, Z4
+	VMINPS       Z4, Z28, Z4
+	VMAXPS       Z5, Z29, Z5
+	VMINPS       Z5, Z28, Z5
+	VMAXPS       Z6, Z29, Z6
+	VMINPS       Z6, Z28, Z6
+	VMAXPS       Z7, Z29, Z7
+	VMINPS       Z7, Z28, Z7
+	VMAXPS       Z8, Z29, Z8
+	VMINPS       Z8, Z28, Z8
+	VMAXPS       Z9, Z29, Z9
+	VMINPS       Z9, Z28, Z9
+	MOVQ         208(R12), CX
+	SHLQ         $0x02, CX
+	LEAQ         (CX)(CX*2), DX
+	LEAQ         (CX)(CX*4), SI
+	MOVQ         192(R12), AX
+	SHLQ         $0x02, AX
+	ADDQ         48(R12), AX
+	MOVQ         R14, R8
+	SHRQ         $0x00, R8
+	ADDQ         R8, AX
+	CMPQ         R11, $0x00000020
+	JL           masked341
+	VMOVUPS      Z0, (AX)
+	VMOVUPS      Z1, 64(AX)
+	VMOVUPS      Z2, (AX)(CX*1)
+	VMOVUPS      Z3, 64(AX)(CX*1)
+	VMOVUPS      Z4, (AX)(CX*2)
+	VMOVUPS      Z5, 64(AX)(CX*2)
+	VMOVUPS      Z6, (AX)(DX*1)
+	VMOVUPS      Z7, 64(AX)(DX*1)
+	VMOVUPS      Z8, (AX)(CX*4)
+	VMOVUPS      Z9, 64(AX)(CX*4)
+	JMP          stored340
+
+masked341:
+	MOVQ    $-1, R15
+	BZHIQ   R11, R15, R15
+	KMOVW   R15, K1
+	SHRQ    $0x10, R15
+	KMOVW   R15, K2
+	VMOVUPS Z0, K1, (AX)
+	VMOVUPS Z1, K2, 64(AX)
+	VMOVUPS Z2, K1, (AX)(CX*1)
+	VMOVUPS Z3, K2, 64(AX)(CX*1)
+	VMOVUPS Z4, K1, (AX)(CX*2)
+	VMOVUPS Z5, K2, 64(AX)(CX*2)
+	VMOVUPS Z6, K1, (AX)(DX*1)
+	VMOVUPS Z7, K2, 64(AX)(DX*1)
+	VMOVUPS Z8, K1, (AX)(CX*4)
+	VMOVUPS Z9, K2, 64(AX)(CX*4)
+
+stored340:
+whole333:
 	SUBQ $0x00000020, R11
-	JLE  done228
+	JLE  done342
 	ADDQ $0x00000080, R14
 	MOVQ 184(R12), R15
 	LEAQ (R13)(R15*4), R13
-	JMP  panel217
+	JMP  panel325
 
-done228:
+done342:
 	VZEROUPPER
 	RET
 
@@ -6355,7 +8345,7 @@ TEXT ·tile6x32AVX512BF16(SB), NOSPLIT, $0-8
 	MOVQ 248(R12), R11
 	XORQ R14, R14
 
-panel229:
+panel343:
 	MOVQ    168(R12), CX
 	SHLQ    $0x02, CX
 	LEAQ    (CX)(CX*2), DX
@@ -6379,9 +8369,9 @@ panel229:
 	MOVQ    120(R12), R9
 	MOVQ    128(R12), R10
 	TESTQ   R10, R10
-	JZ      sums231
+	JZ      sums345
 
-tap230:
+tap344:
 	MOVQ (R9), R15
 	MOVQ 152(R12), AX
 	ADDQ R15, AX
@@ -6389,9 +8379,9 @@ tap230:
 	ADDQ (R12), AX
 	MOVQ 144(R12), R8
 	SUBQ $0x04, R8
-	JL   tail232
+	JL   tail346
 
-four234:
+four348:
 	VMOVUPS      (DI), Z31
 	VMOVUPS      64(DI), Z30
 	VBROADCASTSS (AX), Z29
@@ -6523,13 +8513,13 @@ four234:
 	ADDQ         $0x10, AX
 	ADDQ         $0x00000200, DI
 	SUBQ         $0x04, R8
-	JGE          four234
+	JGE          four348
 
-tail232:
+tail346:
 	ADDQ $0x04, R8
-	JZ   end235
+	JZ   end349
 
-one233:
+one347:
 	VMOVUPS      (DI), Z31
 	VMOVUPS      64(DI), Z30
 	VBROADCASTSS (AX), Z29
@@ -6565,17 +8555,19 @@ one233:
 	ADDQ         $0x04, AX
 	ADDQ         $0x00000080, DI
 	DECQ         R8
-	JNZ          one233
+	JNZ          one347
 
-end235:
+end349:
 	ADDQ $0x08, R9
 	DECQ R10
-	JNZ  tap230
+	JNZ  tap344
 
-sums231:
+sums345:
+	CMPB      317(R12), $0x00
+	JE        wide350
 	MOVQ      72(R12), R15
 	TESTQ     R15, R15
-	JZ        added237
+	JZ        added353
 	MOVQ      232(R12), CX
 	SHLQ      $0x01, CX
 	LEAQ      (CX)(CX*2), DX
@@ -6587,7 +8579,7 @@ sums231:
 	SHRQ      $0x01, R8
 	ADDQ      R8, AX
 	CMPQ      R11, $0x00000020
-	JL        masked236
+	JL        masked352
 	VPMOVZXWD (AX), Z29
 	VPSLLD    $0x10, Z29, Z29
 	VADDPS    Z29, Z0, Z0
@@ -6624,9 +8616,9 @@ sums231:
 	VPMOVZXWD 32(AX)(SI*1), Z29
 	VPSLLD    $0x10, Z29, Z29
 	VADDPS    Z29, Z11, Z11
-	JMP       added237
+	JMP       added353
 
-masked236:
+masked352:
 	MOVQ        $-1, R15
 	BZHIQ       R11, R15, R15
 	KMOVW       R15, K1
@@ -6669,7 +8661,7 @@ masked236:
 	VPSLLD      $0x10, Z29, Z29
 	VADDPS      Z29, Z11, Z11
 
-added237:
+added353:
 	VBROADCASTSS 256(R12), Z29
 	VBROADCASTSS 260(R12), Z28
 	VMAXPS       Z0, Z29, Z0
@@ -6707,7 +8699,7 @@ added237:
 	SHRQ         $0x01, R8
 	ADDQ         R8, AX
 	CMPQ         R11, $0x00000020
-	JL           masked239
+	JL           masked355
 	LONG         $0x487ef262
 	WORD         $0xc072
 	VMOVDQU16    Y0, (AX)
@@ -6744,9 +8736,9 @@ added237:
 	LONG         $0x487e5262
 	WORD         $0xdb72
 	VMOVDQU16    Y11, 32(AX)(SI*1)
-	JMP          stored238
+	JMP          stored354
 
-masked239:
+masked355:
 	MOVQ      $-1, R15
 	BZHIQ     R11, R15, R15
 	KMOVW     R15, K1
@@ -6789,15 +8781,152 @@ masked239:
 	WORD      $0xdb72
 	VMOVDQU16 Y11, K2, 32(AX)(SI*1)
 
-stored238:
+stored354:
+	JMP whole351
+
+wide350:
+	MOVQ   72(R12), R15
+	TESTQ  R15, R15
+	JZ     added357
+	MOVQ   232(R12), CX
+	SHLQ   $0x02, CX
+	LEAQ   (CX)(CX*2), DX
+	LEAQ   (CX)(CX*4), SI
+	MOVQ   216(R12), AX
+	SHLQ   $0x02, AX
+	ADDQ   72(R12), AX
+	MOVQ   R14, R8
+	SHRQ   $0x00, R8
+	ADDQ   R8, AX
+	CMPQ   R11, $0x00000020
+	JL     masked356
+	VADDPS (AX), Z0, Z0
+	VADDPS 64(AX), Z1, Z1
+	VADDPS (AX)(CX*1), Z2, Z2
+	VADDPS 64(AX)(CX*1), Z3, Z3
+	VADDPS (AX)(CX*2), Z4, Z4
+	VADDPS 64(AX)(CX*2), Z5, Z5
+	VADDPS (AX)(DX*1), Z6, Z6
+	VADDPS 64(AX)(DX*1), Z7, Z7
+	VADDPS (AX)(CX*4), Z8, Z8
+	VADDPS 64(AX)(CX*4), Z9, Z9
+	VADDPS (AX)(SI*1), Z10, Z10
+	VADDPS 64(AX)(SI*1), Z11, Z11
+	JMP    added357
+
+masked356:
+	MOVQ      $-1, R15
+	BZHIQ     R11, R15, R15
+	KMOVW     R15, K1
+	SHRQ      $0x10, R15
+	KMOVW     R15, K2
+	VMOVUPS.Z (AX), K1, Z29
+	VADDPS    Z29, Z0, Z0
+	VMOVUPS.Z 64(AX), K2, Z29
+	VADDPS    Z29, Z1, Z1
+	VMOVUPS.Z (AX)(CX*1), K1, Z29
+	VADDPS    Z29, Z2, Z2
+	VMOVUPS.Z 64(AX)(CX*1), K2, Z29
+	VADDPS    Z29, Z3, Z3
+	VMOVUPS.Z (AX)(CX*2), K1, Z29
+	VADDPS    Z29, Z4, Z4
+	VMOVUPS.Z 64(AX)(CX*2), K2, Z29
+	VADDPS    Z29, Z5, Z5
+	VMOVUPS.Z (AX)(DX*1), K1, Z29
+	VADDPS    Z29, Z6, Z6
+	VMOVUPS.Z 64(AX)(DX*1), K2, Z29
+	VADDPS    Z29, Z7, Z7
+	VMOVUPS.Z (AX)(CX*4), K1, Z29
+	VADDPS    Z29, Z8, Z8
+	VMOVUPS.Z 64(AX)(CX*4), K2, Z29
+	VADDPS    Z29, Z9, Z9
+	VMOVUPS.Z (AX)(SI*1), K1, Z29
+	VADDPS    Z29, Z10, Z10
+	VMOVUPS.Z 64(AX)(SI*1), K2, Z29
+	VADDPS    Z29, Z11, Z11
+
+added357:
+	VBROADCASTSS 256(R12), Z29
+	VBROADCASTSS 260(R12), Z28
+	VMAXPS       Z0, Z29, Z0
+	VMINPS       Z0, Z28, Z0
+	VMAXPS       Z1, Z29, Z1
+	VMINPS       Z1, Z28, Z1
+	VMAXPS       Z2, Z29, Z2
+	VMINPS       Z2, Z28, Z2
+	VMAXPS       Z3, Z29, Z3
+	VMINPS       Z3, Z28, Z3
+	VMAXPS       Z4, Z29, Z4
+	VMINPS       Z4, Z28, Z4
+	VMAXPS       Z5, Z29, Z5
+	VMINPS       Z5, Z28, Z5
+	VMAXPS       Z6, Z29, Z6
+	VMINPS       Z6, Z28, Z6
+	VMAXPS       Z7, Z29, Z7
+	VMINPS       Z7, Z28, Z7
+	VMAXPS       Z8, Z29, Z8
+	VMINPS       Z8, Z28, Z8
+	VMAXPS       Z9, Z29, Z9
+	VMINPS       Z9, Z28, Z9
+	VMAXPS       Z10, Z29, Z10
+	VMINPS       Z10, Z28, Z10
+	VMAXPS       Z11, Z29, Z11
+	VMINPS       Z11, Z28, Z11
+	MOVQ         208(R12), CX
+	SHLQ         $0x02, CX
+	LEAQ         (CX)(CX*2), DX
+	LEAQ         (CX)(CX*4), SI
+	MOVQ         192(R12), AX
+	SHLQ         $0x02, AX
+	ADDQ         48(R12), AX
+	MOVQ         R14, R8
+	SHRQ         $0x00, R8
+	ADDQ         R8, AX
+	CMPQ         R11, $0x00000020
+	JL           masked359
+	VMOVUPS      Z0, (AX)
+	VMOVUPS      Z1, 64(AX)
+	VMOVUPS      Z2, (AX)(CX*1)
+	VMOVUPS      Z3, 64(AX)(CX*1)
+	VMOVUPS      Z4, (AX)(CX*2)
+	VMOVUPS      Z5, 64(AX)(CX*2)
+	VMOVUPS      Z6, (AX)(DX*1)
+	VMOVUPS      Z7, 64(AX)(DX*1)
+	VMOVUPS      Z8, (AX)(CX*4)
+	VMOVUPS      Z9, 64(AX)(CX*4)
+	VMOVUPS      Z10, (AX)(SI*1)
+	VMOVUPS      Z11, 64(AX)(SI*1)
+	JMP          stored358
+
+masked359:
+	MOVQ    $-1, R15
+	BZHIQ   R11, R15, R15
+	KMOVW   R15, K1
+	SHRQ    $0x10, R15
+	KMOVW   R15, K2
+	VMOVUPS Z0, K1, (AX)
+	VMOVUPS Z1, K2, 64(AX)
+	VMOVUPS Z2, K1, (AX)(CX*1)
+	VMOVUPS Z3, K2, 64(AX)(CX*1)
+	VMOVUPS Z4, K1, (AX)(CX*2)
+	VMOVUPS Z5, K2, 64(AX)(CX*2)
+	VMOVUPS Z6, K1, (AX)(DX*1)
+	VMOVUPS Z7, K2, 64(AX)(DX*1)
+	VMOVUPS Z8, K1, (AX)(CX*4)
+	VMOVUPS Z9, K2, 64(AX)(CX*4)
+	VMOVUPS Z10, K1, (AX)(SI*1)
+	VMOVUPS Z11, K2, 64(AX)(SI*1)
+
+stored358:
+whole351:
 	SUBQ $0x00000020, R11
-	JLE  done240
+	JLE  done360
 	ADDQ $0x00000080, R14
 	MOVQ 184(R12), R15
 	LEAQ (R13)(R15*4), R13
-	JMP  panel229
+	JMP  panel343
 
-done240:
+done360:
 	VZEROUPPER
 	RET
 
@@ -6811,7 +8940,7 @@ TEXT ·tile7x32AVX512BF16(SB), NOSPLIT, $0-8
 	MOVQ 248(R12), R11
 	XORQ R14, R14
 
-panel241:
+panel361:
 	MOVQ    168(R12), CX
 	SHLQ    $0x02, CX
 	LEAQ    (CX)(CX*2), DX
@@ -6837,9 +8966,9 @@ panel241:
 	MOVQ    120(R12), R9
 	MOVQ    128(R12), R10
 	TESTQ   R10, R10
-	JZ      sums243
+	JZ      sums363
 
-tap242:
+tap362:
 	MOVQ (R9), R15
 	MOVQ 152(R12), AX
 	ADDQ R15, AX
@@ -6847,9 +8976,9 @@ tap242:
 	ADDQ (R12), AX
 	MOVQ 144(R12), R8
 	SUBQ $0x04, R8
-	JL   tail244
+	JL   tail364
 
-four246:
+four366:
 	VMOVUPS      (DI), Z31
 	VMOVUPS      64(DI), Z30
 	VBROADCASTSS (AX), Z29
@@ -7001,13 +9130,13 @@ four246:
 	ADDQ         $0x10, AX
 	ADDQ         $0x00000200, DI
 	SUBQ         $0x04, R8
-	JGE          four246
+	JGE          four366
 
-tail244:
+tail364:
 	ADDQ $0x04, R8
-	JZ   end247
+	JZ   end367
 
-one245:
+one365:
 	VMOVUPS      (DI), Z31
 	VMOVUPS      64(DI), Z30
 	VBROADCASTSS (AX), Z29
@@ -7048,17 +9177,19 @@ one245:
 	ADDQ         $0x04, AX
 	ADDQ         $0x00000080, DI
 	DECQ         R8
-	JNZ          one245
+	JNZ          one365
 
-end247:
+end367:
 	ADDQ $0x08, R9
 	DECQ R10
-	JNZ  tap242
+	JNZ  tap362
 
-sums243:
+sums363:
+	CMPB      317(R12), $0x00
+	JE        wide368
 	MOVQ      72(R12), R15
 	TESTQ     R15, R15
-	JZ        added249
+	JZ        added371
 	MOVQ      232(R12), CX
 	SHLQ      $0x01, CX
 	LEAQ      (CX)(CX*2), DX
@@ -7070,7 +9201,7 @@ sums243:
 	SHRQ      $0x01, R8
 	ADDQ      R8, AX
 	CMPQ      R11, $0x00000020
-	JL        masked248
+	JL        masked370
 	VPMOVZXWD (AX), Z29
 	VPSLLD    $0x10, Z29, Z29
 	VADDPS    Z29, Z0, Z0
@@ -7113,9 +9244,9 @@ sums243:
 	VPMOVZXWD 32(AX)(DX*2), Z29
 	VPSLLD    $0x10, Z29, Z29
 	VADDPS    Z29, Z13, Z13
-	JMP       added249
+	JMP       added371
 
-masked248:
+masked370:
 	MOVQ        $-1, R15
 	BZHIQ       R11, R15, R15
 	KMOVW       R15, K1
@@ -7164,7 +9295,7 @@ masked248:
 	VPSLLD      $0x10, Z29, Z29
 	VADDPS      Z29, Z13, Z13
 
-added249:
+added371:
 	VBROADCASTSS 256(R12), Z29
 	VBROADCASTSS 260(R12), Z28
 	VMAXPS       Z0, Z29, Z0
@@ -7206,7 +9337,7 @@ added249:
 	SHRQ         $0x01, R8
 	ADDQ         R8, AX
 	CMPQ         R11, $0x00000020
-	JL           masked251
+	JL           masked373
 	LONG         $0x487ef262
 	WORD         $0xc072
 	VMOVDQU16    Y0, (AX)
@@ -7249,9 +9380,9 @@ added249:
 	LONG         $0x487e5262
 	WORD         $0xed72
 	VMOVDQU16    Y13, 32(AX)(DX*2)
-	JMP          stored250
+	JMP          stored372
 
-masked251:
+masked373:
 	MOVQ      $-1, R15
 	BZHIQ     R11, R15, R15
 	KMOVW     R15, K1
@@ -7300,15 +9431,166 @@ masked251:
 	WORD      $0xed72
 	VMOVDQU16 Y13, K2, 32(AX)(DX*2)
 
-stored250:
+stored372:
+	JMP whole369
+
+wide368:
+	MOVQ   72(R12), R15
+	TESTQ  R15, R15
+	JZ     added375
+	MOVQ   232(R12), CX
+	SHLQ   $0x02, CX
+	LEAQ   (CX)(CX*2), DX
+	LEAQ   (CX)(CX*4), SI
+	MOVQ   216(R12), AX
+	SHLQ   $0x02, AX
+	ADDQ   72(R12), AX
+	MOVQ   R14, R8
+	SHRQ   $0x00, R8
+	ADDQ   R8, AX
+	CMPQ   R11, $0x00000020
+	JL     masked374
+	VADDPS (AX), Z0, Z0
+	VADDPS 64(AX), Z1, Z1
+	VADDPS (AX)(CX*1), Z2, Z2
+	VADDPS 64(AX)(CX*1), Z3, Z3
+	VADDPS (AX)(CX*2), Z4, Z4
+	VADDPS 64(AX)(CX*2), Z5, Z5
+	VADDPS (AX)(DX*1), Z6, Z6
+	VADDPS 64(AX)(DX*1), Z7, Z7
+	VADDPS (AX)(CX*4), Z8, Z8
+	VADDPS 64(AX)(CX*4), Z9, Z9
+	VADDPS (AX)(SI*1), Z10, Z10
+	VADDPS 64(AX)(SI*1), Z11, Z11
+	VADDPS (AX)(DX*2), Z12, Z12
+	VADDPS 64(AX)(DX*2), Z13, Z13
+	JMP    added375
+
+masked374:
+	MOVQ      $-1, R15
+	BZHIQ     R11, R15, R15
+	KMOVW     R15, K1
+	SHRQ      $0x10, R15
+	KMOVW     R15, K2
+	VMOVUPS.Z (AX), K1, Z29
+	VADDPS    Z29, Z0, Z0
+	VMOVUPS.Z 64(AX), K2, Z29
+	VADDPS    Z29, Z1, Z1
+	VMOVUPS.Z (AX)(CX*1), K1, Z29
+	VADDPS    Z29, Z2, Z2
+	VMOVUPS.Z 64(AX)(CX*1), K2, Z29
+	VADDPS    Z29, Z3, Z3
+	VMOVUPS.Z (AX)(CX*2), K1, Z29
+	VADDPS    Z29, Z4, Z4
+	VMOVUPS.Z 64(AX)(CX*2), K2, Z29
+	VADDPS    Z29, Z5, Z5
+	VMOVUPS.Z (AX)(DX*1), K1, Z29
+	VADDPS    Z29, Z6, Z6
+	VMOVUPS.Z 64(AX)(DX*1), K2, Z29
+	VADDPS    Z29, Z7, Z7
+	VMOVUPS.Z (AX)(CX*4), K1, Z29
+	VADDPS    Z29, Z8, Z8
+	VMOVUPS.Z 64(AX)(CX*4), K2, Z29
+	VADDPS    Z29, Z9, Z9
+	VMOVUPS.Z (AX)(SI*1), K1, Z29
+	VADDPS    Z29, Z10, Z10
+	VMOVUPS.Z 64(AX)(SI*1), K2, Z29
+	VADDPS    Z29, Z11, Z11
+	VMOVUPS.Z (AX)(DX*2), K1, Z29
+	VADDPS    Z29, Z12, Z12
+	VMOVUPS.Z 64(AX)(DX*2), K2, Z29
+	VADDPS    Z29, Z13, Z13
+
+added375:
+	VBROADCASTSS 256(R12), Z29
+	VBROADCASTSS 260(R12), Z28
+	VMAXPS       Z0, Z29, Z0
+	VMINPS       Z0, Z28, Z0
+	VMAXPS       Z1, Z29, Z1
+	VMINPS       Z1, Z28, Z1
+	VMAXPS       Z2, Z29, Z2
+	VMINPS       Z2, Z28, Z2
+	VMAXPS       Z3, Z29, Z3
+	VMINPS       Z3, Z28, Z3
+	VMAXPS       Z4, Z29, Z4
+	VMINPS       Z4, Z28, Z4
+	VMAXPS       Z5, Z29, Z5
+	VMINPS       Z5, Z28, Z5
+	VMAXPS       Z6, Z29, Z6
+	VMINPS       Z6, Z28, Z6
+	VMAXPS       Z7, Z29, Z7
+	VMINPS       Z7, Z28, Z7
+	VMAXPS       Z8, Z29, Z8
+	VMINPS       Z8, Z28, Z8
+	VMAXPS       Z9, Z29, Z9
+	VMINPS       Z9, Z28, Z9
+	VMAXPS       Z10, Z29, Z10
+	VMINPS       Z10, Z28, Z10
+	VMAXPS       Z11, Z29, Z11
+	VMINPS       Z11, Z28, Z11
+	VMAXPS       Z12, Z29, Z12
+	VMINPS       Z12, Z28, Z12
+	VMAXPS       Z13, Z29, Z13
+	VMINPS       Z13, Z28, Z13
+	MOVQ         208(R12), CX
+	SHLQ         $0x02, CX
+	LEAQ         (CX)(CX*2), DX
+	LEAQ         (CX)(CX*4), SI
+	MOVQ         192(R12), AX
+	SHLQ         $0x02, AX
+	ADDQ         48(R12), AX
+	MOVQ         R14, R8
+	SHRQ         $0x00, R8
+	ADDQ         R8, AX
+	CMPQ         R11, $0x00000020
+	JL           masked377
+	VMOVUPS      Z0, (AX)
+	VMOVUPS      Z1, 64(AX)
+	VMOVUPS      Z2, (AX)(CX*1)
+	VMOVUPS      Z3, 64(AX)(CX*1)
+	VMOVUPS      Z4, (AX)(CX*2)
+	VMOVUPS      Z5, 64(AX)(CX*2)
+	VMOVUPS      Z6, (AX)(DX*1)
+	VMOVUPS      Z7, 64(AX)(DX*1)
+	VMOVUPS      Z8, (AX)(CX*4)
+	VMOVUPS      Z9, 64(AX)(CX*4)
+	VMOVUPS      Z10, (AX)(SI*1)
+	VMOVUPS      Z11, 64(AX)(SI*1)
+	VMOVUPS      Z12, (AX)(DX*2)
+	VMOVUPS      Z13, 64(AX)(DX*2)
+	JMP          stored376
+
+masked377:
+	MOVQ    $-1, R15
+	BZHIQ   R11, R15, R15
+	KMOVW   R15, K1
+	SHRQ    $0x10, R15
+	KMOVW   R15, K2
+	VMOVUPS Z0, K1, (AX)
+	VMOVUPS Z1, K2, 64(AX)
+	VMOVUPS Z2, K1, (AX)(CX*1)
+	VMOVUPS Z3, K2, 64(AX)(CX*1)
+	VMOVUPS Z4, K1, (AX)(CX*2)
+	VMOVUPS Z5, K2, 64(AX)(CX*2)
+	VMOVUPS Z6, K1, (AX)(DX*1)
+	VMOVUPS Z7, K2, 64(AX)(DX*1)
+	VMOVUPS Z8, K1, (AX)(CX*4)
+	VMOVUPS Z9, K2, 64(AX)(CX*4)
+	VMOVUPS Z10, K1, (AX)(SI*1)
+	VMOVUPS Z11, K2, 64(AX)(SI*1)
+	VMOVUPS Z12, K1, (AX)(DX*2)
+	VMOVUPS Z13, K2, 64(AX)(DX*2)
+
+stored376:
+whole369:
 	SUBQ $0x00000020, R11
-	JLE  done252
+	JLE  done378
 	ADDQ $0x00000080, R14
 	MOVQ 184(R12), R15
 	LEAQ (R13)(R15*4), R13
-	JMP  panel241
+	JMP  panel361
 
-done252:
+done378:
 	VZEROUPPER
 	RET
 
@@ -7322,7 +9604,7 @@ TEXT ·tile8x32AVX512BF16(SB), NOSPLIT, $0-8
 	MOVQ 248(R12), R11
 	XORQ R14, R14
 
-panel253:
+panel379:
 	MOVQ    168(R12), CX
 	SHLQ    $0x02, CX
 	LEAQ    (CX)(CX*2), DX
@@ -7350,9 +9632,9 @@ panel253:
 	MOVQ    120(R12), R9
 	MOVQ    128(R12), R10
 	TESTQ   R10, R10
-	JZ      sums255
+	JZ      sums381
 
-tap254:
+tap380:
 	MOVQ (R9), R15
 	MOVQ 152(R12), AX
 	ADDQ R15, AX
@@ -7364,9 +9646,9 @@ tap254:
 	ADDQ (R12), BX
 	MOVQ 144(R12), R8
 	SUBQ $0x04, R8
-	JL   tail256
+	JL   tail382
 
-four258:
+four384:
 	VMOVUPS      (DI), Z31
 	VMOVUPS      64(DI), Z30
 	VBROADCASTSS (AX), Z29
@@ -7539,13 +9821,13 @@ four258:
 	ADDQ         $0x10, BX
 	ADDQ         $0x00000200, DI
 	SUBQ         $0x04, R8
-	JGE          four258
+	JGE          four384
 
-tail256:
+tail382:
 	ADDQ $0x04, R8
-	JZ   end259
+	JZ   end385
 
-one257:
+one383:
 	VMOVUPS      (DI), Z31
 	VMOVUPS      64(DI), Z30
 	VBROADCASTSS (AX), Z29
@@ -7592,17 +9874,19 @@ one257:
 	ADDQ         $0x04, BX
 	ADDQ         $0x00000080, DI
 	DECQ         R8
-	JNZ          one257
+	JNZ          one383
 
-end259:
+end385:
 	ADDQ $0x08, R9
 	DECQ R10
-	JNZ  tap254
+	JNZ  tap380
 
-sums255:
+sums381:
+	CMPB      317(R12), $0x00
+	JE        wide386
 	MOVQ      72(R12), R15
 	TESTQ     R15, R15
-	JZ        added261
+	JZ        added389
 	MOVQ      232(R12), CX
 	SHLQ      $0x01, CX
 	LEAQ      (CX)(CX*2), DX
@@ -7618,7 +9902,7 @@ sums255:
 	ADDQ      R8, AX
 	ADDQ      R8, BX
 	CMPQ      R11, $0x00000020
-	JL        masked260
+	JL        masked388
 	VPMOVZXWD (AX), Z29
 	VPSLLD    $0x10, Z29, Z29
 	VADDPS    Z29, Z0, Z0
@@ -7667,9 +9951,9 @@ sums255:
 	VPMOVZXWD 32(BX)(DX*1), Z29
 	VPSLLD    $0x10, Z29, Z29
 	VADDPS    Z29, Z15, Z15
-	JMP       added261
+	JMP       added389
 
-masked260:
+masked388:
 	MOVQ        $-1, R15
 	BZHIQ       R11, R15, R15
 	KMOVW       R15, K1
@@ -7724,7 +10008,7 @@ masked260:
 	VPSLLD      $0x10, Z29, Z29
 	VADDPS      Z29, Z15, Z15
 
-added261:
+added389:
 	VBROADCASTSS 256(R12), Z29
 	VBROADCASTSS 260(R12), Z28
 	VMAXPS       Z0, Z29, Z0
@@ -7774,7 +10058,7 @@ added261:
 	ADDQ         R8, AX
 	ADDQ         R8, BX
 	CMPQ         R11, $0x00000020
-	JL           masked263
+	JL           masked391
 	LONG         $0x487ef262
 	WORD         $0xc072
 	VMOVDQU16    Y0, (AX)
@@ -7823,9 +10107,9 @@ added261:
 	LONG         $0x487e5262
 	WORD         $0xff72
 	VMOVDQU16    Y15, 32(BX)(DX*1)
-	JMP          stored262
+	JMP          stored390
 
-masked263:
+masked391:
 	MOVQ      $-1, R15
 	BZHIQ     R11, R15, R15
 	KMOVW     R15, K1
@@ -7880,15 +10164,188 @@ masked263:
 	WORD      $0xff72
 	VMOVDQU16 Y15, K2, 32(BX)(DX*1)
 
-stored262:
+stored390:
+	JMP whole387
+
+wide386:
+	MOVQ   72(R12), R15
+	TESTQ  R15, R15
+	JZ     added393
+	MOVQ   232(R12), CX
+	SHLQ   $0x02, CX
+	LEAQ   (CX)(CX*2), DX
+	LEAQ   (CX)(CX*4), SI
+	MOVQ   216(R12), AX
+	SHLQ   $0x02, AX
+	ADDQ   72(R12), AX
+	MOVQ   224(R12), BX
+	SHLQ   $0x02, BX
+	ADDQ   72(R12), BX
+	MOVQ   R14, R8
+	SHRQ   $0x00, R8
+	ADDQ   R8, AX
+	ADDQ   R8, BX
+	CMPQ   R11, $0x00000020
+	JL     masked392
+	VADDPS (AX), Z0, Z0
+	VADDPS 64(AX), Z1, Z1
+	VADDPS (AX)(CX*1), Z2, Z2
+	VADDPS 64(AX)(CX*1), Z3, Z3
+	VADDPS (AX)(CX*2), Z4, Z4
+	VADDPS 64(AX)(CX*2), Z5, Z5
+	VADDPS (AX)(DX*1), Z6, Z6
+	VADDPS 64(AX)(DX*1), Z7, Z7
+	VADDPS (BX), Z8, Z8
+	VADDPS 64(BX), Z9, Z9
+	VADDPS (BX)(CX*1), Z10, Z10
+	VADDPS 64(BX)(CX*1), Z11, Z11
+	VADDPS (BX)(CX*2), Z12, Z12
+	VADDPS 64(BX)(CX*2), Z13, Z13
+	VADDPS (BX)(DX*1), Z14, Z14
+	VADDPS 64(BX)(DX*1), Z15, Z15
+	JMP    added393
+
+masked392:
+	MOVQ      $-1, R15
+	BZHIQ     R11, R15, R15
+	KMOVW     R15, K1
+	SHRQ      $0x10, R15
+	KMOVW     R15, K2
+	VMOVUPS.Z (AX), K1, Z29
+	VADDPS    Z29, Z0, Z0
+	VMOVUPS.Z 64(AX), K2, Z29
+	VADDPS    Z29, Z1, Z1
+	VMOVUPS.Z (AX)(CX*1), K1, Z29
+	VADDPS    Z29, Z2, Z2
+	VMOVUPS.Z 64(AX)(CX*1), K2, Z29
+	VADDPS    Z29, Z3, Z3
+	VMOVUPS.Z (AX)(CX*2), K1, Z29
+	VADDPS    Z29, Z4, Z4
+	VMOVUPS.Z 64(AX)(CX*2), K2, Z29
+	VADDPS    Z29, Z5, Z5
+	VMOVUPS.Z (AX)(DX*1), K1, Z29
+	VADDPS    Z29, Z6, Z6
+	VMOVUPS.Z 64(AX)(DX*1), K2, Z29
+	VADDPS    Z29, Z7, Z7
+	VMOVUPS.Z (BX), K1, Z29
+	VADDPS    Z29, Z8, Z8
+	VMOVUPS.Z 64(BX), K2, Z29
+	VADDPS    Z29, Z9, Z9
+	VMOVUPS.Z (BX)(CX*1), K1, Z29
+	VADDPS    Z29, Z10, Z10
+	VMOVUPS.Z 64(BX)(CX*1), K2, Z29
+	VADDPS    Z29, Z11, Z11
+	VMOVUPS.Z (BX)(CX*2), K1, Z29
+	VADDPS    Z29, Z12, Z12
+	VMOVUPS.Z 64(BX)(CX*2), K2, Z29
+	VADDPS    Z29, Z13, Z13
+	VMOVUPS.Z (BX)(DX*1), K1, Z29
+	VADDPS    Z29, Z14, Z14
+	VMOVUPS.Z 64(BX)(DX*1), K2, Z29
+	VADDPS    Z29, Z15, Z15
+
+added393:
+	VBROADCASTSS 256(R12), Z29
+	VBROADCASTSS 260(R12), Z28
+	VMAXPS       Z0, Z29, Z0
+	VMINPS       Z0, Z28, Z0
+	VMAXPS       Z1, Z29, Z1
+	VMINPS       Z1, Z28, Z1
+	VMAXPS       Z2, Z29, Z2
+	VMINPS       Z2, Z28, Z2
+	VMAXPS       Z3, Z29, Z3
+	VMINPS       Z3, Z28, Z3
+	VMAXPS       Z4, Z29, Z4
+	VMINPS       Z4, Z28, Z4
+	VMAXPS       Z5, Z29, Z5
+	VMINPS       Z5, Z28, Z5
+	VMAXPS       Z6, Z29, Z6
+	VMINPS       Z6, Z28, Z6
+	VMAXPS       Z7, Z29, Z7
+	VMINPS       Z7, Z28, Z7
+	VMAXPS       Z8, Z29, Z8
+	VMINPS       Z8, Z28, Z8
+	VMAXPS       Z9, Z29, Z9
+	VMINPS       Z9, Z28, Z9
+	VMAXPS       Z10, Z29, Z10
+	VMINPS       Z10, Z28, Z10
+	VMAXPS       Z11, Z29, Z11
+	VMINPS       Z11, Z28, Z11
+	VMAXPS       Z12, Z29, Z12
+	VMINPS       Z12, Z28, Z12
+	VMAXPS       Z13, Z29, Z13
+	VMINPS       Z13, Z28, Z13
+	VMAXPS       Z14, Z29, Z14
+	VMINPS       Z14, Z28, Z14
+	VMAXPS       Z15, Z29, Z15
+	VMINPS       Z15, Z28, Z15
+	MOVQ         208(R12), CX
+	SHLQ         $0x02, CX
+	LEAQ         (CX)(CX*2), DX
+	LEAQ         (CX)(CX*4), SI
+	MOVQ         192(R12), AX
+	SHLQ         $0x02, AX
+	ADDQ         48(R12), AX
+	MOVQ         200(R12), BX
+	SHLQ         $0x02, BX
+	ADDQ         48(R12), BX
+	MOVQ         R14, R8
+	SHRQ         $0x00, R8
+	ADDQ         R8, AX
+	ADDQ         R8, BX
+	CMPQ         R11, $0x00000020
+	JL           masked395
+	VMOVUPS      Z0, (AX)
+	VMOVUPS      Z1, 64(AX)
+	VMOVUPS      Z2, (AX)(CX*1)
+	VMOVUPS      Z3, 64(AX)(CX*1)
+	VMOVUPS      Z4, (AX)(CX*2)
+	VMOVUPS      Z5, 64(AX)(CX*2)
+	VMOVUPS      Z6, (AX)(DX*1)
+	VMOVUPS      Z7, 64(AX)(DX*1)
+	VMOVUPS      Z8, (BX)
+	VMOVUPS      Z9, 64(BX)
+	VMOVUPS      Z10, (BX)(CX*1)
+	VMOVUPS      Z11, 64(BX)(CX*1)
+	VMOVUPS      Z12, (BX)(CX*2)
+	VMOVUPS      Z13, 64(BX)(CX*2)
+	VMOVUPS      Z14, (BX)(DX*1)
+	VMOVUPS      Z15, 64(BX)(DX*1)
+	JMP          stored394
+
+masked395:
+	MOVQ    $-1, R15
+	BZHIQ   R11, R15, R15
+	KMOVW   R15, K1
+	SHRQ    $0x10, R15
+	KMOVW   R15, K2
+	VMOVUPS Z0, K1, (AX)
+	VMOVUPS Z1, K2, 64(AX)
+	VMOVUPS Z2, K1, (AX)(CX*1)
+	VMOVUPS Z3, K2, 64(AX)(CX*1)
+	VMOVUPS Z4, K1, (AX)(CX*2)
+	VMOVUPS Z5, K2, 64(AX)(CX*2)
+	VMOVUPS Z6, K1, (AX)(DX*1)
+	VMOVUPS Z7, K2, 64(AX)(DX*1)
+	VMOVUPS Z8, K1, (BX)
+	VMOVUPS Z9, K2, 64(BX)
+	VMOVUPS Z10, K1, (BX)(CX*1)
+	VMOVUPS Z11, K2, 64(BX)(CX*1)
+	VMOVUPS Z12, K1, (BX)(CX*2)
+	VMOVUPS Z13, K2, 64(BX)(CX*2)
+	VMOVUPS Z14, K1, (BX)(DX*1)
+	VMOVUPS Z15, K2, 64(BX)(DX*1)
+
+stored394:
+whole387:
 	SUBQ $0x00000020, R11
-	JLE  done264
+	JLE  done396
 	ADDQ $0x00000080, R14
 	MOVQ 184(R12), R15
 	LEAQ (R13)(R15*4), R13
-	JMP  panel253
+	JMP  panel379
 
-done264:
+done396:
 	VZEROUPPER
 	RET
 
@@ -7902,7 +10359,7 @@ TEXT ·tile9x32AVX512BF16(SB), NOSPLIT, $0-8
 	MOVQ 248(R12), R11
 	XORQ R14, R14
 
-panel265:
+panel397:
 	MOVQ    168(R12), CX
 	SHLQ    $0x02, CX
 	LEAQ    (CX)(CX*2), DX
@@ -7932,9 +10389,9 @@ panel265:
 	MOVQ    120(R12), R9
 	MOVQ    128(R12), R10
 	TESTQ   R10, R10
-	JZ      sums267
+	JZ      sums399
 
-tap266:
+tap398:
 	MOVQ (R9), R15
 	MOVQ 152(R12), AX
 	ADDQ R15, AX
@@ -7946,9 +10403,9 @@ tap266:
 	ADDQ (R12), BX
 	MOVQ 144(R12), R8
 	SUBQ $0x04, R8
-	JL   tail268
+	JL   tail400
 
-four270:
+four402:
 	VMOVUPS      (DI), Z31
 	VMOVUPS      64(DI), Z30
 	VBROADCASTSS (AX), Z29
@@ -8141,13 +10598,13 @@ four270:
 	ADDQ         $0x10, BX
 	ADDQ         $0x00000200, DI
 	SUBQ         $0x04, R8
-	JGE          four270
+	JGE          four402
 
-tail268:
+tail400:
 	ADDQ $0x04, R8
-	JZ   end271
+	JZ   end403
 
-one269:
+one401:
 	VMOVUPS      (DI), Z31
 	VMOVUPS      64(DI), Z30
 	VBROADCASTSS (AX), Z29
@@ -8199,17 +10656,19 @@ one269:
 	ADDQ         $0x04, BX
 	ADDQ         $0x00000080, DI
 	DECQ         R8
-	JNZ          one269
+	JNZ          one401
 
-end271:
+end403:
 	ADDQ $0x08, R9
 	DECQ R10
-	JNZ  tap266
+	JNZ  tap398
 
-sums267:
+sums399:
+	CMPB      317(R12), $0x00
+	JE        wide404
 	MOVQ      72(R12), R15
 	TESTQ     R15, R15
-	JZ        added273
+	JZ        added407
 	MOVQ      232(R12), CX
 	SHLQ      $0x01, CX
 	LEAQ      (CX)(CX*2), DX
@@ -8225,7 +10684,7 @@ sums267:
 	ADDQ      R8, AX
 	ADDQ      R8, BX
 	CMPQ      R11, $0x00000020
-	JL        masked272
+	JL        masked406
 	VPMOVZXWD (AX), Z29
 	VPSLLD    $0x10, Z29, Z29
 	VADDPS    Z29, Z0, Z0
@@ -8280,9 +10739,9 @@ sums267:
 	VPMOVZXWD 32(BX)(DX*1), Z29
 	VPSLLD    $0x10, Z29, Z29
 	VADDPS    Z29, Z17, Z17
-	JMP       added273
+	JMP       added407
 
-masked272:
+masked406:
 	MOVQ        $-1, R15
 	BZHIQ       R11, R15, R15
 	KMOVW       R15, K1
@@ -8343,7 +10802,7 @@ masked272:
 	VPSLLD      $0x10, Z29, Z29
 	VADDPS      Z29, Z17, Z17
 
-added273:
+added407:
 	VBROADCASTSS 256(R12), Z29
 	VBROADCASTSS 260(R12), Z28
 	VMAXPS       Z0, Z29, Z0
@@ -8397,7 +10856,7 @@ added273:
 	ADDQ         R8, AX
 	ADDQ         R8, BX
 	CMPQ         R11, $0x00000020
-	JL           masked275
+	JL           masked409
 	LONG         $0x487ef262
 	WORD         $0xc072
 	VMOVDQU16    Y0, (AX)
@@ -8452,9 +10911,9 @@ added273:
 	LONG         $0x487ea262
 	WORD         $0xc972
 	VMOVDQU16    Y17, 32(BX)(DX*1)
-	JMP          stored274
+	JMP          stored408
 
-masked275:
+masked409:
 	MOVQ      $-1, R15
 	BZHIQ     R11, R15, R15
 	KMOVW     R15, K1
@@ -8515,15 +10974,202 @@ masked275:
 	WORD      $0xc972
 	VMOVDQU16 Y17, K2, 32(BX)(DX*1)
 
-stored274:
+stored408:
+	JMP whole405
+
+wide404:
+	MOVQ   72(R12), R15
+	TESTQ  R15, R15
+	JZ     added411
+	MOVQ   232(R12), CX
+	SHLQ   $0x02, CX
+	LEAQ   (CX)(CX*2), DX
+	LEAQ   (CX)(CX*4), SI
+	MOVQ   216(R12), AX
+	SHLQ   $0x02, AX
+	ADDQ   72(R12), AX
+	MOVQ   224(R12), BX
+	SHLQ   $0x02, BX
+	ADDQ   72(R12), BX
+	MOVQ   R14, R8
+	SHRQ   $0x00, R8
+	ADDQ   R8, AX
+	ADDQ   R8, BX
+	CMPQ   R11, $0x00000020
+	JL     masked410
+	VADDPS (AX), Z0, Z0
+	VADDPS 64(AX), Z1, Z1
+	VADDPS (AX)(CX*1), Z2, Z2
+	VADDPS 64(AX)(CX*1), Z3, Z3
+	VADDPS (AX)(CX*2), Z4, Z4
+	VADDPS 64(AX)(CX*2), Z5, Z5
+	VADDPS (AX)(DX*1), Z6, Z6
+	VADDPS 64(AX)(DX*1), Z7, Z7
+	VADDPS (AX)(CX*4), Z8, Z8
+	VADDPS 64(AX)(CX*4), Z9, Z9
+	VADDPS (BX), Z10, Z10
+	VADDPS 64(BX), Z11, Z11
+	VADDPS (BX)(CX*1), Z12, Z12
+	VADDPS 64(BX)(CX*1), Z13, Z13
+	VADDPS (BX)(CX*2), Z14, Z14
+	VADDPS 64(BX)(CX*2), Z15, Z15
+	VADDPS (BX)(DX*1), Z16, Z16
+	VADDPS 64(BX)(DX*1), Z17, Z17
+	JMP    added411
+
+masked410:
+	MOVQ      $-1, R15
+	BZHIQ     R11, R15, R15
+	KMOVW     R15, K1
+	SHRQ      $0x10, R15
+	KMOVW     R15, K2
+	VMOVUPS.Z (AX), K1, Z29
+	VADDPS    Z29, Z0, Z0
+	VMOVUPS.Z 64(AX), K2, Z29
+	VADDPS    Z29, Z1, Z1
+	VMOVUPS.Z (AX)(CX*1), K1, Z29
+	VADDPS    Z29, Z2, Z2
+	VMOVUPS.Z 64(AX)(CX*1), K2, Z29
+	VADDPS    Z29, Z3, Z3
+	VMOVUPS.Z (AX)(CX*2), K1, Z29
+	VADDPS    Z29, Z4, Z4
+	VMOVUPS.Z 64(AX)(CX*2), K2, Z29
+	VADDPS    Z29, Z5, Z5
+	VMOVUPS.Z (AX)(DX*1), K1, Z29
+	VADDPS    Z29, Z6, Z6
+	VMOVUPS.Z 64(AX)(DX*1), K2, Z29
+	VADDPS    Z29, Z7, Z7
+	VMOVUPS.Z (AX)(CX*4), K1, Z29
+	VADDPS    Z29, Z8, Z8
+	VMOVUPS.Z 64(AX)(CX*4), K2, Z29
+	VADDPS    Z29, Z9, Z9
+	VMOVUPS.Z (BX), K1, Z29
+	VADDPS    Z29, Z10, Z10
+	VMOVUPS.Z 64(BX), K2, Z29
+	VADDPS    Z29, Z11, Z11
+	VMOVUPS.Z (BX)(CX*1), K1, Z29
+	VADDPS    Z29, Z12, Z12
+	VMOVUPS.Z 64(BX)(CX*1), K2, Z29
+	VADDPS    Z29, Z13, Z13
+	VMOVUPS.Z (BX)(CX*2), K1, Z29
+	VADDPS    Z29, Z14, Z14
+	VMOVUPS.Z 64(BX)(CX*2), K2, Z29
+	VADDPS    Z29, Z15, Z15
+	VMOVUPS.Z (BX)(DX*1), K1, Z29
+	VADDPS    Z29, Z16, Z16
+	VMOVUPS.Z 64(BX)(DX*1), K2, Z29
+	VADDPS    Z29, Z17, Z17
+
+added411:
+	VBROADCASTSS 256(R12), Z29
+	VBROADCASTSS 260(R12), Z28
+	VMAXPS       Z0, Z29, Z0
+	VMINPS       Z0, Z28, Z0
+	VMAXPS       Z1, Z29, Z1
+	VMINPS       Z1, Z28, Z1
+	VMAXPS       Z2, Z29, Z2
+	VMINPS       Z2, Z28, Z2
+	VMAXPS       Z3, Z29, Z3
+	VMINPS       Z3, Z28, Z3
+	VMAXPS       Z4, Z29, Z4
+	VMINPS       Z4, Z28, Z4
+	VMAXPS       Z5, Z29, Z5
+	VMINPS       Z5, Z28, Z5
+	VMAXPS       Z6, Z29, Z6
+	VMINPS       Z6, Z28, Z6
+	VMAXPS       Z7, Z29, Z7
+	VMINPS       Z7, Z28, Z7
+	VMAXPS       Z8, Z29, Z8
+	VMINPS       Z8, Z28, Z8
+	VMAXPS       Z9, Z29, Z9
+	VMINPS       Z9, Z28, Z9
+	VMAXPS       Z10, Z29, Z10
+	VMINPS       Z10, Z28, Z10
+	VMAXPS       Z11, Z29, Z11
+	VMINPS       Z11, Z28, Z11
+	VMAXPS       Z12, Z29, Z12
+	VMINPS       Z12, Z28, Z12
+	VMAXPS       Z13, Z29, Z13
+	VMINPS       Z13, Z28, Z13
+	VMAXPS       Z14, Z29, Z14
+	VMINPS       Z14, Z28, Z14
+	VMAXPS       Z15, Z29, Z15
+	VMINPS       Z15, Z28, Z15
+	VMAXPS       Z16, Z29, Z16
+	VMINPS       Z16, Z28, Z16
+	VMAXPS       Z17, Z29, Z17
+	VMINPS       Z17, Z28, Z17
+	MOVQ         208(R12), CX
+	SHLQ         $0x02, CX
+	LEAQ         (CX)(CX*2), DX
+	LEAQ         (CX)(CX*4), SI
+	MOVQ         192(R12), AX
+	SHLQ         $0x02, AX
+	ADDQ         48(R12), AX
+	MOVQ         200(R12), BX
+	SHLQ         $0x02, BX
+	ADDQ         48(R12), BX
+	MOVQ         R14, R8
+	SHRQ         $0x00, R8
+	ADDQ         R8, AX
+	ADDQ         R8, BX
+	CMPQ         R11, $0x00000020
+	JL           masked413
+	VMOVUPS      Z0, (AX)
+	VMOVUPS      Z1, 64(AX)
+	VMOVUPS      Z2, (AX)(CX*1)
+	VMOVUPS      Z3, 64(AX)(CX*1)
+	VMOVUPS      Z4, (AX)(CX*2)
+	VMOVUPS      Z5, 64(AX)(CX*2)
+	VMOVUPS      Z6, (AX)(DX*1)
+	VMOVUPS      Z7, 64(AX)(DX*1)
+	VMOVUPS      Z8, (AX)(CX*4)
+	VMOVUPS      Z9, 64(AX)(CX*4)
+	VMOVUPS      Z10, (BX)
+	VMOVUPS      Z11, 64(BX)
+	VMOVUPS      Z12, (BX)(CX*1)
+	VMOVUPS      Z13, 64(BX)(CX*1)
+	VMOVUPS      Z14, (BX)(CX*2)
+	VMOVUPS      Z15, 64(BX)(CX*2)
+	VMOVUPS      Z16, (BX)(DX*1)
+	VMOVUPS      Z17, 64(BX)(DX*1)
+	JMP          stored412
+
+masked413:
+	MOVQ    $-1, R15
+	BZHIQ   R11, R15, R15
+	KMOVW   R15, K1
+	SHRQ    $0x10, R15
+	KMOVW   R15, K2
+	VMOVUPS Z0, K1, (AX)
+	VMOVUPS Z1, K2, 64(AX)
+	VMOVUPS Z2, K1, (AX)(CX*1)
+	VMOVUPS Z3, K2, 64(AX)(CX*1)
+	VMOVUPS Z4, K1, (AX)(CX*2)
+	VMOVUPS Z5, K2, 64(AX)(CX*2)
+	VMOVUPS Z6, K1, (AX)(DX*1)
+	VMOVUPS Z7, K2, 64(AX)(DX*1)
+	VMOVUPS Z8, K1, (AX)(CX*4)
+	VMOVUPS Z9, K2, 64(AX)(CX*4)
+	VMOVUPS Z10, K1, (BX)
+	VMOVUPS Z11, K2, 64(BX)
+	VMOVUPS Z12, K1, (BX)(CX*1)
+	VMOVUPS Z13, K2, 64(BX)(CX*1)
+	VMOVUPS Z14, K1, (BX)(CX*2)
+	VMOVUPS Z15, K2, 64(BX)(CX*2)
+	VMOVUPS Z16, K1, (BX)(DX*1)
+	VMOVUPS Z17, K2, 64(BX)(DX*1)
+
+stored412:
+whole405:
 	SUBQ $0x00000020, R11
-	JLE  done276
+	JLE  done414
 	ADDQ $0x00000080, R14
 	MOVQ 184(R12), R15
 	LEAQ (R13)(R15*4), R13
-	JMP  panel265
+	JMP  panel397
 
-done276:
+done414:
 	VZEROUPPER
 	RET
 
@@ -8537,7 +11183,7 @@ TEXT ·tile10x32AVX512BF16(SB), NOSPLIT, $0-8
 	MOVQ 248(R12), R11
 	XORQ R14, R14
 
-panel277:
+panel415:
 	MOVQ    168(R12), CX
 	SHLQ    $0x02, CX
 	LEAQ    (CX)(CX*2), DX
@@ -8569,9 +11215,9 @@ panel277:
 	MOVQ    120(R12), R9
 	MOVQ    128(R12), R10
 	TESTQ   R10, R10
-	JZ      sums279
+	JZ      sums417
 
-tap278:
+tap416:
 	MOVQ (R9), R15
 	MOVQ 152(R12), AX
 	ADDQ R15, AX
@@ -8583,9 +11229,9 @@ tap278:
 	ADDQ (R12), BX
 	MOVQ 144(R12), R8
 	SUBQ $0x04, R8
-	JL   tail280
+	JL   tail418
 
-four282:
+four420:
 	VMOVUPS      (DI), Z31
 	VMOVUPS      64(DI), Z30
 	VBROADCASTSS (AX), Z29
@@ -8798,13 +11444,13 @@ four282:
 	ADDQ         $0x10, BX
 	ADDQ         $0x00000200, DI
 	SUBQ         $0x04, R8
-	JGE          four282
+	JGE          four420
 
-tail280:
+tail418:
 	ADDQ $0x04, R8
-	JZ   end283
+	JZ   end421
 
-one281:
+one419:
 	VMOVUPS      (DI), Z31
 	VMOVUPS      64(DI), Z30
 	VBROADCASTSS (AX), Z29
@@ -8861,17 +11507,19 @@ one281:
 	ADDQ         $0x04, BX
 	ADDQ         $0x00000080, DI
 	DECQ         R8
-	JNZ          one281
+	JNZ          one419
 
-end283:
+end421:
 	ADDQ $0x08, R9
 	DECQ R10
-	JNZ  tap278
+	JNZ  tap416
 
-sums279:
+sums417:
+	CMPB      317(R12), $0x00
+	JE        wide422
 	MOVQ      72(R12), R15
 	TESTQ     R15, R15
-	JZ        added285
+	JZ        added425
 	MOVQ      232(R12), CX
 	SHLQ      $0x01, CX
 	LEAQ      (CX)(CX*2), DX
@@ -8887,7 +11535,7 @@ sums279:
 	ADDQ      R8, AX
 	ADDQ      R8, BX
 	CMPQ      R11, $0x00000020
-	JL        masked284
+	JL        masked424
 	VPMOVZXWD (AX), Z29
 	VPSLLD    $0x10, Z29, Z29
 	VADDPS    Z29, Z0, Z0
@@ -8948,9 +11596,9 @@ sums279:
 	VPMOVZXWD 32(BX)(CX*4), Z29
 	VPSLLD    $0x10, Z29, Z29
 	VADDPS    Z29, Z19, Z19
-	JMP       added285
+	JMP       added425
 
-masked284:
+masked424:
 	MOVQ        $-1, R15
 	BZHIQ       R11, R15, R15
 	KMOVW       R15, K1
@@ -9017,7 +11665,7 @@ masked284:
 	VPSLLD      $0x10, Z29, Z29
 	VADDPS      Z29, Z19, Z19
 
-added285:
+added425:
 	VBROADCASTSS 256(R12), Z29
 	VBROADCASTSS 260(R12), Z28
 	VMAXPS       Z0, Z29, Z0
@@ -9075,7 +11723,7 @@ added285:
 	ADDQ         R8, AX
 	ADDQ         R8, BX
 	CMPQ         R11, $0x00000020
-	JL           masked287
+	JL           masked427
 	LONG         $0x487ef262
 	WORD         $0xc072
 	VMOVDQU16    Y0, (AX)
@@ -9136,9 +11784,9 @@ added285:
 	LONG         $0x487ea262
 	WORD         $0xdb72
 	VMOVDQU16    Y19, 32(BX)(CX*4)
-	JMP          stored286
+	JMP          stored426
 
-masked287:
+masked427:
 	MOVQ      $-1, R15
 	BZHIQ     R11, R15, R15
 	KMOVW     R15, K1
@@ -9205,15 +11853,216 @@ masked287:
 	WORD      $0xdb72
 	VMOVDQU16 Y19, K2, 32(BX)(CX*4)
 
-stored286:
+stored426:
+	JMP whole423
+
+wide422:
+	MOVQ   72(R12), R15
+	TESTQ  R15, R15
+	JZ     added429
+	MOVQ   232(R12), CX
+	SHLQ   $0x02, CX
+	LEAQ   (CX)(CX*2), DX
+	LEAQ   (CX)(CX*4), SI
+	MOVQ   216(R12), AX
+	SHLQ   $0x02, AX
+	ADDQ   72(R12), AX
+	MOVQ   224(R12), BX
+	SHLQ   $0x02, BX
+	ADDQ   72(R12), BX
+	MOVQ   R14, R8
+	SHRQ   $0x00, R8
+	ADDQ   R8, AX
+	ADDQ   R8, BX
+	CMPQ   R11, $0x00000020
+	JL     masked428
+	VADDPS (AX), Z0, Z0
+	VADDPS 64(AX), Z1, Z1
+	VADDPS (AX)(CX*1), Z2, Z2
+	VADDPS 64(AX)(CX*1), Z3, Z3
+	VADDPS (AX)(CX*2), Z4, Z4
+	VADDPS 64(AX)(CX*2), Z5, Z5
+	VADDPS (AX)(DX*1), Z6, Z6
+	VADDPS 64(AX)(DX*1), Z7, Z7
+	VADDPS (AX)(CX*4), Z8, Z8
+	VADDPS 64(AX)(CX*4), Z9, Z9
+	VADDPS (BX), Z10, Z10
+	VADDPS 64(BX), Z11, Z11
+	VADDPS (BX)(CX*1), Z12, Z12
+	VADDPS 64(BX)(CX*1), Z13, Z13
+	VADDPS (BX)(CX*2), Z14, Z14
+	VADDPS 64(BX)(CX*2), Z15, Z15
+	VADDPS (BX)(DX*1), Z16, Z16
+	VADDPS 64(BX)(DX*1), Z17, Z17
+	VADDPS (BX)(CX*4), Z18, Z18
+	VADDPS 64(BX)(CX*4), Z19, Z19
+	JMP    added429
+
+masked428:
+	MOVQ      $-1, R15
+	BZHIQ     R11, R15, R15
+	KMOVW     R15, K1
+	SHRQ      $0x10, R15
+	KMOVW     R15, K2
+	VMOVUPS.Z (AX), K1, Z29
+	VADDPS    Z29, Z0, Z0
+	VMOVUPS.Z 64(AX), K2, Z29
+	VADDPS    Z29, Z1, Z1
+	VMOVUPS.Z (AX)(CX*1), K1, Z29
+	VADDPS    Z29, Z2, Z2
+	VMOVUPS.Z 64(AX)(CX*1), K2, Z29
+	VADDPS    Z29, Z3, Z3
+	VMOVUPS.Z (AX)(CX*2), K1, Z29
+	VADDPS    Z29, Z4, Z4
+	VMOVUPS.Z 64(AX)(CX*2), K2, Z29
+	VADDPS    Z29, Z5, Z5
+	VMOVUPS.Z (AX)(DX*1), K1, Z29
+	VADDPS    Z29, Z6, Z6
+	VMOVUPS.Z 64(AX)(DX*1), K2, Z29
+	VADDPS    Z29, Z7, Z7
+	VMOVUPS.Z (AX)(CX*4), K1, Z29
+	VADDPS    Z29, Z8, Z8
+	VMOVUPS.Z 64(AX)(CX*4), K2, Z29
+	VADDPS    Z29, Z9, Z9
+	VMOVUPS.Z (BX), K1, Z29
+	VADDPS    Z29, Z10, Z10
+	VMOVUPS.Z 64(BX), K2, Z29
+	VADDPS    Z29, Z11, Z11
+	VMOVUPS.Z (BX)(CX*1), K1, Z29
+	VADDPS    Z29, Z12, Z12
+	VMOVUPS.Z 64(BX)(CX*1), K2, Z29
+	VADDPS    Z29, Z13, Z13
+	VMOVUPS.Z (BX)(CX*2), K1, Z29
+	VADDPS    Z29, Z14, Z14
+	VMOVUPS.Z 64(BX)(CX*2), K2, Z29
+	VADDPS    Z29, Z15, Z15
+	VMOVUPS.Z (BX)(DX*1), K1, Z29
+	VADDPS    Z29, Z16, Z16
+	VMOVUPS.Z 64(BX)(DX*1), K2, Z29
+	VADDPS    Z29, Z17, Z17
+	VMOVUPS.Z (BX)(CX*4), K1, Z29
+	VADDPS    Z29, Z18, Z18
+	VMOVUPS.Z 64(BX)(CX*4), K2, Z29
+	VADDPS    Z29, Z19, Z19
+
+added429:
+	VBROADCASTSS 256(R12), Z29
+	VBROADCASTSS 260(R12), Z28
+	VMAXPS       Z0, Z29, Z0
+	VMINPS       Z0, Z28, Z0
+	VMAXPS       Z1, Z29, Z1
+	VMINPS       Z1, Z28, Z1
+	VMAXPS       Z2, Z29, Z2
+	VMINPS       Z2, Z28, Z2
+	VMAXPS       Z3, Z29, Z3
+	VMINPS       Z3, Z28, Z3
+	VMAXPS       Z4, Z29, Z4
+	VMINPS       Z4, Z28, Z4
+	VMAXPS       Z5, Z29, Z5
+	VMINPS       Z5, Z28, Z5
+	VMAXPS       Z6, Z29, Z6
+	VMINPS       Z6, Z28, Z6
+	VMAXPS       Z7, Z29, Z7
+	VMINPS       Z7, Z28, Z7
+	VMAXPS       Z8, Z29, Z8
+	VMINPS       Z8, Z28, Z8
+	VMAXPS       Z9, Z29, Z9
+	VMINPS       Z9, Z28, Z9
+	VMAXPS       Z10, Z29, Z10
+	VMINPS       Z10, Z28, Z10
+	VMAXPS       Z11, Z29, Z11
+	VMINPS       Z11, Z28, Z11
+	VMAXPS       Z12, Z29, Z12
+	VMINPS       Z12, Z28, Z12
+	VMAXPS       Z13, Z29, Z13
+	VMINPS       Z13, Z28, Z13
+	VMAXPS       Z14, Z29, Z14
+	VMINPS       Z14, Z28, Z14
+	VMAXPS       Z15, Z29, Z15
+	VMINPS       Z15, Z28, Z15
+	VMAXPS       Z16, Z29, Z16
+	VMINPS       Z16, Z28, Z16
+	VMAXPS       Z17, Z29, Z17
+	VMINPS       Z17, Z28, Z17
+	VMAXPS       Z18, Z29, Z18
+	VMINPS       Z18, Z28, Z18
+	VMAXPS       Z19, Z29, Z19
+	VMINPS       Z19, Z28, Z19
+	MOVQ         208(R12), CX
+	SHLQ         $0x02, CX
+	LEAQ         (CX)(CX*2), DX
+	LEAQ         (CX)(CX*4), SI
+	MOVQ         192(R12), AX
+	SHLQ         $0x02, AX
+	ADDQ         48(R12), AX
+	MOVQ         200(R12), BX
+	SHLQ         $0x02, BX
+	ADDQ         48(R12), BX
+	MOVQ         R14, R8
+	SHRQ         $0x00, R8
+	ADDQ         R8, AX
+	ADDQ         R8, BX
+	CMPQ         R11, $0x00000020
+	JL           masked431
+	VMOVUPS      Z0, (AX)
+	VMOVUPS      Z1, 64(AX)
+	VMOVUPS      Z2, (AX)(CX*1)
+	VMOVUPS      Z3, 64(AX)(CX*1)
+	VMOVUPS      Z4, (AX)(CX*2)
+	VMOVUPS      Z5, 64(AX)(CX*2)
+	VMOVUPS      Z6, (AX)(DX*1)
+	VMOVUPS      Z7, 64(AX)(DX*1)
+	VMOVUPS      Z8, (AX)(CX*4)
+	VMOVUPS      Z9, 64(AX)(CX*4)
+	VMOVUPS      Z10, (BX)
+	VMOVUPS      Z11, 64(BX)
+	VMOVUPS      Z12, (BX)(CX*1)
+	VMOVUPS      Z13, 64(BX)(CX*1)
+	VMOVUPS      Z14, (BX)(CX*2)
+	VMOVUPS      Z15, 64(BX)(CX*2)
+	VMOVUPS      Z16, (BX)(DX*1)
+	VMOVUPS      Z17, 64(BX)(DX*1)
+	VMOVUPS      Z18, (BX)(CX*4)
+	VMOVUPS      Z19, 64(BX)(CX*4)
+	JMP          stored430
+
+masked431:
+	MOVQ    $-1, R15
+	BZHIQ   R11, R15, R15
+	KMOVW   R15, K1
+	SHRQ    $0x10, R15
+	KMOVW   R15, K2
+	VMOVUPS Z0, K1, (AX)
+	VMOVUPS Z1, K2, 64(AX)
+	VMOVUPS Z2, K1, (AX)(CX*1)
+	VMOVUPS Z3, K2, 64(AX)(CX*1)
+	VMOVUPS Z4, K1, (AX)(CX*2)
+	VMOVUPS Z5, K2, 64(AX)(CX*2)
+	VMOVUPS Z6, K1, (AX)(DX*1)
+	VMOVUPS Z7, K2, 64(AX)(DX*1)
+	VMOVUPS Z8, K1, (AX)(CX*4)
+	VMOVUPS Z9, K2, 64(AX)(CX*4)
+	VMOVUPS Z10, K1, (BX)
+	VMOVUPS Z11, K2, 64(BX)
+	VMOVUPS Z12, K1, (BX)(CX*1)
+	VMOVUPS Z13, K2, 64(BX)(CX*1)
+	VMOVUPS Z14, K1, (BX)(CX*2)
+	VMOVUPS Z15, K2, 64(BX)(CX*2)
+	VMOVUPS Z16, K1, (BX)(DX*1)
+	VMOVUPS Z17, K2, 64(BX)(DX*1)
+	VMOVUPS Z18, K1, (BX)(CX*4)
+	VMOVUPS Z19, K2, 64(BX)(CX*4)
+
+stored430:
+whole423:
 	SUBQ $0x00000020, R11
-	JLE  done288
+	JLE  done432
 	ADDQ $0x00000080, R14
 	MOVQ 184(R12), R15
 	LEAQ (R13)(R15*4), R13
-	JMP  panel277
+	JMP  panel415
 
-done288:
+done432:
 	VZEROUPPER
 	RET
 
@@ -9227,7 +12076,7 @@ TEXT ·tile11x32AVX512BF16(SB), NOSPLIT, $0-8
 	MOVQ 248(R12), R11
 	XORQ R14, R14
 
-panel289:
+panel433:
 	MOVQ    168(R12), CX
 	SHLQ    $0x02, CX
 	LEAQ    (CX)(CX*2), DX
@@ -9261,9 +12110,9 @@ panel289:
 	MOVQ    120(R12), R9
 	MOVQ    128(R12), R10
 	TESTQ   R10, R10
-	JZ      sums291
+	JZ      sums435
 
-tap290:
+tap434:
 	MOVQ (R9), R15
 	MOVQ 152(R12), AX
 	ADDQ R15, AX
@@ -9275,9 +12124,9 @@ tap290:
 	ADDQ (R12), BX
 	MOVQ 144(R12), R8
 	SUBQ $0x04, R8
-	JL   tail292
+	JL   tail436
 
-four294:
+four438:
 	VMOVUPS      (DI), Z31
 	VMOVUPS      64(DI), Z30
 	VBROADCASTSS (AX), Z29
@@ -9510,13 +12359,13 @@ four294:
 	ADDQ         $0x10, BX
 	ADDQ         $0x00000200, DI
 	SUBQ         $0x04, R8
-	JGE          four294
+	JGE          four438
 
-tail292:
+tail436:
 	ADDQ $0x04, R8
-	JZ   end295
+	JZ   end439
 
-one293:
+one437:
 	VMOVUPS      (DI), Z31
 	VMOVUPS      64(DI), Z30
 	VBROADCASTSS (AX), Z29
@@ -9578,17 +12427,19 @@ one293:
 	ADDQ         $0x04, BX
 	ADDQ         $0x00000080, DI
 	DECQ         R8
-	JNZ          one293
+	JNZ          one437
 
-end295:
+end439:
 	ADDQ $0x08, R9
 	DECQ R10
-	JNZ  tap290
+	JNZ  tap434
 
-sums291:
+sums435:
+	CMPB      317(R12), $0x00
+	JE        wide440
 	MOVQ      72(R12), R15
 	TESTQ     R15, R15
-	JZ        added297
+	JZ        added443
 	MOVQ      232(R12), CX
 	SHLQ      $0x01, CX
 	LEAQ      (CX)(CX*2), DX
@@ -9604,7 +12455,7 @@ sums291:
 	ADDQ      R8, AX
 	ADDQ      R8, BX
 	CMPQ      R11, $0x00000020
-	JL        masked296
+	JL        masked442
 	VPMOVZXWD (AX), Z29
 	VPSLLD    $0x10, Z29, Z29
 	VADDPS    Z29, Z0, Z0
@@ -9671,9 +12522,9 @@ sums291:
 	VPMOVZXWD 32(BX)(CX*4), Z29
 	VPSLLD    $0x10, Z29, Z29
 	VADDPS    Z29, Z21, Z21
-	JMP       added297
+	JMP       added443
 
-masked296:
+masked442:
 	MOVQ        $-1, R15
 	BZHIQ       R11, R15, R15
 	KMOVW       R15, K1
@@ -9746,7 +12597,7 @@ masked296:
 	VPSLLD      $0x10, Z29, Z29
 	VADDPS      Z29, Z21, Z21
 
-added297:
+added443:
 	VBROADCASTSS 256(R12), Z29
 	VBROADCASTSS 260(R12), Z28
 	VMAXPS       Z0, Z29, Z0
@@ -9808,7 +12659,7 @@ added297:
 	ADDQ         R8, AX
 	ADDQ         R8, BX
 	CMPQ         R11, $0x00000020
-	JL           masked299
+	JL           masked445
 	LONG         $0x487ef262
 	WORD         $0xc072
 	VMOVDQU16    Y0, (AX)
@@ -9875,9 +12726,9 @@ added297:
 	LONG         $0x487ea262
 	WORD         $0xed72
 	VMOVDQU16    Y21, 32(BX)(CX*4)
-	JMP          stored298
+	JMP          stored444
 
-masked299:
+masked445:
 	MOVQ      $-1, R15
 	BZHIQ     R11, R15, R15
 	KMOVW     R15, K1
@@ -9950,15 +12801,230 @@ masked299:
 	WORD      $0xed72
 	VMOVDQU16 Y21, K2, 32(BX)(CX*4)
 
-stored298:
+stored444:
+	JMP whole441
+
+wide440:
+	MOVQ   72(R12), R15
+	TESTQ  R15, R15
+	JZ     added447
+	MOVQ   232(R12), CX
+	SHLQ   $0x02, CX
+	LEAQ   (CX)(CX*2), DX
+	LEAQ   (CX)(CX*4), SI
+	MOVQ   216(R12), AX
+	SHLQ   $0x02, AX
+	ADDQ   72(R12), AX
+	MOVQ   224(R12), BX
+	SHLQ   $0x02, BX
+	ADDQ   72(R12), BX
+	MOVQ   R14, R8
+	SHRQ   $0x00, R8
+	ADDQ   R8, AX
+	ADDQ   R8, BX
+	CMPQ   R11, $0x00000020
+	JL     masked446
+	VADDPS (AX), Z0, Z0
+	VADDPS 64(AX), Z1, Z1
+	VADDPS (AX)(CX*1), Z2, Z2
+	VADDPS 64(AX)(CX*1), Z3, Z3
+	VADDPS (AX)(CX*2), Z4, Z4
+	VADDPS 64(AX)(CX*2), Z5, Z5
+	VADDPS (AX)(DX*1), Z6, Z6
+	VADDPS 64(AX)(DX*1), Z7, Z7
+	VADDPS (AX)(CX*4), Z8, Z8
+	VADDPS 64(AX)(CX*4), Z9, Z9
+	VADDPS (AX)(SI*1), Z10, Z10
+	VADDPS 64(AX)(SI*1), Z11, Z11
+	VADDPS (BX), Z12, Z12
+	VADDPS 64(BX), Z13, Z13
+	VADDPS (BX)(CX*1), Z14, Z14
+	VADDPS 64(BX)(CX*1), Z15, Z15
+	VADDPS (BX)(CX*2), Z16, Z16
+	VADDPS 64(BX)(CX*2), Z17, Z17
+	VADDPS (BX)(DX*1), Z18, Z18
+	VADDPS 64(BX)(DX*1), Z19, Z19
+	VADDPS (BX)(CX*4), Z20, Z20
+	VADDPS 64(BX)(CX*4), Z21, Z21
+	JMP    added447
+
+masked446:
+	MOVQ      $-1, R15
+	BZHIQ     R11, R15, R15
+	KMOVW     R15, K1
+	SHRQ      $0x10, R15
+	KMOVW     R15, K2
+	VMOVUPS.Z (AX), K1, Z29
+	VADDPS    Z29, Z0, Z0
+	VMOVUPS.Z 64(AX), K2, Z29
+	VADDPS    Z29, Z1, Z1
+	VMOVUPS.Z (AX)(CX*1), K1, Z29
+	VADDPS    Z29, Z2, Z2
+	VMOVUPS.Z 64(AX)(CX*1), K2, Z29
+	VADDPS    Z29, Z3, Z3
+	VMOVUPS.Z (AX)(CX*2), K1, Z29
+	VADDPS    Z29, Z4, Z4
+	VMOVUPS.Z 64(AX)(CX*2), K2, Z29
+	VADDPS    Z29, Z5, Z5
+	VMOVUPS.Z (AX)(DX*1), K1, Z29
+	VADDPS    Z29, Z6, Z6
+	VMOVUPS.Z 64(AX)(DX*1), K2, Z29
+	VADDPS    Z29, Z7, Z7
+	VMOVUPS.Z (AX)(CX*4), K1, Z29
+	VADDPS    Z29, Z8, Z8
+	VMOVUPS.Z 64(AX)(CX*4), K2, Z29
+	VADDPS    Z29, Z9, Z9
+	VMOVUPS.Z (AX)(SI*1), K1, Z29
+	VADDPS    Z29, Z10, Z10
+	VMOVUPS.Z 64(AX)(SI*1), K2, Z29
+	VADDPS    Z29, Z11, Z11
+	VMOVUPS.Z (BX), K1, Z29
+	VADDPS    Z29, Z12, Z12
+	VMOVUPS.Z 64(BX), K2, Z29
+	VADDPS    Z29, Z13, Z13
+	VMOVUPS.Z (BX)(CX*1), K1, Z29
+	VADDPS    Z29, Z14, Z14
+	VMOVUPS.Z 64(BX)(CX*1), K2, Z29
+	VADDPS    Z29, Z15, Z15
+	VMOVUPS.Z (BX)(CX*2), K1, Z29
+	VADDPS    Z29, Z16, Z16
+	VMOVUPS.Z 64(BX)(CX*2), K2, Z29
+	VADDPS    Z29, Z17, Z17
+	VMOVUPS.Z (BX)(DX*1), K1, Z29
+	VADDPS    Z29, Z18, Z18
+	VMOVUPS.Z 64(BX)(DX*1), K2, Z29
+	VADDPS    Z29, Z19, Z19
+	VMOVUPS.Z (BX)(CX*4), K1, Z29
+	VADDPS    Z29, Z20, Z20
+	VMOVUPS.Z 64(BX)(CX*4), K2, Z29
+	VADDPS    Z29, Z21, Z21
+
+added447:
+	VBROADCASTSS 256(R12), Z29
+	VBROADCASTSS 260(R12), Z28
+	VMAXPS       Z0, Z29, Z0
+	VMINPS       Z0, Z28, Z0
+	VMAXPS       Z1, Z29, Z1
+	VMINPS       Z1, Z28, Z1
+	VMAXPS       Z2, Z29, Z2
+	VMINPS       Z2, Z28, Z2
+	VMAXPS       Z3, Z29, Z3
+	VMINPS       Z3, Z28, Z3
+	VMAXPS       Z4, Z29, Z4
+	VMINPS       Z4, Z28, Z4
+	VMAXPS       Z5, Z29, Z5
+	VMINPS       Z5, Z28, Z5
+	VMAXPS       Z6, Z29, Z6
+	VMINPS       Z6, Z28, Z6
+	VMAXPS       Z7, Z29, Z7
+	VMINPS       Z7, Z28, Z7
+	VMAXPS       Z8, Z29, Z8
+	VMINPS       Z8, Z28, Z8
+	VMAXPS       Z9, Z29, Z9
+	VMINPS       Z9, Z28, Z9
+	VMAXPS       Z10, Z29, Z10
+	VMINPS       Z10, Z28, Z10
+	VMAXPS       Z11, Z29, Z11
+	VMINPS       Z11, Z28, Z11
+	VMAXPS       Z12, Z29, Z12
+	VMINPS       Z12, Z28, Z12
+	VMAXPS       Z13, Z29, Z13
+	VMINPS       Z13, Z28, Z13
+	VMAXPS       Z14, Z29, Z14
+	VMINPS       Z14, Z28, Z14
+	VMAXPS       Z15, Z29, Z15
+	VMINPS       Z15, Z28, Z15
+	VMAXPS       Z16, Z29, Z16
+	VMINPS       Z16, Z28, Z16
+	VMAXPS       Z17, Z29, Z17
+	VMINPS       Z17, Z28, Z17
+	VMAXPS       Z18, Z29, Z18
+	VMINPS       Z18, Z28, Z18
+	VMAXPS       Z19, Z29, Z19
+	VMINPS       Z19, Z28, Z19
+	VMAXPS       Z20, Z29, Z20
+	VMINPS       Z20, Z28, Z20
+	VMAXPS       Z21, Z29, Z21
+	VMINPS       Z21, Z28, Z21
+	MOVQ         208(R12), CX
+	SHLQ         $0x02, CX
+	LEAQ         (CX)(CX*2), DX
+	LEAQ         (CX)(CX*4), SI
+	MOVQ         192(R12), AX
+	SHLQ         $0x02, AX
+	ADDQ         48(R12), AX
+	MOVQ         200(R12), BX
+	SHLQ         $0x02, BX
+	ADDQ         48(R12), BX
+	MOVQ         R14, R8
+	SHRQ         $0x00, R8
+	ADDQ         R8, AX
+	ADDQ         R8, BX
+	CMPQ         R11, $0x00000020
+	JL           masked449
+	VMOVUPS      Z0, (AX)
+	VMOVUPS      Z1, 64(AX)
+	VMOVUPS      Z2, (AX)(CX*1)
+	VMOVUPS      Z3, 64(AX)(CX*1)
+	VMOVUPS      Z4, (AX)(CX*2)
+	VMOVUPS      Z5, 64(AX)(CX*2)
+	VMOVUPS      Z6, (AX)(DX*1)
+	VMOVUPS      Z7, 64(AX)(DX*1)
+	VMOVUPS      Z8, (AX)(CX*4)
+	VMOVUPS      Z9, 64(AX)(CX*4)
+	VMOVUPS      Z10, (AX)(SI*1)
+	VMOVUPS      Z11, 64(AX)(SI*1)
+	VMOVUPS      Z12, (BX)
+	VMOVUPS      Z13, 64(BX)
+	VMOVUPS      Z14, (BX)(CX*1)
+	VMOVUPS      Z15, 64(BX)(CX*1)
+	VMOVUPS      Z16, (BX)(CX*2)
+	VMOVUPS      Z17, 64(BX)(CX*2)
+	VMOVUPS      Z18, (BX)(DX*1)
+	VMOVUPS      Z19, 64(BX)(DX*1)
+	VMOVUPS      Z20, (BX)(CX*4)
+	VMOVUPS      Z21, 64(BX)(CX*4)
+	JMP          stored448
+
+masked449:
+	MOVQ    $-1, R15
+	BZHIQ   R11, R15, R15
+	KMOVW   R15, K1
+	SHRQ    $0x10, R15
+	KMOVW   R15, K2
+	VMOVUPS Z0, K1, (AX)
+	VMOVUPS Z1, K2, 64(AX)
+	VMOVUPS Z2, K1, (AX)(CX*1)
+	VMOVUPS Z3, K2, 64(AX)(CX*1)
+	VMOVUPS Z4, K1, (AX)(CX*2)
+	VMOVUPS Z5, K2, 64(AX)(CX*2)
+	VMOVUPS Z6, K1, (AX)(DX*1)
+	VMOVUPS Z7, K2, 64(AX)(DX*1)
+	VMOVUPS Z8, K1, (AX)(CX*4)
+	VMOVUPS Z9, K2, 64(AX)(CX*4)
+	VMOVUPS Z10, K1, (AX)(SI*1)
+	VMOVUPS Z11, K2, 64(AX)(SI*1)
+	VMOVUPS Z12, K1, (BX)
+	VMOVUPS Z13, K2, 64(BX)
+	VMOVUPS Z14, K1, (BX)(CX*1)
+	VMOVUPS Z15, K2, 64(BX)(CX*1)
+	VMOVUPS Z16, K1, (BX)(CX*2)
+	VMOVUPS Z17, K2, 64(BX)(CX*2)
+	VMOVUPS Z18, K1, (BX)(DX*1)
+	VMOVUPS Z19, K2, 64(BX)(DX*1)
+	VMOVUPS Z20, K1, (BX)(CX*4)
+	VMOVUPS Z21, K2, 64(BX)(CX*4)
+
+stored448:
+whole441:
 	SUBQ $0x00000020, R11
-	JLE  done300
+	JLE  done450
 	ADDQ $0x00000080, R14
 	MOVQ 184(R12), R15
 	LEAQ (R13)(R15*4), R13
-	JMP  panel289
+	JMP  panel433
 
-done300:
+done450:
 	VZEROUPPER
 	RET
 
@@ -9972,7 +13038,7 @@ TEXT ·tile12x32AVX512BF16(SB), NOSPLIT, $0-8
 	MOVQ 248(R12), R11
 	XORQ R14, R14
 
-panel301:
+panel451:
 	MOVQ    168(R12), CX
 	SHLQ    $0x02, CX
 	LEAQ    (CX)(CX*2), DX
@@ -10008,9 +13074,9 @@ panel301:
 	MOVQ    120(R12), R9
 	MOVQ    128(R12), R10
 	TESTQ   R10, R10
-	JZ      sums303
+	JZ      sums453
 
-tap302:
+tap452:
 	MOVQ (R9), R15
 	MOVQ 152(R12), AX
 	ADDQ R15, AX
@@ -10022,9 +13088,9 @@ tap302:
 	ADDQ (R12), BX
 	MOVQ 144(R12), R8
 	SUBQ $0x04, R8
-	JL   tail304
+	JL   tail454
 
-four306:
+four456:
 	VMOVUPS      (DI), Z31
 	VMOVUPS      64(DI), Z30
 	VBROADCASTSS (AX), Z29
@@ -10277,13 +13343,13 @@ four306:
 	ADDQ         $0x10, BX
 	ADDQ         $0x00000200, DI
 	SUBQ         $0x04, R8
-	JGE          four306
+	JGE          four456
 
-tail304:
+tail454:
 	ADDQ $0x04, R8
-	JZ   end307
+	JZ   end457
 
-one305:
+one455:
 	VMOVUPS      (DI), Z31
 	VMOVUPS      64(DI), Z30
 	VBROADCASTSS (AX), Z29
@@ -10350,17 +13416,19 @@ one305:
 	ADDQ         $0x04, BX
 	ADDQ         $0x00000080, DI
 	DECQ         R8
-	JNZ          one305
+	JNZ          one455
 
-end307:
+end457:
 	ADDQ $0x08, R9
 	DECQ R10
-	JNZ  tap302
+	JNZ  tap452
 
-sums303:
+sums453:
+	CMPB      317(R12), $0x00
+	JE        wide458
 	MOVQ      72(R12), R15
 	TESTQ     R15, R15
-	JZ        added309
+	JZ        added461
 	MOVQ      232(R12), CX
 	SHLQ      $0x01, CX
 	LEAQ      (CX)(CX*2), DX
@@ -10376,7 +13444,7 @@ sums303:
 	ADDQ      R8, AX
 	ADDQ      R8, BX
 	CMPQ      R11, $0x00000020
-	JL        masked308
+	JL        masked460
 	VPMOVZXWD (AX), Z29
 	VPSLLD    $0x10, Z29, Z29
 	VADDPS    Z29, Z0, Z0
@@ -10449,9 +13517,9 @@ sums303:
 	VPMOVZXWD 32(BX)(SI*1), Z29
 	VPSLLD    $0x10, Z29, Z29
 	VADDPS    Z29, Z23, Z23
-	JMP       added309
+	JMP       added461
 
-masked308:
+masked460:
 	MOVQ        $-1, R15
 	BZHIQ       R11, R15, R15
 	KMOVW       R15, K1
@@ -10530,7 +13598,7 @@ masked308:
 	VPSLLD      $0x10, Z29, Z29
 	VADDPS      Z29, Z23, Z23
 
-added309:
+added461:
 	VBROADCASTSS 256(R12), Z29
 	VBROADCASTSS 260(R12), Z28
 	VMAXPS       Z0, Z29, Z0
@@ -10596,7 +13664,7 @@ added309:
 	ADDQ         R8, AX
 	ADDQ         R8, BX
 	CMPQ         R11, $0x00000020
-	JL           masked311
+	JL           masked463
 	LONG         $0x487ef262
 	WORD         $0xc072
 	VMOVDQU16    Y0, (AX)
@@ -10669,9 +13737,9 @@ added309:
 	LONG         $0x487ea262
 	WORD         $0xff72
 	VMOVDQU16    Y23, 32(BX)(SI*1)
-	JMP          stored310
+	JMP          stored462
 
-masked311:
+masked463:
 	MOVQ      $-1, R15
 	BZHIQ     R11, R15, R15
 	KMOVW     R15, K1
@@ -10750,15 +13818,244 @@ masked311:
 	WORD      $0xff72
 	VMOVDQU16 Y23, K2, 32(BX)(SI*1)
 
-stored310:
+stored462:
+	JMP whole459
+
+wide458:
+	MOVQ   72(R12), R15
+	TESTQ  R15, R15
+	JZ     added465
+	MOVQ   232(R12), CX
+	SHLQ   $0x02, CX
+	LEAQ   (CX)(CX*2), DX
+	LEAQ   (CX)(CX*4), SI
+	MOVQ   216(R12), AX
+	SHLQ   $0x02, AX
+	ADDQ   72(R12), AX
+	MOVQ   224(R12), BX
+	SHLQ   $0x02, BX
+	ADDQ   72(R12), BX
+	MOVQ   R14, R8
+	SHRQ   $0x00, R8
+	ADDQ   R8, AX
+	ADDQ   R8, BX
+	CMPQ   R11, $0x00000020
+	JL     masked464
+	VADDPS (AX), Z0, Z0
+	VADDPS 64(AX), Z1, Z1
+	VADDPS (AX)(CX*1), Z2, Z2
+	VADDPS 64(AX)(CX*1), Z3, Z3
+	VADDPS (AX)(CX*2), Z4, Z4
+	VADDPS 64(AX)(CX*2), Z5, Z5
+	VADDPS (AX)(DX*1), Z6, Z6
+	VADDPS 64(AX)(DX*1), Z7, Z7
+	VADDPS (AX)(CX*4), Z8, Z8
+	VADDPS 64(AX)(CX*4), Z9, Z9
+	VADDPS (AX)(SI*1), Z10, Z10
+	VADDPS 64(AX)(SI*1), Z11, Z11
+	VADDPS (BX), Z12, Z12
+	VADDPS 64(BX), Z13, Z13
+	VADDPS (BX)(CX*1), Z14, Z14
+	VADDPS 64(BX)(CX*1), Z15, Z15
+	VADDPS (BX)(CX*2), Z16, Z16
+	VADDPS 64(BX)(CX*2), Z17, Z17
+	VADDPS (BX)(DX*1), Z18, Z18
+	VADDPS 64(BX)(DX*1), Z19, Z19
+	VADDPS (BX)(CX*4), Z20, Z20
+	VADDPS 64(BX)(CX*4), Z21, Z21
+	VADDPS (BX)(SI*1), Z22, Z22
+	VADDPS 64(BX)(SI*1), Z23, Z23
+	JMP    added465
+
+masked464:
+	MOVQ      $-1, R15
+	BZHIQ     R11, R15, R15
+	KMOVW     R15, K1
+	SHRQ      $0x10, R15
+	KMOVW     R15, K2
+	VMOVUPS.Z (AX), K1, Z29
+	VADDPS    Z29, Z0, Z0
+	VMOVUPS.Z 64(AX), K2, Z29
+	VADDPS    Z29, Z1, Z1
+	VMOVUPS.Z (AX)(CX*1), K1, Z29
+	VADDPS    Z29, Z2, Z2
+	VMOVUPS.Z 64(AX)(CX*1), K2, Z29
+	VADDPS    Z29, Z3, Z3
+	VMOVUPS.Z (AX)(CX*2), K1, Z29
+	VADDPS    Z29, Z4, Z4
+	VMOVUPS.Z 64(AX)(CX*2), K2, Z29
+	VADDPS    Z29, Z5, Z5
+	VMOVUPS.Z (AX)(DX*1), K1, Z29
+	VADDPS    Z29, Z6, Z6
+	VMOVUPS.Z 64(AX)(DX*1), K2, Z29
+	VADDPS    Z29, Z7, Z7
+	VMOVUPS.Z (AX)(CX*4), K1, Z29
+	VADDPS    Z29, Z8, Z8
+	VMOVUPS.Z 64(AX)(CX*4), K2, Z29
+	VADDPS    Z29, Z9, Z9
+	VMOVUPS.Z (AX)(SI*1), K1, Z29
+	VADDPS    Z29, Z10, Z10
+	VMOVUPS.Z 64(AX)(SI*1), K2, Z29
+	VADDPS    Z29, Z11, Z11
+	VMOVUPS.Z (BX), K1, Z29
+	VADDPS    Z29, Z12, Z12
+	VMOVUPS.Z 64(BX), K2, Z29
+	VADDPS    Z29, Z13, Z13
+	VMOVUPS.Z (BX)(CX*1), K1, Z29
+	VADDPS    Z29, Z14, Z14
+	VMOVUPS.Z 64(BX)(CX*1), K2, Z29
+	VADDPS    Z29, Z15, Z15
+	VMOVUPS.Z (BX)(CX*2), K1, Z29
+	VADDPS    Z29, Z16, Z16
+	VMOVUPS.Z 64(BX)(CX*2), K2, Z29
+	VADDPS    Z29, Z17, Z17
+	VMOVUPS.Z (BX)(DX*1), K1, Z29
+	VADDPS    Z29, Z18, Z18
+	VMOVUPS.Z 64(BX)(DX*1), K2, Z29
+	VADDPS    Z29, Z19, Z19
+	VMOVUPS.Z (BX)(CX*4), K1, Z29
+	VADDPS    Z29, Z20, Z20
+	VMOVUPS.Z 64(BX)(CX*4), K2, Z29
+	VADDPS    Z29, Z21, Z21
+	VMOVUPS.Z (BX)(SI*1), K1, Z29
+	VADDPS    Z29, Z22, Z22
+	VMOVUPS.Z 64(BX)(SI*1), K2, Z29
+	VADDPS    Z29, Z23, Z23
+
+added465:
+	VBROADCASTSS 256(R12), Z29
+	VBROADCASTSS 260(R12), Z28
+	VMAXPS       Z0, Z29, Z0
+	VMINPS       Z0, Z28, Z0
+	VMAXPS       Z1, Z29, Z1
+	VMINPS       Z1, Z28, Z1
+	VMAXPS       Z2, Z29, Z2
+	VMINPS       Z2, Z28, Z2
+	VMAXPS       Z3, Z29, Z3
+	VMINPS       Z3, Z28, Z3
+	VMAXPS       Z4, Z29, Z4
+	VMINPS       Z4, Z28, Z4
+	VMAXPS       Z5, Z29, Z5
+	VMINPS       Z5, Z28, Z5
+	VMAXPS       Z6, Z29, Z6
+	VMINPS       Z6, Z28, Z6
+	VMAXPS       Z7, Z29, Z7
+	VMINPS       Z7, Z28, Z7
+	VMAXPS       Z8, Z29, Z8
+	VMINPS       Z8, Z28, Z8
+	VMAXPS       Z9, Z29, Z9
+	VMINPS       Z9, Z28, Z9
+	VMAXPS       Z10, Z29, Z10
+	VMINPS       Z10, Z28, Z10
+	VMAXPS       Z11, Z29, Z11
+	VMINPS       Z11, Z28, Z11
+	VMAXPS       Z12, Z29, Z12
+	VMINPS       Z12, Z28, Z12
+	VMAXPS       Z13, Z29, Z13
+	VMINPS       Z13, Z28, Z13
+	VMAXPS       Z14, Z29, Z14
+	VMINPS       Z14, Z28, Z14
+	VMAXPS       Z15, Z29, Z15
+	VMINPS       Z15, Z28, Z15
+	VMAXPS       Z16, Z29, Z16
+	VMINPS       Z16, Z28, Z16
+	VMAXPS       Z17, Z29, Z17
+	VMINPS       Z17, Z28, Z17
+	VMAXPS       Z18, Z29, Z18
+	VMINPS       Z18, Z28, Z18
+	VMAXPS       Z19, Z29, Z19
+	VMINPS       Z19, Z28, Z19
+	VMAXPS       Z20, Z29, Z20
+	VMINPS       Z20, Z28, Z20
+	VMAXPS       Z21, Z29, Z21
+	VMINPS       Z21, Z28, Z21
+	VMAXPS       Z22, Z29, Z22
+	VMINPS       Z22, Z28, Z22
+	VMAXPS       Z23, Z29, Z23
+	VMINPS       Z23, Z28, Z23
+	MOVQ         208(R12), CX
+	SHLQ         $0x02, CX
+	LEAQ         (CX)(CX*2), DX
+	LEAQ         (CX)(CX*4), SI
+	MOVQ         192(R12), AX
+	SHLQ         $0x02, AX
+	ADDQ         48(R12), AX
+	MOVQ         200(R12), BX
+	SHLQ         $0x02, BX
+	ADDQ         48(R12), BX
+	MOVQ         R14, R8
+	SHRQ         $0x00, R8
+	ADDQ         R8, AX
+	ADDQ         R8, BX
+	CMPQ         R11, $0x00000020
+	JL           masked467
+	VMOVUPS      Z0, (AX)
+	VMOVUPS      Z1, 64(AX)
+	VMOVUPS      Z2, (AX)(CX*1)
+	VMOVUPS      Z3, 64(AX)(CX*1)
+	VMOVUPS      Z4, (AX)(CX*2)
+	VMOVUPS      Z5, 64(AX)(CX*2)
+	VMOVUPS      Z6, (AX)(DX*1)
+	VMOVUPS      Z7, 64(AX)(DX*1)
+	VMOVUPS      Z8, (AX)(CX*4)
+	VMOVUPS      Z9, 64(AX)(CX*4)
+	VMOVUPS      Z10, (AX)(SI*1)
+	VMOVUPS      Z11, 64(AX)(SI*1)
+	VMOVUPS      Z12, (BX)
+	VMOVUPS      Z13, 64(BX)
+	VMOVUPS      Z14, (BX)(CX*1)
+	VMOVUPS      Z15, 64(BX)(CX*1)
+	VMOVUPS      Z16, (BX)(CX*2)
+	VMOVUPS      Z17, 64(BX)(CX*2)
+	VMOVUPS      Z18, (BX)(DX*1)
+	VMOVUPS      Z19, 64(BX)(DX*1)
+	VMOVUPS      Z20, (BX)(CX*4)
+	VMOVUPS      Z21, 64(BX)(CX*4)
+	VMOVUPS      Z22, (BX)(SI*1)
+	VMOVUPS      Z23, 64(BX)(SI*1)
+	JMP          stored466
+
+masked467:
+	MOVQ    $-1, R15
+	BZHIQ   R11, R15, R15
+	KMOVW   R15, K1
+	SHRQ    $0x10, R15
+	KMOVW   R15, K2
+	VMOVUPS Z0, K1, (AX)
+	VMOVUPS Z1, K2, 64(AX)
+	VMOVUPS Z2, K1, (AX)(CX*1)
+	VMOVUPS Z3, K2, 64(AX)(CX*1)
+	VMOVUPS Z4, K1, (AX)(CX*2)
+	VMOVUPS Z5, K2, 64(AX)(CX*2)
+	VMOVUPS Z6, K1, (AX)(DX*1)
+	VMOVUPS Z7, K2, 64(AX)(DX*1)
+	VMOVUPS Z8, K1, (AX)(CX*4)
+	VMOVUPS Z9, K2, 64(AX)(CX*4)
+	VMOVUPS Z10, K1, (AX)(SI*1)
+	VMOVUPS Z11, K2, 64(AX)(SI*1)
+	VMOVUPS Z12, K1, (BX)
+	VMOVUPS Z13, K2, 64(BX)
+	VMOVUPS Z14, K1, (BX)(CX*1)
+	VMOVUPS Z15, K2, 64(BX)(CX*1)
+	VMOVUPS Z16, K1, (BX)(CX*2)
+	VMOVUPS Z17, K2, 64(BX)(CX*2)
+	VMOVUPS Z18, K1, (BX)(DX*1)
+	VMOVUPS Z19, K2, 64(BX)(DX*1)
+	VMOVUPS Z20, K1, (BX)(CX*4)
+	VMOVUPS Z21, K2, 64(BX)(CX*4)
+	VMOVUPS Z22, K1, (BX)(SI*1)
+	VMOVUPS Z23, K2, 64(BX)(SI*1)
+
+stored466:
+whole459:
 	SUBQ $0x00000020, R11
-	JLE  done312
+	JLE  done468
 	ADDQ $0x00000080, R14
 	MOVQ 184(R12), R15
 	LEAQ (R13)(R15*4), R13
-	JMP  panel301
+	JMP  panel451
 
-done312:
+done468:
 	VZEROUPPER
 	RET
 
@@ -10772,7 +14069,7 @@ TEXT ·tile13x32AVX512BF16(SB), NOSPLIT, $0-8
 	MOVQ 248(R12), R11
 	XORQ R14, R14
 
-panel313:
+panel469:
 	MOVQ    168(R12), CX
 	SHLQ    $0x02, CX
 	LEAQ    (CX)(CX*2), DX
@@ -10810,9 +14107,9 @@ panel313:
 	MOVQ    120(R12), R9
 	MOVQ    128(R12), R10
 	TESTQ   R10, R10
-	JZ      sums315
+	JZ      sums471
 
-tap314:
+tap470:
 	MOVQ (R9), R15
 	MOVQ 152(R12), AX
 	ADDQ R15, AX
@@ -10824,9 +14121,9 @@ tap314:
 	ADDQ (R12), BX
 	MOVQ 144(R12), R8
 	SUBQ $0x04, R8
-	JL   tail316
+	JL   tail472
 
-four318:
+four474:
 	VMOVUPS      (DI), Z31
 	VMOVUPS      64(DI), Z30
 	VBROADCASTSS (AX), Z29
@@ -11099,13 +14396,13 @@ four318:
 	ADDQ         $0x10, BX
 	ADDQ         $0x00000200, DI
 	SUBQ         $0x04, R8
-	JGE          four318
+	JGE          four474
 
-tail316:
+tail472:
 	ADDQ $0x04, R8
-	JZ   end319
+	JZ   end475
 
-one317:
+one473:
 	VMOVUPS      (DI), Z31
 	VMOVUPS      64(DI), Z30
 	VBROADCASTSS (AX), Z29
@@ -11177,17 +14474,19 @@ one317:
 	ADDQ         $0x04, BX
 	ADDQ         $0x00000080, DI
 	DECQ         R8
-	JNZ          one317
+	JNZ          one473
 
-end319:
+end475:
 	ADDQ $0x08, R9
 	DECQ R10
-	JNZ  tap314
+	JNZ  tap470
 
-sums315:
+sums471:
+	CMPB      317(R12), $0x00
+	JE        wide476
 	MOVQ      72(R12), R15
 	TESTQ     R15, R15
-	JZ        added321
+	JZ        added479
 	MOVQ      232(R12), CX
 	SHLQ      $0x01, CX
 	LEAQ      (CX)(CX*2), DX
@@ -11203,7 +14502,7 @@ sums315:
 	ADDQ      R8, AX
 	ADDQ      R8, BX
 	CMPQ      R11, $0x00000020
-	JL        masked320
+	JL        masked478
 	VPMOVZXWD (AX), Z29
 	VPSLLD    $0x10, Z29, Z29
 	VADDPS    Z29, Z0, Z0
@@ -11282,9 +14581,9 @@ sums315:
 	VPMOVZXWD 32(BX)(SI*1), Z29
 	VPSLLD    $0x10, Z29, Z29
 	VADDPS    Z29, Z25, Z25
-	JMP       added321
+	JMP       added479
 
-masked320:
+masked478:
 	MOVQ        $-1, R15
 	BZHIQ       R11, R15, R15
 	KMOVW       R15, K1
@@ -11369,7 +14668,7 @@ masked320:
 	VPSLLD      $0x10, Z29, Z29
 	VADDPS      Z29, Z25, Z25
 
-added321:
+added479:
 	VBROADCASTSS 256(R12), Z29
 	VBROADCASTSS 260(R12), Z28
 	VMAXPS       Z0, Z29, Z0
@@ -11439,7 +14738,7 @@ added321:
 	ADDQ         R8, AX
 	ADDQ         R8, BX
 	CMPQ         R11, $0x00000020
-	JL           masked323
+	JL           masked481
 	LONG         $0x487ef262
 	WORD         $0xc072
 	VMOVDQU16    Y0, (AX)
@@ -11518,9 +14817,9 @@ added321:
 	LONG         $0x487e0262
 	WORD         $0xc972
 	VMOVDQU16    Y25, 32(BX)(SI*1)
-	JMP          stored322
+	JMP          stored480
 
-masked323:
+masked481:
 	MOVQ      $-1, R15
 	BZHIQ     R11, R15, R15
 	KMOVW     R15, K1
@@ -11605,15 +14904,258 @@ masked323:
 	WORD      $0xc972
 	VMOVDQU16 Y25, K2, 32(BX)(SI*1)
 
-stored322:
+stored480:
+	JMP whole477
+
+wide476:
+	MOVQ   72(R12), R15
+	TESTQ  R15, R15
+	JZ     added483
+	MOVQ   232(R12), CX
+	SHLQ   $0x02, CX
+	LEAQ   (CX)(CX*2), DX
+	LEAQ   (CX)(CX*4), SI
+	MOVQ   216(R12), AX
+	SHLQ   $0x02, AX
+	ADDQ   72(R12), AX
+	MOVQ   224(R12), BX
+	SHLQ   $0x02, BX
+	ADDQ   72(R12), BX
+	MOVQ   R14, R8
+	SHRQ   $0x00, R8
+	ADDQ   R8, AX
+	ADDQ   R8, BX
+	CMPQ   R11, $0x00000020
+	JL     masked482
+	VADDPS (AX), Z0, Z0
+	VADDPS 64(AX), Z1, Z1
+	VADDPS (AX)(CX*1), Z2, Z2
+	VADDPS 64(AX)(CX*1), Z3, Z3
+	VADDPS (AX)(CX*2), Z4, Z4
+	VADDPS 64(AX)(CX*2), Z5, Z5
+	VADDPS (AX)(DX*1), Z6, Z6
+	VADDPS 64(AX)(DX*1), Z7, Z7
+	VADDPS (AX)(CX*4), Z8, Z8
+	VADDPS 64(AX)(CX*4), Z9, Z9
+	VADDPS (AX)(SI*1), Z10, Z10
+	VADDPS 64(AX)(SI*1), Z11, Z11
+	VADDPS (AX)(DX*2), Z12, Z12
+	VADDPS 64(AX)(DX*2), Z13, Z13
+	VADDPS (BX), Z14, Z14
+	VADDPS 64(BX), Z15, Z15
+	VADDPS (BX)(CX*1), Z16, Z16
+	VADDPS 64(BX)(CX*1), Z17, Z17
+	VADDPS (BX)(CX*2), Z18, Z18
+	VADDPS 64(BX)(CX*2), Z19, Z19
+	VADDPS (BX)(DX*1), Z20, Z20
+	VADDPS 64(BX)(DX*1), Z21, Z21
+	VADDPS (BX)(CX*4), Z22, Z22
+	VADDPS 64(BX)(CX*4), Z23, Z23
+	VADDPS (BX)(SI*1), Z24, Z24
+	VADDPS 64(BX)(SI*1), Z25, Z25
+	JMP    added483
+
+masked482:
+	MOVQ      $-1, R15
+	BZHIQ     R11, R15, R15
+	KMOVW     R15, K1
+	SHRQ      $0x10, R15
+	KMOVW     R15, K2
+	VMOVUPS.Z (AX), K1, Z29
+	VADDPS    Z29, Z0, Z0
+	VMOVUPS.Z 64(AX), K2, Z29
+	VADDPS    Z29, Z1, Z1
+	VMOVUPS.Z (AX)(CX*1), K1, Z29
+	VADDPS    Z29, Z2, Z2
+	VMOVUPS.Z 64(AX)(CX*1), K2, Z29
+	VADDPS    Z29, Z3, Z3
+	VMOVUPS.Z (AX)(CX*2), K1, Z29
+	VADDPS    Z29, Z4, Z4
+	VMOVUPS.Z 64(AX)(CX*2), K2, Z29
+	VADDPS    Z29, Z5, Z5
+	VMOVUPS.Z (AX)(DX*1), K1, Z29
+	VADDPS    Z29, Z6, Z6
+	VMOVUPS.Z 64(AX)(DX*1), K2, Z29
+	VADDPS    Z29, Z7, Z7
+	VMOVUPS.Z (AX)(CX*4), K1, Z29
+	VADDPS    Z29, Z8, Z8
+	VMOVUPS.Z 64(AX)(CX*4), K2, Z29
+	VADDPS    Z29, Z9, Z9
+	VMOVUPS.Z (AX)(SI*1), K1, Z29
+	VADDPS    Z29, Z10, Z10
+	VMOVUPS.Z 64(AX)(SI*1), K2, Z29
+	VADDPS    Z29, Z11, Z11
+	VMOVUPS.Z (AX)(DX*2), K1, Z29
+	VADDPS    Z29, Z12, Z12
+	VMOVUPS.Z 64(AX)(DX*2), K2, Z29
+	VADDPS    Z29, Z13, Z13
+	VMOVUPS.Z (BX), K1, Z29
+	VADDPS    Z29, Z14, Z14
+	VMOVUPS.Z 64(BX), K2, Z29
+	VADDPS    Z29, Z15, Z15
+	VMOVUPS.Z (BX)(CX*1), K1, Z29
+	VADDPS    Z29, Z16, Z16
+	VMOVUPS.Z 64(BX)(CX*1), K2, Z29
+	VADDPS    Z29, Z17, Z17
+	VMOVUPS.Z (BX)(CX*2), K1, Z29
+	VADDPS    Z29, Z18, Z18
+	VMOVUPS.Z 64(BX)(CX*2), K2, Z29
+	VADDPS    Z29, Z19, Z19
+	VMOVUPS.Z (BX)(DX*1), K1, Z29
+	VADDPS    Z29, Z20, Z20
+	VMOVUPS.Z 64(BX)(DX*1), K2, Z29
+	VADDPS    Z29, Z21, Z21
+	VMOVUPS.Z (BX)(CX*4), K1, Z29
+	VADDPS    Z29, Z22, Z22
+	VMOVUPS.Z 64(BX)(CX*4), K2, Z29
+	VADDPS    Z29, Z23, Z23
+	VMOVUPS.Z (BX)(SI*1), K1, Z29
+	VADDPS    Z29, Z24, Z24
+	VMOVUPS.Z 64(BX)(SI*1), K2, Z29
+	VADDPS    Z29, Z25, Z25
+
+added483:
+	VBROADCASTSS 256(R12), Z29
+	VBROADCASTSS 260(R12), Z28
+	VMAXPS       Z0, Z29, Z0
+	VMINPS       Z0, Z28, Z0
+	VMAXPS       Z1, Z29, Z1
+	VMINPS       Z1, Z28, Z1
+	VMAXPS       Z2, Z29, Z2
+	VMINPS       Z2, Z28, Z2
+	VMAXPS       Z3, Z29, Z3
+	VMINPS       Z3, Z28, Z3
+	VMAXPS       Z4, Z29, Z4
+	VMINPS       Z4, Z28, Z4
+	VMAXPS       Z5, Z29, Z5
+	VMINPS       Z5, Z28, Z5
+	VMAXPS       Z6, Z29, Z6
+	VMINPS       Z6, Z28, Z6
+	VMAXPS       Z7, Z29, Z7
+	VMINPS       Z7, Z28, Z7
+	VMAXPS       Z8, Z29, Z8
+	VMINPS       Z8, Z28, Z8
+	VMAXPS       Z9, Z29, Z9
+	VMINPS       Z9, Z28, Z9
+	VMAXPS       Z10, Z29, Z10
+	VMINPS       Z10, Z28, Z10
+	VMAXPS       Z11, Z29, Z11
+	VMINPS       Z11, Z28, Z11
+	VMAXPS       Z12, Z29, Z12
+	VMINPS       Z12, Z28, Z12
+	VMAXPS       Z13, Z29, Z13
+	VMINPS       Z13, Z28, Z13
+	VMAXPS       Z14, Z29, Z14
+	VMINPS       Z14, Z28, Z14
+	VMAXPS       Z15, Z29, Z15
+	VMINPS       Z15, Z28, Z15
+	VMAXPS       Z16, Z29, Z16
+	VMINPS       Z16, Z28, Z16
+	VMAXPS       Z17, Z29, Z17
+	VMINPS       Z17, Z28, Z17
+	VMAXPS       Z18, Z29, Z18
+	VMINPS       Z18, Z28, Z18
+	VMAXPS       Z19, Z29, Z19
+	VMINPS       Z19, Z28, Z19
+	VMAXPS       Z20, Z29, Z20
+	VMINPS       Z20, Z28, Z20
+	VMAXPS       Z21, Z29, Z21
+	VMINPS       Z21, Z28, Z21
+	VMAXPS       Z22, Z29, Z22
+	VMINPS       Z22, Z28, Z22
+	VMAXPS       Z23, Z29, Z23
+	VMINPS       Z23, Z28, Z23
+	VMAXPS       Z24, Z29, Z24
+	VMINPS       Z24, Z28, Z24
+	VMAXPS       Z25, Z29, Z25
+	VMINPS       Z25, Z28, Z25
+	MOVQ         208(R12), CX
+	SHLQ         $0x02, CX
+	LEAQ         (CX)(CX*2), DX
+	LEAQ         (CX)(CX*4), SI
+	MOVQ         192(R12), AX
+	SHLQ         $0x02, AX
+	ADDQ         48(R12), AX
+	MOVQ         200(R12), BX
+	SHLQ         $0x02, BX
+	ADDQ         48(R12), BX
+	MOVQ         R14, R8
+	SHRQ         $0x00, R8
+	ADDQ         R8, AX
+	ADDQ         R8, BX
+	CMPQ         R11, $0x00000020
+	JL           masked485
+	VMOVUPS      Z0, (AX)
+	VMOVUPS      Z1, 64(AX)
+	VMOVUPS      Z2, (AX)(CX*1)
+	VMOVUPS      Z3, 64(AX)(CX*1)
+	VMOVUPS      Z4, (AX)(CX*2)
+	VMOVUPS      Z5, 64(AX)(CX*2)
+	VMOVUPS      Z6, (AX)(DX*1)
+	VMOVUPS      Z7, 64(AX)(DX*1)
+	VMOVUPS      Z8, (AX)(CX*4)
+	VMOVUPS      Z9, 64(AX)(CX*4)
+	VMOVUPS      Z10, (AX)(SI*1)
+	VMOVUPS      Z11, 64(AX)(SI*1)
+	VMOVUPS      Z12, (AX)(DX*2)
+	VMOVUPS      Z13, 64(AX)(DX*2)
+	VMOVUPS      Z14, (BX)
+	VMOVUPS      Z15, 64(BX)
+	VMOVUPS      Z16, (BX)(CX*1)
+	VMOVUPS      Z17, 64(BX)(CX*1)
+	VMOVUPS      Z18, (BX)(CX*2)
+	VMOVUPS      Z19, 64(BX)(CX*2)
+	VMOVUPS      Z20, (BX)(DX*1)
+	VMOVUPS      Z21, 64(BX)(DX*1)
+	VMOVUPS      Z22, (BX)(CX*4)
+	VMOVUPS      Z23, 64(BX)(CX*4)
+	VMOVUPS      Z24, (BX)(SI*1)
+	VMOVUPS      Z25, 64(BX)(SI*1)
+	JMP          stored484
+
+masked485:
+	MOVQ    $-1, R15
+	BZHIQ   R11, R15, R15
+	KMOVW   R15, K1
+	SHRQ    $0x10, R15
+	KMOVW   R15, K2
+	VMOVUPS Z0, K1, (AX)
+	VMOVUPS Z1, K2, 64(AX)
+	VMOVUPS Z2, K1, (AX)(CX*1)
+	VMOVUPS Z3, K2, 64(AX)(CX*1)
+	VMOVUPS Z4, K1, (AX)(CX*2)
+	VMOVUPS Z5, K2, 64(AX)(CX*2)
+	VMOVUPS Z6, K1, (AX)(DX*1)
+	VMOVUPS Z7, K2, 64(AX)(DX*1)
+	VMOVUPS Z8, K1, (AX)(CX*4)
+	VMOVUPS Z9, K2, 64(AX)(CX*4)
+	VMOVUPS Z10, K1, (AX)(SI*1)
+	VMOVUPS Z11, K2, 64(AX)(SI*1)
+	VMOVUPS Z12, K1, (AX)(DX*2)
+	VMOVUPS Z13, K2, 64(AX)(DX*2)
+	VMOVUPS Z14, K1, (BX)
+	VMOVUPS Z15, K2, 64(BX)
+	VMOVUPS Z16, K1, (BX)(CX*1)
+	VMOVUPS Z17, K2, 64(BX)(CX*1)
+	VMOVUPS Z18, K1, (BX)(CX*2)
+	VMOVUPS Z19, K2, 64(BX)(CX*2)
+	VMOVUPS Z20, K1, (BX)(DX*1)
+	VMOVUPS Z21, K2, 64(BX)(DX*1)
+	VMOVUPS Z22, K1, (BX)(CX*4)
+	VMOVUPS Z23, K2, 64(BX)(CX*4)
+	VMOVUPS Z24, K1, (BX)(SI*1)
+	VMOVUPS Z25, K2, 64(BX)(SI*1)
+
+stored484:
+whole477:
 	SUBQ $0x00000020, R11
-	JLE  done324
+	JLE  done486
 	ADDQ $0x00000080, R14
 	MOVQ 184(R12), R15
 	LEAQ (R13)(R15*4), R13
-	JMP  panel313
+	JMP  panel469
 
-done324:
+done486:
 	VZEROUPPER
 	RET
 
@@ -11627,7 +15169,7 @@ TEXT ·tile14x32AVX512BF16(SB), NOSPLIT, $0-8
 	MOVQ 248(R12), R11
 	XORQ R14, R14
 
-panel325:
+panel487:
 	MOVQ    168(R12), CX
 	SHLQ    $0x02, CX
 	LEAQ    (CX)(CX*2), DX
@@ -11667,9 +15209,9 @@ panel325:
 	MOVQ    120(R12), R9
 	MOVQ    128(R12), R10
 	TESTQ   R10, R10
-	JZ      sums327
+	JZ      sums489
 
-tap326:
+tap488:
 	MOVQ (R9), R15
 	MOVQ 152(R12), AX
 	ADDQ R15, AX
@@ -11681,9 +15223,9 @@ tap326:
 	ADDQ (R12), BX
 	MOVQ 144(R12), R8
 	SUBQ $0x04, R8
-	JL   tail328
+	JL   tail490
 
-four330:
+four492:
 	VMOVUPS      (DI), Z31
 	VMOVUPS      64(DI), Z30
 	VBROADCASTSS (AX), Z29
@@ -11976,13 +15518,13 @@ four330:
 	ADDQ         $0x10, BX
 	ADDQ         $0x00000200, DI
 	SUBQ         $0x04, R8
-	JGE          four330
+	JGE          four492
 
-tail328:
+tail490:
 	ADDQ $0x04, R8
-	JZ   end331
+	JZ   end493
 
-one329:
+one491:
 	VMOVUPS      (DI), Z31
 	VMOVUPS      64(DI), Z30
 	VBROADCASTSS (AX), Z29
@@ -12059,17 +15601,19 @@ one329:
 	ADDQ         $0x04, BX
 	ADDQ         $0x00000080, DI
 	DECQ         R8
-	JNZ          one329
+	JNZ          one491
 
-end331:
+end493:
 	ADDQ $0x08, R9
 	DECQ R10
-	JNZ  tap326
+	JNZ  tap488
 
-sums327:
+sums489:
+	CMPB      317(R12), $0x00
+	JE        wide494
 	MOVQ      72(R12), R15
 	TESTQ     R15, R15
-	JZ        added333
+	JZ        added497
 	MOVQ      232(R12), CX
 	SHLQ      $0x01, CX
 	LEAQ      (CX)(CX*2), DX
@@ -12085,7 +15629,7 @@ sums327:
 	ADDQ      R8, AX
 	ADDQ      R8, BX
 	CMPQ      R11, $0x00000020
-	JL        masked332
+	JL        masked496
 	VPMOVZXWD (AX), Z29
 	VPSLLD    $0x10, Z29, Z29
 	VADDPS    Z29, Z0, Z0
@@ -12170,9 +15714,9 @@ sums327:
 	VPMOVZXWD 32(BX)(DX*2), Z29
 	VPSLLD    $0x10, Z29, Z29
 	VADDPS    Z29, Z27, Z27
-	JMP       added333
+	JMP       added497
 
-masked332:
+masked496:
 	MOVQ        $-1, R15
 	BZHIQ       R11, R15, R15
 	KMOVW       R15, K1
@@ -12263,7 +15807,7 @@ masked332:
 	VPSLLD      $0x10, Z29, Z29
 	VADDPS      Z29, Z27, Z27
 
-added333:
+added497:
 	VBROADCASTSS 256(R12), Z29
 	VBROADCASTSS 260(R12), Z28
 	VMAXPS       Z0, Z29, Z0
@@ -12337,7 +15881,7 @@ added333:
 	ADDQ         R8, AX
 	ADDQ         R8, BX
 	CMPQ         R11, $0x00000020
-	JL           masked335
+	JL           masked499
 	LONG         $0x487ef262
 	WORD         $0xc072
 	VMOVDQU16    Y0, (AX)
@@ -12422,9 +15966,9 @@ added333:
 	LONG         $0x487e0262
 	WORD         $0xdb72
 	VMOVDQU16    Y27, 32(BX)(DX*2)
-	JMP          stored334
+	JMP          stored498
 
-masked335:
+masked499:
 	MOVQ      $-1, R15
 	BZHIQ     R11, R15, R15
 	KMOVW     R15, K1
@@ -12515,14 +16059,271 @@ masked335:
 	WORD      $0xdb72
 	VMOVDQU16 Y27, K2, 32(BX)(DX*2)
 
-stored334:
+stored498:
+	JMP whole495
+
+wide494:
+	MOVQ   72(R12), R15
+	TESTQ  R15, R15
+	JZ     added501
+	MOVQ   232(R12), CX
+	SHLQ   $0x02, CX
+	LEAQ   (CX)(CX*2), DX
+	LEAQ   (CX)(CX*4), SI
+	MOVQ   216(R12), AX
+	SHLQ   $0x02, AX
+	ADDQ   72(R12), AX
+	MOVQ   224(R12), BX
+	SHLQ   $0x02, BX
+	ADDQ   72(R12), BX
+	MOVQ   R14, R8
+	SHRQ   $0x00, R8
+	ADDQ   R8, AX
+	ADDQ   R8, BX
+	CMPQ   R11, $0x00000020
+	JL     masked500
+	VADDPS (AX), Z0, Z0
+	VADDPS 64(AX), Z1, Z1
+	VADDPS (AX)(CX*1), Z2, Z2
+	VADDPS 64(AX)(CX*1), Z3, Z3
+	VADDPS (AX)(CX*2), Z4, Z4
+	VADDPS 64(AX)(CX*2), Z5, Z5
+	VADDPS (AX)(DX*1), Z6, Z6
+	VADDPS 64(AX)(DX*1), Z7, Z7
+	VADDPS (AX)(CX*4), Z8, Z8
+	VADDPS 64(AX)(CX*4), Z9, Z9
+	VADDPS (AX)(SI*1), Z10, Z10
+	VADDPS 64(AX)(SI*1), Z11, Z11
+	VADDPS (AX)(DX*2), Z12, Z12
+	VADDPS 64(AX)(DX*2), Z13, Z13
+	VADDPS (BX), Z14, Z14
+	VADDPS 64(BX), Z15, Z15
+	VADDPS (BX)(CX*1), Z16, Z16
+	VADDPS 64(BX)(CX*1), Z17, Z17
+	VADDPS (BX)(CX*2), Z18, Z18
+	VADDPS 64(BX)(CX*2), Z19, Z19
+	VADDPS (BX)(DX*1), Z20, Z20
+	VADDPS 64(BX)(DX*1), Z21, Z21
+	VADDPS (BX)(CX*4), Z22, Z22
+	VADDPS 64(BX)(CX*4), Z23, Z23
+	VADDPS (BX)(SI*1), Z24, Z24
+	VADDPS 64(BX)(SI*1), Z25, Z25
+	VADDPS (BX)(DX*2), Z26, Z26
+	VADDPS 64(BX)(DX*2), Z27, Z27
+	JMP    added501
+
+masked500:
+	MOVQ      $-1, R15
+	BZHIQ     R11, R15, R15
+	KMOVW     R15, K1
+	SHRQ      $0x10, R15
+	KMOVW     R15, K2
+	VMOVUPS.Z (AX), K1, Z29
+	VADDPS    Z29, Z0, Z0
+	VMOVUPS.Z 64(AX), K2, Z29
+	VADDPS    Z29, Z1, Z1
+	VMOVUPS.Z (AX)(CX*1), K1, Z29
+	VADDPS    Z29, Z2, Z2
+	VMOVUPS.Z 64(AX)(CX*1), K2, Z29
+	VADDPS    Z29, Z3, Z3
+	VMOVUPS.Z (AX)(CX*2), K1, Z29
+	VADDPS    Z29, Z4, Z4
+	VMOVUPS.Z 64(AX)(CX*2), K2, Z29
+	VADDPS    Z29, Z5, Z5
+	VMOVUPS.Z (AX)(DX*1), K1, Z29
+	VADDPS    Z29, Z6, Z6
+	VMOVUPS.Z 64(AX)(DX*1), K2, Z29
+	VADDPS    Z29, Z7, Z7
+	VMOVUPS.Z (AX)(CX*4), K1, Z29
+	VADDPS    Z29, Z8, Z8
+	VMOVUPS.Z 64(AX)(CX*4), K2, Z29
+	VADDPS    Z29, Z9, Z9
+	VMOVUPS.Z (AX)(SI*1), K1, Z29
+	VADDPS    Z29, Z10, Z10
+	VMOVUPS.Z 64(AX)(SI*1), K2, Z29
+	VADDPS    Z29, Z11, Z11
+	VMOVUPS.Z (AX)(DX*2), K1, Z29
+	VADDPS    Z29, Z12, Z12
+	VMOVUPS.Z 64(AX)(DX*2), K2, Z29
+	VADDPS    Z29, Z13, Z13
+	VMOVUPS.Z (BX), K1, Z29
+	VADDPS    Z29, Z14, Z14
+	VMOVUPS.Z 64(BX), K2, Z29
+	VADDPS    Z29, Z15, Z15
+	VMOVUPS.Z (BX)(CX*1), K1, Z29
+	VADDPS    Z29, Z16, Z16
+	VMOVUPS.Z 64(BX)(CX*1), K2, Z29
+	VADDPS    Z29, Z17, Z17
+	VMOVUPS.Z (BX)(CX*2), K1, Z29
+	VADDPS    Z29, Z18, Z18
+	VMOVUPS.Z 64(BX)(CX*2), K2, Z29
+	VADDPS    Z29, Z19, Z19
+	VMOVUPS.Z (BX)(DX*1), K1, Z29
+	VADDPS    Z29, Z20, Z20
+	VMOVUPS.Z 64(BX)(DX*1), K2, Z29
+	VADDPS    Z29, Z21, Z21
+	VMOVUPS.Z (BX)(CX*4), K1, Z29
+	VADDPS    Z29, Z22, Z22
+	VMOVUPS.Z 64(BX)(CX*4), K2, Z29
+	VADDPS    Z29, Z23, Z23
+	VMOVUPS.Z (BX)(SI*1), K1, Z29
+	VADDPS    Z29, Z24, Z24
+	VMOVUPS.Z 64(BX)(SI*1), K2, Z29
+	VADDPS    Z29, Z25, Z25
+	VMOVUPS.Z (BX)(DX*2), K1, Z29
+	VADDPS    Z29, Z26, Z26
+	VMOVUPS.Z 64(BX)(DX*2), K2, Z29
+	VADDPS    Z29, Z27, Z27
+
+added501:
+	VBROADCASTSS 256(R12), Z29
+	VBROADCASTSS 260(R12), Z28
+	VMAXPS       Z0, Z29, Z0
+	VMINPS       Z0, Z28, Z0
+	VMAXPS       Z1, Z29, Z1
+	VMINPS       Z1, Z28, Z1
+	VMAXPS       Z2, Z29, Z2
+	VMINPS       Z2, Z28, Z2
+	VMAXPS       Z3, Z29, Z3
+	VMINPS       Z3, Z28, Z3
+	VMAXPS       Z4, Z29, Z4
+	VMINPS       Z4, Z28, Z4
+	VMAXPS       Z5, Z29, Z5
+	VMINPS       Z5, Z28, Z5
+	VMAXPS       Z6, Z29, Z6
+	VMINPS       Z6, Z28, Z6
+	VMAXPS       Z7, Z29, Z7
+	VMINPS       Z7, Z28, Z7
+	VMAXPS       Z8, Z29, Z8
+	VMINPS       Z8, Z28, Z8
+	VMAXPS       Z9, Z29, Z9
+	VMINPS       Z9, Z28, Z9
+	VMAXPS       Z10, Z29, Z10
+	VMINPS       Z10, Z28, Z10
+	VMAXPS       Z11, Z29, Z11
+	VMINPS       Z11, Z28, Z11
+	VMAXPS       Z12, Z29, Z12
+	VMINPS       Z12, Z28, Z12
+	VMAXPS       Z13, Z29, Z13
+	VMINPS       Z13, Z28, Z13
+	VMAXPS       Z14, Z29, Z14
+	VMINPS       Z14, Z28, Z14
+	VMAXPS       Z15, Z29, Z15
+	VMINPS       Z15, Z28, Z15
+	VMAXPS       Z16, Z29, Z16
+	VMINPS       Z16, Z28, Z16
+	VMAXPS       Z17, Z29, Z17
+	VMINPS       Z17, Z28, Z17
+	VMAXPS       Z18, Z29, Z18
+	VMINPS       Z18, Z28, Z18
+	VMAXPS       Z19, Z29, Z19
+	VMINPS       Z19, Z28, Z19
+	VMAXPS       Z20, Z29, Z20
+	VMINPS       Z20, Z28, Z20
+	VMAXPS       Z21, Z29, Z21
+	VMINPS       Z21, Z28, Z21
+	VMAXPS       Z22, Z29, Z22
+	VMINPS       Z22, Z28, Z22
+	VMAXPS       Z23, Z29, Z23
+	VMINPS       Z23, Z28, Z23
+	VMAXPS       Z24, Z29, Z24
+	VMINPS       Z24, Z28, Z24
+	VMAXPS       Z25, Z29, Z25
+	VMINPS       Z25, Z28, Z25
+	VMAXPS       Z26, Z29, Z26
+	VMINPS       Z26, Z28, Z26
+	VMAXPS       Z27, Z29, Z27
+	VMINPS       Z27, Z28, Z27
+	MOVQ         208(R12), CX
+	SHLQ         $0x02, CX
+	LEAQ         (CX)(CX*2), DX
+	LEAQ         (CX)(CX*4), SI
+	MOVQ         192(R12), AX
+	SHLQ         $0x02, AX
+	ADDQ         48(R12), AX
+	MOVQ         200(R12), BX
+	SHLQ         $0x02, BX
+	ADDQ         48(R12), BX
+	MOVQ         R14, R8
+	SHRQ         $0x00, R8
+	ADDQ         R8, AX
+	ADDQ         R8, BX
+	CMPQ         R11, $0x00000020
+	JL           masked503
+	VMOVUPS      Z0, (AX)
+	VMOVUPS      Z1, 64(AX)
+	VMOVUPS      Z2, (AX)(CX*1)
+	VMOVUPS      Z3, 64(AX)(CX*1)
+	VMOVUPS      Z4, (AX)(CX*2)
+	VMOVUPS      Z5, 64(AX)(CX*2)
+	VMOVUPS      Z6, (AX)(DX*1)
+	VMOVUPS      Z7, 64(AX)(DX*1)
+	VMOVUPS      Z8, (AX)(CX*4)
+	VMOVUPS      Z9, 64(AX)(CX*4)
+	VMOVUPS      Z10, (AX)(SI*1)
+	VMOVUPS      Z11, 64(AX)(SI*1)
+	VMOVUPS      Z12, (AX)(DX*2)
+	VMOVUPS      Z13, 64(AX)(DX*2)
+	VMOVUPS      Z14, (BX)
+	VMOVUPS      Z15, 64(BX)
+	VMOVUPS      Z16, (BX)(CX*1)
+	VMOVUPS      Z17, 64(BX)(CX*1)
+	VMOVUPS      Z18, (BX)(CX*2)
+	VMOVUPS      Z19, 64(BX)(CX*2)
+	VMOVUPS      Z20, (BX)(DX*1)
+	VMOVUPS      Z21, 64(BX)(DX*1)
+	VMOVUPS      Z22, (BX)(CX*4)
+	VMOVUPS      Z23, 64(BX)(CX*4)
+	VMOVUPS      Z24, (BX)(SI*1)
+	VMOVUPS      Z25, 64(BX)(SI*1)
+	VMOVUPS      Z26, (BX)(DX*2)
+	VMOVUPS      Z27, 64(BX)(DX*2)
+	JMP          stored502
+
+masked503:
+	MOVQ    $-1, R15
+	BZHIQ   R11, R15, R15
+	KMOVW   R15, K1
+	SHRQ    $0x10, R15
+	KMOVW   R15, K2
+	VMOVUPS Z0, K1, (AX)
+	VMOVUPS Z1, K2, 64(AX)
+	VMOVUPS Z2, K1, (AX)(CX*1)
+	VMOVUPS Z3, K2, 64(AX)(CX*1)
+	VMOVUPS Z4, K1, (AX)(CX*2)
+	VMOVUPS Z5, K2, 64(AX)(CX*2)
+	VMOVUPS Z6, K1, (AX)(DX*1)
+	VMOVUPS Z7, K2, 64(AX)(DX*1)
+	VMOVUPS Z8, K1, (AX)(CX*4)
+	VMOVUPS Z9, K2, 64(AX)(CX*4)
+	VMOVUPS Z10, K1, (AX)(SI*1)
+	VMOVUPS Z11, K2, 64(AX)(SI*1)
+	VMOVUPS Z12, K1, (AX)(DX*2)
+	VMOVUPS Z13, K2, 64(AX)(DX*2)
+	VMOVUPS Z14, K1, (BX)
+	VMOVUPS Z15, K2, 64(BX)
+	VMOVUPS Z16, K1, (BX)(CX*1)
+	VMOVUPS Z17, K2, 64(BX)(CX*1)
+	VMOVUPS Z18, K1, (BX)(CX*2)
+	VMOVUPS Z19, K2, 64(BX)(CX*2)
+	VMOVUPS Z20, K1, (BX)(DX*1)
+	VMOVUPS Z21, K2, 64(BX)(DX*1)
+	VMOVUPS Z22, K1, (BX)(CX*4)
+	VMOVUPS Z23, K2, 64(BX)(CX*4)
+	VMOVUPS Z24, K1, (BX)(SI*1)
+	VMOVUPS Z25, K2, 64(BX)(SI*1)
+	VMOVUPS Z26, K1, (BX)(DX*2)
+	VMOVUPS Z27, K2, 64(BX)(DX*2)
+
+stored502:
+whole495:
 	SUBQ $0x00000020, R11
-	JLE  done336
+	JLE  done504
 	ADDQ $0x00000080, R14
 	MOVQ 184(R12), R15
 	LEAQ (R13)(R15*4), R13
-	JMP  panel325
+	JMP  panel487
 
-done336:
+done504:
 	VZEROUPPER
 	RET

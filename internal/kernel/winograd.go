@@ -29,6 +29,10 @@ type PackOptions struct {
 	N, H, W int
 	// Scale multiplies the weights of each output channel; nil for one.
 	Scale []float32
+	// BFloat16 rounds weights and inputs to bfloat16 as they are multiplied; sums and the tensors stay
+	// float32. Where the processor has no instructions for that, for depthwise convolutions, for an
+	// odd number of channels a group, and where Winograd's method is faster still, it changes nothing.
+	BFloat16 bool
 }
 
 // winogradAllowed tells whether Winograd's method can compute c.

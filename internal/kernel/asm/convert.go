@@ -26,6 +26,19 @@ func convert(f *file) {
 		t.evex(0b10, 0x72, x, x, x)
 		t.VMOVDQU16(x.AsY(), mask, to)
 	})
+	t.conversion("pairBFloat16AVX512", "rounds n numbers each of two rows and lays them side by side, two and two.", "(dst, src, high *float32, n int)", "(dst, src, high *float32, n int)", 2, 2, func(from, to Mem, mask reg.Register) {
+		y := reg.Z1
+		t.VMOVUPS_Z(from, mask, x)
+		t.evex(0b10, 0x72, x, x, x)
+		t.VPMOVZXWD(x.AsY(), x)
+		from.Base = reg.R8
+		t.VMOVUPS_Z(from, mask, y)
+		t.evex(0b10, 0x72, y, x, y)
+		t.VPMOVZXWD(y.AsY(), y)
+		t.VPSLLD(Imm(16), y, y)
+		t.VPORD(x, y, x)
+		t.VMOVUPS(x, mask, to)
+	})
 	t.conversion("dequantizeAVX512", "computes dst = src·scale + shift.", "(dst *float32, src *uint8, n int, scale, shift float32)", "(dst *float32, src *uint8, n int, scale, shift float32)", 0, 2, func(from, to Mem, mask reg.Register) {
 		t.VPMOVZXBD_Z(from, mask, x)
 		t.VCVTDQ2PS(x, x)
@@ -70,6 +83,9 @@ func (t *tile) conversion(name, doc, signature, seen string, inLog, outLog int, 
 		t.VBROADCASTSS(s.Addr, reg.Z1)
 		s, _ = t.Param("shift").Resolve()
 		t.VBROADCASTSS(s.Addr, reg.Z2)
+	}
+	if strings.Contains(signature, "high") {
+		t.Load(t.Param("high"), reg.R8)
 	}
 	if strings.Contains(name, "Threes") {
 		t.MOVQ(U32(0x7777), mask)

@@ -349,15 +349,17 @@ func (t *tile) wordSteps(n int) {
 
 // store ends the sums and stores the panel.
 func (t *tile) store() {
-	if t.kind != uint8s {
-		t.finish(t.kind)
+	if t.kind == float {
+		t.finish(float)
 		return
 	}
-	t.rescale()
+	if t.kind == uint8s {
+		t.rescale()
+	}
 	wide, stored := t.label("wide"), t.label("whole")
 	t.CMPB(Mem{Base: frame, Disp: tileStored}, Imm(0))
 	t.JE(LabelRef(wide))
-	t.finish(uint8s)
+	t.finish(t.kind)
 	t.JMP(LabelRef(stored))
 	t.Label(wide)
 	t.finish(float)
