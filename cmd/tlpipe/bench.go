@@ -113,8 +113,9 @@ func (p *program) printExtraction(r *bench.Extraction) error {
 
 func (p *program) benchTrainCommand() *cobra.Command {
 	var (
-		t      bench.Train
-		asJSON bool
+		t         bench.Train
+		precision string
+		asJSON    bool
 	)
 	c := &cobra.Command{
 		Use:   "train",
@@ -128,6 +129,10 @@ gradient descent with momentum) after a warm-up, pixels already decoded.`,
 		RunE: func(c *cobra.Command, _ []string) error {
 			if t.Backbone == "" {
 				return usage("say which network: --backbone NAME (`tlpipe models list`)")
+			}
+			var err error
+			if t.Precision, err = frozen.ParsePrecision(precision); err != nil {
+				return usage("--precision: %w", err)
 			}
 			result, err := t.Measure(c.Context())
 			if wrong := new(bench.RequestError); errors.As(err, &wrong) {
@@ -149,6 +154,9 @@ gradient descent with momentum) after a warm-up, pixels already decoded.`,
 	f := c.Flags()
 	f.StringVar(&t.Backbone, "backbone", "", "the `name` of a backbone (`tlpipe models list`)")
 	f.StringVar(&t.Trained, "train", "all", "`part` that learns: head, top:N (the head and the N layers below it) or all")
+	f.StringVar(&precision, "precision", frozen.Float32.String(), "`precision` of the products: fp32 or bf16")
+	f.BoolVar(&t.FixedNorms, "fixed-norms", false, "batch-norms keep their statistics")
+	f.BoolVar(&t.Cached, "cached", false, "start from the cached activations below what learns")
 	f.IntVar(&t.Batch, "batch", 16, "`pictures` a step")
 	f.IntVar(&t.Classes, "classes", 1000, "`classes` of the head")
 	f.IntVar(&t.Threads, "threads", runtime.NumCPU(), "`threads` that compute")

@@ -12,6 +12,7 @@ import (
 	"github.com/tlpipe/tlpipe/internal/backbone"
 	"github.com/tlpipe/tlpipe/internal/kernel"
 	"github.com/tlpipe/tlpipe/internal/nn"
+	"github.com/tlpipe/tlpipe/internal/nn/frozen"
 	"github.com/tlpipe/tlpipe/internal/nn/train"
 	"github.com/tlpipe/tlpipe/internal/nn/train/solver"
 )
@@ -24,10 +25,17 @@ type Train struct {
 	Size     int    // height and width of the pictures in pixels; 0 for that of the backbone's weights
 	Classes  int    // of the head, at least 2
 	Trained  string // "head", "all", or "top:N": the head and the N last layers below it, of any kind
-	Batch    int    // pictures a step, at least 2
-	Threads  int    // at least 1
-	WarmUp   int    // steps that do not count
-	Repeat   int    // steps, at least 1
+	// Precision is that of the products; see [train.Options].
+	Precision frozen.Precision
+	// FixedNorms lets the batch-norms that learn keep their statistics.
+	FixedNorms bool
+	// Cached starts steps from the activations below the lowest layer that learns, at the last passage
+	// there; see [nn.Network.Above].
+	Cached  bool
+	Batch   int // pictures a step, at least 2
+	Threads int // at least 1
+	WarmUp  int // steps that do not count
+	Repeat  int // steps, at least 1
 }
 
 // Training is the measurement.
@@ -35,6 +43,8 @@ type Training struct {
 	Backbone        string  `json:"backbone"`
 	Trained         string  `json:"train"`
 	Precision       string  `json:"precision"`
+	FixedNorms      bool    `json:"fixed_norms,omitempty"`
+	From            string  `json:"from,omitempty"` // the layer whose cached activations steps start from
 	Batch           int     `json:"batch"`
 	Threads         int     `json:"threads"`
 	Height          int     `json:"height"`
@@ -53,6 +63,9 @@ func (t Train) Measure(ctx context.Context) (_ *Training, err error) {
 		return nil, &RequestError{fmt.Errorf("batch %d, classes %d, threads %d, repeat %d, warm-up %d: want 2, 2, 1, 1, 0 or more",
 			t.Batch, t.Classes, t.Threads, t.Repeat, t.WarmUp)}
 	}
+	if t.Precision != frozen.Float32 && t.Precision != frozen.BFloat16 {
+		return nil, &RequestError{fmt.Errorf("precision %v: want fp32 or bf16", t.Precision)}
+	}
 	net, weights, err := t.network()
 	if err != nil {
 		return nil, err
@@ -66,9 +79,16 @@ func (t Train) Measure(ctx context.Context) (_ *Training, err error) {
 		return nil, &RequestError{err}
 	}
 	shape := net.Shape(net.Inputs()[0].Name)
+	from := ""
+	if t.Cached {
+		if from, net, err = aboveCache(net, learning); err != nil {
+			return nil, err
+		}
+		weights = weights.Select(net)
+	}
 	out := &Training{
-		Backbone: t.Backbone, Trained: t.Trained, Precision: "fp32", Batch: t.Batch, Threads: t.Threads,
-		Height: shape[0], Width: shape[1], Instructions: instructions, Repeat: t.Repeat,
+		Backbone: t.Backbone, Trained: t.Trained, Precision: t.Precision.String(), FixedNorms: t.FixedNorms, Batch: t.Batch, Threads: t.Threads,
+		Height: shape[0], Width: shape[1], Instructions: instructions, Repeat: t.Repeat, From: from,
 	}
 	for _, p := range net.Parameters() {
 		if p.Role.Trained() && learning(p.Layer) {
@@ -78,14 +98,21 @@ func (t Train) Measure(ctx context.Context) (_ *Training, err error) {
 	trainer, err := train.New(net, weights, train.Options{
 		Epochs: 1, BatchSize: t.Batch, Threads: t.Threads,
 		Rule: solver.SGD{Momentum: 0.9}, Rate: 1e-6, // so small that random weights do not run away
-		Freeze: func(layer string) bool { return !learning(layer) },
+		Precision: t.Precision,
+		Freeze:    func(layer string) bool { return !learning(layer) },
+		BatchNorm: func(string) train.BatchNormMode {
+			if t.FixedNorms {
+				return train.FixedStatistics
+			}
+			return train.BatchStatistics
+		},
 	})
 	if err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, trainer.Close()) }()
 	clock := &clockedExamples{
-		pixels: pixels(t.Batch * shape.Size()), classes: t.Classes,
+		pixels: pixels(t.Batch * net.Shape(net.Inputs()[0].Name).Size()), classes: t.Classes,
 		count: t.Batch * (t.WarmUp + t.Repeat + 1),
 	}
 	if err := trainer.Run(ctx, clock, nil, nil); err != nil {
@@ -160,6 +187,25 @@ func (t Train) learning(net *nn.Network) (func(layer string) bool, error) {
 		learns[l.Name] = true
 	}
 	return func(layer string) bool { return learns[layer] }, nil
+}
+
+// aboveCache returns the last passage below all layers that learn, and the network above it.
+func aboveCache(net *nn.Network, learning func(layer string) bool) (from string, above *nn.Network, err error) {
+	index := map[string]int{}
+	first := len(net.Layers())
+	for i, l := range net.Layers() {
+		index[l.Name] = i
+		if learning(l.Name) && len(net.LayerParameters(l)) > 0 {
+			first = min(first, i)
+		}
+	}
+	for _, cut := range net.Cuts() {
+		if index[cut.Layer] < first {
+			from = cut.Layer
+		}
+	}
+	above, err = net.Above(from)
+	return from, above, err
 }
 
 // stepMultiplyAdds counts those of a step for one example: of the layers, of the gradients of the

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"math"
 	"testing"
+
+	"github.com/tlpipe/tlpipe/internal/nn/frozen"
 )
 
 func TestStepsOfTraining(t *testing.T) {
@@ -33,18 +35,38 @@ func TestStepsOfTraining(t *testing.T) {
 	}
 }
 
+func TestOtherWaysToTrain(t *testing.T) {
+	m := Train{Backbone: "resnet18", Size: 64, Classes: 10, Trained: "top:9", Batch: 2, Threads: 2, Repeat: 1}
+	whole, err := m.Measure(context.Background())
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.Cached, m.FixedNorms, m.Precision = true, true, frozen.BFloat16
+	above, err := m.Measure(context.Background())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if above.Parameters != whole.Parameters || above.From != "layer4.0.act" || !above.FixedNorms || above.Precision != "bf16" || above.Height != 64 {
+		t.Errorf("from the cache %+v, whole %+v", above, whole)
+	}
+	if a, b := above.GFLOPS/above.ImagesPerSecond, whole.GFLOPS/whole.ImagesPerSecond; a > b/2 {
+		t.Errorf("%v operations a picture from the cache, %v in all", a, b)
+	}
+}
+
 func TestTrainingThatCannotBeMeasured(t *testing.T) {
 	good := Train{Backbone: "resnet18", Size: 32, Classes: 2, Trained: "head", Batch: 2, Threads: 1, Repeat: 1}
 	for name, change := range map[string]func(*Train){
-		"no such backbone": func(m *Train) { m.Backbone = "resnet" },
-		"no network":       func(m *Train) { m.Backbone = "pixels" },
-		"one picture":      func(m *Train) { m.Batch = 1 },
-		"one class":        func(m *Train) { m.Classes = 1 },
-		"no step":          func(m *Train) { m.Repeat = 0 },
-		"too small":        func(m *Train) { m.Size = 3 },
-		"no such part":     func(m *Train) { m.Trained = "tail" },
-		"no number":        func(m *Train) { m.Trained = "top:" },
-		"too many":         func(m *Train) { m.Trained = "top:1000" },
+		"no such backbone":  func(m *Train) { m.Backbone = "resnet" },
+		"no network":        func(m *Train) { m.Backbone = "pixels" },
+		"one picture":       func(m *Train) { m.Batch = 1 },
+		"one class":         func(m *Train) { m.Classes = 1 },
+		"no step":           func(m *Train) { m.Repeat = 0 },
+		"too small":         func(m *Train) { m.Size = 3 },
+		"no such part":      func(m *Train) { m.Trained = "tail" },
+		"no number":         func(m *Train) { m.Trained = "top:" },
+		"no such precision": func(m *Train) { m.Precision = frozen.Int8 },
+		"too many":          func(m *Train) { m.Trained = "top:1000" },
 	} {
 		m := good
 		change(&m)

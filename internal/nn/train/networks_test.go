@@ -292,11 +292,12 @@ func TestRandomNetworks(t *testing.T) {
 		}
 		fixed["logits"] = false
 		freeze := func(layer string) bool { return fixed[layer] }
-		trunk, err := newTrunk(net, w, freeze)
+		o := Options{Freeze: freeze}.complete()
+		trunk, err := newTrunk(net, w, o)
 		if err != nil {
 			t.Fatal(err)
 		}
-		p, err := newProgram(net, w, batch, trunk, Options{Freeze: freeze}.complete(), nil, nil)
+		p, err := newProgram(net, w, batch, trunk, o, nil, nil)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -22,8 +22,10 @@ type Options struct {
 	Sample  Sample
 	Seed    uint64
 	Threads int
-	// Precision is that of the convolutions and dense layers, forward and backward. The weights, the
-	// solver, batch-norms and the loss are in float32 in each, and so is validation.
+	// Precision is that of the products of the convolutions and dense layers, forward and backward:
+	// with BFloat16 what is multiplied is rounded, where that is faster and the processor can; see
+	// [graph.Graph.RoundProducts]. The weights, the solver, batch-norms and the loss are in float32 in
+	// each, and so is validation. What is frozen below all that learns runs in this precision too.
 	Precision frozen.Precision
 
 	Rule     solver.Rule // required
@@ -141,14 +143,11 @@ func (o Options) check(classes int) error {
 	case !(o.Average >= 0 && o.Average < 1):
 		return fmt.Errorf("decay %v of the weights' mean: must be at least 0 and below 1", o.Average)
 	case o.Precision != frozen.Float32 && o.Precision != frozen.BFloat16:
-		return fmt.Errorf("unknown precision %d", int(o.Precision))
+		return fmt.Errorf("training is in precision fp32 or bf16 alone")
 	case o.ClassWeights != nil && len(o.ClassWeights) != classes:
 		return fmt.Errorf("%d class weights for %d classes", len(o.ClassWeights), classes)
 	case slices.ContainsFunc(o.ClassWeights, func(w float64) bool { return !(w > 0) || math.IsInf(w, 1) }):
 		return fmt.Errorf("class weights %v: must be above 0 and finite", o.ClassWeights)
-	// What is documented above and not computed yet is refused.
-	case o.Precision != frozen.Float32:
-		return fmt.Errorf("training in %v is not there yet", o.Precision)
 	}
 	return o.Mix.check()
 }

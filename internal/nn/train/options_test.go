@@ -12,6 +12,7 @@ import (
 
 	"github.com/tlpipe/tlpipe/internal/kernel"
 	"github.com/tlpipe/tlpipe/internal/nn"
+	"github.com/tlpipe/tlpipe/internal/nn/frozen"
 	"github.com/tlpipe/tlpipe/internal/nn/train/graph"
 	"github.com/tlpipe/tlpipe/internal/nn/train/schedule"
 	"github.com/tlpipe/tlpipe/internal/nn/train/solver"
@@ -309,7 +310,7 @@ func TestOptionsAreChecked(t *testing.T) {
 		"with probability 2": func(o *Options) { o.Mix = Mixing{CutMix: 1, Probability: 2} },
 		"with α -1":          func(o *Options) { o.Mix = Mixing{MixUp: -1, Probability: 1} },
 		"needs maps":         func(o *Options) { o.Mix = Mixing{CutMix: 1, Probability: 1} },
-		"unknown precision":  func(o *Options) { o.Precision = 7 },
+		"fp32 or bf16":       func(o *Options) { o.Precision = frozen.Int8 },
 	} {
 		o := adamOptions()
 		spoil(&o)

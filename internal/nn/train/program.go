@@ -7,6 +7,7 @@ import (
 
 	"github.com/tlpipe/tlpipe/internal/kernel"
 	"github.com/tlpipe/tlpipe/internal/nn"
+	"github.com/tlpipe/tlpipe/internal/nn/frozen"
 	"github.com/tlpipe/tlpipe/internal/nn/train/graph"
 	"gorgonia.org/gorgonia"
 )
@@ -43,6 +44,9 @@ func newProgram(net *nn.Network, weights nn.Weights, batch int, trunk *trunk, o 
 	b := &building{
 		Graph: p.Graph, net: net, weights: weights, options: o,
 		nodes: map[string]*graph.Node{}, fused: fusedActivations(net), normed: normedConvolutions(net, o),
+	}
+	if o.Precision == frozen.BFloat16 {
+		p.RoundProducts()
 	}
 	last := logitsLayer(net)
 	p.classes = net.Shape(last).Size()

@@ -116,7 +116,7 @@ func (t *Trainer) program(batch int) (*program, error) {
 	}
 	if t.trunk == nil {
 		var err error
-		if t.trunk, err = newTrunk(t.net, t.weights, t.options.Freeze); err != nil {
+		if t.trunk, err = newTrunk(t.net, t.weights, t.options); err != nil {
 			return nil, err
 		}
 	}

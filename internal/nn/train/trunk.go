@@ -18,10 +18,10 @@ type trunk struct {
 	session *frozen.Session
 }
 
-func newTrunk(net *nn.Network, weights nn.Weights, freeze func(layer string) bool) (*trunk, error) {
+func newTrunk(net *nn.Network, weights nn.Weights, o Options) (*trunk, error) {
 	t := &trunk{still: map[string]bool{}}
 	for _, l := range net.Layers() {
-		t.still[l.Name] = isStill(net, l, freeze) && !slices.ContainsFunc(l.Inputs, func(name string) bool { return !t.still[name] })
+		t.still[l.Name] = isStill(net, l, o.Freeze) && !slices.ContainsFunc(l.Inputs, func(name string) bool { return !t.still[name] })
 		if t.still[l.Name] {
 			continue
 		}
@@ -39,7 +39,7 @@ func newTrunk(net *nn.Network, weights nn.Weights, freeze func(layer string) boo
 		t.still, t.tips = map[string]bool{input: true}, []string{input}
 		return t, nil
 	}
-	program, err := frozen.Compile(net, weights, t.tips...)
+	program, err := frozen.Options{Precision: o.Precision}.Compile(net, weights, t.tips...)
 	if err != nil {
 		return nil, err
 	}

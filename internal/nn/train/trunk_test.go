@@ -25,7 +25,7 @@ func TestTrunkIsWhatLiesBelowAllThatLearns(t *testing.T) {
 		"squeeze": {"squeezepool", "b2active"},
 		"logits":  {"pooled"},
 	} {
-		trunk, err := newTrunk(net, referenceWeights(net), below(first))
+		trunk, err := newTrunk(net, referenceWeights(net), Options{Freeze: below(first)})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -33,7 +33,7 @@ func TestTrunkIsWhatLiesBelowAllThatLearns(t *testing.T) {
 			t.Errorf("below %s: %v, want %v", first, trunk.tips, tips)
 		}
 	}
-	if _, err := newTrunk(net, referenceWeights(net), func(string) bool { return true }); err == nil {
+	if _, err := newTrunk(net, referenceWeights(net), Options{Freeze: func(string) bool { return true }}); err == nil {
 		t.Error("a network that learns nothing was taken")
 	}
 }

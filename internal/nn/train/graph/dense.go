@@ -21,7 +21,7 @@ func (g *Graph) Dense(x, weight, bias *Node) *Node {
 				}
 				beta = 1
 			}
-			kernel.Gemm(g.run.pool, false, true, batch, out, in, 1, v[0], in, v[1], in, beta, y, out, &g.run.scratch.Workspace)
+			g.product(false, true, batch, out, in, 1, v[0], in, v[1], in, beta, y, out)
 			return nil
 		},
 		backward: func(v gorgonia.Nodes, _, dy *Node) (gorgonia.Nodes, error) {
@@ -58,7 +58,7 @@ func (g *Graph) denseInputGradient(dy, weight *Node) (*Node, error) {
 		name:   "dense, gradient of the input",
 		output: tensor.Shape{batch, in},
 		forward: func(dx []float32, v [][]float32) error {
-			kernel.Gemm(g.run.pool, false, false, batch, in, out, 1, v[0], out, v[1], in, 0, dx, in, &g.run.scratch.Workspace)
+			g.product(false, false, batch, in, out, 1, v[0], out, v[1], in, 0, dx, in)
 			return nil
 		},
 	}, dy, weight)
@@ -71,7 +71,7 @@ func (g *Graph) denseWeightGradient(dy, x *Node) (*Node, error) {
 		name:   "dense, gradient of the weight",
 		output: tensor.Shape{out, in},
 		forward: func(dw []float32, v [][]float32) error {
-			kernel.Gemm(g.run.pool, true, false, out, in, batch, 1, v[0], out, v[1], in, 0, dw, in, &g.run.scratch.Workspace)
+			g.product(true, false, out, in, batch, 1, v[0], out, v[1], in, 0, dw, in)
 			return nil
 		},
 	}, dy, x)
@@ -88,4 +88,13 @@ func (g *Graph) biasGradient(dy *Node) (*Node, error) {
 			return nil
 		},
 	}, dy)
+}
+
+// product is [kernel.Gemm], with what is multiplied rounded if the graph says so.
+func (g *Graph) product(transA, transB bool, m, n, k int, alpha float32, a []float32, lda int, b []float32, ldb int, beta float32, c []float32, ldc int) {
+	multiply := kernel.Gemm
+	if g.rounds {
+		multiply = kernel.GemmBFloat16
+	}
+	multiply(g.run.pool, transA, transB, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc, &g.run.scratch.Workspace)
 }

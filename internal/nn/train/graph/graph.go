@@ -28,7 +28,8 @@ type Graph struct {
 	moments    []*Moments
 	loss       *Node
 
-	run running
+	run    running
+	rounds bool // see RoundProducts
 }
 
 // New starts an empty graph. pool may be nil for a single thread, scratch for memory of its own;
@@ -46,6 +47,11 @@ func New(pool *kernel.Pool, scratch *Scratch) *Graph {
 		run:         running{pool: pool, scratch: scratch},
 	}
 }
+
+// RoundProducts lets the convolutions and dense layers that are added from here on, and their
+// gradients, round to bfloat16 what they multiply, where that is faster than float32; see
+// [kernel.PackOptions]. Sums, parameters and all values stay float32.
+func (g *Graph) RoundProducts() { g.rounds = true }
 
 // Input adds a value that the caller fills before each run, through [Graph.Data].
 func (g *Graph) Input(name string, shape ...int) *Node {
