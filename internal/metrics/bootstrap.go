@@ -113,3 +113,14 @@ func Wilson(successes, trials float64) Interval {
 	half := z / (1 + z*z/trials) * math.Sqrt(p*(1-p)/trials+z*z/(4*trials*trials))
 	return Interval{max(centre-half, 0), min(centre+half, 1)}
 }
+
+// ShareDifference is the 95 % interval of the difference of two shares of independent trials, a less
+// b, by Newcombe's method of the squares of Wilson's intervals (1998, his method 10).
+func ShareDifference(successesA, trialsA, successesB, trialsB float64) Interval {
+	a, b := Wilson(successesA, trialsA), Wilson(successesB, trialsB)
+	pa, pb := successesA/trialsA, successesB/trialsB
+	return Interval{
+		Low:  pa - pb - math.Hypot(pa-a.Low, b.High-pb),
+		High: pa - pb + math.Hypot(a.High-pa, pb-b.Low),
+	}
+}

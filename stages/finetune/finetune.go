@@ -9,6 +9,7 @@ import (
 	"github.com/apache/arrow/go/v17/arrow"
 	zoo "github.com/tlpipe/tlpipe/internal/backbone"
 	"github.com/tlpipe/tlpipe/internal/nn"
+	"github.com/tlpipe/tlpipe/internal/nn/train"
 	"github.com/tlpipe/tlpipe/internal/record"
 	"github.com/tlpipe/tlpipe/pipeline"
 )
@@ -249,6 +250,25 @@ func (s *stage) Run(ctx context.Context, task *pipeline.Task) (err error) {
 		return err
 	}
 	return t.write(signs)
+}
+
+// SweepRates is the learning-rate range test: it trains phase number phase, from 1, with the weights
+// that the training starts with, at rates that rise from step to step. It looks at the task's inputs
+// and writes nothing.
+func (s *stage) SweepRates(ctx context.Context, task *pipeline.Task, phase int, sweep train.Sweep) (_ *train.RateCurve, err error) {
+	data, err := s.read(ctx, task)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, data.close()) }()
+	t, err := s.newTraining(ctx, task, data)
+	if err != nil {
+		return nil, err
+	}
+	if phase < 1 || phase > len(t.phases) {
+		return nil, fmt.Errorf("there is no phase %d: the training has %d", phase, len(t.phases))
+	}
+	return train.RateSweep(ctx, t.net, t.weights, t.options(task, phase-1), data.training, sweep)
 }
 
 // onPictures tells whether a table holds pictures, and not features.

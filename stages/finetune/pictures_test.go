@@ -18,6 +18,7 @@ import (
 	zoo "github.com/tlpipe/tlpipe/internal/backbone"
 	"github.com/tlpipe/tlpipe/internal/nn"
 	"github.com/tlpipe/tlpipe/internal/nn/classifier"
+	"github.com/tlpipe/tlpipe/internal/nn/train"
 	"github.com/tlpipe/tlpipe/internal/record"
 	"github.com/tlpipe/tlpipe/pipeline"
 	"github.com/tlpipe/tlpipe/pipeline/params"
@@ -183,6 +184,20 @@ func TestEveryStrategy(t *testing.T) {
 		}
 		if learned == 0 || (word == featureExtraction) != (learned == 1) {
 			t.Errorf("%s: %d blocks learned", word, learned)
+		}
+		gaps, drifts := 0, 0
+		for _, s := range out.signs {
+			switch {
+			case s.Sign == record.OverfittingGap && s.Low <= s.Value && s.Value <= s.High && s.Text != "":
+				gaps++
+			case s.Sign == record.FeatureDrift && s.Value >= 0 && s.Value <= 1 && s.Rows == 6:
+				drifts++
+			default:
+				t.Errorf("%s: sign %+v", word, s)
+			}
+		}
+		if gaps != phases || (drifts == 0) != (word == featureExtraction) || drifts > 1 {
+			t.Errorf("%s: %d signs of overfitting, %d of drift", word, gaps, drifts)
 		}
 		if out.model.Metadata[record.PreprocessingKey] == "" || len(out.model.Metadata) != 1 {
 			t.Errorf("%s: metadata %v", word, out.model.Metadata)
@@ -533,5 +548,52 @@ func TestCheckpointEveryIsNoPartOfTheRecipe(t *testing.T) {
 		if strings.HasPrefix(v.Path, "checkpoint") {
 			t.Error(v)
 		}
+	}
+}
+
+// Features drift the more, the faster they are trained; those that are not trained do not.
+func TestDriftGrowsWithTheRate(t *testing.T) {
+	chunks := pictures(t, 24, 12, 0)
+	var drifts []float64
+	for _, rate := range []string{"1e-6", "1e-2"} {
+		out := mustRunPictures(t, "{"+small+", restore: last, strategy: [{epochs: 1, unfreeze: all, learning_rate: "+rate+"}]}", chunks)
+		at := slices.IndexFunc(out.signs, func(s record.TransferSign) bool { return s.Sign == record.FeatureDrift })
+		drifts = append(drifts, out.signs[at].Value)
+		if alarm := out.signs[at].Alarm; alarm != (out.signs[at].Value > drifted) {
+			t.Errorf("%+v", out.signs[at])
+		}
+	}
+	if drifts[1] < 10*drifts[0] || drifts[1] < 0.01 {
+		t.Errorf("drifts %v", drifts)
+	}
+}
+
+// A look at the rates changes nothing of what is looked at.
+func TestSweepLeavesNoTrace(t *testing.T) {
+	chunks := pictures(t, 16, 6, 0)
+	const with = "{" + small + ", strategy: [{epochs: 2}, {epochs: 1, top: 4}], early_stopping: {}, schedule: plateau}"
+	want := mustRunPictures(t, with, chunks)
+	s := pipelinetest.Stage(t, Kind(), with).(*stage)
+	in := map[string][]pipeline.Input{dataPort: {pipelinetest.NewTable("images", nil, chunks...)}}
+	env := pipelinetest.Env(t)
+	sweep := train.Sweep{From: 1e-5, To: 1, Steps: 8}
+	for phase := 1; phase <= 2; phase++ {
+		curve, err := s.SweepRates(context.Background(), &pipeline.Task{Env: env, Inputs: in}, phase, sweep)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(curve.Points) != 8 && !curve.Diverged || math.Abs(curve.Points[0].Rate-1e-5) > 1e-12 {
+			t.Errorf("phase %d: %+v", phase, curve)
+		}
+	}
+	if _, err := s.SweepRates(context.Background(), &pipeline.Task{Env: env, Inputs: in}, 3, sweep); err == nil {
+		t.Error("a phase that there is not was swept")
+	}
+	got, err := runStage(t, env, s, in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(got.bytes, want.bytes) {
+		t.Error("after a sweep, training gives other bytes")
 	}
 }

@@ -2,9 +2,141 @@ package finetune
 
 import (
 	"context"
+	"fmt"
+	"math"
+	"slices"
 
+	"github.com/tlpipe/tlpipe/internal/kernel"
+	"github.com/tlpipe/tlpipe/internal/metrics"
+	"github.com/tlpipe/tlpipe/internal/nn"
+	"github.com/tlpipe/tlpipe/internal/nn/frozen"
 	"github.com/tlpipe/tlpipe/internal/record"
 )
 
+const (
+	// overfitted is the gap between training and validation accuracy that gives an alarm, if the
+	// interval lies above it.
+	overfitted = 0.1
+	// drifted is the drift of the features that gives an alarm.
+	drifted = 0.5
+	// driftRows is how many rows, at most, the drift is measured on: the estimate does not depend on
+	// their number, and its error is small from a hundred on.
+	driftRows = 128
+)
+
 // signs tells how well the transfer went.
-func (t *training) signs(context.Context) ([]record.TransferSign, error) { return nil, nil }
+func (t *training) signs(ctx context.Context) (out []record.TransferSign, err error) {
+	for i := range t.phases {
+		if sign, ok := t.overfitting(i); ok {
+			out = append(out, sign)
+		}
+	}
+	drift, ok, err := t.drift(ctx)
+	if ok {
+		out = append(out, drift)
+	}
+	for _, sign := range out {
+		if sign.Alarm {
+			t.task.Log("%s", sign.Text)
+		}
+	}
+	return out, err
+}
+
+// overfitting compares the accuracy on the training rows, as they were trained on in the epoch that
+// phase i kept, with that on the validation rows.
+func (t *training) overfitting(i int) (record.TransferSign, bool) {
+	at := slices.IndexFunc(t.history, func(e record.TrainingEpoch) bool { return e.Phase == t.phases[i].Name && e.Kept })
+	rows, validation := t.epochRows(), t.data.validation.Len()
+	if at < 0 || validation == 0 || rows == 0 {
+		return record.TransferSign{}, false
+	}
+	e := t.history[at]
+	interval := metrics.ShareDifference(e.Accuracy*float64(rows), float64(rows), e.ValidationAccuracy*float64(validation), float64(validation))
+	sign := record.TransferSign{
+		Phase: e.Phase, Sign: record.OverfittingGap, Value: e.Accuracy - e.ValidationAccuracy,
+		Low: interval.Low, High: interval.High, Rows: int64(validation), Alarm: interval.Low > overfitted,
+	}
+	sign.Text = fmt.Sprintf("phase %s: %.1f %% accurate on the training rows, %.1f %% on the validation rows", e.Phase, 100*e.Accuracy, 100*e.ValidationAccuracy)
+	if sign.Alarm {
+		sign.Text += ": it has learned the rows by heart; more rows or copies, dropout, mixup, weight decay, or fewer layers that learn may help"
+	}
+	return sign, true
+}
+
+// drift compares the features of validation rows before the training and after; ok is false if the
+// backbone did not learn.
+func (t *training) drift(ctx context.Context) (_ record.TransferSign, ok bool, err error) {
+	learned := false
+	for name := range t.touched {
+		learned = learned || t.trunk != "" && !isHead(name)
+	}
+	rows := t.data.validation.spread(driftRows)
+	if !learned || len(rows) < 4 {
+		return record.TransferSign{}, false, nil
+	}
+	trunk, err := t.net.Cut(t.trunk)
+	if err != nil {
+		return record.TransferSign{}, false, err
+	}
+	before, err := t.features(ctx, trunk, t.started, rows)
+	if err != nil {
+		return record.TransferSign{}, false, err
+	}
+	after, err := t.features(ctx, trunk, t.weights, rows)
+	if err != nil {
+		return record.TransferSign{}, false, err
+	}
+	value := min(max(1-metrics.CKA(before, after, len(rows)), 0), 1)
+	if math.IsNaN(value) {
+		return record.TransferSign{}, false, nil
+	}
+	sign := record.TransferSign{
+		Sign: record.FeatureDrift, Value: value, Low: math.NaN(), High: math.NaN(), Rows: int64(len(rows)), Alarm: value > drifted,
+		Text: fmt.Sprintf("the features of the validation rows have drifted by %.2f from those that the training started with (1 - CKA)", value),
+	}
+	if sign.Alarm {
+		sign.Text += ": most of what the backbone knew is gone; lower rates, fewer layers that learn or a head that is trained first keep more"
+	}
+	return sign, true, nil
+}
+
+// spread chooses n positions, or all, evenly.
+func (e *examples) spread(n int) []int {
+	all := len(e.classes)
+	out := make([]int, 0, min(n, all))
+	for i := range min(n, all) {
+		out = append(out, i*all/min(n, all))
+	}
+	return out
+}
+
+// features computes what the trunk puts out for validation rows.
+func (t *training) features(ctx context.Context, trunk *nn.Network, weights nn.Weights, rows []int) ([]float32, error) {
+	program, err := frozen.Compile(trunk, weights.Select(trunk))
+	if err != nil {
+		return nil, err
+	}
+	pool := kernel.NewPool(max(t.task.Threads, 1))
+	defer pool.Close()
+	atOnce := rowsAtOnce(program)
+	session := program.NewSession(atOnce)
+	size, width := program.InputShape().Size(), program.OutputShape(0).Size()
+	inputs, classes := make([]float32, atOnce*size), make([]int, atOnce)
+	out := make([]float32, len(rows)*width)
+	done := 0
+	for run := range slices.Chunk(rows, atOnce) {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		n := len(run)
+		if err := t.data.validation.Read(run, inputs[:n*size], classes[:n]); err != nil {
+			return nil, err
+		}
+		if err := session.Run(pool, inputs[:n*size], n, out[done*width:(done+n)*width]); err != nil {
+			return nil, err
+		}
+		done += n
+	}
+	return out, nil
+}

@@ -27,6 +27,7 @@ type training struct {
 	prefixes     []prefix
 	classWeights []float64
 
+	started nn.Weights      // what the training started with
 	touched map[string]bool // tensors that some phase so far may have changed
 	last    nn.Weights      // of the last epoch of the phase before; subject.weights are those kept
 	history []record.TrainingEpoch
@@ -41,6 +42,7 @@ func (s *stage) newTraining(ctx context.Context, task *pipeline.Task, d *data) (
 	if t.subject, err = s.begin(ctx, task, d); err != nil {
 		return nil, err
 	}
+	t.started = t.weights
 	if t.classWeights, err = s.ClassWeights.of(d.classes, d.counts()); err != nil {
 		return nil, err
 	}
@@ -188,7 +190,6 @@ func (t *training) trainPhase(ctx context.Context, task *pipeline.Task, i int) (
 		return err
 	}
 	defer func() { err = errors.Join(err, closeExamples()) }()
-	p, selected := t.phases[i], t.selections[i]
 	var trainer *train.Trainer
 	saved := time.Now()
 	save := func() error {
@@ -199,14 +200,7 @@ func (t *training) trainPhase(ctx context.Context, task *pipeline.Task, i int) (
 		saved = time.Now()
 		return task.Checkpoint.Save(state)
 	}
-	o := p.learning(t.Learning).options(p.Epochs, p.LearningRate, t.classWeights)
-	o.Seed, o.Threads = phaseSeed(task.Seed, i), task.Threads
-	o.Freeze = func(layer string) bool { return !selected.learns(layer) }
-	o.LayerRate, o.BatchNorm = selected.rate, selected.norms
-	o.Sample = t.data.sample(t.Copies)
-	if t.Sampling == balancedSampling {
-		o.Sample = train.Balanced(o.Sample, t.data.training.classes, o.Seed)
-	}
+	o := t.options(task, i)
 	o.AfterStep = func(schedule.Position) error {
 		if time.Since(saved) < t.CheckpointEvery {
 			return nil
@@ -231,6 +225,20 @@ func (t *training) trainPhase(ctx context.Context, task *pipeline.Task, i int) (
 		return err
 	}
 	return t.writePhase(task, i, net, trainer)
+}
+
+// options are those of the training of phase i.
+func (t *training) options(task *pipeline.Task, i int) train.Options {
+	p, selected := t.phases[i], t.selections[i]
+	o := p.learning(t.Learning).options(p.Epochs, p.LearningRate, t.classWeights)
+	o.Seed, o.Threads = phaseSeed(task.Seed, i), task.Threads
+	o.Freeze = func(layer string) bool { return !selected.learns(layer) }
+	o.LayerRate, o.BatchNorm = selected.rate, selected.norms
+	o.Sample = t.data.sample(t.Copies)
+	if t.Sampling == balancedSampling {
+		o.Sample = train.Balanced(o.Sample, t.data.training.classes, o.Seed)
+	}
+	return o
 }
 
 // resume takes up a checkpoint if there is one that fits.
@@ -441,11 +449,7 @@ func (t *training) summarise(i int, epochs []record.TrainingEpoch, kept int) {
 
 // describe tells what phase i did with each block of the network.
 func (t *training) describe(i int, before nn.Weights, epochs, kept int) []record.PhaseLayers {
-	p, chosen, selected := t.phases[i], t.prefixes[i], t.selections[i]
-	rows := int64(t.data.training.Len())
-	if sample := t.data.sample(t.Copies); sample != nil {
-		rows = int64(len(sample(0)))
-	}
+	p, chosen, selected, rows := t.phases[i], t.prefixes[i], t.selections[i], int64(t.epochRows())
 	var out []record.PhaseLayers
 	for _, block := range t.net.Scopes() {
 		row := record.PhaseLayers{
@@ -482,6 +486,14 @@ func (t *training) describe(i int, before nn.Weights, epochs, kept int) []record
 		out = append(out, row)
 	}
 	return out
+}
+
+// epochRows is how many training rows an epoch takes.
+func (t *training) epochRows() int {
+	if sample := t.data.sample(t.Copies); sample != nil {
+		return len(sample(0))
+	}
+	return t.data.training.Len()
 }
 
 // hasNorm tells whether there are running statistics among the weights.
