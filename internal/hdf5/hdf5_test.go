@@ -251,7 +251,7 @@ func TestACycleComesToAnEnd(t *testing.T) {
 }
 
 func FuzzParse(f *testing.F) {
-	for _, file := range []string{"old.h5", "new.h5", "block.h5", "cycle.h5"} {
+	for _, file := range []string{"small_old.h5", "small_new.h5", "block.h5", "cycle.h5"} {
 		f.Add(content(f, file))
 	}
 	f.Fuzz(func(_ *testing.T, data []byte) {

@@ -135,7 +135,7 @@ func TestNoTruncatedFileIsRead(t *testing.T) {
 }
 
 func FuzzParseHDF5(f *testing.F) {
-	for _, file := range []string{"keras1.h5", "bfloat16.weights.h5", "groups.weights.h5", "keras2.h5"} {
+	for _, file := range []string{"keras1.h5", "bfloat16.weights.h5", "refused_missing.h5"} {
 		f.Add(content(f, file))
 	}
 	f.Fuzz(func(_ *testing.T, data []byte) {

@@ -1,7 +1,7 @@
 """Makes the small files that the tests read. Needs h5py (made with 3.16) and NumPy.
 
-old.h5 is as h5py writes by default, new.h5 in the newest form; both hold the same. refused_*.h5 hold what
-is not read.
+old.h5 is as h5py writes by default, new.h5 in the newest form; both hold the same. small_old.h5 and small_new.h5 a little of it;
+refused_*.h5 hold what is not read.
 """
 
 import pathlib
@@ -80,6 +80,16 @@ def main():
         # Chunks enough for a fixed array in pages, and for a text that no block of a heap takes.
         f.create_dataset("chunks/pages", data=np.arange(1100, dtype=np.float32), chunks=(1,))
         f["texts"].attrs["huge"] = np.array([b"x" * 60, b"y" * 10] * 100)
+    # A little of all, for fuzzing to begin with.
+    for name, libver in (("small_old", "earliest"), ("small_new", "latest")):
+        with h5py.File(HERE / f"{name}.h5", "w", libver=libver) as f:
+            x = np.arange(6, dtype=np.float32).reshape(2, 3)
+            f["x"] = x
+            f.create_dataset("y", data=x, chunks=(1, 2), compression="gzip", shuffle=True, fletcher32=True)
+            for i in range(9):
+                f[f"link {i}"] = f["x"]
+                f.attrs[f"attribute {i}"] = "text" * i
+            f.attrs["name"] = np.array([b"first", b"second"])
     with h5py.File(HERE / "cycle.h5", "w") as f:
         f["a/b"] = np.arange(3, dtype=np.float32)
         f["a/up"] = f["/"]
