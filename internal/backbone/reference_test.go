@@ -261,9 +261,9 @@ func TestVariantsAreRecognised(t *testing.T) {
 			}
 			for _, names := range b.variants[b.chosen].namings {
 				for _, net := range []*nn.Network{whole, trunk} {
-					inFile := map[string]stored.Tensor{}
+					var inFile []stored.Tensor
 					for _, x := range tensorList(net, names) {
-						inFile[x.Name] = stored.Tensor{Name: x.Name, Shape: x.Shape}
+						inFile = append(inFile, stored.Tensor{Name: x.Name, Shape: x.Shape})
 					}
 					got, err := entry.variantOf(inFile)
 					if err != nil && strings.Contains(err.Error(), "say which variant") && strings.Contains(err.Error(), name) {

@@ -111,7 +111,7 @@ func (b Backbone) ForFile(path string) (_ Backbone, err error) {
 		return Backbone{}, fmt.Errorf("weights of %s: %w", b.Name, err)
 	}
 	defer func() { err = errors.Join(err, file.Close()) }()
-	v, err := b.variantOf(byName(file.Tensors))
+	v, err := b.variantOf(file.Tensors)
 	if err != nil {
 		return Backbone{}, fmt.Errorf("weights of %s from %s: %w", b.Name, path, err)
 	}
@@ -146,12 +146,12 @@ func (b Backbone) load(tensors []stored.Tensor, net *nn.Network) (nn.Weights, er
 	if err != nil {
 		return nil, err
 	}
-	fit := b.recognise(inFile, whole)
+	fit := b.recognise(tensors, whole)
 	if fit.found == 0 {
-		if other, err := b.variantOf(inFile); err == nil {
+		if other, err := b.variantOf(tensors); err == nil {
 			return nil, fmt.Errorf("its tensors have the names of another variant: write %s: before it", other.variants[other.chosen].name)
 		}
-		return nil, b.unknownNames(inFile)
+		return nil, b.unknownNames(tensors)
 	}
 	names := fit.naming
 
@@ -237,10 +237,21 @@ type fit struct {
 	found, missing int // of the network's tensors
 }
 
-// recognise finds the naming that fits the file best.
-func (b Backbone) recognise(inFile map[string]stored.Tensor, whole *nn.Network) fit {
+// recognise finds the naming that fits the file best. One by position has to fit better than those by
+// name.
+func (b Backbone) recognise(tensors []stored.Tensor, whole *nn.Network) fit {
+	namings := append([]naming{native()}, b.variants[b.chosen].namings...)
+	for _, names := range b.variants[b.chosen].namings {
+		if names.order != kerasOrder {
+			continue
+		}
+		if names, ok := names.byPosition(tensors, whole); ok {
+			namings = append(namings, names)
+		}
+	}
+	inFile := byName(tensors)
 	var best fit
-	for _, names := range append([]naming{native()}, b.variants[b.chosen].namings...) {
+	for _, names := range namings {
 		f := fit{naming: names}
 		for _, p := range whole.Parameters() {
 			if _, ok := inFile[names.tensor(p)]; ok {
@@ -257,7 +268,7 @@ func (b Backbone) recognise(inFile map[string]stored.Tensor, whole *nn.Network) 
 }
 
 // variantOf finds the variant whose names fit the file best.
-func (b Backbone) variantOf(inFile map[string]stored.Tensor) (Backbone, error) {
+func (b Backbone) variantOf(tensors []stored.Tensor) (Backbone, error) {
 	var best fit
 	var fitting []int // variants that fit equally well
 	for i := range b.variants {
@@ -266,7 +277,7 @@ func (b Backbone) variantOf(inFile map[string]stored.Tensor) (Backbone, error) {
 		if err != nil {
 			return Backbone{}, err
 		}
-		switch f := b.recognise(inFile, whole); {
+		switch f := b.recognise(tensors, whole); {
 		case f.found == 0:
 		case f.found > best.found || f.found == best.found && f.missing < best.missing:
 			best, fitting = f, []int{i}
@@ -275,7 +286,7 @@ func (b Backbone) variantOf(inFile map[string]stored.Tensor) (Backbone, error) {
 		}
 	}
 	if len(fitting) == 0 {
-		return Backbone{}, b.unknownNames(inFile)
+		return Backbone{}, b.unknownNames(tensors)
 	}
 	if len(fitting) > 1 && best.naming.order != nativeOrder {
 		var titles []string
@@ -290,7 +301,7 @@ func (b Backbone) variantOf(inFile map[string]stored.Tensor) (Backbone, error) {
 }
 
 // unknownNames says that a file's tensors have no names that any variant has.
-func (b Backbone) unknownNames(inFile map[string]stored.Tensor) error {
+func (b Backbone) unknownNames(tensors []stored.Tensor) error {
 	titles := []string{native().title}
 	for _, v := range b.variants {
 		for _, names := range v.namings {
@@ -299,5 +310,5 @@ func (b Backbone) unknownNames(inFile map[string]stored.Tensor) error {
 			}
 		}
 	}
-	return fmt.Errorf("none of its %d tensors has a name that this architecture has (names known: those of %s)", len(inFile), strings.Join(titles, ", "))
+	return fmt.Errorf("none of its %d tensors has a name that this architecture has (names known: those of %s)", len(tensors), strings.Join(titles, ", "))
 }

@@ -1,7 +1,9 @@
 package kerasfile
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -24,18 +26,13 @@ func byGroup(root *hdf5.Object, names map[string]string) ([]stored.Tensor, error
 	if err := w.group(root, ""); err != nil {
 		return nil, err
 	}
-	if len(w.nameless) > 0 {
-		return nil, fmt.Errorf("it does not tell the names of its %d layers, as Keras before 3.10 did not (%s, …): "+
-			"give the .keras file that model.save wrote, or load it with Keras and save it as .h5", len(w.nameless), w.nameless[0])
-	}
 	return w.tensors, nil
 }
 
 type walk struct {
-	names    map[string]string // of layers, by the paths of their groups
-	seen     map[uint64]bool   // addresses of groups
-	tensors  []stored.Tensor
-	nameless []string // paths of layers
+	names   map[string]string // of layers, by the paths of their groups
+	seen    map[uint64]bool   // addresses of groups
+	tensors []stored.Tensor
 }
 
 // group reads a layer and the layers in it.
@@ -48,6 +45,11 @@ func (w *walk) group(o *hdf5.Object, path string) error {
 	if err != nil {
 		return fmt.Errorf("%.100q: %w", path, err)
 	}
+	slices.SortFunc(links, func(a, b hdf5.Link) int { // as the model has them, class by class
+		x, i := cutNumber(a.Name)
+		y, j := cutNumber(b.Name)
+		return cmp.Or(cmp.Compare(x, y), cmp.Compare(i, j))
+	})
 	for _, l := range links {
 		child, err := o.Open(l)
 		if err != nil {
@@ -82,8 +84,7 @@ func (w *walk) variables(o *hdf5.Object, path string) error {
 		layer = name[0]
 	}
 	if layer == "" {
-		w.nameless = append(w.nameless, path)
-		return nil
+		layer = strings.ReplaceAll(path, "/", ".")
 	}
 	called := variableNames(class(path), len(links))
 	for _, l := range links {

@@ -94,28 +94,42 @@ func TestHalfPrecision(t *testing.T) {
 	}
 }
 
-func TestNamesOfKeras1(t *testing.T) {
-	tensors, err := parse(content(t, "keras1.h5"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	var got []string
-	for _, x := range tensors {
-		got = append(got, x.Name)
-	}
-	want := []string{"block1_conv1/kernel", "block1_conv1/bias", "bn/gamma", "bn/beta", "bn/moving_mean", "bn/moving_variance"}
-	if !slices.Equal(got, want) {
-		t.Errorf("%q, want %q", got, want)
+func TestOlderNames(t *testing.T) {
+	for file, want := range map[string][]string{
+		"keras1.h5":  {"block1_conv1/kernel", "block1_conv1/bias", "bn/gamma", "bn/beta", "bn/moving_mean", "bn/moving_variance"},
+		"slashes.h5": {"conv1_conv/kernel", "conv1_bn/beta", "bn/beta"},
+		"nameless.weights.h5": {
+			"layers.batch_normalization/gamma", "layers.batch_normalization/beta",
+			"layers.batch_normalization/moving_mean", "layers.batch_normalization/moving_variance",
+			"layers.batch_normalization_1/beta",
+			"layers.batch_normalization_1/moving_mean", "layers.batch_normalization_1/moving_variance",
+			"layers.conv2d/kernel", "layers.conv2d/bias",
+			"layers.conv2d_1/kernel", "layers.conv2d_1/bias",
+			"layers.conv2d_2/kernel", "layers.conv2d_2/bias",
+			"layers.depthwise_conv2d/kernel",
+			"layers.separable_conv2d/depthwise_kernel", "layers.separable_conv2d/pointwise_kernel", "layers.separable_conv2d/bias",
+		},
+	} {
+		tensors, err := parse(content(t, file))
+		if err != nil {
+			t.Errorf("%s: %v", file, err)
+		}
+		var got []string
+		for _, x := range tensors {
+			got = append(got, x.Name)
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("%s: %q, want %q", file, got, want)
+		}
 	}
 }
 
 func TestWhatIsRefused(t *testing.T) {
 	for file, want := range map[string]string{
-		"refused_nameless.weights.h5": "names of its 7 layers",
-		"refused_packed.keras":        "pack it anew without compression",
-		"refused_other.h5":            "without weights of Keras",
-		"refused_missing.h5":          "is listed and is not there",
-		"refused_arrays.keras":        "arrays of NumPy",
+		"refused_packed.keras": "pack it anew without compression",
+		"refused_other.h5":     "without weights of Keras",
+		"refused_missing.h5":   "is listed and is not there",
+		"refused_arrays.keras": "arrays of NumPy",
 	} {
 		if _, err := parse(content(t, file)); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: error %v, want one with %q", file, err, want)

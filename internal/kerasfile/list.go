@@ -89,11 +89,17 @@ func texts(group *tree, name string) ([]string, error) {
 	}
 }
 
-// listedName returns layer/variable of a weight.
+// listedName returns layer/variable of a weight. Layers whose own names have a slash, as some of
+// DenseNet had, have an underscore there today.
 func listedName(layer, weight string) string {
 	weight = strings.TrimSuffix(weight, ":0")
-	if parts := strings.Split(weight, "/"); len(parts) > 1 {
-		return strings.Join(parts[len(parts)-2:], "/")
+	own := strings.ReplaceAll(layer, "/", "_")
+	if at := strings.LastIndexByte(weight, '/'); at >= 0 {
+		owner, variable := weight[:at], weight[at+1:]
+		if owner != layer && !strings.HasSuffix(owner, "/"+layer) { // of a layer in a model in the model
+			own = owner[strings.LastIndexByte(owner, '/')+1:]
+		}
+		return own + "/" + variable
 	}
 	// Keras 1: layer_W, layer_W_1.
 	variable := strings.TrimPrefix(weight, layer+"_")
@@ -108,5 +114,5 @@ func listedName(layer, weight string) string {
 	case "running_mean":
 		variable = "moving_mean"
 	}
-	return layer + "/" + variable
+	return own + "/" + variable
 }

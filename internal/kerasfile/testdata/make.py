@@ -85,11 +85,11 @@ def main():
     older(HERE / "list.h5", HERE / "keras2.h5")
     model.save_weights(HERE / "groups.weights.h5")
     model.save(HERE / "archive.keras")
-    without_names(HERE / "groups.weights.h5", HERE / "refused_nameless.weights.h5")
+    without_names(HERE / "groups.weights.h5", HERE / "nameless.weights.h5")
     with zipfile.ZipFile(HERE / "archive.keras") as old, zipfile.ZipFile(HERE / "nameless.keras", "w") as new:
         for name in ("metadata.json", "config.json"):
             new.writestr(name, old.read(name))
-        new.write(HERE / "refused_nameless.weights.h5", "model.weights.h5")
+        new.write(HERE / "nameless.weights.h5", "model.weights.h5")
         with zipfile.ZipFile(HERE / "refused_packed.keras", "w", zipfile.ZIP_DEFLATED) as packed:
             for name in old.namelist():
                 packed.writestr(name, old.read(name))
@@ -121,6 +121,11 @@ def main():
             f.create_group(layer).attrs["weight_names"] = [w.encode() for w in weights]
             for i, w in enumerate(weights):
                 f[layer][w] = np.full(2, i, np.float32)
+    with h5py.File(HERE / "slashes.h5", "w") as f:  # as the first DenseNets of keras.applications are
+        f.attrs["layer_names"] = [b"conv1/conv", b"conv1/bn", b"bn"]
+        for layer, weight in (("conv1/conv", "kernel"), ("conv1/bn", "beta"), ("bn", "beta")):
+            f.create_group(layer).attrs["weight_names"] = [f"{layer}/{weight}:0".encode()]
+            f[layer][f"{layer}/{weight}:0"] = np.zeros(2, np.float32)
     with h5py.File(HERE / "refused_other.h5", "w") as f:
         f["data/x"] = np.zeros(3, np.float32)
     with h5py.File(HERE / "refused_missing.h5", "w") as f:
