@@ -49,10 +49,7 @@ func (nr *nodeRun) task(key string, inputs map[string][]Input, out *tableTask, p
 
 // part returns the results of a part from the cache, or has it computed.
 func (nr *nodeRun) part(ctx context.Context, part Part, compute func(context.Context, *Task) error, parts *ledger) (map[string]Input, error) {
-	work, err := nr.partWork(part, compute)
-	if err != nil {
-		return nil, err
-	}
+	work := nr.partWork(part, compute)
 	started := time.Now()
 	e, computed, err := nr.obtain(ctx, inPlace{}, work)
 	if err != nil {
@@ -72,13 +69,10 @@ func (nr *nodeRun) part(ctx context.Context, part Part, compute func(context.Con
 }
 
 // partWork describes a part as a piece of work.
-func (nr *nodeRun) partWork(part Part, compute func(context.Context, *Task) error) (Work, error) {
-	recipe := partRecipe(nr.node.Kind, part)
-	refs := make([]cache.InputRef, 0, len(part.Inputs))
+func (nr *nodeRun) partWork(part Part, compute func(context.Context, *Task) error) Work {
+	recipe, refs := partRecipe(nr.node.Kind, part), partInputs(part)
 	inputs := map[string][]Input{}
-	for _, port := range sortedKeys(part.Inputs) {
-		in := part.Inputs[port]
-		refs = append(refs, cache.InputRef{Port: port, Digest: in.Digest()})
+	for port, in := range part.Inputs {
 		inputs[port] = []Input{in}
 	}
 	work := Work{
@@ -96,7 +90,21 @@ func (nr *nodeRun) partWork(part Part, compute func(context.Context, *Task) erro
 		e.Outputs, err = out.finish(sortedKeys(out.outputs))
 		return e, err
 	}
-	return work, nil
+	return work
+}
+
+// partKey is the key of a part of a stage's work.
+func partKey(kind Kind, part Part) string {
+	return key(partRecipe(kind, part).Digest(), partInputs(part))
+}
+
+// partInputs are a part's inputs, by port.
+func partInputs(part Part) []cache.InputRef {
+	refs := make([]cache.InputRef, 0, len(part.Inputs))
+	for _, port := range sortedKeys(part.Inputs) {
+		refs = append(refs, cache.InputRef{Port: port, Digest: part.Inputs[port].Digest()})
+	}
+	return refs
 }
 
 // partRecipe lists all that decides a part's results but its inputs.

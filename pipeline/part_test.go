@@ -35,6 +35,17 @@ func (phases) Check(map[string][]pipeline.Traits) (map[string]pipeline.Traits, e
 	return nil, nil
 }
 
+// Foretell implements pipeline.Foreteller.
+func (s phases) Foretell(inputs map[string][]pipeline.Input, _ uint64, ask func(pipeline.Part) (map[string]pipeline.Input, bool)) (int, error) {
+	state, known := ask(pipeline.Part{Name: "start", Recipe: struct{}{}, Inputs: map[string]pipeline.Input{"numbers": inputs["numbers"][0]}})
+	for _, p := range s.p.Phases {
+		if known {
+			state, known = ask(pipeline.Part{Name: "phase", Recipe: p, Inputs: map[string]pipeline.Input{"state": state["state"]}})
+		}
+	}
+	return 1 + len(s.p.Phases), nil
+}
+
 func (s phases) Run(ctx context.Context, task *pipeline.Task) error {
 	s.w.sums.Add(1)
 	state, err := task.Part(ctx, pipeline.Part{Name: "start", Recipe: struct{}{}, Inputs: map[string]pipeline.Input{"numbers": task.Input("numbers")}}, s.start)
@@ -218,6 +229,22 @@ func TestEditOfTheLastPartLeavesTheOthers(t *testing.T) {
 	want(t, parts(again, "other"), "0/0")
 }
 
+func TestPlanKnowsOfParts(t *testing.T) {
+	b := newBench(t, newWorld(100))
+	planned := func(one string) string {
+		plan, err := b.runner().Plan(context.Background(), b.loadPhases(one, "{times: 2}"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return fmt.Sprintf("%s %d/%d", plan.Nodes[1].State, plan.Nodes[1].PartsCached, plan.Nodes[1].Parts)
+	}
+	want(t, planned("{times: 2}, {times: 3}"), "new 0/0") // the rows are not there
+	want(t, b.runPhases("{times: 2}, {times: 3}", "{times: 2}").Err, nil)
+	want(t, planned("{times: 2}, {times: 3}"), "cached 0/0")
+	want(t, planned("{times: 2}, {times: 4}"), "stale 2/3")
+	want(t, planned("{times: 5}, {times: 3}"), "stale 1/3")
+}
+
 func TestOneRowMoreDisturbsAtMostTwoParts(t *testing.T) {
 	b := newBench(t, newWorld(1000))
 	b.runPhases("{times: 1}", "{times: 1}")
@@ -298,7 +325,7 @@ func TestDamagedPartIsComputedAgain(t *testing.T) {
 
 func TestCheckpointOfAPart(t *testing.T) {
 	b := newBench(t, newWorld(100))
-	b.cfg = func(r *pipeline.Runner) { r.Jobs = 1 }
+	b.cfg = func(r *pipeline.Runner) { r.Jobs, r.KeepGoing = 1, true }
 	failed := b.runPhases("{times: 2}", "{times: 3, plus: -1}")
 	want(t, failed.Status, "failed")
 	b.w.begun.Store(0)

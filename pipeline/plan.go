@@ -43,6 +43,11 @@ type PlanNode struct {
 	Chunks  int `json:"chunks"`  // known so far; 0 if the inputs are not
 	Pending int `json:"pending"` // chunks to be computed, of those known
 
+	// Of a whole-table stage to be computed: the parts that it will ask for,
+	// and how many of them are at hand; 0 if that is not known.
+	Parts       int `json:"parts,omitempty"`
+	PartsCached int `json:"parts_cached,omitempty"`
+
 	// Outputs holds the chunks of each port if the node is cached.
 	Outputs map[string][]cache.Chunk `json:"-"`
 	Cost    float64                  `json:"-"` // seconds that they took; 0 if not known, as of chunks
@@ -155,6 +160,11 @@ func (p *planner) node(ctx context.Context, n *Node, m mode) (PlanNode, error) {
 	} else {
 		add(refs, known)
 	}
+	if teller, ok := n.Stage.(Foreteller); ok && known && out.Pending > 0 && !m.force {
+		if err := p.foretell(n, teller, &out); err != nil {
+			return out, err
+		}
+	}
 	p.ports[n] = entries
 	p.judge(n, m, &out, pending)
 	if out.State == Cached {
@@ -166,6 +176,31 @@ func (p *planner) node(ctx context.Context, n *Node, m mode) (PlanNode, error) {
 		}
 	}
 	return out, nil
+}
+
+// foretell counts the parts of a stage that are at hand.
+func (p *planner) foretell(n *Node, teller Foreteller, out *PlanNode) (err error) {
+	inputs := map[string][]Input{}
+	for _, e := range n.Inputs {
+		var chunks []cache.Chunk
+		for _, c := range p.ports[e.From][e.FromPort] {
+			chunks = append(chunks, c.Chunk)
+		}
+		inputs[e.Port] = append(inputs[e.Port], NewArtifact(p.Store, e.Port, nil, chunks))
+	}
+	out.Parts, err = teller.Foretell(inputs, n.Seed, func(part Part) (map[string]Input, bool) {
+		e, err := p.Store.Lookup(partKey(n.Kind, part))
+		if err != nil {
+			return nil, false
+		}
+		out.PartsCached++
+		results := map[string]Input{}
+		for name, chunks := range e.Outputs {
+			results[name] = NewArtifact(p.Store, name, nil, chunks)
+		}
+		return results, true
+	})
+	return err
 }
 
 // sideRefs gives what inputs from index first on add to keys; ok is false if

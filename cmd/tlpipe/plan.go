@@ -88,5 +88,9 @@ func planChunks(n pipeline.PlanNode) string {
 	if n.Chunks == 0 {
 		return "?"
 	}
-	return fmt.Sprintf("%d/%d", n.Pending, n.Chunks)
+	text := fmt.Sprintf("%d/%d", n.Pending, n.Chunks)
+	if n.Parts > 0 {
+		text += fmt.Sprintf(" (parts %d/%d)", n.Parts-n.PartsCached, n.Parts)
+	}
+	return text
 }

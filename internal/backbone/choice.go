@@ -247,6 +247,15 @@ func (c *Choice) Preprocessing() (record.Preprocessing, error) {
 	return b.Preprocessing(), nil
 }
 
+// Classes are the names of the logits of the weights' own classifier, in order; nil if they have none
+// or that is not known.
+func (c *Choice) Classes() []string {
+	if c.set.Classes == nil {
+		return nil
+	}
+	return c.set.Classes()
+}
+
 // CheckPixels refuses pixels that are not what the weights were trained on. Another size is all right if
 // it was asked for: if the pictures were prepared for this very backbone.
 func (c *Choice) CheckPixels(p record.Preprocessing) error {

@@ -19,6 +19,7 @@ func ExampleKind() {
 	// Output:
 	// takes data of kind features
 	// takes model of kind model
+	// takes source of kind images
 	// gives model of kind model
 	// gives last of kind model
 	// gives history of kind metrics

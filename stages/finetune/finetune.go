@@ -58,13 +58,14 @@ func Kind() pipeline.Kind {
 		Inputs: []pipeline.Port{
 			{Name: dataPort, Kind: pipeline.Features, Also: []pipeline.PortKind{pipeline.Images}, Doc: "rows with features or pictures, classes and splits"},
 			{Name: modelPort, Kind: pipeline.Model, Optional: true, Doc: "what an earlier finetune stage trained, to go on with in the place of a new head and a backbone"},
+			{Name: sourcePort, Kind: pipeline.Images, Optional: true, Doc: "pictures of the task that the backbone was trained for, labelled with its classes, to measure what is forgotten"},
 		},
 		Outputs: []pipeline.Port{
 			{Name: modelPort, Kind: pipeline.Model, Doc: "the trained network, with the weights that restore asks for"},
 			{Name: "last", Kind: pipeline.Model, Doc: "the same with the weights of the last epoch"},
 			{Name: "history", Kind: pipeline.Metrics, Doc: "one row an epoch: phase, epoch, loss, val_loss, accuracy, val_accuracy, learning_rate, kept"},
 			{Name: "phases", Kind: pipeline.Metrics, Doc: "one row a phase and block of the network: whether it learned and at which rate, where its epochs started"},
-			{Name: "signs", Kind: pipeline.Metrics, Doc: "signs of how well the transfer went: overfitting, drift of the features"},
+			{Name: "signs", Kind: pipeline.Metrics, Doc: "signs of how well the transfer went: overfitting, drift of the features, forgetting"},
 		},
 	}, Params{
 		Weights:         zoo.DefaultWeights,
@@ -80,7 +81,8 @@ func Kind() pipeline.Kind {
 // stage is the kind with its parameters filled in.
 type stage struct {
 	Params
-	backbone *backbone // nil without one
+	backbone *backbone            // nil without one
+	prepared record.Preprocessing // of the pictures, once Check knows
 
 	// Time between checkpoints at the ends of epochs: decides how much is lost by a kill, not what
 	// comes out.
@@ -195,6 +197,11 @@ func (s *stage) Check(inputs map[string][]pipeline.Traits) (map[string]pipeline.
 			return nil, err
 		}
 	}
+	for _, source := range inputs[sourcePort] {
+		if err := s.checkSource(source[record.PreprocessingKey], model[record.PreprocessingKey]); err != nil {
+			return nil, err
+		}
+	}
 	return map[string]pipeline.Traits{modelPort: model, "last": model}, nil
 }
 
@@ -211,6 +218,7 @@ func (s *stage) checkPictures(prepared string) error {
 	if p, err = record.ParsePreprocessing(prepared); err != nil {
 		return err
 	}
+	s.prepared = p
 	if err := s.backbone.weights.CheckPixels(p); err != nil {
 		return err
 	}
@@ -229,6 +237,18 @@ func (s *stage) checkPictures(prepared string) error {
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// checkSource refuses pictures of the source task that there is no classifier for, or that were not
+// prepared like those of the data.
+func (s *stage) checkSource(source, data string) error {
+	if s.backbone == nil || s.backbone.weights.Classes() == nil {
+		return errors.New("the input source is for backbones with weights whose classes are known: a weight set of the backbone's")
+	}
+	if source != data {
+		return errors.New("the pictures of the input source were not prepared like those of the data")
+	}
+	return nil
 }
 
 // Run implements pipeline.WholeTable.

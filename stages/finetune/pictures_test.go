@@ -16,9 +16,12 @@ import (
 	"github.com/apache/arrow/go/v17/arrow/array"
 	"github.com/apache/arrow/go/v17/arrow/memory"
 	zoo "github.com/tlpipe/tlpipe/internal/backbone"
+	"github.com/tlpipe/tlpipe/internal/metrics"
 	"github.com/tlpipe/tlpipe/internal/nn"
 	"github.com/tlpipe/tlpipe/internal/nn/classifier"
+	"github.com/tlpipe/tlpipe/internal/nn/frozen"
 	"github.com/tlpipe/tlpipe/internal/nn/train"
+	"github.com/tlpipe/tlpipe/internal/picture"
 	"github.com/tlpipe/tlpipe/internal/record"
 	"github.com/tlpipe/tlpipe/pipeline"
 	"github.com/tlpipe/tlpipe/pipeline/params"
@@ -595,5 +598,76 @@ func TestSweepLeavesNoTrace(t *testing.T) {
 	}
 	if !bytes.Equal(got.bytes, want.bytes) {
 		t.Error("after a sweep, training gives other bytes")
+	}
+}
+
+// What a backbone forgets of its source task is measured with its own classifier: nothing while it is
+// frozen, and much when it is torn apart.
+func TestForgetting(t *testing.T) {
+	chunks := pictures(t, 16, 6, 0)
+	b, err := chooseBackbone("efficientnet_lite0", zoo.DefaultWeights)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// The source task: the pictures, labelled with what the backbone takes them for.
+	whole, err := b.weights.Network(side, side)
+	if err != nil {
+		t.Fatal(err)
+	}
+	weights, err := b.weights.Load(whole, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	program, err := frozen.Compile(whole, weights)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var source []arrow.Record
+	for _, rec := range chunks {
+		column, err := picture.NewColumn(rec)
+		if err != nil {
+			t.Fatal(err)
+		}
+		labels := array.NewStringBuilder(memory.DefaultAllocator)
+		for i := range column.Rows {
+			x, logits := make([]float32, column.Size()), make([]float32, 1000)
+			column.Read(x, i)
+			if err := program.NewSession(1).Run(nil, x, 1, logits); err != nil {
+				t.Fatal(err)
+			}
+			labels.Append(b.weights.Classes()[metrics.MostProbable(logits)])
+		}
+		columns := slices.Clone(rec.Columns())
+		columns[2] = labels.NewArray()
+		source = append(source, array.NewRecord(rec.Schema(), columns, rec.NumRows()))
+	}
+	for strategy, forgets := range map[string]bool{"[{epochs: 1}]": false, "[{epochs: 1, unfreeze: all, learning_rate: 0.01}]": true} {
+		s := pipelinetest.Stage(t, Kind(), "{"+small+", restore: last, strategy: "+strategy+"}").(*stage)
+		out, err := runStage(t, pipelinetest.Env(t), s, map[string][]pipeline.Input{
+			dataPort:   {pipelinetest.NewTable("images", nil, chunks...)},
+			sourcePort: {pipelinetest.NewTable("source", nil, source...)},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		signs := map[string]record.TransferSign{}
+		for _, s := range out.signs {
+			signs[s.Sign] = s
+		}
+		before, after, lost := signs[record.SourceAccuracyBefore], signs[record.SourceAccuracyAfter], signs[record.Forgetting]
+		if before.Value != 1 || before.Rows != 28 || math.Abs(before.Value-after.Value-lost.Value) > 1e-12 {
+			t.Errorf("%s: %+v, %+v, %+v", strategy, before, after, lost)
+		}
+		if (lost.Value > 0.5) != forgets || lost.Alarm != forgets || lost.Low > lost.Value || lost.High < lost.Value {
+			t.Errorf("%s: %+v", strategy, lost)
+		}
+	}
+	s := pipelinetest.Stage(t, Kind(), "{"+small+"}").(*stage)
+	_, err = runStage(t, pipelinetest.Env(t), s, map[string][]pipeline.Input{
+		dataPort:   {pipelinetest.NewTable("images", nil, chunks...)},
+		sourcePort: {pipelinetest.NewTable("source", nil, chunks...)},
+	})
+	if err == nil || !strings.Contains(err.Error(), "no row has a label that the backbone's classifier knows") {
+		t.Error(err)
 	}
 }

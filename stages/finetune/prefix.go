@@ -52,6 +52,21 @@ func (p prefix) bytes() int64 {
 // a byte is read back.
 const worthwhile = 64
 
+// choosePrefixes finds the cut of each phase; what one takes, those after it have no more.
+func (s *stage) choosePrefixes(net *nn.Network, phases []selection, rows int64) []prefix {
+	left, cached := int64(s.PrefixCache), map[string]bool{}
+	out := make([]prefix, len(phases))
+	for i, selected := range phases {
+		p := choosePrefix(net, selected, rows, s.PrefixPrecision, left, s.CutMix > 0)
+		if p.cut != "" && !cached[p.cut] {
+			cached[p.cut] = true
+			left -= p.bytes()
+		}
+		out[i] = p
+	}
+	return out
+}
+
 // choosePrefix finds the cut of a phase: of the passages below all that learns whose activations fit
 // the budget and save more than reading them back takes, the one that saves most. maps asks for one
 // that is a map, as cutmix does.

@@ -32,9 +32,14 @@ func (t *training) signs(ctx context.Context) (out []record.TransferSign, err er
 		}
 	}
 	drift, ok, err := t.drift(ctx)
+	if err != nil {
+		return nil, err
+	}
 	if ok {
 		out = append(out, drift)
 	}
+	forgotten, err := t.forgetting(ctx)
+	out = append(out, forgotten...)
 	for _, sign := range out {
 		if sign.Alarm {
 			t.task.Log("%s", sign.Text)

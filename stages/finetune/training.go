@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	zoo "github.com/tlpipe/tlpipe/internal/backbone"
 	"github.com/tlpipe/tlpipe/internal/nn"
 	"github.com/tlpipe/tlpipe/internal/nn/train"
 	"github.com/tlpipe/tlpipe/internal/nn/train/schedule"
@@ -46,22 +47,16 @@ func (s *stage) newTraining(ctx context.Context, task *pipeline.Task, d *data) (
 	if t.classWeights, err = s.ClassWeights.of(d.classes, d.counts()); err != nil {
 		return nil, err
 	}
-	left, cached := int64(s.PrefixCache), map[string]bool{}
 	for i, p := range t.phases {
 		selected, err := t.selects(p, s.at(i))
 		if err != nil {
 			return nil, err
 		}
 		t.selections = append(t.selections, selected)
-		chosen := prefix{}
-		if d.pictures {
-			chosen = choosePrefix(t.net, selected, t.cachedRows(), s.PrefixPrecision, left, s.CutMix > 0)
-		}
-		if chosen.cut != "" && !cached[chosen.cut] {
-			cached[chosen.cut] = true
-			left -= chosen.bytes()
-		}
-		t.prefixes = append(t.prefixes, chosen)
+	}
+	t.prefixes = make([]prefix, len(t.phases))
+	if d.pictures {
+		t.prefixes = s.choosePrefixes(t.net, t.selections, t.cachedRows())
 	}
 	return t, nil
 }
@@ -141,26 +136,32 @@ type start struct {
 	Seed        uint64            `yaml:"seed"` // of the head
 }
 
-// phasePart describes a phase as a part of the stage's work.
-func (t *training) phasePart(i int, before pipeline.Input) (pipeline.Part, error) {
-	from := start{Adapters: t.Strategy.Adapters, Head: t.Head, Standardise: t.Standardise, Seed: t.task.Seed}
-	if t.backbone != nil {
-		from.Backbone, from.RandomSeed = t.backbone.Name, t.RandomSeed
+// phasePart describes phase i as a part of the stage's work, of the data and what the phase before
+// gave, if any.
+func (s *stage) phasePart(i int, p Phase, cached prefix, inputs map[string][]pipeline.Input, before pipeline.Input, seed uint64) (pipeline.Part, error) {
+	from := start{Adapters: s.Strategy.Adapters, Head: s.Head, Standardise: s.Standardise, Seed: seed}
+	if s.backbone != nil {
+		from.Backbone = s.backbone.Name
 		var err error
-		if from.Weights, err = t.backbone.weights.Identity(); err != nil {
+		if from.Weights, err = s.backbone.weights.Identity(); err != nil {
 			return pipeline.Part{}, err
 		}
+		if s.backbone.weights.Name == zoo.RandomWeights {
+			from.RandomSeed = s.RandomSeed
+		}
 	}
-	inputs := map[string]pipeline.Input{dataPort: t.task.Input(dataPort)}
-	if model := t.task.Input(modelPort); model != nil {
-		inputs[modelPort] = model
+	of := map[string]pipeline.Input{}
+	for _, port := range []string{dataPort, modelPort} {
+		if in := inputs[port]; len(in) > 0 {
+			of[port] = in[0]
+		}
 	}
 	if before != nil {
-		inputs["before"] = before
+		of["before"] = before
 	}
-	return pipeline.Part{Name: "phase", Inputs: inputs, Recipe: phaseRecipe{
-		Start: from, Phase: t.phases[i], Learning: t.phases[i].learning(t.Learning), Target: t.Target, Copies: t.Copies,
-		Cut: t.prefixes[i].cut, Precision: t.prefixes[i].precision, Seed: phaseSeed(t.task.Seed, i),
+	return pipeline.Part{Name: "phase", Inputs: of, Recipe: phaseRecipe{
+		Start: from, Phase: p, Learning: p.learning(s.Learning), Target: s.Target, Copies: s.Copies,
+		Cut: cached.cut, Precision: cached.precision, Seed: phaseSeed(seed, i),
 	}}, nil
 }
 
@@ -171,7 +172,7 @@ func phaseSeed(seed uint64, i int) uint64 {
 
 // phase trains a phase, or takes what it gave from the cache.
 func (t *training) phase(ctx context.Context, i int, before pipeline.Input) (map[string]pipeline.Input, error) {
-	part, err := t.phasePart(i, before)
+	part, err := t.phasePart(i, t.phases[i], t.prefixes[i], t.task.Inputs, before, t.task.Seed)
 	if err != nil {
 		return nil, err
 	}

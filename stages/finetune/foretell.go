@@ -1,0 +1,69 @@
+package finetune
+
+import (
+	"github.com/tlpipe/tlpipe/internal/nn"
+	"github.com/tlpipe/tlpipe/pipeline"
+)
+
+// Foretell implements pipeline.Foreteller: it goes through the phases, as far as they are in the
+// cache.
+func (s *stage) Foretell(inputs map[string][]pipeline.Input, seed uint64, ask func(pipeline.Part) (map[string]pipeline.Input, bool)) (int, error) {
+	if len(inputs[modelPort]) > 0 {
+		return 0, nil // the network stands in the model
+	}
+	phases := s.plan(s.backbone != nil)
+	prefixes := make([]prefix, len(phases))
+	if s.backbone != nil {
+		var known bool
+		var err error
+		if prefixes, known, err = s.foreseePrefixes(phases, inputs[dataPort][0].Rows()); err != nil || !known {
+			return 0, err
+		}
+	}
+	before := pipeline.Input(nil)
+	for i, p := range phases {
+		part, err := s.phasePart(i, p, prefixes[i], inputs, before, seed)
+		if err != nil {
+			return 0, err
+		}
+		result, ok := ask(part)
+		if !ok {
+			break
+		}
+		before = result[keptOutput]
+	}
+	return len(phases), nil
+}
+
+// foreseePrefixes finds the cuts of the phases for at most so many rows; known is false if they depend
+// on how many of these are in use.
+func (s *stage) foreseePrefixes(phases []Phase, rows int64) (prefixes []prefix, known bool, err error) {
+	trunk, err := s.backbone.network(nn.Shape{s.prepared.Height, s.prepared.Width, 3})
+	if err != nil {
+		return nil, false, err
+	}
+	if a := s.Strategy.Adapters; a != nil {
+		if trunk, _, err = a.apply(trunk, trunk.Initialise(0), 0); err != nil {
+			return nil, false, err
+		}
+	}
+	net, err := s.Head.upon(trunk, 2)
+	if err != nil {
+		return nil, false, err
+	}
+	var selections []selection
+	for i, p := range phases {
+		selected, err := p.selects(net, s.at(i))
+		if err != nil {
+			return nil, false, err
+		}
+		selections = append(selections, selected)
+	}
+	most, least := s.choosePrefixes(net, selections, rows), s.choosePrefixes(net, selections, 1)
+	for i := range most {
+		if most[i].cut != least[i].cut {
+			return nil, false, nil
+		}
+	}
+	return most, true, nil
+}
