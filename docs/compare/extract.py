@@ -171,13 +171,14 @@ def peer(options, name, batch, which, seconds):
     return json.loads(run(command))
 
 
-def tlpipe(options, name, batch, precision, seconds):
+def tlpipe_command(options, name, batch, precision):
     weights = pathlib.Path(options.models) / f"{name}.safetensors"
-    command = [options.tlpipe, "bench", "extract", "--backbone", name, "--batch", batch, "--threads", options.threads,
-               "--weights", weights, "--precision", precision, "--json"]
-    if not seconds:
-        return json.loads(run(command + ["--warm-up", 0, "--repeat", 1]))
-    return json.loads(run(command + ["--seconds", seconds]))
+    return [options.tlpipe, "bench", "extract", "--backbone", name, "--batch", batch, "--threads", options.threads,
+            "--weights", weights, "--precision", precision, "--json"]
+
+
+def tlpipe(options, name, batch, precision, seconds):
+    return json.loads(run(tlpipe_command(options, name, batch, precision) + ["--seconds", seconds]))
 
 
 def run(command):
@@ -215,6 +216,16 @@ def throughput(options, work):
     return rows
 
 
+def first_batch(options, name, precision="fp32"):
+    """Seconds from the start of tlpipe's process until it tells that its first batch of one is done, and
+    what it tells."""
+    command = tlpipe_command(options, name, 1, precision) + ["--warm-up", 0, "--repeat", 1]
+    start = time.perf_counter()
+    with subprocess.Popen([str(c) for c in command], stdout=subprocess.PIPE, text=True) as process:
+        line = process.stdout.readline()
+        return time.perf_counter() - start, json.loads(line)
+
+
 def start_up(options, names):
     print("| network | tlpipe, process to first batch | of it load and first batch | ONNX Runtime, session and first batch"
           " | whole process | ratio |\n|---|--:|--:|--:|--:|--:|")
@@ -222,9 +233,8 @@ def start_up(options, names):
     for name in names:
         ours, inside, theirs, whole = [], [], [], []
         for _ in range(options.rounds):
-            start = time.perf_counter()
-            result = tlpipe(options, name, 1, "fp32", 0)
-            ours.append(time.perf_counter() - start)
+            took, result = first_batch(options, name)
+            ours.append(took)
             inside.append(result["load_seconds"] + result["first_seconds"])
             start = time.perf_counter()
             theirs.append(peer(options, name, 1, "onnxruntime", 0)["first"])
@@ -239,10 +249,8 @@ def speed(options, name, batch, side):
     """One measurement of a side of a goal; a start-up counts as its reciprocal."""
     who, _, what = side.partition(" ")
     if what == "start-up":
-        start = time.perf_counter()
         if who == "tlpipe":
-            tlpipe(options, name, batch, "fp32", 0)
-            return 1 / (time.perf_counter() - start)
+            return 1 / first_batch(options, name)[0]
         return 1 / peer(options, name, batch, who, 0)["first"]
     if who == "tlpipe":
         return tlpipe(options, name, batch, what, options.seconds)["images_per_second"]

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/tlpipe/tlpipe/internal/kernel"
 	"github.com/tlpipe/tlpipe/internal/nn"
 )
 
@@ -146,7 +147,9 @@ func significant(s nn.Shape) nn.Shape {
 // apply returns the data in the parameter's order, in a slice of its own.
 func (l layout) apply(data []float32) []float32 {
 	if l.axes == nil {
-		return slices.Clone(data)
+		out := kernel.Memory(len(data))
+		copy(out, data)
+		return out
 	}
 	// Axes of length one do not count.
 	strides := make([]int, len(l.shape)) // in the file
@@ -163,10 +166,12 @@ func (l layout) apply(data []float32) []float32 {
 			lengths, steps = append(lengths, l.shape[axis]), append(steps, strides[axis])
 		}
 	}
+	out := kernel.Memory(len(data))
 	if !moved {
-		return slices.Clone(data)
+		copy(out, data)
+		return out
 	}
-	out := make([]float32, 0, len(data))
+	out = out[:0]
 	var walk func(axis, at int)
 	walk = func(axis, at int) {
 		n, step := lengths[axis], steps[axis]

@@ -76,10 +76,15 @@ func (w *Workspace) widened(i, n int) []float32 {
 	return w.wide[i][:n]
 }
 
-// aligned returns n floats that start at a cache line.
+// Memory returns n floats that start at a cache line and, if they are many, lie in huge pages where the
+// system has them.
+func Memory(n int) []float32 { return aligned(n) }
+
+// aligned is Memory.
 func aligned(n int) []float32 {
 	const line = 16
 	s := make([]float32, n+line)
+	hugePages(s)
 	skip := 0
 	if r := int(uintptr(unsafe.Pointer(unsafe.SliceData(s)))/4) % line; r != 0 {
 		skip = line - r

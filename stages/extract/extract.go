@@ -35,7 +35,7 @@ func Kind() pipeline.Kind {
   from: images
   with: {backbone: efficientnet_lite0, layer: pooled}
 `,
-		Version: 1,
+		Version: 2,
 		Inputs:  []pipeline.Port{{Name: "images", Kind: pipeline.Images, Doc: "pictures, prepared for the backbone"}},
 		Outputs: []pipeline.Port{{Name: "features", Kind: pipeline.Features, Doc: "the pictures' rows with `feature` in the place of `image`"}},
 	}, Params{

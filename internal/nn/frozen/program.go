@@ -83,7 +83,7 @@ type arena struct {
 }
 
 func newArena(n int, s sizes) arena {
-	return arena{make([]float32, n*s[floats]), make([]kernel.BFloat16, n*s[halves]), make([]uint8, n*s[octets])}
+	return arena{kernel.Memory(n * s[floats]), make([]kernel.BFloat16, n*s[halves]), make([]uint8, n*s[octets])}
 }
 
 // NewSession makes a session that computes up to batch examples at once; larger batches are
