@@ -162,7 +162,7 @@ func (e *evaluation) reference(trainings []*training) (model, string) {
 		if first.name == "" {
 			first = m
 		}
-		if t := trainingOf(trainings, m.name); t != nil && t.headOnly() && len(t.phases[0]) > 1 {
+		if t := trainingOf(trainings, m.name); t != nil && t.headOnly() && !t.onFeatures {
 			return m, "the first that trained its head alone"
 		}
 	}

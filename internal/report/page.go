@@ -100,7 +100,7 @@ func newPage(ctx context.Context, run Run) (*page, error) {
 	run.Nodes = rememberingSchemas(run.Nodes)
 	p := &page{
 		Run: run, Style: template.CSS(style("style.css") + style("transfer.css") + graphStyle()), Facts: factsOf(run),
-		Graph: newGraphView(run.Nodes), Narrow: newNarrowGraphView(run.Nodes),
+		Graph: newGraphView(foldSeeds(run.Nodes)), Narrow: newNarrowGraphView(foldSeeds(run.Nodes)),
 		Parameters: newStageParams(run.Nodes),
 	}
 	for i := range run.Nodes {
@@ -116,7 +116,7 @@ func newPage(ctx context.Context, run Run) (*page, error) {
 		if p.problem(err); e != nil {
 			evaluations = append(evaluations, e)
 		}
-		t, err := readTraining(ctx, n)
+		t, err := run.readTraining(ctx, n)
 		if p.problem(err); t != nil {
 			trainings = append(trainings, t)
 		}

@@ -1,6 +1,7 @@
 package report
 
 import (
+	"maps"
 	"math"
 	"slices"
 
@@ -188,4 +189,64 @@ func (c comparison) turned(first string) comparison {
 	c.seedsLow, c.seedsHigh = -c.seedsHigh, -c.seedsLow
 	c.rowsLow, c.rowsHigh = -c.rowsHigh, -c.rowsLow
 	return c
+}
+
+// foldSeeds has the nodes that differ by their seed alone as one, for drawings.
+func foldSeeds(nodes []Node) []Node {
+	instances := map[string][]Node{}
+	var names []string
+	for _, n := range nodes {
+		name, _ := withoutSeed(n.Name)
+		if instances[name] == nil {
+			names = append(names, name)
+		}
+		instances[name] = append(instances[name], n)
+	}
+	out := make([]Node, len(names))
+	for i, name := range names {
+		out[i] = fold(name, instances[name])
+	}
+	return out
+}
+
+func fold(name string, of []Node) Node {
+	out := of[0]
+	out.Name, out.Inputs = name, nil
+	for i, n := range of {
+		for _, link := range n.Inputs {
+			link.From, _ = withoutSeed(link.From)
+			if !slices.Contains(out.Inputs, link) {
+				out.Inputs = append(out.Inputs, link)
+			}
+		}
+		if i == 0 {
+			continue
+		}
+		out.State = out.State.with(n.State)
+		out.Chunks += n.Chunks
+		out.ChunksComputed += n.ChunksComputed
+		out.Rows += n.Rows
+		out.Seconds += n.Seconds
+		if out.Error == "" {
+			out.Error = n.Error
+		}
+	}
+	if len(of) > 1 {
+		out.Coordinates = maps.Clone(out.Coordinates)
+		out.Coordinates[seedAxis] = plural(int64(len(of)), "seed")
+	}
+	return out
+}
+
+// with is the state of two nodes as one.
+func (s State) with(other State) State {
+	if s == other {
+		return s
+	}
+	for _, worse := range []State{Failed, Interrupted, Skipped, Unknown} {
+		if s == worse || other == worse {
+			return worse
+		}
+	}
+	return Partial
 }

@@ -29,7 +29,7 @@ func newStrategyViews(strategies []strategy) []strategyView {
 	var out []strategyView
 	for _, s := range strategies {
 		first := s.trainings[0]
-		if len(first.phases) == 0 || len(first.phases[0]) < 2 {
+		if len(first.phases) == 0 || first.onFeatures {
 			continue
 		}
 		view := strategyView{Name: s.short, Full: s.name, Seeds: s.seedsInWords()}
@@ -121,12 +121,11 @@ func (s strategy) epochsInWords(k int) string {
 	return text
 }
 
-// adapts tells whether a strategy trains adapters: that is said by its
-// parameters alone.
+// adapts tells whether a strategy trains adapters, which its parameters say.
 func (s strategy) adapts() bool {
 	for _, p := range s.trainings[0].node.Params {
-		if strings.Contains(p.Path, "adapter") || p.Text == `"adapters"` {
-			return true
+		if p.Path == "strategy" || p.Path == "strategy.kind" {
+			return p.Text == `"adapters"`
 		}
 	}
 	return false

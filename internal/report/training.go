@@ -16,6 +16,8 @@ type training struct {
 	epochs []record.TrainingEpoch
 	phases []phase
 	signs  []record.TransferSign
+
+	onFeatures bool // of a head alone, whose features an earlier stage made
 }
 
 // phase is a phase of a training: what it did with each group of layers, from
@@ -24,8 +26,13 @@ type phase []record.PhaseLayers
 
 // readTraining reads the training among a node's outputs; nil if there is
 // none.
-func readTraining(ctx context.Context, n *Node) (*training, error) {
+func (r Run) readTraining(ctx context.Context, n *Node) (*training, error) {
 	t := &training{node: n}
+	for _, link := range n.Inputs {
+		if from := r.node(link.From); from != nil && outputWith(ctx, from, record.Feature) != nil {
+			t.onFeatures = true
+		}
+	}
 	var err error
 	if t.epochs, _, err = readTable[record.TrainingEpoch](ctx, n); err != nil {
 		return nil, err
@@ -66,9 +73,11 @@ func (t *training) trainedParameters() (trained, all int64) {
 	return trained, all
 }
 
-// headOnly tells whether no phase trained anything below the last group of
-// layers.
+// headOnly tells whether no phase trained anything below the head.
 func (t *training) headOnly() bool {
+	if t.onFeatures {
+		return true
+	}
 	for _, p := range t.phases {
 		for _, row := range p[:len(p)-1] {
 			if row.Trained > 0 {

@@ -453,3 +453,33 @@ func TestFixedAndBroken(t *testing.T) {
 		t.Errorf("%d pictures", n)
 	}
 }
+
+// Instances that differ by their seed are one box of the drawing.
+func TestSeedsAreFoldedInTheDrawing(t *testing.T) {
+	run := strategiesRun(t)
+	for i := range run.Nodes {
+		if run.Nodes[i].Name == "tuned[seed=2,strategy=full]" {
+			run.Nodes[i].State, run.Nodes[i].ChunksComputed = report.Hit, 0
+		}
+	}
+	d := parse(t, section(page(t, run), "pipeline"))
+	drawing := d.all("svg")[0]
+	boxes := 0
+	for n := range drawing.Descendants() {
+		if strings.HasPrefix(attribute(n, "class"), "node ") {
+			boxes++
+		}
+	}
+	if boxes != 1+5+1+1 {
+		t.Errorf("%d boxes", boxes)
+	}
+	text := textOf(drawing)
+	for _, want := range []string{"3 seeds · partial", "2 of 3 chunks computed", "tuned[strategy=full]: finetune, partly cached"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("the drawing does not say %q: %s", want, text)
+		}
+	}
+	if n := len(d.all("tr")); n != 1+20 { // the table lists them all
+		t.Errorf("%d rows of the table", n)
+	}
+}

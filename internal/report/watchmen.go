@@ -211,6 +211,10 @@ func watchForgetting(run Run, strategies []strategy) watchman {
 				out.Interval = signed(m.low, 2) + dash + signed(m.high, 2)
 			}
 			w.Sights = append(w.Sights, out)
+			continue
+		}
+		if t := s.trainings[0]; !t.onFeatures && t.headOnly() {
+			w.Sights = append(w.Sights, sight{Name: s.short, Full: s.name, Number: "drift 0", Text: "the backbone was frozen in all phases"})
 		}
 	}
 	return w
@@ -279,7 +283,7 @@ func watchFrozen(strategies []strategy) watchman {
 // seeds with Student's interval.
 type measured struct {
 	value, low, high float64
-	alarm            bool
+	alarms           int
 	text             string
 	seeds            int
 }
@@ -301,16 +305,16 @@ func (s strategy) sign(name string) (measured, bool) {
 	if len(all) == 0 {
 		return measured{value: math.NaN()}, false
 	}
-	m := measured{value: all[0].Value, low: all[0].Low, high: all[0].High, alarm: all[0].Alarm, text: all[0].Text, seeds: len(all)}
-	if len(all) == 1 {
-		return m, true
-	}
+	m := measured{value: all[0].Value, low: all[0].Low, high: all[0].High, text: all[0].Text, seeds: len(all)}
 	values := make([]float64, len(all))
 	for i, sign := range all {
 		values[i] = sign.Value
 		if sign.Alarm {
-			m.alarm, m.text = true, sign.Text
+			m.alarms++
 		}
+	}
+	if len(all) == 1 {
+		return m, true
 	}
 	var interval metrics.Interval
 	m.value, interval = metrics.Mean(values)
@@ -322,11 +326,14 @@ func (s strategy) sign(name string) (measured, bool) {
 // looked at whatever the limits.
 func (m measured) sight(s strategy, l limits) sight {
 	out := sight{Level: l.judge(m.value, m.low), Name: s.short, Full: s.name, Text: m.text}
-	if m.alarm {
+	if m.alarms > 0 {
 		out.Level = max(out.Level, suspect)
 	}
-	if m.seeds > 1 {
-		out.Text = strings.TrimSuffix(out.Text, ".") + fmt.Sprintf(" (mean of %d seeds)", m.seeds)
+	if m.seeds > 1 { // what a training says of itself has its own numbers
+		out.Text = fmt.Sprintf("mean of %d seeds", m.seeds)
+		if m.alarms > 0 {
+			out.Text += fmt.Sprintf("; an alarm in %d of them", m.alarms)
+		}
 	}
 	return out
 }
