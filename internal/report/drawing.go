@@ -15,9 +15,11 @@ const (
 	blockLeft    = 13.0
 	blockWidth   = stackWidth - blockLeft - 1
 	blockHeight  = 27.0
-	thinHeight   = 21.0 // of a network of many blocks
-	manyBlocks   = 12
 	blockGap     = 7.0
+	thinHeight   = 21.0 // of a network of many blocks
+	thinGap      = 4.0
+	manyBlocks   = 12
+	mostBlocks   = 24   // more are drawn together where they are treated alike
 	cutGap       = 40.0 // between blocks where some phase's prefix ends
 	stackTop     = 16.0 // for the arrow out of the head
 	stackBottom  = 26.0 // for what goes in
@@ -111,7 +113,7 @@ func groupRows(phases []phase) []rowGroup {
 		return b < n-1 // the head stands alone
 	}
 	for i := range n {
-		if i > 0 && n > manyBlocks && alike(i-1, i) {
+		if i > 0 && n > mostBlocks && alike(i-1, i) {
 			out[len(out)-1].to = i
 			continue
 		}
@@ -126,15 +128,30 @@ func scopeOf(layer string) string {
 	return scope
 }
 
-// cutOf is the block at whose upper end the prefix of a phase ends; −1 without
-// a prefix.
+// isWithin tells whether the prefix of a phase ends within a block, below what
+// learns there.
+func isWithin(p phase, g rowGroup) bool {
+	for _, row := range p[g.from : g.to+1] {
+		if row.Layers == scopeOf(p[0].Prefix) && row.Trained > 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// cutOf is the block above which the end of a phase's prefix is marked; −1
+// without a prefix.
 func cutOf(p phase, groups []rowGroup) int {
 	if p[0].Prefix == "" {
 		return -1
 	}
 	for i, g := range groups {
 		for _, row := range p[g.from : g.to+1] {
-			if row.Layers == p[0].Prefix || row.Layers == scopeOf(p[0].Prefix) {
+			switch {
+			case row.Layers != scopeOf(p[0].Prefix):
+			case row.Trained > 0:
+				return i - 1
+			default:
 				return i
 			}
 		}
@@ -151,18 +168,18 @@ func drawStacks(phases []phase) []stackView {
 	for i, p := range phases {
 		cuts[i] = cutOf(p, groups)
 	}
-	height := blockHeight
+	height, gap := blockHeight, blockGap
 	if len(groups) > manyBlocks {
-		height = thinHeight
+		height, gap = thinHeight, thinGap
 	}
 	// From the head down: the upper ends of the blocks.
 	tops := make([]float64, len(groups))
 	y := stackTop
 	for i := range slices.Backward(groups) {
 		tops[i] = y
-		y += height + blockGap
+		y += height + gap
 		if i > 0 && slices.Contains(cuts, i-1) {
-			y += cutGap - blockGap
+			y += cutGap - gap
 		}
 	}
 	bottom := tops[0] + height
@@ -186,6 +203,9 @@ func drawStacks(phases []phase) []stackView {
 		v.Flow = flow.String()
 		if at := cuts[k]; at >= 0 {
 			v.Cut = newCut(p[0], tops[at], bottom)
+			if at+1 < len(groups) && isWithin(p, groups[at+1]) {
+				v.Cut.Lines[0].Text = "computed once into " + shortened(scopeOf(p[0].Prefix), 58, letterHeight) + ":"
+			}
 		}
 		out[k] = v
 	}

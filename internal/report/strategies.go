@@ -74,7 +74,7 @@ func (s strategy) phaseFacts(k int) []string {
 	if p[0].Prefix == "" {
 		return append(facts, "every epoch from the pixels")
 	}
-	return append(facts, fmt.Sprintf("%s cached above %s: %s of %s", plural(p[0].PrefixRows, "row"), p[0].Prefix, magnitude(float64(p[0].PrefixSize), "B"), p[0].PrefixType))
+	return append(facts, fmt.Sprintf("%s cached after %s: %s of %s", plural(p[0].PrefixRows, "row"), p[0].Prefix, magnitude(float64(p[0].PrefixSize), "B"), p[0].PrefixType))
 }
 
 // epochsInWords writes how long a phase was: "5 epochs, kept the 4th".

@@ -236,10 +236,25 @@ func TestDrawingsOfPhases(t *testing.T) {
 	if got := attribute(drawings[0], "aria-label"); !strings.Contains(got, "classifier, 10,248 parameters: 10,248 trained at 1e-3") || !strings.Contains(got, "stem, 900 parameters: frozen") {
 		t.Errorf("in words: %s", got)
 	}
+	// A prefix that ends within a block whose upper layers learn.
+	run := strategiesRun(t)
+	for i, n := range run.Nodes {
+		if n.Coordinates["strategy"] == "adapters" {
+			phases := phasesOf(n.Name, plans["adapters"], false)
+			for k := range phases {
+				phases[k].Prefix = "block2.add"
+			}
+			run.Nodes[i].Outputs["phases"] = table(t, n.Name, phases)
+		}
+	}
+	if text := page(t, run); !strings.Contains(text, "computed once into block2:") {
+		t.Error("a prefix that ends within a block is not marked")
+	}
+
 	got := textOf(d.byID("strategies"))
 	for _, want := range []string{
 		"seeds 1, 2 and 3", "5, 4 and 5 epochs, 1 of 3 stopped early; kept epoch 4, 3 and 4", "3 · all", "in adapters and head",
-		"1,240 rows cached above block5.1.add: 31 MB of bfloat16", "every epoch from the pixels",
+		"1,240 rows cached after block5.1.add: 31 MB of bfloat16", "every epoch from the pixels",
 	} {
 		if !strings.Contains(strings.ReplaceAll(got, "\u00a0", " "), want) {
 			t.Errorf("the strategies do not say %q: %s", want, got)
@@ -289,7 +304,7 @@ func TestWatchmen(t *testing.T) {
 	got := watch(run)
 	for name, want := range map[string][]string{
 		"Negative transfer": {`^finetuned · feature_extraction\+\d+\.\d points .* to .*better than scratch · full`},
-		"Forgetting":        {`^finetuned · partialdrift 0.08`, `^look at ittuned · fulldrift 0.61`},
+		"Forgetting":        {`^finetuned · partialdrift 0.08`, `^look at ittuned · fulldrift 0\.61.*mean of 3 seeds: the features have moved far.*; an alarm in 3 of them$`},
 		"Overfitting":       {`^look at ittuned · partialgap \+11\.0 points`, `^badtuned · fullgap \+24\.0 points`},
 		"Frozen layers":     {`^finetuned · progressive0 of 42 changedequal digests before and after, in 2 phases of 3 trainings$`},
 	} {

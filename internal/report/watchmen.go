@@ -159,16 +159,26 @@ func (r Run) weightsOf(n *Node) string {
 	return ""
 }
 
-// Limits of the watchmen. They are judgements, not theorems: a gap or drop
-// that the interval puts above the first deserves a look, above the second it
-// spoils the model.
+// Limits of the watchmen. They are judgements, not theorems: a number that the
+// interval puts above the first deserves a look, above the second it spoils the
+// model.
 var (
-	forgettingLimits  = limits{0.02, 0.10} // of accuracy on the source task
-	driftLimits       = limits{0.25, math.Inf(1)}
-	overfittingLimits = limits{0.05, 0.15} // of accuracy
+	forgettingLimits = limits{suspect: 0.02, bad: 0.10} // of accuracy on the source task
+	driftLimits      = limits{suspect: 0.25, bad: math.Inf(1), meaning: [...]string{
+		"the features are close to those that the training started with",
+		"the features have moved far: lower rates or fewer layers that learn keep more of them", "",
+	}}
+	overfittingLimits = limits{suspect: 0.05, bad: 0.15, meaning: [...]string{
+		"new rows are answered about as well",
+		"new rows are answered less well: more of them, copies, or fewer layers that learn may help",
+		"the training rows were learnt by heart: more of them, copies, or fewer layers that learn may help",
+	}} // of accuracy
 )
 
-type limits struct{ suspect, bad float64 }
+type limits struct {
+	suspect, bad float64
+	meaning      [bad + 1]string // by level
+}
 
 // judge goes by the lower end of the interval, or by the value without one.
 func (l limits) judge(value, low float64) level {
@@ -330,7 +340,7 @@ func (m measured) sight(s strategy, l limits) sight {
 		out.Level = max(out.Level, suspect)
 	}
 	if m.seeds > 1 { // what a training says of itself has its own numbers
-		out.Text = fmt.Sprintf("mean of %d seeds", m.seeds)
+		out.Text = fmt.Sprintf("mean of %d seeds: %s", m.seeds, l.meaning[out.Level])
 		if m.alarms > 0 {
 			out.Text += fmt.Sprintf("; an alarm in %d of them", m.alarms)
 		}
