@@ -14,10 +14,12 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/tlpipe/tlpipe/internal/backbone"
+	"github.com/tlpipe/tlpipe/internal/digest"
 	"github.com/tlpipe/tlpipe/internal/safetensors"
 )
 
-// weights NAME FILE writes random weights of a backbone to a safetensors file.
+// weights NAME FILE writes random weights of a backbone to a safetensors file, and sets SHA256 to its
+// digest.
 func weights(ts *testscript.TestScript, negated bool, args []string) {
 	if negated || len(args) != 2 {
 		ts.Fatalf("usage: weights NAME FILE")
@@ -37,6 +39,9 @@ func weights(ts *testscript.TestScript, negated bool, args []string) {
 	ts.Check(err)
 	ts.Check(safetensors.Write(f, tensors, nil))
 	ts.Check(f.Close())
+	sum, err := digest.File(path)
+	ts.Check(err)
+	ts.Setenv("SHA256", sum)
 }
 
 // hub DIR plays the Hugging Face hub, and sets HF_ENDPOINT to it: DIR/OWNER/REPOSITORY/FILE is where

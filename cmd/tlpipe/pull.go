@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"path"
 	"strings"
 	"time"
@@ -120,7 +121,7 @@ func (p *program) fetch(ctx context.Context, there *store.Store, name string, se
 			transfer.Say("%v; trying again in %s", why, wait.Round(100*time.Millisecond))
 		},
 	})
-	if failed := new(fetch.Error); errors.As(err, &failed) {
+	if failed, local := new(fetch.Error), new(fs.PathError); errors.As(err, &failed) && !errors.As(err, &local) {
 		err = fmt.Errorf("%w\nWhere this machine has no network, fetch %s elsewhere, and then: tlpipe models pull %s --from %s",
 			err, set.URL, name, path.Base(set.URL))
 	}

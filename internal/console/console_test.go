@@ -225,6 +225,14 @@ func TestTransferInLines(t *testing.T) {
 	c.pass(1)
 	x.Show(70_000_000, 100_000_000) // 30 MB in 30 s
 	told("a.pth: 70 MB of 100 MB, 1.0 MB/s, 30s left\n")
+	c.pass(60) // and nothing comes
+	x.Show(71_000_000, 100_000_000)
+	b.Reset()
+	c.pass(10)
+	x.Show(81_000_000, 100_000_000)
+	c.pass(20)
+	x.Show(100_000_000, 100_000_000)
+	told("a.pth: 100 MB of 100 MB, 950 kB/s\n") // of the last 20 s
 	x.Say("no byte came for %s", 30*time.Second)
 	told("a.pth: no byte came for 30s\n")
 	c.pass(10)

@@ -22,11 +22,21 @@ type Transfer struct {
 	now  func() time.Time
 
 	mu          sync.Mutex
-	done, total int64 // total is -1 if it is not known
-	began       time.Time
-	before      int64 // done when it began
+	mark              // now
+	total       int64 // -1 if it is not known
+	since, next mark  // rates are measured since the one, and then since the other
 	told        time.Time
 }
+
+// mark is how far a transfer was at some time.
+type mark struct {
+	at   time.Time
+	done int64
+}
+
+// rateOver is how long rates are measured over, at least and at most twice that: so that a pause is
+// soon forgotten.
+const rateOver = 10 * time.Second
 
 // NewTransfer shows the transfer of the named file on f.
 func NewTransfer(f *os.File, name string) *Transfer {
@@ -48,10 +58,14 @@ func (t *Transfer) Show(done, total int64) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	now := t.now()
-	if t.began.IsZero() || done < t.done { // it starts, or starts over
-		t.began, t.before, t.told = now, done, now
+	before := t.mark
+	t.mark, t.total = mark{now, done}, total
+	switch {
+	case before.at.IsZero() || done < before.done: // it starts, or starts over
+		t.since, t.next, t.told = t.mark, t.mark, now
+	case now.Sub(t.next.at) >= rateOver:
+		t.since, t.next = t.next, t.mark
 	}
-	t.done, t.total = done, total
 	if t.bars == nil {
 		if now.Sub(t.told) >= lineEvery {
 			t.told = now
@@ -98,7 +112,7 @@ func (t *Transfer) text(now time.Time) string {
 	if t.total > 0 {
 		text += " of " + Bytes(t.total)
 	}
-	elapsed, came := now.Sub(t.began).Seconds(), float64(t.done-t.before)
+	elapsed, came := now.Sub(t.since.at).Seconds(), float64(t.done-t.since.done)
 	if elapsed <= 0 || came <= 0 {
 		return text
 	}

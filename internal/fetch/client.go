@@ -98,6 +98,9 @@ func (c *Client) Fetch(ctx context.Context, r Request) (sum string, err error) {
 		}
 		return "", err
 	}, backoff.WithBackOff(waits), backoff.WithMaxElapsedTime(0), backoff.WithNotify(func(err error, wait time.Duration) {
+		if asked := new(backoff.RetryAfterError); errors.As(err, &asked) {
+			err = asked.Unwrap()
+		}
 		if r.Retry != nil {
 			r.Retry(err, wait)
 		}

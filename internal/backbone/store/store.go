@@ -129,7 +129,7 @@ func (s *Store) Fetch(ctx context.Context, client *fetch.Client, source Source, 
 		URL: source.URL, Path: part, Promise: source.Promise, Progress: watch.Progress, Retry: watch.Retry,
 	})
 	if err != nil {
-		return File{}, err
+		return File{}, s.explain(err)
 	}
 	return s.install(part, sum, source)
 }
@@ -161,7 +161,7 @@ func (s *Store) Import(ctx context.Context, path string, source Source) (_ File,
 		err = to.Sync()
 	}
 	if err = errors.Join(err, to.Close()); err != nil {
-		return File{}, errors.Join(fmt.Errorf("%s: %w", path, err), os.Remove(copied))
+		return File{}, errors.Join(s.explain(fmt.Errorf("take %s: %w", path, err)), os.Remove(copied))
 	}
 	return s.install(copied, sum, source)
 }
@@ -299,6 +299,16 @@ func (s *Store) lock(ctx context.Context, key string, waiting func()) (unlock fu
 		return nil, errors.Join(s.unwritable(err), lock.Close())
 	}
 	return lock.Close, nil
+}
+
+// explain is unwritable for errors that are about the store's folder, and leaves others as they are.
+func (s *Store) explain(err error) error {
+	if fault := new(fs.PathError); errors.As(err, &fault) {
+		if below, wrong := filepath.Rel(s.dir, fault.Path); wrong == nil && filepath.IsLocal(below) {
+			return s.unwritable(err)
+		}
+	}
+	return err
 }
 
 // unwritable says what to do about a fault of the store's folder.

@@ -244,6 +244,36 @@ func TestUnwritable(t *testing.T) {
 	holds(t, get(t, s, store.Source{URL: web.URL + "/1"}), []byte("one"))
 }
 
+// A full disk is told as what it is, and not as a fault of the network.
+func TestFullDisk(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("needs /dev/full")
+	}
+	dir := t.TempDir()
+	web := serve(t, map[string][]byte{"/1": []byte("one")})
+	source := store.Source{URL: web.URL + "/1"}
+	key := sum([]byte(source.URL))
+	if err := os.Mkdir(filepath.Join(dir, "parts"), 0o777); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{key, key + ".import"} {
+		if err := os.Symlink("/dev/full", filepath.Join(dir, "parts", name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	file := filepath.Join(dir, "one")
+	if err := os.WriteFile(file, []byte("one"), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	_, fetched := store.Open(dir).Fetch(context.Background(), fetch.New(fetch.Hub{}), source, store.Watch{})
+	_, imported := store.Open(dir).Import(context.Background(), file, source)
+	for _, err := range []error{fetched, imported} {
+		if err == nil || !strings.Contains(err.Error(), "the store of weights "+dir) || !strings.Contains(err.Error(), "no space left") {
+			t.Errorf("error %v", err)
+		}
+	}
+}
+
 func TestDefault(t *testing.T) {
 	t.Setenv("TLPIPE_WEIGHTS", "")
 	t.Setenv("TLPIPE_CACHE", "")
