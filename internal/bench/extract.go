@@ -58,7 +58,7 @@ func (e Extract) Measure(ctx context.Context) (*Extraction, error) {
 		return nil, &RequestError{fmt.Errorf("batch %d, threads %d, repeat %d, warm-up %d: want 1, 1, 1, 0 or more", e.Batch, e.Threads, e.Repeat, e.WarmUp)}
 	}
 	began := time.Now()
-	program, net, err := e.compile()
+	program, net, err := e.compile(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -113,7 +113,7 @@ func (e Extract) Measure(ctx context.Context) (*Extraction, error) {
 }
 
 // compile makes the program, and the part of the backbone that it computes.
-func (e Extract) compile() (*frozen.Program, *nn.Network, error) {
+func (e Extract) compile(ctx context.Context) (*frozen.Program, *nn.Network, error) {
 	b, err := backbone.Find(e.Backbone)
 	if err != nil {
 		return nil, nil, &RequestError{err}
@@ -124,6 +124,9 @@ func (e Extract) compile() (*frozen.Program, *nn.Network, error) {
 	choice, err := b.Choose(backbone.Word(e.Weights))
 	if err != nil {
 		return nil, nil, &RequestError{err}
+	}
+	if err := choice.Fetch(ctx, func(string, ...any) {}); err != nil {
+		return nil, nil, err
 	}
 	p, err := choice.Preprocessing()
 	if err != nil {
