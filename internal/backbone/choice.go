@@ -257,7 +257,9 @@ func (c *Choice) Classes() []string {
 }
 
 // CheckPixels refuses pixels that are not what the weights were trained on. Another size is all right if
-// it was asked for: if the pictures were prepared for this very backbone.
+// it was asked for: if the pictures were prepared for this very backbone. A file does not tell what it
+// was trained on: it may be what any weight set of its variant was, or, if it was asked for, something
+// that no weight set was.
 func (c *Choice) CheckPixels(p record.Preprocessing) error {
 	b, err := c.backbone()
 	if err != nil || b.AnyPixels {
@@ -267,10 +269,30 @@ func (c *Choice) CheckPixels(p record.Preprocessing) error {
 	if err != nil {
 		return err
 	}
-	if name, _, _ := strings.Cut(p.For, ":"); name == b.Name {
-		want.Height, want.Width = p.Height, p.Width
+	name, _, _ := strings.Cut(p.For, ":")
+	asked := name == b.Name
+	differences := func(want record.Preprocessing) []string {
+		if asked {
+			want.Height, want.Width = p.Height, p.Width
+		}
+		return p.Differences(want)
 	}
-	if differences := p.Differences(want); len(differences) > 0 {
+	if c.Name == FileWeights {
+		known := false
+		for _, set := range b.Weights {
+			if len(differences(set.Preprocessing)) > 0 {
+				continue
+			}
+			if b.isOf(set) {
+				return nil
+			}
+			known = true
+		}
+		if asked && !known {
+			return nil
+		}
+	}
+	if differences := differences(want); len(differences) > 0 {
 		return fmt.Errorf("the pictures were not prepared for %s: %s; say `for: %s` in the preprocess stage",
 			b.Name, strings.Join(differences, "; "), want.For)
 	}

@@ -288,6 +288,50 @@ func TestWeightsThatWerePulled(t *testing.T) {
 	}
 }
 
+// A file does not tell what pixels it was trained on.
+func TestPixelsForWeightsFromAFile(t *testing.T) {
+	b := find(t, "resnet50")
+	of := func(set string) record.Preprocessing {
+		s, err := b.Set(set)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return b.For(s)
+	}
+	own := of("imagenet")
+	own.Mean, own.Std = [3]float32{0.5, 0.4, 0.3}, [3]float32{1, 1, 1}
+	ownSize, notAsked := of("timm"), own
+	ownSize.Height = 96
+	notAsked.For = ""
+	for _, c := range []struct {
+		word   backbone.Word
+		pixels record.Preprocessing
+		want   string // "" if it is all right
+	}{
+		{"torchvision:a.pth", of("imagenet"), ""},
+		{"torchvision:a.pth", of("imagenet_v2"), ""},
+		{"torchvision:a.pth", ownSize, ""},
+		{"torchvision:a.pth", own, ""},
+		{"torchvision:a.pth", notAsked, "normalised with mean"},
+		{"torchvision:a.pth", of("keras"), "channels are BGR, not RGB"},
+		{"keras:a.h5", of("keras"), ""},
+		{"keras:a.h5", own, ""},
+		{"keras:a.h5", of("imagenet"), "say `for: resnet50:keras`"},
+		{"keras:random", own, "normalised with mean"},
+	} {
+		choice, err := b.Choose(c.word)
+		if err != nil {
+			t.Fatal(err)
+		}
+		switch err := choice.CheckPixels(c.pixels); {
+		case c.want == "" && err != nil:
+			t.Errorf("%s, pixels for %s: %v", c.word, c.pixels.For, err)
+		case c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)):
+			t.Errorf("%s, pixels for %s: error %v, want one with %q", c.word, c.pixels.For, err, c.want)
+		}
+	}
+}
+
 type files struct{}
 
 func (files) Digest(_ context.Context, path string) (string, error) { return digest.File(path) }
