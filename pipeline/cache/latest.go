@@ -73,7 +73,7 @@ func (s *Store) SaveLatest(id string, l Latest) error {
 	if err != nil {
 		return fmt.Errorf("record the run of %s: %w", l.Pipeline, err)
 	}
-	if err := s.writeFile(filepath.Join(s.dir, "latest", id), raw, true); err != nil {
+	if err := s.writeFile(filepath.Join(s.dir, "latest", id), true, raw); err != nil {
 		return fmt.Errorf("record the run of %s: %w", l.Pipeline, err)
 	}
 	return nil
@@ -108,8 +108,7 @@ func (c *Checkpoint) Load() ([]byte, bool, error) {
 
 // Save replaces the state, atomically.
 func (c *Checkpoint) Save(state []byte) error {
-	framed := append([]byte(sum(state)), state...)
-	if err := c.store.writeFile(c.path, framed, true); err != nil {
+	if err := c.store.writeFile(c.path, true, []byte(sum(state)), state); err != nil {
 		return fmt.Errorf("save a checkpoint: %w", err)
 	}
 	return nil

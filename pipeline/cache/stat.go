@@ -153,7 +153,7 @@ func (x *StatIndex) Save() error {
 		}
 		raw, err := f.encode()
 		if err == nil {
-			err = x.store.writeFile(x.path(dir), raw, false)
+			err = x.store.writeFile(x.path(dir), false, raw)
 		}
 		if err != nil && !IsReadOnly(err) && !IsFull(err) {
 			return fmt.Errorf("save the stat index: %w", err)

@@ -157,7 +157,7 @@ func (s *Store) Commit(e Entry) error {
 	if err != nil {
 		return fmt.Errorf("write the entry %s: %w", short(e.Key), err)
 	}
-	if err := s.writeFile(s.path("entries", e.Key), raw, true); err != nil {
+	if err := s.writeFile(s.path("entries", e.Key), true, raw); err != nil {
 		return fmt.Errorf("write the entry %s: %w", short(e.Key), err)
 	}
 	return nil
@@ -174,7 +174,7 @@ func (s *Store) SaveRecipe(p Preimage) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("write the recipe %s: %w", short(digest), err)
 	}
-	if err := s.writeFile(path, append(raw, '\n'), true); err != nil {
+	if err := s.writeFile(path, true, append(raw, '\n')); err != nil {
 		return "", fmt.Errorf("write the recipe %s: %w", short(digest), err)
 	}
 	return digest, nil
@@ -247,7 +247,7 @@ func (s *Store) PutBlob(raw []byte, rows int64) (Chunk, error) {
 	if info, err := s.fs.Stat(path); err == nil && info.Size() == c.Bytes {
 		return c, nil
 	}
-	if err := s.writeFile(path, raw, true); err != nil {
+	if err := s.writeFile(path, true, raw); err != nil {
 		return c, fmt.Errorf("store a blob: %w", err)
 	}
 	return c, nil
@@ -336,12 +336,16 @@ func (s *Store) readFile(path string) ([]byte, error) {
 
 // writeFile puts a file in place whole: it is there with all of its content
 // or not at all, and with durable it survives a loss of power.
-func (s *Store) writeFile(path string, raw []byte, durable bool) error {
+func (s *Store) writeFile(path string, durable bool, parts ...[]byte) error {
 	temp, f, err := s.createTemp()
 	if err != nil {
 		return err
 	}
-	_, err = f.Write(raw)
+	for _, part := range parts {
+		if err == nil {
+			_, err = f.Write(part)
+		}
+	}
 	if err == nil && durable {
 		err = f.Sync()
 	}

@@ -102,6 +102,9 @@ func (s *stage) read(ctx context.Context, task *pipeline.Task) (_ *data, err err
 	if d.pictures {
 		what = "pictures"
 	}
+	if !d.pictures && (s.backbone != nil || len(s.Strategy.Phases) > 0) {
+		return nil, errors.New("a backbone and a strategy are for pictures: the data are features, on which there is only a head to train")
+	}
 	if d.pictures && s.backbone == nil && task.Input(modelPort) == nil {
 		return nil, pipeline.ParamError("backbone", "is needed to train on pictures")
 	}

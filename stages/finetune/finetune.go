@@ -84,13 +84,14 @@ type stage struct {
 	backbone *backbone            // nil without one
 	prepared record.Preprocessing // of the pictures, once Check knows
 
-	// Time between checkpoints at the ends of epochs: decides how much is lost by a kill, not what
-	// comes out.
+	// Least time between checkpoints at the ends of epochs: decides how much is lost by a kill, not
+	// what comes out.
 	checkpointEpoch time.Duration
+	checkpointShare time.Duration // and how many times as long as writing one
 }
 
 func build(p Params) (pipeline.Stage, error) {
-	s := &stage{Params: p, checkpointEpoch: 5 * time.Second}
+	s := &stage{Params: p, checkpointEpoch: 5 * time.Second, checkpointShare: 30}
 	var errs []error
 	refuse := func(wrong bool, path, hint, format string, args ...any) {
 		if wrong {

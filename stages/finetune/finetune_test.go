@@ -301,7 +301,7 @@ func TestResumedEqualsUndisturbed(t *testing.T) {
 	want := mustRun(t, with, rec)
 	killed := errors.New("killed")
 	eager := pipelinetest.Stage(t, Kind(), with).(*stage)
-	eager.checkpointEpoch = 0
+	eager.checkpointEpoch, eager.checkpointShare = 0, 0
 	for saves := 1; saves < len(want.history)-1; saves++ {
 		env := pipelinetest.Env(t)
 		checkpoint := &pipelinetest.MemoryCheckpoint{AfterSave: func(n int) error {

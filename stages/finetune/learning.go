@@ -309,7 +309,7 @@ func (c ClassWeights) of(classes []string, counts []int) ([]float64, error) {
 	weights := make([]float64, len(classes))
 	for i, class := range classes {
 		weights[i] = 1
-		if c.Rule == balanced {
+		if c.Rule == balanced && counts[i] > 0 { // a model that is gone on with may know more classes
 			weights[i] = float64(total) / float64(len(classes)*counts[i])
 		} else if factor, ok := c.Factors[class]; ok {
 			weights[i] = factor

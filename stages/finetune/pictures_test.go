@@ -330,7 +330,7 @@ func TestPicturesResumedEqualsUndisturbed(t *testing.T) {
 	const with = "{" + small + ", strategy: [{epochs: 2}, {epochs: 2, top: 5, batch_norm: train}], copies: 2, early_stopping: {patience: 3}, schedule: plateau}"
 	want := mustRunPictures(t, with, chunks)
 	s := pipelinetest.Stage(t, Kind(), with).(*stage)
-	s.checkpointEpoch, s.CheckpointEvery = 0, 0
+	s.checkpointEpoch, s.checkpointShare, s.CheckpointEvery = 0, 0, 0
 	killed := errors.New("killed")
 	for stop := 1; stop < 12; stop += 3 {
 		env := pipelinetest.Env(t)
@@ -375,6 +375,32 @@ func TestGoesOnWithAModel(t *testing.T) {
 	}
 	if name := "head.conv.weight"; slices.Equal(out.model.Weights[name].Data, first.model.Weights[name].Data) {
 		t.Error("the layer that was named did not learn")
+	}
+}
+
+func TestGoesOnWithAHead(t *testing.T) {
+	rec := features(t, slices.Concat(blobs("train", 30, 1, 1), blobs("val", 12, 1, 2))...)
+	in := map[string][]pipeline.Input{dataPort: {pipelinetest.NewTable("features", nil, rec)}}
+	first, err := runStage(t, pipelinetest.Env(t), pipelinetest.Stage(t, Kind(), "{epochs: 5, head: linear, standardise: true, restore: last}").(*stage), in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	in[modelPort] = []pipeline.Input{first.tables[modelPort]}
+	out, err := runStage(t, pipelinetest.Env(t), pipelinetest.Stage(t, Kind(), "{epochs: 1, learning_rate: 1e-7}").(*stage), in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if a, b := first.history[4].ValidationLoss, out.history[0].ValidationLoss; math.Abs(a-b) > 1e-3*a {
+		t.Errorf("validation loss %v, then %v", a, b)
+	}
+}
+
+func TestLearnsInBFloat16(t *testing.T) {
+	const with = "{" + small + ", strategy: [{epochs: 2, learning_rate: 0.01, top: 6}], precision: %s}"
+	chunks := pictures(t, 24, 12, 0)
+	single, half := mustRunPictures(t, fmt.Sprintf(with, "fp32"), chunks), mustRunPictures(t, fmt.Sprintf(with, "bf16"), chunks)
+	if a, b := single.history[0].Loss, half.history[0].Loss; a == b || math.Abs(a-b) > 0.1*a {
+		t.Errorf("losses %v and %v", a, b)
 	}
 }
 

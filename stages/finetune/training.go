@@ -192,14 +192,16 @@ func (t *training) trainPhase(ctx context.Context, task *pipeline.Task, i int) (
 	}
 	defer func() { err = errors.Join(err, closeExamples()) }()
 	var trainer *train.Trainer
-	saved := time.Now()
+	saved, cost := time.Now(), time.Duration(0)
 	save := func() error {
+		began := time.Now()
 		state, err := trainer.Save()
-		if err != nil {
-			return err
+		if err == nil {
+			err = task.Checkpoint.Save(state)
 		}
 		saved = time.Now()
-		return task.Checkpoint.Save(state)
+		cost = saved.Sub(began)
+		return err
 	}
 	o := t.options(task, i)
 	o.AfterStep = func(schedule.Position) error {
@@ -217,7 +219,7 @@ func (t *training) trainPhase(ctx context.Context, task *pipeline.Task, i int) (
 	}
 	err = trainer.Run(ctx, training, validation, func(e train.Epoch) error {
 		task.Progress(int64(t.epochs+e.Number), int64(t.allEpochs()), "epoch")
-		if trainer.Done() || time.Since(saved) < t.checkpointEpoch {
+		if trainer.Done() || time.Since(saved) < max(t.checkpointEpoch, t.checkpointShare*cost) {
 			return nil
 		}
 		return save()
