@@ -378,6 +378,16 @@ func TestGoesOnWithAModel(t *testing.T) {
 	}
 }
 
+func TestStaleStatisticsAreToldOf(t *testing.T) {
+	chunks := pictures(t, 16, 6, 0)
+	for norms, told := range map[string]bool{trainingNorms: true, frozenNorms: false} {
+		out := mustRunPictures(t, "{"+small+", strategy: [{epochs: 2, top: 4, batch_norm: "+norms+"}]}", chunks)
+		if log := strings.Join(out.log, "\n"); strings.Contains(log, "will still be made by 96 %") != told { // 0.99⁴
+			t.Errorf("batch_norm %s: %s", norms, log)
+		}
+	}
+}
+
 func TestGoesOnWithAHead(t *testing.T) {
 	rec := features(t, slices.Concat(blobs("train", 30, 1, 1), blobs("val", 12, 1, 2))...)
 	in := map[string][]pipeline.Input{dataPort: {pipelinetest.NewTable("features", nil, rec)}}

@@ -1,6 +1,7 @@
 package finetune
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -28,9 +29,10 @@ type training struct {
 	prefixes     []prefix
 	classWeights []float64
 
-	started nn.Weights      // what the training started with
-	touched map[string]bool // tensors that some phase so far may have changed
-	last    nn.Weights      // of the last epoch of the phase before; subject.weights are those kept
+	started nn.Weights        // what the training started with
+	touched map[string]bool   // tensors that some phase so far may have changed
+	last    nn.Weights        // of the last epoch of the phase before; subject.weights are those kept
+	digests map[string]string // of the blocks' weights, as far as they are known
 	history []record.TrainingEpoch
 	layers  []record.PhaseLayers
 	epochs  int // of the phases that are over, as asked for
@@ -38,7 +40,7 @@ type training struct {
 
 // newTraining makes the network and decides what each phase does.
 func (s *stage) newTraining(ctx context.Context, task *pipeline.Task, d *data) (*training, error) {
-	t := &training{stage: s, task: task, data: d, phases: s.plan(d.pictures), touched: map[string]bool{}}
+	t := &training{stage: s, task: task, data: d, phases: s.plan(d.pictures), touched: map[string]bool{}, digests: map[string]string{}}
 	var err error
 	if t.subject, err = s.begin(ctx, task, d); err != nil {
 		return nil, err
@@ -179,9 +181,29 @@ func (t *training) phase(ctx context.Context, i int, before pipeline.Input) (map
 	return t.task.Part(ctx, part, func(ctx context.Context, task *pipeline.Task) error {
 		if t.data.pictures {
 			task.Log("phase %s: %s", t.phases[i].Name, t.prefixes[i].why)
+			if old := t.oldStatistics(i); old > staleStatistics {
+				task.Log("phase %s: when it ends, the running statistics of its batch-norms will still be made by %.0f %% of what they are now: validation, which uses them, may be far worse than training; batch_norm: frozen, more epochs or smaller batches help",
+					t.phases[i].Name, 100*old)
+			}
 		}
 		return t.trainPhase(ctx, task, i)
 	})
+}
+
+// staleStatistics is the share of old statistics that is told of.
+const staleStatistics = 0.2
+
+// oldStatistics is the share that the running statistics of the backbone's batch-norms which phase i
+// trains still have, at its end, of those they began with: the largest of all.
+func (t *training) oldStatistics(i int) (share float64) {
+	batches := t.phases[i].Epochs * max(t.epochRows()/t.BatchSize, 1)
+	for _, l := range t.net.Layers() {
+		norm, ok := l.Op.(nn.BatchNorm)
+		if ok && !isHead(l.Name) && t.selections[i].learns(l.Name) && t.selections[i].norms(l.Name) == train.BatchStatistics {
+			share = max(share, math.Pow(float64(norm.Momentum), float64(batches)))
+		}
+	}
+	return share
 }
 
 // trainPhase trains phase i to its end, from a checkpoint if there is one, and writes its results.
@@ -485,7 +507,8 @@ func (t *training) describe(i int, before nn.Weights, epochs, kept int) []record
 		if row.BatchNorm == "" && hasNorm(old) {
 			row.BatchNorm = frozenNorms
 		}
-		row.Before, row.After = digestWeights(old), digestWeights(now)
+		row.Before, row.After = cmp.Or(t.digests[block], digestWeights(old)), digestWeights(now)
+		t.digests[block] = row.After
 		out = append(out, row)
 	}
 	return out
