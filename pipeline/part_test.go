@@ -9,6 +9,9 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/sourcegraph/conc"
 
 	"github.com/tlpipe/tlpipe/pipeline"
 	"github.com/tlpipe/tlpipe/pipeline/cache"
@@ -355,6 +358,38 @@ func TestPartsAreTheSameForAnyNumberOfJobs(t *testing.T) {
 	if !slices.Equal(digests[:3], digests[3:]) {
 		t.Error(digests)
 	}
+}
+
+// Two runs at once, each with a store of its own as two processes have, do each part once.
+func TestTwoRunsDoAPartOnce(t *testing.T) {
+	w := newWorld(1500)
+	w.beforeMap = func(context.Context) error {
+		time.Sleep(time.Millisecond)
+		return nil
+	}
+	dir := t.TempDir()
+	results := make([]*pipeline.Result, 2)
+	var group conc.WaitGroup
+	for i := range results {
+		b := &bench{t: t, w: w, dir: dir}
+		runner, graph := b.runner(), b.loadPhases("{times: 2}, {times: 3}", "{times: 2}, {times: 5}")
+		group.Go(func() {
+			var err error
+			if results[i], err = runner.Run(context.Background(), graph); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	group.Wait()
+	for _, r := range results {
+		want(t, r.Err, nil)
+		want(t, total(t, r, "one"), 2*squaresSum(w.listed)*3)
+		r.Journal.Close()
+		r.Close()
+	}
+	rows, _ := results[0].Node("rows")
+	want(t, w.squares.Load(), rows.Ended.Chunks)
+	want(t, w.begun.Load(), 3)
 }
 
 func TestPartMustCloseItsOutputs(t *testing.T) {

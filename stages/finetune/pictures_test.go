@@ -462,10 +462,40 @@ func TestPrefixIsChosenByCost(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		got := choosePrefix(net, s, 2000, prefixBFloat16, c.budget, c.maps)
+		got := chooser{net: net, rows: 2000, precision: prefixBFloat16, budget: c.budget, maps: c.maps}.choose(s)
 		if got.cut != c.cut || !strings.Contains(got.why, c.why) {
 			t.Errorf("%+v: cut at %q: %s; want %q", c.phase, got.cut, got.why, c.cut)
 		}
+	}
+}
+
+// A cut that an earlier phase has cached costs nothing again.
+func TestBudgetIsOfAllPhases(t *testing.T) {
+	b, err := chooseBackbone("resnet18", zoo.RandomWeights)
+	if err != nil {
+		t.Fatal(err)
+	}
+	trunk, err := b.network(nn.Shape{64, 64, 3})
+	if err != nil {
+		t.Fatal(err)
+	}
+	net, err := linearHead().upon(trunk, 3)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var phases []selection
+	for _, p := range []Phase{{Unfreeze: []string{"layer4"}}, {Unfreeze: []string{"layer4"}}, {Unfreeze: []string{"layer3"}}} {
+		s, err := p.complete(0).selects(net, "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		phases = append(phases, s)
+	}
+	s := &stage{}
+	s.PrefixCache, s.PrefixPrecision = 1_100_000, prefixBFloat16 // 4×4×256 numbers of a row at layer3: 0.82 MB
+	got := s.choosePrefixes(net, phases, 100)
+	if got[0].cut != "layer3.1.act" || got[1].cut != got[0].cut || got[2].cut != "" || !strings.Contains(got[2].why, "281 kB are left") {
+		t.Errorf("%+v", got)
 	}
 }
 

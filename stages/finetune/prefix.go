@@ -52,52 +52,70 @@ func (p prefix) bytes() int64 {
 // a byte is read back.
 const worthwhile = 64
 
-// choosePrefixes finds the cut of each phase; what one takes, those after it have no more.
+// choosePrefixes finds the cut of each phase; what one takes of the budget, those after it have no
+// more, and what one has cached costs those after it nothing.
 func (s *stage) choosePrefixes(net *nn.Network, phases []selection, rows int64) []prefix {
-	left, cached := int64(s.PrefixCache), map[string]bool{}
+	c := chooser{net: net, rows: rows, precision: s.PrefixPrecision, budget: int64(s.PrefixCache), maps: s.CutMix > 0, cached: map[string]bool{}}
 	out := make([]prefix, len(phases))
 	for i, selected := range phases {
-		p := choosePrefix(net, selected, rows, s.PrefixPrecision, left, s.CutMix > 0)
-		if p.cut != "" && !cached[p.cut] {
-			cached[p.cut] = true
-			left -= p.bytes()
+		p := c.choose(selected)
+		if p.cut != "" && !c.cached[p.cut] {
+			c.cached[p.cut] = true
+			c.budget -= p.bytes()
 		}
 		out[i] = p
 	}
 	return out
 }
 
-// choosePrefix finds the cut of a phase: of the passages below all that learns whose activations fit
-// the budget and save more than reading them back takes, the one that saves most. maps asks for one
-// that is a map, as cutmix does.
-func choosePrefix(net *nn.Network, s selection, rows int64, precision string, budget int64, maps bool) prefix {
-	candidates := cutsBelow(net, s)
+// chooser chooses cuts.
+type chooser struct {
+	net       *nn.Network
+	rows      int64
+	precision string
+	budget    int64           // bytes that are left
+	maps      bool            // only maps will do, as for cutmix
+	cached    map[string]bool // cuts that an earlier phase chose
+}
+
+// choose finds the cut of a phase: of the passages below all that learns whose activations fit the
+// budget and save more than reading them back takes, the one that saves most.
+func (c chooser) choose(s selection) prefix {
+	candidates := cutsBelow(c.net, s)
 	if len(candidates) == 0 {
 		return prefix{why: "the lowest layers learn: every epoch starts from the pixels"}
 	}
-	made := func(p nn.Passage) prefix {
-		return prefix{cut: p.Layer, precision: precision, size: p.Shape.Size(), rows: rows}
-	}
-	total := float64(net.MultiplyAdds())
-	highest := candidates[len(candidates)-1]
 	slices.SortFunc(candidates, func(a, b nn.Passage) int {
 		return cmp.Or(cmp.Compare(b.MultiplyAdds, a.MultiplyAdds), cmp.Compare(a.Shape.Size(), b.Shape.Size()))
 	})
-	for _, c := range candidates {
-		p := made(c)
-		each := p.bytes() / max(rows, 1)
-		if maps && len(c.Shape) != 3 || p.bytes() > budget || c.MultiplyAdds < worthwhile*each {
+	refused := "" // why the best one will not do
+	for _, passage := range candidates {
+		p := prefix{cut: passage.Layer, precision: c.precision, size: passage.Shape.Size(), rows: c.rows}
+		if why := c.refuses(p, passage); why != "" {
+			refused = cmp.Or(refused, fmt.Sprintf("those of %s %s", p.cut, why))
 			continue
 		}
-		p.why = fmt.Sprintf("activations of %s: %s, which saves %.0f %% of the multiply-adds below the head of every epoch after the first",
-			c.Layer, inBytes(p.bytes()), 100*float64(c.MultiplyAdds)/max(total, 1))
-		if c.Layer != highest.Layer {
-			p.why += fmt.Sprintf("; %s, where more would be saved, takes %s, and %s are left of the budget", highest.Layer, inBytes(made(highest).bytes()), inBytes(max(budget, 0)))
+		p.why = fmt.Sprintf("activations of %s: %s, which saves %.0f %% of the multiply-adds of a forward pass in every epoch after the first",
+			p.cut, inBytes(p.bytes()), 100*float64(passage.MultiplyAdds)/float64(c.net.MultiplyAdds()))
+		if refused != "" {
+			p.why += "; " + refused
 		}
 		return p
 	}
-	return prefix{why: fmt.Sprintf("every epoch starts from the pixels: activations of %s take %s, and %s are left of the budget",
-		highest.Layer, inBytes(made(highest).bytes()), inBytes(max(budget, 0)))}
+	return prefix{why: "every epoch starts from the pixels, no activations are cached: " + refused}
+}
+
+// refuses tells why a cut will not do; "" if it will.
+func (c chooser) refuses(p prefix, passage nn.Passage) string {
+	switch {
+	case c.maps && len(passage.Shape) != 3:
+		return "are no maps, which cutmix needs"
+	case p.bytes() > c.budget && !c.cached[p.cut]:
+		return fmt.Sprintf("take %s, and %s are left of the budget", inBytes(p.bytes()), inBytes(max(c.budget, 0)))
+	case passage.MultiplyAdds < worthwhile*p.bytes()/max(c.rows, 1):
+		return "are not worth reading back"
+	}
+	return ""
 }
 
 // cutsBelow lists the passages below all that learns, from the input up. Those whose output only goes

@@ -161,8 +161,10 @@ func (s *stage) phasePart(i int, p Phase, cached prefix, inputs map[string][]pip
 	if before != nil {
 		of["before"] = before
 	}
+	learning := p.learning(s.Learning)
+	p.Optimiser, p.Schedule, p.WarmUp, p.EarlyStopping = nil, nil, nil, nil // learning has them
 	return pipeline.Part{Name: "phase", Inputs: of, Recipe: phaseRecipe{
-		Start: from, Phase: p, Learning: p.learning(s.Learning), Target: s.Target, Copies: s.Copies,
+		Start: from, Phase: p, Learning: learning, Target: s.Target, Copies: s.Copies,
 		Cut: cached.cut, Precision: cached.precision, Seed: phaseSeed(seed, i),
 	}}, nil
 }
