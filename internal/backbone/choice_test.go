@@ -158,7 +158,7 @@ func TestFilesTellTheVariant(t *testing.T) {
 	for _, c := range []struct{ backbone, said, tensor, variant, fails string }{
 		{"resnet50", "", "layer1.0.conv1.weight", "", ""},
 		{"resnet50", "", "conv2_block1_1_conv/kernel", "keras", ""},
-		{"efficientnet_lite0", "", "conv_stem.weight", "", "say which variant it is (tensorflow or timm)"},
+		{"efficientnet_lite0", "", "conv_stem.weight", "", "say which variant it is, as in tensorflow:PATH (tensorflow or timm)"},
 		{"efficientnet_lite0", "timm:", "conv_stem.weight", "timm", ""},
 	} {
 		path := write(t, nn.Weights{c.tensor: {Shape: nn.Shape{1}, Data: []float32{1}}}, nil)

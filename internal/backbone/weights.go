@@ -3,8 +3,6 @@ package backbone
 import (
 	"errors"
 	"fmt"
-	"slices"
-	"strings"
 
 	"github.com/sourcegraph/conc/iter"
 
@@ -146,14 +144,10 @@ func (b Backbone) load(tensors []stored.Tensor, net *nn.Network) (nn.Weights, er
 	if err != nil {
 		return nil, err
 	}
-	fit := b.recognise(tensors, whole)
-	if fit.found == 0 {
-		if other, err := b.variantOf(tensors); err == nil {
-			return nil, fmt.Errorf("its tensors have the names of another variant: write %s: before it", other.variants[other.chosen].name)
-		}
-		return nil, b.unknownNames(tensors)
+	names, err := b.namingOf(tensors, whole)
+	if err != nil {
+		return nil, err
 	}
-	names := fit.naming
 
 	known := map[string]bool{}
 	for _, p := range whole.Parameters() {
@@ -215,100 +209,4 @@ func (r *reading) do() (data []float32, err error) {
 		}
 	})
 	return data, err
-}
-
-func byName(tensors []stored.Tensor) map[string]stored.Tensor {
-	named := map[string]stored.Tensor{}
-	for _, t := range tensors {
-		named[t.Name] = t
-	}
-	return named
-}
-
-// whole is the network for pictures of the size that its weights want, at which no part is left out.
-func (b Backbone) whole() (*nn.Network, error) {
-	p := b.Preprocessing()
-	return b.Network(p.Height, p.Width)
-}
-
-// fit tells how well a file's tensors bear the names of a naming.
-type fit struct {
-	naming         naming
-	found, missing int // of the network's tensors
-}
-
-// recognise finds the naming that fits the file best. One by position has to fit better than those by
-// name.
-func (b Backbone) recognise(tensors []stored.Tensor, whole *nn.Network) fit {
-	namings := append([]naming{native()}, b.variants[b.chosen].namings...)
-	for _, names := range b.variants[b.chosen].namings {
-		if names.order != kerasOrder {
-			continue
-		}
-		if names, ok := names.byPosition(tensors, whole); ok {
-			namings = append(namings, names)
-		}
-	}
-	inFile := byName(tensors)
-	var best fit
-	for _, names := range namings {
-		f := fit{naming: names}
-		for _, p := range whole.Parameters() {
-			if _, ok := inFile[names.tensor(p)]; ok {
-				f.found++
-			} else {
-				f.missing++
-			}
-		}
-		if f.found > best.found {
-			best = f
-		}
-	}
-	return best
-}
-
-// variantOf finds the variant whose names fit the file best.
-func (b Backbone) variantOf(tensors []stored.Tensor) (Backbone, error) {
-	var best fit
-	var fitting []int // variants that fit equally well
-	for i := range b.variants {
-		b.chosen = i
-		whole, err := b.whole()
-		if err != nil {
-			return Backbone{}, err
-		}
-		switch f := b.recognise(tensors, whole); {
-		case f.found == 0:
-		case f.found > best.found || f.found == best.found && f.missing < best.missing:
-			best, fitting = f, []int{i}
-		case f.found == best.found && f.missing == best.missing:
-			fitting = append(fitting, i)
-		}
-	}
-	if len(fitting) == 0 {
-		return Backbone{}, b.unknownNames(tensors)
-	}
-	if len(fitting) > 1 && best.naming.order != nativeOrder {
-		var titles []string
-		for _, i := range fitting {
-			titles = append(titles, b.variants[i].name)
-		}
-		return Backbone{}, fmt.Errorf("the names of its tensors are those of %s, which builds the architecture in more than one way: say which variant it is (%s)",
-			best.naming.title, strings.Join(titles, " or "))
-	}
-	b.chosen = fitting[0]
-	return b, nil
-}
-
-// unknownNames says that a file's tensors have no names that any variant has.
-func (b Backbone) unknownNames(tensors []stored.Tensor) error {
-	titles := []string{native().title}
-	for _, v := range b.variants {
-		for _, names := range v.namings {
-			if !slices.Contains(titles, names.title) {
-				titles = append(titles, names.title)
-			}
-		}
-	}
-	return fmt.Errorf("none of its %d tensors has a name that this architecture has (names known: those of %s)", len(tensors), strings.Join(titles, ", "))
 }
