@@ -181,5 +181,5 @@ func (b Backbone) Set(name string) (WeightSet, error) {
 	if len(known) == 0 {
 		return WeightSet{}, fmt.Errorf("%s has no weights", b.Name)
 	}
-	return WeightSet{}, fmt.Errorf("%s has no weights %q (known: %s)", b.Name, name, strings.Join(known, ", "))
+	return WeightSet{}, fmt.Errorf("%s has no weights %q (%s)", b.Name, name, params.DidYouMean(name, known))
 }

@@ -108,6 +108,43 @@ func TestEveryEntryHoldsTogether(t *testing.T) {
 	}
 }
 
+// NAME is a backbone with its default weights, NAME:SET one with others, in the variant that they want.
+func TestReferencesToWeights(t *testing.T) {
+	for _, c := range []struct{ reference, set, variant, normalise, fails string }{
+		{"resnet50", "imagenet", "", "imagenet", ""},
+		{"resnet50:imagenet", "imagenet", "", "imagenet", ""},
+		{"resnet50:keras", "keras", "keras", "caffe", ""},
+		{"efficientnet_b0:timm_tf", "timm_tf", "keras", "imagenet", ""},
+		{"pixels", "", "", "none", ""},
+		{"resnet50:kears", "", "", "", `did you mean "keras"?`},
+		{"resnet50:", "", "", "", "known: imagenet, imagenet_v2, keras, timm"},
+		{"pixels:imagenet", "", "", "", "pixels has no weights"},
+		{"resnet", "", "", "", `there is no backbone "resnet"`},
+	} {
+		b, set, err := backbone.FindSet(c.reference)
+		if c.fails != "" {
+			if err == nil || !strings.Contains(err.Error(), c.fails) {
+				t.Errorf("%s: error %v, want one with %q", c.reference, err, c.fails)
+			}
+			continue
+		}
+		if err != nil || set.Name != c.set || b.Variant() != c.variant {
+			t.Errorf("%s: set %q, variant %q, %v", c.reference, set.Name, b.Variant(), err)
+			continue
+		}
+		p := b.Preprocessing()
+		if set.Name != "" {
+			p = b.For(set)
+		}
+		if p.Normalise != c.normalise {
+			t.Errorf("%s: pixels %+v", c.reference, p)
+		}
+		if again, _, err := backbone.FindSet(p.For); err != nil || again.Variant() != b.Variant() {
+			t.Errorf("%s: pixels are for %q, %v", c.reference, p.For, err)
+		}
+	}
+}
+
 // Sizes are those that testdata/make_counts.py found in the frameworks' own networks.
 func TestSizesAreThoseOfTheReferences(t *testing.T) {
 	var references map[string]map[string]struct {

@@ -19,7 +19,7 @@ import (
 type Params struct {
 	Source     Sources       `yaml:"source" recipe:"-" required:"true" doc:"where the pictures come from: one source, or a list"`
 	Split      Split         `yaml:"split" recipe:"-" doc:"how rows are divided into train, val and test"`
-	For        string        `yaml:"for" recipe:"-" doc:"a backbone: the size, resize rule and normalisation of its weights"`
+	For        string        `yaml:"for" recipe:"-" doc:"a backbone, or BACKBONE:WEIGHTS: the size, resize rule and normalisation of its default weights, or of that weight set"`
 	Size       Size          `yaml:"size" recipe:"-" doc:"height and width in pixels, one number or [height, width]; 224 if nothing else says"`
 	Resize     string        `yaml:"resize" recipe:"-" enum:"shortest,squash,letterbox" doc:"scale the shorter side and crop the centre; scale both sides; or scale to fit inside and pad"`
 	ResizeTo   int           `yaml:"resize_to" recipe:"-" min:"1" max:"16384" doc:"shortest: length of the shorter side before the crop; 8/7 of the size if not given"`
