@@ -225,7 +225,7 @@ func (c *Choice) Unchanged(ctx context.Context, files interface {
 
 // damaged says that the store holds something else than it took.
 func (c *Choice) damaged() error {
-	return fmt.Errorf("%s is damaged: remove it, and have it fetched again", c.path)
+	return fmt.Errorf("%s is damaged: `tlpipe models rm %s` removes it, so that it can be fetched again", c.path, filepath.Base(c.path))
 }
 
 // Variant returns the variant of the backbone that the weights are for, "" for the default one. It
