@@ -9,7 +9,9 @@ import (
 	"os/signal"
 	"syscall"
 
+	"github.com/tlpipe/tlpipe/internal/nn/blas"
 	"github.com/tlpipe/tlpipe/pipeline"
+	"gorgonia.org/gorgonia"
 )
 
 // Exit codes, part of the command line's contract.
@@ -24,6 +26,7 @@ const (
 func main() {
 	// A reader that has gone is an error of the write, not the end of the run.
 	signal.Ignore(syscall.SIGPIPE)
+	gorgonia.Use(blas.New())
 	p := &program{kinds: kinds(), out: os.Stdout, err: os.Stderr}
 	os.Exit(p.run(os.Args[1:]))
 }

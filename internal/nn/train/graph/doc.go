@@ -23,7 +23,7 @@
 // last layer that reads it and computed again for the gradients (Chen et al., arXiv:1604.06174). That
 // changes no bit of the results.
 //
-// Gorgonia's own ops are not used, so nothing has to be set for the whole process with
-// gorgonia.Use. Its own constants and its Grad are left alone: they share nodes between graphs, which
+// Gorgonia's own ops are not used here, so nothing has to be set for the whole process with
+// gorgonia.Use; package blas is for those who use them. Gorgonia's constants and its Grad are left alone: they share nodes between graphs, which
 // graphs that are built side by side must not do.
 package graph

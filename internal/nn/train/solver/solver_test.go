@@ -58,22 +58,28 @@ func rateAt(t int) float64 {
 }
 
 var cases = map[string]Options{
-	"sgd":              {Rule: SGD{}},
-	"sgd decay":        {Rule: SGD{}, Group: decay(0.1)},
-	"momentum":         {Rule: SGD{Momentum: 0.9}},
-	"nesterov":         {Rule: SGD{Momentum: 0.9, Nesterov: true}, Group: decay(0.01)},
-	"adam":             {Rule: DefaultAdam()},
-	"adam decay":       {Rule: Adam{Beta1: 0.8, Beta2: 0.95, Epsilon: 1e-3}, Group: decay(0.1)},
-	"adamw":            {Rule: DefaultAdamW(), Group: decay(0.1)},
-	"rmsprop":          {Rule: DefaultRMSProp()},
-	"rmsprop momentum": {Rule: RMSProp{Alpha: 0.9, Epsilon: 1e-8, Momentum: 0.9}, Group: decay(0.1)},
-	"groups": {Rule: DefaultAdamW(), Group: func(name string) Group {
-		if name == "a" {
-			return Group{Rate: 1, Decay: 0.1}
-		}
-		return Group{Rate: 0.1}
-	}},
-	"clipped": {Rule: SGD{Momentum: 0.9}, ClipNorm: 1.25},
+	"sgd":                       {Rule: SGD{}},
+	"sgd decay":                 {Rule: SGD{}, Group: decay(0.1)},
+	"momentum":                  {Rule: SGD{Momentum: 0.9}},
+	"nesterov":                  {Rule: SGD{Momentum: 0.9, Nesterov: true}, Group: decay(0.01)},
+	"adam":                      {Rule: DefaultAdam()},
+	"adam decay":                {Rule: Adam{Beta1: 0.8, Beta2: 0.95, Epsilon: 1e-3}, Group: decay(0.1)},
+	"adamw":                     {Rule: DefaultAdamW(), Group: decay(0.1)},
+	"rmsprop":                   {Rule: DefaultRMSProp()},
+	"rmsprop momentum":          {Rule: RMSProp{Alpha: 0.9, Epsilon: 1e-8, Momentum: 0.9}, Group: decay(0.1)},
+	"groups":                    {Rule: DefaultAdamW(), Group: groups},
+	"clipped":                   {Rule: SGD{Momentum: 0.9}, ClipNorm: 1.25},
+	"groups, nesterov, clipped": {Rule: SGD{Momentum: 0.9, Nesterov: true}, Group: groups, ClipNorm: 1.25},
+	"groups, rmsprop, clipped":  {Rule: RMSProp{Alpha: 0.9, Epsilon: 1e-8, Momentum: 0.9}, Group: groups, ClipNorm: 1.25},
+	"groups, adamw, clipped":    {Rule: DefaultAdamW(), Group: groups, ClipNorm: 1.25},
+}
+
+// groups are those of the script's cases of that name.
+func groups(name string) Group {
+	if name == "a" {
+		return Group{Rate: 1, Decay: 0.1}
+	}
+	return Group{Rate: 0.1}
 }
 
 func decay(lambda float64) func(string) Group {

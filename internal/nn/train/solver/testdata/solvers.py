@@ -20,6 +20,9 @@ CASES = {
     "rmsprop momentum": (torch.optim.RMSprop, {"momentum": 0.9, "weight_decay": 0.1, "alpha": 0.9}, {}),
     "groups": (torch.optim.AdamW, {"weight_decay": 0.1}, {"lr": 0.1, "weight_decay": 0.0}),
     "clipped": (torch.optim.SGD, {"momentum": 0.9}, {}),
+    "groups, nesterov, clipped": (torch.optim.SGD, {"momentum": 0.9, "nesterov": True, "weight_decay": 0.1}, {"lr": 0.1, "weight_decay": 0.0}),
+    "groups, rmsprop, clipped": (torch.optim.RMSprop, {"momentum": 0.9, "weight_decay": 0.1, "alpha": 0.9}, {"lr": 0.1, "weight_decay": 0.0}),
+    "groups, adamw, clipped": (torch.optim.AdamW, {"weight_decay": 0.1}, {"lr": 0.1, "weight_decay": 0.0}),
 }
 
 
@@ -35,7 +38,7 @@ def run(name, optimiser, settings, second):
         opt.param_groups[1]["lr"] = rate * second.get("lr", 1.0)
         g = torch.tensor([((7 * t + 13 * i) % 19 - 9) / 8 for i in range(5)])
         a.grad, b.grad = g[:3].clone(), g[3:].clone()
-        if name == "clipped":
+        if "clipped" in name:
             torch.nn.utils.clip_grad_norm_([a, b], 1.25)
         opt.step()
         steps.append([round(x, 9) for x in a.tolist() + b.tolist()])
