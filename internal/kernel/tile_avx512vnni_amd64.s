@@ -5997,7 +5997,7 @@ done252:
 	RET
 
 // func tile1x32AVX512U8(t *byte)
-// Requires: AVX, AVX512F, BMI2
+// Requires: AVX, AVX512BW, AVX512F, AVX512VL, BMI2
 TEXT ·tile1x32AVX512U8(SB), NOSPLIT, $0-8
 	MOVQ t+0(FP), R12
 	MOVQ 176(R12), R13
@@ -6151,10 +6151,13 @@ added263:
 	ADDQ         R8, AX
 	CMPQ         R11, $0x00000020
 	JL           masked265
+	VMOVDQU32    order266<>+0(SB), Z31
 	VCVTPS2DQ    Z0, Z0
-	VPMOVUSDB    Z0, (AX)
 	VCVTPS2DQ    Z1, Z1
-	VPMOVUSDB    Z1, 16(AX)
+	VPACKUSDW    Z1, Z0, Z0
+	VPACKUSWB    Z0, Z0, Z0
+	VPERMD       Z0, Z31, Z0
+	VMOVDQU32    Y0, (AX)
 	JMP          stored264
 
 masked265:
@@ -6174,7 +6177,7 @@ stored264:
 wide260:
 	MOVQ   72(R12), R15
 	TESTQ  R15, R15
-	JZ     added267
+	JZ     added268
 	MOVQ   232(R12), CX
 	SHLQ   $0x02, CX
 	LEAQ   (CX)(CX*2), DX
@@ -6186,12 +6189,12 @@ wide260:
 	SHRQ   $0x00, R8
 	ADDQ   R8, AX
 	CMPQ   R11, $0x00000020
-	JL     masked266
+	JL     masked267
 	VADDPS (AX), Z0, Z0
 	VADDPS 64(AX), Z1, Z1
-	JMP    added267
+	JMP    added268
 
-masked266:
+masked267:
 	MOVQ      $-1, R15
 	BZHIQ     R11, R15, R15
 	KMOVW     R15, K1
@@ -6202,7 +6205,7 @@ masked266:
 	VMOVUPS.Z 64(AX), K2, Z29
 	VADDPS    Z29, Z1, Z1
 
-added267:
+added268:
 	VBROADCASTSS 256(R12), Z29
 	VBROADCASTSS 260(R12), Z28
 	VMAXPS       Z0, Z29, Z0
@@ -6220,12 +6223,12 @@ added267:
 	SHRQ         $0x00, R8
 	ADDQ         R8, AX
 	CMPQ         R11, $0x00000020
-	JL           masked269
+	JL           masked270
 	VMOVUPS      Z0, (AX)
 	VMOVUPS      Z1, 64(AX)
-	JMP          stored268
+	JMP          stored269
 
-masked269:
+masked270:
 	MOVQ    $-1, R15
 	BZHIQ   R11, R15, R15
 	KMOVW   R15, K1
@@ -6234,21 +6237,39 @@ masked269:
 	VMOVUPS Z0, K1, (AX)
 	VMOVUPS Z1, K2, 64(AX)
 
-stored268:
+stored269:
 whole261:
 	SUBQ $0x00000020, R11
-	JLE  done270
+	JLE  done271
 	ADDQ $0x00000080, R14
 	MOVQ 184(R12), R15
 	LEAQ (R13)(R15*4), R13
 	JMP  panel253
 
-done270:
+done271:
 	VZEROUPPER
 	RET
 
+DATA order266<>+0(SB)/4, $0x00000000
+DATA order266<>+4(SB)/4, $0x00000004
+DATA order266<>+8(SB)/4, $0x00000008
+DATA order266<>+12(SB)/4, $0x0000000c
+DATA order266<>+16(SB)/4, $0x00000001
+DATA order266<>+20(SB)/4, $0x00000005
+DATA order266<>+24(SB)/4, $0x00000009
+DATA order266<>+28(SB)/4, $0x0000000d
+DATA order266<>+32(SB)/4, $0x00000002
+DATA order266<>+36(SB)/4, $0x00000006
+DATA order266<>+40(SB)/4, $0x0000000a
+DATA order266<>+44(SB)/4, $0x0000000e
+DATA order266<>+48(SB)/4, $0x00000003
+DATA order266<>+52(SB)/4, $0x00000007
+DATA order266<>+56(SB)/4, $0x0000000b
+DATA order266<>+60(SB)/4, $0x0000000f
+GLOBL order266<>(SB), RODATA|NOPTR, $64
+
 // func tile2x32AVX512U8(t *byte)
-// Requires: AVX, AVX512F, BMI2
+// Requires: AVX, AVX512BW, AVX512F, AVX512VL, BMI2
 TEXT ·tile2x32AVX512U8(SB), NOSPLIT, $0-8
 	MOVQ t+0(FP), R12
 	MOVQ 176(R12), R13
@@ -6257,7 +6278,7 @@ TEXT ·tile2x32AVX512U8(SB), NOSPLIT, $0-8
 	MOVQ 248(R12), R11
 	XORQ R14, R14
 
-panel271:
+panel272:
 	MOVQ    168(R12), CX
 	SHLQ    $0x02, CX
 	LEAQ    (CX)(CX*2), DX
@@ -6273,9 +6294,9 @@ panel271:
 	MOVQ    120(R12), R9
 	MOVQ    128(R12), R10
 	TESTQ   R10, R10
-	JZ      sums273
+	JZ      sums274
 
-tap272:
+tap273:
 	MOVQ (R9), R15
 	MOVQ 152(R12), AX
 	ADDQ R15, AX
@@ -6283,9 +6304,9 @@ tap272:
 	ADDQ (R12), AX
 	MOVQ 144(R12), R8
 	SUBQ $0x04, R8
-	JL   tail274
+	JL   tail275
 
-four276:
+four277:
 	VMOVUPS      (DI), Z31
 	VMOVUPS      64(DI), Z30
 	VBROADCASTSS (AX), Z29
@@ -6321,13 +6342,13 @@ four276:
 	ADDQ         $0x10, AX
 	ADDQ         $0x00000200, DI
 	SUBQ         $0x04, R8
-	JGE          four276
+	JGE          four277
 
-tail274:
+tail275:
 	ADDQ $0x04, R8
-	JZ   end277
+	JZ   end278
 
-one275:
+one276:
 	VMOVUPS      (DI), Z31
 	VMOVUPS      64(DI), Z30
 	VBROADCASTSS (AX), Z29
@@ -6339,14 +6360,14 @@ one275:
 	ADDQ         $0x04, AX
 	ADDQ         $0x00000080, DI
 	DECQ         R8
-	JNZ          one275
+	JNZ          one276
 
-end277:
+end278:
 	ADDQ $0x08, R9
 	DECQ R10
-	JNZ  tap272
+	JNZ  tap273
 
-sums273:
+sums274:
 	MOVQ         240(R12), R15
 	SHLQ         $0x02, R15
 	ADDQ         R14, R15
@@ -6366,10 +6387,10 @@ sums273:
 	VCVTDQ2PS    Z3, Z3
 	VFMADD213PS  Z30, Z31, Z3
 	CMPB         317(R12), $0x00
-	JE           wide278
+	JE           wide279
 	MOVQ         72(R12), R15
 	TESTQ        R15, R15
-	JZ           added281
+	JZ           added282
 	MOVQ         232(R12), CX
 	SHLQ         $0x00, CX
 	LEAQ         (CX)(CX*2), DX
@@ -6382,7 +6403,7 @@ sums273:
 	ADDQ         R8, AX
 	VBROADCASTSS 312(R12), Z28
 	CMPQ         R11, $0x00000020
-	JL           masked280
+	JL           masked281
 	VPMOVZXBD    (AX), Z29
 	VCVTDQ2PS    Z29, Z29
 	VFMADD231PS  Z28, Z29, Z0
@@ -6395,9 +6416,9 @@ sums273:
 	VPMOVZXBD    16(AX)(CX*1), Z29
 	VCVTDQ2PS    Z29, Z29
 	VFMADD231PS  Z28, Z29, Z3
-	JMP          added281
+	JMP          added282
 
-masked280:
+masked281:
 	MOVQ        $-1, R15
 	BZHIQ       R11, R15, R15
 	KMOVW       R15, K1
@@ -6416,40 +6437,43 @@ masked280:
 	VCVTDQ2PS   Z29, Z29
 	VFMADD231PS Z28, Z29, Z3
 
-added281:
-	VBROADCASTSS 256(R12), Z29
-	VBROADCASTSS 260(R12), Z28
-	VMAXPS       Z0, Z29, Z0
-	VMINPS       Z0, Z28, Z0
-	VMAXPS       Z1, Z29, Z1
-	VMINPS       Z1, Z28, Z1
-	VMAXPS       Z2, Z29, Z2
-	VMINPS       Z2, Z28, Z2
-	VMAXPS       Z3, Z29, Z3
-	VMINPS       Z3, Z28, Z3
-	MOVQ         208(R12), CX
-	SHLQ         $0x00, CX
-	LEAQ         (CX)(CX*2), DX
-	LEAQ         (CX)(CX*4), SI
-	MOVQ         192(R12), AX
-	SHLQ         $0x00, AX
-	ADDQ         48(R12), AX
-	MOVQ         R14, R8
-	SHRQ         $0x02, R8
-	ADDQ         R8, AX
-	CMPQ         R11, $0x00000020
-	JL           masked283
-	VCVTPS2DQ    Z0, Z0
-	VPMOVUSDB    Z0, (AX)
-	VCVTPS2DQ    Z1, Z1
-	VPMOVUSDB    Z1, 16(AX)
-	VCVTPS2DQ    Z2, Z2
-	VPMOVUSDB    Z2, (AX)(CX*1)
-	VCVTPS2DQ    Z3, Z3
-	VPMOVUSDB    Z3, 16(AX)(CX*1)
-	JMP          stored282
+added282:
+	VBROADCASTSS  256(R12), Z29
+	VBROADCASTSS  260(R12), Z28
+	VMAXPS        Z0, Z29, Z0
+	VMINPS        Z0, Z28, Z0
+	VMAXPS        Z1, Z29, Z1
+	VMINPS        Z1, Z28, Z1
+	VMAXPS        Z2, Z29, Z2
+	VMINPS        Z2, Z28, Z2
+	VMAXPS        Z3, Z29, Z3
+	VMINPS        Z3, Z28, Z3
+	MOVQ          208(R12), CX
+	SHLQ          $0x00, CX
+	LEAQ          (CX)(CX*2), DX
+	LEAQ          (CX)(CX*4), SI
+	MOVQ          192(R12), AX
+	SHLQ          $0x00, AX
+	ADDQ          48(R12), AX
+	MOVQ          R14, R8
+	SHRQ          $0x02, R8
+	ADDQ          R8, AX
+	CMPQ          R11, $0x00000020
+	JL            masked284
+	VMOVDQU32     order285<>+0(SB), Z31
+	VCVTPS2DQ     Z0, Z0
+	VCVTPS2DQ     Z1, Z1
+	VPACKUSDW     Z1, Z0, Z0
+	VCVTPS2DQ     Z2, Z2
+	VCVTPS2DQ     Z3, Z3
+	VPACKUSDW     Z3, Z2, Z2
+	VPACKUSWB     Z2, Z0, Z0
+	VPERMD        Z0, Z31, Z0
+	VMOVDQU32     Y0, (AX)
+	VEXTRACTI64X4 $0x01, Z0, (AX)(CX*1)
+	JMP           stored283
 
-masked283:
+masked284:
 	MOVQ      $-1, R15
 	BZHIQ     R11, R15, R15
 	KMOVW     R15, K1
@@ -6464,13 +6488,13 @@ masked283:
 	VCVTPS2DQ Z3, Z3
 	VPMOVUSDB Z3, K2, 16(AX)(CX*1)
 
-stored282:
-	JMP whole279
+stored283:
+	JMP whole280
 
-wide278:
+wide279:
 	MOVQ   72(R12), R15
 	TESTQ  R15, R15
-	JZ     added285
+	JZ     added287
 	MOVQ   232(R12), CX
 	SHLQ   $0x02, CX
 	LEAQ   (CX)(CX*2), DX
@@ -6482,14 +6506,14 @@ wide278:
 	SHRQ   $0x00, R8
 	ADDQ   R8, AX
 	CMPQ   R11, $0x00000020
-	JL     masked284
+	JL     masked286
 	VADDPS (AX), Z0, Z0
 	VADDPS 64(AX), Z1, Z1
 	VADDPS (AX)(CX*1), Z2, Z2
 	VADDPS 64(AX)(CX*1), Z3, Z3
-	JMP    added285
+	JMP    added287
 
-masked284:
+masked286:
 	MOVQ      $-1, R15
 	BZHIQ     R11, R15, R15
 	KMOVW     R15, K1
@@ -6504,7 +6528,7 @@ masked284:
 	VMOVUPS.Z 64(AX)(CX*1), K2, Z29
 	VADDPS    Z29, Z3, Z3
 
-added285:
+added287:
 	VBROADCASTSS 256(R12), Z29
 	VBROADCASTSS 260(R12), Z28
 	VMAXPS       Z0, Z29, Z0
@@ -6526,14 +6550,14 @@ added285:
 	SHRQ         $0x00, R8
 	ADDQ         R8, AX
 	CMPQ         R11, $0x00000020
-	JL           masked287
+	JL           masked289
 	VMOVUPS      Z0, (AX)
 	VMOVUPS      Z1, 64(AX)
 	VMOVUPS      Z2, (AX)(CX*1)
 	VMOVUPS      Z3, 64(AX)(CX*1)
-	JMP          stored286
+	JMP          stored288
 
-masked287:
+masked289:
 	MOVQ    $-1, R15
 	BZHIQ   R11, R15, R15
 	KMOVW   R15, K1
@@ -6544,21 +6568,39 @@ masked287:
 	VMOVUPS Z2, K1, (AX)(CX*1)
 	VMOVUPS Z3, K2, 64(AX)(CX*1)
 
-stored286:
-whole279:
+stored288:
+whole280:
 	SUBQ $0x00000020, R11
-	JLE  done288
+	JLE  done290
 	ADDQ $0x00000080, R14
 	MOVQ 184(R12), R15
 	LEAQ (R13)(R15*4), R13
-	JMP  panel271
+	JMP  panel272
 
-done288:
+done290:
 	VZEROUPPER
 	RET
 
+DATA order285<>+0(SB)/4, $0x00000000
+DATA order285<>+4(SB)/4, $0x00000004
+DATA order285<>+8(SB)/4, $0x00000008
+DATA order285<>+12(SB)/4, $0x0000000c
+DATA order285<>+16(SB)/4, $0x00000001
+DATA order285<>+20(SB)/4, $0x00000005
+DATA order285<>+24(SB)/4, $0x00000009
+DATA order285<>+28(SB)/4, $0x0000000d
+DATA order285<>+32(SB)/4, $0x00000002
+DATA order285<>+36(SB)/4, $0x00000006
+DATA order285<>+40(SB)/4, $0x0000000a
+DATA order285<>+44(SB)/4, $0x0000000e
+DATA order285<>+48(SB)/4, $0x00000003
+DATA order285<>+52(SB)/4, $0x00000007
+DATA order285<>+56(SB)/4, $0x0000000b
+DATA order285<>+60(SB)/4, $0x0000000f
+GLOBL order285<>(SB), RODATA|NOPTR, $64
+
 // func tile3x32AVX512U8(t *byte)
-// Requires: AVX, AVX512F, BMI2
+// Requires: AVX, AVX512BW, AVX512F, AVX512VL, BMI2
 TEXT ·tile3x32AVX512U8(SB), NOSPLIT, $0-8
 	MOVQ t+0(FP), R12
 	MOVQ 176(R12), R13
@@ -6567,7 +6609,7 @@ TEXT ·tile3x32AVX512U8(SB), NOSPLIT, $0-8
 	MOVQ 248(R12), R11
 	XORQ R14, R14
 
-panel289:
+panel291:
 	MOVQ    168(R12), CX
 	SHLQ    $0x02, CX
 	LEAQ    (CX)(CX*2), DX
@@ -6585,9 +6627,9 @@ panel289:
 	MOVQ    120(R12), R9
 	MOVQ    128(R12), R10
 	TESTQ   R10, R10
-	JZ      sums291
+	JZ      sums293
 
-tap290:
+tap292:
 	MOVQ (R9), R15
 	MOVQ 152(R12), AX
 	ADDQ R15, AX
@@ -6595,9 +6637,9 @@ tap290:
 	ADDQ (R12), AX
 	MOVQ 144(R12), R8
 	SUBQ $0x04, R8
-	JL   tail292
+	JL   tail294
 
-four294:
+four296:
 	VMOVUPS      (DI), Z31
 	VMOVUPS      64(DI), Z30
 	VBROADCASTSS (AX), Z29
@@ -6645,13 +6687,13 @@ four294:
 	ADDQ         $0x10, AX
 	ADDQ         $0x00000200, DI
 	SUBQ         $0x04, R8
-	JGE          four294
+	JGE          four296
 
-tail292:
+tail294:
 	ADDQ $0x04, R8
-	JZ   end295
+	JZ   end297
 
-one293:
+one295:
 	VMOVUPS      (DI), Z31
 	VMOVUPS      64(DI), Z30
 	VBROADCASTSS (AX), Z29
@@ -6666,14 +6708,14 @@ one293:
 	ADDQ         $0x04, AX
 	ADDQ         $0x00000080, DI
 	DECQ         R8
-	JNZ          one293
+	JNZ          one295
 
-end295:
+end297:
 	ADDQ $0x08, R9
 	DECQ R10
-	JNZ  tap290
+	JNZ  tap292
 
-sums291:
+sums293:
 	MOVQ         240(R12), R15
 	SHLQ         $0x02, R15
 	ADDQ         R14, R15
@@ -6697,10 +6739,10 @@ sums291:
 	VCVTDQ2PS    Z5, Z5
 	VFMADD213PS  Z30, Z31, Z5
 	CMPB         317(R12), $0x00
-	JE           wide296
+	JE           wide298
 	MOVQ         72(R12), R15
 	TESTQ        R15, R15
-	JZ           added299
+	JZ           added301
 	MOVQ         232(R12), CX
 	SHLQ         $0x00, CX
 	LEAQ         (CX)(CX*2), DX
@@ -6713,7 +6755,7 @@ sums291:
 	ADDQ         R8, AX
 	VBROADCASTSS 312(R12), Z28
 	CMPQ         R11, $0x00000020
-	JL           masked298
+	JL           masked300
 	VPMOVZXBD    (AX), Z29
 	VCVTDQ2PS    Z29, Z29
 	VFMADD231PS  Z28, Z29, Z0
@@ -6732,9 +6774,9 @@ sums291:
 	VPMOVZXBD    16(AX)(CX*2), Z29
 	VCVTDQ2PS    Z29, Z29
 	VFMADD231PS  Z28, Z29, Z5
-	JMP          added299
+	JMP          added301
 
-masked298:
+masked300:
 	MOVQ        $-1, R15
 	BZHIQ       R11, R15, R15
 	KMOVW       R15, K1
@@ -6759,48 +6801,53 @@ masked298:
 	VCVTDQ2PS   Z29, Z29
 	VFMADD231PS Z28, Z29, Z5
 
-added299:
-	VBROADCASTSS 256(R12), Z29
-	VBROADCASTSS 260(R12), Z28
-	VMAXPS       Z0, Z29, Z0
-	VMINPS       Z0, Z28, Z0
-	VMAXPS       Z1, Z29, Z1
-	VMINPS       Z1, Z28, Z1
-	VMAXPS       Z2, Z29, Z2
-	VMINPS       Z2, Z28, Z2
-	VMAXPS       Z3, Z29, Z3
-	VMINPS       Z3, Z28, Z3
-	VMAXPS       Z4, Z29, Z4
-	VMINPS       Z4, Z28, Z4
-	VMAXPS       Z5, Z29, Z5
-	VMINPS       Z5, Z28, Z5
-	MOVQ         208(R12), CX
-	SHLQ         $0x00, CX
-	LEAQ         (CX)(CX*2), DX
-	LEAQ         (CX)(CX*4), SI
-	MOVQ         192(R12), AX
-	SHLQ         $0x00, AX
-	ADDQ         48(R12), AX
-	MOVQ         R14, R8
-	SHRQ         $0x02, R8
-	ADDQ         R8, AX
-	CMPQ         R11, $0x00000020
-	JL           masked301
-	VCVTPS2DQ    Z0, Z0
-	VPMOVUSDB    Z0, (AX)
-	VCVTPS2DQ    Z1, Z1
-	VPMOVUSDB    Z1, 16(AX)
-	VCVTPS2DQ    Z2, Z2
-	VPMOVUSDB    Z2, (AX)(CX*1)
-	VCVTPS2DQ    Z3, Z3
-	VPMOVUSDB    Z3, 16(AX)(CX*1)
-	VCVTPS2DQ    Z4, Z4
-	VPMOVUSDB    Z4, (AX)(CX*2)
-	VCVTPS2DQ    Z5, Z5
-	VPMOVUSDB    Z5, 16(AX)(CX*2)
-	JMP          stored300
+added301:
+	VBROADCASTSS  256(R12), Z29
+	VBROADCASTSS  260(R12), Z28
+	VMAXPS        Z0, Z29, Z0
+	VMINPS        Z0, Z28, Z0
+	VMAXPS        Z1, Z29, Z1
+	VMINPS        Z1, Z28, Z1
+	VMAXPS        Z2, Z29, Z2
+	VMINPS        Z2, Z28, Z2
+	VMAXPS        Z3, Z29, Z3
+	VMINPS        Z3, Z28, Z3
+	VMAXPS        Z4, Z29, Z4
+	VMINPS        Z4, Z28, Z4
+	VMAXPS        Z5, Z29, Z5
+	VMINPS        Z5, Z28, Z5
+	MOVQ          208(R12), CX
+	SHLQ          $0x00, CX
+	LEAQ          (CX)(CX*2), DX
+	LEAQ          (CX)(CX*4), SI
+	MOVQ          192(R12), AX
+	SHLQ          $0x00, AX
+	ADDQ          48(R12), AX
+	MOVQ          R14, R8
+	SHRQ          $0x02, R8
+	ADDQ          R8, AX
+	CMPQ          R11, $0x00000020
+	JL            masked303
+	VMOVDQU32     order304<>+0(SB), Z31
+	VCVTPS2DQ     Z0, Z0
+	VCVTPS2DQ     Z1, Z1
+	VPACKUSDW     Z1, Z0, Z0
+	VCVTPS2DQ     Z2, Z2
+	VCVTPS2DQ     Z3, Z3
+	VPACKUSDW     Z3, Z2, Z2
+	VPACKUSWB     Z2, Z0, Z0
+	VPERMD        Z0, Z31, Z0
+	VMOVDQU32     Y0, (AX)
+	VEXTRACTI64X4 $0x01, Z0, (AX)(CX*1)
+	VCVTPS2DQ     Z4, Z4
+	VCVTPS2DQ     Z5, Z5
+	VPACKUSDW     Z5, Z4, Z4
+	VPACKUSWB     Z4, Z4, Z4
+	VPERMD        Z4, Z31, Z4
+	VMOVDQU32     Y4, (AX)(CX*2)
+	JMP           stored302
 
-masked301:
+masked303:
 	MOVQ      $-1, R15
 	BZHIQ     R11, R15, R15
 	KMOVW     R15, K1
@@ -6819,13 +6866,13 @@ masked301:
 	VCVTPS2DQ Z5, Z5
 	VPMOVUSDB Z5, K2, 16(AX)(CX*2)
 
-stored300:
-	JMP whole297
+stored302:
+	JMP whole299
 
-wide296:
+wide298:
 	MOVQ   72(R12), R15
 	TESTQ  R15, R15
-	JZ     added303
+	JZ     added306
 	MOVQ   232(R12), CX
 	SHLQ   $0x02, CX
 	LEAQ   (CX)(CX*2), DX
@@ -6837,16 +6884,16 @@ wide296:
 	SHRQ   $0x00, R8
 	ADDQ   R8, AX
 	CMPQ   R11, $0x00000020
-	JL     masked302
+	JL     masked305
 	VADDPS (AX), Z0, Z0
 	VADDPS 64(AX), Z1, Z1
 	VADDPS (AX)(CX*1), Z2, Z2
 	VADDPS 64(AX)(CX*1), Z3, Z3
 	VADDPS (AX)(CX*2), Z4, Z4
 	VADDPS 64(AX)(CX*2), Z5, Z5
-	JMP    added303
+	JMP    added306
 
-masked302:
+masked305:
 	MOVQ      $-1, R15
 	BZHIQ     R11, R15, R15
 	KMOVW     R15, K1
@@ -6865,7 +6912,7 @@ masked302:
 	VMOVUPS.Z 64(AX)(CX*2), K2, Z29
 	VADDPS    Z29, Z5, Z5
 
-added303:
+added306:
 	VBROADCASTSS 256(R12), Z29
 	VBROADCASTSS 260(R12), Z28
 	VMAXPS       Z0, Z29, Z0
@@ -6891,16 +6938,16 @@ added303:
 	SHRQ         $0x00, R8
 	ADDQ         R8, AX
 	CMPQ         R11, $0x00000020
-	JL           masked305
+	JL           masked308
 	VMOVUPS      Z0, (AX)
 	VMOVUPS      Z1, 64(AX)
 	VMOVUPS      Z2, (AX)(CX*1)
 	VMOVUPS      Z3, 64(AX)(CX*1)
 	VMOVUPS      Z4, (AX)(CX*2)
 	VMOVUPS      Z5, 64(AX)(CX*2)
-	JMP          stored304
+	JMP          stored307
 
-masked305:
+masked308:
 	MOVQ    $-1, R15
 	BZHIQ   R11, R15, R15
 	KMOVW   R15, K1
@@ -6913,21 +6960,39 @@ masked305:
 	VMOVUPS Z4, K1, (AX)(CX*2)
 	VMOVUPS Z5, K2, 64(AX)(CX*2)
 
-stored304:
-whole297:
+stored307:
+whole299:
 	SUBQ $0x00000020, R11
-	JLE  done306
+	JLE  done309
 	ADDQ $0x00000080, R14
 	MOVQ 184(R12), R15
 	LEAQ (R13)(R15*4), R13
-	JMP  panel289
+	JMP  panel291
 
-done306:
+done309:
 	VZEROUPPER
 	RET
 
+DATA order304<>+0(SB)/4, $0x00000000
+DATA order304<>+4(SB)/4, $0x00000004
+DATA order304<>+8(SB)/4, $0x00000008
+DATA order304<>+12(SB)/4, $0x0000000c
+DATA order304<>+16(SB)/4, $0x00000001
+DATA order304<>+20(SB)/4, $0x00000005
+DATA order304<>+24(SB)/4, $0x00000009
+DATA order304<>+28(SB)/4, $0x0000000d
+DATA order304<>+32(SB)/4, $0x00000002
+DATA order304<>+36(SB)/4, $0x00000006
+DATA order304<>+40(SB)/4, $0x0000000a
+DATA order304<>+44(SB)/4, $0x0000000e
+DATA order304<>+48(SB)/4, $0x00000003
+DATA order304<>+52(SB)/4, $0x00000007
+DATA order304<>+56(SB)/4, $0x0000000b
+DATA order304<>+60(SB)/4, $0x0000000f
+GLOBL order304<>(SB), RODATA|NOPTR, $64
+
 // func tile4x32AVX512U8(t *byte)
-// Requires: AVX, AVX512F, BMI2
+// Requires: AVX, AVX512BW, AVX512F, AVX512VL, BMI2
 TEXT ·tile4x32AVX512U8(SB), NOSPLIT, $0-8
 	MOVQ t+0(FP), R12
 	MOVQ 176(R12), R13
@@ -6936,7 +7001,7 @@ TEXT ·tile4x32AVX512U8(SB), NOSPLIT, $0-8
 	MOVQ 248(R12), R11
 	XORQ R14, R14
 
-panel307:
+panel310:
 	MOVQ    168(R12), CX
 	SHLQ    $0x02, CX
 	LEAQ    (CX)(CX*2), DX
@@ -6956,9 +7021,9 @@ panel307:
 	MOVQ    120(R12), R9
 	MOVQ    128(R12), R10
 	TESTQ   R10, R10
-	JZ      sums309
+	JZ      sums312
 
-tap308:
+tap311:
 	MOVQ (R9), R15
 	MOVQ 152(R12), AX
 	ADDQ R15, AX
@@ -6966,9 +7031,9 @@ tap308:
 	ADDQ (R12), AX
 	MOVQ 144(R12), R8
 	SUBQ $0x04, R8
-	JL   tail310
+	JL   tail313
 
-four312:
+four315:
 	VMOVUPS      (DI), Z31
 	VMOVUPS      64(DI), Z30
 	VBROADCASTSS (AX), Z29
@@ -7028,13 +7093,13 @@ four312:
 	ADDQ         $0x10, AX
 	ADDQ         $0x00000200, DI
 	SUBQ         $0x04, R8
-	JGE          four312
+	JGE          four315
 
-tail310:
+tail313:
 	ADDQ $0x04, R8
-	JZ   end313
+	JZ   end316
 
-one311:
+one314:
 	VMOVUPS      (DI), Z31
 	VMOVUPS      64(DI), Z30
 	VBROADCASTSS (AX), Z29
@@ -7052,14 +7117,14 @@ one311:
 	ADDQ         $0x04, AX
 	ADDQ         $0x00000080, DI
 	DECQ         R8
-	JNZ          one311
+	JNZ          one314
 
-end313:
+end316:
 	ADDQ $0x08, R9
 	DECQ R10
-	JNZ  tap308
+	JNZ  tap311
 
-sums309:
+sums312:
 	MOVQ         240(R12), R15
 	SHLQ         $0x02, R15
 	ADDQ         R14, R15
@@ -7087,10 +7152,10 @@ sums309:
 	VCVTDQ2PS    Z7, Z7
 	VFMADD213PS  Z30, Z31, Z7
 	CMPB         317(R12), $0x00
-	JE           wide314
+	JE           wide317
 	MOVQ         72(R12), R15
 	TESTQ        R15, R15
-	JZ           added317
+	JZ           added320
 	MOVQ         232(R12), CX
 	SHLQ         $0x00, CX
 	LEAQ         (CX)(CX*2), DX
@@ -7103,7 +7168,7 @@ sums309:
 	ADDQ         R8, AX
 	VBROADCASTSS 312(R12), Z28
 	CMPQ         R11, $0x00000020
-	JL           masked316
+	JL           masked319
 	VPMOVZXBD    (AX), Z29
 	VCVTDQ2PS    Z29, Z29
 	VFMADD231PS  Z28, Z29, Z0
@@ -7128,9 +7193,9 @@ sums309:
 	VPMOVZXBD    16(AX)(DX*1), Z29
 	VCVTDQ2PS    Z29, Z29
 	VFMADD231PS  Z28, Z29, Z7
-	JMP          added317
+	JMP          added320
 
-masked316:
+masked319:
 	MOVQ        $-1, R15
 	BZHIQ       R11, R15, R15
 	KMOVW       R15, K1
@@ -7161,56 +7226,61 @@ masked316:
 	VCVTDQ2PS   Z29, Z29
 	VFMADD231PS Z28, Z29, Z7
 
-added317:
-	VBROADCASTSS 256(R12), Z29
-	VBROADCASTSS 260(R12), Z28
-	VMAXPS       Z0, Z29, Z0
-	VMINPS       Z0, Z28, Z0
-	VMAXPS       Z1, Z29, Z1
-	VMINPS       Z1, Z28, Z1
-	VMAXPS       Z2, Z29, Z2
-	VMINPS       Z2, Z28, Z2
-	VMAXPS       Z3, Z29, Z3
-	VMINPS       Z3, Z28, Z3
-	VMAXPS       Z4, Z29, Z4
-	VMINPS       Z4, Z28, Z4
-	VMAXPS       Z5, Z29, Z5
-	VMINPS       Z5, Z28, Z5
-	VMAXPS       Z6, Z29, Z6
-	VMINPS       Z6, Z28, Z6
-	VMAXPS       Z7, Z29, Z7
-	VMINPS       Z7, Z28, Z7
-	MOVQ         208(R12), CX
-	SHLQ         $0x00, CX
-	LEAQ         (CX)(CX*2), DX
-	LEAQ         (CX)(CX*4), SI
-	MOVQ         192(R12), AX
-	SHLQ         $0x00, AX
-	ADDQ         48(R12), AX
-	MOVQ         R14, R8
-	SHRQ         $0x02, R8
-	ADDQ         R8, AX
-	CMPQ         R11, $0x00000020
-	JL           masked319
-	VCVTPS2DQ    Z0, Z0
-	VPMOVUSDB    Z0, (AX)
-	VCVTPS2DQ    Z1, Z1
-	VPMOVUSDB    Z1, 16(AX)
-	VCVTPS2DQ    Z2, Z2
-	VPMOVUSDB    Z2, (AX)(CX*1)
-	VCVTPS2DQ    Z3, Z3
-	VPMOVUSDB    Z3, 16(AX)(CX*1)
-	VCVTPS2DQ    Z4, Z4
-	VPMOVUSDB    Z4, (AX)(CX*2)
-	VCVTPS2DQ    Z5, Z5
-	VPMOVUSDB    Z5, 16(AX)(CX*2)
-	VCVTPS2DQ    Z6, Z6
-	VPMOVUSDB    Z6, (AX)(DX*1)
-	VCVTPS2DQ    Z7, Z7
-	VPMOVUSDB    Z7, 16(AX)(DX*1)
-	JMP          stored318
+added320:
+	VBROADCASTSS  256(R12), Z29
+	VBROADCASTSS  260(R12), Z28
+	VMAXPS        Z0, Z29, Z0
+	VMINPS        Z0, Z28, Z0
+	VMAXPS        Z1, Z29, Z1
+	VMINPS        Z1, Z28, Z1
+	VMAXPS        Z2, Z29, Z2
+	VMINPS        Z2, Z28, Z2
+	VMAXPS        Z3, Z29, Z3
+	VMINPS        Z3, Z28, Z3
+	VMAXPS        Z4, Z29, Z4
+	VMINPS        Z4, Z28, Z4
+	VMAXPS        Z5, Z29, Z5
+	VMINPS        Z5, Z28, Z5
+	VMAXPS        Z6, Z29, Z6
+	VMINPS        Z6, Z28, Z6
+	VMAXPS        Z7, Z29, Z7
+	VMINPS        Z7, Z28, Z7
+	MOVQ          208(R12), CX
+	SHLQ          $0x00, CX
+	LEAQ          (CX)(CX*2), DX
+	LEAQ          (CX)(CX*4), SI
+	MOVQ          192(R12), AX
+	SHLQ          $0x00, AX
+	ADDQ          48(R12), AX
+	MOVQ          R14, R8
+	SHRQ          $0x02, R8
+	ADDQ          R8, AX
+	CMPQ          R11, $0x00000020
+	JL            masked322
+	VMOVDQU32     order323<>+0(SB), Z31
+	VCVTPS2DQ     Z0, Z0
+	VCVTPS2DQ     Z1, Z1
+	VPACKUSDW     Z1, Z0, Z0
+	VCVTPS2DQ     Z2, Z2
+	VCVTPS2DQ     Z3, Z3
+	VPACKUSDW     Z3, Z2, Z2
+	VPACKUSWB     Z2, Z0, Z0
+	VPERMD        Z0, Z31, Z0
+	VMOVDQU32     Y0, (AX)
+	VEXTRACTI64X4 $0x01, Z0, (AX)(CX*1)
+	VCVTPS2DQ     Z4, Z4
+	VCVTPS2DQ     Z5, Z5
+	VPACKUSDW     Z5, Z4, Z4
+	VCVTPS2DQ     Z6, Z6
+	VCVTPS2DQ     Z7, Z7
+	VPACKUSDW     Z7, Z6, Z6
+	VPACKUSWB     Z6, Z4, Z4
+	VPERMD        Z4, Z31, Z4
+	VMOVDQU32     Y4, (AX)(CX*2)
+	VEXTRACTI64X4 $0x01, Z4, (AX)(DX*1)
+	JMP           stored321
 
-masked319:
+masked322:
 	MOVQ      $-1, R15
 	BZHIQ     R11, R15, R15
 	KMOVW     R15, K1
@@ -7233,13 +7303,13 @@ masked319:
 	VCVTPS2DQ Z7, Z7
 	VPMOVUSDB Z7, K2, 16(AX)(DX*1)
 
-stored318:
-	JMP whole315
+stored321:
+	JMP whole318
 
-wide314:
+wide317:
 	MOVQ   72(R12), R15
 	TESTQ  R15, R15
-	JZ     added321
+	JZ     added325
 	MOVQ   232(R12), CX
 	SHLQ   $0x02, CX
 	LEAQ   (CX)(CX*2), DX
@@ -7251,7 +7321,7 @@ wide314:
 	SHRQ   $0x00, R8
 	ADDQ   R8, AX
 	CMPQ   R11, $0x00000020
-	JL     masked320
+	JL     masked324
 	VADDPS (AX), Z0, Z0
 	VADDPS 64(AX), Z1, Z1
 	VADDPS (AX)(CX*1), Z2, Z2
@@ -7260,9 +7330,9 @@ wide314:
 	VADDPS 64(AX)(CX*2), Z5, Z5
 	VADDPS (AX)(DX*1), Z6, Z6
 	VADDPS 64(AX)(DX*1), Z7, Z7
-	JMP    added321
+	JMP    added325
 
-masked320:
+masked324:
 	MOVQ      $-1, R15
 	BZHIQ     R11, R15, R15
 	KMOVW     R15, K1
@@ -7285,7 +7355,7 @@ masked320:
 	VMOVUPS.Z 64(AX)(DX*1), K2, Z29
 	VADDPS    Z29, Z7, Z7
 
-added321:
+added325:
 	VBROADCASTSS 256(R12), Z29
 	VBROADCASTSS 260(R12), Z28
 	VMAXPS       Z0, Z29, Z0
@@ -7315,7 +7385,7 @@ added321:
 	SHRQ         $0x00, R8
 	ADDQ         R8, AX
 	CMPQ         R11, $0x00000020
-	JL           masked323
+	JL           masked327
 	VMOVUPS      Z0, (AX)
 	VMOVUPS      Z1, 64(AX)
 	VMOVUPS      Z2, (AX)(CX*1)
@@ -7324,9 +7394,9 @@ added321:
 	VMOVUPS      Z5, 64(AX)(CX*2)
 	VMOVUPS      Z6, (AX)(DX*1)
 	VMOVUPS      Z7, 64(AX)(DX*1)
-	JMP          stored322
+	JMP          stored326
 
-masked323:
+masked327:
 	MOVQ    $-1, R15
 	BZHIQ   R11, R15, R15
 	KMOVW   R15, K1
@@ -7341,21 +7411,39 @@ masked323:
 	VMOVUPS Z6, K1, (AX)(DX*1)
 	VMOVUPS Z7, K2, 64(AX)(DX*1)
 
-stored322:
-whole315:
+stored326:
+whole318:
 	SUBQ $0x00000020, R11
-	JLE  done324
+	JLE  done328
 	ADDQ $0x00000080, R14
 	MOVQ 184(R12), R15
 	LEAQ (R13)(R15*4), R13
-	JMP  panel307
+	JMP  panel310
 
-done324:
+done328:
 	VZEROUPPER
 	RET
 
+DATA order323<>+0(SB)/4, $0x00000000
+DATA order323<>+4(SB)/4, $0x00000004
+DATA order323<>+8(SB)/4, $0x00000008
+DATA order323<>+12(SB)/4, $0x0000000c
+DATA order323<>+16(SB)/4, $0x00000001
+DATA order323<>+20(SB)/4, $0x00000005
+DATA order323<>+24(SB)/4, $0x00000009
+DATA order323<>+28(SB)/4, $0x0000000d
+DATA order323<>+32(SB)/4, $0x00000002
+DATA order323<>+36(SB)/4, $0x00000006
+DATA order323<>+40(SB)/4, $0x0000000a
+DATA order323<>+44(SB)/4, $0x0000000e
+DATA order323<>+48(SB)/4, $0x00000003
+DATA order323<>+52(SB)/4, $0x00000007
+DATA order323<>+56(SB)/4, $0x0000000b
+DATA order323<>+60(SB)/4, $0x0000000f
+GLOBL order323<>(SB), RODATA|NOPTR, $64
+
 // func tile5x32AVX512U8(t *byte)
-// Requires: AVX, AVX512F, BMI2
+// Requires: AVX, AVX512BW, AVX512F, AVX512VL, BMI2
 TEXT ·tile5x32AVX512U8(SB), NOSPLIT, $0-8
 	MOVQ t+0(FP), R12
 	MOVQ 176(R12), R13
@@ -7364,7 +7452,7 @@ TEXT ·tile5x32AVX512U8(SB), NOSPLIT, $0-8
 	MOVQ 248(R12), R11
 	XORQ R14, R14
 
-panel325:
+panel329:
 	MOVQ    168(R12), CX
 	SHLQ    $0x02, CX
 	LEAQ    (CX)(CX*2), DX
@@ -7386,9 +7474,9 @@ panel325:
 	MOVQ    120(R12), R9
 	MOVQ    128(R12), R10
 	TESTQ   R10, R10
-	JZ      sums327
+	JZ      sums331
 
-tap326:
+tap330:
 	MOVQ (R9), R15
 	MOVQ 152(R12), AX
 	ADDQ R15, AX
@@ -7396,9 +7484,9 @@ tap326:
 	ADDQ (R12), AX
 	MOVQ 144(R12), R8
 	SUBQ $0x04, R8
-	JL   tail328
+	JL   tail332
 
-four330:
+four334:
 	VMOVUPS      (DI), Z31
 	VMOVUPS      64(DI), Z30
 	VBROADCASTSS (AX), Z29
@@ -7470,13 +7558,13 @@ four330:
 	ADDQ         $0x10, AX
 	ADDQ         $0x00000200, DI
 	SUBQ         $0x04, R8
-	JGE          four330
+	JGE          four334
 
-tail328:
+tail332:
 	ADDQ $0x04, R8
-	JZ   end331
+	JZ   end335
 
-one329:
+one333:
 	VMOVUPS      (DI), Z31
 	VMOVUPS      64(DI), Z30
 	VBROADCASTSS (AX), Z29
@@ -7497,14 +7585,14 @@ one329:
 	ADDQ         $0x04, AX
 	ADDQ         $0x00000080, DI
 	DECQ         R8
-	JNZ          one329
+	JNZ          one333
 
-end331:
+end335:
 	ADDQ $0x08, R9
 	DECQ R10
-	JNZ  tap326
+	JNZ  tap330
 
-sums327:
+sums331:
 	MOVQ         240(R12), R15
 	SHLQ         $0x02, R15
 	ADDQ         R14, R15
@@ -7536,10 +7624,10 @@ sums327:
 	VCVTDQ2PS    Z9, Z9
 	VFMADD213PS  Z30, Z31, Z9
 	CMPB         317(R12), $0x00
-	JE           wide332
+	JE           wide336
 	MOVQ         72(R12), R15
 	TESTQ        R15, R15
-	JZ           added335
+	JZ           added339
 	MOVQ         232(R12), CX
 	SHLQ         $0x00, CX
 	LEAQ         (CX)(CX*2), DX
@@ -7552,7 +7640,7 @@ sums327:
 	ADDQ         R8, AX
 	VBROADCASTSS 312(R12), Z28
 	CMPQ         R11, $0x00000020
-	JL           masked334
+	JL           masked338
 	VPMOVZXBD    (AX), Z29
 	VCVTDQ2PS    Z29, Z29
 	VFMADD231PS  Z28, Z29, Z0
@@ -7583,9 +7671,9 @@ sums327:
 	VPMOVZXBD    16(AX)(CX*4), Z29
 	VCVTDQ2PS    Z29, Z29
 	VFMADD231PS  Z28, Z29, Z9
-	JMP          added335
+	JMP          added339
 
-masked334:
+masked338:
 	MOVQ        $-1, R15
 	BZHIQ       R11, R15, R15
 	KMOVW       R15, K1
@@ -7622,64 +7710,71 @@ masked334:
 	VCVTDQ2PS   Z29, Z29
 	VFMADD231PS Z28, Z29, Z9
 
-added335:
-	VBROADCASTSS 256(R12), Z29
-	VBROADCASTSS 260(R12), Z28
-	VMAXPS       Z0, Z29, Z0
-	VMINPS       Z0, Z28, Z0
-	VMAXPS       Z1, Z29, Z1
-	VMINPS       Z1, Z28, Z1
-	VMAXPS       Z2, Z29, Z2
-	VMINPS       Z2, Z28, Z2
-	VMAXPS       Z3, Z29, Z3
-	VMINPS       Z3, Z28, Z3
-	VMAXPS       Z4, Z29, Z4
-	VMINPS       Z4, Z28, Z4
-	VMAXPS       Z5, Z29, Z5
-	VMINPS       Z5, Z28, Z5
-	VMAXPS       Z6, Z29, Z6
-	VMINPS       Z6, Z28, Z6
-	VMAXPS       Z7, Z29, Z7
-	VMINPS       Z7, Z28, Z7
-	VMAXPS       Z8, Z29, Z8
-	VMINPS       Z8, Z28, Z8
-	VMAXPS       Z9, Z29, Z9
-	VMINPS       Z9, Z28, Z9
-	MOVQ         208(R12), CX
-	SHLQ         $0x00, CX
-	LEAQ         (CX)(CX*2), DX
-	LEAQ         (CX)(CX*4), SI
-	MOVQ         192(R12), AX
-	SHLQ         $0x00, AX
-	ADDQ         48(R12), AX
-	MOVQ         R14, R8
-	SHRQ         $0x02, R8
-	ADDQ         R8, AX
-	CMPQ         R11, $0x00000020
-	JL           masked337
-	VCVTPS2DQ    Z0, Z0
-	VPMOVUSDB    Z0, (AX)
-	VCVTPS2DQ    Z1, Z1
-	VPMOVUSDB    Z1, 16(AX)
-	VCVTPS2DQ    Z2, Z2
-	VPMOVUSDB    Z2, (AX)(CX*1)
-	VCVTPS2DQ    Z3, Z3
-	VPMOVUSDB    Z3, 16(AX)(CX*1)
-	VCVTPS2DQ    Z4, Z4
-	VPMOVUSDB    Z4, (AX)(CX*2)
-	VCVTPS2DQ    Z5, Z5
-	VPMOVUSDB    Z5, 16(AX)(CX*2)
-	VCVTPS2DQ    Z6, Z6
-	VPMOVUSDB    Z6, (AX)(DX*1)
-	VCVTPS2DQ    Z7, Z7
-	VPMOVUSDB    Z7, 16(AX)(DX*1)
-	VCVTPS2DQ    Z8, Z8
-	VPMOVUSDB    Z8, (AX)(CX*4)
-	VCVTPS2DQ    Z9, Z9
-	VPMOVUSDB    Z9, 16(AX)(CX*4)
-	JMP          stored336
+added339:
+	VBROADCASTSS  256(R12), Z29
+	VBROADCASTSS  260(R12), Z28
+	VMAXPS        Z0, Z29, Z0
+	VMINPS        Z0, Z28, Z0
+	VMAXPS        Z1, Z29, Z1
+	VMINPS        Z1, Z28, Z1
+	VMAXPS        Z2, Z29, Z2
+	VMINPS        Z2, Z28, Z2
+	VMAXPS        Z3, Z29, Z3
+	VMINPS        Z3, Z28, Z3
+	VMAXPS        Z4, Z29, Z4
+	VMINPS        Z4, Z28, Z4
+	VMAXPS        Z5, Z29, Z5
+	VMINPS        Z5, Z28, Z5
+	VMAXPS        Z6, Z29, Z6
+	VMINPS        Z6, Z28, Z6
+	VMAXPS        Z7, Z29, Z7
+	VMINPS        Z7, Z28, Z7
+	VMAXPS        Z8, Z29, Z8
+	VMINPS        Z8, Z28, Z8
+	VMAXPS        Z9, Z29, Z9
+	VMINPS        Z9, Z28, Z9
+	MOVQ          208(R12), CX
+	SHLQ          $0x00, CX
+	LEAQ          (CX)(CX*2), DX
+	LEAQ          (CX)(CX*4), SI
+	MOVQ          192(R12), AX
+	SHLQ          $0x00, AX
+	ADDQ          48(R12), AX
+	MOVQ          R14, R8
+	SHRQ          $0x02, R8
+	ADDQ          R8, AX
+	CMPQ          R11, $0x00000020
+	JL            masked341
+	VMOVDQU32     order342<>+0(SB), Z31
+	VCVTPS2DQ     Z0, Z0
+	VCVTPS2DQ     Z1, Z1
+	VPACKUSDW     Z1, Z0, Z0
+	VCVTPS2DQ     Z2, Z2
+	VCVTPS2DQ     Z3, Z3
+	VPACKUSDW     Z3, Z2, Z2
+	VPACKUSWB     Z2, Z0, Z0
+	VPERMD        Z0, Z31, Z0
+	VMOVDQU32     Y0, (AX)
+	VEXTRACTI64X4 $0x01, Z0, (AX)(CX*1)
+	VCVTPS2DQ     Z4, Z4
+	VCVTPS2DQ     Z5, Z5
+	VPACKUSDW     Z5, Z4, Z4
+	VCVTPS2DQ     Z6, Z6
+	VCVTPS2DQ     Z7, Z7
+	VPACKUSDW     Z7, Z6, Z6
+	VPACKUSWB     Z6, Z4, Z4
+	VPERMD        Z4, Z31, Z4
+	VMOVDQU32     Y4, (AX)(CX*2)
+	VEXTRACTI64X4 $0x01, Z4, (AX)(DX*1)
+	VCVTPS2DQ     Z8, Z8
+	VCVTPS2DQ     Z9, Z9
+	VPACKUSDW     Z9, Z8, Z8
+	VPACKUSWB     Z8, Z8, Z8
+	VPERMD        Z8, Z31, Z8
+	VMOVDQU32     Y8, (AX)(CX*4)
+	JMP           stored340
 
-masked337:
+masked341:
 	MOVQ      $-1, R15
 	BZHIQ     R11, R15, R15
 	KMOVW     R15, K1
@@ -7706,13 +7801,13 @@ masked337:
 	VCVTPS2DQ Z9, Z9
 	VPMOVUSDB Z9, K2, 16(AX)(CX*4)
 
-stored336:
-	JMP whole333
+stored340:
+	JMP whole337
 
-wide332:
+wide336:
 	MOVQ   72(R12), R15
 	TESTQ  R15, R15
-	JZ     added339
+	JZ     added344
 	MOVQ   232(R12), CX
 	SHLQ   $0x02, CX
 	LEAQ   (CX)(CX*2), DX
@@ -7724,7 +7819,7 @@ wide332:
 	SHRQ   $0x00, R8
 	ADDQ   R8, AX
 	CMPQ   R11, $0x00000020
-	JL     masked338
+	JL     masked343
 	VADDPS (AX), Z0, Z0
 	VADDPS 64(AX), Z1, Z1
 	VADDPS (AX)(CX*1), Z2, Z2
@@ -7735,9 +7830,9 @@ wide332:
 	VADDPS 64(AX)(DX*1), Z7, Z7
 	VADDPS (AX)(CX*4), Z8, Z8
 	VADDPS 64(AX)(CX*4), Z9, Z9
-	JMP    added339
+	JMP    added344
 
-masked338:
+masked343:
 	MOVQ      $-1, R15
 	BZHIQ     R11, R15, R15
 	KMOVW     R15, K1
@@ -7764,7 +7859,7 @@ masked338:
 	VMOVUPS.Z 64(AX)(CX*4), K2, Z29
 	VADDPS    Z29, Z9, Z9
 
-added339:
+added344:
 	VBROADCASTSS 256(R12), Z29
 	VBROADCASTSS 260(R12), Z28
 	VMAXPS       Z0, Z29, Z0
@@ -7798,7 +7893,7 @@ added339:
 	SHRQ         $0x00, R8
 	ADDQ         R8, AX
 	CMPQ         R11, $0x00000020
-	JL           masked341
+	JL           masked346
 	VMOVUPS      Z0, (AX)
 	VMOVUPS      Z1, 64(AX)
 	VMOVUPS      Z2, (AX)(CX*1)
@@ -7809,9 +7904,9 @@ added339:
 	VMOVUPS      Z7, 64(AX)(DX*1)
 	VMOVUPS      Z8, (AX)(CX*4)
 	VMOVUPS      Z9, 64(AX)(CX*4)
-	JMP          stored340
+	JMP          stored345
 
-masked341:
+masked346:
 	MOVQ    $-1, R15
 	BZHIQ   R11, R15, R15
 	KMOVW   R15, K1
@@ -7828,21 +7923,39 @@ masked341:
 	VMOVUPS Z8, K1, (AX)(CX*4)
 	VMOVUPS Z9, K2, 64(AX)(CX*4)
 
-stored340:
-whole333:
+stored345:
+whole337:
 	SUBQ $0x00000020, R11
-	JLE  done342
+	JLE  done347
 	ADDQ $0x00000080, R14
 	MOVQ 184(R12), R15
 	LEAQ (R13)(R15*4), R13
-	JMP  panel325
+	JMP  panel329
 
-done342:
+done347:
 	VZEROUPPER
 	RET
 
+DATA order342<>+0(SB)/4, $0x00000000
+DATA order342<>+4(SB)/4, $0x00000004
+DATA order342<>+8(SB)/4, $0x00000008
+DATA order342<>+12(SB)/4, $0x0000000c
+DATA order342<>+16(SB)/4, $0x00000001
+DATA order342<>+20(SB)/4, $0x00000005
+DATA order342<>+24(SB)/4, $0x00000009
+DATA order342<>+28(SB)/4, $0x0000000d
+DATA order342<>+32(SB)/4, $0x00000002
+DATA order342<>+36(SB)/4, $0x00000006
+DATA order342<>+40(SB)/4, $0x0000000a
+DATA order342<>+44(SB)/4, $0x0000000e
+DATA order342<>+48(SB)/4, $0x00000003
+DATA order342<>+52(SB)/4, $0x00000007
+DATA order342<>+56(SB)/4, $0x0000000b
+DATA order342<>+60(SB)/4, $0x0000000f
+GLOBL order342<>(SB), RODATA|NOPTR, $64
+
 // func tile6x32AVX512U8(t *byte)
-// Requires: AVX, AVX512F, BMI2
+// Requires: AVX, AVX512BW, AVX512F, AVX512VL, BMI2
 TEXT ·tile6x32AVX512U8(SB), NOSPLIT, $0-8
 	MOVQ t+0(FP), R12
 	MOVQ 176(R12), R13
@@ -7851,7 +7964,7 @@ TEXT ·tile6x32AVX512U8(SB), NOSPLIT, $0-8
 	MOVQ 248(R12), R11
 	XORQ R14, R14
 
-panel343:
+panel348:
 	MOVQ    168(R12), CX
 	SHLQ    $0x02, CX
 	LEAQ    (CX)(CX*2), DX
@@ -7875,9 +7988,9 @@ panel343:
 	MOVQ    120(R12), R9
 	MOVQ    128(R12), R10
 	TESTQ   R10, R10
-	JZ      sums345
+	JZ      sums350
 
-tap344:
+tap349:
 	MOVQ (R9), R15
 	MOVQ 152(R12), AX
 	ADDQ R15, AX
@@ -7885,9 +7998,9 @@ tap344:
 	ADDQ (R12), AX
 	MOVQ 144(R12), R8
 	SUBQ $0x04, R8
-	JL   tail346
+	JL   tail351
 
-four348:
+four353:
 	VMOVUPS      (DI), Z31
 	VMOVUPS      64(DI), Z30
 	VBROADCASTSS (AX), Z29
@@ -7971,13 +8084,13 @@ four348:
 	ADDQ         $0x10, AX
 	ADDQ         $0x00000200, DI
 	SUBQ         $0x04, R8
-	JGE          four348
+	JGE          four353
 
-tail346:
+tail351:
 	ADDQ $0x04, R8
-	JZ   end349
+	JZ   end354
 
-one347:
+one352:
 	VMOVUPS      (DI), Z31
 	VMOVUPS      64(DI), Z30
 	VBROADCASTSS (AX), Z29
@@ -8001,14 +8114,14 @@ one347:
 	ADDQ         $0x04, AX
 	ADDQ         $0x00000080, DI
 	DECQ         R8
-	JNZ          one347
+	JNZ          one352
 
-end349:
+end354:
 	ADDQ $0x08, R9
 	DECQ R10
-	JNZ  tap344
+	JNZ  tap349
 
-sums345:
+sums350:
 	MOVQ         240(R12), R15
 	SHLQ         $0x02, R15
 	ADDQ         R14, R15
@@ -8044,10 +8157,10 @@ sums345:
 	VCVTDQ2PS    Z11, Z11
 	VFMADD213PS  Z30, Z31, Z11
 	CMPB         317(R12), $0x00
-	JE           wide350
+	JE           wide355
 	MOVQ         72(R12), R15
 	TESTQ        R15, R15
-	JZ           added353
+	JZ           added358
 	MOVQ         232(R12), CX
 	SHLQ         $0x00, CX
 	LEAQ         (CX)(CX*2), DX
@@ -8060,7 +8173,7 @@ sums345:
 	ADDQ         R8, AX
 	VBROADCASTSS 312(R12), Z28
 	CMPQ         R11, $0x00000020
-	JL           masked352
+	JL           masked357
 	VPMOVZXBD    (AX), Z29
 	VCVTDQ2PS    Z29, Z29
 	VFMADD231PS  Z28, Z29, Z0
@@ -8097,9 +8210,9 @@ sums345:
 	VPMOVZXBD    16(AX)(SI*1), Z29
 	VCVTDQ2PS    Z29, Z29
 	VFMADD231PS  Z28, Z29, Z11
-	JMP          added353
+	JMP          added358
 
-masked352:
+masked357:
 	MOVQ        $-1, R15
 	BZHIQ       R11, R15, R15
 	KMOVW       R15, K1
@@ -8142,72 +8255,79 @@ masked352:
 	VCVTDQ2PS   Z29, Z29
 	VFMADD231PS Z28, Z29, Z11
 
-added353:
-	VBROADCASTSS 256(R12), Z29
-	VBROADCASTSS 260(R12), Z28
-	VMAXPS       Z0, Z29, Z0
-	VMINPS       Z0, Z28, Z0
-	VMAXPS       Z1, Z29, Z1
-	VMINPS       Z1, Z28, Z1
-	VMAXPS       Z2, Z29, Z2
-	VMINPS       Z2, Z28, Z2
-	VMAXPS       Z3, Z29, Z3
-	VMINPS       Z3, Z28, Z3
-	VMAXPS       Z4, Z29, Z4
-	VMINPS       Z4, Z28, Z4
-	VMAXPS       Z5, Z29, Z5
-	VMINPS       Z5, Z28, Z5
-	VMAXPS       Z6, Z29, Z6
-	VMINPS       Z6, Z28, Z6
-	VMAXPS       Z7, Z29, Z7
-	VMINPS       Z7, Z28, Z7
-	VMAXPS       Z8, Z29, Z8
-	VMINPS       Z8, Z28, Z8
-	VMAXPS       Z9, Z29, Z9
-	VMINPS       Z9, Z28, Z9
-	VMAXPS       Z10, Z29, Z10
-	VMINPS       Z10, Z28, Z10
-	VMAXPS       Z11, Z29, Z11
-	VMINPS       Z11, Z28, Z11
-	MOVQ         208(R12), CX
-	SHLQ         $0x00, CX
-	LEAQ         (CX)(CX*2), DX
-	LEAQ         (CX)(CX*4), SI
-	MOVQ         192(R12), AX
-	SHLQ         $0x00, AX
-	ADDQ         48(R12), AX
-	MOVQ         R14, R8
-	SHRQ         $0x02, R8
-	ADDQ         R8, AX
-	CMPQ         R11, $0x00000020
-	JL           masked355
-	VCVTPS2DQ    Z0, Z0
-	VPMOVUSDB    Z0, (AX)
-	VCVTPS2DQ    Z1, Z1
-	VPMOVUSDB    Z1, 16(AX)
-	VCVTPS2DQ    Z2, Z2
-	VPMOVUSDB    Z2, (AX)(CX*1)
-	VCVTPS2DQ    Z3, Z3
-	VPMOVUSDB    Z3, 16(AX)(CX*1)
-	VCVTPS2DQ    Z4, Z4
-	VPMOVUSDB    Z4, (AX)(CX*2)
-	VCVTPS2DQ    Z5, Z5
-	VPMOVUSDB    Z5, 16(AX)(CX*2)
-	VCVTPS2DQ    Z6, Z6
-	VPMOVUSDB    Z6, (AX)(DX*1)
-	VCVTPS2DQ    Z7, Z7
-	VPMOVUSDB    Z7, 16(AX)(DX*1)
-	VCVTPS2DQ    Z8, Z8
-	VPMOVUSDB    Z8, (AX)(CX*4)
-	VCVTPS2DQ    Z9, Z9
-	VPMOVUSDB    Z9, 16(AX)(CX*4)
-	VCVTPS2DQ    Z10, Z10
-	VPMOVUSDB    Z10, (AX)(SI*1)
-	VCVTPS2DQ    Z11, Z11
-	VPMOVUSDB    Z11, 16(AX)(SI*1)
-	JMP          stored354
+added358:
+	VBROADCASTSS  256(R12), Z29
+	VBROADCASTSS  260(R12), Z28
+	VMAXPS        Z0, Z29, Z0
+	VMINPS        Z0, Z28, Z0
+	VMAXPS        Z1, Z29, Z1
+	VMINPS        Z1, Z28, Z1
+	VMAXPS        Z2, Z29, Z2
+	VMINPS        Z2, Z28, Z2
+	VMAXPS        Z3, Z29, Z3
+	VMINPS        Z3, Z28, Z3
+	VMAXPS        Z4, Z29, Z4
+	VMINPS        Z4, Z28, Z4
+	VMAXPS        Z5, Z29, Z5
+	VMINPS        Z5, Z28, Z5
+	VMAXPS        Z6, Z29, Z6
+	VMINPS        Z6, Z28, Z6
+	VMAXPS        Z7, Z29, Z7
+	VMINPS        Z7, Z28, Z7
+	VMAXPS        Z8, Z29, Z8
+	VMINPS        Z8, Z28, Z8
+	VMAXPS        Z9, Z29, Z9
+	VMINPS        Z9, Z28, Z9
+	VMAXPS        Z10, Z29, Z10
+	VMINPS        Z10, Z28, Z10
+	VMAXPS        Z11, Z29, Z11
+	VMINPS        Z11, Z28, Z11
+	MOVQ          208(R12), CX
+	SHLQ          $0x00, CX
+	LEAQ          (CX)(CX*2), DX
+	LEAQ          (CX)(CX*4), SI
+	MOVQ          192(R12), AX
+	SHLQ          $0x00, AX
+	ADDQ          48(R12), AX
+	MOVQ          R14, R8
+	SHRQ          $0x02, R8
+	ADDQ          R8, AX
+	CMPQ          R11, $0x00000020
+	JL            masked360
+	VMOVDQU32     order361<>+0(SB), Z31
+	VCVTPS2DQ     Z0, Z0
+	VCVTPS2DQ     Z1, Z1
+	VPACKUSDW     Z1, Z0, Z0
+	VCVTPS2DQ     Z2, Z2
+	VCVTPS2DQ     Z3, Z3
+	VPACKUSDW     Z3, Z2, Z2
+	VPACKUSWB     Z2, Z0, Z0
+	VPERMD        Z0, Z31, Z0
+	VMOVDQU32     Y0, (AX)
+	VEXTRACTI64X4 $0x01, Z0, (AX)(CX*1)
+	VCVTPS2DQ     Z4, Z4
+	VCVTPS2DQ     Z5, Z5
+	VPACKUSDW     Z5, Z4, Z4
+	VCVTPS2DQ     Z6, Z6
+	VCVTPS2DQ     Z7, Z7
+	VPACKUSDW     Z7, Z6, Z6
+	VPACKUSWB     Z6, Z4, Z4
+	VPERMD        Z4, Z31, Z4
+	VMOVDQU32     Y4, (AX)(CX*2)
+	VEXTRACTI64X4 $0x01, Z4, (AX)(DX*1)
+	VCVTPS2DQ     Z8, Z8
+	VCVTPS2DQ     Z9, Z9
+	VPACKUSDW     Z9, Z8, Z8
+	VCVTPS2DQ     Z10, Z10
+	VCVTPS2DQ     Z11, Z11
+	VPACKUSDW     Z11, Z10, Z10
+	VPACKUSWB     Z10, Z8, Z8
+	VPERMD        Z8, Z31, Z8
+	VMOVDQU32     Y8, (AX)(CX*4)
+	VEXTRACTI64X4 $0x01, Z8, (AX)(SI*1)
+	JMP           stored359
 
-masked355:
+masked360:
 	MOVQ      $-1, R15
 	BZHIQ     R11, R15, R15
 	KMOVW     R15, K1
@@ -8238,13 +8358,13 @@ masked355:
 	VCVTPS2DQ Z11, Z11
 	VPMOVUSDB Z11, K2, 16(AX)(SI*1)
 
-stored354:
-	JMP whole351
+stored359:
+	JMP whole356
 
-wide350:
+wide355:
 	MOVQ   72(R12), R15
 	TESTQ  R15, R15
-	JZ     added357
+	JZ     added363
 	MOVQ   232(R12), CX
 	SHLQ   $0x02, CX
 	LEAQ   (CX)(CX*2), DX
@@ -8256,7 +8376,7 @@ wide350:
 	SHRQ   $0x00, R8
 	ADDQ   R8, AX
 	CMPQ   R11, $0x00000020
-	JL     masked356
+	JL     masked362
 	VADDPS (AX), Z0, Z0
 	VADDPS 64(AX), Z1, Z1
 	VADDPS (AX)(CX*1), Z2, Z2
@@ -8269,9 +8389,9 @@ wide350:
 	VADDPS 64(AX)(CX*4), Z9, Z9
 	VADDPS (AX)(SI*1), Z10, Z10
 	VADDPS 64(AX)(SI*1), Z11, Z11
-	JMP    added357
+	JMP    added363
 
-masked356:
+masked362:
 	MOVQ      $-1, R15
 	BZHIQ     R11, R15, R15
 	KMOVW     R15, K1
@@ -8302,7 +8422,7 @@ masked356:
 	VMOVUPS.Z 64(AX)(SI*1), K2, Z29
 	VADDPS    Z29, Z11, Z11
 
-added357:
+added363:
 	VBROADCASTSS 256(R12), Z29
 	VBROADCASTSS 260(R12), Z28
 	VMAXPS       Z0, Z29, Z0
@@ -8340,7 +8460,7 @@ added357:
 	SHRQ         $0x00, R8
 	ADDQ         R8, AX
 	CMPQ         R11, $0x00000020
-	JL           masked359
+	JL           masked365
 	VMOVUPS      Z0, (AX)
 	VMOVUPS      Z1, 64(AX)
 	VMOVUPS      Z2, (AX)(CX*1)
@@ -8353,9 +8473,9 @@ added357:
 	VMOVUPS      Z9, 64(AX)(CX*4)
 	VMOVUPS      Z10, (AX)(SI*1)
 	VMOVUPS      Z11, 64(AX)(SI*1)
-	JMP          stored358
+	JMP          stored364
 
-masked359:
+masked365:
 	MOVQ    $-1, R15
 	BZHIQ   R11, R15, R15
 	KMOVW   R15, K1
@@ -8374,21 +8494,39 @@ masked359:
 	VMOVUPS Z10, K1, (AX)(SI*1)
 	VMOVUPS Z11, K2, 64(AX)(SI*1)
 
-stored358:
-whole351:
+stored364:
+whole356:
 	SUBQ $0x00000020, R11
-	JLE  done360
+	JLE  done366
 	ADDQ $0x00000080, R14
 	MOVQ 184(R12), R15
 	LEAQ (R13)(R15*4), R13
-	JMP  panel343
+	JMP  panel348
 
-done360:
+done366:
 	VZEROUPPER
 	RET
 
+DATA order361<>+0(SB)/4, $0x00000000
+DATA order361<>+4(SB)/4, $0x00000004
+DATA order361<>+8(SB)/4, $0x00000008
+DATA order361<>+12(SB)/4, $0x0000000c
+DATA order361<>+16(SB)/4, $0x00000001
+DATA order361<>+20(SB)/4, $0x00000005
+DATA order361<>+24(SB)/4, $0x00000009
+DATA order361<>+28(SB)/4, $0x0000000d
+DATA order361<>+32(SB)/4, $0x00000002
+DATA order361<>+36(SB)/4, $0x00000006
+DATA order361<>+40(SB)/4, $0x0000000a
+DATA order361<>+44(SB)/4, $0x0000000e
+DATA order361<>+48(SB)/4, $0x00000003
+DATA order361<>+52(SB)/4, $0x00000007
+DATA order361<>+56(SB)/4, $0x0000000b
+DATA order361<>+60(SB)/4, $0x0000000f
+GLOBL order361<>(SB), RODATA|NOPTR, $64
+
 // func tile7x32AVX512U8(t *byte)
-// Requires: AVX, AVX512F, BMI2
+// Requires: AVX, AVX512BW, AVX512F, AVX512VL, BMI2
 TEXT ·tile7x32AVX512U8(SB), NOSPLIT, $0-8
 	MOVQ t+0(FP), R12
 	MOVQ 176(R12), R13
@@ -8397,7 +8535,7 @@ TEXT ·tile7x32AVX512U8(SB), NOSPLIT, $0-8
 	MOVQ 248(R12), R11
 	XORQ R14, R14
 
-panel361:
+panel367:
 	MOVQ    168(R12), CX
 	SHLQ    $0x02, CX
 	LEAQ    (CX)(CX*2), DX
@@ -8423,9 +8561,9 @@ panel361:
 	MOVQ    120(R12), R9
 	MOVQ    128(R12), R10
 	TESTQ   R10, R10
-	JZ      sums363
+	JZ      sums369
 
-tap362:
+tap368:
 	MOVQ (R9), R15
 	MOVQ 152(R12), AX
 	ADDQ R15, AX
@@ -8433,9 +8571,9 @@ tap362:
 	ADDQ (R12), AX
 	MOVQ 144(R12), R8
 	SUBQ $0x04, R8
-	JL   tail364
+	JL   tail370
 
-four366:
+four372:
 	VMOVUPS      (DI), Z31
 	VMOVUPS      64(DI), Z30
 	VBROADCASTSS (AX), Z29
@@ -8531,13 +8669,13 @@ four366:
 	ADDQ         $0x10, AX
 	ADDQ         $0x00000200, DI
 	SUBQ         $0x04, R8
-	JGE          four366
+	JGE          four372
 
-tail364:
+tail370:
 	ADDQ $0x04, R8
-	JZ   end367
+	JZ   end373
 
-one365:
+one371:
 	VMOVUPS      (DI), Z31
 	VMOVUPS      64(DI), Z30
 	VBROADCASTSS (AX), Z29
@@ -8564,14 +8702,14 @@ one365:
 	ADDQ         $0x04, AX
 	ADDQ         $0x00000080, DI
 	DECQ         R8
-	JNZ          one365
+	JNZ          one371
 
-end367:
+end373:
 	ADDQ $0x08, R9
 	DECQ R10
-	JNZ  tap362
+	JNZ  tap368
 
-sums363:
+sums369:
 	MOVQ         240(R12), R15
 	SHLQ         $0x02, R15
 	ADDQ         R14, R15
@@ -8611,10 +8749,10 @@ sums363:
 	VCVTDQ2PS    Z13, Z13
 	VFMADD213PS  Z30, Z31, Z13
 	CMPB         317(R12), $0x00
-	JE           wide368
+	JE           wide374
 	MOVQ         72(R12), R15
 	TESTQ        R15, R15
-	JZ           added371
+	JZ           added377
 	MOVQ         232(R12), CX
 	SHLQ         $0x00, CX
 	LEAQ         (CX)(CX*2), DX
@@ -8627,7 +8765,7 @@ sums363:
 	ADDQ         R8, AX
 	VBROADCASTSS 312(R12), Z28
 	CMPQ         R11, $0x00000020
-	JL           masked370
+	JL           masked376
 	VPMOVZXBD    (AX), Z29
 	VCVTDQ2PS    Z29, Z29
 	VFMADD231PS  Z28, Z29, Z0
@@ -8670,9 +8808,9 @@ sums363:
 	VPMOVZXBD    16(AX)(DX*2), Z29
 	VCVTDQ2PS    Z29, Z29
 	VFMADD231PS  Z28, Z29, Z13
-	JMP          added371
+	JMP          added377
 
-masked370:
+masked376:
 	MOVQ        $-1, R15
 	BZHIQ       R11, R15, R15
 	KMOVW       R15, K1
@@ -8721,80 +8859,89 @@ masked370:
 	VCVTDQ2PS   Z29, Z29
 	VFMADD231PS Z28, Z29, Z13
 
-added371:
-	VBROADCASTSS 256(R12), Z29
-	VBROADCASTSS 260(R12), Z28
-	VMAXPS       Z0, Z29, Z0
-	VMINPS       Z0, Z28, Z0
-	VMAXPS       Z1, Z29, Z1
-	VMINPS       Z1, Z28, Z1
-	VMAXPS       Z2, Z29, Z2
-	VMINPS       Z2, Z28, Z2
-	VMAXPS       Z3, Z29, Z3
-	VMINPS       Z3, Z28, Z3
-	VMAXPS       Z4, Z29, Z4
-	VMINPS       Z4, Z28, Z4
-	VMAXPS       Z5, Z29, Z5
-	VMINPS       Z5, Z28, Z5
-	VMAXPS       Z6, Z29, Z6
-	VMINPS       Z6, Z28, Z6
-	VMAXPS       Z7, Z29, Z7
-	VMINPS       Z7, Z28, Z7
-	VMAXPS       Z8, Z29, Z8
-	VMINPS       Z8, Z28, Z8
-	VMAXPS       Z9, Z29, Z9
-	VMINPS       Z9, Z28, Z9
-	VMAXPS       Z10, Z29, Z10
-	VMINPS       Z10, Z28, Z10
-	VMAXPS       Z11, Z29, Z11
-	VMINPS       Z11, Z28, Z11
-	VMAXPS       Z12, Z29, Z12
-	VMINPS       Z12, Z28, Z12
-	VMAXPS       Z13, Z29, Z13
-	VMINPS       Z13, Z28, Z13
-	MOVQ         208(R12), CX
-	SHLQ         $0x00, CX
-	LEAQ         (CX)(CX*2), DX
-	LEAQ         (CX)(CX*4), SI
-	MOVQ         192(R12), AX
-	SHLQ         $0x00, AX
-	ADDQ         48(R12), AX
-	MOVQ         R14, R8
-	SHRQ         $0x02, R8
-	ADDQ         R8, AX
-	CMPQ         R11, $0x00000020
-	JL           masked373
-	VCVTPS2DQ    Z0, Z0
-	VPMOVUSDB    Z0, (AX)
-	VCVTPS2DQ    Z1, Z1
-	VPMOVUSDB    Z1, 16(AX)
-	VCVTPS2DQ    Z2, Z2
-	VPMOVUSDB    Z2, (AX)(CX*1)
-	VCVTPS2DQ    Z3, Z3
-	VPMOVUSDB    Z3, 16(AX)(CX*1)
-	VCVTPS2DQ    Z4, Z4
-	VPMOVUSDB    Z4, (AX)(CX*2)
-	VCVTPS2DQ    Z5, Z5
-	VPMOVUSDB    Z5, 16(AX)(CX*2)
-	VCVTPS2DQ    Z6, Z6
-	VPMOVUSDB    Z6, (AX)(DX*1)
-	VCVTPS2DQ    Z7, Z7
-	VPMOVUSDB    Z7, 16(AX)(DX*1)
-	VCVTPS2DQ    Z8, Z8
-	VPMOVUSDB    Z8, (AX)(CX*4)
-	VCVTPS2DQ    Z9, Z9
-	VPMOVUSDB    Z9, 16(AX)(CX*4)
-	VCVTPS2DQ    Z10, Z10
-	VPMOVUSDB    Z10, (AX)(SI*1)
-	VCVTPS2DQ    Z11, Z11
-	VPMOVUSDB    Z11, 16(AX)(SI*1)
-	VCVTPS2DQ    Z12, Z12
-	VPMOVUSDB    Z12, (AX)(DX*2)
-	VCVTPS2DQ    Z13, Z13
-	VPMOVUSDB    Z13, 16(AX)(DX*2)
-	JMP          stored372
+added377:
+	VBROADCASTSS  256(R12), Z29
+	VBROADCASTSS  260(R12), Z28
+	VMAXPS        Z0, Z29, Z0
+	VMINPS        Z0, Z28, Z0
+	VMAXPS        Z1, Z29, Z1
+	VMINPS        Z1, Z28, Z1
+	VMAXPS        Z2, Z29, Z2
+	VMINPS        Z2, Z28, Z2
+	VMAXPS        Z3, Z29, Z3
+	VMINPS        Z3, Z28, Z3
+	VMAXPS        Z4, Z29, Z4
+	VMINPS        Z4, Z28, Z4
+	VMAXPS        Z5, Z29, Z5
+	VMINPS        Z5, Z28, Z5
+	VMAXPS        Z6, Z29, Z6
+	VMINPS        Z6, Z28, Z6
+	VMAXPS        Z7, Z29, Z7
+	VMINPS        Z7, Z28, Z7
+	VMAXPS        Z8, Z29, Z8
+	VMINPS        Z8, Z28, Z8
+	VMAXPS        Z9, Z29, Z9
+	VMINPS        Z9, Z28, Z9
+	VMAXPS        Z10, Z29, Z10
+	VMINPS        Z10, Z28, Z10
+	VMAXPS        Z11, Z29, Z11
+	VMINPS        Z11, Z28, Z11
+	VMAXPS        Z12, Z29, Z12
+	VMINPS        Z12, Z28, Z12
+	VMAXPS        Z13, Z29, Z13
+	VMINPS        Z13, Z28, Z13
+	MOVQ          208(R12), CX
+	SHLQ          $0x00, CX
+	LEAQ          (CX)(CX*2), DX
+	LEAQ          (CX)(CX*4), SI
+	MOVQ          192(R12), AX
+	SHLQ          $0x00, AX
+	ADDQ          48(R12), AX
+	MOVQ          R14, R8
+	SHRQ          $0x02, R8
+	ADDQ          R8, AX
+	CMPQ          R11, $0x00000020
+	JL            masked379
+	VMOVDQU32     order380<>+0(SB), Z31
+	VCVTPS2DQ     Z0, Z0
+	VCVTPS2DQ     Z1, Z1
+	VPACKUSDW     Z1, Z0, Z0
+	VCVTPS2DQ     Z2, Z2
+	VCVTPS2DQ     Z3, Z3
+	VPACKUSDW     Z3, Z2, Z2
+	VPACKUSWB     Z2, Z0, Z0
+	VPERMD        Z0, Z31, Z0
+	VMOVDQU32     Y0, (AX)
+	VEXTRACTI64X4 $0x01, Z0, (AX)(CX*1)
+	VCVTPS2DQ     Z4, Z4
+	VCVTPS2DQ     Z5, Z5
+	VPACKUSDW     Z5, Z4, Z4
+	VCVTPS2DQ     Z6, Z6
+	VCVTPS2DQ     Z7, Z7
+	VPACKUSDW     Z7, Z6, Z6
+	VPACKUSWB     Z6, Z4, Z4
+	VPERMD        Z4, Z31, Z4
+	VMOVDQU32     Y4, (AX)(CX*2)
+	VEXTRACTI64X4 $0x01, Z4, (AX)(DX*1)
+	VCVTPS2DQ     Z8, Z8
+	VCVTPS2DQ     Z9, Z9
+	VPACKUSDW     Z9, Z8, Z8
+	VCVTPS2DQ     Z10, Z10
+	VCVTPS2DQ     Z11, Z11
+	VPACKUSDW     Z11, Z10, Z10
+	VPACKUSWB     Z10, Z8, Z8
+	VPERMD        Z8, Z31, Z8
+	VMOVDQU32     Y8, (AX)(CX*4)
+	VEXTRACTI64X4 $0x01, Z8, (AX)(SI*1)
+	VCVTPS2DQ     Z12, Z12
+	VCVTPS2DQ     Z13, Z13
+	VPACKUSDW     Z13, Z12, Z12
+	VPACKUSWB     Z12, Z12, Z12
+	VPERMD        Z12, Z31, Z12
+	VMOVDQU32     Y12, (AX)(DX*2)
+	JMP           stored378
 
-masked373:
+masked379:
 	MOVQ      $-1, R15
 	BZHIQ     R11, R15, R15
 	KMOVW     R15, K1
@@ -8829,13 +8976,13 @@ masked373:
 	VCVTPS2DQ Z13, Z13
 	VPMOVUSDB Z13, K2, 16(AX)(DX*2)
 
-stored372:
-	JMP whole369
+stored378:
+	JMP whole375
 
-wide368:
+wide374:
 	MOVQ   72(R12), R15
 	TESTQ  R15, R15
-	JZ     added375
+	JZ     added382
 	MOVQ   232(R12), CX
 	SHLQ   $0x02, CX
 	LEAQ   (CX)(CX*2), DX
@@ -8847,7 +8994,7 @@ wide368:
 	SHRQ   $0x00, R8
 	ADDQ   R8, AX
 	CMPQ   R11, $0x00000020
-	JL     masked374
+	JL     masked381
 	VADDPS (AX), Z0, Z0
 	VADDPS 64(AX), Z1, Z1
 	VADDPS (AX)(CX*1), Z2, Z2
@@ -8862,9 +9009,9 @@ wide368:
 	VADDPS 64(AX)(SI*1), Z11, Z11
 	VADDPS (AX)(DX*2), Z12, Z12
 	VADDPS 64(AX)(DX*2), Z13, Z13
-	JMP    added375
+	JMP    added382
 
-masked374:
+masked381:
 	MOVQ      $-1, R15
 	BZHIQ     R11, R15, R15
 	KMOVW     R15, K1
@@ -8899,7 +9046,7 @@ masked374:
 	VMOVUPS.Z 64(AX)(DX*2), K2, Z29
 	VADDPS    Z29, Z13, Z13
 
-added375:
+added382:
 	VBROADCASTSS 256(R12), Z29
 	VBROADCASTSS 260(R12), Z28
 	VMAXPS       Z0, Z29, Z0
@@ -8941,7 +9088,7 @@ added375:
 	SHRQ         $0x00, R8
 	ADDQ         R8, AX
 	CMPQ         R11, $0x00000020
-	JL           masked377
+	JL           masked384
 	VMOVUPS      Z0, (AX)
 	VMOVUPS      Z1, 64(AX)
 	VMOVUPS      Z2, (AX)(CX*1)
@@ -8956,9 +9103,9 @@ added375:
 	VMOVUPS      Z11, 64(AX)(SI*1)
 	VMOVUPS      Z12, (AX)(DX*2)
 	VMOVUPS      Z13, 64(AX)(DX*2)
-	JMP          stored376
+	JMP          stored383
 
-masked377:
+masked384:
 	MOVQ    $-1, R15
 	BZHIQ   R11, R15, R15
 	KMOVW   R15, K1
@@ -8979,21 +9126,39 @@ masked377:
 	VMOVUPS Z12, K1, (AX)(DX*2)
 	VMOVUPS Z13, K2, 64(AX)(DX*2)
 
-stored376:
-whole369:
+stored383:
+whole375:
 	SUBQ $0x00000020, R11
-	JLE  done378
+	JLE  done385
 	ADDQ $0x00000080, R14
 	MOVQ 184(R12), R15
 	LEAQ (R13)(R15*4), R13
-	JMP  panel361
+	JMP  panel367
 
-done378:
+done385:
 	VZEROUPPER
 	RET
 
+DATA order380<>+0(SB)/4, $0x00000000
+DATA order380<>+4(SB)/4, $0x00000004
+DATA order380<>+8(SB)/4, $0x00000008
+DATA order380<>+12(SB)/4, $0x0000000c
+DATA order380<>+16(SB)/4, $0x00000001
+DATA order380<>+20(SB)/4, $0x00000005
+DATA order380<>+24(SB)/4, $0x00000009
+DATA order380<>+28(SB)/4, $0x0000000d
+DATA order380<>+32(SB)/4, $0x00000002
+DATA order380<>+36(SB)/4, $0x00000006
+DATA order380<>+40(SB)/4, $0x0000000a
+DATA order380<>+44(SB)/4, $0x0000000e
+DATA order380<>+48(SB)/4, $0x00000003
+DATA order380<>+52(SB)/4, $0x00000007
+DATA order380<>+56(SB)/4, $0x0000000b
+DATA order380<>+60(SB)/4, $0x0000000f
+GLOBL order380<>(SB), RODATA|NOPTR, $64
+
 // func tile8x32AVX512U8(t *byte)
-// Requires: AVX, AVX512F, BMI2
+// Requires: AVX, AVX512BW, AVX512F, AVX512VL, BMI2
 TEXT ·tile8x32AVX512U8(SB), NOSPLIT, $0-8
 	MOVQ t+0(FP), R12
 	MOVQ 176(R12), R13
@@ -9002,7 +9167,7 @@ TEXT ·tile8x32AVX512U8(SB), NOSPLIT, $0-8
 	MOVQ 248(R12), R11
 	XORQ R14, R14
 
-panel379:
+panel386:
 	MOVQ    168(R12), CX
 	SHLQ    $0x02, CX
 	LEAQ    (CX)(CX*2), DX
@@ -9030,9 +9195,9 @@ panel379:
 	MOVQ    120(R12), R9
 	MOVQ    128(R12), R10
 	TESTQ   R10, R10
-	JZ      sums381
+	JZ      sums388
 
-tap380:
+tap387:
 	MOVQ (R9), R15
 	MOVQ 152(R12), AX
 	ADDQ R15, AX
@@ -9044,9 +9209,9 @@ tap380:
 	ADDQ (R12), BX
 	MOVQ 144(R12), R8
 	SUBQ $0x04, R8
-	JL   tail382
+	JL   tail389
 
-four384:
+four391:
 	VMOVUPS      (DI), Z31
 	VMOVUPS      64(DI), Z30
 	VBROADCASTSS (AX), Z29
@@ -9155,13 +9320,13 @@ four384:
 	ADDQ         $0x10, BX
 	ADDQ         $0x00000200, DI
 	SUBQ         $0x04, R8
-	JGE          four384
+	JGE          four391
 
-tail382:
+tail389:
 	ADDQ $0x04, R8
-	JZ   end385
+	JZ   end392
 
-one383:
+one390:
 	VMOVUPS      (DI), Z31
 	VMOVUPS      64(DI), Z30
 	VBROADCASTSS (AX), Z29
@@ -9192,14 +9357,14 @@ one383:
 	ADDQ         $0x04, BX
 	ADDQ         $0x00000080, DI
 	DECQ         R8
-	JNZ          one383
+	JNZ          one390
 
-end385:
+end392:
 	ADDQ $0x08, R9
 	DECQ R10
-	JNZ  tap380
+	JNZ  tap387
 
-sums381:
+sums388:
 	MOVQ         240(R12), R15
 	SHLQ         $0x02, R15
 	ADDQ         R14, R15
@@ -9243,10 +9408,10 @@ sums381:
 	VCVTDQ2PS    Z15, Z15
 	VFMADD213PS  Z30, Z31, Z15
 	CMPB         317(R12), $0x00
-	JE           wide386
+	JE           wide393
 	MOVQ         72(R12), R15
 	TESTQ        R15, R15
-	JZ           added389
+	JZ           added396
 	MOVQ         232(R12), CX
 	SHLQ         $0x00, CX
 	LEAQ         (CX)(CX*2), DX
@@ -9263,7 +9428,7 @@ sums381:
 	ADDQ         R8, BX
 	VBROADCASTSS 312(R12), Z28
 	CMPQ         R11, $0x00000020
-	JL           masked388
+	JL           masked395
 	VPMOVZXBD    (AX), Z29
 	VCVTDQ2PS    Z29, Z29
 	VFMADD231PS  Z28, Z29, Z0
@@ -9312,9 +9477,9 @@ sums381:
 	VPMOVZXBD    16(BX)(DX*1), Z29
 	VCVTDQ2PS    Z29, Z29
 	VFMADD231PS  Z28, Z29, Z15
-	JMP          added389
+	JMP          added396
 
-masked388:
+masked395:
 	MOVQ        $-1, R15
 	BZHIQ       R11, R15, R15
 	KMOVW       R15, K1
@@ -9369,92 +9534,101 @@ masked388:
 	VCVTDQ2PS   Z29, Z29
 	VFMADD231PS Z28, Z29, Z15
 
-added389:
-	VBROADCASTSS 256(R12), Z29
-	VBROADCASTSS 260(R12), Z28
-	VMAXPS       Z0, Z29, Z0
-	VMINPS       Z0, Z28, Z0
-	VMAXPS       Z1, Z29, Z1
-	VMINPS       Z1, Z28, Z1
-	VMAXPS       Z2, Z29, Z2
-	VMINPS       Z2, Z28, Z2
-	VMAXPS       Z3, Z29, Z3
-	VMINPS       Z3, Z28, Z3
-	VMAXPS       Z4, Z29, Z4
-	VMINPS       Z4, Z28, Z4
-	VMAXPS       Z5, Z29, Z5
-	VMINPS       Z5, Z28, Z5
-	VMAXPS       Z6, Z29, Z6
-	VMINPS       Z6, Z28, Z6
-	VMAXPS       Z7, Z29, Z7
-	VMINPS       Z7, Z28, Z7
-	VMAXPS       Z8, Z29, Z8
-	VMINPS       Z8, Z28, Z8
-	VMAXPS       Z9, Z29, Z9
-	VMINPS       Z9, Z28, Z9
-	VMAXPS       Z10, Z29, Z10
-	VMINPS       Z10, Z28, Z10
-	VMAXPS       Z11, Z29, Z11
-	VMINPS       Z11, Z28, Z11
-	VMAXPS       Z12, Z29, Z12
-	VMINPS       Z12, Z28, Z12
-	VMAXPS       Z13, Z29, Z13
-	VMINPS       Z13, Z28, Z13
-	VMAXPS       Z14, Z29, Z14
-	VMINPS       Z14, Z28, Z14
-	VMAXPS       Z15, Z29, Z15
-	VMINPS       Z15, Z28, Z15
-	MOVQ         208(R12), CX
-	SHLQ         $0x00, CX
-	LEAQ         (CX)(CX*2), DX
-	LEAQ         (CX)(CX*4), SI
-	MOVQ         192(R12), AX
-	SHLQ         $0x00, AX
-	ADDQ         48(R12), AX
-	MOVQ         200(R12), BX
-	SHLQ         $0x00, BX
-	ADDQ         48(R12), BX
-	MOVQ         R14, R8
-	SHRQ         $0x02, R8
-	ADDQ         R8, AX
-	ADDQ         R8, BX
-	CMPQ         R11, $0x00000020
-	JL           masked391
-	VCVTPS2DQ    Z0, Z0
-	VPMOVUSDB    Z0, (AX)
-	VCVTPS2DQ    Z1, Z1
-	VPMOVUSDB    Z1, 16(AX)
-	VCVTPS2DQ    Z2, Z2
-	VPMOVUSDB    Z2, (AX)(CX*1)
-	VCVTPS2DQ    Z3, Z3
-	VPMOVUSDB    Z3, 16(AX)(CX*1)
-	VCVTPS2DQ    Z4, Z4
-	VPMOVUSDB    Z4, (AX)(CX*2)
-	VCVTPS2DQ    Z5, Z5
-	VPMOVUSDB    Z5, 16(AX)(CX*2)
-	VCVTPS2DQ    Z6, Z6
-	VPMOVUSDB    Z6, (AX)(DX*1)
-	VCVTPS2DQ    Z7, Z7
-	VPMOVUSDB    Z7, 16(AX)(DX*1)
-	VCVTPS2DQ    Z8, Z8
-	VPMOVUSDB    Z8, (BX)
-	VCVTPS2DQ    Z9, Z9
-	VPMOVUSDB    Z9, 16(BX)
-	VCVTPS2DQ    Z10, Z10
-	VPMOVUSDB    Z10, (BX)(CX*1)
-	VCVTPS2DQ    Z11, Z11
-	VPMOVUSDB    Z11, 16(BX)(CX*1)
-	VCVTPS2DQ    Z12, Z12
-	VPMOVUSDB    Z12, (BX)(CX*2)
-	VCVTPS2DQ    Z13, Z13
-	VPMOVUSDB    Z13, 16(BX)(CX*2)
-	VCVTPS2DQ    Z14, Z14
-	VPMOVUSDB    Z14, (BX)(DX*1)
-	VCVTPS2DQ    Z15, Z15
-	VPMOVUSDB    Z15, 16(BX)(DX*1)
-	JMP          stored390
+added396:
+	VBROADCASTSS  256(R12), Z29
+	VBROADCASTSS  260(R12), Z28
+	VMAXPS        Z0, Z29, Z0
+	VMINPS        Z0, Z28, Z0
+	VMAXPS        Z1, Z29, Z1
+	VMINPS        Z1, Z28, Z1
+	VMAXPS        Z2, Z29, Z2
+	VMINPS        Z2, Z28, Z2
+	VMAXPS        Z3, Z29, Z3
+	VMINPS        Z3, Z28, Z3
+	VMAXPS        Z4, Z29, Z4
+	VMINPS        Z4, Z28, Z4
+	VMAXPS        Z5, Z29, Z5
+	VMINPS        Z5, Z28, Z5
+	VMAXPS        Z6, Z29, Z6
+	VMINPS        Z6, Z28, Z6
+	VMAXPS        Z7, Z29, Z7
+	VMINPS        Z7, Z28, Z7
+	VMAXPS        Z8, Z29, Z8
+	VMINPS        Z8, Z28, Z8
+	VMAXPS        Z9, Z29, Z9
+	VMINPS        Z9, Z28, Z9
+	VMAXPS        Z10, Z29, Z10
+	VMINPS        Z10, Z28, Z10
+	VMAXPS        Z11, Z29, Z11
+	VMINPS        Z11, Z28, Z11
+	VMAXPS        Z12, Z29, Z12
+	VMINPS        Z12, Z28, Z12
+	VMAXPS        Z13, Z29, Z13
+	VMINPS        Z13, Z28, Z13
+	VMAXPS        Z14, Z29, Z14
+	VMINPS        Z14, Z28, Z14
+	VMAXPS        Z15, Z29, Z15
+	VMINPS        Z15, Z28, Z15
+	MOVQ          208(R12), CX
+	SHLQ          $0x00, CX
+	LEAQ          (CX)(CX*2), DX
+	LEAQ          (CX)(CX*4), SI
+	MOVQ          192(R12), AX
+	SHLQ          $0x00, AX
+	ADDQ          48(R12), AX
+	MOVQ          200(R12), BX
+	SHLQ          $0x00, BX
+	ADDQ          48(R12), BX
+	MOVQ          R14, R8
+	SHRQ          $0x02, R8
+	ADDQ          R8, AX
+	ADDQ          R8, BX
+	CMPQ          R11, $0x00000020
+	JL            masked398
+	VMOVDQU32     order399<>+0(SB), Z31
+	VCVTPS2DQ     Z0, Z0
+	VCVTPS2DQ     Z1, Z1
+	VPACKUSDW     Z1, Z0, Z0
+	VCVTPS2DQ     Z2, Z2
+	VCVTPS2DQ     Z3, Z3
+	VPACKUSDW     Z3, Z2, Z2
+	VPACKUSWB     Z2, Z0, Z0
+	VPERMD        Z0, Z31, Z0
+	VMOVDQU32     Y0, (AX)
+	VEXTRACTI64X4 $0x01, Z0, (AX)(CX*1)
+	VCVTPS2DQ     Z4, Z4
+	VCVTPS2DQ     Z5, Z5
+	VPACKUSDW     Z5, Z4, Z4
+	VCVTPS2DQ     Z6, Z6
+	VCVTPS2DQ     Z7, Z7
+	VPACKUSDW     Z7, Z6, Z6
+	VPACKUSWB     Z6, Z4, Z4
+	VPERMD        Z4, Z31, Z4
+	VMOVDQU32     Y4, (AX)(CX*2)
+	VEXTRACTI64X4 $0x01, Z4, (AX)(DX*1)
+	VCVTPS2DQ     Z8, Z8
+	VCVTPS2DQ     Z9, Z9
+	VPACKUSDW     Z9, Z8, Z8
+	VCVTPS2DQ     Z10, Z10
+	VCVTPS2DQ     Z11, Z11
+	VPACKUSDW     Z11, Z10, Z10
+	VPACKUSWB     Z10, Z8, Z8
+	VPERMD        Z8, Z31, Z8
+	VMOVDQU32     Y8, (BX)
+	VEXTRACTI64X4 $0x01, Z8, (BX)(CX*1)
+	VCVTPS2DQ     Z12, Z12
+	VCVTPS2DQ     Z13, Z13
+	VPACKUSDW     Z13, Z12, Z12
+	VCVTPS2DQ     Z14, Z14
+	VCVTPS2DQ     Z15, Z15
+	VPACKUSDW     Z15, Z14, Z14
+	VPACKUSWB     Z14, Z12, Z12
+	VPERMD        Z12, Z31, Z12
+	VMOVDQU32     Y12, (BX)(CX*2)
+	VEXTRACTI64X4 $0x01, Z12, (BX)(DX*1)
+	JMP           stored397
 
-masked391:
+masked398:
 	MOVQ      $-1, R15
 	BZHIQ     R11, R15, R15
 	KMOVW     R15, K1
@@ -9493,13 +9667,13 @@ masked391:
 	VCVTPS2DQ Z15, Z15
 	VPMOVUSDB Z15, K2, 16(BX)(DX*1)
 
-stored390:
-	JMP whole387
+stored397:
+	JMP whole394
 
-wide386:
+wide393:
 	MOVQ   72(R12), R15
 	TESTQ  R15, R15
-	JZ     added393
+	JZ     added401
 	MOVQ   232(R12), CX
 	SHLQ   $0x02, CX
 	LEAQ   (CX)(CX*2), DX
@@ -9515,7 +9689,7 @@ wide386:
 	ADDQ   R8, AX
 	ADDQ   R8, BX
 	CMPQ   R11, $0x00000020
-	JL     masked392
+	JL     masked400
 	VADDPS (AX), Z0, Z0
 	VADDPS 64(AX), Z1, Z1
 	VADDPS (AX)(CX*1), Z2, Z2
@@ -9532,9 +9706,9 @@ wide386:
 	VADDPS 64(BX)(CX*2), Z13, Z13
 	VADDPS (BX)(DX*1), Z14, Z14
 	VADDPS 64(BX)(DX*1), Z15, Z15
-	JMP    added393
+	JMP    added401
 
-masked392:
+masked400:
 	MOVQ      $-1, R15
 	BZHIQ     R11, R15, R15
 	KMOVW     R15, K1
@@ -9573,7 +9747,7 @@ masked392:
 	VMOVUPS.Z 64(BX)(DX*1), K2, Z29
 	VADDPS    Z29, Z15, Z15
 
-added393:
+added401:
 	VBROADCASTSS 256(R12), Z29
 	VBROADCASTSS 260(R12), Z28
 	VMAXPS       Z0, Z29, Z0
@@ -9623,7 +9797,7 @@ added393:
 	ADDQ         R8, AX
 	ADDQ         R8, BX
 	CMPQ         R11, $0x00000020
-	JL           masked395
+	JL           masked403
 	VMOVUPS      Z0, (AX)
 	VMOVUPS      Z1, 64(AX)
 	VMOVUPS      Z2, (AX)(CX*1)
@@ -9640,9 +9814,9 @@ added393:
 	VMOVUPS      Z13, 64(BX)(CX*2)
 	VMOVUPS      Z14, (BX)(DX*1)
 	VMOVUPS      Z15, 64(BX)(DX*1)
-	JMP          stored394
+	JMP          stored402
 
-masked395:
+masked403:
 	MOVQ    $-1, R15
 	BZHIQ   R11, R15, R15
 	KMOVW   R15, K1
@@ -9665,21 +9839,39 @@ masked395:
 	VMOVUPS Z14, K1, (BX)(DX*1)
 	VMOVUPS Z15, K2, 64(BX)(DX*1)
 
-stored394:
-whole387:
+stored402:
+whole394:
 	SUBQ $0x00000020, R11
-	JLE  done396
+	JLE  done404
 	ADDQ $0x00000080, R14
 	MOVQ 184(R12), R15
 	LEAQ (R13)(R15*4), R13
-	JMP  panel379
+	JMP  panel386
 
-done396:
+done404:
 	VZEROUPPER
 	RET
 
+DATA order399<>+0(SB)/4, $0x00000000
+DATA order399<>+4(SB)/4, $0x00000004
+DATA order399<>+8(SB)/4, $0x00000008
+DATA order399<>+12(SB)/4, $0x0000000c
+DATA order399<>+16(SB)/4, $0x00000001
+DATA order399<>+20(SB)/4, $0x00000005
+DATA order399<>+24(SB)/4, $0x00000009
+DATA order399<>+28(SB)/4, $0x0000000d
+DATA order399<>+32(SB)/4, $0x00000002
+DATA order399<>+36(SB)/4, $0x00000006
+DATA order399<>+40(SB)/4, $0x0000000a
+DATA order399<>+44(SB)/4, $0x0000000e
+DATA order399<>+48(SB)/4, $0x00000003
+DATA order399<>+52(SB)/4, $0x00000007
+DATA order399<>+56(SB)/4, $0x0000000b
+DATA order399<>+60(SB)/4, $0x0000000f
+GLOBL order399<>(SB), RODATA|NOPTR, $64
+
 // func tile9x32AVX512U8(t *byte)
-// Requires: AVX, AVX512F, BMI2
+// Requires: AVX, AVX512BW, AVX512F, AVX512VL, BMI2
 TEXT ·tile9x32AVX512U8(SB), NOSPLIT, $0-8
 	MOVQ t+0(FP), R12
 	MOVQ 176(R12), R13
@@ -9688,7 +9880,7 @@ TEXT ·tile9x32AVX512U8(SB), NOSPLIT, $0-8
 	MOVQ 248(R12), R11
 	XORQ R14, R14
 
-panel397:
+panel405:
 	MOVQ    168(R12), CX
 	SHLQ    $0x02, CX
 	LEAQ    (CX)(CX*2), DX
@@ -9718,9 +9910,9 @@ panel397:
 	MOVQ    120(R12), R9
 	MOVQ    128(R12), R10
 	TESTQ   R10, R10
-	JZ      sums399
+	JZ      sums407
 
-tap398:
+tap406:
 	MOVQ (R9), R15
 	MOVQ 152(R12), AX
 	ADDQ R15, AX
@@ -9732,9 +9924,9 @@ tap398:
 	ADDQ (R12), BX
 	MOVQ 144(R12), R8
 	SUBQ $0x04, R8
-	JL   tail400
+	JL   tail408
 
-four402:
+four410:
 	VMOVUPS      (DI), Z31
 	VMOVUPS      64(DI), Z30
 	VBROADCASTSS (AX), Z29
@@ -9855,13 +10047,13 @@ four402:
 	ADDQ         $0x10, BX
 	ADDQ         $0x00000200, DI
 	SUBQ         $0x04, R8
-	JGE          four402
+	JGE          four410
 
-tail400:
+tail408:
 	ADDQ $0x04, R8
-	JZ   end403
+	JZ   end411
 
-one401:
+one409:
 	VMOVUPS      (DI), Z31
 	VMOVUPS      64(DI), Z30
 	VBROADCASTSS (AX), Z29
@@ -9895,14 +10087,14 @@ one401:
 	ADDQ         $0x04, BX
 	ADDQ         $0x00000080, DI
 	DECQ         R8
-	JNZ          one401
+	JNZ          one409
 
-end403:
+end411:
 	ADDQ $0x08, R9
 	DECQ R10
-	JNZ  tap398
+	JNZ  tap406
 
-sums399:
+sums407:
 	MOVQ         240(R12), R15
 	SHLQ         $0x02, R15
 	ADDQ         R14, R15
@@ -9950,10 +10142,10 @@ sums399:
 	VCVTDQ2PS    Z17, Z17
 	VFMADD213PS  Z30, Z31, Z17
 	CMPB         317(R12), $0x00
-	JE           wide404
+	JE           wide412
 	MOVQ         72(R12), R15
 	TESTQ        R15, R15
-	JZ           added407
+	JZ           added415
 	MOVQ         232(R12), CX
 	SHLQ         $0x00, CX
 	LEAQ         (CX)(CX*2), DX
@@ -9970,7 +10162,7 @@ sums399:
 	ADDQ         R8, BX
 	VBROADCASTSS 312(R12), Z28
 	CMPQ         R11, $0x00000020
-	JL           masked406
+	JL           masked414
 	VPMOVZXBD    (AX), Z29
 	VCVTDQ2PS    Z29, Z29
 	VFMADD231PS  Z28, Z29, Z0
@@ -10025,9 +10217,9 @@ sums399:
 	VPMOVZXBD    16(BX)(DX*1), Z29
 	VCVTDQ2PS    Z29, Z29
 	VFMADD231PS  Z28, Z29, Z17
-	JMP          added407
+	JMP          added415
 
-masked406:
+masked414:
 	MOVQ        $-1, R15
 	BZHIQ       R11, R15, R15
 	KMOVW       R15, K1
@@ -10088,100 +10280,111 @@ masked406:
 	VCVTDQ2PS   Z29, Z29
 	VFMADD231PS Z28, Z29, Z17
 
-added407:
-	VBROADCASTSS 256(R12), Z29
-	VBROADCASTSS 260(R12), Z28
-	VMAXPS       Z0, Z29, Z0
-	VMINPS       Z0, Z28, Z0
-	VMAXPS       Z1, Z29, Z1
-	VMINPS       Z1, Z28, Z1
-	VMAXPS       Z2, Z29, Z2
-	VMINPS       Z2, Z28, Z2
-	VMAXPS       Z3, Z29, Z3
-	VMINPS       Z3, Z28, Z3
-	VMAXPS       Z4, Z29, Z4
-	VMINPS       Z4, Z28, Z4
-	VMAXPS       Z5, Z29, Z5
-	VMINPS       Z5, Z28, Z5
-	VMAXPS       Z6, Z29, Z6
-	VMINPS       Z6, Z28, Z6
-	VMAXPS       Z7, Z29, Z7
-	VMINPS       Z7, Z28, Z7
-	VMAXPS       Z8, Z29, Z8
-	VMINPS       Z8, Z28, Z8
-	VMAXPS       Z9, Z29, Z9
-	VMINPS       Z9, Z28, Z9
-	VMAXPS       Z10, Z29, Z10
-	VMINPS       Z10, Z28, Z10
-	VMAXPS       Z11, Z29, Z11
-	VMINPS       Z11, Z28, Z11
-	VMAXPS       Z12, Z29, Z12
-	VMINPS       Z12, Z28, Z12
-	VMAXPS       Z13, Z29, Z13
-	VMINPS       Z13, Z28, Z13
-	VMAXPS       Z14, Z29, Z14
-	VMINPS       Z14, Z28, Z14
-	VMAXPS       Z15, Z29, Z15
-	VMINPS       Z15, Z28, Z15
-	VMAXPS       Z16, Z29, Z16
-	VMINPS       Z16, Z28, Z16
-	VMAXPS       Z17, Z29, Z17
-	VMINPS       Z17, Z28, Z17
-	MOVQ         208(R12), CX
-	SHLQ         $0x00, CX
-	LEAQ         (CX)(CX*2), DX
-	LEAQ         (CX)(CX*4), SI
-	MOVQ         192(R12), AX
-	SHLQ         $0x00, AX
-	ADDQ         48(R12), AX
-	MOVQ         200(R12), BX
-	SHLQ         $0x00, BX
-	ADDQ         48(R12), BX
-	MOVQ         R14, R8
-	SHRQ         $0x02, R8
-	ADDQ         R8, AX
-	ADDQ         R8, BX
-	CMPQ         R11, $0x00000020
-	JL           masked409
-	VCVTPS2DQ    Z0, Z0
-	VPMOVUSDB    Z0, (AX)
-	VCVTPS2DQ    Z1, Z1
-	VPMOVUSDB    Z1, 16(AX)
-	VCVTPS2DQ    Z2, Z2
-	VPMOVUSDB    Z2, (AX)(CX*1)
-	VCVTPS2DQ    Z3, Z3
-	VPMOVUSDB    Z3, 16(AX)(CX*1)
-	VCVTPS2DQ    Z4, Z4
-	VPMOVUSDB    Z4, (AX)(CX*2)
-	VCVTPS2DQ    Z5, Z5
-	VPMOVUSDB    Z5, 16(AX)(CX*2)
-	VCVTPS2DQ    Z6, Z6
-	VPMOVUSDB    Z6, (AX)(DX*1)
-	VCVTPS2DQ    Z7, Z7
-	VPMOVUSDB    Z7, 16(AX)(DX*1)
-	VCVTPS2DQ    Z8, Z8
-	VPMOVUSDB    Z8, (AX)(CX*4)
-	VCVTPS2DQ    Z9, Z9
-	VPMOVUSDB    Z9, 16(AX)(CX*4)
-	VCVTPS2DQ    Z10, Z10
-	VPMOVUSDB    Z10, (BX)
-	VCVTPS2DQ    Z11, Z11
-	VPMOVUSDB    Z11, 16(BX)
-	VCVTPS2DQ    Z12, Z12
-	VPMOVUSDB    Z12, (BX)(CX*1)
-	VCVTPS2DQ    Z13, Z13
-	VPMOVUSDB    Z13, 16(BX)(CX*1)
-	VCVTPS2DQ    Z14, Z14
-	VPMOVUSDB    Z14, (BX)(CX*2)
-	VCVTPS2DQ    Z15, Z15
-	VPMOVUSDB    Z15, 16(BX)(CX*2)
-	VCVTPS2DQ    Z16, Z16
-	VPMOVUSDB    Z16, (BX)(DX*1)
-	VCVTPS2DQ    Z17, Z17
-	VPMOVUSDB    Z17, 16(BX)(DX*1)
-	JMP          stored408
+added415:
+	VBROADCASTSS  256(R12), Z29
+	VBROADCASTSS  260(R12), Z28
+	VMAXPS        Z0, Z29, Z0
+	VMINPS        Z0, Z28, Z0
+	VMAXPS        Z1, Z29, Z1
+	VMINPS        Z1, Z28, Z1
+	VMAXPS        Z2, Z29, Z2
+	VMINPS        Z2, Z28, Z2
+	VMAXPS        Z3, Z29, Z3
+	VMINPS        Z3, Z28, Z3
+	VMAXPS        Z4, Z29, Z4
+	VMINPS        Z4, Z28, Z4
+	VMAXPS        Z5, Z29, Z5
+	VMINPS        Z5, Z28, Z5
+	VMAXPS        Z6, Z29, Z6
+	VMINPS        Z6, Z28, Z6
+	VMAXPS        Z7, Z29, Z7
+	VMINPS        Z7, Z28, Z7
+	VMAXPS        Z8, Z29, Z8
+	VMINPS        Z8, Z28, Z8
+	VMAXPS        Z9, Z29, Z9
+	VMINPS        Z9, Z28, Z9
+	VMAXPS        Z10, Z29, Z10
+	VMINPS        Z10, Z28, Z10
+	VMAXPS        Z11, Z29, Z11
+	VMINPS        Z11, Z28, Z11
+	VMAXPS        Z12, Z29, Z12
+	VMINPS        Z12, Z28, Z12
+	VMAXPS        Z13, Z29, Z13
+	VMINPS        Z13, Z28, Z13
+	VMAXPS        Z14, Z29, Z14
+	VMINPS        Z14, Z28, Z14
+	VMAXPS        Z15, Z29, Z15
+	VMINPS        Z15, Z28, Z15
+	VMAXPS        Z16, Z29, Z16
+	VMINPS        Z16, Z28, Z16
+	VMAXPS        Z17, Z29, Z17
+	VMINPS        Z17, Z28, Z17
+	MOVQ          208(R12), CX
+	SHLQ          $0x00, CX
+	LEAQ          (CX)(CX*2), DX
+	LEAQ          (CX)(CX*4), SI
+	MOVQ          192(R12), AX
+	SHLQ          $0x00, AX
+	ADDQ          48(R12), AX
+	MOVQ          200(R12), BX
+	SHLQ          $0x00, BX
+	ADDQ          48(R12), BX
+	MOVQ          R14, R8
+	SHRQ          $0x02, R8
+	ADDQ          R8, AX
+	ADDQ          R8, BX
+	CMPQ          R11, $0x00000020
+	JL            masked417
+	VMOVDQU32     order418<>+0(SB), Z31
+	VCVTPS2DQ     Z0, Z0
+	VCVTPS2DQ     Z1, Z1
+	VPACKUSDW     Z1, Z0, Z0
+	VCVTPS2DQ     Z2, Z2
+	VCVTPS2DQ     Z3, Z3
+	VPACKUSDW     Z3, Z2, Z2
+	VPACKUSWB     Z2, Z0, Z0
+	VPERMD        Z0, Z31, Z0
+	VMOVDQU32     Y0, (AX)
+	VEXTRACTI64X4 $0x01, Z0, (AX)(CX*1)
+	VCVTPS2DQ     Z4, Z4
+	VCVTPS2DQ     Z5, Z5
+	VPACKUSDW     Z5, Z4, Z4
+	VCVTPS2DQ     Z6, Z6
+	VCVTPS2DQ     Z7, Z7
+	VPACKUSDW     Z7, Z6, Z6
+	VPACKUSWB     Z6, Z4, Z4
+	VPERMD        Z4, Z31, Z4
+	VMOVDQU32     Y4, (AX)(CX*2)
+	VEXTRACTI64X4 $0x01, Z4, (AX)(DX*1)
+	VCVTPS2DQ     Z8, Z8
+	VCVTPS2DQ     Z9, Z9
+	VPACKUSDW     Z9, Z8, Z8
+	VCVTPS2DQ     Z10, Z10
+	VCVTPS2DQ     Z11, Z11
+	VPACKUSDW     Z11, Z10, Z10
+	VPACKUSWB     Z10, Z8, Z8
+	VPERMD        Z8, Z31, Z8
+	VMOVDQU32     Y8, (AX)(CX*4)
+	VEXTRACTI64X4 $0x01, Z8, (BX)
+	VCVTPS2DQ     Z12, Z12
+	VCVTPS2DQ     Z13, Z13
+	VPACKUSDW     Z13, Z12, Z12
+	VCVTPS2DQ     Z14, Z14
+	VCVTPS2DQ     Z15, Z15
+	VPACKUSDW     Z15, Z14, Z14
+	VPACKUSWB     Z14, Z12, Z12
+	VPERMD        Z12, Z31, Z12
+	VMOVDQU32     Y12, (BX)(CX*1)
+	VEXTRACTI64X4 $0x01, Z12, (BX)(CX*2)
+	VCVTPS2DQ     Z16, Z16
+	VCVTPS2DQ     Z17, Z17
+	VPACKUSDW     Z17, Z16, Z16
+	VPACKUSWB     Z16, Z16, Z16
+	VPERMD        Z16, Z31, Z16
+	VMOVDQU32     Y16, (BX)(DX*1)
+	JMP           stored416
 
-masked409:
+masked417:
 	MOVQ      $-1, R15
 	BZHIQ     R11, R15, R15
 	KMOVW     R15, K1
@@ -10224,13 +10427,13 @@ masked409:
 	VCVTPS2DQ Z17, Z17
 	VPMOVUSDB Z17, K2, 16(BX)(DX*1)
 
-stored408:
-	JMP whole405
+stored416:
+	JMP whole413
 
-wide404:
+wide412:
 	MOVQ   72(R12), R15
 	TESTQ  R15, R15
-	JZ     added411
+	JZ     added420
 	MOVQ   232(R12), CX
 	SHLQ   $0x02, CX
 	LEAQ   (CX)(CX*2), DX
@@ -10246,7 +10449,7 @@ wide404:
 	ADDQ   R8, AX
 	ADDQ   R8, BX
 	CMPQ   R11, $0x00000020
-	JL     masked410
+	JL     masked419
 	VADDPS (AX), Z0, Z0
 	VADDPS 64(AX), Z1, Z1
 	VADDPS (AX)(CX*1), Z2, Z2
@@ -10265,9 +10468,9 @@ wide404:
 	VADDPS 64(BX)(CX*2), Z15, Z15
 	VADDPS (BX)(DX*1), Z16, Z16
 	VADDPS 64(BX)(DX*1), Z17, Z17
-	JMP    added411
+	JMP    added420
 
-masked410:
+masked419:
 	MOVQ      $-1, R15
 	BZHIQ     R11, R15, R15
 	KMOVW     R15, K1
@@ -10310,7 +10513,7 @@ masked410:
 	VMOVUPS.Z 64(BX)(DX*1), K2, Z29
 	VADDPS    Z29, Z17, Z17
 
-added411:
+added420:
 	VBROADCASTSS 256(R12), Z29
 	VBROADCASTSS 260(R12), Z28
 	VMAXPS       Z0, Z29, Z0
@@ -10364,7 +10567,7 @@ added411:
 	ADDQ         R8, AX
 	ADDQ         R8, BX
 	CMPQ         R11, $0x00000020
-	JL           masked413
+	JL           masked422
 	VMOVUPS      Z0, (AX)
 	VMOVUPS      Z1, 64(AX)
 	VMOVUPS      Z2, (AX)(CX*1)
@@ -10383,9 +10586,9 @@ added411:
 	VMOVUPS      Z15, 64(BX)(CX*2)
 	VMOVUPS      Z16, (BX)(DX*1)
 	VMOVUPS      Z17, 64(BX)(DX*1)
-	JMP          stored412
+	JMP          stored421
 
-masked413:
+masked422:
 	MOVQ    $-1, R15
 	BZHIQ   R11, R15, R15
 	KMOVW   R15, K1
@@ -10410,21 +10613,39 @@ masked413:
 	VMOVUPS Z16, K1, (BX)(DX*1)
 	VMOVUPS Z17, K2, 64(BX)(DX*1)
 
-stored412:
-whole405:
+stored421:
+whole413:
 	SUBQ $0x00000020, R11
-	JLE  done414
+	JLE  done423
 	ADDQ $0x00000080, R14
 	MOVQ 184(R12), R15
 	LEAQ (R13)(R15*4), R13
-	JMP  panel397
+	JMP  panel405
 
-done414:
+done423:
 	VZEROUPPER
 	RET
 
+DATA order418<>+0(SB)/4, $0x00000000
+DATA order418<>+4(SB)/4, $0x00000004
+DATA order418<>+8(SB)/4, $0x00000008
+DATA order418<>+12(SB)/4, $0x0000000c
+DATA order418<>+16(SB)/4, $0x00000001
+DATA order418<>+20(SB)/4, $0x00000005
+DATA order418<>+24(SB)/4, $0x00000009
+DATA order418<>+28(SB)/4, $0x0000000d
+DATA order418<>+32(SB)/4, $0x00000002
+DATA order418<>+36(SB)/4, $0x00000006
+DATA order418<>+40(SB)/4, $0x0000000a
+DATA order418<>+44(SB)/4, $0x0000000e
+DATA order418<>+48(SB)/4, $0x00000003
+DATA order418<>+52(SB)/4, $0x00000007
+DATA order418<>+56(SB)/4, $0x0000000b
+DATA order418<>+60(SB)/4, $0x0000000f
+GLOBL order418<>(SB), RODATA|NOPTR, $64
+
 // func tile10x32AVX512U8(t *byte)
-// Requires: AVX, AVX512F, BMI2
+// Requires: AVX, AVX512BW, AVX512F, AVX512VL, BMI2
 TEXT ·tile10x32AVX512U8(SB), NOSPLIT, $0-8
 	MOVQ t+0(FP), R12
 	MOVQ 176(R12), R13
@@ -10433,7 +10654,7 @@ TEXT ·tile10x32AVX512U8(SB), NOSPLIT, $0-8
 	MOVQ 248(R12), R11
 	XORQ R14, R14
 
-panel415:
+panel424:
 	MOVQ    168(R12), CX
 	SHLQ    $0x02, CX
 	LEAQ    (CX)(CX*2), DX
@@ -10465,9 +10686,9 @@ panel415:
 	MOVQ    120(R12), R9
 	MOVQ    128(R12), R10
 	TESTQ   R10, R10
-	JZ      sums417
+	JZ      sums426
 
-tap416:
+tap425:
 	MOVQ (R9), R15
 	MOVQ 152(R12), AX
 	ADDQ R15, AX
@@ -10479,9 +10700,9 @@ tap416:
 	ADDQ (R12), BX
 	MOVQ 144(R12), R8
 	SUBQ $0x04, R8
-	JL   tail418
+	JL   tail427
 
-four420:
+four429:
 	VMOVUPS      (DI), Z31
 	VMOVUPS      64(DI), Z30
 	VBROADCASTSS (AX), Z29
@@ -10614,13 +10835,13 @@ four420:
 	ADDQ         $0x10, BX
 	ADDQ         $0x00000200, DI
 	SUBQ         $0x04, R8
-	JGE          four420
+	JGE          four429
 
-tail418:
+tail427:
 	ADDQ $0x04, R8
-	JZ   end421
+	JZ   end430
 
-one419:
+one428:
 	VMOVUPS      (DI), Z31
 	VMOVUPS      64(DI), Z30
 	VBROADCASTSS (AX), Z29
@@ -10657,14 +10878,14 @@ one419:
 	ADDQ         $0x04, BX
 	ADDQ         $0x00000080, DI
 	DECQ         R8
-	JNZ          one419
+	JNZ          one428
 
-end421:
+end430:
 	ADDQ $0x08, R9
 	DECQ R10
-	JNZ  tap416
+	JNZ  tap425
 
-sums417:
+sums426:
 	MOVQ         240(R12), R15
 	SHLQ         $0x02, R15
 	ADDQ         R14, R15
@@ -10716,10 +10937,10 @@ sums417:
 	VCVTDQ2PS    Z19, Z19
 	VFMADD213PS  Z30, Z31, Z19
 	CMPB         317(R12), $0x00
-	JE           wide422
+	JE           wide431
 	MOVQ         72(R12), R15
 	TESTQ        R15, R15
-	JZ           added425
+	JZ           added434
 	MOVQ         232(R12), CX
 	SHLQ         $0x00, CX
 	LEAQ         (CX)(CX*2), DX
@@ -10736,7 +10957,7 @@ sums417:
 	ADDQ         R8, BX
 	VBROADCASTSS 312(R12), Z28
 	CMPQ         R11, $0x00000020
-	JL           masked424
+	JL           masked433
 	VPMOVZXBD    (AX), Z29
 	VCVTDQ2PS    Z29, Z29
 	VFMADD231PS  Z28, Z29, Z0
@@ -10797,9 +11018,9 @@ sums417:
 	VPMOVZXBD    16(BX)(CX*4), Z29
 	VCVTDQ2PS    Z29, Z29
 	VFMADD231PS  Z28, Z29, Z19
-	JMP          added425
+	JMP          added434
 
-masked424:
+masked433:
 	MOVQ        $-1, R15
 	BZHIQ       R11, R15, R15
 	KMOVW       R15, K1
@@ -10866,108 +11087,119 @@ masked424:
 	VCVTDQ2PS   Z29, Z29
 	VFMADD231PS Z28, Z29, Z19
 
-added425:
-	VBROADCASTSS 256(R12), Z29
-	VBROADCASTSS 260(R12), Z28
-	VMAXPS       Z0, Z29, Z0
-	VMINPS       Z0, Z28, Z0
-	VMAXPS       Z1, Z29, Z1
-	VMINPS       Z1, Z28, Z1
-	VMAXPS       Z2, Z29, Z2
-	VMINPS       Z2, Z28, Z2
-	VMAXPS       Z3, Z29, Z3
-	VMINPS       Z3, Z28, Z3
-	VMAXPS       Z4, Z29, Z4
-	VMINPS       Z4, Z28, Z4
-	VMAXPS       Z5, Z29, Z5
-	VMINPS       Z5, Z28, Z5
-	VMAXPS       Z6, Z29, Z6
-	VMINPS       Z6, Z28, Z6
-	VMAXPS       Z7, Z29, Z7
-	VMINPS       Z7, Z28, Z7
-	VMAXPS       Z8, Z29, Z8
-	VMINPS       Z8, Z28, Z8
-	VMAXPS       Z9, Z29, Z9
-	VMINPS       Z9, Z28, Z9
-	VMAXPS       Z10, Z29, Z10
-	VMINPS       Z10, Z28, Z10
-	VMAXPS       Z11, Z29, Z11
-	VMINPS       Z11, Z28, Z11
-	VMAXPS       Z12, Z29, Z12
-	VMINPS       Z12, Z28, Z12
-	VMAXPS       Z13, Z29, Z13
-	VMINPS       Z13, Z28, Z13
-	VMAXPS       Z14, Z29, Z14
-	VMINPS       Z14, Z28, Z14
-	VMAXPS       Z15, Z29, Z15
-	VMINPS       Z15, Z28, Z15
-	VMAXPS       Z16, Z29, Z16
-	VMINPS       Z16, Z28, Z16
-	VMAXPS       Z17, Z29, Z17
-	VMINPS       Z17, Z28, Z17
-	VMAXPS       Z18, Z29, Z18
-	VMINPS       Z18, Z28, Z18
-	VMAXPS       Z19, Z29, Z19
-	VMINPS       Z19, Z28, Z19
-	MOVQ         208(R12), CX
-	SHLQ         $0x00, CX
-	LEAQ         (CX)(CX*2), DX
-	LEAQ         (CX)(CX*4), SI
-	MOVQ         192(R12), AX
-	SHLQ         $0x00, AX
-	ADDQ         48(R12), AX
-	MOVQ         200(R12), BX
-	SHLQ         $0x00, BX
-	ADDQ         48(R12), BX
-	MOVQ         R14, R8
-	SHRQ         $0x02, R8
-	ADDQ         R8, AX
-	ADDQ         R8, BX
-	CMPQ         R11, $0x00000020
-	JL           masked427
-	VCVTPS2DQ    Z0, Z0
-	VPMOVUSDB    Z0, (AX)
-	VCVTPS2DQ    Z1, Z1
-	VPMOVUSDB    Z1, 16(AX)
-	VCVTPS2DQ    Z2, Z2
-	VPMOVUSDB    Z2, (AX)(CX*1)
-	VCVTPS2DQ    Z3, Z3
-	VPMOVUSDB    Z3, 16(AX)(CX*1)
-	VCVTPS2DQ    Z4, Z4
-	VPMOVUSDB    Z4, (AX)(CX*2)
-	VCVTPS2DQ    Z5, Z5
-	VPMOVUSDB    Z5, 16(AX)(CX*2)
-	VCVTPS2DQ    Z6, Z6
-	VPMOVUSDB    Z6, (AX)(DX*1)
-	VCVTPS2DQ    Z7, Z7
-	VPMOVUSDB    Z7, 16(AX)(DX*1)
-	VCVTPS2DQ    Z8, Z8
-	VPMOVUSDB    Z8, (AX)(CX*4)
-	VCVTPS2DQ    Z9, Z9
-	VPMOVUSDB    Z9, 16(AX)(CX*4)
-	VCVTPS2DQ    Z10, Z10
-	VPMOVUSDB    Z10, (BX)
-	VCVTPS2DQ    Z11, Z11
-	VPMOVUSDB    Z11, 16(BX)
-	VCVTPS2DQ    Z12, Z12
-	VPMOVUSDB    Z12, (BX)(CX*1)
-	VCVTPS2DQ    Z13, Z13
-	VPMOVUSDB    Z13, 16(BX)(CX*1)
-	VCVTPS2DQ    Z14, Z14
-	VPMOVUSDB    Z14, (BX)(CX*2)
-	VCVTPS2DQ    Z15, Z15
-	VPMOVUSDB    Z15, 16(BX)(CX*2)
-	VCVTPS2DQ    Z16, Z16
-	VPMOVUSDB    Z16, (BX)(DX*1)
-	VCVTPS2DQ    Z17, Z17
-	VPMOVUSDB    Z17, 16(BX)(DX*1)
-	VCVTPS2DQ    Z18, Z18
-	VPMOVUSDB    Z18, (BX)(CX*4)
-	VCVTPS2DQ    Z19, Z19
-	VPMOVUSDB    Z19, 16(BX)(CX*4)
-	JMP          stored426
+added434:
+	VBROADCASTSS  256(R12), Z29
+	VBROADCASTSS  260(R12), Z28
+	VMAXPS        Z0, Z29, Z0
+	VMINPS        Z0, Z28, Z0
+	VMAXPS        Z1, Z29, Z1
+	VMINPS        Z1, Z28, Z1
+	VMAXPS        Z2, Z29, Z2
+	VMINPS        Z2, Z28, Z2
+	VMAXPS        Z3, Z29, Z3
+	VMINPS        Z3, Z28, Z3
+	VMAXPS        Z4, Z29, Z4
+	VMINPS        Z4, Z28, Z4
+	VMAXPS        Z5, Z29, Z5
+	VMINPS        Z5, Z28, Z5
+	VMAXPS        Z6, Z29, Z6
+	VMINPS        Z6, Z28, Z6
+	VMAXPS        Z7, Z29, Z7
+	VMINPS        Z7, Z28, Z7
+	VMAXPS        Z8, Z29, Z8
+	VMINPS        Z8, Z28, Z8
+	VMAXPS        Z9, Z29, Z9
+	VMINPS        Z9, Z28, Z9
+	VMAXPS        Z10, Z29, Z10
+	VMINPS        Z10, Z28, Z10
+	VMAXPS        Z11, Z29, Z11
+	VMINPS        Z11, Z28, Z11
+	VMAXPS        Z12, Z29, Z12
+	VMINPS        Z12, Z28, Z12
+	VMAXPS        Z13, Z29, Z13
+	VMINPS        Z13, Z28, Z13
+	VMAXPS        Z14, Z29, Z14
+	VMINPS        Z14, Z28, Z14
+	VMAXPS        Z15, Z29, Z15
+	VMINPS        Z15, Z28, Z15
+	VMAXPS        Z16, Z29, Z16
+	VMINPS        Z16, Z28, Z16
+	VMAXPS        Z17, Z29, Z17
+	VMINPS        Z17, Z28, Z17
+	VMAXPS        Z18, Z29, Z18
+	VMINPS        Z18, Z28, Z18
+	VMAXPS        Z19, Z29, Z19
+	VMINPS        Z19, Z28, Z19
+	MOVQ          208(R12), CX
+	SHLQ          $0x00, CX
+	LEAQ          (CX)(CX*2), DX
+	LEAQ          (CX)(CX*4), SI
+	MOVQ          192(R12), AX
+	SHLQ          $0x00, AX
+	ADDQ          48(R12), AX
+	MOVQ          200(R12), BX
+	SHLQ          $0x00, BX
+	ADDQ          48(R12), BX
+	MOVQ          R14, R8
+	SHRQ          $0x02, R8
+	ADDQ          R8, AX
+	ADDQ          R8, BX
+	CMPQ          R11, $0x00000020
+	JL            masked436
+	VMOVDQU32     order437<>+0(SB), Z31
+	VCVTPS2DQ     Z0, Z0
+	VCVTPS2DQ     Z1, Z1
+	VPACKUSDW     Z1, Z0, Z0
+	VCVTPS2DQ     Z2, Z2
+	VCVTPS2DQ     Z3, Z3
+	VPACKUSDW     Z3, Z2, Z2
+	VPACKUSWB     Z2, Z0, Z0
+	VPERMD        Z0, Z31, Z0
+	VMOVDQU32     Y0, (AX)
+	VEXTRACTI64X4 $0x01, Z0, (AX)(CX*1)
+	VCVTPS2DQ     Z4, Z4
+	VCVTPS2DQ     Z5, Z5
+	VPACKUSDW     Z5, Z4, Z4
+	VCVTPS2DQ     Z6, Z6
+	VCVTPS2DQ     Z7, Z7
+	VPACKUSDW     Z7, Z6, Z6
+	VPACKUSWB     Z6, Z4, Z4
+	VPERMD        Z4, Z31, Z4
+	VMOVDQU32     Y4, (AX)(CX*2)
+	VEXTRACTI64X4 $0x01, Z4, (AX)(DX*1)
+	VCVTPS2DQ     Z8, Z8
+	VCVTPS2DQ     Z9, Z9
+	VPACKUSDW     Z9, Z8, Z8
+	VCVTPS2DQ     Z10, Z10
+	VCVTPS2DQ     Z11, Z11
+	VPACKUSDW     Z11, Z10, Z10
+	VPACKUSWB     Z10, Z8, Z8
+	VPERMD        Z8, Z31, Z8
+	VMOVDQU32     Y8, (AX)(CX*4)
+	VEXTRACTI64X4 $0x01, Z8, (BX)
+	VCVTPS2DQ     Z12, Z12
+	VCVTPS2DQ     Z13, Z13
+	VPACKUSDW     Z13, Z12, Z12
+	VCVTPS2DQ     Z14, Z14
+	VCVTPS2DQ     Z15, Z15
+	VPACKUSDW     Z15, Z14, Z14
+	VPACKUSWB     Z14, Z12, Z12
+	VPERMD        Z12, Z31, Z12
+	VMOVDQU32     Y12, (BX)(CX*1)
+	VEXTRACTI64X4 $0x01, Z12, (BX)(CX*2)
+	VCVTPS2DQ     Z16, Z16
+	VCVTPS2DQ     Z17, Z17
+	VPACKUSDW     Z17, Z16, Z16
+	VCVTPS2DQ     Z18, Z18
+	VCVTPS2DQ     Z19, Z19
+	VPACKUSDW     Z19, Z18, Z18
+	VPACKUSWB     Z18, Z16, Z16
+	VPERMD        Z16, Z31, Z16
+	VMOVDQU32     Y16, (BX)(DX*1)
+	VEXTRACTI64X4 $0x01, Z16, (BX)(CX*4)
+	JMP           stored435
 
-masked427:
+masked436:
 	MOVQ      $-1, R15
 	BZHIQ     R11, R15, R15
 	KMOVW     R15, K1
@@ -11014,13 +11246,13 @@ masked427:
 	VCVTPS2DQ Z19, Z19
 	VPMOVUSDB Z19, K2, 16(BX)(CX*4)
 
-stored426:
-	JMP whole423
+stored435:
+	JMP whole432
 
-wide422:
+wide431:
 	MOVQ   72(R12), R15
 	TESTQ  R15, R15
-	JZ     added429
+	JZ     added439
 	MOVQ   232(R12), CX
 	SHLQ   $0x02, CX
 	LEAQ   (CX)(CX*2), DX
@@ -11036,7 +11268,7 @@ wide422:
 	ADDQ   R8, AX
 	ADDQ   R8, BX
 	CMPQ   R11, $0x00000020
-	JL     masked428
+	JL     masked438
 	VADDPS (AX), Z0, Z0
 	VADDPS 64(AX), Z1, Z1
 	VADDPS (AX)(CX*1), Z2, Z2
@@ -11057,9 +11289,9 @@ wide422:
 	VADDPS 64(BX)(DX*1), Z17, Z17
 	VADDPS (BX)(CX*4), Z18, Z18
 	VADDPS 64(BX)(CX*4), Z19, Z19
-	JMP    added429
+	JMP    added439
 
-masked428:
+masked438:
 	MOVQ      $-1, R15
 	BZHIQ     R11, R15, R15
 	KMOVW     R15, K1
@@ -11106,7 +11338,7 @@ masked428:
 	VMOVUPS.Z 64(BX)(CX*4), K2, Z29
 	VADDPS    Z29, Z19, Z19
 
-added429:
+added439:
 	VBROADCASTSS 256(R12), Z29
 	VBROADCASTSS 260(R12), Z28
 	VMAXPS       Z0, Z29, Z0
@@ -11164,7 +11396,7 @@ added429:
 	ADDQ         R8, AX
 	ADDQ         R8, BX
 	CMPQ         R11, $0x00000020
-	JL           masked431
+	JL           masked441
 	VMOVUPS      Z0, (AX)
 	VMOVUPS      Z1, 64(AX)
 	VMOVUPS      Z2, (AX)(CX*1)
@@ -11185,9 +11417,9 @@ added429:
 	VMOVUPS      Z17, 64(BX)(DX*1)
 	VMOVUPS      Z18, (BX)(CX*4)
 	VMOVUPS      Z19, 64(BX)(CX*4)
-	JMP          stored430
+	JMP          stored440
 
-masked431:
+masked441:
 	MOVQ    $-1, R15
 	BZHIQ   R11, R15, R15
 	KMOVW   R15, K1
@@ -11214,21 +11446,39 @@ masked431:
 	VMOVUPS Z18, K1, (BX)(CX*4)
 	VMOVUPS Z19, K2, 64(BX)(CX*4)
 
-stored430:
-whole423:
+stored440:
+whole432:
 	SUBQ $0x00000020, R11
-	JLE  done432
+	JLE  done442
 	ADDQ $0x00000080, R14
 	MOVQ 184(R12), R15
 	LEAQ (R13)(R15*4), R13
-	JMP  panel415
+	JMP  panel424
 
-done432:
+done442:
 	VZEROUPPER
 	RET
 
+DATA order437<>+0(SB)/4, $0x00000000
+DATA order437<>+4(SB)/4, $0x00000004
+DATA order437<>+8(SB)/4, $0x00000008
+DATA order437<>+12(SB)/4, $0x0000000c
+DATA order437<>+16(SB)/4, $0x00000001
+DATA order437<>+20(SB)/4, $0x00000005
+DATA order437<>+24(SB)/4, $0x00000009
+DATA order437<>+28(SB)/4, $0x0000000d
+DATA order437<>+32(SB)/4, $0x00000002
+DATA order437<>+36(SB)/4, $0x00000006
+DATA order437<>+40(SB)/4, $0x0000000a
+DATA order437<>+44(SB)/4, $0x0000000e
+DATA order437<>+48(SB)/4, $0x00000003
+DATA order437<>+52(SB)/4, $0x00000007
+DATA order437<>+56(SB)/4, $0x0000000b
+DATA order437<>+60(SB)/4, $0x0000000f
+GLOBL order437<>(SB), RODATA|NOPTR, $64
+
 // func tile11x32AVX512U8(t *byte)
-// Requires: AVX, AVX512F, BMI2
+// Requires: AVX, AVX512BW, AVX512F, AVX512VL, BMI2
 TEXT ·tile11x32AVX512U8(SB), NOSPLIT, $0-8
 	MOVQ t+0(FP), R12
 	MOVQ 176(R12), R13
@@ -11237,7 +11487,7 @@ TEXT ·tile11x32AVX512U8(SB), NOSPLIT, $0-8
 	MOVQ 248(R12), R11
 	XORQ R14, R14
 
-panel433:
+panel443:
 	MOVQ    168(R12), CX
 	SHLQ    $0x02, CX
 	LEAQ    (CX)(CX*2), DX
@@ -11271,9 +11521,9 @@ panel433:
 	MOVQ    120(R12), R9
 	MOVQ    128(R12), R10
 	TESTQ   R10, R10
-	JZ      sums435
+	JZ      sums445
 
-tap434:
+tap444:
 	MOVQ (R9), R15
 	MOVQ 152(R12), AX
 	ADDQ R15, AX
@@ -11285,9 +11535,9 @@ tap434:
 	ADDQ (R12), BX
 	MOVQ 144(R12), R8
 	SUBQ $0x04, R8
-	JL   tail436
+	JL   tail446
 
-four438:
+four448:
 	VMOVUPS      (DI), Z31
 	VMOVUPS      64(DI), Z30
 	VBROADCASTSS (AX), Z29
@@ -11432,13 +11682,13 @@ four438:
 	ADDQ         $0x10, BX
 	ADDQ         $0x00000200, DI
 	SUBQ         $0x04, R8
-	JGE          four438
+	JGE          four448
 
-tail436:
+tail446:
 	ADDQ $0x04, R8
-	JZ   end439
+	JZ   end449
 
-one437:
+one447:
 	VMOVUPS      (DI), Z31
 	VMOVUPS      64(DI), Z30
 	VBROADCASTSS (AX), Z29
@@ -11478,14 +11728,14 @@ one437:
 	ADDQ         $0x04, BX
 	ADDQ         $0x00000080, DI
 	DECQ         R8
-	JNZ          one437
+	JNZ          one447
 
-end439:
+end449:
 	ADDQ $0x08, R9
 	DECQ R10
-	JNZ  tap434
+	JNZ  tap444
 
-sums435:
+sums445:
 	MOVQ         240(R12), R15
 	SHLQ         $0x02, R15
 	ADDQ         R14, R15
@@ -11541,10 +11791,10 @@ sums435:
 	VCVTDQ2PS    Z21, Z21
 	VFMADD213PS  Z30, Z31, Z21
 	CMPB         317(R12), $0x00
-	JE           wide440
+	JE           wide450
 	MOVQ         72(R12), R15
 	TESTQ        R15, R15
-	JZ           added443
+	JZ           added453
 	MOVQ         232(R12), CX
 	SHLQ         $0x00, CX
 	LEAQ         (CX)(CX*2), DX
@@ -11561,7 +11811,7 @@ sums435:
 	ADDQ         R8, BX
 	VBROADCASTSS 312(R12), Z28
 	CMPQ         R11, $0x00000020
-	JL           masked442
+	JL           masked452
 	VPMOVZXBD    (AX), Z29
 	VCVTDQ2PS    Z29, Z29
 	VFMADD231PS  Z28, Z29, Z0
@@ -11628,9 +11878,9 @@ sums435:
 	VPMOVZXBD    16(BX)(CX*4), Z29
 	VCVTDQ2PS    Z29, Z29
 	VFMADD231PS  Z28, Z29, Z21
-	JMP          added443
+	JMP          added453
 
-masked442:
+masked452:
 	MOVQ        $-1, R15
 	BZHIQ       R11, R15, R15
 	KMOVW       R15, K1
@@ -11703,116 +11953,129 @@ masked442:
 	VCVTDQ2PS   Z29, Z29
 	VFMADD231PS Z28, Z29, Z21
 
-added443:
-	VBROADCASTSS 256(R12), Z29
-	VBROADCASTSS 260(R12), Z28
-	VMAXPS       Z0, Z29, Z0
-	VMINPS       Z0, Z28, Z0
-	VMAXPS       Z1, Z29, Z1
-	VMINPS       Z1, Z28, Z1
-	VMAXPS       Z2, Z29, Z2
-	VMINPS       Z2, Z28, Z2
-	VMAXPS       Z3, Z29, Z3
-	VMINPS       Z3, Z28, Z3
-	VMAXPS       Z4, Z29, Z4
-	VMINPS       Z4, Z28, Z4
-	VMAXPS       Z5, Z29, Z5
-	VMINPS       Z5, Z28, Z5
-	VMAXPS       Z6, Z29, Z6
-	VMINPS       Z6, Z28, Z6
-	VMAXPS       Z7, Z29, Z7
-	VMINPS       Z7, Z28, Z7
-	VMAXPS       Z8, Z29, Z8
-	VMINPS       Z8, Z28, Z8
-	VMAXPS       Z9, Z29, Z9
-	VMINPS       Z9, Z28, Z9
-	VMAXPS       Z10, Z29, Z10
-	VMINPS       Z10, Z28, Z10
-	VMAXPS       Z11, Z29, Z11
-	VMINPS       Z11, Z28, Z11
-	VMAXPS       Z12, Z29, Z12
-	VMINPS       Z12, Z28, Z12
-	VMAXPS       Z13, Z29, Z13
-	VMINPS       Z13, Z28, Z13
-	VMAXPS       Z14, Z29, Z14
-	VMINPS       Z14, Z28, Z14
-	VMAXPS       Z15, Z29, Z15
-	VMINPS       Z15, Z28, Z15
-	VMAXPS       Z16, Z29, Z16
-	VMINPS       Z16, Z28, Z16
-	VMAXPS       Z17, Z29, Z17
-	VMINPS       Z17, Z28, Z17
-	VMAXPS       Z18, Z29, Z18
-	VMINPS       Z18, Z28, Z18
-	VMAXPS       Z19, Z29, Z19
-	VMINPS       Z19, Z28, Z19
-	VMAXPS       Z20, Z29, Z20
-	VMINPS       Z20, Z28, Z20
-	VMAXPS       Z21, Z29, Z21
-	VMINPS       Z21, Z28, Z21
-	MOVQ         208(R12), CX
-	SHLQ         $0x00, CX
-	LEAQ         (CX)(CX*2), DX
-	LEAQ         (CX)(CX*4), SI
-	MOVQ         192(R12), AX
-	SHLQ         $0x00, AX
-	ADDQ         48(R12), AX
-	MOVQ         200(R12), BX
-	SHLQ         $0x00, BX
-	ADDQ         48(R12), BX
-	MOVQ         R14, R8
-	SHRQ         $0x02, R8
-	ADDQ         R8, AX
-	ADDQ         R8, BX
-	CMPQ         R11, $0x00000020
-	JL           masked445
-	VCVTPS2DQ    Z0, Z0
-	VPMOVUSDB    Z0, (AX)
-	VCVTPS2DQ    Z1, Z1
-	VPMOVUSDB    Z1, 16(AX)
-	VCVTPS2DQ    Z2, Z2
-	VPMOVUSDB    Z2, (AX)(CX*1)
-	VCVTPS2DQ    Z3, Z3
-	VPMOVUSDB    Z3, 16(AX)(CX*1)
-	VCVTPS2DQ    Z4, Z4
-	VPMOVUSDB    Z4, (AX)(CX*2)
-	VCVTPS2DQ    Z5, Z5
-	VPMOVUSDB    Z5, 16(AX)(CX*2)
-	VCVTPS2DQ    Z6, Z6
-	VPMOVUSDB    Z6, (AX)(DX*1)
-	VCVTPS2DQ    Z7, Z7
-	VPMOVUSDB    Z7, 16(AX)(DX*1)
-	VCVTPS2DQ    Z8, Z8
-	VPMOVUSDB    Z8, (AX)(CX*4)
-	VCVTPS2DQ    Z9, Z9
-	VPMOVUSDB    Z9, 16(AX)(CX*4)
-	VCVTPS2DQ    Z10, Z10
-	VPMOVUSDB    Z10, (AX)(SI*1)
-	VCVTPS2DQ    Z11, Z11
-	VPMOVUSDB    Z11, 16(AX)(SI*1)
-	VCVTPS2DQ    Z12, Z12
-	VPMOVUSDB    Z12, (BX)
-	VCVTPS2DQ    Z13, Z13
-	VPMOVUSDB    Z13, 16(BX)
-	VCVTPS2DQ    Z14, Z14
-	VPMOVUSDB    Z14, (BX)(CX*1)
-	VCVTPS2DQ    Z15, Z15
-	VPMOVUSDB    Z15, 16(BX)(CX*1)
-	VCVTPS2DQ    Z16, Z16
-	VPMOVUSDB    Z16, (BX)(CX*2)
-	VCVTPS2DQ    Z17, Z17
-	VPMOVUSDB    Z17, 16(BX)(CX*2)
-	VCVTPS2DQ    Z18, Z18
-	VPMOVUSDB    Z18, (BX)(DX*1)
-	VCVTPS2DQ    Z19, Z19
-	VPMOVUSDB    Z19, 16(BX)(DX*1)
-	VCVTPS2DQ    Z20, Z20
-	VPMOVUSDB    Z20, (BX)(CX*4)
-	VCVTPS2DQ    Z21, Z21
-	VPMOVUSDB    Z21, 16(BX)(CX*4)
-	JMP          stored444
+added453:
+	VBROADCASTSS  256(R12), Z29
+	VBROADCASTSS  260(R12), Z28
+	VMAXPS        Z0, Z29, Z0
+	VMINPS        Z0, Z28, Z0
+	VMAXPS        Z1, Z29, Z1
+	VMINPS        Z1, Z28, Z1
+	VMAXPS        Z2, Z29, Z2
+	VMINPS        Z2, Z28, Z2
+	VMAXPS        Z3, Z29, Z3
+	VMINPS        Z3, Z28, Z3
+	VMAXPS        Z4, Z29, Z4
+	VMINPS        Z4, Z28, Z4
+	VMAXPS        Z5, Z29, Z5
+	VMINPS        Z5, Z28, Z5
+	VMAXPS        Z6, Z29, Z6
+	VMINPS        Z6, Z28, Z6
+	VMAXPS        Z7, Z29, Z7
+	VMINPS        Z7, Z28, Z7
+	VMAXPS        Z8, Z29, Z8
+	VMINPS        Z8, Z28, Z8
+	VMAXPS        Z9, Z29, Z9
+	VMINPS        Z9, Z28, Z9
+	VMAXPS        Z10, Z29, Z10
+	VMINPS        Z10, Z28, Z10
+	VMAXPS        Z11, Z29, Z11
+	VMINPS        Z11, Z28, Z11
+	VMAXPS        Z12, Z29, Z12
+	VMINPS        Z12, Z28, Z12
+	VMAXPS        Z13, Z29, Z13
+	VMINPS        Z13, Z28, Z13
+	VMAXPS        Z14, Z29, Z14
+	VMINPS        Z14, Z28, Z14
+	VMAXPS        Z15, Z29, Z15
+	VMINPS        Z15, Z28, Z15
+	VMAXPS        Z16, Z29, Z16
+	VMINPS        Z16, Z28, Z16
+	VMAXPS        Z17, Z29, Z17
+	VMINPS        Z17, Z28, Z17
+	VMAXPS        Z18, Z29, Z18
+	VMINPS        Z18, Z28, Z18
+	VMAXPS        Z19, Z29, Z19
+	VMINPS        Z19, Z28, Z19
+	VMAXPS        Z20, Z29, Z20
+	VMINPS        Z20, Z28, Z20
+	VMAXPS        Z21, Z29, Z21
+	VMINPS        Z21, Z28, Z21
+	MOVQ          208(R12), CX
+	SHLQ          $0x00, CX
+	LEAQ          (CX)(CX*2), DX
+	LEAQ          (CX)(CX*4), SI
+	MOVQ          192(R12), AX
+	SHLQ          $0x00, AX
+	ADDQ          48(R12), AX
+	MOVQ          200(R12), BX
+	SHLQ          $0x00, BX
+	ADDQ          48(R12), BX
+	MOVQ          R14, R8
+	SHRQ          $0x02, R8
+	ADDQ          R8, AX
+	ADDQ          R8, BX
+	CMPQ          R11, $0x00000020
+	JL            masked455
+	VMOVDQU32     order456<>+0(SB), Z31
+	VCVTPS2DQ     Z0, Z0
+	VCVTPS2DQ     Z1, Z1
+	VPACKUSDW     Z1, Z0, Z0
+	VCVTPS2DQ     Z2, Z2
+	VCVTPS2DQ     Z3, Z3
+	VPACKUSDW     Z3, Z2, Z2
+	VPACKUSWB     Z2, Z0, Z0
+	VPERMD        Z0, Z31, Z0
+	VMOVDQU32     Y0, (AX)
+	VEXTRACTI64X4 $0x01, Z0, (AX)(CX*1)
+	VCVTPS2DQ     Z4, Z4
+	VCVTPS2DQ     Z5, Z5
+	VPACKUSDW     Z5, Z4, Z4
+	VCVTPS2DQ     Z6, Z6
+	VCVTPS2DQ     Z7, Z7
+	VPACKUSDW     Z7, Z6, Z6
+	VPACKUSWB     Z6, Z4, Z4
+	VPERMD        Z4, Z31, Z4
+	VMOVDQU32     Y4, (AX)(CX*2)
+	VEXTRACTI64X4 $0x01, Z4, (AX)(DX*1)
+	VCVTPS2DQ     Z8, Z8
+	VCVTPS2DQ     Z9, Z9
+	VPACKUSDW     Z9, Z8, Z8
+	VCVTPS2DQ     Z10, Z10
+	VCVTPS2DQ     Z11, Z11
+	VPACKUSDW     Z11, Z10, Z10
+	VPACKUSWB     Z10, Z8, Z8
+	VPERMD        Z8, Z31, Z8
+	VMOVDQU32     Y8, (AX)(CX*4)
+	VEXTRACTI64X4 $0x01, Z8, (AX)(SI*1)
+	VCVTPS2DQ     Z12, Z12
+	VCVTPS2DQ     Z13, Z13
+	VPACKUSDW     Z13, Z12, Z12
+	VCVTPS2DQ     Z14, Z14
+	VCVTPS2DQ     Z15, Z15
+	VPACKUSDW     Z15, Z14, Z14
+	VPACKUSWB     Z14, Z12, Z12
+	VPERMD        Z12, Z31, Z12
+	VMOVDQU32     Y12, (BX)
+	VEXTRACTI64X4 $0x01, Z12, (BX)(CX*1)
+	VCVTPS2DQ     Z16, Z16
+	VCVTPS2DQ     Z17, Z17
+	VPACKUSDW     Z17, Z16, Z16
+	VCVTPS2DQ     Z18, Z18
+	VCVTPS2DQ     Z19, Z19
+	VPACKUSDW     Z19, Z18, Z18
+	VPACKUSWB     Z18, Z16, Z16
+	VPERMD        Z16, Z31, Z16
+	VMOVDQU32     Y16, (BX)(CX*2)
+	VEXTRACTI64X4 $0x01, Z16, (BX)(DX*1)
+	VCVTPS2DQ     Z20, Z20
+	VCVTPS2DQ     Z21, Z21
+	VPACKUSDW     Z21, Z20, Z20
+	VPACKUSWB     Z20, Z20, Z20
+	VPERMD        Z20, Z31, Z20
+	VMOVDQU32     Y20, (BX)(CX*4)
+	JMP           stored454
 
-masked445:
+masked455:
 	MOVQ      $-1, R15
 	BZHIQ     R11, R15, R15
 	KMOVW     R15, K1
@@ -11863,13 +12126,13 @@ masked445:
 	VCVTPS2DQ Z21, Z21
 	VPMOVUSDB Z21, K2, 16(BX)(CX*4)
 
-stored444:
-	JMP whole441
+stored454:
+	JMP whole451
 
-wide440:
+wide450:
 	MOVQ   72(R12), R15
 	TESTQ  R15, R15
-	JZ     added447
+	JZ     added458
 	MOVQ   232(R12), CX
 	SHLQ   $0x02, CX
 	LEAQ   (CX)(CX*2), DX
@@ -11885,7 +12148,7 @@ wide440:
 	ADDQ   R8, AX
 	ADDQ   R8, BX
 	CMPQ   R11, $0x00000020
-	JL     masked446
+	JL     masked457
 	VADDPS (AX), Z0, Z0
 	VADDPS 64(AX), Z1, Z1
 	VADDPS (AX)(CX*1), Z2, Z2
@@ -11908,9 +12171,9 @@ wide440:
 	VADDPS 64(BX)(DX*1), Z19, Z19
 	VADDPS (BX)(CX*4), Z20, Z20
 	VADDPS 64(BX)(CX*4), Z21, Z21
-	JMP    added447
+	JMP    added458
 
-masked446:
+masked457:
 	MOVQ      $-1, R15
 	BZHIQ     R11, R15, R15
 	KMOVW     R15, K1
@@ -11961,7 +12224,7 @@ masked446:
 	VMOVUPS.Z 64(BX)(CX*4), K2, Z29
 	VADDPS    Z29, Z21, Z21
 
-added447:
+added458:
 	VBROADCASTSS 256(R12), Z29
 	VBROADCASTSS 260(R12), Z28
 	VMAXPS       Z0, Z29, Z0
@@ -12023,7 +12286,7 @@ added447:
 	ADDQ         R8, AX
 	ADDQ         R8, BX
 	CMPQ         R11, $0x00000020
-	JL           masked449
+	JL           masked460
 	VMOVUPS      Z0, (AX)
 	VMOVUPS      Z1, 64(AX)
 	VMOVUPS      Z2, (AX)(CX*1)
@@ -12046,9 +12309,9 @@ added447:
 	VMOVUPS      Z19, 64(BX)(DX*1)
 	VMOVUPS      Z20, (BX)(CX*4)
 	VMOVUPS      Z21, 64(BX)(CX*4)
-	JMP          stored448
+	JMP          stored459
 
-masked449:
+masked460:
 	MOVQ    $-1, R15
 	BZHIQ   R11, R15, R15
 	KMOVW   R15, K1
@@ -12077,21 +12340,39 @@ masked449:
 	VMOVUPS Z20, K1, (BX)(CX*4)
 	VMOVUPS Z21, K2, 64(BX)(CX*4)
 
-stored448:
-whole441:
+stored459:
+whole451:
 	SUBQ $0x00000020, R11
-	JLE  done450
+	JLE  done461
 	ADDQ $0x00000080, R14
 	MOVQ 184(R12), R15
 	LEAQ (R13)(R15*4), R13
-	JMP  panel433
+	JMP  panel443
 
-done450:
+done461:
 	VZEROUPPER
 	RET
 
+DATA order456<>+0(SB)/4, $0x00000000
+DATA order456<>+4(SB)/4, $0x00000004
+DATA order456<>+8(SB)/4, $0x00000008
+DATA order456<>+12(SB)/4, $0x0000000c
+DATA order456<>+16(SB)/4, $0x00000001
+DATA order456<>+20(SB)/4, $0x00000005
+DATA order456<>+24(SB)/4, $0x00000009
+DATA order456<>+28(SB)/4, $0x0000000d
+DATA order456<>+32(SB)/4, $0x00000002
+DATA order456<>+36(SB)/4, $0x00000006
+DATA order456<>+40(SB)/4, $0x0000000a
+DATA order456<>+44(SB)/4, $0x0000000e
+DATA order456<>+48(SB)/4, $0x00000003
+DATA order456<>+52(SB)/4, $0x00000007
+DATA order456<>+56(SB)/4, $0x0000000b
+DATA order456<>+60(SB)/4, $0x0000000f
+GLOBL order456<>(SB), RODATA|NOPTR, $64
+
 // func tile12x32AVX512U8(t *byte)
-// Requires: AVX, AVX512F, BMI2
+// Requires: AVX, AVX512BW, AVX512F, AVX512VL, BMI2
 TEXT ·tile12x32AVX512U8(SB), NOSPLIT, $0-8
 	MOVQ t+0(FP), R12
 	MOVQ 176(R12), R13
@@ -12100,7 +12381,7 @@ TEXT ·tile12x32AVX512U8(SB), NOSPLIT, $0-8
 	MOVQ 248(R12), R11
 	XORQ R14, R14
 
-panel451:
+panel462:
 	MOVQ    168(R12), CX
 	SHLQ    $0x02, CX
 	LEAQ    (CX)(CX*2), DX
@@ -12136,9 +12417,9 @@ panel451:
 	MOVQ    120(R12), R9
 	MOVQ    128(R12), R10
 	TESTQ   R10, R10
-	JZ      sums453
+	JZ      sums464
 
-tap452:
+tap463:
 	MOVQ (R9), R15
 	MOVQ 152(R12), AX
 	ADDQ R15, AX
@@ -12150,9 +12431,9 @@ tap452:
 	ADDQ (R12), BX
 	MOVQ 144(R12), R8
 	SUBQ $0x04, R8
-	JL   tail454
+	JL   tail465
 
-four456:
+four467:
 	VMOVUPS      (DI), Z31
 	VMOVUPS      64(DI), Z30
 	VBROADCASTSS (AX), Z29
@@ -12309,13 +12590,13 @@ four456:
 	ADDQ         $0x10, BX
 	ADDQ         $0x00000200, DI
 	SUBQ         $0x04, R8
-	JGE          four456
+	JGE          four467
 
-tail454:
+tail465:
 	ADDQ $0x04, R8
-	JZ   end457
+	JZ   end468
 
-one455:
+one466:
 	VMOVUPS      (DI), Z31
 	VMOVUPS      64(DI), Z30
 	VBROADCASTSS (AX), Z29
@@ -12358,14 +12639,14 @@ one455:
 	ADDQ         $0x04, BX
 	ADDQ         $0x00000080, DI
 	DECQ         R8
-	JNZ          one455
+	JNZ          one466
 
-end457:
+end468:
 	ADDQ $0x08, R9
 	DECQ R10
-	JNZ  tap452
+	JNZ  tap463
 
-sums453:
+sums464:
 	MOVQ         240(R12), R15
 	SHLQ         $0x02, R15
 	ADDQ         R14, R15
@@ -12425,10 +12706,10 @@ sums453:
 	VCVTDQ2PS    Z23, Z23
 	VFMADD213PS  Z30, Z31, Z23
 	CMPB         317(R12), $0x00
-	JE           wide458
+	JE           wide469
 	MOVQ         72(R12), R15
 	TESTQ        R15, R15
-	JZ           added461
+	JZ           added472
 	MOVQ         232(R12), CX
 	SHLQ         $0x00, CX
 	LEAQ         (CX)(CX*2), DX
@@ -12445,7 +12726,7 @@ sums453:
 	ADDQ         R8, BX
 	VBROADCASTSS 312(R12), Z28
 	CMPQ         R11, $0x00000020
-	JL           masked460
+	JL           masked471
 	VPMOVZXBD    (AX), Z29
 	VCVTDQ2PS    Z29, Z29
 	VFMADD231PS  Z28, Z29, Z0
@@ -12518,9 +12799,9 @@ sums453:
 	VPMOVZXBD    16(BX)(SI*1), Z29
 	VCVTDQ2PS    Z29, Z29
 	VFMADD231PS  Z28, Z29, Z23
-	JMP          added461
+	JMP          added472
 
-masked460:
+masked471:
 	MOVQ        $-1, R15
 	BZHIQ       R11, R15, R15
 	KMOVW       R15, K1
@@ -12599,124 +12880,137 @@ masked460:
 	VCVTDQ2PS   Z29, Z29
 	VFMADD231PS Z28, Z29, Z23
 
-added461:
-	VBROADCASTSS 256(R12), Z29
-	VBROADCASTSS 260(R12), Z28
-	VMAXPS       Z0, Z29, Z0
-	VMINPS       Z0, Z28, Z0
-	VMAXPS       Z1, Z29, Z1
-	VMINPS       Z1, Z28, Z1
-	VMAXPS       Z2, Z29, Z2
-	VMINPS       Z2, Z28, Z2
-	VMAXPS       Z3, Z29, Z3
-	VMINPS       Z3, Z28, Z3
-	VMAXPS       Z4, Z29, Z4
-	VMINPS       Z4, Z28, Z4
-	VMAXPS       Z5, Z29, Z5
-	VMINPS       Z5, Z28, Z5
-	VMAXPS       Z6, Z29, Z6
-	VMINPS       Z6, Z28, Z6
-	VMAXPS       Z7, Z29, Z7
-	VMINPS       Z7, Z28, Z7
-	VMAXPS       Z8, Z29, Z8
-	VMINPS       Z8, Z28, Z8
-	VMAXPS       Z9, Z29, Z9
-	VMINPS       Z9, Z28, Z9
-	VMAXPS       Z10, Z29, Z10
-	VMINPS       Z10, Z28, Z10
-	VMAXPS       Z11, Z29, Z11
-	VMINPS       Z11, Z28, Z11
-	VMAXPS       Z12, Z29, Z12
-	VMINPS       Z12, Z28, Z12
-	VMAXPS       Z13, Z29, Z13
-	VMINPS       Z13, Z28, Z13
-	VMAXPS       Z14, Z29, Z14
-	VMINPS       Z14, Z28, Z14
-	VMAXPS       Z15, Z29, Z15
-	VMINPS       Z15, Z28, Z15
-	VMAXPS       Z16, Z29, Z16
-	VMINPS       Z16, Z28, Z16
-	VMAXPS       Z17, Z29, Z17
-	VMINPS       Z17, Z28, Z17
-	VMAXPS       Z18, Z29, Z18
-	VMINPS       Z18, Z28, Z18
-	VMAXPS       Z19, Z29, Z19
-	VMINPS       Z19, Z28, Z19
-	VMAXPS       Z20, Z29, Z20
-	VMINPS       Z20, Z28, Z20
-	VMAXPS       Z21, Z29, Z21
-	VMINPS       Z21, Z28, Z21
-	VMAXPS       Z22, Z29, Z22
-	VMINPS       Z22, Z28, Z22
-	VMAXPS       Z23, Z29, Z23
-	VMINPS       Z23, Z28, Z23
-	MOVQ         208(R12), CX
-	SHLQ         $0x00, CX
-	LEAQ         (CX)(CX*2), DX
-	LEAQ         (CX)(CX*4), SI
-	MOVQ         192(R12), AX
-	SHLQ         $0x00, AX
-	ADDQ         48(R12), AX
-	MOVQ         200(R12), BX
-	SHLQ         $0x00, BX
-	ADDQ         48(R12), BX
-	MOVQ         R14, R8
-	SHRQ         $0x02, R8
-	ADDQ         R8, AX
-	ADDQ         R8, BX
-	CMPQ         R11, $0x00000020
-	JL           masked463
-	VCVTPS2DQ    Z0, Z0
-	VPMOVUSDB    Z0, (AX)
-	VCVTPS2DQ    Z1, Z1
-	VPMOVUSDB    Z1, 16(AX)
-	VCVTPS2DQ    Z2, Z2
-	VPMOVUSDB    Z2, (AX)(CX*1)
-	VCVTPS2DQ    Z3, Z3
-	VPMOVUSDB    Z3, 16(AX)(CX*1)
-	VCVTPS2DQ    Z4, Z4
-	VPMOVUSDB    Z4, (AX)(CX*2)
-	VCVTPS2DQ    Z5, Z5
-	VPMOVUSDB    Z5, 16(AX)(CX*2)
-	VCVTPS2DQ    Z6, Z6
-	VPMOVUSDB    Z6, (AX)(DX*1)
-	VCVTPS2DQ    Z7, Z7
-	VPMOVUSDB    Z7, 16(AX)(DX*1)
-	VCVTPS2DQ    Z8, Z8
-	VPMOVUSDB    Z8, (AX)(CX*4)
-	VCVTPS2DQ    Z9, Z9
-	VPMOVUSDB    Z9, 16(AX)(CX*4)
-	VCVTPS2DQ    Z10, Z10
-	VPMOVUSDB    Z10, (AX)(SI*1)
-	VCVTPS2DQ    Z11, Z11
-	VPMOVUSDB    Z11, 16(AX)(SI*1)
-	VCVTPS2DQ    Z12, Z12
-	VPMOVUSDB    Z12, (BX)
-	VCVTPS2DQ    Z13, Z13
-	VPMOVUSDB    Z13, 16(BX)
-	VCVTPS2DQ    Z14, Z14
-	VPMOVUSDB    Z14, (BX)(CX*1)
-	VCVTPS2DQ    Z15, Z15
-	VPMOVUSDB    Z15, 16(BX)(CX*1)
-	VCVTPS2DQ    Z16, Z16
-	VPMOVUSDB    Z16, (BX)(CX*2)
-	VCVTPS2DQ    Z17, Z17
-	VPMOVUSDB    Z17, 16(BX)(CX*2)
-	VCVTPS2DQ    Z18, Z18
-	VPMOVUSDB    Z18, (BX)(DX*1)
-	VCVTPS2DQ    Z19, Z19
-	VPMOVUSDB    Z19, 16(BX)(DX*1)
-	VCVTPS2DQ    Z20, Z20
-	VPMOVUSDB    Z20, (BX)(CX*4)
-	VCVTPS2DQ    Z21, Z21
-	VPMOVUSDB    Z21, 16(BX)(CX*4)
-	VCVTPS2DQ    Z22, Z22
-	VPMOVUSDB    Z22, (BX)(SI*1)
-	VCVTPS2DQ    Z23, Z23
-	VPMOVUSDB    Z23, 16(BX)(SI*1)
-	JMP          stored462
+added472:
+	VBROADCASTSS  256(R12), Z29
+	VBROADCASTSS  260(R12), Z28
+	VMAXPS        Z0, Z29, Z0
+	VMINPS        Z0, Z28, Z0
+	VMAXPS        Z1, Z29, Z1
+	VMINPS        Z1, Z28, Z1
+	VMAXPS        Z2, Z29, Z2
+	VMINPS        Z2, Z28, Z2
+	VMAXPS        Z3, Z29, Z3
+	VMINPS        Z3, Z28, Z3
+	VMAXPS        Z4, Z29, Z4
+	VMINPS        Z4, Z28, Z4
+	VMAXPS        Z5, Z29, Z5
+	VMINPS        Z5, Z28, Z5
+	VMAXPS        Z6, Z29, Z6
+	VMINPS        Z6, Z28, Z6
+	VMAXPS        Z7, Z29, Z7
+	VMINPS        Z7, Z28, Z7
+	VMAXPS        Z8, Z29, Z8
+	VMINPS        Z8, Z28, Z8
+	VMAXPS        Z9, Z29, Z9
+	VMINPS        Z9, Z28, Z9
+	VMAXPS        Z10, Z29, Z10
+	VMINPS        Z10, Z28, Z10
+	VMAXPS        Z11, Z29, Z11
+	VMINPS        Z11, Z28, Z11
+	VMAXPS        Z12, Z29, Z12
+	VMINPS        Z12, Z28, Z12
+	VMAXPS        Z13, Z29, Z13
+	VMINPS        Z13, Z28, Z13
+	VMAXPS        Z14, Z29, Z14
+	VMINPS        Z14, Z28, Z14
+	VMAXPS        Z15, Z29, Z15
+	VMINPS        Z15, Z28, Z15
+	VMAXPS        Z16, Z29, Z16
+	VMINPS        Z16, Z28, Z16
+	VMAXPS        Z17, Z29, Z17
+	VMINPS        Z17, Z28, Z17
+	VMAXPS        Z18, Z29, Z18
+	VMINPS        Z18, Z28, Z18
+	VMAXPS        Z19, Z29, Z19
+	VMINPS        Z19, Z28, Z19
+	VMAXPS        Z20, Z29, Z20
+	VMINPS        Z20, Z28, Z20
+	VMAXPS        Z21, Z29, Z21
+	VMINPS        Z21, Z28, Z21
+	VMAXPS        Z22, Z29, Z22
+	VMINPS        Z22, Z28, Z22
+	VMAXPS        Z23, Z29, Z23
+	VMINPS        Z23, Z28, Z23
+	MOVQ          208(R12), CX
+	SHLQ          $0x00, CX
+	LEAQ          (CX)(CX*2), DX
+	LEAQ          (CX)(CX*4), SI
+	MOVQ          192(R12), AX
+	SHLQ          $0x00, AX
+	ADDQ          48(R12), AX
+	MOVQ          200(R12), BX
+	SHLQ          $0x00, BX
+	ADDQ          48(R12), BX
+	MOVQ          R14, R8
+	SHRQ          $0x02, R8
+	ADDQ          R8, AX
+	ADDQ          R8, BX
+	CMPQ          R11, $0x00000020
+	JL            masked474
+	VMOVDQU32     order475<>+0(SB), Z31
+	VCVTPS2DQ     Z0, Z0
+	VCVTPS2DQ     Z1, Z1
+	VPACKUSDW     Z1, Z0, Z0
+	VCVTPS2DQ     Z2, Z2
+	VCVTPS2DQ     Z3, Z3
+	VPACKUSDW     Z3, Z2, Z2
+	VPACKUSWB     Z2, Z0, Z0
+	VPERMD        Z0, Z31, Z0
+	VMOVDQU32     Y0, (AX)
+	VEXTRACTI64X4 $0x01, Z0, (AX)(CX*1)
+	VCVTPS2DQ     Z4, Z4
+	VCVTPS2DQ     Z5, Z5
+	VPACKUSDW     Z5, Z4, Z4
+	VCVTPS2DQ     Z6, Z6
+	VCVTPS2DQ     Z7, Z7
+	VPACKUSDW     Z7, Z6, Z6
+	VPACKUSWB     Z6, Z4, Z4
+	VPERMD        Z4, Z31, Z4
+	VMOVDQU32     Y4, (AX)(CX*2)
+	VEXTRACTI64X4 $0x01, Z4, (AX)(DX*1)
+	VCVTPS2DQ     Z8, Z8
+	VCVTPS2DQ     Z9, Z9
+	VPACKUSDW     Z9, Z8, Z8
+	VCVTPS2DQ     Z10, Z10
+	VCVTPS2DQ     Z11, Z11
+	VPACKUSDW     Z11, Z10, Z10
+	VPACKUSWB     Z10, Z8, Z8
+	VPERMD        Z8, Z31, Z8
+	VMOVDQU32     Y8, (AX)(CX*4)
+	VEXTRACTI64X4 $0x01, Z8, (AX)(SI*1)
+	VCVTPS2DQ     Z12, Z12
+	VCVTPS2DQ     Z13, Z13
+	VPACKUSDW     Z13, Z12, Z12
+	VCVTPS2DQ     Z14, Z14
+	VCVTPS2DQ     Z15, Z15
+	VPACKUSDW     Z15, Z14, Z14
+	VPACKUSWB     Z14, Z12, Z12
+	VPERMD        Z12, Z31, Z12
+	VMOVDQU32     Y12, (BX)
+	VEXTRACTI64X4 $0x01, Z12, (BX)(CX*1)
+	VCVTPS2DQ     Z16, Z16
+	VCVTPS2DQ     Z17, Z17
+	VPACKUSDW     Z17, Z16, Z16
+	VCVTPS2DQ     Z18, Z18
+	VCVTPS2DQ     Z19, Z19
+	VPACKUSDW     Z19, Z18, Z18
+	VPACKUSWB     Z18, Z16, Z16
+	VPERMD        Z16, Z31, Z16
+	VMOVDQU32     Y16, (BX)(CX*2)
+	VEXTRACTI64X4 $0x01, Z16, (BX)(DX*1)
+	VCVTPS2DQ     Z20, Z20
+	VCVTPS2DQ     Z21, Z21
+	VPACKUSDW     Z21, Z20, Z20
+	VCVTPS2DQ     Z22, Z22
+	VCVTPS2DQ     Z23, Z23
+	VPACKUSDW     Z23, Z22, Z22
+	VPACKUSWB     Z22, Z20, Z20
+	VPERMD        Z20, Z31, Z20
+	VMOVDQU32     Y20, (BX)(CX*4)
+	VEXTRACTI64X4 $0x01, Z20, (BX)(SI*1)
+	JMP           stored473
 
-masked463:
+masked474:
 	MOVQ      $-1, R15
 	BZHIQ     R11, R15, R15
 	KMOVW     R15, K1
@@ -12771,13 +13065,13 @@ masked463:
 	VCVTPS2DQ Z23, Z23
 	VPMOVUSDB Z23, K2, 16(BX)(SI*1)
 
-stored462:
-	JMP whole459
+stored473:
+	JMP whole470
 
-wide458:
+wide469:
 	MOVQ   72(R12), R15
 	TESTQ  R15, R15
-	JZ     added465
+	JZ     added477
 	MOVQ   232(R12), CX
 	SHLQ   $0x02, CX
 	LEAQ   (CX)(CX*2), DX
@@ -12793,7 +13087,7 @@ wide458:
 	ADDQ   R8, AX
 	ADDQ   R8, BX
 	CMPQ   R11, $0x00000020
-	JL     masked464
+	JL     masked476
 	VADDPS (AX), Z0, Z0
 	VADDPS 64(AX), Z1, Z1
 	VADDPS (AX)(CX*1), Z2, Z2
@@ -12818,9 +13112,9 @@ wide458:
 	VADDPS 64(BX)(CX*4), Z21, Z21
 	VADDPS (BX)(SI*1), Z22, Z22
 	VADDPS 64(BX)(SI*1), Z23, Z23
-	JMP    added465
+	JMP    added477
 
-masked464:
+masked476:
 	MOVQ      $-1, R15
 	BZHIQ     R11, R15, R15
 	KMOVW     R15, K1
@@ -12875,7 +13169,7 @@ masked464:
 	VMOVUPS.Z 64(BX)(SI*1), K2, Z29
 	VADDPS    Z29, Z23, Z23
 
-added465:
+added477:
 	VBROADCASTSS 256(R12), Z29
 	VBROADCASTSS 260(R12), Z28
 	VMAXPS       Z0, Z29, Z0
@@ -12941,7 +13235,7 @@ added465:
 	ADDQ         R8, AX
 	ADDQ         R8, BX
 	CMPQ         R11, $0x00000020
-	JL           masked467
+	JL           masked479
 	VMOVUPS      Z0, (AX)
 	VMOVUPS      Z1, 64(AX)
 	VMOVUPS      Z2, (AX)(CX*1)
@@ -12966,9 +13260,9 @@ added465:
 	VMOVUPS      Z21, 64(BX)(CX*4)
 	VMOVUPS      Z22, (BX)(SI*1)
 	VMOVUPS      Z23, 64(BX)(SI*1)
-	JMP          stored466
+	JMP          stored478
 
-masked467:
+masked479:
 	MOVQ    $-1, R15
 	BZHIQ   R11, R15, R15
 	KMOVW   R15, K1
@@ -12999,21 +13293,39 @@ masked467:
 	VMOVUPS Z22, K1, (BX)(SI*1)
 	VMOVUPS Z23, K2, 64(BX)(SI*1)
 
-stored466:
-whole459:
+stored478:
+whole470:
 	SUBQ $0x00000020, R11
-	JLE  done468
+	JLE  done480
 	ADDQ $0x00000080, R14
 	MOVQ 184(R12), R15
 	LEAQ (R13)(R15*4), R13
-	JMP  panel451
+	JMP  panel462
 
-done468:
+done480:
 	VZEROUPPER
 	RET
 
+DATA order475<>+0(SB)/4, $0x00000000
+DATA order475<>+4(SB)/4, $0x00000004
+DATA order475<>+8(SB)/4, $0x00000008
+DATA order475<>+12(SB)/4, $0x0000000c
+DATA order475<>+16(SB)/4, $0x00000001
+DATA order475<>+20(SB)/4, $0x00000005
+DATA order475<>+24(SB)/4, $0x00000009
+DATA order475<>+28(SB)/4, $0x0000000d
+DATA order475<>+32(SB)/4, $0x00000002
+DATA order475<>+36(SB)/4, $0x00000006
+DATA order475<>+40(SB)/4, $0x0000000a
+DATA order475<>+44(SB)/4, $0x0000000e
+DATA order475<>+48(SB)/4, $0x00000003
+DATA order475<>+52(SB)/4, $0x00000007
+DATA order475<>+56(SB)/4, $0x0000000b
+DATA order475<>+60(SB)/4, $0x0000000f
+GLOBL order475<>(SB), RODATA|NOPTR, $64
+
 // func tile13x32AVX512U8(t *byte)
-// Requires: AVX, AVX512F, BMI2
+// Requires: AVX, AVX512BW, AVX512F, AVX512VL, BMI2
 TEXT ·tile13x32AVX512U8(SB), NOSPLIT, $0-8
 	MOVQ t+0(FP), R12
 	MOVQ 176(R12), R13
@@ -13022,7 +13334,7 @@ TEXT ·tile13x32AVX512U8(SB), NOSPLIT, $0-8
 	MOVQ 248(R12), R11
 	XORQ R14, R14
 
-panel469:
+panel481:
 	MOVQ    168(R12), CX
 	SHLQ    $0x02, CX
 	LEAQ    (CX)(CX*2), DX
@@ -13060,9 +13372,9 @@ panel469:
 	MOVQ    120(R12), R9
 	MOVQ    128(R12), R10
 	TESTQ   R10, R10
-	JZ      sums471
+	JZ      sums483
 
-tap470:
+tap482:
 	MOVQ (R9), R15
 	MOVQ 152(R12), AX
 	ADDQ R15, AX
@@ -13074,9 +13386,9 @@ tap470:
 	ADDQ (R12), BX
 	MOVQ 144(R12), R8
 	SUBQ $0x04, R8
-	JL   tail472
+	JL   tail484
 
-four474:
+four486:
 	VMOVUPS      (DI), Z31
 	VMOVUPS      64(DI), Z30
 	VBROADCASTSS (AX), Z29
@@ -13245,13 +13557,13 @@ four474:
 	ADDQ         $0x10, BX
 	ADDQ         $0x00000200, DI
 	SUBQ         $0x04, R8
-	JGE          four474
+	JGE          four486
 
-tail472:
+tail484:
 	ADDQ $0x04, R8
-	JZ   end475
+	JZ   end487
 
-one473:
+one485:
 	VMOVUPS      (DI), Z31
 	VMOVUPS      64(DI), Z30
 	VBROADCASTSS (AX), Z29
@@ -13297,14 +13609,14 @@ one473:
 	ADDQ         $0x04, BX
 	ADDQ         $0x00000080, DI
 	DECQ         R8
-	JNZ          one473
+	JNZ          one485
 
-end475:
+end487:
 	ADDQ $0x08, R9
 	DECQ R10
-	JNZ  tap470
+	JNZ  tap482
 
-sums471:
+sums483:
 	MOVQ         240(R12), R15
 	SHLQ         $0x02, R15
 	ADDQ         R14, R15
@@ -13368,10 +13680,10 @@ sums471:
 	VCVTDQ2PS    Z25, Z25
 	VFMADD213PS  Z30, Z31, Z25
 	CMPB         317(R12), $0x00
-	JE           wide476
+	JE           wide488
 	MOVQ         72(R12), R15
 	TESTQ        R15, R15
-	JZ           added479
+	JZ           added491
 	MOVQ         232(R12), CX
 	SHLQ         $0x00, CX
 	LEAQ         (CX)(CX*2), DX
@@ -13388,7 +13700,7 @@ sums471:
 	ADDQ         R8, BX
 	VBROADCASTSS 312(R12), Z28
 	CMPQ         R11, $0x00000020
-	JL           masked478
+	JL           masked490
 	VPMOVZXBD    (AX), Z29
 	VCVTDQ2PS    Z29, Z29
 	VFMADD231PS  Z28, Z29, Z0
@@ -13467,9 +13779,9 @@ sums471:
 	VPMOVZXBD    16(BX)(SI*1), Z29
 	VCVTDQ2PS    Z29, Z29
 	VFMADD231PS  Z28, Z29, Z25
-	JMP          added479
+	JMP          added491
 
-masked478:
+masked490:
 	MOVQ        $-1, R15
 	BZHIQ       R11, R15, R15
 	KMOVW       R15, K1
@@ -13554,132 +13866,147 @@ masked478:
 	VCVTDQ2PS   Z29, Z29
 	VFMADD231PS Z28, Z29, Z25
 
-added479:
-	VBROADCASTSS 256(R12), Z29
-	VBROADCASTSS 260(R12), Z28
-	VMAXPS       Z0, Z29, Z0
-	VMINPS       Z0, Z28, Z0
-	VMAXPS       Z1, Z29, Z1
-	VMINPS       Z1, Z28, Z1
-	VMAXPS       Z2, Z29, Z2
-	VMINPS       Z2, Z28, Z2
-	VMAXPS       Z3, Z29, Z3
-	VMINPS       Z3, Z28, Z3
-	VMAXPS       Z4, Z29, Z4
-	VMINPS       Z4, Z28, Z4
-	VMAXPS       Z5, Z29, Z5
-	VMINPS       Z5, Z28, Z5
-	VMAXPS       Z6, Z29, Z6
-	VMINPS       Z6, Z28, Z6
-	VMAXPS       Z7, Z29, Z7
-	VMINPS       Z7, Z28, Z7
-	VMAXPS       Z8, Z29, Z8
-	VMINPS       Z8, Z28, Z8
-	VMAXPS       Z9, Z29, Z9
-	VMINPS       Z9, Z28, Z9
-	VMAXPS       Z10, Z29, Z10
-	VMINPS       Z10, Z28, Z10
-	VMAXPS       Z11, Z29, Z11
-	VMINPS       Z11, Z28, Z11
-	VMAXPS       Z12, Z29, Z12
-	VMINPS       Z12, Z28, Z12
-	VMAXPS       Z13, Z29, Z13
-	VMINPS       Z13, Z28, Z13
-	VMAXPS       Z14, Z29, Z14
-	VMINPS       Z14, Z28, Z14
-	VMAXPS       Z15, Z29, Z15
-	VMINPS       Z15, Z28, Z15
-	VMAXPS       Z16, Z29, Z16
-	VMINPS       Z16, Z28, Z16
-	VMAXPS       Z17, Z29, Z17
-	VMINPS       Z17, Z28, Z17
-	VMAXPS       Z18, Z29, Z18
-	VMINPS       Z18, Z28, Z18
-	VMAXPS       Z19, Z29, Z19
-	VMINPS       Z19, Z28, Z19
-	VMAXPS       Z20, Z29, Z20
-	VMINPS       Z20, Z28, Z20
-	VMAXPS       Z21, Z29, Z21
-	VMINPS       Z21, Z28, Z21
-	VMAXPS       Z22, Z29, Z22
-	VMINPS       Z22, Z28, Z22
-	VMAXPS       Z23, Z29, Z23
-	VMINPS       Z23, Z28, Z23
-	VMAXPS       Z24, Z29, Z24
-	VMINPS       Z24, Z28, Z24
-	VMAXPS       Z25, Z29, Z25
-	VMINPS       Z25, Z28, Z25
-	MOVQ         208(R12), CX
-	SHLQ         $0x00, CX
-	LEAQ         (CX)(CX*2), DX
-	LEAQ         (CX)(CX*4), SI
-	MOVQ         192(R12), AX
-	SHLQ         $0x00, AX
-	ADDQ         48(R12), AX
-	MOVQ         200(R12), BX
-	SHLQ         $0x00, BX
-	ADDQ         48(R12), BX
-	MOVQ         R14, R8
-	SHRQ         $0x02, R8
-	ADDQ         R8, AX
-	ADDQ         R8, BX
-	CMPQ         R11, $0x00000020
-	JL           masked481
-	VCVTPS2DQ    Z0, Z0
-	VPMOVUSDB    Z0, (AX)
-	VCVTPS2DQ    Z1, Z1
-	VPMOVUSDB    Z1, 16(AX)
-	VCVTPS2DQ    Z2, Z2
-	VPMOVUSDB    Z2, (AX)(CX*1)
-	VCVTPS2DQ    Z3, Z3
-	VPMOVUSDB    Z3, 16(AX)(CX*1)
-	VCVTPS2DQ    Z4, Z4
-	VPMOVUSDB    Z4, (AX)(CX*2)
-	VCVTPS2DQ    Z5, Z5
-	VPMOVUSDB    Z5, 16(AX)(CX*2)
-	VCVTPS2DQ    Z6, Z6
-	VPMOVUSDB    Z6, (AX)(DX*1)
-	VCVTPS2DQ    Z7, Z7
-	VPMOVUSDB    Z7, 16(AX)(DX*1)
-	VCVTPS2DQ    Z8, Z8
-	VPMOVUSDB    Z8, (AX)(CX*4)
-	VCVTPS2DQ    Z9, Z9
-	VPMOVUSDB    Z9, 16(AX)(CX*4)
-	VCVTPS2DQ    Z10, Z10
-	VPMOVUSDB    Z10, (AX)(SI*1)
-	VCVTPS2DQ    Z11, Z11
-	VPMOVUSDB    Z11, 16(AX)(SI*1)
-	VCVTPS2DQ    Z12, Z12
-	VPMOVUSDB    Z12, (AX)(DX*2)
-	VCVTPS2DQ    Z13, Z13
-	VPMOVUSDB    Z13, 16(AX)(DX*2)
-	VCVTPS2DQ    Z14, Z14
-	VPMOVUSDB    Z14, (BX)
-	VCVTPS2DQ    Z15, Z15
-	VPMOVUSDB    Z15, 16(BX)
-	VCVTPS2DQ    Z16, Z16
-	VPMOVUSDB    Z16, (BX)(CX*1)
-	VCVTPS2DQ    Z17, Z17
-	VPMOVUSDB    Z17, 16(BX)(CX*1)
-	VCVTPS2DQ    Z18, Z18
-	VPMOVUSDB    Z18, (BX)(CX*2)
-	VCVTPS2DQ    Z19, Z19
-	VPMOVUSDB    Z19, 16(BX)(CX*2)
-	VCVTPS2DQ    Z20, Z20
-	VPMOVUSDB    Z20, (BX)(DX*1)
-	VCVTPS2DQ    Z21, Z21
-	VPMOVUSDB    Z21, 16(BX)(DX*1)
-	VCVTPS2DQ    Z22, Z22
-	VPMOVUSDB    Z22, (BX)(CX*4)
-	VCVTPS2DQ    Z23, Z23
-	VPMOVUSDB    Z23, 16(BX)(CX*4)
-	VCVTPS2DQ    Z24, Z24
-	VPMOVUSDB    Z24, (BX)(SI*1)
-	VCVTPS2DQ    Z25, Z25
-	VPMOVUSDB    Z25, 16(BX)(SI*1)
-	JMP          stored480
+added491:
+	VBROADCASTSS  256(R12), Z29
+	VBROADCASTSS  260(R12), Z28
+	VMAXPS        Z0, Z29, Z0
+	VMINPS        Z0, Z28, Z0
+	VMAXPS        Z1, Z29, Z1
+	VMINPS        Z1, Z28, Z1
+	VMAXPS        Z2, Z29, Z2
+	VMINPS        Z2, Z28, Z2
+	VMAXPS        Z3, Z29, Z3
+	VMINPS        Z3, Z28, Z3
+	VMAXPS        Z4, Z29, Z4
+	VMINPS        Z4, Z28, Z4
+	VMAXPS        Z5, Z29, Z5
+	VMINPS        Z5, Z28, Z5
+	VMAXPS        Z6, Z29, Z6
+	VMINPS        Z6, Z28, Z6
+	VMAXPS        Z7, Z29, Z7
+	VMINPS        Z7, Z28, Z7
+	VMAXPS        Z8, Z29, Z8
+	VMINPS        Z8, Z28, Z8
+	VMAXPS        Z9, Z29, Z9
+	VMINPS        Z9, Z28, Z9
+	VMAXPS        Z10, Z29, Z10
+	VMINPS        Z10, Z28, Z10
+	VMAXPS        Z11, Z29, Z11
+	VMINPS        Z11, Z28, Z11
+	VMAXPS        Z12, Z29, Z12
+	VMINPS        Z12, Z28, Z12
+	VMAXPS        Z13, Z29, Z13
+	VMINPS        Z13, Z28, Z13
+	VMAXPS        Z14, Z29, Z14
+	VMINPS        Z14, Z28, Z14
+	VMAXPS        Z15, Z29, Z15
+	VMINPS        Z15, Z28, Z15
+	VMAXPS        Z16, Z29, Z16
+	VMINPS        Z16, Z28, Z16
+	VMAXPS        Z17, Z29, Z17
+	VMINPS        Z17, Z28, Z17
+	VMAXPS        Z18, Z29, Z18
+	VMINPS        Z18, Z28, Z18
+	VMAXPS        Z19, Z29, Z19
+	VMINPS        Z19, Z28, Z19
+	VMAXPS        Z20, Z29, Z20
+	VMINPS        Z20, Z28, Z20
+	VMAXPS        Z21, Z29, Z21
+	VMINPS        Z21, Z28, Z21
+	VMAXPS        Z22, Z29, Z22
+	VMINPS        Z22, Z28, Z22
+	VMAXPS        Z23, Z29, Z23
+	VMINPS        Z23, Z28, Z23
+	VMAXPS        Z24, Z29, Z24
+	VMINPS        Z24, Z28, Z24
+	VMAXPS        Z25, Z29, Z25
+	VMINPS        Z25, Z28, Z25
+	MOVQ          208(R12), CX
+	SHLQ          $0x00, CX
+	LEAQ          (CX)(CX*2), DX
+	LEAQ          (CX)(CX*4), SI
+	MOVQ          192(R12), AX
+	SHLQ          $0x00, AX
+	ADDQ          48(R12), AX
+	MOVQ          200(R12), BX
+	SHLQ          $0x00, BX
+	ADDQ          48(R12), BX
+	MOVQ          R14, R8
+	SHRQ          $0x02, R8
+	ADDQ          R8, AX
+	ADDQ          R8, BX
+	CMPQ          R11, $0x00000020
+	JL            masked493
+	VMOVDQU32     order494<>+0(SB), Z31
+	VCVTPS2DQ     Z0, Z0
+	VCVTPS2DQ     Z1, Z1
+	VPACKUSDW     Z1, Z0, Z0
+	VCVTPS2DQ     Z2, Z2
+	VCVTPS2DQ     Z3, Z3
+	VPACKUSDW     Z3, Z2, Z2
+	VPACKUSWB     Z2, Z0, Z0
+	VPERMD        Z0, Z31, Z0
+	VMOVDQU32     Y0, (AX)
+	VEXTRACTI64X4 $0x01, Z0, (AX)(CX*1)
+	VCVTPS2DQ     Z4, Z4
+	VCVTPS2DQ     Z5, Z5
+	VPACKUSDW     Z5, Z4, Z4
+	VCVTPS2DQ     Z6, Z6
+	VCVTPS2DQ     Z7, Z7
+	VPACKUSDW     Z7, Z6, Z6
+	VPACKUSWB     Z6, Z4, Z4
+	VPERMD        Z4, Z31, Z4
+	VMOVDQU32     Y4, (AX)(CX*2)
+	VEXTRACTI64X4 $0x01, Z4, (AX)(DX*1)
+	VCVTPS2DQ     Z8, Z8
+	VCVTPS2DQ     Z9, Z9
+	VPACKUSDW     Z9, Z8, Z8
+	VCVTPS2DQ     Z10, Z10
+	VCVTPS2DQ     Z11, Z11
+	VPACKUSDW     Z11, Z10, Z10
+	VPACKUSWB     Z10, Z8, Z8
+	VPERMD        Z8, Z31, Z8
+	VMOVDQU32     Y8, (AX)(CX*4)
+	VEXTRACTI64X4 $0x01, Z8, (AX)(SI*1)
+	VCVTPS2DQ     Z12, Z12
+	VCVTPS2DQ     Z13, Z13
+	VPACKUSDW     Z13, Z12, Z12
+	VCVTPS2DQ     Z14, Z14
+	VCVTPS2DQ     Z15, Z15
+	VPACKUSDW     Z15, Z14, Z14
+	VPACKUSWB     Z14, Z12, Z12
+	VPERMD        Z12, Z31, Z12
+	VMOVDQU32     Y12, (AX)(DX*2)
+	VEXTRACTI64X4 $0x01, Z12, (BX)
+	VCVTPS2DQ     Z16, Z16
+	VCVTPS2DQ     Z17, Z17
+	VPACKUSDW     Z17, Z16, Z16
+	VCVTPS2DQ     Z18, Z18
+	VCVTPS2DQ     Z19, Z19
+	VPACKUSDW     Z19, Z18, Z18
+	VPACKUSWB     Z18, Z16, Z16
+	VPERMD        Z16, Z31, Z16
+	VMOVDQU32     Y16, (BX)(CX*1)
+	VEXTRACTI64X4 $0x01, Z16, (BX)(CX*2)
+	VCVTPS2DQ     Z20, Z20
+	VCVTPS2DQ     Z21, Z21
+	VPACKUSDW     Z21, Z20, Z20
+	VCVTPS2DQ     Z22, Z22
+	VCVTPS2DQ     Z23, Z23
+	VPACKUSDW     Z23, Z22, Z22
+	VPACKUSWB     Z22, Z20, Z20
+	VPERMD        Z20, Z31, Z20
+	VMOVDQU32     Y20, (BX)(DX*1)
+	VEXTRACTI64X4 $0x01, Z20, (BX)(CX*4)
+	VCVTPS2DQ     Z24, Z24
+	VCVTPS2DQ     Z25, Z25
+	VPACKUSDW     Z25, Z24, Z24
+	VPACKUSWB     Z24, Z24, Z24
+	VPERMD        Z24, Z31, Z24
+	VMOVDQU32     Y24, (BX)(SI*1)
+	JMP           stored492
 
-masked481:
+masked493:
 	MOVQ      $-1, R15
 	BZHIQ     R11, R15, R15
 	KMOVW     R15, K1
@@ -13738,13 +14065,13 @@ masked481:
 	VCVTPS2DQ Z25, Z25
 	VPMOVUSDB Z25, K2, 16(BX)(SI*1)
 
-stored480:
-	JMP whole477
+stored492:
+	JMP whole489
 
-wide476:
+wide488:
 	MOVQ   72(R12), R15
 	TESTQ  R15, R15
-	JZ     added483
+	JZ     added496
 	MOVQ   232(R12), CX
 	SHLQ   $0x02, CX
 	LEAQ   (CX)(CX*2), DX
@@ -13760,7 +14087,7 @@ wide476:
 	ADDQ   R8, AX
 	ADDQ   R8, BX
 	CMPQ   R11, $0x00000020
-	JL     masked482
+	JL     masked495
 	VADDPS (AX), Z0, Z0
 	VADDPS 64(AX), Z1, Z1
 	VADDPS (AX)(CX*1), Z2, Z2
@@ -13787,9 +14114,9 @@ wide476:
 	VADDPS 64(BX)(CX*4), Z23, Z23
 	VADDPS (BX)(SI*1), Z24, Z24
 	VADDPS 64(BX)(SI*1), Z25, Z25
-	JMP    added483
+	JMP    added496
 
-masked482:
+masked495:
 	MOVQ      $-1, R15
 	BZHIQ     R11, R15, R15
 	KMOVW     R15, K1
@@ -13848,7 +14175,7 @@ masked482:
 	VMOVUPS.Z 64(BX)(SI*1), K2, Z29
 	VADDPS    Z29, Z25, Z25
 
-added483:
+added496:
 	VBROADCASTSS 256(R12), Z29
 	VBROADCASTSS 260(R12), Z28
 	VMAXPS       Z0, Z29, Z0
@@ -13918,7 +14245,7 @@ added483:
 	ADDQ         R8, AX
 	ADDQ         R8, BX
 	CMPQ         R11, $0x00000020
-	JL           masked485
+	JL           masked498
 	VMOVUPS      Z0, (AX)
 	VMOVUPS      Z1, 64(AX)
 	VMOVUPS      Z2, (AX)(CX*1)
@@ -13945,9 +14272,9 @@ added483:
 	VMOVUPS      Z23, 64(BX)(CX*4)
 	VMOVUPS      Z24, (BX)(SI*1)
 	VMOVUPS      Z25, 64(BX)(SI*1)
-	JMP          stored484
+	JMP          stored497
 
-masked485:
+masked498:
 	MOVQ    $-1, R15
 	BZHIQ   R11, R15, R15
 	KMOVW   R15, K1
@@ -13980,21 +14307,39 @@ masked485:
 	VMOVUPS Z24, K1, (BX)(SI*1)
 	VMOVUPS Z25, K2, 64(BX)(SI*1)
 
-stored484:
-whole477:
+stored497:
+whole489:
 	SUBQ $0x00000020, R11
-	JLE  done486
+	JLE  done499
 	ADDQ $0x00000080, R14
 	MOVQ 184(R12), R15
 	LEAQ (R13)(R15*4), R13
-	JMP  panel469
+	JMP  panel481
 
-done486:
+done499:
 	VZEROUPPER
 	RET
 
+DATA order494<>+0(SB)/4, $0x00000000
+DATA order494<>+4(SB)/4, $0x00000004
+DATA order494<>+8(SB)/4, $0x00000008
+DATA order494<>+12(SB)/4, $0x0000000c
+DATA order494<>+16(SB)/4, $0x00000001
+DATA order494<>+20(SB)/4, $0x00000005
+DATA order494<>+24(SB)/4, $0x00000009
+DATA order494<>+28(SB)/4, $0x0000000d
+DATA order494<>+32(SB)/4, $0x00000002
+DATA order494<>+36(SB)/4, $0x00000006
+DATA order494<>+40(SB)/4, $0x0000000a
+DATA order494<>+44(SB)/4, $0x0000000e
+DATA order494<>+48(SB)/4, $0x00000003
+DATA order494<>+52(SB)/4, $0x00000007
+DATA order494<>+56(SB)/4, $0x0000000b
+DATA order494<>+60(SB)/4, $0x0000000f
+GLOBL order494<>(SB), RODATA|NOPTR, $64
+
 // func tile14x32AVX512U8(t *byte)
-// Requires: AVX, AVX512F, BMI2
+// Requires: AVX, AVX512BW, AVX512F, AVX512VL, BMI2
 TEXT ·tile14x32AVX512U8(SB), NOSPLIT, $0-8
 	MOVQ t+0(FP), R12
 	MOVQ 176(R12), R13
@@ -14003,7 +14348,7 @@ TEXT ·tile14x32AVX512U8(SB), NOSPLIT, $0-8
 	MOVQ 248(R12), R11
 	XORQ R14, R14
 
-panel487:
+panel500:
 	MOVQ    168(R12), CX
 	SHLQ    $0x02, CX
 	LEAQ    (CX)(CX*2), DX
@@ -14043,9 +14388,9 @@ panel487:
 	MOVQ    120(R12), R9
 	MOVQ    128(R12), R10
 	TESTQ   R10, R10
-	JZ      sums489
+	JZ      sums502
 
-tap488:
+tap501:
 	MOVQ (R9), R15
 	MOVQ 152(R12), AX
 	ADDQ R15, AX
@@ -14057,9 +14402,9 @@ tap488:
 	ADDQ (R12), BX
 	MOVQ 144(R12), R8
 	SUBQ $0x04, R8
-	JL   tail490
+	JL   tail503
 
-four492:
+four505:
 	VMOVUPS      (DI), Z31
 	VMOVUPS      64(DI), Z30
 	VBROADCASTSS (AX), Z29
@@ -14240,13 +14585,13 @@ four492:
 	ADDQ         $0x10, BX
 	ADDQ         $0x00000200, DI
 	SUBQ         $0x04, R8
-	JGE          four492
+	JGE          four505
 
-tail490:
+tail503:
 	ADDQ $0x04, R8
-	JZ   end493
+	JZ   end506
 
-one491:
+one504:
 	VMOVUPS      (DI), Z31
 	VMOVUPS      64(DI), Z30
 	VBROADCASTSS (AX), Z29
@@ -14295,14 +14640,14 @@ one491:
 	ADDQ         $0x04, BX
 	ADDQ         $0x00000080, DI
 	DECQ         R8
-	JNZ          one491
+	JNZ          one504
 
-end493:
+end506:
 	ADDQ $0x08, R9
 	DECQ R10
-	JNZ  tap488
+	JNZ  tap501
 
-sums489:
+sums502:
 	MOVQ         240(R12), R15
 	SHLQ         $0x02, R15
 	ADDQ         R14, R15
@@ -14370,10 +14715,10 @@ sums489:
 	VCVTDQ2PS    Z27, Z27
 	VFMADD213PS  Z30, Z31, Z27
 	CMPB         317(R12), $0x00
-	JE           wide494
+	JE           wide507
 	MOVQ         72(R12), R15
 	TESTQ        R15, R15
-	JZ           added497
+	JZ           added510
 	MOVQ         232(R12), CX
 	SHLQ         $0x00, CX
 	LEAQ         (CX)(CX*2), DX
@@ -14390,7 +14735,7 @@ sums489:
 	ADDQ         R8, BX
 	VBROADCASTSS 312(R12), Z28
 	CMPQ         R11, $0x00000020
-	JL           masked496
+	JL           masked509
 	VPMOVZXBD    (AX), Z29
 	VCVTDQ2PS    Z29, Z29
 	VFMADD231PS  Z28, Z29, Z0
@@ -14475,9 +14820,9 @@ sums489:
 	VPMOVZXBD    16(BX)(DX*2), Z29
 	VCVTDQ2PS    Z29, Z29
 	VFMADD231PS  Z28, Z29, Z27
-	JMP          added497
+	JMP          added510
 
-masked496:
+masked509:
 	MOVQ        $-1, R15
 	BZHIQ       R11, R15, R15
 	KMOVW       R15, K1
@@ -14568,140 +14913,155 @@ masked496:
 	VCVTDQ2PS   Z29, Z29
 	VFMADD231PS Z28, Z29, Z27
 
-added497:
-	VBROADCASTSS 256(R12), Z29
-	VBROADCASTSS 260(R12), Z28
-	VMAXPS       Z0, Z29, Z0
-	VMINPS       Z0, Z28, Z0
-	VMAXPS       Z1, Z29, Z1
-	VMINPS       Z1, Z28, Z1
-	VMAXPS       Z2, Z29, Z2
-	VMINPS       Z2, Z28, Z2
-	VMAXPS       Z3, Z29, Z3
-	VMINPS       Z3, Z28, Z3
-	VMAXPS       Z4, Z29, Z4
-	VMINPS       Z4, Z28, Z4
-	VMAXPS       Z5, Z29, Z5
-	VMINPS       Z5, Z28, Z5
-	VMAXPS       Z6, Z29, Z6
-	VMINPS       Z6, Z28, Z6
-	VMAXPS       Z7, Z29, Z7
-	VMINPS       Z7, Z28, Z7
-	VMAXPS       Z8, Z29, Z8
-	VMINPS       Z8, Z28, Z8
-	VMAXPS       Z9, Z29, Z9
-	VMINPS       Z9, Z28, Z9
-	VMAXPS       Z10, Z29, Z10
-	VMINPS       Z10, Z28, Z10
-	VMAXPS       Z11, Z29, Z11
-	VMINPS       Z11, Z28, Z11
-	VMAXPS       Z12, Z29, Z12
-	VMINPS       Z12, Z28, Z12
-	VMAXPS       Z13, Z29, Z13
-	VMINPS       Z13, Z28, Z13
-	VMAXPS       Z14, Z29, Z14
-	VMINPS       Z14, Z28, Z14
-	VMAXPS       Z15, Z29, Z15
-	VMINPS       Z15, Z28, Z15
-	VMAXPS       Z16, Z29, Z16
-	VMINPS       Z16, Z28, Z16
-	VMAXPS       Z17, Z29, Z17
-	VMINPS       Z17, Z28, Z17
-	VMAXPS       Z18, Z29, Z18
-	VMINPS       Z18, Z28, Z18
-	VMAXPS       Z19, Z29, Z19
-	VMINPS       Z19, Z28, Z19
-	VMAXPS       Z20, Z29, Z20
-	VMINPS       Z20, Z28, Z20
-	VMAXPS       Z21, Z29, Z21
-	VMINPS       Z21, Z28, Z21
-	VMAXPS       Z22, Z29, Z22
-	VMINPS       Z22, Z28, Z22
-	VMAXPS       Z23, Z29, Z23
-	VMINPS       Z23, Z28, Z23
-	VMAXPS       Z24, Z29, Z24
-	VMINPS       Z24, Z28, Z24
-	VMAXPS       Z25, Z29, Z25
-	VMINPS       Z25, Z28, Z25
-	VMAXPS       Z26, Z29, Z26
-	VMINPS       Z26, Z28, Z26
-	VMAXPS       Z27, Z29, Z27
-	VMINPS       Z27, Z28, Z27
-	MOVQ         208(R12), CX
-	SHLQ         $0x00, CX
-	LEAQ         (CX)(CX*2), DX
-	LEAQ         (CX)(CX*4), SI
-	MOVQ         192(R12), AX
-	SHLQ         $0x00, AX
-	ADDQ         48(R12), AX
-	MOVQ         200(R12), BX
-	SHLQ         $0x00, BX
-	ADDQ         48(R12), BX
-	MOVQ         R14, R8
-	SHRQ         $0x02, R8
-	ADDQ         R8, AX
-	ADDQ         R8, BX
-	CMPQ         R11, $0x00000020
-	JL           masked499
-	VCVTPS2DQ    Z0, Z0
-	VPMOVUSDB    Z0, (AX)
-	VCVTPS2DQ    Z1, Z1
-	VPMOVUSDB    Z1, 16(AX)
-	VCVTPS2DQ    Z2, Z2
-	VPMOVUSDB    Z2, (AX)(CX*1)
-	VCVTPS2DQ    Z3, Z3
-	VPMOVUSDB    Z3, 16(AX)(CX*1)
-	VCVTPS2DQ    Z4, Z4
-	VPMOVUSDB    Z4, (AX)(CX*2)
-	VCVTPS2DQ    Z5, Z5
-	VPMOVUSDB    Z5, 16(AX)(CX*2)
-	VCVTPS2DQ    Z6, Z6
-	VPMOVUSDB    Z6, (AX)(DX*1)
-	VCVTPS2DQ    Z7, Z7
-	VPMOVUSDB    Z7, 16(AX)(DX*1)
-	VCVTPS2DQ    Z8, Z8
-	VPMOVUSDB    Z8, (AX)(CX*4)
-	VCVTPS2DQ    Z9, Z9
-	VPMOVUSDB    Z9, 16(AX)(CX*4)
-	VCVTPS2DQ    Z10, Z10
-	VPMOVUSDB    Z10, (AX)(SI*1)
-	VCVTPS2DQ    Z11, Z11
-	VPMOVUSDB    Z11, 16(AX)(SI*1)
-	VCVTPS2DQ    Z12, Z12
-	VPMOVUSDB    Z12, (AX)(DX*2)
-	VCVTPS2DQ    Z13, Z13
-	VPMOVUSDB    Z13, 16(AX)(DX*2)
-	VCVTPS2DQ    Z14, Z14
-	VPMOVUSDB    Z14, (BX)
-	VCVTPS2DQ    Z15, Z15
-	VPMOVUSDB    Z15, 16(BX)
-	VCVTPS2DQ    Z16, Z16
-	VPMOVUSDB    Z16, (BX)(CX*1)
-	VCVTPS2DQ    Z17, Z17
-	VPMOVUSDB    Z17, 16(BX)(CX*1)
-	VCVTPS2DQ    Z18, Z18
-	VPMOVUSDB    Z18, (BX)(CX*2)
-	VCVTPS2DQ    Z19, Z19
-	VPMOVUSDB    Z19, 16(BX)(CX*2)
-	VCVTPS2DQ    Z20, Z20
-	VPMOVUSDB    Z20, (BX)(DX*1)
-	VCVTPS2DQ    Z21, Z21
-	VPMOVUSDB    Z21, 16(BX)(DX*1)
-	VCVTPS2DQ    Z22, Z22
-	VPMOVUSDB    Z22, (BX)(CX*4)
-	VCVTPS2DQ    Z23, Z23
-	VPMOVUSDB    Z23, 16(BX)(CX*4)
-	VCVTPS2DQ    Z24, Z24
-	VPMOVUSDB    Z24, (BX)(SI*1)
-	VCVTPS2DQ    Z25, Z25
-	VPMOVUSDB    Z25, 16(BX)(SI*1)
-	VCVTPS2DQ    Z26, Z26
-	VPMOVUSDB    Z26, (BX)(DX*2)
-	VCVTPS2DQ    Z27, Z27
-	VPMOVUSDB    Z27, 16(BX)(DX*2)
-	JMP          stored498
+added510:
+	VBROADCASTSS  256(R12), Z29
+	VBROADCASTSS  260(R12), Z28
+	VMAXPS        Z0, Z29, Z0
+	VMINPS        Z0, Z28, Z0
+	VMAXPS        Z1, Z29, Z1
+	VMINPS        Z1, Z28, Z1
+	VMAXPS        Z2, Z29, Z2
+	VMINPS        Z2, Z28, Z2
+	VMAXPS        Z3, Z29, Z3
+	VMINPS        Z3, Z28, Z3
+	VMAXPS        Z4, Z29, Z4
+	VMINPS        Z4, Z28, Z4
+	VMAXPS        Z5, Z29, Z5
+	VMINPS        Z5, Z28, Z5
+	VMAXPS        Z6, Z29, Z6
+	VMINPS        Z6, Z28, Z6
+	VMAXPS        Z7, Z29, Z7
+	VMINPS        Z7, Z28, Z7
+	VMAXPS        Z8, Z29, Z8
+	VMINPS        Z8, Z28, Z8
+	VMAXPS        Z9, Z29, Z9
+	VMINPS        Z9, Z28, Z9
+	VMAXPS        Z10, Z29, Z10
+	VMINPS        Z10, Z28, Z10
+	VMAXPS        Z11, Z29, Z11
+	VMINPS        Z11, Z28, Z11
+	VMAXPS        Z12, Z29, Z12
+	VMINPS        Z12, Z28, Z12
+	VMAXPS        Z13, Z29, Z13
+	VMINPS        Z13, Z28, Z13
+	VMAXPS        Z14, Z29, Z14
+	VMINPS        Z14, Z28, Z14
+	VMAXPS        Z15, Z29, Z15
+	VMINPS        Z15, Z28, Z15
+	VMAXPS        Z16, Z29, Z16
+	VMINPS        Z16, Z28, Z16
+	VMAXPS        Z17, Z29, Z17
+	VMINPS        Z17, Z28, Z17
+	VMAXPS        Z18, Z29, Z18
+	VMINPS        Z18, Z28, Z18
+	VMAXPS        Z19, Z29, Z19
+	VMINPS        Z19, Z28, Z19
+	VMAXPS        Z20, Z29, Z20
+	VMINPS        Z20, Z28, Z20
+	VMAXPS        Z21, Z29, Z21
+	VMINPS        Z21, Z28, Z21
+	VMAXPS        Z22, Z29, Z22
+	VMINPS        Z22, Z28, Z22
+	VMAXPS        Z23, Z29, Z23
+	VMINPS        Z23, Z28, Z23
+	VMAXPS        Z24, Z29, Z24
+	VMINPS        Z24, Z28, Z24
+	VMAXPS        Z25, Z29, Z25
+	VMINPS        Z25, Z28, Z25
+	VMAXPS        Z26, Z29, Z26
+	VMINPS        Z26, Z28, Z26
+	VMAXPS        Z27, Z29, Z27
+	VMINPS        Z27, Z28, Z27
+	MOVQ          208(R12), CX
+	SHLQ          $0x00, CX
+	LEAQ          (CX)(CX*2), DX
+	LEAQ          (CX)(CX*4), SI
+	MOVQ          192(R12), AX
+	SHLQ          $0x00, AX
+	ADDQ          48(R12), AX
+	MOVQ          200(R12), BX
+	SHLQ          $0x00, BX
+	ADDQ          48(R12), BX
+	MOVQ          R14, R8
+	SHRQ          $0x02, R8
+	ADDQ          R8, AX
+	ADDQ          R8, BX
+	CMPQ          R11, $0x00000020
+	JL            masked512
+	VMOVDQU32     order513<>+0(SB), Z31
+	VCVTPS2DQ     Z0, Z0
+	VCVTPS2DQ     Z1, Z1
+	VPACKUSDW     Z1, Z0, Z0
+	VCVTPS2DQ     Z2, Z2
+	VCVTPS2DQ     Z3, Z3
+	VPACKUSDW     Z3, Z2, Z2
+	VPACKUSWB     Z2, Z0, Z0
+	VPERMD        Z0, Z31, Z0
+	VMOVDQU32     Y0, (AX)
+	VEXTRACTI64X4 $0x01, Z0, (AX)(CX*1)
+	VCVTPS2DQ     Z4, Z4
+	VCVTPS2DQ     Z5, Z5
+	VPACKUSDW     Z5, Z4, Z4
+	VCVTPS2DQ     Z6, Z6
+	VCVTPS2DQ     Z7, Z7
+	VPACKUSDW     Z7, Z6, Z6
+	VPACKUSWB     Z6, Z4, Z4
+	VPERMD        Z4, Z31, Z4
+	VMOVDQU32     Y4, (AX)(CX*2)
+	VEXTRACTI64X4 $0x01, Z4, (AX)(DX*1)
+	VCVTPS2DQ     Z8, Z8
+	VCVTPS2DQ     Z9, Z9
+	VPACKUSDW     Z9, Z8, Z8
+	VCVTPS2DQ     Z10, Z10
+	VCVTPS2DQ     Z11, Z11
+	VPACKUSDW     Z11, Z10, Z10
+	VPACKUSWB     Z10, Z8, Z8
+	VPERMD        Z8, Z31, Z8
+	VMOVDQU32     Y8, (AX)(CX*4)
+	VEXTRACTI64X4 $0x01, Z8, (AX)(SI*1)
+	VCVTPS2DQ     Z12, Z12
+	VCVTPS2DQ     Z13, Z13
+	VPACKUSDW     Z13, Z12, Z12
+	VCVTPS2DQ     Z14, Z14
+	VCVTPS2DQ     Z15, Z15
+	VPACKUSDW     Z15, Z14, Z14
+	VPACKUSWB     Z14, Z12, Z12
+	VPERMD        Z12, Z31, Z12
+	VMOVDQU32     Y12, (AX)(DX*2)
+	VEXTRACTI64X4 $0x01, Z12, (BX)
+	VCVTPS2DQ     Z16, Z16
+	VCVTPS2DQ     Z17, Z17
+	VPACKUSDW     Z17, Z16, Z16
+	VCVTPS2DQ     Z18, Z18
+	VCVTPS2DQ     Z19, Z19
+	VPACKUSDW     Z19, Z18, Z18
+	VPACKUSWB     Z18, Z16, Z16
+	VPERMD        Z16, Z31, Z16
+	VMOVDQU32     Y16, (BX)(CX*1)
+	VEXTRACTI64X4 $0x01, Z16, (BX)(CX*2)
+	VCVTPS2DQ     Z20, Z20
+	VCVTPS2DQ     Z21, Z21
+	VPACKUSDW     Z21, Z20, Z20
+	VCVTPS2DQ     Z22, Z22
+	VCVTPS2DQ     Z23, Z23
+	VPACKUSDW     Z23, Z22, Z22
+	VPACKUSWB     Z22, Z20, Z20
+	VPERMD        Z20, Z31, Z20
+	VMOVDQU32     Y20, (BX)(DX*1)
+	VEXTRACTI64X4 $0x01, Z20, (BX)(CX*4)
+	VCVTPS2DQ     Z24, Z24
+	VCVTPS2DQ     Z25, Z25
+	VPACKUSDW     Z25, Z24, Z24
+	VCVTPS2DQ     Z26, Z26
+	VCVTPS2DQ     Z27, Z27
+	VPACKUSDW     Z27, Z26, Z26
+	VPACKUSWB     Z26, Z24, Z24
+	VPERMD        Z24, Z31, Z24
+	VMOVDQU32     Y24, (BX)(SI*1)
+	VEXTRACTI64X4 $0x01, Z24, (BX)(DX*2)
+	JMP           stored511
 
-masked499:
+masked512:
 	MOVQ      $-1, R15
 	BZHIQ     R11, R15, R15
 	KMOVW     R15, K1
@@ -14764,13 +15124,13 @@ masked499:
 	VCVTPS2DQ Z27, Z27
 	VPMOVUSDB Z27, K2, 16(BX)(DX*2)
 
-stored498:
-	JMP whole495
+stored511:
+	JMP whole508
 
-wide494:
+wide507:
 	MOVQ   72(R12), R15
 	TESTQ  R15, R15
-	JZ     added501
+	JZ     added515
 	MOVQ   232(R12), CX
 	SHLQ   $0x02, CX
 	LEAQ   (CX)(CX*2), DX
@@ -14786,7 +15146,7 @@ wide494:
 	ADDQ   R8, AX
 	ADDQ   R8, BX
 	CMPQ   R11, $0x00000020
-	JL     masked500
+	JL     masked514
 	VADDPS (AX), Z0, Z0
 	VADDPS 64(AX), Z1, Z1
 	VADDPS (AX)(CX*1), Z2, Z2
@@ -14815,9 +15175,9 @@ wide494:
 	VADDPS 64(BX)(SI*1), Z25, Z25
 	VADDPS (BX)(DX*2), Z26, Z26
 	VADDPS 64(BX)(DX*2), Z27, Z27
-	JMP    added501
+	JMP    added515
 
-masked500:
+masked514:
 	MOVQ      $-1, R15
 	BZHIQ     R11, R15, R15
 	KMOVW     R15, K1
@@ -14880,7 +15240,7 @@ masked500:
 	VMOVUPS.Z 64(BX)(DX*2), K2, Z29
 	VADDPS    Z29, Z27, Z27
 
-added501:
+added515:
 	VBROADCASTSS 256(R12), Z29
 	VBROADCASTSS 260(R12), Z28
 	VMAXPS       Z0, Z29, Z0
@@ -14954,7 +15314,7 @@ added501:
 	ADDQ         R8, AX
 	ADDQ         R8, BX
 	CMPQ         R11, $0x00000020
-	JL           masked503
+	JL           masked517
 	VMOVUPS      Z0, (AX)
 	VMOVUPS      Z1, 64(AX)
 	VMOVUPS      Z2, (AX)(CX*1)
@@ -14983,9 +15343,9 @@ added501:
 	VMOVUPS      Z25, 64(BX)(SI*1)
 	VMOVUPS      Z26, (BX)(DX*2)
 	VMOVUPS      Z27, 64(BX)(DX*2)
-	JMP          stored502
+	JMP          stored516
 
-masked503:
+masked517:
 	MOVQ    $-1, R15
 	BZHIQ   R11, R15, R15
 	KMOVW   R15, K1
@@ -15020,15 +15380,33 @@ masked503:
 	VMOVUPS Z26, K1, (BX)(DX*2)
 	VMOVUPS Z27, K2, 64(BX)(DX*2)
 
-stored502:
-whole495:
+stored516:
+whole508:
 	SUBQ $0x00000020, R11
-	JLE  done504
+	JLE  done518
 	ADDQ $0x00000080, R14
 	MOVQ 184(R12), R15
 	LEAQ (R13)(R15*4), R13
-	JMP  panel487
+	JMP  panel500
 
-done504:
+done518:
 	VZEROUPPER
 	RET
+
+DATA order513<>+0(SB)/4, $0x00000000
+DATA order513<>+4(SB)/4, $0x00000004
+DATA order513<>+8(SB)/4, $0x00000008
+DATA order513<>+12(SB)/4, $0x0000000c
+DATA order513<>+16(SB)/4, $0x00000001
+DATA order513<>+20(SB)/4, $0x00000005
+DATA order513<>+24(SB)/4, $0x00000009
+DATA order513<>+28(SB)/4, $0x0000000d
+DATA order513<>+32(SB)/4, $0x00000002
+DATA order513<>+36(SB)/4, $0x00000006
+DATA order513<>+40(SB)/4, $0x0000000a
+DATA order513<>+44(SB)/4, $0x0000000e
+DATA order513<>+48(SB)/4, $0x00000003
+DATA order513<>+52(SB)/4, $0x00000007
+DATA order513<>+56(SB)/4, $0x0000000b
+DATA order513<>+60(SB)/4, $0x0000000f
+GLOBL order513<>(SB), RODATA|NOPTR, $64

@@ -425,7 +425,11 @@ func (t *tile) finish(as element) {
 	masked = t.label("masked")
 	t.CMPQ(columns, U32(uint32(width)))
 	t.JL(LabelRef(masked))
-	each(func(i, v int) { t.put(as, t.accumulator(i, v), t.row(i, v*bytes), nil) })
+	if as == uint8s && t.vectors == 2 {
+		t.putRows()
+	} else {
+		each(func(i, v int) { t.put(as, t.accumulator(i, v), t.row(i, v*bytes), nil) })
+	}
 	t.JMP(LabelRef(stored))
 	t.Label(masked)
 	masks = t.masks()
@@ -538,4 +542,32 @@ func (t *tile) putRow(a, b reg.VecPhysical, to Mem) {
 	t.VPACKUSWB(a, a, a)
 	t.VPERMQ(Imm(0b00_00_10_00), a, a)
 	t.VMOVDQU(a.AsX(), to)
+}
+
+// putRows stores all sums as bytes, two rows of 32 at a time: each packing of two vectors into one
+// alternates between them every 128 bits, and a permutation puts all in order.
+func (t *tile) putRows() {
+	order := t.StaticGlobal(t.label("order"))
+	t.DataAttributes(8 | 16) // RODATA | NOPTR
+	for i := range 16 {
+		t.AddDatum(4*i, U32(uint32(i%4*4+i/4)))
+	}
+	index := t.spare(0)
+	t.VMOVDQU32(order, index)
+	for i := 0; i < t.rows; i += 2 {
+		last := min(i+1, t.rows-1)
+		for row := i; row <= last; row++ {
+			a, b := t.accumulator(row, 0), t.accumulator(row, 1)
+			t.VCVTPS2DQ(a, a)
+			t.VCVTPS2DQ(b, b)
+			t.VPACKUSDW(b, a, a)
+		}
+		sum := t.accumulator(i, 0)
+		t.VPACKUSWB(t.accumulator(last, 0), sum, sum)
+		t.VPERMD(sum, index, sum)
+		t.VMOVDQU32(sum.AsY(), t.row(i, 0))
+		if last > i {
+			t.VEXTRACTI64X4(Imm(1), sum, t.row(last, 0))
+		}
+	}
 }
