@@ -35,7 +35,8 @@
 // The training itself is package train's: deterministic, and the same after a
 // kill as without one.
 //
-// Where what is: strategy.go has the words for strategies, phase.go which layers learn, prefix.go
-// the activations, training.go the phases one after the other, data.go and pictures.go the rows,
-// network.go the networks, outcome.go and signs.go what is written.
+// Where what is: strategy.go has the words for strategies, phase.go which layers learn, training.go
+// the phases one after the other, recipe.go what decides a phase, handover.go what one gives to the
+// next, prefix.go where to cut, activations.go what is cached there, data.go and pictures.go the
+// rows, network.go and head.go the networks, outcome.go, signs.go and source.go what is written.
 package finetune

@@ -1,0 +1,306 @@
+package finetune
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/apache/arrow/go/v17/arrow"
+	"github.com/apache/arrow/go/v17/arrow/array"
+	"github.com/tlpipe/tlpipe/internal/kernel"
+	"github.com/tlpipe/tlpipe/internal/nn"
+	"github.com/tlpipe/tlpipe/internal/nn/frozen"
+	"github.com/tlpipe/tlpipe/internal/record"
+	"github.com/tlpipe/tlpipe/pipeline"
+)
+
+// activationRecipe is what decides the activations of a chunk of pictures.
+type activationRecipe struct {
+	Network   string `yaml:"network"` // digest of the architecture up to the cut
+	Weights   string `yaml:"weights"` // digest
+	Precision string `yaml:"precision"`
+	Copies    int    `yaml:"copies"` // that are in use; 0: all
+}
+
+// activator computes and fetches the activations at the cut of a phase. Of later phases whose cuts
+// lie lower, it computes those too, while it is at it.
+type activator struct {
+	task    *pipeline.Task
+	data    *data
+	copies  int
+	cuts    []prefix // the phase's, then lower ones, from the top down
+	recipes []activationRecipe
+	compile func() (*frozen.Program, error) // with the cuts as outputs, in their order
+
+	program *frozen.Program // nil until some chunk has to be computed
+	session *frozen.Session
+	pool    *kernel.Pool
+	done    int // chunks at hand
+}
+
+// newActivator prepares the fetching of activations of a network with these weights.
+func newActivator(task *pipeline.Task, d *data, net *nn.Network, weights nn.Weights, copies int, cuts []prefix) (*activator, error) {
+	a := &activator{task: task, data: d, copies: copies, cuts: cuts}
+	var names []string
+	for _, p := range cuts {
+		below, err := net.Cut(p.cut)
+		if err != nil {
+			return nil, err
+		}
+		architecture, err := json.Marshal(below)
+		if err != nil {
+			return nil, err
+		}
+		sum := sha256.Sum256(architecture)
+		a.recipes = append(a.recipes, activationRecipe{
+			Network: hex.EncodeToString(sum[:]), Weights: digestWeights(weights.Select(below)),
+			Precision: p.precision, Copies: copies,
+		})
+		names = append(names, p.cut)
+	}
+	a.compile = func() (*frozen.Program, error) {
+		below, err := net.Cut(names...)
+		if err != nil {
+			return nil, err
+		}
+		return frozen.Compile(below, weights.Select(below), names...)
+	}
+	return a, nil
+}
+
+// Close frees what computing took.
+func (a *activator) Close() {
+	if a.pool != nil {
+		a.pool.Close()
+	}
+}
+
+// fetch returns the activations of all chunks at the phase's cut.
+func (a *activator) fetch(ctx context.Context) (_ *activations, err error) {
+	out := &activations{size: a.cuts[0].size}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, out.Close())
+		}
+	}()
+	for _, c := range a.data.chunks {
+		used, err := c.inUse(a.copies)
+		if err != nil {
+			return nil, err
+		}
+		if len(used) == 0 {
+			out.chunks = append(out.chunks, activationChunk{table: pipeline.NewTable()})
+			continue
+		}
+		result, _, err := a.part(ctx, a.task, c, used, nil)
+		if err != nil {
+			return nil, err
+		}
+		table, err := result[activationsOutput].Open(ctx)
+		if err != nil {
+			return nil, err
+		}
+		chunk, err := newActivationChunk(table, used)
+		out.chunks = append(out.chunks, chunk)
+		if err != nil {
+			return nil, err
+		}
+		a.done++
+		a.task.Progress(int64(a.done), int64(len(a.data.chunks)), "chunk of activations")
+	}
+	return out, nil
+}
+
+// activationsOutput is the name of a part's only result, and of its only column.
+const activationsOutput = "activation"
+
+// part returns the activations of a chunk at the cut below those that writers are for, which are
+// being written. If they have to be computed, all of them are written in one run of the network, with
+// those of the lower cuts that are not there either; ran tells so.
+func (a *activator) part(ctx context.Context, task *pipeline.Task, c *chunk, used []int, writers []*activationWriter) (result map[string]pipeline.Input, ran bool, err error) {
+	i := len(writers)
+	part := pipeline.Part{Name: "activations", Recipe: a.recipes[i], Inputs: map[string]pipeline.Input{"pictures": c.input}}
+	result, err = task.Part(ctx, part, func(ctx context.Context, task *pipeline.Task) error {
+		w, err := newActivationWriter(task, a.cuts[i])
+		if err != nil {
+			return err
+		}
+		all := append(writers[:i:i], w)
+		if len(all) < len(a.cuts) {
+			_, ran, err = a.part(ctx, task, c, used, all)
+		}
+		if err == nil && !ran {
+			err = a.run(ctx, c, used, all)
+		}
+		ran = true
+		return errors.Join(err, w.out.Close())
+	})
+	return result, ran, err
+}
+
+// run computes the rows of a chunk and writes what the first cuts put out.
+func (a *activator) run(ctx context.Context, c *chunk, used []int, writers []*activationWriter) error {
+	if a.program == nil {
+		var err error
+		if a.program, err = a.compile(); err != nil {
+			return err
+		}
+		a.session = a.program.NewSession(rowsAtOnce(a.program))
+		a.pool = kernel.NewPool(max(a.task.Threads, 1))
+	}
+	size := a.program.InputShape().Size()
+	for rows := range slices.Chunk(used, rowsAtOnce(a.program)) {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		inputs := make([]float32, len(rows)*size)
+		a.pool.Each(len(rows), func(_, i int) { c.read(inputs[i*size:(i+1)*size], rows[i]) })
+		outputs := make([][]float32, len(a.cuts))
+		for i, cut := range a.cuts {
+			outputs[i] = make([]float32, len(rows)*cut.size)
+		}
+		if err := a.session.Run(a.pool, inputs, len(rows), outputs...); err != nil {
+			return err
+		}
+		for i, w := range writers {
+			if err := w.write(a.pool, outputs[i], len(rows)); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// rowsAtOnce is how many rows a program computes at once: fewer where maps are large.
+func rowsAtOnce(p *frozen.Program) int {
+	const most, memory = 32, 256 << 20
+	return min(max(memory/max(p.ArenaBytes(), 1), 1), most)
+}
+
+// activationWriter writes the activations of a chunk at one cut.
+type activationWriter struct {
+	field  arrow.Field
+	schema *arrow.Schema
+	out    pipeline.Writer
+}
+
+func newActivationWriter(task *pipeline.Task, p prefix) (*activationWriter, error) {
+	// Arrow has no bfloat16: its bits rest as uint16.
+	var element arrow.DataType = arrow.PrimitiveTypes.Float32
+	if p.precision == prefixBFloat16 {
+		element = arrow.PrimitiveTypes.Uint16
+	}
+	w := &activationWriter{field: record.TensorField(activationsOutput, element, p.size)}
+	w.schema = arrow.NewSchema([]arrow.Field{w.field}, nil)
+	var err error
+	w.out, err = task.Output(activationsOutput, w.schema)
+	return w, err
+}
+
+func (w *activationWriter) write(pool *kernel.Pool, values []float32, rows int) error {
+	raw := arrow.Float32Traits.CastToBytes(values)
+	if w.field.Type.(*arrow.FixedSizeListType).Elem().ID() == arrow.UINT16 {
+		halves := make([]kernel.BFloat16, len(values))
+		kernel.ToBFloat16(pool, halves, values)
+		raw = make([]byte, 0, 2*len(values))
+		for _, h := range halves {
+			raw = binary.LittleEndian.AppendUint16(raw, uint16(h))
+		}
+	}
+	column := record.NewTensors(w.field.Type, raw, rows)
+	defer column.Release()
+	rec := array.NewRecord(w.schema, []arrow.Array{column}, int64(rows))
+	defer rec.Release()
+	return w.out.Write(rec)
+}
+
+// activations are those of all chunks at one cut, read where they rest.
+type activations struct {
+	size   int
+	chunks []activationChunk
+}
+
+type activationChunk struct {
+	table  *pipeline.Table
+	used   []int       // rows of the pictures' chunk, in order, by row of the table
+	floats [][]float32 // by record of the table
+	halves [][]uint16
+}
+
+func newActivationChunk(table *pipeline.Table, used []int) (activationChunk, error) {
+	c := activationChunk{table: table, used: used}
+	if table.Len() != len(used) {
+		return c, fmt.Errorf("%d activations of %d rows", table.Len(), len(used))
+	}
+	for _, rec := range table.Records() {
+		list, ok := rec.Column(0).(*array.FixedSizeList)
+		if !ok {
+			return c, fmt.Errorf("activations are %s", rec.Column(0).DataType())
+		}
+		var floats []float32
+		var halves []uint16
+		switch values := list.ListValues().(type) {
+		case *array.Float32:
+			floats = values.Float32Values()
+		case *array.Uint16:
+			halves = values.Uint16Values()
+		}
+		c.floats, c.halves = append(c.floats, floats), append(c.halves, halves)
+	}
+	return c, nil
+}
+
+// Close frees the activations.
+func (a *activations) Close() error {
+	var errs []error
+	for _, c := range a.chunks {
+		errs = append(errs, c.table.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// of makes examples of activations of the same rows as those of pictures.
+func (a *activations) of(e *examples) activationExamples { return activationExamples{a, e} }
+
+// activationExamples are examples that start at the cut.
+type activationExamples struct {
+	*activations
+	of *examples
+}
+
+// Len implements train.Examples.
+func (e activationExamples) Len() int { return len(e.of.classes) }
+
+// Read implements train.Examples.
+func (e activationExamples) Read(positions []int, inputs []float32, classes []int) error {
+	for i, position := range positions {
+		at := e.of.places[position]
+		if err := e.chunks[at.chunk].read(inputs[i*e.size:(i+1)*e.size], at.row); err != nil {
+			return err
+		}
+		classes[i] = e.of.classes[position]
+	}
+	return nil
+}
+
+// read writes the activation of a row of the pictures' chunk.
+func (c *activationChunk) read(dst []float32, row int) error {
+	at, ok := slices.BinarySearch(c.used, row)
+	if !ok {
+		return fmt.Errorf("row %d has no activation", row)
+	}
+	rec, place := c.table.Find(at)
+	if floats := c.floats[rec]; floats != nil {
+		copy(dst, floats[place*len(dst):])
+		return nil
+	}
+	for i, h := range c.halves[rec][place*len(dst) : (place+1)*len(dst)] {
+		dst[i] = kernel.BFloat16(h).Float32()
+	}
+	return nil
+}

@@ -1,0 +1,66 @@
+package finetune
+
+import (
+	zoo "github.com/tlpipe/tlpipe/internal/backbone"
+	"github.com/tlpipe/tlpipe/pipeline"
+)
+
+// phaseRecipe is all that decides the result of a phase but its inputs: the data and, after the first
+// phase, the tensors that the phase before handed on.
+type phaseRecipe struct {
+	Start     start    `yaml:"start"`
+	Phase     Phase    `yaml:"phase"`
+	Learning  Learning `yaml:"learning"`
+	Target    string   `yaml:"target"`
+	Copies    int      `yaml:"copies"`
+	Cut       string   `yaml:"cut"`
+	Precision string   `yaml:"precision"`
+	Seed      uint64   `yaml:"seed"`
+}
+
+// start tells the network that a training starts with.
+type start struct {
+	Backbone    string            `yaml:"backbone"` // "" for a head alone, and for a model
+	Weights     map[string]string `yaml:"weights"`
+	RandomSeed  uint64            `yaml:"random_seed"` // of random weights
+	Adapters    *Adapters         `yaml:"adapters"`
+	Head        Head              `yaml:"head"`
+	Standardise bool              `yaml:"standardise"`
+	Seed        uint64            `yaml:"seed"` // of the head
+}
+
+// phasePart describes phase i as a part of the stage's work, of the data and what the phase before
+// gave, if any.
+func (s *stage) phasePart(i int, p Phase, cached prefix, inputs map[string][]pipeline.Input, before pipeline.Input, seed uint64) (pipeline.Part, error) {
+	from := start{Adapters: s.Strategy.Adapters, Head: s.Head, Standardise: s.Standardise, Seed: seed}
+	if s.backbone != nil {
+		from.Backbone = s.backbone.Name
+		var err error
+		if from.Weights, err = s.backbone.weights.Identity(); err != nil {
+			return pipeline.Part{}, err
+		}
+		if s.backbone.weights.Name == zoo.RandomWeights {
+			from.RandomSeed = s.RandomSeed
+		}
+	}
+	of := map[string]pipeline.Input{}
+	for _, port := range []string{dataPort, modelPort} {
+		if in := inputs[port]; len(in) > 0 {
+			of[port] = in[0]
+		}
+	}
+	if before != nil {
+		of["before"] = before
+	}
+	learning := p.learning(s.Learning)
+	p.Optimiser, p.Schedule, p.WarmUp, p.EarlyStopping = nil, nil, nil, nil // learning has them
+	return pipeline.Part{Name: "phase", Inputs: of, Recipe: phaseRecipe{
+		Start: from, Phase: p, Learning: learning, Target: s.Target, Copies: s.Copies,
+		Cut: cached.cut, Precision: cached.precision, Seed: phaseSeed(seed, i),
+	}}, nil
+}
+
+// phaseSeed is the seed of phase i: the stage's for the first.
+func phaseSeed(seed uint64, i int) uint64 {
+	return seed + uint64(i)*0x9e3779b97f4a7c15 // the golden ratio's, as SplitMix64 steps
+}
