@@ -55,6 +55,9 @@ func (p *program) planCommand() *cobra.Command {
 	return c
 }
 
+// shownReasons is how many reasons a line of a plan tells; --json has them all.
+const shownReasons = 8
+
 // printPlan prints a plan as a table, or as JSON.
 func (p *program) printPlan(plan pipeline.Plan, asJSON bool) error {
 	if asJSON {
@@ -66,7 +69,10 @@ func (p *program) printPlan(plan pipeline.Plan, asJSON bool) error {
 		if n.State != pipeline.Cached {
 			pending++
 		}
-		because := strings.Join(n.Because, "; ")
+		because := strings.Join(n.Because[:min(len(n.Because), shownReasons)], "; ")
+		if more := len(n.Because) - shownReasons; more > 0 {
+			because += fmt.Sprintf("; and %d more", more)
+		}
 		if len(n.Rejects) > 0 {
 			because = strings.Trim(because+"; "+console.Of(int64(len(n.Rejects)), "file")+" rejected", "; ")
 		}
