@@ -56,8 +56,9 @@ type TransferSign struct {
 
 // Signs of a transfer.
 const (
-	// OverfittingGap is how much more accurate the kept weights are on the
-	// training rows than on the validation rows, −1…1.
+	// OverfittingGap is how much more accurate the network was on the training
+	// rows, as they were trained on in the epoch that the phase kept, than on
+	// the validation rows after it, −1…1.
 	OverfittingGap = "overfitting_gap"
 	// FeatureDrift is 1 − CKA of the pooled features of the validation rows
 	// before the training and after, 0…1: how much of what the backbone could
