@@ -9,6 +9,7 @@ import (
 
 	"github.com/tlpipe/tlpipe/internal/console"
 	"github.com/tlpipe/tlpipe/internal/export"
+	"github.com/tlpipe/tlpipe/internal/record"
 )
 
 func (p *program) showCommand() *cobra.Command {
@@ -76,7 +77,7 @@ blob will do, or the beginning of one.
 	}
 	file.add(c)
 	cached.add(c)
-	c.Flags().IntVar(&head, "head", 10, "how many `rows` to show")
+	c.Flags().IntVar(&head, "head", 10, "how many `rows` to show; phases of a training are shown whole")
 	c.Flags().StringVar(&out, "export", "", "write the artifact to a `file`: .arrow, .parquet, .csv, .npy, .safetensors or .png")
 	return c
 }
@@ -119,6 +120,13 @@ func (p *program) printArtifact(ctx context.Context, a *named, head int) error {
 	}
 	if head == 0 {
 		return nil
+	}
+	if record.HasRows[record.PhaseLayers](schema) {
+		rows, err := record.ReadRows[record.PhaseLayers](a.Batches(ctx))
+		if err != nil {
+			return err
+		}
+		return printPhases(p.out, rows)
 	}
 	table := console.NewTable(heads...)
 	for rec, err := range a.Batches(ctx) {

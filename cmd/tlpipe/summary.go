@@ -48,6 +48,7 @@ func (r *run) printSummary(ctx context.Context, ended pipeline.RunEnded, scores 
 	for _, n := range result.Nodes {
 		faults = append(faults, printRejects(context.WithoutCancel(ctx), out, r.file, n))
 	}
+	faults = append(faults, printTrainings(context.WithoutCancel(ctx), out, result))
 	for _, s := range scores {
 		printAccuracy(out, s, len(scores) > 1)
 	}

@@ -41,6 +41,18 @@ type PhaseLayers struct {
 	Why        string `column:"why"`         // how the prefix was chosen, for people
 }
 
+// ByPhase cuts the rows of a phases table where a phase ends.
+func ByPhase(rows []PhaseLayers) [][]PhaseLayers {
+	var out [][]PhaseLayers
+	for i, row := range rows {
+		if i == 0 || row.Number != rows[i-1].Number {
+			out = append(out, nil)
+		}
+		out[len(out)-1] = append(out[len(out)-1], row)
+	}
+	return out
+}
+
 // TransferSign is a sign of how well a transfer went: a row of a signs table.
 // What was not measured is null.
 type TransferSign struct {

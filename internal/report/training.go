@@ -41,12 +41,8 @@ func (r Run) readTraining(ctx context.Context, n *Node) (*training, error) {
 	if err != nil {
 		return nil, err
 	}
-	for i, row := range layers {
-		if i == 0 || row.Number != layers[i-1].Number {
-			t.phases = append(t.phases, nil)
-		}
-		last := &t.phases[len(t.phases)-1]
-		*last = append(*last, row)
+	for _, rows := range record.ByPhase(layers) {
+		t.phases = append(t.phases, rows)
 	}
 	if t.signs, _, err = readTable[record.TransferSign](ctx, n); err != nil {
 		return nil, err
