@@ -97,29 +97,32 @@ func treatment(row record.PhaseLayers) string {
 type rowGroup struct{ from, to int }
 
 // groupRows draws neighbours as one block where there are many groups of
-// layers and every phase treats them alike.
+// layers and every phase treats them alike. The head stands alone.
 func groupRows(phases []phase) []rowGroup {
 	n := len(phases[0])
 	var out []rowGroup
-	alike := func(a, b int) bool {
-		for _, p := range phases {
-			if treatment(p[a]) != treatment(p[b]) || treatment(p[a]) != frozen && p[a].Rate != p[b].Rate {
-				return false
-			}
-			if scopeOf(p[0].Prefix) == p[a].Layers && p[0].Prefix != "" {
-				return false
-			}
-		}
-		return b < n-1 // the head stands alone
-	}
 	for i := range n {
-		if i > 0 && n > mostBlocks && alike(i-1, i) {
+		if i > 0 && i < n-1 && n > mostBlocks && alike(phases, i-1, i) {
 			out[len(out)-1].to = i
 			continue
 		}
 		out = append(out, rowGroup{i, i})
 	}
 	return out
+}
+
+// alike tells whether no phase makes a difference between two groups of layers,
+// the first below the second, nor ends its prefix between them.
+func alike(phases []phase, a, b int) bool {
+	for _, p := range phases {
+		if treatment(p[a]) != treatment(p[b]) || p[a].Trained > 0 && p[a].Rate != p[b].Rate {
+			return false
+		}
+		if p[0].Prefix != "" && scopeOf(p[0].Prefix) == p[a].Layers {
+			return false
+		}
+	}
+	return true
 }
 
 // scopeOf is the group of layers that a layer is in.

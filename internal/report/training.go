@@ -41,8 +41,11 @@ func (r Run) readTraining(ctx context.Context, n *Node) (*training, error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, rows := range record.ByPhase(layers) {
+	for i, rows := range record.ByPhase(layers) {
 		t.phases = append(t.phases, rows)
+		if len(rows) != len(t.phases[0]) {
+			return nil, fmt.Errorf("read the phases of %s: %d groups of layers in phase 1, %d in phase %d", n.Name, len(t.phases[0]), len(rows), i+1)
+		}
 	}
 	if t.signs, _, err = readTable[record.TransferSign](ctx, n); err != nil {
 		return nil, err
@@ -59,9 +62,7 @@ func (t *training) trainedParameters() (trained, all int64) {
 	for i := range t.phases[0] {
 		most := int64(0)
 		for _, p := range t.phases {
-			if i < len(p) {
-				most = max(most, p[i].Trained)
-			}
+			most = max(most, p[i].Trained)
 		}
 		trained += most
 		all += t.phases[0][i].Parameters

@@ -498,3 +498,38 @@ func TestSeedsAreFoldedInTheDrawing(t *testing.T) {
 		t.Errorf("%d rows of the table", n)
 	}
 }
+
+// A network of many blocks is drawn with those together that are treated alike.
+func TestManyBlocksAreDrawnTogether(t *testing.T) {
+	var phases []record.PhaseLayers
+	for depth := range 60 {
+		row := record.PhaseLayers{
+			Phase: "top", Number: 1, Layers: fmt.Sprintf("block%d", depth), Depth: int32(depth), Parameters: 1000, Rate: math.NaN(),
+			Before: "a", After: "a", Epochs: 1, KeptEpoch: 1, Prefix: "block40.add", PrefixRows: 7,
+		}
+		if depth > 50 {
+			row.Trained, row.Rate, row.After = 1000, 1e-4, "b"
+		}
+		phases = append(phases, row)
+	}
+	drawn := func(phases []record.PhaseLayers) document {
+		return parse(t, page(t, report.Run{Pipeline: "p", Status: "ok", Nodes: []report.Node{{
+			Name: "net", Stage: "net", State: report.Computed, Outputs: map[string]pipeline.Input{"phases": table(t, "net", phases)},
+		}}}))
+	}
+	var names []string
+	for n := range drawn(phases).byID("strategies").Descendants() {
+		if n.Data == "text" && strings.HasPrefix(textOf(n), "block") {
+			names = append(names, textOf(n))
+		}
+	}
+	if want := []string{"block0 … block40", "block41 … block50", "block51 … block58", "block59"}; !slices.Equal(names, want) {
+		t.Errorf("blocks %q, want %q", names, want)
+	}
+
+	// A table whose phases do not have the same layers is told of.
+	odd := append(phases, record.PhaseLayers{Phase: "all", Number: 2, Layers: "block0"})
+	if got := textOf(drawn(odd).byID("problems")); !strings.Contains(got, "read the phases of net: 60 groups of layers in phase 1, 1 in phase 2") {
+		t.Errorf("problems: %s", got)
+	}
+}
