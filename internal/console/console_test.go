@@ -186,7 +186,7 @@ func TestLines(t *testing.T) {
 	l.Observe(pipeline.StageProgress{Stage: "c", Done: 1, Total: 50, Unit: "epoch"})
 	c.pass(31)
 	l.Observe(pipeline.StageProgress{Stage: "c", Done: 11, Total: 50, Unit: "epoch"})
-	told("c: epoch 11 of 50, 2m01s left\n")
+	told("c: epoch 11 of 50, 3.1s each, 2m01s left\n")
 
 	l.Observe(pipeline.LogLine{Stage: "c", Text: "a line\x07"})
 	told("c: a line\uFFFD\n")

@@ -152,7 +152,11 @@ func (t *tally) text(now time.Time) string {
 		parts = append(parts, rate(float64(t.rows)/elapsed)+" rows/s")
 	}
 	if worked := t.done - t.before; worked > 0 && t.total > t.done {
-		parts = append(parts, Seconds(elapsed/float64(worked)*float64(t.total-t.done))+" left")
+		each := elapsed / float64(worked)
+		if t.unit != "" {
+			parts = append(parts, Seconds(each)+" each")
+		}
+		parts = append(parts, Seconds(each*float64(t.total-t.done))+" left")
 	}
 	return strings.Join(parts, ", ")
 }

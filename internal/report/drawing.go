@@ -222,12 +222,14 @@ func newBlock(rows phase, top, height float64) blockView {
 	}
 	name := rows[0].Layers
 	if len(rows) > 1 {
-		name += " … " + rows[len(rows)-1].Layers
+		last := rows[len(rows)-1].Layers
+		letters := strings.TrimRight(name, "0123456789")
+		name += "…" + strings.TrimPrefix(last, letters) // "block1…12", "stem…block3"
 	}
 	if b.Class != frozen {
 		b.State = learningRate(rows[0].Rate)
 	}
-	b.Name = shortened(name, blockWidth-30-7*float64(len(b.State)), letterHeight)
+	b.Name = shortened(name, blockWidth-20-6*float64(len(b.State)), letterHeight)
 	for _, row := range rows {
 		if b.Title != "" {
 			b.Title += "; "

@@ -523,7 +523,7 @@ func TestManyBlocksAreDrawnTogether(t *testing.T) {
 			names = append(names, textOf(n))
 		}
 	}
-	if want := []string{"block0 … block40", "block41 … block50", "block51 … block58", "block59"}; !slices.Equal(names, want) {
+	if want := []string{"block0…40", "block41…50", "block51…58", "block59"}; !slices.Equal(names, want) {
 		t.Errorf("blocks %q, want %q", names, want)
 	}
 
