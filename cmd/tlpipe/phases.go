@@ -132,7 +132,7 @@ func rate(x float64) string {
 
 func startOf(p record.PhaseLayers) string {
 	if p.Prefix == "" {
-		return "the pixels"
+		return "the input"
 	}
 	return fmt.Sprintf("%s: %s cached, %s of %s", p.Prefix, console.Of(p.PrefixRows, "row"), console.Bytes(p.PrefixSize), p.PrefixType)
 }

@@ -184,6 +184,7 @@ func (a costAxis) panel(all []costed) (panel, bool) {
 	for i := range yTicks {
 		yTicks[i].Text = signed(100*(y.low+yTicks[i].At/100*(y.high-y.low)), 0) + "%"
 	}
+	x = a.withTicks(x)
 	x = x.widen(x.low - 0.08*(x.high-x.low) - 0.02).widen(x.high + 0.08*(x.high-x.low) + 0.02)
 	p := panel{XName: a.name + ", on a logarithmic axis", YName: "accuracy", XTicks: a.ticks(x), YTicks: yTicks}
 	places := make([]float64, len(shown))
@@ -233,6 +234,26 @@ func setApart(places []float64, least float64) []float64 {
 		from = to
 	}
 	return out
+}
+
+// withTicks widens a scale until two of the axis's steps are on it.
+func (a costAxis) withTicks(x scale) scale {
+	below, above := math.Inf(-1), math.Inf(1)
+	within := 0
+	for _, step := range a.steps {
+		switch at := math.Log10(step); {
+		case at < x.low:
+			below = max(below, at)
+		case at > x.high:
+			above = min(above, at)
+		default:
+			within++
+		}
+	}
+	if within < 2 {
+		x = x.widen(below).widen(above)
+	}
+	return x
 }
 
 // ticks are so few of the axis's steps that their texts have room.

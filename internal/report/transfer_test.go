@@ -533,3 +533,33 @@ func TestManyBlocksAreDrawnTogether(t *testing.T) {
 		t.Errorf("problems: %s", got)
 	}
 }
+
+// Heads on features: the weights are those of the features, and another
+// backbone is no rival.
+func TestWatchmenOfHeadsOnFeatures(t *testing.T) {
+	run := quickstart(t)
+	for i, n := range run.Nodes {
+		if n.Stage == "head" {
+			// As the stage has it for networks; of no account here.
+			run.Nodes[i].Params = append(run.Nodes[i].Params, params.Value{Path: "backbone", Text: `""`}, params.Value{Path: "weights", Text: `"imagenet"`})
+			run.Nodes[i].Outputs["phases"] = table(t, n.Name, []record.PhaseLayers{
+				{Phase: "head", Number: 1, Layers: "standardise", Parameters: 48, Rate: math.NaN(), Before: "a", After: "a", Epochs: 22, KeptEpoch: 14},
+				{Phase: "head", Number: 1, Layers: "logits", Parameters: 200, Trained: 200, Rate: 1e-3, Before: "a", After: "b", Epochs: 22, KeptEpoch: 14},
+			})
+		}
+	}
+	d := checkPage(t, page(t, run))
+	if d.byID("strategies") != nil {
+		t.Error("heads are drawn as networks")
+	}
+	got := textOf(d.byID("watchmen"))
+	if !strings.Contains(got, "finepretrained+") || !strings.Contains(got, "better than random, which started from random weights") {
+		t.Errorf("the pre-trained features are not held against the random ones: %s", got)
+	}
+	if strings.Contains(got, "pixels") || strings.Contains(got, "digests") {
+		t.Errorf("the watchmen say %s", got)
+	}
+	if n := len(d.withClass("xticks")); n < 2 {
+		t.Errorf("%d axes", n)
+	}
+}

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"math"
 	"slices"
-	"strings"
 
 	"github.com/tlpipe/tlpipe/internal/metrics"
 	"github.com/tlpipe/tlpipe/internal/record"
@@ -61,30 +60,35 @@ func newWatchmen(run Run, strategies []strategy, summaries []*evaluation) []watc
 }
 
 // watchTransfer holds models with pre-trained weights against the most alike
-// one whose weights were random.
+// one of the same backbone whose weights were random.
 func watchTransfer(run Run, strategies []strategy, summaries []*evaluation) watchman {
 	w := watchman{
 		Name:    "Negative transfer",
 		About:   "Pre-trained weights must do better than the same network from random ones.",
 		Nothing: "Nothing to hold the strategies against: no model of this pipeline was trained on random weights.",
 	}
-	random := map[string]bool{}
+	random := map[string]string{} // backbones of the strategies on random weights
 	for _, s := range strategies {
-		random[s.name] = run.weightsOf(s.trainings[0].node) == randomWeights
+		if run.backboneParam(s.trainings[0], "weights") == randomWeights {
+			random[s.name] = run.backboneParam(s.trainings[0], "backbone")
+		}
 	}
 	for _, e := range summaries {
-		var scratch []model
-		for _, m := range e.trained() {
-			if name, _ := withoutSeed(m.name); random[name] {
-				scratch = append(scratch, m)
-			}
-		}
 		for _, s := range strategies {
 			m, measured := e.model(s.trainings[0].node.Name)
-			if random[s.name] || !measured || len(scratch) == 0 {
+			if _, scratch := random[s.name]; scratch || !measured {
 				continue
 			}
-			rival := mostAlike(m.name, scratch)
+			backbone := run.backboneParam(s.trainings[0], "backbone")
+			rivals := e.ranked(func(m model) bool {
+				name, _ := withoutSeed(m.name)
+				other, scratch := random[name]
+				return scratch && other == backbone && !m.baseline
+			})
+			if len(rivals) == 0 {
+				continue
+			}
+			rival := mostAlike(m.name, rivals)
 			if c, ok := e.between(m.name, rival.name); ok {
 				w.Sights = append(w.Sights, transferSight(s, rival, c))
 			}
@@ -143,15 +147,19 @@ func (e *evaluation) between(a, b string) (comparison, bool) {
 	return comparison{}, false
 }
 
-// randomWeights is the parameter of a backbone that was not trained before.
+// randomWeights is the parameter weights of a backbone that was not trained
+// before.
 const randomWeights = `"random"`
 
-// weightsOf is the parameter that says which weights the backbone of a node
-// has: its own, or that of the nearest stage before it; "" if none says so.
-func (r Run) weightsOf(n *Node) string {
-	for _, ancestor := range r.ancestors(n) {
+// backboneParam is a parameter of the backbone of a training: of its own stage,
+// or, on features, of the nearest stage before it; "" if none has it.
+func (r Run) backboneParam(t *training, name string) string {
+	for i, ancestor := range r.ancestors(t.node) {
+		if i == 0 && t.onFeatures {
+			continue
+		}
 		for _, p := range ancestor.Params {
-			if p.Path == "weights" || strings.HasSuffix(p.Path, ".weights") {
+			if p.Path == name {
 				return p.Text
 			}
 		}
@@ -202,7 +210,7 @@ func watchForgetting(run Run, strategies []strategy) watchman {
 		Nothing: "Not measured in this pipeline.",
 	}
 	for _, s := range strategies {
-		if run.weightsOf(s.trainings[0].node) == randomWeights {
+		if run.backboneParam(s.trainings[0], "weights") == randomWeights {
 			continue // there was nothing to forget
 		}
 		if m, ok := s.sign(record.Forgetting); ok {
@@ -254,6 +262,9 @@ func watchFrozen(strategies []strategy) watchman {
 		Nothing: "No layer was frozen.",
 	}
 	for _, s := range strategies {
+		if s.trainings[0].onFeatures {
+			continue // what does not learn there is no layer, but how features are scaled
+		}
 		checked, phases := 0, map[int32]bool{}
 		var changed []string
 		for _, t := range s.trainings {
