@@ -563,3 +563,36 @@ func TestWatchmenOfHeadsOnFeatures(t *testing.T) {
 		t.Errorf("%d axes", n)
 	}
 }
+
+// What a table of phases or signs says is not trusted.
+func TestHostileTransfers(t *testing.T) {
+	const evil = `"><script>alert(1)</script><img src=x onerror=alert(1)>`
+	run := strategiesRun(t)
+	for i, n := range run.Nodes {
+		strategy := n.Coordinates["strategy"]
+		if strategy == "" {
+			continue
+		}
+		phases := phasesOf(n.Name, plans[strategy], false)
+		for k := range phases {
+			for _, text := range []*string{&phases[k].Phase, &phases[k].Layers, &phases[k].BatchNorm, &phases[k].Before, &phases[k].After, &phases[k].Prefix, &phases[k].PrefixType, &phases[k].Why} {
+				*text += evil
+			}
+		}
+		signs := signsOf(strategy, 1)
+		for k := range signs {
+			signs[k].Text += evil
+			signs[k].Phase += evil
+		}
+		run.Nodes[i].Outputs = map[string]pipeline.Input{
+			"history": table(t, n.Name, phasedHistory(1, 0.5, phases)), "phases": table(t, n.Name, phases), "signs": table(t, n.Name, signs),
+		}
+	}
+	text := page(t, run)
+	if d := checkPage(t, text); d.byID("strategies") == nil || d.byID("watchmen") == nil {
+		t.Error("what is odd is left out")
+	}
+	if n := strings.Count(text, "<script"); n != 0 {
+		t.Errorf("%d scripts", n)
+	}
+}
