@@ -33,7 +33,9 @@ func TestScripts(t *testing.T) {
 		UpdateScripts: os.Getenv("TLPIPE_UPDATE") != "", // writes what was seen into the scripts
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("TLPIPE_CACHE", env.WorkDir+"/cache")
-			return nil
+			internal, err := filepath.Abs("../../internal") // for test data of packages
+			env.Setenv("INTERNAL", internal)
+			return err
 		},
 		Cmds: map[string]func(ts *testscript.TestScript, negated bool, args []string){
 			"code":     code,
