@@ -19,7 +19,7 @@ import (
 // Phase is a part of a training in which the same layers learn. The head learns in every phase;
 // what else does is the union of Unfreeze, Top and Rates, without Freeze.
 type Phase struct {
-	Name         string             `yaml:"name" recipe:"-" doc:"for people; its number if not given"`
+	Name         string             `yaml:"name" doc:"for people, none twice; its number if not given"`
 	Epochs       int                `yaml:"epochs" min:"1" doc:"passes over the training rows, at most; 10 if not given"`
 	LearningRate float64            `yaml:"learning_rate" above:"0" doc:"of the first step, before schedule and warm-up; 1e-3 if not given"`
 	Unfreeze     []string           `yaml:"unfreeze" doc:"layers of the backbone that learn: names of layers or blocks, patterns such as layer4.*, or all"`

@@ -510,6 +510,7 @@ func TestPhaseParameters(t *testing.T) {
 		"{backbone: efficientnet_lite0, strategy: {kind: progressive, epochs: 4}}":             "epochs of 1 phases, but progressive has 3",
 		"{backbone: efficientnet_lite0, strategy: progressive, epochs: 4}":                     "the strategy has 3 phases",
 		"{backbone: efficientnet_lite0, strategy: []}":                                         "there is no phase",
+		"{backbone: efficientnet_lite0, strategy: [{name: a}, {name: a}]}":                     `two phases are named "a"`,
 		"{backbone: efficientnet_lite0, strategy: [{unfreeze: blok3}]}":                        `strategy[0].unfreeze[0]: the network has no layer or block "blok3" (did you mean "block3"?)`,
 		"{backbone: efficientnet_lite0, strategy: [{epochs: 1}, {freeze: [block1, block33]}]}": `strategy[1].freeze[1]`,
 		"{backbone: efficientnet_lite0, strategy: [{rates: {block3.expand.cnv: 1}}]}":          `did you mean "block3.expand.conv"?`,
@@ -546,15 +547,15 @@ func TestPhaseParameters(t *testing.T) {
 // A word and the phases it stands for are the same recipe.
 func TestStrategiesSpelledOut(t *testing.T) {
 	for word, list := range map[string]string{
-		"feature_extraction":                "[{name: x}]",
-		"partial":                           "[{top: 20, learning_rate: 1e-4}]",
-		"{kind: partial, unfreeze: layer4}": "[{unfreeze: [layer4], learning_rate: 1e-4}]",
-		"full":                              "[{unfreeze: all, learning_rate: 1e-5}]",
-		"progressive":                       "[{epochs: 5}, {epochs: 5, top: 20, learning_rate: 1e-4}, {epochs: 2, unfreeze: all, learning_rate: 1e-5}]",
-		"fine_tune": "[{epochs: 1, learning_rate: 2e-3, schedule: {kind: one_cycle, rise: 0.99}}, " +
-			"{epochs: 4, unfreeze: all, spread: 100, schedule: {kind: one_cycle, rise: 0.3, start: 0.2}}]",
-		"layerwise":        "[{unfreeze: all, learning_rate: 1e-4, decay: 0.75}]",
-		"linear_then_full": "[{epochs: 10}, {unfreeze: all, learning_rate: 1e-5}]",
+		"feature_extraction":                "[{name: head}]",
+		"partial":                           "[{name: top, top: 20, learning_rate: 1e-4}]",
+		"{kind: partial, unfreeze: layer4}": "[{name: top, unfreeze: [layer4], learning_rate: 1e-4}]",
+		"full":                              "[{name: all, unfreeze: all, learning_rate: 1e-5}]",
+		"progressive":                       "[{name: head, epochs: 5}, {name: top, epochs: 5, top: 20, learning_rate: 1e-4}, {name: all, epochs: 2, unfreeze: all, learning_rate: 1e-5}]",
+		"fine_tune": "[{name: head, epochs: 1, learning_rate: 2e-3, schedule: {kind: one_cycle, rise: 0.99}}, " +
+			"{name: all, epochs: 4, unfreeze: all, spread: 100, schedule: {kind: one_cycle, rise: 0.3, start: 0.2}}]",
+		"layerwise":        "[{name: all, unfreeze: all, learning_rate: 1e-4, decay: 0.75}]",
+		"linear_then_full": "[{name: head, epochs: 10}, {name: all, unfreeze: all, learning_rate: 1e-5}]",
 	} {
 		var recipes [2]string
 		for i, strategy := range []string{word, list} {
@@ -564,6 +565,27 @@ func TestStrategiesSpelledOut(t *testing.T) {
 		if recipes[0] != recipes[1] {
 			t.Errorf("%s and %s are different recipes:\n%s\n%s", word, list, recipes[0], recipes[1])
 		}
+	}
+}
+
+// The outputs have the names of the phases, so another name is another recipe of the stage; what a
+// phase gives stays.
+func TestNamesOfPhases(t *testing.T) {
+	var recipes, parts [2]string
+	for i, name := range []string{"one", "another"} {
+		s := pipelinetest.Stage(t, Kind(), "{backbone: resnet18, weights: random, strategy: [{name: "+name+"}]}").(*stage)
+		recipes[i] = fmt.Sprint(params.Canonical(s.Params))
+		part, err := s.phasePart(0, s.plan(true)[0], prefix{}, nil, nil, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		parts[i] = fmt.Sprint(params.Canonical(part.Recipe))
+	}
+	if recipes[0] == recipes[1] {
+		t.Errorf("the stage's recipe does not tell the names of phases, which its outputs have: %s", recipes[0])
+	}
+	if parts[0] != parts[1] {
+		t.Errorf("a name enters the recipe of a phase:\n%s\n%s", parts[0], parts[1])
 	}
 }
 

@@ -54,6 +54,7 @@ func (s *stage) phasePart(i int, p Phase, cached prefix, inputs map[string][]pip
 	}
 	learning := p.learning(s.Learning)
 	p.Optimiser, p.Schedule, p.WarmUp, p.EarlyStopping = nil, nil, nil, nil // learning has them
+	p.Name = ""                                                             // what the phase gives does not tell it
 	return pipeline.Part{Name: "phase", Inputs: of, Recipe: phaseRecipe{
 		Start: from, Phase: p, Learning: learning, Target: s.Target, Copies: s.Copies,
 		Cut: cached.cut, Precision: cached.precision, Seed: phaseSeed(seed, i),

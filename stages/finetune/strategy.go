@@ -32,7 +32,7 @@ const (
 )
 
 // spelling is what a strategy says but for the phases, which are what counts: equal phases are equal
-// recipes, whatever they are called.
+// recipes, whatever the word for them is.
 type spelling struct {
 	Kind         string    `yaml:"kind" recipe:"-" enum:"feature_extraction,partial,full,progressive,fine_tune,layerwise,adapters,linear_then_full" doc:"the word for the strategy"`
 	Epochs       []int     `yaml:"epochs" recipe:"-" min:"1" doc:"of each phase"`
@@ -213,8 +213,14 @@ func (s *Strategy) list(d *params.Decoding, node *yaml.Node) {
 	if len(s.Phases) == 0 {
 		d.Errorf(node, "", "there is no phase")
 	}
+	named := map[string]bool{}
 	for i := range s.Phases {
 		s.Phases[i] = s.Phases[i].complete(i)
+		name := s.Phases[i].Name
+		if named[name] {
+			d.Errorf(node, "each needs a name of its own, or none", "two phases are named %q", name)
+		}
+		named[name] = true
 	}
 	s.spelling = spelling{}
 }
