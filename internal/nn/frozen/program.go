@@ -58,9 +58,6 @@ func (p *Program) WeightBytes() int {
 // kernels' workspace apart.
 func (p *Program) ArenaBytes() int { return p.batch.bytes() }
 
-// ThreadBytes returns the memory that a session needs besides, for each thread.
-func (p *Program) ThreadBytes() int { return p.thread.bytes() }
-
 // Session is the memory to run a program; one goroutine uses it at a time.
 type Session struct {
 	program *Program
