@@ -26,19 +26,11 @@ const maxHeader = 100_000_000
 
 // Open maps a file. Tensors are read when asked for.
 func Open(path string) (*File, error) {
-	m, err := mapped.Open(path)
+	file, closing, err := mapped.Parse(path, Parse)
 	if err != nil {
-		return nil, fmt.Errorf("read %s: %w", path, err)
+		return nil, err
 	}
-	var file *File
-	err = mapped.Guard(func() (err error) {
-		file, err = Parse(m.Bytes())
-		return err
-	})
-	if err != nil {
-		return nil, errors.Join(fmt.Errorf("read %s: %w", path, err), m.Close())
-	}
-	file.close = m.Close
+	file.close = closing
 	return file, nil
 }
 

@@ -1,9 +1,6 @@
 package weightfile
 
 import (
-	"errors"
-	"fmt"
-
 	"github.com/tlpipe/tlpipe/internal/mapped"
 	"github.com/tlpipe/tlpipe/internal/stored"
 )
@@ -17,19 +14,11 @@ type File struct {
 
 // Open finds out what a file is and lists its tensors. Their numbers are read when they are asked for.
 func Open(path string) (*File, error) {
-	m, err := mapped.Open(path)
+	file, closing, err := mapped.Parse(path, Parse)
 	if err != nil {
-		return nil, fmt.Errorf("read %s: %w", path, err)
+		return nil, err
 	}
-	var file *File
-	err = mapped.Guard(func() (err error) {
-		file, err = Parse(m.Bytes())
-		return err
-	})
-	if err != nil {
-		return nil, errors.Join(fmt.Errorf("read %s: %w", path, err), m.Close())
-	}
-	file.close = m.Close
+	file.close = closing
 	return file, nil
 }
 
