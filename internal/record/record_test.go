@@ -51,7 +51,7 @@ func TestColumnsAndMetadata(t *testing.T) {
 	if err != nil || !reflect.DeepEqual(record.ColumnNames(r), []string{"id", "feature"}) || r.Metadata().Len() != 2 {
 		t.Errorf("%v %v", r, err)
 	}
-	if _, err := record.Replace(s, "pixels", arrow.Field{}); err == nil || !strings.Contains(err.Error(), "[id image]") {
+	if _, err := record.Replace(s, "pixels", arrow.Field{}); err == nil || !strings.Contains(err.Error(), "columns: id, image") {
 		t.Errorf("error is %v", err)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/apache/arrow/go/v17/arrow"
 )
@@ -90,7 +91,7 @@ func TensorShape(f arrow.Field) (shape []int, element arrow.DataType, err error)
 func Column(s *arrow.Schema, name string) (int, arrow.Field, error) {
 	at := s.FieldIndices(name)
 	if len(at) != 1 {
-		return 0, arrow.Field{}, fmt.Errorf("there is no column %q; columns: %v", name, ColumnNames(s))
+		return 0, arrow.Field{}, fmt.Errorf("there is no column %q; columns: %s", name, strings.Join(ColumnNames(s), ", "))
 	}
 	return at[0], s.Field(at[0]), nil
 }

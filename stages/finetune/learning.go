@@ -5,7 +5,6 @@ import (
 	"maps"
 	"math"
 	"slices"
-	"strings"
 
 	"github.com/tlpipe/tlpipe/internal/nn/frozen"
 	"github.com/tlpipe/tlpipe/internal/nn/train"
@@ -299,7 +298,7 @@ func (c ClassWeights) of(classes []string, counts []int) ([]float64, error) {
 	for _, class := range slices.Sorted(maps.Keys(c.Factors)) {
 		if !slices.Contains(classes, class) {
 			return nil, pipeline.ParamErrorHint("class_weights."+class, params.DidYouMean(class, classes),
-				"no training row is of class %q; classes: %s", class, strings.Join(classes, ", "))
+				"no training row is of class %q", class)
 		}
 	}
 	total := 0

@@ -66,7 +66,11 @@ func (t *training) summarise(i int, epochs []record.TrainingEpoch, kept int) {
 	if len(t.phases) > 1 {
 		phase = "phase " + t.phases[i].Name + ": "
 	}
-	t.task.Log("%s%d epochs%s; kept epoch %d: %s", phase, len(epochs), ended, kept, what)
+	plural := "s"
+	if len(epochs) == 1 {
+		plural = ""
+	}
+	t.task.Log("%s%d epoch%s%s; kept epoch %d: %s", phase, len(epochs), plural, ended, kept, what)
 }
 
 // describe tells what phase i did with each block of the network.

@@ -507,7 +507,7 @@ func TestPhaseParameters(t *testing.T) {
 		"{backbone: pixels}":                                                                   "no layer that learns",
 		"{backbone: efficientnet_lite0, weights: imagnet}":                                     `did you mean "imagenet"?`,
 		"{backbone: efficientnet_lite0, strategy: {kind: full, top: 3}}":                       "strategy full has none",
-		"{backbone: efficientnet_lite0, strategy: {kind: progressive, epochs: 4}}":             "epochs of 1 phases, but progressive has 3",
+		"{backbone: efficientnet_lite0, strategy: {kind: progressive, epochs: 4}}":             "epochs: 1 given, but progressive has 3 phases",
 		"{backbone: efficientnet_lite0, strategy: progressive, epochs: 4}":                     "the strategy has 3 phases",
 		"{backbone: efficientnet_lite0, strategy: []}":                                         "there is no phase",
 		"{backbone: efficientnet_lite0, strategy: [{name: a}, {name: a}]}":                     `two phases are named "a"`,

@@ -123,10 +123,10 @@ func (p spelling) expand() (Strategy, error) {
 		s.Phases = []Phase{head, everything}
 	}
 	if len(p.Epochs) > 0 && len(p.Epochs) != len(s.Phases) {
-		return s, fmt.Errorf("epochs of %d phases, but %s has %d", len(p.Epochs), p.Kind, len(s.Phases))
+		return s, fmt.Errorf("epochs: %d given, but %s has %d phases", len(p.Epochs), p.Kind, len(s.Phases))
 	}
 	if len(p.LearningRate) > 0 && len(p.LearningRate) != len(s.Phases) {
-		return s, fmt.Errorf("rates of %d phases, but %s has %d", len(p.LearningRate), p.Kind, len(s.Phases))
+		return s, fmt.Errorf("learning_rate: %d given, but %s has %d phases", len(p.LearningRate), p.Kind, len(s.Phases))
 	}
 	for i := range s.Phases {
 		if len(p.Epochs) > 0 {
