@@ -250,7 +250,7 @@ func (nr *nodeRun) obtain(ctx context.Context, executor Executor, work Work) (e 
 	}
 	unlock, err := store.Lock(ctx, work.Key, func() {
 		releaseSlot(ctx)
-		nr.waiting.Do(func() { nr.x.log(nr.node.Name, "another run is computing the same: waiting for it") })
+		nr.waiting.Do(func() { nr.x.log(nr.node.Name, "another stage or run is computing the same: waiting for it") })
 	})
 	if err != nil {
 		return e, false, nr.writeError(err)
