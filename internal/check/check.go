@@ -93,7 +93,14 @@ func (c Check) Run(ctx context.Context, input, expect npy.Array, say func(format
 	}
 	want, err := c.outputs(expect, pictures.count, r.Shape, layout)
 	if err != nil {
-		return nil, fmt.Errorf("what is expected: %w", err)
+		err = fmt.Errorf("what is expected: %w", err)
+		for _, word := range []string{"pooled", "last", b.Logits} {
+			other, unknown := b.Layer(whole, word)
+			if _, misfit := c.outputs(expect, pictures.count, whole.Shape(other), layout); unknown == nil && misfit == nil {
+				return nil, fmt.Errorf("%w (it fits --layer %s)", err, word)
+			}
+		}
+		return nil, err
 	}
 	if r.SHA256, err = choice.Digest(); err != nil {
 		return nil, err

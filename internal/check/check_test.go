@@ -112,7 +112,7 @@ func TestWhatCannotBeChecked(t *testing.T) {
 		"another layout":        {func(k *Check) { k.Layout = NCHW }, picture, shape(1, 1280), "is not nchw"},
 		"too small":             {nil, shape(1, 8, 8, 3), shape(1, 1280), "too small"},
 		"another count":         {nil, picture, shape(2, 1280), "the layer gives [1280] for each of 1 pictures"},
-		"another layer's":       {nil, picture, shape(1, 1000), "its shape is [1 1000]"},
+		"another layer's":       {nil, picture, shape(1, 1000), "it fits --layer logits"},
 		"a map for a vector":    {nil, picture, shape(1, 1280, 7, 7), "its shape is [1 1280 7 7]"},
 		"a number":              {nil, picture, npy.Array{Data: []float32{1}}, "its shape is []"},
 		"no such backbone":      {func(k *Check) { k.Backbone = "lite0" }, picture, shape(1, 1280), "no backbone"},
