@@ -1,5 +1,3 @@
-// Package digest tells what a file's content is: by its SHA-256, and by what its publisher promises
-// of it.
 package digest
 
 import (

@@ -1,4 +1,3 @@
-// Package memory lets values that are not in use at the same time share memory.
 package memory
 
 import (

@@ -1,0 +1,2 @@
+// Package memory lets values that are not in use at the same time share memory.
+package memory
