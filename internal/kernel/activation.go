@@ -64,7 +64,8 @@ func (a Activation) of(x float32) float32 {
 	case ReLU6:
 		return bound(x, 0, 6)
 	case SiLU:
-		return float32(float64(x) * sigmoid(float64(x)))
+		v := max(float64(x), siluZero)
+		return float32(v * sigmoid(v))
 	case HardSwish:
 		return x * bound(x+3, 0, 6) * (1.0 / 6)
 	case Sigmoid:
@@ -94,8 +95,9 @@ func (a Activation) slope(x float32) float32 {
 		}
 		return 0
 	case SiLU:
-		s := sigmoid(float64(x))
-		return float32(s * (1 + float64(x)*(1-s)))
+		v := max(float64(x), siluZero)
+		s := sigmoid(v)
+		return float32(s * (1 + v*(1-s)))
 	case HardSwish:
 		switch {
 		case x <= -3:
@@ -116,6 +118,9 @@ func (a Activation) slope(x float32) float32 {
 	}
 	panic("kernel: " + a.String())
 }
+
+// siluZero is where SiLU is 0 in any precision; from there on it is, down to -∞.
+const siluZero = -1000
 
 func sigmoid(x float64) float64 { return 1 / (1 + math.Exp(-x)) }
 

@@ -152,10 +152,12 @@ func (d *depthwiseTask) do(worker, block int) {
 		if d.rest == None {
 			continue
 		}
-		for j := range d.nx {
-			out := d.Dst[d.pixel(i/d.ny, i%d.ny, segment{x: j})*d.DstPitch:][:d.in]
-			activateInto(d.set, d.rest, out, out)
+		out, step := d.Dst[d.pixel(i/d.ny, i%d.ny, segment{})*d.DstPitch:], d.DstPitch*d.x.out
+		v := sweep{dst: out, x: out, step: [6]int{step, step}, n: d.in, rows: d.nx}
+		if step == d.in {
+			v.n, v.rows = d.in*d.nx, 1 // no gaps between the positions
 		}
+		v.activate(d.set, d.rest)
 	}
 	l.line = depthwiseLine{}
 }

@@ -1169,70 +1169,58 @@ row73:
 	JL   tail75
 
 full74:
-	VMOVUPS      (SI)(AX*4), Y0
-	VXORPS       Y9, Y9, Y9
-	VSUBPS       Y0, Y9, Y9
-	VMOVUPS      vector_avx2_42ae0000<>+0(SB), Y10
-	VMINPS       Y9, Y10, Y9
-	VMOVUPS      vector_avx2_c2ae0000<>+0(SB), Y10
-	VMAXPS       Y9, Y10, Y9
-	VMULPS       vector_avx2_3fb8aa3b<>+0(SB), Y9, Y12
-	VROUNDPS     $0x00, Y12, Y12
-	VFNMADD231PS vector_avx2_3f318000<>+0(SB), Y12, Y9
-	VFNMADD231PS vector_avx2_b95e8083<>+0(SB), Y12, Y9
-	VMOVUPS      vector_avx2_39500d01<>+0(SB), Y11
-	VFMADD213PS  vector_avx2_3ab60b61<>+0(SB), Y9, Y11
-	VFMADD213PS  vector_avx2_3c088889<>+0(SB), Y9, Y11
-	VFMADD213PS  vector_avx2_3d2aaaab<>+0(SB), Y9, Y11
-	VFMADD213PS  vector_avx2_3e2aaaab<>+0(SB), Y9, Y11
-	VFMADD213PS  vector_avx2_3f000000<>+0(SB), Y9, Y11
-	VFMADD213PS  vector_avx2_3f800000<>+0(SB), Y9, Y11
-	VMULPS       Y9, Y11, Y11
-	VCVTPS2DQ    Y12, Y12
-	VPADDD       vector_avx2_0000007f<>+0(SB), Y12, Y12
-	VPSLLD       $0x17, Y12, Y10
-	VADDPS       vector_avx2_3f800000<>+0(SB), Y10, Y13
-	VFMADD231PS  Y10, Y11, Y13
-	VMOVUPS      vector_avx2_3f800000<>+0(SB), Y11
-	VDIVPS       Y13, Y11, Y5
-	VMOVUPS      Y5, (DI)(AX*4)
-	ADDQ         $0x08, AX
-	SUBQ         $0x08, R9
-	JGE          full74
+	VMOVUPS     (SI)(AX*4), Y0
+	VMOVUPS     vector_avx2_c2ae0000<>+0(SB), Y9
+	VMAXPS      Y0, Y9, Y0
+	VMOVUPS     vector_avx2_41f00000<>+0(SB), Y9
+	VMINPS      Y0, Y9, Y9
+	VMULPS      vector_avx2_bfb8aa3b<>+0(SB), Y9, Y10
+	VROUNDPS    $0x00, Y10, Y10
+	VFMSUB132PS vector_avx2_bfb8aa3b<>+0(SB), Y10, Y9
+	VMOVUPS     vector_avx2_3aaddd07<>+0(SB), Y11
+	VFMADD213PS vector_avx2_3c1e7544<>+0(SB), Y9, Y11
+	VFMADD213PS vector_avx2_3d635ba9<>+0(SB), Y9, Y11
+	VFMADD213PS vector_avx2_3e75fcde<>+0(SB), Y9, Y11
+	VFMADD213PS vector_avx2_3f317215<>+0(SB), Y9, Y11
+	VFMADD213PS vector_avx2_3f800000<>+0(SB), Y9, Y11
+	VCVTPS2DQ   Y10, Y10
+	VPSLLD      $0x17, Y10, Y10
+	VPADDD      Y10, Y11, Y13
+	VADDPS      vector_avx2_3f800000<>+0(SB), Y13, Y13
+	VMOVUPS     vector_avx2_3f800000<>+0(SB), Y11
+	VDIVPS      Y13, Y11, Y5
+	VMOVUPS     Y5, (DI)(AX*4)
+	ADDQ        $0x08, AX
+	SUBQ        $0x08, R9
+	JGE         full74
 
 tail75:
-	ADDQ         $0x08, R9
-	JZ           endRow76
-	LEAQ         vector_avx2_masks<>+0(SB), R12
-	NEGQ         R9
-	VMOVUPS      64(R12)(R9*4), Y8
-	VMASKMOVPS   (SI)(AX*4), Y8, Y0
-	VXORPS       Y9, Y9, Y9
-	VSUBPS       Y0, Y9, Y9
-	VMOVUPS      vector_avx2_42ae0000<>+0(SB), Y10
-	VMINPS       Y9, Y10, Y9
-	VMOVUPS      vector_avx2_c2ae0000<>+0(SB), Y10
-	VMAXPS       Y9, Y10, Y9
-	VMULPS       vector_avx2_3fb8aa3b<>+0(SB), Y9, Y12
-	VROUNDPS     $0x00, Y12, Y12
-	VFNMADD231PS vector_avx2_3f318000<>+0(SB), Y12, Y9
-	VFNMADD231PS vector_avx2_b95e8083<>+0(SB), Y12, Y9
-	VMOVUPS      vector_avx2_39500d01<>+0(SB), Y11
-	VFMADD213PS  vector_avx2_3ab60b61<>+0(SB), Y9, Y11
-	VFMADD213PS  vector_avx2_3c088889<>+0(SB), Y9, Y11
-	VFMADD213PS  vector_avx2_3d2aaaab<>+0(SB), Y9, Y11
-	VFMADD213PS  vector_avx2_3e2aaaab<>+0(SB), Y9, Y11
-	VFMADD213PS  vector_avx2_3f000000<>+0(SB), Y9, Y11
-	VFMADD213PS  vector_avx2_3f800000<>+0(SB), Y9, Y11
-	VMULPS       Y9, Y11, Y11
-	VCVTPS2DQ    Y12, Y12
-	VPADDD       vector_avx2_0000007f<>+0(SB), Y12, Y12
-	VPSLLD       $0x17, Y12, Y10
-	VADDPS       vector_avx2_3f800000<>+0(SB), Y10, Y13
-	VFMADD231PS  Y10, Y11, Y13
-	VMOVUPS      vector_avx2_3f800000<>+0(SB), Y11
-	VDIVPS       Y13, Y11, Y5
-	VMASKMOVPS   Y5, Y8, (DI)(AX*4)
+	ADDQ        $0x08, R9
+	JZ          endRow76
+	LEAQ        vector_avx2_masks<>+0(SB), R12
+	NEGQ        R9
+	VMOVUPS     64(R12)(R9*4), Y8
+	VMASKMOVPS  (SI)(AX*4), Y8, Y0
+	VMOVUPS     vector_avx2_c2ae0000<>+0(SB), Y9
+	VMAXPS      Y0, Y9, Y0
+	VMOVUPS     vector_avx2_41f00000<>+0(SB), Y9
+	VMINPS      Y0, Y9, Y9
+	VMULPS      vector_avx2_bfb8aa3b<>+0(SB), Y9, Y10
+	VROUNDPS    $0x00, Y10, Y10
+	VFMSUB132PS vector_avx2_bfb8aa3b<>+0(SB), Y10, Y9
+	VMOVUPS     vector_avx2_3aaddd07<>+0(SB), Y11
+	VFMADD213PS vector_avx2_3c1e7544<>+0(SB), Y9, Y11
+	VFMADD213PS vector_avx2_3d635ba9<>+0(SB), Y9, Y11
+	VFMADD213PS vector_avx2_3e75fcde<>+0(SB), Y9, Y11
+	VFMADD213PS vector_avx2_3f317215<>+0(SB), Y9, Y11
+	VFMADD213PS vector_avx2_3f800000<>+0(SB), Y9, Y11
+	VCVTPS2DQ   Y10, Y10
+	VPSLLD      $0x17, Y10, Y10
+	VPADDD      Y10, Y11, Y13
+	VADDPS      vector_avx2_3f800000<>+0(SB), Y13, Y13
+	VMOVUPS     vector_avx2_3f800000<>+0(SB), Y11
+	VDIVPS      Y13, Y11, Y5
+	VMASKMOVPS  Y5, Y8, (DI)(AX*4)
 
 endRow76:
 	MOVQ 144(R11), R12
@@ -1243,24 +1231,6 @@ endRow76:
 	JNZ  row73
 	VZEROUPPER
 	RET
-
-DATA vector_avx2_42ae0000<>+0(SB)/4, $0x42ae0000
-DATA vector_avx2_42ae0000<>+4(SB)/4, $0x42ae0000
-DATA vector_avx2_42ae0000<>+8(SB)/4, $0x42ae0000
-DATA vector_avx2_42ae0000<>+12(SB)/4, $0x42ae0000
-DATA vector_avx2_42ae0000<>+16(SB)/4, $0x42ae0000
-DATA vector_avx2_42ae0000<>+20(SB)/4, $0x42ae0000
-DATA vector_avx2_42ae0000<>+24(SB)/4, $0x42ae0000
-DATA vector_avx2_42ae0000<>+28(SB)/4, $0x42ae0000
-DATA vector_avx2_42ae0000<>+32(SB)/4, $0x42ae0000
-DATA vector_avx2_42ae0000<>+36(SB)/4, $0x42ae0000
-DATA vector_avx2_42ae0000<>+40(SB)/4, $0x42ae0000
-DATA vector_avx2_42ae0000<>+44(SB)/4, $0x42ae0000
-DATA vector_avx2_42ae0000<>+48(SB)/4, $0x42ae0000
-DATA vector_avx2_42ae0000<>+52(SB)/4, $0x42ae0000
-DATA vector_avx2_42ae0000<>+56(SB)/4, $0x42ae0000
-DATA vector_avx2_42ae0000<>+60(SB)/4, $0x42ae0000
-GLOBL vector_avx2_42ae0000<>(SB), RODATA|NOPTR, $64
 
 DATA vector_avx2_c2ae0000<>+0(SB)/4, $0xc2ae0000
 DATA vector_avx2_c2ae0000<>+4(SB)/4, $0xc2ae0000
@@ -1279,6 +1249,524 @@ DATA vector_avx2_c2ae0000<>+52(SB)/4, $0xc2ae0000
 DATA vector_avx2_c2ae0000<>+56(SB)/4, $0xc2ae0000
 DATA vector_avx2_c2ae0000<>+60(SB)/4, $0xc2ae0000
 GLOBL vector_avx2_c2ae0000<>(SB), RODATA|NOPTR, $64
+
+DATA vector_avx2_41f00000<>+0(SB)/4, $0x41f00000
+DATA vector_avx2_41f00000<>+4(SB)/4, $0x41f00000
+DATA vector_avx2_41f00000<>+8(SB)/4, $0x41f00000
+DATA vector_avx2_41f00000<>+12(SB)/4, $0x41f00000
+DATA vector_avx2_41f00000<>+16(SB)/4, $0x41f00000
+DATA vector_avx2_41f00000<>+20(SB)/4, $0x41f00000
+DATA vector_avx2_41f00000<>+24(SB)/4, $0x41f00000
+DATA vector_avx2_41f00000<>+28(SB)/4, $0x41f00000
+DATA vector_avx2_41f00000<>+32(SB)/4, $0x41f00000
+DATA vector_avx2_41f00000<>+36(SB)/4, $0x41f00000
+DATA vector_avx2_41f00000<>+40(SB)/4, $0x41f00000
+DATA vector_avx2_41f00000<>+44(SB)/4, $0x41f00000
+DATA vector_avx2_41f00000<>+48(SB)/4, $0x41f00000
+DATA vector_avx2_41f00000<>+52(SB)/4, $0x41f00000
+DATA vector_avx2_41f00000<>+56(SB)/4, $0x41f00000
+DATA vector_avx2_41f00000<>+60(SB)/4, $0x41f00000
+GLOBL vector_avx2_41f00000<>(SB), RODATA|NOPTR, $64
+
+DATA vector_avx2_bfb8aa3b<>+0(SB)/4, $0xbfb8aa3b
+DATA vector_avx2_bfb8aa3b<>+4(SB)/4, $0xbfb8aa3b
+DATA vector_avx2_bfb8aa3b<>+8(SB)/4, $0xbfb8aa3b
+DATA vector_avx2_bfb8aa3b<>+12(SB)/4, $0xbfb8aa3b
+DATA vector_avx2_bfb8aa3b<>+16(SB)/4, $0xbfb8aa3b
+DATA vector_avx2_bfb8aa3b<>+20(SB)/4, $0xbfb8aa3b
+DATA vector_avx2_bfb8aa3b<>+24(SB)/4, $0xbfb8aa3b
+DATA vector_avx2_bfb8aa3b<>+28(SB)/4, $0xbfb8aa3b
+DATA vector_avx2_bfb8aa3b<>+32(SB)/4, $0xbfb8aa3b
+DATA vector_avx2_bfb8aa3b<>+36(SB)/4, $0xbfb8aa3b
+DATA vector_avx2_bfb8aa3b<>+40(SB)/4, $0xbfb8aa3b
+DATA vector_avx2_bfb8aa3b<>+44(SB)/4, $0xbfb8aa3b
+DATA vector_avx2_bfb8aa3b<>+48(SB)/4, $0xbfb8aa3b
+DATA vector_avx2_bfb8aa3b<>+52(SB)/4, $0xbfb8aa3b
+DATA vector_avx2_bfb8aa3b<>+56(SB)/4, $0xbfb8aa3b
+DATA vector_avx2_bfb8aa3b<>+60(SB)/4, $0xbfb8aa3b
+GLOBL vector_avx2_bfb8aa3b<>(SB), RODATA|NOPTR, $64
+
+DATA vector_avx2_3aaddd07<>+0(SB)/4, $0x3aaddd07
+DATA vector_avx2_3aaddd07<>+4(SB)/4, $0x3aaddd07
+DATA vector_avx2_3aaddd07<>+8(SB)/4, $0x3aaddd07
+DATA vector_avx2_3aaddd07<>+12(SB)/4, $0x3aaddd07
+DATA vector_avx2_3aaddd07<>+16(SB)/4, $0x3aaddd07
+DATA vector_avx2_3aaddd07<>+20(SB)/4, $0x3aaddd07
+DATA vector_avx2_3aaddd07<>+24(SB)/4, $0x3aaddd07
+DATA vector_avx2_3aaddd07<>+28(SB)/4, $0x3aaddd07
+DATA vector_avx2_3aaddd07<>+32(SB)/4, $0x3aaddd07
+DATA vector_avx2_3aaddd07<>+36(SB)/4, $0x3aaddd07
+DATA vector_avx2_3aaddd07<>+40(SB)/4, $0x3aaddd07
+DATA vector_avx2_3aaddd07<>+44(SB)/4, $0x3aaddd07
+DATA vector_avx2_3aaddd07<>+48(SB)/4, $0x3aaddd07
+DATA vector_avx2_3aaddd07<>+52(SB)/4, $0x3aaddd07
+DATA vector_avx2_3aaddd07<>+56(SB)/4, $0x3aaddd07
+DATA vector_avx2_3aaddd07<>+60(SB)/4, $0x3aaddd07
+GLOBL vector_avx2_3aaddd07<>(SB), RODATA|NOPTR, $64
+
+DATA vector_avx2_3c1e7544<>+0(SB)/4, $0x3c1e7544
+DATA vector_avx2_3c1e7544<>+4(SB)/4, $0x3c1e7544
+DATA vector_avx2_3c1e7544<>+8(SB)/4, $0x3c1e7544
+DATA vector_avx2_3c1e7544<>+12(SB)/4, $0x3c1e7544
+DATA vector_avx2_3c1e7544<>+16(SB)/4, $0x3c1e7544
+DATA vector_avx2_3c1e7544<>+20(SB)/4, $0x3c1e7544
+DATA vector_avx2_3c1e7544<>+24(SB)/4, $0x3c1e7544
+DATA vector_avx2_3c1e7544<>+28(SB)/4, $0x3c1e7544
+DATA vector_avx2_3c1e7544<>+32(SB)/4, $0x3c1e7544
+DATA vector_avx2_3c1e7544<>+36(SB)/4, $0x3c1e7544
+DATA vector_avx2_3c1e7544<>+40(SB)/4, $0x3c1e7544
+DATA vector_avx2_3c1e7544<>+44(SB)/4, $0x3c1e7544
+DATA vector_avx2_3c1e7544<>+48(SB)/4, $0x3c1e7544
+DATA vector_avx2_3c1e7544<>+52(SB)/4, $0x3c1e7544
+DATA vector_avx2_3c1e7544<>+56(SB)/4, $0x3c1e7544
+DATA vector_avx2_3c1e7544<>+60(SB)/4, $0x3c1e7544
+GLOBL vector_avx2_3c1e7544<>(SB), RODATA|NOPTR, $64
+
+DATA vector_avx2_3d635ba9<>+0(SB)/4, $0x3d635ba9
+DATA vector_avx2_3d635ba9<>+4(SB)/4, $0x3d635ba9
+DATA vector_avx2_3d635ba9<>+8(SB)/4, $0x3d635ba9
+DATA vector_avx2_3d635ba9<>+12(SB)/4, $0x3d635ba9
+DATA vector_avx2_3d635ba9<>+16(SB)/4, $0x3d635ba9
+DATA vector_avx2_3d635ba9<>+20(SB)/4, $0x3d635ba9
+DATA vector_avx2_3d635ba9<>+24(SB)/4, $0x3d635ba9
+DATA vector_avx2_3d635ba9<>+28(SB)/4, $0x3d635ba9
+DATA vector_avx2_3d635ba9<>+32(SB)/4, $0x3d635ba9
+DATA vector_avx2_3d635ba9<>+36(SB)/4, $0x3d635ba9
+DATA vector_avx2_3d635ba9<>+40(SB)/4, $0x3d635ba9
+DATA vector_avx2_3d635ba9<>+44(SB)/4, $0x3d635ba9
+DATA vector_avx2_3d635ba9<>+48(SB)/4, $0x3d635ba9
+DATA vector_avx2_3d635ba9<>+52(SB)/4, $0x3d635ba9
+DATA vector_avx2_3d635ba9<>+56(SB)/4, $0x3d635ba9
+DATA vector_avx2_3d635ba9<>+60(SB)/4, $0x3d635ba9
+GLOBL vector_avx2_3d635ba9<>(SB), RODATA|NOPTR, $64
+
+DATA vector_avx2_3e75fcde<>+0(SB)/4, $0x3e75fcde
+DATA vector_avx2_3e75fcde<>+4(SB)/4, $0x3e75fcde
+DATA vector_avx2_3e75fcde<>+8(SB)/4, $0x3e75fcde
+DATA vector_avx2_3e75fcde<>+12(SB)/4, $0x3e75fcde
+DATA vector_avx2_3e75fcde<>+16(SB)/4, $0x3e75fcde
+DATA vector_avx2_3e75fcde<>+20(SB)/4, $0x3e75fcde
+DATA vector_avx2_3e75fcde<>+24(SB)/4, $0x3e75fcde
+DATA vector_avx2_3e75fcde<>+28(SB)/4, $0x3e75fcde
+DATA vector_avx2_3e75fcde<>+32(SB)/4, $0x3e75fcde
+DATA vector_avx2_3e75fcde<>+36(SB)/4, $0x3e75fcde
+DATA vector_avx2_3e75fcde<>+40(SB)/4, $0x3e75fcde
+DATA vector_avx2_3e75fcde<>+44(SB)/4, $0x3e75fcde
+DATA vector_avx2_3e75fcde<>+48(SB)/4, $0x3e75fcde
+DATA vector_avx2_3e75fcde<>+52(SB)/4, $0x3e75fcde
+DATA vector_avx2_3e75fcde<>+56(SB)/4, $0x3e75fcde
+DATA vector_avx2_3e75fcde<>+60(SB)/4, $0x3e75fcde
+GLOBL vector_avx2_3e75fcde<>(SB), RODATA|NOPTR, $64
+
+DATA vector_avx2_3f317215<>+0(SB)/4, $0x3f317215
+DATA vector_avx2_3f317215<>+4(SB)/4, $0x3f317215
+DATA vector_avx2_3f317215<>+8(SB)/4, $0x3f317215
+DATA vector_avx2_3f317215<>+12(SB)/4, $0x3f317215
+DATA vector_avx2_3f317215<>+16(SB)/4, $0x3f317215
+DATA vector_avx2_3f317215<>+20(SB)/4, $0x3f317215
+DATA vector_avx2_3f317215<>+24(SB)/4, $0x3f317215
+DATA vector_avx2_3f317215<>+28(SB)/4, $0x3f317215
+DATA vector_avx2_3f317215<>+32(SB)/4, $0x3f317215
+DATA vector_avx2_3f317215<>+36(SB)/4, $0x3f317215
+DATA vector_avx2_3f317215<>+40(SB)/4, $0x3f317215
+DATA vector_avx2_3f317215<>+44(SB)/4, $0x3f317215
+DATA vector_avx2_3f317215<>+48(SB)/4, $0x3f317215
+DATA vector_avx2_3f317215<>+52(SB)/4, $0x3f317215
+DATA vector_avx2_3f317215<>+56(SB)/4, $0x3f317215
+DATA vector_avx2_3f317215<>+60(SB)/4, $0x3f317215
+GLOBL vector_avx2_3f317215<>(SB), RODATA|NOPTR, $64
+
+// func siluAVX2(s *byte)
+// Requires: AVX, AVX2, FMA3
+TEXT ·siluAVX2(SB), NOSPLIT, $0-8
+	MOVQ         s+0(FP), R11
+	MOVQ         (R11), DI
+	MOVQ         24(R11), SI
+	VBROADCASTSS 208(R11), Y6
+	VBROADCASTSS 212(R11), Y7
+	MOVQ         200(R11), R10
+
+row77:
+	XORQ AX, AX
+	MOVQ 192(R11), R9
+	SUBQ $0x08, R9
+	JL   tail79
+
+full78:
+	VMOVUPS     (SI)(AX*4), Y0
+	VMOVUPS     vector_avx2_c2ae0000<>+0(SB), Y9
+	VMAXPS      Y0, Y9, Y0
+	VMOVUPS     vector_avx2_41f00000<>+0(SB), Y9
+	VMINPS      Y0, Y9, Y9
+	VMULPS      vector_avx2_bfb8aa3b<>+0(SB), Y9, Y10
+	VROUNDPS    $0x00, Y10, Y10
+	VFMSUB132PS vector_avx2_bfb8aa3b<>+0(SB), Y10, Y9
+	VMOVUPS     vector_avx2_3aaddd07<>+0(SB), Y11
+	VFMADD213PS vector_avx2_3c1e7544<>+0(SB), Y9, Y11
+	VFMADD213PS vector_avx2_3d635ba9<>+0(SB), Y9, Y11
+	VFMADD213PS vector_avx2_3e75fcde<>+0(SB), Y9, Y11
+	VFMADD213PS vector_avx2_3f317215<>+0(SB), Y9, Y11
+	VFMADD213PS vector_avx2_3f800000<>+0(SB), Y9, Y11
+	VCVTPS2DQ   Y10, Y10
+	VPSLLD      $0x17, Y10, Y10
+	VPADDD      Y10, Y11, Y13
+	VADDPS      vector_avx2_3f800000<>+0(SB), Y13, Y13
+	VDIVPS      Y13, Y0, Y5
+	VMOVUPS     Y5, (DI)(AX*4)
+	ADDQ        $0x08, AX
+	SUBQ        $0x08, R9
+	JGE         full78
+
+tail79:
+	ADDQ        $0x08, R9
+	JZ          endRow80
+	LEAQ        vector_avx2_masks<>+0(SB), R12
+	NEGQ        R9
+	VMOVUPS     64(R12)(R9*4), Y8
+	VMASKMOVPS  (SI)(AX*4), Y8, Y0
+	VMOVUPS     vector_avx2_c2ae0000<>+0(SB), Y9
+	VMAXPS      Y0, Y9, Y0
+	VMOVUPS     vector_avx2_41f00000<>+0(SB), Y9
+	VMINPS      Y0, Y9, Y9
+	VMULPS      vector_avx2_bfb8aa3b<>+0(SB), Y9, Y10
+	VROUNDPS    $0x00, Y10, Y10
+	VFMSUB132PS vector_avx2_bfb8aa3b<>+0(SB), Y10, Y9
+	VMOVUPS     vector_avx2_3aaddd07<>+0(SB), Y11
+	VFMADD213PS vector_avx2_3c1e7544<>+0(SB), Y9, Y11
+	VFMADD213PS vector_avx2_3d635ba9<>+0(SB), Y9, Y11
+	VFMADD213PS vector_avx2_3e75fcde<>+0(SB), Y9, Y11
+	VFMADD213PS vector_avx2_3f317215<>+0(SB), Y9, Y11
+	VFMADD213PS vector_avx2_3f800000<>+0(SB), Y9, Y11
+	VCVTPS2DQ   Y10, Y10
+	VPSLLD      $0x17, Y10, Y10
+	VPADDD      Y10, Y11, Y13
+	VADDPS      vector_avx2_3f800000<>+0(SB), Y13, Y13
+	VDIVPS      Y13, Y0, Y5
+	VMASKMOVPS  Y5, Y8, (DI)(AX*4)
+
+endRow80:
+	MOVQ 144(R11), R12
+	LEAQ (DI)(R12*4), DI
+	MOVQ 152(R11), R12
+	LEAQ (SI)(R12*4), SI
+	DECQ R10
+	JNZ  row77
+	VZEROUPPER
+	RET
+
+// func sigmoidBackwardAVX2(s *byte)
+// Requires: AVX, AVX2, FMA3
+TEXT ·sigmoidBackwardAVX2(SB), NOSPLIT, $0-8
+	MOVQ         s+0(FP), R11
+	MOVQ         (R11), DI
+	MOVQ         24(R11), SI
+	MOVQ         48(R11), DX
+	VBROADCASTSS 208(R11), Y6
+	VBROADCASTSS 212(R11), Y7
+	MOVQ         200(R11), R10
+
+row81:
+	XORQ AX, AX
+	MOVQ 192(R11), R9
+	SUBQ $0x08, R9
+	JL   tail83
+
+full82:
+	VMOVUPS     (SI)(AX*4), Y0
+	VMOVUPS     (DX)(AX*4), Y1
+	VMOVUPS     vector_avx2_c2ae0000<>+0(SB), Y9
+	VMAXPS      Y1, Y9, Y1
+	VMOVUPS     vector_avx2_41f00000<>+0(SB), Y9
+	VMINPS      Y1, Y9, Y9
+	VMULPS      vector_avx2_bfb8aa3b<>+0(SB), Y9, Y10
+	VROUNDPS    $0x00, Y10, Y10
+	VFMSUB132PS vector_avx2_bfb8aa3b<>+0(SB), Y10, Y9
+	VMOVUPS     vector_avx2_3aaddd07<>+0(SB), Y11
+	VFMADD213PS vector_avx2_3c1e7544<>+0(SB), Y9, Y11
+	VFMADD213PS vector_avx2_3d635ba9<>+0(SB), Y9, Y11
+	VFMADD213PS vector_avx2_3e75fcde<>+0(SB), Y9, Y11
+	VFMADD213PS vector_avx2_3f317215<>+0(SB), Y9, Y11
+	VFMADD213PS vector_avx2_3f800000<>+0(SB), Y9, Y11
+	VCVTPS2DQ   Y10, Y10
+	VPSLLD      $0x17, Y10, Y10
+	VPADDD      Y10, Y11, Y13
+	VADDPS      vector_avx2_3f800000<>+0(SB), Y13, Y13
+	VMOVUPS     vector_avx2_3f800000<>+0(SB), Y11
+	VDIVPS      Y13, Y11, Y5
+	VMULPS      Y5, Y5, Y9
+	VSUBPS      Y9, Y5, Y5
+	VMULPS      Y0, Y5, Y5
+	VMOVUPS     Y5, (DI)(AX*4)
+	ADDQ        $0x08, AX
+	SUBQ        $0x08, R9
+	JGE         full82
+
+tail83:
+	ADDQ        $0x08, R9
+	JZ          endRow84
+	LEAQ        vector_avx2_masks<>+0(SB), R12
+	NEGQ        R9
+	VMOVUPS     64(R12)(R9*4), Y8
+	VMASKMOVPS  (SI)(AX*4), Y8, Y0
+	VMASKMOVPS  (DX)(AX*4), Y8, Y1
+	VMOVUPS     vector_avx2_c2ae0000<>+0(SB), Y9
+	VMAXPS      Y1, Y9, Y1
+	VMOVUPS     vector_avx2_41f00000<>+0(SB), Y9
+	VMINPS      Y1, Y9, Y9
+	VMULPS      vector_avx2_bfb8aa3b<>+0(SB), Y9, Y10
+	VROUNDPS    $0x00, Y10, Y10
+	VFMSUB132PS vector_avx2_bfb8aa3b<>+0(SB), Y10, Y9
+	VMOVUPS     vector_avx2_3aaddd07<>+0(SB), Y11
+	VFMADD213PS vector_avx2_3c1e7544<>+0(SB), Y9, Y11
+	VFMADD213PS vector_avx2_3d635ba9<>+0(SB), Y9, Y11
+	VFMADD213PS vector_avx2_3e75fcde<>+0(SB), Y9, Y11
+	VFMADD213PS vector_avx2_3f317215<>+0(SB), Y9, Y11
+	VFMADD213PS vector_avx2_3f800000<>+0(SB), Y9, Y11
+	VCVTPS2DQ   Y10, Y10
+	VPSLLD      $0x17, Y10, Y10
+	VPADDD      Y10, Y11, Y13
+	VADDPS      vector_avx2_3f800000<>+0(SB), Y13, Y13
+	VMOVUPS     vector_avx2_3f800000<>+0(SB), Y11
+	VDIVPS      Y13, Y11, Y5
+	VMULPS      Y5, Y5, Y9
+	VSUBPS      Y9, Y5, Y5
+	VMULPS      Y0, Y5, Y5
+	VMASKMOVPS  Y5, Y8, (DI)(AX*4)
+
+endRow84:
+	MOVQ 144(R11), R12
+	LEAQ (DI)(R12*4), DI
+	MOVQ 152(R11), R12
+	LEAQ (SI)(R12*4), SI
+	MOVQ 160(R11), R12
+	LEAQ (DX)(R12*4), DX
+	DECQ R10
+	JNZ  row81
+	VZEROUPPER
+	RET
+
+// func siluBackwardAVX2(s *byte)
+// Requires: AVX, AVX2, FMA3
+TEXT ·siluBackwardAVX2(SB), NOSPLIT, $0-8
+	MOVQ         s+0(FP), R11
+	MOVQ         (R11), DI
+	MOVQ         24(R11), SI
+	MOVQ         48(R11), DX
+	VBROADCASTSS 208(R11), Y6
+	VBROADCASTSS 212(R11), Y7
+	MOVQ         200(R11), R10
+
+row85:
+	XORQ AX, AX
+	MOVQ 192(R11), R9
+	SUBQ $0x08, R9
+	JL   tail87
+
+full86:
+	VMOVUPS     (SI)(AX*4), Y0
+	VMOVUPS     (DX)(AX*4), Y1
+	VMOVUPS     vector_avx2_c2ae0000<>+0(SB), Y9
+	VMAXPS      Y1, Y9, Y1
+	VMOVUPS     vector_avx2_41f00000<>+0(SB), Y9
+	VMINPS      Y1, Y9, Y9
+	VMULPS      vector_avx2_bfb8aa3b<>+0(SB), Y9, Y10
+	VROUNDPS    $0x00, Y10, Y10
+	VFMSUB132PS vector_avx2_bfb8aa3b<>+0(SB), Y10, Y9
+	VMOVUPS     vector_avx2_3aaddd07<>+0(SB), Y11
+	VFMADD213PS vector_avx2_3c1e7544<>+0(SB), Y9, Y11
+	VFMADD213PS vector_avx2_3d635ba9<>+0(SB), Y9, Y11
+	VFMADD213PS vector_avx2_3e75fcde<>+0(SB), Y9, Y11
+	VFMADD213PS vector_avx2_3f317215<>+0(SB), Y9, Y11
+	VFMADD213PS vector_avx2_3f800000<>+0(SB), Y9, Y11
+	VCVTPS2DQ   Y10, Y10
+	VPSLLD      $0x17, Y10, Y10
+	VPADDD      Y10, Y11, Y13
+	VADDPS      vector_avx2_3f800000<>+0(SB), Y13, Y13
+	VMOVUPS     vector_avx2_3f800000<>+0(SB), Y11
+	VDIVPS      Y13, Y11, Y5
+	VMOVUPS     vector_avx2_3f800000<>+0(SB), Y9
+	VMOVAPS     Y9, Y10
+	VSUBPS      Y5, Y9, Y9
+	VFMADD231PS Y1, Y9, Y10
+	VMULPS      Y10, Y5, Y5
+	VMULPS      Y0, Y5, Y5
+	VMOVUPS     Y5, (DI)(AX*4)
+	ADDQ        $0x08, AX
+	SUBQ        $0x08, R9
+	JGE         full86
+
+tail87:
+	ADDQ        $0x08, R9
+	JZ          endRow88
+	LEAQ        vector_avx2_masks<>+0(SB), R12
+	NEGQ        R9
+	VMOVUPS     64(R12)(R9*4), Y8
+	VMASKMOVPS  (SI)(AX*4), Y8, Y0
+	VMASKMOVPS  (DX)(AX*4), Y8, Y1
+	VMOVUPS     vector_avx2_c2ae0000<>+0(SB), Y9
+	VMAXPS      Y1, Y9, Y1
+	VMOVUPS     vector_avx2_41f00000<>+0(SB), Y9
+	VMINPS      Y1, Y9, Y9
+	VMULPS      vector_avx2_bfb8aa3b<>+0(SB), Y9, Y10
+	VROUNDPS    $0x00, Y10, Y10
+	VFMSUB132PS vector_avx2_bfb8aa3b<>+0(SB), Y10, Y9
+	VMOVUPS     vector_avx2_3aaddd07<>+0(SB), Y11
+	VFMADD213PS vector_avx2_3c1e7544<>+0(SB), Y9, Y11
+	VFMADD213PS vector_avx2_3d635ba9<>+0(SB), Y9, Y11
+	VFMADD213PS vector_avx2_3e75fcde<>+0(SB), Y9, Y11
+	VFMADD213PS vector_avx2_3f317215<>+0(SB), Y9, Y11
+	VFMADD213PS vector_avx2_3f800000<>+0(SB), Y9, Y11
+	VCVTPS2DQ   Y10, Y10
+	VPSLLD      $0x17, Y10, Y10
+	VPADDD      Y10, Y11, Y13
+	VADDPS      vector_avx2_3f800000<>+0(SB), Y13, Y13
+	VMOVUPS     vector_avx2_3f800000<>+0(SB), Y11
+	VDIVPS      Y13, Y11, Y5
+	VMOVUPS     vector_avx2_3f800000<>+0(SB), Y9
+	VMOVAPS     Y9, Y10
+	VSUBPS      Y5, Y9, Y9
+	VFMADD231PS Y1, Y9, Y10
+	VMULPS      Y10, Y5, Y5
+	VMULPS      Y0, Y5, Y5
+	VMASKMOVPS  Y5, Y8, (DI)(AX*4)
+
+endRow88:
+	MOVQ 144(R11), R12
+	LEAQ (DI)(R12*4), DI
+	MOVQ 152(R11), R12
+	LEAQ (SI)(R12*4), SI
+	MOVQ 160(R11), R12
+	LEAQ (DX)(R12*4), DX
+	DECQ R10
+	JNZ  row85
+	VZEROUPPER
+	RET
+
+// func tanhAVX2(s *byte)
+// Requires: AVX, AVX2, FMA3
+TEXT ·tanhAVX2(SB), NOSPLIT, $0-8
+	MOVQ         s+0(FP), R11
+	MOVQ         (R11), DI
+	MOVQ         24(R11), SI
+	VBROADCASTSS 208(R11), Y6
+	VBROADCASTSS 212(R11), Y7
+	MOVQ         200(R11), R10
+
+row89:
+	XORQ AX, AX
+	MOVQ 192(R11), R9
+	SUBQ $0x08, R9
+	JL   tail91
+
+full90:
+	VMOVUPS      (SI)(AX*4), Y0
+	VADDPS       Y0, Y0, Y9
+	VMOVUPS      vector_avx2_41a00000<>+0(SB), Y10
+	VMINPS       Y9, Y10, Y9
+	VMOVUPS      vector_avx2_c1a00000<>+0(SB), Y10
+	VMAXPS       Y9, Y10, Y9
+	VMULPS       vector_avx2_3fb8aa3b<>+0(SB), Y9, Y12
+	VROUNDPS     $0x00, Y12, Y12
+	VFNMADD231PS vector_avx2_3f318000<>+0(SB), Y12, Y9
+	VFNMADD231PS vector_avx2_b95e8083<>+0(SB), Y12, Y9
+	VMOVUPS      vector_avx2_39500d01<>+0(SB), Y11
+	VFMADD213PS  vector_avx2_3ab60b61<>+0(SB), Y9, Y11
+	VFMADD213PS  vector_avx2_3c088889<>+0(SB), Y9, Y11
+	VFMADD213PS  vector_avx2_3d2aaaab<>+0(SB), Y9, Y11
+	VFMADD213PS  vector_avx2_3e2aaaab<>+0(SB), Y9, Y11
+	VFMADD213PS  vector_avx2_3f000000<>+0(SB), Y9, Y11
+	VFMADD213PS  vector_avx2_3f800000<>+0(SB), Y9, Y11
+	VMULPS       Y9, Y11, Y11
+	VCVTPS2DQ    Y12, Y12
+	VPADDD       vector_avx2_0000007f<>+0(SB), Y12, Y12
+	VPSLLD       $0x17, Y12, Y10
+	VSUBPS       vector_avx2_3f800000<>+0(SB), Y10, Y12
+	VFMADD231PS  Y10, Y11, Y12
+	VADDPS       vector_avx2_40000000<>+0(SB), Y12, Y11
+	VDIVPS       Y11, Y12, Y5
+	VMOVUPS      Y5, (DI)(AX*4)
+	ADDQ         $0x08, AX
+	SUBQ         $0x08, R9
+	JGE          full90
+
+tail91:
+	ADDQ         $0x08, R9
+	JZ           endRow92
+	LEAQ         vector_avx2_masks<>+0(SB), R12
+	NEGQ         R9
+	VMOVUPS      64(R12)(R9*4), Y8
+	VMASKMOVPS   (SI)(AX*4), Y8, Y0
+	VADDPS       Y0, Y0, Y9
+	VMOVUPS      vector_avx2_41a00000<>+0(SB), Y10
+	VMINPS       Y9, Y10, Y9
+	VMOVUPS      vector_avx2_c1a00000<>+0(SB), Y10
+	VMAXPS       Y9, Y10, Y9
+	VMULPS       vector_avx2_3fb8aa3b<>+0(SB), Y9, Y12
+	VROUNDPS     $0x00, Y12, Y12
+	VFNMADD231PS vector_avx2_3f318000<>+0(SB), Y12, Y9
+	VFNMADD231PS vector_avx2_b95e8083<>+0(SB), Y12, Y9
+	VMOVUPS      vector_avx2_39500d01<>+0(SB), Y11
+	VFMADD213PS  vector_avx2_3ab60b61<>+0(SB), Y9, Y11
+	VFMADD213PS  vector_avx2_3c088889<>+0(SB), Y9, Y11
+	VFMADD213PS  vector_avx2_3d2aaaab<>+0(SB), Y9, Y11
+	VFMADD213PS  vector_avx2_3e2aaaab<>+0(SB), Y9, Y11
+	VFMADD213PS  vector_avx2_3f000000<>+0(SB), Y9, Y11
+	VFMADD213PS  vector_avx2_3f800000<>+0(SB), Y9, Y11
+	VMULPS       Y9, Y11, Y11
+	VCVTPS2DQ    Y12, Y12
+	VPADDD       vector_avx2_0000007f<>+0(SB), Y12, Y12
+	VPSLLD       $0x17, Y12, Y10
+	VSUBPS       vector_avx2_3f800000<>+0(SB), Y10, Y12
+	VFMADD231PS  Y10, Y11, Y12
+	VADDPS       vector_avx2_40000000<>+0(SB), Y12, Y11
+	VDIVPS       Y11, Y12, Y5
+	VMASKMOVPS   Y5, Y8, (DI)(AX*4)
+
+endRow92:
+	MOVQ 144(R11), R12
+	LEAQ (DI)(R12*4), DI
+	MOVQ 152(R11), R12
+	LEAQ (SI)(R12*4), SI
+	DECQ R10
+	JNZ  row89
+	VZEROUPPER
+	RET
+
+DATA vector_avx2_41a00000<>+0(SB)/4, $0x41a00000
+DATA vector_avx2_41a00000<>+4(SB)/4, $0x41a00000
+DATA vector_avx2_41a00000<>+8(SB)/4, $0x41a00000
+DATA vector_avx2_41a00000<>+12(SB)/4, $0x41a00000
+DATA vector_avx2_41a00000<>+16(SB)/4, $0x41a00000
+DATA vector_avx2_41a00000<>+20(SB)/4, $0x41a00000
+DATA vector_avx2_41a00000<>+24(SB)/4, $0x41a00000
+DATA vector_avx2_41a00000<>+28(SB)/4, $0x41a00000
+DATA vector_avx2_41a00000<>+32(SB)/4, $0x41a00000
+DATA vector_avx2_41a00000<>+36(SB)/4, $0x41a00000
+DATA vector_avx2_41a00000<>+40(SB)/4, $0x41a00000
+DATA vector_avx2_41a00000<>+44(SB)/4, $0x41a00000
+DATA vector_avx2_41a00000<>+48(SB)/4, $0x41a00000
+DATA vector_avx2_41a00000<>+52(SB)/4, $0x41a00000
+DATA vector_avx2_41a00000<>+56(SB)/4, $0x41a00000
+DATA vector_avx2_41a00000<>+60(SB)/4, $0x41a00000
+GLOBL vector_avx2_41a00000<>(SB), RODATA|NOPTR, $64
+
+DATA vector_avx2_c1a00000<>+0(SB)/4, $0xc1a00000
+DATA vector_avx2_c1a00000<>+4(SB)/4, $0xc1a00000
+DATA vector_avx2_c1a00000<>+8(SB)/4, $0xc1a00000
+DATA vector_avx2_c1a00000<>+12(SB)/4, $0xc1a00000
+DATA vector_avx2_c1a00000<>+16(SB)/4, $0xc1a00000
+DATA vector_avx2_c1a00000<>+20(SB)/4, $0xc1a00000
+DATA vector_avx2_c1a00000<>+24(SB)/4, $0xc1a00000
+DATA vector_avx2_c1a00000<>+28(SB)/4, $0xc1a00000
+DATA vector_avx2_c1a00000<>+32(SB)/4, $0xc1a00000
+DATA vector_avx2_c1a00000<>+36(SB)/4, $0xc1a00000
+DATA vector_avx2_c1a00000<>+40(SB)/4, $0xc1a00000
+DATA vector_avx2_c1a00000<>+44(SB)/4, $0xc1a00000
+DATA vector_avx2_c1a00000<>+48(SB)/4, $0xc1a00000
+DATA vector_avx2_c1a00000<>+52(SB)/4, $0xc1a00000
+DATA vector_avx2_c1a00000<>+56(SB)/4, $0xc1a00000
+DATA vector_avx2_c1a00000<>+60(SB)/4, $0xc1a00000
+GLOBL vector_avx2_c1a00000<>(SB), RODATA|NOPTR, $64
 
 DATA vector_avx2_3fb8aa3b<>+0(SB)/4, $0x3fb8aa3b
 DATA vector_avx2_3fb8aa3b<>+4(SB)/4, $0x3fb8aa3b
@@ -1423,456 +1911,6 @@ DATA vector_avx2_0000007f<>+52(SB)/4, $0x0000007f
 DATA vector_avx2_0000007f<>+56(SB)/4, $0x0000007f
 DATA vector_avx2_0000007f<>+60(SB)/4, $0x0000007f
 GLOBL vector_avx2_0000007f<>(SB), RODATA|NOPTR, $64
-
-// func siluAVX2(s *byte)
-// Requires: AVX, AVX2, FMA3
-TEXT ·siluAVX2(SB), NOSPLIT, $0-8
-	MOVQ         s+0(FP), R11
-	MOVQ         (R11), DI
-	MOVQ         24(R11), SI
-	VBROADCASTSS 208(R11), Y6
-	VBROADCASTSS 212(R11), Y7
-	MOVQ         200(R11), R10
-
-row77:
-	XORQ AX, AX
-	MOVQ 192(R11), R9
-	SUBQ $0x08, R9
-	JL   tail79
-
-full78:
-	VMOVUPS      (SI)(AX*4), Y0
-	VXORPS       Y9, Y9, Y9
-	VSUBPS       Y0, Y9, Y9
-	VMOVUPS      vector_avx2_42ae0000<>+0(SB), Y10
-	VMINPS       Y9, Y10, Y9
-	VMOVUPS      vector_avx2_c2ae0000<>+0(SB), Y10
-	VMAXPS       Y9, Y10, Y9
-	VMULPS       vector_avx2_3fb8aa3b<>+0(SB), Y9, Y12
-	VROUNDPS     $0x00, Y12, Y12
-	VFNMADD231PS vector_avx2_3f318000<>+0(SB), Y12, Y9
-	VFNMADD231PS vector_avx2_b95e8083<>+0(SB), Y12, Y9
-	VMOVUPS      vector_avx2_39500d01<>+0(SB), Y11
-	VFMADD213PS  vector_avx2_3ab60b61<>+0(SB), Y9, Y11
-	VFMADD213PS  vector_avx2_3c088889<>+0(SB), Y9, Y11
-	VFMADD213PS  vector_avx2_3d2aaaab<>+0(SB), Y9, Y11
-	VFMADD213PS  vector_avx2_3e2aaaab<>+0(SB), Y9, Y11
-	VFMADD213PS  vector_avx2_3f000000<>+0(SB), Y9, Y11
-	VFMADD213PS  vector_avx2_3f800000<>+0(SB), Y9, Y11
-	VMULPS       Y9, Y11, Y11
-	VCVTPS2DQ    Y12, Y12
-	VPADDD       vector_avx2_0000007f<>+0(SB), Y12, Y12
-	VPSLLD       $0x17, Y12, Y10
-	VADDPS       vector_avx2_3f800000<>+0(SB), Y10, Y13
-	VFMADD231PS  Y10, Y11, Y13
-	VMOVUPS      vector_avx2_c2b00000<>+0(SB), Y9
-	VMAXPS       Y0, Y9, Y0
-	VDIVPS       Y13, Y0, Y5
-	VMOVUPS      Y5, (DI)(AX*4)
-	ADDQ         $0x08, AX
-	SUBQ         $0x08, R9
-	JGE          full78
-
-tail79:
-	ADDQ         $0x08, R9
-	JZ           endRow80
-	LEAQ         vector_avx2_masks<>+0(SB), R12
-	NEGQ         R9
-	VMOVUPS      64(R12)(R9*4), Y8
-	VMASKMOVPS   (SI)(AX*4), Y8, Y0
-	VXORPS       Y9, Y9, Y9
-	VSUBPS       Y0, Y9, Y9
-	VMOVUPS      vector_avx2_42ae0000<>+0(SB), Y10
-	VMINPS       Y9, Y10, Y9
-	VMOVUPS      vector_avx2_c2ae0000<>+0(SB), Y10
-	VMAXPS       Y9, Y10, Y9
-	VMULPS       vector_avx2_3fb8aa3b<>+0(SB), Y9, Y12
-	VROUNDPS     $0x00, Y12, Y12
-	VFNMADD231PS vector_avx2_3f318000<>+0(SB), Y12, Y9
-	VFNMADD231PS vector_avx2_b95e8083<>+0(SB), Y12, Y9
-	VMOVUPS      vector_avx2_39500d01<>+0(SB), Y11
-	VFMADD213PS  vector_avx2_3ab60b61<>+0(SB), Y9, Y11
-	VFMADD213PS  vector_avx2_3c088889<>+0(SB), Y9, Y11
-	VFMADD213PS  vector_avx2_3d2aaaab<>+0(SB), Y9, Y11
-	VFMADD213PS  vector_avx2_3e2aaaab<>+0(SB), Y9, Y11
-	VFMADD213PS  vector_avx2_3f000000<>+0(SB), Y9, Y11
-	VFMADD213PS  vector_avx2_3f800000<>+0(SB), Y9, Y11
-	VMULPS       Y9, Y11, Y11
-	VCVTPS2DQ    Y12, Y12
-	VPADDD       vector_avx2_0000007f<>+0(SB), Y12, Y12
-	VPSLLD       $0x17, Y12, Y10
-	VADDPS       vector_avx2_3f800000<>+0(SB), Y10, Y13
-	VFMADD231PS  Y10, Y11, Y13
-	VMOVUPS      vector_avx2_c2b00000<>+0(SB), Y9
-	VMAXPS       Y0, Y9, Y0
-	VDIVPS       Y13, Y0, Y5
-	VMASKMOVPS   Y5, Y8, (DI)(AX*4)
-
-endRow80:
-	MOVQ 144(R11), R12
-	LEAQ (DI)(R12*4), DI
-	MOVQ 152(R11), R12
-	LEAQ (SI)(R12*4), SI
-	DECQ R10
-	JNZ  row77
-	VZEROUPPER
-	RET
-
-DATA vector_avx2_c2b00000<>+0(SB)/4, $0xc2b00000
-DATA vector_avx2_c2b00000<>+4(SB)/4, $0xc2b00000
-DATA vector_avx2_c2b00000<>+8(SB)/4, $0xc2b00000
-DATA vector_avx2_c2b00000<>+12(SB)/4, $0xc2b00000
-DATA vector_avx2_c2b00000<>+16(SB)/4, $0xc2b00000
-DATA vector_avx2_c2b00000<>+20(SB)/4, $0xc2b00000
-DATA vector_avx2_c2b00000<>+24(SB)/4, $0xc2b00000
-DATA vector_avx2_c2b00000<>+28(SB)/4, $0xc2b00000
-DATA vector_avx2_c2b00000<>+32(SB)/4, $0xc2b00000
-DATA vector_avx2_c2b00000<>+36(SB)/4, $0xc2b00000
-DATA vector_avx2_c2b00000<>+40(SB)/4, $0xc2b00000
-DATA vector_avx2_c2b00000<>+44(SB)/4, $0xc2b00000
-DATA vector_avx2_c2b00000<>+48(SB)/4, $0xc2b00000
-DATA vector_avx2_c2b00000<>+52(SB)/4, $0xc2b00000
-DATA vector_avx2_c2b00000<>+56(SB)/4, $0xc2b00000
-DATA vector_avx2_c2b00000<>+60(SB)/4, $0xc2b00000
-GLOBL vector_avx2_c2b00000<>(SB), RODATA|NOPTR, $64
-
-// func sigmoidBackwardAVX2(s *byte)
-// Requires: AVX, AVX2, FMA3
-TEXT ·sigmoidBackwardAVX2(SB), NOSPLIT, $0-8
-	MOVQ         s+0(FP), R11
-	MOVQ         (R11), DI
-	MOVQ         24(R11), SI
-	MOVQ         48(R11), DX
-	VBROADCASTSS 208(R11), Y6
-	VBROADCASTSS 212(R11), Y7
-	MOVQ         200(R11), R10
-
-row81:
-	XORQ AX, AX
-	MOVQ 192(R11), R9
-	SUBQ $0x08, R9
-	JL   tail83
-
-full82:
-	VMOVUPS      (SI)(AX*4), Y0
-	VMOVUPS      (DX)(AX*4), Y1
-	VXORPS       Y9, Y9, Y9
-	VSUBPS       Y1, Y9, Y9
-	VMOVUPS      vector_avx2_42ae0000<>+0(SB), Y10
-	VMINPS       Y9, Y10, Y9
-	VMOVUPS      vector_avx2_c2ae0000<>+0(SB), Y10
-	VMAXPS       Y9, Y10, Y9
-	VMULPS       vector_avx2_3fb8aa3b<>+0(SB), Y9, Y12
-	VROUNDPS     $0x00, Y12, Y12
-	VFNMADD231PS vector_avx2_3f318000<>+0(SB), Y12, Y9
-	VFNMADD231PS vector_avx2_b95e8083<>+0(SB), Y12, Y9
-	VMOVUPS      vector_avx2_39500d01<>+0(SB), Y11
-	VFMADD213PS  vector_avx2_3ab60b61<>+0(SB), Y9, Y11
-	VFMADD213PS  vector_avx2_3c088889<>+0(SB), Y9, Y11
-	VFMADD213PS  vector_avx2_3d2aaaab<>+0(SB), Y9, Y11
-	VFMADD213PS  vector_avx2_3e2aaaab<>+0(SB), Y9, Y11
-	VFMADD213PS  vector_avx2_3f000000<>+0(SB), Y9, Y11
-	VFMADD213PS  vector_avx2_3f800000<>+0(SB), Y9, Y11
-	VMULPS       Y9, Y11, Y11
-	VCVTPS2DQ    Y12, Y12
-	VPADDD       vector_avx2_0000007f<>+0(SB), Y12, Y12
-	VPSLLD       $0x17, Y12, Y10
-	VADDPS       vector_avx2_3f800000<>+0(SB), Y10, Y13
-	VFMADD231PS  Y10, Y11, Y13
-	VMOVUPS      vector_avx2_3f800000<>+0(SB), Y11
-	VDIVPS       Y13, Y11, Y5
-	VMULPS       Y5, Y5, Y9
-	VSUBPS       Y9, Y5, Y5
-	VMULPS       Y0, Y5, Y5
-	VMOVUPS      Y5, (DI)(AX*4)
-	ADDQ         $0x08, AX
-	SUBQ         $0x08, R9
-	JGE          full82
-
-tail83:
-	ADDQ         $0x08, R9
-	JZ           endRow84
-	LEAQ         vector_avx2_masks<>+0(SB), R12
-	NEGQ         R9
-	VMOVUPS      64(R12)(R9*4), Y8
-	VMASKMOVPS   (SI)(AX*4), Y8, Y0
-	VMASKMOVPS   (DX)(AX*4), Y8, Y1
-	VXORPS       Y9, Y9, Y9
-	VSUBPS       Y1, Y9, Y9
-	VMOVUPS      vector_avx2_42ae0000<>+0(SB), Y10
-	VMINPS       Y9, Y10, Y9
-	VMOVUPS      vector_avx2_c2ae0000<>+0(SB), Y10
-	VMAXPS       Y9, Y10, Y9
-	VMULPS       vector_avx2_3fb8aa3b<>+0(SB), Y9, Y12
-	VROUNDPS     $0x00, Y12, Y12
-	VFNMADD231PS vector_avx2_3f318000<>+0(SB), Y12, Y9
-	VFNMADD231PS vector_avx2_b95e8083<>+0(SB), Y12, Y9
-	VMOVUPS      vector_avx2_39500d01<>+0(SB), Y11
-	VFMADD213PS  vector_avx2_3ab60b61<>+0(SB), Y9, Y11
-	VFMADD213PS  vector_avx2_3c088889<>+0(SB), Y9, Y11
-	VFMADD213PS  vector_avx2_3d2aaaab<>+0(SB), Y9, Y11
-	VFMADD213PS  vector_avx2_3e2aaaab<>+0(SB), Y9, Y11
-	VFMADD213PS  vector_avx2_3f000000<>+0(SB), Y9, Y11
-	VFMADD213PS  vector_avx2_3f800000<>+0(SB), Y9, Y11
-	VMULPS       Y9, Y11, Y11
-	VCVTPS2DQ    Y12, Y12
-	VPADDD       vector_avx2_0000007f<>+0(SB), Y12, Y12
-	VPSLLD       $0x17, Y12, Y10
-	VADDPS       vector_avx2_3f800000<>+0(SB), Y10, Y13
-	VFMADD231PS  Y10, Y11, Y13
-	VMOVUPS      vector_avx2_3f800000<>+0(SB), Y11
-	VDIVPS       Y13, Y11, Y5
-	VMULPS       Y5, Y5, Y9
-	VSUBPS       Y9, Y5, Y5
-	VMULPS       Y0, Y5, Y5
-	VMASKMOVPS   Y5, Y8, (DI)(AX*4)
-
-endRow84:
-	MOVQ 144(R11), R12
-	LEAQ (DI)(R12*4), DI
-	MOVQ 152(R11), R12
-	LEAQ (SI)(R12*4), SI
-	MOVQ 160(R11), R12
-	LEAQ (DX)(R12*4), DX
-	DECQ R10
-	JNZ  row81
-	VZEROUPPER
-	RET
-
-// func siluBackwardAVX2(s *byte)
-// Requires: AVX, AVX2, FMA3
-TEXT ·siluBackwardAVX2(SB), NOSPLIT, $0-8
-	MOVQ         s+0(FP), R11
-	MOVQ         (R11), DI
-	MOVQ         24(R11), SI
-	MOVQ         48(R11), DX
-	VBROADCASTSS 208(R11), Y6
-	VBROADCASTSS 212(R11), Y7
-	MOVQ         200(R11), R10
-
-row85:
-	XORQ AX, AX
-	MOVQ 192(R11), R9
-	SUBQ $0x08, R9
-	JL   tail87
-
-full86:
-	VMOVUPS      (SI)(AX*4), Y0
-	VMOVUPS      (DX)(AX*4), Y1
-	VXORPS       Y9, Y9, Y9
-	VSUBPS       Y1, Y9, Y9
-	VMOVUPS      vector_avx2_42ae0000<>+0(SB), Y10
-	VMINPS       Y9, Y10, Y9
-	VMOVUPS      vector_avx2_c2ae0000<>+0(SB), Y10
-	VMAXPS       Y9, Y10, Y9
-	VMULPS       vector_avx2_3fb8aa3b<>+0(SB), Y9, Y12
-	VROUNDPS     $0x00, Y12, Y12
-	VFNMADD231PS vector_avx2_3f318000<>+0(SB), Y12, Y9
-	VFNMADD231PS vector_avx2_b95e8083<>+0(SB), Y12, Y9
-	VMOVUPS      vector_avx2_39500d01<>+0(SB), Y11
-	VFMADD213PS  vector_avx2_3ab60b61<>+0(SB), Y9, Y11
-	VFMADD213PS  vector_avx2_3c088889<>+0(SB), Y9, Y11
-	VFMADD213PS  vector_avx2_3d2aaaab<>+0(SB), Y9, Y11
-	VFMADD213PS  vector_avx2_3e2aaaab<>+0(SB), Y9, Y11
-	VFMADD213PS  vector_avx2_3f000000<>+0(SB), Y9, Y11
-	VFMADD213PS  vector_avx2_3f800000<>+0(SB), Y9, Y11
-	VMULPS       Y9, Y11, Y11
-	VCVTPS2DQ    Y12, Y12
-	VPADDD       vector_avx2_0000007f<>+0(SB), Y12, Y12
-	VPSLLD       $0x17, Y12, Y10
-	VADDPS       vector_avx2_3f800000<>+0(SB), Y10, Y13
-	VFMADD231PS  Y10, Y11, Y13
-	VMOVUPS      vector_avx2_3f800000<>+0(SB), Y11
-	VDIVPS       Y13, Y11, Y5
-	VMOVUPS      vector_avx2_3f800000<>+0(SB), Y9
-	VMOVAPS      Y9, Y10
-	VSUBPS       Y5, Y9, Y9
-	VFMADD231PS  Y1, Y9, Y10
-	VMULPS       Y10, Y5, Y5
-	VMULPS       Y0, Y5, Y5
-	VMOVUPS      Y5, (DI)(AX*4)
-	ADDQ         $0x08, AX
-	SUBQ         $0x08, R9
-	JGE          full86
-
-tail87:
-	ADDQ         $0x08, R9
-	JZ           endRow88
-	LEAQ         vector_avx2_masks<>+0(SB), R12
-	NEGQ         R9
-	VMOVUPS      64(R12)(R9*4), Y8
-	VMASKMOVPS   (SI)(AX*4), Y8, Y0
-	VMASKMOVPS   (DX)(AX*4), Y8, Y1
-	VXORPS       Y9, Y9, Y9
-	VSUBPS       Y1, Y9, Y9
-	VMOVUPS      vector_avx2_42ae0000<>+0(SB), Y10
-	VMINPS       Y9, Y10, Y9
-	VMOVUPS      vector_avx2_c2ae0000<>+0(SB), Y10
-	VMAXPS       Y9, Y10, Y9
-	VMULPS       vector_avx2_3fb8aa3b<>+0(SB), Y9, Y12
-	VROUNDPS     $0x00, Y12, Y12
-	VFNMADD231PS vector_avx2_3f318000<>+0(SB), Y12, Y9
-	VFNMADD231PS vector_avx2_b95e8083<>+0(SB), Y12, Y9
-	VMOVUPS      vector_avx2_39500d01<>+0(SB), Y11
-	VFMADD213PS  vector_avx2_3ab60b61<>+0(SB), Y9, Y11
-	VFMADD213PS  vector_avx2_3c088889<>+0(SB), Y9, Y11
-	VFMADD213PS  vector_avx2_3d2aaaab<>+0(SB), Y9, Y11
-	VFMADD213PS  vector_avx2_3e2aaaab<>+0(SB), Y9, Y11
-	VFMADD213PS  vector_avx2_3f000000<>+0(SB), Y9, Y11
-	VFMADD213PS  vector_avx2_3f800000<>+0(SB), Y9, Y11
-	VMULPS       Y9, Y11, Y11
-	VCVTPS2DQ    Y12, Y12
-	VPADDD       vector_avx2_0000007f<>+0(SB), Y12, Y12
-	VPSLLD       $0x17, Y12, Y10
-	VADDPS       vector_avx2_3f800000<>+0(SB), Y10, Y13
-	VFMADD231PS  Y10, Y11, Y13
-	VMOVUPS      vector_avx2_3f800000<>+0(SB), Y11
-	VDIVPS       Y13, Y11, Y5
-	VMOVUPS      vector_avx2_3f800000<>+0(SB), Y9
-	VMOVAPS      Y9, Y10
-	VSUBPS       Y5, Y9, Y9
-	VFMADD231PS  Y1, Y9, Y10
-	VMULPS       Y10, Y5, Y5
-	VMULPS       Y0, Y5, Y5
-	VMASKMOVPS   Y5, Y8, (DI)(AX*4)
-
-endRow88:
-	MOVQ 144(R11), R12
-	LEAQ (DI)(R12*4), DI
-	MOVQ 152(R11), R12
-	LEAQ (SI)(R12*4), SI
-	MOVQ 160(R11), R12
-	LEAQ (DX)(R12*4), DX
-	DECQ R10
-	JNZ  row85
-	VZEROUPPER
-	RET
-
-// func tanhAVX2(s *byte)
-// Requires: AVX, AVX2, FMA3
-TEXT ·tanhAVX2(SB), NOSPLIT, $0-8
-	MOVQ         s+0(FP), R11
-	MOVQ         (R11), DI
-	MOVQ         24(R11), SI
-	VBROADCASTSS 208(R11), Y6
-	VBROADCASTSS 212(R11), Y7
-	MOVQ         200(R11), R10
-
-row89:
-	XORQ AX, AX
-	MOVQ 192(R11), R9
-	SUBQ $0x08, R9
-	JL   tail91
-
-full90:
-	VMOVUPS      (SI)(AX*4), Y0
-	VADDPS       Y0, Y0, Y9
-	VMOVUPS      vector_avx2_41a00000<>+0(SB), Y10
-	VMINPS       Y9, Y10, Y9
-	VMOVUPS      vector_avx2_c1a00000<>+0(SB), Y10
-	VMAXPS       Y9, Y10, Y9
-	VMULPS       vector_avx2_3fb8aa3b<>+0(SB), Y9, Y12
-	VROUNDPS     $0x00, Y12, Y12
-	VFNMADD231PS vector_avx2_3f318000<>+0(SB), Y12, Y9
-	VFNMADD231PS vector_avx2_b95e8083<>+0(SB), Y12, Y9
-	VMOVUPS      vector_avx2_39500d01<>+0(SB), Y11
-	VFMADD213PS  vector_avx2_3ab60b61<>+0(SB), Y9, Y11
-	VFMADD213PS  vector_avx2_3c088889<>+0(SB), Y9, Y11
-	VFMADD213PS  vector_avx2_3d2aaaab<>+0(SB), Y9, Y11
-	VFMADD213PS  vector_avx2_3e2aaaab<>+0(SB), Y9, Y11
-	VFMADD213PS  vector_avx2_3f000000<>+0(SB), Y9, Y11
-	VFMADD213PS  vector_avx2_3f800000<>+0(SB), Y9, Y11
-	VMULPS       Y9, Y11, Y11
-	VCVTPS2DQ    Y12, Y12
-	VPADDD       vector_avx2_0000007f<>+0(SB), Y12, Y12
-	VPSLLD       $0x17, Y12, Y10
-	VSUBPS       vector_avx2_3f800000<>+0(SB), Y10, Y12
-	VFMADD231PS  Y10, Y11, Y12
-	VADDPS       vector_avx2_40000000<>+0(SB), Y12, Y11
-	VDIVPS       Y11, Y12, Y5
-	VMOVUPS      Y5, (DI)(AX*4)
-	ADDQ         $0x08, AX
-	SUBQ         $0x08, R9
-	JGE          full90
-
-tail91:
-	ADDQ         $0x08, R9
-	JZ           endRow92
-	LEAQ         vector_avx2_masks<>+0(SB), R12
-	NEGQ         R9
-	VMOVUPS      64(R12)(R9*4), Y8
-	VMASKMOVPS   (SI)(AX*4), Y8, Y0
-	VADDPS       Y0, Y0, Y9
-	VMOVUPS      vector_avx2_41a00000<>+0(SB), Y10
-	VMINPS       Y9, Y10, Y9
-	VMOVUPS      vector_avx2_c1a00000<>+0(SB), Y10
-	VMAXPS       Y9, Y10, Y9
-	VMULPS       vector_avx2_3fb8aa3b<>+0(SB), Y9, Y12
-	VROUNDPS     $0x00, Y12, Y12
-	VFNMADD231PS vector_avx2_3f318000<>+0(SB), Y12, Y9
-	VFNMADD231PS vector_avx2_b95e8083<>+0(SB), Y12, Y9
-	VMOVUPS      vector_avx2_39500d01<>+0(SB), Y11
-	VFMADD213PS  vector_avx2_3ab60b61<>+0(SB), Y9, Y11
-	VFMADD213PS  vector_avx2_3c088889<>+0(SB), Y9, Y11
-	VFMADD213PS  vector_avx2_3d2aaaab<>+0(SB), Y9, Y11
-	VFMADD213PS  vector_avx2_3e2aaaab<>+0(SB), Y9, Y11
-	VFMADD213PS  vector_avx2_3f000000<>+0(SB), Y9, Y11
-	VFMADD213PS  vector_avx2_3f800000<>+0(SB), Y9, Y11
-	VMULPS       Y9, Y11, Y11
-	VCVTPS2DQ    Y12, Y12
-	VPADDD       vector_avx2_0000007f<>+0(SB), Y12, Y12
-	VPSLLD       $0x17, Y12, Y10
-	VSUBPS       vector_avx2_3f800000<>+0(SB), Y10, Y12
-	VFMADD231PS  Y10, Y11, Y12
-	VADDPS       vector_avx2_40000000<>+0(SB), Y12, Y11
-	VDIVPS       Y11, Y12, Y5
-	VMASKMOVPS   Y5, Y8, (DI)(AX*4)
-
-endRow92:
-	MOVQ 144(R11), R12
-	LEAQ (DI)(R12*4), DI
-	MOVQ 152(R11), R12
-	LEAQ (SI)(R12*4), SI
-	DECQ R10
-	JNZ  row89
-	VZEROUPPER
-	RET
-
-DATA vector_avx2_41a00000<>+0(SB)/4, $0x41a00000
-DATA vector_avx2_41a00000<>+4(SB)/4, $0x41a00000
-DATA vector_avx2_41a00000<>+8(SB)/4, $0x41a00000
-DATA vector_avx2_41a00000<>+12(SB)/4, $0x41a00000
-DATA vector_avx2_41a00000<>+16(SB)/4, $0x41a00000
-DATA vector_avx2_41a00000<>+20(SB)/4, $0x41a00000
-DATA vector_avx2_41a00000<>+24(SB)/4, $0x41a00000
-DATA vector_avx2_41a00000<>+28(SB)/4, $0x41a00000
-DATA vector_avx2_41a00000<>+32(SB)/4, $0x41a00000
-DATA vector_avx2_41a00000<>+36(SB)/4, $0x41a00000
-DATA vector_avx2_41a00000<>+40(SB)/4, $0x41a00000
-DATA vector_avx2_41a00000<>+44(SB)/4, $0x41a00000
-DATA vector_avx2_41a00000<>+48(SB)/4, $0x41a00000
-DATA vector_avx2_41a00000<>+52(SB)/4, $0x41a00000
-DATA vector_avx2_41a00000<>+56(SB)/4, $0x41a00000
-DATA vector_avx2_41a00000<>+60(SB)/4, $0x41a00000
-GLOBL vector_avx2_41a00000<>(SB), RODATA|NOPTR, $64
-
-DATA vector_avx2_c1a00000<>+0(SB)/4, $0xc1a00000
-DATA vector_avx2_c1a00000<>+4(SB)/4, $0xc1a00000
-DATA vector_avx2_c1a00000<>+8(SB)/4, $0xc1a00000
-DATA vector_avx2_c1a00000<>+12(SB)/4, $0xc1a00000
-DATA vector_avx2_c1a00000<>+16(SB)/4, $0xc1a00000
-DATA vector_avx2_c1a00000<>+20(SB)/4, $0xc1a00000
-DATA vector_avx2_c1a00000<>+24(SB)/4, $0xc1a00000
-DATA vector_avx2_c1a00000<>+28(SB)/4, $0xc1a00000
-DATA vector_avx2_c1a00000<>+32(SB)/4, $0xc1a00000
-DATA vector_avx2_c1a00000<>+36(SB)/4, $0xc1a00000
-DATA vector_avx2_c1a00000<>+40(SB)/4, $0xc1a00000
-DATA vector_avx2_c1a00000<>+44(SB)/4, $0xc1a00000
-DATA vector_avx2_c1a00000<>+48(SB)/4, $0xc1a00000
-DATA vector_avx2_c1a00000<>+52(SB)/4, $0xc1a00000
-DATA vector_avx2_c1a00000<>+56(SB)/4, $0xc1a00000
-DATA vector_avx2_c1a00000<>+60(SB)/4, $0xc1a00000
-GLOBL vector_avx2_c1a00000<>(SB), RODATA|NOPTR, $64
 
 DATA vector_avx2_40000000<>+0(SB)/4, $0x40000000
 DATA vector_avx2_40000000<>+4(SB)/4, $0x40000000
@@ -2142,6 +2180,24 @@ DATA vector_avx2_bf000000<>+52(SB)/4, $0xbf000000
 DATA vector_avx2_bf000000<>+56(SB)/4, $0xbf000000
 DATA vector_avx2_bf000000<>+60(SB)/4, $0xbf000000
 GLOBL vector_avx2_bf000000<>(SB), RODATA|NOPTR, $64
+
+DATA vector_avx2_42ae0000<>+0(SB)/4, $0x42ae0000
+DATA vector_avx2_42ae0000<>+4(SB)/4, $0x42ae0000
+DATA vector_avx2_42ae0000<>+8(SB)/4, $0x42ae0000
+DATA vector_avx2_42ae0000<>+12(SB)/4, $0x42ae0000
+DATA vector_avx2_42ae0000<>+16(SB)/4, $0x42ae0000
+DATA vector_avx2_42ae0000<>+20(SB)/4, $0x42ae0000
+DATA vector_avx2_42ae0000<>+24(SB)/4, $0x42ae0000
+DATA vector_avx2_42ae0000<>+28(SB)/4, $0x42ae0000
+DATA vector_avx2_42ae0000<>+32(SB)/4, $0x42ae0000
+DATA vector_avx2_42ae0000<>+36(SB)/4, $0x42ae0000
+DATA vector_avx2_42ae0000<>+40(SB)/4, $0x42ae0000
+DATA vector_avx2_42ae0000<>+44(SB)/4, $0x42ae0000
+DATA vector_avx2_42ae0000<>+48(SB)/4, $0x42ae0000
+DATA vector_avx2_42ae0000<>+52(SB)/4, $0x42ae0000
+DATA vector_avx2_42ae0000<>+56(SB)/4, $0x42ae0000
+DATA vector_avx2_42ae0000<>+60(SB)/4, $0x42ae0000
+GLOBL vector_avx2_42ae0000<>(SB), RODATA|NOPTR, $64
 
 DATA vector_avx2_7fffffff<>+0(SB)/4, $0x7fffffff
 DATA vector_avx2_7fffffff<>+4(SB)/4, $0x7fffffff

@@ -1115,13 +1115,23 @@ DATA vector_avx512_c0400000<>+60(SB)/4, $0xc0400000
 GLOBL vector_avx512_c0400000<>(SB), RODATA|NOPTR, $64
 
 // func sigmoidAVX512(s *byte)
-// Requires: AVX, AVX512DQ, AVX512F, BMI2
+// Requires: AVX, AVX512F, BMI2
 TEXT ·sigmoidAVX512(SB), NOSPLIT, $0-8
 	MOVQ         s+0(FP), R11
 	MOVQ         (R11), DI
 	MOVQ         24(R11), SI
 	VBROADCASTSS 208(R11), Z6
 	VBROADCASTSS 212(R11), Z7
+	VMOVUPS      vector_avx512_bfb8aa3b<>+0(SB), Z31
+	VMOVUPS      vector_avx512_c2ae0000<>+0(SB), Z30
+	VMOVUPS      vector_avx512_41f00000<>+0(SB), Z29
+	VMOVUPS      vector_avx512_40000000<>+0(SB), Z28
+	VMOVUPS      vector_avx512_3aaddd07<>+0(SB), Z27
+	VMOVUPS      vector_avx512_3c1e7544<>+0(SB), Z26
+	VMOVUPS      vector_avx512_3d635ba9<>+0(SB), Z25
+	VMOVUPS      vector_avx512_3e75fcde<>+0(SB), Z24
+	VMOVUPS      vector_avx512_3f317215<>+0(SB), Z23
+	VMOVUPS      vector_avx512_3f800000<>+0(SB), Z22
 	MOVQ         200(R11), R10
 
 row73:
@@ -1132,35 +1142,23 @@ row73:
 
 full74:
 	VMOVUPS      (SI)(AX*4), Z0
-	VXORPS       Z9, Z9, Z9
-	VSUBPS       Z0, Z9, Z9
-	VMOVUPS      vector_avx512_42ae0000<>+0(SB), Z10
-	VMINPS       Z9, Z10, Z9
-	VMOVUPS      vector_avx512_c2ae0000<>+0(SB), Z10
-	VMAXPS       Z9, Z10, Z9
-	VMULPS       vector_avx512_3fb8aa3b<>+0(SB), Z9, Z12
-	VRNDSCALEPS  $0x00, Z12, Z12
-	VFNMADD231PS vector_avx512_3f318000<>+0(SB), Z12, Z9
-	VFNMADD231PS vector_avx512_b95e8083<>+0(SB), Z12, Z9
-	VMOVUPS      vector_avx512_39500d01<>+0(SB), Z11
-	VFMADD213PS  vector_avx512_3ab60b61<>+0(SB), Z9, Z11
-	VFMADD213PS  vector_avx512_3c088889<>+0(SB), Z9, Z11
-	VFMADD213PS  vector_avx512_3d2aaaab<>+0(SB), Z9, Z11
-	VFMADD213PS  vector_avx512_3e2aaaab<>+0(SB), Z9, Z11
-	VFMADD213PS  vector_avx512_3f000000<>+0(SB), Z9, Z11
-	VFMADD213PS  vector_avx512_3f800000<>+0(SB), Z9, Z11
-	VMULPS       Z9, Z11, Z11
-	VCVTPS2DQ    Z12, Z12
-	VPADDD       vector_avx512_0000007f<>+0(SB), Z12, Z12
-	VPSLLD       $0x17, Z12, Z10
-	VADDPS       vector_avx512_3f800000<>+0(SB), Z10, Z13
-	VFMADD231PS  Z10, Z11, Z13
-	VMOVUPS      vector_avx512_3f800000<>+0(SB), Z11
+	VMAXPS       Z0, Z30, Z0
+	VMINPS       Z0, Z29, Z9
+	VMULPS       Z31, Z9, Z10
+	VRNDSCALEPS  $0x00, Z10, Z10
+	VFMSUB132PS  Z31, Z10, Z9
+	VMOVUPS      Z27, Z11
+	VFMADD213PS  Z26, Z9, Z11
+	VFMADD213PS  Z25, Z9, Z11
+	VFMADD213PS  Z24, Z9, Z11
+	VFMADD213PS  Z23, Z9, Z11
+	VFMADD213PS  Z22, Z9, Z11
+	VSCALEFPS    Z10, Z11, Z13
+	VADDPS       Z22, Z13, Z13
 	VRCP14PS     Z13, Z9
-	VMOVUPS      vector_avx512_40000000<>+0(SB), Z10
-	VFNMADD231PS Z13, Z9, Z10
-	VMULPS       Z11, Z9, Z5
-	VMULPS       Z10, Z5, Z5
+	VMULPS       Z22, Z9, Z5
+	VFNMADD213PS Z28, Z9, Z13
+	VMULPS       Z13, Z5, Z5
 	VMOVUPS      Z5, (DI)(AX*4)
 	ADDQ         $0x10, AX
 	SUBQ         $0x10, R9
@@ -1173,35 +1171,23 @@ tail75:
 	BZHIQ        R9, R12, R12
 	KMOVW        R12, K1
 	VMOVUPS.Z    (SI)(AX*4), K1, Z0
-	VXORPS       Z9, Z9, Z9
-	VSUBPS       Z0, Z9, Z9
-	VMOVUPS      vector_avx512_42ae0000<>+0(SB), Z10
-	VMINPS       Z9, Z10, Z9
-	VMOVUPS      vector_avx512_c2ae0000<>+0(SB), Z10
-	VMAXPS       Z9, Z10, Z9
-	VMULPS       vector_avx512_3fb8aa3b<>+0(SB), Z9, Z12
-	VRNDSCALEPS  $0x00, Z12, Z12
-	VFNMADD231PS vector_avx512_3f318000<>+0(SB), Z12, Z9
-	VFNMADD231PS vector_avx512_b95e8083<>+0(SB), Z12, Z9
-	VMOVUPS      vector_avx512_39500d01<>+0(SB), Z11
-	VFMADD213PS  vector_avx512_3ab60b61<>+0(SB), Z9, Z11
-	VFMADD213PS  vector_avx512_3c088889<>+0(SB), Z9, Z11
-	VFMADD213PS  vector_avx512_3d2aaaab<>+0(SB), Z9, Z11
-	VFMADD213PS  vector_avx512_3e2aaaab<>+0(SB), Z9, Z11
-	VFMADD213PS  vector_avx512_3f000000<>+0(SB), Z9, Z11
-	VFMADD213PS  vector_avx512_3f800000<>+0(SB), Z9, Z11
-	VMULPS       Z9, Z11, Z11
-	VCVTPS2DQ    Z12, Z12
-	VPADDD       vector_avx512_0000007f<>+0(SB), Z12, Z12
-	VPSLLD       $0x17, Z12, Z10
-	VADDPS       vector_avx512_3f800000<>+0(SB), Z10, Z13
-	VFMADD231PS  Z10, Z11, Z13
-	VMOVUPS      vector_avx512_3f800000<>+0(SB), Z11
+	VMAXPS       Z0, Z30, Z0
+	VMINPS       Z0, Z29, Z9
+	VMULPS       Z31, Z9, Z10
+	VRNDSCALEPS  $0x00, Z10, Z10
+	VFMSUB132PS  Z31, Z10, Z9
+	VMOVUPS      Z27, Z11
+	VFMADD213PS  Z26, Z9, Z11
+	VFMADD213PS  Z25, Z9, Z11
+	VFMADD213PS  Z24, Z9, Z11
+	VFMADD213PS  Z23, Z9, Z11
+	VFMADD213PS  Z22, Z9, Z11
+	VSCALEFPS    Z10, Z11, Z13
+	VADDPS       Z22, Z13, Z13
 	VRCP14PS     Z13, Z9
-	VMOVUPS      vector_avx512_40000000<>+0(SB), Z10
-	VFNMADD231PS Z13, Z9, Z10
-	VMULPS       Z11, Z9, Z5
-	VMULPS       Z10, Z5, Z5
+	VMULPS       Z22, Z9, Z5
+	VFNMADD213PS Z28, Z9, Z13
+	VMULPS       Z13, Z5, Z5
 	VMOVUPS      Z5, K1, (DI)(AX*4)
 
 endRow76:
@@ -1214,23 +1200,23 @@ endRow76:
 	VZEROUPPER
 	RET
 
-DATA vector_avx512_42ae0000<>+0(SB)/4, $0x42ae0000
-DATA vector_avx512_42ae0000<>+4(SB)/4, $0x42ae0000
-DATA vector_avx512_42ae0000<>+8(SB)/4, $0x42ae0000
-DATA vector_avx512_42ae0000<>+12(SB)/4, $0x42ae0000
-DATA vector_avx512_42ae0000<>+16(SB)/4, $0x42ae0000
-DATA vector_avx512_42ae0000<>+20(SB)/4, $0x42ae0000
-DATA vector_avx512_42ae0000<>+24(SB)/4, $0x42ae0000
-DATA vector_avx512_42ae0000<>+28(SB)/4, $0x42ae0000
-DATA vector_avx512_42ae0000<>+32(SB)/4, $0x42ae0000
-DATA vector_avx512_42ae0000<>+36(SB)/4, $0x42ae0000
-DATA vector_avx512_42ae0000<>+40(SB)/4, $0x42ae0000
-DATA vector_avx512_42ae0000<>+44(SB)/4, $0x42ae0000
-DATA vector_avx512_42ae0000<>+48(SB)/4, $0x42ae0000
-DATA vector_avx512_42ae0000<>+52(SB)/4, $0x42ae0000
-DATA vector_avx512_42ae0000<>+56(SB)/4, $0x42ae0000
-DATA vector_avx512_42ae0000<>+60(SB)/4, $0x42ae0000
-GLOBL vector_avx512_42ae0000<>(SB), RODATA|NOPTR, $64
+DATA vector_avx512_bfb8aa3b<>+0(SB)/4, $0xbfb8aa3b
+DATA vector_avx512_bfb8aa3b<>+4(SB)/4, $0xbfb8aa3b
+DATA vector_avx512_bfb8aa3b<>+8(SB)/4, $0xbfb8aa3b
+DATA vector_avx512_bfb8aa3b<>+12(SB)/4, $0xbfb8aa3b
+DATA vector_avx512_bfb8aa3b<>+16(SB)/4, $0xbfb8aa3b
+DATA vector_avx512_bfb8aa3b<>+20(SB)/4, $0xbfb8aa3b
+DATA vector_avx512_bfb8aa3b<>+24(SB)/4, $0xbfb8aa3b
+DATA vector_avx512_bfb8aa3b<>+28(SB)/4, $0xbfb8aa3b
+DATA vector_avx512_bfb8aa3b<>+32(SB)/4, $0xbfb8aa3b
+DATA vector_avx512_bfb8aa3b<>+36(SB)/4, $0xbfb8aa3b
+DATA vector_avx512_bfb8aa3b<>+40(SB)/4, $0xbfb8aa3b
+DATA vector_avx512_bfb8aa3b<>+44(SB)/4, $0xbfb8aa3b
+DATA vector_avx512_bfb8aa3b<>+48(SB)/4, $0xbfb8aa3b
+DATA vector_avx512_bfb8aa3b<>+52(SB)/4, $0xbfb8aa3b
+DATA vector_avx512_bfb8aa3b<>+56(SB)/4, $0xbfb8aa3b
+DATA vector_avx512_bfb8aa3b<>+60(SB)/4, $0xbfb8aa3b
+GLOBL vector_avx512_bfb8aa3b<>(SB), RODATA|NOPTR, $64
 
 DATA vector_avx512_c2ae0000<>+0(SB)/4, $0xc2ae0000
 DATA vector_avx512_c2ae0000<>+4(SB)/4, $0xc2ae0000
@@ -1249,6 +1235,542 @@ DATA vector_avx512_c2ae0000<>+52(SB)/4, $0xc2ae0000
 DATA vector_avx512_c2ae0000<>+56(SB)/4, $0xc2ae0000
 DATA vector_avx512_c2ae0000<>+60(SB)/4, $0xc2ae0000
 GLOBL vector_avx512_c2ae0000<>(SB), RODATA|NOPTR, $64
+
+DATA vector_avx512_41f00000<>+0(SB)/4, $0x41f00000
+DATA vector_avx512_41f00000<>+4(SB)/4, $0x41f00000
+DATA vector_avx512_41f00000<>+8(SB)/4, $0x41f00000
+DATA vector_avx512_41f00000<>+12(SB)/4, $0x41f00000
+DATA vector_avx512_41f00000<>+16(SB)/4, $0x41f00000
+DATA vector_avx512_41f00000<>+20(SB)/4, $0x41f00000
+DATA vector_avx512_41f00000<>+24(SB)/4, $0x41f00000
+DATA vector_avx512_41f00000<>+28(SB)/4, $0x41f00000
+DATA vector_avx512_41f00000<>+32(SB)/4, $0x41f00000
+DATA vector_avx512_41f00000<>+36(SB)/4, $0x41f00000
+DATA vector_avx512_41f00000<>+40(SB)/4, $0x41f00000
+DATA vector_avx512_41f00000<>+44(SB)/4, $0x41f00000
+DATA vector_avx512_41f00000<>+48(SB)/4, $0x41f00000
+DATA vector_avx512_41f00000<>+52(SB)/4, $0x41f00000
+DATA vector_avx512_41f00000<>+56(SB)/4, $0x41f00000
+DATA vector_avx512_41f00000<>+60(SB)/4, $0x41f00000
+GLOBL vector_avx512_41f00000<>(SB), RODATA|NOPTR, $64
+
+DATA vector_avx512_40000000<>+0(SB)/4, $0x40000000
+DATA vector_avx512_40000000<>+4(SB)/4, $0x40000000
+DATA vector_avx512_40000000<>+8(SB)/4, $0x40000000
+DATA vector_avx512_40000000<>+12(SB)/4, $0x40000000
+DATA vector_avx512_40000000<>+16(SB)/4, $0x40000000
+DATA vector_avx512_40000000<>+20(SB)/4, $0x40000000
+DATA vector_avx512_40000000<>+24(SB)/4, $0x40000000
+DATA vector_avx512_40000000<>+28(SB)/4, $0x40000000
+DATA vector_avx512_40000000<>+32(SB)/4, $0x40000000
+DATA vector_avx512_40000000<>+36(SB)/4, $0x40000000
+DATA vector_avx512_40000000<>+40(SB)/4, $0x40000000
+DATA vector_avx512_40000000<>+44(SB)/4, $0x40000000
+DATA vector_avx512_40000000<>+48(SB)/4, $0x40000000
+DATA vector_avx512_40000000<>+52(SB)/4, $0x40000000
+DATA vector_avx512_40000000<>+56(SB)/4, $0x40000000
+DATA vector_avx512_40000000<>+60(SB)/4, $0x40000000
+GLOBL vector_avx512_40000000<>(SB), RODATA|NOPTR, $64
+
+DATA vector_avx512_3aaddd07<>+0(SB)/4, $0x3aaddd07
+DATA vector_avx512_3aaddd07<>+4(SB)/4, $0x3aaddd07
+DATA vector_avx512_3aaddd07<>+8(SB)/4, $0x3aaddd07
+DATA vector_avx512_3aaddd07<>+12(SB)/4, $0x3aaddd07
+DATA vector_avx512_3aaddd07<>+16(SB)/4, $0x3aaddd07
+DATA vector_avx512_3aaddd07<>+20(SB)/4, $0x3aaddd07
+DATA vector_avx512_3aaddd07<>+24(SB)/4, $0x3aaddd07
+DATA vector_avx512_3aaddd07<>+28(SB)/4, $0x3aaddd07
+DATA vector_avx512_3aaddd07<>+32(SB)/4, $0x3aaddd07
+DATA vector_avx512_3aaddd07<>+36(SB)/4, $0x3aaddd07
+DATA vector_avx512_3aaddd07<>+40(SB)/4, $0x3aaddd07
+DATA vector_avx512_3aaddd07<>+44(SB)/4, $0x3aaddd07
+DATA vector_avx512_3aaddd07<>+48(SB)/4, $0x3aaddd07
+DATA vector_avx512_3aaddd07<>+52(SB)/4, $0x3aaddd07
+DATA vector_avx512_3aaddd07<>+56(SB)/4, $0x3aaddd07
+DATA vector_avx512_3aaddd07<>+60(SB)/4, $0x3aaddd07
+GLOBL vector_avx512_3aaddd07<>(SB), RODATA|NOPTR, $64
+
+DATA vector_avx512_3c1e7544<>+0(SB)/4, $0x3c1e7544
+DATA vector_avx512_3c1e7544<>+4(SB)/4, $0x3c1e7544
+DATA vector_avx512_3c1e7544<>+8(SB)/4, $0x3c1e7544
+DATA vector_avx512_3c1e7544<>+12(SB)/4, $0x3c1e7544
+DATA vector_avx512_3c1e7544<>+16(SB)/4, $0x3c1e7544
+DATA vector_avx512_3c1e7544<>+20(SB)/4, $0x3c1e7544
+DATA vector_avx512_3c1e7544<>+24(SB)/4, $0x3c1e7544
+DATA vector_avx512_3c1e7544<>+28(SB)/4, $0x3c1e7544
+DATA vector_avx512_3c1e7544<>+32(SB)/4, $0x3c1e7544
+DATA vector_avx512_3c1e7544<>+36(SB)/4, $0x3c1e7544
+DATA vector_avx512_3c1e7544<>+40(SB)/4, $0x3c1e7544
+DATA vector_avx512_3c1e7544<>+44(SB)/4, $0x3c1e7544
+DATA vector_avx512_3c1e7544<>+48(SB)/4, $0x3c1e7544
+DATA vector_avx512_3c1e7544<>+52(SB)/4, $0x3c1e7544
+DATA vector_avx512_3c1e7544<>+56(SB)/4, $0x3c1e7544
+DATA vector_avx512_3c1e7544<>+60(SB)/4, $0x3c1e7544
+GLOBL vector_avx512_3c1e7544<>(SB), RODATA|NOPTR, $64
+
+DATA vector_avx512_3d635ba9<>+0(SB)/4, $0x3d635ba9
+DATA vector_avx512_3d635ba9<>+4(SB)/4, $0x3d635ba9
+DATA vector_avx512_3d635ba9<>+8(SB)/4, $0x3d635ba9
+DATA vector_avx512_3d635ba9<>+12(SB)/4, $0x3d635ba9
+DATA vector_avx512_3d635ba9<>+16(SB)/4, $0x3d635ba9
+DATA vector_avx512_3d635ba9<>+20(SB)/4, $0x3d635ba9
+DATA vector_avx512_3d635ba9<>+24(SB)/4, $0x3d635ba9
+DATA vector_avx512_3d635ba9<>+28(SB)/4, $0x3d635ba9
+DATA vector_avx512_3d635ba9<>+32(SB)/4, $0x3d635ba9
+DATA vector_avx512_3d635ba9<>+36(SB)/4, $0x3d635ba9
+DATA vector_avx512_3d635ba9<>+40(SB)/4, $0x3d635ba9
+DATA vector_avx512_3d635ba9<>+44(SB)/4, $0x3d635ba9
+DATA vector_avx512_3d635ba9<>+48(SB)/4, $0x3d635ba9
+DATA vector_avx512_3d635ba9<>+52(SB)/4, $0x3d635ba9
+DATA vector_avx512_3d635ba9<>+56(SB)/4, $0x3d635ba9
+DATA vector_avx512_3d635ba9<>+60(SB)/4, $0x3d635ba9
+GLOBL vector_avx512_3d635ba9<>(SB), RODATA|NOPTR, $64
+
+DATA vector_avx512_3e75fcde<>+0(SB)/4, $0x3e75fcde
+DATA vector_avx512_3e75fcde<>+4(SB)/4, $0x3e75fcde
+DATA vector_avx512_3e75fcde<>+8(SB)/4, $0x3e75fcde
+DATA vector_avx512_3e75fcde<>+12(SB)/4, $0x3e75fcde
+DATA vector_avx512_3e75fcde<>+16(SB)/4, $0x3e75fcde
+DATA vector_avx512_3e75fcde<>+20(SB)/4, $0x3e75fcde
+DATA vector_avx512_3e75fcde<>+24(SB)/4, $0x3e75fcde
+DATA vector_avx512_3e75fcde<>+28(SB)/4, $0x3e75fcde
+DATA vector_avx512_3e75fcde<>+32(SB)/4, $0x3e75fcde
+DATA vector_avx512_3e75fcde<>+36(SB)/4, $0x3e75fcde
+DATA vector_avx512_3e75fcde<>+40(SB)/4, $0x3e75fcde
+DATA vector_avx512_3e75fcde<>+44(SB)/4, $0x3e75fcde
+DATA vector_avx512_3e75fcde<>+48(SB)/4, $0x3e75fcde
+DATA vector_avx512_3e75fcde<>+52(SB)/4, $0x3e75fcde
+DATA vector_avx512_3e75fcde<>+56(SB)/4, $0x3e75fcde
+DATA vector_avx512_3e75fcde<>+60(SB)/4, $0x3e75fcde
+GLOBL vector_avx512_3e75fcde<>(SB), RODATA|NOPTR, $64
+
+DATA vector_avx512_3f317215<>+0(SB)/4, $0x3f317215
+DATA vector_avx512_3f317215<>+4(SB)/4, $0x3f317215
+DATA vector_avx512_3f317215<>+8(SB)/4, $0x3f317215
+DATA vector_avx512_3f317215<>+12(SB)/4, $0x3f317215
+DATA vector_avx512_3f317215<>+16(SB)/4, $0x3f317215
+DATA vector_avx512_3f317215<>+20(SB)/4, $0x3f317215
+DATA vector_avx512_3f317215<>+24(SB)/4, $0x3f317215
+DATA vector_avx512_3f317215<>+28(SB)/4, $0x3f317215
+DATA vector_avx512_3f317215<>+32(SB)/4, $0x3f317215
+DATA vector_avx512_3f317215<>+36(SB)/4, $0x3f317215
+DATA vector_avx512_3f317215<>+40(SB)/4, $0x3f317215
+DATA vector_avx512_3f317215<>+44(SB)/4, $0x3f317215
+DATA vector_avx512_3f317215<>+48(SB)/4, $0x3f317215
+DATA vector_avx512_3f317215<>+52(SB)/4, $0x3f317215
+DATA vector_avx512_3f317215<>+56(SB)/4, $0x3f317215
+DATA vector_avx512_3f317215<>+60(SB)/4, $0x3f317215
+GLOBL vector_avx512_3f317215<>(SB), RODATA|NOPTR, $64
+
+// func siluAVX512(s *byte)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·siluAVX512(SB), NOSPLIT, $0-8
+	MOVQ         s+0(FP), R11
+	MOVQ         (R11), DI
+	MOVQ         24(R11), SI
+	VBROADCASTSS 208(R11), Z6
+	VBROADCASTSS 212(R11), Z7
+	VMOVUPS      vector_avx512_bfb8aa3b<>+0(SB), Z31
+	VMOVUPS      vector_avx512_c2ae0000<>+0(SB), Z30
+	VMOVUPS      vector_avx512_41f00000<>+0(SB), Z29
+	VMOVUPS      vector_avx512_40000000<>+0(SB), Z28
+	VMOVUPS      vector_avx512_3aaddd07<>+0(SB), Z27
+	VMOVUPS      vector_avx512_3c1e7544<>+0(SB), Z26
+	VMOVUPS      vector_avx512_3d635ba9<>+0(SB), Z25
+	VMOVUPS      vector_avx512_3e75fcde<>+0(SB), Z24
+	VMOVUPS      vector_avx512_3f317215<>+0(SB), Z23
+	VMOVUPS      vector_avx512_3f800000<>+0(SB), Z22
+	MOVQ         200(R11), R10
+
+row77:
+	XORQ AX, AX
+	MOVQ 192(R11), R9
+	SUBQ $0x10, R9
+	JL   tail79
+
+full78:
+	VMOVUPS      (SI)(AX*4), Z0
+	VMAXPS       Z0, Z30, Z0
+	VMINPS       Z0, Z29, Z9
+	VMULPS       Z31, Z9, Z10
+	VRNDSCALEPS  $0x00, Z10, Z10
+	VFMSUB132PS  Z31, Z10, Z9
+	VMOVUPS      Z27, Z11
+	VFMADD213PS  Z26, Z9, Z11
+	VFMADD213PS  Z25, Z9, Z11
+	VFMADD213PS  Z24, Z9, Z11
+	VFMADD213PS  Z23, Z9, Z11
+	VFMADD213PS  Z22, Z9, Z11
+	VSCALEFPS    Z10, Z11, Z13
+	VADDPS       Z22, Z13, Z13
+	VRCP14PS     Z13, Z9
+	VMULPS       Z0, Z9, Z5
+	VFNMADD213PS Z28, Z9, Z13
+	VMULPS       Z13, Z5, Z5
+	VMOVUPS      Z5, (DI)(AX*4)
+	ADDQ         $0x10, AX
+	SUBQ         $0x10, R9
+	JGE          full78
+
+tail79:
+	ADDQ         $0x10, R9
+	JZ           endRow80
+	MOVQ         $-1, R12
+	BZHIQ        R9, R12, R12
+	KMOVW        R12, K1
+	VMOVUPS.Z    (SI)(AX*4), K1, Z0
+	VMAXPS       Z0, Z30, Z0
+	VMINPS       Z0, Z29, Z9
+	VMULPS       Z31, Z9, Z10
+	VRNDSCALEPS  $0x00, Z10, Z10
+	VFMSUB132PS  Z31, Z10, Z9
+	VMOVUPS      Z27, Z11
+	VFMADD213PS  Z26, Z9, Z11
+	VFMADD213PS  Z25, Z9, Z11
+	VFMADD213PS  Z24, Z9, Z11
+	VFMADD213PS  Z23, Z9, Z11
+	VFMADD213PS  Z22, Z9, Z11
+	VSCALEFPS    Z10, Z11, Z13
+	VADDPS       Z22, Z13, Z13
+	VRCP14PS     Z13, Z9
+	VMULPS       Z0, Z9, Z5
+	VFNMADD213PS Z28, Z9, Z13
+	VMULPS       Z13, Z5, Z5
+	VMOVUPS      Z5, K1, (DI)(AX*4)
+
+endRow80:
+	MOVQ 144(R11), R12
+	LEAQ (DI)(R12*4), DI
+	MOVQ 152(R11), R12
+	LEAQ (SI)(R12*4), SI
+	DECQ R10
+	JNZ  row77
+	VZEROUPPER
+	RET
+
+// func sigmoidBackwardAVX512(s *byte)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·sigmoidBackwardAVX512(SB), NOSPLIT, $0-8
+	MOVQ         s+0(FP), R11
+	MOVQ         (R11), DI
+	MOVQ         24(R11), SI
+	MOVQ         48(R11), DX
+	VBROADCASTSS 208(R11), Z6
+	VBROADCASTSS 212(R11), Z7
+	MOVQ         200(R11), R10
+
+row81:
+	XORQ AX, AX
+	MOVQ 192(R11), R9
+	SUBQ $0x10, R9
+	JL   tail83
+
+full82:
+	VMOVUPS      (SI)(AX*4), Z0
+	VMOVUPS      (DX)(AX*4), Z1
+	VMOVUPS      vector_avx512_c2ae0000<>+0(SB), Z9
+	VMAXPS       Z1, Z9, Z1
+	VMOVUPS      vector_avx512_41f00000<>+0(SB), Z9
+	VMINPS       Z1, Z9, Z9
+	VMULPS       vector_avx512_bfb8aa3b<>+0(SB), Z9, Z10
+	VRNDSCALEPS  $0x00, Z10, Z10
+	VFMSUB132PS  vector_avx512_bfb8aa3b<>+0(SB), Z10, Z9
+	VMOVUPS      vector_avx512_3aaddd07<>+0(SB), Z11
+	VFMADD213PS  vector_avx512_3c1e7544<>+0(SB), Z9, Z11
+	VFMADD213PS  vector_avx512_3d635ba9<>+0(SB), Z9, Z11
+	VFMADD213PS  vector_avx512_3e75fcde<>+0(SB), Z9, Z11
+	VFMADD213PS  vector_avx512_3f317215<>+0(SB), Z9, Z11
+	VFMADD213PS  vector_avx512_3f800000<>+0(SB), Z9, Z11
+	VSCALEFPS    Z10, Z11, Z13
+	VADDPS       vector_avx512_3f800000<>+0(SB), Z13, Z13
+	VMOVUPS      vector_avx512_3f800000<>+0(SB), Z11
+	VRCP14PS     Z13, Z9
+	VMULPS       Z11, Z9, Z5
+	VFNMADD213PS vector_avx512_40000000<>+0(SB), Z9, Z13
+	VMULPS       Z13, Z5, Z5
+	VMULPS       Z5, Z5, Z9
+	VSUBPS       Z9, Z5, Z5
+	VMULPS       Z0, Z5, Z5
+	VMOVUPS      Z5, (DI)(AX*4)
+	ADDQ         $0x10, AX
+	SUBQ         $0x10, R9
+	JGE          full82
+
+tail83:
+	ADDQ         $0x10, R9
+	JZ           endRow84
+	MOVQ         $-1, R12
+	BZHIQ        R9, R12, R12
+	KMOVW        R12, K1
+	VMOVUPS.Z    (SI)(AX*4), K1, Z0
+	VMOVUPS.Z    (DX)(AX*4), K1, Z1
+	VMOVUPS      vector_avx512_c2ae0000<>+0(SB), Z9
+	VMAXPS       Z1, Z9, Z1
+	VMOVUPS      vector_avx512_41f00000<>+0(SB), Z9
+	VMINPS       Z1, Z9, Z9
+	VMULPS       vector_avx512_bfb8aa3b<>+0(SB), Z9, Z10
+	VRNDSCALEPS  $0x00, Z10, Z10
+	VFMSUB132PS  vector_avx512_bfb8aa3b<>+0(SB), Z10, Z9
+	VMOVUPS      vector_avx512_3aaddd07<>+0(SB), Z11
+	VFMADD213PS  vector_avx512_3c1e7544<>+0(SB), Z9, Z11
+	VFMADD213PS  vector_avx512_3d635ba9<>+0(SB), Z9, Z11
+	VFMADD213PS  vector_avx512_3e75fcde<>+0(SB), Z9, Z11
+	VFMADD213PS  vector_avx512_3f317215<>+0(SB), Z9, Z11
+	VFMADD213PS  vector_avx512_3f800000<>+0(SB), Z9, Z11
+	VSCALEFPS    Z10, Z11, Z13
+	VADDPS       vector_avx512_3f800000<>+0(SB), Z13, Z13
+	VMOVUPS      vector_avx512_3f800000<>+0(SB), Z11
+	VRCP14PS     Z13, Z9
+	VMULPS       Z11, Z9, Z5
+	VFNMADD213PS vector_avx512_40000000<>+0(SB), Z9, Z13
+	VMULPS       Z13, Z5, Z5
+	VMULPS       Z5, Z5, Z9
+	VSUBPS       Z9, Z5, Z5
+	VMULPS       Z0, Z5, Z5
+	VMOVUPS      Z5, K1, (DI)(AX*4)
+
+endRow84:
+	MOVQ 144(R11), R12
+	LEAQ (DI)(R12*4), DI
+	MOVQ 152(R11), R12
+	LEAQ (SI)(R12*4), SI
+	MOVQ 160(R11), R12
+	LEAQ (DX)(R12*4), DX
+	DECQ R10
+	JNZ  row81
+	VZEROUPPER
+	RET
+
+// func siluBackwardAVX512(s *byte)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·siluBackwardAVX512(SB), NOSPLIT, $0-8
+	MOVQ         s+0(FP), R11
+	MOVQ         (R11), DI
+	MOVQ         24(R11), SI
+	MOVQ         48(R11), DX
+	VBROADCASTSS 208(R11), Z6
+	VBROADCASTSS 212(R11), Z7
+	MOVQ         200(R11), R10
+
+row85:
+	XORQ AX, AX
+	MOVQ 192(R11), R9
+	SUBQ $0x10, R9
+	JL   tail87
+
+full86:
+	VMOVUPS      (SI)(AX*4), Z0
+	VMOVUPS      (DX)(AX*4), Z1
+	VMOVUPS      vector_avx512_c2ae0000<>+0(SB), Z9
+	VMAXPS       Z1, Z9, Z1
+	VMOVUPS      vector_avx512_41f00000<>+0(SB), Z9
+	VMINPS       Z1, Z9, Z9
+	VMULPS       vector_avx512_bfb8aa3b<>+0(SB), Z9, Z10
+	VRNDSCALEPS  $0x00, Z10, Z10
+	VFMSUB132PS  vector_avx512_bfb8aa3b<>+0(SB), Z10, Z9
+	VMOVUPS      vector_avx512_3aaddd07<>+0(SB), Z11
+	VFMADD213PS  vector_avx512_3c1e7544<>+0(SB), Z9, Z11
+	VFMADD213PS  vector_avx512_3d635ba9<>+0(SB), Z9, Z11
+	VFMADD213PS  vector_avx512_3e75fcde<>+0(SB), Z9, Z11
+	VFMADD213PS  vector_avx512_3f317215<>+0(SB), Z9, Z11
+	VFMADD213PS  vector_avx512_3f800000<>+0(SB), Z9, Z11
+	VSCALEFPS    Z10, Z11, Z13
+	VADDPS       vector_avx512_3f800000<>+0(SB), Z13, Z13
+	VMOVUPS      vector_avx512_3f800000<>+0(SB), Z11
+	VRCP14PS     Z13, Z9
+	VMULPS       Z11, Z9, Z5
+	VFNMADD213PS vector_avx512_40000000<>+0(SB), Z9, Z13
+	VMULPS       Z13, Z5, Z5
+	VMOVUPS      vector_avx512_3f800000<>+0(SB), Z9
+	VMOVAPS      Z9, Z10
+	VSUBPS       Z5, Z9, Z9
+	VFMADD231PS  Z1, Z9, Z10
+	VMULPS       Z10, Z5, Z5
+	VMULPS       Z0, Z5, Z5
+	VMOVUPS      Z5, (DI)(AX*4)
+	ADDQ         $0x10, AX
+	SUBQ         $0x10, R9
+	JGE          full86
+
+tail87:
+	ADDQ         $0x10, R9
+	JZ           endRow88
+	MOVQ         $-1, R12
+	BZHIQ        R9, R12, R12
+	KMOVW        R12, K1
+	VMOVUPS.Z    (SI)(AX*4), K1, Z0
+	VMOVUPS.Z    (DX)(AX*4), K1, Z1
+	VMOVUPS      vector_avx512_c2ae0000<>+0(SB), Z9
+	VMAXPS       Z1, Z9, Z1
+	VMOVUPS      vector_avx512_41f00000<>+0(SB), Z9
+	VMINPS       Z1, Z9, Z9
+	VMULPS       vector_avx512_bfb8aa3b<>+0(SB), Z9, Z10
+	VRNDSCALEPS  $0x00, Z10, Z10
+	VFMSUB132PS  vector_avx512_bfb8aa3b<>+0(SB), Z10, Z9
+	VMOVUPS      vector_avx512_3aaddd07<>+0(SB), Z11
+	VFMADD213PS  vector_avx512_3c1e7544<>+0(SB), Z9, Z11
+	VFMADD213PS  vector_avx512_3d635ba9<>+0(SB), Z9, Z11
+	VFMADD213PS  vector_avx512_3e75fcde<>+0(SB), Z9, Z11
+	VFMADD213PS  vector_avx512_3f317215<>+0(SB), Z9, Z11
+	VFMADD213PS  vector_avx512_3f800000<>+0(SB), Z9, Z11
+	VSCALEFPS    Z10, Z11, Z13
+	VADDPS       vector_avx512_3f800000<>+0(SB), Z13, Z13
+	VMOVUPS      vector_avx512_3f800000<>+0(SB), Z11
+	VRCP14PS     Z13, Z9
+	VMULPS       Z11, Z9, Z5
+	VFNMADD213PS vector_avx512_40000000<>+0(SB), Z9, Z13
+	VMULPS       Z13, Z5, Z5
+	VMOVUPS      vector_avx512_3f800000<>+0(SB), Z9
+	VMOVAPS      Z9, Z10
+	VSUBPS       Z5, Z9, Z9
+	VFMADD231PS  Z1, Z9, Z10
+	VMULPS       Z10, Z5, Z5
+	VMULPS       Z0, Z5, Z5
+	VMOVUPS      Z5, K1, (DI)(AX*4)
+
+endRow88:
+	MOVQ 144(R11), R12
+	LEAQ (DI)(R12*4), DI
+	MOVQ 152(R11), R12
+	LEAQ (SI)(R12*4), SI
+	MOVQ 160(R11), R12
+	LEAQ (DX)(R12*4), DX
+	DECQ R10
+	JNZ  row85
+	VZEROUPPER
+	RET
+
+// func tanhAVX512(s *byte)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·tanhAVX512(SB), NOSPLIT, $0-8
+	MOVQ         s+0(FP), R11
+	MOVQ         (R11), DI
+	MOVQ         24(R11), SI
+	VBROADCASTSS 208(R11), Z6
+	VBROADCASTSS 212(R11), Z7
+	MOVQ         200(R11), R10
+
+row89:
+	XORQ AX, AX
+	MOVQ 192(R11), R9
+	SUBQ $0x10, R9
+	JL   tail91
+
+full90:
+	VMOVUPS      (SI)(AX*4), Z0
+	VADDPS       Z0, Z0, Z9
+	VMOVUPS      vector_avx512_41a00000<>+0(SB), Z10
+	VMINPS       Z9, Z10, Z9
+	VMOVUPS      vector_avx512_c1a00000<>+0(SB), Z10
+	VMAXPS       Z9, Z10, Z9
+	VMULPS       vector_avx512_3fb8aa3b<>+0(SB), Z9, Z12
+	VRNDSCALEPS  $0x00, Z12, Z12
+	VFNMADD231PS vector_avx512_3f318000<>+0(SB), Z12, Z9
+	VFNMADD231PS vector_avx512_b95e8083<>+0(SB), Z12, Z9
+	VMOVUPS      vector_avx512_39500d01<>+0(SB), Z11
+	VFMADD213PS  vector_avx512_3ab60b61<>+0(SB), Z9, Z11
+	VFMADD213PS  vector_avx512_3c088889<>+0(SB), Z9, Z11
+	VFMADD213PS  vector_avx512_3d2aaaab<>+0(SB), Z9, Z11
+	VFMADD213PS  vector_avx512_3e2aaaab<>+0(SB), Z9, Z11
+	VFMADD213PS  vector_avx512_3f000000<>+0(SB), Z9, Z11
+	VFMADD213PS  vector_avx512_3f800000<>+0(SB), Z9, Z11
+	VMULPS       Z9, Z11, Z11
+	VCVTPS2DQ    Z12, Z12
+	VPADDD       vector_avx512_0000007f<>+0(SB), Z12, Z12
+	VPSLLD       $0x17, Z12, Z10
+	VSUBPS       vector_avx512_3f800000<>+0(SB), Z10, Z12
+	VFMADD231PS  Z10, Z11, Z12
+	VADDPS       vector_avx512_40000000<>+0(SB), Z12, Z11
+	VRCP14PS     Z11, Z9
+	VMULPS       Z12, Z9, Z5
+	VFNMADD213PS vector_avx512_40000000<>+0(SB), Z9, Z11
+	VMULPS       Z11, Z5, Z5
+	VMOVUPS      Z5, (DI)(AX*4)
+	ADDQ         $0x10, AX
+	SUBQ         $0x10, R9
+	JGE          full90
+
+tail91:
+	ADDQ         $0x10, R9
+	JZ           endRow92
+	MOVQ         $-1, R12
+	BZHIQ        R9, R12, R12
+	KMOVW        R12, K1
+	VMOVUPS.Z    (SI)(AX*4), K1, Z0
+	VADDPS       Z0, Z0, Z9
+	VMOVUPS      vector_avx512_41a00000<>+0(SB), Z10
+	VMINPS       Z9, Z10, Z9
+	VMOVUPS      vector_avx512_c1a00000<>+0(SB), Z10
+	VMAXPS       Z9, Z10, Z9
+	VMULPS       vector_avx512_3fb8aa3b<>+0(SB), Z9, Z12
+	VRNDSCALEPS  $0x00, Z12, Z12
+	VFNMADD231PS vector_avx512_3f318000<>+0(SB), Z12, Z9
+	VFNMADD231PS vector_avx512_b95e8083<>+0(SB), Z12, Z9
+	VMOVUPS      vector_avx512_39500d01<>+0(SB), Z11
+	VFMADD213PS  vector_avx512_3ab60b61<>+0(SB), Z9, Z11
+	VFMADD213PS  vector_avx512_3c088889<>+0(SB), Z9, Z11
+	VFMADD213PS  vector_avx512_3d2aaaab<>+0(SB), Z9, Z11
+	VFMADD213PS  vector_avx512_3e2aaaab<>+0(SB), Z9, Z11
+	VFMADD213PS  vector_avx512_3f000000<>+0(SB), Z9, Z11
+	VFMADD213PS  vector_avx512_3f800000<>+0(SB), Z9, Z11
+	VMULPS       Z9, Z11, Z11
+	VCVTPS2DQ    Z12, Z12
+	VPADDD       vector_avx512_0000007f<>+0(SB), Z12, Z12
+	VPSLLD       $0x17, Z12, Z10
+	VSUBPS       vector_avx512_3f800000<>+0(SB), Z10, Z12
+	VFMADD231PS  Z10, Z11, Z12
+	VADDPS       vector_avx512_40000000<>+0(SB), Z12, Z11
+	VRCP14PS     Z11, Z9
+	VMULPS       Z12, Z9, Z5
+	VFNMADD213PS vector_avx512_40000000<>+0(SB), Z9, Z11
+	VMULPS       Z11, Z5, Z5
+	VMOVUPS      Z5, K1, (DI)(AX*4)
+
+endRow92:
+	MOVQ 144(R11), R12
+	LEAQ (DI)(R12*4), DI
+	MOVQ 152(R11), R12
+	LEAQ (SI)(R12*4), SI
+	DECQ R10
+	JNZ  row89
+	VZEROUPPER
+	RET
+
+DATA vector_avx512_41a00000<>+0(SB)/4, $0x41a00000
+DATA vector_avx512_41a00000<>+4(SB)/4, $0x41a00000
+DATA vector_avx512_41a00000<>+8(SB)/4, $0x41a00000
+DATA vector_avx512_41a00000<>+12(SB)/4, $0x41a00000
+DATA vector_avx512_41a00000<>+16(SB)/4, $0x41a00000
+DATA vector_avx512_41a00000<>+20(SB)/4, $0x41a00000
+DATA vector_avx512_41a00000<>+24(SB)/4, $0x41a00000
+DATA vector_avx512_41a00000<>+28(SB)/4, $0x41a00000
+DATA vector_avx512_41a00000<>+32(SB)/4, $0x41a00000
+DATA vector_avx512_41a00000<>+36(SB)/4, $0x41a00000
+DATA vector_avx512_41a00000<>+40(SB)/4, $0x41a00000
+DATA vector_avx512_41a00000<>+44(SB)/4, $0x41a00000
+DATA vector_avx512_41a00000<>+48(SB)/4, $0x41a00000
+DATA vector_avx512_41a00000<>+52(SB)/4, $0x41a00000
+DATA vector_avx512_41a00000<>+56(SB)/4, $0x41a00000
+DATA vector_avx512_41a00000<>+60(SB)/4, $0x41a00000
+GLOBL vector_avx512_41a00000<>(SB), RODATA|NOPTR, $64
+
+DATA vector_avx512_c1a00000<>+0(SB)/4, $0xc1a00000
+DATA vector_avx512_c1a00000<>+4(SB)/4, $0xc1a00000
+DATA vector_avx512_c1a00000<>+8(SB)/4, $0xc1a00000
+DATA vector_avx512_c1a00000<>+12(SB)/4, $0xc1a00000
+DATA vector_avx512_c1a00000<>+16(SB)/4, $0xc1a00000
+DATA vector_avx512_c1a00000<>+20(SB)/4, $0xc1a00000
+DATA vector_avx512_c1a00000<>+24(SB)/4, $0xc1a00000
+DATA vector_avx512_c1a00000<>+28(SB)/4, $0xc1a00000
+DATA vector_avx512_c1a00000<>+32(SB)/4, $0xc1a00000
+DATA vector_avx512_c1a00000<>+36(SB)/4, $0xc1a00000
+DATA vector_avx512_c1a00000<>+40(SB)/4, $0xc1a00000
+DATA vector_avx512_c1a00000<>+44(SB)/4, $0xc1a00000
+DATA vector_avx512_c1a00000<>+48(SB)/4, $0xc1a00000
+DATA vector_avx512_c1a00000<>+52(SB)/4, $0xc1a00000
+DATA vector_avx512_c1a00000<>+56(SB)/4, $0xc1a00000
+DATA vector_avx512_c1a00000<>+60(SB)/4, $0xc1a00000
+GLOBL vector_avx512_c1a00000<>(SB), RODATA|NOPTR, $64
 
 DATA vector_avx512_3fb8aa3b<>+0(SB)/4, $0x3fb8aa3b
 DATA vector_avx512_3fb8aa3b<>+4(SB)/4, $0x3fb8aa3b
@@ -1394,506 +1916,6 @@ DATA vector_avx512_0000007f<>+56(SB)/4, $0x0000007f
 DATA vector_avx512_0000007f<>+60(SB)/4, $0x0000007f
 GLOBL vector_avx512_0000007f<>(SB), RODATA|NOPTR, $64
 
-DATA vector_avx512_40000000<>+0(SB)/4, $0x40000000
-DATA vector_avx512_40000000<>+4(SB)/4, $0x40000000
-DATA vector_avx512_40000000<>+8(SB)/4, $0x40000000
-DATA vector_avx512_40000000<>+12(SB)/4, $0x40000000
-DATA vector_avx512_40000000<>+16(SB)/4, $0x40000000
-DATA vector_avx512_40000000<>+20(SB)/4, $0x40000000
-DATA vector_avx512_40000000<>+24(SB)/4, $0x40000000
-DATA vector_avx512_40000000<>+28(SB)/4, $0x40000000
-DATA vector_avx512_40000000<>+32(SB)/4, $0x40000000
-DATA vector_avx512_40000000<>+36(SB)/4, $0x40000000
-DATA vector_avx512_40000000<>+40(SB)/4, $0x40000000
-DATA vector_avx512_40000000<>+44(SB)/4, $0x40000000
-DATA vector_avx512_40000000<>+48(SB)/4, $0x40000000
-DATA vector_avx512_40000000<>+52(SB)/4, $0x40000000
-DATA vector_avx512_40000000<>+56(SB)/4, $0x40000000
-DATA vector_avx512_40000000<>+60(SB)/4, $0x40000000
-GLOBL vector_avx512_40000000<>(SB), RODATA|NOPTR, $64
-
-// func siluAVX512(s *byte)
-// Requires: AVX, AVX512DQ, AVX512F, BMI2
-TEXT ·siluAVX512(SB), NOSPLIT, $0-8
-	MOVQ         s+0(FP), R11
-	MOVQ         (R11), DI
-	MOVQ         24(R11), SI
-	VBROADCASTSS 208(R11), Z6
-	VBROADCASTSS 212(R11), Z7
-	MOVQ         200(R11), R10
-
-row77:
-	XORQ AX, AX
-	MOVQ 192(R11), R9
-	SUBQ $0x10, R9
-	JL   tail79
-
-full78:
-	VMOVUPS      (SI)(AX*4), Z0
-	VXORPS       Z9, Z9, Z9
-	VSUBPS       Z0, Z9, Z9
-	VMOVUPS      vector_avx512_42ae0000<>+0(SB), Z10
-	VMINPS       Z9, Z10, Z9
-	VMOVUPS      vector_avx512_c2ae0000<>+0(SB), Z10
-	VMAXPS       Z9, Z10, Z9
-	VMULPS       vector_avx512_3fb8aa3b<>+0(SB), Z9, Z12
-	VRNDSCALEPS  $0x00, Z12, Z12
-	VFNMADD231PS vector_avx512_3f318000<>+0(SB), Z12, Z9
-	VFNMADD231PS vector_avx512_b95e8083<>+0(SB), Z12, Z9
-	VMOVUPS      vector_avx512_39500d01<>+0(SB), Z11
-	VFMADD213PS  vector_avx512_3ab60b61<>+0(SB), Z9, Z11
-	VFMADD213PS  vector_avx512_3c088889<>+0(SB), Z9, Z11
-	VFMADD213PS  vector_avx512_3d2aaaab<>+0(SB), Z9, Z11
-	VFMADD213PS  vector_avx512_3e2aaaab<>+0(SB), Z9, Z11
-	VFMADD213PS  vector_avx512_3f000000<>+0(SB), Z9, Z11
-	VFMADD213PS  vector_avx512_3f800000<>+0(SB), Z9, Z11
-	VMULPS       Z9, Z11, Z11
-	VCVTPS2DQ    Z12, Z12
-	VPADDD       vector_avx512_0000007f<>+0(SB), Z12, Z12
-	VPSLLD       $0x17, Z12, Z10
-	VADDPS       vector_avx512_3f800000<>+0(SB), Z10, Z13
-	VFMADD231PS  Z10, Z11, Z13
-	VMOVUPS      vector_avx512_c2b00000<>+0(SB), Z9
-	VMAXPS       Z0, Z9, Z0
-	VRCP14PS     Z13, Z9
-	VMOVUPS      vector_avx512_40000000<>+0(SB), Z10
-	VFNMADD231PS Z13, Z9, Z10
-	VMULPS       Z0, Z9, Z5
-	VMULPS       Z10, Z5, Z5
-	VMOVUPS      Z5, (DI)(AX*4)
-	ADDQ         $0x10, AX
-	SUBQ         $0x10, R9
-	JGE          full78
-
-tail79:
-	ADDQ         $0x10, R9
-	JZ           endRow80
-	MOVQ         $-1, R12
-	BZHIQ        R9, R12, R12
-	KMOVW        R12, K1
-	VMOVUPS.Z    (SI)(AX*4), K1, Z0
-	VXORPS       Z9, Z9, Z9
-	VSUBPS       Z0, Z9, Z9
-	VMOVUPS      vector_avx512_42ae0000<>+0(SB), Z10
-	VMINPS       Z9, Z10, Z9
-	VMOVUPS      vector_avx512_c2ae0000<>+0(SB), Z10
-	VMAXPS       Z9, Z10, Z9
-	VMULPS       vector_avx512_3fb8aa3b<>+0(SB), Z9, Z12
-	VRNDSCALEPS  $0x00, Z12, Z12
-	VFNMADD231PS vector_avx512_3f318000<>+0(SB), Z12, Z9
-	VFNMADD231PS vector_avx512_b95e8083<>+0(SB), Z12, Z9
-	VMOVUPS      vector_avx512_39500d01<>+0(SB), Z11
-	VFMADD213PS  vector_avx512_3ab60b61<>+0(SB), Z9, Z11
-	VFMADD213PS  vector_avx512_3c088889<>+0(SB), Z9, Z11
-	VFMADD213PS  vector_avx512_3d2aaaab<>+0(SB), Z9, Z11
-	VFMADD213PS  vector_avx512_3e2aaaab<>+0(SB), Z9, Z11
-	VFMADD213PS  vector_avx512_3f000000<>+0(SB), Z9, Z11
-	VFMADD213PS  vector_avx512_3f800000<>+0(SB), Z9, Z11
-	VMULPS       Z9, Z11, Z11
-	VCVTPS2DQ    Z12, Z12
-	VPADDD       vector_avx512_0000007f<>+0(SB), Z12, Z12
-	VPSLLD       $0x17, Z12, Z10
-	VADDPS       vector_avx512_3f800000<>+0(SB), Z10, Z13
-	VFMADD231PS  Z10, Z11, Z13
-	VMOVUPS      vector_avx512_c2b00000<>+0(SB), Z9
-	VMAXPS       Z0, Z9, Z0
-	VRCP14PS     Z13, Z9
-	VMOVUPS      vector_avx512_40000000<>+0(SB), Z10
-	VFNMADD231PS Z13, Z9, Z10
-	VMULPS       Z0, Z9, Z5
-	VMULPS       Z10, Z5, Z5
-	VMOVUPS      Z5, K1, (DI)(AX*4)
-
-endRow80:
-	MOVQ 144(R11), R12
-	LEAQ (DI)(R12*4), DI
-	MOVQ 152(R11), R12
-	LEAQ (SI)(R12*4), SI
-	DECQ R10
-	JNZ  row77
-	VZEROUPPER
-	RET
-
-DATA vector_avx512_c2b00000<>+0(SB)/4, $0xc2b00000
-DATA vector_avx512_c2b00000<>+4(SB)/4, $0xc2b00000
-DATA vector_avx512_c2b00000<>+8(SB)/4, $0xc2b00000
-DATA vector_avx512_c2b00000<>+12(SB)/4, $0xc2b00000
-DATA vector_avx512_c2b00000<>+16(SB)/4, $0xc2b00000
-DATA vector_avx512_c2b00000<>+20(SB)/4, $0xc2b00000
-DATA vector_avx512_c2b00000<>+24(SB)/4, $0xc2b00000
-DATA vector_avx512_c2b00000<>+28(SB)/4, $0xc2b00000
-DATA vector_avx512_c2b00000<>+32(SB)/4, $0xc2b00000
-DATA vector_avx512_c2b00000<>+36(SB)/4, $0xc2b00000
-DATA vector_avx512_c2b00000<>+40(SB)/4, $0xc2b00000
-DATA vector_avx512_c2b00000<>+44(SB)/4, $0xc2b00000
-DATA vector_avx512_c2b00000<>+48(SB)/4, $0xc2b00000
-DATA vector_avx512_c2b00000<>+52(SB)/4, $0xc2b00000
-DATA vector_avx512_c2b00000<>+56(SB)/4, $0xc2b00000
-DATA vector_avx512_c2b00000<>+60(SB)/4, $0xc2b00000
-GLOBL vector_avx512_c2b00000<>(SB), RODATA|NOPTR, $64
-
-// func sigmoidBackwardAVX512(s *byte)
-// Requires: AVX, AVX512DQ, AVX512F, BMI2
-TEXT ·sigmoidBackwardAVX512(SB), NOSPLIT, $0-8
-	MOVQ         s+0(FP), R11
-	MOVQ         (R11), DI
-	MOVQ         24(R11), SI
-	MOVQ         48(R11), DX
-	VBROADCASTSS 208(R11), Z6
-	VBROADCASTSS 212(R11), Z7
-	MOVQ         200(R11), R10
-
-row81:
-	XORQ AX, AX
-	MOVQ 192(R11), R9
-	SUBQ $0x10, R9
-	JL   tail83
-
-full82:
-	VMOVUPS      (SI)(AX*4), Z0
-	VMOVUPS      (DX)(AX*4), Z1
-	VXORPS       Z9, Z9, Z9
-	VSUBPS       Z1, Z9, Z9
-	VMOVUPS      vector_avx512_42ae0000<>+0(SB), Z10
-	VMINPS       Z9, Z10, Z9
-	VMOVUPS      vector_avx512_c2ae0000<>+0(SB), Z10
-	VMAXPS       Z9, Z10, Z9
-	VMULPS       vector_avx512_3fb8aa3b<>+0(SB), Z9, Z12
-	VRNDSCALEPS  $0x00, Z12, Z12
-	VFNMADD231PS vector_avx512_3f318000<>+0(SB), Z12, Z9
-	VFNMADD231PS vector_avx512_b95e8083<>+0(SB), Z12, Z9
-	VMOVUPS      vector_avx512_39500d01<>+0(SB), Z11
-	VFMADD213PS  vector_avx512_3ab60b61<>+0(SB), Z9, Z11
-	VFMADD213PS  vector_avx512_3c088889<>+0(SB), Z9, Z11
-	VFMADD213PS  vector_avx512_3d2aaaab<>+0(SB), Z9, Z11
-	VFMADD213PS  vector_avx512_3e2aaaab<>+0(SB), Z9, Z11
-	VFMADD213PS  vector_avx512_3f000000<>+0(SB), Z9, Z11
-	VFMADD213PS  vector_avx512_3f800000<>+0(SB), Z9, Z11
-	VMULPS       Z9, Z11, Z11
-	VCVTPS2DQ    Z12, Z12
-	VPADDD       vector_avx512_0000007f<>+0(SB), Z12, Z12
-	VPSLLD       $0x17, Z12, Z10
-	VADDPS       vector_avx512_3f800000<>+0(SB), Z10, Z13
-	VFMADD231PS  Z10, Z11, Z13
-	VMOVUPS      vector_avx512_3f800000<>+0(SB), Z11
-	VRCP14PS     Z13, Z9
-	VMOVUPS      vector_avx512_40000000<>+0(SB), Z10
-	VFNMADD231PS Z13, Z9, Z10
-	VMULPS       Z11, Z9, Z5
-	VMULPS       Z10, Z5, Z5
-	VMULPS       Z5, Z5, Z9
-	VSUBPS       Z9, Z5, Z5
-	VMULPS       Z0, Z5, Z5
-	VMOVUPS      Z5, (DI)(AX*4)
-	ADDQ         $0x10, AX
-	SUBQ         $0x10, R9
-	JGE          full82
-
-tail83:
-	ADDQ         $0x10, R9
-	JZ           endRow84
-	MOVQ         $-1, R12
-	BZHIQ        R9, R12, R12
-	KMOVW        R12, K1
-	VMOVUPS.Z    (SI)(AX*4), K1, Z0
-	VMOVUPS.Z    (DX)(AX*4), K1, Z1
-	VXORPS       Z9, Z9, Z9
-	VSUBPS       Z1, Z9, Z9
-	VMOVUPS      vector_avx512_42ae0000<>+0(SB), Z10
-	VMINPS       Z9, Z10, Z9
-	VMOVUPS      vector_avx512_c2ae0000<>+0(SB), Z10
-	VMAXPS       Z9, Z10, Z9
-	VMULPS       vector_avx512_3fb8aa3b<>+0(SB), Z9, Z12
-	VRNDSCALEPS  $0x00, Z12, Z12
-	VFNMADD231PS vector_avx512_3f318000<>+0(SB), Z12, Z9
-	VFNMADD231PS vector_avx512_b95e8083<>+0(SB), Z12, Z9
-	VMOVUPS      vector_avx512_39500d01<>+0(SB), Z11
-	VFMADD213PS  vector_avx512_3ab60b61<>+0(SB), Z9, Z11
-	VFMADD213PS  vector_avx512_3c088889<>+0(SB), Z9, Z11
-	VFMADD213PS  vector_avx512_3d2aaaab<>+0(SB), Z9, Z11
-	VFMADD213PS  vector_avx512_3e2aaaab<>+0(SB), Z9, Z11
-	VFMADD213PS  vector_avx512_3f000000<>+0(SB), Z9, Z11
-	VFMADD213PS  vector_avx512_3f800000<>+0(SB), Z9, Z11
-	VMULPS       Z9, Z11, Z11
-	VCVTPS2DQ    Z12, Z12
-	VPADDD       vector_avx512_0000007f<>+0(SB), Z12, Z12
-	VPSLLD       $0x17, Z12, Z10
-	VADDPS       vector_avx512_3f800000<>+0(SB), Z10, Z13
-	VFMADD231PS  Z10, Z11, Z13
-	VMOVUPS      vector_avx512_3f800000<>+0(SB), Z11
-	VRCP14PS     Z13, Z9
-	VMOVUPS      vector_avx512_40000000<>+0(SB), Z10
-	VFNMADD231PS Z13, Z9, Z10
-	VMULPS       Z11, Z9, Z5
-	VMULPS       Z10, Z5, Z5
-	VMULPS       Z5, Z5, Z9
-	VSUBPS       Z9, Z5, Z5
-	VMULPS       Z0, Z5, Z5
-	VMOVUPS      Z5, K1, (DI)(AX*4)
-
-endRow84:
-	MOVQ 144(R11), R12
-	LEAQ (DI)(R12*4), DI
-	MOVQ 152(R11), R12
-	LEAQ (SI)(R12*4), SI
-	MOVQ 160(R11), R12
-	LEAQ (DX)(R12*4), DX
-	DECQ R10
-	JNZ  row81
-	VZEROUPPER
-	RET
-
-// func siluBackwardAVX512(s *byte)
-// Requires: AVX, AVX512DQ, AVX512F, BMI2
-TEXT ·siluBackwardAVX512(SB), NOSPLIT, $0-8
-	MOVQ         s+0(FP), R11
-	MOVQ         (R11), DI
-	MOVQ         24(R11), SI
-	MOVQ         48(R11), DX
-	VBROADCASTSS 208(R11), Z6
-	VBROADCASTSS 212(R11), Z7
-	MOVQ         200(R11), R10
-
-row85:
-	XORQ AX, AX
-	MOVQ 192(R11), R9
-	SUBQ $0x10, R9
-	JL   tail87
-
-full86:
-	VMOVUPS      (SI)(AX*4), Z0
-	VMOVUPS      (DX)(AX*4), Z1
-	VXORPS       Z9, Z9, Z9
-	VSUBPS       Z1, Z9, Z9
-	VMOVUPS      vector_avx512_42ae0000<>+0(SB), Z10
-	VMINPS       Z9, Z10, Z9
-	VMOVUPS      vector_avx512_c2ae0000<>+0(SB), Z10
-	VMAXPS       Z9, Z10, Z9
-	VMULPS       vector_avx512_3fb8aa3b<>+0(SB), Z9, Z12
-	VRNDSCALEPS  $0x00, Z12, Z12
-	VFNMADD231PS vector_avx512_3f318000<>+0(SB), Z12, Z9
-	VFNMADD231PS vector_avx512_b95e8083<>+0(SB), Z12, Z9
-	VMOVUPS      vector_avx512_39500d01<>+0(SB), Z11
-	VFMADD213PS  vector_avx512_3ab60b61<>+0(SB), Z9, Z11
-	VFMADD213PS  vector_avx512_3c088889<>+0(SB), Z9, Z11
-	VFMADD213PS  vector_avx512_3d2aaaab<>+0(SB), Z9, Z11
-	VFMADD213PS  vector_avx512_3e2aaaab<>+0(SB), Z9, Z11
-	VFMADD213PS  vector_avx512_3f000000<>+0(SB), Z9, Z11
-	VFMADD213PS  vector_avx512_3f800000<>+0(SB), Z9, Z11
-	VMULPS       Z9, Z11, Z11
-	VCVTPS2DQ    Z12, Z12
-	VPADDD       vector_avx512_0000007f<>+0(SB), Z12, Z12
-	VPSLLD       $0x17, Z12, Z10
-	VADDPS       vector_avx512_3f800000<>+0(SB), Z10, Z13
-	VFMADD231PS  Z10, Z11, Z13
-	VMOVUPS      vector_avx512_3f800000<>+0(SB), Z11
-	VRCP14PS     Z13, Z9
-	VMOVUPS      vector_avx512_40000000<>+0(SB), Z10
-	VFNMADD231PS Z13, Z9, Z10
-	VMULPS       Z11, Z9, Z5
-	VMULPS       Z10, Z5, Z5
-	VMOVUPS      vector_avx512_3f800000<>+0(SB), Z9
-	VMOVAPS      Z9, Z10
-	VSUBPS       Z5, Z9, Z9
-	VFMADD231PS  Z1, Z9, Z10
-	VMULPS       Z10, Z5, Z5
-	VMULPS       Z0, Z5, Z5
-	VMOVUPS      Z5, (DI)(AX*4)
-	ADDQ         $0x10, AX
-	SUBQ         $0x10, R9
-	JGE          full86
-
-tail87:
-	ADDQ         $0x10, R9
-	JZ           endRow88
-	MOVQ         $-1, R12
-	BZHIQ        R9, R12, R12
-	KMOVW        R12, K1
-	VMOVUPS.Z    (SI)(AX*4), K1, Z0
-	VMOVUPS.Z    (DX)(AX*4), K1, Z1
-	VXORPS       Z9, Z9, Z9
-	VSUBPS       Z1, Z9, Z9
-	VMOVUPS      vector_avx512_42ae0000<>+0(SB), Z10
-	VMINPS       Z9, Z10, Z9
-	VMOVUPS      vector_avx512_c2ae0000<>+0(SB), Z10
-	VMAXPS       Z9, Z10, Z9
-	VMULPS       vector_avx512_3fb8aa3b<>+0(SB), Z9, Z12
-	VRNDSCALEPS  $0x00, Z12, Z12
-	VFNMADD231PS vector_avx512_3f318000<>+0(SB), Z12, Z9
-	VFNMADD231PS vector_avx512_b95e8083<>+0(SB), Z12, Z9
-	VMOVUPS      vector_avx512_39500d01<>+0(SB), Z11
-	VFMADD213PS  vector_avx512_3ab60b61<>+0(SB), Z9, Z11
-	VFMADD213PS  vector_avx512_3c088889<>+0(SB), Z9, Z11
-	VFMADD213PS  vector_avx512_3d2aaaab<>+0(SB), Z9, Z11
-	VFMADD213PS  vector_avx512_3e2aaaab<>+0(SB), Z9, Z11
-	VFMADD213PS  vector_avx512_3f000000<>+0(SB), Z9, Z11
-	VFMADD213PS  vector_avx512_3f800000<>+0(SB), Z9, Z11
-	VMULPS       Z9, Z11, Z11
-	VCVTPS2DQ    Z12, Z12
-	VPADDD       vector_avx512_0000007f<>+0(SB), Z12, Z12
-	VPSLLD       $0x17, Z12, Z10
-	VADDPS       vector_avx512_3f800000<>+0(SB), Z10, Z13
-	VFMADD231PS  Z10, Z11, Z13
-	VMOVUPS      vector_avx512_3f800000<>+0(SB), Z11
-	VRCP14PS     Z13, Z9
-	VMOVUPS      vector_avx512_40000000<>+0(SB), Z10
-	VFNMADD231PS Z13, Z9, Z10
-	VMULPS       Z11, Z9, Z5
-	VMULPS       Z10, Z5, Z5
-	VMOVUPS      vector_avx512_3f800000<>+0(SB), Z9
-	VMOVAPS      Z9, Z10
-	VSUBPS       Z5, Z9, Z9
-	VFMADD231PS  Z1, Z9, Z10
-	VMULPS       Z10, Z5, Z5
-	VMULPS       Z0, Z5, Z5
-	VMOVUPS      Z5, K1, (DI)(AX*4)
-
-endRow88:
-	MOVQ 144(R11), R12
-	LEAQ (DI)(R12*4), DI
-	MOVQ 152(R11), R12
-	LEAQ (SI)(R12*4), SI
-	MOVQ 160(R11), R12
-	LEAQ (DX)(R12*4), DX
-	DECQ R10
-	JNZ  row85
-	VZEROUPPER
-	RET
-
-// func tanhAVX512(s *byte)
-// Requires: AVX, AVX512F, BMI2
-TEXT ·tanhAVX512(SB), NOSPLIT, $0-8
-	MOVQ         s+0(FP), R11
-	MOVQ         (R11), DI
-	MOVQ         24(R11), SI
-	VBROADCASTSS 208(R11), Z6
-	VBROADCASTSS 212(R11), Z7
-	MOVQ         200(R11), R10
-
-row89:
-	XORQ AX, AX
-	MOVQ 192(R11), R9
-	SUBQ $0x10, R9
-	JL   tail91
-
-full90:
-	VMOVUPS      (SI)(AX*4), Z0
-	VADDPS       Z0, Z0, Z9
-	VMOVUPS      vector_avx512_41a00000<>+0(SB), Z10
-	VMINPS       Z9, Z10, Z9
-	VMOVUPS      vector_avx512_c1a00000<>+0(SB), Z10
-	VMAXPS       Z9, Z10, Z9
-	VMULPS       vector_avx512_3fb8aa3b<>+0(SB), Z9, Z12
-	VRNDSCALEPS  $0x00, Z12, Z12
-	VFNMADD231PS vector_avx512_3f318000<>+0(SB), Z12, Z9
-	VFNMADD231PS vector_avx512_b95e8083<>+0(SB), Z12, Z9
-	VMOVUPS      vector_avx512_39500d01<>+0(SB), Z11
-	VFMADD213PS  vector_avx512_3ab60b61<>+0(SB), Z9, Z11
-	VFMADD213PS  vector_avx512_3c088889<>+0(SB), Z9, Z11
-	VFMADD213PS  vector_avx512_3d2aaaab<>+0(SB), Z9, Z11
-	VFMADD213PS  vector_avx512_3e2aaaab<>+0(SB), Z9, Z11
-	VFMADD213PS  vector_avx512_3f000000<>+0(SB), Z9, Z11
-	VFMADD213PS  vector_avx512_3f800000<>+0(SB), Z9, Z11
-	VMULPS       Z9, Z11, Z11
-	VCVTPS2DQ    Z12, Z12
-	VPADDD       vector_avx512_0000007f<>+0(SB), Z12, Z12
-	VPSLLD       $0x17, Z12, Z10
-	VSUBPS       vector_avx512_3f800000<>+0(SB), Z10, Z12
-	VFMADD231PS  Z10, Z11, Z12
-	VADDPS       vector_avx512_40000000<>+0(SB), Z12, Z11
-	VRCP14PS     Z11, Z9
-	VMOVUPS      vector_avx512_40000000<>+0(SB), Z10
-	VFNMADD231PS Z11, Z9, Z10
-	VMULPS       Z12, Z9, Z5
-	VMULPS       Z10, Z5, Z5
-	VMOVUPS      Z5, (DI)(AX*4)
-	ADDQ         $0x10, AX
-	SUBQ         $0x10, R9
-	JGE          full90
-
-tail91:
-	ADDQ         $0x10, R9
-	JZ           endRow92
-	MOVQ         $-1, R12
-	BZHIQ        R9, R12, R12
-	KMOVW        R12, K1
-	VMOVUPS.Z    (SI)(AX*4), K1, Z0
-	VADDPS       Z0, Z0, Z9
-	VMOVUPS      vector_avx512_41a00000<>+0(SB), Z10
-	VMINPS       Z9, Z10, Z9
-	VMOVUPS      vector_avx512_c1a00000<>+0(SB), Z10
-	VMAXPS       Z9, Z10, Z9
-	VMULPS       vector_avx512_3fb8aa3b<>+0(SB), Z9, Z12
-	VRNDSCALEPS  $0x00, Z12, Z12
-	VFNMADD231PS vector_avx512_3f318000<>+0(SB), Z12, Z9
-	VFNMADD231PS vector_avx512_b95e8083<>+0(SB), Z12, Z9
-	VMOVUPS      vector_avx512_39500d01<>+0(SB), Z11
-	VFMADD213PS  vector_avx512_3ab60b61<>+0(SB), Z9, Z11
-	VFMADD213PS  vector_avx512_3c088889<>+0(SB), Z9, Z11
-	VFMADD213PS  vector_avx512_3d2aaaab<>+0(SB), Z9, Z11
-	VFMADD213PS  vector_avx512_3e2aaaab<>+0(SB), Z9, Z11
-	VFMADD213PS  vector_avx512_3f000000<>+0(SB), Z9, Z11
-	VFMADD213PS  vector_avx512_3f800000<>+0(SB), Z9, Z11
-	VMULPS       Z9, Z11, Z11
-	VCVTPS2DQ    Z12, Z12
-	VPADDD       vector_avx512_0000007f<>+0(SB), Z12, Z12
-	VPSLLD       $0x17, Z12, Z10
-	VSUBPS       vector_avx512_3f800000<>+0(SB), Z10, Z12
-	VFMADD231PS  Z10, Z11, Z12
-	VADDPS       vector_avx512_40000000<>+0(SB), Z12, Z11
-	VRCP14PS     Z11, Z9
-	VMOVUPS      vector_avx512_40000000<>+0(SB), Z10
-	VFNMADD231PS Z11, Z9, Z10
-	VMULPS       Z12, Z9, Z5
-	VMULPS       Z10, Z5, Z5
-	VMOVUPS      Z5, K1, (DI)(AX*4)
-
-endRow92:
-	MOVQ 144(R11), R12
-	LEAQ (DI)(R12*4), DI
-	MOVQ 152(R11), R12
-	LEAQ (SI)(R12*4), SI
-	DECQ R10
-	JNZ  row89
-	VZEROUPPER
-	RET
-
-DATA vector_avx512_41a00000<>+0(SB)/4, $0x41a00000
-DATA vector_avx512_41a00000<>+4(SB)/4, $0x41a00000
-DATA vector_avx512_41a00000<>+8(SB)/4, $0x41a00000
-DATA vector_avx512_41a00000<>+12(SB)/4, $0x41a00000
-DATA vector_avx512_41a00000<>+16(SB)/4, $0x41a00000
-DATA vector_avx512_41a00000<>+20(SB)/4, $0x41a00000
-DATA vector_avx512_41a00000<>+24(SB)/4, $0x41a00000
-DATA vector_avx512_41a00000<>+28(SB)/4, $0x41a00000
-DATA vector_avx512_41a00000<>+32(SB)/4, $0x41a00000
-DATA vector_avx512_41a00000<>+36(SB)/4, $0x41a00000
-DATA vector_avx512_41a00000<>+40(SB)/4, $0x41a00000
-DATA vector_avx512_41a00000<>+44(SB)/4, $0x41a00000
-DATA vector_avx512_41a00000<>+48(SB)/4, $0x41a00000
-DATA vector_avx512_41a00000<>+52(SB)/4, $0x41a00000
-DATA vector_avx512_41a00000<>+56(SB)/4, $0x41a00000
-DATA vector_avx512_41a00000<>+60(SB)/4, $0x41a00000
-GLOBL vector_avx512_41a00000<>(SB), RODATA|NOPTR, $64
-
-DATA vector_avx512_c1a00000<>+0(SB)/4, $0xc1a00000
-DATA vector_avx512_c1a00000<>+4(SB)/4, $0xc1a00000
-DATA vector_avx512_c1a00000<>+8(SB)/4, $0xc1a00000
-DATA vector_avx512_c1a00000<>+12(SB)/4, $0xc1a00000
-DATA vector_avx512_c1a00000<>+16(SB)/4, $0xc1a00000
-DATA vector_avx512_c1a00000<>+20(SB)/4, $0xc1a00000
-DATA vector_avx512_c1a00000<>+24(SB)/4, $0xc1a00000
-DATA vector_avx512_c1a00000<>+28(SB)/4, $0xc1a00000
-DATA vector_avx512_c1a00000<>+32(SB)/4, $0xc1a00000
-DATA vector_avx512_c1a00000<>+36(SB)/4, $0xc1a00000
-DATA vector_avx512_c1a00000<>+40(SB)/4, $0xc1a00000
-DATA vector_avx512_c1a00000<>+44(SB)/4, $0xc1a00000
-DATA vector_avx512_c1a00000<>+48(SB)/4, $0xc1a00000
-DATA vector_avx512_c1a00000<>+52(SB)/4, $0xc1a00000
-DATA vector_avx512_c1a00000<>+56(SB)/4, $0xc1a00000
-DATA vector_avx512_c1a00000<>+60(SB)/4, $0xc1a00000
-GLOBL vector_avx512_c1a00000<>(SB), RODATA|NOPTR, $64
-
 // func tanhBackwardAVX512(s *byte)
 // Requires: AVX, AVX512F, BMI2
 TEXT ·tanhBackwardAVX512(SB), NOSPLIT, $0-8
@@ -1938,10 +1960,9 @@ full94:
 	VFMADD231PS  Z10, Z11, Z12
 	VADDPS       vector_avx512_40000000<>+0(SB), Z12, Z11
 	VRCP14PS     Z11, Z9
-	VMOVUPS      vector_avx512_40000000<>+0(SB), Z10
-	VFNMADD231PS Z11, Z9, Z10
 	VMULPS       Z12, Z9, Z5
-	VMULPS       Z10, Z5, Z5
+	VFNMADD213PS vector_avx512_40000000<>+0(SB), Z9, Z11
+	VMULPS       Z11, Z5, Z5
 	VMOVUPS      vector_avx512_3f800000<>+0(SB), Z9
 	VFNMADD231PS Z5, Z5, Z9
 	VMULPS       Z0, Z9, Z5
@@ -1982,10 +2003,9 @@ tail95:
 	VFMADD231PS  Z10, Z11, Z12
 	VADDPS       vector_avx512_40000000<>+0(SB), Z12, Z11
 	VRCP14PS     Z11, Z9
-	VMOVUPS      vector_avx512_40000000<>+0(SB), Z10
-	VFNMADD231PS Z11, Z9, Z10
 	VMULPS       Z12, Z9, Z5
-	VMULPS       Z10, Z5, Z5
+	VFNMADD213PS vector_avx512_40000000<>+0(SB), Z9, Z11
+	VMULPS       Z11, Z5, Z5
 	VMOVUPS      vector_avx512_3f800000<>+0(SB), Z9
 	VFNMADD231PS Z5, Z5, Z9
 	VMULPS       Z0, Z9, Z5
@@ -2050,10 +2070,9 @@ full98:
 	VMOVAPS      Z11, Z12
 	VFMADD231PS  vector_avx512_3e9bad38<>+0(SB), Z9, Z12
 	VRCP14PS     Z12, Z9
-	VMOVUPS      vector_avx512_40000000<>+0(SB), Z10
-	VFNMADD231PS Z12, Z9, Z10
 	VMULPS       Z11, Z9, Z14
-	VMULPS       Z10, Z14, Z14
+	VFNMADD213PS vector_avx512_40000000<>+0(SB), Z9, Z12
+	VMULPS       Z12, Z14, Z14
 	VMOVUPS      vector_avx512_3f800000<>+0(SB), Z10
 	VMOVUPS      vector_avx512_3d16f448<>+0(SB), Z11
 	VFMADD213PS  vector_avx512_be1ee95f<>+0(SB), Z14, Z11
@@ -2111,10 +2130,9 @@ tail99:
 	VMOVAPS      Z11, Z12
 	VFMADD231PS  vector_avx512_3e9bad38<>+0(SB), Z9, Z12
 	VRCP14PS     Z12, Z9
-	VMOVUPS      vector_avx512_40000000<>+0(SB), Z10
-	VFNMADD231PS Z12, Z9, Z10
 	VMULPS       Z11, Z9, Z14
-	VMULPS       Z10, Z14, Z14
+	VFNMADD213PS vector_avx512_40000000<>+0(SB), Z9, Z12
+	VMULPS       Z12, Z14, Z14
 	VMOVUPS      vector_avx512_3f800000<>+0(SB), Z10
 	VMOVUPS      vector_avx512_3d16f448<>+0(SB), Z11
 	VFMADD213PS  vector_avx512_be1ee95f<>+0(SB), Z14, Z11
@@ -2160,6 +2178,24 @@ DATA vector_avx512_bf000000<>+52(SB)/4, $0xbf000000
 DATA vector_avx512_bf000000<>+56(SB)/4, $0xbf000000
 DATA vector_avx512_bf000000<>+60(SB)/4, $0xbf000000
 GLOBL vector_avx512_bf000000<>(SB), RODATA|NOPTR, $64
+
+DATA vector_avx512_42ae0000<>+0(SB)/4, $0x42ae0000
+DATA vector_avx512_42ae0000<>+4(SB)/4, $0x42ae0000
+DATA vector_avx512_42ae0000<>+8(SB)/4, $0x42ae0000
+DATA vector_avx512_42ae0000<>+12(SB)/4, $0x42ae0000
+DATA vector_avx512_42ae0000<>+16(SB)/4, $0x42ae0000
+DATA vector_avx512_42ae0000<>+20(SB)/4, $0x42ae0000
+DATA vector_avx512_42ae0000<>+24(SB)/4, $0x42ae0000
+DATA vector_avx512_42ae0000<>+28(SB)/4, $0x42ae0000
+DATA vector_avx512_42ae0000<>+32(SB)/4, $0x42ae0000
+DATA vector_avx512_42ae0000<>+36(SB)/4, $0x42ae0000
+DATA vector_avx512_42ae0000<>+40(SB)/4, $0x42ae0000
+DATA vector_avx512_42ae0000<>+44(SB)/4, $0x42ae0000
+DATA vector_avx512_42ae0000<>+48(SB)/4, $0x42ae0000
+DATA vector_avx512_42ae0000<>+52(SB)/4, $0x42ae0000
+DATA vector_avx512_42ae0000<>+56(SB)/4, $0x42ae0000
+DATA vector_avx512_42ae0000<>+60(SB)/4, $0x42ae0000
+GLOBL vector_avx512_42ae0000<>(SB), RODATA|NOPTR, $64
 
 DATA vector_avx512_7fffffff<>+0(SB)/4, $0x7fffffff
 DATA vector_avx512_7fffffff<>+4(SB)/4, $0x7fffffff
@@ -2390,10 +2426,9 @@ full102:
 	VMOVAPS      Z11, Z12
 	VFMADD231PS  vector_avx512_3e9bad38<>+0(SB), Z9, Z12
 	VRCP14PS     Z12, Z9
-	VMOVUPS      vector_avx512_40000000<>+0(SB), Z10
-	VFNMADD231PS Z12, Z9, Z10
 	VMULPS       Z11, Z9, Z14
-	VMULPS       Z10, Z14, Z14
+	VFNMADD213PS vector_avx512_40000000<>+0(SB), Z9, Z12
+	VMULPS       Z12, Z14, Z14
 	VMOVUPS      vector_avx512_3f800000<>+0(SB), Z10
 	VMOVUPS      vector_avx512_3d16f448<>+0(SB), Z11
 	VFMADD213PS  vector_avx512_be1ee95f<>+0(SB), Z14, Z11
@@ -2454,10 +2489,9 @@ tail103:
 	VMOVAPS      Z11, Z12
 	VFMADD231PS  vector_avx512_3e9bad38<>+0(SB), Z9, Z12
 	VRCP14PS     Z12, Z9
-	VMOVUPS      vector_avx512_40000000<>+0(SB), Z10
-	VFNMADD231PS Z12, Z9, Z10
 	VMULPS       Z11, Z9, Z14
-	VMULPS       Z10, Z14, Z14
+	VFNMADD213PS vector_avx512_40000000<>+0(SB), Z9, Z12
+	VMULPS       Z12, Z14, Z14
 	VMOVUPS      vector_avx512_3f800000<>+0(SB), Z10
 	VMOVUPS      vector_avx512_3d16f448<>+0(SB), Z11
 	VFMADD213PS  vector_avx512_be1ee95f<>+0(SB), Z14, Z11

@@ -1,6 +1,7 @@
 package kernel
 
 import (
+	"math"
 	"testing"
 	"unsafe"
 
@@ -52,5 +53,41 @@ func TestSweepAgainstPlain(t *testing.T) {
 		}
 		near(t, name("operation ", o), s.dst, want, 2e-6, 1)
 		same(t, "z", twin.z, s.z)
+	})
+}
+
+// The curves of sigmoids keep their precision where they are close to zero, and their ends.
+func TestSigmoidPrecision(t *testing.T) {
+	eachSet(t, func(t *rapid.T, set isa, g *guard) {
+		r := random(t)
+		infinity := float32(math.Inf(1))
+		x, y := g.floats(1000), g.floats(1000)
+		for i := range x {
+			x[i] = -80 + 120*r.Float32()
+		}
+		for _, act := range []Activation{Sigmoid, SiLU} {
+			activateInto(set, act, y, x)
+			for i, v := range x {
+				if want := activation64(act, float64(v)); !(math.Abs(float64(y[i])/want-1) < 2e-6) {
+					t.Fatalf("%v(%v) = %v, want %v", act, v, y[i], want)
+				}
+			}
+			for _, v := range []float32{30, 1e10, math.MaxFloat32, infinity} {
+				want := min(v, infinity)
+				if act == Sigmoid {
+					want = 1
+				}
+				for _, side := range []float32{1, -1} {
+					activateInto(set, act, y[:1], []float32{side * v})
+					ok := math.Abs(float64(y[0]/want-1)) < 1e-6 || y[0] == want
+					if side < 0 {
+						ok = math.Abs(float64(y[0])) < 1e-11
+					}
+					if !ok {
+						t.Fatalf("%v(%v) = %v", act, side*v, y[0])
+					}
+				}
+			}
+		}
 	})
 }

@@ -26,7 +26,8 @@ func vectorAVX2(f *file)   { vectors(f, ymm) }
 type sweep struct {
 	*file
 	machine
-	free []reg.VecPhysical // registers no operand has
+	free []reg.VecPhysical           // registers no operand has
+	held map[float64]reg.VecPhysical // numbers that stay in registers
 }
 
 var (
@@ -146,14 +147,11 @@ func vectors(f *file, m machine) {
 	})
 	s.write("sigmoid", "dst = σ(x)", 1, false, func(dst reg.VecPhysical, in []reg.VecPhysical, _, _ reg.VecPhysical) {
 		s.sigmoid(in[0], dst)
-	})
+	}, sigmoidNumbers...)
 	s.write("silu", "dst = x·σ(x)", 1, false, func(dst reg.VecPhysical, in []reg.VecPhysical, _, _ reg.VecPhysical) {
-		one := s.free[4]
-		s.onePlusExpNegative(in[0], one)
-		s.VMOVUPS(s.constant(-88), s.free[0])
-		s.VMAXPS(in[0], s.free[0], in[0]) // σ is not quite 0 there
-		s.divide(in[0], one, dst)
-	})
+		s.onePlusExpNegative(in[0], s.free[4])
+		s.divide(in[0], s.free[4], dst)
+	}, sigmoidNumbers...)
 	s.write("sigmoidBackward", "dst = x·σ′(y)", 2, false, func(dst reg.VecPhysical, in []reg.VecPhysical, _, _ reg.VecPhysical) {
 		s.sigmoid(in[1], dst)
 		s.VMULPS(dst, dst, s.free[0])
@@ -254,31 +252,56 @@ func (s *sweep) expParts(x, scale, rest, n reg.VecPhysical) {
 	s.VPSLLD(Imm(23), n, scale)
 }
 
-// onePlusExpNegative computes out = 1 + e⁻ˣ with free registers 0 … 3; a NaN stays.
+// The exponential of a sigmoid: 2ᵗ = 2ⁿ·2ᶠ with n = round(t) and |f| ≤ 1/2, where 2ᶠ is a polynomial with
+// coefficients fitted to a relative error of 10⁻⁷ by exp2.py. A multiplication and subtraction in one leaves f
+// with the error of log₂e alone.
+var (
+	exp2Coefficients = []float64{0.0013264723893074877, 0.009671512869550355, 0.055507337542472224, 0.2402224208036345, 0.6931469775914951, 1}
+	sigmoidNumbers   = append([]float64{-math.Log2E, sigmoidLow, sigmoidHigh, 2}, exp2Coefficients...)
+)
+
+// σ is not quite 0 at sigmoidLow, and 1 in float32 long before sigmoidHigh.
+const sigmoidLow, sigmoidHigh = -87, 30
+
+// onePlusExpNegative computes out = 1 + e⁻ˣ with free registers 0 … 2; a NaN stays. It raises x to sigmoidLow.
 func (s *sweep) onePlusExpNegative(x, out reg.VecPhysical) {
-	y, scale, rest, n := s.free[0], s.free[1], s.free[2], s.free[3]
-	s.VXORPS(y, y, y)
-	s.VSUBPS(x, y, y)
-	s.clamp(y, -87, 87)
-	s.expParts(y, scale, rest, n)
-	s.VADDPS(s.constant(1), scale, out)
-	s.VFMADD231PS(scale, rest, out)
+	t, n, power := s.free[0], s.free[1], s.free[2]
+	s.VMAXPS(x, s.inRegister(sigmoidLow, t), x)
+	s.VMINPS(x, s.inRegister(sigmoidHigh, t), t)
+	s.VMULPS(s.number(-math.Log2E), t, n)
+	if s.set == "AVX512" {
+		s.VRNDSCALEPS(Imm(0), n, n)
+	} else {
+		s.VROUNDPS(Imm(0), n, n)
+	}
+	s.VFMSUB132PS(s.number(-math.Log2E), n, t)
+	s.VMOVUPS(s.number(exp2Coefficients[0]), power)
+	for _, c := range exp2Coefficients[1:] {
+		s.VFMADD213PS(s.number(c), t, power)
+	}
+	if s.set == "AVX512" {
+		s.VSCALEFPS(n, power, out)
+	} else {
+		s.VCVTPS2DQ(n, n)
+		s.VPSLLD(Imm(23), n, n)
+		s.VPADDD(n, power, out)
+	}
+	s.VADDPS(s.number(1), out, out)
 }
 
-// divide computes out = a/b with free registers 0 and 1, for b between 10⁻³⁷ and 10³⁸. AVX-512 refines
+// divide computes out = a/b with free register 0, for b between 10⁻³⁷ and 10³⁸. AVX-512 refines
 // the approximate reciprocal by one step of Newton's, to about one unit in the last place, in fewer
-// cycles than a division takes. out must be neither a nor b.
+// cycles than a division takes. out must be neither a nor b, which is changed.
 func (s *sweep) divide(a, b, out reg.VecPhysical) {
 	if s.set != "AVX512" {
 		s.VDIVPS(b, a, out)
 		return
 	}
-	r, t := s.free[0], s.free[1]
+	r := s.free[0]
 	s.VRCP14PS(b, r)
-	s.VMOVUPS(s.constant(2), t)
-	s.VFNMADD231PS(b, r, t)
 	s.VMULPS(a, r, out)
-	s.VMULPS(t, out, out)
+	s.VFNMADD213PS(s.number(2), r, b)
+	s.VMULPS(b, out, out)
 }
 
 // clamp bounds x; a NaN stays.
@@ -293,8 +316,7 @@ func (s *sweep) clamp(x reg.VecPhysical, low, high float64) {
 // sigmoid computes out = σ(x) with free registers 0 … 4.
 func (s *sweep) sigmoid(x, out reg.VecPhysical) {
 	s.onePlusExpNegative(x, s.free[4])
-	s.VMOVUPS(s.constant(1), s.free[2])
-	s.divide(s.free[2], s.free[4], out)
+	s.divide(s.inRegister(1, s.free[2]), s.free[4], out)
 }
 
 // tanh computes out = (e²ˣ-1)/(e²ˣ+1) with free registers 0 … 4; e²ˣ-1 is summed so that small x
@@ -348,6 +370,23 @@ func (s *sweep) normal(x, out, density reg.VecPhysical) {
 	s.VBLENDVPS(n, rest, out, out)
 }
 
+// number returns a vector of one number, in a register if the sweep holds it there.
+func (s *sweep) number(v float64) Op {
+	if r, ok := s.held[v]; ok {
+		return r
+	}
+	return s.constant(v)
+}
+
+// inRegister returns a register with a vector of one number: the one that holds it, or spare.
+func (s *sweep) inRegister(v float64, spare reg.VecPhysical) reg.VecPhysical {
+	if r, ok := s.held[v]; ok {
+		return r
+	}
+	s.VMOVUPS(s.constant(v), spare)
+	return spare
+}
+
 // constant returns a vector of one number.
 func (f *file) constant(v float64) Mem { return f.integer(math.Float32bits(float32(v))) }
 
@@ -365,11 +404,18 @@ func (f *file) integer(bits uint32) Mem {
 	return m
 }
 
-// write writes a sweep with the given number of operands besides dst.
-func (s *sweep) write(name, doc string, operands int, readsDst bool, body func(dst reg.VecPhysical, in []reg.VecPhysical, low, high reg.VecPhysical)) {
+// write writes a sweep with the given number of operands besides dst. Where there are 32 registers, the last
+// ones hold the given numbers.
+func (s *sweep) write(name, doc string, operands int, readsDst bool, body func(dst reg.VecPhysical, in []reg.VecPhysical, low, high reg.VecPhysical), numbers ...float64) {
 	dst, low, high, mask := s.registers[5], s.registers[6], s.registers[7], s.registers[8]
 	in := s.registers[:operands]
 	s.free = s.registers[9:]
+	s.held = map[float64]reg.VecPhysical{}
+	if len(s.registers) == 32 {
+		for i, v := range numbers {
+			s.held[v] = s.registers[31-i]
+		}
+	}
 
 	s.function(name+s.set, "computes "+doc+".", "(s *sweep)", "(s *byte)")
 	s.Load(s.Param("s"), sweepFrame)
@@ -378,6 +424,11 @@ func (s *sweep) write(name, doc string, operands int, readsDst bool, body func(d
 	}
 	s.VBROADCASTSS(Mem{Base: sweepFrame, Disp: sweepLow}, low)
 	s.VBROADCASTSS(Mem{Base: sweepFrame, Disp: sweepHigh}, high)
+	for _, v := range numbers {
+		if r, ok := s.held[v]; ok {
+			s.VMOVUPS(s.constant(v), r)
+		}
+	}
 	s.MOVQ(Mem{Base: sweepFrame, Disp: sweepRows}, sweepRow)
 	row, full, tail, endRow := s.label("row"), s.label("full"), s.label("tail"), s.label("endRow")
 	at := func(i int) Mem { return Mem{Base: sweepPointer[i], Index: sweepAt, Scale: 4} }
