@@ -26,18 +26,19 @@ type nodeRun struct {
 	busy    stopwatch
 	waiting sync.Once // to tell it once, not for every chunk
 
-	mu    sync.Mutex
-	keys  []string // of the chunks handed on
-	kept  []string // of what was computed, handed on or not, and of parts
-	ended StageEnded
-	seen  int64 // rows that went in
-	err   error
+	mu      sync.Mutex
+	keys    []string        // of the chunks handed on
+	kept    []string        // of what was computed, handed on or not, and of parts
+	counted map[string]bool // keys of the parts that were told of
+	ended   StageEnded
+	seen    int64 // rows that went in
+	err     error
 }
 
 func newNodeRun(x *execution, n *Node, m mode) *nodeRun {
 	nr := &nodeRun{
 		x: x, node: n, mode: m, recipe: n.Recipe.Digest(), outputs: map[string]*stream{RejectsPort: newStream()},
-		ended: StageEnded{Event: "stage", Stage: n.Name, Uses: n.Kind.Name},
+		ended: StageEnded{Event: "stage", Stage: n.Name, Uses: n.Kind.Name}, counted: map[string]bool{},
 	}
 	for _, p := range n.Kind.Outputs {
 		nr.outputs[p.Name] = newStream()

@@ -120,7 +120,8 @@ func partRecipe(kind Kind, part Part) cache.Preimage {
 	return p
 }
 
-// countPart tells that a part is at hand.
+// countPart tells that a part is at hand. One that is asked for again is not counted again, nor is it
+// told that it was cached: this run computed it, or told so before.
 func (nr *nodeRun) countPart(name string, e cache.Entry, computed bool) {
 	done := PartDone{Event: "part", Stage: nr.node.Name, Part: name, Cached: !computed, Key: e.Key}
 	for _, chunks := range e.Outputs {
@@ -130,6 +131,11 @@ func (nr *nodeRun) countPart(name string, e cache.Entry, computed bool) {
 		}
 	}
 	nr.mu.Lock()
+	if nr.counted[e.Key] {
+		nr.mu.Unlock()
+		return
+	}
+	nr.counted[e.Key] = true
 	nr.kept = append(append(nr.kept, e.Key), e.Parts...)
 	nr.ended.Parts++
 	if computed {

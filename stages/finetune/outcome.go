@@ -70,7 +70,11 @@ func (t *training) summarise(i int, epochs []record.TrainingEpoch, kept int) {
 	if len(epochs) == 1 {
 		plural = ""
 	}
-	t.task.Log("%s%d epoch%s%s; kept epoch %d: %s", phase, len(epochs), plural, ended, kept, what)
+	source := ""
+	if t.atHand {
+		source = ", from the cache"
+	}
+	t.task.Log("%s%d epoch%s%s%s; kept epoch %d: %s", phase, len(epochs), plural, ended, source, kept, what)
 }
 
 // describe tells what phase i did with each block of the network.

@@ -199,6 +199,12 @@ func (s *Strategy) DecodeParam(d *params.Decoding, node *yaml.Node) {
 			})
 			return
 		}
+		if s.Top > 0 && len(s.Unfreeze) > 0 {
+			d.At("top", func() {
+				d.Errorf(params.Locate(node, "top"), "leave one of the two out", "unfreeze says already which layers learn")
+			})
+			return
+		}
 	}
 	made, err := s.expand()
 	if err != nil {

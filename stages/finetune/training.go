@@ -31,7 +31,8 @@ type training struct {
 	digests map[string]string // of the blocks' weights, as far as they are known
 	history []record.TrainingEpoch
 	layers  []record.PhaseLayers
-	epochs  int // of the phases that are over, as asked for
+	epochs  int  // of the phases that are over, as asked for
+	atHand  bool // the phase that ended last came from the cache
 }
 
 // newTraining makes the network and decides what each phase does.
@@ -109,7 +110,9 @@ func (t *training) phase(ctx context.Context, i int, before pipeline.Input) (map
 	if err != nil {
 		return nil, err
 	}
+	t.atHand = true
 	return t.task.Part(ctx, part, func(ctx context.Context, task *pipeline.Task) error {
+		t.atHand = false
 		if t.data.pictures {
 			task.Log("phase %s: %s", t.phases[i].Name, t.prefixes[i].why)
 			if old := t.oldStatistics(i); old > staleStatistics {
