@@ -293,6 +293,14 @@ func TestFilesOfWeights(t *testing.T) {
 	if got, err := b.LoadFile(other, trunk); err != nil || !reflect.DeepEqual(got, want.Select(trunk)) {
 		t.Errorf("another classifier: %v", err)
 	}
+	// So may the head that a fine-tuned network has in its place.
+	tuned := write(t, want, func(all []safetensors.Tensor) []safetensors.Tensor {
+		all = slices.DeleteFunc(all, func(x safetensors.Tensor) bool { return strings.HasPrefix(x.Name, "logits.") })
+		return append(all, safetensors.Tensor{Name: "classifier.logits.bias", Shape: []int{2}, Data: make([]float32, 2)})
+	})
+	if got, err := b.LoadFile(tuned, trunk); err != nil || !reflect.DeepEqual(got, want.Select(trunk)) {
+		t.Errorf("the head of a fine-tuned network: %v", err)
+	}
 	var wrong *nn.WeightsError
 	if _, err := b.LoadFile(other, net); !errors.As(err, &wrong) || !slices.Equal(wrong.Missing, []string{"logits.bias"}) || len(wrong.Misshaped) != 1 {
 		t.Errorf("another classifier, needed: %v", err)

@@ -122,6 +122,9 @@ func (b Backbone) choose(word Word, fixed bool) (*Choice, error) {
 		return c, nil
 	}
 	known = append(known, RandomWeights)
+	if strings.Contains(string(word), ":") && !fixed {
+		return nil, wrongWeights("variants: "+strings.Join(b.Variants(), ", ")+"; weights: "+strings.Join(known, ", "), "%s has no weights %q", b.Name, word)
+	}
 	return nil, wrongWeights(params.DidYouMean(string(word), known)+"; or the path of a file: .safetensors, .pth, .h5, .keras", "%s has no weights %q", b.Name, word)
 }
 

@@ -122,6 +122,7 @@ func TestWordsForWeightsThatAreRefused(t *testing.T) {
 		want     string
 	}{
 		{"efficientnet_lite0", "imagnet", `did you mean "imagenet"?`},
+		{"efficientnet_lite0", "keras:random", `has no weights "keras:random" (variants: tensorflow, timm; weights: imagenet, timm, timm_tf, random)`},
 		{"efficientnet_lite0", "", "known: imagenet, timm, timm_tf, random"},
 		{"pixels", "random", "pixels has no weights"},
 		{"resnet50", "keras:imagenet", "are for another variant than the keras one"},

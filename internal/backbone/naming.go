@@ -33,7 +33,10 @@ func native() naming {
 	for _, r := range []nn.Role{nn.Weight, nn.Bias, nn.Gamma, nn.Beta, nn.Mean, nn.Variance} {
 		roles[r] = string(r)
 	}
-	return naming{title: "tlpipe", layer: func(l string) string { return l }, roles: roles, order: nativeOrder}
+	return naming{
+		title: "tlpipe", layer: func(l string) string { return l }, roles: roles, order: nativeOrder,
+		unused: []string{"classifier."}, // the head of a network that was fine-tuned
+	}
 }
 
 // pyTorch is the naming of a PyTorch module: convolutions are [out, in, height, width], and what is

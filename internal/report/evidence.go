@@ -74,7 +74,7 @@ func readEvaluation(ctx context.Context, n *Node) (*evaluation, error) {
 		return nil, err
 	}
 	for _, c := range comparisons {
-		e.comparisons = append(e.comparisons, comparison{Comparison: c, pairs: 1})
+		e.comparisons = append(e.comparisons, comparison{Comparison: c, pairs: 1, among: len(comparisons)})
 	}
 	if e.confusion, _, err = readTable[record.Confusion](ctx, n); err != nil {
 		return nil, err

@@ -473,8 +473,8 @@ func TestBaselineThatDoesNoWorse(t *testing.T) {
 	finding := textOf(d.withClass("finding")[0])
 	for _, want := range []string{
 		"head gets 50.0% of 50 test rows right — 25 points more than always guessing the most frequent class. A baseline does no worse: nearest centroid, 52.0%.",
-		"No difference shown between nearest centroid and head. +2.0 points (95% interval −5.0 to +10.0). Right only in the first: 4 rows; only in the second: 3; p\u00a0=\u00a01.00.",
-		"head beats majority class. +25.0 points (95% interval +10.0 to +40.0). Right only in the first: 15 rows; only in the second: 2; p\u00a0=\u00a00.004.",
+		"No difference shown between nearest centroid and head. +2.0 points (95% interval −5.0 to +10.0). Right only in the first: 4 rows; only in the second: 3; p\u00a0=\u00a01.00 by itself, adjusted for 2 comparisons made at once (Holm): p\u00a0=\u00a01.00.",
+		"head beats majority class. +25.0 points (95% interval +10.0 to +40.0). Right only in the first: 15 rows; only in the second: 2; p\u00a0=\u00a00.002 by itself, adjusted for 2 comparisons made at once (Holm): p\u00a0=\u00a00.004.",
 		"head: 3 rows of classes that it does not know, not scored: newt (3).",
 		"head: 1 row without a label, not scored.",
 	} {

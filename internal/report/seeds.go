@@ -15,6 +15,7 @@ import (
 type comparison struct {
 	record.Comparison
 	pairs               int     // of instances with one seed
+	among               int     // comparisons in the table that p-values were adjusted for
 	seedsLow, seedsHigh float64 // 95 % interval of the mean over seeds
 	rowsLow, rowsHigh   float64 // mean of the instances' intervals over rows
 }

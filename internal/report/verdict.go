@@ -147,8 +147,17 @@ func (e *evaluation) verdict(c comparison) verdict {
 	if !math.IsNaN(c.Low) {
 		evidence += fmt.Sprintf(" (95%% interval %s to %s)", points(c.Low), points(c.High))
 	}
-	v.Text = fmt.Sprintf("%s. Right only in the first: %s; only in the second: %s; %s.", evidence, plural(c.OnlyA, "row"), count(c.OnlyB), chance(c.PAdjusted))
+	v.Text = fmt.Sprintf("%s. Right only in the first: %s; only in the second: %s; %s.", evidence, plural(c.OnlyA, "row"), count(c.OnlyB), c.chances())
 	return v
+}
+
+// chances writes the p-value of the comparison, and what adjusting it for the others made of it:
+// that is what decides.
+func (c comparison) chances() string {
+	if c.among < 2 {
+		return chance(c.P)
+	}
+	return fmt.Sprintf("%s by itself, adjusted for %s made at once (Holm): %s", chance(c.P), plural(int64(c.among), "comparison"), chance(c.PAdjusted))
 }
 
 // meanInWords writes the mean difference over seeds and both of its intervals.
