@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/apache/arrow/go/v17/arrow"
+
 	"github.com/tlpipe/tlpipe/internal/console"
 	"github.com/tlpipe/tlpipe/internal/record"
 	"github.com/tlpipe/tlpipe/pipeline"
@@ -16,21 +18,12 @@ import (
 
 // readPhases finds the phases of a training among its outputs; nil if there
 // are none.
-func readPhases(ctx context.Context, n *pipeline.NodeResult) ([]record.PhaseLayers, error) {
-	for _, port := range n.Node.Kind.Outputs {
-		table := n.Outputs[port.Name]
-		if port.Kind != pipeline.Metrics || table == nil {
-			continue
-		}
-		schema, err := table.Schema(ctx)
-		if err != nil {
-			return nil, err
-		}
-		if schema != nil && record.HasRows[record.PhaseLayers](schema) {
-			return record.ReadRows[record.PhaseLayers](table.Batches(ctx))
-		}
-	}
-	return nil, nil
+func readPhases(ctx context.Context, n *pipeline.NodeResult) (phases []record.PhaseLayers, err error) {
+	err = eachTable(ctx, n, func(_ *arrow.Schema, rows []record.PhaseLayers) error {
+		phases = append(phases, rows...)
+		return nil
+	})
+	return phases, err
 }
 
 // printTrainings tells in a line a phase what the trainings of this run did;

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"math"
 
+	"github.com/apache/arrow/go/v17/arrow"
+
 	"github.com/tlpipe/tlpipe/internal/record"
 	"github.com/tlpipe/tlpipe/pipeline"
 )
@@ -20,33 +22,49 @@ type scores struct {
 func readScores(ctx context.Context, result *pipeline.Result) ([]scores, error) {
 	var out []scores
 	for _, n := range result.Nodes {
-		for _, port := range n.Node.Kind.Outputs {
-			table := n.Outputs[port.Name]
-			if port.Kind != pipeline.Metrics || table == nil {
-				continue
-			}
-			schema, err := table.Schema(ctx)
-			if err != nil {
-				return out, err
-			}
-			if schema == nil || !record.HasRows[record.Metric](schema) {
-				continue
-			}
-			s := scores{stage: n.Node.Name}
-			if s.metrics, err = record.ReadRows[record.Metric](table.Batches(ctx)); err != nil {
-				return out, fmt.Errorf("read the metrics of %s: %w", n.Node.Name, err)
-			}
+		err := eachTable(ctx, n, func(schema *arrow.Schema, metrics []record.Metric) error {
+			s := scores{stage: n.Node.Name, metrics: metrics}
 			if text, ok := schema.Metadata().GetValue(record.EvaluationKey); ok {
 				evaluation, err := record.ParseEvaluation(text)
 				if err != nil {
-					return out, err
+					return err
 				}
 				s.split = evaluation.Split
 			}
 			out = append(out, s)
+			return nil
+		})
+		if err != nil {
+			return out, err
 		}
 	}
 	return out, nil
+}
+
+// eachTable reads the tables of metrics among a node's outputs whose rows are
+// of one type.
+func eachTable[Row any](ctx context.Context, n *pipeline.NodeResult, take func(schema *arrow.Schema, rows []Row) error) error {
+	for _, port := range n.Node.Kind.Outputs {
+		table := n.Outputs[port.Name]
+		if port.Kind != pipeline.Metrics || table == nil {
+			continue
+		}
+		schema, err := table.Schema(ctx)
+		if err != nil {
+			return err
+		}
+		if schema == nil || !record.HasRows[Row](schema) {
+			continue
+		}
+		rows, err := record.ReadRows[Row](table.Batches(ctx))
+		if err != nil {
+			return fmt.Errorf("read %s of %s: %w", port.Name, n.Node.Name, err)
+		}
+		if err := take(schema, rows); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // headline is the metrics that sum up a run, by "model.metric"; where several
