@@ -38,8 +38,8 @@ func (phases) Check(map[string][]pipeline.Traits) (map[string]pipeline.Traits, e
 	return nil, nil
 }
 
-// Foretell implements pipeline.Foreteller.
-func (s phases) Foretell(inputs map[string][]pipeline.Input, _ uint64, ask func(pipeline.Part) (map[string]pipeline.Input, bool)) (int, error) {
+// PlanParts implements pipeline.PartsPlanner.
+func (s phases) PlanParts(inputs map[string][]pipeline.Input, _ uint64, ask func(pipeline.Part) (map[string]pipeline.Input, bool)) (int, error) {
 	state, known := ask(pipeline.Part{Name: "start", Recipe: struct{}{}, Inputs: map[string]pipeline.Input{"numbers": inputs["numbers"][0]}})
 	for _, p := range s.p.Phases {
 		if known {

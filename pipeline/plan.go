@@ -160,8 +160,8 @@ func (p *planner) node(ctx context.Context, n *Node, m mode) (PlanNode, error) {
 	} else {
 		add(refs, known)
 	}
-	if teller, ok := n.Stage.(Foreteller); ok && known && out.Pending > 0 && !m.force {
-		if err := p.foretell(n, teller, &out); err != nil {
+	if teller, ok := n.Stage.(PartsPlanner); ok && known && out.Pending > 0 && !m.force {
+		if err := p.planParts(n, teller, &out); err != nil {
 			return out, err
 		}
 	}
@@ -178,8 +178,8 @@ func (p *planner) node(ctx context.Context, n *Node, m mode) (PlanNode, error) {
 	return out, nil
 }
 
-// foretell counts the parts of a stage that are at hand.
-func (p *planner) foretell(n *Node, teller Foreteller, out *PlanNode) (err error) {
+// planParts counts the parts of a stage that are at hand.
+func (p *planner) planParts(n *Node, teller PartsPlanner, out *PlanNode) (err error) {
 	inputs := map[string][]Input{}
 	for _, e := range n.Inputs {
 		var chunks []cache.Chunk
@@ -188,7 +188,7 @@ func (p *planner) foretell(n *Node, teller Foreteller, out *PlanNode) (err error
 		}
 		inputs[e.Port] = append(inputs[e.Port], NewArtifact(p.Store, e.Port, nil, chunks))
 	}
-	out.Parts, err = teller.Foretell(inputs, n.Seed, func(part Part) (map[string]Input, bool) {
+	out.Parts, err = teller.PlanParts(inputs, n.Seed, func(part Part) (map[string]Input, bool) {
 		e, err := p.Store.Lookup(partKey(n.Kind, part))
 		if err != nil {
 			return nil, false

@@ -104,15 +104,15 @@ type WholeTable interface {
 	Run(ctx context.Context, task *Task) error
 }
 
-// Foreteller is implemented by whole-table stages that know which parts they
+// PartsPlanner is implemented by whole-table stages that know which parts they
 // will ask for, before they run.
-type Foreteller interface {
-	// Foretell goes through the parts in the order in which Run would ask for
+type PartsPlanner interface {
+	// PlanParts goes through the parts in the order in which Run would ask for
 	// them, as far as that is known: ask returns the results of a part that is
 	// in the cache, and false for one that is not. The inputs are whole, but
 	// none should be read: plans are quick. It returns how many parts there
 	// will be, parts of parts left out; 0 if that is not known.
-	Foretell(inputs map[string][]Input, seed uint64, ask func(Part) (map[string]Input, bool)) (parts int, err error)
+	PlanParts(inputs map[string][]Input, seed uint64, ask func(Part) (map[string]Input, bool)) (parts int, err error)
 }
 
 // Task is one execution of a whole-table stage.

@@ -62,7 +62,7 @@ difference is more than --tolerance allows.`,
 			if err != nil {
 				return usage("--expect: %w", err)
 			}
-			k.Backbone, k.Weights = args[0], backbone.Word(weights)
+			k.Backbone, k.Weights = args[0], backbone.WeightsReference(weights)
 			result, err := k.Run(c.Context(), pictures, wanted, func(format string, args ...any) {
 				fmt.Fprintln(p.err, console.Line(fmt.Sprintf(format, args...)))
 			})

@@ -16,7 +16,7 @@ type Backbone struct {
 	Title string // as the paper does
 	Paper string // where the architecture is from
 
-	// Layers that have a word in the command line; names of the network.
+	// Layers that have a reference in the command line; names of the network.
 	Pooled  string // the feature vector
 	LastMap string // the map that is pooled
 	Logits  string // the classifier's output; "" if there is none
@@ -144,18 +144,18 @@ func (b Backbone) Network(height, width int) (*nn.Network, error) {
 
 // Layer returns the name in the network of what a user calls a layer: "pooled", "last" (the last
 // map), the name of a layer or of a scope.
-func (b Backbone) Layer(net *nn.Network, word string) (string, error) {
-	switch word {
+func (b Backbone) Layer(net *nn.Network, reference string) (string, error) {
+	switch reference {
 	case "pooled":
-		word = b.Pooled
+		reference = b.Pooled
 	case "last":
-		word = b.LastMap
+		reference = b.LastMap
 	}
-	if l, ok := net.Find(word); ok {
+	if l, ok := net.Find(reference); ok {
 		return l.Name, nil
 	}
 	known := append([]string{"pooled", "last"}, b.Scopes(net)...)
-	return "", fmt.Errorf("%s has no layer %q (%s)", b.Name, word, params.DidYouMean(word, known))
+	return "", fmt.Errorf("%s has no layer %q (%s)", b.Name, reference, params.DidYouMean(reference, known))
 }
 
 // Scopes lists the parts of the backbone that can be named, in order, without the image.

@@ -52,9 +52,9 @@ func (s WeightSet) Here() bool {
 	return ok || s.embedded != nil
 }
 
-// Source is where the weights' file is, and what its publisher promises of it.
+// Source is where the weights' file is, and what its publisher says of it.
 func (s WeightSet) Source() store.Source {
-	return store.Source{URL: s.URL, Promise: digest.Promise{SHA256: s.Digest, MD5: s.MD5}}
+	return store.Source{URL: s.URL, Expected: digest.Expected{SHA256: s.Digest, MD5: s.MD5}}
 }
 
 // stored returns the weights' file in the user's store.

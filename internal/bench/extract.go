@@ -121,7 +121,7 @@ func (e Extract) compile(ctx context.Context) (*frozen.Program, *nn.Network, err
 	if b.AnyPixels {
 		return nil, nil, &RequestError{fmt.Errorf("%s is no network", b.Name)}
 	}
-	choice, err := b.Choose(backbone.Word(e.Weights))
+	choice, err := b.Resolve(backbone.WeightsReference(e.Weights))
 	if err != nil {
 		return nil, nil, &RequestError{err}
 	}

@@ -14,11 +14,11 @@ import (
 	"github.com/tlpipe/tlpipe/internal/nn"
 	"github.com/tlpipe/tlpipe/internal/nn/frozen"
 	"github.com/tlpipe/tlpipe/internal/nn/train"
-	"github.com/tlpipe/tlpipe/internal/nn/train/solver"
+	"github.com/tlpipe/tlpipe/internal/nn/train/optimizer"
 )
 
 // Train says how to measure steps of training a backbone with a new head: forward, backward, and
-// the solver's change of the weights, by gradient descent with momentum. The weights are random, the
+// the optimizer's change of the weights, by gradient descent with momentum. The weights are random, the
 // pixels decoded and normalised.
 type Train struct {
 	Backbone string // a name of the zoo
@@ -97,7 +97,7 @@ func (t Train) Measure(ctx context.Context) (_ *Training, err error) {
 	}
 	trainer, err := train.New(net, weights, train.Options{
 		Epochs: 1, BatchSize: t.Batch, Threads: t.Threads,
-		Rule: solver.SGD{Momentum: 0.9}, Rate: 1e-6, // so small that random weights do not run away
+		Rule: optimizer.SGD{Momentum: 0.9}, Rate: 1e-6, // so small that random weights do not run away
 		Precision: t.Precision,
 		Freeze:    func(layer string) bool { return !learning(layer) },
 		BatchNorm: func(string) train.BatchNormMode {

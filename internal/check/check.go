@@ -15,7 +15,7 @@ import (
 // Check says what to hold against what.
 type Check struct {
 	Backbone  string // a name of the zoo
-	Weights   backbone.Word
+	Weights   backbone.WeightsReference
 	Layer     string  // as [backbone.Backbone.Layer] takes it
 	Layout    string  // of arrays whose shapes fit both: NCHW or NHWC; "" to be told by the shapes
 	Tolerance float64 // of the largest absolute value expected
@@ -68,7 +68,7 @@ func (c Check) Run(ctx context.Context, input, expect npy.Array, say func(format
 	if err != nil {
 		return nil, err
 	}
-	choice, err := b.Choose(c.Weights)
+	choice, err := b.Resolve(c.Weights)
 	if err != nil {
 		return nil, err
 	}

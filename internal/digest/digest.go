@@ -12,14 +12,14 @@ import (
 	"strings"
 )
 
-// Promise is what is known of a file's content beforehand; the zero value is nothing. Digests are
+// Expected is what is known of a file's content beforehand; the zero value is nothing. Digests are
 // lower-case hexadecimal.
-type Promise struct {
+type Expected struct {
 	SHA256 string // or its first digits
 	MD5    string
 }
 
-// MismatchError says that a content is not the one promised.
+// MismatchError says that a content is not the one expected.
 type MismatchError struct {
 	Algorithm string
 	Got, Want string
@@ -29,9 +29,9 @@ func (e *MismatchError) Error() string {
 	return fmt.Sprintf("its %s is %s, not %s", e.Algorithm, e.Got, e.Want)
 }
 
-// Check reads a content to its end and returns its SHA-256. A content that is not the one promised is
+// Check reads a content to its end and returns its SHA-256. A content that is not the one expected is
 // a *[MismatchError].
-func (p Promise) Check(r io.Reader) (sum string, err error) {
+func (p Expected) Check(r io.Reader) (sum string, err error) {
 	sha := sha256.New()
 	all, old := io.Writer(sha), hash.Hash(nil)
 	if p.MD5 != "" {
@@ -54,7 +54,7 @@ func (p Promise) Check(r io.Reader) (sum string, err error) {
 }
 
 // CheckFile is Check of a file.
-func (p Promise) CheckFile(path string) (sum string, err error) {
+func (p Expected) CheckFile(path string) (sum string, err error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return "", err
@@ -68,7 +68,7 @@ func (p Promise) CheckFile(path string) (sum string, err error) {
 }
 
 // File returns the SHA-256 of a file's content.
-func File(path string) (string, error) { return Promise{}.CheckFile(path) }
+func File(path string) (string, error) { return Expected{}.CheckFile(path) }
 
 // IsSHA256 tells whether text is a whole SHA-256 in lower-case hexadecimal.
 func IsSHA256(text string) bool {

@@ -19,26 +19,26 @@ const (
 
 func TestCheck(t *testing.T) {
 	for _, c := range []struct {
-		promise digest.Promise
-		want    string // of the error; "" if the promise is kept
+		expected digest.Expected
+		want     string // of the error; "" if the content is as expected
 	}{
-		{digest.Promise{}, ""},
-		{digest.Promise{SHA256: abcSHA256}, ""},
-		{digest.Promise{SHA256: abcSHA256[:8]}, ""},
-		{digest.Promise{MD5: abcMD5}, ""},
-		{digest.Promise{SHA256: abcSHA256, MD5: abcMD5}, ""},
-		{digest.Promise{SHA256: "ba7816be"}, "its SHA-256 is ba7816bf, not ba7816be"},
-		{digest.Promise{SHA256: abcSHA256, MD5: "00"}, "its MD5 is " + abcMD5 + ", not 00"},
+		{digest.Expected{}, ""},
+		{digest.Expected{SHA256: abcSHA256}, ""},
+		{digest.Expected{SHA256: abcSHA256[:8]}, ""},
+		{digest.Expected{MD5: abcMD5}, ""},
+		{digest.Expected{SHA256: abcSHA256, MD5: abcMD5}, ""},
+		{digest.Expected{SHA256: "ba7816be"}, "its SHA-256 is ba7816bf, not ba7816be"},
+		{digest.Expected{SHA256: abcSHA256, MD5: "00"}, "its MD5 is " + abcMD5 + ", not 00"},
 	} {
-		sum, err := c.promise.Check(strings.NewReader("abc"))
+		sum, err := c.expected.Check(strings.NewReader("abc"))
 		var mismatch *digest.MismatchError
 		switch {
 		case sum != abcSHA256:
-			t.Errorf("%+v: SHA-256 %s", c.promise, sum)
+			t.Errorf("%+v: SHA-256 %s", c.expected, sum)
 		case c.want == "" && err != nil:
-			t.Errorf("%+v: %v", c.promise, err)
+			t.Errorf("%+v: %v", c.expected, err)
 		case c.want != "" && (!errors.As(err, &mismatch) || err.Error() != c.want):
-			t.Errorf("%+v: error %v, want %s", c.promise, err, c.want)
+			t.Errorf("%+v: error %v, want %s", c.expected, err, c.want)
 		}
 	}
 }

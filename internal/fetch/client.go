@@ -27,7 +27,7 @@ type Client struct {
 // New returns a client that waits and tries as people would, with the environment's proxies.
 func New(hub Hub) *Client {
 	transport := http.DefaultTransport.(*http.Transport).Clone()
-	transport.DisableCompression = true // the bytes are what was promised, and what Range counts
+	transport.DisableCompression = true // the bytes are what was expected, and what Range counts
 	return &Client{
 		Transport: transport, Hub: hub,
 		Stall: 30 * time.Second, Tries: 5, Wait: time.Second, MaxDelay: 2 * time.Minute,
@@ -36,9 +36,9 @@ func New(hub Hub) *Client {
 
 // Request says what to fetch, and to where.
 type Request struct {
-	URL     string         // http or https
-	Path    string         // the part's; what is there already is gone on with
-	Promise digest.Promise // of the whole content
+	URL      string          // http or https
+	Path     string          // the part's; what is there already is gone on with
+	Expected digest.Expected // of the whole content
 
 	// Progress is told how many bytes are there, of how many: -1 if the server does not say. Retry is
 	// told why a try failed and how long it is until the next. Both may be nil.
@@ -52,7 +52,7 @@ const worthwhile = 1 << 20
 
 // Fetch makes the file at r.Path whole, verified and durable, and returns its SHA-256. Whatever goes
 // wrong is an *[Error]; what has come so far stays for the next time, unless it is not what was
-// promised. Only one Fetch may work on a path at a time.
+// expected. Only one Fetch may work on a path at a time.
 func (c *Client) Fetch(ctx context.Context, r Request) (sum string, err error) {
 	address, err := c.Hub.locate(r.URL)
 	if err != nil {

@@ -1,6 +1,6 @@
 // Package fetch downloads one large file over HTTP so that it arrives whole or not at all: it goes on
 // where an earlier try stopped, tries again when a server stumbles or goes quiet, and holds what came
-// against what was promised.
+// against what was expected.
 //
 // # Words
 //

@@ -55,7 +55,7 @@ func (d *download) try(ctx context.Context) (sum string, err error) {
 	}
 	defer response.Body.Close()
 
-	promise, size, err := linked(response, d.Promise)
+	expected, size, err := linked(response, d.Expected)
 	if err != nil {
 		return "", err
 	}
@@ -72,7 +72,7 @@ func (d *download) try(ctx context.Context) (sum string, err error) {
 		}
 	}
 	idle.Stop() // verifying takes as long as it takes
-	return d.finish(promise, total)
+	return d.finish(expected, total)
 }
 
 // begin makes the part ready for what the response brings, which should be the rest of it or the whole,
@@ -127,7 +127,7 @@ func (d *download) receive(body io.Reader, total int64, alive func()) error {
 }
 
 // finish verifies what is there.
-func (d *download) finish(promise digest.Promise, total int64) (sum string, err error) {
+func (d *download) finish(expected digest.Expected, total int64) (sum string, err error) {
 	if total >= 0 && d.part.size < total {
 		return "", &truncatedError{d.part.size, total}
 	}
@@ -137,7 +137,7 @@ func (d *download) finish(promise digest.Promise, total int64) (sum string, err 
 	if err := d.part.sync(); err != nil {
 		return "", err
 	}
-	sum, err = promise.CheckFile(d.Path)
+	sum, err = expected.CheckFile(d.Path)
 	mismatch := new(digest.MismatchError)
 	switch {
 	case err == nil:
@@ -145,7 +145,7 @@ func (d *download) finish(promise digest.Promise, total int64) (sum string, err 
 	case !errors.As(err, &mismatch):
 		return "", &finalError{err}
 	}
-	err = fmt.Errorf("what came is not what was promised: %w", mismatch)
+	err = fmt.Errorf("what came is not what was expected: %w", mismatch)
 	if !d.resumed { // pieces that do not belong together are worth a fresh start
 		err = &finalError{err}
 	}

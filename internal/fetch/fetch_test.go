@@ -169,10 +169,10 @@ func TestFetch(t *testing.T) {
 		"the length is too small": {answers: []http.HandlerFunc{func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Content-Length", "1000")
 			_, _ = w.Write(file[:1000])
-		}}, ranges: []string{""}, want: "is not what was promised: its SHA-256 is"},
+		}}, ranges: []string{""}, want: "is not what was expected: its SHA-256 is"},
 		"another file":       {answers: []http.HandlerFunc{whole(other, b)}, ranges: []string{""}, want: "its SHA-256 is " + sum(other) + ", not " + sum(file)},
-		"an HTML page":       {answers: []http.HandlerFunc{status(http.StatusOK)}, ranges: []string{""}, want: "not what was promised"},
-		"an empty file":      {answers: []http.HandlerFunc{whole(nil, a)}, ranges: []string{""}, want: "not what was promised"},
+		"an HTML page":       {answers: []http.HandlerFunc{status(http.StatusOK)}, ranges: []string{""}, want: "not what was expected"},
+		"an empty file":      {answers: []http.HandlerFunc{whole(nil, a)}, ranges: []string{""}, want: "not what was expected"},
 		"compressed":         {answers: []http.HandlerFunc{status(http.StatusOK, "Content-Encoding", "gzip")}, ranges: []string{""}, want: "sent as gzip"},
 		"404":                {answers: []http.HandlerFunc{status(404)}, ranges: []string{""}, want: "the server answers 404 Not Found: there is no such file"},
 		"401":                {answers: []http.HandlerFunc{status(401)}, ranges: []string{""}, want: "401 Unauthorized"},
@@ -195,7 +195,7 @@ func TestFetch(t *testing.T) {
 				fetcher.Stall = c.stall
 			}
 			got, err := fetcher.Fetch(context.Background(), fetch.Request{
-				URL: s.URL + "/file", Path: path, Promise: digest.Promise{SHA256: sum(file)},
+				URL: s.URL + "/file", Path: path, Expected: digest.Expected{SHA256: sum(file)},
 			})
 			if c.want != "" {
 				var failed *fetch.Error
@@ -234,7 +234,7 @@ func TestAnotherProcessGoesOn(t *testing.T) {
 	fetchFrom := func(s *site, tries int) error {
 		c := client(fetch.Hub{})
 		c.Tries = tries
-		_, err := c.Fetch(context.Background(), fetch.Request{URL: s.URL, Path: path, Promise: digest.Promise{SHA256: sum(file)[:8]}})
+		_, err := c.Fetch(context.Background(), fetch.Request{URL: s.URL, Path: path, Expected: digest.Expected{SHA256: sum(file)[:8]}})
 		return err
 	}
 	if err := fetchFrom(newSite(t, cut(whole(file, `"a"`), 123_456)), 1); err == nil {
@@ -301,17 +301,17 @@ func TestProgressAndRetriesAreTold(t *testing.T) {
 	}
 }
 
-// The promise may be an MD5, as Keras publishes it.
+// The expected digest may be an MD5, as Keras publishes it.
 func TestMD5(t *testing.T) {
 	file := content(1)
 	s := newSite(t, whole(file, `"a"`))
 	old := md5.Sum(file)
-	for promise, want := range map[string]string{hex.EncodeToString(old[:]): "", "0123": "its MD5 is"} {
+	for expected, want := range map[string]string{hex.EncodeToString(old[:]): "", "0123": "its MD5 is"} {
 		_, err := client(fetch.Hub{}).Fetch(context.Background(), fetch.Request{
-			URL: s.URL, Path: filepath.Join(t.TempDir(), "file"), Promise: digest.Promise{MD5: promise},
+			URL: s.URL, Path: filepath.Join(t.TempDir(), "file"), Expected: digest.Expected{MD5: expected},
 		})
 		if (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
-			t.Errorf("MD5 %s: error %v", promise, err)
+			t.Errorf("MD5 %s: error %v", expected, err)
 		}
 	}
 }
@@ -337,11 +337,11 @@ func TestHub(t *testing.T) {
 		http.Redirect(w, r, store.URL+"/signed?key=1", http.StatusFound)
 	})
 	const address = fetch.HubHome + "/timm/old/resolve/main/model.safetensors"
-	get := func(token string, promise digest.Promise) (string, error) {
+	get := func(token string, expected digest.Expected) (string, error) {
 		return client(fetch.Hub{Endpoint: hub.URL + "/mirror/", Token: token}).Fetch(context.Background(),
-			fetch.Request{URL: address, Path: filepath.Join(t.TempDir(), "file"), Promise: promise})
+			fetch.Request{URL: address, Path: filepath.Join(t.TempDir(), "file"), Expected: expected})
 	}
-	if got, err := get("secret", digest.Promise{}); err != nil || got != sum(file) {
+	if got, err := get("secret", digest.Expected{}); err != nil || got != sum(file) {
 		t.Errorf("%s, error %v", got, err)
 	}
 	if len(hub.seen()) != 2 || len(store.seen()) != 1 {
@@ -353,19 +353,19 @@ func TestHub(t *testing.T) {
 		t.Errorf("the token leaks: %q", got)
 	}
 
-	if _, err := get("", digest.Promise{}); err == nil || !strings.Contains(err.Error(), "HF_TOKEN") || !strings.Contains(err.Error(), hub.URL+"/mirror/timm/old") {
+	if _, err := get("", digest.Expected{}); err == nil || !strings.Contains(err.Error(), "HF_TOKEN") || !strings.Contains(err.Error(), hub.URL+"/mirror/timm/old") {
 		t.Errorf("no token: %v", err)
 	}
-	if _, err := get("wrong", digest.Promise{}); err == nil || !strings.Contains(err.Error(), "HF_TOKEN does not open it") {
+	if _, err := get("wrong", digest.Expected{}); err == nil || !strings.Contains(err.Error(), "HF_TOKEN does not open it") {
 		t.Errorf("wrong token: %v", err)
 	}
 
 	// What the hub tells of the file counts.
-	if _, err := get("secret", digest.Promise{SHA256: strings.Repeat("0", 64)}); err == nil || !strings.Contains(err.Error(), "not what was promised") {
-		t.Errorf("another file than promised: %v", err)
+	if _, err := get("secret", digest.Expected{SHA256: strings.Repeat("0", 64)}); err == nil || !strings.Contains(err.Error(), "not what was expected") {
+		t.Errorf("another file than expected: %v", err)
 	}
 	linked = sum(content(2))
-	if _, err := get("secret", digest.Promise{}); err == nil || !strings.Contains(err.Error(), "its SHA-256 is "+sum(file)+", not "+linked) {
+	if _, err := get("secret", digest.Expected{}); err == nil || !strings.Contains(err.Error(), "its SHA-256 is "+sum(file)+", not "+linked) {
 		t.Errorf("another file than linked: %v", err)
 	}
 }

@@ -98,23 +98,23 @@ func (b bearer) RoundTrip(request *http.Request) (*http.Response, error) {
 	return b.next.RoundTrip(request)
 }
 
-// linked adds what the hub tells of a large file to what was promised: its SHA-256 and its size, -1 if
+// linked adds what the hub tells of a large file to what was expected: its SHA-256 and its size, -1 if
 // it tells none. It stands in the redirect to the place where the file is.
-func linked(response *http.Response, promise digest.Promise) (_ digest.Promise, size int64, err error) {
+func linked(response *http.Response, expected digest.Expected) (_ digest.Expected, size int64, err error) {
 	size = -1
 	for r := response; r != nil; r = r.Request.Response {
 		sum := strings.Trim(strings.TrimPrefix(r.Header.Get("X-Linked-Etag"), "W/"), `"`)
 		if !digest.IsSHA256(sum) {
 			continue
 		}
-		if !strings.HasPrefix(sum, promise.SHA256) {
-			return promise, -1, &finalError{fmt.Errorf("what is there is not what was promised: %w",
-				&digest.MismatchError{Algorithm: "SHA-256", Got: sum[:len(promise.SHA256)], Want: promise.SHA256})}
+		if !strings.HasPrefix(sum, expected.SHA256) {
+			return expected, -1, &finalError{fmt.Errorf("what is there is not what was expected: %w",
+				&digest.MismatchError{Algorithm: "SHA-256", Got: sum[:len(expected.SHA256)], Want: expected.SHA256})}
 		}
-		promise.SHA256 = sum
+		expected.SHA256 = sum
 		if n, err := strconv.ParseInt(r.Header.Get("X-Linked-Size"), 10, 64); err == nil && n >= 0 {
 			size = n
 		}
 	}
-	return promise, size, nil
+	return expected, size, nil
 }

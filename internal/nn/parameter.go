@@ -23,7 +23,7 @@ const (
 	Variance Role = "variance"
 )
 
-// Trained tells whether a solver changes parameters of this role.
+// Trained tells whether an optimizer changes parameters of this role.
 func (r Role) Trained() bool { return r != Mean && r != Variance }
 
 // Parameter is a tensor that a layer needs.

@@ -53,11 +53,11 @@ func ByPhase(rows []PhaseLayers) [][]PhaseLayers {
 	return out
 }
 
-// TransferSign is a sign of how well a transfer went: a row of a signs table.
+// Diagnostic is a measure of how well a transfer went: a row of a diagnostics table.
 // What was not measured is null.
-type TransferSign struct {
-	Phase string  `column:"phase"` // after which phase; "" for the whole training
-	Sign  string  `column:"sign"`  // one of the names below
+type Diagnostic struct {
+	Phase string  `column:"phase"`      // after which phase; "" for the whole training
+	Name  string  `column:"diagnostic"` // one of the names below
 	Value float64 `column:"value"`
 	Low   float64 `column:"low"` // 95 % interval; null if there is none
 	High  float64 `column:"high"`
@@ -66,7 +66,7 @@ type TransferSign struct {
 	Text  string  `column:"text"` // what it means, for people
 }
 
-// Signs of a transfer.
+// Diagnostics of a transfer.
 const (
 	// OverfittingGap is how much more accurate the network was on the training
 	// rows, as they were trained on in the epoch that the phase kept, than on

@@ -10,11 +10,11 @@
 //     they wrote.
 //   - An evaluation is a node whose outputs hold a metrics table. Its model and
 //     data inputs lead to histories, features and pictures.
-//   - A training is a node with a history of epochs, phases or signs. Trainings
+//   - A training is a node with a history of epochs, phases or diagnostics. Trainings
 //     that differ by the coordinate "seed" alone are one strategy: it is drawn
 //     once, and its numbers are means over the seeds, with Student's interval.
-//   - A watchman looks for one way in which a transfer goes wrong, and says
-//     fine, look at it, or bad.
+//   - A diagnostic looks for one way in which a transfer goes wrong, and says
+//     fine, check, or bad.
 //   - The reference of an evaluation is the model that others are held against
 //     when the page shows what was fixed and what was broken.
 //   - A verdict is a sentence about a paired comparison.

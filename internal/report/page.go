@@ -25,7 +25,7 @@ type page struct {
 	Narrow      graphView
 	Stages      []stageRow
 	Strategies  []strategyView
-	Watchmen    []watchman
+	Diagnostics []diagnostic
 	Training    []trainingView
 	Gallery     []galleryRow
 	Maps        *mapsView
@@ -140,7 +140,7 @@ func newPage(ctx context.Context, run Run) (*page, error) {
 	}
 	strategies := strategiesOf(trainings)
 	p.Strategies = newStrategyViews(strategies)
-	p.Watchmen = newWatchmen(run, strategies, summaries)
+	p.Diagnostics = newDiagnostics(run, strategies, summaries)
 	p.Training = newTrainingViews(strategies)
 
 	var err error
@@ -347,7 +347,7 @@ func (p *page) sections() []section {
 	}
 	add(len(p.Run.Nodes) > 0, "pipeline", "Pipeline")
 	add(len(p.Strategies) > 0, "strategies", "Strategies")
-	add(len(p.Watchmen) > 0, "watchmen", "Watchmen")
+	add(len(p.Diagnostics) > 0, "diagnostics", "Diagnostics")
 	for _, e := range p.Evaluations {
 		suffix := ""
 		if e.Name != "" {

@@ -261,7 +261,7 @@ func TestHostileNames(t *testing.T) {
 			{
 				Name: "scores", Stage: "scores", Uses: "evaluate", State: report.Computed,
 				Inputs:  []report.Link{{Port: "data", From: evil, FromPort: "features"}},
-				Outputs: scores(t, rows, []rival{{name: evil, skill: 0.4}, {name: "other" + evil, skill: 0.3}, {name: "majority class" + evil, baseline: true}}),
+				Outputs: scores(t, rows, []candidate{{name: evil, skill: 0.4}, {name: "other" + evil, skill: 0.3}, {name: "majority class" + evil, baseline: true}}),
 			},
 			{Name: "broken", Stage: "broken", State: report.Failed, Error: evil},
 			{Name: "odd", Stage: "odd", State: report.State(evil)},

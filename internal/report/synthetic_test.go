@@ -210,8 +210,8 @@ func historyTable(t testing.TB, name string, skill float64) *pipelinetest.Table 
 	return table(t, name, rows)
 }
 
-// rival is a made-up model: how often it is right, and how sure it is.
-type rival struct {
+// candidate is a made-up model: how often it is right, and how sure it is.
+type candidate struct {
 	name     string
 	baseline bool
 	skill    float64
@@ -219,7 +219,7 @@ type rival struct {
 }
 
 // scores makes the outputs of an evaluation of made-up answers.
-func scores(t testing.TB, rows []picture, rivals []rival) map[string]pipeline.Input {
+func scores(t testing.TB, rows []picture, candidates []candidate) map[string]pipeline.Input {
 	t.Helper()
 	var test []picture
 	var classes []string
@@ -240,8 +240,8 @@ func scores(t testing.TB, rows []picture, rivals []rival) map[string]pipeline.In
 	var confusion []record.Confusion
 	var bins []record.CalibrationBin
 	var mistakes []record.Mistake
-	for k := range rivals {
-		r := &rivals[k]
+	for k := range candidates {
+		r := &candidates[k]
 		random := rand.New(rand.NewPCG(77, uint64(k)))
 		var p []float32
 		for _, class := range truth {
@@ -281,8 +281,8 @@ func scores(t testing.TB, rows []picture, rivals []rival) map[string]pipeline.In
 	}
 	var comparisons []record.Comparison
 	var ps []float64
-	for i, a := range rivals {
-		for _, b := range rivals[i+1:] {
+	for i, a := range candidates {
+		for _, b := range candidates[i+1:] {
 			if a.baseline && b.baseline {
 				continue
 			}
@@ -301,12 +301,12 @@ func scores(t testing.TB, rows []picture, rivals []rival) map[string]pipeline.In
 		"confusion":   table(t, "scores", confusion),
 		"calibration": table(t, "scores", bins),
 		"mistakes":    table(t, "scores", mistakes),
-		"predictions": predictionsTable(t, rivals, classes, test),
+		"predictions": predictionsTable(t, candidates, classes, test),
 	}
 }
 
-// predictionsTable holds what every rival answers to every row.
-func predictionsTable(t testing.TB, rivals []rival, classes []string, test []picture) *pipelinetest.Table {
+// predictionsTable holds what every candidate answers to every row.
+func predictionsTable(t testing.TB, candidates []candidate, classes []string, test []picture) *pipelinetest.Table {
 	schema := arrow.NewSchema([]arrow.Field{
 		textField(record.ID), textField(record.Label), textField("model"), textField(record.Predicted),
 		record.TensorField(record.Probabilities, arrow.PrimitiveTypes.Float32, len(classes)),
@@ -317,7 +317,7 @@ func predictionsTable(t testing.TB, rivals []rival, classes []string, test []pic
 	}
 	schema = record.WithMetadata(schema, record.ClassesKey, string(names))
 	var records []arrow.Record
-	for _, r := range rivals {
+	for _, r := range candidates {
 		b := array.NewRecordBuilder(memory.DefaultAllocator, schema)
 		for i, row := range test {
 			text(b.Field(0), row.ID)
@@ -336,7 +336,7 @@ func predictionsTable(t testing.TB, rivals []rival, classes []string, test []pic
 	return pipelinetest.NewTable("scores", nil, records...)
 }
 
-func metricLines(t testing.TB, r *rival, classes []string, test []picture) []record.Metric {
+func metricLines(t testing.TB, r *candidate, classes []string, test []picture) []record.Metric {
 	role := record.ModelRole
 	if r.baseline {
 		role = record.BaselineRole
@@ -392,7 +392,7 @@ func metricLines(t testing.TB, r *rival, classes []string, test []picture) []rec
 	return out
 }
 
-func mistakesOf(r *rival, classes []string, test []picture) []record.Mistake {
+func mistakesOf(r *candidate, classes []string, test []picture) []record.Mistake {
 	var out []record.Mistake
 	for i, row := range test {
 		if !r.sample.Right(i) {
@@ -410,7 +410,7 @@ func mistakesOf(r *rival, classes []string, test []picture) []record.Mistake {
 	return out
 }
 
-func compare(t testing.TB, a, b rival) record.Comparison {
+func compare(t testing.TB, a, b candidate) record.Comparison {
 	var rightA, rightB []bool
 	for i := range a.sample.Rows() {
 		rightA = append(rightA, a.sample.Right(i))
@@ -493,7 +493,7 @@ func quickstart(t testing.TB) report.Run {
 		Name: "scores", Stage: "scores", Uses: "evaluate", State: report.Computed, Chunks: 1, ChunksComputed: 1, Rows: 431, Seconds: 0.6, Digest: digestOf("scores"),
 		Params: []params.Value{{Path: "bootstrap", Text: "1000"}, {Path: "cluster", Text: `"object"`}, {Path: "slices[0]", Text: `"domain"`}},
 		Inputs: links,
-		Outputs: scores(t, rows, []rival{
+		Outputs: scores(t, rows, []candidate{
 			{name: "head[backbone=pretrained]", skill: 0.56}, {name: "head[backbone=random]", skill: 0.27}, {name: "head[backbone=pixels]", skill: 0.2},
 			{name: "nearest centroid[backbone=pretrained]", baseline: true, skill: 0.45}, {name: "nearest centroid[backbone=random]", baseline: true, skill: 0.22},
 			{name: "nearest centroid[backbone=pixels]", baseline: true, skill: 0.12}, {name: "majority class", baseline: true, skill: 0},

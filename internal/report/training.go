@@ -12,10 +12,10 @@ import (
 // training is what a training left behind besides its model. What a node does
 // not have is nil.
 type training struct {
-	node   *Node
-	epochs []record.TrainingEpoch
-	phases []phase
-	signs  []record.TransferSign
+	node        *Node
+	epochs      []record.TrainingEpoch
+	phases      []phase
+	diagnostics []record.Diagnostic
 
 	onFeatures bool // of a head alone, whose features an earlier stage made
 }
@@ -47,7 +47,7 @@ func (r Run) readTraining(ctx context.Context, n *Node) (*training, error) {
 			return nil, fmt.Errorf("read the phases of %s: %d groups of layers in phase 1, %d in phase %d", n.Name, len(t.phases[0]), len(rows), i+1)
 		}
 	}
-	if t.signs, _, err = readTable[record.TransferSign](ctx, n); err != nil {
+	if t.diagnostics, _, err = readTable[record.Diagnostic](ctx, n); err != nil {
 		return nil, err
 	}
 	if len(t.epochs) == 0 && len(t.phases) == 0 {

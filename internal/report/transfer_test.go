@@ -107,10 +107,10 @@ func phasedHistory(seed int, skill float64, phases []record.PhaseLayers) []recor
 	return out
 }
 
-func signsOf(name string, seed int) []record.TransferSign {
+func diagnosticsOf(name string, seed int) []record.Diagnostic {
 	jitter := 0.01 * float64(seed)
-	gap := record.TransferSign{Sign: record.OverfittingGap, Value: 0.02 + jitter, Low: -0.02 + jitter, High: 0.06 + jitter, Rows: 84, Text: "training and validation rows are answered about as well"}
-	drift := record.TransferSign{Sign: record.FeatureDrift, Value: 0, Low: math.NaN(), High: math.NaN(), Rows: 84, Text: "the features are what they were"}
+	gap := record.Diagnostic{Name: record.OverfittingGap, Value: 0.02 + jitter, Low: -0.02 + jitter, High: 0.06 + jitter, Rows: 84, Text: "training and validation rows are answered about as well"}
+	drift := record.Diagnostic{Name: record.FeatureDrift, Value: 0, Low: math.NaN(), High: math.NaN(), Rows: 84, Text: "the features are what they were"}
 	switch name {
 	case "full":
 		gap.Value, gap.Low, gap.High, gap.Alarm, gap.Text = 0.24, 0.17, 0.31, true, "training rows are answered far better: stop earlier, augment, or freeze more"
@@ -119,7 +119,7 @@ func signsOf(name string, seed int) []record.TransferSign {
 		gap.Value, gap.Low, gap.High, gap.Alarm = 0.11, 0.05, 0.17, true
 		drift.Value = 0.08
 	}
-	return []record.TransferSign{gap, drift}
+	return []record.Diagnostic{gap, drift}
 }
 
 // strategiesRun is the whole run.
@@ -135,7 +135,7 @@ func strategiesRun(t testing.TB) report.Run {
 		}},
 	}
 	links := []report.Link{{Port: "data", From: "images", FromPort: "images"}}
-	var rivals []rival
+	var candidates []candidate
 	train := func(stage, strategy, weights string, seed int, skill float64) {
 		name := fmt.Sprintf("%s[seed=%d,strategy=%s]", stage, seed, strategy)
 		phases := phasesOf(name, plans[strategy], strategy == "progressive" && seed == 2)
@@ -146,13 +146,13 @@ func strategiesRun(t testing.TB) report.Run {
 			Params: []params.Value{{Path: "strategy", Text: fmt.Sprintf("%q", strategy)}, {Path: "weights", Text: fmt.Sprintf("%q", weights)}},
 			Inputs: []report.Link{{Port: "data", From: "images", FromPort: "images"}},
 			Outputs: map[string]pipeline.Input{
-				"history": table(t, name, phasedHistory(seed, skill, phases)),
-				"phases":  table(t, name, phases),
-				"signs":   table(t, name, signsOf(strategy, seed)),
+				"history":     table(t, name, phasedHistory(seed, skill, phases)),
+				"phases":      table(t, name, phases),
+				"diagnostics": table(t, name, diagnosticsOf(strategy, seed)),
 			},
 		})
 		links = append(links, report.Link{Port: "model", From: name, FromPort: "model"})
-		rivals = append(rivals, rival{name: name, skill: 0.46*skill + 0.012*float64(seed)})
+		candidates = append(candidates, candidate{name: name, skill: 0.46*skill + 0.012*float64(seed)})
 	}
 	for i, strategy := range strategyNames {
 		for seed := range 3 {
@@ -162,10 +162,10 @@ func strategiesRun(t testing.TB) report.Run {
 	for seed := range 3 {
 		train("scratch", "full", "random", seed+1, 0.5)
 	}
-	rivals = append(rivals, rival{name: "majority class", baseline: true})
+	candidates = append(candidates, candidate{name: "majority class", baseline: true})
 	run.Nodes = append(run.Nodes, report.Node{
 		Name: "scores", Stage: "scores", Uses: "evaluate", State: report.Computed, Chunks: 1, ChunksComputed: 1, Rows: 431, Seconds: 0.6, Digest: digestOf("scores"),
-		Inputs: links, Outputs: scores(t, rows, rivals),
+		Inputs: links, Outputs: scores(t, rows, candidates),
 	})
 	return run
 }
@@ -178,7 +178,7 @@ func TestStrategies(t *testing.T) {
 		}
 	}
 	d := checkPage(t, text)
-	for _, id := range []string{"strategies", "watchmen", "e1-costs", "e1-changes", "e1-metrics", "training"} {
+	for _, id := range []string{"strategies", "diagnostics", "e1-costs", "e1-changes", "e1-metrics", "training"} {
 		if d.byID(id) == nil {
 			t.Fatalf("there is no section %s", id)
 		}
@@ -283,10 +283,10 @@ func TestPhasesInCurves(t *testing.T) {
 	}
 }
 
-func TestWatchmen(t *testing.T) {
+func TestDiagnostics(t *testing.T) {
 	run := strategiesRun(t)
 	watch := func(run report.Run) map[string][]string {
-		d := parse(t, section(page(t, run), "watchmen"))
+		d := parse(t, section(page(t, run), "diagnostics"))
 		out := map[string][]string{}
 		for _, article := range d.all("article") {
 			name := ""
@@ -304,8 +304,8 @@ func TestWatchmen(t *testing.T) {
 	got := watch(run)
 	for name, want := range map[string][]string{
 		"Negative transfer": {`^finetuned · feature_extraction\+\d+\.\d points .* to .*better than scratch · full`},
-		"Forgetting":        {`^finetuned · partialdrift 0.08`, `^look at ittuned · fulldrift 0\.61.*mean of 3 seeds: the features have moved far.*; an alarm in 3 of them$`},
-		"Overfitting":       {`^look at ittuned · partialgap \+11\.0 points`, `^badtuned · fullgap \+24\.0 points`},
+		"Forgetting":        {`^finetuned · partialdrift 0.08`, `^checktuned · fulldrift 0\.61.*mean of 3 seeds: the features have moved far.*; an alarm in 3 of them$`},
+		"Overfitting":       {`^checktuned · partialgap \+11\.0 points`, `^badtuned · fullgap \+24\.0 points`},
 		"Frozen layers":     {`^finetuned · progressive0 of 42 changedequal digests before and after, in 2 phases of 3 trainings$`},
 	} {
 		for _, pattern := range want {
@@ -335,18 +335,18 @@ func TestWatchmen(t *testing.T) {
 	// Without a model on random weights there is nothing to hold against.
 	run.Nodes = slices.DeleteFunc(run.Nodes, func(n report.Node) bool { return n.Stage == "scratch" })
 	if text := page(t, run); !strings.Contains(text, "no model of this pipeline was trained on random weights") {
-		t.Error("nothing is said of the missing rival")
+		t.Error("nothing is said of the missing candidate")
 	}
 }
 
 func TestSourceAccuracy(t *testing.T) {
 	phases := phasesOf("tuned", plans["full"], false)
-	signs := func(before, after float64) []record.TransferSign {
+	diagnostics := func(before, after float64) []record.Diagnostic {
 		none := math.NaN()
-		return []record.TransferSign{
-			{Sign: record.SourceAccuracyBefore, Value: before, Low: none, High: none},
-			{Sign: record.SourceAccuracyAfter, Value: after, Low: none, High: none},
-			{Sign: record.Forgetting, Value: before - after, Low: before - after - 0.01, High: before - after + 0.01},
+		return []record.Diagnostic{
+			{Name: record.SourceAccuracyBefore, Value: before, Low: none, High: none},
+			{Name: record.SourceAccuracyAfter, Value: after, Low: none, High: none},
+			{Name: record.Forgetting, Value: before - after, Low: before - after - 0.01, High: before - after + 0.01},
 		}
 	}
 	for _, c := range []struct {
@@ -354,15 +354,15 @@ func TestSourceAccuracy(t *testing.T) {
 		want          string
 	}{
 		{0.7, 0.695, "finetuned−0.5 points −1.5 to +0.5on the source task: 70.0% before, 69.5% after"},
-		{0.7, 0.65, "look at ittuned−5.0 points −6.0 to −4.0on the source task: 70.0% before, 65.0% after"},
+		{0.7, 0.65, "checktuned−5.0 points −6.0 to −4.0on the source task: 70.0% before, 65.0% after"},
 		{0.7, 0.3, "badtuned−40.0 points −41.0 to −39.0on the source task: 70.0% before, 30.0% after"},
 	} {
 		run := report.Run{Pipeline: "p", Status: "ok", Nodes: []report.Node{{
 			Name: "tuned", Stage: "tuned", State: report.Computed,
-			Outputs: map[string]pipeline.Input{"phases": table(t, "tuned", phases), "signs": table(t, "tuned", signs(c.before, c.after))},
+			Outputs: map[string]pipeline.Input{"phases": table(t, "tuned", phases), "diagnostics": table(t, "tuned", diagnostics(c.before, c.after))},
 		}}}
 		d := checkPage(t, page(t, run))
-		if got := textOf(d.byID("watchmen")); !strings.Contains(got, c.want) {
+		if got := textOf(d.byID("diagnostics")); !strings.Contains(got, c.want) {
 			t.Errorf("%q does not say %q", got, c.want)
 		}
 	}
@@ -535,8 +535,8 @@ func TestManyBlocksAreDrawnTogether(t *testing.T) {
 }
 
 // Heads on features: the weights are those of the features, and another
-// backbone is no rival.
-func TestWatchmenOfHeadsOnFeatures(t *testing.T) {
+// backbone is no candidate.
+func TestDiagnosticsOfHeadsOnFeatures(t *testing.T) {
 	run := quickstart(t)
 	for i, n := range run.Nodes {
 		if n.Stage == "head" {
@@ -552,19 +552,19 @@ func TestWatchmenOfHeadsOnFeatures(t *testing.T) {
 	if d.byID("strategies") != nil {
 		t.Error("heads are drawn as networks")
 	}
-	got := textOf(d.byID("watchmen"))
+	got := textOf(d.byID("diagnostics"))
 	if !strings.Contains(got, "finepretrained+") || !strings.Contains(got, "better than random, which started from random weights") {
 		t.Errorf("the pre-trained features are not held against the random ones: %s", got)
 	}
 	if strings.Contains(got, "pixels") || strings.Contains(got, "digests") {
-		t.Errorf("the watchmen say %s", got)
+		t.Errorf("the diagnostics say %s", got)
 	}
 	if n := len(d.withClass("xticks")); n < 2 {
 		t.Errorf("%d axes", n)
 	}
 }
 
-// What a table of phases or signs says is not trusted.
+// What a table of phases or diagnostics says is not trusted.
 func TestHostileTransfers(t *testing.T) {
 	const evil = `"><script>alert(1)</script><img src=x onerror=alert(1)>`
 	run := strategiesRun(t)
@@ -579,17 +579,17 @@ func TestHostileTransfers(t *testing.T) {
 				*text += evil
 			}
 		}
-		signs := signsOf(strategy, 1)
-		for k := range signs {
-			signs[k].Text += evil
-			signs[k].Phase += evil
+		diagnostics := diagnosticsOf(strategy, 1)
+		for k := range diagnostics {
+			diagnostics[k].Text += evil
+			diagnostics[k].Phase += evil
 		}
 		run.Nodes[i].Outputs = map[string]pipeline.Input{
-			"history": table(t, n.Name, phasedHistory(1, 0.5, phases)), "phases": table(t, n.Name, phases), "signs": table(t, n.Name, signs),
+			"history": table(t, n.Name, phasedHistory(1, 0.5, phases)), "phases": table(t, n.Name, phases), "diagnostics": table(t, n.Name, diagnostics),
 		}
 	}
 	text := page(t, run)
-	if d := checkPage(t, text); d.byID("strategies") == nil || d.byID("watchmen") == nil {
+	if d := checkPage(t, text); d.byID("strategies") == nil || d.byID("diagnostics") == nil {
 		t.Error("what is odd is left out")
 	}
 	if n := strings.Count(text, "<script"); n != 0 {

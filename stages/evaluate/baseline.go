@@ -22,12 +22,12 @@ const (
 // in use. They know the classes that occur there.
 func (e *evaluation) enterBaselines(ctx context.Context) error {
 	var tables []*table
-	for _, r := range e.rivals {
+	for _, r := range e.candidates {
 		if !slices.Contains(tables, r.table) {
 			tables = append(tables, r.table)
 		}
 	}
-	var centroids, majorities []*rival
+	var centroids, majorities []*candidate
 	for _, t := range tables {
 		if len(e.Baselines) == 0 {
 			break
@@ -56,24 +56,24 @@ func (e *evaluation) enterBaselines(ctx context.Context) error {
 			e.task.Log("%s has no labelled row of split train: there are no baselines on it", t.input.Name())
 			continue
 		}
-		majorities = append(majorities, &rival{name: baselineName("majority class", t, len(tables)), baseline: true, table: t, known: known, answerer: newPriorAnswers(prior, len(e.classes))})
+		majorities = append(majorities, &candidate{name: baselineName("majority class", t, len(tables)), baseline: true, table: t, known: known, answerer: newPriorAnswers(prior, len(e.classes))})
 		if nearest != nil {
 			nearest.Fit()
-			centroids = append(centroids, &rival{name: baselineName("nearest centroid", t, len(tables)), baseline: true, table: t, known: known, answerer: centroidAnswers{nearest, t.dimension, len(e.classes)}})
+			centroids = append(centroids, &candidate{name: baselineName("nearest centroid", t, len(tables)), baseline: true, table: t, known: known, answerer: centroidAnswers{nearest, t.dimension, len(e.classes)}})
 		}
 	}
 	if slices.Contains(e.Baselines, NearestCentroid) {
-		e.rivals = append(e.rivals, centroids...)
+		e.candidates = append(e.candidates, centroids...)
 	}
 	if slices.Contains(e.Baselines, Majority) {
-		e.rivals = append(e.rivals, mergeMajorities(majorities)...)
+		e.candidates = append(e.candidates, mergeMajorities(majorities)...)
 	}
 	return nil
 }
 
 // mergeMajorities keeps one of those that give the same answers to the same
 // rows: on several features of the same pictures, which they do not look at.
-func mergeMajorities(all []*rival) []*rival {
+func mergeMajorities(all []*candidate) []*candidate {
 	if len(all) < 2 {
 		return all
 	}

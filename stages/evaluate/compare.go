@@ -8,13 +8,13 @@ import (
 	"github.com/tlpipe/tlpipe/internal/record"
 )
 
-// comparisons tests every pair of rivals but those of two baselines, on the
+// comparisons tests every pair of candidates but those of two baselines, on the
 // rows that both were scored on.
 func (e *evaluation) comparisons(ctx context.Context) ([]record.Comparison, error) {
 	var out []record.Comparison
 	var p []float64
-	for i, a := range e.rivals {
-		for _, b := range e.rivals[i+1:] {
+	for i, a := range e.candidates {
+		for _, b := range e.candidates[i+1:] {
 			if a.baseline && b.baseline {
 				continue
 			}
@@ -35,7 +35,7 @@ func (e *evaluation) comparisons(ctx context.Context) ([]record.Comparison, erro
 }
 
 // compare is A against B; shared is false if they have no row in common.
-func (e *evaluation) compare(ctx context.Context, a, b *rival) (c record.Comparison, shared bool, err error) {
+func (e *evaluation) compare(ctx context.Context, a, b *candidate) (c record.Comparison, shared bool, err error) {
 	rows, rightA, rightB := commonRows(a, b)
 	if len(rows) == 0 {
 		return c, false, nil
@@ -77,9 +77,9 @@ func (e *evaluation) compare(ctx context.Context, a, b *rival) (c record.Compari
 	return c, true, nil
 }
 
-// commonRows joins two rivals' scored rows by id: the rows in the first one's
-// table, and whether each rival has them right.
-func commonRows(a, b *rival) (rows []int, rightA, rightB []bool) {
+// commonRows joins two candidates' scored rows by id: the rows in the first one's
+// table, and whether each candidate has them right.
+func commonRows(a, b *candidate) (rows []int, rightA, rightB []bool) {
 	inB := make(map[string]int, len(b.scored))
 	for i, row := range b.scored {
 		inB[b.table.ids[row]] = i

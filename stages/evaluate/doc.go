@@ -4,14 +4,14 @@
 //
 // The words:
 //
-//   - A rival is whatever answers rows: a trained model or a baseline. All
-//     rivals are measured alike.
+//   - A candidate is whatever answers rows: a trained model or a baseline. All
+//     candidates are measured alike.
 //   - The baselines see what the models saw in training, the rows of split
 //     train with their augmented copies: the majority class knows labels only,
 //     the nearest centroid is the simplest use of the features.
-//   - A rival answers the rows of one split, the pictures themselves and not
+//   - A candidate answers the rows of one split, the pictures themselves and not
 //     their augmented copies. Rows without a label, or of a class that the
-//     rival does not know, are answered but not scored; the metrics table
+//     candidate does not know, are answered but not scored; the metrics table
 //     counts them as unlabelled and unknown_label.
 //   - Each model is paired with the data whose matrix coordinates agree with
 //     its own; one data input serves all models; lists without coordinates

@@ -119,12 +119,12 @@ func (s stage) Run(ctx context.Context, task *pipeline.Task) error {
 // evaluation is a run in progress.
 type evaluation struct {
 	Params
-	task    *pipeline.Task
-	classes []string       // of all models, in the order in which they come up
-	numbers map[string]int // of the classes
-	rivals  []*rival
+	task       *pipeline.Task
+	classes    []string       // of all models, in the order in which they come up
+	numbers    map[string]int // of the classes
+	candidates []*candidate
 
-	// What was measured of the rivals so far:
+	// What was measured of the candidates so far:
 	metrics     []record.Metric
 	confusion   []record.Confusion
 	calibration []record.CalibrationBin
@@ -139,8 +139,8 @@ func (e *evaluation) classOf(name string) int {
 	return -1
 }
 
-// write lets every rival answer, measures them, and writes all outputs. The
-// probabilities of one rival are in memory at a time.
+// write lets every candidate answer, measures them, and writes all outputs. The
+// probabilities of one candidate are in memory at a time.
 func (e *evaluation) write(ctx context.Context) error {
 	pool := kernel.NewPool(max(e.task.Threads, 1))
 	defer pool.Close()
@@ -148,7 +148,7 @@ func (e *evaluation) write(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	for i, r := range e.rivals {
+	for i, r := range e.candidates {
 		sample, err := e.answer(ctx, r, pool, p)
 		if err != nil {
 			return err
@@ -156,7 +156,7 @@ func (e *evaluation) write(ctx context.Context) error {
 		if err := e.measure(ctx, r, sample); err != nil {
 			return err
 		}
-		e.task.Progress(int64(i+1), int64(len(e.rivals)), "model")
+		e.task.Progress(int64(i+1), int64(len(e.candidates)), "model")
 	}
 	comparisons, err := e.comparisons(ctx)
 	if err != nil {

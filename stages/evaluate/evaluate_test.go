@@ -270,7 +270,7 @@ func TestPredictionsCarryTheColumnsOfTheData(t *testing.T) {
 		}
 	}
 	if len(lines) != 18 {
-		t.Fatalf("%d predictions of 6 rows by 3 rivals", len(lines))
+		t.Fatalf("%d predictions of 6 rows by 3 candidates", len(lines))
 	}
 	if want := "t3 cat test sketch 2 head dog [0.269 0.731]"; lines[2] != want {
 		t.Errorf("prediction %q, want %q", lines[2], want)
@@ -309,7 +309,7 @@ func TestRowsThatAreNotScored(t *testing.T) {
 		}
 	}
 	if n := out.tables["predictions"].Rows(); n != 18 {
-		t.Errorf("%d predictions of 6 rows by 3 rivals", n)
+		t.Errorf("%d predictions of 6 rows by 3 candidates", n)
 	}
 }
 
@@ -347,7 +347,7 @@ func TestModelsArePairedByCoordinates(t *testing.T) {
 		"head[weights=good,seed=1]", "head[weights=bad]", "nearest centroid[weights=good]", "nearest centroid[weights=bad]",
 		"majority class[weights=good]", "majority class[weights=bad]",
 	}; !slices.Equal(names, want) {
-		t.Errorf("rivals %v, want %v", names, want)
+		t.Errorf("candidates %v, want %v", names, want)
 	}
 }
 

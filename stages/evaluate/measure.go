@@ -11,9 +11,9 @@ import (
 	"github.com/tlpipe/tlpipe/internal/record"
 )
 
-// measure takes note of all that a rival's sample tells: over all rows, by
+// measure takes note of all that a candidate's sample tells: over all rows, by
 // class and by slice. The sample is nil if no row could be scored.
-func (e *evaluation) measure(ctx context.Context, r *rival, sample *metrics.Sample) error {
+func (e *evaluation) measure(ctx context.Context, r *candidate, sample *metrics.Sample) error {
 	e.metrics = append(e.metrics, e.unscored(r)...)
 	if sample == nil {
 		return nil
@@ -57,8 +57,8 @@ type statistic struct {
 }
 
 // measureRows computes the statistics of a sample, the given rows of the
-// rival's table, with their intervals.
-func (e *evaluation) measureRows(ctx context.Context, r *rival, sample *metrics.Sample, rows []int, slice string, byClass bool) ([]record.Metric, error) {
+// candidate's table, with their intervals.
+func (e *evaluation) measureRows(ctx context.Context, r *candidate, sample *metrics.Sample, rows []int, slice string, byClass bool) ([]record.Metric, error) {
 	stats := e.statistics(r, sample, byClass)
 	ranking := sample.Ranking(e.task.Threads)
 	compute := func(weights []float64) []float64 { return e.compute(r, sample, ranking, byClass, weights) }
@@ -81,7 +81,7 @@ func (e *evaluation) measureRows(ctx context.Context, r *rival, sample *metrics.
 }
 
 // statistics lists what compute computes, in its order.
-func (e *evaluation) statistics(r *rival, sample *metrics.Sample, byClass bool) []statistic {
+func (e *evaluation) statistics(r *candidate, sample *metrics.Sample, byClass bool) []statistic {
 	n := int64(sample.Rows())
 	var out []statistic
 	for _, name := range []string{
@@ -106,7 +106,7 @@ func (e *evaluation) statistics(r *rival, sample *metrics.Sample, byClass bool) 
 	return out
 }
 
-func (e *evaluation) compute(r *rival, sample *metrics.Sample, ranking *metrics.Ranking, byClass bool, weights []float64) []float64 {
+func (e *evaluation) compute(r *candidate, sample *metrics.Sample, ranking *metrics.Ranking, byClass bool, weights []float64) []float64 {
 	tally := sample.Tally(weights)
 	macro, weighted := tally.Macro(), tally.Weighted()
 	areas, area := ranking.AUCs(weights)
@@ -129,9 +129,9 @@ func (e *evaluation) compute(r *rival, sample *metrics.Sample, ranking *metrics.
 	return out
 }
 
-// bootstrap draws from the given rows of a rival's table. Rivals on the same
+// bootstrap draws from the given rows of a candidate's table. Candidates on the same
 // rows get the same resamples.
-func (e *evaluation) bootstrap(r *rival, rows []int) metrics.Bootstrap {
+func (e *evaluation) bootstrap(r *candidate, rows []int) metrics.Bootstrap {
 	b := metrics.Bootstrap{Seed: e.task.Seed, Resamples: e.Bootstrap, Rows: len(rows)}
 	if r.table.clusters == nil {
 		return b
@@ -147,8 +147,8 @@ func (e *evaluation) bootstrap(r *rival, rows []int) metrics.Bootstrap {
 	return b
 }
 
-// unscored counts the rows that a rival was not scored on.
-func (e *evaluation) unscored(r *rival) []record.Metric {
+// unscored counts the rows that a candidate was not scored on.
+func (e *evaluation) unscored(r *candidate) []record.Metric {
 	var out []record.Metric
 	add := func(metric, class string, n int) {
 		out = append(out, record.Metric{
@@ -184,7 +184,7 @@ func (e *evaluation) unscored(r *rival) []record.Metric {
 	return out
 }
 
-func (r *rival) role() string {
+func (r *candidate) role() string {
 	if r.baseline {
 		return record.BaselineRole
 	}
@@ -192,7 +192,7 @@ func (r *rival) role() string {
 }
 
 // confused counts which classes are taken for which.
-func (e *evaluation) confused(r *rival, sample *metrics.Sample) []record.Confusion {
+func (e *evaluation) confused(r *candidate, sample *metrics.Sample) []record.Confusion {
 	var out []record.Confusion
 	for actual, row := range sample.Confusion() {
 		for predicted, n := range row {
@@ -205,7 +205,7 @@ func (e *evaluation) confused(r *rival, sample *metrics.Sample) []record.Confusi
 }
 
 // calibrated gives the bins of confidence.
-func (e *evaluation) calibrated(r *rival, sample *metrics.Sample) []record.CalibrationBin {
+func (e *evaluation) calibrated(r *candidate, sample *metrics.Sample) []record.CalibrationBin {
 	var out []record.CalibrationBin
 	for _, b := range sample.Calibration(e.CalibrationBins, nil) {
 		accuracy := metrics.Wilson(b.Accuracy*b.Weight, b.Weight)
@@ -218,7 +218,7 @@ func (e *evaluation) calibrated(r *rival, sample *metrics.Sample) []record.Calib
 }
 
 // worst lists the wrong answers that a model was surest of.
-func (e *evaluation) worst(r *rival, sample *metrics.Sample) []record.Mistake {
+func (e *evaluation) worst(r *candidate, sample *metrics.Sample) []record.Mistake {
 	var wrong []record.Mistake
 	for i, row := range r.scored {
 		if !sample.Right(i) {

@@ -14,7 +14,7 @@ import (
 	"github.com/tlpipe/tlpipe/pipeline"
 )
 
-// predictions writes what every rival answers to every row: the plain columns
+// predictions writes what every candidate answers to every row: the plain columns
 // of the data, then model, predicted and probabilities.
 type predictions struct {
 	schema  *arrow.Schema
@@ -28,7 +28,7 @@ type predictions struct {
 func newPredictions(e *evaluation) (*predictions, error) {
 	var fields []arrow.Field
 	types := map[string]arrow.DataType{}
-	for _, r := range e.rivals {
+	for _, r := range e.candidates {
 		for _, f := range r.table.schema.Fields() {
 			if !isScalar(f.Type) || f.Name == record.Copy || f.Name == "model" || f.Name == record.Predicted {
 				continue
@@ -55,8 +55,8 @@ func newPredictions(e *evaluation) (*predictions, error) {
 	return p, err
 }
 
-// write appends a rival's answers to some rows of a batch.
-func (p *predictions) write(ctx context.Context, r *rival, batch examples, probabilities []float32) error {
+// write appends a candidate's answers to some rows of a batch.
+func (p *predictions) write(ctx context.Context, r *candidate, batch examples, probabilities []float32) error {
 	n := len(batch.at)
 	columns := make([]arrow.Array, p.schema.NumFields())
 	defer func() {

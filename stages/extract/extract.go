@@ -12,13 +12,13 @@ import (
 
 // Params are the parameters of the stage.
 type Params struct {
-	Backbone   string        `yaml:"backbone" doc:"the network: a name from 'tlpipe models list', or pixels for no network at all"`
-	Weights    backbone.Word `yaml:"weights" recipe:"-" doc:"a weight set of the backbone; random; the path of a file that PyTorch, Keras or safetensors wrote (.safetensors, .pth, .h5, .keras), or its address and digest, https://…#sha256=… or {url, sha256}; VARIANT:PATH where a file does not tell which variant of the backbone it is for"`
-	Layer      string        `yaml:"layer" doc:"pooled (the feature vector), last (the last map), or any layer or block of the backbone"`
-	Precision  string        `yaml:"precision" enum:"fp32,bf16,int8" doc:"arithmetic of the network: fp32; bf16, faster on processors that have instructions for it and a little less exact; or int8, faster still and less exact, with ranges found on built-in pictures"`
-	Flip       bool          `yaml:"flip" doc:"average the features of each picture and of its mirror image"`
-	RandomSeed uint64        `yaml:"random_seed" doc:"draws random weights; no other weights depend on it"`
-	Batch      int           `yaml:"batch" min:"1" max:"256" recipe:"-" doc:"pictures that a thread computes at once: more take more memory"`
+	Backbone   string                    `yaml:"backbone" doc:"the network: a name from 'tlpipe models list', or pixels for no network at all"`
+	Weights    backbone.WeightsReference `yaml:"weights" recipe:"-" doc:"a weight set of the backbone; random; the path of a file that PyTorch, Keras or safetensors wrote (.safetensors, .pth, .h5, .keras), or its address and digest, https://…#sha256=… or {url, sha256}; VARIANT:PATH where a file does not tell which variant of the backbone it is for"`
+	Layer      string                    `yaml:"layer" doc:"pooled (the feature vector), last (the last map), or any layer or block of the backbone"`
+	Precision  string                    `yaml:"precision" enum:"fp32,bf16,int8" doc:"arithmetic of the network: fp32; bf16, faster on processors that have instructions for it and a little less exact; or int8, faster still and less exact, with ranges found on built-in pictures"`
+	Flip       bool                      `yaml:"flip" doc:"average the features of each picture and of its mirror image"`
+	RandomSeed uint64                    `yaml:"random_seed" doc:"draws random weights; no other weights depend on it"`
+	Batch      int                       `yaml:"batch" min:"1" max:"256" recipe:"-" doc:"pictures that a thread computes at once: more take more memory"`
 }
 
 // Kind declares the stage.
@@ -48,7 +48,7 @@ type stage struct {
 	params    Params
 	precision frozen.Precision
 	backbone  backbone.Backbone
-	weights   *backbone.Choice
+	weights   *backbone.ResolvedWeights
 
 	height, width int // of the pictures; 0 if Check could not know
 }
@@ -63,7 +63,7 @@ func build(p Params) (pipeline.Stage, error) {
 			hint = unknown.Hint
 		}
 		errs = append(errs, pipeline.ParamErrorHint("backbone", hint, "there is no backbone %q", p.Backbone))
-	} else if s.weights, err = s.backbone.Choose(p.Weights); err != nil {
+	} else if s.weights, err = s.backbone.Resolve(p.Weights); err != nil {
 		errs = append(errs, err)
 	}
 	if s.precision, err = frozen.ParsePrecision(p.Precision); err != nil {

@@ -12,11 +12,11 @@ import (
 // backbone is what a network is made with: an architecture of the zoo and weights for it.
 type backbone struct {
 	zoo.Backbone
-	weights *zoo.Choice
+	weights *zoo.ResolvedWeights
 }
 
 // chooseBackbone finds the backbone of that name and the weights that the word means.
-func chooseBackbone(name string, weights zoo.Word) (*backbone, error) {
+func chooseBackbone(name string, weights zoo.WeightsReference) (*backbone, error) {
 	found, err := zoo.Find(name)
 	if err != nil {
 		hint := ""
@@ -28,7 +28,7 @@ func chooseBackbone(name string, weights zoo.Word) (*backbone, error) {
 	if found.AnyPixels {
 		return nil, pipeline.ParamErrorHint("backbone", "say another", "%s has no layer that learns", name)
 	}
-	choice, err := found.Choose(weights)
+	choice, err := found.Resolve(weights)
 	if err != nil {
 		return nil, err
 	}

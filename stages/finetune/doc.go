@@ -38,5 +38,5 @@
 // Where what is: strategy.go has the words for strategies, phase.go which layers learn, training.go
 // the phases one after the other, recipe.go what decides a phase, handover.go what one gives to the
 // next, prefix.go where to cut, activations.go what is cached there, data.go and pictures.go the
-// rows, network.go and head.go the networks, outcome.go, signs.go and source.go what is written.
+// rows, network.go and head.go the networks, outcome.go, diagnostics.go and source.go what is written.
 package finetune

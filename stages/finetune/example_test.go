@@ -24,7 +24,7 @@ func ExampleKind() {
 	// gives last of kind model
 	// gives history of kind metrics
 	// gives phases of kind metrics
-	// gives signs of kind metrics
+	// gives diagnostics of kind metrics
 	// net:
 	//   uses: finetune
 	//   from: images

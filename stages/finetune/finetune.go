@@ -16,14 +16,14 @@ import (
 
 // Params are the parameters of the stage.
 type Params struct {
-	Backbone     string   `yaml:"backbone" doc:"on pictures: the network below the head, a name from 'tlpipe models list'"`
-	Weights      zoo.Word `yaml:"weights" recipe:"-" doc:"of the backbone, as for the stage extract: a weight set, random, the path of a file, or an address with a digest"`
-	RandomSeed   uint64   `yaml:"random_seed" doc:"draws random weights of the backbone; nothing else depends on it"`
-	Strategy     Strategy `yaml:"strategy" doc:"on pictures: feature_extraction (if not given), partial, full, progressive, fine_tune, layerwise, adapters, linear_then_full, a mapping with one of these as kind, or a list of phases"`
-	Head         Head     `yaml:"head" doc:"tutorial (dense 256, batch-norm, relu, dropout 0.5, dense 128, batch-norm, relu, dropout 0.3), linear, or a mapping"`
-	Target       string   `yaml:"target" doc:"column with the classes"`
-	Epochs       *int     `yaml:"epochs" min:"1" doc:"passes over the training rows, at most: 30 on features, as the strategy says on pictures if not given"`
-	LearningRate *float64 `yaml:"learning_rate" above:"0" doc:"of the first step, before schedule and warm-up: 1e-3 on features, as the strategy says on pictures if not given"`
+	Backbone     string               `yaml:"backbone" doc:"on pictures: the network below the head, a name from 'tlpipe models list'"`
+	Weights      zoo.WeightsReference `yaml:"weights" recipe:"-" doc:"of the backbone, as for the stage extract: a weight set, random, the path of a file, or an address with a digest"`
+	RandomSeed   uint64               `yaml:"random_seed" doc:"draws random weights of the backbone; nothing else depends on it"`
+	Strategy     Strategy             `yaml:"strategy" doc:"on pictures: feature_extraction (if not given), partial, full, progressive, fine_tune, layerwise, adapters, linear_then_full, a mapping with one of these as kind, or a list of phases"`
+	Head         Head                 `yaml:"head" doc:"tutorial (dense 256, batch-norm, relu, dropout 0.5, dense 128, batch-norm, relu, dropout 0.3), linear, or a mapping"`
+	Target       string               `yaml:"target" doc:"column with the classes"`
+	Epochs       *int                 `yaml:"epochs" min:"1" doc:"passes over the training rows, at most: 30 on features, as the strategy says on pictures if not given"`
+	LearningRate *float64             `yaml:"learning_rate" above:"0" doc:"of the first step, before schedule and warm-up: 1e-3 on features, as the strategy says on pictures if not given"`
 	Learning
 	Copies          int           `yaml:"copies" min:"0" doc:"0: every epoch takes all augmented copies of a picture; K: an epoch takes one, the next epoch the next, of the first K (the picture itself is the first)"`
 	Standardise     bool          `yaml:"standardise" doc:"on features: shift and scale each to mean 0 and variance 1 over the training rows; becomes a layer of the model"`
@@ -53,7 +53,7 @@ func Kind() pipeline.Kind {
   uses: finetune
   from: images
   with: {backbone: efficientnet_lite0, strategy: progressive, early_stopping: {patience: 3}}`,
-		Version: 2,
+		Version: 3,
 		Seeded:  true,
 		Inputs: []pipeline.Port{
 			{Name: dataPort, Kind: pipeline.Features, Also: []pipeline.PortKind{pipeline.Images}, Doc: "rows with features or pictures, classes and splits"},
@@ -65,7 +65,7 @@ func Kind() pipeline.Kind {
 			{Name: "last", Kind: pipeline.Model, Doc: "the same with the weights of the last epoch"},
 			{Name: "history", Kind: pipeline.Metrics, Doc: "one row an epoch: phase, epoch, loss, val_loss, accuracy, val_accuracy, learning_rate, kept"},
 			{Name: "phases", Kind: pipeline.Metrics, Doc: "one row a phase and block of the network: whether it learned and at which rate, where its epochs started"},
-			{Name: "signs", Kind: pipeline.Metrics, Doc: "signs of how well the transfer went: overfitting, drift of the features, forgetting"},
+			{Name: "diagnostics", Kind: pipeline.Metrics, Doc: "diagnostics of how well the transfer went: overfitting, drift of the features, forgetting"},
 		},
 	}, Params{
 		Weights:         zoo.DefaultWeights,
@@ -266,11 +266,11 @@ func (s *stage) Run(ctx context.Context, task *pipeline.Task) (err error) {
 	if err := t.run(ctx); err != nil {
 		return err
 	}
-	signs, err := t.signs(ctx)
+	diagnostics, err := t.diagnostics(ctx)
 	if err != nil {
 		return err
 	}
-	return t.write(signs)
+	return t.write(diagnostics)
 }
 
 // SweepRates is the learning-rate range test: it trains phase number phase, from 1, with the weights

@@ -8,8 +8,8 @@ import (
 
 	"github.com/tlpipe/tlpipe/internal/nn/frozen"
 	"github.com/tlpipe/tlpipe/internal/nn/train"
+	"github.com/tlpipe/tlpipe/internal/nn/train/optimizer"
 	"github.com/tlpipe/tlpipe/internal/nn/train/schedule"
-	"github.com/tlpipe/tlpipe/internal/nn/train/solver"
 	"github.com/tlpipe/tlpipe/pipeline"
 	"github.com/tlpipe/tlpipe/pipeline/params"
 	"gopkg.in/yaml.v3"
@@ -109,18 +109,18 @@ func (l Learning) options(epochs int, rate float64, classWeights []float64) trai
 	return o
 }
 
-func (l Learning) rule() solver.Rule {
+func (l Learning) rule() optimizer.Rule {
 	switch l.Optimiser {
 	case adamw:
-		return solver.DefaultAdamW()
+		return optimizer.DefaultAdamW()
 	case sgd:
-		return solver.SGD{Momentum: orElse(l.Momentum, 0.9), Nesterov: l.Nesterov}
+		return optimizer.SGD{Momentum: orElse(l.Momentum, 0.9), Nesterov: l.Nesterov}
 	case rmsprop:
-		rule := solver.DefaultRMSProp()
+		rule := optimizer.DefaultRMSProp()
 		rule.Momentum = orElse(l.Momentum, 0)
 		return rule
 	}
-	return solver.DefaultAdam()
+	return optimizer.DefaultAdam()
 }
 
 // needsValidation names the parameter that cannot do without validation rows,

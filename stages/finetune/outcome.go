@@ -16,7 +16,7 @@ import (
 )
 
 // write writes all outputs of the stage.
-func (t *training) write(signs []record.TransferSign) error {
+func (t *training) write(diagnostics []record.Diagnostic) error {
 	for _, output := range []struct {
 		port    string
 		weights nn.Weights
@@ -37,7 +37,7 @@ func (t *training) write(signs []record.TransferSign) error {
 	return errors.Join(
 		write(t.task, "history", record.FromRows(t.history)),
 		write(t.task, "phases", record.FromRows(t.layers)),
-		write(t.task, "signs", record.FromRows(signs)),
+		write(t.task, "diagnostics", record.FromRows(diagnostics)),
 	)
 }
 

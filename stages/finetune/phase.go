@@ -10,7 +10,7 @@ import (
 	"strings"
 
 	"github.com/tlpipe/tlpipe/internal/nn"
-	"github.com/tlpipe/tlpipe/internal/nn/adapt"
+	"github.com/tlpipe/tlpipe/internal/nn/adapter"
 	"github.com/tlpipe/tlpipe/internal/nn/train"
 	"github.com/tlpipe/tlpipe/pipeline"
 	"github.com/tlpipe/tlpipe/pipeline/params"
@@ -140,7 +140,7 @@ func (p Phase) selects(net *nn.Network, at string) (selection, error) {
 	}
 	for _, l := range net.Layers() {
 		_, isInput := l.Op.(nn.Input)
-		if !isInput && !frozen[l.Name] && (isHead(l.Name) || adapt.Added(l.Name) || onlyFreeze || unfrozen[l.Name]) {
+		if !isInput && !frozen[l.Name] && (isHead(l.Name) || adapter.Added(l.Name) || onlyFreeze || unfrozen[l.Name]) {
 			s.rates[l.Name] = 1
 		}
 	}
@@ -180,7 +180,7 @@ func blockOf(layer string) string {
 // layersWithWeights lists the layers of the backbone that have weights, from the input up.
 func layersWithWeights(net *nn.Network) (names []string) {
 	for _, l := range net.Layers() {
-		if len(net.LayerParameters(l)) > 0 && !isHead(l.Name) && !adapt.Added(l.Name) {
+		if len(net.LayerParameters(l)) > 0 && !isHead(l.Name) && !adapter.Added(l.Name) {
 			names = append(names, l.Name)
 		}
 	}

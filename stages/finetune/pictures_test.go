@@ -110,9 +110,9 @@ func runPictures(t testing.TB, env *pipeline.Env, with string, chunks []arrow.Re
 
 type pictureOutputs struct {
 	outputs
-	tables map[string]*pipelinetest.Table
-	phases []record.PhaseLayers
-	signs  []record.TransferSign
+	tables      map[string]*pipelinetest.Table
+	phases      []record.PhaseLayers
+	diagnostics []record.Diagnostic
 }
 
 func runStage(t testing.TB, env *pipeline.Env, s *stage, in map[string][]pipeline.Input) (*pictureOutputs, error) {
@@ -142,7 +142,7 @@ func runStage(t testing.TB, env *pipeline.Env, s *stage, in map[string][]pipelin
 	if out.phases, err = record.ReadRows[record.PhaseLayers](out.tables["phases"].Batches(ctx)); err != nil {
 		t.Fatal(err)
 	}
-	if out.signs, err = record.ReadRows[record.TransferSign](out.tables["signs"].Batches(ctx)); err != nil {
+	if out.diagnostics, err = record.ReadRows[record.Diagnostic](out.tables["diagnostics"].Batches(ctx)); err != nil {
 		t.Fatal(err)
 	}
 	return out, nil
@@ -189,18 +189,18 @@ func TestEveryStrategy(t *testing.T) {
 			t.Errorf("%s: %d blocks learned", word, learned)
 		}
 		gaps, drifts := 0, 0
-		for _, s := range out.signs {
+		for _, s := range out.diagnostics {
 			switch {
-			case s.Sign == record.OverfittingGap && s.Low <= s.Value && s.Value <= s.High && s.Text != "":
+			case s.Name == record.OverfittingGap && s.Low <= s.Value && s.Value <= s.High && s.Text != "":
 				gaps++
-			case s.Sign == record.FeatureDrift && s.Value >= 0 && s.Value <= 1 && s.Rows == 6:
+			case s.Name == record.FeatureDrift && s.Value >= 0 && s.Value <= 1 && s.Rows == 6:
 				drifts++
 			default:
-				t.Errorf("%s: sign %+v", word, s)
+				t.Errorf("%s: diagnostic %+v", word, s)
 			}
 		}
 		if gaps != phases || (drifts == 0) != (word == featureExtraction) || drifts > 1 {
-			t.Errorf("%s: %d signs of overfitting, %d of drift", word, gaps, drifts)
+			t.Errorf("%s: %d diagnostics of overfitting, %d of drift", word, gaps, drifts)
 		}
 		if out.model.Metadata[record.PreprocessingKey] == "" || len(out.model.Metadata) != 1 {
 			t.Errorf("%s: metadata %v", word, out.model.Metadata)
@@ -649,10 +649,10 @@ func TestDriftGrowsWithTheRate(t *testing.T) {
 	var drifts []float64
 	for _, rate := range []string{"1e-6", "1e-2"} {
 		out := mustRunPictures(t, "{"+small+", restore: last, strategy: [{epochs: 1, unfreeze: all, learning_rate: "+rate+"}]}", chunks)
-		at := slices.IndexFunc(out.signs, func(s record.TransferSign) bool { return s.Sign == record.FeatureDrift })
-		drifts = append(drifts, out.signs[at].Value)
-		if alarm := out.signs[at].Alarm; alarm != (out.signs[at].Value > drifted) {
-			t.Errorf("%+v", out.signs[at])
+		at := slices.IndexFunc(out.diagnostics, func(s record.Diagnostic) bool { return s.Name == record.FeatureDrift })
+		drifts = append(drifts, out.diagnostics[at].Value)
+		if alarm := out.diagnostics[at].Alarm; alarm != (out.diagnostics[at].Value > drifted) {
+			t.Errorf("%+v", out.diagnostics[at])
 		}
 	}
 	if drifts[1] < 10*drifts[0] || drifts[1] < 0.01 {
@@ -739,11 +739,11 @@ func TestForgetting(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		signs := map[string]record.TransferSign{}
-		for _, s := range out.signs {
-			signs[s.Sign] = s
+		diagnostics := map[string]record.Diagnostic{}
+		for _, s := range out.diagnostics {
+			diagnostics[s.Name] = s
 		}
-		before, after, lost := signs[record.SourceAccuracyBefore], signs[record.SourceAccuracyAfter], signs[record.Forgetting]
+		before, after, lost := diagnostics[record.SourceAccuracyBefore], diagnostics[record.SourceAccuracyAfter], diagnostics[record.Forgetting]
 		if before.Value != 1 || before.Rows != 28 || math.Abs(before.Value-after.Value-lost.Value) > 1e-12 {
 			t.Errorf("%s: %+v, %+v, %+v", strategy, before, after, lost)
 		}

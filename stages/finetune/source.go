@@ -21,7 +21,7 @@ const sourcePort = "source"
 
 // forgetting measures the backbone's own classifier on pictures of its source task, with the features
 // that the training started with and with those that it ended with.
-func (t *training) forgetting(ctx context.Context) (_ []record.TransferSign, err error) {
+func (t *training) forgetting(ctx context.Context) (_ []record.Diagnostic, err error) {
 	in := t.task.Input(sourcePort)
 	if in == nil {
 		return nil, nil
@@ -46,7 +46,7 @@ func (t *training) forgetting(ctx context.Context) (_ []record.TransferSign, err
 			return nil, err
 		}
 	}
-	return judge.signs()
+	return judge.diagnostics()
 }
 
 // judge answers pictures with the backbone's classifier.
@@ -162,24 +162,24 @@ func (j *judge) answer(inputs []float32, truth []int) error {
 	return nil
 }
 
-// signs tells the accuracies and what was forgotten, with the interval of a difference of paired shares
+// diagnostics tells the accuracies and what was forgotten, with the interval of a difference of paired shares
 // (Wald's, from the rows that one has right and the other wrong).
-func (j *judge) signs() ([]record.TransferSign, error) {
+func (j *judge) diagnostics() ([]record.Diagnostic, error) {
 	if j.rows == 0 {
 		return nil, errors.New("no row has a label that the backbone's classifier knows: labels must be the names of its classes")
 	}
 	n := float64(j.rows)
 	before, after := float64(j.right0)/n, float64(j.right1)/n
-	sign := func(name string, value float64, in metrics.Interval, text string) record.TransferSign {
-		return record.TransferSign{Sign: name, Value: value, Low: in.Low, High: in.High, Rows: int64(j.rows), Text: text}
+	diagnostic := func(name string, value float64, in metrics.Interval, text string) record.Diagnostic {
+		return record.Diagnostic{Name: name, Value: value, Low: in.Low, High: in.High, Rows: int64(j.rows), Text: text}
 	}
 	lost, gained := float64(j.lost), float64(j.gained)
 	forgotten := (lost - gained) / n
 	half := 1.959964 * math.Sqrt(lost+gained-(lost-gained)*(lost-gained)/n) / n
-	out := []record.TransferSign{
-		sign(record.SourceAccuracyBefore, before, metrics.Wilson(float64(j.right0), n), fmt.Sprintf("on its source task the backbone was %.1f %% accurate", 100*before)),
-		sign(record.SourceAccuracyAfter, after, metrics.Wilson(float64(j.right1), n), fmt.Sprintf("on its source task the backbone is %.1f %% accurate", 100*after)),
-		sign(record.Forgetting, forgotten, metrics.Interval{Low: forgotten - half, High: forgotten + half},
+	out := []record.Diagnostic{
+		diagnostic(record.SourceAccuracyBefore, before, metrics.Wilson(float64(j.right0), n), fmt.Sprintf("on its source task the backbone was %.1f %% accurate", 100*before)),
+		diagnostic(record.SourceAccuracyAfter, after, metrics.Wilson(float64(j.right1), n), fmt.Sprintf("on its source task the backbone is %.1f %% accurate", 100*after)),
+		diagnostic(record.Forgetting, forgotten, metrics.Interval{Low: forgotten - half, High: forgotten + half},
 			fmt.Sprintf("on its source task the backbone fell from %.1f %% to %.1f %%", 100*before, 100*after)),
 	}
 	out[2].Alarm = out[2].Low > 0

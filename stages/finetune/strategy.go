@@ -6,7 +6,7 @@ import (
 	"strings"
 
 	"github.com/tlpipe/tlpipe/internal/nn"
-	"github.com/tlpipe/tlpipe/internal/nn/adapt"
+	"github.com/tlpipe/tlpipe/internal/nn/adapter"
 	"github.com/tlpipe/tlpipe/pipeline/params"
 	"gopkg.in/yaml.v3"
 )
@@ -250,7 +250,7 @@ type Adapters struct {
 // apply puts the adapters into the backbone. Until they have learned something they change nothing.
 func (a Adapters) apply(trunk *nn.Network, weights nn.Weights, seed uint64) (*nn.Network, nn.Weights, error) {
 	if a.Kind == "lora" {
-		return adapt.LowRank{Rank: a.Rank}.Apply(trunk, weights, adapt.Projections(trunk), seed)
+		return adapter.LowRank{Rank: a.Rank}.Apply(trunk, weights, adapter.Projections(trunk), seed)
 	}
-	return adapt.Bottleneck{Reduction: a.Reduction}.Apply(trunk, weights, adapt.Blocks(trunk), seed)
+	return adapter.Bottleneck{Reduction: a.Reduction}.Apply(trunk, weights, adapter.Blocks(trunk), seed)
 }

@@ -50,8 +50,8 @@ func Default() (*Store, error) {
 
 // Source is where a file is from, and what is known of it beforehand.
 type Source struct {
-	URL     string
-	Promise digest.Promise
+	URL      string
+	Expected digest.Expected
 }
 
 // File is a file in the store.
@@ -76,11 +76,11 @@ func (s *Store) Dir() string { return s.dir }
 
 // Find returns the file of a source, if it is there.
 func (s *Store) Find(source Source) (File, bool) {
-	if digest.IsSHA256(source.Promise.SHA256) {
-		return s.WithDigest(source.Promise.SHA256)
+	if digest.IsSHA256(source.Expected.SHA256) {
+		return s.WithDigest(source.Expected.SHA256)
 	}
 	from, err := s.readOrigin(source.URL)
-	if err != nil || !from.keeps(source.Promise) {
+	if err != nil || !from.keeps(source.Expected) {
 		return File{}, false
 	}
 	return s.WithDigest(from.SHA256)
@@ -116,7 +116,7 @@ func (s *Store) Fetch(ctx context.Context, client *fetch.Client, source Source, 
 	}
 	part := filepath.Join(s.dir, "parts", key)
 	sum, err := client.Fetch(ctx, fetch.Request{
-		URL: source.URL, Path: part, Promise: source.Promise, Progress: watch.Progress, Retry: watch.Retry,
+		URL: source.URL, Path: part, Expected: source.Expected, Progress: watch.Progress, Retry: watch.Retry,
 	})
 	if err != nil {
 		return File{}, s.explain(err)
@@ -125,7 +125,7 @@ func (s *Store) Fetch(ctx context.Context, client *fetch.Client, source Source, 
 }
 
 // Import takes a copy of a file that was fetched by other means. One that is not what the source
-// promises is a *[digest.MismatchError].
+// expects is a *[digest.MismatchError].
 func (s *Store) Import(ctx context.Context, path string, source Source) (_ File, err error) {
 	from, err := os.Open(path)
 	if err != nil {
@@ -146,7 +146,7 @@ func (s *Store) Import(ctx context.Context, path string, source Source) (_ File,
 	if err != nil {
 		return File{}, s.unwritable(err)
 	}
-	sum, err := source.Promise.Check(io.TeeReader(from, to))
+	sum, err := source.Expected.Check(io.TeeReader(from, to))
 	if err == nil {
 		err = to.Sync()
 	}
@@ -232,8 +232,8 @@ type origin struct {
 	SHA256 string `json:"sha256"`
 }
 
-// keeps tells whether the source gave what is promised now. An MD5 was checked when it did.
-func (o origin) keeps(p digest.Promise) bool {
+// keeps tells whether the source gave what is expected now. An MD5 was checked when it did.
+func (o origin) keeps(p digest.Expected) bool {
 	return len(p.SHA256) <= len(o.SHA256) && o.SHA256[:len(p.SHA256)] == p.SHA256
 }
 

@@ -69,7 +69,7 @@ func TestFetchedOnce(t *testing.T) {
 	web := serve(t, map[string][]byte{"/1": one, "/again": one, "/2": two})
 	s := store.Open(filepath.Join(t.TempDir(), "weights"))
 
-	source := store.Source{URL: web.URL + "/1", Promise: digest.Promise{SHA256: sum(one)[:8]}}
+	source := store.Source{URL: web.URL + "/1", Expected: digest.Expected{SHA256: sum(one)[:8]}}
 	if f, ok := s.Find(source); ok {
 		t.Errorf("%+v is there", f)
 	}
@@ -85,12 +85,12 @@ func TestFetchedOnce(t *testing.T) {
 	holds(t, f, one)
 
 	// Its digest is enough, whatever the address is.
-	known := store.Source{URL: "https://elsewhere.invalid/", Promise: digest.Promise{SHA256: sum(one)}}
+	known := store.Source{URL: "https://elsewhere.invalid/", Expected: digest.Expected{SHA256: sum(one)}}
 	holds(t, get(t, s, known), one)
 
-	// What an address gave is of no use once something else is promised of it.
-	if _, ok := s.Find(store.Source{URL: source.URL, Promise: digest.Promise{SHA256: "00"}}); ok {
-		t.Error("another file than promised is found")
+	// What an address gave is of no use once something else is expected of it.
+	if _, ok := s.Find(store.Source{URL: source.URL, Expected: digest.Expected{SHA256: "00"}}); ok {
+		t.Error("another file than expected is found")
 	}
 
 	holds(t, get(t, s, store.Source{URL: web.URL + "/again?key=secret"}), one)
@@ -167,7 +167,7 @@ func TestFailures(t *testing.T) {
 		want   string
 	}{
 		"not there":    {store.Source{URL: web.URL + "/none"}, "404"},
-		"another file": {store.Source{URL: web.URL + "/1", Promise: digest.Promise{SHA256: "00"}}, "not what was promised"},
+		"another file": {store.Source{URL: web.URL + "/1", Expected: digest.Expected{SHA256: "00"}}, "not what was expected"},
 	} {
 		_, err := s.Fetch(context.Background(), fetch.New(fetch.Hub{}), c.source, store.Watch{})
 		if err == nil || !strings.Contains(err.Error(), c.want) {
@@ -187,7 +187,7 @@ func TestImport(t *testing.T) {
 		t.Fatal(err)
 	}
 	s := store.Open(filepath.Join(dir, "weights"))
-	source := store.Source{URL: "https://example.invalid/one.pth", Promise: digest.Promise{SHA256: sum(one)[:8]}}
+	source := store.Source{URL: "https://example.invalid/one.pth", Expected: digest.Expected{SHA256: sum(one)[:8]}}
 	f, err := s.Import(context.Background(), path, source)
 	if err != nil {
 		t.Fatal(err)
@@ -200,7 +200,7 @@ func TestImport(t *testing.T) {
 		t.Errorf("the file itself is gone: %v", err)
 	}
 
-	source.Promise.SHA256 = "00"
+	source.Expected.SHA256 = "00"
 	var mismatch *digest.MismatchError
 	if _, err := s.Import(context.Background(), path, source); !errors.As(err, &mismatch) || !strings.Contains(err.Error(), path) {
 		t.Errorf("another file: %v", err)

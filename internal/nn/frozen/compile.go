@@ -143,11 +143,11 @@ type node struct {
 
 // value is the output of a node, or the network's input, whose maker is nil.
 type value struct {
-	shape   nn.Shape
-	element element
-	spread  *spread // of octets
-	maker   *node
-	uses    int // layers that take it, and outputs of the network; while lowering
+	shape             nn.Shape
+	element           element
+	quantizationRange *quantizationRange // of uint8s
+	maker             *node
+	uses              int // layers that take it, and outputs of the network; while lowering
 
 	home     *buffer
 	channel  int // first channel in the home

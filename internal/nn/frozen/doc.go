@@ -12,7 +12,7 @@
 //   - The arena is the memory of all buffers. Buffers whose values do not live at the same time
 //     share their place.
 //   - A reduced precision computes convolutions with smaller numbers where that is faster. Its values
-//     are halves (bfloat16) or octets (bytes); a step converts where those that make and those that
+//     are bfloat16 or quantized uint8; a step converts where those that make and those that
 //     read a value differ.
 //   - A range says what numbers the bytes of a value stand for: from the least to the greatest in 255
 //     steps. Calibration finds the ranges on examples.

@@ -27,15 +27,15 @@ func (n *node) emit(o Options) ([]step, error) {
 	}
 	out := n.out.view()
 	switch n.element {
-	case halves:
-		return n.emitHalf(in, out)
-	case octets:
-		return n.emitOctets(in, out)
+	case bfloat16s:
+		return n.emitBFloat16(in, out)
+	case uint8s:
+		return n.emitUint8(in, out)
 	}
 	switch op := n.op.(type) {
 	case nil:
-		if in[0].element == octets != (out.element == octets) {
-			return []step{&quantizeStep{in[0], out, cmp.Or(n.in[0].spread, n.out.spread).quantization()}}, nil
+		if in[0].element == uint8s != (out.element == uint8s) {
+			return []step{&quantizeStep{in[0], out, cmp.Or(n.in[0].quantizationRange, n.out.quantizationRange).quantization()}}, nil
 		}
 		if in[0].element != out.element {
 			return []step{&convertStep{in[0], out}}, nil

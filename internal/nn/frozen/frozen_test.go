@@ -44,11 +44,11 @@ func (s *Session) spoil() {
 		for i := range a.floats {
 			a.floats[i] = float32(math.NaN())
 		}
-		for i := range a.halves {
-			a.halves[i] = kernel.RoundBFloat16(float32(math.NaN()))
+		for i := range a.bfloat16s {
+			a.bfloat16s[i] = kernel.RoundBFloat16(float32(math.NaN()))
 		}
-		for i := range a.octets {
-			a.octets[i] = 0xa5
+		for i := range a.uint8s {
+			a.uint8s[i] = 0xa5
 		}
 	}
 }

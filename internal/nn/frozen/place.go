@@ -21,7 +21,7 @@ type buffer struct {
 // all that the earlier ones took, the earlier are then bands of the last.
 func (c *compilation) place() {
 	for _, n := range slices.Backward(c.nodes) {
-		if _, ok := n.op.(nn.Concat); !ok || n.element == halves {
+		if _, ok := n.op.(nn.Concat); !ok || n.element == bfloat16s {
 			continue
 		}
 		if n.out.home == nil && !c.bandOfLarger(n) {
@@ -41,7 +41,7 @@ func (c *compilation) place() {
 // fits tells whether convolutions can read a band of the value that begins at a channel: bytes they read
 // by fours.
 func (v *value) fits(channel int) bool {
-	return v.element != octets || channel%4 == 0 && v.pitch%4 == 0
+	return v.element != uint8s || channel%4 == 0 && v.pitch%4 == 0
 }
 
 // moveIntoBands splits nodes that cannot write a band of a wider tensor: they write a tensor of
@@ -51,7 +51,7 @@ func (c *compilation) moveIntoBands() {
 	for _, n := range c.nodes {
 		nodes = append(nodes, n)
 		if v := n.out; v.home != nil && !n.bands() {
-			n.out = &value{shape: v.shape, element: v.element, spread: v.spread, maker: n}
+			n.out = &value{shape: v.shape, element: v.element, quantizationRange: v.quantizationRange, maker: n}
 			v.maker = &node{name: n.name, in: []*value{n.out}, out: v}
 			nodes = append(nodes, v.maker)
 		}
@@ -94,7 +94,7 @@ func (c *compilation) readInBands(v *value) bool {
 func (n *node) bands() bool {
 	switch n.op.(type) {
 	case nn.Concat, nn.Conv:
-		return n.element != halves
+		return n.element != bfloat16s
 	}
 	return n.element == floats && n.affine()
 }

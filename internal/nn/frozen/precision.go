@@ -35,9 +35,9 @@ func (p Precision) String() string {
 type element uint8
 
 const (
-	floats element = iota
-	halves         // bfloat16
-	octets         // bytes that are quantized
+	floats    element = iota
+	bfloat16s         // bfloat16
+	uint8s            // bytes that are quantized
 )
 
 // size returns the bytes of a number.

@@ -74,13 +74,13 @@ type Session struct {
 
 // arena is memory for values.
 type arena struct {
-	floats []float32
-	halves []kernel.BFloat16
-	octets []uint8
+	floats    []float32
+	bfloat16s []kernel.BFloat16
+	uint8s    []uint8
 }
 
 func newArena(n int, s sizes) arena {
-	return arena{kernel.Memory(n * s[floats]), make([]kernel.BFloat16, n*s[halves]), make([]uint8, n*s[octets])}
+	return arena{kernel.Memory(n * s[floats]), make([]kernel.BFloat16, n*s[bfloat16s]), make([]uint8, n*s[uint8s])}
 }
 
 // NewSession makes a session that computes up to batch examples at once; larger batches are
@@ -209,13 +209,13 @@ func (f *frame) slice(v view) []float32 {
 	return part(f, v, f.arena.floats, f.session.arena.floats)
 }
 
-// halves is slice for a value of bfloat16.
-func (f *frame) halves(v view) []kernel.BFloat16 {
-	return part(f, v, f.arena.halves, f.session.arena.halves)
+// bfloat16s is slice for a value of bfloat16.
+func (f *frame) bfloat16s(v view) []kernel.BFloat16 {
+	return part(f, v, f.arena.bfloat16s, f.session.arena.bfloat16s)
 }
 
-// octets is slice for a value of bytes.
-func (f *frame) octets(v view) []uint8 { return part(f, v, f.arena.octets, f.session.arena.octets) }
+// uint8s is slice for a value of bytes.
+func (f *frame) uint8s(v view) []uint8 { return part(f, v, f.arena.uint8s, f.session.arena.uint8s) }
 
 // part returns a value's memory in the arena of the thread or in that of the batch.
 func part[E any](f *frame, v view, thread, batch []E) []E {

@@ -19,9 +19,9 @@ type reduction struct {
 // reductionTo returns that of a precision below float32.
 func reductionTo(p Precision) reduction {
 	if p == BFloat16 {
-		return reduction{element: halves, speed: 2.3, takes: func(g kernel.Conv) bool { return g.InC == 3 || g.InC/g.Groups%2 == 0 }}
+		return reduction{element: bfloat16s, speed: 2.3, takes: func(g kernel.Conv) bool { return g.InC == 3 || g.InC/g.Groups%2 == 0 }}
 	}
-	return reduction{element: octets, speed: 4.2, widens: true, takes: func(g kernel.Conv) bool { return g.InC == 3 || g.PacksInt8() }}
+	return reduction{element: uint8s, speed: 4.2, widens: true, takes: func(g kernel.Conv) bool { return g.InC == 3 || g.PacksInt8() }}
 }
 
 // The speed of Winograd's method beside plain convolutions, and how many operations of these are worth
@@ -37,8 +37,8 @@ const (
 // reduce decides which nodes compute with smaller numbers, and puts conversions where their values meet
 // those of others.
 func (c *compilation) reduce(r reduction, ranges Ranges) error {
-	if r.element == octets {
-		if err := c.spread(ranges); err != nil {
+	if r.element == uint8s {
+		if err := c.assignRanges(ranges); err != nil {
 			return err
 		}
 	}
@@ -46,7 +46,7 @@ func (c *compilation) reduce(r reduction, ranges Ranges) error {
 		if c.worthReducing(n, r) {
 			n.element = r.element
 			n.out.element = c.stored(n, r)
-			n.shareSpread()
+			n.shareRange()
 		}
 	}
 	var nodes []*node
@@ -61,7 +61,7 @@ func (c *compilation) reduce(r reduction, ranges Ranges) error {
 		}
 		x := converted[key{v, e}]
 		if x == nil {
-			x = &value{shape: v.shape, element: e, spread: v.spread}
+			x = &value{shape: v.shape, element: e, quantizationRange: v.quantizationRange}
 			if e != floats && v.channels() == 3 { // convolutions take channels by twos or fours
 				x.shape = nn.Shape{v.shape[0], v.shape[1], 4}
 			}
@@ -197,37 +197,37 @@ func (n *node) reducible(r reduction) bool {
 	return false
 }
 
-// spread is the range of numbers that the bytes of a value stand for. Values whose bytes are moved but
+// quantizationRange is the range of numbers that the bytes of a value stand for. Values whose bytes are moved but
 // not computed with share one, which holds those of all.
-type spread struct {
+type quantizationRange struct {
 	Range
-	part *spread // of that one, if it is not nil
+	part *quantizationRange // of that one, if it is not nil
 }
 
-func (s *spread) whole() *spread {
+func (s *quantizationRange) whole() *quantizationRange {
 	for s.part != nil {
 		s = s.part
 	}
 	return s
 }
 
-func (s *spread) share(other *spread) {
+func (s *quantizationRange) share(other *quantizationRange) {
 	if s, other = s.whole(), other.whole(); s != other {
 		s.Range = s.Range.with(other.Range)
 		other.part = s
 	}
 }
 
-func (s *spread) quantization() kernel.Quantization { return s.whole().Range.quantization() }
+func (s *quantizationRange) quantization() kernel.Quantization { return s.whole().Range.quantization() }
 
-// spread gives each value its range.
-func (c *compilation) spread(ranges Ranges) error {
+// assignRanges gives each value its range.
+func (c *compilation) assignRanges(ranges Ranges) error {
 	give := func(v *value, name string) error {
 		r, ok := ranges[name]
 		if !ok {
 			return fmt.Errorf("the range of layer %q is not known: calibrate the network first", name)
 		}
-		v.spread = &spread{Range: r}
+		v.quantizationRange = &quantizationRange{Range: r}
 		return nil
 	}
 	input := c.net.Inputs()[0].Name
@@ -242,13 +242,13 @@ func (c *compilation) spread(ranges Ranges) error {
 	return nil
 }
 
-// shareSpread gives what the node reads and writes the same range, if it moves bytes as they are.
-func (n *node) shareSpread() {
+// shareRange gives what the node reads and writes the same range, if it moves bytes as they are.
+func (n *node) shareRange() {
 	switch n.op.(type) {
 	case nn.MaxPool, nn.Concat:
 		for _, v := range n.in {
-			if v.spread != nil {
-				n.out.spread.share(v.spread)
+			if v.quantizationRange != nil {
+				n.out.quantizationRange.share(v.quantizationRange)
 			}
 		}
 	}

@@ -146,10 +146,10 @@ func (s *copyStep) run(f *frame) {
 	switch s.src.element {
 	case floats:
 		move(f, s, f.slice(s.dst), f.slice(s.src))
-	case halves:
-		move(f, s, f.halves(s.dst), f.halves(s.src))
-	case octets:
-		move(f, s, f.octets(s.dst), f.octets(s.src))
+	case bfloat16s:
+		move(f, s, f.bfloat16s(s.dst), f.bfloat16s(s.src))
+	case uint8s:
+		move(f, s, f.uint8s(s.dst), f.uint8s(s.src))
 	}
 }
 

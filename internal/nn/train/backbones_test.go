@@ -13,7 +13,7 @@ import (
 	"github.com/tlpipe/tlpipe/internal/nn"
 	"github.com/tlpipe/tlpipe/internal/nn/frozen"
 	"github.com/tlpipe/tlpipe/internal/nn/train/graph"
-	"github.com/tlpipe/tlpipe/internal/nn/train/solver"
+	"github.com/tlpipe/tlpipe/internal/nn/train/optimizer"
 )
 
 // uniform gives numbers from low to high by a hash of their place, as testdata/backbones.py does.
@@ -136,7 +136,7 @@ func needsAssembly(t *testing.T) {
 }
 
 func backboneOptions(rate float64, batch int) Options {
-	return Options{Epochs: 1, BatchSize: batch, Threads: 2, Rule: solver.SGD{Momentum: 0.9}, Rate: rate}
+	return Options{Epochs: 1, BatchSize: batch, Threads: 2, Rule: optimizer.SGD{Momentum: 0.9}, Rate: rate}
 }
 
 func fixed(string) BatchNormMode { return FixedStatistics }

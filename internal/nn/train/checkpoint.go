@@ -12,7 +12,7 @@ import (
 	"strconv"
 
 	"github.com/tlpipe/tlpipe/internal/nn"
-	"github.com/tlpipe/tlpipe/internal/nn/train/solver"
+	"github.com/tlpipe/tlpipe/internal/nn/train/optimizer"
 )
 
 // A checkpoint is
@@ -26,7 +26,7 @@ const checkpointMagic = "tlpipe training 2\n"
 type checkpointHeader struct {
 	BestEpoch int            `json:"best_epoch"`
 	Stopped   bool           `json:"stopped"`
-	Steps     map[string]int `json:"steps"`              // of the solver, by parameter
+	Steps     map[string]int `json:"steps"`              // of the optimizer, by parameter
 	Averaged  int            `json:"averaged,omitempty"` // steps that the mean of the weights has taken in
 	Sections  []section      `json:"sections"`
 }
@@ -51,7 +51,7 @@ const (
 	weightsPrefix   = "weights/"
 	averagePrefix   = "average/"
 	bestPrefix      = "best/"
-	solverPrefix    = "solver/" // solver/0/name
+	optimizerPrefix = "optimizer/" // optimizer/0/name
 )
 
 // numbersPerEpoch is the length of an epoch in the history.
@@ -90,11 +90,11 @@ func (t *Trainer) Save() ([]byte, error) {
 	for _, name := range slices.Sorted(maps.Keys(t.best.weights)) {
 		floats(bestPrefix+name, t.best.weights[name].Data)
 	}
-	state := t.solver.State()
+	state := t.optimizer.State()
 	for _, name := range slices.Sorted(maps.Keys(state)) {
 		h.Steps[name] = state[name].Steps
 		for i, slot := range state[name].Slots {
-			floats(solverPrefix+strconv.Itoa(i)+"/"+name, slot)
+			floats(optimizerPrefix+strconv.Itoa(i)+"/"+name, slot)
 		}
 	}
 	return h.encode()
@@ -141,16 +141,16 @@ func (t *Trainer) restore(checkpoint []byte) error {
 			return err
 		}
 	}
-	state := solver.State{}
+	state := optimizer.State{}
 	for name, steps := range h.Steps {
-		m := solver.Memory{Steps: steps}
+		m := optimizer.Memory{Steps: steps}
 		for i := 0; ; i++ {
-			s, ok := sections[solverPrefix+strconv.Itoa(i)+"/"+name]
+			s, ok := sections[optimizerPrefix+strconv.Itoa(i)+"/"+name]
 			if !ok {
 				break
 			}
 			if len(s.floats) != len(t.weights[name].Data) {
-				return fmt.Errorf("the solver remembers %d numbers of %q, which has %d", len(s.floats), name, len(t.weights[name].Data))
+				return fmt.Errorf("the optimizer remembers %d numbers of %q, which has %d", len(s.floats), name, len(t.weights[name].Data))
 			}
 			m.Slots = append(m.Slots, s.floats)
 		}
@@ -179,20 +179,20 @@ func (t *Trainer) restore(checkpoint []byte) error {
 	return nil
 }
 
-// remember restores what the schedule, early stopping and the solver remember: all or nothing.
-func (t *Trainer) remember(scheduled, stopping []float64, state solver.State) error {
-	o, before, memory := t.options, t.options.Schedule.State(), t.solver.State()
+// remember restores what the schedule, early stopping and the optimizer remember: all or nothing.
+func (t *Trainer) remember(scheduled, stopping []float64, state optimizer.State) error {
+	o, before, memory := t.options, t.options.Schedule.State(), t.optimizer.State()
 	if err := o.Schedule.Restore(scheduled); err != nil {
 		return err
 	}
-	if err := t.solver.Restore(state); err != nil {
+	if err := t.optimizer.Restore(state); err != nil {
 		return errors.Join(err, o.Schedule.Restore(before))
 	}
 	if o.Stopping == nil {
 		return nil
 	}
 	if err := o.Stopping.Restore(stopping); err != nil {
-		return errors.Join(err, t.solver.Restore(memory), o.Schedule.Restore(before))
+		return errors.Join(err, t.optimizer.Restore(memory), o.Schedule.Restore(before))
 	}
 	return nil
 }

@@ -4,9 +4,9 @@
 //
 //   - [Examples] are rows that can be fetched in any order: a [Table] in memory, or pictures that
 //     are decoded when they are asked for.
-//   - A [Trainer] holds a network in training: its weights, what its solver, schedule and early
+//   - A [Trainer] holds a network in training: its weights, what its optimizer, schedule and early
 //     stopping remember, the best weights so far, and the history. An epoch is one pass over the
-//     examples, or those that a [Sample] chooses, in an order of its own. A step of the solver takes
+//     examples, or those that a [Sample] chooses, in an order of its own. A step of the optimizer takes
 //     a batch, or several whose gradients are added up.
 //   - A checkpoint is all of that as bytes, after an epoch or any step. A trainer restored from one
 //     goes on as the first would have: the same weights, bit for bit.

@@ -16,7 +16,7 @@ import (
 	"github.com/tlpipe/tlpipe/internal/nn"
 	"github.com/tlpipe/tlpipe/internal/nn/nntest"
 	"github.com/tlpipe/tlpipe/internal/nn/train/graph"
-	"github.com/tlpipe/tlpipe/internal/nn/train/solver"
+	"github.com/tlpipe/tlpipe/internal/nn/train/optimizer"
 	"pgregory.net/rapid"
 )
 
@@ -189,7 +189,7 @@ func TestNetworksTrainAsInPyTorch(t *testing.T) {
 }
 
 func mapOptions(freeze func(string) bool, threads int) Options {
-	return Options{Epochs: 1, BatchSize: 5, Seed: 1, Threads: threads, Rule: solver.SGD{Momentum: 0.9}, Rate: 0.02, Freeze: freeze}
+	return Options{Epochs: 1, BatchSize: 5, Seed: 1, Threads: threads, Rule: optimizer.SGD{Momentum: 0.9}, Rate: 0.02, Freeze: freeze}
 }
 
 // tenSteps takes the script's steps and returns their losses.

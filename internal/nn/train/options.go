@@ -6,15 +6,15 @@ import (
 	"slices"
 
 	"github.com/tlpipe/tlpipe/internal/nn/frozen"
+	"github.com/tlpipe/tlpipe/internal/nn/train/optimizer"
 	"github.com/tlpipe/tlpipe/internal/nn/train/schedule"
-	"github.com/tlpipe/tlpipe/internal/nn/train/solver"
 )
 
 // Options say how to train. The zero value of what is not required leaves it out.
 type Options struct {
 	Epochs    int // at most, at least 1; required
 	BatchSize int // examples computed at once, at least 1; required
-	// Accumulate is the number of batches that make one step of the solver, at least 1; 0 means 1.
+	// Accumulate is the number of batches that make one step of the optimizer, at least 1; 0 means 1.
 	// Their gradient is the mean over all their examples, with the weights of classes, as if they
 	// were one batch; batch-norms in training normalise each batch by itself.
 	Accumulate int
@@ -24,14 +24,14 @@ type Options struct {
 	Threads int
 	// Precision is that of the products of the convolutions and dense layers, forward and backward:
 	// with BFloat16 what is multiplied is rounded, where that is faster and the processor can; see
-	// [graph.Graph.RoundProducts]. The weights, the solver, batch-norms and the loss are in float32 in
+	// [graph.Graph.RoundProducts]. The weights, the optimizer, batch-norms and the loss are in float32 in
 	// each, and so is validation. What is frozen below all that learns runs in this precision too.
 	Precision frozen.Precision
 
-	Rule     solver.Rule // required
-	Rate     float64     // learning rate, above 0; required
-	Decay    float64     // of weights; biases and norms do not decay. See [solver.Group]
-	ClipNorm float64     // see [solver.Options]
+	Rule     optimizer.Rule // required
+	Rate     float64        // learning rate, above 0; required
+	Decay    float64        // of weights; biases and norms do not decay. See [optimizer.Group]
+	ClipNorm float64        // see [optimizer.Options]
 	// LayerRate is a factor on Rate for the parameters of a layer, above 0 and finite: smaller ones
 	// for lower layers, as in Howard and Ruder, arXiv:1801.06146. nil: 1 for all.
 	LayerRate func(layer string) float64
@@ -62,7 +62,7 @@ type Options struct {
 	// BatchStatistics for all.
 	BatchNorm func(layer string) BatchNormMode
 
-	// AfterStep, if not nil, is called after each step of the solver with the position of the step
+	// AfterStep, if not nil, is called after each step of the optimizer with the position of the step
 	// that has just been taken. It may call [Trainer.Save]; an error ends the training.
 	AfterStep func(schedule.Position) error
 }

@@ -14,8 +14,8 @@ import (
 	"github.com/tlpipe/tlpipe/internal/nn"
 	"github.com/tlpipe/tlpipe/internal/nn/frozen"
 	"github.com/tlpipe/tlpipe/internal/nn/train/graph"
+	"github.com/tlpipe/tlpipe/internal/nn/train/optimizer"
 	"github.com/tlpipe/tlpipe/internal/nn/train/schedule"
-	"github.com/tlpipe/tlpipe/internal/nn/train/solver"
 )
 
 // plainHead has no batch-norm and no dropout: batches may be cut as one likes.
@@ -56,7 +56,7 @@ func furthest(a, b nn.Weights) float64 {
 func TestAccumulatedBatchesAreOne(t *testing.T) {
 	net := plainHead(t, 10, 4)
 	o := Options{
-		Epochs: 4, BatchSize: 16, Seed: 3, Threads: 2, Rule: solver.SGD{Momentum: 0.9}, Rate: 0.05, Decay: 0.01,
+		Epochs: 4, BatchSize: 16, Seed: 3, Threads: 2, Rule: optimizer.SGD{Momentum: 0.9}, Rate: 0.05, Decay: 0.01,
 		ClipNorm: 0.5, ClassWeights: []float64{0.3, 1, 2, 5}, LabelSmoothing: 0.1,
 	}
 	examples, validation := blobs(100, 10, 4, 2, 1), blobs(30, 10, 4, 2, 2)
@@ -214,7 +214,7 @@ func change(t *testing.T, o Options) map[string][]float64 {
 }
 
 func TestRatesByLayer(t *testing.T) {
-	o := Options{Epochs: 1, BatchSize: 16, Rule: solver.SGD{}, Rate: 0.1}
+	o := Options{Epochs: 1, BatchSize: 16, Rule: optimizer.SGD{}, Rate: 0.1}
 	whole := change(t, o)
 	o.LayerRate = func(layer string) float64 {
 		if layer == "hidden1.dense" {
@@ -236,7 +236,7 @@ func TestRatesByLayer(t *testing.T) {
 }
 
 func TestOnlyWeightsDecay(t *testing.T) {
-	o := Options{Epochs: 1, BatchSize: 16, Rule: solver.SGD{}, Rate: 0.1}
+	o := Options{Epochs: 1, BatchSize: 16, Rule: optimizer.SGD{}, Rate: 0.1}
 	without := change(t, o)
 	o.Decay, o.LayerRate = 0.5, func(string) float64 { return 0.5 }
 	before := tutorialHead(t, 10, 4).Initialise(1)

@@ -18,9 +18,9 @@ type program struct {
 	*graph.Graph
 	batch, classes int
 
-	trunk *trunk
-	input []float32   // [batch][example]
-	tips  [][]float32 // of the trunk
+	trunk    *trunk
+	input    []float32   // [batch][example]
+	boundary [][]float32 // of the trunk
 
 	target, total *graph.Node
 	logits, loss  *graph.Node
@@ -50,17 +50,17 @@ func newProgram(net *nn.Network, weights nn.Weights, batch int, trunk *trunk, o 
 	}
 	last := logitsLayer(net)
 	p.classes = net.Shape(last).Size()
-	for _, name := range trunk.tips {
+	for _, name := range trunk.boundary {
 		b.nodes[name] = p.Input(name, append([]int{batch}, net.Shape(name)...)...)
-		p.tips = append(p.tips, p.Data(b.nodes[name]))
+		p.boundary = append(p.boundary, p.Data(b.nodes[name]))
 	}
 	if trunk.session == nil {
-		p.input = p.tips[0]
+		p.input = p.boundary[0]
 	} else {
 		p.input = make([]float32, batch*net.Shape(net.Inputs()[0].Name).Size())
 	}
 	for _, l := range net.Layers() {
-		if trunk.still[l.Name] {
+		if trunk.frozen[l.Name] {
 			continue
 		}
 		node, err := b.layer(l)
@@ -91,7 +91,7 @@ func (p *program) compute(ctx context.Context, pool *kernel.Pool) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	if err := p.trunk.run(pool, p.input, p.batch, p.tips); err != nil {
+	if err := p.trunk.run(pool, p.input, p.batch, p.boundary); err != nil {
 		return err
 	}
 	return p.Run(ctx)

@@ -10,7 +10,7 @@ import (
 	"github.com/tlpipe/tlpipe/internal/kernel"
 	"github.com/tlpipe/tlpipe/internal/nn"
 	"github.com/tlpipe/tlpipe/internal/nn/train/graph"
-	"github.com/tlpipe/tlpipe/internal/nn/train/solver"
+	"github.com/tlpipe/tlpipe/internal/nn/train/optimizer"
 )
 
 // pattern gives n numbers from −scale to scale, as the PyTorch script does.
@@ -62,13 +62,13 @@ func referenceNetwork(t *testing.T) (*nn.Network, nn.Weights) {
 }
 
 var referenceOptions = map[string]Options{
-	"momentum": {Epochs: 10, BatchSize: 8, Rule: solver.SGD{Momentum: 0.9}, Rate: 0.05, ClipNorm: 0.5},
+	"momentum": {Epochs: 10, BatchSize: 8, Rule: optimizer.SGD{Momentum: 0.9}, Rate: 0.05, ClipNorm: 0.5},
 	"adamw": {
-		Epochs: 15, BatchSize: 11, Rule: solver.DefaultAdamW(), Rate: 0.01, Decay: 0.1,
+		Epochs: 15, BatchSize: 11, Rule: optimizer.DefaultAdamW(), Rate: 0.01, Decay: 0.1,
 		LabelSmoothing: 0.1, ClassWeights: []float64{0.5, 1, 2.5},
 	},
 	"frozen": {
-		Epochs: 10, BatchSize: 8, Rule: solver.DefaultAdam(), Rate: 0.02,
+		Epochs: 10, BatchSize: 8, Rule: optimizer.DefaultAdam(), Rate: 0.02,
 		Freeze: func(layer string) bool { return layer == "hidden" || layer == "norm" },
 	},
 }

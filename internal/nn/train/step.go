@@ -8,7 +8,7 @@ import (
 	"slices"
 
 	"github.com/tlpipe/tlpipe/internal/nn/train/graph"
-	"github.com/tlpipe/tlpipe/internal/nn/train/solver"
+	"github.com/tlpipe/tlpipe/internal/nn/train/optimizer"
 	"gorgonia.org/gorgonia"
 )
 
@@ -66,8 +66,8 @@ func (t *Trainer) step(ctx context.Context, examples Examples, runs [][]int, rat
 	if len(runs) > 1 {
 		t.scaleSums(float64(s.seen) / s.mass)
 	}
-	t.solver.SetRate(rate)
-	if err := t.solver.Step(parameters); errors.Is(err, solver.ErrNotFinite) {
+	t.optimizer.SetRate(rate)
+	if err := t.optimizer.Step(parameters); errors.Is(err, optimizer.ErrNotFinite) {
 		return s, diverged(err.Error(), rate)
 	} else if err != nil {
 		return s, err

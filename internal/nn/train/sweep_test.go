@@ -6,8 +6,8 @@ import (
 	"reflect"
 	"testing"
 
+	"github.com/tlpipe/tlpipe/internal/nn/train/optimizer"
 	"github.com/tlpipe/tlpipe/internal/nn/train/schedule"
-	"github.com/tlpipe/tlpipe/internal/nn/train/solver"
 )
 
 func TestRateSweep(t *testing.T) {
@@ -15,7 +15,7 @@ func TestRateSweep(t *testing.T) {
 	weights := net.Initialise(1)
 	before := digest(weights)
 	o := adamOptions()
-	o.Rule = solver.SGD{Momentum: 0.9}
+	o.Rule = optimizer.SGD{Momentum: 0.9}
 	o.Schedule = schedule.Plateau(0.5, 1, 0, 0, schedule.Falling)
 	state := o.Schedule.State()
 	s := Sweep{From: 1e-5, To: 1e4, Steps: 80}

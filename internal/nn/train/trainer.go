@@ -10,8 +10,8 @@ import (
 	"github.com/tlpipe/tlpipe/internal/kernel"
 	"github.com/tlpipe/tlpipe/internal/nn"
 	"github.com/tlpipe/tlpipe/internal/nn/train/graph"
+	"github.com/tlpipe/tlpipe/internal/nn/train/optimizer"
 	"github.com/tlpipe/tlpipe/internal/nn/train/schedule"
-	"github.com/tlpipe/tlpipe/internal/nn/train/solver"
 )
 
 // Epoch is what an epoch of training gave. Loss and Accuracy are means over its batches as they
@@ -34,13 +34,13 @@ type Trainer struct {
 	example nn.Shape // of an input
 	options Options
 
-	weights nn.Weights
-	average *average // nil unless the options ask for it
-	solver  *solver.Solver
-	history []Epoch
-	under   underway
-	best    best
-	stopped bool
+	weights   nn.Weights
+	average   *average // nil unless the options ask for it
+	optimizer *optimizer.Optimizer
+	history   []Epoch
+	under     underway
+	best      best
+	stopped   bool
 
 	pool     *kernel.Pool
 	scratch  graph.Scratch
@@ -87,7 +87,7 @@ func New(net *nn.Network, weights nn.Weights, o Options) (*Trainer, error) {
 		programs: map[int]*program{},
 	}
 	var err error
-	t.solver, err = solver.New(solver.Options{Rule: o.Rule, Group: t.group(), ClipNorm: o.ClipNorm, Threads: o.Threads})
+	t.optimizer, err = optimizer.New(optimizer.Options{Rule: o.Rule, Group: t.group(), ClipNorm: o.ClipNorm, Threads: o.Threads})
 	if err != nil {
 		return nil, fmt.Errorf("train: %w", err)
 	}
@@ -112,16 +112,16 @@ func checkRates(net *nn.Network, o Options) error {
 }
 
 // group gives each layer its rate and lets weights decay, and nothing else.
-func (t *Trainer) group() func(parameter string) solver.Group {
-	groups := map[string]solver.Group{}
+func (t *Trainer) group() func(parameter string) optimizer.Group {
+	groups := map[string]optimizer.Group{}
 	for _, p := range t.net.Parameters() {
-		g := solver.Group{Rate: t.options.LayerRate(p.Layer)}
+		g := optimizer.Group{Rate: t.options.LayerRate(p.Layer)}
 		if p.Role == nn.Weight {
 			g.Decay = t.options.Decay
 		}
 		groups[p.Name()] = g
 	}
-	return func(parameter string) solver.Group { return groups[parameter] }
+	return func(parameter string) optimizer.Group { return groups[parameter] }
 }
 
 // Close ends the trainer's threads.
@@ -237,7 +237,7 @@ func (u *underway) add(s stepped, rate float64) {
 	u.seen += s.seen
 }
 
-// steps are the batches of an epoch, those of one step of the solver together.
+// steps are the batches of an epoch, those of one step of the optimizer together.
 func (t *Trainer) steps(examples Examples, epoch int) ([][][]int, error) {
 	n := examples.Len()
 	positions := positionsOf(t.options.Sample, n, epoch)

@@ -18,8 +18,8 @@ import (
 	"github.com/sourcegraph/conc/iter"
 	"github.com/tlpipe/tlpipe/internal/kernel"
 	"github.com/tlpipe/tlpipe/internal/nn"
+	"github.com/tlpipe/tlpipe/internal/nn/train/optimizer"
 	"github.com/tlpipe/tlpipe/internal/nn/train/schedule"
-	"github.com/tlpipe/tlpipe/internal/nn/train/solver"
 )
 
 // blobs are examples of classes that lie around centres apart from each other.
@@ -63,7 +63,7 @@ func tutorialHead(t testing.TB, width, classes int) *nn.Network {
 }
 
 func adamOptions() Options {
-	return Options{Epochs: 12, BatchSize: 16, Seed: 3, Threads: 2, Rule: solver.DefaultAdam(), Rate: 1e-3}
+	return Options{Epochs: 12, BatchSize: 16, Seed: 3, Threads: 2, Rule: optimizer.DefaultAdam(), Rate: 1e-3}
 }
 
 func TestLearnsBlobs(t *testing.T) {
@@ -297,8 +297,8 @@ func TestErrors(t *testing.T) {
 		{"smoothing", func(o *Options) { o.LabelSmoothing = 1 }, nil},
 		{"3 class weights", func(o *Options) { o.ClassWeights = []float64{1, 2, 3} }, nil},
 		{"class weights", func(o *Options) { o.ClassWeights = []float64{1, 2, 3, 0} }, nil},
-		{"momentum", func(o *Options) { o.Rule = solver.SGD{Momentum: 2} }, nil},
-		{"diverged", func(o *Options) { o.Rule, o.Rate = solver.SGD{}, 1e30 }, nil},
+		{"momentum", func(o *Options) { o.Rule = optimizer.SGD{Momentum: 2} }, nil},
+		{"diverged", func(o *Options) { o.Rule, o.Rate = optimizer.SGD{}, 1e30 }, nil},
 		{"batch of one example", nil, func(t *Table) { t.Classes = t.Classes[:1] }},
 		{"no example", nil, func(t *Table) { t.Classes = nil }},
 		{"of class 7", nil, func(t *Table) { t.Classes[3] = 7 }},
@@ -391,9 +391,9 @@ func TestDamagedCheckpointsChangeNothing(t *testing.T) {
 	if err := fresh(o, tutorialHead(t, 11, 4)).Restore(data); err == nil {
 		t.Error("a checkpoint of another network was taken")
 	}
-	o.Rule = solver.SGD{Momentum: 0.9}
+	o.Rule = optimizer.SGD{Momentum: 0.9}
 	if err := fresh(o, tutorialHead(t, 10, 4)).Restore(data); err == nil {
-		t.Error("a checkpoint of another solver was taken")
+		t.Error("a checkpoint of another optimizer was taken")
 	}
 	o, _, _ = noisy()
 	o.Schedule = nil
@@ -420,7 +420,7 @@ func TestSavedIsRestored(t *testing.T) {
 }
 
 func FuzzRestore(f *testing.F) {
-	o := Options{Epochs: 2, BatchSize: 4, Rule: solver.SGD{Momentum: 0.9}, Rate: 0.1}
+	o := Options{Epochs: 2, BatchSize: 4, Rule: optimizer.SGD{Momentum: 0.9}, Rate: 0.1}
 	b := nn.NewBuilder()
 	b.Layer("logits", nn.Dense{Out: 2, Bias: true}, b.Input("features", 3))
 	net, err := b.Network()

@@ -19,7 +19,7 @@ func TestTrunkIsWhatLiesBelowAllThatLearns(t *testing.T) {
 		}
 		return func(layer string) bool { return reached[layer] }
 	}
-	for first, tips := range map[string][]string{
+	for first, boundary := range map[string][]string{
 		"stem":    {"input"},
 		"a3":      {"a2active", "stemactive"}, // a3 itself, and the residual around it
 		"squeeze": {"squeezepool", "b2active"},
@@ -29,8 +29,8 @@ func TestTrunkIsWhatLiesBelowAllThatLearns(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if !slices.Equal(trunk.tips, tips) {
-			t.Errorf("below %s: %v, want %v", first, trunk.tips, tips)
+		if !slices.Equal(trunk.boundary, boundary) {
+			t.Errorf("below %s: %v, want %v", first, trunk.boundary, boundary)
 		}
 	}
 	if _, err := newTrunk(net, referenceWeights(net), Options{Freeze: func(string) bool { return true }}); err == nil {

@@ -63,7 +63,7 @@ func (g *Graph) Fixed(name string, shape []int, data []float32) *Node {
 	return g.bind(name, shape, data)
 }
 
-// Learned adds a parameter that learns. data is not copied: a solver's steps change it in place.
+// Learned adds a parameter that learns. data is not copied: an optimizer's steps change it in place.
 func (g *Graph) Learned(name string, shape []int, data []float32) *Node {
 	n := g.bind(name, shape, data)
 	g.learns[n] = true
@@ -164,7 +164,7 @@ func (g *Graph) fail(err error) {
 	}
 }
 
-// Parameter is a tensor that learns, with its gradient: what a solver steps. It implements
+// Parameter is a tensor that learns, with its gradient: what an optimizer steps. It implements
 // [gorgonia.ValueGrad] and [gorgonia.Namer].
 type Parameter struct {
 	node, gradient *Node

@@ -1,4 +1,4 @@
-package adapt_test
+package adapter_test
 
 import (
 	"math"
@@ -8,7 +8,7 @@ import (
 
 	"github.com/tlpipe/tlpipe/internal/backbone"
 	"github.com/tlpipe/tlpipe/internal/nn"
-	"github.com/tlpipe/tlpipe/internal/nn/adapt"
+	"github.com/tlpipe/tlpipe/internal/nn/adapter"
 	"github.com/tlpipe/tlpipe/internal/nn/nntest"
 	"pgregory.net/rapid"
 )
@@ -37,15 +37,15 @@ func TestAdaptersChangeNothingAtFirst(t *testing.T) {
 		for _, l := range net.Layers() {
 			all = append(all, l.Name)
 		}
-		bottled, bw, err := adapt.Bottleneck{Reduction: rapid.IntRange(1, 4).Draw(t, "reduction")}.Apply(net, w, all, 5)
+		bottled, bw, err := adapter.Bottleneck{Reduction: rapid.IntRange(1, 4).Draw(t, "reduction")}.Apply(net, w, all, 5)
 		if err != nil {
 			t.Fatal(err)
 		}
 		if got := outputs(bottled, bw, input); !slices.Equal(got, want) {
 			t.Fatalf("bottlenecks changed %v to %v", want, got)
 		}
-		beside := adapt.Projections(net)
-		low, lw, err := adapt.LowRank{Rank: rapid.IntRange(1, 3).Draw(t, "rank"), Alpha: rapid.SampledFrom([]float64{0, 2}).Draw(t, "α")}.Apply(net, w, beside, 5)
+		beside := adapter.Projections(net)
+		low, lw, err := adapter.LowRank{Rank: rapid.IntRange(1, 3).Draw(t, "rank"), Alpha: rapid.SampledFrom([]float64{0, 2}).Draw(t, "α")}.Apply(net, w, beside, 5)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -60,7 +60,7 @@ func TestAdaptersChangeNothingAtFirst(t *testing.T) {
 			}
 		}
 		changed := outputs(low, lw, input)
-		plain, pw, err := adapt.Merge(low, lw)
+		plain, pw, err := adapter.Merge(low, lw)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -94,21 +94,21 @@ func TestWhereAdaptersGo(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		blocks := adapt.Blocks(net)
+		blocks := adapter.Blocks(net)
 		if len(blocks) != want.count || want.blocks != "" && (blocks[0] != want.blocks || blocks[len(blocks)-1] != want.last) {
 			t.Errorf("%s: blocks %v", name, blocks)
 		}
 		w := b.Random(net, 1)
-		adapted, aw, err := adapt.Bottleneck{}.Apply(net, w, blocks, 1)
+		adapted, aw, err := adapter.Bottleneck{}.Apply(net, w, blocks, 1)
 		if err != nil {
 			t.Fatal(err)
 		}
 		var added int64
 		for _, p := range adapted.Parameters() {
-			if adapt.Added(p.Layer) != adapt.Added(p.Name()) {
+			if adapter.Added(p.Layer) != adapter.Added(p.Name()) {
 				t.Errorf("%s and %s differ", p.Layer, p.Name())
 			}
-			if adapt.Added(p.Layer) {
+			if adapter.Added(p.Layer) {
 				added += int64(len(aw[p.Name()].Data))
 			}
 		}
@@ -132,13 +132,13 @@ func TestAdaptersThatCannotBe(t *testing.T) {
 		return err
 	}
 	for want, err := range map[string]error{
-		`no layer "nothing"`:         apply(adapt.Bottleneck{}.Apply, w, "nothing"),
-		"reduction -1":               apply(adapt.Bottleneck{Reduction: -1}.Apply, w, "deep"),
-		"conv has no adapter":        apply(adapt.LowRank{}.Apply, w, "deep"),
-		"flatten has no adapter":     apply(adapt.LowRank{}.Apply, w, "flat"),
-		"rank -1":                    apply(adapt.LowRank{Rank: -1}.Apply, w, "deep"),
-		"missing: deep.weight":       apply(adapt.Bottleneck{}.Apply, nn.Weights{}, "deep"),
-		"alpha -2: must be at least": apply(adapt.LowRank{Alpha: -2}.Apply, w, "deep"),
+		`no layer "nothing"`:         apply(adapter.Bottleneck{}.Apply, w, "nothing"),
+		"reduction -1":               apply(adapter.Bottleneck{Reduction: -1}.Apply, w, "deep"),
+		"conv has no adapter":        apply(adapter.LowRank{}.Apply, w, "deep"),
+		"flatten has no adapter":     apply(adapter.LowRank{}.Apply, w, "flat"),
+		"rank -1":                    apply(adapter.LowRank{Rank: -1}.Apply, w, "deep"),
+		"missing: deep.weight":       apply(adapter.Bottleneck{}.Apply, nn.Weights{}, "deep"),
+		"alpha -2: must be at least": apply(adapter.LowRank{Alpha: -2}.Apply, w, "deep"),
 	} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("error %v, want one with %q", err, want)

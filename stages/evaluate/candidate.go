@@ -16,8 +16,8 @@ import (
 	"github.com/tlpipe/tlpipe/pipeline"
 )
 
-// rival is a model or a baseline, and its answers.
-type rival struct {
+// candidate is a model or a baseline, and its answers.
+type candidate struct {
 	name     string
 	baseline bool
 	table    *table
@@ -25,7 +25,7 @@ type rival struct {
 	answerer answerer
 
 	// What is kept of the answers:
-	scored []int  // rows of the table with a label that the rival knows
+	scored []int  // rows of the table with a label that the candidate knows
 	truth  []int  // of the scored rows
 	right  []bool // of the scored rows
 }
@@ -36,7 +36,7 @@ type answerer interface {
 	answer(features []float32, n int, out []float32) error
 }
 
-// enterModel adds a model to the rivals.
+// enterModel adds a model to the candidates.
 func (e *evaluation) enterModel(ctx context.Context, in pipeline.Input, t *table) error {
 	c, err := classifier.Read(ctx, in)
 	if err != nil {
@@ -68,13 +68,13 @@ func (e *evaluation) enterModel(ctx context.Context, in pipeline.Input, t *table
 		}
 		places[i] = e.classOf(class)
 	}
-	e.rivals = append(e.rivals, &rival{name: in.Name(), table: t, answerer: &head{program: program, places: places}})
+	e.candidates = append(e.candidates, &candidate{name: in.Name(), table: t, answerer: &head{program: program, places: places}})
 	return nil
 }
 
-// answer lets one rival answer the rows of its table, writes the answers and
+// answer lets one candidate answer the rows of its table, writes the answers and
 // returns the sample of those that can be scored; nil if a baseline has none.
-func (e *evaluation) answer(ctx context.Context, r *rival, pool *kernel.Pool, p *predictions) (*metrics.Sample, error) {
+func (e *evaluation) answer(ctx context.Context, r *candidate, pool *kernel.Pool, p *predictions) (*metrics.Sample, error) {
 	classes := len(e.classes)
 	if h, ok := r.answerer.(*head); ok {
 		h.open(pool, classes)
@@ -113,9 +113,9 @@ func (e *evaluation) answer(ctx context.Context, r *rival, pool *kernel.Pool, p 
 	return e.score(r, scored)
 }
 
-// score makes the sample of a rival's answers to the rows it knows the class
+// score makes the sample of a candidate's answers to the rows it knows the class
 // of.
-func (e *evaluation) score(r *rival, probabilities []float32) (*metrics.Sample, error) {
+func (e *evaluation) score(r *candidate, probabilities []float32) (*metrics.Sample, error) {
 	if len(r.scored) == 0 {
 		if r.baseline {
 			return nil, nil // it saw none of these classes; its lines say so
@@ -134,7 +134,7 @@ func (e *evaluation) score(r *rival, probabilities []float32) (*metrics.Sample, 
 	return sample, nil
 }
 
-func (e *evaluation) classesOf(r *rival) []string {
+func (e *evaluation) classesOf(r *candidate) []string {
 	var out []string
 	for class, name := range e.classes {
 		if r.known[class] {

@@ -5,9 +5,9 @@ import (
 	"github.com/tlpipe/tlpipe/pipeline"
 )
 
-// Foretell implements pipeline.Foreteller: it goes through the phases, as far as they are in the
+// PlanParts implements pipeline.PartsPlanner: it goes through the phases, as far as they are in the
 // cache.
-func (s *stage) Foretell(inputs map[string][]pipeline.Input, seed uint64, ask func(pipeline.Part) (map[string]pipeline.Input, bool)) (int, error) {
+func (s *stage) PlanParts(inputs map[string][]pipeline.Input, seed uint64, ask func(pipeline.Part) (map[string]pipeline.Input, bool)) (int, error) {
 	if len(inputs[modelPort]) > 0 {
 		return 0, nil // the network stands in the model
 	}

@@ -24,20 +24,20 @@ const (
 	FileWeights   = "file" // what a recipe says of weights from a file; their digest stands beside it
 )
 
-// DefaultWeights is the word for weights where a user says none.
+// DefaultWeights is the reference for weights where a user says none.
 const DefaultWeights = "imagenet"
 
-// Choice is the weights of a backbone that a user chose by a word: what the parameter `weights` of
+// ResolvedWeights is the weights of a backbone that a user chose by a reference: what the parameter `weights` of
 // every stage and the flag --weights of every command mean. Making one reads no weights:
 //
-//	choice, err := b.Choose(word)  // when parameters are read; refuses what is not known or not here
-//	choice.Locate(dir)             // where relative paths start
-//	sum, err := choice.Digest()    // when the pipeline is checked; for recipes
-//	err = choice.Fetch(ctx, say)   // at work: an address' file
-//	net, err := choice.Network(height, width)
-//	weights, err := choice.Load(net, seed)
-//	err = choice.Unchanged(ctx, env.Files)
-type Choice struct {
+//	resolved, err := b.Resolve(reference)  // when parameters are read; refuses what is not known or not here
+//	resolved.Locate(dir)             // where relative paths start
+//	sum, err := resolved.Digest()    // when the pipeline is checked; for recipes
+//	err = resolved.Fetch(ctx, say)   // at work: an address' file
+//	net, err := resolved.Network(height, width)
+//	weights, err := resolved.Load(net, seed)
+//	err = resolved.Unchanged(ctx, env.Files)
+type ResolvedWeights struct {
 	// Name is what recipes say: a weight set's name, RandomWeights, FileWeights, or "" for a backbone
 	// that has no weights.
 	Name string
@@ -45,48 +45,48 @@ type Choice struct {
 	backbone func() (Backbone, error) // in the variant of the weights
 	set      WeightSet                // if the weights are one
 	path     string                   // of the file, "" if there is none
-	source   *store.Source            // of the file, if the word is an address
-	said     bool                     // the word says which variant it is
+	source   *store.Source            // of the file, if the reference is an address
+	said     bool                     // the reference says which variant it is
 	digest   func() (string, error)
 }
 
-// Choose finds out what a word for weights means: the name of a weight set, RandomWeights, the path of
+// Resolve finds out what a reference for weights means: the name of a weight set, RandomWeights, the path of
 // a file, or an address with a digest. Before RandomWeights, a path or an address may stand a variant
 // of the backbone and a colon, "keras:random"; else the variant of random weights and of an address is
-// the default one, and a file tells its own by the names of its tensors. A word that means nothing, or
+// the default one, and a file tells its own by the names of its tensors. A reference that means nothing, or
 // weights that are not here, are a *[params.Error] about the parameter `weights`.
-func (b Backbone) Choose(word Word) (*Choice, error) {
-	if name, rest, ok := strings.Cut(string(word), ":"); ok && slices.Contains(b.Variants(), name) {
+func (b Backbone) Resolve(reference WeightsReference) (*ResolvedWeights, error) {
+	if name, rest, ok := strings.Cut(string(reference), ":"); ok && slices.Contains(b.Variants(), name) {
 		b, err := b.As(name)
 		if err != nil {
 			return nil, err
 		}
-		return b.choose(Word(rest), true)
+		return b.resolve(WeightsReference(rest), true)
 	}
-	return b.choose(word, false)
+	return b.resolve(reference, false)
 }
 
-// choose is Choose, for weights of the backbone's variant if that is fixed.
-func (b Backbone) choose(word Word, fixed bool) (*Choice, error) {
-	c := &Choice{
+// choose is Resolve, for weights of the backbone's variant if that is fixed.
+func (b Backbone) resolve(reference WeightsReference, fixed bool) (*ResolvedWeights, error) {
+	c := &ResolvedWeights{
 		said:     fixed,
 		backbone: func() (Backbone, error) { return b, nil },
 		digest:   func() (string, error) { return "", nil },
 	}
 	if b.AnyPixels {
-		if word != DefaultWeights {
+		if reference != DefaultWeights {
 			return nil, wrongWeights("leave it out", "%s has no weights", b.Name)
 		}
 		return c, nil
 	}
 	var known []string
 	for _, set := range b.Weights {
-		if set.Name != string(word) {
+		if set.Name != string(reference) {
 			known = append(known, set.Name)
 			continue
 		}
 		if fixed && !b.isOf(set) {
-			return nil, wrongWeights("leave the variant out", "the weights %q of %s are for another variant than the %s one", word, b.Name, b.Variants()[b.chosen])
+			return nil, wrongWeights("leave the variant out", "the weights %q of %s are for another variant than the %s one", reference, b.Name, b.Variants()[b.chosen])
 		}
 		c.Name, c.set = set.Name, set
 		c.backbone = func() (Backbone, error) { return b.As(set.Variant) }
@@ -94,7 +94,7 @@ func (b Backbone) choose(word Word, fixed bool) (*Choice, error) {
 		if set.embedded == nil {
 			f, ok := set.stored()
 			if !ok {
-				return nil, wrongWeights("`tlpipe models pull "+b.reference(set)+"` fetches them", "the weights %q of %s are not here", word, b.Name)
+				return nil, wrongWeights("`tlpipe models pull "+b.reference(set)+"` fetches them", "the weights %q of %s are not here", reference, b.Name)
 			}
 			c.path = f.Path
 			c.digest = func() (string, error) { return f.SHA256, nil }
@@ -102,19 +102,19 @@ func (b Backbone) choose(word Word, fixed bool) (*Choice, error) {
 		return c, nil
 	}
 	switch {
-	case word == RandomWeights:
+	case reference == RandomWeights:
 		c.Name = RandomWeights
 		return c, nil
-	case word.isURL():
-		source, err := word.source()
+	case reference.isURL():
+		source, err := reference.source()
 		if err != nil {
 			return nil, err
 		}
 		c.Name, c.source = FileWeights, &source
-		c.digest = func() (string, error) { return source.Promise.SHA256, nil }
+		c.digest = func() (string, error) { return source.Expected.SHA256, nil }
 		return c, nil
-	case strings.ContainsAny(string(word), `./\`):
-		c.Name, c.path = FileWeights, string(word)
+	case strings.ContainsAny(string(reference), `./\`):
+		c.Name, c.path = FileWeights, string(reference)
 		if !fixed {
 			c.backbone = sync.OnceValues(func() (Backbone, error) { return b.ForFile(c.path) })
 		}
@@ -122,32 +122,32 @@ func (b Backbone) choose(word Word, fixed bool) (*Choice, error) {
 		return c, nil
 	}
 	known = append(known, RandomWeights)
-	if strings.Contains(string(word), ":") && !fixed {
-		return nil, wrongWeights("variants: "+strings.Join(b.Variants(), ", ")+"; weights: "+strings.Join(known, ", "), "%s has no weights %q", b.Name, word)
+	if strings.Contains(string(reference), ":") && !fixed {
+		return nil, wrongWeights("variants: "+strings.Join(b.Variants(), ", ")+"; weights: "+strings.Join(known, ", "), "%s has no weights %q", b.Name, reference)
 	}
-	return nil, wrongWeights(params.DidYouMean(string(word), known)+"; or the path of a file: .safetensors, .pth, .h5, .keras", "%s has no weights %q", b.Name, word)
+	return nil, wrongWeights(params.DidYouMean(string(reference), known)+"; or the path of a file: .safetensors, .pth, .h5, .keras", "%s has no weights %q", b.Name, reference)
 }
 
 // Recall finds the weights that features were made with, by the name and the digest that an extraction
 // tells. A file may be named; it is needed for weights from a file that are not in the store, and
 // another file is an error.
-func (b Backbone) Recall(made record.Extraction, file string) (*Choice, error) {
+func (b Backbone) Recall(made record.Extraction, file string) (*ResolvedWeights, error) {
 	if made.Weights == "" {
-		return b.Choose(DefaultWeights)
+		return b.Resolve(DefaultWeights)
 	}
 	b, err := b.As(made.Variant)
 	if err != nil {
 		return nil, err
 	}
-	word := made.Weights
+	reference := made.Weights
 	if file != "" && made.Digest != "" {
-		word = file
+		reference = file
 	} else if f, ok := storedAs(made.Digest); ok {
-		word = f.Path
-	} else if word == FileWeights {
+		reference = f.Path
+	} else if reference == FileWeights {
 		return nil, errors.New("its backbone has weights from a file, which the model does not hold: name it with --weights")
 	}
-	c, err := b.choose(Word(word), true)
+	c, err := b.resolve(WeightsReference(reference), true)
 	if err != nil {
 		return nil, err
 	}
@@ -157,7 +157,7 @@ func (b Backbone) Recall(made record.Extraction, file string) (*Choice, error) {
 		return nil, err
 	case sum == made.Digest:
 		return c, nil
-	case word == file:
+	case reference == file:
 		return nil, fmt.Errorf("%s is not the file of weights that the model was trained with: its SHA-256 is %s, not %s", file, sum, made.Digest)
 	case c.Name == FileWeights:
 		return nil, c.damaged()
@@ -167,7 +167,7 @@ func (b Backbone) Recall(made record.Extraction, file string) (*Choice, error) {
 }
 
 // Locate tells where a relative path starts.
-func (c *Choice) Locate(dir string) {
+func (c *ResolvedWeights) Locate(dir string) {
 	if c.path != "" && !filepath.IsAbs(c.path) {
 		c.path = filepath.Join(dir, c.path)
 	}
@@ -175,11 +175,11 @@ func (c *Choice) Locate(dir string) {
 
 // Digest returns the hexadecimal SHA-256 of the weights' file; "" for random weights and for none. It
 // reads a user's file the first time.
-func (c *Choice) Digest() (string, error) { return c.digest() }
+func (c *ResolvedWeights) Digest() (string, error) { return c.digest() }
 
 // Fetch brings the file of an address into the store, unless it is there. It has nothing to do for
 // other weights. say tells people what takes time.
-func (c *Choice) Fetch(ctx context.Context, say func(format string, args ...any)) error {
+func (c *ResolvedWeights) Fetch(ctx context.Context, say func(format string, args ...any)) error {
 	if c.source == nil {
 		return nil
 	}
@@ -203,22 +203,22 @@ func (c *Choice) Fetch(ctx context.Context, say func(format string, args ...any)
 	return nil
 }
 
-// Unchanged sees to it that the weights, which have been loaded, are those that [Choice.Digest] told
+// Unchanged sees to it that the weights, which have been loaded, are those that [ResolvedWeights.Digest] told
 // of. files tells a file's SHA-256, as package pipeline's Files do without reading it again.
-func (c *Choice) Unchanged(ctx context.Context, files interface {
+func (c *ResolvedWeights) Unchanged(ctx context.Context, files interface {
 	Digest(ctx context.Context, path string) (string, error)
 }) error {
 	if c.path == "" {
 		return nil
 	}
-	promised, err := c.Digest()
+	expected, err := c.Digest()
 	if err != nil {
 		return err
 	}
 	switch sum, err := files.Digest(ctx, c.path); {
 	case err != nil:
 		return err
-	case sum == promised:
+	case sum == expected:
 		return nil
 	case c.Name == FileWeights && c.source == nil:
 		return fmt.Errorf("%s was changed while the pipeline was running", c.path)
@@ -227,19 +227,19 @@ func (c *Choice) Unchanged(ctx context.Context, files interface {
 }
 
 // damaged says that the store holds something else than it took.
-func (c *Choice) damaged() error {
+func (c *ResolvedWeights) damaged() error {
 	return fmt.Errorf("%s is damaged: `tlpipe models rm %s` removes it, so that it can be fetched again", c.path, filepath.Base(c.path))
 }
 
 // Variant returns the variant of the backbone that the weights are for, "" for the default one. It
 // reads the names in a file the first time, as do the methods below.
-func (c *Choice) Variant() (string, error) {
+func (c *ResolvedWeights) Variant() (string, error) {
 	b, err := c.backbone()
 	return b.Variant(), err
 }
 
 // Preprocessing tells how pixels must be prepared for these weights.
-func (c *Choice) Preprocessing() (record.Preprocessing, error) {
+func (c *ResolvedWeights) Preprocessing() (record.Preprocessing, error) {
 	b, err := c.backbone()
 	if err != nil {
 		return record.Preprocessing{}, err
@@ -252,7 +252,7 @@ func (c *Choice) Preprocessing() (record.Preprocessing, error) {
 
 // Classes are the names of the logits of the weights' own classifier, in order; nil if they have none
 // or that is not known.
-func (c *Choice) Classes() []string {
+func (c *ResolvedWeights) Classes() []string {
 	if c.set.Classes == nil {
 		return nil
 	}
@@ -263,7 +263,7 @@ func (c *Choice) Classes() []string {
 // it was asked for: if the pictures were prepared for this very backbone. A file does not tell what it
 // was trained on: it may be what any weight set of its variant was, or, if it was asked for, something
 // that no weight set was.
-func (c *Choice) CheckPixels(p record.Preprocessing) error {
+func (c *ResolvedWeights) CheckPixels(p record.Preprocessing) error {
 	b, err := c.backbone()
 	if err != nil || b.AnyPixels {
 		return err
@@ -303,7 +303,7 @@ func (c *Choice) CheckPixels(p record.Preprocessing) error {
 }
 
 // Identity tells the weights for a recipe: by name and content, never by path.
-func (c *Choice) Identity() (map[string]string, error) {
+func (c *ResolvedWeights) Identity() (map[string]string, error) {
 	digest, err := c.Digest()
 	if err != nil {
 		return nil, wrongWeights("", "%v", err)
@@ -320,7 +320,7 @@ func (c *Choice) Identity() (map[string]string, error) {
 }
 
 // Network builds the backbone as these weights need it, for pictures of a size.
-func (c *Choice) Network(height, width int) (*nn.Network, error) {
+func (c *ResolvedWeights) Network(height, width int) (*nn.Network, error) {
 	b, err := c.backbone()
 	if err != nil {
 		return nil, err
@@ -330,7 +330,7 @@ func (c *Choice) Network(height, width int) (*nn.Network, error) {
 
 // Load reads the weights of net, which is the backbone's network or a part of it, or draws random ones
 // from the seed, as [nn.Network.InitialiseFrozen] does.
-func (c *Choice) Load(net *nn.Network, seed uint64) (nn.Weights, error) {
+func (c *ResolvedWeights) Load(net *nn.Network, seed uint64) (nn.Weights, error) {
 	b, err := c.backbone()
 	if err != nil {
 		return nil, err
@@ -353,7 +353,7 @@ func (c *Choice) Load(net *nn.Network, seed uint64) (nn.Weights, error) {
 
 // isOfDefault refuses the file of an address that is for another variant than the default one: recipes
 // were made before it was here.
-func (c *Choice) isOfDefault(b Backbone) error {
+func (c *ResolvedWeights) isOfDefault(b Backbone) error {
 	told, err := b.ForFile(c.path)
 	if err != nil {
 		return err

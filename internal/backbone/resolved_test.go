@@ -37,7 +37,7 @@ func find(t testing.TB, name string) backbone.Backbone {
 	return b
 }
 
-// One word stands for weights everywhere; what recipes say of it is its name and digest.
+// One reference stands for weights everywhere; what recipes say of it is its name and digest.
 func TestWordsForWeights(t *testing.T) {
 	dir := t.TempDir()
 	if err := os.WriteFile(filepath.Join(dir, "own.safetensors"), weights.EfficientNetLite0(), 0o644); err != nil {
@@ -45,37 +45,37 @@ func TestWordsForWeights(t *testing.T) {
 	}
 	for _, c := range []struct {
 		backbone     string
-		word         backbone.Word
+		reference    backbone.WeightsReference
 		name, digest string
 	}{
 		{"efficientnet_lite0", "imagenet", "imagenet", lite0Digest},
 		{"efficientnet_lite0", "random", "random", ""},
 		{"efficientnet_lite0", "own.safetensors", "file", lite0Digest},
-		{"efficientnet_lite0", backbone.Word(filepath.Join(dir, "own.safetensors")), "file", lite0Digest},
+		{"efficientnet_lite0", backbone.WeightsReference(filepath.Join(dir, "own.safetensors")), "file", lite0Digest},
 		{"pixels", backbone.DefaultWeights, "", ""},
 	} {
 		b := find(t, c.backbone)
-		choice, err := b.Choose(c.word)
+		resolved, err := b.Resolve(c.reference)
 		if err != nil {
-			t.Errorf("%s: %v", c.word, err)
+			t.Errorf("%s: %v", c.reference, err)
 			continue
 		}
-		choice.Locate(dir)
-		digest, err := choice.Digest()
-		if err != nil || choice.Name != c.name || digest != c.digest {
-			t.Errorf("%s: name %q, digest %q, error %v", c.word, choice.Name, digest, err)
+		resolved.Locate(dir)
+		digest, err := resolved.Digest()
+		if err != nil || resolved.Name != c.name || digest != c.digest {
+			t.Errorf("%s: name %q, digest %q, error %v", c.reference, resolved.Name, digest, err)
 		}
-		if err := choice.Fetch(context.Background(), t.Logf); err != nil {
-			t.Errorf("%s: %v", c.word, err)
+		if err := resolved.Fetch(context.Background(), t.Logf); err != nil {
+			t.Errorf("%s: %v", c.reference, err)
 		}
-		if p, err := choice.Preprocessing(); err != nil || p != b.Preprocessing() {
-			t.Errorf("%s: preprocessing %+v, %v", c.word, p, err)
+		if p, err := resolved.Preprocessing(); err != nil || p != b.Preprocessing() {
+			t.Errorf("%s: preprocessing %+v, %v", c.reference, p, err)
 		}
-		net, err := choice.Network(64, 64)
+		net, err := resolved.Network(64, 64)
 		if err != nil {
 			t.Fatal(err)
 		}
-		got, err := choice.Load(net, 3)
+		got, err := resolved.Load(net, 3)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -86,29 +86,29 @@ func TestWordsForWeights(t *testing.T) {
 			}
 		case backbone.RandomWeights:
 			if !reflect.DeepEqual(got, b.Random(net, 3)) {
-				t.Errorf("%s: other weights", c.word)
+				t.Errorf("%s: other weights", c.reference)
 			}
 		default:
 			if _, want := lite0(t, 64, 64); !reflect.DeepEqual(got, want) {
-				t.Errorf("%s: other weights", c.word)
+				t.Errorf("%s: other weights", c.reference)
 			}
 		}
 	}
 }
 
-// A word may say the variant; what it is for is built in it.
+// A reference may say the variant; what it is for is built in it.
 func TestWordsForVariants(t *testing.T) {
-	choice, err := find(t, "resnet50").Choose("keras:random")
+	resolved, err := find(t, "resnet50").Resolve("keras:random")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if v, err := choice.Variant(); err != nil || v != "keras" || choice.Name != backbone.RandomWeights {
-		t.Errorf("variant %q of %q, %v", v, choice.Name, err)
+	if v, err := resolved.Variant(); err != nil || v != "keras" || resolved.Name != backbone.RandomWeights {
+		t.Errorf("variant %q of %q, %v", v, resolved.Name, err)
 	}
-	if p, err := choice.Preprocessing(); err != nil || p.Normalise != "caffe" || p.For != "resnet50:keras" {
+	if p, err := resolved.Preprocessing(); err != nil || p.Normalise != "caffe" || p.For != "resnet50:keras" {
 		t.Errorf("preprocessing %+v, %v", p, err)
 	}
-	net, err := choice.Network(64, 64)
+	net, err := resolved.Network(64, 64)
 	if err != nil || len(net.Parameters()) != 320 { // 53 biases more than torchvision's
 		t.Errorf("%d parameters, %v", len(net.Parameters()), err)
 	}
@@ -117,9 +117,9 @@ func TestWordsForVariants(t *testing.T) {
 func TestWordsForWeightsThatAreRefused(t *testing.T) {
 	t.Setenv("TLPIPE_WEIGHTS", t.TempDir())
 	for _, c := range []struct {
-		backbone string
-		word     backbone.Word
-		want     string
+		backbone  string
+		reference backbone.WeightsReference
+		want      string
 	}{
 		{"efficientnet_lite0", "imagnet", `did you mean "imagenet"?`},
 		{"efficientnet_lite0", "keras:random", `has no weights "keras:random" (variants: tensorflow, timm; weights: imagenet, timm, timm_tf, random)`},
@@ -132,10 +132,10 @@ func TestWordsForWeightsThatAreRefused(t *testing.T) {
 		{"resnet50", "https://example.org/a.pth#sha256=abc", "https://example.org/a.pth#sha256="},
 		{"resnet50", "keras:https://example.org/a.h5", "needs the file's SHA-256"},
 	} {
-		_, err := find(t, c.backbone).Choose(c.word)
+		_, err := find(t, c.backbone).Resolve(c.reference)
 		var wrong *params.Error
 		if !errors.As(err, &wrong) || wrong.Path != "weights" || wrong.Hint == "" || !strings.Contains(err.Error(), c.want) {
-			t.Errorf("%s %q: error %v, want one with %q", c.backbone, c.word, err, c.want)
+			t.Errorf("%s %q: error %v, want one with %q", c.backbone, c.reference, err, c.want)
 		}
 	}
 }
@@ -164,11 +164,11 @@ func TestFilesTellTheVariant(t *testing.T) {
 	} {
 		path := write(t, nn.Weights{c.tensor: {Shape: nn.Shape{1}, Data: []float32{1}}}, nil)
 		b := find(t, c.backbone)
-		choice, err := b.Choose(backbone.Word(c.said + path))
+		resolved, err := b.Resolve(backbone.WeightsReference(c.said + path))
 		if err != nil {
 			t.Fatal(err)
 		}
-		switch v, err := choice.Variant(); {
+		switch v, err := resolved.Variant(); {
 		case c.fails == "" && (err != nil || v != c.variant):
 			t.Errorf("%s, %s: variant %q, %v", c.backbone, c.tensor, v, err)
 		case c.fails != "" && (err == nil || !strings.Contains(err.Error(), c.fails)):
@@ -181,17 +181,17 @@ func TestFilesTellTheVariant(t *testing.T) {
 		}
 		url, _ := web(t, content)
 		sum := sha256.Sum256(content)
-		choice, err = b.Choose(backbone.Word(c.said + url + "#sha256=" + hex.EncodeToString(sum[:])))
+		resolved, err = b.Resolve(backbone.WeightsReference(c.said + url + "#sha256=" + hex.EncodeToString(sum[:])))
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := choice.Fetch(context.Background(), t.Logf); err != nil {
+		if err := resolved.Fetch(context.Background(), t.Logf); err != nil {
 			t.Fatal(err)
 		}
-		if v, err := choice.Variant(); err != nil || c.said != "" && v != c.variant || c.said == "" && v != "" {
+		if v, err := resolved.Variant(); err != nil || c.said != "" && v != c.variant || c.said == "" && v != "" {
 			t.Errorf("%s, %s from an address: variant %q, %v", c.backbone, c.tensor, v, err)
 		}
-		net, err := choice.Network(64, 64)
+		net, err := resolved.Network(64, 64)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -201,7 +201,7 @@ func TestFilesTellTheVariant(t *testing.T) {
 		} else if c.said == "" && c.variant != "" {
 			want = "write keras:http"
 		}
-		if _, err := choice.Load(net, 0); err == nil || !strings.Contains(err.Error(), want) {
+		if _, err := resolved.Load(net, 0); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s, %s from an address: error %v, want one with %q", c.backbone, c.tensor, err, want)
 		}
 	}
@@ -215,21 +215,21 @@ func TestWeightsFromAnAddress(t *testing.T) {
 	net, want := lite0(t, 64, 64)
 	ctx := context.Background()
 	for range 2 {
-		choice, err := lite0s.Choose(backbone.Word(url + "#sha256=" + strings.ToUpper(lite0Digest)))
+		resolved, err := lite0s.Resolve(backbone.WeightsReference(url + "#sha256=" + strings.ToUpper(lite0Digest)))
 		if err != nil {
 			t.Fatal(err)
 		}
-		choice.Locate(t.TempDir())
-		if sum, err := choice.Digest(); err != nil || sum != lite0Digest || choice.Name != backbone.FileWeights {
-			t.Errorf("%q, digest %q, %v", choice.Name, sum, err)
+		resolved.Locate(t.TempDir())
+		if sum, err := resolved.Digest(); err != nil || sum != lite0Digest || resolved.Name != backbone.FileWeights {
+			t.Errorf("%q, digest %q, %v", resolved.Name, sum, err)
 		}
-		if err := choice.Fetch(ctx, t.Logf); err != nil {
+		if err := resolved.Fetch(ctx, t.Logf); err != nil {
 			t.Fatal(err)
 		}
-		if got, err := choice.Load(net, 0); err != nil || !reflect.DeepEqual(got, want) {
+		if got, err := resolved.Load(net, 0); err != nil || !reflect.DeepEqual(got, want) {
 			t.Errorf("other weights, %v", err)
 		}
-		if err := choice.Unchanged(ctx, files{}); err != nil {
+		if err := resolved.Unchanged(ctx, files{}); err != nil {
 			t.Error(err)
 		}
 	}
@@ -237,11 +237,11 @@ func TestWeightsFromAnAddress(t *testing.T) {
 		t.Errorf("%d requests", n)
 	}
 
-	other, err := lite0s.Choose(backbone.Word(url + "#sha256=" + strings.Repeat("0", 64)))
+	other, err := lite0s.Resolve(backbone.WeightsReference(url + "#sha256=" + strings.Repeat("0", 64)))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := other.Fetch(ctx, t.Logf); err == nil || !strings.Contains(err.Error(), "not what was promised") {
+	if err := other.Fetch(ctx, t.Logf); err == nil || !strings.Contains(err.Error(), "not what was expected") {
 		t.Errorf("another file: %v", err)
 	}
 
@@ -259,7 +259,7 @@ func TestWeightsThatWerePulled(t *testing.T) {
 	b := find(t, "efficientnet_lite0")
 	b.Weights = []backbone.WeightSet{{Name: "public", URL: url, Digest: lite0Digest[:8], Preprocessing: b.Weights[0].Preprocessing}}
 	set := b.Weights[0]
-	if _, err := b.Choose("public"); err == nil || set.Here() {
+	if _, err := b.Resolve("public"); err == nil || set.Here() {
 		t.Errorf("it is here before it was pulled: %v", err)
 	}
 	ctx := context.Background()
@@ -267,24 +267,24 @@ func TestWeightsThatWerePulled(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	choice, err := b.Choose("public")
+	resolved, err := b.Resolve("public")
 	if err != nil || !set.Here() {
 		t.Fatal(err)
 	}
-	if sum, err := choice.Digest(); err != nil || sum != lite0Digest || choice.Name != "public" {
-		t.Errorf("%q, digest %q, %v", choice.Name, sum, err)
+	if sum, err := resolved.Digest(); err != nil || sum != lite0Digest || resolved.Name != "public" {
+		t.Errorf("%q, digest %q, %v", resolved.Name, sum, err)
 	}
 	net, want := lite0(t, 64, 64)
-	if got, err := choice.Load(net, 0); err != nil || !reflect.DeepEqual(got, want) {
+	if got, err := resolved.Load(net, 0); err != nil || !reflect.DeepEqual(got, want) {
 		t.Errorf("other weights, %v", err)
 	}
-	if err := choice.Unchanged(ctx, files{}); err != nil {
+	if err := resolved.Unchanged(ctx, files{}); err != nil {
 		t.Error(err)
 	}
 	if err := os.WriteFile(f.Path, []byte("damaged"), 0o666); err != nil {
 		t.Fatal(err)
 	}
-	if err := choice.Unchanged(ctx, files{}); err == nil || !strings.Contains(err.Error(), "is damaged") {
+	if err := resolved.Unchanged(ctx, files{}); err == nil || !strings.Contains(err.Error(), "is damaged") {
 		t.Errorf("damaged: %v", err)
 	}
 }
@@ -305,9 +305,9 @@ func TestPixelsForWeightsFromAFile(t *testing.T) {
 	ownSize.Height = 96
 	notAsked.For = ""
 	for _, c := range []struct {
-		word   backbone.Word
-		pixels record.Preprocessing
-		want   string // "" if it is all right
+		reference backbone.WeightsReference
+		pixels    record.Preprocessing
+		want      string // "" if it is all right
 	}{
 		{"torchvision:a.pth", of("imagenet"), ""},
 		{"torchvision:a.pth", of("imagenet_v2"), ""},
@@ -320,15 +320,15 @@ func TestPixelsForWeightsFromAFile(t *testing.T) {
 		{"keras:a.h5", of("imagenet"), "say `for: resnet50:keras`"},
 		{"keras:random", own, "normalised with mean"},
 	} {
-		choice, err := b.Choose(c.word)
+		resolved, err := b.Resolve(c.reference)
 		if err != nil {
 			t.Fatal(err)
 		}
-		switch err := choice.CheckPixels(c.pixels); {
+		switch err := resolved.CheckPixels(c.pixels); {
 		case c.want == "" && err != nil:
-			t.Errorf("%s, pixels for %s: %v", c.word, c.pixels.For, err)
+			t.Errorf("%s, pixels for %s: %v", c.reference, c.pixels.For, err)
 		case c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)):
-			t.Errorf("%s, pixels for %s: error %v, want one with %q", c.word, c.pixels.For, err, c.want)
+			t.Errorf("%s, pixels for %s: error %v, want one with %q", c.reference, c.pixels.For, err, c.want)
 		}
 	}
 }
@@ -339,7 +339,7 @@ func (files) Digest(_ context.Context, path string) (string, error) { return dig
 
 func TestWordInYAML(t *testing.T) {
 	type with struct {
-		Weights backbone.Word `yaml:"weights"`
+		Weights backbone.WeightsReference `yaml:"weights"`
 	}
 	for text, want := range map[string]string{
 		`{weights: imagenet}`:                                "imagenet",
@@ -354,7 +354,7 @@ func TestWordInYAML(t *testing.T) {
 		}
 		var got with
 		if errs := params.Decode(&node, &got); len(errs) > 0 {
-			got.Weights = backbone.Word(errs[0].Message)
+			got.Weights = backbone.WeightsReference(errs[0].Message)
 		}
 		if string(got.Weights) != want {
 			t.Errorf("%s: %q, want %q", text, got.Weights, want)
@@ -380,9 +380,9 @@ func TestWeightsAreRecalled(t *testing.T) {
 		{record.Extraction{Weights: "random", Seed: 4}, "", ""},
 		{record.Extraction{Weights: "imagenet_v7"}, "", "no weights"},
 	} {
-		choice, err := lite0.Recall(c.made, c.file)
+		resolved, err := lite0.Recall(c.made, c.file)
 		switch {
-		case c.want == "" && (err != nil || choice.Name != c.made.Weights):
+		case c.want == "" && (err != nil || resolved.Name != c.made.Weights):
 			t.Errorf("%+v: %v", c.made, err)
 		case c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)):
 			t.Errorf("%+v: error %v, want one with %q", c.made, err, c.want)

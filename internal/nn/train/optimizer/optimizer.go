@@ -1,4 +1,4 @@
-package solver
+package optimizer
 
 import (
 	"errors"
@@ -26,7 +26,7 @@ type Group struct {
 	Decay float64 // λ: added to the gradient as λ·w, or, by AdamW, taken from the weight as rate·λ·w
 }
 
-// Options are a solver's settings.
+// Options are an optimizer's settings.
 type Options struct {
 	Rule Rule
 	// Group returns the group of a parameter by name; nil means Group{Rate: 1} for all.
@@ -37,8 +37,8 @@ type Options struct {
 	Threads  int // how many may compute at once; below 1 means 1
 }
 
-// Solver takes steps.
-type Solver struct {
+// Optimizer takes steps.
+type Optimizer struct {
 	options Options
 	rate    float64
 	state   State
@@ -46,43 +46,43 @@ type Solver struct {
 	sums    []float64
 }
 
-// State is what a solver remembers, by parameter name.
+// State is what an optimizer remembers, by parameter name.
 type State map[string]Memory
 
-// Memory is what a solver remembers of one parameter.
+// Memory is what an optimizer remembers of one parameter.
 type Memory struct {
 	Steps int         // taken so far
 	Slots [][]float32 // the rule's, each with the parameter's size
 }
 
-// New makes a solver with no memory. Its rate is zero until it is set.
-func New(options Options) (*Solver, error) {
+// New makes an optimizer with no memory. Its rate is zero until it is set.
+func New(options Options) (*Optimizer, error) {
 	if err := options.Rule.check(); err != nil {
-		return nil, fmt.Errorf("solver: %w", err)
+		return nil, fmt.Errorf("optimizer: %w", err)
 	}
 	if !(options.ClipNorm >= 0) {
-		return nil, fmt.Errorf("solver: norm %v to clip at: must not be negative", options.ClipNorm)
+		return nil, fmt.Errorf("optimizer: norm %v to clip at: must not be negative", options.ClipNorm)
 	}
 	if options.Group == nil {
 		options.Group = func(string) Group { return Group{Rate: 1} }
 	}
-	return &Solver{options: options, state: State{}}, nil
+	return &Optimizer{options: options, state: State{}}, nil
 }
 
 // ErrNotFinite tells that gradients that were to be clipped are not numbers, or infinite.
-var ErrNotFinite = errors.New("solver: the gradients are not finite")
+var ErrNotFinite = errors.New("optimizer: the gradients are not finite")
 
 // SetRate sets the learning rate of the steps to come.
-func (s *Solver) SetRate(rate float64) { s.rate = rate }
+func (s *Optimizer) SetRate(rate float64) { s.rate = rate }
 
-// State returns the solver's memory. It is shared with the solver: copy it to keep it.
-func (s *Solver) State() State { return s.state }
+// State returns the optimizer's memory. It is shared with the optimizer: copy it to keep it.
+func (s *Optimizer) State() State { return s.state }
 
-// Restore replaces the solver's memory, which it then owns.
-func (s *Solver) Restore(state State) error {
+// Restore replaces the optimizer's memory, which it then owns.
+func (s *Optimizer) Restore(state State) error {
 	for name, m := range state {
 		if len(m.Slots) != s.options.Rule.slots() || m.Steps < 0 {
-			return fmt.Errorf("solver: state of %q has %d values an element, the rule has %d", name, len(m.Slots), s.options.Rule.slots())
+			return fmt.Errorf("optimizer: state of %q has %d values an element, the rule has %d", name, len(m.Slots), s.options.Rule.slots())
 		}
 	}
 	s.state = state
@@ -105,7 +105,7 @@ type piece struct {
 
 // Step implements [gorgonia.Solver]: it changes the parameters' values in place. If it returns an
 // error, nothing has been changed.
-func (s *Solver) Step(parameters []gorgonia.ValueGrad) error {
+func (s *Optimizer) Step(parameters []gorgonia.ValueGrad) error {
 	if err := s.prepare(parameters); err != nil {
 		return err
 	}
@@ -126,12 +126,12 @@ func (s *Solver) Step(parameters []gorgonia.ValueGrad) error {
 }
 
 // prepare cuts the parameters into pieces and makes memory for new ones.
-func (s *Solver) prepare(parameters []gorgonia.ValueGrad) error {
+func (s *Optimizer) prepare(parameters []gorgonia.ValueGrad) error {
 	s.pieces = s.pieces[:0]
 	for _, p := range parameters {
 		named, ok := p.(gorgonia.Namer)
 		if !ok {
-			return fmt.Errorf("solver: a parameter (%T) has no name", p)
+			return fmt.Errorf("optimizer: a parameter (%T) has no name", p)
 		}
 		name := named.Name()
 		group := s.options.Group(name)
@@ -140,12 +140,12 @@ func (s *Solver) prepare(parameters []gorgonia.ValueGrad) error {
 		}
 		gradient, err := p.Grad()
 		if err != nil {
-			return fmt.Errorf("solver: %w", err)
+			return fmt.Errorf("optimizer: %w", err)
 		}
 		w, ok1 := p.Value().Data().([]float32)
 		g, ok2 := gradient.Data().([]float32)
 		if !ok1 || !ok2 || len(w) != len(g) {
-			return fmt.Errorf("solver: parameter %q: %d float32 values with %d gradients", name, len(w), len(g))
+			return fmt.Errorf("optimizer: parameter %q: %d float32 values with %d gradients", name, len(w), len(g))
 		}
 		memory, ok := s.state[name]
 		if !ok {
@@ -157,7 +157,7 @@ func (s *Solver) prepare(parameters []gorgonia.ValueGrad) error {
 		}
 		for _, slot := range memory.Slots {
 			if len(slot) != len(w) {
-				return fmt.Errorf("solver: parameter %q has %d values, its memory %d", name, len(w), len(slot))
+				return fmt.Errorf("optimizer: parameter %q has %d values, its memory %d", name, len(w), len(slot))
 			}
 		}
 		for at := 0; at < len(w); at += pieceLength {
@@ -177,7 +177,7 @@ func (s *Solver) prepare(parameters []gorgonia.ValueGrad) error {
 
 // clip scales all gradients so that their common norm is at most ClipNorm. As in PyTorch's
 // clip_grad_norm_, the norm has 1e-6 added.
-func (s *Solver) clip() error {
+func (s *Optimizer) clip() error {
 	s.sums = slices.Grow(s.sums[:0], len(s.pieces))[:len(s.pieces)]
 	s.each(func(p *piece) {
 		var sum float64
@@ -203,7 +203,7 @@ func (s *Solver) clip() error {
 }
 
 // each runs f on every piece, on several threads if there are several pieces.
-func (s *Solver) each(f func(*piece)) {
+func (s *Optimizer) each(f func(*piece)) {
 	if s.options.Threads < 2 || len(s.pieces) < 2 {
 		for i := range s.pieces {
 			f(&s.pieces[i])

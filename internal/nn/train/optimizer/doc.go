@@ -1,4 +1,4 @@
-// Package solver changes parameters by their gradients.
+// Package optimizer changes parameters by their gradients.
 //
 // # Words
 //
@@ -6,9 +6,9 @@
 //     are those of PyTorch's optimisers of the same names, step by step.
 //   - The rate is the learning rate, set before each step; a [Group] multiplies it for some of the
 //     parameters and says how they decay.
-//   - The [State] is what a rule remembers of earlier steps. With it, a solver goes on elsewhere as
+//   - The [State] is what a rule remembers of earlier steps. With it, an optimizer goes on elsewhere as
 //     if it had never stopped.
 //
-// A [Solver] is a [gorgonia.Solver]; its parameters must have names ([gorgonia.Namer]). Results do
+// An [Optimizer] is a [gorgonia.Solver]; its parameters must have names ([gorgonia.Namer]). Results do
 // not depend on the number of threads.
-package solver
+package optimizer

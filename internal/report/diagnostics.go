@@ -9,16 +9,16 @@ import (
 	"github.com/tlpipe/tlpipe/internal/record"
 )
 
-// A watchman looks for one way in which a transfer can go wrong.
-type watchman struct {
-	Name    string
-	About   string
-	Sights  []sight
-	Nothing string // why nothing was seen
+// A diagnostic looks for one way in which a transfer can go wrong.
+type diagnostic struct {
+	Name     string
+	About    string
+	Findings []finding
+	Nothing  string // why nothing was seen
 }
 
-// sight is what a watchman says of one strategy.
-type sight struct {
+// finding is what a diagnostic says of one strategy.
+type finding struct {
 	Level      level
 	Name, Full string
 	Number     string
@@ -37,21 +37,21 @@ const (
 )
 
 // Word says a level.
-func (l level) Word() string { return [...]string{"fine", "look at it", "bad"}[l] }
+func (l level) Word() string { return [...]string{"fine", "check", "bad"}[l] }
 
 // Class is the level's name in the style sheet.
 func (l level) Class() string { return [...]string{"fine", "suspect", "bad"}[l] }
 
-// newWatchmen asks all watchmen; none if no training has its phases or signs
+// newDiagnostics asks all diagnostics; none if no training has its phases or diagnostics
 // on record.
-func newWatchmen(run Run, strategies []strategy, summaries []*evaluation) []watchman {
+func newDiagnostics(run Run, strategies []strategy, summaries []*evaluation) []diagnostic {
 	strategies = slices.DeleteFunc(slices.Clone(strategies), func(s strategy) bool {
-		return len(s.trainings[0].phases) == 0 && len(s.trainings[0].signs) == 0
+		return len(s.trainings[0].phases) == 0 && len(s.trainings[0].diagnostics) == 0
 	})
 	if len(strategies) == 0 {
 		return nil
 	}
-	return []watchman{
+	return []diagnostic{
 		watchTransfer(run, strategies, summaries),
 		watchForgetting(run, strategies),
 		watchOverfitting(strategies),
@@ -61,8 +61,8 @@ func newWatchmen(run Run, strategies []strategy, summaries []*evaluation) []watc
 
 // watchTransfer holds models with pre-trained weights against the most alike
 // one of the same backbone whose weights were random.
-func watchTransfer(run Run, strategies []strategy, summaries []*evaluation) watchman {
-	w := watchman{
+func watchTransfer(run Run, strategies []strategy, summaries []*evaluation) diagnostic {
+	w := diagnostic{
 		Name:    "Negative transfer",
 		About:   "Pre-trained weights must do better than the same network from random ones.",
 		Nothing: "Nothing to hold the strategies against: no model of this pipeline was trained on random weights.",
@@ -80,34 +80,34 @@ func watchTransfer(run Run, strategies []strategy, summaries []*evaluation) watc
 				continue
 			}
 			backbone := run.backboneParam(s.trainings[0], "backbone")
-			rivals := e.ranked(func(m model) bool {
+			candidates := e.ranked(func(m model) bool {
 				name, _ := withoutSeed(m.name)
 				other, scratch := random[name]
 				return scratch && other == backbone && !m.baseline
 			})
-			if len(rivals) == 0 {
+			if len(candidates) == 0 {
 				continue
 			}
-			rival := mostAlike(m.name, rivals)
-			if c, ok := e.between(m.name, rival.name); ok {
-				w.Sights = append(w.Sights, transferSight(s, rival, c))
+			candidate := mostAlike(m.name, candidates)
+			if c, ok := e.between(m.name, candidate.name); ok {
+				w.Findings = append(w.Findings, transferFinding(s, candidate, c))
 			}
 		}
 	}
 	return w
 }
 
-func transferSight(s strategy, rival model, c comparison) sight {
-	out := sight{Name: s.short, Full: s.name, Number: points(c.Difference) + " points", Interval: pointsRange(c.Low, c.High)}
+func transferFinding(s strategy, candidate model, c comparison) finding {
+	out := finding{Name: s.short, Full: s.name, Number: points(c.Difference) + " points", Interval: pointsRange(c.Low, c.High)}
 	switch {
 	case c.Low > 0:
-		out.Text = fmt.Sprintf("better than %s, which started from random weights", rival.short)
+		out.Text = fmt.Sprintf("better than %s, which started from random weights", candidate.short)
 	case c.High < 0:
 		out.Level = bad
-		out.Text = fmt.Sprintf("worse than %s, which started from random weights: the pre-trained ones do harm here", rival.short)
+		out.Text = fmt.Sprintf("worse than %s, which started from random weights: the pre-trained ones do harm here", candidate.short)
 	default:
 		out.Level = suspect
-		out.Text = fmt.Sprintf("not shown to be better than %s, which started from random weights", rival.short)
+		out.Text = fmt.Sprintf("not shown to be better than %s, which started from random weights", candidate.short)
 	}
 	return out
 }
@@ -167,7 +167,7 @@ func (r Run) backboneParam(t *training, name string) string {
 	return ""
 }
 
-// Limits of the watchmen. They are judgements, not theorems: a number that the
+// Limits of the diagnostics. They are judgements, not theorems: a number that the
 // interval puts above the first deserves a look, above the second it spoils the
 // model.
 var (
@@ -203,8 +203,8 @@ func (l limits) judge(value, low float64) level {
 	}
 }
 
-func watchForgetting(run Run, strategies []strategy) watchman {
-	w := watchman{
+func watchForgetting(run Run, strategies []strategy) diagnostic {
+	w := diagnostic{
 		Name:    "Forgetting",
 		About:   "What the network could do before should not be lost: its accuracy on the source task, or, without pictures of that, how far its features have moved (1 − CKA: 0 is not at all, 1 is beyond recognition).",
 		Nothing: "Not measured in this pipeline.",
@@ -213,50 +213,50 @@ func watchForgetting(run Run, strategies []strategy) watchman {
 		if run.backboneParam(s.trainings[0], "weights") == randomWeights {
 			continue // there was nothing to forget
 		}
-		if m, ok := s.sign(record.Forgetting); ok {
-			out := m.sight(s, forgettingLimits)
-			before, _ := s.sign(record.SourceAccuracyBefore)
-			after, _ := s.sign(record.SourceAccuracyAfter)
+		if m, ok := s.diagnostic(record.Forgetting); ok {
+			out := m.finding(s, forgettingLimits)
+			before, _ := s.diagnostic(record.SourceAccuracyBefore)
+			after, _ := s.diagnostic(record.SourceAccuracyAfter)
 			out.Number, out.Interval = points(-m.value)+" points", pointsRange(-m.high, -m.low)
 			out.Text = fmt.Sprintf("on the source task: %s before, %s after", percent(before.value), percent(after.value))
-			w.Sights = append(w.Sights, out)
+			w.Findings = append(w.Findings, out)
 			continue
 		}
-		if m, ok := s.sign(record.FeatureDrift); ok {
-			out := m.sight(s, driftLimits)
+		if m, ok := s.diagnostic(record.FeatureDrift); ok {
+			out := m.finding(s, driftLimits)
 			out.Number, out.Interval = "drift "+signed(m.value, 2), ""
 			if !math.IsNaN(m.low) {
 				out.Interval = signed(m.low, 2) + dash + signed(m.high, 2)
 			}
-			w.Sights = append(w.Sights, out)
+			w.Findings = append(w.Findings, out)
 			continue
 		}
 		if t := s.trainings[0]; !t.onFeatures && t.headOnly() {
-			w.Sights = append(w.Sights, sight{Name: s.short, Full: s.name, Number: "drift 0", Text: "the backbone was frozen in all phases"})
+			w.Findings = append(w.Findings, finding{Name: s.short, Full: s.name, Number: "drift 0", Text: "the backbone was frozen in all phases"})
 		}
 	}
 	return w
 }
 
-func watchOverfitting(strategies []strategy) watchman {
-	w := watchman{
+func watchOverfitting(strategies []strategy) diagnostic {
+	w := diagnostic{
 		Name:    "Overfitting",
 		About:   "Training and validation rows should be answered about as well; a gap is what was learnt by heart.",
 		Nothing: "Not measured in this pipeline.",
 	}
 	for _, s := range strategies {
-		if m, ok := s.sign(record.OverfittingGap); ok {
-			out := m.sight(s, overfittingLimits)
+		if m, ok := s.diagnostic(record.OverfittingGap); ok {
+			out := m.finding(s, overfittingLimits)
 			out.Number, out.Interval = "gap "+points(m.value)+" points", pointsRange(m.low, m.high)
-			w.Sights = append(w.Sights, out)
+			w.Findings = append(w.Findings, out)
 		}
 	}
 	return w
 }
 
 // watchFrozen compares the digests of frozen layers before and after.
-func watchFrozen(strategies []strategy) watchman {
-	w := watchman{
+func watchFrozen(strategies []strategy) diagnostic {
+	w := diagnostic{
 		Name:    "Frozen layers",
 		About:   "A frozen layer must come out of a phase as it went in, to the bit.",
 		Nothing: "No layer was frozen.",
@@ -284,7 +284,7 @@ func watchFrozen(strategies []strategy) watchman {
 		if checked == 0 {
 			continue
 		}
-		out := sight{
+		out := finding{
 			Name: s.short, Full: s.name, Number: fmt.Sprintf("%s of %s changed", count(int64(len(changed))), count(int64(checked))),
 			Text: fmt.Sprintf("equal digests before and after, in %s", plural(int64(len(phases)), "phase")),
 		}
@@ -295,12 +295,12 @@ func watchFrozen(strategies []strategy) watchman {
 			out.Level = bad
 			out.Text = "changed though frozen: " + inWords(changed[:min(len(changed), 4)]) + ". This must not happen; please report it"
 		}
-		w.Sights = append(w.Sights, out)
+		w.Findings = append(w.Findings, out)
 	}
 	return w
 }
 
-// measured is a sign of a strategy: of its one training, or the mean over its
+// measured is a diagnostic of a strategy: of its one training, or the mean over its
 // seeds with Student's interval.
 type measured struct {
 	value, low, high float64
@@ -309,14 +309,14 @@ type measured struct {
 	seeds            int
 }
 
-// sign finds a sign of the whole training, or that of its last phase.
-func (s strategy) sign(name string) (measured, bool) {
-	var all []record.TransferSign
+// diagnostic finds a diagnostic of the whole training, or that of its last phase.
+func (s strategy) diagnostic(name string) (measured, bool) {
+	var all []record.Diagnostic
 	for _, t := range s.trainings {
-		var found *record.TransferSign
-		for i := range t.signs {
-			if sign := &t.signs[i]; sign.Sign == name && !math.IsNaN(sign.Value) && (found == nil || found.Phase != "") {
-				found = sign
+		var found *record.Diagnostic
+		for i := range t.diagnostics {
+			if diagnostic := &t.diagnostics[i]; diagnostic.Name == name && !math.IsNaN(diagnostic.Value) && (found == nil || found.Phase != "") {
+				found = diagnostic
 			}
 		}
 		if found != nil {
@@ -328,9 +328,9 @@ func (s strategy) sign(name string) (measured, bool) {
 	}
 	m := measured{value: all[0].Value, low: all[0].Low, high: all[0].High, text: all[0].Text, seeds: len(all)}
 	values := make([]float64, len(all))
-	for i, sign := range all {
-		values[i] = sign.Value
-		if sign.Alarm {
+	for i, diagnostic := range all {
+		values[i] = diagnostic.Value
+		if diagnostic.Alarm {
 			m.alarms++
 		}
 	}
@@ -343,10 +343,10 @@ func (s strategy) sign(name string) (measured, bool) {
 	return m, true
 }
 
-// sight judges a sign; one that the training itself raised an alarm for is
+// finding judges a diagnostic; one that the training itself raised an alarm for is
 // looked at whatever the limits.
-func (m measured) sight(s strategy, l limits) sight {
-	out := sight{Level: l.judge(m.value, m.low), Name: s.short, Full: s.name, Text: m.text}
+func (m measured) finding(s strategy, l limits) finding {
+	out := finding{Level: l.judge(m.value, m.low), Name: s.short, Full: s.name, Text: m.text}
 	if m.alarms > 0 {
 		out.Level = max(out.Level, suspect)
 	}

@@ -1,4 +1,4 @@
-package solver
+package optimizer
 
 import (
 	"encoding/json"
@@ -87,7 +87,7 @@ func decay(lambda float64) func(string) Group {
 }
 
 func TestStepsAreThoseOfPyTorch(t *testing.T) {
-	text, err := os.ReadFile("testdata/solvers.json")
+	text, err := os.ReadFile("testdata/optimizers.json")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -124,10 +124,10 @@ func TestStepsAreThoseOfPyTorch(t *testing.T) {
 	}
 }
 
-func TestRestoredSolverGoesOnAlike(t *testing.T) {
+func TestRestoredOptimizerGoesOnAlike(t *testing.T) {
 	for name, options := range cases {
 		t.Run(name, func(t *testing.T) {
-			steps := func(s *Solver, from, to int, a, b *parameter, all []gorgonia.ValueGrad) {
+			steps := func(s *Optimizer, from, to int, a, b *parameter, all []gorgonia.ValueGrad) {
 				for step := from; step < to; step++ {
 					setGradients(step, a, b)
 					s.SetRate(rateAt(step))

@@ -1,4 +1,4 @@
-// Package adapt puts small layers that learn into a network whose own layers stay frozen.
+// Package adapter puts small layers that learn into a network whose own layers stay frozen.
 //
 // # Words
 //
@@ -17,4 +17,4 @@
 //
 // All functions are pure: networks and weights given are left alone. Weights that stay are shared
 // with those given.
-package adapt
+package adapter

@@ -10,15 +10,15 @@ import (
 	"github.com/tlpipe/tlpipe/pipeline/params"
 )
 
-// Word says which weights a backbone is to have, as users write it; [Backbone.Choose] understands it.
+// WeightsReference says which weights a backbone is to have, as users write it; [Backbone.Resolve] understands it.
 // In YAML it is a text, or an address with a digest: {url: https://…, sha256: …}, which is another
 // spelling of https://…#sha256=….
-type Word string
+type WeightsReference string
 
 const digestMark = "#sha256="
 
 // DecodeParam implements params.Decoder.
-func (w *Word) DecodeParam(d *params.Decoding, node *yaml.Node) {
+func (w *WeightsReference) DecodeParam(d *params.Decoding, node *yaml.Node) {
 	if node.Kind != yaml.MappingNode {
 		d.Into(node, (*string)(w))
 		return
@@ -28,11 +28,11 @@ func (w *Word) DecodeParam(d *params.Decoding, node *yaml.Node) {
 		SHA256 string `yaml:"sha256" required:"true" doc:"of the file, in hexadecimal, as sha256sum tells it"`
 	}
 	d.Into(node, &address)
-	*w = Word(address.URL + digestMark + address.SHA256)
+	*w = WeightsReference(address.URL + digestMark + address.SHA256)
 }
 
 // ParamSchema implements params.Schemer.
-func (w *Word) ParamSchema(map[string]any) map[string]any {
+func (w *WeightsReference) ParamSchema(map[string]any) map[string]any {
 	text := map[string]any{"type": "string"}
 	return map[string]any{"anyOf": []any{text, map[string]any{
 		"type": "object", "properties": map[string]any{"url": text, "sha256": text},
@@ -40,18 +40,18 @@ func (w *Word) ParamSchema(map[string]any) map[string]any {
 	}}}
 }
 
-// isURL tells whether the word is an address.
-func (w Word) isURL() bool {
+// isURL tells whether the reference is an address.
+func (w WeightsReference) isURL() bool {
 	return strings.HasPrefix(string(w), "https://") || strings.HasPrefix(string(w), "http://")
 }
 
 // source reads an address with its digest.
-func (w Word) source() (store.Source, error) {
+func (w WeightsReference) source() (store.Source, error) {
 	url, sum, _ := strings.Cut(string(w), digestMark)
 	sum = strings.ToLower(sum)
 	if !digest.IsSHA256(sum) {
 		return store.Source{}, wrongWeights("write "+url+digestMark+" and the 64 digits that `sha256sum FILE` tells; they, and not the address, stand for the weights in recipes",
 			"an address of weights needs the file's SHA-256")
 	}
-	return store.Source{URL: url, Promise: digest.Promise{SHA256: sum}}, nil
+	return store.Source{URL: url, Expected: digest.Expected{SHA256: sum}}, nil
 }

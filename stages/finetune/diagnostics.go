@@ -24,11 +24,11 @@ const (
 	driftRows = 128
 )
 
-// signs tells how well the transfer went.
-func (t *training) signs(ctx context.Context) (out []record.TransferSign, err error) {
+// diagnostics tells how well the transfer went.
+func (t *training) diagnostics(ctx context.Context) (out []record.Diagnostic, err error) {
 	for i := range t.phases {
-		if sign, ok := t.overfitting(i); ok {
-			out = append(out, sign)
+		if diagnostic, ok := t.overfitting(i); ok {
+			out = append(out, diagnostic)
 		}
 	}
 	drift, ok, err := t.drift(ctx)
@@ -40,9 +40,9 @@ func (t *training) signs(ctx context.Context) (out []record.TransferSign, err er
 	}
 	forgotten, err := t.forgetting(ctx)
 	out = append(out, forgotten...)
-	for _, sign := range out {
-		if sign.Alarm {
-			t.task.Log("%s", sign.Text)
+	for _, diagnostic := range out {
+		if diagnostic.Alarm {
+			t.task.Log("%s", diagnostic.Text)
 		}
 	}
 	return out, err
@@ -50,60 +50,60 @@ func (t *training) signs(ctx context.Context) (out []record.TransferSign, err er
 
 // overfitting compares the accuracy on the training rows, as they were trained on in the epoch that
 // phase i kept, with that on the validation rows.
-func (t *training) overfitting(i int) (record.TransferSign, bool) {
+func (t *training) overfitting(i int) (record.Diagnostic, bool) {
 	at := slices.IndexFunc(t.history, func(e record.TrainingEpoch) bool { return e.Phase == t.phases[i].Name && e.Kept })
 	rows, validation := t.epochRows(), t.data.validation.Len()
 	if at < 0 || validation == 0 || rows == 0 {
-		return record.TransferSign{}, false
+		return record.Diagnostic{}, false
 	}
 	e := t.history[at]
 	interval := metrics.ShareDifference(e.Accuracy*float64(rows), float64(rows), e.ValidationAccuracy*float64(validation), float64(validation))
-	sign := record.TransferSign{
-		Phase: e.Phase, Sign: record.OverfittingGap, Value: e.Accuracy - e.ValidationAccuracy,
+	diagnostic := record.Diagnostic{
+		Phase: e.Phase, Name: record.OverfittingGap, Value: e.Accuracy - e.ValidationAccuracy,
 		Low: interval.Low, High: interval.High, Rows: int64(validation), Alarm: interval.Low > overfitted,
 	}
-	sign.Text = fmt.Sprintf("phase %s: %.1f %% accurate on the training rows, %.1f %% on the validation rows", e.Phase, 100*e.Accuracy, 100*e.ValidationAccuracy)
-	if sign.Alarm {
-		sign.Text += ": it has learned the rows by heart; more rows or copies, dropout, mixup, weight decay, or fewer layers that learn may help"
+	diagnostic.Text = fmt.Sprintf("phase %s: %.1f %% accurate on the training rows, %.1f %% on the validation rows", e.Phase, 100*e.Accuracy, 100*e.ValidationAccuracy)
+	if diagnostic.Alarm {
+		diagnostic.Text += ": it fits the training rows much better than new ones; more rows or copies, dropout, mixup, weight decay, or fewer layers that learn may help"
 	}
-	return sign, true
+	return diagnostic, true
 }
 
 // drift compares the features of validation rows before the training and after; ok is false if the
 // backbone did not learn.
-func (t *training) drift(ctx context.Context) (_ record.TransferSign, ok bool, err error) {
+func (t *training) drift(ctx context.Context) (_ record.Diagnostic, ok bool, err error) {
 	learned := false
 	for name := range t.touched {
 		learned = learned || t.trunk != "" && !isHead(name)
 	}
 	rows := t.data.validation.spread(driftRows)
 	if !learned || len(rows) < 4 {
-		return record.TransferSign{}, false, nil
+		return record.Diagnostic{}, false, nil
 	}
 	trunk, err := t.net.Cut(t.trunk)
 	if err != nil {
-		return record.TransferSign{}, false, err
+		return record.Diagnostic{}, false, err
 	}
 	before, err := t.features(ctx, trunk, t.started, rows)
 	if err != nil {
-		return record.TransferSign{}, false, err
+		return record.Diagnostic{}, false, err
 	}
 	after, err := t.features(ctx, trunk, t.weights, rows)
 	if err != nil {
-		return record.TransferSign{}, false, err
+		return record.Diagnostic{}, false, err
 	}
 	value := min(max(1-metrics.CKA(before, after, len(rows)), 0), 1)
 	if math.IsNaN(value) {
-		return record.TransferSign{}, false, nil
+		return record.Diagnostic{}, false, nil
 	}
-	sign := record.TransferSign{
-		Sign: record.FeatureDrift, Value: value, Low: math.NaN(), High: math.NaN(), Rows: int64(len(rows)), Alarm: value > drifted,
+	diagnostic := record.Diagnostic{
+		Name: record.FeatureDrift, Value: value, Low: math.NaN(), High: math.NaN(), Rows: int64(len(rows)), Alarm: value > drifted,
 		Text: fmt.Sprintf("the features of the validation rows have drifted by %.2f from those that the training started with (1 - CKA)", value),
 	}
-	if sign.Alarm {
-		sign.Text += ": most of what the backbone knew is gone; lower rates, fewer layers that learn or a head that is trained first keep more"
+	if diagnostic.Alarm {
+		diagnostic.Text += ": most of what the backbone knew is gone; lower rates, fewer layers that learn or a head that is trained first keep more"
 	}
-	return sign, true, nil
+	return diagnostic, true, nil
 }
 
 // spread chooses n positions, or all, evenly.

@@ -1,0 +1,122 @@
+package frozen
+
+import (
+	"github.com/tlpipe/tlpipe/internal/kernel"
+	"github.com/tlpipe/tlpipe/internal/nn"
+)
+
+// emitUint8 makes the steps of a node that reads bytes.
+func (n *node) emitUint8(in []view, out view) ([]step, error) {
+	switch op := n.op.(type) {
+	case nn.Conv:
+		return n.emitUint8Conv(op, in[0], out)
+	case nn.MaxPool:
+		return []step{&uint8PoolStep{in[0], out, op.Geometry(), n.in[0].shape[0], n.in[0].shape[1]}}, nil
+	case nn.GlobalAveragePool:
+		return []step{&uint8GlobalPoolStep{in[0], out, n.in[0].quantizationRange.quantization()}}, nil
+	}
+	return emitConcat(in, out), nil
+}
+
+func (n *node) emitUint8Conv(op nn.Conv, src, dst view) ([]step, error) {
+	g := op.Geometry(src.channels)
+	o := kernel.Int8Options{Input: n.in[0].quantizationRange.quantization()}
+	if dst.element == uint8s {
+		o.Output = n.out.quantizationRange.quantization()
+	}
+	s := &uint8ConvStep{geometry: n.defined(op), h: n.in[0].shape[0], w: n.in[0].shape[1], src: src, dst: dst, act: n.act}
+	if n.residual != nil {
+		r := n.residual.view()
+		s.residual = &r
+		if dst.element == uint8s {
+			o.Residual = n.residual.quantizationRange.quantization()
+		}
+	}
+	var err error
+	s.packed, err = kernel.PackConvInt8(g, n.weightByFours(op), narrow(n.shift), o)
+	return []step{s}, err
+}
+
+// uint8ConvStep is convStep on bytes; it writes bytes or float32.
+type uint8ConvStep struct {
+	packed   *kernel.PackedConvInt8
+	geometry kernel.Conv
+	h, w     int
+	src, dst view
+	residual *view
+	act      kernel.Activation
+}
+
+func (s *uint8ConvStep) run(f *frame) {
+	v := kernel.Int8View{
+		Src: f.uint8s(s.src), SrcPitch: s.src.pitch, DstPitch: s.dst.pitch,
+		N: f.n, H: s.h, W: s.w,
+	}
+	if s.residual != nil {
+		v.ResidualPitch = s.residual.pitch
+	}
+	if s.dst.element == uint8s {
+		v.Dst = f.uint8s(s.dst)
+		if s.residual != nil {
+			v.Residual = f.uint8s(*s.residual)
+		}
+	} else {
+		v.Wide = f.slice(s.dst)
+		if s.residual != nil {
+			v.WideResidual = f.slice(*s.residual)
+		}
+	}
+	s.packed.RunView(f.pool, v, s.act, &f.workspace)
+}
+
+func (s *uint8ConvStep) bytes() int { return s.packed.Bytes() }
+
+func (s *uint8ConvStep) describe() (string, int) {
+	class, flops := describeConv(s.geometry, s.h, s.w)
+	return class + ", int8", flops
+}
+
+// quantizeStep turns float32 to bytes or back. Pixels of three channels become pixels of four.
+type quantizeStep struct {
+	src, dst     view
+	quantization kernel.Quantization
+}
+
+func (s *quantizeStep) run(f *frame) {
+	switch {
+	case s.src.element == uint8s:
+		kernel.Dequantize(f.pool, f.slice(s.dst), f.uint8s(s.src), s.quantization)
+	case s.src.channels != s.dst.channels:
+		kernel.QuantizeThrees(f.pool, f.uint8s(s.dst), f.slice(s.src), f.n*s.src.pixels, s.quantization)
+	default:
+		kernel.Quantize(f.pool, f.uint8s(s.dst), f.slice(s.src), s.quantization)
+	}
+}
+
+// uint8PoolStep takes the greatest value of windows.
+type uint8PoolStep struct {
+	src, dst view
+	geometry kernel.Pooling
+	h, w     int
+}
+
+func (s *uint8PoolStep) run(f *frame) {
+	kernel.MaxPoolUint8(f.pool, s.geometry, f.uint8s(s.dst), f.uint8s(s.src), f.n, s.h, s.w, s.src.channels, &f.workspace)
+}
+
+type uint8GlobalPoolStep struct {
+	src, dst     view
+	quantization kernel.Quantization
+}
+
+func (s *uint8GlobalPoolStep) run(f *frame) {
+	kernel.GlobalAvgPoolUint8(f.pool, f.slice(s.dst), f.uint8s(s.src), s.quantization, f.n, s.src.pixels, s.src.channels, &f.workspace)
+}
+
+func (*quantizeStep) bytes() int        { return 0 }
+func (*uint8PoolStep) bytes() int       { return 0 }
+func (*uint8GlobalPoolStep) bytes() int { return 0 }
+
+func (*quantizeStep) describe() (string, int)        { return "convert", 0 }
+func (*uint8PoolStep) describe() (string, int)       { return "max pool, int8", 0 }
+func (*uint8GlobalPoolStep) describe() (string, int) { return "global pool, int8", 0 }
