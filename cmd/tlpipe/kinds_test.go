@@ -80,11 +80,15 @@ func TestKindsAreDocumented(t *testing.T) {
 	}
 }
 
-// The pipelines that ship are valid, for tlpipe and for editors.
+// The pipelines that ship, and the sets of the comparisons, are valid for tlpipe and for editors.
 func TestShippedPipelines(t *testing.T) {
-	files, err := filepath.Glob("../../pipelines/*.yaml")
-	if err != nil {
-		t.Fatal(err)
+	var files []string
+	for _, folder := range []string{"../../pipelines", "../../docs/compare/sets"} {
+		in, err := filepath.Glob(filepath.Join(folder, "*.yaml"))
+		if err != nil || len(in) == 0 {
+			t.Fatalf("%s: %d pipelines, %v", folder, len(in), err)
+		}
+		files = append(files, in...)
 	}
 	schema := compiledSchema(t)
 	for _, file := range files {
