@@ -21,7 +21,7 @@ import (
 func (p *program) benchCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "bench",
-		Short: "Measure how fast this machine computes",
+		Short: "Benchmark this machine",
 		Args:  noArguments,
 		RunE:  func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
@@ -37,9 +37,9 @@ func (p *program) benchExtractCommand() *cobra.Command {
 	)
 	c := &cobra.Command{
 		Use:   "extract",
-		Short: "Measure how many pictures a second a backbone makes features of",
-		Long: `Measure how many pictures a second a backbone makes features of: the best of
-several runs after a warm-up, pixels already decoded.`,
+		Short: "Measure feature extraction, in images per second",
+		Long: `Measure how many images per second a backbone turns into features: the best of
+several runs after a warm-up, with pixels already decoded.`,
 		Example: `  tlpipe bench extract --backbone resnet50 --batch 8
   tlpipe bench extract --backbone mobilenet_v2 --batch 1 --threads 1 --profile`,
 		Args: cobra.NoArgs,
@@ -119,10 +119,10 @@ func (p *program) benchTrainCommand() *cobra.Command {
 	)
 	c := &cobra.Command{
 		Use:   "train",
-		Short: "Measure how many pictures a second a backbone learns from",
-		Long: `Measure how many pictures a second a backbone with a new head learns from: the
-best of several steps (forward, backward, and the change of the weights by
-gradient descent with momentum) after a warm-up, pixels already decoded.`,
+		Short: "Measure training, in images per second",
+		Long: `Measure how many images per second a backbone with a new head is trained on: the
+best of several steps (forward, backward, and an update by gradient descent with
+momentum) after a warm-up, with pixels already decoded.`,
 		Example: `  tlpipe bench train --backbone resnet50 --batch 16
   tlpipe bench train --backbone mobilenet_v2 --batch 16 --train top:20 --json`,
 		Args: cobra.NoArgs,
@@ -191,9 +191,9 @@ func (p *program) benchPipelineCommand() *cobra.Command {
 	)
 	c := &cobra.Command{
 		Use:   "pipeline FILE",
-		Short: "Measure a pipeline with an empty cache, and again with what that left",
-		Long: `Run a pipeline twice in a temporary cache: first everything is computed, then
-everything is found. The cache is removed afterwards; no report is written.`,
+		Short: "Measure a pipeline with an empty cache, then with a full one",
+		Long: `Run a pipeline twice in a temporary cache: the first run computes everything, the
+second finds everything. The cache is removed afterwards; no report is written.`,
 		Args: one("FILE"),
 		RunE: func(c *cobra.Command, args []string) error {
 			if err := jobs.check(); err != nil {

@@ -16,7 +16,7 @@ import (
 func (p *program) cacheCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "cache",
-		Short: "See and tidy what is kept of earlier runs",
+		Short: "Inspect and clean the cache of results",
 		Args:  noArguments,
 		RunE:  func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
@@ -28,7 +28,7 @@ func (p *program) cachePathCommand() *cobra.Command {
 	var cached cacheFlag
 	c := &cobra.Command{
 		Use:   "path",
-		Short: "Print the cache's folder",
+		Short: "Print the path of the cache",
 		Args:  cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
 			dir, err := cached.path()
@@ -50,7 +50,7 @@ func (p *program) cacheListCommand() *cobra.Command {
 	)
 	c := &cobra.Command{
 		Use:   "ls",
-		Short: "Tell what the cache holds",
+		Short: "List what the cache holds",
 		Args:  cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			store, err := cached.open(c.Context())
@@ -159,10 +159,10 @@ func (p *program) cacheVerifyCommand() *cobra.Command {
 	)
 	c := &cobra.Command{
 		Use:   "verify",
-		Short: "Read all that is kept, and remove what is damaged",
-		Long: `Read all that is kept and check it against its digest. What is damaged is
-removed, and computed again by the next run that needs it. Exit code 1 if
-something was damaged.`,
+		Short: "Check every stored result, and remove damaged ones",
+		Long: `Read every stored result and check it against its digest. Damaged ones are removed,
+and recomputed by the next run that needs them. The exit code is 1 if anything was
+damaged.`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			store, err := cached.open(c.Context())
@@ -206,9 +206,9 @@ func (p *program) cacheCollectCommand() *cobra.Command {
 	)
 	c := &cobra.Command{
 		Use:   "gc",
-		Short: "Remove results that no pipeline's newest run used",
-		Long: `Remove results that no pipeline's newest run used: all of them, or those that
---older-than and --max-size tell. Waits until no run has the cache open.`,
+		Short: "Remove results that the latest run of no pipeline uses",
+		Long: `Remove results that the latest run of no pipeline uses: all of them, or those
+selected by --older-than and --max-size. Waits until no run has the cache open.`,
 		Example: "  tlpipe cache gc --older-than 30d\n  tlpipe cache gc --max-size 20GB --dry-run",
 		Args:    cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
@@ -246,9 +246,9 @@ func (p *program) cacheCollectCommand() *cobra.Command {
 		},
 	}
 	cached.add(c)
-	c.Flags().Var(&olderThan, "older-than", "remove only what was not used for an `age` such as 12h or 30d")
-	c.Flags().StringVar(&maxSize, "max-size", "", "remove, the longest unused first, until the cache has a `size` such as 20GB")
-	c.Flags().BoolVar(&dryRun, "dry-run", false, "tell what would be removed, and remove nothing")
+	c.Flags().Var(&olderThan, "older-than", "remove only results unused for an `age` such as 12h or 30d")
+	c.Flags().StringVar(&maxSize, "max-size", "", "remove the least recently used first, until the cache is at most this `size`, such as 20GB")
+	c.Flags().BoolVar(&dryRun, "dry-run", false, "print what would be removed, and remove nothing")
 	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return c
 }

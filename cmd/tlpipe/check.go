@@ -25,13 +25,13 @@ func (p *program) modelsCheckCommand() *cobra.Command {
 	)
 	c := &cobra.Command{
 		Use:   "check NAME --weights WEIGHTS --input x.npy --expect y.npy",
-		Short: "Hold a backbone against its framework's numbers",
-		Long: `Run a backbone with some weights on a batch of pictures, and compare what a layer
-gives with what the framework that the weights come from gave for the same batch.
+		Short: "Compare a backbone's outputs with its original framework's",
+		Long: `Run a backbone on a batch of images, and compare the output of a layer with what the
+framework that the weights come from computed for the same batch.
 
-The batch is float32, as the framework's network took it: [pictures, 3, height,
-width] or [pictures, height, width, 3], saved with numpy.save. What is expected is
-[pictures, channels], or maps in either layout. The exit code is 1 if the largest
+The batch is float32, as fed to the framework's network: [images, 3, height, width]
+or [images, height, width, 3], saved with numpy.save. The expected output is
+[images, channels], or feature maps in either layout. The exit code is 1 if the largest
 difference is more than --tolerance allows.`,
 		Example: `  tlpipe models check resnet50 --weights resnet50-0676ba61.pth \
       --input batch.npy --expect features.npy

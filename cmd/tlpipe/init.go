@@ -20,13 +20,13 @@ func (p *program) initCommand() *cobra.Command {
 	var pictures string
 	c := &cobra.Command{
 		Use:   "init DIR",
-		Short: "Write a pipeline to start from, for your own folder of pictures",
+		Short: "Write a starter pipeline for your own folder of images",
 		Example: `  tlpipe init flowers
   tlpipe init flowers --pictures ~/Pictures/flowers`,
 		Args: one("DIR"),
 		RunE: func(_ *cobra.Command, args []string) error { return p.writeStarter(args[0], pictures) },
 	}
-	c.Flags().StringVar(&pictures, "pictures", "", "the `folder` with a folder of pictures for each class (default: pictures in DIR)")
+	c.Flags().StringVar(&pictures, "pictures", "", "the `folder` with one sub-folder of images per class (default: pictures in DIR)")
 	return c
 }
 

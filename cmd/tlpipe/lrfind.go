@@ -39,15 +39,14 @@ func (p *program) lrFindCommand() *cobra.Command {
 	f := lrFindFlags{sweep: train.DefaultSweep()}
 	c := &cobra.Command{
 		Use:   "lr_find FILE:STAGE",
-		Short: "Try learning rates on the data of a finetune stage, and draw the curve",
-		Long: `Try learning rates: the network of a finetune stage is trained on its data with a
-rate that rises from batch to batch, and the loss is drawn over the rate (the range
-test of Smith 2015). What the stage takes is computed if it is not in the cache. The
-test leaves no trace: weights, checkpoints and results of the stage stay as they are.
+		Short: "Run the learning-rate range test on a finetune stage, and plot the curve",
+		Long: `The learning-rate range test (Smith 2015): the network of a finetune stage is trained
+on its data with a rate that rises from batch to batch, and the loss is plotted over
+the rate. Inputs of the stage are computed if they are not in the cache. The test has
+no side effects: weights, checkpoints and results of the stage stay as they are.
 
-Of the rates that are suggested, "valley" lies on the longest fall of the loss, and
-"steepest" where it falls fastest; a rate between them, or a little below, is a good
-first try.`,
+Two rates are suggested: "valley" lies on the longest fall of the loss, "steepest"
+where it falls fastest. A rate between them, or a little below, is a good start.`,
 		Example: `  tlpipe lr_find pipeline.yaml:net
   tlpipe lr_find pipeline.yaml:net --phase 2 --from 1e-6 --to 1 --out curve.svg`,
 		Args: one("FILE:STAGE"),
@@ -58,9 +57,9 @@ first try.`,
 	f.jobs.add(c)
 	c.Flags().Float64Var(&f.sweep.From, "from", f.sweep.From, "the first `rate`")
 	c.Flags().Float64Var(&f.sweep.To, "to", f.sweep.To, "the last `rate`")
-	c.Flags().IntVar(&f.sweep.Steps, "steps", f.sweep.Steps, "how many `rates` to try")
+	c.Flags().IntVar(&f.sweep.Steps, "steps", f.sweep.Steps, "the number of `rates` to try")
 	c.Flags().IntVar(&f.phase, "phase", 1, "the `number` of the phase whose layers learn, from 1")
-	c.Flags().StringVar(&f.out, "out", "", "draw the curve into a `file`: .svg or .png")
+	c.Flags().StringVar(&f.out, "out", "", "plot the curve to a `file`: .svg or .png")
 	c.Flags().BoolVar(&f.json, "json", false, "print the curve as JSON")
 	return c
 }

@@ -28,12 +28,11 @@ func (p *program) modelsListCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "list [NAME…]",
 		Short: "Compare the backbones and their weights",
-		Long: `Compare the backbones and their weights: a line for each weight set, the
-backbone's default first, of all backbones or of those named. PARAMETERS are those that were trained, NO TOP those
-without the classifier, as the framework that the weights are from counts them.
-LAYERS are those that have weights; GMAC are 10⁹ multiplications with addition
-for one picture of the size INPUT. TOP-1 and TOP-5 are the published accuracy on
-ImageNet in percent; FIGURES tells where it was published.`,
+		Long: `Compare backbones and their weights: one line per weight set, the backbone's default
+first. PARAMETERS are the trainable ones and NO TOP those without the classifier, as
+the framework that the weights come from counts them. LAYERS have weights; GMAC are
+10⁹ multiply-adds for one image of the size INPUT. TOP-1 and TOP-5 are the published
+accuracy on ImageNet in percent; FIGURES says where it was published.`,
 		Example: `  tlpipe models list
   tlpipe models list --bench mobilenet_v2 resnet50`,
 		RunE: func(c *cobra.Command, names []string) error {

@@ -23,9 +23,9 @@ func (p *program) modelsShowCommand() *cobra.Command {
 	)
 	c := &cobra.Command{
 		Use:   "show NAME",
-		Short: "Tell all about a backbone: weights, their licence and origin, layers",
-		Long: `Tell all about a backbone: its weights, their licence and origin, and the tree of
-its blocks and layers. The names in the tree are those that pipelines use:
+		Short: "Describe a backbone: weights, licence, origin, layers",
+		Long: `Describe a backbone: its weights, their licence and origin, and the tree of its
+blocks and layers. The names in the tree are those that pipelines use:
 'layer: layer3' extracts the output of a block.`,
 		Example: `  tlpipe models show resnet50
   tlpipe models show resnet50 --depth 3 --size 160
@@ -60,9 +60,9 @@ its blocks and layers. The names in the tree are those that pipelines use:
 		ValidArgsFunction: completeBackbones,
 	}
 	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
-	c.Flags().IntVar(&size, "size", 0, "describe it for pictures of another height and width, in `pixels`")
+	c.Flags().IntVar(&size, "size", 0, "describe it for images of another height and width, in `pixels`")
 	c.Flags().StringVar(&variant, "variant", "", "describe it as the `framework` builds it")
-	c.Flags().IntVar(&depth, "depth", 1, "how many `levels` of the tree: 0 for none")
+	c.Flags().IntVar(&depth, "depth", 1, "`levels` of the tree to print: 0 for none")
 	c.Flags().BoolVar(&layers, "layers", false, "the whole tree, down to every layer")
 	return c
 }

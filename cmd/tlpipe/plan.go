@@ -21,7 +21,7 @@ func (p *program) planCommand() *cobra.Command {
 	)
 	c := &cobra.Command{
 		Use:   "plan FILE",
-		Short: "Tell what a run would compute, and why",
+		Short: "Show what a run would compute, and why",
 		Args:  one("FILE"),
 		RunE: func(c *cobra.Command, args []string) error {
 			graph, err := p.load(args[0], file)
@@ -51,7 +51,7 @@ func (p *program) planCommand() *cobra.Command {
 	chosen.add(c)
 	cached.add(c)
 	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
-	c.Flags().BoolVar(&exitCode, "exit-code", false, "exit with 3 if there is something to compute")
+	c.Flags().BoolVar(&exitCode, "exit-code", false, "exit with 3 if there is anything to compute")
 	return c
 }
 

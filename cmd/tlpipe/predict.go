@@ -30,14 +30,14 @@ func (p *program) predictCommand() *cobra.Command {
 	var f predictFlags
 	c := &cobra.Command{
 		Use:   "predict --model FILE:STAGE|model.safetensors IMAGE...",
-		Short: "Tell the classes of pictures, by a trained model",
-		Long: `Tell the classes of pictures, by a trained model: one line a picture, the most
-probable class first. The model is a stage of a pipeline, which must be in the
-cache, or a file that "tlpipe show --export model.safetensors" wrote. Pictures are
-prepared as those were that the model was trained on.
+		Short: "Classify images with a trained model",
+		Long: `Classify images with a trained model: one line per image, the most probable class
+first. The model is a stage of a pipeline whose result is in the cache, or a file
+written by "tlpipe show --export model.safetensors". Images are prepared exactly as
+the training images were.
 
-A file that is no picture is told of, and the others are done; the exit code is
-then 1.`,
+Files that are not images are reported and the others are classified; the exit code
+is then 1.`,
 		Example: `  tlpipe predict --model pipeline.yaml:head photo.jpg
   tlpipe predict --model head.safetensors --json *.jpg`,
 		RunE: func(c *cobra.Command, args []string) error { return p.predict(c.Context(), f, args) },
@@ -46,8 +46,8 @@ then 1.`,
 	f.cached.add(c)
 	c.Flags().StringVar(&f.model, "model", "", "`FILE:STAGE` or a safetensors file")
 	c.Flags().StringVar(&f.weights, "weights", "", "the `file` of the backbone's weights, if they came from a file")
-	c.Flags().IntVar(&f.top, "top", 3, "how many `classes` to tell of each picture")
-	c.Flags().BoolVar(&f.json, "json", false, "print a JSON object a line")
+	c.Flags().IntVar(&f.top, "top", 3, "the number of `classes` to print per image")
+	c.Flags().BoolVar(&f.json, "json", false, "print one JSON object per line")
 	return c
 }
 

@@ -26,11 +26,10 @@ func (p *program) modelsPullCommand() *cobra.Command {
 	)
 	c := &cobra.Command{
 		Use:   "pull NAME[:SET]...",
-		Short: "Fetch weights from where they are published",
-		Long: `Fetch weights from where they are published, verify them and keep them in the
-store of weights. NAME is a backbone and SET one of its weight sets ("tlpipe
-models show NAME"; default: the first). What an interrupted pull has fetched is
-not fetched again.
+		Short: "Download published weights",
+		Long: `Download published weights, verify them and keep them in the weight store. NAME is a
+backbone and SET one of its weight sets ("tlpipe models show NAME"; default: the
+first). An interrupted download is resumed.
 
 The store is the folder $TLPIPE_WEIGHTS, or weights in the cache's folder
 ($TLPIPE_CACHE, or tlpipe in the user's cache folder). Weights on the Hugging
@@ -55,8 +54,8 @@ give it with --from.`,
 		},
 		ValidArgsFunction: completeBackbones,
 	}
-	c.Flags().StringVar(&from, "from", "", "take the weights from a `file` that was fetched by other means")
-	c.Flags().BoolVar(&asJSON, "json", false, "print a JSON object a line")
+	c.Flags().StringVar(&from, "from", "", "take the weights from a `file` that was downloaded by other means")
+	c.Flags().BoolVar(&asJSON, "json", false, "print one JSON object per line")
 	return c
 }
 
@@ -154,9 +153,9 @@ func (p *program) modelsFilesCommand() *cobra.Command {
 	var asJSON bool
 	c := &cobra.Command{
 		Use:   "files",
-		Short: "List the files of weights that are kept",
-		Long: `List the files of weights that were pulled, or fetched from an address that a
-pipeline names.`,
+		Short: "List downloaded weights",
+		Long: `List the weights that were pulled, or downloaded from an address that a pipeline
+names.`,
 		Args: cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
 			there, err := store.Default()
@@ -192,9 +191,9 @@ const fewestDigits = 6
 func (p *program) modelsRemoveCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "rm NAME[:SET]|SHA256...",
-		Short: "Remove files of weights that are kept",
-		Long: `Remove files of weights from the store: those of a backbone's weight set, or one by
-the first digits of its SHA-256 ("tlpipe models files").`,
+		Short: "Remove downloaded weights",
+		Long: `Remove weights from the store: those of a backbone's weight set, or one file by the
+first digits of its SHA-256 ("tlpipe models files").`,
 		Args: atLeastOne("NAME"),
 		RunE: func(_ *cobra.Command, args []string) error {
 			there, err := store.Default()

@@ -29,9 +29,8 @@ func (p *program) reportCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "report FILE",
 		Short: "Write the report of a pipeline's results",
-		Long: `Write the report of a pipeline's results as one HTML page that needs nothing but
-a browser. The results must be in the cache; nothing is computed.`,
-		Args: one("FILE"),
+		Long:  `Write the report of a pipeline's results as one self-contained HTML page. The results must be in the cache; nothing is computed.`,
+		Args:  one("FILE"),
 		RunE: func(c *cobra.Command, args []string) error {
 			graph, err := p.load(args[0], file)
 			if err != nil {

@@ -12,8 +12,8 @@ func (p *program) newRoot() (root *cobra.Command, parsed *bool) {
 		Use:   "tlpipe",
 		Short: "Transfer learning as a declared pipeline",
 		Long: `tlpipe runs transfer-learning pipelines declared in YAML. Every stage is cached
-on its own: run a pipeline, edit a line, run it again, and only what the line
-touches is computed.`,
+on its own: run a pipeline, edit a line, run it again, and only what that line
+affects is computed.`,
 		Example: `  tlpipe init flowers           # a pipeline to start from
   tlpipe run flowers/pipeline.yaml
   tlpipe plan flowers/pipeline.yaml`,

@@ -30,9 +30,9 @@ func (p *program) runCommand() *cobra.Command {
 	var f runFlags
 	c := &cobra.Command{
 		Use:   "run FILE",
-		Short: "Run a pipeline; only what is not in the cache is computed",
-		Long: `Run a pipeline. Only what is not in the cache is computed. Ctrl-C stops within
-a moment and keeps all that is finished: run again to go on.`,
+		Short: "Run a pipeline, computing only what is not in the cache",
+		Long: `Run a pipeline. Only what is not in the cache is computed. Ctrl-C stops
+promptly and keeps everything that is finished: run again to continue.`,
 		Example: `  tlpipe run pipeline.yaml
   tlpipe run pipeline.yaml --set head.epochs=50 --until head
   tlpipe run pipeline.yaml --json | jq .`,
@@ -43,9 +43,9 @@ a moment and keeps all that is finished: run again to go on.`,
 	f.chosen.add(c)
 	f.cached.add(c)
 	f.jobs.add(c)
-	c.Flags().BoolVar(&f.keepGoing, "keep-going", false, "after a failure, go on with what does not depend on it")
-	c.Flags().BoolVar(&f.dryRun, "dry-run", false, "tell what would be computed, and stop")
-	c.Flags().BoolVar(&f.json, "json", false, "print a JSON object a line: each stage as it ends, then the run")
+	c.Flags().BoolVar(&f.keepGoing, "keep-going", false, "after a failure, continue with stages that do not depend on it")
+	c.Flags().BoolVar(&f.dryRun, "dry-run", false, "show what would be computed, and stop")
+	c.Flags().BoolVar(&f.json, "json", false, "print one JSON object per line: each stage as it ends, then the run")
 	return c
 }
 

@@ -21,9 +21,9 @@ func (p *program) showCommand() *cobra.Command {
 	)
 	c := &cobra.Command{
 		Use:   "show FILE:STAGE[.PORT] | DIGEST",
-		Short: "Show what a stage put out, or write it to a file for other programs",
-		Long: `Show what a stage put out: columns, size, metadata and the first rows. What is
-shown must be in the cache. STAGE may name one instance of a matrix:
+		Short: "Show or export the output of a stage",
+		Long: `Show the output of a stage: columns, size, metadata and the first rows. It must be in
+the cache. STAGE may name one instance of a matrix:
 features[weights=random]. Instead of FILE:STAGE, the digest of an artifact or a
 blob will do, or the beginning of one.
 

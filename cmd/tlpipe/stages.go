@@ -19,7 +19,7 @@ import (
 func (p *program) stagesCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "stages [NAME]",
-		Short: "List the kinds of stage, or tell all about one",
+		Short: "List the kinds of stage, or describe one",
 		Args:  cobra.MaximumNArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			if len(args) == 0 {

@@ -12,7 +12,7 @@ func (p *program) validateCommand() *cobra.Command {
 	var flags pipelineFlags
 	c := &cobra.Command{
 		Use:   "validate FILE",
-		Short: "Check a pipeline and tell everything that is wrong with it",
+		Short: "Check a pipeline and report every mistake",
 		Args:  one("FILE"),
 		RunE: func(c *cobra.Command, args []string) error {
 			graph, err := p.load(args[0], flags)

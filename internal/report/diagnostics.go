@@ -64,8 +64,8 @@ func newDiagnostics(run Run, strategies []strategy, summaries []*evaluation) []d
 func watchTransfer(run Run, strategies []strategy, summaries []*evaluation) diagnostic {
 	w := diagnostic{
 		Name:    "Negative transfer",
-		About:   "Pre-trained weights must do better than the same network from random ones.",
-		Nothing: "Nothing to hold the strategies against: no model of this pipeline was trained on random weights.",
+		About:   "Pre-trained weights should beat the same network trained from random weights.",
+		Nothing: "Not measured: no model in this pipeline was trained from random weights.",
 	}
 	random := map[string]string{} // backbones of the strategies on random weights
 	for _, s := range strategies {
@@ -104,7 +104,7 @@ func transferFinding(s strategy, candidate model, c comparison) finding {
 		out.Text = fmt.Sprintf("better than %s, which started from random weights", candidate.short)
 	case c.High < 0:
 		out.Level = bad
-		out.Text = fmt.Sprintf("worse than %s, which started from random weights: the pre-trained ones do harm here", candidate.short)
+		out.Text = fmt.Sprintf("worse than %s, which started from random weights: pre-training hurts here", candidate.short)
 	default:
 		out.Level = suspect
 		out.Text = fmt.Sprintf("not shown to be better than %s, which started from random weights", candidate.short)
@@ -173,13 +173,13 @@ func (r Run) backboneParam(t *training, name string) string {
 var (
 	forgettingLimits = limits{suspect: 0.02, bad: 0.10} // of accuracy on the source task
 	driftLimits      = limits{suspect: 0.25, bad: math.Inf(1), meaning: [...]string{
-		"the features are close to those that the training started with",
-		"the features have moved far: lower rates or fewer layers that learn keep more of them", "",
+		"the features are close to those before training",
+		"the features have changed a lot: lower rates or fewer trained layers preserve more of them", "",
 	}}
 	overfittingLimits = limits{suspect: 0.05, bad: 0.15, meaning: [...]string{
-		"new rows are answered about as well",
-		"new rows are answered less well: more of them, copies, or fewer layers that learn may help",
-		"the training rows were learnt by heart: more of them, copies, or fewer layers that learn may help",
+		"new images are classified about as well",
+		"new images are classified less well: more data, augmentation or fewer trained layers may help",
+		"the training images are memorised: more data, augmentation or fewer trained layers may help",
 	}} // of accuracy
 )
 
@@ -206,7 +206,7 @@ func (l limits) judge(value, low float64) level {
 func watchForgetting(run Run, strategies []strategy) diagnostic {
 	w := diagnostic{
 		Name:    "Forgetting",
-		About:   "What the network could do before should not be lost: its accuracy on the source task, or, without pictures of that, how far its features have moved (1 − CKA: 0 is not at all, 1 is beyond recognition).",
+		About:   "Fine-tuning should preserve what the network knew: measured by its accuracy on the source task or, without images of that task, by how far its features have drifted (1 − CKA: 0 is unchanged, 1 is entirely different).",
 		Nothing: "Not measured in this pipeline.",
 	}
 	for _, s := range strategies {
@@ -241,7 +241,7 @@ func watchForgetting(run Run, strategies []strategy) diagnostic {
 func watchOverfitting(strategies []strategy) diagnostic {
 	w := diagnostic{
 		Name:    "Overfitting",
-		About:   "Training and validation rows should be answered about as well; a gap is what was learnt by heart.",
+		About:   "Accuracy on training and validation images should be close; a gap is a sign of memorisation.",
 		Nothing: "Not measured in this pipeline.",
 	}
 	for _, s := range strategies {
@@ -258,12 +258,12 @@ func watchOverfitting(strategies []strategy) diagnostic {
 func watchFrozen(strategies []strategy) diagnostic {
 	w := diagnostic{
 		Name:    "Frozen layers",
-		About:   "A frozen layer must come out of a phase as it went in, to the bit.",
+		About:   "A frozen layer must be bit-for-bit identical before and after a phase.",
 		Nothing: "No layer was frozen.",
 	}
 	for _, s := range strategies {
 		if s.trainings[0].onFeatures {
-			continue // what does not learn there is no layer, but how features are scaled
+			continue // there the frozen part is the feature scaling, not a layer
 		}
 		checked, phases := 0, map[int32]bool{}
 		var changed []string

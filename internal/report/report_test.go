@@ -316,7 +316,7 @@ func TestPartialRuns(t *testing.T) {
 		want []string // in the text of the page
 	}{
 		"nothing":     {report.Run{Pipeline: "empty", Status: "ok"}, []string{"0 of 0 stages done; nothing was measured."}},
-		"failed":      {failed, []string{"This run failed.", "out of memory", "scores failed, before anything was measured.", "skipped", "of the variance", "Some of the training pictures"}},
+		"failed":      {failed, []string{"This run failed.", "out of memory", "scores failed, before anything was measured.", "skipped", "of the variance", "A sample of training images"}},
 		"interrupted": {report.Run{Pipeline: "p", Status: "interrupted", Nodes: []report.Node{{Name: "a", Stage: "a", State: report.Interrupted}}}, []string{"This run was interrupted.", "0 of 1 stage done"}},
 		"no outputs":  {report.Run{Pipeline: "p", Status: "ok", Nodes: []report.Node{{Name: "a", Stage: "a", State: report.Hit, Outputs: map[string]pipeline.Input{"metrics": nil}}}}, []string{"1 of 1 stage done"}},
 	} {

@@ -195,8 +195,8 @@ func markBest(rows []numberRow, models []model, k int, c metricColumn) {
 }
 
 var classColumns = []metricColumn{
-	{record.Precision, "Precision", "of the rows taken for the class, the share that is of it", true, false},
-	{record.Recall, "Recall", "of the rows of the class, the share taken for it", true, false},
+	{record.Precision, "Precision", "of the images predicted as this class, the share that belongs to it", true, false},
+	{record.Recall, "Recall", "of the images of this class, the share predicted as it", true, false},
 	{record.F1, "F1", "harmonic mean of precision and recall", true, false},
 	{record.ROCAUC, "ROC-AUC", "chance that a row of the class is ranked above one of another", false, false},
 }
@@ -384,7 +384,7 @@ func (e *evaluation) heatMaps() []heatMap {
 					cell.Share = 100 * float64(n) / float64(totals[actual])
 				}
 				cell.Shade, cell.Dark = shadeOf(cell.Share)
-				cell.Title = fmt.Sprintf("%s taken for %s: %s, %s", actual, predicted, plural(n, "row"), percent(cell.Share/100))
+				cell.Title = fmt.Sprintf("%s predicted as %s: %s, %s", actual, predicted, plural(n, "row"), percent(cell.Share/100))
 				row.Cells = append(row.Cells, cell)
 			}
 			h.Rows = append(h.Rows, row)
@@ -410,7 +410,7 @@ func pairsInWords(pairs []heatPair) string {
 	}
 	var parts []string
 	for _, p := range pairs[:min(len(pairs), 3)] {
-		parts = append(parts, fmt.Sprintf("%s taken for %s (%s of %s)", p.Actual, p.Predicted, count(p.Rows), count(p.Of)))
+		parts = append(parts, fmt.Sprintf("%s predicted as %s (%s of %s)", p.Actual, p.Predicted, count(p.Rows), count(p.Of)))
 	}
 	return "Most often: " + inWords(parts) + "."
 }

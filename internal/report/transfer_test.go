@@ -304,7 +304,7 @@ func TestDiagnostics(t *testing.T) {
 	got := watch(run)
 	for name, want := range map[string][]string{
 		"Negative transfer": {`^finetuned · feature_extraction\+\d+\.\d points .* to .*better than scratch · full`},
-		"Forgetting":        {`^finetuned · partialdrift 0.08`, `^checktuned · fulldrift 0\.61.*mean of 3 seeds: the features have moved far.*; an alarm in 3 of them$`},
+		"Forgetting":        {`^finetuned · partialdrift 0.08`, `^checktuned · fulldrift 0\.61.*mean of 3 seeds: the features have changed a lot.*; an alarm in 3 of them$`},
 		"Overfitting":       {`^checktuned · partialgap \+11\.0 points`, `^badtuned · fullgap \+24\.0 points`},
 		"Frozen layers":     {`^finetuned · progressive0 of 42 changedequal digests before and after, in 2 phases of 3 trainings$`},
 	} {
@@ -332,10 +332,10 @@ func TestDiagnostics(t *testing.T) {
 		t.Errorf("frozen layers: %q, want %q", got, want)
 	}
 
-	// Without a model on random weights there is nothing to hold against.
+	// Without a model on random weights there is nothing to compare with.
 	run.Nodes = slices.DeleteFunc(run.Nodes, func(n report.Node) bool { return n.Stage == "scratch" })
-	if text := page(t, run); !strings.Contains(text, "no model of this pipeline was trained on random weights") {
-		t.Error("nothing is said of the missing candidate")
+	if text := page(t, run); !strings.Contains(text, "no model in this pipeline was trained from random weights") {
+		t.Error("the missing candidate is not mentioned")
 	}
 }
 
@@ -404,7 +404,7 @@ func TestMeansOverSeeds(t *testing.T) {
 		t.Errorf("%d dots for six seeds", n)
 	}
 	numbers := textOf(d.byID("e1-metrics"))
-	for _, want := range []string{"fullmean of 3 seeds", "Each seed by itself", "seed 2 · full"} {
+	for _, want := range []string{"fullmean of 3 seeds", "Each seed separately", "seed 2 · full"} {
 		if !strings.Contains(numbers, want) {
 			t.Errorf("the metrics %q do not say %q", numbers, want)
 		}
@@ -455,7 +455,7 @@ func TestFixedAndBroken(t *testing.T) {
 			if item.Data != "li" {
 				continue
 			}
-			m := regexp.MustCompile(`^is (.+?) reference: (.+) \d+\.\d% here: (.+) \d+\.\d%`).FindStringSubmatch(textOf(item))
+			m := regexp.MustCompile(`^true (.+?) reference: (.+) \d+\.\d% here: (.+) \d+\.\d%`).FindStringSubmatch(textOf(item))
 			if m == nil {
 				t.Fatalf("card %q", textOf(item))
 			}
