@@ -1,4 +1,4 @@
-"""Writes solvers.json: 50 steps of PyTorch's optimisers, made with torch 2.8.0.
+"""Writes optimizers.json: 50 steps of PyTorch's optimisers, made with torch 2.8.0.
 
 Two parameters, a and b, of three and two elements. The gradient of element i (counted through
 both) at step t, from 0, is ((7t + 13i) mod 19 - 9) / 8: exact in float32. The rate is 0.05, from
@@ -45,6 +45,6 @@ def run(name, optimiser, settings, second):
     return steps
 
 
-with open("solvers.json", "w") as f:
+with open("optimizers.json", "w") as f:
     out = {name: run(name, *case) for name, case in CASES.items()}
     f.write("{\n" + ",\n".join(f"{json.dumps(k)}: {json.dumps(v)}" for k, v in out.items()) + "\n}\n")
