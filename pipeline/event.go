@@ -78,6 +78,8 @@ type StageEnded struct {
 	Cost           float64 `json:"cost"` // seconds that all of its results took, whenever that was; 0 if not known, as of chunks that were at hand
 	Digest         string  `json:"digest"`
 	Error          string  `json:"error,omitempty"`
+
+	Notes []string `json:"notes,omitempty"` // of what was computed; see Noted
 }
 
 // RunEnded is the last event of a run.

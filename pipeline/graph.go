@@ -37,6 +37,14 @@ type Node struct {
 	Recipe      cache.Preimage
 }
 
+// Notes are the lines that the stage would have a user be told; see [Noted].
+func (n *Node) Notes() []string {
+	if noted, ok := n.Stage.(Noted); ok {
+		return noted.Notes()
+	}
+	return nil
+}
+
 // Edge connects an input port to an output of another node.
 type Edge struct {
 	Port     string

@@ -25,6 +25,7 @@ type nodeRun struct {
 	mapper  mapperHolder
 	busy    stopwatch
 	waiting sync.Once // to tell it once, not for every chunk
+	noting  sync.Once
 
 	mu      sync.Mutex
 	keys    []string        // of the chunks handed on
@@ -72,6 +73,9 @@ func (nr *nodeRun) run(ctx context.Context) {
 	}
 	if err != nil {
 		e.Chunks = max(e.Chunks, nr.expected()) // it ended early and had more to do
+	}
+	if e.ChunksComputed > 0 {
+		e.Notes = nr.node.Notes()
 	}
 	switch {
 	case err == nil && e.ChunksComputed == 0:
@@ -272,6 +276,11 @@ func (nr *nodeRun) compute(ctx context.Context, executor Executor, work Work) (e
 		nr.busy.start()
 		defer nr.busy.stop()
 		started = time.Now() // waiting for a slot is not work
+		nr.noting.Do(func() {
+			for _, note := range nr.node.Notes() {
+				nr.x.log(nr.node.Name, "%s", note)
+			}
+		})
 		err = panicsAsErrors(func() error {
 			var err error
 			e, err = here(ctx)

@@ -39,6 +39,7 @@ type PlanNode struct {
 	Uses    string   `json:"uses"`
 	State   State    `json:"state"`
 	Because []string `json:"because"`
+	Notes   []string `json:"notes,omitempty"` // see Noted
 
 	Chunks  int `json:"chunks"`  // known so far; 0 if the inputs are not
 	Pending int `json:"pending"` // chunks to be computed, of those known
@@ -99,7 +100,7 @@ type planner struct {
 }
 
 func (p *planner) node(ctx context.Context, n *Node, m mode) (PlanNode, error) {
-	out := PlanNode{Stage: n.Name, Uses: n.Kind.Name, Node: n, Because: []string{}}
+	out := PlanNode{Stage: n.Name, Uses: n.Kind.Name, Node: n, Because: []string{}, Notes: n.Notes()}
 	recipe := n.Recipe.Digest()
 	first := 0
 	var digests []planned // of the streaming input; one of no port for a whole table

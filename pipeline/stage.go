@@ -28,6 +28,14 @@ type Identified interface {
 	Identity() (map[string]string, error)
 }
 
+// Noted is implemented by stages that know of something that a user should be
+// told before they run: what is computed in the place of what was asked for.
+type Noted interface {
+	// Notes returns lines for people. It is called after Check, must be quick,
+	// and has no part in the recipe.
+	Notes() []string
+}
+
 // Located is implemented by stages whose parameters name files.
 type Located interface {
 	// Locate tells where relative paths start: the pipeline file's folder. It

@@ -61,6 +61,7 @@ several runs after a warm-up, with pixels already decoded.`,
 			if asJSON {
 				return json.NewEncoder(p.out).Encode(result)
 			}
+			defer p.printNote(result.Note)
 			return p.printExtraction(result)
 		},
 	}
@@ -79,6 +80,13 @@ several runs after a warm-up, with pixels already decoded.`,
 	f.BoolVar(&asJSON, "json", false, "print JSON")
 	_ = c.RegisterFlagCompletionFunc("backbone", completeBackbones)
 	return c
+}
+
+// printNote tells what was measured in the place of what was asked for, if anything.
+func (p *program) printNote(note string) {
+	if note != "" {
+		fmt.Fprintln(p.err, "note:", note)
+	}
 }
 
 // completeBackbones lists the zoo for shells.
@@ -144,6 +152,7 @@ momentum) after a warm-up, with pixels already decoded.`,
 			if asJSON {
 				return json.NewEncoder(p.out).Encode(result)
 			}
+			defer p.printNote(result.Note)
 			table := console.NewTable("BACKBONE", ">SIZE", "TRAIN", ">PARAMETERS", ">BATCH", ">THREADS", ">PICTURES/S", ">MEDIAN", ">GFLOP/S")
 			table.Row(result.Backbone, fmt.Sprintf("%d×%d", result.Width, result.Height), result.Trained, console.Count(result.Parameters),
 				fmt.Sprint(result.Batch), fmt.Sprint(result.Threads),

@@ -65,9 +65,11 @@ func (p *program) printPlan(plan pipeline.Plan, asJSON bool) error {
 	}
 	table := console.NewTable("STAGE", "USES", "STATE", ">COMPUTE", "BECAUSE").Fit(p.out)
 	pending := 0
+	var nodes []*pipeline.Node
 	for _, n := range plan.Nodes {
 		if n.State != pipeline.Cached {
 			pending++
+			nodes = append(nodes, n.Node)
 		}
 		because := strings.Join(n.Because[:min(len(n.Because), shownReasons)], "; ")
 		if more := len(n.Because) - shownReasons; more > 0 {
@@ -86,6 +88,7 @@ func (p *program) printPlan(plan pipeline.Plan, asJSON bool) error {
 		return err
 	}
 	_, err := fmt.Fprintf(p.out, "\n%s of %d to compute.\n", console.Of(int64(pending), "stage"), len(plan.Nodes))
+	p.printNotes(nodes)
 	return err
 }
 

@@ -125,7 +125,7 @@ func newReport(graph *pipeline.Graph) report.Run {
 func reportNode(n *pipeline.Node) report.Node {
 	node := report.Node{
 		Name: n.Name, Stage: n.Declared.Name, Uses: n.Kind.Name, Coordinates: n.Coordinates,
-		Recipe: n.Recipe.Digest(), Params: params.Flatten(n.Params),
+		Recipe: n.Recipe.Digest(), Notes: n.Notes(), Params: params.Flatten(n.Params),
 	}
 	for _, e := range n.Inputs {
 		node.Inputs = append(node.Inputs, report.Link{Port: e.Port, From: e.From.Name, FromPort: e.FromPort})

@@ -6,7 +6,23 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/tlpipe/tlpipe/internal/console"
+	"github.com/tlpipe/tlpipe/pipeline"
 )
+
+// printNotes tells on standard error what stages would have a user know; what several instances of a
+// stage have to tell alike, once.
+func (p *program) printNotes(nodes []*pipeline.Node) {
+	told := map[string]bool{}
+	for _, n := range nodes {
+		for _, note := range n.Notes() {
+			line := fmt.Sprintf("note: %s: %s", console.Line(n.Declared.Name), console.Line(note))
+			if !told[line] {
+				told[line] = true
+				fmt.Fprintln(p.err, line)
+			}
+		}
+	}
+}
 
 func (p *program) validateCommand() *cobra.Command {
 	var flags pipelineFlags
@@ -20,6 +36,7 @@ func (p *program) validateCommand() *cobra.Command {
 				return err
 			}
 			fmt.Fprintf(p.out, "%s: valid, %s\n", args[0], console.Of(int64(len(graph.Nodes)), "stage"))
+			p.printNotes(graph.Nodes)
 			return nil
 		},
 	}

@@ -39,7 +39,8 @@ type Extraction struct {
 	Threads         int     `json:"threads"`
 	Height          int     `json:"height"`
 	Width           int     `json:"width"`
-	Instructions    string  `json:"instructions"` // set in use
+	Instructions    string  `json:"instructions"`   // set in use
+	Note            string  `json:"note,omitempty"` // what is computed where they have none for the precision
 	Repeat          int     `json:"repeat"`
 	ImagesPerSecond float64 `json:"images_per_second"` // of the best run
 	Median          float64 `json:"median_images_per_second"`
@@ -71,8 +72,8 @@ func (e Extract) Measure(ctx context.Context) (*Extraction, error) {
 	out := &Extraction{
 		Backbone: e.Backbone, Precision: e.Precision.String(), Weights: e.Weights,
 		Batch: e.Batch, Threads: e.Threads, Height: shape[0], Width: shape[1],
-		Instructions: instructions,
-		WeightBytes:  program.WeightBytes(),
+		Instructions: instructions, Note: e.Precision.Note(),
+		WeightBytes: program.WeightBytes(),
 	}
 	pool := kernel.NewPool(e.Threads)
 	defer pool.Close()

@@ -49,7 +49,8 @@ type Training struct {
 	Threads         int     `json:"threads"`
 	Height          int     `json:"height"`
 	Width           int     `json:"width"`
-	Instructions    string  `json:"instructions"` // set in use
+	Instructions    string  `json:"instructions"`   // set in use
+	Note            string  `json:"note,omitempty"` // what is computed where they have none for the precision
 	Repeat          int     `json:"repeat"`
 	Parameters      int64   `json:"trained_parameters"`
 	ImagesPerSecond float64 `json:"images_per_second"` // of the best step
@@ -88,7 +89,7 @@ func (t Train) Measure(ctx context.Context) (_ *Training, err error) {
 	}
 	out := &Training{
 		Backbone: t.Backbone, Trained: t.Trained, Precision: t.Precision.String(), FixedNorms: t.FixedNorms, Batch: t.Batch, Threads: t.Threads,
-		Height: shape[0], Width: shape[1], Instructions: instructions, Repeat: t.Repeat, From: from,
+		Height: shape[0], Width: shape[1], Instructions: instructions, Note: train.PrecisionNote(t.Precision), Repeat: t.Repeat, From: from,
 	}
 	for _, p := range net.Parameters() {
 		if p.Role.Trained() && learning(p.Layer) {

@@ -150,6 +150,10 @@ type Int8Options struct {
 	Input, Output, Residual Quantization
 }
 
+// HasInt8 tells whether the instructions in use multiply bytes and sum the products in one step. Where
+// they do not, AVX2 multiplies numbers of 16 bits and portable Go one byte at a time, with equal results.
+func HasInt8() bool { return active() == avx512 && active().multiplies(elementUint8) }
+
 // PacksInt8 tells whether [PackConvInt8] takes the convolution: the input channels of a group must be a
 // multiple of four.
 func (c Conv) PacksInt8() bool {

@@ -3,7 +3,7 @@ package kernel
 // Mixed precision: tensors are float32, and rounded to bfloat16 where a kernel gathers what it
 // multiplies. An element of the kernels is then a word of two numbers that are multiplied together.
 
-// HasBFloat16 tells whether the processor multiplies bfloat16, so that rounding changes something.
+// HasBFloat16 tells whether the instructions in use multiply bfloat16, so that rounding changes something.
 func HasBFloat16() bool { return active().multiplies(elementBFloat16) }
 
 // roundIfPossible makes a convolution, of which nothing is packed yet, one that rounds, if the

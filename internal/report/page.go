@@ -24,6 +24,7 @@ type page struct {
 	Graph       graphView
 	Narrow      graphView
 	Stages      []stageRow
+	StageNotes  []stageNote
 	Strategies  []strategyView
 	Diagnostics []diagnostic
 	Training    []trainingView
@@ -82,6 +83,9 @@ type stageRow struct {
 	Digest   string // short
 }
 
+// stageNote is what a stage would have the reader know.
+type stageNote struct{ Stage, Text string }
+
 type rejectView struct {
 	Node    string
 	Total   int64
@@ -105,6 +109,11 @@ func newPage(ctx context.Context, run Run) (*page, error) {
 	}
 	for i := range run.Nodes {
 		p.Stages = append(p.Stages, newStageRow(run.Nodes[i]))
+		for _, text := range run.Nodes[i].Notes {
+			if note := (stageNote{run.Nodes[i].Stage, text}); !slices.Contains(p.StageNotes, note) {
+				p.StageNotes = append(p.StageNotes, note)
+			}
+		}
 	}
 	p.tellFailures()
 

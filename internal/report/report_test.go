@@ -174,6 +174,10 @@ func TestWholeRun(t *testing.T) {
 		t.Errorf("problems: %s", textOf(d.byID("problems")))
 	}
 
+	if n := strings.Count(textOf(d.byID("pipeline")), "features: precision bf16: multiplied in float32"); n != 1 {
+		t.Errorf("what three instances of a stage have to tell alike is told %d times", n)
+	}
+
 	headline := textOf(d.withClass("headline")[0])
 	if !regexp.MustCompile(`^pretrained gets \d\d\.\d% of 72 test rows right — \d\d points more than random and \d\d points more than pixels\.`).MatchString(headline) {
 		t.Errorf("headline %q", headline)

@@ -38,6 +38,7 @@ type Node struct {
 	Recipe         string  // digest of all that decides the outputs but the inputs; may be empty
 	Digest         string  // of the content of the first output; empty if there is none
 
+	Notes  []string // what the stage would have a user know
 	Params []params.Value
 	Inputs []Link
 

@@ -478,6 +478,7 @@ func quickstart(t testing.TB) report.Run {
 		bracket := "[backbone=" + m.name + "]"
 		run.Nodes = append(run.Nodes, report.Node{
 			Name: "features" + bracket, Stage: "features", Uses: "extract", Coordinates: at, State: []report.State{report.Hit, report.Computed, report.Computed}[i], Chunks: 12, ChunksComputed: 12 * min(i, 1), Rows: 2088, Seconds: 21.7, Digest: digestOf("features" + m.name),
+			Notes:   []string{"precision bf16: multiplied in float32"},
 			Params:  []params.Value{{Path: "backbone", Text: fmt.Sprintf("%q", []string{"efficientnet_lite0", "efficientnet_lite0", "pixels"}[i])}, {Path: "flip", Text: "false"}, {Path: "weights", Text: fmt.Sprintf("%q", []string{"imagenet", "random", ""}[i])}},
 			Inputs:  []report.Link{{Port: "images", From: "varied", FromPort: "images"}},
 			Outputs: map[string]pipeline.Input{"features": featuresTable(t, "features"+bracket, at, rows, 0.25+1.1*m.skill*m.skill)},

@@ -141,6 +141,14 @@ func (s *stage) extraction(height, width int) (record.Extraction, error) {
 	return e, nil
 }
 
+// Notes implements pipeline.Noted.
+func (s *stage) Notes() []string {
+	if note := s.precision.Note(); note != "" && !s.backbone.AnyPixels {
+		return []string{note}
+	}
+	return nil
+}
+
 // Identity implements pipeline.Identified: the weights by name and content, never by path.
 func (s *stage) Identity() (map[string]string, error) {
 	return s.weights.Identity()

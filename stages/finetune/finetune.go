@@ -162,6 +162,14 @@ func (s *stage) Identity() (map[string]string, error) {
 	return s.backbone.weights.Identity()
 }
 
+// Notes implements pipeline.Noted.
+func (s *stage) Notes() []string {
+	if note := train.PrecisionNote(s.Learning.precision()); note != "" {
+		return []string{note}
+	}
+	return nil
+}
+
 // carried are the facts about data that the models trained on it keep.
 func carried() []string { return []string{record.PreprocessingKey, record.ExtractionKey} }
 

@@ -88,12 +88,8 @@ func (l Learning) check(path string, epochs int) (errs []error) {
 // options are those of a training with these weights of the classes.
 func (l Learning) options(epochs int, rate float64, classWeights []float64) train.Options {
 	monitor := train.Monitor(l.EarlyStopping.Monitor)
-	precision := frozen.Float32
-	if l.Precision == "bf16" {
-		precision = frozen.BFloat16
-	}
 	o := train.Options{
-		Epochs: epochs, BatchSize: l.BatchSize, Accumulate: l.Accumulate, Precision: precision,
+		Epochs: epochs, BatchSize: l.BatchSize, Accumulate: l.Accumulate, Precision: l.precision(),
 		Rule: l.rule(), Rate: rate, Decay: 2 * l.L2, ClipNorm: l.ClipNorm,
 		Schedule: l.Schedule.make(l.WarmUp, monitor.Direction()), Monitor: monitor,
 		ClassWeights: classWeights, LabelSmoothing: l.LabelSmoothing,
@@ -107,6 +103,13 @@ func (l Learning) options(epochs int, rate float64, classWeights []float64) trai
 		o.Stopping = schedule.NewStopping(l.EarlyStopping.Patience, l.EarlyStopping.MinDelta, monitor.Direction())
 	}
 	return o
+}
+
+func (l Learning) precision() frozen.Precision {
+	if l.Precision == "bf16" {
+		return frozen.BFloat16
+	}
+	return frozen.Float32
 }
 
 func (l Learning) rule() optimizer.Rule {

@@ -16,6 +16,7 @@ import (
 	"github.com/apache/arrow/go/v17/arrow/array"
 	"github.com/apache/arrow/go/v17/arrow/memory"
 	zoo "github.com/tlpipe/tlpipe/internal/backbone"
+	"github.com/tlpipe/tlpipe/internal/kernel"
 	"github.com/tlpipe/tlpipe/internal/metrics"
 	"github.com/tlpipe/tlpipe/internal/nn"
 	"github.com/tlpipe/tlpipe/internal/nn/classifier"
@@ -405,12 +406,20 @@ func TestGoesOnWithAHead(t *testing.T) {
 	}
 }
 
+// Where the instructions in use have none for bfloat16, training computes in float32, and says so.
 func TestLearnsInBFloat16(t *testing.T) {
 	const with = "{" + small + ", strategy: [{epochs: 2, learning_rate: 0.01, top: 6}], precision: %s}"
 	chunks := pictures(t, 24, 12, 0)
 	single, half := mustRunPictures(t, fmt.Sprintf(with, "fp32"), chunks), mustRunPictures(t, fmt.Sprintf(with, "bf16"), chunks)
-	if a, b := single.history[0].Loss, half.history[0].Loss; a == b || math.Abs(a-b) > 0.1*a {
-		t.Errorf("losses %v and %v", a, b)
+	a, b, rounds := single.history[0].Loss, half.history[0].Loss, kernel.HasBFloat16()
+	if math.Abs(a-b) > 0.1*a || (a != b) != rounds {
+		t.Errorf("losses %v and %v; the processor multiplies bfloat16: %v", a, b, rounds)
+	}
+	for precision, told := range map[string]bool{"fp32": false, "bf16": !rounds} {
+		notes := pipelinetest.Stage(t, Kind(), fmt.Sprintf(with, precision)).(pipeline.Noted).Notes()
+		if (len(notes) == 1 && strings.Contains(notes[0], "multiplies in float32")) != told {
+			t.Errorf("%s: notes %q", precision, notes)
+		}
 	}
 }
 

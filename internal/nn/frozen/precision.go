@@ -1,6 +1,10 @@
 package frozen
 
-import "fmt"
+import (
+	"fmt"
+
+	"github.com/tlpipe/tlpipe/internal/kernel"
+)
 
 // Precision is the arithmetic of a program. Inputs and outputs are float32 in each.
 type Precision int
@@ -29,6 +33,21 @@ func ParsePrecision(name string) (Precision, error) {
 
 func (p Precision) String() string {
 	return [...]string{"fp32", "bf16", "int8"}[p]
+}
+
+// Note tells what programs of the precision compute where the instructions in use have none for it, and
+// what speed that gives; "" where they have.
+func (p Precision) Note() string {
+	instructions, _ := kernel.InstructionSet()
+	switch {
+	case p == BFloat16 && !kernel.HasBFloat16():
+		return fmt.Sprintf("precision bf16: the instructions in use (%s) have no product of bfloat16: "+
+			"numbers are rounded to bfloat16 and multiplied in float32, which is no faster than fp32", instructions)
+	case p == Int8 && !kernel.HasInt8():
+		return fmt.Sprintf("precision int8: the instructions in use (%s) have no product of bytes: "+
+			"bytes are widened and multiplied, with the same results but less gain in speed", instructions)
+	}
+	return ""
 }
 
 // element is the type of the numbers of a value.

@@ -5,10 +5,22 @@ import (
 	"math"
 	"slices"
 
+	"github.com/tlpipe/tlpipe/internal/kernel"
 	"github.com/tlpipe/tlpipe/internal/nn/frozen"
 	"github.com/tlpipe/tlpipe/internal/nn/train/optimizer"
 	"github.com/tlpipe/tlpipe/internal/nn/train/schedule"
 )
+
+// PrecisionNote tells what training in the precision computes where the instructions in use have none
+// for it; "" where they have.
+func PrecisionNote(p frozen.Precision) string {
+	if p != frozen.BFloat16 || kernel.HasBFloat16() {
+		return ""
+	}
+	instructions, _ := kernel.InstructionSet()
+	return fmt.Sprintf("precision bf16: the instructions in use (%s) have no product of bfloat16: "+
+		"training multiplies in float32 and is no faster than with fp32", instructions)
+}
 
 // Options say how to train. The zero value of what is not required leaves it out.
 type Options struct {
