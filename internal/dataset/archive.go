@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 
@@ -23,10 +24,19 @@ import (
 )
 
 // expand finds the files that patterns name, sorted. A pattern that names
-// none is an error.
+// none is an error. Braces are spelled out first: {000000..000123} counts,
+// {a,b} lists.
 func expand(patterns []string) ([]string, error) {
-	var out []string
+	var spelled []string
 	for _, pattern := range patterns {
+		all, err := braces(pattern)
+		if err != nil {
+			return nil, fmt.Errorf("pattern %s: %w", pattern, err)
+		}
+		spelled = append(spelled, all...)
+	}
+	var out []string
+	for _, pattern := range spelled {
 		paths, err := filepath.Glob(pattern)
 		if err != nil {
 			return nil, fmt.Errorf("pattern %s: %w", pattern, err)
@@ -44,6 +54,55 @@ func expand(patterns []string) ([]string, error) {
 	return slices.Compact(out), nil
 }
 
+// maxBraces bounds the names that the braces of one pattern stand for.
+const maxBraces = 100000
+
+// braces spells out the first pair of braces of a pattern, and those behind it. Braces with neither a range nor a
+// comma stay as they are, and so does a name with braces that exists.
+func braces(pattern string) ([]string, error) {
+	open := strings.IndexByte(pattern, '{')
+	length := strings.IndexByte(pattern[max(open, 0):], '}')
+	if open < 0 || length < 0 {
+		return []string{pattern}, nil
+	}
+	if _, err := os.Stat(pattern); err == nil {
+		return []string{pattern}, nil
+	}
+	inside, rest := pattern[open+1:open+length], pattern[open+length+1:]
+	var middle []string
+	if from, to, isRange := strings.Cut(inside, ".."); isRange {
+		low, err1 := strconv.ParseUint(from, 10, 32)
+		high, err2 := strconv.ParseUint(to, 10, 32)
+		switch {
+		case err1 != nil || err2 != nil || low > high:
+			return nil, fmt.Errorf("{%s} is no range of numbers such as {000000..000123}", inside)
+		case high-low >= maxBraces:
+			return nil, fmt.Errorf("{%s} stands for more than %d names", inside, maxBraces)
+		}
+		for n := low; n <= high; n++ {
+			middle = append(middle, fmt.Sprintf("%0*d", len(from), n))
+		}
+	} else if strings.Contains(inside, ",") {
+		middle = strings.Split(inside, ",")
+	} else {
+		middle = []string{"{" + inside + "}"}
+	}
+	ends, err := braces(rest)
+	if err != nil {
+		return nil, err
+	}
+	if len(middle)*len(ends) > maxBraces {
+		return nil, fmt.Errorf("its braces stand for more than %d names", maxBraces)
+	}
+	var out []string
+	for _, m := range middle {
+		for _, end := range ends {
+			out = append(out, pattern[:open]+m+end)
+		}
+	}
+	return out, nil
+}
+
 // malformed is an error in the content of an archive: what became of it does
 // not change until the file does.
 type malformed struct{ error }
@@ -57,11 +116,12 @@ func (m malformed) Unwrap() error { return m.error }
 // be read is one reject.
 func indexed(ctx context.Context, files pipeline.Files, paths []string, name string, build func(path string) (Rows, error)) (Rows, error) {
 	var table Table
+	stems := stemsOf(paths)
 	for i, path := range paths {
 		if err := ctx.Err(); err != nil {
 			return Rows{}, err
 		}
-		stem := stemOf(path)
+		stem := stems[i]
 		raw, err := files.Derived(ctx, path, name, func() ([]byte, error) {
 			rows, err := build(path)
 			if err != nil {
@@ -85,7 +145,7 @@ func indexed(ctx context.Context, files pipeline.Files, paths []string, name str
 		if err != nil {
 			return Rows{}, fmt.Errorf("index of %s: %w", path, err)
 		}
-		split := splitOfFile(stem)
+		split := splitOfFile(stemOf(path))
 		for j := range rows.All {
 			row := &rows.All[j]
 			row.ID = stem + "/" + row.ID
@@ -97,11 +157,38 @@ func indexed(ctx context.Context, files pipeline.Files, paths []string, name str
 		for j := range rows.Rejects {
 			rows.Rejects[j].ID = stem + "/" + rows.Rejects[j].ID
 		}
-		rows.unique()
+		if err := rows.unique(); err != nil {
+			return Rows{}, fmt.Errorf("%s: %w", path, err)
+		}
 		table.append(i, rows)
 	}
-	table.unique()
 	return table.Rows, nil
+}
+
+// stemsOf are the names of files that ids start with: without folders, but for those of one name in several folders, which
+// have as many of their folders before them as tell them apart.
+func stemsOf(paths []string) []string {
+	stems, folders := make([]string, len(paths)), slices.Clone(paths)
+	for i, path := range paths {
+		stems[i] = stemOf(path)
+	}
+	for range 16 {
+		count := map[string]int{}
+		for _, stem := range stems {
+			count[stem]++
+		}
+		unique := true
+		for i := range paths {
+			folders[i] = filepath.Dir(folders[i])
+			if name := filepath.Base(folders[i]); count[stems[i]] > 1 && name != "." && name != string(filepath.Separator) {
+				stems[i], unique = text(name)+"/"+stems[i], false
+			}
+		}
+		if unique {
+			break
+		}
+	}
+	return stems
 }
 
 // stemOf is the name of a file without its endings of one word.

@@ -1,12 +1,12 @@
 package dataset
 
 import (
-	"bufio"
 	"context"
 	"encoding/csv"
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -17,9 +17,12 @@ import (
 
 // CSV is a table with a header, one row a picture: columns path, label, split,
 // domain, id as far as there are any, and any further ones. Only path is
-// needed. The id is the path as written, unless there is a column for it.
-// Further columns keep their names, but those that every table of images has
-// get a "_" behind.
+// needed. The id is the path as written, unless there is a column for it; two
+// different rows with one id are an error. Further columns keep their names,
+// but those that every table of images has get a "_" behind.
+//
+// Tables in UTF-8, UTF-16 and Windows-1252 are read, with lines that end in
+// LF, CR LF or CR. What is not plain UTF-8 is noted.
 type CSV struct {
 	Path      string            // the table
 	Root      string            // where relative paths start; "" is the table's folder
@@ -40,23 +43,43 @@ func (c CSV) List(ctx context.Context, _ pipeline.Files) (rows Rows, err error) 
 		return rows, fmt.Errorf("read the table: %w", err)
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
-	if rows, err = c.read(ctx, f); err != nil {
-		return rows, fmt.Errorf("read the table %s: %w", c.Path, err)
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("read the table %s: %w", c.Path, err)
+		}
+	}()
+	enc, err := encodingOf(f)
+	if err != nil {
+		return rows, err
 	}
-	return rows, nil
+	for _, lazy := range []bool{false, true} {
+		if _, err := f.Seek(0, io.SeekStart); err != nil {
+			return rows, err
+		}
+		rows, err = c.read(ctx, enc.reader(f), lazy)
+		var syntax *csv.ParseError
+		if !errors.As(err, &syntax) || lazy {
+			break
+		}
+		defer func(line int) {
+			if err == nil {
+				rows.Notes = append(rows.Notes, fmt.Sprintf("%s: the quotes in line %d are not a table's: quotes inside values are kept as they are", c.Path, line))
+			}
+		}(syntax.Line)
+	}
+	if err == nil && enc.note != "" {
+		rows.Notes = append(rows.Notes, fmt.Sprintf("%s: %s", c.Path, enc.note))
+	}
+	return rows, err
 }
 
-func (c CSV) read(ctx context.Context, from io.Reader) (Rows, error) {
-	in := bufio.NewReader(from)
-	if mark, err := in.Peek(3); err == nil && string(mark) == "\xEF\xBB\xBF" {
-		if _, err := in.Discard(3); err != nil {
-			return Rows{}, err
-		}
-	}
-	table := csv.NewReader(in)
+// read reads a table in UTF-8. If lazy, quotes may stand inside values.
+func (c CSV) read(ctx context.Context, from io.Reader, lazy bool) (Rows, error) {
+	table := csv.NewReader(from)
 	table.Comma = c.separator()
 	table.FieldsPerRecord = -1 // reported by us, a row at a time
 	table.ReuseRecord = true
+	table.LazyQuotes = lazy
 	header, err := table.Read()
 	if errors.Is(err, io.EOF) {
 		return Rows{}, errors.New("it is empty; the first line must name the columns")
@@ -65,11 +88,15 @@ func (c CSV) read(ctx context.Context, from io.Reader) (Rows, error) {
 		return Rows{}, err
 	}
 	header = slices.Clone(header)
-	at, err := c.find(header)
+	trim := slices.ContainsFunc(header, func(name string) bool { return name != strings.TrimSpace(name) })
+	for i := range header {
+		header[i] = text(strings.TrimSpace(header[i]))
+	}
+	at, notes, err := c.find(header)
 	if err != nil {
 		return Rows{}, err
 	}
-	rows := Rows{}
+	rows := Rows{Notes: notes}
 	var extra []int
 	for i, name := range header {
 		if !at.takes(i) && name != "" {
@@ -81,6 +108,9 @@ func (c CSV) read(ctx context.Context, from io.Reader) (Rows, error) {
 	if root == "" {
 		root = filepath.Dir(c.Path)
 	}
+	lines := map[string]int{} // of each id
+	listed := map[string]int{}
+	missing := 0 // labels that are not a number
 	for n := 0; ; n++ {
 		if n%4096 == 0 && ctx.Err() != nil {
 			return rows, ctx.Err()
@@ -93,9 +123,15 @@ func (c CSV) read(ctx context.Context, from io.Reader) (Rows, error) {
 			return rows, err // quoting is broken: where rows end is not known any more
 		}
 		line, _ := table.FieldPos(0)
+		if end, _ := table.FieldPos(len(fields) - 1); lazy && (end != line || slices.ContainsFunc(fields, func(f string) bool { return strings.Contains(f, "\n") })) {
+			return rows, fmt.Errorf("line %d: a quote is opened and not closed in its line", line)
+		}
 		value := func(column int) string {
 			if column < 0 {
 				return ""
+			}
+			if trim {
+				return text(strings.TrimSpace(fields[column]))
 			}
 			return text(fields[column])
 		}
@@ -104,8 +140,16 @@ func (c CSV) read(ctx context.Context, from io.Reader) (Rows, error) {
 			continue
 		}
 		path := fields[at.path]
+		if trim {
+			path = strings.TrimSpace(path)
+		}
 		row := Row{ID: text(path), Label: value(at.label), Domain: value(at.domain)}
-		if id := value(at.id); id != "" {
+		if row.Label == "NaN" || row.Label == "nan" {
+			row.Label = ""
+			missing++
+		}
+		id := value(at.id)
+		if id != "" {
 			row.ID = id
 		}
 		if row.ID == "" {
@@ -129,10 +173,38 @@ func (c CSV) read(ctx context.Context, from io.Reader) (Rows, error) {
 		for _, i := range extra {
 			row.Extra = append(row.Extra, value(i))
 		}
+		if before, again := lines[row.ID]; again {
+			if !sameRow(rows.All[listed[row.ID]], row) {
+				return rows, fmt.Errorf("lines %d and %d have the same id, %q, and are different rows: %s", before, line, row.ID, difference(rows.All[listed[row.ID]], row))
+			}
+			rows.reject(row.ID, "listed again in line %d", line)
+			continue
+		}
+		lines[row.ID], listed[row.ID] = line, len(rows.All)
 		rows.All = append(rows.All, row)
+	}
+	if missing > 0 {
+		rows.Notes = append(rows.Notes, fmt.Sprintf("%s: %d labels are NaN, which counts as no label", c.Path, missing))
 	}
 	rows.sortByID()
 	return rows, nil
+}
+
+// sameRow tells whether two rows say the same of the same picture.
+func sameRow(a, b Row) bool {
+	return a.At == b.At && a.Label == b.Label && a.Split == b.Split && a.Domain == b.Domain && slices.Equal(a.Extra, b.Extra)
+}
+
+// difference tells people in what two rows of one id differ.
+func difference(a, b Row) string {
+	for _, field := range []struct{ name, a, b string }{
+		{"path", a.At.Path, b.At.Path}, {record.Label, a.Label, b.Label}, {record.Split, a.Split, b.Split}, {record.Domain, a.Domain, b.Domain},
+	} {
+		if field.a != field.b {
+			return fmt.Sprintf("%s %q and %q", field.name, field.a, field.b)
+		}
+	}
+	return "further columns differ"
 }
 
 func (c CSV) separator() rune {
@@ -152,11 +224,12 @@ func (c csvColumns) takes(i int) bool {
 	return i == c.id || i == c.path || i == c.label || i == c.split || i == c.domain
 }
 
-// find maps the header. A column that was asked for by name must be there.
-func (c CSV) find(header []string) (at csvColumns, err error) {
+// find maps the header. A column that was asked for by name must be there; the others are found without regard to case
+// if none is spelled as it should be, which is noted.
+func (c CSV) find(header []string) (at csvColumns, notes []string, err error) {
 	for i, name := range header {
 		if name != "" && slices.Contains(header[:i], name) {
-			return at, fmt.Errorf("two columns are named %q", name)
+			return at, nil, fmt.Errorf("two columns are named %q", name)
 		}
 	}
 	for _, meaning := range []struct {
@@ -172,15 +245,29 @@ func (c CSV) find(header []string) (at csvColumns, err error) {
 			name = meaning.name
 		}
 		*meaning.at = slices.Index(header, name)
+		if *meaning.at < 0 && !asked {
+			*meaning.at = slices.IndexFunc(header, func(other string) bool { return strings.EqualFold(other, name) })
+			if *meaning.at >= 0 {
+				notes = append(notes, fmt.Sprintf("%s: the column %q is taken for %s", c.Path, header[*meaning.at], name))
+			}
+		}
 		if *meaning.at < 0 && (asked && name != "" || meaning.needed) {
 			err := fmt.Errorf("there is no column %q for the %s; columns: %s", name, meaning.name, strings.Join(header, ", "))
 			if separator := otherSeparator(header); separator != "" {
 				err = fmt.Errorf("%w (if they are separated by %q, say so with separator)", err, separator)
 			}
-			return at, err
+			return at, nil, err
 		}
 	}
-	return at, nil
+	if at.label < 0 && !slices.Contains(slices.Collect(maps.Keys(c.Columns)), record.Label) {
+		for _, name := range []string{"class", "target", "category", "y", "labels", "class_name"} {
+			if i := slices.IndexFunc(header, func(other string) bool { return strings.EqualFold(other, name) }); i >= 0 {
+				notes = append(notes, fmt.Sprintf("%s: no column is named label, so the rows have no labels; if %q holds them, say columns: {label: %s}", c.Path, header[i], header[i]))
+				break
+			}
+		}
+	}
+	return at, notes, nil
 }
 
 // otherSeparator guesses what separates the columns of a header that was read

@@ -15,6 +15,7 @@ import (
 	"sync/atomic"
 
 	"github.com/sourcegraph/conc/pool"
+	"golang.org/x/text/unicode/norm"
 
 	"github.com/tlpipe/tlpipe/internal/record"
 	"github.com/tlpipe/tlpipe/pipeline"
@@ -123,6 +124,7 @@ func (p Part) list(ctx context.Context, files pipeline.Files, threads int) (Rows
 			row.Split = p.Split
 		}
 	}
+	rows.normaliseLabels()
 	if p.Domain != "" {
 		for i := range rows.Rejects {
 			rows.Rejects[i].ID = p.Domain + "/" + rows.Rejects[i].ID
@@ -135,6 +137,24 @@ func (p Part) list(ctx context.Context, files pipeline.Files, threads int) (Rows
 	}
 	rows.limit(p.Limit)
 	return rows, rows.digest(ctx, files, threads)
+}
+
+// normaliseLabels spells labels in Unicode's normal form C, so that the two ways to write "é", which look alike, are one
+// class.
+func (r *Rows) normaliseLabels() {
+	spellings := map[string]string{} // of the normal form
+	noted := map[string]bool{}
+	for i := range r.All {
+		row := &r.All[i]
+		label := norm.NFC.String(row.Label)
+		if before, ok := spellings[label]; !ok {
+			spellings[label] = row.Label
+		} else if before != row.Label && !noted[label] {
+			noted[label] = true
+			r.Notes = append(r.Notes, fmt.Sprintf("the label %q is spelled with different Unicode characters in several rows: one class", label))
+		}
+		row.Label = label
+	}
 }
 
 // keep drops the rows whose value of a column is not one of values.
@@ -317,17 +337,25 @@ func (t *Table) checkIDs(parts []Part) error {
 
 const notUnique = "another row has the same id"
 
-// unique rejects rows whose id was there before.
-func (r *Rows) unique() {
-	seen := make(map[string]bool, len(r.All))
-	r.All = slices.DeleteFunc(r.All, func(row Row) bool {
-		if seen[row.ID] {
+// unique rejects rows that are there a second time. Two different rows with one id are an error.
+func (r *Rows) unique() error {
+	seen := make(map[string]int, len(r.All))
+	kept := r.All[:0]
+	for _, row := range r.All {
+		at, again := seen[row.ID]
+		switch {
+		case !again:
+			seen[row.ID] = len(kept)
+			kept = append(kept, row)
+		case kept[at].Digest == row.Digest && kept[at].Label == row.Label && kept[at].Split == row.Split:
 			r.reject(row.ID, notUnique)
-			return true
+		default:
+			return fmt.Errorf("two different rows have the id %q", row.ID)
 		}
-		seen[row.ID] = true
-		return false
-	})
+	}
+	clear(r.All[len(kept):])
+	r.All = kept
+	return nil
 }
 
 // sortByID sorts the rows, and rejects those whose id was there before.

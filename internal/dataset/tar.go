@@ -4,6 +4,7 @@ import (
 	"archive/tar"
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -21,10 +22,14 @@ import (
 )
 
 // Tar is a WebDataset: tar archives, plain or gzipped, in which consecutive
-// files of one name and different endings are one sample: 000123.jpg with
+// files of one name up to the first dot are one sample: 000123.jpg with
 // 000123.cls (the label), 000123.txt (the caption) and 000123.json (label,
-// split, domain, caption and any further values). The id is the archive's
-// name and the sample's.
+// split, domain, caption and any further values). A picture whose ending is
+// exact (.jpg) goes before one with a longer ending (.depth.png), which is not
+// used. Where no file of a name has an exact ending, the ending begins at the
+// last dot: 1.2.840.7.jpg and 1.2.840.7.cls are the sample 1.2.840.7. Two
+// files of one name are an error. The id is the archive's name and the
+// sample's. In archives without any label, folders are classes.
 //
 // A gzipped archive is unpacked to a temporary file while pictures are read.
 type Tar struct {
@@ -45,7 +50,7 @@ func (t Tar) List(ctx context.Context, files pipeline.Files) (Rows, error) {
 	if err != nil {
 		return Rows{}, err
 	}
-	rows, err := indexed(ctx, files, paths, "rows of a tar archive, 1", func(path string) (Rows, error) {
+	rows, err := indexed(ctx, files, paths, "rows of a tar archive, 2", func(path string) (Rows, error) {
 		f, err := openUnpacked(path)
 		if err != nil {
 			return Rows{}, err
@@ -54,6 +59,7 @@ func (t Tar) List(ctx context.Context, files pipeline.Files) (Rows, error) {
 		return rows, errors.Join(err, f.Close())
 	})
 	if err == nil {
+		rows.labelByFolder()
 		rows.nameClasses(t.Classes)
 	}
 	return rows, err
@@ -83,145 +89,327 @@ func (r *Rows) nameClasses(classes []string) {
 	}
 }
 
-// sample is one sample of a WebDataset, as far as it was read.
-type sample struct {
-	key    string
-	row    Row
-	values map[string]string // from JSON and text
-	wrong  string            // why it is to be rejected
-}
-
 // maxSidecar bounds files beside a picture: labels, captions, JSON.
 const maxSidecar = 16 << 20
 
 // readTar makes the index of an archive.
 func readTar(ctx context.Context, from io.Reader) (Rows, error) {
-	var (
-		rows    Rows
-		extras  []map[string]string
-		current *sample
-	)
-	finish := func() {
-		if current == nil {
-			return
-		}
-		switch {
-		case current.wrong != "":
-			rows.reject(current.key, "%s", current.wrong)
-		case current.row.Digest == "":
-			rows.reject(current.key, "there is no picture in the sample")
-		default:
-			for name, to := range map[string]*string{record.Label: &current.row.Label, record.Split: &current.row.Split, record.Domain: &current.row.Domain} {
-				if v, ok := current.values[name]; ok && *to == "" {
-					*to = v
-				}
-				delete(current.values, name)
-			}
-			if split := current.row.Split; split != "" {
-				var known bool
-				if current.row.Split, known = splitNamed(split); !known {
-					rows.reject(current.key, "split %q is not train, val or test", split)
-					break
-				}
-			}
-			rows.All = append(rows.All, current.row)
-			extras = append(extras, current.values)
-		}
-		current = nil
-	}
 	counted := &counter{r: bufio.NewReaderSize(from, 1<<16)}
 	in := tar.NewReader(counted)
+	index := tarIndex{unused: map[string]int{}}
+	contentEnd := int64(0) // of the file before, with its padding
 	for {
 		if err := ctx.Err(); err != nil {
-			return rows, err
+			return index.rows, err
 		}
 		head, err := in.Next()
 		if errors.Is(err, io.EOF) {
+			if counted.n < contentEnd+blockSize { // not even one of the two blocks of zeros that end an archive
+				index.damaged("the archive has no end mark, so it may have been cut: its last sample is left out")
+			}
 			break
 		}
 		if err != nil {
-			if len(rows.All) == 0 && current == nil {
-				return rows, malformed{fmt.Errorf("not a tar archive: %w", err)}
+			if len(index.rows.All) == 0 && len(index.group) == 0 {
+				return index.rows, malformed{fmt.Errorf("not a tar archive: %w", err)}
 			}
-			current = nil
-			rows.reject("…", "the archive is damaged after %d samples: %v", len(rows.All), err)
+			index.damaged(fmt.Sprintf("the archive is damaged after %d samples: %v", len(index.rows.All), err))
 			break
 		}
+		contentEnd = counted.n + (head.Size+blockSize-1)/blockSize*blockSize
 		if head.Typeflag != tar.TypeReg {
 			continue
 		}
-		dir, base := path.Split(path.Clean(head.Name))
+		name := path.Clean(head.Name)
+		dir, base := path.Split(name)
 		if hidden(base) || strings.HasPrefix(dir, "__MACOSX/") {
 			continue
 		}
-		name, ending, _ := strings.Cut(base, ".")
-		key := text(dir + name)
-		if current == nil || current.key != key {
-			finish()
-			current = &sample{key: key, row: Row{ID: key}, values: map[string]string{}}
+		stem, ending, _ := strings.Cut(base, ".")
+		if err := index.enter(text(dir + stem)); err != nil {
+			return index.rows, err
 		}
-		if err := current.file(in, strings.ToLower(ending), head.Size, counted.n); err != nil {
-			key := current.key
-			current = nil
-			rows.reject(key, "the archive is damaged: %v", err)
+		m, err := readMember(in, name, ending, head.Size, counted.n)
+		if err != nil {
+			index.damaged(fmt.Sprintf("the archive is damaged after %d samples: %v", len(index.rows.All), err))
 			break
 		}
+		index.group = append(index.group, m)
 	}
-	finish()
-	rows.spread(extras)
-	return rows, nil
+	if err := index.finish(); err != nil {
+		return index.rows, err
+	}
+	index.rows.spread(index.extras)
+	return index.rows, nil
 }
 
-// file takes one file of the sample.
-func (s *sample) file(in io.Reader, ending string, size, offset int64) error {
-	// 0001.left.png is a picture of the sample too, but not the picture.
-	if isPicture("x." + ending) {
-		if s.row.Digest != "" {
-			return nil // the first one counts
-		}
+// blockSize is the unit of a tar archive, in bytes.
+const blockSize = 512
+
+// member is a file of an archive that a sample may use.
+type member struct {
+	name   string // as in the archive
+	ending string // what follows the first dot of its base name, in lower case: "jpg", "depth.png"
+	at     Location
+	digest string // of a picture
+	data   []byte // of a sidecar
+	wrong  string // why it cannot be used
+}
+
+// last is the part of the ending behind its last dot.
+func (m member) last() string { return m.ending[strings.LastIndexByte(m.ending, '.')+1:] }
+
+// exact tells whether the ending is of one word.
+func (m member) exact() bool { return !strings.Contains(m.ending, ".") }
+
+func (m member) isPicture() bool { return isPicture("x." + m.last()) }
+
+func (m member) isSidecar() bool {
+	return m.last() == "cls" || m.last() == "txt" || m.last() == "json"
+}
+
+// readMember reads what is needed of a file: the digest of a picture, the content of a sidecar. An error is one
+// of the archive.
+func readMember(in io.Reader, name, ending string, size, offset int64) (member, error) {
+	m := member{name: name, ending: strings.ToLower(ending), at: Location{Offset: offset, Size: size}}
+	switch {
+	case m.isPicture() && size > maxPicture:
+		m.wrong = ErrTooLarge.Error()
+	case m.isPicture():
 		hash := sha256.New()
 		if _, err := io.Copy(hash, in); err != nil {
+			return m, err
+		}
+		if m.digest = hex.EncodeToString(hash.Sum(nil)); m.digest == emptyDigest {
+			m.wrong = "the file is empty"
+		}
+	case m.isSidecar() && size > maxSidecar:
+		m.wrong = fmt.Sprintf("its .%s file has %d bytes", m.ending, size)
+	case m.isSidecar():
+		var err error
+		if m.data, err = io.ReadAll(in); err != nil {
+			return m, err
+		}
+	}
+	return m, nil
+}
+
+// tarIndex makes samples of the files of an archive.
+type tarIndex struct {
+	rows   Rows
+	extras []map[string]string // of each row, from JSON and text
+	key    string              // of the group of files that is being read: their common name up to the first dot
+	group  []member
+	unused map[string]int // pictures beside a sample's own, by their ending
+}
+
+// maxGroup is how many files of one name up to the first dot are held at once.
+const maxGroup = 10000
+
+// enter begins another group, unless the key is that of the group under way.
+func (x *tarIndex) enter(key string) error {
+	if key != x.key {
+		if err := x.close(); err != nil {
 			return err
 		}
-		s.row.Digest = hex.EncodeToString(hash.Sum(nil))
-		s.row.At = Location{Offset: offset, Size: size}
-		switch {
-		case s.row.Digest == emptyDigest:
-			s.wrong = "the file is empty"
-		case size > maxPicture:
-			s.wrong = ErrTooLarge.Error()
-		}
-		return nil
+		x.key = key
 	}
-	if ending != "cls" && ending != "txt" && ending != "json" {
-		return nil
+	if len(x.group) >= maxGroup { // names such as 1.2.840.113619.7.jpg
+		return x.close()
 	}
-	if size > maxSidecar {
-		s.wrong = fmt.Sprintf("its .%s file has %d bytes", ending, size)
-		return nil
-	}
-	data, err := io.ReadAll(in)
-	if err != nil {
+	return nil
+}
+
+// damaged leaves out the group under way, of which files may be missing.
+func (x *tarIndex) damaged(reason string) {
+	x.group = nil
+	x.rows.reject(cmp.Or(x.key, "…"), "%s", reason)
+}
+
+// finish ends the index.
+func (x *tarIndex) finish() error {
+	if err := x.close(); err != nil {
 		return err
 	}
-	switch ending {
-	case "cls":
-		s.row.Label = text(strings.TrimSpace(string(data)))
-	case "txt":
-		s.values[record.Caption] = text(strings.TrimSpace(string(data)))
-	case "json":
-		values, err := scalars(data)
-		if err != nil {
-			s.wrong = "its .json file is malformed: " + err.Error()
-			return nil
+	for _, ending := range slices.Sorted(maps.Keys(x.unused)) {
+		x.rows.Notes = append(x.rows.Notes, fmt.Sprintf("%d .%s files beside the pictures of their samples are not used", x.unused[ending], ending))
+	}
+	return nil
+}
+
+// close makes samples of the group. As WebDataset has it, its files are one sample if some of them have nothing but a
+// known ending behind the first dot. If none has, the names have dots of their own, and the ending begins at the last.
+func (x *tarIndex) close() error {
+	group := x.group
+	x.group = nil
+	known := func(m member) bool { return m.isPicture() || m.isSidecar() }
+	if slices.ContainsFunc(group, func(m member) bool { return m.exact() && known(m) }) {
+		return x.sample(x.key, group)
+	}
+	var order []string
+	samples := map[string][]member{}
+	for _, m := range group {
+		if !known(m) {
+			continue
 		}
-		for name, v := range values {
-			if _, have := s.values[name]; !have || name != record.Caption {
-				s.values[name] = v
-			}
+		key := x.key
+		if dot := strings.LastIndexByte(m.ending, '.'); dot >= 0 {
+			key = text(strings.TrimSuffix(m.name, m.name[len(m.name)-len(m.last())-1:]))
+		}
+		if samples[key] == nil {
+			order = append(order, key)
+		}
+		m.ending = m.last()
+		samples[key] = append(samples[key], m)
+	}
+	for _, key := range order {
+		if err := x.sample(key, samples[key]); err != nil {
+			return err
 		}
 	}
 	return nil
+}
+
+// sample makes a row of the files of one sample.
+func (x *tarIndex) sample(key string, files []member) error {
+	seen := map[string]bool{}
+	var picture *member
+	for i, m := range files {
+		if seen[m.ending] && (m.isPicture() || m.isSidecar()) {
+			return fmt.Errorf("two files of the archive are named %s: which belongs to which sample cannot be told", m.name)
+		}
+		seen[m.ending] = true
+		if m.isPicture() && m.exact() && picture == nil {
+			picture = &files[i]
+		}
+	}
+	if picture == nil {
+		var names []string
+		for i, m := range files {
+			if m.isPicture() {
+				picture = &files[i]
+				names = append(names, path.Base(m.name))
+			}
+		}
+		switch {
+		case len(names) > 1:
+			x.rows.reject(key, "which of its pictures is meant cannot be told: %s", strings.Join(names, ", "))
+			return nil
+		case picture == nil:
+			x.rows.reject(key, "there is no picture in the sample")
+			return nil
+		}
+	}
+	row := Row{ID: key, Digest: picture.digest, At: picture.at}
+	wrong := picture.wrong
+	values := map[string]string{}
+	for _, m := range files {
+		switch {
+		case m.isPicture() && m.name != picture.name:
+			x.unused[m.ending]++
+		case m.isSidecar() && m.exact() && wrong == "":
+			if wrong = m.wrong; wrong == "" {
+				wrong = m.read(&row, values)
+			}
+		}
+	}
+	if wrong != "" {
+		x.rows.reject(key, "%s", wrong)
+		return nil
+	}
+	for name, to := range map[string]*string{record.Label: &row.Label, record.Split: &row.Split, record.Domain: &row.Domain} {
+		if v, ok := values[name]; ok && *to == "" {
+			*to = v
+		}
+		delete(values, name)
+	}
+	if split := row.Split; split != "" {
+		var known bool
+		if row.Split, known = splitNamed(split); !known {
+			x.rows.reject(key, "split %q is not train, val or test", split)
+			return nil
+		}
+	}
+	x.rows.All = append(x.rows.All, row)
+	x.extras = append(x.extras, values)
+	return nil
+}
+
+// read takes what a sidecar says of its sample, and returns what is wrong with it.
+func (m member) read(row *Row, values map[string]string) string {
+	switch m.ending {
+	case "cls":
+		row.Label = text(strings.TrimSpace(string(m.data)))
+	case "txt":
+		values[record.Caption] = text(strings.TrimSpace(string(m.data)))
+	case "json":
+		found, err := scalars(m.data)
+		if err != nil {
+			return "its .json file is malformed: " + err.Error()
+		}
+		for name, v := range found {
+			if _, have := values[name]; !have || name != record.Caption {
+				values[name] = v
+			}
+		}
+	}
+	return ""
+}
+
+// labelByFolder gives rows of archives without labels those of their folders, as of a folder of pictures: cat/1.jpg, or
+// train/cat/1.jpg. Folders that all rows lie in are no classes.
+func (r *Rows) labelByFolder() {
+	if slices.ContainsFunc(r.All, func(row Row) bool { return row.Label != "" }) {
+		return
+	}
+	folders := make([][]string, len(r.All))
+	for i, row := range r.All {
+		if parts := strings.Split(row.ID, "/"); len(parts) > 2 { // the archive's name, folders, the sample's name
+			folders[i] = parts[1 : len(parts)-1]
+		}
+	}
+	common := func() bool {
+		for _, f := range folders {
+			if len(f) < 2 || f[0] != folders[0][0] {
+				return false
+			}
+		}
+		return len(folders) > 0
+	}
+	for common() {
+		for i := range folders {
+			folders[i] = folders[i][1:]
+		}
+	}
+	splits := len(folders) > 0
+	for _, f := range folders {
+		_, named := splitNamed(first(f))
+		splits = splits && named && len(f) > 1
+	}
+	labels := map[string]bool{}
+	for i, f := range folders {
+		if splits && r.All[i].Split == "" {
+			r.All[i].Split, _ = splitNamed(f[0])
+		}
+		if splits {
+			folders[i] = f[1:]
+		}
+		labels[first(folders[i])] = true
+	}
+	if len(labels) < 2 {
+		return
+	}
+	for i := range r.All {
+		r.All[i].Label = first(folders[i])
+	}
+	r.Notes = append(r.Notes, fmt.Sprintf("the archives hold no labels: the %d folders in them are taken as classes", len(labels)))
+}
+
+func first(parts []string) string {
+	if len(parts) == 0 {
+		return ""
+	}
+	return parts[0]
 }
 
 // scalars reads the texts, numbers and truth values of a JSON object.
