@@ -5,13 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"image"
-	"image/gif"
-	"image/png"
 	"io"
 	"strings"
 
-	"golang.org/x/image/bmp"
-	"golang.org/x/image/tiff"
+	"github.com/jsummers/gobmp"
 
 	"github.com/tlpipe/tlpipe/internal/picture/jpeg"
 )
@@ -196,16 +193,16 @@ func formatOf(data []byte) (format, error) {
 	case begins("\xFF\xD8\xFF", 0):
 		return format{"jpeg", inspectJPEG, nil}, nil
 	case begins("\x89PNG\r\n\x1A\n", 0):
-		return plainFormat("png", png.DecodeConfig, png.Decode, pngOrientation), nil
+		return pngFormat(), nil
 	case begins("GIF8", 0):
-		return plainFormat("gif", gif.DecodeConfig, gif.Decode, upright), nil // the first frame
+		return gifFormat(), nil
 	case begins("RIFF", 0) && begins("WEBP", 8):
 		return webpFormat(), nil
-	case begins("II*\x00", 0), begins("MM\x00*", 0):
-		return plainFormat("tiff", tiff.DecodeConfig, tiff.Decode, exifOrientation), nil
+	case begins("II*\x00", 0), begins("MM\x00*", 0), begins("II+\x00", 0), begins("MM\x00+", 0):
+		return tiffFormat(), nil
 	case begins("BM", 0):
-		return plainFormat("bmp", bmp.DecodeConfig, bmp.Decode, upright), nil
-	case (begins("P5", 0) || begins("P6", 0)) && len(data) > 2 && isSpace(data[2]):
+		return plainFormat("bmp", gobmp.DecodeConfig, gobmp.Decode, upright), nil
+	case data[0] == 'P' && len(data) > 2 && data[1] >= '1' && data[1] <= '6' && isSpace(data[2]):
 		return pnmFormat(), nil
 	}
 	for _, known := range []struct {
@@ -237,5 +234,5 @@ func isSpace(b byte) bool { return b == ' ' || b >= '\t' && b <= '\r' }
 
 func inspectJPEG(data []byte) (Info, error) {
 	h, err := jpeg.ReadHeader(data)
-	return Info{Width: h.Width, Height: h.Height, Orientation: exifOrientation(h.Exif)}, err
+	return Info{Width: h.Width, Height: h.Height, Orientation: orientationOf(h.Exif, h.XMP)}, err
 }

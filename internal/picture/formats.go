@@ -2,13 +2,18 @@ package picture
 
 import (
 	"bytes"
+	"compress/zlib"
 	"encoding/binary"
+	"encoding/hex"
 	"errors"
 	"image"
 	"image/color"
 	"io"
+	"iter"
 
 	"github.com/disintegration/imaging"
+
+	"github.com/tlpipe/tlpipe/internal/picture/tiff"
 )
 
 // plainFormat is a format that a decoder of the usual form reads.
@@ -27,22 +32,102 @@ func plainFormat(name string, config func(io.Reader) (image.Config, error), deco
 
 func upright([]byte) Orientation { return 1 }
 
-func pngOrientation(data []byte) Orientation { return exifOrientation(pngChunk(data, "eXIf")) }
+// tiffFormat is TIFF, whose tag Orientation is that of Exif.
+func tiffFormat() format {
+	return format{"tiff", func(data []byte) (Info, error) {
+		width, height, err := tiff.Size(data)
+		return Info{Width: width, Height: height, Orientation: orientationOf(data, nil)}, err
+	}, func(dst []uint8, data []byte, _ Info, background Colour) ([]uint8, error) {
+		return tiff.Decode(dst, data, background)
+	}}
+}
 
-// pngChunk returns the body of the first chunk of that kind, nil if there is
-// none.
-func pngChunk(data []byte, kind string) []byte {
-	for at := 8; at+12 <= len(data); {
-		length := int(binary.BigEndian.Uint32(data[at:]))
-		if length > len(data)-at-12 {
-			return nil
+// pngOrientation looks in the chunk eXIf, in the texts in which ImageMagick and others kept Exif data before there was
+// that chunk, and in the XMP data.
+func pngOrientation(data []byte) Orientation {
+	var exif, xmp []byte
+	for kind, body := range pngChunks(data) {
+		switch kind {
+		case "eXIf":
+			exif = body
+		case "tEXt", "zTXt", "iTXt":
+			switch keyword, value := pngText(kind, body); keyword {
+			case "Raw profile type exif", "Raw profile type APP1":
+				if raw := rawProfile(value); exif == nil {
+					exif = raw
+				}
+			case "XML:com.adobe.xmp":
+				xmp = value
+			}
 		}
-		if string(data[at+4:at+8]) == kind {
-			return data[at+8 : at+8+length]
-		}
-		at += 12 + length
 	}
-	return nil
+	return orientationOf(exif, xmp)
+}
+
+// pngChunks yields kind and body of the chunks of a PNG file, up to one that is cut.
+func pngChunks(data []byte) iter.Seq2[string, []byte] {
+	return func(yield func(string, []byte) bool) {
+		for at := 8; at+12 <= len(data); {
+			length := int(binary.BigEndian.Uint32(data[at:]))
+			if length > len(data)-at-12 || !yield(string(data[at+4:at+8]), data[at+8:at+8+length]) {
+				return
+			}
+			at += 12 + length
+		}
+	}
+}
+
+// maxPNGText bounds what the compressed text of a chunk is unpacked to.
+const maxPNGText = 1 << 20
+
+// pngText returns the keyword of a text chunk and its text, nil if that is malformed or too long.
+func pngText(kind string, body []byte) (keyword string, value []byte) {
+	word, rest, ok := bytes.Cut(body, []byte{0})
+	if !ok {
+		return "", nil
+	}
+	keyword = string(word)
+	packed := kind == "zTXt"
+	switch {
+	case kind == "tEXt":
+		return keyword, rest
+	case len(rest) < 2:
+		return keyword, nil
+	case packed:
+		rest = rest[1:] // the method, of which there is one
+	default: // iTXt: compressed or not, method, language, translated keyword
+		packed = rest[0] == 1
+		parts := bytes.SplitN(rest[2:], []byte{0}, 3)
+		if len(parts) < 3 {
+			return keyword, nil
+		}
+		rest = parts[2]
+	}
+	if !packed {
+		return keyword, rest
+	}
+	in, err := zlib.NewReader(bytes.NewReader(rest))
+	if err != nil {
+		return keyword, nil
+	}
+	value, err = io.ReadAll(io.LimitReader(in, maxPNGText+1))
+	if err != nil || len(value) > maxPNGText {
+		return keyword, nil
+	}
+	return keyword, value
+}
+
+// rawProfile reads what ImageMagick writes of a profile: a name, the length, and the bytes as hexadecimal digits in lines.
+func rawProfile(value []byte) []byte {
+	lines := bytes.Fields(value)
+	if len(lines) < 3 {
+		return nil
+	}
+	raw, err := hex.DecodeString(string(bytes.Join(lines[2:], nil)))
+	if err != nil {
+		return nil
+	}
+	return raw
 }
 
 // onCanvas flattens an image that may cover only a part of the picture; the
@@ -67,63 +152,144 @@ func onCanvas(dst []uint8, img image.Image, info Info, background Colour) ([]uin
 	return dst, nil
 }
 
-// pnmFormat is binary PGM and PPM of 8 bits a sample (netpbm's P5 and P6).
+// pnmFormat is netpbm's PBM, PGM and PPM, as text or binary (P1 to P6), of up to 16 bits a sample. Levels are scaled to
+// 255, those of 16 bits as Pillow does it: to 65,535, of which the lower byte is dropped.
 func pnmFormat() format {
 	return format{"pnm", func(data []byte) (Info, error) {
-		width, height, _, err := pnmHeader(data)
-		return Info{Width: width, Height: height}, err
+		h, err := readPNM(data)
+		return Info{Width: h.width, Height: h.height}, err
 	}, func(dst []uint8, data []byte, info Info, _ Colour) ([]uint8, error) {
-		_, _, samples, err := pnmHeader(data)
+		h, err := readPNM(data)
 		if err != nil {
 			return nil, err
 		}
-		pixels := info.Width * info.Height
+		pixels := h.width * h.height
 		dst = grow(dst, 3*pixels)
-		if data[1] == '6' {
-			if len(samples) < 3*pixels {
-				return nil, errors.New("PNM: the data ends early")
+		channels := 1
+		if h.kind == '3' || h.kind == '6' {
+			channels = 3
+		}
+		next := h.samples(data)
+		for i := range pixels * channels {
+			v, err := next()
+			if err != nil {
+				return nil, err
 			}
-			copy(dst, samples)
-			return dst, nil
-		}
-		if len(samples) < pixels {
-			return nil, errors.New("PNM: the data ends early")
-		}
-		for i, v := range samples[:pixels] {
-			dst[3*i], dst[3*i+1], dst[3*i+2] = v, v, v
+			if channels == 3 {
+				dst[i] = v
+			} else {
+				dst[3*i], dst[3*i+1], dst[3*i+2] = v, v, v
+			}
 		}
 		return dst, nil
 	}}
 }
 
-// pnmHeader reads "P6 width height 255" and returns what follows.
-func pnmHeader(data []byte) (width, height int, samples []byte, err error) {
-	malformed := errors.New("PNM: malformed header")
-	var numbers [3]int
-	at := 2
-	for i := range numbers {
-		for at < len(data) && (isSpace(data[at]) || data[at] == '#') {
-			if data[at] == '#' {
-				for at < len(data) && data[at] != '\n' {
-					at++
-				}
-				continue
+// pnm is the header of a PNM file.
+type pnm struct {
+	kind                byte // '1' to '6'
+	width, height, most int
+	at                  int // where samples start
+}
+
+// readPNM reads "P6 width height 255".
+func readPNM(data []byte) (h pnm, err error) {
+	h = pnm{kind: data[1], most: 1, at: 2}
+	numbers := []*int{&h.width, &h.height, &h.most}
+	if h.kind == '1' || h.kind == '4' {
+		numbers = numbers[:2]
+	}
+	for _, n := range numbers {
+		if *n, err = pnmNumber(data, &h.at); err != nil {
+			return h, err
+		}
+	}
+	if h.at >= len(data) || !isSpace(data[h.at]) || h.most < 1 || h.most > 65535 {
+		return h, errors.New("PNM: malformed header")
+	}
+	h.at++
+	return h, nil
+}
+
+// pnmNumber reads a number behind spaces and comments.
+func pnmNumber(data []byte, at *int) (n int, err error) {
+	for *at < len(data) && (isSpace(data[*at]) || data[*at] == '#') {
+		if data[*at] == '#' {
+			for *at < len(data) && data[*at] != '\n' {
+				*at++
+			}
+			continue
+		}
+		*at++
+	}
+	digits := 0
+	for ; *at < len(data) && data[*at] >= '0' && data[*at] <= '9' && digits < 9; digits++ {
+		n = 10*n + int(data[*at]-'0')
+		*at++
+	}
+	if digits == 0 {
+		return 0, errors.New("PNM: a number is missing")
+	}
+	return n, nil
+}
+
+// samples returns a function that reads one sample after another, as a level from 0 to 255.
+func (h pnm) samples(data []byte) func() (uint8, error) {
+	early := errors.New("PNM: the data ends early")
+	at, column := h.at, 0
+	level := func(v int) uint8 {
+		v = min(v, h.most)
+		if h.most > 255 {
+			return uint8((v*65535 + h.most/2) / h.most >> 8)
+		}
+		return uint8((v*255 + h.most/2) / h.most)
+	}
+	switch h.kind {
+	case '1':
+		return func() (uint8, error) { // digits need no space between them; 1 is black
+			for at < len(data) && data[at] != '0' && data[at] != '1' {
+				at++
+			}
+			if at >= len(data) {
+				return 0, early
 			}
 			at++
+			return 255 * ('1' - data[at-1]), nil
 		}
-		digits := 0
-		for ; at < len(data) && data[at] >= '0' && data[at] <= '9' && digits < 9; digits++ {
-			numbers[i] = 10*numbers[i] + int(data[at]-'0')
-			at++
+	case '2', '3':
+		return func() (uint8, error) {
+			v, err := pnmNumber(data, &at)
+			return level(v), err
 		}
-		if digits == 0 || at >= len(data) || !isSpace(data[at]) {
-			return 0, 0, nil, malformed
+	case '4':
+		return func() (uint8, error) {
+			if column == h.width { // rows begin with a byte of their own
+				column, at = 0, at+(h.width+7)/8
+			}
+			here := at + column/8
+			if here >= len(data) {
+				return 0, early
+			}
+			bit := data[here] >> (7 - column%8) & 1
+			column++
+			return 255 * (1 - bit), nil
 		}
 	}
-	if numbers[2] != 255 {
-		return 0, 0, nil, errors.New("PNM: only samples of 0 to 255 are supported")
+	size := 1
+	if h.most > 255 {
+		size = 2
 	}
-	return numbers[0], numbers[1], data[at+1:], nil
+	return func() (uint8, error) {
+		if at+size > len(data) {
+			return 0, early
+		}
+		v := int(data[at])
+		if size == 2 {
+			v = v<<8 | int(data[at+1])
+		}
+		at += size
+		return level(v), nil
+	}
 }
 
 // flatten turns a decoded image into RGB over the background. 16-bit samples

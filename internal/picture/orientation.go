@@ -1,6 +1,7 @@
 package picture
 
 import (
+	"bytes"
 	"encoding/binary"
 	"image"
 )
@@ -95,11 +96,21 @@ func grow(s []uint8, n int) []uint8 {
 	return s[:n]
 }
 
+// orientationOf is that of the Exif data or, if they do not tell any, of the XMP data; upright if neither does. Pillow
+// goes by the same order.
+func orientationOf(exif, xmp []byte) Orientation {
+	if o := exifOrientation(exif); o != 0 {
+		return o
+	}
+	return max(xmpOrientation(xmp), 1)
+}
+
 // exifOrientation finds the orientation in a TIFF structure, such as an Exif
-// segment holds. What is malformed counts as upright.
+// segment holds; 0 if there is none. What is malformed counts as none.
 func exifOrientation(tiff []byte) Orientation {
+	tiff = bytes.TrimPrefix(tiff, []byte("Exif\x00\x00")) // some writers of PNG keep what JPEG has before it
 	if len(tiff) < 8 {
-		return 1
+		return 0
 	}
 	var order binary.ByteOrder = binary.LittleEndian
 	if tiff[0] == 'M' {
@@ -107,21 +118,48 @@ func exifOrientation(tiff []byte) Orientation {
 	}
 	at := uint64(order.Uint32(tiff[4:]))
 	if at+2 > uint64(len(tiff)) {
-		return 1
+		return 0
 	}
 	entries := uint64(order.Uint16(tiff[at:]))
 	for i := range entries {
 		e := at + 2 + 12*i
 		if e+12 > uint64(len(tiff)) {
-			return 1
+			return 0
 		}
-		const orientation, short = 0x0112, 3
-		if order.Uint16(tiff[e:]) == orientation && order.Uint16(tiff[e+2:]) == short {
-			if v := order.Uint16(tiff[e+8:]); v >= 1 && v <= 8 {
-				return Orientation(v)
-			}
-			return 1
+		const orientation, short, long = 0x0112, 3, 4
+		if order.Uint16(tiff[e:]) != orientation {
+			continue
 		}
+		value := uint32(0)
+		switch order.Uint16(tiff[e+2:]) {
+		case short:
+			value = uint32(order.Uint16(tiff[e+8:]))
+		case long:
+			value = order.Uint32(tiff[e+8:])
+		}
+		return known(value)
 	}
-	return 1
+	return 0
+}
+
+// xmpOrientation finds tiff:Orientation in XMP data, as an attribute or as an element; 0 if there is none.
+func xmpOrientation(xml []byte) Orientation {
+	const name = "tiff:Orientation"
+	at := bytes.Index(xml, []byte(name))
+	if at < 0 {
+		return 0
+	}
+	rest := bytes.TrimLeft(xml[at+len(name):], " \t\r\n=>\"'")
+	if len(rest) < 2 || rest[1] >= '0' && rest[1] <= '9' {
+		return 0
+	}
+	return known(uint32(rest[0]) - '0')
+}
+
+// known is the orientation of that number, 0 if there is none.
+func known(value uint32) Orientation {
+	if value < 1 || value > 8 {
+		return 0
+	}
+	return Orientation(value)
 }

@@ -84,6 +84,13 @@ func (d *Decoder) sequential(data []byte) error {
 		}
 		var coefficients [64]int32
 		err = f.decodeScan(data, s, func(r *bits, c *component, x, y int) error {
+			if r == nil { // lost: uniform grey
+				coefficients = [64]int32{}
+				if x >= c.left && x < c.right && y >= c.top && y < c.bottom {
+					c.transform(&coefficients, 1, x, y)
+				}
+				return nil
+			}
 			quantiser := &f.quantisers[c.quantity]
 			end, err := sequentialBlock(r, c, quantiser, &coefficients)
 			if err != nil {

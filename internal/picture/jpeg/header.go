@@ -1,6 +1,7 @@
 package jpeg
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -12,6 +13,7 @@ type Header struct {
 	Components    int    // 1 (grey), 3 or 4 (inks)
 	Progressive   bool   // several scans refine the whole picture
 	Exif          []byte // the TIFF structure of the Exif segment, nil if there is none
+	XMP           []byte // the XML of the XMP segment, nil if there is none
 }
 
 // ReadHeader reads the segments up to the frame header. It decodes nothing.
@@ -87,13 +89,13 @@ type frame struct {
 	jfif           bool
 	adobe          bool
 	adobeTransform byte
-	exif           []byte
+	exif, xmp      []byte
 
 	at int // where reading stopped: after the marker that stopped it
 }
 
 func (f *frame) header() Header {
-	return Header{Width: f.width, Height: f.height, Components: len(f.parts), Progressive: f.progressive, Exif: f.exif}
+	return Header{Width: f.width, Height: f.height, Components: len(f.parts), Progressive: f.progressive, Exif: f.exif, XMP: f.xmp}
 }
 
 // read reads segments from f.at on until stop says so of a marker, or the end
@@ -142,6 +144,9 @@ func (f *frame) read(data []byte, stop func(marker byte) bool) error {
 		case marker == markerAPP1:
 			if f.exif == nil && len(body) > 6 && string(body[:6]) == "Exif\x00\x00" {
 				f.exif = body[6:]
+			}
+			if xml, ok := bytes.CutPrefix(body, []byte("http://ns.adobe.com/xap/1.0/\x00")); ok && f.xmp == nil {
+				f.xmp = xml
 			}
 		case marker == markerAPP14:
 			if len(body) >= 12 && string(body[:5]) == "Adobe" {

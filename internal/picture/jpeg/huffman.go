@@ -155,6 +155,11 @@ func (b *bits) fillSlowly() {
 // overrun tells that more bits were used than there were.
 func (b *bits) overrun() bool { return b.n < b.fake }
 
+// ended tells whether no restart marker is next: what is missing does not come any more.
+func (b *bits) ended() bool {
+	return b.at+1 >= len(b.data) || b.data[b.at] != 0xFF || b.data[b.at+1] < markerRST0 || b.data[b.at+1] > markerRST0+7
+}
+
 func (b *bits) skip(n int) {
 	b.acc <<= n
 	b.n -= n

@@ -61,7 +61,8 @@ func (f *frame) readScan(data []byte) (*scan, error) {
 }
 
 // decodeScan reads the entropy-coded data of a scan, which block takes block
-// by block, and leaves f.at behind it.
+// by block, and leaves f.at behind it. Where restart markers divide the data, an interval that is lost or damaged does
+// not cost the rest: block is called with no bits for it, and decoding goes on behind the next marker, as in libjpeg.
 func (f *frame) decodeScan(data []byte, s *scan, block func(r *bits, c *component, x, y int) error) error {
 	r := &bits{data: data, at: f.at}
 	across, down := f.mcusX, f.mcusY
@@ -71,37 +72,53 @@ func (f *frame) decodeScan(data []byte, s *scan, block func(r *bits, c *componen
 	}
 	s.restart()
 	left, marker := f.interval, byte(0)
+	from := r // nil in an interval that is lost
 	for y := range down {
 		for x := range across {
 			if f.interval > 0 && left == 0 {
-				if err := r.restart(marker); err != nil {
+				here, err := r.restart(marker)
+				if err != nil {
 					return err
+				}
+				if here {
+					from = r
+				} else if from != nil {
+					from = &bits{} // zeros: libjpeg takes one MCU of them before it gives up
 				}
 				s.restart()
 				left, marker = f.interval, (marker+1)&7
 			}
 			left--
-			if alone {
-				if err := block(r, s.parts[0], x, y); err != nil {
-					return err
-				}
-				continue
+			err := f.decodeUnit(s, from, x, y, alone, block)
+			if err != nil && f.interval == 0 {
+				return err
 			}
-			for _, c := range s.parts {
-				for v := range c.v {
-					for h := range c.h {
-						if err := block(r, c, x*c.h+h, y*c.v+v); err != nil {
-							return err
-						}
-					}
-				}
+			if err != nil || f.interval > 0 && from != nil && from.overrun() && (from != r || !r.ended()) {
+				from = nil
 			}
 		}
-		if r.overrun() {
+		if from != nil && r.overrun() {
 			return errTruncated
 		}
 	}
 	f.at = r.at
+	return nil
+}
+
+// decodeUnit decodes one MCU, or one block of a scan of a single component.
+func (f *frame) decodeUnit(s *scan, r *bits, x, y int, alone bool, block func(r *bits, c *component, x, y int) error) error {
+	if alone {
+		return block(r, s.parts[0], x, y)
+	}
+	for _, c := range s.parts {
+		for v := range c.v {
+			for h := range c.h {
+				if err := block(r, c, x*c.h+h, y*c.v+v); err != nil {
+					return err
+				}
+			}
+		}
+	}
 	return nil
 }
 
@@ -112,23 +129,32 @@ func (s *scan) restart() {
 	}
 }
 
-// restart passes over the restart marker RST0 + number.
-func (b *bits) restart(number byte) error {
-	if b.overrun() {
-		return errTruncated
-	}
+// restart passes over the restart marker RST0 + number. If it is missing, here is false, and the data of its interval is
+// lost: what is next is a marker that comes later. Which of the two holds is told by the number of the marker that is
+// found, by the rule of libjpeg's jpeg_resync_to_restart.
+func (b *bits) restart(number byte) (here bool, err error) {
 	*b = bits{data: b.data, at: b.at}
-	for b.at+1 < len(b.data) && b.data[b.at] == 0xFF && b.data[b.at+1] == 0xFF {
-		b.at++ // fill bytes
+	for ; b.at+1 < len(b.data); b.at++ {
+		if b.data[b.at] != 0xFF || b.data[b.at+1] == 0 || b.data[b.at+1] == 0xFF {
+			continue
+		}
+		found := b.data[b.at+1]
+		if found < markerRST0 || found > markerRST0+7 {
+			if found < markerSOF0 {
+				continue // no marker
+			}
+			return false, nil
+		}
+		switch (found - markerRST0 - number) & 7 {
+		case 1, 2: // the one that is wanted is lost
+			return false, nil
+		case 6, 7: // of an interval before
+			continue
+		}
+		b.at += 2
+		return true, nil
 	}
-	if b.at+1 >= len(b.data) {
-		return errTruncated
-	}
-	if b.data[b.at] != 0xFF || b.data[b.at+1] != markerRST0+number {
-		return errors.New("JPEG: malformed data: a restart marker is missing")
-	}
-	b.at += 2
-	return nil
+	return false, errTruncated
 }
 
 // sequentialBlock decodes one block and multiplies it by the quantiser, into
