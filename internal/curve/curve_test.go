@@ -51,8 +51,12 @@ func TestText(t *testing.T) {
 
 func TestFile(t *testing.T) {
 	dir := t.TempDir()
+	one := &train.RateCurve{Points: valley().Points[:1], Steepest: math.NaN(), Valley: 1}
+	if err := curve.File(filepath.Join(dir, "one.svg"), "net", one); err != nil {
+		t.Error(err)
+	}
 	for _, name := range []string{"a.svg", "a.png"} {
-		if err := curve.File(filepath.Join(dir, name), "net", valley()); err != nil {
+		if err := curve.File(filepath.Join(dir, name), "net <&>", valley()); err != nil {
 			t.Fatal(err)
 		}
 	}

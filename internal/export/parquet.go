@@ -1,21 +1,18 @@
 package export
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"encoding/base64"
 	"fmt"
 	"io"
-	"slices"
 
 	"github.com/apache/arrow/go/v17/arrow"
-	"github.com/apache/arrow/go/v17/arrow/array"
-	"github.com/apache/arrow/go/v17/arrow/bitutil"
-	"github.com/apache/arrow/go/v17/arrow/flight"
-	"github.com/apache/arrow/go/v17/arrow/memory"
+	"github.com/apache/arrow/go/v17/arrow/ipc"
 	"github.com/apache/arrow/go/v17/parquet"
 	"github.com/apache/arrow/go/v17/parquet/compress"
-	"github.com/apache/arrow/go/v17/parquet/pqarrow"
+	"github.com/apache/arrow/go/v17/parquet/file"
 )
 
 // groupBytes is about how much of a table a row group of Parquet holds, before
@@ -37,84 +34,67 @@ func writeGroups(ctx context.Context, out io.Writer, t *table) (err error) {
 			err = fmt.Errorf("write Parquet: %v", p)
 		}
 	}()
-	asLists := listSchema(t.schema)
-	w, err := pqarrow.NewFileWriter(asLists, out,
-		parquet.NewWriterProperties(
-			parquet.WithCompression(compress.Codecs.Snappy),
-			parquet.WithMaxRowGroupLength(groupRows(t.schema)),
-			parquet.WithCreatedBy("tlpipe"),
-		),
-		pqarrow.DefaultWriterProps())
+	root, err := parquetSchema(t.schema)
 	if err != nil {
 		return err
 	}
-	described := base64.StdEncoding.EncodeToString(flight.SerializeSchema(t.schema, memory.DefaultAllocator))
-	if err := w.AppendKeyValueMetadata("ARROW:schema", described); err != nil {
+	w := file.NewParquetWriter(out, root, file.WithWriterProps(parquet.NewWriterProperties(
+		parquet.WithCompression(compress.Codecs.Snappy), parquet.WithCreatedBy("tlpipe"))))
+	meta := t.schema.Metadata()
+	described, err := serialised(t.schema)
+	if err != nil {
 		return err
 	}
+	for i, key := range append(meta.Keys(), "ARROW:schema") {
+		if err := w.AppendKeyValueMetadata(key, append(meta.Values(), described)[i]); err != nil {
+			return err
+		}
+	}
+	var group file.BufferedRowGroupWriter
+	limit := groupRows(t.schema)
+	room := int64(0) // rows that the group still takes
 	for rec, err := range t.batches(ctx) {
 		if err != nil {
 			return err
 		}
-		if rec.NumRows() == 0 {
-			continue
-		}
-		lists := listRecord(asLists, rec)
-		err := w.WriteBuffered(lists)
-		lists.Release()
-		if err != nil {
-			return err
+		for from := int64(0); from < rec.NumRows(); {
+			if room == 0 {
+				group, room = w.AppendBufferedRowGroup(), limit
+			}
+			to := min(from+room, rec.NumRows())
+			if err := writeRecord(group, rec.NewSlice(from, to)); err != nil {
+				return err
+			}
+			room -= to - from
+			from = to
 		}
 	}
 	return w.Close()
 }
 
-// listSchema is the schema with lists in the place of fixed-size lists, which
-// the library writes wrongly: it loses the offsets of slices, and values that
-// cannot be missing.
-func listSchema(s *arrow.Schema) *arrow.Schema {
-	fields := slices.Clone(s.Fields())
-	for i, f := range fields {
-		if list, ok := f.Type.(*arrow.FixedSizeListType); ok {
-			fields[i].Type = arrow.ListOf(list.Elem())
-			fields[i].Metadata = arrow.Metadata{}
-		}
+// serialised is the schema as the value of ARROW:schema has it: an Arrow IPC stream without rows, in
+// base64.
+func serialised(s *arrow.Schema) (string, error) {
+	var stream bytes.Buffer
+	if err := ipc.NewWriter(&stream, ipc.WithSchema(s)).Close(); err != nil {
+		return "", fmt.Errorf("describe the schema: %w", err)
 	}
-	meta := s.Metadata()
-	return arrow.NewSchema(fields, &meta)
+	return base64.StdEncoding.EncodeToString(stream.Bytes()), nil
 }
 
-// listRecord is a record with lists that share the values of its fixed-size
-// lists. The caller releases it.
-func listRecord(schema *arrow.Schema, rec arrow.Record) arrow.Record {
-	columns := make([]arrow.Array, rec.NumCols())
+// writeRecord adds the rows of a record, which it releases, to a row group.
+func writeRecord(group file.BufferedRowGroupWriter, rec arrow.Record) error {
+	defer rec.Release()
 	for i, column := range rec.Columns() {
-		list, ok := column.(*array.FixedSizeList)
-		if !ok {
-			columns[i] = column
-			continue
+		w, err := group.Column(i)
+		if err != nil {
+			return err
 		}
-		offsets := make([]int32, list.Len()+1)
-		for row := range list.Len() {
-			from, to := list.ValueOffsets(row)
-			offsets[row], offsets[row+1] = int32(from), int32(to)
+		if err := writeColumn(w, rec.Schema().Field(i), column); err != nil {
+			return fmt.Errorf("column %q: %w", rec.ColumnName(i), err)
 		}
-		var valid *memory.Buffer
-		if list.NullN() > 0 {
-			bits := make([]byte, bitutil.BytesForBits(int64(list.Len())))
-			for row := range list.Len() {
-				bitutil.SetBitTo(bits, row, list.IsValid(row))
-			}
-			valid = memory.NewBufferBytes(bits)
-		}
-		data := array.NewData(schema.Field(i).Type, list.Len(),
-			[]*memory.Buffer{valid, memory.NewBufferBytes(arrow.Int32Traits.CastToBytes(offsets))},
-			[]arrow.ArrayData{list.ListValues().Data()}, list.NullN(), 0)
-		columns[i] = array.NewListData(data)
-		data.Release()
-		defer columns[i].Release()
 	}
-	return array.NewRecord(schema, columns, rec.NumRows())
+	return nil
 }
 
 // groupRows is how many rows a row group may have. Parquet has no small

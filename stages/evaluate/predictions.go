@@ -7,7 +7,6 @@ import (
 
 	"github.com/apache/arrow/go/v17/arrow"
 	"github.com/apache/arrow/go/v17/arrow/array"
-	"github.com/apache/arrow/go/v17/arrow/compute"
 	"github.com/apache/arrow/go/v17/arrow/memory"
 	"github.com/tlpipe/tlpipe/internal/metrics"
 	"github.com/tlpipe/tlpipe/internal/record"
@@ -66,20 +65,13 @@ func (p *predictions) write(ctx context.Context, r *candidate, batch examples, p
 			}
 		}
 	}()
-	rows := array.NewInt64Builder(memory.DefaultAllocator)
-	defer rows.Release()
-	for _, at := range batch.at {
-		rows.Append(int64(at))
-	}
-	indices := rows.NewArray()
-	defer indices.Release()
 	for i, f := range p.schema.Fields()[:p.carried] {
 		at := batch.rows.rec.Schema().FieldIndices(f.Name)
 		if len(at) != 1 {
 			columns[i] = array.MakeArrayOfNull(memory.DefaultAllocator, f.Type, n)
 			continue
 		}
-		taken, err := compute.TakeArray(ctx, batch.rows.rec.Column(at[0]), indices)
+		taken, err := record.Take(batch.rows.rec.Column(at[0]), batch.at)
 		if err != nil {
 			return fmt.Errorf("write predictions: column %q: %w", f.Name, err)
 		}

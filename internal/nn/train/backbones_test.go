@@ -109,12 +109,16 @@ func photos() *Table {
 
 func notAtTop(layer string) bool { return !nn.InScope(layer, "layer4") && layer != "fc" }
 
-// backboneLosses takes the script's steps.
+// backboneLosses takes the script's steps: the first eight, or all with TLPIPE_HEAVY.
 func backboneLosses(t *testing.T, net *nn.Network, w nn.Weights, examples Examples, o Options) []float64 {
 	t.Helper()
 	trainer := newTrainer(t, net, w, o)
+	steps := 8
+	if os.Getenv("TLPIPE_HEAVY") != "" {
+		steps = backboneSteps
+	}
 	var losses []float64
-	for step := range backboneSteps {
+	for step := range steps {
 		positions := make([]int, o.BatchSize)
 		for j := range positions {
 			positions[j] = (o.BatchSize*step + j) % pictureCount
@@ -141,7 +145,7 @@ func backboneOptions(rate float64, batch int) Options {
 
 func fixed(string) BatchNormMode { return FixedStatistics }
 
-// TestBackbonesTrainAsInPyTorch follows thirty steps of whole backbones: each loss within a thousandth.
+// TestBackbonesTrainAsInPyTorch follows steps of whole backbones: each loss within a thousandth.
 func TestBackbonesTrainAsInPyTorch(t *testing.T) {
 	needsAssembly(t)
 	text, err := os.ReadFile("testdata/backbones.json")
