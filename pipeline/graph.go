@@ -102,6 +102,9 @@ func Load(file string, text []byte, kinds []Kind, overrides ...Override) (*Graph
 	}
 	for _, v := range spec.Vars {
 		b.vars[v.Name] = b.vars.fill(r, v.Value)
+		if r.overSpent() {
+			return nil, r.err() // what depends on it would be told wrongly
+		}
 	}
 	for _, st := range b.order() {
 		b.stage(st)
@@ -314,6 +317,14 @@ type combination struct {
 func (b *builder) combinations(st *StageSpec, bound []binding) []combination {
 	told := len(b.problems)
 	out := []combination{{coordinates: Coordinates{}}}
+	room := b.spec.MaxInstances - len(b.graph.Nodes)
+	tooMany := func(n int) bool {
+		if n > room {
+			b.at(st.key, fmt.Sprintf("fewer values, or max_instances: N at the top of the pipeline if it is meant (now %d)", b.spec.MaxInstances),
+				"the matrix makes more than %d instances of stages, with those of stage %s", b.spec.MaxInstances, st.Name)
+		}
+		return n > room
+	}
 	for _, bi := range bound {
 		if bi.port.Many {
 			continue
@@ -326,11 +337,17 @@ func (b *builder) combinations(st *StageSpec, bound []binding) []combination {
 						next = append(next, c.join(edge))
 					}
 				}
+				if tooMany(len(next)) {
+					return nil
+				}
 			}
 			out = next
 		}
 	}
 	for _, axis := range st.Matrix {
+		if len(axis.Labels) > 0 && tooMany(len(out)*len(axis.Labels)) {
+			return nil
+		}
 		var next []combination
 		for _, c := range out {
 			for _, label := range axis.Labels {

@@ -50,7 +50,7 @@ func (o Override) apply(r *reporter, root *yaml.Node) {
 		steps = slices.Concat([]string{"stages", steps[0], "with"}, steps[1:])
 	}
 	clearPlaces(value.Content[0])
-	if whole := put(root, steps, value.Content[0]); whole != "" {
+	if whole := r.put(root, steps, value.Content[0]); whole != "" {
 		r.place(0, 0, "set it where "+whole+" is declared", "set "+o.Path+": the variable "+whole+" stands for all of it")
 	}
 }
@@ -58,7 +58,7 @@ func (o Override) apply(r *reporter, root *yaml.Node) {
 // put sets the value at a path of keys, making mappings on the way. A variable
 // of the document that is a mapping is written out where it stands, so that
 // one of its values can be set; any other is returned and nothing is set.
-func put(root *yaml.Node, steps []string, value *yaml.Node) (variable string) {
+func (r *reporter) put(root *yaml.Node, steps []string, value *yaml.Node) (variable string) {
 	node := root
 	for _, step := range steps {
 		if m := wholeForm.FindStringSubmatch(node.Value); m != nil && node.Kind == yaml.ScalarNode {
@@ -66,7 +66,7 @@ func put(root *yaml.Node, steps []string, value *yaml.Node) (variable string) {
 			if declared.Kind != yaml.MappingNode || declared == params.Locate(root, "vars") {
 				return m[0]
 			}
-			*node = *moved(declared, node)
+			*node = *r.moved(declared, node)
 		}
 		if node.Kind != yaml.MappingNode {
 			*node = yaml.Node{Kind: yaml.MappingNode, Tag: "!!map", Line: node.Line, Column: node.Column}

@@ -31,15 +31,34 @@ func (p *Problem) Error() string {
 	}
 	if p.Source != "" {
 		gutter := fmt.Sprintf("%5d | ", p.Line)
-		fmt.Fprintf(&b, "\n%s%s", gutter, p.Source)
-		if p.Column > 0 {
-			fmt.Fprintf(&b, "\n%s%s^", strings.Repeat(" ", len(gutter)-2)+"| ", indent(p.Source, p.Column))
+		source, column := excerpt(p.Source, p.Column)
+		fmt.Fprintf(&b, "\n%s%s", gutter, source)
+		if column > 0 {
+			fmt.Fprintf(&b, "\n%s%s^", strings.Repeat(" ", len(gutter)-2)+"| ", indent(source, column))
 		}
 	}
 	if p.Hint != "" {
 		fmt.Fprintf(&b, "\n        hint: %s", p.Hint)
 	}
 	return b.String()
+}
+
+// excerpt is a line, or what is around the column of one that is very long.
+func excerpt(line string, column int) (string, int) {
+	const longest, before = 200, 60
+	runes := []rune(line)
+	if len(runes) <= longest {
+		return line, column
+	}
+	from := max(0, min(column-before, len(runes)-longest))
+	cut := string(runes[from : from+longest])
+	if from > 0 {
+		cut = "…" + string(runes[from+1:from+longest])
+	}
+	if from+longest < len(runes) {
+		cut += "…"
+	}
+	return cut, max(column-from, 0)
 }
 
 // indent is white space as wide as the first column-1 characters of a line.
@@ -74,6 +93,8 @@ type reporter struct {
 	file     string
 	lines    []string
 	problems Problems
+
+	filledNodes, filledText int // what variables were filled in to, so far
 }
 
 func newReporter(file string, text []byte) *reporter {

@@ -21,6 +21,8 @@ type Spec struct {
 	Seed   uint64
 	Vars   []Variable
 	Stages []StageSpec
+
+	MaxInstances int // of all stages together, in the matrix
 }
 
 // Variable is a named value, used as $(name).
@@ -109,7 +111,7 @@ var stageName = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_-]*$`)
 
 // readSpec reads a pipeline's YAML, strictly, and reports every problem.
 func readSpec(r *reporter, root *yaml.Node) *Spec {
-	var doc document
+	doc := document{MaxInstances: defaultMaxInstances}
 	errs := params.Decode(root, &doc)
 	r.params(root, "", errs...)
 	for i := range doc.Stages {
@@ -127,7 +129,7 @@ func readSpec(r *reporter, root *yaml.Node) *Spec {
 	if len(doc.Stages) == 0 && len(errs) == 0 {
 		r.at(root, "`tlpipe stages` lists what a stage can use", "there are no stages")
 	}
-	return &Spec{Name: doc.Name, Seed: doc.Seed, Vars: doc.Vars, Stages: doc.Stages}
+	return &Spec{Name: doc.Name, Seed: doc.Seed, Vars: doc.Vars, Stages: doc.Stages, MaxInstances: doc.MaxInstances}
 }
 
 // document is the top level of the YAML.
@@ -138,7 +140,12 @@ type document struct {
 	OnError    OnError   `yaml:"on_error" enum:"reject,fail" doc:"what becomes of a row that fails, unless the stage says"`
 	MaxRejects Limit     `yaml:"max_rejects" doc:"a number, or a share such as 1%: more rejected rows than this fail the stage"`
 	Stages     stageList `yaml:"stages" required:"true" doc:"the stages, by name"`
+
+	MaxInstances int `yaml:"max_instances" min:"1" doc:"how many instances of stages the matrix may make, all together"`
 }
+
+// defaultMaxInstances is more than anyone means, and few enough to be checked within seconds.
+const defaultMaxInstances = 10_000
 
 type variables []Variable
 

@@ -31,6 +31,32 @@ var (
 	wholeForm    = regexp.MustCompile(`^\$\(([^()]*)\)$`)
 )
 
+// maxFilled bounds what filling in variables may make of one pipeline, in nodes and in characters: a few lines of
+// variables that double each other are a pipeline of gigabytes otherwise.
+const (
+	maxFilledNodes = 1_000_000
+	maxFilledText  = 64 << 20
+)
+
+// spend takes note of what filling in makes. It is false once that is more than any pipeline needs, which is reported
+// at its first use.
+func (r *reporter) spend(use *yaml.Node, nodes, text int) bool {
+	before := r.overSpent()
+	r.filledNodes += nodes
+	r.filledText += text
+	if !r.overSpent() {
+		return true
+	}
+	if !before {
+		r.at(use, "", "the pipeline's variables stand for more than %d values or %d MB of text", maxFilledNodes, maxFilledText>>20)
+	}
+	return false
+}
+
+func (r *reporter) overSpent() bool {
+	return r.filledNodes > maxFilledNodes || r.filledText > maxFilledText
+}
+
 // fill returns a copy of node with variables replaced. A scalar that is one
 // variable becomes its value, whatever that is; within longer texts the
 // variable's value must be plain text. Places for messages are those of use.
@@ -39,6 +65,9 @@ func (s scope) fill(r *reporter, node *yaml.Node) *yaml.Node {
 		return nil
 	}
 	c := *node
+	if !r.spend(node, 1, 0) {
+		return &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!null", Line: node.Line, Column: node.Column}
+	}
 	if node.Kind != yaml.ScalarNode {
 		c.Content = make([]*yaml.Node, len(node.Content))
 		for i, child := range node.Content {
@@ -55,7 +84,7 @@ func (s scope) fill(r *reporter, node *yaml.Node) *yaml.Node {
 		if value == nil {
 			return &c
 		}
-		return moved(value, node)
+		return r.moved(value, node)
 	}
 	if !strings.Contains(node.Value, "$(") {
 		return &c
@@ -70,6 +99,8 @@ func (s scope) fill(r *reporter, node *yaml.Node) *yaml.Node {
 			return use
 		case value.Kind != yaml.ScalarNode:
 			r.at(node, "use it alone, as a whole value", "%s is not plain text and cannot stand within one", use)
+			return use
+		case !r.spend(node, 0, len(value.Value)):
 			return use
 		}
 		return value.Value
@@ -113,12 +144,15 @@ func (s scope) lookup(r *reporter, use *yaml.Node, name string) *yaml.Node {
 }
 
 // moved copies a value to where it is used.
-func moved(value, use *yaml.Node) *yaml.Node {
+func (r *reporter) moved(value, use *yaml.Node) *yaml.Node {
 	c := *value
 	c.Line, c.Column = use.Line, use.Column
+	if !r.spend(use, 1, len(value.Value)) {
+		return &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!null", Line: use.Line, Column: use.Column}
+	}
 	c.Content = make([]*yaml.Node, len(value.Content))
 	for i, child := range value.Content {
-		c.Content[i] = moved(child, use)
+		c.Content[i] = r.moved(child, use)
 	}
 	return &c
 }
