@@ -9,6 +9,7 @@ type Builder struct {
 
 type building struct {
 	network Network
+	outputs []string
 	err     error
 }
 
@@ -51,10 +52,18 @@ func (b *Builder) Layer(name string, op Op, inputs ...Value) Value {
 	return Value{Name: l.Name, Shape: b.state.network.Shape(l.Name)}
 }
 
-// Network returns what has been built; its output is the layer added last.
+// Outputs makes the values outputs of the network, after those that are already.
+func (b *Builder) Outputs(values ...Value) {
+	for _, v := range values {
+		b.state.outputs = append(b.state.outputs, v.Name)
+	}
+}
+
+// Network returns what has been built; unless [Builder.Outputs] says otherwise, its output is the layer
+// added last.
 func (b *Builder) Network() (*Network, error) {
 	if b.state.err != nil {
 		return nil, b.state.err
 	}
-	return New(b.state.network.layers)
+	return New(b.state.network.layers, b.state.outputs...)
 }

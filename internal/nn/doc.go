@@ -5,7 +5,8 @@
 // # Words
 //
 //   - A [Network] is a directed acyclic graph of named layers, in an order in which each layer
-//     comes after its inputs. Its output is its last layer.
+//     comes after its inputs. Its inputs and outputs are layers and go by their names; unless it says
+//     otherwise, its only output is its last layer.
 //   - A [Layer] is a name, an [Op] and the names of the layers it takes as inputs. An Op is one of
 //     the struct types of this package: [Conv], [Dense], [Add] …; users switch on the type.
 //   - Names are paths: "block3.expand.conv" lies in the scope "block3.expand", which lies in

@@ -14,9 +14,13 @@ import (
 //
 //	{"layers": [
 //	  {"name": "input", "op": "input", "with": {"shape": [224, 224, 3]}},
-//	  {"name": "stem.conv", "op": "conv", "inputs": ["input"], "with": {"out": 32, "kernel": [3, 3]}}]}
+//	  {"name": "stem.conv", "op": "conv", "inputs": ["input"], "with": {"out": 32, "kernel": [3, 3]}}],
+//	 "outputs": ["stem.conv"]}
+//
+// where outputs are left out if they are the last layer alone.
 type jsonNetwork struct {
-	Layers []jsonLayer `json:"layers"`
+	Layers  []jsonLayer `json:"layers"`
+	Outputs []string    `json:"outputs,omitempty"`
 }
 
 type jsonLayer struct {
@@ -47,6 +51,9 @@ func (n *Network) MarshalJSON() ([]byte, error) {
 		}
 		out.Layers[i] = jsonLayer{Name: l.Name, Op: l.Op.Kind(), Inputs: l.Inputs, With: with}
 	}
+	if !n.implied() {
+		out.Outputs = n.outputs
+	}
 	return json.Marshal(out)
 }
 
@@ -65,7 +72,7 @@ func (n *Network) UnmarshalJSON(data []byte) error {
 		}
 		layers[i] = Layer{Name: l.Name, Op: op, Inputs: l.Inputs}
 	}
-	read, err := New(layers)
+	read, err := New(layers, in.Outputs...)
 	if err != nil {
 		return fmt.Errorf("read a network: %w", err)
 	}

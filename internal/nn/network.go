@@ -16,13 +16,15 @@ type Layer struct {
 // Network is a directed acyclic graph of layers; see the package's words. It is immutable and may
 // be shared.
 type Network struct {
-	layers []Layer
-	shapes []Shape
-	index  map[string]int
+	layers  []Layer
+	shapes  []Shape
+	index   map[string]int
+	outputs []string // layers
 }
 
-// New makes a network of layers in an order in which each comes after its inputs.
-func New(layers []Layer) (*Network, error) {
+// New makes a network of layers in an order in which each comes after its inputs. The named layers are
+// its outputs; if none is named, the last layer is.
+func New(layers []Layer, outputs ...string) (*Network, error) {
 	n := &Network{index: map[string]int{}}
 	for _, l := range layers {
 		if err := n.add(l); err != nil {
@@ -32,6 +34,18 @@ func New(layers []Layer) (*Network, error) {
 	if len(layers) == 0 {
 		return nil, fmt.Errorf("network: there is no layer")
 	}
+	if len(outputs) == 0 {
+		outputs = []string{layers[len(layers)-1].Name}
+	}
+	for i, name := range outputs {
+		if _, ok := n.index[name]; !ok {
+			return nil, fmt.Errorf("network: output %q is not a layer", name)
+		}
+		if slices.Contains(outputs[:i], name) {
+			return nil, fmt.Errorf("network: output %q is named twice", name)
+		}
+	}
+	n.outputs = slices.Clone(outputs)
 	return n, nil
 }
 
@@ -53,6 +67,9 @@ func (n *Network) add(l Layer) error {
 			return fmt.Errorf("layer %q: input %q is not an earlier layer", l.Name, name)
 		}
 		inputs[i] = n.shapes[at]
+		if e := n.Element(name); e != Float32 {
+			return fmt.Errorf("layer %q (%s): input %q holds %v, want float32", l.Name, l.Op.Kind(), name, e)
+		}
 	}
 	shape, err := l.Op.infer(inputs)
 	if err == nil {
@@ -90,8 +107,22 @@ func checkName(name string) error {
 // Layers returns the layers in order. The slice must not be written.
 func (n *Network) Layers() []Layer { return n.layers }
 
-// Output returns the last layer.
-func (n *Network) Output() Layer { return n.layers[len(n.layers)-1] }
+// Outputs returns the layers whose values the network is for, in the order in which they were named.
+func (n *Network) Outputs() []Layer {
+	out := make([]Layer, len(n.outputs))
+	for i, name := range n.outputs {
+		out[i] = n.layers[n.index[name]]
+	}
+	return out
+}
+
+// Output returns the first output, of most networks the only one.
+func (n *Network) Output() Layer { return n.Outputs()[0] }
+
+// implied tells whether the only output is the last layer, which is what a network has that names none.
+func (n *Network) implied() bool {
+	return len(n.outputs) == 1 && n.outputs[0] == n.layers[len(n.layers)-1].Name
+}
 
 // Inputs returns the layers whose op is [Input].
 func (n *Network) Inputs() []Layer {
@@ -110,6 +141,16 @@ func (n *Network) Shape(layer string) Shape {
 		return slices.Clone(n.shapes[at])
 	}
 	return nil
+}
+
+// Element returns the type of the numbers that a layer puts out.
+func (n *Network) Element(layer string) Element {
+	if at, ok := n.index[layer]; ok {
+		if input, ok := n.layers[at].Op.(Input); ok {
+			return input.Element
+		}
+	}
+	return Float32
 }
 
 // InputShapes returns the shapes of a layer's inputs.
@@ -153,8 +194,8 @@ func (n *Network) Scopes() []string {
 	return out
 }
 
-// Cut returns the part of the network that the named layers need; its output is the last of them in
-// the network's order. Names may be scopes, as in [Network.Find].
+// Cut returns the part of the network that the named layers need; they are its outputs. Names may be
+// scopes, as in [Network.Find].
 func (n *Network) Cut(names ...string) (*Network, error) {
 	var ends []string
 	for _, name := range names {
@@ -162,7 +203,9 @@ func (n *Network) Cut(names ...string) (*Network, error) {
 		if !ok {
 			return nil, fmt.Errorf("there is no layer %q", name)
 		}
-		ends = append(ends, l.Name)
+		if !slices.Contains(ends, l.Name) {
+			ends = append(ends, l.Name)
+		}
 	}
 	needed := n.needed(ends...)
 	var layers []Layer
@@ -171,7 +214,7 @@ func (n *Network) Cut(names ...string) (*Network, error) {
 			layers = append(layers, l)
 		}
 	}
-	return New(layers)
+	return New(layers, ends...)
 }
 
 // needed are the layers of these names and all that they need.
@@ -200,7 +243,11 @@ func (n *Network) Rename(rename func(string) string) (*Network, error) {
 			layers[i].Inputs = append(layers[i].Inputs, rename(input))
 		}
 	}
-	return New(layers)
+	outputs := make([]string, len(n.outputs))
+	for i, name := range n.outputs {
+		outputs[i] = rename(name)
+	}
+	return New(layers, outputs...)
 }
 
 // MultiplyAdds counts the multiplications of the convolutions and dense layers for one example,

@@ -17,7 +17,8 @@ type Op interface {
 
 // Input is where an example enters the network.
 type Input struct {
-	Shape Shape `json:"shape"`
+	Shape   Shape   `json:"shape"`
+	Element Element `json:"element,omitzero"`
 }
 
 // Conv is a two-dimensional convolution, as the field means it: a cross-correlation. Weights are
@@ -160,6 +161,9 @@ func pooling(window, stride Pair, pad Padding, ceil, count bool) kernel.Pooling 
 func (op Input) infer(inputs []Shape) (Shape, error) {
 	if len(inputs) != 0 {
 		return nil, fmt.Errorf("takes no input, has %d", len(inputs))
+	}
+	if op.Element < Float32 || op.Element > Int32 {
+		return nil, fmt.Errorf("unknown element %d", int(op.Element))
 	}
 	return op.Shape, nil
 }

@@ -1,6 +1,7 @@
 package adapter
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -203,7 +204,11 @@ func graft(net *nn.Network, weights nn.Weights, names []string, seed uint64, put
 		}
 		instead[l.Name] = name
 	}
-	adapted, err := nn.New(e.layers)
+	var outputs []string
+	for _, l := range net.Outputs() {
+		outputs = append(outputs, cmp.Or(instead[l.Name], l.Name))
+	}
+	adapted, err := nn.New(e.layers, outputs...)
 	if err != nil {
 		return nil, nil, fmt.Errorf("adapters: %w", err)
 	}

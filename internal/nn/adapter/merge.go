@@ -45,7 +45,14 @@ func Merge(net *nn.Network, weights nn.Weights) (*nn.Network, nn.Weights, error)
 		}
 		layers = append(layers, l)
 	}
-	plain, err := nn.New(layers)
+	var outputs []string
+	for _, l := range net.Outputs() {
+		if beside, ok := merged(l.Name); ok {
+			l.Name = beside
+		}
+		outputs = append(outputs, l.Name)
+	}
+	plain, err := nn.New(layers, outputs...)
 	if err != nil {
 		return nil, nil, fmt.Errorf("merge adapters: %w", err)
 	}

@@ -39,9 +39,12 @@ func (o Options) Calibrate(net *nn.Network, w nn.Weights, pool *kernel.Pool, x [
 	if err != nil {
 		return nil, err
 	}
-	size := p.input.Size()
+	if err := p.oneInput(); err != nil {
+		return nil, fmt.Errorf("calibrate a network: %w", err)
+	}
+	size := p.InputShape().Size()
 	if n < 1 || len(x) != n*size {
-		return nil, fmt.Errorf("calibrate a network: %d numbers are not %d examples of %v", len(x), n, p.input)
+		return nil, fmt.Errorf("calibrate a network: %d numbers are not %d examples of %v", len(x), n, p.InputShape())
 	}
 	seen := make([][]Range, n) // by example, of the input and of each node
 	sessions := make([]*Session, pool.Threads())
@@ -68,7 +71,7 @@ func (o Options) Calibrate(net *nn.Network, w nn.Weights, pool *kernel.Pool, x [
 
 // observe computes an example and returns the ranges of the input and of what each node puts out.
 func (c *compilation) observe(s *Session, x []float32) []Range {
-	s.src = x
+	s.source[0].Float32 = x
 	f := &frame{session: s, arena: newArena(1, s.program.thread), n: 1}
 	seen := []Range{extremes(x)}
 	at := 0
@@ -83,7 +86,7 @@ func (c *compilation) observe(s *Session, x []float32) []Range {
 		}
 		seen = append(seen, r)
 	}
-	s.src = nil
+	s.source[0] = nn.Values{}
 	return seen
 }
 

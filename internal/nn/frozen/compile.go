@@ -34,7 +34,7 @@ type Options struct {
 const largeMap = 1 << 20
 
 // Compile makes a program that computes the named layers of a network, which may be scopes, or the
-// network's output when no name is given. Weights are copied; those of layers that are not needed
+// network's outputs when no name is given. Weights are copied; those of layers that are not needed
 // are ignored, and what is wrong with the others is a *[nn.WeightsError].
 func Compile(net *nn.Network, w nn.Weights, layers ...string) (*Program, error) {
 	return Options{}.Compile(net, w, layers...)
@@ -48,7 +48,9 @@ func (o Options) Compile(net *nn.Network, w nn.Weights, layers ...string) (*Prog
 
 func (o Options) compile(net *nn.Network, w nn.Weights, layers []string) (*compilation, *Program, error) {
 	if len(layers) == 0 {
-		layers = []string{net.Output().Name}
+		for _, l := range net.Outputs() {
+			layers = append(layers, l.Name)
+		}
 	}
 	c := &compilation{weights: w, algorithm: o.Algorithm, values: map[string]*value{}}
 	for _, name := range layers {
@@ -62,8 +64,10 @@ func (o Options) compile(net *nn.Network, w nn.Weights, layers []string) (*compi
 	if c.net, err = net.Cut(c.outputs...); err != nil {
 		return nil, nil, fmt.Errorf("compile a network: %w", err)
 	}
-	if n := len(c.net.Inputs()); n != 1 {
-		return nil, nil, fmt.Errorf("compile a network: it has %d inputs, want one", n)
+	for _, name := range c.outputs {
+		if e := c.net.Element(name); e != nn.Float32 {
+			return nil, nil, fmt.Errorf("compile a network: layer %q holds %v: outputs are float32", name, e)
+		}
 	}
 	if err := c.net.Check(w.Select(c.net)); err != nil {
 		return nil, nil, fmt.Errorf("compile a network: %w", err)
@@ -78,10 +82,13 @@ func (o Options) compile(net *nn.Network, w nn.Weights, layers []string) (*compi
 	}
 	c.place()
 	c.divide(cmp.Or(o.largeMap, largeMap))
-	p := &Program{input: c.net.Shape(c.net.Inputs()[0].Name)}
+	p := &Program{}
+	for _, l := range c.net.Inputs() {
+		p.inputs = append(p.inputs, Port{l.Name, c.net.Shape(l.Name), c.net.Element(l.Name)})
+	}
 	p.batch, p.thread = c.plan()
 	for _, name := range c.outputs {
-		p.outputs = append(p.outputs, output{shape: c.net.Shape(name), from: c.values[name].view()})
+		p.outputs = append(p.outputs, output{Port{Name: name, Shape: c.net.Shape(name)}, c.values[name].view()})
 	}
 	emitted, err := iter.MapErr(c.nodes, func(n **node) ([]step, error) {
 		steps, err := (*n).emit(o)
@@ -118,6 +125,7 @@ type compilation struct {
 
 	algorithm kernel.Algorithm
 
+	sources int               // inputs so far
 	values  map[string]*value // by layer
 	nodes   []*node           // in the order of execution
 	buffers []*buffer
@@ -141,8 +149,9 @@ type node struct {
 	scale, shift []float64
 }
 
-// value is the output of a node, or the network's input, whose maker is nil.
+// value is the output of a node, or an input of the network, whose maker is nil.
 type value struct {
+	source            int // number of the input
 	shape             nn.Shape
 	element           element
 	quantizationRange *quantizationRange // of uint8s
@@ -166,7 +175,8 @@ func (c *compilation) lower(l nn.Layer) {
 	}
 	switch op := l.Op.(type) {
 	case nn.Input:
-		c.values[l.Name] = &value{shape: op.Shape, uses: c.uses(l)}
+		c.values[l.Name] = &value{source: c.sources, shape: op.Shape, uses: c.uses(l)}
+		c.sources++
 	case nn.Dropout:
 		c.alias(l, in[0])
 	case nn.Flatten:
@@ -280,7 +290,7 @@ func (c *compilation) lowerResidual(l nn.Layer, in []*value) bool {
 	return false
 }
 
-// made returns the place of a value's maker in the order of execution; -1 for the network's input.
+// made returns the place of a value's maker in the order of execution; -1 for an input of the network.
 func (c *compilation) made(v *value) int { return slices.Index(c.nodes, v.maker) }
 
 func (n *node) convolves() bool {

@@ -12,7 +12,7 @@ import (
 func (v *value) view() view {
 	w := view{element: v.element, channels: v.channels(), pixels: v.pixels(), pitch: v.channels()}
 	if v.maker == nil {
-		w.input = true
+		w.input, w.source = true, v.source
 		return w
 	}
 	w.offset, w.single, w.channel, w.pitch = v.home.offset, v.home.single, v.channel, v.pitch

@@ -10,7 +10,7 @@ import (
 
 // Program is a compiled network.
 type Program struct {
-	input   nn.Shape
+	inputs  []Port
 	outputs []output
 	steps   []step
 	layers  []string // of the steps
@@ -30,17 +30,35 @@ func (s sizes) bytes() int {
 	return n
 }
 
-// output is a value that leaves the program.
-type output struct {
-	shape nn.Shape
-	from  view
+// Port is an input or output of a program.
+type Port struct {
+	Name    string // of the layer
+	Shape   nn.Shape
+	Element nn.Element
 }
 
-// InputShape returns the shape of an example.
-func (p *Program) InputShape() nn.Shape { return p.input }
+// output is a value that leaves the program.
+type output struct {
+	Port
+	from view
+}
+
+// Inputs lists the inputs, in the order of the network.
+func (p *Program) Inputs() []Port { return p.inputs }
+
+// InputShape returns the shape of an example for the first input, of most programs the only one.
+func (p *Program) InputShape() nn.Shape { return p.inputs[0].Shape }
 
 // OutputShape returns the shape of output i, in the order given to [Compile].
-func (p *Program) OutputShape(i int) nn.Shape { return p.outputs[i].shape }
+func (p *Program) OutputShape(i int) nn.Shape { return p.outputs[i].Shape }
+
+// oneInput returns an error unless the program takes one input, of float32.
+func (p *Program) oneInput() error {
+	if len(p.inputs) != 1 || p.inputs[0].Element != nn.Float32 {
+		return fmt.Errorf("it has inputs %v, want one of float32", p.inputs)
+	}
+	return nil
+}
 
 // Outputs returns the number of outputs.
 func (p *Program) Outputs() int { return len(p.outputs) }
@@ -68,7 +86,8 @@ type Session struct {
 	// Kept here so that a run allocates nothing.
 	frames  []*frame // by thread
 	threads int
-	src     []float32
+	one     [1]nn.Values              // the only input, whole
+	source  []nn.Values               // by input
 	alone   func(thread, example int) // computes the single steps
 }
 
@@ -87,7 +106,7 @@ func newArena(n int, s sizes) arena {
 // computed in parts, with the same result.
 func (p *Program) NewSession(batch int) *Session {
 	batch = max(batch, 1)
-	s := &Session{program: p, batch: batch, arena: newArena(batch, p.batch)}
+	s := &Session{program: p, batch: batch, arena: newArena(batch, p.batch), source: make([]nn.Values, len(p.inputs))}
 	s.alone = func(thread, example int) {
 		f := s.frames[thread]
 		f.pool, f.n, f.example = nil, 1, example
@@ -106,32 +125,68 @@ func (s *Session) Bytes() int {
 	return n
 }
 
-// Run computes n examples: src is [n][input shape], dst[i] is [n][shape of output i]. Every output
-// must be given. pool may be nil, for the calling goroutine alone. A slice of the wrong length is
-// an error.
+// Run computes n examples of a program with one input, of float32: src is [n][input shape], dst[i] is
+// [n][shape of output i]. Every output must be given. pool may be nil, for the calling goroutine alone. A
+// slice of the wrong length is an error.
 func (s *Session) Run(pool *kernel.Pool, src []float32, n int, dst ...[]float32) error {
+	if err := s.program.oneInput(); err != nil {
+		return fmt.Errorf("run a network: %w", err)
+	}
+	s.one[0] = nn.Values{Float32: src}
+	defer clear(s.one[:])
+	return s.run(pool, n, s.one[:], dst)
+}
+
+// RunBatch computes n examples of inputs by name, [n][shape], and writes the outputs by name, [n][shape].
+// Every input and output must be given; others are ignored. It is otherwise as [Session.Run].
+func (s *Session) RunBatch(pool *kernel.Pool, n int, inputs, outputs nn.Batch) error {
 	p := s.program
-	if want := n * p.input.Size(); len(src) != want {
-		return fmt.Errorf("run a network: input has %d numbers, %d examples of %v need %d", len(src), n, p.input, want)
+	in, dst := make([]nn.Values, len(p.inputs)), make([][]float32, len(p.outputs))
+	for i, port := range p.inputs {
+		values, ok := inputs[port.Name]
+		if !ok {
+			return fmt.Errorf("run a network: input %q is not given", port.Name)
+		}
+		in[i] = values
+	}
+	for i, o := range p.outputs {
+		values, ok := outputs[o.Name]
+		if !ok {
+			return fmt.Errorf("run a network: there is no place for output %q", o.Name)
+		}
+		dst[i] = values.Float32
+	}
+	return s.run(pool, n, in, dst)
+}
+
+func (s *Session) run(pool *kernel.Pool, n int, in []nn.Values, dst [][]float32) error {
+	p := s.program
+	for i, port := range p.inputs {
+		if got, want := in[i].Len(port.Element), n*port.Shape.Size(); got != want {
+			return fmt.Errorf("run a network: input %q has %d numbers of %v, %d examples of %v need %d", port.Name, got, port.Element, n, port.Shape, want)
+		}
 	}
 	if len(dst) != len(p.outputs) {
 		return fmt.Errorf("run a network: %d outputs given, want %d", len(dst), len(p.outputs))
 	}
 	for i, o := range p.outputs {
-		if want := n * o.shape.Size(); len(dst[i]) != want {
-			return fmt.Errorf("run a network: output %d has %d numbers, %d examples of %v need %d", i, len(dst[i]), n, o.shape, want)
+		if want := n * o.Shape.Size(); len(dst[i]) != want {
+			return fmt.Errorf("run a network: output %q has %d numbers, %d examples of %v need %d", o.Name, len(dst[i]), n, o.Shape, want)
 		}
 	}
+	defer clear(s.source) // keep no tensor alive
 	for done := 0; done < n; done += s.batch {
 		m := min(s.batch, n-done)
-		s.src = src[done*p.input.Size():][:m*p.input.Size()]
+		for i, port := range p.inputs {
+			size := port.Shape.Size()
+			s.source[i] = in[i].Part(port.Element, done*size, (done+m)*size)
+		}
 		f := s.compute(pool, m)
 		for i, o := range p.outputs {
-			size := o.shape.Size()
+			size := o.Shape.Size()
 			f.gather(dst[i][done*size:][:m*size], o.from)
 		}
 	}
-	s.src = nil // keep no tensor alive
 	return nil
 }
 
@@ -184,10 +239,11 @@ func (f *frame) run(from, to int) {
 	}
 }
 
-// view says where a value lies: in the network's input or in a buffer, whole or as a band of
+// view says where a value lies: in an input of the network or in a buffer, whole or as a band of
 // channels.
 type view struct {
 	input    bool
+	source   int // number of the input
 	element  element
 	single   bool // in the arena of the thread
 	offset   int  // of the buffer in the arena, in elements an example
@@ -204,7 +260,7 @@ func (v view) dense() bool { return v.pitch == v.channels }
 func (f *frame) slice(v view) []float32 {
 	if v.input {
 		size := v.pixels * v.pitch
-		return f.session.src[f.example*size:][:f.n*size]
+		return f.session.source[v.source].Float32[f.example*size:][:f.n*size]
 	}
 	return part(f, v, f.arena.floats, f.session.arena.floats)
 }

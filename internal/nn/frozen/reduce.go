@@ -230,9 +230,13 @@ func (c *compilation) assignRanges(ranges Ranges) error {
 		v.quantizationRange = &quantizationRange{Range: r}
 		return nil
 	}
-	input := c.net.Inputs()[0].Name
-	if err := give(c.values[input], input); err != nil {
-		return err
+	for _, input := range c.net.Inputs() {
+		if c.net.Element(input.Name) != nn.Float32 {
+			continue
+		}
+		if err := give(c.values[input.Name], input.Name); err != nil {
+			return err
+		}
 	}
 	for _, n := range c.nodes {
 		if err := give(n.out, n.name); err != nil {

@@ -8,9 +8,14 @@ import (
 	"github.com/tlpipe/tlpipe/internal/nn"
 )
 
-// Evaluate computes every layer of the network for n examples, in inference mode, and returns the
-// outputs by layer, [n][shape...]. The network has one input.
+// Evaluate is [EvaluateBatch] of a network of one input.
 func Evaluate(net *nn.Network, w nn.Weights, input []float64, n int) map[string][]float64 {
+	return EvaluateBatch(net, w, map[string][]float64{net.Inputs()[0].Name: input}, n)
+}
+
+// EvaluateBatch computes every layer of the network for n examples, in inference mode, given the inputs by
+// name, and returns the outputs by layer, [n][shape...].
+func EvaluateBatch(net *nn.Network, w nn.Weights, inputs map[string][]float64, n int) map[string][]float64 {
 	out := map[string][]float64{}
 	for _, l := range net.Layers() {
 		size := net.Shape(l.Name).Size()
@@ -21,7 +26,7 @@ func Evaluate(net *nn.Network, w nn.Weights, input []float64, n int) map[string]
 				x = append(x, out[l.Inputs[j]][i*s.Size():(i+1)*s.Size()])
 			}
 			if _, ok := l.Op.(nn.Input); ok {
-				y = append(y, input[i*size:(i+1)*size]...)
+				y = append(y, inputs[l.Name][i*size:(i+1)*size]...)
 				continue
 			}
 			e := layer{Layer: l, inputs: net.InputShapes(l), output: net.Shape(l.Name), weights: w}

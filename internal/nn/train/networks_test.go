@@ -302,7 +302,7 @@ func TestRandomNetworks(t *testing.T) {
 			t.Fatal(err)
 		}
 		random := rand.New(rand.NewPCG(seed, 2))
-		copy(p.input, input)
+		copy(p.inputs[net.Inputs()[0].Name].Float32, input)
 		target := p.Data(p.target)
 		for i := range target {
 			target[i] = random.Float32()

@@ -82,7 +82,8 @@ func (t *Trainer) step(ctx context.Context, examples Examples, runs [][]int, rat
 // returns the sum of the examples' weights.
 func (t *Trainer) fill(p *program, examples Examples, positions []int, draw graph.Draw) (mass float64, err error) {
 	classes := t.classesOf(len(positions))
-	if err := examples.Read(positions, p.input, classes); err != nil {
+	input := p.inputs[t.net.Inputs()[0].Name].Float32
+	if err := examples.Read(positions, input, classes); err != nil {
 		return 0, err
 	}
 	if err := checkClasses(classes, t.classes); err != nil {
@@ -90,7 +91,7 @@ func (t *Trainer) fill(p *program, examples Examples, positions []int, draw grap
 	}
 	mass = t.fillTarget(p.Data(p.target), classes)
 	mixed := t.options.Mix.draw(len(positions), t.example, draw)
-	mixed.inputs(p.input, t.example)
+	mixed.inputs(input, t.example)
 	mixed.targets(p.Data(p.target), t.classes)
 	p.SetDraw(draw)
 	return mass, nil

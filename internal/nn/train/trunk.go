@@ -14,14 +14,54 @@ import (
 type trunk struct {
 	frozen   map[string]bool // the layers it is made of
 	boundary []string        // those of them whose outputs the rest takes
-	// session computes the boundary; nil if the only one is the network's input.
-	session *frozen.Session
+	computed []string        // those of the boundary that are not inputs of the network
+	session  *frozen.Session // computes them; nil if there is none
 }
 
 func newTrunk(net *nn.Network, weights nn.Weights, o Options) (*trunk, error) {
 	t := &trunk{frozen: map[string]bool{}}
 	for _, l := range net.Layers() {
 		t.frozen[l.Name] = isFrozen(net, l, o.Freeze) && !slices.ContainsFunc(l.Inputs, func(name string) bool { return !t.frozen[name] })
+	}
+	t.leave(net)
+	if len(t.boundary) == 0 {
+		return nil, fmt.Errorf("every layer is frozen")
+	}
+	for _, name := range t.boundary {
+		if !isInput(net, name) {
+			t.computed = append(t.computed, name)
+		}
+	}
+	if len(t.computed) == 0 {
+		return t, nil
+	}
+	program, err := frozen.Options{Precision: o.Precision}.Compile(net, weights, t.computed...)
+	if err != nil {
+		return nil, err
+	}
+	t.session = program.NewSession(atOnce(program))
+	return t, nil
+}
+
+// leave finds the boundary. What is computed of inputs alone that the rest takes too is not worth a program
+// of its own: it leaves the trunk.
+func (t *trunk) leave(net *nn.Network) {
+	t.findBoundary(net)
+	beside := map[string]bool{}
+	for _, l := range net.Layers() {
+		if isInput(net, l.Name) {
+			beside[l.Name] = slices.Contains(t.boundary, l.Name)
+			continue
+		}
+		beside[l.Name] = !slices.ContainsFunc(l.Inputs, func(name string) bool { return !beside[name] })
+		t.frozen[l.Name] = t.frozen[l.Name] && !beside[l.Name]
+	}
+	t.findBoundary(net)
+}
+
+func (t *trunk) findBoundary(net *nn.Network) {
+	t.boundary = nil
+	for _, l := range net.Layers() {
 		if t.frozen[l.Name] {
 			continue
 		}
@@ -31,20 +71,10 @@ func newTrunk(net *nn.Network, weights nn.Weights, o Options) (*trunk, error) {
 			}
 		}
 	}
-	if len(t.boundary) == 0 {
-		return nil, fmt.Errorf("every layer is frozen")
-	}
-	if input := net.Inputs()[0].Name; slices.Contains(t.boundary, input) {
-		// What is joined with the input itself is not worth a program of its own.
-		t.frozen, t.boundary = map[string]bool{input: true}, []string{input}
-		return t, nil
-	}
-	program, err := frozen.Options{Precision: o.Precision}.Compile(net, weights, t.boundary...)
-	if err != nil {
-		return nil, err
-	}
-	t.session = program.NewSession(atOnce(program))
-	return t, nil
+}
+
+func isInput(net *nn.Network, layer string) bool {
+	return slices.ContainsFunc(net.Inputs(), func(l nn.Layer) bool { return l.Name == layer })
 }
 
 // isFrozen tells whether the layer itself gives the same output in training as frozen.
@@ -55,12 +85,12 @@ func isFrozen(net *nn.Network, l nn.Layer, freeze func(layer string) bool) bool 
 	return true
 }
 
-// run computes the boundary of n examples.
-func (t *trunk) run(pool *kernel.Pool, inputs []float32, n int, boundary [][]float32) error {
+// run computes what the rest takes of n examples, but for the inputs themselves.
+func (t *trunk) run(pool *kernel.Pool, inputs nn.Batch, n int, computed nn.Batch) error {
 	if t.session == nil {
-		return nil // the input is read to where it is needed
+		return nil
 	}
-	return t.session.Run(pool, inputs, n, boundary...)
+	return t.session.RunBatch(pool, n, inputs, computed)
 }
 
 // atOnce is the number of examples that a program computes at once: fewer where maps are large.

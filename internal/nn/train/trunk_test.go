@@ -5,6 +5,9 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/tlpipe/tlpipe/internal/kernel"
+	"github.com/tlpipe/tlpipe/internal/nn"
+	"github.com/tlpipe/tlpipe/internal/nn/nntest"
 	"github.com/tlpipe/tlpipe/internal/nn/train/graph"
 )
 
@@ -35,6 +38,33 @@ func TestTrunkIsWhatLiesBelowAllThatLearns(t *testing.T) {
 	}
 	if _, err := newTrunk(net, referenceWeights(net), Options{Freeze: func(string) bool { return true }}); err == nil {
 		t.Error("a network that learns nothing was taken")
+	}
+}
+
+// TestTrunkOfSeveralInputs parts a network that one input enters above what is frozen.
+func TestTrunkOfSeveralInputs(t *testing.T) {
+	b := nn.NewBuilder()
+	image := b.Layer("image.dense", nn.Dense{Out: 3}, b.Input("image", 2))
+	side := b.Input("side", 3)
+	still := b.Layer("side.active", nn.Activation{Function: kernel.ReLU}, side)
+	both := b.Layer("both", nn.Add{}, image, side, still)
+	b.Layer("logits", nn.Dense{Out: 2}, both)
+	net, err := b.Network()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for first, want := range map[string]struct{ boundary, computed []string }{
+		"image.dense": {boundary: []string{"image", "side"}},
+		"logits":      {boundary: []string{"both"}, computed: []string{"both"}},
+		"both":        {boundary: []string{"both"}, computed: []string{"both"}},
+	} {
+		trunk, err := newTrunk(net, nntest.Weights(net, 1), Options{Freeze: func(layer string) bool { return layer != "logits" && layer != first }})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !slices.Equal(trunk.boundary, want.boundary) || !slices.Equal(trunk.computed, want.computed) {
+			t.Errorf("%s learns: boundary %v, computed %v", first, trunk.boundary, trunk.computed)
+		}
 	}
 }
 
