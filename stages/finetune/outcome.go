@@ -1,27 +1,23 @@
 package finetune
 
 import (
-	"cmp"
 	"errors"
-	"fmt"
-	"math"
-	"strings"
 
 	"github.com/apache/arrow/go/v17/arrow"
 	"github.com/tlpipe/tlpipe/internal/nn"
 	"github.com/tlpipe/tlpipe/internal/nn/classifier"
-	"github.com/tlpipe/tlpipe/internal/nn/train"
 	"github.com/tlpipe/tlpipe/internal/record"
+	"github.com/tlpipe/tlpipe/internal/transfer"
 	"github.com/tlpipe/tlpipe/pipeline"
 )
 
 // write writes all outputs of the stage.
-func (t *training) write(diagnostics []record.Diagnostic) error {
+func write(task *pipeline.Task, o *transfer.Outcome) error {
 	for _, output := range []struct {
 		port    string
 		weights nn.Weights
-	}{{modelPort, t.weights}, {"last", t.last}} {
-		c := classifier.Classifier{Network: t.net, Weights: output.weights, Classes: t.data.classes, Metadata: t.data.metadata}
+	}{{transfer.ModelPort, o.Weights}, {"last", o.Last}} {
+		c := classifier.Classifier{Network: o.Network, Weights: output.weights, Classes: o.Classes, Metadata: o.Metadata}
 		model, err := c.Model()
 		if err != nil {
 			return err
@@ -30,109 +26,23 @@ func (t *training) write(diagnostics []record.Diagnostic) error {
 		if err != nil {
 			return err
 		}
-		if err := write(t.task, output.port, rec); err != nil {
+		if err := writeRecord(task, output.port, rec); err != nil {
 			return err
 		}
 	}
 	return errors.Join(
-		write(t.task, "history", record.FromRows(t.history)),
-		write(t.task, "phases", record.FromRows(t.layers)),
-		write(t.task, "diagnostics", record.FromRows(diagnostics)),
+		writeRecord(task, "history", record.FromRows(o.History)),
+		writeRecord(task, "phases", record.FromRows(o.Phases)),
+		writeRecord(task, "diagnostics", record.FromRows(o.Diagnostics)),
 	)
 }
 
-// write writes one record to an output, and releases it.
-func write(task *pipeline.Task, port string, rec arrow.Record) error {
+// writeRecord writes one record to an output, and releases it.
+func writeRecord(task *pipeline.Task, port string, rec arrow.Record) error {
 	defer rec.Release()
 	w, err := task.Output(port, rec.Schema())
 	if err != nil {
 		return err
 	}
 	return errors.Join(w.Write(rec), w.Close())
-}
-
-// summarise tells in a line how a phase went.
-func (t *training) summarise(i int, epochs []record.TrainingEpoch, kept int) {
-	e := epochs[kept-1]
-	what := fmt.Sprintf("loss %.4f, accuracy %.1f %%", e.Loss, 100*e.Accuracy)
-	if e.ValidationLoss == e.ValidationLoss { // a number
-		what = fmt.Sprintf("validation loss %.4f, accuracy %.1f %%", e.ValidationLoss, 100*e.ValidationAccuracy)
-	}
-	ended := ""
-	if len(epochs) < t.phases[i].Epochs {
-		ended = fmt.Sprintf(" (stopped early, of %d)", t.phases[i].Epochs)
-	}
-	phase := ""
-	if len(t.phases) > 1 {
-		phase = "phase " + t.phases[i].Name + ": "
-	}
-	plural := "s"
-	if len(epochs) == 1 {
-		plural = ""
-	}
-	source := ""
-	if t.atHand {
-		source = ", from the cache"
-	}
-	t.task.Log("%s%d epoch%s%s%s; kept epoch %d: %s", phase, len(epochs), plural, ended, source, kept, what)
-}
-
-// describe tells what phase i did with each block of the network.
-func (t *training) describe(i int, before nn.Weights, epochs, kept int) []record.PhaseLayers {
-	p, chosen, selected, rows := t.phases[i], t.prefixes[i], t.selections[i], int64(t.epochRows())
-	var out []record.PhaseLayers
-	for _, block := range t.net.Scopes() {
-		row := record.PhaseLayers{
-			Phase: p.Name, Number: int32(i + 1), Layers: block, Depth: int32(len(out)), Rate: math.NaN(),
-			Epochs: int32(epochs), KeptEpoch: int32(kept), Stopped: epochs < p.Epochs, Rows: rows,
-			Prefix: chosen.cut, PrefixType: chosen.precision, PrefixRows: chosen.rows, PrefixSize: chosen.bytes(), Why: chosen.why,
-		}
-		old, now := nn.Weights{}, nn.Weights{}
-		for _, q := range t.net.Parameters() {
-			if blockOf(q.Layer) != block {
-				continue
-			}
-			old[q.Name()], now[q.Name()] = before[q.Name()], t.weights[q.Name()]
-			row.Parameters += int64(q.Shape.Size())
-			if !selected.learns(q.Layer) {
-				continue
-			}
-			if rate := p.LearningRate * selected.rate(q.Layer); q.Role.Trained() {
-				row.Trained += int64(q.Shape.Size())
-				if math.IsNaN(row.Rate) {
-					row.Rate = rate
-				}
-			} else if selected.norms(q.Layer) == train.BatchStatistics {
-				row.BatchNorm = trainingNorms
-			}
-		}
-		if len(old) == 0 {
-			continue
-		}
-		if row.BatchNorm == "" && hasNorm(old) {
-			row.BatchNorm = frozenNorms
-		}
-		row.Before, row.After = cmp.Or(t.digests[block], digestWeights(old)), digestWeights(now)
-		t.digests[block] = row.After
-		out = append(out, row)
-	}
-	return out
-}
-
-// epochRows is how many training rows an epoch takes.
-func (t *training) epochRows() int {
-	if sample := t.data.sample(t.Copies); sample != nil {
-		return len(sample(0))
-	}
-	return t.data.training.Len()
-}
-
-// hasNorm tells whether there are running statistics among the weights.
-func hasNorm(weights nn.Weights) bool {
-	for name := range weights {
-		if strings.HasSuffix(name, "."+string(nn.Variance)) {
-			return true
-		}
-	}
-	return false
 }

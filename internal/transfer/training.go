@@ -1,4 +1,4 @@
-package finetune
+package transfer
 
 import (
 	"context"
@@ -16,7 +16,7 @@ import (
 
 // training is a run of the stage in progress.
 type training struct {
-	*stage
+	*Setup
 	task *pipeline.Task
 	data *data
 	subject
@@ -36,8 +36,8 @@ type training struct {
 }
 
 // newTraining makes the network and decides what each phase does.
-func (s *stage) newTraining(ctx context.Context, task *pipeline.Task, d *data) (*training, error) {
-	t := &training{stage: s, task: task, data: d, phases: s.plan(d.pictures), touched: map[string]bool{}, digests: map[string]string{}}
+func (s *Setup) newTraining(ctx context.Context, task *pipeline.Task, d *data) (*training, error) {
+	t := &training{Setup: s, task: task, data: d, phases: s.plan(d.pictures), touched: map[string]bool{}, digests: map[string]string{}}
 	var err error
 	if t.subject, err = s.begin(ctx, task, d); err != nil {
 		return nil, err
@@ -175,7 +175,7 @@ func (t *training) trainPhase(ctx context.Context, task *pipeline.Task, i int) (
 	}
 	err = trainer.Run(ctx, training, validation, func(e train.Epoch) error {
 		task.Progress(int64(t.epochs+e.Number), int64(t.allEpochs()), "epoch")
-		if trainer.Done() || time.Since(saved) < max(t.checkpointEpoch, t.checkpointShare*cost) {
+		if trainer.Done() || time.Since(saved) < max(t.CheckpointLeast, t.CheckpointShare*cost) {
 			return nil
 		}
 		return save()

@@ -1,4 +1,4 @@
-package finetune
+package transfer
 
 import (
 	"context"
@@ -88,8 +88,8 @@ func (d *data) renumber(classes []string) error {
 
 // read reads the rows to train and to validate on, refuses what cannot be
 // learned from, and tells what was left out.
-func (s *stage) read(ctx context.Context, task *pipeline.Task) (_ *data, err error) {
-	in := task.Input(dataPort)
+func (s *Setup) read(ctx context.Context, task *pipeline.Task) (_ *data, err error) {
+	in := task.Input(DataPort)
 	schema, err := in.Schema(ctx)
 	if err != nil {
 		return nil, err
@@ -105,7 +105,7 @@ func (s *stage) read(ctx context.Context, task *pipeline.Task) (_ *data, err err
 	if !d.pictures && (s.backbone != nil || len(s.Strategy.Phases) > 0) {
 		return nil, errors.New("a backbone and a strategy are for pictures: the data are features, on which there is only a head to train")
 	}
-	if d.pictures && s.backbone == nil && task.Input(modelPort) == nil {
+	if d.pictures && s.backbone == nil && task.Input(ModelPort) == nil {
 		return nil, pipeline.ParamError("backbone", "is needed to train on pictures")
 	}
 	defer func() {
@@ -149,7 +149,7 @@ func (s *stage) read(ctx context.Context, task *pipeline.Task) (_ *data, err err
 }
 
 // readFeatures reads rows of features into memory.
-func (s *stage) readFeatures(ctx context.Context, in pipeline.Input, schema *arrow.Schema, d *data) error {
+func (s *Setup) readFeatures(ctx context.Context, in pipeline.Input, schema *arrow.Schema, d *data) error {
 	r := newReader(s.Target)
 	if err := r.checkTarget(schema); err != nil {
 		return err

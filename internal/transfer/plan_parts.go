@@ -1,4 +1,4 @@
-package finetune
+package transfer
 
 import (
 	"github.com/tlpipe/tlpipe/internal/nn"
@@ -7,8 +7,8 @@ import (
 
 // PlanParts implements pipeline.PartsPlanner: it goes through the phases, as far as they are in the
 // cache.
-func (s *stage) PlanParts(inputs map[string][]pipeline.Input, seed uint64, ask func(pipeline.Part) (map[string]pipeline.Input, bool)) (int, error) {
-	if len(inputs[modelPort]) > 0 {
+func (s *Setup) PlanParts(inputs map[string][]pipeline.Input, seed uint64, ask func(pipeline.Part) (map[string]pipeline.Input, bool)) (int, error) {
+	if len(inputs[ModelPort]) > 0 {
 		return 0, nil // the network stands in the model
 	}
 	phases := s.plan(s.backbone != nil)
@@ -16,7 +16,7 @@ func (s *stage) PlanParts(inputs map[string][]pipeline.Input, seed uint64, ask f
 	if s.backbone != nil {
 		var known bool
 		var err error
-		if prefixes, known, err = s.foreseePrefixes(phases, inputs[dataPort][0].Rows()); err != nil || !known {
+		if prefixes, known, err = s.foreseePrefixes(phases, inputs[DataPort][0].Rows()); err != nil || !known {
 			return 0, err
 		}
 	}
@@ -37,7 +37,7 @@ func (s *stage) PlanParts(inputs map[string][]pipeline.Input, seed uint64, ask f
 
 // foreseePrefixes finds the cuts of the phases for at most so many rows; known is false if they depend
 // on how many of these are in use.
-func (s *stage) foreseePrefixes(phases []Phase, rows int64) (prefixes []prefix, known bool, err error) {
+func (s *Setup) foreseePrefixes(phases []Phase, rows int64) (prefixes []prefix, known bool, err error) {
 	trunk, err := s.backbone.network(nn.Shape{s.prepared.Height, s.prepared.Width, 3})
 	if err != nil {
 		return nil, false, err

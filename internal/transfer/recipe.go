@@ -1,4 +1,4 @@
-package finetune
+package transfer
 
 import (
 	zoo "github.com/tlpipe/tlpipe/internal/backbone"
@@ -31,7 +31,7 @@ type start struct {
 
 // phasePart describes phase i as a part of the stage's work, of the data and what the phase before
 // gave, if any.
-func (s *stage) phasePart(i int, p Phase, cached prefix, inputs map[string][]pipeline.Input, before pipeline.Input, seed uint64) (pipeline.Part, error) {
+func (s *Setup) phasePart(i int, p Phase, cached prefix, inputs map[string][]pipeline.Input, before pipeline.Input, seed uint64) (pipeline.Part, error) {
 	from := start{Adapters: s.Strategy.Adapters, Head: s.Head, Standardise: s.Standardise, Seed: seed}
 	if s.backbone != nil {
 		from.Backbone = s.backbone.Name
@@ -44,7 +44,7 @@ func (s *stage) phasePart(i int, p Phase, cached prefix, inputs map[string][]pip
 		}
 	}
 	of := map[string]pipeline.Input{}
-	for _, port := range []string{dataPort, modelPort} {
+	for _, port := range []string{DataPort, ModelPort} {
 		if in := inputs[port]; len(in) > 0 {
 			of[port] = in[0]
 		}

@@ -1,4 +1,4 @@
-package finetune
+package transfer
 
 import (
 	"cmp"
@@ -41,7 +41,7 @@ const worthwhile = 64
 
 // choosePrefixes finds the cut of each phase; what one takes of the budget, those after it have no
 // more, and what one has cached costs those after it nothing.
-func (s *stage) choosePrefixes(net *nn.Network, phases []selection, rows int64) []prefix {
+func (s *Setup) choosePrefixes(net *nn.Network, phases []selection, rows int64) []prefix {
 	c := chooser{net: net, rows: rows, precision: s.PrefixPrecision, budget: int64(s.PrefixCache), maps: s.CutMix > 0, cached: map[string]bool{}}
 	out := make([]prefix, len(phases))
 	for i, selected := range phases {

@@ -1,4 +1,4 @@
-package finetune
+package transfer
 
 import (
 	"bytes"
@@ -105,7 +105,7 @@ func pictures(t testing.TB, training, validation, copies int) []arrow.Record {
 func runPictures(t testing.TB, env *pipeline.Env, with string, chunks []arrow.Record) (*pictureOutputs, error) {
 	t.Helper()
 	return runStage(t, env, pipelinetest.Stage(t, Kind(), with).(*stage), map[string][]pipeline.Input{
-		dataPort: {pipelinetest.NewTable("images", nil, chunks...)},
+		DataPort: {pipelinetest.NewTable("images", nil, chunks...)},
 	})
 }
 
@@ -256,7 +256,7 @@ func TestActivationsDoNotDependOnOtherCuts(t *testing.T) {
 	var want []float32
 	task := func(run func(task *pipeline.Task) error) {
 		t.Helper()
-		in := map[string][]pipeline.Input{dataPort: {pipelinetest.NewTable("images", nil, chunks...)}}
+		in := map[string][]pipeline.Input{DataPort: {pipelinetest.NewTable("images", nil, chunks...)}}
 		if err := run(pipelinetest.Task(env, in)); err != nil {
 			t.Fatal(err)
 		}
@@ -331,7 +331,7 @@ func TestPicturesResumedEqualsUndisturbed(t *testing.T) {
 	const with = "{" + small + ", strategy: [{epochs: 2}, {epochs: 2, top: 5, batch_norm: train}], copies: 2, early_stopping: {patience: 3}, schedule: plateau}"
 	want := mustRunPictures(t, with, chunks)
 	s := pipelinetest.Stage(t, Kind(), with).(*stage)
-	s.checkpointEpoch, s.checkpointShare, s.CheckpointEvery = 0, 0, 0
+	s.CheckpointLeast, s.CheckpointShare, s.CheckpointEvery = 0, 0, 0
 	killed := errors.New("killed")
 	for stop := 1; stop < 12; stop += 3 {
 		env := pipelinetest.Env(t)
@@ -342,7 +342,7 @@ func TestPicturesResumedEqualsUndisturbed(t *testing.T) {
 			return nil
 		}}
 		env.Checkpoint = checkpoint
-		in := map[string][]pipeline.Input{dataPort: {pipelinetest.NewTable("images", nil, chunks...)}}
+		in := map[string][]pipeline.Input{DataPort: {pipelinetest.NewTable("images", nil, chunks...)}}
 		if _, err := runStage(t, env, s, in); !errors.Is(err, killed) {
 			t.Fatalf("after %d checkpoints: %v", stop, err)
 		}
@@ -365,8 +365,8 @@ func TestGoesOnWithAModel(t *testing.T) {
 	first := mustRunPictures(t, "{"+small+", strategy: [{epochs: 3, learning_rate: 0.01}]}", chunks)
 	s := pipelinetest.Stage(t, Kind(), "{strategy: [{epochs: 1, learning_rate: 1e-6, unfreeze: [head]}], batch_size: 8, restore: last}").(*stage)
 	out, err := runStage(t, pipelinetest.Env(t), s, map[string][]pipeline.Input{
-		dataPort:  {pipelinetest.NewTable("images", nil, chunks...)},
-		modelPort: {first.tables["model"]},
+		DataPort:  {pipelinetest.NewTable("images", nil, chunks...)},
+		ModelPort: {first.tables["model"]},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -391,12 +391,12 @@ func TestStaleStatisticsAreToldOf(t *testing.T) {
 
 func TestGoesOnWithAHead(t *testing.T) {
 	rec := features(t, slices.Concat(blobs("train", 30, 1, 1), blobs("val", 12, 1, 2))...)
-	in := map[string][]pipeline.Input{dataPort: {pipelinetest.NewTable("features", nil, rec)}}
+	in := map[string][]pipeline.Input{DataPort: {pipelinetest.NewTable("features", nil, rec)}}
 	first, err := runStage(t, pipelinetest.Env(t), pipelinetest.Stage(t, Kind(), "{epochs: 5, head: linear, standardise: true, restore: last}").(*stage), in)
 	if err != nil {
 		t.Fatal(err)
 	}
-	in[modelPort] = []pipeline.Input{first.tables[modelPort]}
+	in[ModelPort] = []pipeline.Input{first.tables[ModelPort]}
 	out, err := runStage(t, pipelinetest.Env(t), pipelinetest.Stage(t, Kind(), "{epochs: 1, learning_rate: 1e-7}").(*stage), in)
 	if err != nil {
 		t.Fatal(err)
@@ -500,7 +500,7 @@ func TestBudgetIsOfAllPhases(t *testing.T) {
 		}
 		phases = append(phases, s)
 	}
-	s := &stage{}
+	s := &Setup{}
 	s.PrefixCache, s.PrefixPrecision = 1_100_000, prefixBFloat16 // 4×4×256 numbers of a row at layer3: 0.82 MB
 	got := s.choosePrefixes(net, phases, 100)
 	if got[0].cut != "layer3.1.act" || got[1].cut != got[0].cut || got[2].cut != "" || !strings.Contains(got[2].why, "281 kB are left") {
@@ -509,7 +509,7 @@ func TestBudgetIsOfAllPhases(t *testing.T) {
 }
 
 func TestPhaseParameters(t *testing.T) {
-	images := map[string][]pipeline.Traits{dataPort: {{record.PreprocessingKey: prepared(t).Encode()}}}
+	images := map[string][]pipeline.Traits{DataPort: {{record.PreprocessingKey: prepared(t).Encode()}}}
 	for with, want := range map[string]string{
 		"{backbone: efficientnet_lite0, strategy: progresive}":                                   `did you mean "progressive"?`,
 		"{backbone: efficientnet_lite}":                                                          `did you mean "efficientnet_lite0"?`,
@@ -543,7 +543,7 @@ func TestPhaseParameters(t *testing.T) {
 			t.Errorf("%s: error %v, want one with %q", with, err, want)
 		}
 	}
-	features := map[string][]pipeline.Traits{dataPort: {{record.PreprocessingKey: "{}", record.ExtractionKey: "{}"}}}
+	features := map[string][]pipeline.Traits{DataPort: {{record.PreprocessingKey: "{}", record.ExtractionKey: "{}"}}}
 	for with, want := range map[string]string{
 		"{backbone: efficientnet_lite0}": "features already",
 		"{strategy: full}":               "only a head",
@@ -675,7 +675,7 @@ func TestSweepLeavesNoTrace(t *testing.T) {
 	const with = "{" + small + ", strategy: [{epochs: 2}, {epochs: 1, top: 4}], early_stopping: {}, schedule: plateau}"
 	want := mustRunPictures(t, with, chunks)
 	s := pipelinetest.Stage(t, Kind(), with).(*stage)
-	in := map[string][]pipeline.Input{dataPort: {pipelinetest.NewTable("images", nil, chunks...)}}
+	in := map[string][]pipeline.Input{DataPort: {pipelinetest.NewTable("images", nil, chunks...)}}
 	env := pipelinetest.Env(t)
 	sweep := train.Sweep{From: 1e-5, To: 1, Steps: 8}
 	for phase := 1; phase <= 2; phase++ {
@@ -742,8 +742,8 @@ func TestForgetting(t *testing.T) {
 	for strategy, forgets := range map[string]bool{"[{epochs: 1}]": false, "[{epochs: 1, unfreeze: all, learning_rate: 0.01}]": true} {
 		s := pipelinetest.Stage(t, Kind(), "{"+small+", restore: last, strategy: "+strategy+"}").(*stage)
 		out, err := runStage(t, pipelinetest.Env(t), s, map[string][]pipeline.Input{
-			dataPort:   {pipelinetest.NewTable("images", nil, chunks...)},
-			sourcePort: {pipelinetest.NewTable("source", nil, source...)},
+			DataPort:   {pipelinetest.NewTable("images", nil, chunks...)},
+			SourcePort: {pipelinetest.NewTable("source", nil, source...)},
 		})
 		if err != nil {
 			t.Fatal(err)
@@ -762,8 +762,8 @@ func TestForgetting(t *testing.T) {
 	}
 	s := pipelinetest.Stage(t, Kind(), "{"+small+"}").(*stage)
 	_, err = runStage(t, pipelinetest.Env(t), s, map[string][]pipeline.Input{
-		dataPort:   {pipelinetest.NewTable("images", nil, chunks...)},
-		sourcePort: {pipelinetest.NewTable("source", nil, chunks...)},
+		DataPort:   {pipelinetest.NewTable("images", nil, chunks...)},
+		SourcePort: {pipelinetest.NewTable("source", nil, chunks...)},
 	})
 	if err == nil || !strings.Contains(err.Error(), "no row has a label that the backbone's classifier knows") {
 		t.Error(err)

@@ -1,4 +1,4 @@
-package finetune
+package transfer
 
 import (
 	"context"
@@ -25,8 +25,8 @@ type subject struct {
 
 // begin makes the network for the data: the head alone, or on the backbone, or what an earlier stage
 // trained.
-func (s *stage) begin(ctx context.Context, task *pipeline.Task, d *data) (subject, error) {
-	if model := task.Input(modelPort); model != nil {
+func (s *Setup) begin(ctx context.Context, task *pipeline.Task, d *data) (subject, error) {
+	if model := task.Input(ModelPort); model != nil {
 		return s.continued(ctx, model, d)
 	}
 	if s.backbone == nil {
@@ -54,7 +54,7 @@ func (s *stage) begin(ctx context.Context, task *pipeline.Task, d *data) (subjec
 }
 
 // headAlone makes a head for features.
-func (s *stage) headAlone(task *pipeline.Task, d *data) (subject, error) {
+func (s *Setup) headAlone(task *pipeline.Task, d *data) (subject, error) {
 	net, err := s.Head.network(d.shape, len(d.classes), s.Standardise)
 	if err != nil {
 		return subject{}, err
@@ -67,7 +67,7 @@ func (s *stage) headAlone(task *pipeline.Task, d *data) (subject, error) {
 }
 
 // continued is what an earlier stage trained.
-func (s *stage) continued(ctx context.Context, model pipeline.Input, d *data) (subject, error) {
+func (s *Setup) continued(ctx context.Context, model pipeline.Input, d *data) (subject, error) {
 	c, err := classifier.Read(ctx, model)
 	if err != nil {
 		return subject{}, err

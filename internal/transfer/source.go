@@ -1,4 +1,4 @@
-package finetune
+package transfer
 
 import (
 	"context"
@@ -16,13 +16,10 @@ import (
 	"github.com/tlpipe/tlpipe/internal/record"
 )
 
-// sourcePort is the port of pictures of the task that the backbone was trained for.
-const sourcePort = "source"
-
 // forgetting measures the backbone's own classifier on pictures of its source task, with the features
 // that the training started with and with those that it ended with.
 func (t *training) forgetting(ctx context.Context) (_ []record.Diagnostic, err error) {
-	in := t.task.Input(sourcePort)
+	in := t.task.Input(SourcePort)
 	if in == nil {
 		return nil, nil
 	}

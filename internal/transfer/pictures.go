@@ -1,4 +1,4 @@
-package finetune
+package transfer
 
 import (
 	"context"
@@ -23,7 +23,7 @@ type chunk struct {
 type place struct{ chunk, row int }
 
 // readPictures finds the rows in use, and leaves the pixels where they are.
-func (s *stage) readPictures(ctx context.Context, in pipeline.Input, schema *arrow.Schema, d *data) error {
+func (s *Setup) readPictures(ctx context.Context, in pipeline.Input, schema *arrow.Schema, d *data) error {
 	r := newReader(s.Target)
 	if err := r.checkTarget(schema); err != nil {
 		return err
