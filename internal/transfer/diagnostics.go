@@ -11,6 +11,8 @@ import (
 	"github.com/tlpipe/tlpipe/internal/nn"
 	"github.com/tlpipe/tlpipe/internal/nn/frozen"
 	"github.com/tlpipe/tlpipe/internal/record"
+	"github.com/tlpipe/tlpipe/internal/transfer/head"
+	"github.com/tlpipe/tlpipe/internal/transfer/prefix"
 )
 
 const (
@@ -52,7 +54,7 @@ func (t *training) diagnostics(ctx context.Context) (out []record.Diagnostic, er
 // phase i kept, with that on the validation rows.
 func (t *training) overfitting(i int) (record.Diagnostic, bool) {
 	at := slices.IndexFunc(t.history, func(e record.TrainingEpoch) bool { return e.Phase == t.phases[i].Name && e.Kept })
-	rows, validation := t.epochRows(), t.data.validation.Len()
+	rows, validation := t.epochRows(), t.data.Validation.Len()
 	if at < 0 || validation == 0 || rows == 0 {
 		return record.Diagnostic{}, false
 	}
@@ -74,9 +76,9 @@ func (t *training) overfitting(i int) (record.Diagnostic, bool) {
 func (t *training) drift(ctx context.Context) (_ record.Diagnostic, ok bool, err error) {
 	learned := false
 	for name := range t.touched {
-		learned = learned || t.trunk != "" && !isHead(name)
+		learned = learned || t.trunk != "" && !head.Contains(name)
 	}
-	rows := t.data.validation.spread(driftRows)
+	rows := t.data.Validation.Spread(driftRows)
 	if !learned || len(rows) < 4 {
 		return record.Diagnostic{}, false, nil
 	}
@@ -106,16 +108,6 @@ func (t *training) drift(ctx context.Context) (_ record.Diagnostic, ok bool, err
 	return diagnostic, true, nil
 }
 
-// spread chooses n positions, or all, evenly.
-func (e *examples) spread(n int) []int {
-	all := len(e.classes)
-	out := make([]int, 0, min(n, all))
-	for i := range min(n, all) {
-		out = append(out, i*all/min(n, all))
-	}
-	return out
-}
-
 // features computes what the trunk puts out for validation rows.
 func (t *training) features(ctx context.Context, trunk *nn.Network, weights nn.Weights, rows []int) ([]float32, error) {
 	program, err := frozen.Compile(trunk, weights.Select(trunk))
@@ -124,7 +116,7 @@ func (t *training) features(ctx context.Context, trunk *nn.Network, weights nn.W
 	}
 	pool := kernel.NewPool(max(t.task.Threads, 1))
 	defer pool.Close()
-	atOnce := rowsAtOnce(program)
+	atOnce := prefix.RowsAtOnce(program)
 	session := program.NewSession(atOnce)
 	size, width := program.InputShape().Size(), program.OutputShape(0).Size()
 	inputs, classes := make([]float32, atOnce*size), make([]int, atOnce)
@@ -135,7 +127,7 @@ func (t *training) features(ctx context.Context, trunk *nn.Network, weights nn.W
 			return nil, err
 		}
 		n := len(run)
-		if err := t.data.validation.Read(run, inputs[:n*size], classes[:n]); err != nil {
+		if err := t.data.Validation.Read(run, inputs[:n*size], classes[:n]); err != nil {
 			return nil, err
 		}
 		if err := session.Run(pool, inputs[:n*size], n, out[done*width:(done+n)*width]); err != nil {

@@ -3,22 +3,15 @@
 //
 // The words:
 //
-//   - The head is a small network from features to a probability for each
-//     class: some hidden layers, a dense layer that gives the logits, a softmax.
-//     In a network with a backbone its layers stand in the scope "classifier".
-//   - A [Strategy] is a list of phases. In a [Phase] the same layers learn, each
-//     at its rate; a selection is what its names and patterns come to in a
-//     network. Blocks, the scopes at the top of a network's names, count its depth.
-//   - The prefix of a phase is what lies below the lowest layer that learns,
-//     up to a layer that everything goes through: its cut. It does not change, so
-//     what it puts out, the activations, is computed once for each row.
-//   - Training rows are all rows of split train, augmented copies included.
-//     Validation rows are those of split val, the pictures themselves and not
-//     their copies. Rows of split test are never looked at.
-//   - Classes are the labels of the training rows, sorted by name, or those of
-//     the model that is gone on with.
-//   - The best weights are those of the epoch with the best validation metric;
-//     the last are those at the end. Both are written.
+//   - A [Setup] is a training whose parameters have been checked; an [Outcome] is what it gave.
+//   - A phase, of a strategy (package strategy), is a stretch of a training in which the same layers learn. It hands on
+//     the tensors that training has changed so far: the best, those of the epoch with the best validation metric, or
+//     the last. Both are written.
+//   - The head (package head) is the classifier; in a network with a backbone it stands in the scope "classifier".
+//   - The prefix of a phase (package prefix) is what lies below all that learns. It does not change, so what it puts
+//     out, the activations, is computed once for each row.
+//   - Training and validation rows are those of package rows; rows of split test are never looked at.
+//   - A diagnostic tells how well the transfer went: overfitting, drift of the features, forgetting.
 //
 // A phase is a part of a stage's work and cached by itself, and so are the activations of each
 // chunk of the pictures. The recipe of a phase says what the training started with, what the phase
@@ -29,15 +22,10 @@
 // later phases will need lower down are written in the same run of the network; what a cut gives
 // does not depend on that.
 //
-// Rows of features are held in memory, 4 bytes a number, and up to twice that while they are read:
-// 10,000 rows of 1280 features take 51 MB, then 100 MB. Pictures and activations are read where they
-// rest.
-//
 // The training itself is package train's: deterministic, and the same after a
 // kill as without one.
 //
-// Where things are: setup.go has the parameters and the entry points, strategy.go the strategies, phase.go which layers
-// learn, training.go the phases one after the other, recipe.go what decides a phase, handover.go what one gives to the
-// next, prefix.go where to cut, activations.go what is cached there, data.go and pictures.go the rows, network.go and
-// head.go the networks, summary.go, diagnostics.go and source.go what is reported.
+// Where things are: setup.go has the parameters and the entry points, training.go the phases one after the other,
+// recipe.go what decides a phase, handover.go what one gives to the next, network.go and backbone.go the network that is
+// trained, summary.go, diagnostics.go and source.go what is reported.
 package transfer

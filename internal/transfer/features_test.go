@@ -14,7 +14,6 @@ import (
 	"github.com/apache/arrow/go/v17/arrow"
 	"github.com/apache/arrow/go/v17/arrow/array"
 	"github.com/apache/arrow/go/v17/arrow/memory"
-	"github.com/tlpipe/tlpipe/internal/nn"
 	"github.com/tlpipe/tlpipe/internal/nn/classifier"
 	"github.com/tlpipe/tlpipe/internal/record"
 	"github.com/tlpipe/tlpipe/pipeline"
@@ -420,23 +419,6 @@ func TestTargetColumn(t *testing.T) {
 	}
 }
 
-func TestClassWeights(t *testing.T) {
-	classes, counts := []string{"a", "b", "c"}, []int{10, 30, 20}
-	for _, c := range []struct {
-		weights ClassWeights
-		want    []float64
-	}{
-		{ClassWeights{Rule: none}, nil},
-		{ClassWeights{Rule: balanced}, []float64{2, 2.0 / 3, 1}},
-		{ClassWeights{Rule: given, Factors: map[string]float64{"b": 3}}, []float64{1, 3, 1}},
-	} {
-		got, err := c.weights.of(classes, counts)
-		if err != nil || !slices.Equal(got, c.want) {
-			t.Errorf("%+v: %v, %v, want %v", c.weights, got, err, c.want)
-		}
-	}
-}
-
 func TestRowsThatCannotBeUsed(t *testing.T) {
 	rows := slices.Concat(blobs("train", 24, 1, 1), blobs("val", 12, 1, 2))
 	rows[3].label = ""
@@ -549,16 +531,6 @@ func TestTraitsGoFromFeaturesToModels(t *testing.T) {
 		if got := out[port]; got[record.ExtractionKey] != "e" || got[record.PreprocessingKey] != "p" || len(got) != 2 {
 			t.Errorf("%s has traits %v", port, got)
 		}
-	}
-}
-
-func TestMapsOfFeatures(t *testing.T) {
-	net, err := linearHead().network(nn.Shape{2, 3, 4}, 5, true)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got := net.Shape("standardise"); !slices.Equal(got, nn.Shape{24}) {
-		t.Errorf("maps become vectors of shape %v", got)
 	}
 }
 

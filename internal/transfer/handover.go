@@ -2,18 +2,15 @@ package transfer
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/binary"
-	"encoding/hex"
 	"errors"
 	"fmt"
-	"maps"
 	"math"
 	"slices"
 
 	"github.com/tlpipe/tlpipe/internal/nn"
 	"github.com/tlpipe/tlpipe/internal/nn/train"
 	"github.com/tlpipe/tlpipe/internal/record"
+	"github.com/tlpipe/tlpipe/internal/transfer/strategy"
 	"github.com/tlpipe/tlpipe/pipeline"
 )
 
@@ -28,7 +25,7 @@ const (
 func (t *training) writePhase(task *pipeline.Task, i int, net *nn.Network, trainer *train.Trainer) error {
 	last, kept := trainer.Last(), len(trainer.History())
 	chosen := last
-	if t.Restore == restoreBest {
+	if t.Restore == strategy.RestoreBest {
 		chosen, kept = trainer.Best()
 	}
 	for _, weights := range []nn.Weights{last, chosen} {
@@ -42,7 +39,7 @@ func (t *training) writePhase(task *pipeline.Task, i int, net *nn.Network, train
 	}{{keptOutput, chosen}, {lastOutput, last}} {
 		model := record.Model{}
 		for _, p := range t.net.Parameters() {
-			if !t.selections[i].learns(p.Layer) && !t.touched[p.Name()] {
+			if !t.selections[i].Learns(p.Layer) && !t.touched[p.Name()] {
 				continue
 			}
 			tensor, ok := output.weights[p.Name()]
@@ -73,7 +70,7 @@ func (t *training) writePhase(task *pipeline.Task, i int, net *nn.Network, train
 // fault of the program.
 func (t *training) checkFrozen(i int, net *nn.Network, weights nn.Weights) error {
 	for _, p := range net.Parameters() {
-		if !t.selections[i].learns(p.Layer) && !slices.EqualFunc(weights[p.Name()].Data, t.weights[p.Name()].Data, sameBits) {
+		if !t.selections[i].Learns(p.Layer) && !slices.EqualFunc(weights[p.Name()].Data, t.weights[p.Name()].Data, sameBits) {
 			return fmt.Errorf("internal error, please report it: the frozen tensor %s was changed", p.Name())
 		}
 	}
@@ -144,27 +141,4 @@ func readTensors(ctx context.Context, in pipeline.Input) (nn.Weights, error) {
 		}
 	}
 	return out, nil
-}
-
-// digestWeights returns the hexadecimal SHA-256 of tensors, their names and shapes.
-func digestWeights(weights nn.Weights) string {
-	hash := sha256.New()
-	var buffer []byte
-	for _, name := range slices.Sorted(maps.Keys(weights)) {
-		t := weights[name]
-		buffer = append(binary.AppendUvarint(buffer[:0], uint64(len(name))), name...)
-		buffer = binary.AppendUvarint(buffer, uint64(len(t.Shape)))
-		for _, n := range t.Shape {
-			buffer = binary.AppendUvarint(buffer, uint64(n))
-		}
-		hash.Write(buffer)
-		for values := range slices.Chunk(t.Data, 4096) {
-			buffer = buffer[:0]
-			for _, x := range values {
-				buffer = binary.LittleEndian.AppendUint32(buffer, math.Float32bits(x))
-			}
-			hash.Write(buffer)
-		}
-	}
-	return hex.EncodeToString(hash.Sum(nil))
 }

@@ -24,6 +24,9 @@ import (
 	"github.com/tlpipe/tlpipe/internal/nn/train"
 	"github.com/tlpipe/tlpipe/internal/picture"
 	"github.com/tlpipe/tlpipe/internal/record"
+	"github.com/tlpipe/tlpipe/internal/transfer/head"
+	"github.com/tlpipe/tlpipe/internal/transfer/prefix"
+	"github.com/tlpipe/tlpipe/internal/transfer/strategy"
 	"github.com/tlpipe/tlpipe/pipeline"
 	"github.com/tlpipe/tlpipe/pipeline/params"
 	"github.com/tlpipe/tlpipe/pipeline/pipelinetest"
@@ -164,16 +167,16 @@ const small = "backbone: efficientnet_lite0, head: linear, batch_size: 8"
 func TestEveryStrategy(t *testing.T) {
 	chunks := pictures(t, 16, 6, 0)
 	for word, phases := range map[string]int{
-		featureExtraction: 1, partial: 1, full: 1, progressive: 3, fineTune: 2, layerwise: 1, adapters: 1, linearThenFull: 2,
+		strategy.FeatureExtraction: 1, strategy.Partial: 1, strategy.Full: 1, strategy.Progressive: 3, strategy.FineTune: 2, strategy.Layerwise: 1, strategy.Adapted: 1, strategy.LinearThenFull: 2,
 		"{kind: adapters, adapter: lora, rank: 2}": 1,
 	} {
-		strategy := word
+		spelled := word
 		if ones := "[" + strings.Repeat("1, ", phases-1) + "1]"; strings.HasPrefix(word, "{") {
-			strategy = strings.Replace(word, "}", ", epochs: "+ones+"}", 1)
+			spelled = strings.Replace(word, "}", ", epochs: "+ones+"}", 1)
 		} else {
-			strategy = "{kind: " + word + ", epochs: " + ones + "}"
+			spelled = "{kind: " + word + ", epochs: " + ones + "}"
 		}
-		out := mustRunPictures(t, "{"+small+", strategy: "+strategy+"}", chunks)
+		out := mustRunPictures(t, "{"+small+", strategy: "+spelled+"}", chunks)
 		if len(out.history) != phases || int(out.phases[len(out.phases)-1].Number) != phases {
 			t.Errorf("%s: %d epochs, phases %+v", word, len(out.history), out.phases[len(out.phases)-1])
 		}
@@ -186,7 +189,7 @@ func TestEveryStrategy(t *testing.T) {
 				learned++
 			}
 		}
-		if learned == 0 || (word == featureExtraction) != (learned == 1) {
+		if learned == 0 || (word == strategy.FeatureExtraction) != (learned == 1) {
 			t.Errorf("%s: %d blocks learned", word, learned)
 		}
 		gaps, drifts := 0, 0
@@ -200,7 +203,7 @@ func TestEveryStrategy(t *testing.T) {
 				t.Errorf("%s: diagnostic %+v", word, s)
 			}
 		}
-		if gaps != phases || (drifts == 0) != (word == featureExtraction) || drifts > 1 {
+		if gaps != phases || (drifts == 0) != (word == strategy.FeatureExtraction) || drifts > 1 {
 			t.Errorf("%s: %d diagnostics of overfitting, %d of drift", word, gaps, drifts)
 		}
 		if out.model.Metadata[record.PreprocessingKey] == "" || len(out.model.Metadata) != 1 {
@@ -270,38 +273,38 @@ func TestActivationsDoNotDependOnOtherCuts(t *testing.T) {
 		if err != nil {
 			return err
 		}
-		var all []prefix
-		for _, p := range slices.Backward(cutsBelow(start.net, selection{rates: map[string]float64{headScope + ".logits": 1}})) {
-			all = append(all, prefix{cut: p.Layer, precision: prefixFloat32, size: p.Shape.Size()})
+		var all []prefix.Prefix
+		for _, p := range slices.Backward(prefix.CutsBelow(start.net, strategy.Selection{Rates: map[string]float64{head.Scope + ".logits": 1}})) {
+			all = append(all, prefix.Prefix{Cut: p.Layer, Precision: prefix.Float32, Size: p.Shape.Size()})
 		}
 		if len(all) < 10 {
 			t.Fatalf("only %d cuts", len(all))
 		}
 		for n := 1; n <= len(all); n++ {
-			a, err := newActivator(task, data, start.net, start.weights, 0, all[:n])
+			a, err := prefix.NewActivator(task, data, start.net, start.weights, 0, all[:n])
 			if err != nil {
 				return err
 			}
 			defer a.Close()
-			fetched, err := a.fetch(ctx)
+			fetched, err := a.Fetch(ctx)
 			if err != nil {
 				return err
 			}
-			got := make([]float32, 9*all[0].size)
-			if err := fetched.of(&data.training).Read([]int{0, 1, 2, 3, 4, 5, 6, 7, 8}, got, make([]int, 9)); err != nil {
+			got := make([]float32, 9*all[0].Size)
+			if err := fetched.Of(&data.Training).Read([]int{0, 1, 2, 3, 4, 5, 6, 7, 8}, got, make([]int, 9)); err != nil {
 				return err
 			}
 			if want == nil {
 				want = got
 			}
 			if !slices.EqualFunc(got, want, sameBits) {
-				t.Errorf("with %s down to %s, the activations are others", all[0].cut, all[n-1].cut)
+				t.Errorf("with %s down to %s, the activations are others", all[0].Cut, all[n-1].Cut)
 			}
 			if err := fetched.Close(); err != nil {
 				return err
 			}
 		}
-		return data.close()
+		return data.Close()
 	})
 }
 
@@ -381,7 +384,7 @@ func TestGoesOnWithAModel(t *testing.T) {
 
 func TestStaleStatisticsAreToldOf(t *testing.T) {
 	chunks := pictures(t, 16, 6, 0)
-	for norms, told := range map[string]bool{trainingNorms: true, frozenNorms: false} {
+	for norms, told := range map[string]bool{strategy.TrainingNorms: true, strategy.FrozenNorms: false} {
 		out := mustRunPictures(t, "{"+small+", strategy: [{epochs: 2, top: 4, batch_norm: "+norms+"}]}", chunks)
 		if log := strings.Join(out.log, "\n"); strings.Contains(log, "will still be made by 96 %") != told { // 0.99⁴
 			t.Errorf("batch_norm %s: %s", norms, log)
@@ -420,91 +423,6 @@ func TestLearnsInBFloat16(t *testing.T) {
 		if (len(notes) == 1 && strings.Contains(notes[0], "multiplies in float32")) != told {
 			t.Errorf("%s: notes %q", precision, notes)
 		}
-	}
-}
-
-func TestEpochsWalkThroughCopies(t *testing.T) {
-	d := &data{training: examples{copies: []int{0, 1, 2, 0, 1, 2}, classes: make([]int, 6)}}
-	if d.sample(0) != nil {
-		t.Error("all copies are a choice")
-	}
-	walk := d.sample(2)
-	for epoch, want := range [][]int{{0, 3}, {1, 4}, {0, 3}} {
-		if got := walk(epoch); !slices.Equal(got, want) {
-			t.Errorf("epoch %d: rows %v, want %v", epoch, got, want)
-		}
-	}
-	if got := d.sample(9)(3); !slices.Equal(got, []int{0, 3}) { // there are but three copies
-		t.Errorf("rows %v", got)
-	}
-}
-
-func TestPrefixIsChosenByCost(t *testing.T) {
-	b, err := chooseBackbone("resnet50", zoo.RandomWeights)
-	if err != nil {
-		t.Fatal(err)
-	}
-	trunk, err := b.network(nn.Shape{224, 224, 3})
-	if err != nil {
-		t.Fatal(err)
-	}
-	net, err := linearHead().upon(trunk, 10)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, c := range []struct {
-		phase  Phase
-		budget int64
-		maps   bool
-		cut    string
-		why    string
-	}{
-		{Phase{}, 20e9, false, "pooled", "8.19 MB"},
-		{Phase{}, 20e9, true, "layer4.2.act", ""}, // a map, for cutmix
-		{Phase{Top: 20}, 20e9, false, "layer3.5.act", ""},
-		{Phase{Unfreeze: []string{"layer3"}}, 20e9, false, "layer2.3.act", ""},
-		{Phase{Unfreeze: []string{"layer3"}}, 1e6, false, "", "left of the budget"},
-		{Phase{Unfreeze: []string{"stem"}}, 20e9, false, "", "lowest layers learn"},
-		{Phase{Unfreeze: []string{all}}, 20e9, false, "", "lowest layers learn"},
-	} {
-		s, err := c.phase.complete(0).selects(net, "")
-		if err != nil {
-			t.Fatal(err)
-		}
-		got := chooser{net: net, rows: 2000, precision: prefixBFloat16, budget: c.budget, maps: c.maps}.choose(s)
-		if got.cut != c.cut || !strings.Contains(got.why, c.why) {
-			t.Errorf("%+v: cut at %q: %s; want %q", c.phase, got.cut, got.why, c.cut)
-		}
-	}
-}
-
-// A cut that an earlier phase has cached costs nothing again.
-func TestBudgetIsOfAllPhases(t *testing.T) {
-	b, err := chooseBackbone("resnet18", zoo.RandomWeights)
-	if err != nil {
-		t.Fatal(err)
-	}
-	trunk, err := b.network(nn.Shape{64, 64, 3})
-	if err != nil {
-		t.Fatal(err)
-	}
-	net, err := linearHead().upon(trunk, 3)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var phases []selection
-	for _, p := range []Phase{{Unfreeze: []string{"layer4"}}, {Unfreeze: []string{"layer4"}}, {Unfreeze: []string{"layer3"}}} {
-		s, err := p.complete(0).selects(net, "")
-		if err != nil {
-			t.Fatal(err)
-		}
-		phases = append(phases, s)
-	}
-	s := &Setup{}
-	s.PrefixCache, s.PrefixPrecision = 1_100_000, prefixBFloat16 // 4×4×256 numbers of a row at layer3: 0.82 MB
-	got := s.choosePrefixes(net, phases, 100)
-	if got[0].cut != "layer3.1.act" || got[1].cut != got[0].cut || got[2].cut != "" || !strings.Contains(got[2].why, "281 kB are left") {
-		t.Errorf("%+v", got)
 	}
 }
 
@@ -585,7 +503,7 @@ func TestNamesOfPhases(t *testing.T) {
 	for i, name := range []string{"one", "another"} {
 		s := pipelinetest.Stage(t, Kind(), "{backbone: resnet18, weights: random, strategy: [{name: "+name+"}]}").(*stage)
 		recipes[i] = fmt.Sprint(params.Canonical(s.Params))
-		part, err := s.phasePart(0, s.plan(true)[0], prefix{}, nil, nil, 0)
+		part, err := s.phasePart(0, s.plan(true)[0], prefix.Prefix{}, nil, nil, 0)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -596,47 +514,6 @@ func TestNamesOfPhases(t *testing.T) {
 	}
 	if parts[0] != parts[1] {
 		t.Errorf("a name enters the recipe of a phase:\n%s\n%s", parts[0], parts[1])
-	}
-}
-
-func TestRatesByDepth(t *testing.T) {
-	b, err := chooseBackbone("resnet18", zoo.RandomWeights)
-	if err != nil {
-		t.Fatal(err)
-	}
-	trunk, err := b.network(nn.Shape{64, 64, 3})
-	if err != nil {
-		t.Fatal(err)
-	}
-	net, err := linearHead().upon(trunk, 3)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, c := range []struct {
-		phase Phase
-		want  map[string]float64 // 0: frozen
-	}{
-		{Phase{}, map[string]float64{"stem.conv": 0, "layer4.1.unit2.conv": 0, "classifier.logits": 1}},
-		{Phase{Unfreeze: []string{all}, Spread: 100}, map[string]float64{"stem.conv": 0.01, "layer2.0.unit1.bn": math.Pow(100, -3.0/5), "classifier.logits": 1}},
-		{Phase{Unfreeze: []string{all}, Decay: 0.5}, map[string]float64{"stem.conv": 1.0 / 32, "layer4.0.unit1.conv": 0.5, "classifier.logits": 1}},
-		{Phase{Top: 3}, map[string]float64{"layer4.1.unit1.conv": 0, "layer4.1.unit1.bn": 1, "layer4.1.unit2.conv": 1, "layer4.1.unit2.bn": 1}},
-		{Phase{Freeze: []string{"stem", "layer1"}}, map[string]float64{"stem.bn": 0, "layer1.0.unit1.conv": 0, "layer2.0.unit1.conv": 1}},
-		{Phase{Unfreeze: []string{"layer4"}, Freeze: []string{"*.bn"}}, map[string]float64{"layer4.0.unit1.bn": 0, "layer4.0.unit1.conv": 1, "layer3.0.unit1.conv": 0}},
-		{Phase{LearningRate: 1e-3, Rates: map[string]float64{"layer4.*": 1e-4, "layer4.1": 5e-4, "layer3": 1e-5}},
-			map[string]float64{"layer4.0.unit1.conv": 0.1, "layer4.1.unit1.conv": 0.5, "layer3.1.unit2.bn": 0.01, "layer2.0.unit1.conv": 0}},
-	} {
-		s, err := c.phase.complete(0).selects(net, "")
-		if err != nil {
-			t.Fatal(err)
-		}
-		for layer, want := range c.want {
-			if net.Shape(layer) == nil {
-				t.Fatalf("there is no layer %q", layer)
-			}
-			if got := s.rate(layer); math.Abs(got-want) > 1e-12 {
-				t.Errorf("%+v: rate %v of %s, want %v", c.phase, got, layer, want)
-			}
-		}
 	}
 }
 

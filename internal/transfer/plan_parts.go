@@ -2,6 +2,8 @@ package transfer
 
 import (
 	"github.com/tlpipe/tlpipe/internal/nn"
+	"github.com/tlpipe/tlpipe/internal/transfer/prefix"
+	"github.com/tlpipe/tlpipe/internal/transfer/strategy"
 	"github.com/tlpipe/tlpipe/pipeline"
 )
 
@@ -12,7 +14,7 @@ func (s *Setup) PlanParts(inputs map[string][]pipeline.Input, seed uint64, ask f
 		return 0, nil // the network stands in the model
 	}
 	phases := s.plan(s.backbone != nil)
-	prefixes := make([]prefix, len(phases))
+	prefixes := make([]prefix.Prefix, len(phases))
 	if s.backbone != nil {
 		var known bool
 		var err error
@@ -37,31 +39,31 @@ func (s *Setup) PlanParts(inputs map[string][]pipeline.Input, seed uint64, ask f
 
 // foreseePrefixes finds the cuts of the phases for at most so many rows; known is false if they depend
 // on how many of these are in use.
-func (s *Setup) foreseePrefixes(phases []Phase, rows int64) (prefixes []prefix, known bool, err error) {
+func (s *Setup) foreseePrefixes(phases []strategy.Phase, rows int64) (prefixes []prefix.Prefix, known bool, err error) {
 	trunk, err := s.backbone.network(nn.Shape{s.prepared.Height, s.prepared.Width, 3})
 	if err != nil {
 		return nil, false, err
 	}
 	if a := s.Strategy.Adapters; a != nil {
-		if trunk, _, err = a.apply(trunk, trunk.Initialise(0), 0); err != nil {
+		if trunk, _, err = a.Apply(trunk, trunk.Initialise(0), 0); err != nil {
 			return nil, false, err
 		}
 	}
-	net, err := s.Head.upon(trunk, 2)
+	net, err := s.Head.Upon(trunk, 2)
 	if err != nil {
 		return nil, false, err
 	}
-	var selections []selection
+	var selections []strategy.Selection
 	for i, p := range phases {
-		selected, err := p.selects(net, s.at(i))
+		selected, err := p.Selects(net, s.at(i))
 		if err != nil {
 			return nil, false, err
 		}
 		selections = append(selections, selected)
 	}
-	most, least := s.choosePrefixes(net, selections, rows), s.choosePrefixes(net, selections, 1)
+	most, least := s.budget().Choose(net, selections, rows), s.budget().Choose(net, selections, 1)
 	for i := range most {
-		if most[i].cut != least[i].cut {
+		if most[i].Cut != least[i].Cut {
 			return nil, false, nil
 		}
 	}

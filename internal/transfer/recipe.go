@@ -2,36 +2,39 @@ package transfer
 
 import (
 	zoo "github.com/tlpipe/tlpipe/internal/backbone"
+	"github.com/tlpipe/tlpipe/internal/transfer/head"
+	"github.com/tlpipe/tlpipe/internal/transfer/prefix"
+	"github.com/tlpipe/tlpipe/internal/transfer/strategy"
 	"github.com/tlpipe/tlpipe/pipeline"
 )
 
 // phaseRecipe is all that decides the result of a phase but its inputs: the data and, after the first
 // phase, the tensors that the phase before handed on.
 type phaseRecipe struct {
-	Start     start    `yaml:"start"`
-	Phase     Phase    `yaml:"phase"`
-	Learning  Learning `yaml:"learning"`
-	Target    string   `yaml:"target"`
-	Copies    int      `yaml:"copies"`
-	Cut       string   `yaml:"cut"`
-	Precision string   `yaml:"precision"`
-	Seed      uint64   `yaml:"seed"`
+	Start     start             `yaml:"start"`
+	Phase     strategy.Phase    `yaml:"phase"`
+	Learning  strategy.Learning `yaml:"learning"`
+	Target    string            `yaml:"target"`
+	Copies    int               `yaml:"copies"`
+	Cut       string            `yaml:"cut"`
+	Precision string            `yaml:"precision"`
+	Seed      uint64            `yaml:"seed"`
 }
 
 // start tells the network that a training starts with.
 type start struct {
-	Backbone    string            `yaml:"backbone"` // "" for a head alone, and for a model
-	Weights     map[string]string `yaml:"weights"`
-	RandomSeed  uint64            `yaml:"random_seed"` // of random weights
-	Adapters    *Adapters         `yaml:"adapters"`
-	Head        Head              `yaml:"head"`
-	Standardise bool              `yaml:"standardise"`
-	Seed        uint64            `yaml:"seed"` // of the head
+	Backbone    string             `yaml:"backbone"` // "" for a head alone, and for a model
+	Weights     map[string]string  `yaml:"weights"`
+	RandomSeed  uint64             `yaml:"random_seed"` // of random weights
+	Adapters    *strategy.Adapters `yaml:"adapters"`
+	Head        head.Head          `yaml:"head"`
+	Standardise bool               `yaml:"standardise"`
+	Seed        uint64             `yaml:"seed"` // of the head
 }
 
 // phasePart describes phase i as a part of the stage's work, of the data and what the phase before
 // gave, if any.
-func (s *Setup) phasePart(i int, p Phase, cached prefix, inputs map[string][]pipeline.Input, before pipeline.Input, seed uint64) (pipeline.Part, error) {
+func (s *Setup) phasePart(i int, p strategy.Phase, cached prefix.Prefix, inputs map[string][]pipeline.Input, before pipeline.Input, seed uint64) (pipeline.Part, error) {
 	from := start{Adapters: s.Strategy.Adapters, Head: s.Head, Standardise: s.Standardise, Seed: seed}
 	if s.backbone != nil {
 		from.Backbone = s.backbone.Name
@@ -52,12 +55,12 @@ func (s *Setup) phasePart(i int, p Phase, cached prefix, inputs map[string][]pip
 	if before != nil {
 		of["before"] = before
 	}
-	learning := p.learning(s.Learning)
+	learning := p.Learning(s.Learning)
 	p.Optimiser, p.Schedule, p.WarmUp, p.EarlyStopping = nil, nil, nil, nil // learning has them
 	p.Name = ""                                                             // what the phase gives does not tell it
 	return pipeline.Part{Name: "phase", Inputs: of, Recipe: phaseRecipe{
 		Start: from, Phase: p, Learning: learning, Target: s.Target, Copies: s.Copies,
-		Cut: cached.cut, Precision: cached.precision, Seed: phaseSeed(seed, i),
+		Cut: cached.Cut, Precision: cached.Precision, Seed: phaseSeed(seed, i),
 	}}, nil
 }
 

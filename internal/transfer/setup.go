@@ -4,13 +4,17 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
-	"github.com/apache/arrow/go/v17/arrow"
 	zoo "github.com/tlpipe/tlpipe/internal/backbone"
 	"github.com/tlpipe/tlpipe/internal/nn"
 	"github.com/tlpipe/tlpipe/internal/nn/train"
 	"github.com/tlpipe/tlpipe/internal/record"
+	"github.com/tlpipe/tlpipe/internal/transfer/head"
+	"github.com/tlpipe/tlpipe/internal/transfer/prefix"
+	"github.com/tlpipe/tlpipe/internal/transfer/rows"
+	"github.com/tlpipe/tlpipe/internal/transfer/strategy"
 	"github.com/tlpipe/tlpipe/pipeline"
 )
 
@@ -19,15 +23,15 @@ type Params struct {
 	Backbone     string               `yaml:"backbone" doc:"on pictures: the network below the head, a name from 'tlpipe models list'"`
 	Weights      zoo.WeightsReference `yaml:"weights" recipe:"-" doc:"of the backbone, as for the stage extract: a weight set, random, the path of a file, or an address with a digest"`
 	RandomSeed   uint64               `yaml:"random_seed" doc:"draws random weights of the backbone; nothing else depends on it"`
-	Strategy     Strategy             `yaml:"strategy" doc:"on pictures: feature_extraction (if not given), partial, full, progressive, fine_tune, layerwise, adapters, linear_then_full, a mapping with one of these as kind, or a list of phases"`
-	Head         Head                 `yaml:"head" doc:"tutorial (dense 256, batch-norm, relu, dropout 0.5, dense 128, batch-norm, relu, dropout 0.3), linear, or a mapping"`
+	Strategy     strategy.Strategy    `yaml:"strategy" doc:"on pictures: feature_extraction (if not given), partial, full, progressive, fine_tune, layerwise, adapters, linear_then_full, a mapping with one of these as kind, or a list of phases"`
+	Head         head.Head            `yaml:"head" doc:"tutorial (dense 256, batch-norm, relu, dropout 0.5, dense 128, batch-norm, relu, dropout 0.3), linear, or a mapping"`
 	Target       string               `yaml:"target" doc:"column with the classes"`
 	Epochs       *int                 `yaml:"epochs" min:"1" doc:"passes over the training rows, at most: 30 on features, as the strategy says on pictures if not given"`
 	LearningRate *float64             `yaml:"learning_rate" above:"0" doc:"of the first step, before schedule and warm-up: 1e-3 on features, as the strategy says on pictures if not given"`
-	Learning
+	strategy.Learning
 	Copies          int           `yaml:"copies" min:"0" doc:"0: every epoch takes all augmented copies of a picture; K: an epoch takes one, the next epoch the next, of the first K (the picture itself is the first)"`
 	Standardise     bool          `yaml:"standardise" doc:"on features: shift and scale each to mean 0 and variance 1 over the training rows; becomes a layer of the model"`
-	PrefixCache     Size          `yaml:"prefix_cache" doc:"how much the activations below the lowest layer that learns may take in the cache, all phases together; 0 to compute them in every epoch"`
+	PrefixCache     prefix.Size   `yaml:"prefix_cache" doc:"how much the activations below the lowest layer that learns may take in the cache, all phases together; 0 to compute them in every epoch"`
 	PrefixPrecision string        `yaml:"prefix_precision" enum:"bfloat16,float32" doc:"how cached activations rest"`
 	CheckpointEvery time.Duration `yaml:"checkpoint_every" recipe:"-" doc:"how much work, at most, is lost if the process dies"`
 }
@@ -36,11 +40,11 @@ type Params struct {
 func Defaults() Params {
 	return Params{
 		Weights:         zoo.DefaultWeights,
-		Head:            tutorialHead(),
+		Head:            head.Tutorial(),
 		Target:          record.Label,
-		Learning:        defaultLearning(),
+		Learning:        strategy.DefaultLearning(),
 		PrefixCache:     20e9,
-		PrefixPrecision: prefixBFloat16,
+		PrefixPrecision: prefix.BFloat16,
 		CheckpointEvery: 5 * time.Minute,
 	}
 }
@@ -85,10 +89,10 @@ func New(p Params) (*Setup, error) {
 	several := len(p.Strategy.Phases) > 1
 	refuse(several && p.Epochs != nil, "epochs", "say those of each phase in strategy", "the strategy has %d phases", len(p.Strategy.Phases))
 	refuse(several && p.LearningRate != nil, "learning_rate", "say that of each phase in strategy", "the strategy has %d phases", len(p.Strategy.Phases))
-	errs = append(errs, p.Learning.check("", s.plan(s.backbone != nil)[0].Epochs)...)
+	errs = append(errs, p.Learning.Check("", s.plan(s.backbone != nil)[0].Epochs)...)
 	for i, phase := range p.Strategy.Phases {
 		if phase.Optimiser != nil || phase.WarmUp != nil {
-			errs = append(errs, phase.learning(p.Learning).check(s.at(i), phase.Epochs)...)
+			errs = append(errs, phase.Learning(p.Learning).Check(s.at(i), phase.Epochs)...)
 		}
 	}
 	if len(errs) > 0 {
@@ -98,13 +102,12 @@ func New(p Params) (*Setup, error) {
 }
 
 // plan lists the phases of a training on pictures, or on features.
-func (s *Setup) plan(pictures bool) []Phase {
-	phases := append([]Phase(nil), s.Strategy.Phases...)
+func (s *Setup) plan(pictures bool) []strategy.Phase {
+	phases := slices.Clone(s.Strategy.Phases)
 	if !pictures {
-		phases = []Phase{Phase{Name: "head", Epochs: 30}.complete(0)}
+		phases = []strategy.Phase{strategy.Phase{Name: "head", Epochs: 30}.Complete(0)}
 	} else if len(phases) == 0 {
-		word, _ := spelling{Kind: featureExtraction}.expand()
-		phases = word.Phases
+		phases = strategy.Default().Phases
 	}
 	if s.Epochs != nil {
 		phases[0].Epochs = *s.Epochs
@@ -140,20 +143,17 @@ func (s *Setup) Identity() (map[string]string, error) {
 
 // Notes implements pipeline.Noted.
 func (s *Setup) Notes() []string {
-	if note := train.PrecisionNote(s.Learning.precision()); note != "" {
+	if note := train.PrecisionNote(s.Learning.Arithmetic()); note != "" {
 		return []string{note}
 	}
 	return nil
 }
 
-// carried are the facts about data that the models trained on it keep.
-func carried() []string { return []string{record.PreprocessingKey, record.ExtractionKey} }
-
 // Check implements pipeline.Stage.
 func (s *Setup) Check(inputs map[string][]pipeline.Traits) (map[string]pipeline.Traits, error) {
 	model := pipeline.Traits{}
 	for _, data := range inputs[DataPort] {
-		for _, key := range carried() {
+		for _, key := range rows.Carried() {
 			if value, ok := data[key]; ok {
 				model[key] = value
 			}
@@ -211,13 +211,13 @@ func (s *Setup) checkPictures(prepared string) error {
 	if err != nil {
 		return err
 	}
-	net, err := s.Head.upon(trunk, 2)
+	net, err := s.Head.Upon(trunk, 2)
 	if err != nil {
 		return err
 	}
 	var errs []error
 	for i, phase := range s.plan(true) {
-		if _, err := phase.selects(net, s.at(i)); err != nil {
+		if _, err := phase.Selects(net, s.at(i)); err != nil {
 			errs = append(errs, err)
 		}
 	}
@@ -256,7 +256,7 @@ func (s *Setup) Train(ctx context.Context, task *pipeline.Task) (_ *Outcome, err
 	if err != nil {
 		return nil, err
 	}
-	defer func() { err = errors.Join(err, data.close()) }()
+	defer func() { err = errors.Join(err, data.Close()) }()
 	t, err := s.newTraining(ctx, task, data)
 	if err != nil {
 		return nil, err
@@ -269,7 +269,7 @@ func (s *Setup) Train(ctx context.Context, task *pipeline.Task) (_ *Outcome, err
 		return nil, err
 	}
 	return &Outcome{
-		Network: t.net, Weights: t.weights, Last: t.last, Classes: data.classes, Metadata: data.metadata,
+		Network: t.net, Weights: t.weights, Last: t.last, Classes: data.Classes, Metadata: data.Metadata,
 		History: t.history, Phases: t.layers, Diagnostics: diagnostics,
 	}, nil
 }
@@ -282,7 +282,7 @@ func (s *Setup) SweepRates(ctx context.Context, task *pipeline.Task, phase int, 
 	if err != nil {
 		return nil, err
 	}
-	defer func() { err = errors.Join(err, data.close()) }()
+	defer func() { err = errors.Join(err, data.Close()) }()
 	t, err := s.newTraining(ctx, task, data)
 	if err != nil {
 		return nil, err
@@ -290,10 +290,64 @@ func (s *Setup) SweepRates(ctx context.Context, task *pipeline.Task, phase int, 
 	if phase < 1 || phase > len(t.phases) {
 		return nil, fmt.Errorf("there is no phase %d: the training has %d", phase, len(t.phases))
 	}
-	return train.RateSweep(ctx, t.net, t.weights, t.options(task, phase-1), data.training, sweep)
+	return train.RateSweep(ctx, t.net, t.weights, t.options(task, phase-1), data.Training, sweep)
 }
 
-// onPictures tells whether a table holds pictures, and not features.
-func onPictures(schema *arrow.Schema) bool {
-	return len(schema.FieldIndices(record.Image)) > 0 && len(schema.FieldIndices(record.Feature)) == 0
+// budget bounds what the prefixes of the phases may be.
+func (s *Setup) budget() prefix.Budget {
+	return prefix.Budget{Bytes: int64(s.PrefixCache), Precision: s.PrefixPrecision, Maps: s.CutMix > 0}
+}
+
+// read reads the rows of the task to train and to validate on, refuses what cannot be learned from,
+// and tells what was left out.
+func (s *Setup) read(ctx context.Context, task *pipeline.Task) (*rows.Data, error) {
+	in := task.Input(DataPort)
+	schema, err := in.Schema(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if schema == nil {
+		return nil, fmt.Errorf("%s have no rows", in.Name())
+	}
+	pictures := rows.OnPictures(schema)
+	if !pictures && (s.backbone != nil || len(s.Strategy.Phases) > 0) {
+		return nil, errors.New("a backbone and a strategy are for pictures: the data are features, on which there is only a head to train")
+	}
+	if pictures && s.backbone == nil && task.Input(ModelPort) == nil {
+		return nil, pipeline.ParamError("backbone", "is needed to train on pictures")
+	}
+	d, err := rows.Read(ctx, in, schema, s.Target)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.checkValidation(task, d); err != nil {
+		return nil, errors.Join(err, d.Close())
+	}
+	for _, note := range d.Notes {
+		task.Log("%s", note)
+	}
+	size := fmt.Sprintf("%d features", d.Shape.Size())
+	if d.Pictures {
+		size = fmt.Sprintf("%d×%d pixels", d.Shape[1], d.Shape[0])
+	}
+	task.Log("%d rows to train on, %d to validate on, %s, %d classes", d.Training.Len(), d.Validation.Len(), size, len(d.Classes))
+	return d, nil
+}
+
+// checkValidation refuses what needs validation rows if there are none, and tells what becomes of the
+// rest.
+func (s *Setup) checkValidation(task *pipeline.Task, d *rows.Data) error {
+	if d.Validation.Len() > 0 {
+		return nil
+	}
+	epochs := 0
+	for _, phase := range s.plan(d.Pictures) {
+		epochs += phase.Epochs
+		if param := phase.Learning(s.Learning).NeedsValidation(); param != "" {
+			return pipeline.ParamErrorHint(param, "give some rows the split val, or leave this out",
+				"%s %s have no row of split %s to validate on", d.What(), task.Input(DataPort).Name(), record.Validation)
+		}
+	}
+	task.Log("no row of split %s to validate on: all %d epochs are trained, and the last weights kept", record.Validation, epochs)
+	return nil
 }

@@ -14,6 +14,8 @@ import (
 	"github.com/tlpipe/tlpipe/internal/nn/frozen"
 	"github.com/tlpipe/tlpipe/internal/picture"
 	"github.com/tlpipe/tlpipe/internal/record"
+	"github.com/tlpipe/tlpipe/internal/transfer/prefix"
+	"github.com/tlpipe/tlpipe/internal/transfer/rows"
 )
 
 // forgetting measures the backbone's own classifier on pictures of its source task, with the features
@@ -62,7 +64,7 @@ type judge struct {
 
 func (t *training) newJudge() (*judge, error) {
 	b := t.backbone
-	whole, err := b.weights.Network(t.data.shape[0], t.data.shape[1])
+	whole, err := b.weights.Network(t.data.Shape[0], t.data.Shape[1])
 	if err != nil {
 		return nil, err
 	}
@@ -89,7 +91,7 @@ func (t *training) newJudge() (*judge, error) {
 			j.pool.Close()
 			return nil, err
 		}
-		j.input, j.width, j.atOnce = program.InputShape().Size(), program.OutputShape(0).Size(), rowsAtOnce(program)
+		j.input, j.width, j.atOnce = program.InputShape().Size(), program.OutputShape(0).Size(), prefix.RowsAtOnce(program)
 		j.trunks[i] = program.NewSession(j.atOnce)
 	}
 	j.top = top.NewSession(j.atOnce)
@@ -105,7 +107,7 @@ func (j *judge) take(ctx context.Context, rec arrow.Record) error {
 	if pictures.Size() != j.input {
 		return fmt.Errorf("pictures have %d×%d pixels: prepare them like those of the data", pictures.Width, pictures.Height)
 	}
-	labels, err := textColumn(rec, record.Label)
+	labels, err := rows.TextColumn(rec, record.Label)
 	if err != nil {
 		return err
 	}

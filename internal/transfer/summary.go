@@ -11,6 +11,7 @@ import (
 	"github.com/tlpipe/tlpipe/internal/nn"
 	"github.com/tlpipe/tlpipe/internal/nn/train"
 	"github.com/tlpipe/tlpipe/internal/record"
+	"github.com/tlpipe/tlpipe/internal/transfer/strategy"
 	"github.com/tlpipe/tlpipe/pipeline"
 )
 
@@ -48,34 +49,34 @@ func (t *training) describe(i int, before nn.Weights, epochs, kept int) []record
 		row := record.PhaseLayers{
 			Phase: p.Name, Number: int32(i + 1), Layers: block, Depth: int32(len(out)), Rate: math.NaN(),
 			Epochs: int32(epochs), KeptEpoch: int32(kept), Stopped: epochs < p.Epochs, Rows: rows,
-			Prefix: chosen.cut, PrefixType: chosen.precision, PrefixRows: chosen.rows, PrefixSize: chosen.bytes(), Why: chosen.why,
+			Prefix: chosen.Cut, PrefixType: chosen.Precision, PrefixRows: chosen.Rows, PrefixSize: chosen.Bytes(), Why: chosen.Why,
 		}
 		old, now := nn.Weights{}, nn.Weights{}
 		for _, q := range t.net.Parameters() {
-			if blockOf(q.Layer) != block {
+			if strategy.BlockOf(q.Layer) != block {
 				continue
 			}
 			old[q.Name()], now[q.Name()] = before[q.Name()], t.weights[q.Name()]
 			row.Parameters += int64(q.Shape.Size())
-			if !selected.learns(q.Layer) {
+			if !selected.Learns(q.Layer) {
 				continue
 			}
-			if rate := p.LearningRate * selected.rate(q.Layer); q.Role.Trained() {
+			if rate := p.LearningRate * selected.Rate(q.Layer); q.Role.Trained() {
 				row.Trained += int64(q.Shape.Size())
 				if math.IsNaN(row.Rate) {
 					row.Rate = rate
 				}
-			} else if selected.norms(q.Layer) == train.BatchStatistics {
-				row.BatchNorm = trainingNorms
+			} else if selected.Norms(q.Layer) == train.BatchStatistics {
+				row.BatchNorm = strategy.TrainingNorms
 			}
 		}
 		if len(old) == 0 {
 			continue
 		}
 		if row.BatchNorm == "" && hasNorm(old) {
-			row.BatchNorm = frozenNorms
+			row.BatchNorm = strategy.FrozenNorms
 		}
-		row.Before, row.After = cmp.Or(t.digests[block], digestWeights(old)), digestWeights(now)
+		row.Before, row.After = cmp.Or(t.digests[block], old.Digest()), now.Digest()
 		t.digests[block] = row.After
 		out = append(out, row)
 	}
@@ -84,10 +85,10 @@ func (t *training) describe(i int, before nn.Weights, epochs, kept int) []record
 
 // epochRows is how many training rows an epoch takes.
 func (t *training) epochRows() int {
-	if sample := t.data.sample(t.Copies); sample != nil {
+	if sample := t.data.Sample(t.Copies); sample != nil {
 		return len(sample(0))
 	}
-	return t.data.training.Len()
+	return t.data.Training.Len()
 }
 
 // hasNorm tells whether there are running statistics among the weights.

@@ -11,6 +11,10 @@ import (
 	"github.com/tlpipe/tlpipe/internal/nn/train"
 	"github.com/tlpipe/tlpipe/internal/nn/train/schedule"
 	"github.com/tlpipe/tlpipe/internal/record"
+	"github.com/tlpipe/tlpipe/internal/transfer/head"
+	"github.com/tlpipe/tlpipe/internal/transfer/prefix"
+	"github.com/tlpipe/tlpipe/internal/transfer/rows"
+	"github.com/tlpipe/tlpipe/internal/transfer/strategy"
 	"github.com/tlpipe/tlpipe/pipeline"
 )
 
@@ -18,11 +22,11 @@ import (
 type training struct {
 	*Setup
 	task *pipeline.Task
-	data *data
+	data *rows.Data
 	subject
-	phases       []Phase
-	selections   []selection
-	prefixes     []prefix
+	phases       []strategy.Phase
+	selections   []strategy.Selection
+	prefixes     []prefix.Prefix
 	classWeights []float64
 
 	started nn.Weights        // what the training started with
@@ -36,14 +40,14 @@ type training struct {
 }
 
 // newTraining makes the network and decides what each phase does.
-func (s *Setup) newTraining(ctx context.Context, task *pipeline.Task, d *data) (*training, error) {
-	t := &training{Setup: s, task: task, data: d, phases: s.plan(d.pictures), touched: map[string]bool{}, digests: map[string]string{}}
+func (s *Setup) newTraining(ctx context.Context, task *pipeline.Task, d *rows.Data) (*training, error) {
+	t := &training{Setup: s, task: task, data: d, phases: s.plan(d.Pictures), touched: map[string]bool{}, digests: map[string]string{}}
 	var err error
 	if t.subject, err = s.begin(ctx, task, d); err != nil {
 		return nil, err
 	}
 	t.started = t.weights
-	if t.classWeights, err = s.ClassWeights.of(d.classes, d.counts()); err != nil {
+	if t.classWeights, err = s.ClassWeights.Of(d.Classes, d.Counts()); err != nil {
 		return nil, err
 	}
 	for i, p := range t.phases {
@@ -53,22 +57,22 @@ func (s *Setup) newTraining(ctx context.Context, task *pipeline.Task, d *data) (
 		}
 		t.selections = append(t.selections, selected)
 	}
-	t.prefixes = make([]prefix, len(t.phases))
-	if d.pictures {
-		t.prefixes = s.choosePrefixes(t.net, t.selections, t.cachedRows())
+	t.prefixes = make([]prefix.Prefix, len(t.phases))
+	if d.Pictures {
+		t.prefixes = s.budget().Choose(t.net, t.selections, t.cachedRows())
 	}
 	return t, nil
 }
 
 // selects tells what learns in a phase: of a head alone, everything but what standardises.
-func (t *training) selects(p Phase, at string) (selection, error) {
+func (t *training) selects(p strategy.Phase, at string) (strategy.Selection, error) {
 	if t.trunk != "" {
-		return p.selects(t.net, at)
+		return p.Selects(t.net, at)
 	}
-	s := selection{rates: map[string]float64{}}
+	s := strategy.Selection{Rates: map[string]float64{}}
 	for _, l := range t.net.Layers() {
-		if _, isInput := l.Op.(nn.Input); !isInput && l.Name != standardiseLayer {
-			s.rates[l.Name] = 1
+		if _, isInput := l.Op.(nn.Input); !isInput && l.Name != head.StandardiseLayer {
+			s.Rates[l.Name] = 1
 		}
 	}
 	return s, nil
@@ -76,8 +80,8 @@ func (t *training) selects(p Phase, at string) (selection, error) {
 
 // cachedRows is how many rows a prefix holds.
 func (t *training) cachedRows() int64 {
-	n := int64(t.data.validation.Len())
-	for _, c := range t.data.training.copies {
+	n := int64(t.data.Validation.Len())
+	for _, c := range t.data.Training.Copies {
 		if t.Copies < 1 || c < t.Copies {
 			n++
 		}
@@ -113,8 +117,8 @@ func (t *training) phase(ctx context.Context, i int, before pipeline.Input) (map
 	t.atHand = true
 	return t.task.Part(ctx, part, func(ctx context.Context, task *pipeline.Task) error {
 		t.atHand = false
-		if t.data.pictures {
-			task.Log("phase %s: %s", t.phases[i].Name, t.prefixes[i].why)
+		if t.data.Pictures {
+			task.Log("phase %s: %s", t.phases[i].Name, t.prefixes[i].Why)
 			if old := t.oldStatistics(i); old > staleStatistics {
 				task.Log("phase %s: when it ends, the running statistics of its batch-norms will still be made by %.0f %% of what they are now: validation, which uses them, may be far worse than training; batch_norm: frozen, more epochs or smaller batches help",
 					t.phases[i].Name, 100*old)
@@ -133,7 +137,7 @@ func (t *training) oldStatistics(i int) (share float64) {
 	batches := t.phases[i].Epochs * max(t.epochRows()/t.BatchSize, 1)
 	for _, l := range t.net.Layers() {
 		norm, ok := l.Op.(nn.BatchNorm)
-		if ok && !isHead(l.Name) && t.selections[i].learns(l.Name) && t.selections[i].norms(l.Name) == train.BatchStatistics {
+		if ok && !head.Contains(l.Name) && t.selections[i].Learns(l.Name) && t.selections[i].Norms(l.Name) == train.BatchStatistics {
 			share = max(share, math.Pow(float64(norm.Momentum), float64(batches)))
 		}
 	}
@@ -189,13 +193,13 @@ func (t *training) trainPhase(ctx context.Context, task *pipeline.Task, i int) (
 // options are those of the training of phase i.
 func (t *training) options(task *pipeline.Task, i int) train.Options {
 	p, selected := t.phases[i], t.selections[i]
-	o := p.learning(t.Learning).options(p.Epochs, p.LearningRate, t.classWeights)
+	o := p.Learning(t.Learning).Options(p.Epochs, p.LearningRate, t.classWeights)
 	o.Seed, o.Threads = phaseSeed(task.Seed, i), task.Threads
-	o.Freeze = func(layer string) bool { return !selected.learns(layer) }
-	o.LayerRate, o.BatchNorm = selected.rate, selected.norms
-	o.Sample = t.data.sample(t.Copies)
-	if t.Sampling == balancedSampling {
-		o.Sample = train.Balanced(o.Sample, t.data.training.classes, o.Seed)
+	o.Freeze = func(layer string) bool { return !selected.Learns(layer) }
+	o.LayerRate, o.BatchNorm = selected.Rate, selected.Norms
+	o.Sample = t.data.Sample(t.Copies)
+	if t.Sampling == strategy.BalancedSampling {
+		o.Sample = train.Balanced(o.Sample, t.data.Training.Classes, o.Seed)
 	}
 	return o
 }
@@ -217,30 +221,30 @@ func resume(task *pipeline.Task, trainer *train.Trainer) error {
 // examples gives what a phase trains, and on what: the network and rows from the input, or what lies
 // above the prefix and its activations.
 func (t *training) examples(ctx context.Context, task *pipeline.Task, i int) (net *nn.Network, training, validation train.Examples, closing func() error, err error) {
-	if t.prefixes[i].cut == "" {
-		return t.net, t.data.training, t.data.validation, func() error { return nil }, nil
+	if t.prefixes[i].Cut == "" {
+		return t.net, t.data.Training, t.data.Validation, func() error { return nil }, nil
 	}
-	if net, err = t.net.Above(t.prefixes[i].cut); err != nil {
+	if net, err = t.net.Above(t.prefixes[i].Cut); err != nil {
 		return nil, nil, nil, nil, err
 	}
-	a, err := newActivator(task, t.data, t.net, t.weights, t.Copies, t.cutsFrom(i))
+	a, err := prefix.NewActivator(task, t.data, t.net, t.weights, t.Copies, t.cutsFrom(i))
 	if err != nil {
 		return nil, nil, nil, nil, err
 	}
 	defer a.Close()
-	fetched, err := a.fetch(ctx)
+	fetched, err := a.Fetch(ctx)
 	if err != nil {
 		return nil, nil, nil, nil, err
 	}
-	return net, fetched.of(&t.data.training), fetched.of(&t.data.validation), fetched.Close, nil
+	return net, fetched.Of(&t.data.Training), fetched.Of(&t.data.Validation), fetched.Close, nil
 }
 
 // cutsFrom lists the cut of phase i and those of the phases after it that lie lower and below which
 // nothing will have changed until then: from the top down.
-func (t *training) cutsFrom(i int) []prefix {
-	cuts := []prefix{t.prefixes[i]}
-	below := func(p prefix) int64 {
-		net, err := t.net.Cut(p.cut)
+func (t *training) cutsFrom(i int) []prefix.Prefix {
+	cuts := []prefix.Prefix{t.prefixes[i]}
+	below := func(p prefix.Prefix) int64 {
+		net, err := t.net.Cut(p.Cut)
 		if err != nil {
 			return 0
 		}
@@ -248,7 +252,7 @@ func (t *training) cutsFrom(i int) []prefix {
 	}
 	for j := i + 1; j < len(t.phases); j++ {
 		p, lowest := t.prefixes[j], cuts[len(cuts)-1]
-		if p.cut == "" {
+		if p.Cut == "" {
 			break // the phase changes the lowest layers, or may
 		}
 		if below(p) < below(lowest) {

@@ -1,4 +1,4 @@
-package transfer
+package prefix
 
 import (
 	"cmp"
@@ -7,48 +7,56 @@ import (
 	"slices"
 
 	"github.com/tlpipe/tlpipe/internal/nn"
+	"github.com/tlpipe/tlpipe/internal/transfer/strategy"
 )
 
-// prefix is the part of a network below all that a phase trains. What it puts out is computed once
+// Prefix is the part of a network below all that a phase trains. What it puts out is computed once
 // for each row, and every epoch starts from there. The zero value is none: epochs start from the
 // pixels.
-type prefix struct {
-	cut       string // the layer whose output is cached
-	precision string // float32 or bfloat16
-	size      int    // numbers of a row
-	rows      int64
-	why       string // it was chosen so, for people
+type Prefix struct {
+	Cut       string // the layer whose output is cached
+	Precision string // float32 or bfloat16
+	Size      int    // numbers of a row
+	Rows      int64
+	Why       string // it was chosen so, for people
 }
 
 // Precisions of cached activations.
 const (
-	prefixFloat32  = "float32"
-	prefixBFloat16 = "bfloat16"
+	Float32  = "float32"
+	BFloat16 = "bfloat16"
 )
 
-// bytes is what the prefix takes in the cache, but for some headers.
-func (p prefix) bytes() int64 {
+// Bytes is what the prefix takes in the cache, but for some headers.
+func (p Prefix) Bytes() int64 {
 	each := int64(4)
-	if p.precision == prefixBFloat16 {
+	if p.Precision == BFloat16 {
 		each = 2
 	}
-	return p.rows * int64(p.size) * each
+	return p.Rows * int64(p.Size) * each
 }
 
 // worthwhile is how many multiply-adds a cached byte must save: a processor does about so many while
 // a byte is read back.
 const worthwhile = 64
 
-// choosePrefixes finds the cut of each phase; what one takes of the budget, those after it have no
+// Budget is what prefixes may be.
+type Budget struct {
+	Bytes     int64  // that all take together, at most
+	Precision string // at which activations rest
+	Maps      bool   // only maps will do, as for cutmix
+}
+
+// Choose finds the cut of each phase, for so many rows; what one takes of the budget, those after it have no
 // more, and what one has cached costs those after it nothing.
-func (s *Setup) choosePrefixes(net *nn.Network, phases []selection, rows int64) []prefix {
-	c := chooser{net: net, rows: rows, precision: s.PrefixPrecision, budget: int64(s.PrefixCache), maps: s.CutMix > 0, cached: map[string]bool{}}
-	out := make([]prefix, len(phases))
+func (b Budget) Choose(net *nn.Network, phases []strategy.Selection, rows int64) []Prefix {
+	c := chooser{net: net, rows: rows, precision: b.Precision, budget: b.Bytes, maps: b.Maps, cached: map[string]bool{}}
+	out := make([]Prefix, len(phases))
 	for i, selected := range phases {
 		p := c.choose(selected)
-		if p.cut != "" && !c.cached[p.cut] {
-			c.cached[p.cut] = true
-			c.budget -= p.bytes()
+		if p.Cut != "" && !c.cached[p.Cut] {
+			c.cached[p.Cut] = true
+			c.budget -= p.Bytes()
 		}
 		out[i] = p
 	}
@@ -67,53 +75,53 @@ type chooser struct {
 
 // choose finds the cut of a phase: of the passages below all that learns whose activations fit the
 // budget and save more than reading them back takes, the one that saves most.
-func (c chooser) choose(s selection) prefix {
-	candidates := cutsBelow(c.net, s)
+func (c chooser) choose(s strategy.Selection) Prefix {
+	candidates := CutsBelow(c.net, s)
 	if len(candidates) == 0 {
-		return prefix{why: "the lowest layers learn: every epoch starts from the pixels"}
+		return Prefix{Why: "the lowest layers learn: every epoch starts from the pixels"}
 	}
 	slices.SortFunc(candidates, func(a, b nn.Passage) int {
 		return cmp.Or(cmp.Compare(b.MultiplyAdds, a.MultiplyAdds), cmp.Compare(a.Shape.Size(), b.Shape.Size()))
 	})
 	refused := "" // why the best one will not do
 	for _, passage := range candidates {
-		p := prefix{cut: passage.Layer, precision: c.precision, size: passage.Shape.Size(), rows: c.rows}
+		p := Prefix{Cut: passage.Layer, Precision: c.precision, Size: passage.Shape.Size(), Rows: c.rows}
 		if why := c.refuses(p, passage); why != "" {
-			refused = cmp.Or(refused, fmt.Sprintf("those of %s %s", p.cut, why))
+			refused = cmp.Or(refused, fmt.Sprintf("those of %s %s", p.Cut, why))
 			continue
 		}
-		p.why = fmt.Sprintf("activations of %s: %s, which saves %.0f %% of the multiply-adds of a forward pass in every epoch after the first",
-			p.cut, inBytes(p.bytes()), 100*float64(passage.MultiplyAdds)/float64(c.net.MultiplyAdds()))
+		p.Why = fmt.Sprintf("activations of %s: %s, which saves %.0f %% of the multiply-adds of a forward pass in every epoch after the first",
+			p.Cut, inBytes(p.Bytes()), 100*float64(passage.MultiplyAdds)/float64(c.net.MultiplyAdds()))
 		if refused != "" {
-			p.why += "; " + refused
+			p.Why += "; " + refused
 		}
 		return p
 	}
-	return prefix{why: "every epoch starts from the pixels, no activations are cached: " + refused}
+	return Prefix{Why: "every epoch starts from the pixels, no activations are cached: " + refused}
 }
 
 // refuses tells why a cut will not do; "" if it will.
-func (c chooser) refuses(p prefix, passage nn.Passage) string {
+func (c chooser) refuses(p Prefix, passage nn.Passage) string {
 	switch {
 	case c.maps && len(passage.Shape) != 3:
 		return "are no maps, which cutmix needs"
-	case p.bytes() > c.budget && !c.cached[p.cut]:
-		return fmt.Sprintf("take %s, and %s are left of the budget", inBytes(p.bytes()), inBytes(max(c.budget, 0)))
-	case passage.MultiplyAdds < worthwhile*p.bytes()/max(c.rows, 1):
+	case p.Bytes() > c.budget && !c.cached[p.Cut]:
+		return fmt.Sprintf("take %s, and %s are left of the budget", inBytes(p.Bytes()), inBytes(max(c.budget, 0)))
+	case passage.MultiplyAdds < worthwhile*p.Bytes()/max(c.rows, 1):
 		return "are not worth reading back"
 	}
 	return ""
 }
 
-// cutsBelow lists the passages below all that learns, from the input up. Those whose output only goes
+// CutsBelow lists the passages below all that learns, from the input up. Those whose output only goes
 // into a batch-norm or an activation are left out: the layers are computed in one with these.
-func cutsBelow(net *nn.Network, s selection) (out []nn.Passage) {
+func CutsBelow(net *nn.Network, s strategy.Selection) (out []nn.Passage) {
 	below := map[string]bool{}
 	takers := map[string][]nn.Op{}
 	still := true
 	for _, l := range net.Layers() {
 		_, drops := l.Op.(nn.Dropout)
-		still = still && !(s.learns(l.Name) && (drops || len(net.LayerParameters(l)) > 0))
+		still = still && !(s.Learns(l.Name) && (drops || len(net.LayerParameters(l)) > 0))
 		below[l.Name] = still
 		for _, input := range l.Inputs {
 			takers[input] = append(takers[input], l.Op)

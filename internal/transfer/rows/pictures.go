@@ -1,4 +1,4 @@
-package transfer
+package rows
 
 import (
 	"context"
@@ -12,29 +12,29 @@ import (
 	"github.com/tlpipe/tlpipe/pipeline"
 )
 
-// chunk is a chunk of the pictures, whose rows are read where they rest.
-type chunk struct {
-	input   pipeline.Input
+// Chunk is a chunk of the pictures, whose rows are read where they rest.
+type Chunk struct {
+	Input   pipeline.Input
 	table   *pipeline.Table
 	columns []*picture.Column // by record of the table
 }
 
-// place is where a picture is.
-type place struct{ chunk, row int }
+// Place is where a picture is.
+type Place struct{ Chunk, Row int }
 
 // readPictures finds the rows in use, and leaves the pixels where they are.
-func (s *Setup) readPictures(ctx context.Context, in pipeline.Input, schema *arrow.Schema, d *data) error {
-	r := newReader(s.Target)
+func (d *Data) readPictures(ctx context.Context, in pipeline.Input, schema *arrow.Schema, target string) error {
+	r := newReader(target)
 	if err := r.checkTarget(schema); err != nil {
 		return err
 	}
 	for i, input := range in.Chunks() {
-		c := &chunk{input: input}
+		c := &Chunk{Input: input}
 		var err error
 		if c.table, err = input.Open(ctx); err != nil {
 			return err
 		}
-		d.chunks = append(d.chunks, c)
+		d.Chunks = append(d.Chunks, c)
 		first := 0
 		for _, rec := range c.table.Records() {
 			column, err := picture.NewColumn(rec)
@@ -42,17 +42,17 @@ func (s *Setup) readPictures(ctx context.Context, in pipeline.Input, schema *arr
 				return err
 			}
 			shape := nn.Shape{column.Height, column.Width, 3}
-			if d.shape == nil {
-				d.shape = shape
-			} else if !slices.Equal(shape, d.shape) {
-				return fmt.Errorf("pictures have %d×%d pixels in one batch and %d×%d in another", d.shape[1], d.shape[0], shape[1], shape[0])
+			if d.Shape == nil {
+				d.Shape = shape
+			} else if !slices.Equal(shape, d.Shape) {
+				return fmt.Errorf("pictures have %d×%d pixels in one batch and %d×%d in another", d.Shape[1], d.Shape[0], shape[1], shape[0])
 			}
 			c.columns = append(c.columns, column)
 			err = r.take(rec, func(into *rows, row int, id string) error {
 				if column.IsNull(row) {
 					return fmt.Errorf("row %q has no picture", id)
 				}
-				into.places = append(into.places, place{i, first + row})
+				into.places = append(into.places, Place{i, first + row})
 				return nil
 			})
 			if err != nil {
@@ -65,40 +65,40 @@ func (s *Setup) readPictures(ctx context.Context, in pipeline.Input, schema *arr
 		return err
 	}
 	r.number(d)
-	d.training.Examples = pixels{d, &d.training}
-	d.validation.Examples = pixels{d, &d.validation}
+	d.Training.Examples = pixels{d, &d.Training}
+	d.Validation.Examples = pixels{d, &d.Validation}
 	return nil
 }
 
 // pixels are examples that are pictures, normalised.
 type pixels struct {
-	data *data
-	of   *examples
+	data *Data
+	of   *Examples
 }
 
 // Len implements train.Examples.
-func (p pixels) Len() int { return len(p.of.classes) }
+func (p pixels) Len() int { return len(p.of.Classes) }
 
 // Read implements train.Examples.
 func (p pixels) Read(positions []int, inputs []float32, classes []int) error {
-	size := p.data.shape.Size()
+	size := p.data.Shape.Size()
 	for i, position := range positions {
-		at := p.of.places[position]
-		p.data.chunks[at.chunk].read(inputs[i*size:(i+1)*size], at.row)
-		classes[i] = p.of.classes[position]
+		at := p.of.Places[position]
+		p.data.Chunks[at.Chunk].Read(inputs[i*size:(i+1)*size], at.Row)
+		classes[i] = p.of.Classes[position]
 	}
 	return nil
 }
 
-// read writes the numbers of a picture.
-func (c *chunk) read(dst []float32, row int) {
+// Read writes the numbers of a picture.
+func (c *Chunk) Read(dst []float32, row int) {
 	at, place := c.table.Find(row)
 	c.columns[at].Read(dst, place)
 }
 
-// inUse lists the rows of the chunk that a training may look at: those of split train, and those of
+// InUse lists the rows of the chunk that a training may look at: those of split train, and those of
 // split val that are no copies. With copies above 0, only that many copies of each picture.
-func (c *chunk) inUse(copies int) (used []int, err error) {
+func (c *Chunk) InUse(copies int) (used []int, err error) {
 	first := 0
 	for _, rec := range c.table.Records() {
 		u, err := newUses(rec)

@@ -1,10 +1,11 @@
-package transfer
+package rows
 
 import (
 	"context"
 	"errors"
 	"fmt"
 	"maps"
+	"math"
 	"slices"
 	"strings"
 
@@ -13,54 +14,65 @@ import (
 	"github.com/tlpipe/tlpipe/internal/nn"
 	"github.com/tlpipe/tlpipe/internal/nn/train"
 	"github.com/tlpipe/tlpipe/internal/record"
+	"github.com/tlpipe/tlpipe/internal/transfer/head"
 	"github.com/tlpipe/tlpipe/pipeline"
 )
 
-// data is what a network learns from: rows of features, or pictures.
-type data struct {
-	pictures   bool
-	shape      nn.Shape // of what the network takes of a row
-	classes    []string
-	training   examples
-	validation examples // may be empty
-	metadata   map[string]string
-	chunks     []*chunk // of pictures
-	notes      []string
+// Data is what a network learns from: rows of features, or pictures.
+type Data struct {
+	Pictures   bool
+	Shape      nn.Shape // of what the network takes of a row
+	Classes    []string
+	Training   Examples
+	Validation Examples // may be empty
+	Metadata   map[string]string
+	Chunks     []*Chunk // of pictures
+	Notes      []string // what was left out
 }
 
-// examples are rows in use, by position.
-type examples struct {
+// Examples are rows in use, by position.
+type Examples struct {
 	train.Examples
-	classes []int
-	copies  []int   // 0 for the picture itself
-	places  []place // of pictures
+	Classes []int
+	Copies  []int   // 0 for the picture itself
+	Places  []Place // of pictures
 }
 
-// close frees what the data was read from.
-func (d *data) close() error {
+// Spread chooses n positions, or all, evenly.
+func (e *Examples) Spread(n int) []int {
+	all := len(e.Classes)
+	out := make([]int, 0, min(n, all))
+	for i := range min(n, all) {
+		out = append(out, i*all/min(n, all))
+	}
+	return out
+}
+
+// Close frees what the data was read from.
+func (d *Data) Close() error {
 	var errs []error
-	for _, c := range d.chunks {
+	for _, c := range d.Chunks {
 		errs = append(errs, c.table.Close())
 	}
 	return errors.Join(errs...)
 }
 
-// counts are the training rows of each class.
-func (d *data) counts() []int {
-	counts := make([]int, len(d.classes))
-	for _, class := range d.training.classes {
+// Counts are the training rows of each class.
+func (d *Data) Counts() []int {
+	counts := make([]int, len(d.Classes))
+	for _, class := range d.Training.Classes {
 		counts[class]++
 	}
 	return counts
 }
 
-// sample chooses the training rows of each epoch: all, or those of one copy after the other.
-func (d *data) sample(copies int) train.Sample {
+// Sample chooses the training rows of each epoch: all, or those of one copy after the other.
+func (d *Data) Sample(copies int) train.Sample {
 	if copies < 1 {
 		return nil
 	}
 	sets := make([][]int, copies)
-	for position, c := range d.training.copies {
+	for position, c := range d.Training.Copies {
 		if c < copies {
 			sets[c] = append(sets[c], position)
 		}
@@ -69,88 +81,67 @@ func (d *data) sample(copies int) train.Sample {
 	return train.Turns(sets...)
 }
 
-// renumber puts the classes into the order of a model's.
-func (d *data) renumber(classes []string) error {
-	number := make([]int, len(d.classes))
-	for i, class := range d.classes {
+// Renumber puts the classes into the order of a model's.
+func (d *Data) Renumber(classes []string) error {
+	number := make([]int, len(d.Classes))
+	for i, class := range d.Classes {
 		if number[i] = slices.Index(classes, class); number[i] < 0 {
 			return fmt.Errorf("it has no class %q; classes: %s", class, strings.Join(classes, ", "))
 		}
 	}
-	for _, e := range []examples{d.training, d.validation} {
-		for i, class := range e.classes {
-			e.classes[i] = number[class]
+	for _, e := range []Examples{d.Training, d.Validation} {
+		for i, class := range e.Classes {
+			e.Classes[i] = number[class]
 		}
 	}
-	d.classes = classes
+	d.Classes = classes
 	return nil
 }
 
-// read reads the rows to train and to validate on, refuses what cannot be
-// learned from, and tells what was left out.
-func (s *Setup) read(ctx context.Context, task *pipeline.Task) (_ *data, err error) {
-	in := task.Input(DataPort)
-	schema, err := in.Schema(ctx)
-	if err != nil {
-		return nil, err
-	}
-	if schema == nil {
-		return nil, fmt.Errorf("%s have no rows", in.Name())
-	}
-	d := &data{pictures: onPictures(schema), metadata: map[string]string{}}
-	what := "features"
-	if d.pictures {
-		what = "pictures"
-	}
-	if !d.pictures && (s.backbone != nil || len(s.Strategy.Phases) > 0) {
-		return nil, errors.New("a backbone and a strategy are for pictures: the data are features, on which there is only a head to train")
-	}
-	if d.pictures && s.backbone == nil && task.Input(ModelPort) == nil {
-		return nil, pipeline.ParamError("backbone", "is needed to train on pictures")
-	}
+// OnPictures tells whether a table holds pictures, and not features.
+func OnPictures(schema *arrow.Schema) bool {
+	return len(schema.FieldIndices(record.Image)) > 0 && len(schema.FieldIndices(record.Feature)) == 0
+}
+
+// Carried are the keys of the facts about data that the models trained on it keep.
+func Carried() []string { return []string{record.PreprocessingKey, record.ExtractionKey} }
+
+// Read reads the rows to train and to validate on, whose classes stand in the column target, and
+// refuses what cannot be learned from.
+func Read(ctx context.Context, in pipeline.Input, schema *arrow.Schema, target string) (_ *Data, err error) {
+	d := &Data{Pictures: OnPictures(schema), Metadata: map[string]string{}}
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, d.close())
+			err = errors.Join(err, d.Close())
 		}
 	}()
-	if d.pictures {
-		err = s.readPictures(ctx, in, schema, d)
+	if d.Pictures {
+		err = d.readPictures(ctx, in, schema, target)
 	} else {
-		err = s.readFeatures(ctx, in, schema, d)
+		err = d.readFeatures(ctx, in, schema, target)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("%s %s: %w", what, in.Name(), err)
+		return nil, fmt.Errorf("%s %s: %w", d.What(), in.Name(), err)
 	}
-	for _, key := range carried() {
+	for _, key := range Carried() {
 		if value, ok := schema.Metadata().GetValue(key); ok {
-			d.metadata[key] = value
+			d.Metadata[key] = value
 		}
 	}
-	if d.validation.Len() == 0 {
-		epochs := 0
-		for _, p := range s.plan(d.pictures) {
-			epochs += p.Epochs
-			if param := p.learning(s.Learning).needsValidation(); param != "" {
-				return nil, pipeline.ParamErrorHint(param, "give some rows the split val, or leave this out",
-					"%s %s have no row of split %s to validate on", what, in.Name(), record.Validation)
-			}
-		}
-		task.Log("no row of split %s to validate on: all %d epochs are trained, and the last weights kept", record.Validation, epochs)
-	}
-	for _, note := range d.notes {
-		task.Log("%s", note)
-	}
-	size := fmt.Sprintf("%d features", d.shape.Size())
-	if d.pictures {
-		size = fmt.Sprintf("%d×%d pixels", d.shape[1], d.shape[0])
-	}
-	task.Log("%d rows to train on, %d to validate on, %s, %d classes", d.training.Len(), d.validation.Len(), size, len(d.classes))
 	return d, nil
 }
 
+// What is what the rows are, for people.
+func (d *Data) What() string {
+	if d.Pictures {
+		return "pictures"
+	}
+	return "features"
+}
+
 // readFeatures reads rows of features into memory.
-func (s *Setup) readFeatures(ctx context.Context, in pipeline.Input, schema *arrow.Schema, d *data) error {
-	r := newReader(s.Target)
+func (d *Data) readFeatures(ctx context.Context, in pipeline.Input, schema *arrow.Schema, target string) error {
+	r := newReader(target)
 	if err := r.checkTarget(schema); err != nil {
 		return err
 	}
@@ -158,11 +149,11 @@ func (s *Setup) readFeatures(ctx context.Context, in pipeline.Input, schema *arr
 	if err != nil {
 		return err
 	}
-	if d.shape, _, err = record.TensorShape(field); err != nil {
+	if d.Shape, _, err = record.TensorShape(field); err != nil {
 		return err
 	}
-	if d.shape.Size() == 0 {
-		return fmt.Errorf("column %q has tensors of shape %v, without a number in them", record.Feature, d.shape)
+	if d.Shape.Size() == 0 {
+		return fmt.Errorf("column %q has tensors of shape %v, without a number in them", record.Feature, d.Shape)
 	}
 	bad := infinite{}
 	for rec, err := range in.Batches(ctx) {
@@ -173,8 +164,8 @@ func (s *Setup) readFeatures(ctx context.Context, in pipeline.Input, schema *arr
 		if err != nil {
 			return err
 		}
-		if !slices.Equal(tensors.Shape, d.shape) {
-			return fmt.Errorf("features have shape %v in one batch and %v in another", d.shape, tensors.Shape)
+		if !slices.Equal(tensors.Shape, d.Shape) {
+			return fmt.Errorf("features have shape %v in one batch and %v in another", d.Shape, tensors.Shape)
 		}
 		err = r.take(rec, func(into *rows, i int, id string) error {
 			if tensors.IsNull(i) {
@@ -200,10 +191,10 @@ func (s *Setup) readFeatures(ctx context.Context, in pipeline.Input, schema *arr
 	r.number(d)
 	for _, set := range []struct {
 		rows *rows
-		of   *examples
-	}{{&r.training, &d.training}, {&r.validation, &d.validation}} {
-		width := d.shape.Size()
-		table := &train.Table{Width: width, Classes: set.of.classes}
+		of   *Examples
+	}{{&r.training, &d.Training}, {&r.validation, &d.Validation}} {
+		width := d.Shape.Size()
+		table := &train.Table{Width: width, Classes: set.of.Classes}
 		if len(set.rows.used) == len(set.rows.labels) {
 			table.Values = set.rows.values
 		} else {
@@ -244,7 +235,7 @@ type rows struct {
 	labels     []string
 	copies     []int
 	values     []float32 // of features
-	places     []place   // of pictures
+	places     []Place   // of pictures
 	used       []int     // those of them whose class is known
 	unlabelled int
 }
@@ -267,7 +258,7 @@ func (r *reader) checkTarget(schema *arrow.Schema) error {
 // take adds the rows of a batch that are in use and have a label; keep takes what else is needed of
 // one.
 func (r *reader) take(rec arrow.Record, keep func(into *rows, row int, id string) error) error {
-	ids, err := textColumn(rec, record.ID)
+	ids, err := TextColumn(rec, record.ID)
 	if err != nil {
 		return err
 	}
@@ -315,7 +306,7 @@ type uses struct {
 }
 
 func newUses(rec arrow.Record) (u uses, err error) {
-	if u.splits, err = textColumn(rec, record.Split); err != nil {
+	if u.splits, err = TextColumn(rec, record.Split); err != nil {
 		return u, err
 	}
 	if at := rec.Schema().FieldIndices(record.Copy); len(at) == 1 {
@@ -349,17 +340,17 @@ func (r *reader) check() error {
 
 // number numbers the classes, and leaves out validation rows of classes that
 // no training row has.
-func (r *reader) number(d *data) {
-	d.classes = slices.Sorted(maps.Keys(counted(r.training.labels)))
+func (r *reader) number(d *Data) {
+	d.Classes = slices.Sorted(maps.Keys(counted(r.training.labels)))
 	numbers := map[string]int{}
-	for i, class := range d.classes {
+	for i, class := range d.Classes {
 		numbers[class] = i
 	}
 	unknown := map[string]int{}
 	for _, set := range []struct {
 		rows *rows
-		of   *examples
-	}{{&r.training, &d.training}, {&r.validation, &d.validation}} {
+		of   *Examples
+	}{{&r.training, &d.Training}, {&r.validation, &d.Validation}} {
 		for row, label := range set.rows.labels {
 			class, ok := numbers[label]
 			if !ok {
@@ -367,26 +358,26 @@ func (r *reader) number(d *data) {
 				continue
 			}
 			set.rows.used = append(set.rows.used, row)
-			set.of.classes = append(set.of.classes, class)
-			set.of.copies = append(set.of.copies, set.rows.copies[row])
+			set.of.Classes = append(set.of.Classes, class)
+			set.of.Copies = append(set.of.Copies, set.rows.copies[row])
 			if set.rows.places != nil {
-				set.of.places = append(set.of.places, set.rows.places[row])
+				set.of.Places = append(set.of.Places, set.rows.places[row])
 			}
 		}
 	}
 	if r.training.unlabelled+r.validation.unlabelled > 0 {
-		d.notes = append(d.notes, fmt.Sprintf("rows without a label are left out: %d for training, %d for validation", r.training.unlabelled, r.validation.unlabelled))
+		d.Notes = append(d.Notes, fmt.Sprintf("rows without a label are left out: %d for training, %d for validation", r.training.unlabelled, r.validation.unlabelled))
 	}
 	if len(unknown) > 0 {
-		d.notes = append(d.notes, "validation rows of classes that no training row has are left out: "+inWords(unknown))
+		d.Notes = append(d.Notes, "validation rows of classes that no training row has are left out: "+inWords(unknown))
 	}
 }
 
-// standardise sets the weights of the layer that brings each feature to mean 0 and variance 1 over
+// Standardise sets the weights of the layer that brings each feature to mean 0 and variance 1 over
 // the training rows. A feature that never varies is only shifted.
-func (d *data) standardise(net *nn.Network, weights nn.Weights) {
-	values := d.training.Examples.(*train.Table).Values
-	width, n := d.shape.Size(), float64(d.training.Len())
+func (d *Data) Standardise(net *nn.Network, weights nn.Weights) {
+	values := d.Training.Examples.(*train.Table).Values
+	width, n := d.Shape.Size(), float64(d.Training.Len())
 	mean, variance := make([]float64, width), make([]float64, width)
 	for i, x := range values {
 		mean[i%width] += float64(x)
@@ -398,7 +389,7 @@ func (d *data) standardise(net *nn.Network, weights nn.Weights) {
 		deviation := float64(x) - mean[i%width]
 		variance[i%width] += deviation * deviation
 	}
-	layer, _ := net.Find(standardiseLayer)
+	layer, _ := net.Find(head.StandardiseLayer)
 	role := func(r nn.Role) []float32 { return weights[nn.Parameter{Layer: layer.Name, Role: r}.Name()].Data }
 	for i := range width {
 		if variance[i] /= n; variance[i] <= 1e-12*mean[i]*mean[i] { // less than float32 can tell
@@ -408,7 +399,7 @@ func (d *data) standardise(net *nn.Network, weights nn.Weights) {
 	}
 }
 
-func textColumn(rec arrow.Record, name string) (*array.String, error) {
+func TextColumn(rec arrow.Record, name string) (*array.String, error) {
 	at, field, err := record.Column(rec.Schema(), name)
 	if err != nil {
 		return nil, err
@@ -438,4 +429,14 @@ func inWords(counts map[string]int) string {
 		return "none"
 	}
 	return strings.Join(parts, ", ")
+}
+
+// finite tells whether all numbers are.
+func finite(values []float32) bool {
+	for _, x := range values {
+		if math.IsNaN(float64(x)) || math.IsInf(float64(x), 0) {
+			return false
+		}
+	}
+	return true
 }

@@ -1,4 +1,4 @@
-package transfer
+package head
 
 import (
 	"fmt"
@@ -9,8 +9,8 @@ import (
 	"gopkg.in/yaml.v3"
 )
 
-// Head describes the network that is trained. YAML spells it tutorial, linear,
-// or as a mapping.
+// Head describes the network from features to classes. YAML spells it tutorial, linear, or as a
+// mapping.
 type Head struct {
 	Hidden     []int     `yaml:"hidden" min:"1" max:"65536" doc:"widths of the hidden layers, first to last"`
 	Dropout    []float64 `yaml:"dropout" min:"0" max:"0.99" doc:"probability that an output of a hidden layer is dropped: one for all layers, or one each"`
@@ -18,13 +18,13 @@ type Head struct {
 	Activation string    `yaml:"activation" enum:"relu,relu6,silu,hardswish,sigmoid,tanh,gelu" doc:"of the hidden layers"`
 }
 
-// tutorialHead is the head of the transfer-learning tutorial, with the dropout
+// Tutorial is the head of the transfer-learning tutorial, with the dropout
 // rates that such heads commonly have.
-func tutorialHead() Head {
+func Tutorial() Head {
 	return Head{Hidden: []int{256, 128}, Dropout: []float64{0.5, 0.3}, BatchNorm: true, Activation: "relu"}
 }
 
-func linearHead() Head { return Head{Activation: "relu"} }
+func Linear() Head { return Head{Activation: "relu"} }
 
 // Words for heads.
 const (
@@ -37,9 +37,9 @@ func (h *Head) DecodeParam(d *params.Decoding, node *yaml.Node) {
 	if node.Kind == yaml.ScalarNode {
 		switch node.Value {
 		case tutorial:
-			*h = tutorialHead()
+			*h = Tutorial()
 		case linear:
-			*h = linearHead()
+			*h = Linear()
 		default:
 			d.Errorf(node, params.DidYouMean(node.Value, []string{tutorial, linear}), "%q is no head", node.Value)
 		}
@@ -72,25 +72,31 @@ func (h Head) dropout(i int) float64 {
 	return h.Dropout[i]
 }
 
-// standardiseLayer is the layer that standardises features.
-const standardiseLayer = "standardise"
+// Scope is where the layers of a head stand in a network that has a backbone.
+const Scope = "classifier"
+
+// Contains tells whether a layer of a network with a backbone belongs to its head.
+func Contains(layer string) bool { return nn.InScope(layer, Scope) }
+
+// StandardiseLayer is the layer that standardises features.
+const StandardiseLayer = "standardise"
 
 // standardiseEpsilon is added to variances, so that features that hardly vary
 // are not blown up.
 const standardiseEpsilon = 1e-5
 
-// network builds the head for features of the given shape. Batch-norms are as
+// Network builds the head for features of the given shape. Batch-norms are as
 // in Keras, but that the running statistics move by a tenth at each step, as in
 // PyTorch, instead of a hundredth: small trainings have few steps. Dense layers
 // before a batch-norm have no bias, which it would take off.
-func (h Head) network(features nn.Shape, classes int, standardise bool) (*nn.Network, error) {
+func (h Head) Network(features nn.Shape, classes int, standardise bool) (*nn.Network, error) {
 	b := nn.NewBuilder()
 	x := b.Input("features", features...)
 	if len(features) != 1 {
 		x = b.Layer("flatten", nn.Flatten{}, x)
 	}
 	if standardise {
-		x = b.Layer(standardiseLayer, nn.BatchNorm{Epsilon: standardiseEpsilon, Momentum: 0.9}, x)
+		x = b.Layer(StandardiseLayer, nn.BatchNorm{Epsilon: standardiseEpsilon, Momentum: 0.9}, x)
 	}
 	for i, width := range h.Hidden {
 		s := b.Scope(fmt.Sprintf("hidden%d", i+1))
@@ -120,4 +126,30 @@ func activation(name string) kernel.Activation {
 		}
 	}
 	return kernel.None
+}
+
+// Upon puts the head upon a backbone.
+func (h Head) Upon(trunk *nn.Network, classes int) (*nn.Network, error) {
+	top := trunk.Output().Name
+	alone, err := h.Network(trunk.Shape(top), classes, false)
+	if err != nil {
+		return nil, err
+	}
+	features := alone.Inputs()[0].Name
+	layers := trunk.Layers()
+	for _, l := range alone.Layers() {
+		if l.Name == features {
+			continue
+		}
+		above := nn.Layer{Name: Scope + "." + l.Name, Op: l.Op}
+		for _, input := range l.Inputs {
+			if input == features {
+				above.Inputs = append(above.Inputs, top)
+			} else {
+				above.Inputs = append(above.Inputs, Scope+"."+input)
+			}
+		}
+		layers = append(layers[:len(layers):len(layers)], above)
+	}
+	return nn.New(layers)
 }

@@ -1,4 +1,4 @@
-package transfer
+package prefix
 
 import (
 	"context"
@@ -16,6 +16,7 @@ import (
 	"github.com/tlpipe/tlpipe/internal/nn"
 	"github.com/tlpipe/tlpipe/internal/nn/frozen"
 	"github.com/tlpipe/tlpipe/internal/record"
+	"github.com/tlpipe/tlpipe/internal/transfer/rows"
 	"github.com/tlpipe/tlpipe/pipeline"
 )
 
@@ -27,13 +28,13 @@ type activationRecipe struct {
 	Copies    int    `yaml:"copies"` // that are in use; 0: all
 }
 
-// activator computes and fetches the activations at the cut of a phase. Of later phases whose cuts
+// Activator computes and fetches the activations at the cut of a phase. Of later phases whose cuts
 // lie lower, it computes those too, while it is at it.
-type activator struct {
+type Activator struct {
 	task    *pipeline.Task
-	data    *data
+	data    *rows.Data
 	copies  int
-	cuts    []prefix // the phase's, then lower ones, from the top down
+	cuts    []Prefix // the phase's, then lower ones, from the top down
 	recipes []activationRecipe
 	compile func() (*frozen.Program, error) // with the cuts as outputs, in their order
 
@@ -43,12 +44,12 @@ type activator struct {
 	done    int // chunks at hand
 }
 
-// newActivator prepares the fetching of activations of a network with these weights.
-func newActivator(task *pipeline.Task, d *data, net *nn.Network, weights nn.Weights, copies int, cuts []prefix) (*activator, error) {
-	a := &activator{task: task, data: d, copies: copies, cuts: cuts}
+// NewActivator prepares the fetching of activations of a network with these weights.
+func NewActivator(task *pipeline.Task, d *rows.Data, net *nn.Network, weights nn.Weights, copies int, cuts []Prefix) (*Activator, error) {
+	a := &Activator{task: task, data: d, copies: copies, cuts: cuts}
 	var names []string
 	for _, p := range cuts {
-		below, err := net.Cut(p.cut)
+		below, err := net.Cut(p.Cut)
 		if err != nil {
 			return nil, err
 		}
@@ -58,10 +59,10 @@ func newActivator(task *pipeline.Task, d *data, net *nn.Network, weights nn.Weig
 		}
 		sum := sha256.Sum256(architecture)
 		a.recipes = append(a.recipes, activationRecipe{
-			Network: hex.EncodeToString(sum[:]), Weights: digestWeights(weights.Select(below)),
-			Precision: p.precision, Copies: copies,
+			Network: hex.EncodeToString(sum[:]), Weights: weights.Select(below).Digest(),
+			Precision: p.Precision, Copies: copies,
 		})
-		names = append(names, p.cut)
+		names = append(names, p.Cut)
 	}
 	a.compile = func() (*frozen.Program, error) {
 		below, err := net.Cut(names...)
@@ -74,22 +75,22 @@ func newActivator(task *pipeline.Task, d *data, net *nn.Network, weights nn.Weig
 }
 
 // Close frees what computing took.
-func (a *activator) Close() {
+func (a *Activator) Close() {
 	if a.pool != nil {
 		a.pool.Close()
 	}
 }
 
-// fetch returns the activations of all chunks at the phase's cut.
-func (a *activator) fetch(ctx context.Context) (_ *activations, err error) {
-	out := &activations{size: a.cuts[0].size}
+// Fetch returns the activations of all chunks at the phase's cut.
+func (a *Activator) Fetch(ctx context.Context) (_ *Activations, err error) {
+	out := &Activations{size: a.cuts[0].Size}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, out.Close())
 		}
 	}()
-	for _, c := range a.data.chunks {
-		used, err := c.inUse(a.copies)
+	for _, c := range a.data.Chunks {
+		used, err := c.InUse(a.copies)
 		if err != nil {
 			return nil, err
 		}
@@ -111,7 +112,7 @@ func (a *activator) fetch(ctx context.Context) (_ *activations, err error) {
 			return nil, err
 		}
 		a.done++
-		a.task.Progress(int64(a.done), int64(len(a.data.chunks)), "chunk of activations")
+		a.task.Progress(int64(a.done), int64(len(a.data.Chunks)), "chunk of activations")
 	}
 	return out, nil
 }
@@ -122,9 +123,9 @@ const activationsOutput = "activation"
 // part returns the activations of a chunk at the cut below those that writers are for, which are
 // being written. If they have to be computed, all of them are written in one run of the network, with
 // those of the lower cuts that are not there either; ran tells so.
-func (a *activator) part(ctx context.Context, task *pipeline.Task, c *chunk, used []int, writers []*activationWriter) (result map[string]pipeline.Input, ran bool, err error) {
+func (a *Activator) part(ctx context.Context, task *pipeline.Task, c *rows.Chunk, used []int, writers []*activationWriter) (result map[string]pipeline.Input, ran bool, err error) {
 	i := len(writers)
-	part := pipeline.Part{Name: "activations", Recipe: a.recipes[i], Inputs: map[string]pipeline.Input{"pictures": c.input}}
+	part := pipeline.Part{Name: "activations", Recipe: a.recipes[i], Inputs: map[string]pipeline.Input{"pictures": c.Input}}
 	result, err = task.Part(ctx, part, func(ctx context.Context, task *pipeline.Task) error {
 		w, err := newActivationWriter(task, a.cuts[i])
 		if err != nil {
@@ -144,31 +145,31 @@ func (a *activator) part(ctx context.Context, task *pipeline.Task, c *chunk, use
 }
 
 // run computes the rows of a chunk and writes what the first cuts put out.
-func (a *activator) run(ctx context.Context, c *chunk, used []int, writers []*activationWriter) error {
+func (a *Activator) run(ctx context.Context, c *rows.Chunk, used []int, writers []*activationWriter) error {
 	if a.program == nil {
 		var err error
 		if a.program, err = a.compile(); err != nil {
 			return err
 		}
-		a.session = a.program.NewSession(rowsAtOnce(a.program))
+		a.session = a.program.NewSession(RowsAtOnce(a.program))
 		a.pool = kernel.NewPool(max(a.task.Threads, 1))
 	}
 	size := a.program.InputShape().Size()
-	for rows := range slices.Chunk(used, rowsAtOnce(a.program)) {
+	for part := range slices.Chunk(used, RowsAtOnce(a.program)) {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		inputs := make([]float32, len(rows)*size)
-		a.pool.Each(len(rows), func(_, i int) { c.read(inputs[i*size:(i+1)*size], rows[i]) })
+		inputs := make([]float32, len(part)*size)
+		a.pool.Each(len(part), func(_, i int) { c.Read(inputs[i*size:(i+1)*size], part[i]) })
 		outputs := make([][]float32, len(a.cuts))
 		for i, cut := range a.cuts {
-			outputs[i] = make([]float32, len(rows)*cut.size)
+			outputs[i] = make([]float32, len(part)*cut.Size)
 		}
-		if err := a.session.Run(a.pool, inputs, len(rows), outputs...); err != nil {
+		if err := a.session.Run(a.pool, inputs, len(part), outputs...); err != nil {
 			return err
 		}
 		for i, w := range writers {
-			if err := w.write(a.pool, outputs[i], len(rows)); err != nil {
+			if err := w.write(a.pool, outputs[i], len(part)); err != nil {
 				return err
 			}
 		}
@@ -176,8 +177,8 @@ func (a *activator) run(ctx context.Context, c *chunk, used []int, writers []*ac
 	return nil
 }
 
-// rowsAtOnce is how many rows a program computes at once: fewer where maps are large.
-func rowsAtOnce(p *frozen.Program) int {
+// RowsAtOnce is how many rows a program computes at once: fewer where maps are large.
+func RowsAtOnce(p *frozen.Program) int {
 	const most, memory = 32, 256 << 20
 	return min(max(memory/max(p.ArenaBytes(), 1), 1), most)
 }
@@ -189,13 +190,13 @@ type activationWriter struct {
 	out    pipeline.Writer
 }
 
-func newActivationWriter(task *pipeline.Task, p prefix) (*activationWriter, error) {
+func newActivationWriter(task *pipeline.Task, p Prefix) (*activationWriter, error) {
 	// Arrow has no bfloat16: its bits rest as uint16.
 	var element arrow.DataType = arrow.PrimitiveTypes.Float32
-	if p.precision == prefixBFloat16 {
+	if p.Precision == BFloat16 {
 		element = arrow.PrimitiveTypes.Uint16
 	}
-	w := &activationWriter{field: record.TensorField(activationsOutput, element, p.size)}
+	w := &activationWriter{field: record.TensorField(activationsOutput, element, p.Size)}
 	w.schema = arrow.NewSchema([]arrow.Field{w.field}, nil)
 	var err error
 	w.out, err = task.Output(activationsOutput, w.schema)
@@ -219,8 +220,8 @@ func (w *activationWriter) write(pool *kernel.Pool, values []float32, rows int) 
 	return w.out.Write(rec)
 }
 
-// activations are those of all chunks at one cut, read where they rest.
-type activations struct {
+// Activations are those of all chunks at one cut, read where they rest.
+type Activations struct {
 	size   int
 	chunks []activationChunk
 }
@@ -256,7 +257,7 @@ func newActivationChunk(table *pipeline.Table, used []int) (activationChunk, err
 }
 
 // Close frees the activations.
-func (a *activations) Close() error {
+func (a *Activations) Close() error {
 	var errs []error
 	for _, c := range a.chunks {
 		errs = append(errs, c.table.Close())
@@ -264,26 +265,26 @@ func (a *activations) Close() error {
 	return errors.Join(errs...)
 }
 
-// of makes examples of activations of the same rows as those of pictures.
-func (a *activations) of(e *examples) activationExamples { return activationExamples{a, e} }
+// Of makes examples of activations of the same rows as those of pictures.
+func (a *Activations) Of(e *rows.Examples) activationExamples { return activationExamples{a, e} }
 
 // activationExamples are examples that start at the cut.
 type activationExamples struct {
-	*activations
-	of *examples
+	*Activations
+	of *rows.Examples
 }
 
 // Len implements train.Examples.
-func (e activationExamples) Len() int { return len(e.of.classes) }
+func (e activationExamples) Len() int { return len(e.of.Classes) }
 
 // Read implements train.Examples.
 func (e activationExamples) Read(positions []int, inputs []float32, classes []int) error {
 	for i, position := range positions {
-		at := e.of.places[position]
-		if err := e.chunks[at.chunk].read(inputs[i*e.size:(i+1)*e.size], at.row); err != nil {
+		at := e.of.Places[position]
+		if err := e.chunks[at.Chunk].read(inputs[i*e.size:(i+1)*e.size], at.Row); err != nil {
 			return err
 		}
-		classes[i] = e.of.classes[position]
+		classes[i] = e.of.Classes[position]
 	}
 	return nil
 }

@@ -1,4 +1,4 @@
-package transfer
+package strategy
 
 import (
 	"fmt"
@@ -21,14 +21,14 @@ type Strategy struct {
 
 // Words for strategies.
 const (
-	featureExtraction = "feature_extraction"
-	partial           = "partial"
-	full              = "full"
-	progressive       = "progressive"
-	fineTune          = "fine_tune"
-	layerwise         = "layerwise"
-	adapters          = "adapters"
-	linearThenFull    = "linear_then_full"
+	FeatureExtraction = "feature_extraction"
+	Partial           = "partial"
+	Full              = "full"
+	Progressive       = "progressive"
+	FineTune          = "fine_tune"
+	Layerwise         = "layerwise"
+	Adapted           = "adapters"
+	LinearThenFull    = "linear_then_full"
 )
 
 // spelling is what a strategy says but for the phases, which are what counts: equal phases are equal
@@ -55,7 +55,13 @@ func (p spelling) top() int {
 }
 
 func strategyWords() []string {
-	return []string{featureExtraction, partial, full, progressive, fineTune, layerwise, adapters, linearThenFull}
+	return []string{FeatureExtraction, Partial, Full, Progressive, FineTune, Layerwise, Adapted, LinearThenFull}
+}
+
+// Default is the strategy of those who name none.
+func Default() Strategy {
+	s, _ := spelling{Kind: FeatureExtraction}.expand()
+	return s
 }
 
 // expand makes the phases of a strategy.
@@ -77,20 +83,20 @@ func (p spelling) expand() (Strategy, error) {
 	everything := Phase{Name: all, Epochs: 10, LearningRate: 1e-5, Unfreeze: []string{all}}
 	s := Strategy{spelling: p}
 	switch p.Kind {
-	case featureExtraction:
+	case FeatureExtraction:
 		s.Phases = []Phase{head}
-	case partial:
+	case Partial:
 		phase := Phase{Name: "top", Epochs: 10, LearningRate: 1e-4, Top: p.top()}
 		if len(p.Unfreeze) > 0 {
 			phase.Top, phase.Unfreeze = p.Top, p.Unfreeze
 		}
 		s.Phases = []Phase{phase}
-	case full:
+	case Full:
 		s.Phases = []Phase{everything}
-	case progressive:
+	case Progressive:
 		head.Epochs, everything.Epochs = 5, 2
 		s.Phases = []Phase{head, {Name: "top", Epochs: 5, LearningRate: 1e-4, Top: p.top()}, everything}
-	case fineTune:
+	case FineTune:
 		// Its numbers are those of Learner.fine_tune and fit_one_cycle.
 		rise := Schedule{Kind: oneCycle, Rise: 0.99, Start: 1.0 / 25}
 		turn := Schedule{Kind: oneCycle, Rise: 0.3, Start: 1.0 / 5}
@@ -101,13 +107,13 @@ func (p spelling) expand() (Strategy, error) {
 			everything.Spread = p.Spread
 		}
 		s.Phases = []Phase{head, everything}
-	case layerwise:
+	case Layerwise:
 		everything.LearningRate, everything.Decay = 1e-4, 0.75
 		if p.Decay > 0 {
 			everything.Decay = p.Decay
 		}
 		s.Phases = []Phase{everything}
-	case adapters:
+	case Adapted:
 		s.Adapters = &Adapters{Kind: "bottleneck", Reduction: 8, Rank: 4}
 		if p.Adapter != "" {
 			s.Adapters.Kind = p.Adapter
@@ -118,8 +124,8 @@ func (p spelling) expand() (Strategy, error) {
 		if p.Rank > 0 {
 			s.Adapters.Rank = p.Rank
 		}
-		s.Phases = []Phase{{Name: adapters, Epochs: 10, LearningRate: 1e-3}}
-	case linearThenFull:
+		s.Phases = []Phase{{Name: Adapted, Epochs: 10, LearningRate: 1e-3}}
+	case LinearThenFull:
 		s.Phases = []Phase{head, everything}
 	}
 	if len(p.Epochs) > 0 && len(p.Epochs) != len(s.Phases) {
@@ -138,7 +144,7 @@ func (p spelling) expand() (Strategy, error) {
 		if p.BatchNorm != "" {
 			s.Phases[i].BatchNorm = p.BatchNorm
 		}
-		s.Phases[i] = s.Phases[i].complete(i)
+		s.Phases[i] = s.Phases[i].Complete(i)
 	}
 	return s, nil
 }
@@ -150,14 +156,14 @@ func (p spelling) unused() string {
 		given bool
 		kinds []string
 	}{
-		{"top", p.Top > 0, []string{partial, progressive}},
-		{"unfreeze", len(p.Unfreeze) > 0, []string{partial}},
-		{"decay", p.Decay > 0, []string{layerwise}},
-		{"spread", p.Spread > 0, []string{fineTune}},
-		{"adapter", p.Adapter != "", []string{adapters}},
-		{"reduction", p.Reduction > 0 && p.Adapter != "lora", []string{adapters}},
+		{"top", p.Top > 0, []string{Partial, Progressive}},
+		{"unfreeze", len(p.Unfreeze) > 0, []string{Partial}},
+		{"decay", p.Decay > 0, []string{Layerwise}},
+		{"spread", p.Spread > 0, []string{FineTune}},
+		{"adapter", p.Adapter != "", []string{Adapted}},
+		{"reduction", p.Reduction > 0 && p.Adapter != "lora", []string{Adapted}},
 		{"reduction", p.Reduction > 0 && p.Adapter == "lora", nil},
-		{"rank", p.Rank > 0 && p.Adapter == "lora", []string{adapters}},
+		{"rank", p.Rank > 0 && p.Adapter == "lora", []string{Adapted}},
 		{"rank", p.Rank > 0 && p.Adapter != "lora", nil},
 	} {
 		if key.given && !slices.Contains(key.kinds, p.Kind) {
@@ -221,7 +227,7 @@ func (s *Strategy) list(d *params.Decoding, node *yaml.Node) {
 	}
 	named := map[string]bool{}
 	for i := range s.Phases {
-		s.Phases[i] = s.Phases[i].complete(i)
+		s.Phases[i] = s.Phases[i].Complete(i)
 		name := s.Phases[i].Name
 		if named[name] {
 			d.Errorf(node, "each needs a name of its own, or none", "two phases are named %q", name)
@@ -247,8 +253,8 @@ type Adapters struct {
 	Rank      int    `yaml:"rank" doc:"of lora"`
 }
 
-// apply puts the adapters into the backbone. Until they have learned something they change nothing.
-func (a Adapters) apply(trunk *nn.Network, weights nn.Weights, seed uint64) (*nn.Network, nn.Weights, error) {
+// Apply puts the adapters into the backbone. Until they have learned something they change nothing.
+func (a Adapters) Apply(trunk *nn.Network, weights nn.Weights, seed uint64) (*nn.Network, nn.Weights, error) {
 	if a.Kind == "lora" {
 		return adapter.LowRank{Rank: a.Rank}.Apply(trunk, weights, adapter.Projections(trunk), seed)
 	}

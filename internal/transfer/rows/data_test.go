@@ -1,0 +1,22 @@
+package rows
+
+import (
+	"slices"
+	"testing"
+)
+
+func TestEpochsWalkThroughCopies(t *testing.T) {
+	d := &Data{Training: Examples{Copies: []int{0, 1, 2, 0, 1, 2}, Classes: make([]int, 6)}}
+	if d.Sample(0) != nil {
+		t.Error("all copies are a choice")
+	}
+	walk := d.Sample(2)
+	for epoch, want := range [][]int{{0, 3}, {1, 4}, {0, 3}} {
+		if got := walk(epoch); !slices.Equal(got, want) {
+			t.Errorf("epoch %d: rows %v, want %v", epoch, got, want)
+		}
+	}
+	if got := d.Sample(9)(3); !slices.Equal(got, []int{0, 3}) { // there are but three copies
+		t.Errorf("rows %v", got)
+	}
+}

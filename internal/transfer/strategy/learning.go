@@ -1,0 +1,139 @@
+package strategy
+
+import (
+	"github.com/tlpipe/tlpipe/internal/nn/frozen"
+	"github.com/tlpipe/tlpipe/internal/nn/train"
+	"github.com/tlpipe/tlpipe/internal/nn/train/optimizer"
+	"github.com/tlpipe/tlpipe/internal/nn/train/schedule"
+	"github.com/tlpipe/tlpipe/pipeline"
+)
+
+// Learning says how a training learns, whatever it is that learns.
+type Learning struct {
+	BatchSize      int           `yaml:"batch_size" min:"1" doc:"rows computed at once"`
+	Accumulate     int           `yaml:"accumulate" min:"1" doc:"batches whose gradients make one step of the optimiser"`
+	Optimiser      string        `yaml:"optimiser" enum:"adam,adamw,sgd,rmsprop" doc:"how gradients become steps, with the settings PyTorch has by default"`
+	Momentum       *float64      `yaml:"momentum" min:"0" max:"0.9999" doc:"of sgd (0.9 if not given) and rmsprop (0)"`
+	Nesterov       bool          `yaml:"nesterov" doc:"sgd looks ahead along its momentum"`
+	L2             float64       `yaml:"l2" min:"0" doc:"adds l2 · Σ w² over the weights of dense layers and convolutions to what is minimised; biases and norms are left out, and so is the loss in the history"`
+	WeightDecay    *float64      `yaml:"weight_decay" min:"0" doc:"of adamw, apart from the gradient; 0.01 if not given"`
+	ClipNorm       float64       `yaml:"clip_norm" min:"0" doc:"scales gradients down to this norm, all together; 0: never"`
+	Schedule       Schedule      `yaml:"schedule" doc:"of the learning rate: constant, step, cosine, one_cycle, plateau, or a mapping"`
+	WarmUp         int           `yaml:"warm_up" min:"0" doc:"epochs over which the learning rate rises from 0"`
+	EarlyStopping  EarlyStopping `yaml:"early_stopping" doc:"none, or a mapping: ends training, or a phase of it, when validation no longer improves"`
+	ClassWeights   ClassWeights  `yaml:"class_weights" doc:"none, balanced (each class weighs the same in total), or a factor for some classes by name"`
+	Sampling       string        `yaml:"sampling" enum:"all,balanced" doc:"all: each row once an epoch; balanced: as many rows, of each class equally many"`
+	LabelSmoothing float64       `yaml:"label_smoothing" min:"0" max:"0.99" doc:"share of each training label that is spread evenly over all classes"`
+	MixUp          float64       `yaml:"mixup" min:"0" doc:"α of mixup: blends each row of a batch, and its label, with another (Zhang et al. 2018), usually 0.2 to 0.4; with a cached prefix it blends activations; 0: none"`
+	CutMix         float64       `yaml:"cutmix" min:"0" doc:"α of cutmix: puts a rectangle of another picture into each (Yun et al. 2019), usually 1; pictures and maps only; 0: none"`
+	MixProbability float64       `yaml:"mix_probability" above:"0" max:"1" doc:"share of the batches that mixup or cutmix change; with both, each takes half of these"`
+	Average        float64       `yaml:"average" min:"0" max:"0.99999" doc:"decay of a running mean of the weights, usually 0.99 to 0.9999, which is what is validated and kept; 0: none"`
+	Precision      string        `yaml:"precision" enum:"fp32,bf16" doc:"arithmetic of convolutions and dense layers in training; weights, norms and loss are in fp32 in both"`
+	Restore        string        `yaml:"restore" enum:"best,last" doc:"the weights that a phase hands on, and the output model has; the output last always has the last"`
+}
+
+// Names of the optimisers.
+const (
+	adam    = "adam"
+	adamw   = "adamw"
+	sgd     = "sgd"
+	rmsprop = "rmsprop"
+)
+
+// Values of Learning.Restore and Learning.Sampling.
+const (
+	RestoreBest      = "best"
+	BalancedSampling = "balanced"
+)
+
+func DefaultLearning() Learning {
+	return Learning{
+		BatchSize:      32,
+		Accumulate:     1,
+		Optimiser:      adam,
+		Schedule:       Schedule{Kind: constant},
+		EarlyStopping:  EarlyStopping{Monitor: string(train.ValidationLoss)},
+		ClassWeights:   ClassWeights{Rule: none},
+		Sampling:       "all",
+		MixProbability: 1,
+		Precision:      "fp32",
+		Restore:        RestoreBest,
+	}
+}
+
+// Check refuses what contradicts itself, for a training of so many epochs. path is what the
+// parameters' paths begin with.
+func (l Learning) Check(path string, epochs int) (errs []error) {
+	refuse := func(wrong bool, name, hint, format string, args ...any) {
+		if wrong {
+			errs = append(errs, pipeline.ParamErrorHint(path+name, hint, format, args...))
+		}
+	}
+	refuse(l.Momentum != nil && l.Optimiser != sgd && l.Optimiser != rmsprop, "momentum", "leave it out, or use sgd or rmsprop", "%s has no momentum", l.Optimiser)
+	refuse(l.Nesterov && l.Optimiser != sgd, "nesterov", "", "%s has no Nesterov variant", l.Optimiser)
+	refuse(l.Nesterov && l.Momentum != nil && *l.Momentum == 0, "nesterov", "", "needs a momentum above 0")
+	refuse(l.WeightDecay != nil && l.Optimiser != adamw, "weight_decay", "use l2, or adamw", "only adamw decays weights apart from the gradient")
+	refuse(l.L2 > 0 && l.Optimiser == adamw, "l2", "use weight_decay", "adamw decays weights apart from the gradient")
+	refuse(l.WarmUp >= epochs, "warm_up", "", "must be shorter than the training of %d epochs", epochs)
+	return errs
+}
+
+// Options are those of a training with these weights of the classes.
+func (l Learning) Options(epochs int, rate float64, classWeights []float64) train.Options {
+	monitor := train.Monitor(l.EarlyStopping.Monitor)
+	o := train.Options{
+		Epochs: epochs, BatchSize: l.BatchSize, Accumulate: l.Accumulate, Precision: l.Arithmetic(),
+		Rule: l.rule(), Rate: rate, Decay: 2 * l.L2, ClipNorm: l.ClipNorm,
+		Schedule: l.Schedule.make(l.WarmUp, monitor.Direction()), Monitor: monitor,
+		ClassWeights: classWeights, LabelSmoothing: l.LabelSmoothing,
+		Mix:     train.Mixing{MixUp: l.MixUp, CutMix: l.CutMix, Probability: l.MixProbability},
+		Average: l.Average,
+	}
+	if l.Optimiser == adamw {
+		o.Decay = orElse(l.WeightDecay, 0.01)
+	}
+	if l.EarlyStopping.Patience > 0 {
+		o.Stopping = schedule.NewStopping(l.EarlyStopping.Patience, l.EarlyStopping.MinDelta, monitor.Direction())
+	}
+	return o
+}
+
+func (l Learning) Arithmetic() frozen.Precision {
+	if l.Precision == "bf16" {
+		return frozen.BFloat16
+	}
+	return frozen.Float32
+}
+
+func (l Learning) rule() optimizer.Rule {
+	switch l.Optimiser {
+	case adamw:
+		return optimizer.DefaultAdamW()
+	case sgd:
+		return optimizer.SGD{Momentum: orElse(l.Momentum, 0.9), Nesterov: l.Nesterov}
+	case rmsprop:
+		rule := optimizer.DefaultRMSProp()
+		rule.Momentum = orElse(l.Momentum, 0)
+		return rule
+	}
+	return optimizer.DefaultAdam()
+}
+
+// NeedsValidation names the parameter that cannot do without validation rows,
+// "" if none is set.
+func (l Learning) NeedsValidation() string {
+	switch {
+	case l.EarlyStopping.Patience > 0:
+		return "early_stopping"
+	case l.Schedule.Kind == plateau:
+		return "schedule"
+	}
+	return ""
+}
+
+func orElse(x *float64, otherwise float64) float64 {
+	if x == nil {
+		return otherwise
+	}
+	return *x
+}
