@@ -16,14 +16,11 @@ import (
 // uniform with variance 2/(fan-in + fan-out) (Glorot and Bengio 2010). Biases, beta and mean are 0,
 // gamma and variance 1.
 func (n *Network) Initialise(seed uint64) Weights {
-	return n.initialise(seed, func(l Layer, t Tensor, random *rand.Rand) {
-		fanIn := float64(t.Shape.Size() / t.Shape[0])
-		fanOut := float64(t.Shape.Size() / t.Shape.Channels() / groups(l.Op))
-		switch n.activationAfter(l) {
-		case kernel.ReLU, kernel.ReLU6, kernel.SiLU, kernel.HardSwish, kernel.GELU:
-			normal(t.Data, math.Sqrt(2/fanIn), random)
-		default:
-			uniform(t.Data, math.Sqrt(6/(fanIn+fanOut)), random)
+	return n.initialise(seed, func(l Layer, p Parameter, data []float32, random *rand.Rand) {
+		if rectifies(n.activationAfter(l)) {
+			normal(data, math.Sqrt(2/float64(p.fanIn)), random)
+		} else {
+			uniform(data, math.Sqrt(6/float64(p.fanIn+p.fanOut)), random)
 		}
 	})
 }
@@ -35,21 +32,33 @@ func (n *Network) Initialise(seed uint64) Weights {
 // square 1, however deep the network, and residual streams grow linearly, not exponentially.
 func (n *Network) InitialiseFrozen(seed uint64) Weights {
 	moments := n.moments()
-	return n.initialise(seed, func(l Layer, t Tensor, random *rand.Rand) {
-		fanIn := float64(t.Shape.Size() / t.Shape[0])
-		normal(t.Data, math.Sqrt(1/(fanIn*moments[l.Inputs[0]].square)), random)
+	return n.initialise(seed, func(l Layer, p Parameter, data []float32, random *rand.Rand) {
+		normal(data, math.Sqrt(1/(float64(p.fanIn)*moments[l.Inputs[0]].square)), random)
 	})
 }
 
-func (n *Network) initialise(seed uint64, draw func(Layer, Tensor, *rand.Rand)) Weights {
+// initial is a rule for the numbers that training begins with.
+type initial int
+
+const (
+	zeros  initial = iota
+	ones           //
+	unit           // normal with variance 1
+	byFans         // drawn, the narrower the more numbers make one (fan-in) and are made of one (fan-out)
+)
+
+func (n *Network) initialise(seed uint64, draw func(Layer, Parameter, []float32, *rand.Rand)) Weights {
 	w := Weights{}
 	for _, l := range n.layers {
 		for _, p := range n.LayerParameters(l) {
 			t := Tensor{Shape: p.Shape, Data: make([]float32, p.Shape.Size())}
-			switch p.Role {
-			case Weight:
-				draw(l, t, rand.New(rand.NewPCG(seed, hash(p.Name()))))
-			case Gamma, Variance:
+			random := rand.New(rand.NewPCG(seed, hash(p.Name())))
+			switch p.initial {
+			case byFans:
+				draw(l, p, t.Data, random)
+			case unit:
+				normal(t.Data, 1, random)
+			case ones:
 				for i := range t.Data {
 					t.Data[i] = 1
 				}
@@ -72,13 +81,6 @@ func uniform(data []float32, limit float64, random *rand.Rand) {
 	}
 }
 
-func groups(op Op) int {
-	if c, ok := op.(Conv); ok {
-		return max(c.Groups, 1)
-	}
-	return 1
-}
-
 // activationAfter returns the function that a layer's output leads into, directly or through a
 // batch-norm or dropout; None if it leads elsewhere or to several layers.
 func (n *Network) activationAfter(l Layer) kernel.Activation {
@@ -88,11 +90,10 @@ func (n *Network) activationAfter(l Layer) kernel.Activation {
 			return kernel.None
 		}
 		l = next[0]
-		switch op := l.Op.(type) {
-		case Activation:
-			return op.Function
-		case BatchNorm, Dropout:
-		default:
+		if a, ok := l.Op.(Activation); ok {
+			return a.Function
+		}
+		if !n.facts[n.index[l.Name]].steers {
 			return kernel.None
 		}
 	}
@@ -124,77 +125,19 @@ func (n *Network) moments() map[string]moment {
 		for _, input := range l.Inputs {
 			in = append(in, m[input])
 		}
-		var out moment
-		switch op := l.Op.(type) {
-		case Input, Conv, Dense:
-			out.square = 1
-		case Activation:
-			out = momentAfter(op.Function, in[0])
-		case Add:
-			for _, x := range in {
-				out.mean += x.mean
-				out.square += x.variance()
-			}
-			out.square += out.mean * out.mean
-		case Multiply:
-			out = moment{in[0].mean * in[1].mean, in[0].square * in[1].square}
-		case Scale:
-			f := float64(op.Factor)
-			out = moment{in[0].mean * f, in[0].square * f * f}
-		case Concat:
-			for i, shape := range n.InputShapes(l) {
-				share := float64(shape.Channels()) / float64(n.Shape(l.Name).Channels())
-				out.mean += in[i].mean * share
-				out.square += in[i].square * share
-			}
-		default:
-			out = in[0]
+		if expect := n.facts[n.index[l.Name]].expect; expect != nil {
+			m[l.Name] = expect(in)
+		} else {
+			m[l.Name] = in[0]
 		}
-		m[l.Name] = out
 	}
 	return m
 }
 
+// expectUnit is a mean square of 1.
+func expectUnit([]moment) moment { return moment{square: 1} }
+
 func (m moment) variance() float64 { return max(m.square-m.mean*m.mean, 0) }
-
-// momentAfter returns the moments of f(x) for a normal x of moments m, by the trapezoidal rule.
-func momentAfter(f kernel.Activation, m moment) moment {
-	const reach, steps = 8.0, 1600
-	deviation := math.Sqrt(m.variance())
-	var out moment
-	for i := range steps + 1 {
-		z := reach * (2*float64(i)/steps - 1)
-		y := valueOf(f, m.mean+deviation*z)
-		density := math.Exp(-z * z / 2)
-		out.mean += y * density
-		out.square += y * y * density
-	}
-	const unit = 2 * reach / steps
-	out.mean *= unit / math.Sqrt(2*math.Pi)
-	out.square *= unit / math.Sqrt(2*math.Pi)
-	return out
-}
-
-// valueOf is the activation in float64: weights must not depend on the processor's kernels.
-func valueOf(f kernel.Activation, x float64) float64 {
-	switch f {
-	case kernel.ReLU:
-		return max(x, 0)
-	case kernel.ReLU6:
-		return min(max(x, 0), 6)
-	case kernel.SiLU:
-		return x / (1 + math.Exp(-x))
-	case kernel.HardSwish:
-		return x * min(max(x+3, 0), 6) / 6
-	case kernel.Sigmoid:
-		return 1 / (1 + math.Exp(-x))
-	case kernel.Tanh:
-		return math.Tanh(x)
-	case kernel.GELU:
-		return x * math.Erfc(-x/math.Sqrt2) / 2
-	}
-	return x
-}
 
 func hash(name string) uint64 {
 	h := fnv.New64a()

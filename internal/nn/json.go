@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"io"
 	"reflect"
-
-	"github.com/tlpipe/tlpipe/internal/kernel"
 )
 
 // The JSON of a network is
@@ -28,14 +26,6 @@ type jsonLayer struct {
 	Op     string          `json:"op"`
 	Inputs []string        `json:"inputs,omitempty"`
 	With   json.RawMessage `json:"with,omitempty"`
-}
-
-// ops are the zero values of every op there is.
-func ops() []Op {
-	return []Op{
-		Input{}, Conv{}, BatchNorm{}, Activation{}, Add{}, Multiply{}, Scale{}, Concat{}, MaxPool{}, AveragePool{}, ZeroPad{},
-		GlobalAveragePool{}, Dense{}, Dropout{}, Flatten{}, Softmax{},
-	}
 }
 
 // MarshalJSON implements json.Marshaler. Equal networks give equal bytes.
@@ -81,7 +71,7 @@ func (n *Network) UnmarshalJSON(data []byte) error {
 }
 
 func parseOp(kind string, with []byte) (Op, error) {
-	for _, op := range ops() {
+	for _, op := range Ops() {
 		if op.Kind() != kind {
 			continue
 		}
@@ -107,38 +97,4 @@ func strictly(data []byte, target any) error {
 		return fmt.Errorf("there is more after the value")
 	}
 	return nil
-}
-
-type jsonActivation struct {
-	Function string `json:"function"`
-}
-
-// MarshalJSON implements json.Marshaler: {"function": "relu6"}.
-func (op Activation) MarshalJSON() ([]byte, error) {
-	return json.Marshal(jsonActivation{op.Function.String()})
-}
-
-// UnmarshalJSON implements json.Unmarshaler.
-func (op *Activation) UnmarshalJSON(data []byte) error {
-	var in jsonActivation
-	if err := strictly(data, &in); err != nil {
-		return err
-	}
-	f, err := ParseActivation(in.Function)
-	if err != nil {
-		return err
-	}
-	op.Function = f
-	return nil
-}
-
-// ParseActivation returns the activation of that name: none, relu, relu6, silu, hardswish, sigmoid,
-// tanh, gelu.
-func ParseActivation(name string) (kernel.Activation, error) {
-	for f := kernel.None; f <= kernel.GELU; f++ {
-		if f.String() == name {
-			return f, nil
-		}
-	}
-	return kernel.None, fmt.Errorf("unknown activation %q", name)
 }

@@ -17,7 +17,7 @@ type Layer struct {
 // be shared.
 type Network struct {
 	layers  []Layer
-	shapes  []Shape
+	facts   []facts // of the layers
 	index   map[string]int
 	outputs []string // layers
 }
@@ -66,30 +66,45 @@ func (n *Network) add(l Layer) error {
 		if !ok {
 			return fmt.Errorf("layer %q: input %q is not an earlier layer", l.Name, name)
 		}
-		inputs[i] = n.shapes[at]
-		if e := n.Element(name); e != Float32 {
-			return fmt.Errorf("layer %q (%s): input %q holds %v, want float32", l.Name, l.Op.Kind(), name, e)
-		}
+		inputs[i] = n.facts[at].output
 	}
-	shape, err := l.Op.infer(inputs)
-	if err == nil {
-		err = shape.check()
-	}
-	if err == nil {
-		for _, p := range parameters(l.Op, inputs) {
-			if err = p.Shape.check(); err != nil {
-				break
-			}
-		}
-	}
+	f, err := n.describe(l, inputs)
 	if err != nil {
 		return fmt.Errorf("layer %q (%s): %w", l.Name, l.Op.Kind(), err)
 	}
 	n.index[l.Name] = len(n.layers)
 	l.Inputs = slices.Clone(l.Inputs)
 	n.layers = append(n.layers, l)
-	n.shapes = append(n.shapes, slices.Clone(shape))
+	n.facts = append(n.facts, f)
 	return nil
+}
+
+// describe finds the facts of a layer and checks them.
+func (n *Network) describe(l Layer, inputs []Shape) (facts, error) {
+	f, err := l.Op.on(inputs)
+	if err != nil {
+		return facts{}, err
+	}
+	f.output = slices.Clone(f.output)
+	if err := f.output.check(); err != nil {
+		return facts{}, err
+	}
+	for i := range f.parameters {
+		f.parameters[i].Layer = l.Name
+		if err := f.parameters[i].Shape.check(); err != nil {
+			return facts{}, err
+		}
+	}
+	for _, name := range l.Inputs {
+		want := Float32
+		if f.ids {
+			want = Int32
+		}
+		if e := n.Element(name); e != want {
+			return facts{}, fmt.Errorf("input %q holds %v, want %v", name, e, want)
+		}
+	}
+	return f, nil
 }
 
 // checkName keeps names usable as paths, in YAML and on a command line.
@@ -138,7 +153,7 @@ func (n *Network) Inputs() []Layer {
 // Shape returns the output shape of a layer of that exact name; nil if there is none.
 func (n *Network) Shape(layer string) Shape {
 	if at, ok := n.index[layer]; ok {
-		return slices.Clone(n.shapes[at])
+		return slices.Clone(n.facts[at].output)
 	}
 	return nil
 }
@@ -157,7 +172,7 @@ func (n *Network) Element(layer string) Element {
 func (n *Network) InputShapes(l Layer) []Shape {
 	shapes := make([]Shape, len(l.Inputs))
 	for i, name := range l.Inputs {
-		shapes[i] = n.shapes[n.index[name]]
+		shapes[i] = n.facts[n.index[name]].output
 	}
 	return shapes
 }
@@ -250,8 +265,8 @@ func (n *Network) Rename(rename func(string) string) (*Network, error) {
 	return New(layers, outputs...)
 }
 
-// MultiplyAdds counts the multiplications of the convolutions and dense layers for one example,
-// each with its addition; other layers are not counted, as is usual in tables of networks.
+// MultiplyAdds counts the multiplications of the convolutions, dense layers and matrix products for one
+// example, each with its addition; other layers are not counted, as is usual in tables of networks.
 func (n *Network) MultiplyAdds() int64 {
 	var total int64
 	for _, l := range n.layers {
@@ -261,13 +276,7 @@ func (n *Network) MultiplyAdds() int64 {
 }
 
 // LayerMultiplyAdds is [Network.MultiplyAdds] of one layer.
-func (n *Network) LayerMultiplyAdds(l Layer) int64 {
-	switch op := l.Op.(type) {
-	case Conv:
-		in, out := n.InputShapes(l)[0], n.shapes[n.index[l.Name]]
-		return int64(out.Size()) * int64(op.Kernel[0]*op.Kernel[1]) * int64(in[2]/max(op.Groups, 1))
-	case Dense:
-		return int64(op.Out) * int64(n.InputShapes(l)[0][0])
-	}
-	return 0
-}
+func (n *Network) LayerMultiplyAdds(l Layer) int64 { return n.facts[n.index[l.Name]].multiplyAdds }
+
+// Random tells whether in training a layer's output depends on random numbers.
+func (n *Network) Random(l Layer) bool { return n.facts[n.index[l.Name]].random }

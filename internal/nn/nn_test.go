@@ -115,7 +115,7 @@ func TestMistakesAreRefused(t *testing.T) {
 		"used twice":               {input, input},
 		"parts joined by dots":     {{Name: "a..b", Op: nn.Input{Shape: nn.Shape{1}}}},
 		"takes one input":          {input, {Name: "a", Op: nn.Flatten{}}},
-		"flatten or pool it":       {input, {Name: "a", Op: nn.Dense{Out: 2}, Inputs: []string{"input"}}},
+		"must be [height, width":   {input, {Name: "v", Op: nn.Flatten{}, Inputs: []string{"input"}}, {Name: "a", Op: nn.GlobalAveragePool{}, Inputs: []string{"v"}}},
 		"does not fit":             {input, {Name: "a", Op: nn.Conv{Out: 1, Kernel: nn.Square(5)}, Inputs: []string{"input"}}},
 		"2 groups do not divide":   {input, {Name: "a", Op: nn.Conv{Out: 2, Kernel: nn.Square(1), Groups: 2}, Inputs: []string{"input"}}},
 		"must be from 0":           {input, {Name: "a", Op: nn.MaxPool{Kernel: nn.Square(1 << 40)}, Inputs: []string{"input"}}},
@@ -133,7 +133,7 @@ func TestMistakesAreRefused(t *testing.T) {
 	}
 	b := nn.NewBuilder()
 	x := b.Input("input", 4, 4, 3)
-	x = b.Layer("dense", nn.Dense{Out: 3}, x)
+	x = b.Layer("dense", nn.Dense{Out: -3}, x)
 	b.Layer("later", nn.Softmax{}, x)
 	if _, err := b.Network(); err == nil || !strings.Contains(err.Error(), `layer "dense"`) {
 		t.Errorf("error %v, want that of the first wrong layer", err)

@@ -31,6 +31,9 @@ type Parameter struct {
 	Layer string
 	Role  Role
 	Shape Shape
+
+	initial       initial // what training begins with
+	fanIn, fanOut int     // of byFans
 }
 
 // Name is the layer's name and the role: "stem.conv.weight".
@@ -45,40 +48,17 @@ func (n *Network) Parameters() []Parameter {
 	return out
 }
 
-// LayerParameters lists what one layer needs.
+// LayerParameters lists what one layer of the network needs. The slice must not be written.
 func (n *Network) LayerParameters(l Layer) []Parameter {
-	out := parameters(l.Op, n.InputShapes(l))
-	for i := range out {
-		out[i].Layer = l.Name
-	}
-	return out
+	return n.facts[n.index[l.Name]].parameters
 }
 
-func parameters(op Op, inputs []Shape) []Parameter {
-	var out []Parameter
-	bias := func(size int, there bool) {
-		if there {
-			out = append(out, Parameter{Role: Bias, Shape: Shape{size}})
-		}
+// withBias adds a bias of a size to a weight, if there is to be one.
+func withBias(there bool, size int, weight Parameter) []Parameter {
+	if !there {
+		return []Parameter{weight}
 	}
-	switch op := op.(type) {
-	case Conv:
-		in := inputs[0][2] / max(op.Groups, 1)
-		out = append(out, Parameter{Role: Weight, Shape: Shape{op.Out, op.Kernel[0], op.Kernel[1], in}})
-		bias(op.Out, op.Bias)
-	case Dense:
-		out = append(out, Parameter{Role: Weight, Shape: Shape{op.Out, inputs[0][0]}})
-		bias(op.Out, op.Bias)
-	case BatchNorm:
-		roles := []Role{Gamma, Beta, Mean, Variance}
-		if op.Unscaled {
-			roles = roles[1:]
-		}
-		for _, role := range roles {
-			out = append(out, Parameter{Role: role, Shape: Shape{inputs[0].Channels()}})
-		}
-	}
-	return out
+	return []Parameter{weight, {Role: Bias, Shape: Shape{size}}}
 }
 
 // ParameterCount returns the number of numbers in the network's parameters, and how many of them

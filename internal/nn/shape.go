@@ -2,13 +2,14 @@ package nn
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/tlpipe/tlpipe/internal/kernel"
 )
 
-// Shape is the shape of one example: [height, width, channels] or [features].
+// Shape is the shape of one example: [height, width, channels], [tokens, features] or [features].
 type Shape []int
 
 // Size returns the number of elements.
@@ -22,6 +23,13 @@ func (s Shape) Size() int {
 
 // Channels returns the last dimension.
 func (s Shape) Channels() int { return s[len(s)-1] }
+
+// withChannels returns the shape with another last dimension.
+func (s Shape) withChannels(n int) Shape {
+	out := slices.Clone(s)
+	out[len(out)-1] = n
+	return out
+}
 
 // String gives "112×112×32".
 func (s Shape) String() string {

@@ -5,29 +5,24 @@ import (
 	"github.com/tlpipe/tlpipe/internal/nn"
 )
 
-// emitBFloat16 makes the steps of a node that reads bfloat16.
-func (n *node) emitBFloat16(in []view, out view) ([]step, error) {
-	switch op := n.op.(type) {
-	case nn.Conv:
-		packed, err := kernel.PackConvBFloat16(op.Geometry(in[0].channels), n.weightByFours(op), narrow(n.shift))
-		if err != nil {
-			return nil, err
-		}
-		s := &bfloat16ConvStep{
-			packed: packed, geometry: n.defined(op), h: n.in[0].shape[0], w: n.in[0].shape[1],
-			src: in[0], dst: out, act: n.act,
-		}
-		if n.residual != nil {
-			r := n.residual.view()
-			s.residual = &r
-		}
-		return []step{s}, nil
-	case nn.MaxPool:
-		return []step{&bfloat16PoolStep{in[0], out, op.Geometry(), n.in[0].shape[0], n.in[0].shape[1]}}, nil
-	case nn.GlobalAveragePool:
-		return []step{&bfloat16GlobalPoolStep{in[0], out}}, nil
+func emitBFloat16Conv(n *node, in []view, out view) ([]step, error) {
+	op := n.op.(nn.Conv)
+	packed, err := kernel.PackConvBFloat16(op.Geometry(in[0].channels), n.weightByFours(op), narrow(n.shift))
+	if err != nil {
+		return nil, err
 	}
-	return emitConcat(in, out), nil
+	return []step{&bfloat16ConvStep{
+		packed: packed, geometry: n.defined(op), h: n.in[0].shape[0], w: n.in[0].shape[1],
+		src: in[0], dst: out, residual: n.residualView(), act: n.act,
+	}}, nil
+}
+
+func emitBFloat16MaxPool(n *node, in []view, out view) ([]step, error) {
+	return []step{&bfloat16PoolStep{src: in[0], dst: out, geometry: n.op.(nn.MaxPool).Geometry(), h: n.in[0].shape[0], w: n.in[0].shape[1]}}, nil
+}
+
+func emitBFloat16GlobalPool(_ *node, in []view, out view) ([]step, error) {
+	return []step{&bfloat16GlobalPoolStep{src: in[0], dst: out}}, nil
 }
 
 // bfloat16ConvStep is convStep on bfloat16.
@@ -57,6 +52,7 @@ func (s *bfloat16ConvStep) describe() (string, int) {
 
 // convertStep rounds to bfloat16 or widens to float32.
 type convertStep struct {
+	weightless
 	src, dst view
 }
 
@@ -71,8 +67,11 @@ func (s *convertStep) run(f *frame) {
 	}
 }
 
+func (*convertStep) describe() (string, int) { return "convert", 0 }
+
 // bfloat16PoolStep takes the greatest value of windows.
 type bfloat16PoolStep struct {
+	weightless
 	src, dst view
 	geometry kernel.Pooling
 	h, w     int
@@ -82,7 +81,10 @@ func (s *bfloat16PoolStep) run(f *frame) {
 	kernel.MaxPoolBFloat16(f.pool, s.geometry, f.bfloat16s(s.dst), f.bfloat16s(s.src), f.n, s.h, s.w, s.src.channels, &f.workspace)
 }
 
+func (*bfloat16PoolStep) describe() (string, int) { return "max pool, bf16", 0 }
+
 type bfloat16GlobalPoolStep struct {
+	weightless
 	src, dst view
 }
 
@@ -90,10 +92,4 @@ func (s *bfloat16GlobalPoolStep) run(f *frame) {
 	kernel.GlobalAvgPoolBFloat16(f.pool, f.slice(s.dst), f.bfloat16s(s.src), f.n, s.src.pixels, s.src.channels, &f.workspace)
 }
 
-func (*convertStep) bytes() int            { return 0 }
-func (*bfloat16PoolStep) bytes() int       { return 0 }
-func (*bfloat16GlobalPoolStep) bytes() int { return 0 }
-
-func (*convertStep) describe() (string, int)            { return "convert", 0 }
-func (*bfloat16PoolStep) describe() (string, int)       { return "max pool, bf16", 0 }
 func (*bfloat16GlobalPoolStep) describe() (string, int) { return "global pool, bf16", 0 }

@@ -3,7 +3,6 @@ package frozen
 import (
 	"cmp"
 	"fmt"
-	"math"
 	"slices"
 
 	"github.com/sourcegraph/conc/iter"
@@ -52,7 +51,7 @@ func (o Options) compile(net *nn.Network, w nn.Weights, layers []string) (*compi
 			layers = append(layers, l.Name)
 		}
 	}
-	c := &compilation{weights: w, algorithm: o.Algorithm, values: map[string]*value{}}
+	c := &compilation{weights: w, algorithm: o.Algorithm, lowerings: lowerings(), values: map[string]*value{}}
 	for _, name := range layers {
 		l, ok := net.Find(name)
 		if !ok {
@@ -73,7 +72,9 @@ func (o Options) compile(net *nn.Network, w nn.Weights, layers []string) (*compi
 		return nil, nil, fmt.Errorf("compile a network: %w", err)
 	}
 	for _, l := range c.net.Layers() {
-		c.lower(l)
+		if err := c.lower(l); err != nil {
+			return nil, nil, fmt.Errorf("compile a network: %w", err)
+		}
 	}
 	if o.Precision != Float32 {
 		if err := c.reduce(reductionTo(o.Precision), o.Ranges); err != nil {
@@ -124,6 +125,7 @@ type compilation struct {
 	outputs []string
 
 	algorithm kernel.Algorithm
+	lowerings map[string]lowering // by kind of layer
 
 	sources int               // inputs so far
 	values  map[string]*value // by layer
@@ -135,6 +137,7 @@ type compilation struct {
 // node is what one step will compute, or a few.
 type node struct {
 	name     string
+	kind     *lowering
 	op       nn.Op   // nil for a copy or a conversion
 	element  element // that it computes with
 	in       []*value
@@ -168,56 +171,21 @@ func (v *value) channels() int { return v.shape.Channels() }
 func (v *value) pixels() int   { return v.shape.Size() / v.shape.Channels() }
 
 // lower adds a layer to the nodes, or to an earlier node if it can be fused with it.
-func (c *compilation) lower(l nn.Layer) {
+func (c *compilation) lower(l nn.Layer) error {
+	kind, ok := c.lowerings[l.Op.Kind()]
+	if !ok {
+		return fmt.Errorf("layer %q: %s cannot be compiled", l.Name, l.Op.Kind())
+	}
 	var in []*value
 	for _, name := range l.Inputs {
 		in = append(in, c.values[name])
 	}
-	switch op := l.Op.(type) {
-	case nn.Input:
-		c.values[l.Name] = &value{source: c.sources, shape: op.Shape, uses: c.uses(l)}
-		c.sources++
-	case nn.Dropout:
-		c.alias(l, in[0])
-	case nn.Flatten:
-		if in[0].pixels() == 1 {
-			c.alias(l, in[0])
-			return
-		}
-		c.add(l, &node{op: op, in: in})
-	case nn.Conv, nn.Dense:
-		n := &node{op: op, in: in, weight: c.parameter(l, nn.Weight)}
-		n.scale, n.shift = identity(c.net.Shape(l.Name).Channels())
-		for i, b := range c.parameter(l, nn.Bias) {
-			n.shift[i] = float64(b)
-		}
-		c.add(l, n)
-	case nn.BatchNorm:
-		c.lowerAffine(l, in[0], c.batchNorm(l, op))
-	case nn.Scale:
-		n := &node{}
-		n.scale, n.shift = identity(in[0].channels())
-		for i := range n.scale {
-			n.scale[i] = float64(op.Factor)
-		}
-		c.lowerAffine(l, in[0], n)
-	case nn.Activation:
-		switch n := in[0].maker; {
-		case op.Function == kernel.None:
-			c.alias(l, in[0])
-		case in[0].uses == 1 && n != nil && n.act == kernel.None && n.activates():
-			n.act = op.Function
-			c.alias(l, in[0])
-		default:
-			c.add(l, &node{op: op, in: in, act: op.Function})
-		}
-	case nn.Add:
-		if !c.lowerResidual(l, in) {
-			c.add(l, &node{op: op, in: in})
-		}
-	default:
-		c.add(l, &node{op: op, in: in})
+	if kind.lower != nil {
+		kind.lower(c, l, in)
+	} else {
+		c.add(l, &node{in: in})
 	}
+	return nil
 }
 
 // uses counts what takes a layer's output.
@@ -240,7 +208,8 @@ func (c *compilation) uses(l nn.Layer) int {
 
 // add makes a layer a node of its own.
 func (c *compilation) add(l nn.Layer, n *node) {
-	n.name = l.Name
+	kind := c.lowerings[l.Op.Kind()]
+	n.name, n.op, n.kind = l.Name, l.Op, &kind
 	n.out = &value{shape: c.net.Shape(l.Name), maker: n, uses: c.uses(l)}
 	c.nodes = append(c.nodes, n)
 	c.values[l.Name] = n.out
@@ -250,20 +219,6 @@ func (c *compilation) add(l nn.Layer, n *node) {
 func (c *compilation) alias(l nn.Layer, v *value) {
 	v.uses += c.uses(l) - 1
 	c.values[l.Name] = v
-}
-
-// lowerAffine folds an affine map into the node before it, or makes it a node.
-func (c *compilation) lowerAffine(l nn.Layer, x *value, n *node) {
-	if m := x.maker; m != nil && x.uses == 1 && m.affine() && m.residual == nil && m.act == kernel.None {
-		for i, s := range n.scale {
-			m.scale[i] *= s
-			m.shift[i] = m.shift[i]*s + n.shift[i]
-		}
-		c.alias(l, x)
-		return
-	}
-	n.op, n.in = l.Op, []*value{x}
-	c.add(l, n)
 }
 
 // lowerResidual fuses the addition of two values with the convolution that makes one of them; that
@@ -278,7 +233,7 @@ func (c *compilation) lowerResidual(l nn.Layer, in []*value) bool {
 	for i := 1; i >= 0; i-- { // rather the later one, which need not move
 		x, other := in[i], in[1-i]
 		n := x.maker
-		if n == nil || x.uses != 1 || !n.convolves() || n.residual != nil || n.act != kernel.None {
+		if n == nil || x.uses != 1 || n.kind.ending < convolved || n.residual != nil || n.act != kernel.None {
 			continue
 		}
 		n.residual = other
@@ -293,48 +248,8 @@ func (c *compilation) lowerResidual(l nn.Layer, in []*value) bool {
 // made returns the place of a value's maker in the order of execution; -1 for an input of the network.
 func (c *compilation) made(v *value) int { return slices.Index(c.nodes, v.maker) }
 
-func (n *node) convolves() bool {
-	switch n.op.(type) {
-	case nn.Conv, nn.Dense:
-		return true
-	}
-	return false
-}
-
-func (n *node) affine() bool {
-	switch n.op.(type) {
-	case nn.Conv, nn.Dense, nn.BatchNorm, nn.Scale:
-		return true
-	}
-	return false
-}
-
-// activates tells whether the node's step can end in an activation.
-func (n *node) activates() bool {
-	if _, ok := n.op.(nn.Add); ok {
-		return true
-	}
-	return n.affine()
-}
-
 func (c *compilation) parameter(l nn.Layer, role nn.Role) []float32 {
 	return c.weights[nn.Parameter{Layer: l.Name, Role: role}.Name()].Data
-}
-
-// batchNorm gives the scale and shift of a batch-norm with its running statistics.
-func (c *compilation) batchNorm(l nn.Layer, op nn.BatchNorm) *node {
-	gamma, beta := c.parameter(l, nn.Gamma), c.parameter(l, nn.Beta)
-	mean, variance := c.parameter(l, nn.Mean), c.parameter(l, nn.Variance)
-	n := &node{}
-	n.scale, n.shift = identity(len(beta))
-	for i := range beta {
-		if !op.Unscaled {
-			n.scale[i] = float64(gamma[i])
-		}
-		n.scale[i] /= math.Sqrt(float64(variance[i]) + float64(op.Epsilon))
-		n.shift[i] = float64(beta[i]) - float64(mean[i])*n.scale[i]
-	}
-	return n
 }
 
 func identity(channels int) (scale, shift []float64) {

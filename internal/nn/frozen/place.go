@@ -3,7 +3,6 @@ package frozen
 import (
 	"slices"
 
-	"github.com/tlpipe/tlpipe/internal/nn"
 	"github.com/tlpipe/tlpipe/internal/nn/memory"
 )
 
@@ -21,7 +20,7 @@ type buffer struct {
 // all that the earlier ones took, the earlier are then bands of the last.
 func (c *compilation) place() {
 	for _, n := range slices.Backward(c.nodes) {
-		if _, ok := n.op.(nn.Concat); !ok || n.element == bfloat16s {
+		if !n.kind.joins || n.element == bfloat16s {
 			continue
 		}
 		if n.out.home == nil && !c.bandOfLarger(n) {
@@ -52,7 +51,7 @@ func (c *compilation) moveIntoBands() {
 		nodes = append(nodes, n)
 		if v := n.out; v.home != nil && !n.bands() {
 			n.out = &value{shape: v.shape, element: v.element, quantizationRange: v.quantizationRange, maker: n}
-			v.maker = &node{name: n.name, in: []*value{n.out}, out: v}
+			v.maker = &node{name: n.name, kind: mover(), in: []*value{n.out}, out: v}
 			nodes = append(nodes, v.maker)
 		}
 	}
@@ -91,13 +90,7 @@ func (c *compilation) readInBands(v *value) bool {
 }
 
 // bands tells whether the node's steps can read and write bands of wider tensors.
-func (n *node) bands() bool {
-	switch n.op.(type) {
-	case nn.Concat, nn.Conv:
-		return n.element != bfloat16s
-	}
-	return n.element == floats && n.affine()
-}
+func (n *node) bands() bool { return n.kind.bands && n.element != bfloat16s }
 
 func (c *compilation) newBuffer(v *value) *buffer {
 	b := &buffer{size: v.shape.Size(), element: v.element, first: len(c.nodes)}
@@ -173,20 +166,10 @@ func (n *node) reads() []*value {
 
 // overwrites returns an input in whose buffer node i may write its output, or nil.
 func (n *node) overwrites(i int) *value {
-	var over []*value
-	switch n.op.(type) {
-	case nn.Conv, nn.Dense:
-		if n.residual != nil && n.residual.home != n.in[0].home {
-			over = append(over, n.residual)
-		}
-	case nn.Add:
-		if len(n.in) == 2 {
-			over = n.in
-		}
-	case nn.BatchNorm, nn.Scale, nn.Activation, nn.Multiply, nn.Flatten, nn.Softmax:
-		over = n.in[:1]
+	if n.kind.over == nil {
+		return nil
 	}
-	for _, v := range over {
+	for _, v := range n.kind.over(n) {
 		if v.home != nil && v.element == n.out.element && v.home.last == i && v.home.size == n.out.shape.Size() && v.shape.Size() == v.home.size {
 			return v
 		}

@@ -82,24 +82,5 @@ func describeConv(c kernel.Conv, h, w int) (class string, flops int) {
 	return class, flops
 }
 
-func (s *convStep) describe() (string, int) { return describeConv(s.packed.Conv(), s.h, s.w) }
-
-func (s *poolStep) describe() (string, int) {
-	if s.greatest {
-		return "max pool", 0
-	}
-	return "average pool", 0
-}
-
-func (*scaleShiftStep) describe() (string, int) { return "batch-norm", 0 }
-func (*activateStep) describe() (string, int)   { return "activation", 0 }
-func (*addStep) describe() (string, int)        { return "add", 0 }
-func (*multiplyStep) describe() (string, int)   { return "multiply", 0 }
-func (*globalPoolStep) describe() (string, int) { return "global pool", 0 }
-func (*softmaxStep) describe() (string, int)    { return "softmax", 0 }
-func (*padStep) describe() (string, int)        { return "pad", 0 }
-
-func (s *copyStep) describe() (string, int) { return "copy" + s.src.element.suffix(), 0 }
-
 // suffix names the type in what describes a step.
 func (e element) suffix() string { return [...]string{"", ", bf16", ", int8"}[e] }

@@ -2,6 +2,7 @@ package frozen
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/tlpipe/tlpipe/internal/kernel"
 	"github.com/tlpipe/tlpipe/internal/nn"
@@ -14,6 +15,17 @@ type reduction struct {
 	speed   float64
 	takes   func(g kernel.Conv) bool // what convolutions it computes
 	widens  bool                     // its convolutions can also write float32
+}
+
+// reduced is how the nodes of a kind compute with smaller numbers.
+type reduced struct {
+	// multiplies tells that they are convolutions, which compute so where it is faster; others do where all
+	// that they read is so already.
+	multiplies bool
+	moves      bool // the numbers put out are some of those read, so that they have one range
+	widens     bool // what is put out is float32
+	// The functions make the steps of a node that reads bfloat16, or bytes.
+	bfloat16, uint8 func(n *node, in []view, out view) ([]step, error)
 }
 
 // reductionTo returns that of a precision below float32.
@@ -65,7 +77,7 @@ func (c *compilation) reduce(r reduction, ranges Ranges) error {
 			if e != floats && v.channels() == 3 { // convolutions take channels by twos or fours
 				x.shape = nn.Shape{v.shape[0], v.shape[1], 4}
 			}
-			x.maker = &node{name: name, in: []*value{v}, out: x}
+			x.maker = &node{name: name, kind: mover(), in: []*value{v}, out: x}
 			nodes = append(nodes, x.maker)
 			converted[key{v, e}] = x
 		}
@@ -90,45 +102,38 @@ func (c *compilation) reduce(r reduction, ranges Ranges) error {
 // worthReducing tells whether a node, whose inputs are decided on, is faster with smaller numbers,
 // conversions included.
 func (c *compilation) worthReducing(n *node, r reduction) bool {
-	switch op := n.op.(type) {
-	case nn.MaxPool, nn.GlobalAveragePool, nn.Concat:
-		for _, v := range n.in {
-			if v.element != r.element {
-				return false
-			}
-		}
-		return true
-	case nn.Conv:
-		g, shape := op.Geometry(n.in[0].channels()), n.in[0].shape
-		if !n.reducible(r) || g.InC == 3 && n.in[0].element != floats {
-			return false
-		}
-		flops := float64(g.FLOPs(shape[0], shape[1]))
-		float, reduced := flops/c.floatSpeed(g, shape), flops/r.speed
-		for _, v := range n.reads() {
-			if v.element == r.element {
-				float += conversion * float64(v.shape.Size())
-			} else {
-				reduced += conversion * float64(v.shape.Size())
-			}
-		}
-		size := float64(n.out.shape.Size())
-		if wish := c.wish(n.out, r); wish < 0 && !r.widens {
-			reduced += conversion * size
-		} else if wish > 0 {
-			float += conversion * size
-		}
-		return reduced < float
+	if !n.reducible(r) {
+		return false
 	}
-	return false
+	if !n.kind.reduced.multiplies {
+		return !slices.ContainsFunc(n.in, func(v *value) bool { return v.element != r.element })
+	}
+	g, shape := n.geometry(), n.in[0].shape
+	if g.InC == 3 && n.in[0].element != floats {
+		return false
+	}
+	flops := float64(g.FLOPs(shape[0], shape[1]))
+	float, reduced := flops/c.floatSpeed(g, shape), flops/r.speed
+	for _, v := range n.reads() {
+		if v.element == r.element {
+			float += conversion * float64(v.shape.Size())
+		} else {
+			reduced += conversion * float64(v.shape.Size())
+		}
+	}
+	size := float64(n.out.shape.Size())
+	if wish := c.wish(n.out, r); wish < 0 && !r.widens {
+		reduced += conversion * size
+	} else if wish > 0 {
+		float += conversion * size
+	}
+	return reduced < float
 }
 
 // stored tells what a node that computes with smaller numbers writes.
 func (c *compilation) stored(n *node, r reduction) element {
-	if _, vector := n.op.(nn.GlobalAveragePool); vector {
-		return floats
-	}
-	if _, conv := n.op.(nn.Conv); conv && r.widens && (c.wish(n.out, r) < 0 || !bounds(n.act)) {
+	kind := n.kind.reduced
+	if kind.widens || kind.multiplies && r.widens && (c.wish(n.out, r) < 0 || !bounds(n.act)) {
 		return floats
 	}
 	return r.element
@@ -170,15 +175,11 @@ func (c *compilation) wish(v *value, r reduction) int {
 			if !n.reducible(r) {
 				return -1
 			}
-			switch op := n.op.(type) {
-			case nn.Concat:
-				if c.wish(n.out, r) < 0 {
-					return -1
-				}
-			case nn.Conv:
-				if c.floatSpeed(op.Geometry(n.in[0].channels()), n.in[0].shape) < r.speed {
-					wish = 1
-				}
+			switch {
+			case n.kind.joins && c.wish(n.out, r) < 0:
+				return -1
+			case n.kind.reduced.multiplies && c.floatSpeed(n.geometry(), n.in[0].shape) < r.speed:
+				wish = 1
 			}
 		}
 	}
@@ -187,15 +188,18 @@ func (c *compilation) wish(v *value, r reduction) int {
 
 // reducible tells whether there is a way to compute the node with smaller numbers that may be faster.
 func (n *node) reducible(r reduction) bool {
-	switch op := n.op.(type) {
-	case nn.Conv:
-		g := op.Geometry(n.in[0].channels())
-		return !g.Depthwise() && r.takes(g)
-	case nn.MaxPool, nn.GlobalAveragePool, nn.Concat:
+	if n.kind.reduced == nil {
+		return false
+	}
+	if !n.kind.reduced.multiplies {
 		return true
 	}
-	return false
+	g := n.geometry()
+	return !g.Depthwise() && r.takes(g)
 }
+
+// geometry is that of a convolution, on the channels that it reads.
+func (n *node) geometry() kernel.Conv { return n.op.(nn.Conv).Geometry(n.in[0].channels()) }
 
 // quantizationRange is the range of numbers that the bytes of a value stand for. Values whose bytes are moved but
 // not computed with share one, which holds those of all.
@@ -248,12 +252,12 @@ func (c *compilation) assignRanges(ranges Ranges) error {
 
 // shareRange gives what the node reads and writes the same range, if it moves bytes as they are.
 func (n *node) shareRange() {
-	switch n.op.(type) {
-	case nn.MaxPool, nn.Concat:
-		for _, v := range n.in {
-			if v.quantizationRange != nil {
-				n.out.quantizationRange.share(v.quantizationRange)
-			}
+	if !n.kind.reduced.moves {
+		return
+	}
+	for _, v := range n.in {
+		if v.quantizationRange != nil {
+			n.out.quantizationRange.share(v.quantizationRange)
 		}
 	}
 }

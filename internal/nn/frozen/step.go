@@ -12,6 +12,11 @@ type step interface {
 	describe() (class string, flops int)
 }
 
+// weightless is part of steps that have no weights.
+type weightless struct{}
+
+func (weightless) bytes() int { return 0 }
+
 // convStep computes act(conv(src) + bias + residual); a dense layer is a convolution of one pixel.
 type convStep struct {
 	packed   *kernel.PackedConv
@@ -35,6 +40,8 @@ func (s *convStep) run(f *frame) {
 
 func (s *convStep) bytes() int { return s.packed.Bytes() }
 
+func (s *convStep) describe() (string, int) { return describeConv(s.packed.Conv(), s.h, s.w) }
+
 // scaleShiftStep computes act(src·scale + shift), channel by channel.
 type scaleShiftStep struct {
 	src, dst     view
@@ -49,9 +56,12 @@ func (s *scaleShiftStep) run(f *frame) {
 
 func (s *scaleShiftStep) bytes() int { return 4 * (len(s.scale) + len(s.shift)) }
 
+func (*scaleShiftStep) describe() (string, int) { return "batch-norm", 0 }
+
 // The steps below read and write dense tensors.
 
 type activateStep struct {
+	weightless
 	src, dst view
 	act      kernel.Activation
 }
@@ -60,8 +70,11 @@ func (s *activateStep) run(f *frame) {
 	kernel.Activate(f.pool, f.slice(s.dst), f.slice(s.src), s.act)
 }
 
+func (*activateStep) describe() (string, int) { return "activation", 0 }
+
 // addStep computes act(a + b).
 type addStep struct {
+	weightless
 	a, b, dst view
 	act       kernel.Activation
 }
@@ -70,8 +83,11 @@ func (s *addStep) run(f *frame) {
 	kernel.Add(f.pool, f.slice(s.dst), f.slice(s.a), f.slice(s.b), s.act)
 }
 
+func (*addStep) describe() (string, int) { return "add", 0 }
+
 // multiplyStep computes src·by, element by element or with one factor a channel.
 type multiplyStep struct {
+	weightless
 	src, by, dst view
 }
 
@@ -84,8 +100,11 @@ func (s *multiplyStep) run(f *frame) {
 	kernel.MulChannels(f.pool, dst, src, by, f.n, s.src.pixels, s.src.channels)
 }
 
+func (*multiplyStep) describe() (string, int) { return "multiply", 0 }
+
 // poolStep computes the greatest or the mean value of windows.
 type poolStep struct {
+	weightless
 	src, dst view
 	geometry kernel.Pooling
 	h, w     int // of the input
@@ -100,8 +119,16 @@ func (s *poolStep) run(f *frame) {
 	run(f.pool, s.geometry, f.slice(s.dst), f.slice(s.src), f.n, s.h, s.w, s.src.channels)
 }
 
+func (s *poolStep) describe() (string, int) {
+	if s.greatest {
+		return "max pool", 0
+	}
+	return "average pool", 0
+}
+
 // padStep moves a map to its place in one with other margins.
 type padStep struct {
+	weightless
 	src, dst view
 	margins  nn.Padding
 	from, to nn.Shape
@@ -121,7 +148,10 @@ func (s *padStep) run(f *frame) {
 	}
 }
 
+func (*padStep) describe() (string, int) { return "pad", 0 }
+
 type globalPoolStep struct {
+	weightless
 	src, dst view
 }
 
@@ -129,16 +159,22 @@ func (s *globalPoolStep) run(f *frame) {
 	kernel.GlobalAvgPool(f.pool, f.slice(s.dst), f.slice(s.src), f.n, s.src.pixels, s.src.channels)
 }
 
+func (*globalPoolStep) describe() (string, int) { return "global pool", 0 }
+
 type softmaxStep struct {
+	weightless
 	src, dst view
 }
 
 func (s *softmaxStep) run(f *frame) {
-	kernel.Softmax(f.pool, f.slice(s.dst), f.slice(s.src), f.n, s.src.channels)
+	kernel.Softmax(f.pool, f.slice(s.dst), f.slice(s.src), f.n*s.src.pixels, s.src.channels)
 }
+
+func (*softmaxStep) describe() (string, int) { return "softmax", 0 }
 
 // copyStep moves a value between a dense tensor and a band of channels.
 type copyStep struct {
+	weightless
 	src, dst view
 }
 
@@ -153,17 +189,10 @@ func (s *copyStep) run(f *frame) {
 	}
 }
 
+func (s *copyStep) describe() (string, int) { return "copy" + s.src.element.suffix(), 0 }
+
 func move[E any](f *frame, s *copyStep, dst, src []E) {
 	for i := range f.n * s.src.pixels {
 		copy(dst[i*s.dst.pitch:][:s.dst.channels], src[i*s.src.pitch:])
 	}
 }
-
-func (*activateStep) bytes() int   { return 0 }
-func (*addStep) bytes() int        { return 0 }
-func (*multiplyStep) bytes() int   { return 0 }
-func (*poolStep) bytes() int       { return 0 }
-func (*globalPoolStep) bytes() int { return 0 }
-func (*padStep) bytes() int        { return 0 }
-func (*softmaxStep) bytes() int    { return 0 }
-func (*copyStep) bytes() int       { return 0 }

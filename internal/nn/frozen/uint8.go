@@ -5,36 +5,31 @@ import (
 	"github.com/tlpipe/tlpipe/internal/nn"
 )
 
-// emitUint8 makes the steps of a node that reads bytes.
-func (n *node) emitUint8(in []view, out view) ([]step, error) {
-	switch op := n.op.(type) {
-	case nn.Conv:
-		return n.emitUint8Conv(op, in[0], out)
-	case nn.MaxPool:
-		return []step{&uint8PoolStep{in[0], out, op.Geometry(), n.in[0].shape[0], n.in[0].shape[1]}}, nil
-	case nn.GlobalAveragePool:
-		return []step{&uint8GlobalPoolStep{in[0], out, n.in[0].quantizationRange.quantization()}}, nil
-	}
-	return emitConcat(in, out), nil
-}
-
-func (n *node) emitUint8Conv(op nn.Conv, src, dst view) ([]step, error) {
+func emitUint8Conv(n *node, in []view, dst view) ([]step, error) {
+	op, src := n.op.(nn.Conv), in[0]
 	g := op.Geometry(src.channels)
 	o := kernel.Int8Options{Input: n.in[0].quantizationRange.quantization()}
 	if dst.element == uint8s {
 		o.Output = n.out.quantizationRange.quantization()
 	}
-	s := &uint8ConvStep{geometry: n.defined(op), h: n.in[0].shape[0], w: n.in[0].shape[1], src: src, dst: dst, act: n.act}
-	if n.residual != nil {
-		r := n.residual.view()
-		s.residual = &r
-		if dst.element == uint8s {
-			o.Residual = n.residual.quantizationRange.quantization()
-		}
+	if n.residual != nil && dst.element == uint8s {
+		o.Residual = n.residual.quantizationRange.quantization()
+	}
+	s := &uint8ConvStep{
+		geometry: n.defined(op), h: n.in[0].shape[0], w: n.in[0].shape[1],
+		src: src, dst: dst, residual: n.residualView(), act: n.act,
 	}
 	var err error
 	s.packed, err = kernel.PackConvInt8(g, n.weightByFours(op), narrow(n.shift), o)
 	return []step{s}, err
+}
+
+func emitUint8MaxPool(n *node, in []view, out view) ([]step, error) {
+	return []step{&uint8PoolStep{src: in[0], dst: out, geometry: n.op.(nn.MaxPool).Geometry(), h: n.in[0].shape[0], w: n.in[0].shape[1]}}, nil
+}
+
+func emitUint8GlobalPool(n *node, in []view, out view) ([]step, error) {
+	return []step{&uint8GlobalPoolStep{src: in[0], dst: out, quantization: n.in[0].quantizationRange.quantization()}}, nil
 }
 
 // uint8ConvStep is convStep on bytes; it writes bytes or float32.
@@ -78,6 +73,7 @@ func (s *uint8ConvStep) describe() (string, int) {
 
 // quantizeStep turns float32 to bytes or back. Pixels of three channels become pixels of four.
 type quantizeStep struct {
+	weightless
 	src, dst     view
 	quantization kernel.Quantization
 }
@@ -93,8 +89,11 @@ func (s *quantizeStep) run(f *frame) {
 	}
 }
 
+func (*quantizeStep) describe() (string, int) { return "convert", 0 }
+
 // uint8PoolStep takes the greatest value of windows.
 type uint8PoolStep struct {
+	weightless
 	src, dst view
 	geometry kernel.Pooling
 	h, w     int
@@ -104,7 +103,10 @@ func (s *uint8PoolStep) run(f *frame) {
 	kernel.MaxPoolUint8(f.pool, s.geometry, f.uint8s(s.dst), f.uint8s(s.src), f.n, s.h, s.w, s.src.channels, &f.workspace)
 }
 
+func (*uint8PoolStep) describe() (string, int) { return "max pool, int8", 0 }
+
 type uint8GlobalPoolStep struct {
+	weightless
 	src, dst     view
 	quantization kernel.Quantization
 }
@@ -113,10 +115,4 @@ func (s *uint8GlobalPoolStep) run(f *frame) {
 	kernel.GlobalAvgPoolUint8(f.pool, f.slice(s.dst), f.uint8s(s.src), s.quantization, f.n, s.src.pixels, s.src.channels, &f.workspace)
 }
 
-func (*quantizeStep) bytes() int        { return 0 }
-func (*uint8PoolStep) bytes() int       { return 0 }
-func (*uint8GlobalPoolStep) bytes() int { return 0 }
-
-func (*quantizeStep) describe() (string, int)        { return "convert", 0 }
-func (*uint8PoolStep) describe() (string, int)       { return "max pool, int8", 0 }
 func (*uint8GlobalPoolStep) describe() (string, int) { return "global pool, int8", 0 }

@@ -53,88 +53,123 @@ func (l layer) parameter(role nn.Role, size int) []float32 {
 	return make([]float32, size)
 }
 
+// evaluate computes y, zeros so far, of an example's inputs.
 func (l layer) evaluate(x [][]float64) []float64 {
 	y := make([]float64, l.output.Size())
-	switch op := l.Op.(type) {
-	case nn.Conv:
-		l.conv(op, y, x[0])
-	case nn.Dense:
-		weight, bias := l.parameter(nn.Weight, 0), l.parameter(nn.Bias, op.Out)
-		for o := range y {
-			y[o] = float64(bias[o])
-			for i, v := range x[0] {
-				y[o] += v * float64(weight[o*len(x[0])+i])
-			}
-		}
-	case nn.BatchNorm:
-		c := l.output.Channels()
-		gamma, beta := l.parameter(nn.Gamma, c), l.parameter(nn.Beta, c)
-		mean, variance := l.parameter(nn.Mean, c), l.parameter(nn.Variance, c)
-		for i, v := range x[0] {
-			j := i % c
-			scale := float64(gamma[j])
-			if op.Unscaled {
-				scale = 1
-			}
-			y[i] = scale*(v-float64(mean[j]))/math.Sqrt(float64(variance[j])+float64(op.Epsilon)) + float64(beta[j])
-		}
-	case nn.Activation:
-		for i, v := range x[0] {
-			y[i] = activate(op.Function, v)
-		}
-	case nn.Add:
-		for _, x := range x {
-			for i, v := range x {
-				y[i] += v
-			}
-		}
-	case nn.Multiply:
-		for i, v := range x[0] {
-			y[i] = v * x[1][i%len(x[1])]
-		}
-	case nn.Scale:
-		for i, v := range x[0] {
-			y[i] = v * float64(op.Factor)
-		}
-	case nn.Concat:
-		at := 0
-		for j, s := range l.inputs {
-			for i, v := range x[j] {
-				y[i/s.Channels()*l.output.Channels()+at+i%s.Channels()] = v
-			}
-			at += s.Channels()
-		}
-	case nn.MaxPool:
-		l.pool(op.Geometry(), y, x[0], true)
-	case nn.AveragePool:
-		l.pool(op.Geometry(), y, x[0], false)
-	case nn.ZeroPad:
-		in := l.inputs[0]
-		for i := range y {
-			c, column, line := i%in[2], i/in[2]%l.output[1]-op.Margins[1], i/in[2]/l.output[1]-op.Margins[0]
-			if line >= 0 && line < in[0] && column >= 0 && column < in[1] {
-				y[i] = x[0][(line*in[1]+column)*in[2]+c]
-			}
-		}
-	case nn.GlobalAveragePool:
-		for i, v := range x[0] {
-			y[i%len(y)] += v * float64(len(y)) / float64(len(x[0]))
-		}
-	case nn.Dropout, nn.Flatten:
-		copy(y, x[0])
-	case nn.Softmax:
-		sum := 0.0
-		for i, v := range x[0] {
-			y[i] = math.Exp(v)
-			sum += y[i]
-		}
-		for i := range y {
-			y[i] /= sum
-		}
-	default:
-		panic(fmt.Sprintf("nntest: op %T", op))
+	compute, ok := definitions()[l.Op.Kind()]
+	if !ok {
+		panic(fmt.Sprintf("nntest: op %s has no definition", l.Op.Kind()))
 	}
+	compute(l, y, x)
 	return y
+}
+
+// definitions are the ops as their definitions read; y is zeros before. Inputs are given, not computed.
+func definitions() map[string]func(l layer, y []float64, x [][]float64) {
+	return map[string]func(l layer, y []float64, x [][]float64){
+		nn.Input{}.Kind():     func(layer, []float64, [][]float64) {},
+		nn.Conv{}.Kind():      func(l layer, y []float64, x [][]float64) { l.conv(l.Op.(nn.Conv), y, x[0]) },
+		nn.Dense{}.Kind():     dense,
+		nn.BatchNorm{}.Kind(): batchNorm,
+		nn.Activation{}.Kind(): func(l layer, y []float64, x [][]float64) {
+			for i, v := range x[0] {
+				y[i] = activate(l.Op.(nn.Activation).Function, v)
+			}
+		},
+		nn.Add{}.Kind(): func(_ layer, y []float64, x [][]float64) {
+			for _, x := range x {
+				for i, v := range x {
+					y[i] += v
+				}
+			}
+		},
+		nn.Multiply{}.Kind(): func(_ layer, y []float64, x [][]float64) {
+			for i, v := range x[0] {
+				y[i] = v * x[1][i%len(x[1])]
+			}
+		},
+		nn.Scale{}.Kind(): func(l layer, y []float64, x [][]float64) {
+			for i, v := range x[0] {
+				y[i] = v * float64(l.Op.(nn.Scale).Factor)
+			}
+		},
+		nn.Concat{}.Kind():            concat,
+		nn.MaxPool{}.Kind():           func(l layer, y []float64, x [][]float64) { l.pool(l.Op.(nn.MaxPool).Geometry(), y, x[0], true) },
+		nn.AveragePool{}.Kind():       func(l layer, y []float64, x [][]float64) { l.pool(l.Op.(nn.AveragePool).Geometry(), y, x[0], false) },
+		nn.GlobalAveragePool{}.Kind(): globalAveragePool,
+		nn.ZeroPad{}.Kind():           zeroPad,
+		nn.Dropout{}.Kind():           same,
+		nn.Flatten{}.Kind():           same,
+		nn.Softmax{}.Kind():           softmax,
+	}
+}
+
+func same(_ layer, y []float64, x [][]float64) { copy(y, x[0]) }
+
+func dense(l layer, y []float64, x [][]float64) {
+	in, out := l.inputs[0].Channels(), l.output.Channels()
+	weight, bias := l.parameter(nn.Weight, 0), l.parameter(nn.Bias, out)
+	for i := range y {
+		o := i % out
+		y[i] = float64(bias[o])
+		for j, v := range x[0][i/out*in : (i/out+1)*in] {
+			y[i] += v * float64(weight[o*in+j])
+		}
+	}
+}
+
+func batchNorm(l layer, y []float64, x [][]float64) {
+	op, c := l.Op.(nn.BatchNorm), l.output.Channels()
+	gamma, beta := l.parameter(nn.Gamma, c), l.parameter(nn.Beta, c)
+	mean, variance := l.parameter(nn.Mean, c), l.parameter(nn.Variance, c)
+	for i, v := range x[0] {
+		j := i % c
+		scale := float64(gamma[j])
+		if op.Unscaled {
+			scale = 1
+		}
+		y[i] = scale*(v-float64(mean[j]))/math.Sqrt(float64(variance[j])+float64(op.Epsilon)) + float64(beta[j])
+	}
+}
+
+func concat(l layer, y []float64, x [][]float64) {
+	at := 0
+	for j, s := range l.inputs {
+		for i, v := range x[j] {
+			y[i/s.Channels()*l.output.Channels()+at+i%s.Channels()] = v
+		}
+		at += s.Channels()
+	}
+}
+
+func globalAveragePool(_ layer, y []float64, x [][]float64) {
+	for i, v := range x[0] {
+		y[i%len(y)] += v * float64(len(y)) / float64(len(x[0]))
+	}
+}
+
+func zeroPad(l layer, y []float64, x [][]float64) {
+	in, margins := l.inputs[0], l.Op.(nn.ZeroPad).Margins
+	for i := range y {
+		c, column, line := i%in[2], i/in[2]%l.output[1]-margins[1], i/in[2]/l.output[1]-margins[0]
+		if line >= 0 && line < in[0] && column >= 0 && column < in[1] {
+			y[i] = x[0][(line*in[1]+column)*in[2]+c]
+		}
+	}
+}
+
+func softmax(l layer, y []float64, x [][]float64) {
+	columns := l.output.Channels()
+	for row := 0; row < len(y); row += columns {
+		sum := 0.0
+		for i, v := range x[0][row : row+columns] {
+			y[row+i] = math.Exp(v)
+			sum += y[row+i]
+		}
+		for i := range columns {
+			y[row+i] /= sum
+		}
+	}
 }
 
 func (l layer) conv(op nn.Conv, y, x []float64) {

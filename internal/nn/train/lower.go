@@ -1,6 +1,7 @@
 package train
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 
@@ -9,12 +10,80 @@ import (
 	"github.com/tlpipe/tlpipe/internal/nn/train/graph"
 )
 
+// lowering is how the layers of one kind become nodes of a graph that learns.
+type lowering struct {
+	node func(b *building, l layer) (*graph.Node, error)
+	// refusal says why no layer of the kind can be trained, or trained through; then there is no node.
+	refusal string
+	// rectifies tells that the node can apply a rectifier as it stores its output.
+	rectifies bool
+}
+
+// lowerings tells for each kind of layer how it is trained: the one place of this package to look for an
+// op.
+func lowerings() map[string]lowering {
+	return map[string]lowering{
+		nn.Input{}.Kind(): {node: func(b *building, l layer) (*graph.Node, error) { return b.nodes[l.Name], nil }},
+		nn.Conv{}.Kind():  {node: lowerConv, rectifies: true},
+		nn.BatchNorm{}.Kind(): {
+			node: lowerBatchNorm, rectifies: true,
+		},
+		nn.Activation{}.Kind(): {node: lowerActivation},
+		nn.Add{}.Kind(): {
+			node:      made(func(b *building, l layer) *graph.Node { return b.Add(b.fused[l.Name], l.in...) }),
+			rectifies: true,
+		},
+		nn.Multiply{}.Kind(): {node: made(func(b *building, l layer) *graph.Node { return b.Multiply(l.in[0], l.in[1]) })},
+		nn.Scale{}.Kind():    {node: made(func(b *building, l layer) *graph.Node { return b.Scale(l.in[0], l.Op.(nn.Scale).Factor) })},
+		nn.Concat{}.Kind():   {node: made(func(b *building, l layer) *graph.Node { return b.Concat(l.in...) })},
+		nn.MaxPool{}.Kind():  {node: made(func(b *building, l layer) *graph.Node { return b.MaxPool(l.in[0], l.Op.(nn.MaxPool).Geometry()) })},
+		nn.AveragePool{}.Kind(): {
+			node: made(func(b *building, l layer) *graph.Node {
+				return b.AveragePool(l.in[0], l.Op.(nn.AveragePool).Geometry())
+			}),
+		},
+		nn.GlobalAveragePool{}.Kind(): {node: made(func(b *building, l layer) *graph.Node { return b.GlobalAveragePool(l.in[0]) })},
+		nn.ZeroPad{}.Kind(): {node: made(func(b *building, l layer) *graph.Node {
+			m := l.Op.(nn.ZeroPad).Margins
+			return b.ZeroPad(l.in[0], m[0], m[1], m[2], m[3])
+		})},
+		nn.Dense{}.Kind(): {
+			node: made(func(b *building, l layer) *graph.Node {
+				return b.Dense(l.in[0], l.parameter[nn.Weight], l.parameter[nn.Bias])
+			}),
+		},
+		nn.Dropout{}.Kind(): {node: made(func(b *building, l layer) *graph.Node {
+			if l.frozen {
+				return l.in[0]
+			}
+			return b.Dropout(l.in[0], l.Op.(nn.Dropout).Rate, l.Name)
+		})},
+		nn.Flatten{}.Kind(): {node: made(func(b *building, l layer) *graph.Node { return b.Flatten(l.in[0]) })},
+		nn.Softmax{}.Kind(): {node: made(func(b *building, l layer) *graph.Node { return b.Softmax(l.in[0]) })},
+	}
+}
+
+// made is for nodes that can always be made.
+func made(node func(b *building, l layer) *graph.Node) func(*building, layer) (*graph.Node, error) {
+	return func(b *building, l layer) (*graph.Node, error) { return node(b, l), nil }
+}
+
+// layer is a layer of the network with what its node is made of.
+type layer struct {
+	nn.Layer
+	frozen     bool
+	in         []*graph.Node
+	parameter  map[nn.Role]*graph.Node // those that an optimizer may change
+	statistics map[nn.Role][]float32   // the others
+}
+
 // building is a program's graph under construction.
 type building struct {
 	*graph.Graph
 	net     *nn.Network
 	weights nn.Weights
 	options Options
+	rows    map[string]lowering          // by kind of layer
 	nodes   map[string]*graph.Node       // by layer
 	fused   map[string]kernel.Activation // by layer: the rectifier that it applies itself
 	normed  map[string]*normed           // by convolution, and by the batch-norm computed with it
@@ -33,13 +102,10 @@ func (o Options) learnsStatistics(layer string) bool {
 
 // fusedActivations finds the layers that lead into a rectifier and nowhere else, and can apply it as
 // they store their output.
-func fusedActivations(net *nn.Network) map[string]kernel.Activation {
+func fusedActivations(net *nn.Network, rows map[string]lowering) map[string]kernel.Activation {
 	uses, takes := map[string]int{}, map[string]bool{}
 	for _, l := range net.Layers() {
-		switch l.Op.(type) {
-		case nn.BatchNorm, nn.Add, nn.Conv:
-			takes[l.Name] = true
-		}
+		takes[l.Name] = rows[l.Op.Kind()].rectifies
 		for _, name := range l.Inputs {
 			uses[name]++
 		}
@@ -82,73 +148,53 @@ func normedConvolutions(net *nn.Network, o Options) map[string]*normed {
 
 // layer adds one layer of the network to the graph.
 func (b *building) layer(l nn.Layer) (*graph.Node, error) {
-	frozen := b.options.Freeze(l.Name)
-	var in []*graph.Node
-	for _, name := range l.Inputs {
-		in = append(in, b.nodes[name])
+	row := b.rows[l.Op.Kind()]
+	if row.node == nil {
+		return nil, fmt.Errorf("a layer of kind %q cannot be trained: %s", l.Op.Kind(), cmp.Or(row.refusal, "its gradient is not known"))
 	}
-	parameter := map[nn.Role]*graph.Node{}
-	statistics := map[nn.Role][]float32{}
+	full := layer{Layer: l, frozen: b.options.Freeze(l.Name), parameter: map[nn.Role]*graph.Node{}, statistics: map[nn.Role][]float32{}}
+	for _, name := range l.Inputs {
+		full.in = append(full.in, b.nodes[name])
+	}
 	for _, q := range b.net.LayerParameters(l) {
 		data := b.weights[q.Name()].Data
 		switch {
 		case !q.Role.Trained():
-			statistics[q.Role] = data
-		case frozen:
-			parameter[q.Role] = b.Fixed(q.Name(), q.Shape, data)
+			full.statistics[q.Role] = data
+		case full.frozen:
+			full.parameter[q.Role] = b.Fixed(q.Name(), q.Shape, data)
 		default:
-			parameter[q.Role] = b.Learned(q.Name(), q.Shape, data)
+			full.parameter[q.Role] = b.Learned(q.Name(), q.Shape, data)
 		}
 	}
-	switch op := l.Op.(type) {
-	case nn.Dense:
-		return b.Dense(in[0], parameter[nn.Weight], parameter[nn.Bias]), nil
-	case nn.Conv:
-		if n := b.normed[l.Name]; n != nil {
-			n.weight = parameter[nn.Weight]
-			return in[0], nil
-		}
-		return b.Conv(in[0], parameter[nn.Weight], parameter[nn.Bias], op.Geometry(in[0].Shape()[3]), b.fused[l.Name]), nil
-	case nn.BatchNorm:
-		return b.batchNorm(l, op, in[0], parameter, statistics)
-	case nn.Activation:
-		if b.fused[l.Inputs[0]] != kernel.None {
-			return in[0], nil
-		}
-		return b.Activate(in[0], op.Function), nil
-	case nn.Dropout:
-		if frozen {
-			return in[0], nil
-		}
-		return b.Dropout(in[0], op.Rate, l.Name), nil
-	case nn.Add:
-		return b.Add(b.fused[l.Name], in...), nil
-	case nn.Multiply:
-		return b.Multiply(in[0], in[1]), nil
-	case nn.Scale:
-		return b.Scale(in[0], op.Factor), nil
-	case nn.Concat:
-		return b.Concat(in...), nil
-	case nn.MaxPool:
-		return b.MaxPool(in[0], op.Geometry()), nil
-	case nn.AveragePool:
-		return b.AveragePool(in[0], op.Geometry()), nil
-	case nn.GlobalAveragePool:
-		return b.GlobalAveragePool(in[0]), nil
-	case nn.ZeroPad:
-		return b.ZeroPad(in[0], op.Margins[0], op.Margins[1], op.Margins[2], op.Margins[3]), nil
-	case nn.Flatten:
-		return b.Flatten(in[0]), nil
-	default:
-		return nil, fmt.Errorf("a layer of kind %q cannot be trained yet", l.Op.Kind())
-	}
+	return row.node(b, full)
 }
 
-// batchNorm adds a batch-norm; x is what the convolution takes that is computed with it, if there is
-// one.
-func (b *building) batchNorm(l nn.Layer, op nn.BatchNorm, x *graph.Node, parameter map[nn.Role]*graph.Node, statistics map[nn.Role][]float32) (*graph.Node, error) {
-	mean, variance := statistics[nn.Mean], statistics[nn.Variance]
-	gamma, beta, act := parameter[nn.Gamma], parameter[nn.Beta], b.fused[l.Name]
+// lowerConv adds a convolution, or leaves it to the batch-norm that it is computed with.
+func lowerConv(b *building, l layer) (*graph.Node, error) {
+	weight := l.parameter[nn.Weight]
+	if n := b.normed[l.Name]; n != nil {
+		n.weight = weight
+		return l.in[0], nil
+	}
+	geometry := l.Op.(nn.Conv).Geometry(l.in[0].Shape()[3])
+	return b.Conv(l.in[0], weight, l.parameter[nn.Bias], geometry, b.fused[l.Name]), nil
+}
+
+// lowerActivation adds a function, unless the layer below applies it itself.
+func lowerActivation(b *building, l layer) (*graph.Node, error) {
+	if b.fused[l.Inputs[0]] != kernel.None {
+		return l.in[0], nil
+	}
+	return b.Activate(l.in[0], l.Op.(nn.Activation).Function), nil
+}
+
+// lowerBatchNorm adds a batch-norm. What it takes is what the convolution takes that is computed with it,
+// if there is one.
+func lowerBatchNorm(b *building, l layer) (*graph.Node, error) {
+	op, x := l.Op.(nn.BatchNorm), l.in[0]
+	mean, variance := l.statistics[nn.Mean], l.statistics[nn.Variance]
+	gamma, beta, act := l.parameter[nn.Gamma], l.parameter[nn.Beta], b.fused[l.Name]
 	if op.Unscaled {
 		gamma = b.Fixed(l.Name+".gamma", []int{len(mean)}, slices.Repeat([]float32{1}, len(mean)))
 	}

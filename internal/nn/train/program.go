@@ -43,8 +43,9 @@ func newProgram(net *nn.Network, weights nn.Weights, batch int, trunk *trunk, o 
 	p := &program{Graph: graph.New(pool, scratch), batch: batch, trunk: trunk}
 	b := &building{
 		Graph: p.Graph, net: net, weights: weights, options: o,
-		nodes: map[string]*graph.Node{}, fused: fusedActivations(net), normed: normedConvolutions(net, o),
+		rows: lowerings(), nodes: map[string]*graph.Node{}, normed: normedConvolutions(net, o),
 	}
+	b.fused = fusedActivations(net, b.rows)
 	if o.Precision == frozen.BFloat16 {
 		p.RoundProducts()
 	}

@@ -79,7 +79,7 @@ func isInput(net *nn.Network, layer string) bool {
 
 // isFrozen tells whether the layer itself gives the same output in training as frozen.
 func isFrozen(net *nn.Network, l nn.Layer, freeze func(layer string) bool) bool {
-	if _, drops := l.Op.(nn.Dropout); drops || len(net.LayerParameters(l)) > 0 {
+	if net.Random(l) || len(net.LayerParameters(l)) > 0 {
 		return freeze(l.Name)
 	}
 	return true

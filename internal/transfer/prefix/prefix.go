@@ -120,8 +120,7 @@ func CutsBelow(net *nn.Network, s strategy.Selection) (out []nn.Passage) {
 	takers := map[string][]nn.Op{}
 	still := true
 	for _, l := range net.Layers() {
-		_, drops := l.Op.(nn.Dropout)
-		still = still && !(s.Learns(l.Name) && (drops || len(net.LayerParameters(l)) > 0))
+		still = still && !(s.Learns(l.Name) && (net.Random(l) || len(net.LayerParameters(l)) > 0))
 		below[l.Name] = still
 		for _, input := range l.Inputs {
 			takers[input] = append(takers[input], l.Op)

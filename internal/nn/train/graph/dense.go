@@ -6,22 +6,24 @@ import (
 	"gorgonia.org/tensor"
 )
 
-// Dense is a fully connected layer: x·weightᵀ + bias, for x [batch, inputs], weight
+// Dense is a fully connected layer on the last axis: x·weightᵀ + bias, for x [batch, …, inputs], weight
 // [outputs, inputs] and bias [outputs], which may be nil.
 func (g *Graph) Dense(x, weight, bias *Node) *Node {
-	batch, in, out := x.Shape()[0], weight.Shape()[1], weight.Shape()[0]
+	in, out := weight.Shape()[1], weight.Shape()[0]
+	rows, output := x.Shape().TotalSize()/in, x.Shape().Clone()
+	output[len(output)-1] = out
 	layer := operation{
 		name:   "dense",
-		output: tensor.Shape{batch, out},
+		output: output,
 		forward: func(y []float32, v [][]float32) error {
 			var beta float32
 			if bias != nil {
-				for i := range batch {
+				for i := range rows {
 					copy(y[i*out:], v[2])
 				}
 				beta = 1
 			}
-			g.product(false, true, batch, out, in, 1, v[0], in, v[1], in, beta, y, out)
+			g.product(false, true, rows, out, in, 1, v[0], in, v[1], in, beta, y, out)
 			return nil
 		},
 		backward: func(v gorgonia.Nodes, _, dy *Node) (gorgonia.Nodes, error) {
@@ -53,12 +55,14 @@ func (g *Graph) Dense(x, weight, bias *Node) *Node {
 
 // denseInputGradient is dy·weight.
 func (g *Graph) denseInputGradient(dy, weight *Node) (*Node, error) {
-	batch, in, out := dy.Shape()[0], weight.Shape()[1], weight.Shape()[0]
+	in, out := weight.Shape()[1], weight.Shape()[0]
+	rows, output := dy.Shape().TotalSize()/out, dy.Shape().Clone()
+	output[len(output)-1] = in
 	return g.apply(operation{
 		name:   "dense, gradient of the input",
-		output: tensor.Shape{batch, in},
+		output: output,
 		forward: func(dx []float32, v [][]float32) error {
-			g.product(false, false, batch, in, out, 1, v[0], out, v[1], in, 0, dx, in)
+			g.product(false, false, rows, in, out, 1, v[0], out, v[1], in, 0, dx, in)
 			return nil
 		},
 	}, dy, weight)
@@ -66,12 +70,13 @@ func (g *Graph) denseInputGradient(dy, weight *Node) (*Node, error) {
 
 // denseWeightGradient is dyᵀ·x.
 func (g *Graph) denseWeightGradient(dy, x *Node) (*Node, error) {
-	batch, in, out := dy.Shape()[0], x.Shape()[1], dy.Shape()[1]
+	in, out := x.Shape()[x.Dims()-1], dy.Shape()[dy.Dims()-1]
+	rows := dy.Shape().TotalSize() / out
 	return g.apply(operation{
 		name:   "dense, gradient of the weight",
 		output: tensor.Shape{out, in},
 		forward: func(dw []float32, v [][]float32) error {
-			g.product(true, false, out, in, batch, 1, v[0], out, v[1], in, 0, dw, in)
+			g.product(true, false, out, in, rows, 1, v[0], out, v[1], in, 0, dw, in)
 			return nil
 		},
 	}, dy, x)
