@@ -68,23 +68,27 @@ func pictures(t testing.TB) []picture {
 	return out
 }
 
-func decode(t testing.TB, id string) image.Image {
-	t.Helper()
+// decoded holds the pictures by id, small and on white.
+var decoded = sync.OnceValues(func() (map[string]*image.NRGBA, error) {
 	set, err := openEmoji()
 	if err != nil {
-		t.Fatal(err)
+		return nil, err
 	}
-	raw, err := set.Read(id)
-	if err != nil {
-		t.Fatal(err)
+	out := map[string]*image.NRGBA{}
+	for _, row := range set.Rows() {
+		raw, err := set.Read(row.ID)
+		if err != nil {
+			return nil, err
+		}
+		picture, _, err := image.Decode(bytes.NewReader(raw))
+		if err != nil {
+			return nil, err
+		}
+		white := imaging.New(picture.Bounds().Dx(), picture.Bounds().Dy(), color.White)
+		out[row.ID] = imaging.Resize(imaging.OverlayCenter(white, picture, 1), side, side, imaging.Linear)
 	}
-	decoded, _, err := image.Decode(bytes.NewReader(raw))
-	if err != nil {
-		t.Fatal(err)
-	}
-	white := imaging.New(decoded.Bounds().Dx(), decoded.Bounds().Dy(), color.White)
-	return imaging.Resize(imaging.OverlayCenter(white, decoded, 1), side, side, imaging.Linear)
-}
+	return out, nil
+})
 
 // text appends "" as null.
 func text(b array.Builder, value string) {
@@ -114,23 +118,29 @@ func imagesTable(t testing.TB, name string, rows []picture, copies int) *pipelin
 	}.Encode())
 	b := array.NewRecordBuilder(memory.DefaultAllocator, schema)
 	defer b.Release()
+	originals, err := decoded()
+	if err != nil {
+		t.Fatal(err)
+	}
+	pixels := make([]uint8, 0, side*side*3)
 	for _, row := range rows {
-		original := decode(t, row.ID)
+		original := originals[row.ID]
 		for c := range copies + 1 {
 			if c > 0 && row.split != record.Train {
 				break
 			}
-			shown := image.Image(original)
+			shown := original
 			if c > 0 {
 				shown = imaging.Resize(imaging.Rotate(original, float64(17*c-34), color.White), side, side, imaging.Linear)
 			}
 			text(b.Field(0), row.ID)
 			b.Field(1).(*array.FixedSizeListBuilder).Append(true)
 			values := b.Field(1).(*array.FixedSizeListBuilder).ValueBuilder().(*array.Uint8Builder)
-			nrgba := imaging.Clone(shown)
-			for i := 0; i < len(nrgba.Pix); i += 4 {
-				values.AppendValues(nrgba.Pix[i:i+3], nil)
+			pixels = pixels[:0]
+			for i := 0; i < len(shown.Pix); i += 4 {
+				pixels = append(pixels, shown.Pix[i:i+3]...)
 			}
+			values.AppendValues(pixels, nil)
 			text(b.Field(2), row.Label)
 			text(b.Field(3), row.split)
 			text(b.Field(4), row.Domain)
