@@ -1,0 +1,160 @@
+package record
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+)
+
+// ModelVersion is the version of the form in which models are stored. Form 1 had no description: the
+// metadata told classes, preprocessing and extraction apart. It is still read.
+const ModelVersion = 2
+
+// Description is all that has to be known of a model to run it and to judge whether it may be used,
+// beside its network and tensors. It stands in the metadata of a stored model as JSON.
+type Description struct {
+	Version int          `json:"version"` // of the form: ModelVersion
+	Inputs  []ModelInput `json:"inputs"`  // as the network names them
+	Heads   []Head       `json:"heads"`
+
+	Origins   []Origin   `json:"origins,omitempty"`   // of the weights that training started with, and of backbones that make its features
+	Recipe    *Recipe    `json:"recipe,omitempty"`    // what made it
+	Selection *Selection `json:"selection,omitempty"` // why it has the weights of this epoch and no other
+}
+
+// ModelInput is an input of a model's network, and how it is made of what a row holds.
+type ModelInput struct {
+	Name       string     `json:"name"`
+	Shape      []int      `json:"shape"`                // of an example
+	Column     string     `json:"column,omitempty"`     // of the tables that hold it ready made, such as "feature"
+	Transforms Transforms `json:"transforms,omitempty"` // from the bytes of a file to the input; none: it is not known
+}
+
+// Origin is where weights come from.
+type Origin struct {
+	Backbone string `json:"backbone"`
+	Variant  string `json:"variant,omitempty"` // "" for the default one
+	Weights  string `json:"weights"`           // a weight set, "random", or "file"
+	Digest   string `json:"digest,omitempty"`  // hexadecimal SHA-256 of their file; "" for random ones
+	Address  string `json:"address,omitempty"` // where the weight set is published
+	Licence  string `json:"licence,omitempty"` // SPDX; "" if it is not known
+}
+
+// Recipe is what decided a model, but for its inputs.
+type Recipe struct {
+	Digest string        `json:"digest"` // hexadecimal SHA-256 of the fields
+	Fields []RecipeField `json:"fields"`
+}
+
+// RecipeField is a setting, in its canonical form.
+type RecipeField struct {
+	Name  string `json:"name"` // such as "params.epochs"
+	Value string `json:"value"`
+}
+
+// Selection tells which epoch a model's weights are those of, and what they were chosen by. It is
+// measured on rows that training validates on, so it says little of rows that nobody has seen.
+type Selection struct {
+	By      string             `json:"by"` // "val_loss", "val_accuracy", or "last" for the last epoch whatever it was
+	Phase   string             `json:"phase,omitempty"`
+	Epoch   int                `json:"epoch"`             // from 1, over all phases
+	Split   string             `json:"split,omitempty"`   // whose rows Metrics was measured on
+	Rows    int                `json:"rows"`              // of that split
+	Trained int                `json:"trained"`           // rows that were learned from, copies too
+	Metrics map[string]float64 `json:"metrics,omitempty"` // such as "loss"; without those that are not numbers
+}
+
+// Bounds of descriptions: a file that says more is refused, not believed.
+const (
+	maxDescription = 64 << 20 // bytes
+	maxInputs      = 256
+	maxHeads       = 1024
+	maxOrigins     = 1024
+)
+
+// Encode gives the text that stands in metadata.
+func (d Description) Encode() (string, error) {
+	if err := d.Check(); err != nil {
+		return "", err
+	}
+	text, err := json.Marshal(d)
+	return string(text), err
+}
+
+// ParseDescription reads what Encode wrote. Transforms that this version of the program does not know
+// are kept as [UnknownStep], so that a model can be shown that cannot be run.
+func ParseDescription(text string) (Description, error) {
+	var d Description
+	if len(text) > maxDescription {
+		return d, fmt.Errorf("read what a model says of itself: %d bytes are more than the %d allowed", len(text), maxDescription)
+	}
+	var version struct{ Version int }
+	if err := json.Unmarshal([]byte(text), &version); err != nil {
+		return d, fmt.Errorf("read what a model says of itself: %w", err)
+	}
+	if version.Version > ModelVersion {
+		return d, &NewerModelError{version.Version}
+	}
+	if err := json.Unmarshal([]byte(text), &d); err != nil {
+		return d, fmt.Errorf("read what a model says of itself: %w", err)
+	}
+	if err := d.Check(); err != nil {
+		return d, fmt.Errorf("read what a model says of itself: %w", err)
+	}
+	return d, nil
+}
+
+// NewerModelError says that a model is stored in a form of a later version of the program.
+type NewerModelError struct{ Version int }
+
+func (e *NewerModelError) Error() string {
+	return fmt.Sprintf("the model is stored in form %d, and this tlpipe reads forms up to %d: a newer tlpipe reads it", e.Version, ModelVersion)
+}
+
+// Check tells what is wrong with a description.
+func (d Description) Check() error {
+	switch {
+	case d.Version != ModelVersion:
+		return fmt.Errorf("there is no form %d of models", d.Version)
+	case len(d.Inputs) == 0:
+		return errors.New("the model has no input")
+	case len(d.Inputs) > maxInputs || len(d.Heads) > maxHeads || len(d.Origins) > maxOrigins:
+		return fmt.Errorf("%d inputs, %d heads, %d origins of weights are more than a model can have", len(d.Inputs), len(d.Heads), len(d.Origins))
+	}
+	names := map[string]bool{}
+	for _, in := range d.Inputs {
+		if in.Name == "" || names[in.Name] {
+			return fmt.Errorf("input %q has no name, or that of another", in.Name)
+		}
+		names[in.Name] = true
+	}
+	clear(names)
+	for _, h := range d.Heads {
+		if err := h.Check(); err != nil {
+			return err
+		}
+		if names[h.Name] {
+			return fmt.Errorf("two heads are named %q", h.Name)
+		}
+		names[h.Name] = true
+	}
+	return nil
+}
+
+// Licences are those of the weights that the model was made with, each once. ok is false if one of them
+// is not known.
+func (d Description) Licences() (licences []string, ok bool) {
+	ok = true
+	seen := map[string]bool{}
+	for _, o := range d.Origins {
+		switch {
+		case o.Digest == "":
+		case o.Licence == "":
+			ok = false
+		case !seen[o.Licence]:
+			seen[o.Licence] = true
+			licences = append(licences, o.Licence)
+		}
+	}
+	return licences, ok
+}
