@@ -229,8 +229,8 @@ func (s Split) notes(table *dataset.Table) []string {
 	var out []string
 	rows := map[string]int{}                // by split
 	classes := map[string]map[string]bool{} // by class and split
-	splits := map[string]string{}           // by content
-	copies := 0
+	splits := map[string]string{}           // by content; several for a picture that is in several
+	const several = "several"
 	for _, row := range table.All {
 		rows[row.Split]++
 		if classes[row.Label] == nil {
@@ -238,9 +238,16 @@ func (s Split) notes(table *dataset.Table) []string {
 		}
 		classes[row.Label][row.Split] = true
 		if before, ok := splits[row.Digest]; ok && before != row.Split {
+			splits[row.Digest] = several
+		} else {
+			splits[row.Digest] = row.Split
+		}
+	}
+	copies := 0
+	for _, row := range table.All {
+		if splits[row.Digest] == several {
 			copies++
 		}
-		splits[row.Digest] = row.Split
 	}
 	for split, share := range s.shares() {
 		if share == 0 && !s.Given {
@@ -263,7 +270,7 @@ func (s Split) notes(table *dataset.Table) []string {
 		}
 	}
 	if copies > 0 {
-		out = append(out, fmt.Sprintf("%d pictures are, byte for byte, in another split too; `by: %s` keeps equal pictures together", copies, dataset.Digest))
+		out = append(out, fmt.Sprintf("%d of %d pictures have a copy, byte for byte, in another split; `by: %s` keeps equal pictures together", copies, len(table.All), dataset.Digest))
 	}
 	return out
 }

@@ -115,7 +115,7 @@ func TestNotes(t *testing.T) {
 	want := []string{
 		"there are no rows in split val",
 		"no rows in split test: bird, dog",
-		"1 pictures are, byte for byte, in another split too; `by: digest` keeps equal pictures together",
+		"2 of 5 pictures have a copy, byte for byte, in another split; `by: digest` keeps equal pictures together",
 	}
 	if !slices.Equal(lines, want) {
 		t.Errorf("notes %q, want %q", lines, want)
