@@ -1,0 +1,12 @@
+// Package shallow fits classifiers that converge, on features held in memory: no learning rate, no epochs, the same result
+// for any number of threads.
+//
+// The terms:
+//
+//   - [Rows] are feature vectors with the number of their class.
+//   - A [Linear] classifier is what a dense layer with a softmax computes: a weight vector and a bias for each class.
+//   - The penalty λ of logistic regression weighs the squared weights against the sum of the rows' losses; scikit-learn's
+//     C is 1/λ.
+//   - A path is a series of penalties, each fit started from the one before ("warm"). Which is taken, a validation set says,
+//     or cross-validation on the training rows: the one with the least mean log loss, and of equals the strongest.
+package shallow
