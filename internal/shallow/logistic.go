@@ -227,6 +227,26 @@ func chosen(steps []Step) int {
 	return best
 }
 
+// Probabilities fills out, [rows][classes], with the softmax of the logits of rows of features.
+func (l *Linear) Probabilities(features []float32, out []float32) {
+	k := len(l.Bias)
+	width := len(l.Weights) / k
+	logits := make([]float64, k)
+	for row := 0; row*k < len(out); row++ {
+		x := features[row*width : (row+1)*width]
+		for j := range logits {
+			logits[j] = float64(l.Bias[j])
+			for i, w := range l.Weights[j*width : (j+1)*width] {
+				logits[j] += float64(w) * float64(x[i])
+			}
+		}
+		norm := logSumExp(logits)
+		for j, v := range logits {
+			out[row*k+j] = float32(math.Exp(v - norm))
+		}
+	}
+}
+
 // evaluate returns mean log loss and accuracy on rows.
 func (l *Linear) evaluate(pool *kernel.Pool, rows Rows) (loss, accuracy float64) {
 	k := len(l.Bias)
@@ -268,15 +288,19 @@ func logSumExp(x []float64) float64 {
 // blockRows is how many rows are computed at once. Sums over a block are in float32, over blocks in float64.
 const blockRows = 256
 
-// problem is the loss of a set of rows as a function of the parameters: those of standardised features, whatever the
-// penalty is on, since features of one scale and mean 0 make the minimum quick to find.
+// problem is the loss of a set of rows as a function of the parameters, which are those of features shifted to mean 0 and
+// scaled, whatever the penalty is on: that makes the minimum quick to find.
 type problem struct {
-	rows      Rows
-	k         int
-	penalty   float64
-	x         []float64 // weights [k][width], then biases [k], of standardised features
+	rows    Rows
+	k       int
+	penalty float64
+	x       []float64 // parameters: weights [k][width] of shifted and scaled features, then biases [k]
+
+	standardised bool // the penalty is on the weights of standardised features
+
 	mean      []float64 // of each feature
-	scale     []float64 // 1/deviation
+	variance  []float64
+	scale     []float64 // the parameter of a feature is its weight divided by this
 	weigh     []float64 // what the penalty weighs on the squared parameter of each feature
 	pool      *kernel.Pool
 	workspace kernel.Workspace
@@ -291,7 +315,7 @@ type problem struct {
 func newProblem(rows Rows, classes int, o Options, pool *kernel.Pool) *problem {
 	p := &problem{
 		rows: rows, k: classes, pool: pool, x: make([]float64, classes*(rows.Width+1)),
-		mean: make([]float64, rows.Width), scale: make([]float64, rows.Width), weigh: make([]float64, rows.Width),
+		mean: make([]float64, rows.Width), variance: make([]float64, rows.Width), scale: make([]float64, rows.Width), weigh: make([]float64, rows.Width),
 		weights: make([]float32, classes*rows.Width), gradient: make([]float32, classes*rows.Width),
 		logits: make([]float32, blockRows*classes), bias: make([]float64, classes), exactWeights: make([]float64, classes*rows.Width),
 	}
@@ -301,42 +325,53 @@ func newProblem(rows Rows, classes int, o Options, pool *kernel.Pool) *problem {
 			p.exact[i] = float64(v)
 		}
 	}
-	p.standardise()
-	for i, scale := range p.scale {
-		if p.weigh[i] = 1; !o.Standardise { // the penalty is on the weights of the features as they are
-			p.weigh[i] = scale * scale
-		}
-	}
+	p.standardised = o.Standardise
+	p.moments()
 	return p
 }
 
-// standardise finds mean and deviation of each feature. One that never varies is only shifted.
-func (p *problem) standardise() {
-	for i := range p.scale {
-		p.scale[i] = 1
-	}
+// moments finds mean and variance of each feature. One that never varies counts as one of variance 1.
+func (p *problem) moments() {
 	n := float64(p.rows.Len())
 	for i, v := range p.rows.Values {
 		p.mean[i%p.rows.Width] += float64(v) / n
 	}
-	variance := make([]float64, p.rows.Width)
 	for i, v := range p.rows.Values {
 		d := float64(v) - p.mean[i%p.rows.Width]
-		variance[i%p.rows.Width] += d * d / n
+		p.variance[i%p.rows.Width] += d * d / n
 	}
-	for i, v := range variance {
-		if v > 1e-12*p.mean[i]*p.mean[i] {
-			p.scale[i] = 1 / math.Sqrt(v)
+	for i, v := range p.variance {
+		if v <= 1e-12*p.mean[i]*p.mean[i] {
+			p.variance[i] = 1
 		}
+		p.scale[i] = 1 / math.Sqrt(p.variance[i])
+		p.weigh[i] = 1
+	}
+}
+
+// precondition sets the penalty, and scales the parameters so that the loss curves about as much by each: the loss of
+// the rows curves by its feature's variance, the penalty by itself. On standardised features the first is so already.
+func (p *problem) precondition(penalty float64) {
+	p.penalty = penalty
+	if p.standardised {
+		return
+	}
+	width := p.rows.Width
+	for i, v := range p.variance {
+		scale := 1 / math.Sqrt(v+float64(p.k)*penalty/float64(p.rows.Len()))
+		for j := range p.k {
+			p.x[j*width+i] *= p.scale[i] / scale
+		}
+		p.scale[i], p.weigh[i] = scale, scale*scale
 	}
 }
 
 // minimise goes from where the problem stands to the least loss at a penalty, and tells how many iterations it took.
 func (p *problem) minimise(ctx context.Context, penalty float64, o Options) (int, error) {
-	p.penalty = penalty
 	if p.k == 2 {
-		p.penalty *= 2 // two opposite vectors of half the length in the place of scikit-learn's one
+		penalty *= 2 // two opposite vectors of half the length in the place of scikit-learn's one
 	}
+	p.precondition(penalty)
 	tolerance, most := o.Tolerance, o.Iterations
 	if tolerance == 0 {
 		tolerance = 1e-6

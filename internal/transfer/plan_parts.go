@@ -10,8 +10,8 @@ import (
 // PlanParts implements pipeline.PartsPlanner: it goes through the phases, as far as they are in the
 // cache.
 func (s *Setup) PlanParts(inputs map[string][]pipeline.Input, seed uint64, ask func(pipeline.Part) (map[string]pipeline.Input, bool)) (int, error) {
-	if len(inputs[ModelPort]) > 0 {
-		return 0, nil // the network stands in the model
+	if len(inputs[ModelPort]) > 0 || s.Head.Converges() {
+		return 0, nil // the network stands in the model, or there are no phases
 	}
 	phases := s.plan(s.backbone != nil)
 	prefixes := make([]prefix.Prefix, len(phases))

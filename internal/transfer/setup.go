@@ -24,7 +24,7 @@ type Params struct {
 	Weights      zoo.WeightsReference `yaml:"weights" recipe:"-" doc:"of the backbone, as for the stage extract: a weight set, random, the path of a file, or an address with a digest"`
 	RandomSeed   uint64               `yaml:"random_seed" doc:"draws random weights of the backbone; nothing else depends on it"`
 	Strategy     strategy.Strategy    `yaml:"strategy" doc:"on pictures: feature_extraction (if not given), partial, full, progressive, fine_tune, layerwise, adapters, linear_then_full, a mapping with one of these as kind, or a list of phases"`
-	Head         head.Head            `yaml:"head" doc:"tutorial (dense 256, batch-norm, relu, dropout 0.5, dense 128, batch-norm, relu, dropout 0.3), linear, or a mapping"`
+	Head         head.Head            `yaml:"head" doc:"tutorial (dense 256, batch-norm, relu, dropout 0.5, dense 128, batch-norm, relu, dropout 0.3), linear, logistic (on features: logistic regression fitted to its end), or a mapping"`
 	Target       string               `yaml:"target" doc:"column with the classes"`
 	Epochs       *int                 `yaml:"epochs" min:"1" doc:"passes over the training rows, at most: 30 on features, as the strategy says on pictures if not given"`
 	LearningRate *float64             `yaml:"learning_rate" above:"0" doc:"of the first step, before schedule and warm-up: 1e-3 on features, as the strategy says on pictures if not given"`
@@ -86,6 +86,12 @@ func New(p Params) (*Setup, error) {
 		refuse(p.Standardise, "standardise", "leave it out", "is for features: pictures are normalised as the weights want them")
 	}
 	refuse(p.BatchSize == 1 && p.Head.BatchNorm && len(p.Head.Hidden) > 0, "batch_size", "use at least 2, or batch_norm: false", "batch-norm learns nothing from single rows")
+	if p.Head.Converges() {
+		refuse(p.Backbone != "" || len(p.Strategy.Phases) > 0, "head", "extract features first, or take head: linear", "logistic is for features")
+		refuse(p.Epochs != nil, "epochs", "leave it out", "logistic regression is fitted to its end: it has no epochs")
+		refuse(p.LearningRate != nil, "learning_rate", "leave it out", "logistic regression has no learning rate")
+		refuse(p.Learning.EarlyStopping.Patience > 0, "early_stopping", "leave it out", "logistic regression is fitted to its end")
+	}
 	several := len(p.Strategy.Phases) > 1
 	refuse(several && p.Epochs != nil, "epochs", "say those of each phase in strategy", "the strategy has %d phases", len(p.Strategy.Phases))
 	refuse(several && p.LearningRate != nil, "learning_rate", "say that of each phase in strategy", "the strategy has %d phases", len(p.Strategy.Phases))
@@ -257,6 +263,9 @@ func (s *Setup) Train(ctx context.Context, task *pipeline.Task) (_ *Outcome, err
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, data.Close()) }()
+	if s.Head.Converges() {
+		return s.fit(ctx, task, data)
+	}
 	t, err := s.newTraining(ctx, task, data)
 	if err != nil {
 		return nil, err
@@ -337,7 +346,7 @@ func (s *Setup) read(ctx context.Context, task *pipeline.Task) (*rows.Data, erro
 // checkValidation refuses what needs validation rows if there are none, and tells what becomes of the
 // rest.
 func (s *Setup) checkValidation(task *pipeline.Task, d *rows.Data) error {
-	if d.Validation.Len() > 0 {
+	if d.Validation.Len() > 0 || s.Head.Converges() {
 		return nil
 	}
 	epochs := 0

@@ -3,10 +3,12 @@ package evaluate
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 
 	"github.com/tlpipe/tlpipe/internal/metrics"
 	"github.com/tlpipe/tlpipe/internal/record"
+	"github.com/tlpipe/tlpipe/internal/shallow"
 )
 
 // Baseline is the name of a baseline in parameters.
@@ -16,6 +18,7 @@ type Baseline string
 const (
 	Majority        Baseline = "majority"         // answers with the shares of the classes in training
 	NearestCentroid Baseline = "nearest_centroid" // the class whose mean features are nearest
+	Logistic        Baseline = "logistic"         // logistic regression on the features, its penalty chosen on split val
 )
 
 // enterBaselines fits the baselines on the rows of split train of each table
@@ -27,7 +30,7 @@ func (e *evaluation) enterBaselines(ctx context.Context) error {
 			tables = append(tables, r.table)
 		}
 	}
-	var centroids, majorities []*candidate
+	var logistics, centroids, majorities []*candidate
 	for _, t := range tables {
 		if len(e.Baselines) == 0 {
 			break
@@ -38,16 +41,31 @@ func (e *evaluation) enterBaselines(ctx context.Context) error {
 			nearest = metrics.NewCentroids(len(e.classes), t.dimension)
 		}
 		known := make([]bool, len(e.classes))
-		for batch, err := range t.examples(ctx, func(r rowView, i int) bool { return r.split.Value(i) == record.Train && !r.label.IsNull(i) }) {
+		regression := !t.pictures && slices.Contains(e.Baselines, Logistic)
+		training, validation := shallow.Rows{Width: t.dimension}, shallow.Rows{Width: t.dimension}
+		for batch, err := range t.examples(ctx, func(r rowView, i int) bool {
+			return !r.label.IsNull(i) && (r.split.Value(i) == record.Train || regression && r.split.Value(i) == record.Validation && !r.copied(i))
+		}) {
 			if err != nil {
 				return err
 			}
 			for k, row := range batch.at {
-				if class := e.classOf(batch.rows.label.Value(row)); class >= 0 {
+				class, features := e.classOf(batch.rows.label.Value(row)), batch.features[k*t.dimension:(k+1)*t.dimension]
+				if class < 0 {
+					continue
+				}
+				into := &training
+				if batch.rows.split.Value(row) == record.Validation {
+					into = &validation
+				}
+				if regression {
+					into.Values, into.Classes = append(into.Values, features...), append(into.Classes, class)
+				}
+				if into == &training {
 					known[class] = true
 					prior.Add(class)
 					if nearest != nil {
-						nearest.Add(class, batch.features[k*t.dimension:(k+1)*t.dimension])
+						nearest.Add(class, features)
 					}
 				}
 			}
@@ -56,17 +74,74 @@ func (e *evaluation) enterBaselines(ctx context.Context) error {
 			e.task.Log("%s has no labelled row of split train: there are no baselines on it", t.input.Name())
 			continue
 		}
+		if regression {
+			answers, err := e.fitLogistic(ctx, training, validation, known)
+			if err != nil {
+				return fmt.Errorf("baseline on %s: %w", t.input.Name(), err)
+			}
+			if answers != nil {
+				logistics = append(logistics, &candidate{name: baselineName("logistic regression", t, len(tables)), baseline: true, table: t, known: known, answerer: answers})
+			}
+		}
 		majorities = append(majorities, &candidate{name: baselineName("majority class", t, len(tables)), baseline: true, table: t, known: known, answerer: newPriorAnswers(prior, len(e.classes))})
 		if nearest != nil {
 			nearest.Fit()
 			centroids = append(centroids, &candidate{name: baselineName("nearest centroid", t, len(tables)), baseline: true, table: t, known: known, answerer: centroidAnswers{nearest, t.dimension, len(e.classes)}})
 		}
 	}
+	e.candidates = append(e.candidates, logistics...)
 	if slices.Contains(e.Baselines, NearestCentroid) {
 		e.candidates = append(e.candidates, centroids...)
 	}
 	if slices.Contains(e.Baselines, Majority) {
 		e.candidates = append(e.candidates, mergeMajorities(majorities)...)
+	}
+	return nil
+}
+
+// fitLogistic fits logistic regression to the features as they are; nil if there is but one class. Classes without a training
+// row are not among those it answers.
+func (e *evaluation) fitLogistic(ctx context.Context, training, validation shallow.Rows, known []bool) (answerer, error) {
+	a := &logisticAnswers{classes: len(known)}
+	number := make([]int, len(known))
+	for class, in := range known {
+		if number[class] = -1; in {
+			number[class] = len(a.places)
+			a.places = append(a.places, class)
+		}
+	}
+	if len(a.places) < 2 {
+		return nil, nil
+	}
+	chosen := shallow.Rows{Width: validation.Width}
+	for i, class := range validation.Classes {
+		if number[class] >= 0 {
+			chosen.Values = append(chosen.Values, validation.Values[i*validation.Width:(i+1)*validation.Width]...)
+			chosen.Classes = append(chosen.Classes, number[class])
+		}
+	}
+	for i, class := range training.Classes {
+		training.Classes[i] = number[class]
+	}
+	var err error
+	a.linear, _, err = shallow.Logistic(ctx, training, chosen, len(a.places), shallow.Options{Threads: e.task.Threads})
+	return a, err
+}
+
+// logisticAnswers are those of a linear classifier.
+type logisticAnswers struct {
+	linear  *shallow.Linear
+	places  []int // of its classes among those of the evaluation
+	classes int
+}
+
+func (l *logisticAnswers) answer(features []float32, n int, out []float32) error {
+	p := make([]float32, n*len(l.places))
+	l.linear.Probabilities(features, p)
+	for row := range n {
+		for j, class := range l.places {
+			out[row*l.classes+class] = p[row*len(l.places)+j]
+		}
 	}
 	return nil
 }

@@ -19,7 +19,7 @@ type Params struct {
 	Slices          []string   `yaml:"slices" doc:"columns, such as domain: each of their values is measured apart"`
 	Bootstrap       int        `yaml:"bootstrap" min:"0" max:"100000" doc:"resamples for the 95 % intervals; 0 for none"`
 	Cluster         string     `yaml:"cluster" doc:"column whose equal values belong together, such as object: the bootstrap draws them together"`
-	Baselines       []Baseline `yaml:"baselines" enum:"majority,nearest_centroid" doc:"what the models are held against: majority, nearest_centroid; [] for none"`
+	Baselines       []Baseline `yaml:"baselines" enum:"majority,nearest_centroid,logistic" doc:"what models are compared with: majority; on features also nearest_centroid and logistic, logistic regression; [] for none"`
 	CalibrationBins int        `yaml:"calibration_bins" min:"1" max:"1000" doc:"bins of equal width over the confidence"`
 	Worst           int        `yaml:"worst" min:"0" doc:"how many of each model's most confident mistakes to keep"`
 }
@@ -38,7 +38,7 @@ func Kind() pipeline.Kind {
   uses: evaluate
   from: {model: head, data: features}
   with: {slices: [domain], cluster: object}`,
-		Version: 1,
+		Version: 2,
 		Seeded:  true,
 		Inputs: []pipeline.Port{
 			{Name: "model", Kind: pipeline.Model, Many: true, Doc: "the models to measure"},
@@ -56,7 +56,7 @@ func Kind() pipeline.Kind {
 		Split:           record.Test,
 		TopK:            3,
 		Bootstrap:       1000,
-		Baselines:       []Baseline{Majority, NearestCentroid},
+		Baselines:       []Baseline{Majority, NearestCentroid, Logistic},
 		CalibrationBins: 10,
 		Worst:           24,
 	}, build)

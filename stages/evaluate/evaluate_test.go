@@ -269,13 +269,13 @@ func TestPredictionsCarryTheColumnsOfTheData(t *testing.T) {
 			lines = append(lines, line+fmt.Sprintf("%.3f", p.AppendFloats(nil, i)))
 		}
 	}
-	if len(lines) != 18 {
-		t.Fatalf("%d predictions of 6 rows by 3 candidates", len(lines))
+	if len(lines) != 24 {
+		t.Fatalf("%d predictions of 6 rows by 4 candidates", len(lines))
 	}
 	if want := "t3 cat test sketch 2 head dog [0.269 0.731]"; lines[2] != want {
 		t.Errorf("prediction %q, want %q", lines[2], want)
 	}
-	if want := "t1 cat test photo 1 majority class cat [0.667 0.333]"; lines[12] != want {
+	if want := "t1 cat test photo 1 majority class cat [0.667 0.333]"; lines[18] != want {
 		t.Errorf("prediction %q, want %q", lines[12], want)
 	}
 }
@@ -308,7 +308,7 @@ func TestRowsThatAreNotScored(t *testing.T) {
 			t.Errorf("%s of %s, class %q: %d rows, want %d", want.metric, want.model, want.class, got.Rows, want.rows)
 		}
 	}
-	if n := out.tables["predictions"].Rows(); n != 18 {
+	if n := out.tables["predictions"].Rows(); n != 18 { // one class in training is none for a regression
 		t.Errorf("%d predictions of 6 rows by 3 candidates", n)
 	}
 }
@@ -344,7 +344,8 @@ func TestModelsArePairedByCoordinates(t *testing.T) {
 		}
 	}
 	if want := []string{
-		"head[weights=good,seed=1]", "head[weights=bad]", "nearest centroid[weights=good]", "nearest centroid[weights=bad]",
+		"head[weights=good,seed=1]", "head[weights=bad]", "logistic regression[weights=good]", "logistic regression[weights=bad]",
+		"nearest centroid[weights=good]", "nearest centroid[weights=bad]",
 		"majority class[weights=good]", "majority class[weights=bad]",
 	}; !slices.Equal(names, want) {
 		t.Errorf("candidates %v, want %v", names, want)

@@ -9,9 +9,11 @@ import (
 	"gopkg.in/yaml.v3"
 )
 
-// Head describes the network from features to classes. YAML spells it tutorial, linear, or as a
+// Head describes the classifier from features to classes. YAML spells it tutorial, linear, logistic, or as a
 // mapping.
 type Head struct {
+	Kind       string    `yaml:"kind" enum:"network,logistic" doc:"network, trained by gradient descent (if not given), or logistic: on features, multinomial logistic regression, fitted to its end, its penalty chosen by the validation rows"`
+	Penalties  []float64 `yaml:"penalties" above:"0" doc:"of logistic: the candidates for λ, which weighs the squared weights against the sum of the losses (1/C in scikit-learn); 1e4 to 1e-4 if not given"`
 	Hidden     []int     `yaml:"hidden" min:"1" max:"65536" doc:"widths of the hidden layers, first to last"`
 	Dropout    []float64 `yaml:"dropout" min:"0" max:"0.99" doc:"probability that an output of a hidden layer is dropped: one for all layers, or one each"`
 	BatchNorm  bool      `yaml:"batch_norm" doc:"normalise each hidden layer before its activation"`
@@ -21,15 +23,23 @@ type Head struct {
 // Tutorial is the head of the transfer-learning tutorial, with the dropout
 // rates that such heads commonly have.
 func Tutorial() Head {
-	return Head{Hidden: []int{256, 128}, Dropout: []float64{0.5, 0.3}, BatchNorm: true, Activation: "relu"}
+	return Head{Kind: network, Hidden: []int{256, 128}, Dropout: []float64{0.5, 0.3}, BatchNorm: true, Activation: "relu"}
 }
 
-func Linear() Head { return Head{Activation: "relu"} }
+func Linear() Head { return Head{Kind: network, Activation: "relu"} }
+
+// Logistic is a linear head that is fitted to its end.
+func Logistic() Head { return Head{Kind: logistic, Activation: "relu"} }
+
+// Converges tells whether the head is fitted to its end, without a rate and epochs.
+func (h Head) Converges() bool { return h.Kind == logistic }
 
 // Words for heads.
 const (
 	tutorial = "tutorial"
 	linear   = "linear"
+	logistic = "logistic"
+	network  = "network"
 )
 
 // DecodeParam implements params.Decoder.
@@ -40,14 +50,26 @@ func (h *Head) DecodeParam(d *params.Decoding, node *yaml.Node) {
 			*h = Tutorial()
 		case linear:
 			*h = Linear()
+		case logistic:
+			*h = Logistic()
 		default:
-			d.Errorf(node, params.DidYouMean(node.Value, []string{tutorial, linear}), "%q is no head", node.Value)
+			d.Errorf(node, params.DidYouMean(node.Value, []string{tutorial, linear, logistic}), "%q is no head", node.Value)
 		}
 		return
 	}
 	type plain Head
-	p := plain{BatchNorm: true, Activation: "relu"}
+	p := plain{Kind: network, BatchNorm: true, Activation: "relu"}
 	d.Into(node, &p)
+	if p.Kind == logistic {
+		if len(p.Hidden) > 0 || len(p.Dropout) > 0 {
+			d.Errorf(node, "leave hidden and dropout out", "logistic regression has no hidden layers")
+		}
+		p.BatchNorm = false
+	} else if len(p.Penalties) > 0 {
+		d.At("penalties", func() {
+			d.Errorf(params.Locate(node, "penalties"), "kind: logistic has them", "a network has no penalties; see l2 and weight_decay")
+		})
+	}
 	if n := len(p.Dropout); n > 1 && n != len(p.Hidden) {
 		d.At("dropout", func() {
 			d.Errorf(params.Locate(node, "dropout"), "give one for all, or one each", "%d rates for %d hidden layers", n, len(p.Hidden))
@@ -58,7 +80,7 @@ func (h *Head) DecodeParam(d *params.Decoding, node *yaml.Node) {
 
 // ParamSchema implements params.Schemer.
 func (Head) ParamSchema(inner map[string]any) map[string]any {
-	return map[string]any{"anyOf": []any{map[string]any{"enum": []string{tutorial, linear}}, inner}}
+	return map[string]any{"anyOf": []any{map[string]any{"enum": []string{tutorial, linear, logistic}}, inner}}
 }
 
 // dropout is the rate after hidden layer i.
