@@ -140,6 +140,9 @@ func (b Backbone) Recall(made record.Extraction, file string) (*ResolvedWeights,
 		return nil, err
 	}
 	reference := made.Weights
+	if _, err := b.Set(reference); err != nil && reference != RandomWeights && reference != FileWeights {
+		return nil, err // and never a path: what a model says must not open files
+	}
 	if file != "" && made.Digest != "" {
 		reference = file
 	} else if f, ok := storedAs(made.Digest); ok {

@@ -379,6 +379,9 @@ func TestWeightsAreRecalled(t *testing.T) {
 		{record.Extraction{Weights: "file", Digest: "abc"}, path, "not the file of weights"},
 		{record.Extraction{Weights: "random", Seed: 4}, "", ""},
 		{record.Extraction{Weights: "imagenet_v7"}, "", "no weights"},
+		{record.Extraction{Weights: path}, "", "no weights"}, // a model must not name a file to open
+		{record.Extraction{Weights: path, Digest: lite0Digest}, "", "no weights"},
+		{record.Extraction{Weights: "https://example.org/x#sha256=" + lite0Digest}, "", "no weights"},
 	} {
 		resolved, err := lite0.Recall(c.made, c.file)
 		switch {

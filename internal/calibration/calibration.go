@@ -38,7 +38,11 @@ func Options(precision frozen.Precision, net *nn.Network, w nn.Weights, p record
 
 // Pictures returns the pictures, prepared.
 func Pictures(p record.Preprocessing) ([]float32, error) {
-	size := p.Height * p.Width * 3
+	preparation, err := picture.Prepare(p.Transforms())
+	if err != nil {
+		return nil, err
+	}
+	size := preparation.Size()
 	out := make([]float32, (drawn+leaves)*size)
 	levels := make([]uint8, size)
 	set, err := emoji.Open()
@@ -46,20 +50,20 @@ func Pictures(p record.Preprocessing) ([]float32, error) {
 		return nil, err
 	}
 	rows := set.Rows()
-	decoder, fit := picture.NewDecoder(), picture.FitOf(p, picture.White)
+	decoder := picture.NewDecoder()
 	for i := range drawn {
 		data, err := set.Read(rows[i*len(rows)/drawn].ID)
 		if err != nil {
 			return nil, err
 		}
-		if err := decoder.Fit(levels, data, fit); err != nil {
+		if err := preparation.Pixels(decoder, levels, data); err != nil {
 			return nil, err
 		}
-		picture.Normalise(out[i*size:], levels, p)
+		preparation.Normalise(out[i*size:], levels)
 	}
 	for i := range leaves {
 		drawLeaves(levels, p.Height, p.Width, rand.New(rand.NewPCG(uint64(i), 0)))
-		picture.Normalise(out[(drawn+i)*size:(drawn+i+1)*size], levels, p)
+		preparation.Normalise(out[(drawn+i)*size:(drawn+i+1)*size], levels)
 	}
 	return out, nil
 }

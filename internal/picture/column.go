@@ -44,7 +44,8 @@ func NewColumn(rec arrow.Record) (*Column, error) {
 			return nil, err
 		}
 		all := values.Uint8Values()
-		c.read = func(dst []float32, at int) { Normalise(dst, all[at:][:size], prepared) }
+		normaliser := NewNormaliser(prepared.Normalisation())
+		c.read = func(dst []float32, at int) { normaliser.Apply(dst, all[at:][:size]) }
 	case *array.Float32:
 		all := values.Float32Values()
 		c.read = func(dst []float32, at int) { copy(dst, all[at:][:size]) }

@@ -55,11 +55,6 @@ type Fit struct {
 	Background Colour
 }
 
-// FitOf is the fit that a preprocessing describes.
-func FitOf(p record.Preprocessing, background Colour) Fit {
-	return Fit{Width: p.Width, Height: p.Height, Rule: p.Resize, Short: p.ResizeTo, Filter: p.Filter, Background: background}
-}
-
 // Validate tells what is wrong with a fit: sizes, the names of rule and filter.
 func (f Fit) Validate() error {
 	if f.Width < 1 || f.Height < 1 || f.Width > maxSide || f.Height > maxSide {

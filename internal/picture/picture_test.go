@@ -340,7 +340,8 @@ func TestNormalise(t *testing.T) {
 	mean, std, channels, _ := record.Normalisation("caffe")
 	pre := record.Preprocessing{Mean: mean, Std: std, Channels: channels}
 	got := make([]float32, 6)
-	picture.Normalise(got, []uint8{10, 20, 30, 0, 128, 255}, pre)
+	normaliser := picture.NewNormaliser(pre.Normalisation())
+	normaliser.Apply(got, []uint8{10, 20, 30, 0, 128, 255})
 	want := []float32{30 - 103.939, 20 - 116.779, 10 - 123.68, 255 - 103.939, 128 - 116.779, 0 - 123.68}
 	for i := range want {
 		if math.Abs(float64(got[i]-want[i])) > 1e-4 {
@@ -349,7 +350,8 @@ func TestNormalise(t *testing.T) {
 	}
 	mean, std, channels, _ = record.Normalisation("imagenet")
 	pre = record.Preprocessing{Mean: mean, Std: std, Channels: channels}
-	picture.Normalise(got, []uint8{0, 128, 255, 1, 2, 3}, pre)
+	normaliser = picture.NewNormaliser(pre.Normalisation())
+	normaliser.Apply(got, []uint8{0, 128, 255, 1, 2, 3})
 	want = []float32{-2.117904, 0.205182, 2.64, -2.100779, -2.000700, -1.752157} // torchvision's ToTensor and Normalize
 	for i := range want {
 		if math.Abs(float64(got[i]-want[i])) > 2e-6 {

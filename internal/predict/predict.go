@@ -8,11 +8,14 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"runtime"
 	"slices"
 	"sync"
 
 	"github.com/sourcegraph/conc/stream"
 
+	"github.com/tlpipe/tlpipe/internal/backbone"
+	"github.com/tlpipe/tlpipe/internal/features"
 	"github.com/tlpipe/tlpipe/internal/nn/classifier"
 	"github.com/tlpipe/tlpipe/internal/nn/frozen"
 	"github.com/tlpipe/tlpipe/internal/picture"
@@ -27,11 +30,10 @@ type Prediction struct {
 
 // Predictor runs one model on pictures. It may be used by several goroutines.
 type Predictor struct {
-	classes    []string
-	prepared   record.Preprocessing
-	background picture.Colour
-	features   *extractor      // nil: the model takes pixels
-	head       *frozen.Program // from features, or pixels, to probabilities
+	classes  []string
+	prepare  *picture.Preparation
+	features *features.Extractor // nil: the model takes pixels
+	head     *frozen.Program     // from features, or pixels, to probabilities
 
 	mu   sync.Mutex
 	idle []*worker
@@ -48,34 +50,41 @@ func New(model *classifier.Classifier, weights string) (*Predictor, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &Predictor{classes: model.Classes, prepared: prepared, background: picture.White}
-	if prepared.Background != "" {
-		p.background, err = picture.ParseColour(prepared.Background)
-	}
-	if err == nil {
-		err = picture.FitOf(prepared, p.background).Validate()
-	}
-	if err != nil {
+	p := &Predictor{classes: model.Classes}
+	if p.prepare, err = picture.Prepare(prepared.Transforms()); err != nil {
 		return nil, fmt.Errorf("how the model's pictures were prepared: %w", err)
 	}
 	if p.head, err = model.Compile(); err != nil {
 		return nil, err
 	}
-	takes := 3 * prepared.Height * prepared.Width
+	takes := p.prepare.Size()
 	if text, ok := model.Metadata[record.ExtractionKey]; ok {
 		made, err := record.ParseExtraction(text)
 		if err != nil {
 			return nil, err
 		}
-		if p.features, err = newExtractor(made, prepared, weights); err != nil {
+		if p.features, err = p.extractor(made, weights); err != nil {
 			return nil, fmt.Errorf("make features as the model's were made: %w", err)
 		}
-		takes = p.features.program.OutputShape(0).Size()
+		takes = p.features.Shape().Size()
 	}
 	if want := p.head.InputShape().Size(); want != takes {
 		return nil, fmt.Errorf("the model takes %d numbers a picture, but there are %d", want, takes)
 	}
 	return p, nil
+}
+
+// extractor finds the backbone that made the model's features, and its weights.
+func (p *Predictor) extractor(made record.Extraction, file string) (*features.Extractor, error) {
+	b, err := backbone.Find(made.Backbone)
+	if err != nil {
+		return nil, err
+	}
+	weights, err := b.Recall(made, file)
+	if err != nil {
+		return nil, err
+	}
+	return features.New(made, weights, p.prepare.Height(), p.prepare.Width(), runtime.NumCPU())
 }
 
 // Classes lists the model's classes.
@@ -147,13 +156,10 @@ func readPicture(path string) (_ []byte, err error) {
 type worker struct {
 	p             *Predictor
 	decoder       *picture.Decoder
-	fit           picture.Fit
 	pixels        []uint8
-	input         []float32
-	mirrored      []float32 // features of the mirror image
-	features      []float32
+	input         []float32 // of the head
 	probabilities []float32
-	backbone      *frozen.Session
+	features      *features.Worker
 	head          *frozen.Session
 }
 
@@ -165,18 +171,13 @@ func (p *Predictor) take() *worker {
 		p.idle = p.idle[:n-1]
 		return w
 	}
-	size := 3 * p.prepared.Height * p.prepared.Width
 	w := &worker{
-		p: p, decoder: picture.NewDecoder(), fit: picture.FitOf(p.prepared, p.background),
-		pixels: make([]uint8, size), input: make([]float32, size),
+		p: p, decoder: picture.NewDecoder(), pixels: make([]uint8, p.prepare.Size()),
+		input:         make([]float32, p.head.InputShape().Size()),
 		probabilities: make([]float32, len(p.classes)), head: p.head.NewSession(1),
 	}
-	w.decoder.Background = p.background
-	w.features = w.input
 	if p.features != nil {
-		w.features = make([]float32, p.features.program.OutputShape(0).Size())
-		w.mirrored = make([]float32, len(w.features))
-		w.backbone = p.features.program.NewSession(1)
+		w.features = p.features.Take(1, 1)
 	}
 	return w
 }
@@ -188,14 +189,16 @@ func (p *Predictor) giveBack(w *worker) {
 }
 
 func (w *worker) run(file []byte) error {
-	if err := w.decoder.Fit(w.pixels, file, w.fit); err != nil {
+	if err := w.p.prepare.Pixels(w.decoder, w.pixels, file); err != nil {
 		return err
 	}
-	picture.Normalise(w.input, w.pixels, w.p.prepared)
-	if w.p.features != nil {
-		if err := w.p.features.run(w); err != nil {
+	if w.features == nil {
+		w.p.prepare.Normalise(w.input, w.pixels)
+	} else {
+		w.p.prepare.Normalise(w.features.Input, w.pixels)
+		if err := w.features.Run(1, w.input); err != nil {
 			return err
 		}
 	}
-	return w.head.Run(nil, w.features, 1, w.probabilities)
+	return w.head.Run(nil, w.input, 1, w.probabilities)
 }

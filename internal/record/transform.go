@@ -260,5 +260,10 @@ func (p Preprocessing) Transforms() Transforms {
 	default:
 		steps = append(steps, ResizeStep{Rule: p.Resize, Height: p.Height, Width: p.Width, Filter: p.Filter})
 	}
-	return append(steps, NormaliseStep{Name: p.Normalise, Channels: p.Channels, Divisor: 255, Mean: p.Mean, Std: p.Std})
+	return append(steps, p.Normalisation())
+}
+
+// Normalisation is the last of the steps that p sums up.
+func (p Preprocessing) Normalisation() NormaliseStep {
+	return NormaliseStep{Name: p.Normalise, Channels: p.Channels, Divisor: 255, Mean: p.Mean, Std: p.Std}
 }

@@ -11,10 +11,7 @@ import (
 	"github.com/apache/arrow/go/v17/arrow/memory"
 	"github.com/sourcegraph/conc/pool"
 
-	"github.com/tlpipe/tlpipe/internal/calibration"
-	"github.com/tlpipe/tlpipe/internal/kernel"
-	"github.com/tlpipe/tlpipe/internal/nn"
-	"github.com/tlpipe/tlpipe/internal/nn/frozen"
+	"github.com/tlpipe/tlpipe/internal/features"
 	"github.com/tlpipe/tlpipe/internal/picture"
 	"github.com/tlpipe/tlpipe/internal/record"
 	"github.com/tlpipe/tlpipe/pipeline"
@@ -49,7 +46,7 @@ func (s *stage) Open(ctx context.Context, env *pipeline.Env, _ map[string][]pipe
 // Close implements pipeline.Mapper.
 func (m *mapper) Close() error {
 	for _, e := range m.engines {
-		e.close()
+		e.Close()
 	}
 	return nil
 }
@@ -93,7 +90,7 @@ func output(in arrow.Record, e *engine, features []float32, reasons []string) (p
 	if err != nil {
 		return pipeline.Mapped{}, fmt.Errorf("extract features: %w", err)
 	}
-	field := record.TensorField(record.Feature, arrow.PrimitiveTypes.Float32, e.shape...)
+	field := record.TensorField(record.Feature, arrow.PrimitiveTypes.Float32, e.Shape()...)
 	schema, err := record.Replace(in.Schema(), record.Image, field)
 	if err != nil {
 		return pipeline.Mapped{}, fmt.Errorf("extract features: %w", err)
@@ -166,14 +163,8 @@ func without(rows arrow.Record, reasons []string) (arrow.Record, error) {
 
 // engine is the backbone compiled for pictures of one size.
 type engine struct {
-	program *frozen.Program
-	shape   nn.Shape // of the features
-	made    record.Extraction
-	flip    bool
-
-	mu   sync.Mutex
-	idle []*worker
-	all  []*worker
+	*features.Extractor
+	made record.Extraction
 }
 
 // compile loads the weights and compiles the backbone up to the layer.
@@ -182,36 +173,13 @@ func (s *stage) compile(height, width, threads int) (*engine, error) {
 	if err != nil {
 		return nil, err
 	}
-	net, err := s.weights.Network(height, width)
-	if err == nil {
-		net, err = net.Cut(made.Layer)
-	}
-	if err != nil {
-		return nil, err
-	}
-	w, err := s.weights.Load(net, s.params.RandomSeed)
-	if err != nil {
-		return nil, err
-	}
-	prepared, err := s.weights.Preprocessing()
-	if err != nil {
-		return nil, err
-	}
-	prepared.Height, prepared.Width = height, width
-	options, err := calibration.Options(s.precision, net, w, prepared, threads)
-	if err != nil {
-		return nil, err
-	}
-	program, err := options.Compile(net, w)
-	if err != nil {
-		return nil, err
-	}
-	return &engine{program: program, shape: program.OutputShape(0), made: made, flip: s.params.Flip}, nil
+	e, err := features.New(made, s.weights, height, width, threads)
+	return &engine{e, made}, err
 }
 
 // run computes the features of all rows, and for each row why it has none, or "".
 func (e *engine) run(ctx context.Context, in *picture.Column, batch, threads int) (features []float32, reasons []string, err error) {
-	size := e.shape.Size()
+	size := e.Shape().Size()
 	features, reasons = make([]float32, in.Rows*size), make([]string, in.Rows)
 	batches := (in.Rows + batch - 1) / batch
 	each := max(threads/max(batches, 1), 1) // threads of a batch: one, unless there are fewer batches
@@ -222,66 +190,18 @@ func (e *engine) run(ctx context.Context, in *picture.Column, batch, threads int
 			if err := ctx.Err(); err != nil {
 				return err
 			}
-			w := e.take(batch, each)
-			defer e.giveBack(w)
-			return w.run(in, from, to, features[from*size:to*size], reasons[from:to])
+			w := e.Take(batch, each)
+			defer e.GiveBack(w)
+			return e.batch(w, in, from, features[from*size:to*size], reasons[from:to])
 		})
 	}
 	return features, reasons, tasks.Wait()
 }
 
-// take lends a worker that no other goroutine has.
-func (e *engine) take(batch, threads int) *worker {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	for i, w := range e.idle {
-		if w.threads == threads {
-			e.idle = append(e.idle[:i], e.idle[i+1:]...)
-			return w
-		}
-	}
-	w := &worker{
-		engine: e, threads: threads, session: e.program.NewSession(batch),
-		input: make([]float32, batch*e.program.InputShape().Size()),
-	}
-	if threads > 1 {
-		w.pool = kernel.NewPool(threads)
-	}
-	if e.flip {
-		w.mirrored = make([]float32, batch*e.shape.Size())
-	}
-	e.all = append(e.all, w)
-	return w
-}
-
-func (e *engine) giveBack(w *worker) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	e.idle = append(e.idle, w)
-}
-
-func (e *engine) close() {
-	for _, w := range e.all {
-		w.pool.Close()
-	}
-}
-
-// worker is the memory to compute a batch.
-type worker struct {
-	engine   *engine
-	threads  int
-	pool     *kernel.Pool // nil for one thread
-	session  *frozen.Session
-	input    []float32
-	mirrored []float32
-}
-
-// run computes the features of rows from … to-1.
-func (w *worker) run(in *picture.Column, from, to int, features []float32, reasons []string) error {
-	n := to - from
-	input := w.input[:n*w.engine.program.InputShape().Size()]
-	for i := range n {
-		row := input[i*in.Size() : (i+1)*in.Size()]
+// batch computes the features of as many rows as there are reasons, beginning with from.
+func (e *engine) batch(w *features.Worker, in *picture.Column, from int, features []float32, reasons []string) error {
+	for i := range reasons {
+		row := w.Input[i*in.Size() : (i+1)*in.Size()]
 		if in.IsNull(from + i) {
 			reasons[i] = "there is no picture"
 			clear(row)
@@ -289,55 +209,16 @@ func (w *worker) run(in *picture.Column, from, to int, features []float32, reaso
 		}
 		in.Read(row, from+i)
 	}
-	if err := w.session.Run(w.pool, input, n, features); err != nil {
+	if err := w.Run(len(reasons), features); err != nil {
 		return err
 	}
-	if w.engine.flip {
-		for i := range n {
-			mirror(input[i*in.Size():(i+1)*in.Size()], in.Height, in.Width)
-		}
-		mirrored := w.mirrored[:len(features)]
-		if err := w.session.Run(w.pool, input, n, mirrored); err != nil {
-			return err
-		}
-		w.average(features, mirrored, n)
-	}
-	size := w.engine.shape.Size()
-	for i := range n {
+	size := e.Shape().Size()
+	for i := range reasons {
 		if reasons[i] == "" && !finite(features[i*size:(i+1)*size]) {
 			reasons[i] = "the features are not finite: the pixels are not, or the weights are no good"
 		}
 	}
 	return nil
-}
-
-// average replaces the features by the mean of both. A map is mirrored back first, so that places
-// correspond.
-func (w *worker) average(features, mirrored []float32, n int) {
-	if shape := w.engine.shape; len(shape) == 3 {
-		for i := range n {
-			size := shape.Size()
-			mirrorMap(mirrored[i*size:(i+1)*size], shape[0], shape[1], shape[2])
-		}
-	}
-	for i, v := range mirrored {
-		features[i] = (features[i] + v) / 2
-	}
-}
-
-func mirror(image []float32, height, width int) { mirrorMap(image, height, width, 3) }
-
-// mirrorMap exchanges left and right in a map [height, width, channels].
-func mirrorMap(x []float32, height, width, channels int) {
-	for y := range height {
-		line := x[y*width*channels : (y+1)*width*channels]
-		for l, r := 0, width-1; l < r; l, r = l+1, r-1 {
-			a, b := line[l*channels:(l+1)*channels], line[r*channels:(r+1)*channels]
-			for c := range a {
-				a[c], b[c] = b[c], a[c]
-			}
-		}
-	}
 }
 
 func finite(x []float32) bool {

@@ -22,6 +22,10 @@ func emojiPixels(t testing.TB, p record.Preprocessing, every int) []byte {
 		t.Fatal(err)
 	}
 	decoder := picture.NewDecoder()
+	preparation, err := picture.Prepare(p.Transforms())
+	if err != nil {
+		t.Fatal(err)
+	}
 	size := p.Height * p.Width * 3
 	var out []byte
 	for i, row := range set.Rows() {
@@ -33,7 +37,7 @@ func emojiPixels(t testing.TB, p record.Preprocessing, every int) []byte {
 			t.Fatal(err)
 		}
 		out = append(out, make([]byte, size)...)
-		if err := decoder.Fit(out[len(out)-size:], data, picture.FitOf(p, picture.White)); err != nil {
+		if err := preparation.Pixels(decoder, out[len(out)-size:], data); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -28,7 +28,7 @@ type mapper struct {
 	stage    *stage
 	set      *dataset.Set
 	threads  int
-	fit      picture.Fit
+	prepare  *picture.Preparation
 	size     int       // values of a picture
 	decoders sync.Pool // of *picture.Decoder
 	memory   *semaphore.Weighted
@@ -44,10 +44,10 @@ const (
 
 func newMapper(s *stage, set *dataset.Set, threads int) *mapper {
 	m := &mapper{
-		stage: s, set: set, threads: threads, fit: picture.FitOf(s.prepared, s.background),
+		stage: s, set: set, threads: threads, prepare: s.preparation,
 		memory: semaphore.NewWeighted(decodeMemory),
 	}
-	m.size = 3 * m.fit.Width * m.fit.Height
+	m.size = m.prepare.Size()
 	m.decoders.New = func() any {
 		d := picture.NewDecoder()
 		d.Limits.Pixels = s.params.MaxPixels
@@ -129,7 +129,7 @@ func (m *mapper) fitted(ctx context.Context, dst, data []byte) (reason string, e
 		return "", err
 	}
 	defer m.memory.Release(need)
-	if err := decoder.Fit(dst, data, m.fit); err != nil {
+	if err := m.prepare.Pixels(decoder, dst, data); err != nil {
 		reason = err.Error()
 	}
 	if need < decodeMemory/8 { // the buffers of larger ones are not kept
@@ -146,7 +146,7 @@ func (m *mapper) table(rows *dataset.Listed, kept []int, pixels []byte) (arrow.R
 	element, stored := m.stored(pixels)
 	fields := []arrow.Field{
 		{Name: record.ID, Type: arrow.BinaryTypes.String},
-		record.TensorField(record.Image, element, m.fit.Height, m.fit.Width, 3),
+		record.TensorField(record.Image, element, m.prepare.Height(), m.prepare.Width(), 3),
 	}
 	columns := []arrow.Array{chosen(rows.IDs(), kept), record.NewTensors(fields[1].Type, stored, len(kept))}
 	texts, values := rows.Texts()
@@ -171,7 +171,7 @@ func (m *mapper) stored(pixels []byte) (arrow.DataType, []byte) {
 	}
 	floats := make([]float32, len(pixels))
 	for i := 0; i < len(pixels); i += m.size {
-		picture.Normalise(floats[i:i+m.size], pixels[i:i+m.size], m.stage.prepared)
+		m.prepare.Normalise(floats[i:i+m.size], pixels[i:i+m.size])
 	}
 	if store == "float16" {
 		raw := make([]byte, 0, 2*len(floats))

@@ -123,10 +123,10 @@ func Kind() pipeline.Kind {
 
 // stage is the kind with its parameters filled in.
 type stage struct {
-	params     Params
-	prepared   record.Preprocessing
-	background picture.Colour
-	dir        string
+	params      Params
+	prepared    record.Preprocessing
+	preparation *picture.Preparation // carries out what prepared tells
+	dir         string
 }
 
 func build(p Params) (pipeline.Stage, error) {
@@ -137,16 +137,17 @@ func build(p Params) (pipeline.Stage, error) {
 	if s.prepared, err = p.preprocessing(); err != nil {
 		errs = append(errs, err)
 	}
-	if s.background, err = picture.ParseColour(p.Background); err != nil {
+	background, err := picture.ParseColour(p.Background)
+	if err != nil {
 		errs = append(errs, pipeline.ParamError("background", "%v", err))
 	}
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
 	}
-	if s.background != picture.White {
+	if background != picture.White {
 		s.prepared.Background = p.Background
 	}
-	if err := picture.FitOf(s.prepared, s.background).Validate(); err != nil {
+	if s.preparation, err = picture.Prepare(s.prepared.Transforms()); err != nil {
 		return nil, err
 	}
 	return s, nil

@@ -167,7 +167,8 @@ func TestStoredFormsGiveTheNetworkTheSame(t *testing.T) {
 			}
 			if raw := tensors.Bytes(0); raw != nil {
 				values[store] = make([]float32, len(raw))
-				picture.Normalise(values[store], raw, p)
+				normaliser := picture.NewNormaliser(p.Normalisation())
+				normaliser.Apply(values[store], raw)
 			} else {
 				values[store] = tensors.AppendFloats(nil, 0)
 			}
