@@ -207,17 +207,19 @@ func LayerNorm(pool *Pool, dst, mean, scale, src, gamma, beta []float32, epsilon
 
 // moments returns the mean of x and 1/√(variance + epsilon).
 func moments(x []float32, epsilon float32) (mean, inverse float32) {
-	var total float64
-	for _, v := range x {
-		total += float64(v)
+	m := sum64(x) / float64(len(x))
+	var a, b float64 // two, so that additions need not wait for each other
+	rest := x
+	for ; len(rest) >= 2; rest = rest[2:] {
+		p, q := float64(rest[0])-m, float64(rest[1])-m
+		a += p * p
+		b += q * q
 	}
-	m := total / float64(len(x))
-	total = 0
-	for _, v := range x {
-		d := float64(v) - m
-		total += d * d
+	for _, v := range rest {
+		p := float64(v) - m
+		a += p * p
 	}
-	return float32(m), float32(1 / math.Sqrt(total/float64(len(x))+float64(epsilon)))
+	return float32(m), float32(1 / math.Sqrt((a+b)/float64(len(x))+float64(epsilon)))
 }
 
 // LayerNormBackward computes the gradients of LayerNorm with respect to its input, gamma and beta,

@@ -20,6 +20,7 @@ type Workspace struct {
 	gemm      gemmTask
 	patches   patches
 	plain     plainMatrix
+	products  productsTask
 }
 
 // local is the scratch memory of one thread.
@@ -37,6 +38,9 @@ func (w *Workspace) Bytes() int {
 	n := cap(w.shared) + cap(w.wide[0]) + cap(w.wide[1]) + cap(w.wide[2])
 	for i := range w.locals {
 		n += cap(w.locals[i].floats)
+	}
+	for _, space := range w.products.spaces {
+		n += space.Bytes() / 4
 	}
 	return 4 * n
 }

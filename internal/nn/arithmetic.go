@@ -26,7 +26,7 @@ func (Add) on(inputs []Shape) (facts, error) {
 	if err := alike(inputs); err != nil {
 		return facts{}, err
 	}
-	return facts{output: inputs[0], expect: expectSum}, nil
+	return facts{output: inputs[0], varies: true, expect: expectSum}, nil
 }
 
 // expectSum takes the terms to be independent.
@@ -48,7 +48,7 @@ func (Multiply) on(inputs []Shape) (facts, error) {
 	if !slices.Equal(a, b) && !(len(a) == 3 && len(b) == 1 && a[2] == b[0]) {
 		return facts{}, fmt.Errorf("inputs of shapes %v and %v: must be equal, or the second a vector of the first's channels", a, b)
 	}
-	return facts{output: a, expect: func(in []moment) moment {
+	return facts{output: a, varies: true, expect: func(in []moment) moment {
 		return moment{in[0].mean * in[1].mean, in[0].square * in[1].square}
 	}}, nil
 }

@@ -36,5 +36,5 @@ func (op BatchNorm) on(inputs []Shape) (facts, error) {
 	if op.Unscaled {
 		parameters = parameters[1:]
 	}
-	return facts{output: in, parameters: parameters, steers: true}, nil
+	return facts{output: in, varies: true, parameters: parameters, steers: true}, nil
 }

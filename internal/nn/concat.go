@@ -23,7 +23,10 @@ func (Concat) on(inputs []Shape) (facts, error) {
 		}
 		out[last] += s[last]
 	}
-	return facts{output: out, expect: func(in []moment) moment {
+	if slices.ContainsFunc(inputs, func(s Shape) bool { return s[last] < 0 }) {
+		return facts{}, fmt.Errorf("inputs of shapes %v: the channels must not vary", inputs)
+	}
+	return facts{output: out, varies: true, expect: func(in []moment) moment {
 		var m moment
 		for i, s := range inputs {
 			share := float64(s.Channels()) / float64(out.Channels())

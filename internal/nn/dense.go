@@ -17,7 +17,7 @@ func (op Dense) on(inputs []Shape) (facts, error) {
 	}
 	out := in.withChannels(op.Out)
 	return facts{
-		output: out,
+		output: out, varies: true,
 		parameters: withBias(op.Bias, op.Out, Parameter{
 			Role: Weight, Shape: Shape{op.Out, in.Channels()}, initial: byFans, fanIn: in.Channels(), fanOut: op.Out,
 		}),

@@ -18,5 +18,10 @@ func (op Input) on(inputs []Shape) (facts, error) {
 	if op.Element < Float32 || op.Element > Int32 {
 		return facts{}, fmt.Errorf("unknown element %d", int(op.Element))
 	}
-	return facts{output: op.Shape, expect: expectUnit}, nil
+	return facts{output: op.Shape, varies: true, expect: expectUnit}, nil
+}
+
+func (op Input) bind(lengths []int) Op {
+	op.Shape = op.Shape.bind(lengths)
+	return op
 }

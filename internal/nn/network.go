@@ -90,10 +90,20 @@ func (n *Network) describe(l Layer, inputs []Shape) (facts, error) {
 		return facts{}, err
 	}
 	for i := range f.parameters {
-		f.parameters[i].Layer = l.Name
-		if err := f.parameters[i].Shape.check(); err != nil {
+		p := &f.parameters[i]
+		p.Layer = l.Name
+		if err := p.Shape.check(); err != nil {
 			return facts{}, err
 		}
+		if !p.Shape.Fixed() {
+			return facts{}, fmt.Errorf("%s has the shape %v: its axes must not vary", p.Role, p.Shape)
+		}
+	}
+	if slices.ContainsFunc(append(inputs[:len(inputs):len(inputs)], f.output), func(s Shape) bool { return !s.Fixed() }) {
+		if !f.varies {
+			return facts{}, fmt.Errorf("inputs of shapes %v: their axes must not vary", inputs)
+		}
+		f.multiplyAdds = 0
 	}
 	for _, name := range l.Inputs {
 		want := Float32
@@ -265,8 +275,34 @@ func (n *Network) Rename(rename func(string) string) (*Network, error) {
 	return New(layers, outputs...)
 }
 
+// Fixed returns nil if no axis of the network varies, and an error that names one otherwise.
+func (n *Network) Fixed() error {
+	for i, l := range n.layers {
+		if s := n.facts[i].output; !s.Fixed() {
+			return fmt.Errorf("layer %q has the shape %v, of which an axis varies: bind it to a length", l.Name, s)
+		}
+	}
+	return nil
+}
+
+// Bind returns the network with its axes that vary fixed: the axis −1 to the first length, −2 to the second,
+// and so on. Layers, parameters and outputs stay.
+func (n *Network) Bind(lengths ...int) (*Network, error) {
+	if i := slices.IndexFunc(lengths, func(length int) bool { return length < 1 }); i >= 0 {
+		return nil, fmt.Errorf("axis ?%d of length %d: must be at least 1", i+1, lengths[i])
+	}
+	layers := slices.Clone(n.layers)
+	for i, l := range layers {
+		if op, ok := l.Op.(binder); ok {
+			layers[i].Op = op.bind(lengths)
+		}
+	}
+	return New(layers, n.outputs...)
+}
+
 // MultiplyAdds counts the multiplications of the convolutions, dense layers and matrix products for one
-// example, each with its addition; other layers are not counted, as is usual in tables of networks.
+// example, each with its addition; other layers are not counted, as is usual in tables of networks, nor are those
+// whose axes vary.
 func (n *Network) MultiplyAdds() int64 {
 	var total int64
 	for _, l := range n.layers {

@@ -18,7 +18,8 @@ type Op interface {
 func Ops() []Op {
 	return []Op{
 		Input{}, Conv{}, BatchNorm{}, Activation{}, Add{}, Multiply{}, Scale{}, Concat{}, MaxPool{}, AveragePool{}, ZeroPad{},
-		GlobalAveragePool{}, Dense{}, Dropout{}, Flatten{}, Softmax{},
+		GlobalAveragePool{}, Dense{}, Dropout{}, Flatten{}, Softmax{}, Embedding{}, LayerNorm{}, MatMul{}, Reshape{}, Transpose{},
+		L2Normalise{}, Neighbours{},
 	}
 }
 
@@ -28,6 +29,8 @@ type facts struct {
 	parameters   []Parameter // their layer is filled in later
 	multiplyAdds int64       // for one example: see [Network.MultiplyAdds]
 
+	// varies tells that the op can take inputs of which an axis varies.
+	varies bool
 	// ids tells that the op takes ids where others take float32.
 	ids bool
 	// random tells that in training the output depends on random numbers too.
@@ -38,6 +41,12 @@ type facts struct {
 	// steers tells that the initial weights of a layer below look at what comes after this one, as if it
 	// were not there.
 	steers bool
+}
+
+// binder is an op whose fields speak of axes that vary.
+type binder interface {
+	// bind returns the op for axes of these lengths, as [Network.Bind] has them.
+	bind(lengths []int) Op
 }
 
 // one returns the shape of the only input.
@@ -63,7 +72,7 @@ func oneMap(inputs []Shape) (Shape, error) {
 // unchanged are the facts of an op that gives values of the shape of its only input.
 func unchanged(inputs []Shape) (facts, error) {
 	in, err := one(inputs)
-	return facts{output: in}, err
+	return facts{output: in, varies: true}, err
 }
 
 // alike returns an error unless there are two shapes or more, all equal.

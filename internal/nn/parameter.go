@@ -13,7 +13,8 @@ import (
 type Role string
 
 // The roles. Gamma and Beta scale and shift what a batch-norm has normalised; Mean and Variance are
-// its running statistics, which are not trained.
+// its running statistics. Rows and Labels are examples that a [Neighbours] keeps. Those and the statistics
+// are not trained.
 const (
 	Weight   Role = "weight"
 	Bias     Role = "bias"
@@ -21,10 +22,18 @@ const (
 	Beta     Role = "beta"
 	Mean     Role = "mean"
 	Variance Role = "variance"
+	Rows     Role = "rows"
+	Labels   Role = "labels"
 )
 
 // Trained tells whether an optimizer changes parameters of this role.
-func (r Role) Trained() bool { return r != Mean && r != Variance }
+func (r Role) Trained() bool {
+	switch r {
+	case Mean, Variance, Rows, Labels:
+		return false
+	}
+	return true
+}
 
 // Parameter is a tensor that a layer needs.
 type Parameter struct {

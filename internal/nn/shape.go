@@ -9,10 +9,12 @@ import (
 	"github.com/tlpipe/tlpipe/internal/kernel"
 )
 
-// Shape is the shape of one example: [height, width, channels], [tokens, features] or [features].
+// Shape is the shape of one example: [height, width, channels], [tokens, features] or [features]. A negative
+// number stands for an axis that varies from example to example: equal ones are equal lengths, which
+// [Network.Bind] fixes.
 type Shape []int
 
-// Size returns the number of elements.
+// Size returns the number of elements, of a shape that is [Shape.Fixed].
 func (s Shape) Size() int {
 	n := 1
 	for _, d := range s {
@@ -31,11 +33,42 @@ func (s Shape) withChannels(n int) Shape {
 	return out
 }
 
-// String gives "112×112×32".
+// Fixed tells whether no axis varies.
+func (s Shape) Fixed() bool { return !slices.ContainsFunc(s, func(d int) bool { return d < 0 }) }
+
+// parts returns the size of the axes that are fixed, and those that vary, sorted.
+func (s Shape) parts() (fixed int, varying []int) {
+	fixed = 1
+	for _, d := range s {
+		if d < 0 {
+			varying = append(varying, d)
+		} else {
+			fixed *= d
+		}
+	}
+	slices.Sort(varying)
+	return fixed, varying
+}
+
+// bind returns the shape with these lengths of the axes −1, −2, …; further ones stay.
+func (s Shape) bind(lengths []int) Shape {
+	out := slices.Clone(s)
+	for i, d := range out {
+		if d < 0 && -d <= len(lengths) {
+			out[i] = lengths[-d-1]
+		}
+	}
+	return out
+}
+
+// String gives "112×112×32", and "?1×768" where the axis −1 varies.
 func (s Shape) String() string {
 	parts := make([]string, len(s))
 	for i, d := range s {
 		parts[i] = strconv.Itoa(d)
+		if d < 0 {
+			parts[i] = "?" + strconv.Itoa(-d)
+		}
 	}
 	return strings.Join(parts, "×")
 }
@@ -44,6 +77,7 @@ func (s Shape) String() string {
 const (
 	maxDimension = 1 << 24
 	maxElements  = 1 << 31
+	maxVarying   = 8 // axes that vary, of one network
 )
 
 func (s Shape) check() error {
@@ -52,10 +86,10 @@ func (s Shape) check() error {
 	}
 	n := 1
 	for _, d := range s {
-		if d < 1 || d > maxDimension {
-			return fmt.Errorf("shape %v: dimensions must be from 1 to %d", s, maxDimension)
+		if d < -maxVarying || d == 0 || d > maxDimension {
+			return fmt.Errorf("shape %v: dimensions must be from 1 to %d, or from -%d to -1 for axes that vary", s, maxDimension, maxVarying)
 		}
-		if n *= d; n > maxElements {
+		if n *= max(d, 1); n > maxElements {
 			return fmt.Errorf("shape %v has more than %d elements", s, maxElements)
 		}
 	}

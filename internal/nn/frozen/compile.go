@@ -3,6 +3,7 @@ package frozen
 import (
 	"cmp"
 	"fmt"
+	"math"
 	"slices"
 
 	"github.com/sourcegraph/conc/iter"
@@ -23,6 +24,9 @@ type Options struct {
 
 	// Ranges are those of the values of the network, for the precision Int8; see [Options.Calibrate].
 	Ranges Ranges
+
+	// Lengths are those of the axes of the network that vary; see [nn.Network.Bind].
+	Lengths []int
 
 	largeMap int // bytes; 0 for the constant
 }
@@ -60,7 +64,13 @@ func (o Options) compile(net *nn.Network, w nn.Weights, layers []string) (*compi
 		c.outputs = append(c.outputs, l.Name)
 	}
 	var err error
-	if c.net, err = net.Cut(c.outputs...); err != nil {
+	if c.net, err = net.Cut(c.outputs...); err == nil && len(o.Lengths) > 0 {
+		c.net, err = c.net.Bind(o.Lengths...)
+	}
+	if err == nil {
+		err = c.net.Fixed()
+	}
+	if err != nil {
 		return nil, nil, fmt.Errorf("compile a network: %w", err)
 	}
 	for _, name := range c.outputs {
@@ -86,6 +96,7 @@ func (o Options) compile(net *nn.Network, w nn.Weights, layers []string) (*compi
 	p := &Program{}
 	for _, l := range c.net.Inputs() {
 		p.inputs = append(p.inputs, Port{l.Name, c.net.Shape(l.Name), c.net.Element(l.Name)})
+		p.ids = append(p.ids, c.idsOf(l))
 	}
 	p.batch, p.thread = c.plan()
 	for _, name := range c.outputs {
@@ -145,6 +156,8 @@ type node struct {
 	act      kernel.Activation
 	out      *value
 	end      int // how many steps the program has up to here, those of the node included
+
+	weights []nn.Tensor // of other layers, in the order of their parameters
 
 	// Convolutions, dense layers, batch-norms and scales end in an affine map of each channel:
 	// a batch-norm is one, and one that follows is folded into it.
@@ -247,6 +260,17 @@ func (c *compilation) lowerResidual(l nn.Layer, in []*value) bool {
 
 // made returns the place of a value's maker in the order of execution; -1 for an input of the network.
 func (c *compilation) made(v *value) int { return slices.Index(c.nodes, v.maker) }
+
+// idsOf returns how many ids the embeddings that take an input all have.
+func (c *compilation) idsOf(input nn.Layer) int {
+	count := math.MaxInt32
+	for _, l := range c.net.Layers() {
+		if op, ok := l.Op.(nn.Embedding); ok && l.Inputs[0] == input.Name {
+			count = min(count, op.Count)
+		}
+	}
+	return count
+}
 
 func (c *compilation) parameter(l nn.Layer, role nn.Role) []float32 {
 	return c.weights[nn.Parameter{Layer: l.Name, Role: role}.Name()].Data

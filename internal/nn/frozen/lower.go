@@ -61,7 +61,7 @@ func lowerings() map[string]lowering {
 			emit: emitConcat, bands: true, joins: true,
 			reduced: &reduced{moves: true, bfloat16: joined, uint8: joined},
 		},
-		nn.Flatten{}.Kind(): {lower: (*compilation).lowerFlatten, emit: emitFlatten, over: overFirst},
+		nn.Flatten{}.Kind(): {lower: (*compilation).lowerFlatten, emit: emitReshape, over: overFirst},
 		nn.MaxPool{}.Kind(): {
 			emit: one(func(n *node, in []view, out view) step {
 				return newPoolStep(n, in[0], out, n.op.(nn.MaxPool).Geometry(), true)
@@ -86,6 +86,18 @@ func lowerings() map[string]lowering {
 			over: overFirst,
 			emit: one(func(_ *node, in []view, out view) step { return &softmaxStep{src: in[0], dst: out} }),
 		},
+		nn.Embedding{}.Kind(): {lower: (*compilation).lowerEmbedding, emit: one(newEmbeddingStep)},
+		nn.LayerNorm{}.Kind(): {lower: (*compilation).lowerLayerNorm, emit: one(newLayerNormStep), over: overFirst},
+		nn.MatMul{}.Kind():    {emit: one(newMatMulStep)},
+		nn.Reshape{}.Kind():   {emit: emitReshape, over: overFirst},
+		nn.Transpose{}.Kind(): {emit: one(newTransposeStep)},
+		nn.L2Normalise{}.Kind(): {
+			over: overFirst,
+			emit: one(func(n *node, in []view, out view) step {
+				return &l2NormaliseStep{src: in[0], dst: out, least: n.op.(nn.L2Normalise).Least()}
+			}),
+		},
+		nn.Neighbours{}.Kind(): {lower: (*compilation).lowerNeighbours, emit: emitNeighbours},
 	}
 }
 
@@ -196,7 +208,7 @@ func (c *compilation) lowerAdd(l nn.Layer, in []*value) {
 	}
 }
 
-// lowerFlatten makes one pixel of many, for which a copy is needed only where the many are a band.
+// lowerFlatten makes one pixel of many.
 func (c *compilation) lowerFlatten(l nn.Layer, in []*value) {
 	if in[0].pixels() == 1 {
 		c.alias(l, in[0])
@@ -283,13 +295,14 @@ func joined(_ *node, in []view, out view) ([]step, error) {
 	return steps, nil
 }
 
-func emitFlatten(n *node, _ Options, in []view, out view) ([]step, error) {
+// emitReshape copies the numbers, unless the output takes the place of the input.
+func emitReshape(n *node, _ Options, in []view, out view) ([]step, error) {
 	if n.in[0].home == n.out.home {
 		return nil, nil
 	}
-	flat := in[0]
-	flat.channels, flat.pixels, flat.pitch = out.channels, 1, out.channels
-	return []step{&copyStep{src: flat, dst: out}}, nil
+	other := in[0]
+	other.channels, other.pixels, other.pitch = out.channels, out.pixels, out.channels
+	return []step{&copyStep{src: other, dst: out}}, nil
 }
 
 func newPoolStep(n *node, src, dst view, g kernel.Pooling, greatest bool) step {

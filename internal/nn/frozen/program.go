@@ -11,6 +11,7 @@ import (
 // Program is a compiled network.
 type Program struct {
 	inputs  []Port
+	ids     []int // by input: those of int32 count from 0 to this, exclusive
 	outputs []output
 	steps   []step
 	layers  []string // of the steps
@@ -166,6 +167,16 @@ func (s *Session) run(pool *kernel.Pool, n int, in []nn.Values, dst [][]float32)
 			return fmt.Errorf("run a network: input %q has %d numbers of %v, %d examples of %v need %d", port.Name, got, port.Element, n, port.Shape, want)
 		}
 	}
+	for i, port := range p.inputs {
+		if port.Element != nn.Int32 {
+			continue
+		}
+		for at, id := range in[i].Int32 {
+			if id < 0 || int(id) >= p.ids[i] {
+				return fmt.Errorf("run a network: input %q: example %d has the id %d, of %d there are", port.Name, at/port.Shape.Size(), id, p.ids[i])
+			}
+		}
+	}
 	if len(dst) != len(p.outputs) {
 		return fmt.Errorf("run a network: %d outputs given, want %d", len(dst), len(p.outputs))
 	}
@@ -263,6 +274,12 @@ func (f *frame) slice(v view) []float32 {
 		return f.session.source[v.source].Float32[f.example*size:][:f.n*size]
 	}
 	return part(f, v, f.arena.floats, f.session.arena.floats)
+}
+
+// ids returns those of an input.
+func (f *frame) ids(v view) []int32 {
+	size := v.pixels * v.pitch
+	return f.session.source[v.source].Int32[f.example*size:][:f.n*size]
 }
 
 // bfloat16s is slice for a value of bfloat16.

@@ -28,15 +28,20 @@ func Draw(t *rapid.T) *nn.Network {
 	return net
 }
 
-// Weights draws weights for a network: as [nn.Network.InitialiseFrozen] does, with biases and
-// batch-norm statistics that are not trivial.
+// Weights draws weights for a network: as [nn.Network.InitialiseFrozen] does, with biases,
+// batch-norm statistics and stored rows that are not trivial.
 func Weights(net *nn.Network, seed uint64) nn.Weights {
 	random := rand.New(rand.NewPCG(seed, 0))
 	w := net.InitialiseFrozen(seed)
 	for _, p := range net.Parameters() {
 		data := w[p.Name()].Data
+		l, _ := net.Find(p.Layer)
 		for i := range data {
 			switch p.Role {
+			case nn.Rows:
+				data[i] = float32(random.NormFloat64())
+			case nn.Labels:
+				data[i] = float32(random.IntN(l.Op.(nn.Neighbours).Classes))
 			case nn.Bias, nn.Beta, nn.Mean:
 				data[i] = float32(random.NormFloat64() / 4)
 			case nn.Gamma, nn.Variance:

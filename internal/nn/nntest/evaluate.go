@@ -1,8 +1,10 @@
 package nntest
 
 import (
+	"cmp"
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/tlpipe/tlpipe/internal/kernel"
 	"github.com/tlpipe/tlpipe/internal/nn"
@@ -101,6 +103,18 @@ func definitions() map[string]func(l layer, y []float64, x [][]float64) {
 		nn.Dropout{}.Kind():           same,
 		nn.Flatten{}.Kind():           same,
 		nn.Softmax{}.Kind():           softmax,
+		nn.Embedding{}.Kind(): func(l layer, y []float64, x [][]float64) {
+			width, table := l.Op.(nn.Embedding).Width, l.parameter(nn.Weight, 0)
+			for i := range y {
+				y[i] = float64(table[int(x[0][i/width])*width+i%width])
+			}
+		},
+		nn.LayerNorm{}.Kind():   layerNorm,
+		nn.MatMul{}.Kind():      matMul,
+		nn.Reshape{}.Kind():     same,
+		nn.Transpose{}.Kind():   transpose,
+		nn.L2Normalise{}.Kind(): l2Normalise,
+		nn.Neighbours{}.Kind():  neighbours,
 	}
 }
 
@@ -169,6 +183,101 @@ func softmax(l layer, y []float64, x [][]float64) {
 		for i := range columns {
 			y[row+i] /= sum
 		}
+	}
+}
+
+func layerNorm(l layer, y []float64, x [][]float64) {
+	columns := l.output.Channels()
+	gamma, beta := l.parameter(nn.Gamma, columns), l.parameter(nn.Beta, columns)
+	for row := 0; row < len(y); row += columns {
+		var mean, variance float64
+		for _, v := range x[0][row : row+columns] {
+			mean += v / float64(columns)
+		}
+		for _, v := range x[0][row : row+columns] {
+			variance += (v - mean) * (v - mean) / float64(columns)
+		}
+		for i := range columns {
+			y[row+i] = float64(gamma[i])*(x[0][row+i]-mean)/math.Sqrt(variance+float64(l.Op.(nn.LayerNorm).Epsilon)) + float64(beta[i])
+		}
+	}
+}
+
+func matMul(l layer, y []float64, x [][]float64) {
+	op := l.Op.(nn.MatMul)
+	_, m, n, k := op.Sizes(l.inputs[0], l.inputs[1])
+	for i := range y {
+		pair, row, column := i/(m*n), i/n%m, i%n
+		for j := range k {
+			a, b := row*k+j, j*n+column
+			if op.TransposeA {
+				a = j*m + row
+			}
+			if op.TransposeB {
+				b = column*k + j
+			}
+			y[i] += x[0][pair*m*k+a] * x[1][pair*k*n+b]
+		}
+	}
+}
+
+func transpose(l layer, y []float64, x [][]float64) {
+	axes := l.Op.(nn.Transpose).Axes
+	for i := range y {
+		at, rest := make([]int, len(axes)), i // in the input
+		for a := len(axes) - 1; a >= 0; a-- {
+			at[axes[a]] = rest % l.output[a]
+			rest /= l.output[a]
+		}
+		from := 0
+		for a, n := range l.inputs[0] {
+			from = from*n + at[a]
+		}
+		y[i] = x[0][from]
+	}
+}
+
+func l2Normalise(l layer, y []float64, x [][]float64) {
+	columns := l.output.Channels()
+	for row := 0; row < len(y); row += columns {
+		var square float64
+		for _, v := range x[0][row : row+columns] {
+			square += v * v
+		}
+		for i := range columns {
+			y[row+i] = x[0][row+i] / max(math.Sqrt(square), float64(l.Op.(nn.L2Normalise).Least()))
+		}
+	}
+}
+
+func neighbours(l layer, y []float64, x [][]float64) {
+	op, rows, labels := l.Op.(nn.Neighbours), l.parameter(nn.Rows, 0), l.parameter(nn.Labels, 0)
+	order, distance := make([]int, op.Rows), make([]float64, op.Rows)
+	for i := range order {
+		order[i] = i
+		for c, v := range x[0] {
+			d := v - float64(rows[i*len(x[0])+c])
+			distance[i] += d * d
+		}
+	}
+	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(distance[a], distance[b]) })
+	total := 0.0
+	for _, i := range order[:op.K] {
+		vote := 1.0
+		if op.Weighted {
+			vote = 1 / math.Sqrt(distance[i])
+			if distance[order[0]] == 0 {
+				vote = 0
+				if distance[i] == 0 {
+					vote = 1
+				}
+			}
+		}
+		y[int(labels[i])] += vote
+		total += vote
+	}
+	for c := range y {
+		y[c] /= total
 	}
 }
 

@@ -60,6 +60,30 @@ func lowerings() map[string]lowering {
 		})},
 		nn.Flatten{}.Kind(): {node: made(func(b *building, l layer) *graph.Node { return b.Flatten(l.in[0]) })},
 		nn.Softmax{}.Kind(): {node: made(func(b *building, l layer) *graph.Node { return b.Softmax(l.in[0]) })},
+		nn.Embedding{}.Kind(): {node: made(func(b *building, l layer) *graph.Node {
+			return b.Embedding(l.parameter[nn.Weight], b.ids[l.Inputs[0]], append([]int{b.batch}, b.net.Shape(l.Inputs[0])...)...)
+		})},
+		nn.LayerNorm{}.Kind(): {node: made(func(b *building, l layer) *graph.Node {
+			return b.LayerNorm(l.in[0], l.parameter[nn.Gamma], l.parameter[nn.Beta], l.Op.(nn.LayerNorm).Epsilon)
+		})},
+		nn.MatMul{}.Kind(): {node: made(func(b *building, l layer) *graph.Node {
+			op := l.Op.(nn.MatMul)
+			return b.MatMul(l.in[0], l.in[1], op.TransposeA, op.TransposeB)
+		})},
+		nn.Reshape{}.Kind(): {node: made(func(b *building, l layer) *graph.Node {
+			return b.Reshape(l.in[0], append([]int{b.batch}, l.Op.(nn.Reshape).Shape...)...)
+		})},
+		nn.Transpose{}.Kind(): {node: made(func(b *building, l layer) *graph.Node {
+			axes := []int{0} // the batch
+			for _, axis := range l.Op.(nn.Transpose).Axes {
+				axes = append(axes, axis+1)
+			}
+			return b.Transpose(l.in[0], axes...)
+		})},
+		nn.L2Normalise{}.Kind(): {
+			node: made(func(b *building, l layer) *graph.Node { return b.L2Normalise(l.in[0], l.Op.(nn.L2Normalise).Least()) }),
+		},
+		nn.Neighbours{}.Kind(): {refusal: "neighbours vote, which has no gradient; train a head of another kind"},
 	}
 }
 
@@ -83,6 +107,8 @@ type building struct {
 	net     *nn.Network
 	weights nn.Weights
 	options Options
+	batch   int
+	ids     map[string][]int32           // by input
 	rows    map[string]lowering          // by kind of layer
 	nodes   map[string]*graph.Node       // by layer
 	fused   map[string]kernel.Activation // by layer: the rectifier that it applies itself

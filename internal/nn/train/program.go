@@ -42,7 +42,7 @@ func logitsLayer(net *nn.Network) string {
 func newProgram(net *nn.Network, weights nn.Weights, batch int, trunk *trunk, o Options, pool *kernel.Pool, scratch *graph.Scratch) (*program, error) {
 	p := &program{Graph: graph.New(pool, scratch), batch: batch, trunk: trunk}
 	b := &building{
-		Graph: p.Graph, net: net, weights: weights, options: o,
+		Graph: p.Graph, net: net, weights: weights, options: o, batch: batch, ids: map[string][]int32{},
 		rows: lowerings(), nodes: map[string]*graph.Node{}, normed: normedConvolutions(net, o),
 	}
 	b.fused = fusedActivations(net, b.rows)
@@ -90,6 +90,7 @@ func (b *building) enter(p *program) {
 			continue
 		}
 		p.inputs[l.Name] = nn.NewValues(e, p.batch*b.net.Shape(l.Name).Size())
+		b.ids[l.Name] = p.inputs[l.Name].Int32
 	}
 	for _, name := range p.trunk.computed {
 		b.nodes[name] = p.Input(name, append([]int{p.batch}, b.net.Shape(name)...)...)

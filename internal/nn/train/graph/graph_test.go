@@ -457,3 +457,60 @@ func run(t *testing.T, g *Graph, keep ...*Node) {
 		t.Fatal(err)
 	}
 }
+
+func TestSequenceGradients(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		random := drawRandom(t)
+		num := func(name string, most int) int { return rapid.IntRange(1, most).Draw(t, name) }
+		batch, rows, columns, other := num("batch", 3), num("rows", 4), 1+num("columns", 5), num("other", 4)
+		x := normal(random, batch*rows*columns)
+		shape := []int{batch, rows, columns}
+		switch rapid.IntRange(0, 6).Draw(t, "layer") {
+		case 0:
+			checkGradients(t, [][]float32{x, normal(random, other*columns), normal(random, other)}, [][]int{shape, {other, columns}, {other}},
+				func(g *Graph, v []*Node) *Node { return g.Dense(v[0], v[1], v[2]) })
+		case 1:
+			checkGradients(t, [][]float32{x}, [][]int{shape}, func(g *Graph, v []*Node) *Node { return g.Softmax(v[0]) })
+		case 2:
+			checkGradients(t, [][]float32{x, normal(random, columns), normal(random, columns)}, [][]int{shape, {columns}, {columns}},
+				func(g *Graph, v []*Node) *Node { return g.LayerNorm(v[0], v[1], v[2], 0.1) })
+		case 3:
+			ids := make([]int32, batch*rows)
+			for i := range ids {
+				ids[i] = int32(random.IntN(other))
+			}
+			checkGradients(t, [][]float32{normal(random, other*columns)}, [][]int{{other, columns}},
+				func(g *Graph, v []*Node) *Node { return g.Embedding(v[0], ids, batch, rows) })
+		case 4:
+			axes := rapid.Permutation([]int{0, 1, 2}).Draw(t, "axes")
+			checkGradients(t, [][]float32{x}, [][]int{shape}, func(g *Graph, v []*Node) *Node { return g.Transpose(v[0], axes...) })
+		case 5:
+			for i := range x {
+				x[i] += 2 // away from zero, where the curvature is high
+			}
+			checkGradients(t, [][]float32{x}, [][]int{shape}, func(g *Graph, v []*Node) *Node { return g.L2Normalise(v[0], 1e-12) })
+		default:
+			a, b := []int{batch, rows, columns}, []int{batch, columns, other}
+			transA, transB := rapid.Bool().Draw(t, "transpose a"), rapid.Bool().Draw(t, "transpose b")
+			if transA {
+				a[1], a[2] = a[2], a[1]
+			}
+			if transB {
+				b[1], b[2] = b[2], b[1]
+			}
+			checkGradients(t, [][]float32{x, normal(random, batch*columns*other)}, [][]int{a, b},
+				func(g *Graph, v []*Node) *Node { return g.MatMul(v[0], v[1], transA, transB) })
+		}
+	})
+}
+
+func TestIDsAreChecked(t *testing.T) {
+	g := New(nil, nil)
+	y := g.Embedding(g.Fixed("table", []int{2, 1}, []float32{1, 2}), []int32{1, 2}, 2)
+	if err := g.Compile(y); err != nil {
+		t.Fatal(err)
+	}
+	if err := g.Run(context.Background()); err == nil || !strings.Contains(err.Error(), "id 1 is 2") {
+		t.Errorf("error %v", err)
+	}
+}

@@ -47,6 +47,27 @@ func referenceCases() map[string]referenceCase {
 			}
 			return g.CrossEntropy(v[0], g.Fixed("target", []int{4, 5}, target), g.Fixed("total", []int{1}, []float32{2.5}))
 		}},
+		"dense on the last axis": {[][]int{{2, 3, 7}, {4, 7}, {4}}, func(g *Graph, v []*Node) *Node { return g.Dense(v[0], v[1], v[2]) }},
+		"softmax":                {[][]int{{2, 3, 5}}, func(g *Graph, v []*Node) *Node { return g.Softmax(v[0]) }},
+		"layer norm":             {[][]int{{2, 3, 6}, {6}, {6}}, func(g *Graph, v []*Node) *Node { return g.LayerNorm(v[0], v[1], v[2], 1e-5) }},
+		"embedding": {[][]int{{5, 4}}, func(g *Graph, v []*Node) *Node {
+			return g.Embedding(v[0], []int32{3, 0, 3, 1, 3, 2}, 2, 3)
+		}},
+		"l2 normalise": {[][]int{{2, 3, 5}}, func(g *Graph, v []*Node) *Node { return g.L2Normalise(v[0], 1e-12) }},
+		"transpose":    {[][]int{{2, 3, 4, 5}}, func(g *Graph, v []*Node) *Node { return g.Transpose(v[0], 0, 2, 3, 1) }},
+		"reshape":      {[][]int{{2, 3, 4, 5}}, func(g *Graph, v []*Node) *Node { return g.Reshape(v[0], 2, 4, 15) }},
+	}
+	for name, flags := range map[string][2]bool{"": {}, ", left transposed": {true, false}, ", right transposed": {false, true}, ", both transposed": {true, true}} {
+		shapes := [][]int{{2, 4, 5}, {2, 5, 6}}
+		if name == "" {
+			shapes = [][]int{{2, 3, 4, 5}, {2, 3, 5, 6}}
+		}
+		for i, flag := range flags {
+			if flag {
+				shapes[i][1], shapes[i][2] = shapes[i][2], shapes[i][1]
+			}
+		}
+		cases["mat mul"+name] = referenceCase{shapes, func(g *Graph, v []*Node) *Node { return g.MatMul(v[0], v[1], flags[0], flags[1]) }}
 	}
 	for f := kernel.None; f <= kernel.GELU; f++ {
 		cases[f.String()] = referenceCase{[][]int{{2, 24}}, func(g *Graph, v []*Node) *Node { return g.Activate(v[0], f) }}

@@ -1,4 +1,5 @@
-"""Writes layers.json: outputs and gradients of single layers in PyTorch, made with torch 2.8.0.
+"""Writes layers.json: outputs and gradients of single layers in PyTorch, made with torch 2.8.0 (those from
+"dense on the last axis" on with 2.15.0).
 
 The loss is the sum of the output times factors. Values are exact in float32.
 """
@@ -27,6 +28,13 @@ def cross_entropy(x):
     return -(target * F.log_softmax(x, 1)).sum().reshape(1) / 2.5
 
 
+IDS = torch.tensor([[3, 0, 3], [1, 3, 2]])
+
+
+def matmul(a, b, transpose_a, transpose_b):
+    return torch.matmul(a.mT if transpose_a else a, b.mT if transpose_b else b)
+
+
 CASES = {
     "none": (lambda x: x * 1, [[2, 24]]),
     "relu": (F.relu, [[2, 24]]),
@@ -40,6 +48,17 @@ CASES = {
     "batch norm": (batch_norm, [[5, 3], [3], [3]]),
     "frozen batch norm": (frozen, [[5, 3], [3], [3]]),
     "cross-entropy": (cross_entropy, [[4, 5]]),
+    "dense on the last axis": (F.linear, [[2, 3, 7], [4, 7], [4]]),
+    "softmax": (lambda x: F.softmax(x, -1), [[2, 3, 5]]),
+    "layer norm": (lambda x, gamma, beta: F.layer_norm(x, [6], gamma, beta, eps=1e-5), [[2, 3, 6], [6], [6]]),
+    "embedding": (lambda table: F.embedding(IDS, table), [[5, 4]]),
+    "l2 normalise": (lambda x: F.normalize(x, dim=-1), [[2, 3, 5]]),
+    "transpose": (lambda x: x.permute(0, 2, 3, 1), [[2, 3, 4, 5]]),
+    "reshape": (lambda x: x.reshape(2, 4, 15), [[2, 3, 4, 5]]),
+    "mat mul": (lambda a, b: matmul(a, b, False, False), [[2, 3, 4, 5], [2, 3, 5, 6]]),
+    "mat mul, left transposed": (lambda a, b: matmul(a, b, True, False), [[2, 5, 4], [2, 5, 6]]),
+    "mat mul, right transposed": (lambda a, b: matmul(a, b, False, True), [[2, 4, 5], [2, 6, 5]]),
+    "mat mul, both transposed": (lambda a, b: matmul(a, b, True, True), [[2, 5, 4], [2, 6, 5]]),
 }
 
 
