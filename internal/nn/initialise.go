@@ -20,9 +20,15 @@ func (n *Network) Initialise(seed uint64) Weights {
 		if rectifies(n.activationAfter(l)) {
 			normal(data, math.Sqrt(2/float64(p.fanIn)), random)
 		} else {
-			uniform(data, math.Sqrt(6/float64(p.fanIn+p.fanOut)), random)
+			glorot(p, data, random)
 		}
 	})
+}
+
+// InitialiseGlorot draws weights to train from as Keras draws those of its dense layers: all uniform
+// with variance 2/(fan-in + fan-out), whatever they lead into; the rest is as in [Network.Initialise].
+func (n *Network) InitialiseGlorot(seed uint64) Weights {
+	return n.initialise(seed, func(_ Layer, p Parameter, data []float32, random *rand.Rand) { glorot(p, data, random) })
 }
 
 // InitialiseFrozen draws weights for a network that will not be trained, such as a random backbone.
@@ -67,6 +73,10 @@ func (n *Network) initialise(seed uint64, draw func(Layer, Parameter, []float32,
 		}
 	}
 	return w
+}
+
+func glorot(p Parameter, data []float32, random *rand.Rand) {
+	uniform(data, math.Sqrt(6/float64(p.fanIn+p.fanOut)), random)
 }
 
 func normal(data []float32, deviation float64, random *rand.Rand) {

@@ -41,7 +41,7 @@ func (s *Setup) begin(ctx context.Context, task *pipeline.Task, d *rows.Data) (s
 	if err != nil {
 		return subject{}, err
 	}
-	for name, tensor := range net.Initialise(task.Seed) {
+	for name, tensor := range head.Initialise(net, task.Seed) {
 		if head.Contains(name) {
 			weights[name] = tensor
 		}
@@ -55,7 +55,7 @@ func (s *Setup) headAlone(task *pipeline.Task, d *rows.Data) (subject, error) {
 	if err != nil {
 		return subject{}, err
 	}
-	weights := net.Initialise(task.Seed)
+	weights := head.Initialise(net, task.Seed)
 	if s.Standardise {
 		d.Standardise(net, weights)
 	}

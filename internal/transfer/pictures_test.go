@@ -176,7 +176,7 @@ func TestEveryStrategy(t *testing.T) {
 		} else {
 			spelled = "{kind: " + word + ", epochs: " + ones + "}"
 		}
-		out := mustRunPictures(t, "{"+small+", strategy: "+spelled+"}", chunks)
+		out := mustRunPictures(t, "{"+small+", restore: last, strategy: "+spelled+"}", chunks)
 		if len(out.history) != phases || int(out.phases[len(out.phases)-1].Number) != phases {
 			t.Errorf("%s: %d epochs, phases %+v", word, len(out.history), out.phases[len(out.phases)-1])
 		}
@@ -472,26 +472,41 @@ func TestPhaseParameters(t *testing.T) {
 	}
 }
 
-// A word and the phases it stands for are the same recipe.
+// A word and the phases it stands for are the same recipe, in each preset.
 func TestStrategiesSpelledOut(t *testing.T) {
-	for word, list := range map[string]string{
-		"feature_extraction":                "[{name: head}]",
-		"partial":                           "[{name: top, top: 20, learning_rate: 1e-4}]",
-		"{kind: partial, unfreeze: layer4}": "[{name: top, unfreeze: [layer4], learning_rate: 1e-4}]",
-		"full":                              "[{name: all, unfreeze: all, learning_rate: 1e-5}]",
-		"progressive":                       "[{name: head, epochs: 5}, {name: top, epochs: 5, top: 20, learning_rate: 1e-4}, {name: all, epochs: 2, unfreeze: all, learning_rate: 1e-5}]",
-		"fine_tune": "[{name: head, epochs: 1, learning_rate: 2e-3, schedule: {kind: one_cycle, rise: 0.99}}, " +
-			"{name: all, epochs: 4, unfreeze: all, spread: 100, schedule: {kind: one_cycle, rise: 0.3, start: 0.2}}]",
-		"layerwise":        "[{name: all, unfreeze: all, learning_rate: 1e-4, decay: 0.75}]",
-		"linear_then_full": "[{name: head, epochs: 10}, {name: all, unfreeze: all, learning_rate: 1e-5}]",
+	for preset, words := range map[string]map[string]string{
+		"default": {
+			"feature_extraction":                "[{name: head}]",
+			"partial":                           "[{name: top, top: 40, learning_rate: 1e-3, head_rate: 3e-3}]",
+			"{kind: partial, unfreeze: layer4}": "[{name: top, unfreeze: [layer4], learning_rate: 1e-3, head_rate: 3e-3}]",
+			"{kind: partial, top: 9, epochs: 5, learning_rate: 2e-3}": "[{name: top, top: 9, epochs: 5, learning_rate: 2e-3, head_rate: 6e-3}]",
+			"full":             "[{name: all, unfreeze: all}]",
+			"progressive":      "[{name: head, epochs: 1}, {name: top, top: 40, learning_rate: 1e-3, head_rate: 3e-3}, {name: all, epochs: 2, unfreeze: all, learning_rate: 1e-4}]",
+			"fine_tune":        "[{name: head, epochs: 1}, {name: all, unfreeze: all, learning_rate: 3e-3, spread: 30}]",
+			"layerwise":        "[{name: all, unfreeze: all, learning_rate: 1e-3, head_rate: 3e-3, decay: 0.85}]",
+			"linear_then_full": "[{name: head}, {name: all, unfreeze: all, learning_rate: 1e-4}]",
+		},
+		"tutorial": {
+			"feature_extraction":                "[{name: head}]",
+			"partial":                           "[{name: top, top: 20, learning_rate: 1e-4}]",
+			"{kind: partial, unfreeze: layer4}": "[{name: top, unfreeze: [layer4], learning_rate: 1e-4}]",
+			"full":                              "[{name: all, unfreeze: all, learning_rate: 1e-5}]",
+			"progressive":                       "[{name: head, epochs: 5}, {name: top, epochs: 5, top: 20, learning_rate: 1e-4}, {name: all, epochs: 2, unfreeze: all, learning_rate: 1e-5}]",
+			"fine_tune": "[{name: head, epochs: 1, learning_rate: 2e-3, schedule: {kind: one_cycle, rise: 0.99}}, " +
+				"{name: all, epochs: 4, unfreeze: all, spread: 100, schedule: {kind: one_cycle, rise: 0.3, start: 0.2}}]",
+			"layerwise":        "[{name: all, unfreeze: all, learning_rate: 1e-4, decay: 0.75}]",
+			"linear_then_full": "[{name: head, epochs: 10}, {name: all, unfreeze: all, learning_rate: 1e-5}]",
+		},
 	} {
-		var recipes [2]string
-		for i, strategy := range []string{word, list} {
-			s := pipelinetest.Stage(t, Kind(), "{backbone: resnet18, weights: random, strategy: "+strategy+"}").(*stage)
-			recipes[i] = fmt.Sprint(params.Canonical(s.Params))
-		}
-		if recipes[0] != recipes[1] {
-			t.Errorf("%s and %s are different recipes:\n%s\n%s", word, list, recipes[0], recipes[1])
+		for word, list := range words {
+			var recipes [2]string
+			for i, strategy := range []string{word, list} {
+				s := pipelinetest.Stage(t, Kind(), "{preset: "+preset+", backbone: resnet18, weights: random, strategy: "+strategy+"}").(*stage)
+				recipes[i] = fmt.Sprint(params.Canonical(s.Params))
+			}
+			if recipes[0] != recipes[1] {
+				t.Errorf("%s: %s and %s are different recipes:\n%s\n%s", preset, word, list, recipes[0], recipes[1])
+			}
 		}
 	}
 }
@@ -503,7 +518,7 @@ func TestNamesOfPhases(t *testing.T) {
 	for i, name := range []string{"one", "another"} {
 		s := pipelinetest.Stage(t, Kind(), "{backbone: resnet18, weights: random, strategy: [{name: "+name+"}]}").(*stage)
 		recipes[i] = fmt.Sprint(params.Canonical(s.Params))
-		part, err := s.phasePart(0, s.plan(true)[0], prefix.Prefix{}, nil, nil, 0)
+		part, err := s.phasePart(0, s.phases(true)[0], prefix.Prefix{}, nil, nil, 0)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -13,7 +13,12 @@ func (s *Setup) PlanParts(inputs map[string][]pipeline.Input, seed uint64, ask f
 	if len(inputs[ModelPort]) > 0 || s.Head.Converges() {
 		return 0, nil // the network stands in the model, or there are no phases
 	}
-	phases := s.plan(s.backbone != nil)
+	phases := s.phases(s.backbone != nil)
+	for _, p := range phases {
+		if p.Epochs == 0 {
+			return 0, nil // the rows decide, which have not been read
+		}
+	}
 	prefixes := make([]prefix.Prefix, len(phases))
 	if s.backbone != nil {
 		var known bool

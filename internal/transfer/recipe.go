@@ -18,6 +18,7 @@ type phaseRecipe struct {
 	Copies    int               `yaml:"copies"`
 	Cut       string            `yaml:"cut"`
 	Precision string            `yaml:"precision"`
+	KeepStart bool              `yaml:"keep_start"`
 	Seed      uint64            `yaml:"seed"`
 }
 
@@ -60,7 +61,7 @@ func (s *Setup) phasePart(i int, p strategy.Phase, cached prefix.Prefix, inputs 
 	p.Name = ""                                                             // what the phase gives does not tell it
 	return pipeline.Part{Name: "phase", Inputs: of, Recipe: phaseRecipe{
 		Start: from, Phase: p, Learning: learning, Target: s.Target, Copies: s.Copies,
-		Cut: cached.Cut, Precision: cached.Precision, Seed: phaseSeed(seed, i),
+		Cut: cached.Cut, Precision: cached.Precision, KeepStart: s.keepsStart(i), Seed: phaseSeed(seed, i),
 	}}, nil
 }
 

@@ -16,15 +16,18 @@ import (
 	"github.com/tlpipe/tlpipe/internal/transfer/rows"
 	"github.com/tlpipe/tlpipe/internal/transfer/strategy"
 	"github.com/tlpipe/tlpipe/pipeline"
+	"github.com/tlpipe/tlpipe/pipeline/params"
+	"gopkg.in/yaml.v3"
 )
 
 // Params are the parameters of a training.
 type Params struct {
+	Preset       strategy.Preset      `yaml:"preset" enum:"default,tutorial" doc:"what the words for strategies stand for, and what is not given: default, the numbers of the study in docs/defaults.md; tutorial, those of the tutorial"`
 	Backbone     string               `yaml:"backbone" doc:"on pictures: the network below the head, a name from 'tlpipe models list'"`
 	Weights      zoo.WeightsReference `yaml:"weights" recipe:"-" doc:"of the backbone, as for the stage extract: a weight set, random, the path of a file, or an address with a digest"`
 	RandomSeed   uint64               `yaml:"random_seed" doc:"draws random weights of the backbone; nothing else depends on it"`
 	Strategy     strategy.Strategy    `yaml:"strategy" doc:"on pictures: feature_extraction (if not given), partial, full, progressive, fine_tune, layerwise, adapters, linear_then_full, a mapping with one of these as kind, or a list of phases"`
-	Head         head.Head            `yaml:"head" doc:"tutorial (dense 256, batch-norm, relu, dropout 0.5, dense 128, batch-norm, relu, dropout 0.3), linear, logistic (on features: logistic regression fitted to its end), or a mapping"`
+	Head         head.Head            `yaml:"head" doc:"tutorial (dense 256, batch-norm, relu, dropout 0.5, dense 128, batch-norm, relu, dropout 0.3), linear, logistic (on features: logistic regression fitted to its end), or a mapping; linear on pictures if not given"`
 	Target       string               `yaml:"target" doc:"column with the classes"`
 	Epochs       *int                 `yaml:"epochs" min:"1" doc:"passes over the training rows, at most: 30 on features, as the strategy says on pictures if not given"`
 	LearningRate *float64             `yaml:"learning_rate" above:"0" doc:"of the first step, before schedule and warm-up: 1e-3 on features, as the strategy says on pictures if not given"`
@@ -36,17 +39,52 @@ type Params struct {
 	CheckpointEvery time.Duration `yaml:"checkpoint_every" recipe:"-" doc:"how much work, at most, is lost if the process dies"`
 }
 
-// Defaults are the parameters where a user gives none.
-func Defaults() Params {
-	return Params{
+// Defaults are the parameters where a user gives none, of a head on features or of a training on
+// pictures.
+func Defaults() Params { return defaultsIn(strategy.Default, false) }
+
+func defaultsIn(preset strategy.Preset, pictures bool) Params {
+	p := Params{
+		Preset:          preset,
 		Weights:         zoo.DefaultWeights,
 		Head:            head.Tutorial(),
 		Target:          record.Label,
-		Learning:        strategy.DefaultLearning(),
+		Learning:        strategy.LearningIn(preset, pictures),
 		PrefixCache:     20e9,
 		PrefixPrecision: prefix.BFloat16,
 		CheckpointEvery: 5 * time.Minute,
 	}
+	if preset == strategy.Default && pictures {
+		p.Head = head.Linear()
+	}
+	return p
+}
+
+// DecodeParam implements params.Decoder: what is not given is as the preset has it, for pictures if
+// there is a backbone or a strategy.
+func (p *Params) DecodeParam(d *params.Decoding, node *yaml.Node) {
+	type plain Params
+	given := func(key string) *yaml.Node {
+		if node.Kind == yaml.MappingNode {
+			for i := 0; i+1 < len(node.Content); i += 2 {
+				if node.Content[i].Value == key {
+					return node.Content[i+1]
+				}
+			}
+		}
+		return nil
+	}
+	preset := strategy.Default
+	if word := given("preset"); word != nil && word.Value == string(strategy.Tutorial) {
+		preset = strategy.Tutorial
+	}
+	*p = defaultsIn(preset, given("backbone") != nil || given("strategy") != nil)
+	d.Into(node, (*plain)(p))
+	made, err := p.Strategy.In(preset)
+	if err != nil && preset == strategy.Tutorial { // in the other, decoding it has told
+		d.At("strategy", func() { d.Errorf(given("strategy"), "", "%v", err) })
+	}
+	p.Strategy = made
 }
 
 // Names of the input ports of a stage that trains.
@@ -95,7 +133,7 @@ func New(p Params) (*Setup, error) {
 	several := len(p.Strategy.Phases) > 1
 	refuse(several && p.Epochs != nil, "epochs", "say those of each phase in strategy", "the strategy has %d phases", len(p.Strategy.Phases))
 	refuse(several && p.LearningRate != nil, "learning_rate", "say that of each phase in strategy", "the strategy has %d phases", len(p.Strategy.Phases))
-	errs = append(errs, p.Learning.Check("", s.plan(s.backbone != nil)[0].Epochs)...)
+	errs = append(errs, p.Learning.Check("", s.phases(s.backbone != nil)[0].Epochs)...)
 	for i, phase := range p.Strategy.Phases {
 		if phase.Optimiser != nil || phase.WarmUp != nil {
 			errs = append(errs, phase.Learning(p.Learning).Check(s.at(i), phase.Epochs)...)
@@ -107,19 +145,29 @@ func New(p Params) (*Setup, error) {
 	return s, nil
 }
 
-// plan lists the phases of a training on pictures, or on features.
-func (s *Setup) plan(pictures bool) []strategy.Phase {
+// phases lists those of a training on pictures, or on features; where their epochs are 0, the rows
+// decide.
+func (s *Setup) phases(pictures bool) []strategy.Phase {
 	phases := slices.Clone(s.Strategy.Phases)
 	if !pictures {
-		phases = []strategy.Phase{strategy.Phase{Name: "head", Epochs: 30}.Complete(0)}
+		phases = []strategy.Phase{strategy.Phase{Name: "head", Epochs: 30, LearningRate: 1e-3}.Complete(0, s.Preset)}
 	} else if len(phases) == 0 {
-		phases = strategy.Default().Phases
+		phases = strategy.FeatureExtractionIn(s.Preset)
 	}
 	if s.Epochs != nil {
 		phases[0].Epochs = *s.Epochs
 	}
 	if s.LearningRate != nil {
-		phases[0].LearningRate = *s.LearningRate
+		phases[0] = phases[0].At(*s.LearningRate)
+	}
+	return phases
+}
+
+// plan lists the phases of a training on these rows.
+func (s *Setup) plan(d *rows.Data) []strategy.Phase {
+	phases := s.phases(d.Pictures)
+	for i := range phases {
+		phases[i] = phases[i].For(d.Each(s.Copies))
 	}
 	return phases
 }
@@ -222,7 +270,7 @@ func (s *Setup) checkPictures(prepared string) error {
 		return err
 	}
 	var errs []error
-	for i, phase := range s.plan(true) {
+	for i, phase := range s.phases(true) {
 		if _, err := phase.Selects(net, s.at(i)); err != nil {
 			errs = append(errs, err)
 		}
@@ -350,7 +398,7 @@ func (s *Setup) checkValidation(task *pipeline.Task, d *rows.Data) error {
 		return nil
 	}
 	epochs := 0
-	for _, phase := range s.plan(d.Pictures) {
+	for _, phase := range s.plan(d) {
 		epochs += phase.Epochs
 		if param := phase.Learning(s.Learning).NeedsValidation(); param != "" {
 			return pipeline.ParamErrorHint(param, "give some rows the split val, or leave this out",

@@ -15,12 +15,16 @@ import (
 	"github.com/tlpipe/tlpipe/pipeline"
 )
 
-// summarise tells in a line how a phase went.
+// summarise tells in a line how a phase went; kept is the epoch whose weights it hands on, 0 if those
+// that it began with were better than any epoch's.
 func (t *training) summarise(i int, epochs []record.TrainingEpoch, kept int) {
-	e := epochs[kept-1]
-	what := fmt.Sprintf("loss %.4f, accuracy %.1f %%", e.Loss, 100*e.Accuracy)
-	if e.ValidationLoss == e.ValidationLoss { // a number
-		what = fmt.Sprintf("validation loss %.4f, accuracy %.1f %%", e.ValidationLoss, 100*e.ValidationAccuracy)
+	outcome := "kept what it began with, which no epoch improved"
+	if kept > 0 {
+		e := epochs[kept-1]
+		outcome = fmt.Sprintf("kept epoch %d: loss %.4f, accuracy %.1f %%", kept, e.Loss, 100*e.Accuracy)
+		if e.ValidationLoss == e.ValidationLoss { // a number
+			outcome = fmt.Sprintf("kept epoch %d: validation loss %.4f, accuracy %.1f %%", kept, e.ValidationLoss, 100*e.ValidationAccuracy)
+		}
 	}
 	ended := ""
 	if len(epochs) < t.phases[i].Epochs {
@@ -38,7 +42,7 @@ func (t *training) summarise(i int, epochs []record.TrainingEpoch, kept int) {
 	if t.atHand {
 		source = ", from the cache"
 	}
-	t.task.Log("%s%d epoch%s%s%s; kept epoch %d: %s", phase, len(epochs), plural, ended, source, kept, what)
+	t.task.Log("%s%d epoch%s%s%s; %s", phase, len(epochs), plural, ended, source, outcome)
 }
 
 // describe tells what phase i did with each block of the network.
@@ -85,10 +89,7 @@ func (t *training) describe(i int, before nn.Weights, epochs, kept int) []record
 
 // epochRows is how many training rows an epoch takes.
 func (t *training) epochRows() int {
-	if sample := t.data.Sample(t.Copies); sample != nil {
-		return len(sample(0))
-	}
-	return t.data.Training.Len()
+	return t.data.Each(t.Copies)
 }
 
 // hasNorm tells whether there are running statistics among the weights.

@@ -41,7 +41,7 @@ type training struct {
 
 // newTraining makes the network and decides what each phase does.
 func (s *Setup) newTraining(ctx context.Context, task *pipeline.Task, d *rows.Data) (*training, error) {
-	t := &training{Setup: s, task: task, data: d, phases: s.plan(d.Pictures), touched: map[string]bool{}, digests: map[string]string{}}
+	t := &training{Setup: s, task: task, data: d, phases: s.plan(d), touched: map[string]bool{}, digests: map[string]string{}}
 	var err error
 	if t.subject, err = s.begin(ctx, task, d); err != nil {
 		return nil, err
@@ -190,6 +190,10 @@ func (t *training) trainPhase(ctx context.Context, task *pipeline.Task, i int) (
 	return t.writePhase(task, i, net, trainer)
 }
 
+// keepsStart tells whether phase i hands on what it began with if no epoch is better: phases after the
+// first do. The tutorial's do not.
+func (s *Setup) keepsStart(i int) bool { return i > 0 && s.Preset == strategy.Default }
+
 // options are those of the training of phase i.
 func (t *training) options(task *pipeline.Task, i int) train.Options {
 	p, selected := t.phases[i], t.selections[i]
@@ -197,6 +201,7 @@ func (t *training) options(task *pipeline.Task, i int) train.Options {
 	o.Seed, o.Threads = phaseSeed(task.Seed, i), task.Threads
 	o.Freeze = func(layer string) bool { return !selected.Learns(layer) }
 	o.LayerRate, o.BatchNorm = selected.Rate, selected.Norms
+	o.KeepStart = t.keepsStart(i)
 	o.Sample = t.data.Sample(t.Copies)
 	if t.Sampling == strategy.BalancedSampling {
 		o.Sample = train.Balanced(o.Sample, t.data.Training.Classes, o.Seed)

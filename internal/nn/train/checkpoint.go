@@ -135,7 +135,8 @@ func (t *Trainer) restore(checkpoint []byte) error {
 		}
 	}
 	restored := best{metric: t.best.metric}
-	if metric := doubles(bestSection); h.BestEpoch > 0 && len(metric) == 1 {
+	_, found := sections[bestPrefix+names[0]]
+	if metric := doubles(bestSection); found && len(metric) == 1 {
 		restored = best{metric: metric[0], epoch: h.BestEpoch}
 		if restored.weights, err = t.tensors(sections, bestPrefix, names); err != nil {
 			return err

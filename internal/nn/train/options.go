@@ -52,6 +52,9 @@ type Options struct {
 	Stopping *schedule.Stopping // nil: all epochs
 	Monitor  Monitor            // what Schedule, Stopping and the best weights look at
 
+	// KeepStart lets the weights that the training begins with be the best if no epoch is better.
+	KeepStart bool
+
 	// ClassWeights multiply the loss of each class's examples; nil: all 1. The mean loss of a
 	// batch is divided by the sum of its examples' weights, as PyTorch does.
 	ClassWeights []float64

@@ -63,8 +63,8 @@ type underway struct {
 // best are the weights of the epoch with the best metric.
 type best struct {
 	metric  float64
-	epoch   int // from 1; 0 if there is none yet
-	weights nn.Weights
+	epoch   int        // from 1; 0 for what the training began with
+	weights nn.Weights // nil if there are none yet
 }
 
 // New makes a trainer of a network and the weights to begin with, which are copied. The network
@@ -149,6 +149,9 @@ func (t *Trainer) Run(ctx context.Context, training, validation Examples, after 
 	if validation == nil && t.options.Stopping != nil {
 		return errors.New("train: early stopping needs examples for validation")
 	}
+	if err := t.observeStart(ctx, validation); err != nil {
+		return fmt.Errorf("before the first epoch: validation: %w", err)
+	}
 	for !t.Done() {
 		e, err := t.epoch(ctx, training, validation)
 		if err != nil {
@@ -161,6 +164,19 @@ func (t *Trainer) Run(ctx context.Context, training, validation Examples, after 
 		}
 	}
 	return nil
+}
+
+// observeStart lets what the training begins with be the best so far, if the options ask for it.
+func (t *Trainer) observeStart(ctx context.Context, validation Examples) error {
+	if !t.options.KeepStart || validation == nil || t.best.weights != nil || len(t.history) > 0 || t.under.steps > 0 {
+		return nil
+	}
+	var start Epoch
+	var err error
+	if start.ValidationLoss, start.ValidationAccuracy, err = t.evaluate(ctx, validation); err == nil {
+		t.best = best{metric: t.options.Monitor.of(start), weights: clone(t.shown())}
+	}
+	return err
 }
 
 // Done tells whether the training is over.
@@ -180,10 +196,10 @@ func (t *Trainer) shown() nn.Weights {
 	return t.weights
 }
 
-// Best returns a copy of the weights of the epoch with the best metric, and its number from 1.
-// Without validation that is the last.
+// Best returns a copy of the weights of the epoch with the best metric, and its number from 1; 0 if
+// what the training began with is best. Without validation that is the last.
 func (t *Trainer) Best() (nn.Weights, int) {
-	if t.best.epoch == 0 {
+	if t.best.weights == nil {
 		return t.Last(), len(t.history)
 	}
 	return clone(t.best.weights), t.best.epoch

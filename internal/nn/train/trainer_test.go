@@ -239,6 +239,45 @@ func TestBestIsKept(t *testing.T) {
 	}
 }
 
+// What the training begins with is kept where every epoch makes it worse, also by a trainer that goes on
+// from a checkpoint.
+func TestStartIsKept(t *testing.T) {
+	net := tutorialHead(t, 10, 4)
+	_, training, validation := noisy()
+	first := newTrainer(t, net, net.Initialise(1), adamOptions())
+	if err := first.Run(context.Background(), training, validation, nil); err != nil {
+		t.Fatal(err)
+	}
+	start, _ := first.Best()
+	for keep, want := range map[bool]int{true: 0, false: 1} {
+		o := adamOptions()
+		o.Epochs, o.Rate, o.KeepStart = 2, 3, keep
+		ruined := newTrainer(t, net, start, o)
+		killed := errors.New("killed")
+		var checkpoint []byte
+		err := ruined.Run(context.Background(), training, validation, func(Epoch) (err error) {
+			if checkpoint, err = ruined.Save(); err == nil {
+				err = killed
+			}
+			return err
+		})
+		if !errors.Is(err, killed) {
+			t.Fatal(err)
+		}
+		resumed := newTrainer(t, net, start, o)
+		if err := resumed.Restore(checkpoint); err != nil {
+			t.Fatal(err)
+		}
+		if err := resumed.Run(context.Background(), training, validation, nil); err != nil {
+			t.Fatal(err)
+		}
+		best, epoch := resumed.Best()
+		if min(epoch, 1) != want || (digest(best) == digest(start)) != keep {
+			t.Errorf("keep start %v: kept epoch %d; history %+v", keep, epoch, resumed.History())
+		}
+	}
+}
+
 func TestWithoutValidation(t *testing.T) {
 	net := tutorialHead(t, 10, 4)
 	o := adamOptions()

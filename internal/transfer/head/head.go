@@ -83,6 +83,26 @@ func (Head) ParamSchema(inner map[string]any) map[string]any {
 	return map[string]any{"anyOf": []any{map[string]any{"enum": []string{tutorial, linear, logistic}}, inner}}
 }
 
+// Initialise gives the weights that the layers of a head begin with, in a network that ends in one.
+// The last layer is 0, so that the first answer is that all classes are equally probable and the
+// first step does not depend on chance (as in Big Transfer, Kolesnikov et al. 2019,
+// arXiv:1912.11370, and fine-tuned vision transformers): with more features than rows, random
+// weights stay where no row says anything. Weights of hidden layers are drawn from the seed as Keras
+// draws them, uniform with variance 2/(fan-in + fan-out) (Glorot and Bengio 2010); their biases are 0.
+func Initialise(net *nn.Network, seed uint64) nn.Weights {
+	out := net.InitialiseGlorot(seed)
+	last := net.Layers()[0]
+	for _, l := range net.Layers() {
+		if _, ok := l.Op.(nn.Dense); ok {
+			last = l
+		}
+	}
+	for _, p := range net.LayerParameters(last) {
+		clear(out[p.Name()].Data)
+	}
+	return out
+}
+
 // dropout is the rate after hidden layer i.
 func (h Head) dropout(i int) float64 {
 	switch len(h.Dropout) {

@@ -28,7 +28,7 @@ func TestPrefixIsChosenByCost(t *testing.T) {
 		{strategy.Phase{Unfreeze: []string{"stem"}}, 20e9, false, "", "lowest layers learn"},
 		{strategy.Phase{Unfreeze: []string{"all"}}, 20e9, false, "", "lowest layers learn"},
 	} {
-		s, err := c.phase.Complete(0).Selects(net, "")
+		s, err := c.phase.Complete(0, strategy.Default).Selects(net, "")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -44,7 +44,7 @@ func TestBudgetIsOfAllPhases(t *testing.T) {
 	net := network(t, "resnet18", 64, 3)
 	var phases []strategy.Selection
 	for _, p := range []strategy.Phase{{Unfreeze: []string{"layer4"}}, {Unfreeze: []string{"layer4"}}, {Unfreeze: []string{"layer3"}}} {
-		s, err := p.Complete(0).Selects(net, "")
+		s, err := p.Complete(0, strategy.Default).Selects(net, "")
 		if err != nil {
 			t.Fatal(err)
 		}

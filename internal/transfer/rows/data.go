@@ -66,6 +66,14 @@ func (d *Data) Counts() []int {
 	return counts
 }
 
+// Each is how many rows an epoch takes that walks through so many copies; 0: all.
+func (d *Data) Each(copies int) int {
+	if sample := d.Sample(copies); sample != nil {
+		return len(sample(0))
+	}
+	return d.Training.Len()
+}
+
 // Sample chooses the training rows of each epoch: all, or those of one copy after the other.
 func (d *Data) Sample(copies int) train.Sample {
 	if copies < 1 {

@@ -10,20 +10,20 @@ import (
 
 // Learning says how a training learns, whatever it is that learns.
 type Learning struct {
-	BatchSize      int           `yaml:"batch_size" min:"1" doc:"rows computed at once"`
+	BatchSize      int           `yaml:"batch_size" min:"1" doc:"rows computed at once; 16 on pictures if not given"`
 	Accumulate     int           `yaml:"accumulate" min:"1" doc:"batches whose gradients make one step of the optimiser"`
-	Optimiser      string        `yaml:"optimiser" enum:"adam,adamw,sgd,rmsprop" doc:"how gradients become steps, with the settings PyTorch has by default"`
+	Optimiser      string        `yaml:"optimiser" enum:"adam,adamw,sgd,rmsprop" doc:"how gradients become steps, with the settings PyTorch has by default; adamw on pictures if not given"`
 	Momentum       *float64      `yaml:"momentum" min:"0" max:"0.9999" doc:"of sgd (0.9 if not given) and rmsprop (0)"`
 	Nesterov       bool          `yaml:"nesterov" doc:"sgd looks ahead along its momentum"`
 	L2             float64       `yaml:"l2" min:"0" doc:"adds l2 · Σ w² over the weights of dense layers and convolutions to what is minimised; biases and norms are left out, and so is the loss in the history"`
 	WeightDecay    *float64      `yaml:"weight_decay" min:"0" doc:"of adamw, apart from the gradient; 0.01 if not given"`
 	ClipNorm       float64       `yaml:"clip_norm" min:"0" doc:"scales gradients down to this norm, all together; 0: never"`
-	Schedule       Schedule      `yaml:"schedule" doc:"of the learning rate: constant, step, cosine, one_cycle, plateau, or a mapping"`
+	Schedule       Schedule      `yaml:"schedule" doc:"of the learning rate: constant, step, cosine, one_cycle, plateau, or a mapping; on pictures, a cycle that rises for a tenth if not given"`
 	WarmUp         int           `yaml:"warm_up" min:"0" doc:"epochs over which the learning rate rises from 0"`
 	EarlyStopping  EarlyStopping `yaml:"early_stopping" doc:"none, or a mapping: ends training, or a phase of it, when validation no longer improves"`
 	ClassWeights   ClassWeights  `yaml:"class_weights" doc:"none, balanced (each class weighs the same in total), or a factor for some classes by name"`
 	Sampling       string        `yaml:"sampling" enum:"all,balanced" doc:"all: each row once an epoch; balanced: as many rows, of each class equally many"`
-	LabelSmoothing float64       `yaml:"label_smoothing" min:"0" max:"0.99" doc:"share of each training label that is spread evenly over all classes"`
+	LabelSmoothing float64       `yaml:"label_smoothing" min:"0" max:"0.99" doc:"share of each training label that is spread evenly over all classes; 0.1 on pictures if not given"`
 	MixUp          float64       `yaml:"mixup" min:"0" doc:"α of mixup: blends each row of a batch, and its label, with another (Zhang et al. 2018), usually 0.2 to 0.4; with a cached prefix it blends activations; 0: none"`
 	CutMix         float64       `yaml:"cutmix" min:"0" doc:"α of cutmix: puts a rectangle of another picture into each (Yun et al. 2019), usually 1; pictures and maps only; 0: none"`
 	MixProbability float64       `yaml:"mix_probability" above:"0" max:"1" doc:"share of the batches that mixup or cutmix change; with both, each takes half of these"`
@@ -46,22 +46,7 @@ const (
 	BalancedSampling = "balanced"
 )
 
-func DefaultLearning() Learning {
-	return Learning{
-		BatchSize:      32,
-		Accumulate:     1,
-		Optimiser:      adam,
-		Schedule:       Schedule{Kind: constant},
-		EarlyStopping:  EarlyStopping{Monitor: string(train.ValidationLoss)},
-		ClassWeights:   ClassWeights{Rule: none},
-		Sampling:       "all",
-		MixProbability: 1,
-		Precision:      "fp32",
-		Restore:        RestoreBest,
-	}
-}
-
-// Check refuses what contradicts itself, for a training of so many epochs. path is what the
+// Check refuses what contradicts itself, for a training of so many epochs, 0 if that is not yet known. path is what the
 // parameters' paths begin with.
 func (l Learning) Check(path string, epochs int) (errs []error) {
 	refuse := func(wrong bool, name, hint, format string, args ...any) {
@@ -74,7 +59,7 @@ func (l Learning) Check(path string, epochs int) (errs []error) {
 	refuse(l.Nesterov && l.Momentum != nil && *l.Momentum == 0, "nesterov", "", "needs a momentum above 0")
 	refuse(l.WeightDecay != nil && l.Optimiser != adamw, "weight_decay", "use l2, or adamw", "only adamw decays weights apart from the gradient")
 	refuse(l.L2 > 0 && l.Optimiser == adamw, "l2", "use weight_decay", "adamw decays weights apart from the gradient")
-	refuse(l.WarmUp >= epochs, "warm_up", "", "must be shorter than the training of %d epochs", epochs)
+	refuse(epochs > 0 && l.WarmUp >= epochs, "warm_up", "", "must be shorter than the training of %d epochs", epochs)
 	return errs
 }
 

@@ -9,8 +9,9 @@ import (
 // what else does is the union of Unfreeze, Top and Rates, without Freeze.
 type Phase struct {
 	Name         string             `yaml:"name" doc:"for people, none twice; its number if not given"`
-	Epochs       int                `yaml:"epochs" min:"1" doc:"passes over the training rows, at most; 10 if not given"`
-	LearningRate float64            `yaml:"learning_rate" above:"0" doc:"of the first step, before schedule and warm-up; 1e-3 if not given"`
+	Epochs       int                `yaml:"epochs" min:"1" doc:"passes over the training rows, at most; if not given, the fewer the more rows there are; 10 in the preset tutorial"`
+	LearningRate float64            `yaml:"learning_rate" above:"0" doc:"before schedule and warm-up; if not given, 3e-3 for the head alone, else 3e-4 with head_rate 3e-3; 1e-3 in the preset tutorial"`
+	HeadRate     float64            `yaml:"head_rate" above:"0" doc:"learning rate of the head; that of the phase if not given"`
 	Unfreeze     []string           `yaml:"unfreeze" doc:"layers of the backbone that learn: names of layers or blocks, patterns such as layer4.*, or all"`
 	Top          int                `yaml:"top" min:"0" doc:"the last so many layers of the backbone that have weights learn: a convolution and its norm are two"`
 	Freeze       []string           `yaml:"freeze" doc:"layers that do not learn, though named above; as in unfreeze. Alone: all others learn"`
@@ -24,6 +25,8 @@ type Phase struct {
 	Schedule      *Schedule      `yaml:"schedule" doc:"the stage's if not given"`
 	WarmUp        *int           `yaml:"warm_up" min:"0" doc:"the stage's if not given"`
 	EarlyStopping *EarlyStopping `yaml:"early_stopping" doc:"the stage's if not given"`
+
+	adapted bool // layers learn that were put into the backbone
 }
 
 // Words of phases.
@@ -33,11 +36,21 @@ const (
 	TrainingNorms = "train"
 )
 
-// Complete fills in what was left out of phase number i, from 0.
-func (p Phase) Complete(i int) Phase {
+// Complete fills in what was left out of phase number i, from 0. In the preset Default, 0 epochs
+// stay: the rows decide.
+func (p Phase) Complete(i int, preset Preset) Phase {
 	p.Name = cmp.Or(p.Name, fmt.Sprint(i+1))
-	p.Epochs = cmp.Or(p.Epochs, 10)
-	p.LearningRate = cmp.Or(p.LearningRate, 1e-3)
+	switch {
+	case preset == Tutorial:
+		p.Epochs = cmp.Or(p.Epochs, 10)
+		p.LearningRate = cmp.Or(p.LearningRate, 1e-3)
+	case p.LearningRate > 0:
+	case p.onlyHead():
+		p.LearningRate = headRate
+	default:
+		p.LearningRate, p.HeadRate = backboneRate, cmp.Or(p.HeadRate, headRate)
+	}
+	p.HeadRate = cmp.Or(p.HeadRate, p.LearningRate)
 	p.Spread, p.Decay = cmp.Or(p.Spread, 1), cmp.Or(p.Decay, 1)
 	p.BatchNorm = cmp.Or(p.BatchNorm, FrozenNorms)
 	return p
@@ -61,4 +74,17 @@ func (p Phase) Learning(l Learning) Learning {
 		l.EarlyStopping = *p.EarlyStopping
 	}
 	return l
+}
+
+// At is the phase at another rate, from which that of the head keeps its distance.
+func (p Phase) At(rate float64) Phase {
+	p.HeadRate *= rate
+	p.HeadRate /= p.LearningRate
+	p.LearningRate = rate
+	return p
+}
+
+// onlyHead tells whether nothing of the backbone is to learn.
+func (p Phase) onlyHead() bool {
+	return len(p.Unfreeze) == 0 && p.Top == 0 && len(p.Freeze) == 0 && len(p.Rates) == 0 && !p.adapted
 }

@@ -88,6 +88,11 @@ func (p Phase) Selects(net *nn.Network, at string) (Selection, error) {
 		}
 	}
 	p.slower(net, s)
+	for name := range s.Rates {
+		if head.Contains(name) {
+			s.Rates[name] = p.HeadRate / p.LearningRate
+		}
+	}
 	for name, rate := range own {
 		if s.Learns(name) {
 			s.Rates[name] = rate

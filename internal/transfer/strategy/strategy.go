@@ -1,6 +1,7 @@
 package strategy
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -35,116 +36,66 @@ const (
 // recipes, whatever the word for them is.
 type spelling struct {
 	Kind         string    `yaml:"kind" recipe:"-" enum:"feature_extraction,partial,full,progressive,fine_tune,layerwise,adapters,linear_then_full" doc:"the word for the strategy"`
-	Epochs       []int     `yaml:"epochs" recipe:"-" min:"1" doc:"of each phase"`
+	Epochs       []int     `yaml:"epochs" recipe:"-" min:"1" doc:"of each phase; what is not given, the rows decide"`
 	LearningRate []float64 `yaml:"learning_rate" recipe:"-" above:"0" doc:"of each phase"`
-	Top          int       `yaml:"top" recipe:"-" min:"1" doc:"of partial and progressive: how many layers with weights learn, from the top of the backbone; 20 if not given"`
+	Top          int       `yaml:"top" recipe:"-" min:"1" doc:"of partial and progressive: how many layers with weights learn, from the top of the backbone; 40 if not given, 20 in the preset tutorial"`
 	Unfreeze     []string  `yaml:"unfreeze" recipe:"-" doc:"of partial: the layers or blocks that learn, in the place of top"`
-	Decay        float64   `yaml:"decay" recipe:"-" above:"0" max:"1" doc:"of layerwise: each block's share of the rate of the block above it; 0.75 if not given"`
-	Spread       float64   `yaml:"spread" recipe:"-" min:"1" doc:"of fine_tune: by how much more slowly the lowest layers learn; 100 if not given"`
+	Decay        float64   `yaml:"decay" recipe:"-" above:"0" max:"1" doc:"of layerwise: each block's share of the rate of the block above it; 0.85 if not given, 0.75 in the preset tutorial"`
+	Spread       float64   `yaml:"spread" recipe:"-" min:"1" doc:"of fine_tune: by how much more slowly the lowest layers learn; 30 if not given, 100 in the preset tutorial"`
 	BatchNorm    string    `yaml:"batch_norm" recipe:"-" enum:"frozen,train" doc:"of the norms that learn, as in phases"`
 	Adapter      string    `yaml:"adapter" recipe:"-" enum:"bottleneck,lora" doc:"of adapters: small layers after the blocks, or beside the convolutions; bottleneck if not given"`
 	Reduction    int       `yaml:"reduction" recipe:"-" min:"1" doc:"of bottleneck adapters: the channels of the block for each of theirs; 8 if not given"`
 	Rank         int       `yaml:"rank" recipe:"-" min:"1" doc:"of lora adapters; 4 if not given"`
 }
 
-func (p spelling) top() int {
-	if p.Top == 0 {
-		return 20
-	}
-	return p.Top
-}
-
 func strategyWords() []string {
 	return []string{FeatureExtraction, Partial, Full, Progressive, FineTune, Layerwise, Adapted, LinearThenFull}
 }
 
-// Default is the strategy of those who name none.
-func Default() Strategy {
-	s, _ := spelling{Kind: FeatureExtraction}.expand()
-	return s
+// FeatureExtractionIn are the phases of those who name no strategy.
+func FeatureExtractionIn(preset Preset) []Phase {
+	s, _ := spelling{Kind: FeatureExtraction}.expand(preset)
+	return s.Phases
+}
+
+// In gives the strategy its phases, and the phases their numbers, as far as they are left to a preset.
+func (s Strategy) In(preset Preset) (Strategy, error) {
+	if s.Kind != "" {
+		return s.spelling.expand(preset)
+	}
+	s.Phases = slices.Clone(s.Phases)
+	for i := range s.Phases {
+		s.Phases[i] = s.Phases[i].Complete(i, preset)
+	}
+	return s, nil
 }
 
 // expand makes the phases of a strategy.
-//
-//   - feature_extraction: the head alone.
-//   - partial: the head and the top of the backbone.
-//   - full: everything.
-//   - progressive: those three one after the other, each at a tenth of the rate before: gradual
-//     unfreezing (Howard and Ruder 2018, arXiv:1801.06146).
-//   - fine_tune: fastai's Learner.fine_tune: the head for an epoch, then everything at half the rate
-//     spread over the depth, both one-cycle.
-//   - layerwise: everything, each block more slowly than the one above.
-//   - adapters: the head and small layers that are put into the backbone (Houlsby et al. 2019,
-//     arXiv:1902.00751; Hu et al. 2021, arXiv:2106.09685).
-//   - linear_then_full: the head to its end, then everything (Kumar et al. 2022, arXiv:2202.10054,
-//     whose head is linear).
-func (p spelling) expand() (Strategy, error) {
-	head := Phase{Name: "head", Epochs: 10, LearningRate: 1e-3}
-	everything := Phase{Name: all, Epochs: 10, LearningRate: 1e-5, Unfreeze: []string{all}}
+func (p spelling) expand(preset Preset) (Strategy, error) {
 	s := Strategy{spelling: p}
-	switch p.Kind {
-	case FeatureExtraction:
-		s.Phases = []Phase{head}
-	case Partial:
-		phase := Phase{Name: "top", Epochs: 10, LearningRate: 1e-4, Top: p.top()}
-		if len(p.Unfreeze) > 0 {
-			phase.Top, phase.Unfreeze = p.Top, p.Unfreeze
-		}
-		s.Phases = []Phase{phase}
-	case Full:
-		s.Phases = []Phase{everything}
-	case Progressive:
-		head.Epochs, everything.Epochs = 5, 2
-		s.Phases = []Phase{head, {Name: "top", Epochs: 5, LearningRate: 1e-4, Top: p.top()}, everything}
-	case FineTune:
-		// Its numbers are those of Learner.fine_tune and fit_one_cycle.
-		rise := Schedule{Kind: oneCycle, Rise: 0.99, Start: 1.0 / 25}
-		turn := Schedule{Kind: oneCycle, Rise: 0.3, Start: 1.0 / 5}
-		head.Epochs, head.LearningRate, head.Schedule = 1, 2e-3, &rise
-		everything.Epochs, everything.LearningRate, everything.Schedule = 4, 1e-3, &turn
-		everything.Spread = 100
-		if p.Spread > 0 {
-			everything.Spread = p.Spread
-		}
-		s.Phases = []Phase{head, everything}
-	case Layerwise:
-		everything.LearningRate, everything.Decay = 1e-4, 0.75
-		if p.Decay > 0 {
-			everything.Decay = p.Decay
-		}
-		s.Phases = []Phase{everything}
-	case Adapted:
-		s.Adapters = &Adapters{Kind: "bottleneck", Reduction: 8, Rank: 4}
-		if p.Adapter != "" {
-			s.Adapters.Kind = p.Adapter
-		}
-		if p.Reduction > 0 {
-			s.Adapters.Reduction = p.Reduction
-		}
-		if p.Rank > 0 {
-			s.Adapters.Rank = p.Rank
-		}
-		s.Phases = []Phase{{Name: Adapted, Epochs: 10, LearningRate: 1e-3}}
-	case LinearThenFull:
-		s.Phases = []Phase{head, everything}
+	if p.Kind == Adapted {
+		s.Adapters = &Adapters{Kind: cmp.Or(p.Adapter, "bottleneck"), Reduction: cmp.Or(p.Reduction, 8), Rank: cmp.Or(p.Rank, 4)}
 	}
-	if len(p.Epochs) > 0 && len(p.Epochs) != len(s.Phases) {
-		return s, fmt.Errorf("epochs: %d given, but %s has %d phases", len(p.Epochs), p.Kind, len(s.Phases))
+	if s.Phases = p.phases(); preset == Tutorial {
+		s.Phases = p.tutorial()
 	}
-	if len(p.LearningRate) > 0 && len(p.LearningRate) != len(s.Phases) {
-		return s, fmt.Errorf("learning_rate: %d given, but %s has %d phases", len(p.LearningRate), p.Kind, len(s.Phases))
+	for key, n := range map[string]int{"epochs": len(p.Epochs), "learning_rate": len(p.LearningRate)} {
+		if n > 0 && n != len(s.Phases) {
+			return s, fmt.Errorf("%s: %d given, but %s has %d phases", key, n, p.Kind, len(s.Phases))
+		}
 	}
 	for i := range s.Phases {
+		phase := &s.Phases[i]
 		if len(p.Epochs) > 0 {
-			s.Phases[i].Epochs = p.Epochs[i]
+			phase.Epochs = p.Epochs[i]
 		}
 		if len(p.LearningRate) > 0 {
-			s.Phases[i].LearningRate = p.LearningRate[i]
+			*phase = phase.At(p.LearningRate[i])
 		}
 		if p.BatchNorm != "" {
-			s.Phases[i].BatchNorm = p.BatchNorm
+			phase.BatchNorm = p.BatchNorm
 		}
-		s.Phases[i] = s.Phases[i].Complete(i)
+		*phase = phase.Complete(i, preset)
 	}
 	return s, nil
 }
@@ -212,23 +163,19 @@ func (s *Strategy) DecodeParam(d *params.Decoding, node *yaml.Node) {
 			return
 		}
 	}
-	made, err := s.expand()
-	if err != nil {
+	if _, err := s.In(Default); err != nil {
 		d.Errorf(node, "", "%v", err)
-		return
 	}
-	*s = made
 }
 
-// list completes a strategy that is spelled as its phases.
+// list checks a strategy that is spelled as its phases.
 func (s *Strategy) list(d *params.Decoding, node *yaml.Node) {
 	if len(s.Phases) == 0 {
 		d.Errorf(node, "", "there is no phase")
 	}
 	named := map[string]bool{}
 	for i := range s.Phases {
-		s.Phases[i] = s.Phases[i].Complete(i)
-		name := s.Phases[i].Name
+		name := cmp.Or(s.Phases[i].Name, fmt.Sprint(i+1))
 		if named[name] {
 			d.Errorf(node, "each needs a name of its own, or none", "two phases are named %q", name)
 		}

@@ -1,0 +1,160 @@
+package strategy
+
+import (
+	"cmp"
+
+	"github.com/tlpipe/tlpipe/internal/nn/train"
+)
+
+// Preset says what the words for strategies stand for, and everything that is not given.
+type Preset string
+
+// The presets.
+const (
+	// Default has the numbers that did best on validation rows in the study of docs/defaults.md.
+	Default Preset = "default"
+	// Tutorial has those of the tutorials of transfer learning, with the rates that they teach.
+	Tutorial Preset = "tutorial"
+)
+
+// Rates of the preset Default.
+const (
+	headRate     = 3e-3 // of a head that begins at 0
+	upperRate    = 1e-3 // of the upper layers of a backbone
+	backboneRate = 3e-4 // of all of it
+	gentleRate   = 1e-4 // of all, after a phase in which the head has learned to its end
+)
+
+// phases are those of a word in the preset Default.
+//
+//   - feature_extraction: the head alone.
+//   - partial: the head and the top of the backbone.
+//   - full: everything.
+//   - progressive: those three one after the other: gradual unfreezing (Howard and Ruder 2018,
+//     arXiv:1801.06146).
+//   - fine_tune: fastai's Learner.fine_tune: the head for an epoch, then everything, with rates spread
+//     over the depth.
+//   - layerwise: everything, each block more slowly than the one above.
+//   - adapters: the head and small layers that are put into the backbone (Houlsby et al. 2019,
+//     arXiv:1902.00751; Hu et al. 2021, arXiv:2106.09685).
+//   - linear_then_full: the head to its end, then everything (Kumar et al. 2022, arXiv:2202.10054,
+//     whose head is linear).
+//
+// Where the backbone learns from the first step, the head does so faster: it begins at 0, so that the
+// backbone's first gradients are 0 too and grow with what the head has learned.
+func (p spelling) phases() []Phase {
+	head := Phase{Name: "head", LearningRate: headRate}
+	top := Phase{Name: "top", LearningRate: upperRate, HeadRate: headRate, Top: cmp.Or(p.Top, 40)}
+	everything := Phase{Name: all, LearningRate: backboneRate, HeadRate: headRate, Unfreeze: []string{all}}
+	switch p.Kind {
+	case FeatureExtraction:
+		return []Phase{head}
+	case Partial:
+		if len(p.Unfreeze) > 0 {
+			top.Top, top.Unfreeze = p.Top, p.Unfreeze
+		}
+		return []Phase{top}
+	case Full:
+		return []Phase{everything}
+	case Progressive:
+		head.Epochs, everything.Epochs = 1, 2
+		everything.LearningRate, everything.HeadRate = gentleRate, gentleRate
+		return []Phase{head, top, everything}
+	case FineTune:
+		head.Epochs = 1
+		everything.LearningRate, everything.Spread = headRate, cmp.Or(p.Spread, 30)
+		return []Phase{head, everything}
+	case Layerwise:
+		everything.LearningRate, everything.Decay = upperRate, cmp.Or(p.Decay, 0.85)
+		return []Phase{everything}
+	case Adapted:
+		return []Phase{{Name: Adapted, LearningRate: headRate, adapted: true}}
+	case LinearThenFull:
+		everything.LearningRate, everything.HeadRate = gentleRate, gentleRate
+		return []Phase{head, everything}
+	}
+	return nil
+}
+
+// tutorial are the phases of a word in the preset Tutorial: the tutorial's rates and epochs,
+// progressive's each at a tenth of the rate before; fine_tune has the numbers of fastai's
+// Learner.fine_tune and fit_one_cycle, everything at half the rate spread over the depth.
+func (p spelling) tutorial() []Phase {
+	head := Phase{Name: "head", Epochs: 10, LearningRate: 1e-3}
+	everything := Phase{Name: all, Epochs: 10, LearningRate: 1e-5, Unfreeze: []string{all}}
+	switch p.Kind {
+	case FeatureExtraction:
+		return []Phase{head}
+	case Partial:
+		top := Phase{Name: "top", Epochs: 10, LearningRate: 1e-4, Top: cmp.Or(p.Top, 20)}
+		if len(p.Unfreeze) > 0 {
+			top.Top, top.Unfreeze = p.Top, p.Unfreeze
+		}
+		return []Phase{top}
+	case Full:
+		return []Phase{everything}
+	case Progressive:
+		head.Epochs, everything.Epochs = 5, 2
+		return []Phase{head, {Name: "top", Epochs: 5, LearningRate: 1e-4, Top: cmp.Or(p.Top, 20)}, everything}
+	case FineTune:
+		rise := Schedule{Kind: oneCycle, Rise: 0.99, Start: 1.0 / 25}
+		turn := Schedule{Kind: oneCycle, Rise: 0.3, Start: 1.0 / 5}
+		head.Epochs, head.LearningRate, head.Schedule = 1, 2e-3, &rise
+		everything.Epochs, everything.LearningRate, everything.Schedule = 4, 1e-3, &turn
+		everything.Spread = cmp.Or(p.Spread, 100)
+		return []Phase{head, everything}
+	case Layerwise:
+		everything.LearningRate, everything.Decay = 1e-4, cmp.Or(p.Decay, 0.75)
+		return []Phase{everything}
+	case Adapted:
+		return []Phase{{Name: Adapted, Epochs: 10, LearningRate: 1e-3}}
+	case LinearThenFull:
+		return []Phase{head, everything}
+	}
+	return nil
+}
+
+// Epochs that are left to the number of rows: as many as come to rowsInAll rows, within limits.
+const (
+	rowsInAll       = 6000
+	mostEpochs      = 8
+	leastEpochs     = 2
+	leastHeadEpochs = 3 // where the head alone learns, epochs are cheap
+)
+
+// For gives a phase on so many rows the epochs that were left to their number: the fewer the more rows
+// there are, so that trainings take about as many steps.
+func (p Phase) For(rows int) Phase {
+	if p.Epochs == 0 {
+		least := leastEpochs
+		if p.onlyHead() {
+			least = leastHeadEpochs
+		}
+		p.Epochs = min(max((rowsInAll+rows/2)/max(rows, 1), least), mostEpochs)
+	}
+	return p
+}
+
+// LearningIn is how anything learns whose parameters are left to a preset: a head on features, or
+// pictures.
+func LearningIn(preset Preset, pictures bool) Learning {
+	l := Learning{
+		BatchSize:      32,
+		Accumulate:     1,
+		Optimiser:      adam,
+		Schedule:       Schedule{Kind: constant},
+		EarlyStopping:  EarlyStopping{Monitor: string(train.ValidationLoss)},
+		ClassWeights:   ClassWeights{Rule: none},
+		Sampling:       "all",
+		MixProbability: 1,
+		Precision:      "fp32",
+		Restore:        RestoreBest,
+	}
+	if preset == Default && pictures {
+		l.BatchSize = 16
+		l.Optimiser = adamw
+		l.Schedule = Schedule{Kind: oneCycle, Rise: 0.1}.complete()
+		l.LabelSmoothing = 0.1
+	}
+	return l
+}
