@@ -50,7 +50,9 @@ func (p Phase) Complete(i int, preset Preset) Phase {
 	default:
 		p.LearningRate, p.HeadRate = backboneRate, cmp.Or(p.HeadRate, headRate)
 	}
-	p.HeadRate = cmp.Or(p.HeadRate, p.LearningRate)
+	if p.HeadRate == p.LearningRate {
+		p.HeadRate = 0
+	}
 	p.Spread, p.Decay = cmp.Or(p.Spread, 1), cmp.Or(p.Decay, 1)
 	p.BatchNorm = cmp.Or(p.BatchNorm, FrozenNorms)
 	return p

@@ -58,7 +58,7 @@ func (p spelling) phases() []Phase {
 		return []Phase{everything}
 	case Progressive:
 		head.Epochs, everything.Epochs = 1, 2
-		everything.LearningRate, everything.HeadRate = gentleRate, gentleRate
+		everything.LearningRate, everything.HeadRate = gentleRate, 0
 		return []Phase{head, top, everything}
 	case FineTune:
 		head.Epochs = 1
@@ -70,7 +70,7 @@ func (p spelling) phases() []Phase {
 	case Adapted:
 		return []Phase{{Name: Adapted, LearningRate: headRate, adapted: true}}
 	case LinearThenFull:
-		everything.LearningRate, everything.HeadRate = gentleRate, gentleRate
+		everything.LearningRate, everything.HeadRate = gentleRate, 0
 		return []Phase{head, everything}
 	}
 	return nil

@@ -32,10 +32,10 @@ func TestRateOfAPhase(t *testing.T) {
 	if p = p.At(3e-5); p.LearningRate != 3e-5 || math.Abs(p.HeadRate-3e-4) > 1e-12 {
 		t.Errorf("%+v", p)
 	}
-	if p := (Phase{LearningRate: 1e-5, Top: 3}).Complete(0, Default); p.HeadRate != 1e-5 {
+	if p := (Phase{LearningRate: 1e-5, Top: 3}).Complete(0, Default); p.HeadRate != 0 {
 		t.Errorf("%+v", p)
 	}
-	if p := (Phase{Top: 3}).Complete(0, Tutorial); p.LearningRate != 1e-3 || p.HeadRate != 1e-3 || p.Epochs != 10 {
+	if p := (Phase{Top: 3}).Complete(0, Tutorial); p.LearningRate != 1e-3 || p.HeadRate != 0 || p.Epochs != 10 {
 		t.Errorf("%+v", p)
 	}
 }

@@ -89,7 +89,7 @@ func (p Phase) Selects(net *nn.Network, at string) (Selection, error) {
 	}
 	p.slower(net, s)
 	for name := range s.Rates {
-		if head.Contains(name) {
+		if head.Contains(name) && p.HeadRate > 0 {
 			s.Rates[name] = p.HeadRate / p.LearningRate
 		}
 	}
