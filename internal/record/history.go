@@ -53,6 +53,14 @@ func ByPhase(rows []PhaseLayers) [][]PhaseLayers {
 	return out
 }
 
+// RateTrial is a step of a learning-rate range test.
+type RateTrial struct {
+	Rate     float64 `column:"learning_rate"`
+	Loss     float64 `column:"loss"`     // of the batch, before the step
+	Smoothed float64 `column:"smoothed"` // mean over the losses so far
+	Chosen   bool    `column:"chosen"`   // at most one is
+}
+
 // Diagnostic is a measure of how well a transfer went: a row of a diagnostics table.
 // What was not measured is null.
 type Diagnostic struct {
@@ -76,6 +84,8 @@ const (
 	// before the training and after, 0…1: how much of what the backbone could
 	// tell apart has changed.
 	FeatureDrift = "feature_drift"
+	// ChosenRate is the learning rate that a range test chose for a phase.
+	ChosenRate = "learning_rate"
 	// SourceAccuracyBefore and SourceAccuracyAfter are the accuracies on the
 	// source task of the backbone's own classifier, on its features as they
 	// were and as they have become, 0…1; Forgetting is their difference.

@@ -28,6 +28,7 @@ const (
 
 // diagnostics tells how well the transfer went.
 func (t *training) diagnostics(ctx context.Context) (out []record.Diagnostic, err error) {
+	out = append(out, t.chosen...)
 	for i := range t.phases {
 		if diagnostic, ok := t.overfitting(i); ok {
 			out = append(out, diagnostic)

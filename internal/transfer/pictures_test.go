@@ -8,6 +8,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -659,5 +660,33 @@ func TestForgetting(t *testing.T) {
 	})
 	if err == nil || !strings.Contains(err.Error(), "no row has a label that the backbone's classifier knows") {
 		t.Error(err)
+	}
+}
+
+// A training whose rates range tests choose gives the weights of one that is told these rates: the tests
+// leave no trace. What they chose is told.
+func TestRatesAreChosen(t *testing.T) {
+	chunks := pictures(t, 32, 8, 0)
+	const phases = "[{name: head, epochs: 2, learning_rate: %s}, {name: top, epochs: 1, top: 4, learning_rate: %s}]"
+	auto := mustRunPictures(t, "{"+small+", learning_rate: auto, strategy: "+fmt.Sprintf(phases, "1e-3", "1e-3")+"}", chunks)
+	var chosen []any
+	for _, d := range auto.diagnostics {
+		if d.Name == record.ChosenRate {
+			chosen = append(chosen, strconv.FormatFloat(d.Value, 'g', -1, 64))
+		}
+	}
+	if len(chosen) != 2 || chosen[0] == "0.001" || !strings.Contains(strings.Join(auto.log, "\n"), "chosen by a range test") {
+		t.Fatalf("chosen %v; log %q", chosen, auto.log)
+	}
+	told := mustRunPictures(t, "{"+small+", strategy: "+fmt.Sprintf(phases, chosen...)+"}", chunks)
+	for name, tensor := range told.model.Weights {
+		if !slices.Equal(tensor.Data, auto.model.Weights[name].Data) {
+			t.Errorf("%s is another after a range test", name)
+		}
+	}
+	for i, e := range told.history {
+		if auto.history[i] != e {
+			t.Errorf("epoch %d: %+v, told the rate %+v", i+1, auto.history[i], e)
+		}
 	}
 }

@@ -14,11 +14,6 @@ func (s *Setup) PlanParts(inputs map[string][]pipeline.Input, seed uint64, ask f
 		return 0, nil // the network stands in the model, or there are no phases
 	}
 	phases := s.phases(s.backbone != nil)
-	for _, p := range phases {
-		if p.Epochs == 0 {
-			return 0, nil // the rows decide, which have not been read
-		}
-	}
 	prefixes := make([]prefix.Prefix, len(phases))
 	if s.backbone != nil {
 		var known bool
@@ -29,6 +24,9 @@ func (s *Setup) PlanParts(inputs map[string][]pipeline.Input, seed uint64, ask f
 	}
 	before := pipeline.Input(nil)
 	for i, p := range phases {
+		if p.Epochs == 0 || s.LearningRate != nil && s.LearningRate.Auto {
+			break // the rows decide, which have not been read, or a range test: it is counted as one to compute
+		}
 		part, err := s.phasePart(i, p, prefixes[i], inputs, before, seed)
 		if err != nil {
 			return 0, err

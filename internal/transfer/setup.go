@@ -30,7 +30,7 @@ type Params struct {
 	Head         head.Head            `yaml:"head" doc:"tutorial (dense 256, batch-norm, relu, dropout 0.5, dense 128, batch-norm, relu, dropout 0.3), linear, logistic (on features: logistic regression fitted to its end), or a mapping; linear on pictures if not given"`
 	Target       string               `yaml:"target" doc:"column with the classes"`
 	Epochs       *int                 `yaml:"epochs" min:"1" doc:"passes over the training rows, at most: 30 on features, as the strategy says on pictures if not given"`
-	LearningRate *float64             `yaml:"learning_rate" above:"0" doc:"of the first step, before schedule and warm-up: 1e-3 on features, as the strategy says on pictures if not given"`
+	LearningRate *strategy.Rate       `yaml:"learning_rate" doc:"of the first step, before schedule and warm-up: 1e-3 on features, as the strategy says on pictures if not given; auto: before each phase, a range test chooses it (its valley, as fastai's lr_find)"`
 	strategy.Learning
 	Copies          int           `yaml:"copies" min:"0" doc:"0: every epoch takes all augmented copies of a picture; K: an epoch takes one, the next epoch the next, of the first K (the picture itself is the first)"`
 	Standardise     bool          `yaml:"standardise" doc:"on features: shift and scale each to mean 0 and variance 1 over the training rows; becomes a layer of the model"`
@@ -132,7 +132,7 @@ func New(p Params) (*Setup, error) {
 	}
 	several := len(p.Strategy.Phases) > 1
 	refuse(several && p.Epochs != nil, "epochs", "say those of each phase in strategy", "the strategy has %d phases", len(p.Strategy.Phases))
-	refuse(several && p.LearningRate != nil, "learning_rate", "say that of each phase in strategy", "the strategy has %d phases", len(p.Strategy.Phases))
+	refuse(several && p.LearningRate != nil && !p.LearningRate.Auto, "learning_rate", "say that of each phase in strategy", "the strategy has %d phases", len(p.Strategy.Phases))
 	errs = append(errs, p.Learning.Check("", s.phases(s.backbone != nil)[0].Epochs)...)
 	for i, phase := range p.Strategy.Phases {
 		if phase.Optimiser != nil || phase.WarmUp != nil {
@@ -157,8 +157,8 @@ func (s *Setup) phases(pictures bool) []strategy.Phase {
 	if s.Epochs != nil {
 		phases[0].Epochs = *s.Epochs
 	}
-	if s.LearningRate != nil {
-		phases[0] = phases[0].At(*s.LearningRate)
+	if s.LearningRate != nil && !s.LearningRate.Auto {
+		phases[0] = phases[0].At(s.LearningRate.Value)
 	}
 	return phases
 }

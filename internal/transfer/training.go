@@ -35,8 +35,9 @@ type training struct {
 	digests map[string]string // of the blocks' weights, as far as they are known
 	history []record.TrainingEpoch
 	layers  []record.PhaseLayers
-	epochs  int  // of the phases that are over, as asked for
-	atHand  bool // the phase that ended last came from the cache
+	chosen  []record.Diagnostic // rates that range tests chose
+	epochs  int                 // of the phases that are over, as asked for
+	atHand  bool                // the phase that ended last came from the cache
 }
 
 // newTraining makes the network and decides what each phase does.
@@ -93,6 +94,11 @@ func (t *training) cachedRows() int64 {
 func (t *training) run(ctx context.Context) error {
 	before := pipeline.Input(nil) // what the phase before gave
 	for i := range t.phases {
+		if t.LearningRate != nil && t.LearningRate.Auto {
+			if err := t.chooseRate(ctx, i, before); err != nil {
+				return fmt.Errorf("phase %s: range test: %w", t.phases[i].Name, err)
+			}
+		}
 		result, err := t.phase(ctx, i, before)
 		if err != nil {
 			if len(t.phases) > 1 {

@@ -3,6 +3,7 @@ package strategy
 import (
 	"cmp"
 	"fmt"
+	"strconv"
 )
 
 // Phase is a part of a training in which the same layers learn. The head learns in every phase;
@@ -80,8 +81,8 @@ func (p Phase) Learning(l Learning) Learning {
 
 // At is the phase at another rate, from which that of the head keeps its distance.
 func (p Phase) At(rate float64) Phase {
-	p.HeadRate *= rate
-	p.HeadRate /= p.LearningRate
+	const digits = 12 // so that 0.1 of a rate is written as people would
+	p.HeadRate, _ = strconv.ParseFloat(strconv.FormatFloat(p.HeadRate/p.LearningRate*rate, 'g', digits, 64), 64)
 	p.LearningRate = rate
 	return p
 }

@@ -1,7 +1,6 @@
 package strategy
 
 import (
-	"math"
 	"testing"
 )
 
@@ -29,7 +28,7 @@ func TestRateOfAPhase(t *testing.T) {
 	if p.LearningRate != 3e-4 || p.HeadRate != 3e-3 {
 		t.Errorf("%+v", p)
 	}
-	if p = p.At(3e-5); p.LearningRate != 3e-5 || math.Abs(p.HeadRate-3e-4) > 1e-12 {
+	if p = p.At(3e-5); p.LearningRate != 3e-5 || p.HeadRate != 3e-4 {
 		t.Errorf("%+v", p)
 	}
 	if p := (Phase{LearningRate: 1e-5, Top: 3}).Complete(0, Default); p.HeadRate != 0 {
