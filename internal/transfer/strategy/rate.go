@@ -1,6 +1,7 @@
 package strategy
 
 import (
+	"math"
 	"strconv"
 
 	"github.com/tlpipe/tlpipe/pipeline/params"
@@ -24,7 +25,7 @@ func (r *Rate) DecodeParam(d *params.Decoding, node *yaml.Node) {
 	switch {
 	case node.Kind != yaml.ScalarNode || err != nil:
 		d.Errorf(node, "a number such as 1e-3, or auto", "expected a learning rate, found %q", node.Value)
-	case !(value > 0) || value > 1e6:
+	case !(value > 0) || value > math.MaxFloat32:
 		d.Errorf(node, "", "must be above 0 and finite, found %s", node.Value)
 	}
 	r.Value = value
