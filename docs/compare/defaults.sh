@@ -33,5 +33,5 @@ cat >> "$pipeline" <<END
   scores: {uses: evaluate, from: {model: net, data: images}}
 END
 "$tlpipe" run "$pipeline" --cache "$folder/cache" --jobs 1 "$@"
-"$tlpipe" show "$pipeline:scores.metrics" --cache "$folder/cache" --export "$folder/$name.csv"
-"$tlpipe" show "$pipeline:scores.predictions" --cache "$folder/cache" --export "$folder/$name-predictions.csv"
+"$tlpipe" show "$pipeline:scores.metrics" "$@" --cache "$folder/cache" --export "$folder/$name.csv"
+"$tlpipe" show "$pipeline:scores.predictions" "$@" --cache "$folder/cache" --export "$folder/$name-predictions.csv"
