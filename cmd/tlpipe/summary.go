@@ -7,6 +7,7 @@ import (
 	"io"
 	"math"
 	"path/filepath"
+	"strings"
 
 	"github.com/apache/arrow/go/v17/arrow/array"
 
@@ -101,6 +102,10 @@ func printRejects(ctx context.Context, out io.Writer, file string, n *pipeline.N
 // printAccuracy shows the accuracy of each model and baseline that a stage
 // measured.
 func printAccuracy(out io.Writer, s scores, named bool) {
+	coverages := map[string]record.Coverage{}
+	for _, c := range record.Coverages(s.metrics) {
+		coverages[c.Model] = c
+	}
 	table := console.NewTable("MODEL", ">ACCURACY", "95% INTERVAL", ">ROWS")
 	for _, m := range s.metrics {
 		if m.Metric != record.Accuracy || m.Slice != "" || m.Class != "" {
@@ -113,7 +118,11 @@ func printAccuracy(out io.Writer, s scores, named bool) {
 		if !math.IsNaN(m.Low) {
 			interval = fmt.Sprintf("%.3f to %.3f", m.Low, m.High)
 		}
-		table.Row(model, fmt.Sprintf("%.3f", m.Value), interval, console.Count(m.Rows))
+		rows := console.Count(m.Rows)
+		if c := coverages[m.Model]; c.Scored < c.Labelled {
+			rows += " of " + console.Count(c.Labelled)
+		}
+		table.Row(model, fmt.Sprintf("%.3f", m.Value), interval, rows)
 	}
 	if table.Len() == 0 {
 		return
@@ -128,4 +137,36 @@ func printAccuracy(out io.Writer, s scores, named bool) {
 		fmt.Fprintf(out, "measured on %s\n", s.split)
 	}
 	_ = table.Write(out, "")
+	printUnscored(out, s.metrics)
+}
+
+// shownClasses is how many of the classes that a model does not know are named.
+const shownClasses = 6
+
+// printUnscored says of each trained model which rows it was not scored on, and why.
+func printUnscored(out io.Writer, metrics []record.Metric) {
+	for _, c := range record.Coverages(metrics) {
+		if c.Baseline {
+			continue
+		}
+		if c.Scored < c.Labelled {
+			var classes []string
+			for i, u := range c.Unknown {
+				if i == shownClasses {
+					classes = append(classes, "…")
+					break
+				}
+				text := fmt.Sprintf("%s (%s)", u.Label, console.Count(u.Rows))
+				if u.Like != "" {
+					text = fmt.Sprintf("%s (%s; did you mean %s?)", u.Label, console.Count(u.Rows), u.Like)
+				}
+				classes = append(classes, text)
+			}
+			text := fmt.Sprintf("%s is scored on %s of %s with a label; it knows no class %s", c.Model, console.Count(c.Scored), console.Of(c.Labelled, "row"), strings.Join(classes, ", "))
+			fmt.Fprintln(out, console.Wrap(console.Line(text), 80))
+		}
+		if c.Unlabelled > 0 {
+			fmt.Fprintf(out, "%s: %s without a label, not scored\n", console.Line(c.Model), console.Of(c.Unlabelled, "row"))
+		}
+	}
 }

@@ -124,3 +124,26 @@ func ShareDifference(successesA, trialsA, successesB, trialsB float64) Interval 
 		High: pa - pb + math.Hypot(a.High-pa, pb-b.Low),
 	}
 }
+
+// PairedDifference is the 95 % interval of the difference of two shares of the same trials, A's less B's, by Newcombe's method of
+// the squares of Wilson's intervals (Statistics in Medicine 17, 1998, 2635–2650, his method 10). The trials are counted by who
+// succeeded: both, A alone, B alone, neither.
+func PairedDifference(both, onlyA, onlyB, neither float64) Interval {
+	n := both + onlyA + onlyB + neither
+	if n <= 0 {
+		return NoInterval()
+	}
+	a, b := Wilson(both+onlyA, n), Wilson(both+onlyB, n)
+	pa, pb := (both+onlyA)/n, (both+onlyB)/n
+	// The correlation of the two, corrected for continuity where it is positive.
+	phi := 0.0
+	if scale := (both + onlyA) * (onlyB + neither) * (both + onlyB) * (onlyA + neither); scale > 0 {
+		product := both*neither - onlyA*onlyB
+		if product > 0 {
+			product = max(product-n/2, 0)
+		}
+		phi = product / math.Sqrt(scale)
+	}
+	joint := func(x, y float64) float64 { return math.Sqrt(max(x*x-2*phi*x*y+y*y, 0)) }
+	return Interval{pa - pb - joint(pa-a.Low, b.High-pb), pa - pb + joint(a.High-pa, pb-b.Low)}
+}

@@ -24,7 +24,8 @@
 //
 // A percentile interval has no width where every resample gives the same
 // number, as when all rows are right. It says nothing then about how often
-// errors too rare for the sample occur; [Wilson] does. The calibration error
+// errors too rare for the sample occur; [Wilson] does, and of differences
+// [PairedDifference]. The calibration error
 // of a resample is on average larger than the sample's own, so its interval
 // reaches further up than down.
 package metrics

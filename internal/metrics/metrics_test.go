@@ -340,3 +340,23 @@ func TestCentroidsWithoutSpread(t *testing.T) {
 		}
 	}
 }
+
+// The values are those of a second implementation of Newcombe's formulas; the first is his example.
+func TestPairedDifference(t *testing.T) {
+	for _, c := range []struct{ both, onlyA, onlyB, neither, low, high float64 }{
+		{36, 12, 2, 0, 0.05692958400323883, 0.3404276029749406},
+		{20, 10, 10, 10, -0.17369401495760992, 0.17369401495760992},
+		{18, 0, 0, 2, -0.15707164129616277, 0.15707164129616277},
+		{54, 0, 0, 0, -0.06641358809089648, 0.06641358809089648},
+		{0, 10, 0, 0, 0.6075093504305242, 1},
+		{0, 30, 20, 0, -0.07637124504821258, 0.4478322053948691},
+	} {
+		got := metrics.PairedDifference(c.both, c.onlyA, c.onlyB, c.neither)
+		if math.Abs(got.Low-c.low) > 1e-9 || math.Abs(got.High-c.high) > 1e-9 {
+			t.Errorf("PairedDifference of %+v: %v", c, got)
+		}
+	}
+	if got := metrics.PairedDifference(0, 0, 0, 0); !math.IsNaN(got.Low) {
+		t.Errorf("interval over no trial: %v", got)
+	}
+}

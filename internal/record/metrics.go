@@ -141,9 +141,15 @@ var headlineMetrics = []string{Accuracy, BalancedAccuracy, MacroF1, ROCAUC, LogL
 
 // Headline picks the metrics that sum up a run, over all rows and classes, as
 // "model.metric", and the accuracy's interval as "model.accuracy_low" and
-// "model.accuracy_high".
+// "model.accuracy_high". Where a model was not scored on all rows with a label,
+// "model.rows" and "model.labelled_rows" say on how many of how many.
 func Headline(table []Metric) map[string]float64 {
 	picked := map[string]float64{}
+	for _, c := range Coverages(table) {
+		if c.Scored < c.Labelled {
+			picked[c.Model+".rows"], picked[c.Model+".labelled_rows"] = float64(c.Scored), float64(c.Labelled)
+		}
+	}
 	for _, m := range table {
 		if m.Slice != "" || m.Class != "" || math.IsNaN(m.Value) {
 			continue

@@ -101,7 +101,8 @@ func TestReadRowsRefusesAnotherTable(t *testing.T) {
 func TestHeadline(t *testing.T) {
 	none := math.NaN()
 	got := record.Headline([]record.Metric{
-		{Model: "head", Metric: record.Accuracy, Value: 0.9, Low: 0.8, High: 0.95},
+		{Model: "head", Metric: record.UnknownLabel, Class: "B", Value: 29, Rows: 29},
+		{Model: "head", Metric: record.Accuracy, Value: 0.9, Low: 0.8, High: 0.95, Rows: 30},
 		{Model: "head", Metric: record.Accuracy, Slice: "domain=noto", Value: 0.1},
 		{Model: "head", Metric: record.ROCAUC, Class: "bird", Value: 0.1},
 		{Model: "head", Metric: record.ROCAUC, Value: 0.99, Low: none, High: none},
@@ -111,7 +112,7 @@ func TestHeadline(t *testing.T) {
 	})
 	want := map[string]float64{
 		"head.accuracy": 0.9, "head.accuracy_low": 0.8, "head.accuracy_high": 0.95,
-		"head.roc_auc": 0.99, "majority class.accuracy": 0.125,
+		"head.rows": 30, "head.labelled_rows": 59, "head.roc_auc": 0.99, "majority class.accuracy": 0.125,
 	}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("headline %v, want %v", got, want)

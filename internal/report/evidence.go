@@ -30,7 +30,7 @@ type model struct {
 	baseline bool
 	overall  map[string]record.Metric
 	classes  []classMetrics
-	unknown  []record.Metric // rows that were not scored, by class
+	coverage record.Coverage
 
 	instances []string // models that this one is the mean of; nil for none
 }
@@ -104,13 +104,15 @@ func (e *evaluation) sort(table []record.Metric) {
 		switch {
 		case line.Slice != "":
 			e.slices = append(e.slices, line)
-		case line.Metric == record.UnknownLabel && line.Class != "":
-			m.unknown = append(m.unknown, line)
+		case line.Metric == record.UnknownLabel && line.Class != "": // coverage tells
 		case line.Class != "":
 			m.addClass(line)
 		default:
 			m.overall[line.Metric] = line
 		}
+	}
+	for _, c := range record.Coverages(table) {
+		e.models[at[c.Model]].coverage = c
 	}
 	e.nameShortly()
 }

@@ -57,16 +57,20 @@ func (e *evaluation) notes() []string {
 		if unlabelled, ok := m.metric(record.Unlabelled); ok && !m.baseline {
 			out = append(out, fmt.Sprintf("%s: %s without a label, not scored.", m.short, plural(unlabelled.Rows, "row")))
 		}
-		if unknown, ok := m.metric(record.UnknownLabel); ok {
+		if len(m.coverage.Unknown) > 0 {
 			var classes []string
-			for i, c := range m.unknown {
+			for i, c := range m.coverage.Unknown {
 				if i == 6 {
 					classes = append(classes, "…")
 					break
 				}
-				classes = append(classes, fmt.Sprintf("%s (%s)", c.Class, count(c.Rows)))
+				text := fmt.Sprintf("%s (%s)", c.Label, count(c.Rows))
+				if c.Like != "" {
+					text = fmt.Sprintf("%s (%s; did you mean %s?)", c.Label, count(c.Rows), c.Like)
+				}
+				classes = append(classes, text)
 			}
-			out = append(out, fmt.Sprintf("%s: %s of classes that it does not know, not scored: %s.", m.short, plural(unknown.Rows, "row"), strings.Join(classes, ", ")))
+			out = append(out, fmt.Sprintf("%s is scored on %s of %s with a label; it knows no class %s.", m.short, count(m.coverage.Scored), plural(m.coverage.Labelled, "row"), strings.Join(classes, ", ")))
 		}
 	}
 	return out

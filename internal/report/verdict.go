@@ -4,8 +4,6 @@ import (
 	"fmt"
 	"math"
 	"strings"
-
-	"github.com/tlpipe/tlpipe/internal/record"
 )
 
 // span is a piece of a sentence.
@@ -17,8 +15,8 @@ type span struct {
 func plain(format string, args ...any) span { return span{Text: fmt.Sprintf(format, args...)} }
 func strong(text string) span               { return span{Text: text, Strong: true} }
 
-// headline says in one sentence what an evaluation found: the best model's
-// accuracy, and how far ahead of the other models and of guessing it is.
+// headline says in a sentence or two what an evaluation found: the best model's accuracy, and beside it the other models and
+// the best baseline. One is said to be ahead of another only where the paired test shows it.
 func (e *evaluation) headline() []span {
 	trained := e.trained()
 	if len(trained) == 0 {
@@ -26,44 +24,66 @@ func (e *evaluation) headline() []span {
 	}
 	best := trained[0]
 	accuracy := best.accuracy()
-	out := []span{
-		strong(best.short), plain(" gets "), strong(percent(accuracy.Value)),
-		plain(" of %s right", plural(accuracy.Rows, e.about.Split+" row")),
+	rows := plural(accuracy.Rows, e.about.Split+" row")
+	if c := best.coverage; c.Scored < c.Labelled {
+		rows += fmt.Sprintf(" (of %s with a label)", count(c.Labelled))
 	}
+	out := []span{strong(best.short), plain(" gets "), strong(percent(accuracy.Value)), plain(" of %s right", rows)}
 	if n := best.seeds(); n > 0 {
 		out = append(out, plain(" in the mean of %s", plural(int64(n), "seed")))
 	}
-	ahead := func(other model) span {
-		difference := accuracy.Value - other.accuracy().Value
-		return plain("%s more than %s", pointsInWords(difference), other.short)
-	}
-	var clauses []span
-	for _, other := range trained[1:min(len(trained), 3)] {
-		clauses = append(clauses, ahead(other))
-	}
+	shown := trained[1:min(len(trained), 3)]
 	if len(trained) > 3 {
-		clauses = clauses[:1] // the runner-up speaks for the rest
+		shown = shown[:1] // the runner-up speaks for the rest
 	}
-	if guess, ok := e.majority(); ok && len(clauses) < 2 {
-		difference := accuracy.Value - guess.accuracy().Value
-		clauses = append(clauses, plain("%s more than always guessing the most frequent class", pointsInWords(difference)))
-	}
-	for i, clause := range clauses {
-		switch {
-		case i == 0:
-			out = append(out, plain(" — "))
-		default:
-			out = append(out, plain(" and "))
+	for i, other := range shown {
+		joint := " — "
+		if i > 0 {
+			joint = " and "
 		}
-		out = append(out, clause)
+		out = append(out, plain("%s", joint+e.ahead(best, other)))
 	}
 	out = append(out, plain("."))
-	for _, other := range e.ranked(func(m model) bool { return m.baseline }) {
-		if other.accuracy().Value >= accuracy.Value {
-			return append(out, plain(" A baseline does no worse: %s, %s.", other.short, percent(other.accuracy().Value)))
-		}
+	if baselines := e.ranked(func(m model) bool { return m.baseline }); len(baselines) > 0 {
+		out = append(out, plain(" The best baseline, %s, gets %s: %s.", baselines[0].short, percent(baselines[0].accuracy().Value), e.beside(baselines[0], best)))
 	}
 	return out
+}
+
+// ahead says how far the best model is ahead of another one.
+func (e *evaluation) ahead(best, other model) string {
+	switch c, tested := e.comparison(best, other); {
+	case tested && c.decided():
+		return pointsInWords(c.Difference) + " more than " + other.short
+	case tested:
+		return fmt.Sprintf("no difference shown from %s (%s)", other.short, percent(other.accuracy().Value))
+	default:
+		return fmt.Sprintf("%s gets %s, not tested against it", other.short, percent(other.accuracy().Value))
+	}
+}
+
+// beside says where a baseline is beside the best model.
+func (e *evaluation) beside(baseline, best model) string {
+	switch c, tested := e.comparison(best, baseline); {
+	case !tested:
+		return "the two were not compared by a test"
+	case !c.decided():
+		return fmt.Sprintf("no difference shown from %s", best.short)
+	case c.Difference > 0:
+		return pointsInWords(c.Difference) + " less"
+	default:
+		return pointsInWords(-c.Difference) + " more"
+	}
+}
+
+// comparison finds the test of one model against another; tested is false if there was none.
+func (e *evaluation) comparison(a, b model) (c comparison, tested bool) {
+	for _, c := range e.comparisons {
+		if c = c.turned(a.name); c.A == a.name && c.B == b.name {
+			return c, true
+		}
+	}
+	return comparison{}, false
 }
 
 // pointsInWords writes how far ahead: "31 points", "1 point", "0.4 points".
@@ -78,15 +98,6 @@ func pointsInWords(difference float64) string {
 		return "1 point"
 	}
 	return text + " points"
-}
-
-func (e *evaluation) majority() (model, bool) {
-	for _, m := range e.models {
-		if _, measured := m.metric(record.Accuracy); measured && m.baseline && strings.HasPrefix(m.name, "majority class") {
-			return m, true
-		}
-	}
-	return model{}, false
 }
 
 // lead follows the headline: how sure the number is.

@@ -57,7 +57,8 @@ func (e *evaluation) compare(ctx context.Context, a, b *candidate) (c record.Com
 		}
 		return sumA / total, sumB / total
 	}
-	intervals, err := e.bootstrap(a, rows).Intervals(ctx, e.task.Threads, func(weights []float64) []float64 {
+	bootstrap := e.bootstrap(a, rows)
+	intervals, err := bootstrap.Intervals(ctx, e.task.Threads, func(weights []float64) []float64 {
 		accuracyA, accuracyB := accuracies(weights)
 		return []float64{accuracyA - accuracyB}
 	})
@@ -72,7 +73,18 @@ func (e *evaluation) compare(ctx context.Context, a, b *candidate) (c record.Com
 	}
 	c.AccuracyA, c.AccuracyB = accuracies(nil)
 	if intervals != nil {
-		c.Low, c.High = intervals[0].Low, intervals[0].High
+		interval := intervals[0]
+		if interval.Low == interval.High { // the models agree on every row, or on none
+			both := 0
+			for i := range rows {
+				if rightA[i] && rightB[i] {
+					both++
+				}
+			}
+			part := independent(bootstrap.Clusters, len(rows))
+			interval = metrics.PairedDifference(part*float64(both), part*float64(onlyA), part*float64(onlyB), part*float64(len(rows)-both-onlyA-onlyB))
+		}
+		c.Low, c.High = interval.Low, interval.High
 	}
 	return c, true, nil
 }

@@ -20,5 +20,7 @@
 // Intervals are percentiles of a bootstrap over rows, or over clusters of rows
 // if a column is named whose equal values belong together: pictures of one
 // object are not independent, and intervals that took them to be would be too
-// narrow.
+// narrow. Where every resample gives the same number, as when all rows are
+// right, shares of rows have Wilson's interval, differences Newcombe's, other
+// numbers none.
 package evaluate

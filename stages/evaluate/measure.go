@@ -62,7 +62,9 @@ func (e *evaluation) measureRows(ctx context.Context, r *candidate, sample *metr
 	stats := e.statistics(r, sample, byClass)
 	ranking := sample.Ranking(e.task.Threads)
 	compute := func(weights []float64) []float64 { return e.compute(r, sample, ranking, byClass, weights) }
-	intervals, err := e.bootstrap(r, rows).Intervals(ctx, e.task.Threads, compute)
+	bootstrap := e.bootstrap(r, rows)
+	clusters := bootstrap.Clusters
+	intervals, err := bootstrap.Intervals(ctx, e.task.Threads, compute)
 	if err != nil {
 		return nil, err
 	}
@@ -74,10 +76,39 @@ func (e *evaluation) measureRows(ctx context.Context, r *candidate, sample *metr
 			Value: values[i], Low: math.NaN(), High: math.NaN(), Rows: s.rows,
 		}
 		if intervals != nil && !math.IsNaN(values[i]) {
-			out[i].Low, out[i].High = intervals[i].Low, intervals[i].High
+			interval := intervals[i]
+			if interval.Low == interval.High {
+				interval = e.withoutSpread(s, sample, values[i], independent(clusters, len(rows)))
+			}
+			out[i].Low, out[i].High = interval.Low, interval.High
 		}
 	}
 	return out, nil
+}
+
+// withoutSpread is the interval of a statistic that is the same in every resample, as where all rows are right: Wilson's of a
+// share of rows, none of other numbers. independent is which part of the rows is independent of one another.
+func (e *evaluation) withoutSpread(s statistic, sample *metrics.Sample, value, independent float64) metrics.Interval {
+	trials := float64(sample.Rows())
+	switch s.metric {
+	case record.Accuracy, fmt.Sprintf(record.TopKAccuracy, e.TopK), record.WeightedRecall:
+	case record.Recall:
+		trials = sample.Tally(nil).Actual[e.classOf(s.class)]
+	case record.Precision:
+		trials = sample.Tally(nil).Predicted[e.classOf(s.class)]
+	default:
+		return metrics.NoInterval()
+	}
+	trials *= independent
+	return metrics.Wilson(value*trials, trials)
+}
+
+// independent is the share of rows that are independent of one another: one of each cluster.
+func independent(clusters []int, rows int) float64 {
+	if clusters == nil {
+		return 1
+	}
+	return float64(slices.Max(clusters)+1) / float64(rows)
 }
 
 // statistics lists what compute computes, in its order.
@@ -170,11 +201,9 @@ func (e *evaluation) unscored(r *candidate) []record.Metric {
 	}
 	if unlabelled > 0 {
 		add(record.Unlabelled, "", unlabelled)
-		e.task.Log("%s: %d rows have no label and are not scored", r.name, unlabelled)
 	}
 	if unknown > 0 {
 		add(record.UnknownLabel, "", unknown)
-		e.task.Log("%s: %d rows are of classes that it does not know and are not scored: %s", r.name, unknown, countsInWords(counts))
 	}
 	for _, label := range distinct(r.table.labels) {
 		if counts[label] > 0 {
