@@ -110,6 +110,7 @@ func (b Backbone) resolve(reference WeightsReference, fixed bool) (*ResolvedWeig
 		if err != nil {
 			return nil, err
 		}
+		source.Most = b.largestFile()
 		c.Name, c.source = FileWeights, &source
 		c.digest = func() (string, error) { return source.Expected.SHA256, nil }
 		return c, nil

@@ -52,6 +52,17 @@ func (s WeightSet) Here() bool {
 	return ok || s.embedded != nil
 }
 
+// largestFile bounds a file of a backbone's weights, in bytes: parameters in float64 with the state of an optimizer, four
+// times over, and a gigabyte for whatever else a checkpoint holds.
+func (b Backbone) largestFile() int64 {
+	net, err := b.Network(b.Preprocessing().Height, b.Preprocessing().Width)
+	if err != nil {
+		return 0
+	}
+	all, _ := net.ParameterCount()
+	return 1<<30 + 4*3*8*all
+}
+
 // Source is where the weights' file is, and what its publisher says of it.
 func (s WeightSet) Source() store.Source {
 	return store.Source{URL: s.URL, Expected: digest.Expected{SHA256: s.Digest, MD5: s.MD5}}

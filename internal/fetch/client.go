@@ -10,6 +10,7 @@ import (
 
 	"github.com/cenkalti/backoff/v7"
 
+	"github.com/tlpipe/tlpipe/internal/budget"
 	"github.com/tlpipe/tlpipe/internal/digest"
 )
 
@@ -18,7 +19,9 @@ type Client struct {
 	Transport http.RoundTripper
 	Hub       Hub
 
-	Stall    time.Duration // a try ends when no byte has come for so long
+	Stall    time.Duration // a try ends when too little has come for so long: see Rate
+	Rate     int64         // bytes a second, on average over Stall, that a server must send
+	Most     int64         // the largest file, in bytes, where a request names no limit of its own
 	Tries    int           // in a row that brought nothing of worth
 	Wait     time.Duration // before the second try; it grows from there
 	MaxDelay time.Duration // the longest that a server may ask to wait (Retry-After)
@@ -28,9 +31,10 @@ type Client struct {
 func New(hub Hub) *Client {
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	transport.DisableCompression = true // the bytes are what was expected, and what Range counts
+	transport.MaxResponseHeaderBytes = 1 << 20
 	return &Client{
 		Transport: transport, Hub: hub,
-		Stall: 30 * time.Second, Tries: 5, Wait: time.Second, MaxDelay: 2 * time.Minute,
+		Stall: 30 * time.Second, Rate: 1000, Most: 16e9, Tries: 5, Wait: time.Second, MaxDelay: 2 * time.Minute,
 	}
 }
 
@@ -39,6 +43,7 @@ type Request struct {
 	URL      string          // http or https
 	Path     string          // the part's; what is there already is gone on with
 	Expected digest.Expected // of the whole content
+	Most     int64           // the largest that the file may be, in bytes; 0: the client's
 
 	// Progress is told how many bytes are there, of how many: -1 if the server does not say. Retry is
 	// told why a try failed and how long it is until the next. Both may be nil.
@@ -46,9 +51,13 @@ type Request struct {
 	Retry    func(why error, wait time.Duration)
 }
 
-// worthwhile is how many bytes a try must bring for the count of failures to start over: fewer would
-// let a server that sends a little and stalls keep us for ever.
+// worthwhile is how many bytes more than ever before a try must bring for the count of failures to start over: fewer
+// would let a server that sends a little and stalls, or the same again and again, keep us for ever.
 const worthwhile = 1 << 20
+
+// Of all that may come in all tries together, as a multiple of the largest that the file may be: starts from the
+// beginning count, too.
+const allTries = 3
 
 // Fetch makes the file at r.Path whole, verified and durable, and returns its SHA-256. Whatever goes
 // wrong is an *[Error]; what has come so far stays for the next time, unless it is not what was
@@ -68,22 +77,27 @@ func (c *Client) Fetch(ctx context.Context, r Request) (sum string, err error) {
 		return "", err
 	}
 	defer func() { err = errors.Join(err, part.close()) }()
+	most := r.Most
+	if most <= 0 {
+		most = c.Most
+	}
 	d := &download{
-		Request: r, address: address, stall: c.Stall, part: part,
+		Request: r, address: address, part: part, most: most,
+		pace:   budget.Pace{Window: c.Stall, Least: int64(float64(c.Rate) * c.Stall.Seconds())},
+		budget: budget.New(budget.Limit{Resource: budget.Unpacked, Most: budget.Proportional(most, worthwhile, allTries)}),
 		client: &http.Client{Transport: c.Hub.authorise(c.Transport), CheckRedirect: checkRedirect},
 	}
 
 	waits := backoff.NewExponentialBackOff()
 	waits.InitialInterval, waits.Multiplier, waits.MaxInterval = c.Wait, 2, 30*c.Wait
-	failures := 0
+	failures, best := 0, part.size
 	sum, err = backoff.Retry(ctx, func() (string, error) {
-		before := part.size
 		sum, err := d.try(ctx)
 		if err == nil {
 			return sum, nil
 		}
-		if part.size-before >= worthwhile {
-			failures = 0
+		if d.reached-best >= worthwhile {
+			failures, best = 0, d.reached
 			waits.Reset()
 		}
 		failures++
@@ -118,6 +132,9 @@ func (c *Client) Fetch(ctx context.Context, r Request) (sum string, err error) {
 func checkRedirect(next *http.Request, before []*http.Request) error {
 	if len(before) > 10 {
 		return &finalError{errors.New("it redirects in a circle")}
+	}
+	if next.URL.Scheme != "https" && next.URL.Scheme != "http" {
+		return &finalError{fmt.Errorf("it redirects to %q, which is no http or https address", next.URL.Scheme+":…")}
 	}
 	if before[0].URL.Scheme == "https" && next.URL.Scheme != "https" {
 		return &finalError{fmt.Errorf("it redirects to %s, which is not https", next.URL.Redacted())}

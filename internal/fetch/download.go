@@ -9,8 +9,8 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
-	"time"
 
+	"github.com/tlpipe/tlpipe/internal/budget"
 	"github.com/tlpipe/tlpipe/internal/digest"
 )
 
@@ -19,21 +19,25 @@ type download struct {
 	Request
 	address *url.URL
 	client  *http.Client
-	stall   time.Duration
 	part    *part
-	resumed bool // the part holds bytes of several tries
+	most    int64 // bytes of the whole
+	pace    budget.Pace
+	budget  *budget.Budget // of all tries
+	reached int64          // the largest that the part ever was
+	resumed bool           // the part holds bytes of several tries
 }
 
 // try asks for what is missing, and verifies the whole.
 func (d *download) try(ctx context.Context) (sum string, err error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	idle := time.AfterFunc(d.stall, func() { cancel(&stallError{d.stall}) })
-	defer idle.Stop()
+	slow := &stallError{window: d.pace.Window, least: d.pace.Least}
+	progress, end := d.pace.Watch(func() { cancel(slow) })
+	defer end()
 	defer func() {
 		// What the transport says of a cancelled request hides why.
-		if stalled := new(stallError); err != nil && errors.As(context.Cause(ctx), &stalled) {
-			err = stalled
+		if err != nil && errors.Is(context.Cause(ctx), slow) {
+			err = slow
 		}
 	}()
 
@@ -66,12 +70,15 @@ func (d *download) try(ctx context.Context) (sum string, err error) {
 	if total < 0 {
 		total = size
 	}
+	if total > d.most {
+		return "", &finalError{&tooLargeError{total, d.most}}
+	}
 	if response.StatusCode != http.StatusRequestedRangeNotSatisfiable { // then all of it is here
-		if err := d.receive(response.Body, total, func() { idle.Reset(d.stall) }); err != nil {
+		if err := d.receive(response.Body, total, func(n int) { slow.got += int64(n); progress(int64(n)) }); err != nil {
 			return "", err
 		}
 	}
-	idle.Stop() // verifying takes as long as it takes
+	end() // verifying takes as long as it takes
 	return d.finish(expected, total)
 }
 
@@ -79,7 +86,7 @@ func (d *download) try(ctx context.Context) (sum string, err error) {
 // and returns the size of the whole, -1 if it is not told.
 func (d *download) begin(response *http.Response, rest bool) (total int64, err error) {
 	if coding := response.Header.Get("Content-Encoding"); coding != "" && coding != "identity" {
-		return 0, &finalError{fmt.Errorf("it is sent as %s, which was not asked for", coding)}
+		return 0, &finalError{fmt.Errorf("it is sent as %.40q, which was not asked for", coding)}
 	}
 	switch {
 	case response.StatusCode == http.StatusOK:
@@ -102,15 +109,29 @@ func (d *download) begin(response *http.Response, rest bool) (total int64, err e
 }
 
 // receive appends the body to the part.
-func (d *download) receive(body io.Reader, total int64, alive func()) error {
+func (d *download) receive(body io.Reader, total int64, came func(n int)) error {
+	whole := d.most
+	if total >= 0 {
+		whole = total
+	}
 	buffer := make([]byte, 256<<10)
 	for {
 		n, err := body.Read(buffer)
 		if n > 0 {
-			alive()
+			came(n)
+			if d.part.size+int64(n) > whole {
+				if total >= 0 {
+					return errors.Join(fmt.Errorf("more came than the %d bytes that the server tells of", total), d.part.restart(""))
+				}
+				return &finalError{errors.Join(&tooLargeError{-1, d.most}, d.part.restart(""))}
+			}
+			if err := d.budget.Take(budget.Unpacked, int64(n)); err != nil {
+				return &finalError{errors.Join(errors.New("it was sent again and again from the start, and never whole"), d.part.restart(""))}
+			}
 			if err := d.part.write(buffer[:n]); err != nil {
 				return err
 			}
+			d.reached = max(d.reached, d.part.size)
 			if d.Progress != nil {
 				d.Progress(d.part.size, total)
 			}

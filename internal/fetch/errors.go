@@ -8,6 +8,8 @@ import (
 	"net/http"
 	"strconv"
 	"time"
+
+	"github.com/tlpipe/tlpipe/internal/budget"
 )
 
 // Error says that a file could not be fetched.
@@ -31,11 +33,14 @@ type StatusError struct {
 	after time.Duration
 }
 
+// longest is more than anybody waits.
+const longest = 1000 * 24 * time.Hour
+
 func newStatusError(response *http.Response) *StatusError {
 	e := &StatusError{Code: response.StatusCode}
 	text := response.Header.Get("Retry-After")
-	if seconds, err := strconv.Atoi(text); err == nil {
-		e.after = time.Duration(seconds) * time.Second
+	if seconds, err := strconv.ParseInt(text, 10, 64); err == nil {
+		e.after = time.Duration(max(0, min(seconds, int64(longest/time.Second)))) * time.Second
 	} else if date, err := http.ParseTime(text); err == nil {
 		e.after = time.Until(date)
 	}
@@ -56,10 +61,29 @@ func (e *StatusError) Error() string {
 // errChanged says that the rest of the content that the part is of is not to be had.
 var errChanged = errors.New("the file was changed on the server since its first part was fetched: it starts over")
 
-// stallError says that nothing came for so long.
-type stallError struct{ after time.Duration }
+// stallError says that too little came for so long.
+type stallError struct {
+	window time.Duration
+	least  int64 // bytes that must come in a window
+	got    int64 // bytes that came in the whole try
+}
 
-func (e *stallError) Error() string { return fmt.Sprintf("no byte came for %s", e.after) }
+func (e *stallError) Error() string {
+	if e.got == 0 {
+		return fmt.Sprintf("no byte came for %s", e.window)
+	}
+	return fmt.Sprintf("fewer than %d bytes came in %s", max(e.least, 1), e.window)
+}
+
+// tooLargeError says that the file is larger than any that is meant.
+type tooLargeError struct{ size, most int64 } // size -1: without end
+
+func (e *tooLargeError) Error() string {
+	if e.size < 0 {
+		return fmt.Sprintf("the server tells no size and sends more than the limit of %s", budget.Bytes(e.most))
+	}
+	return fmt.Sprintf("it has %s, the limit is %s", budget.Bytes(e.size), budget.Bytes(e.most))
+}
 
 // truncatedError says that the content ended early.
 type truncatedError struct{ got, total int64 }

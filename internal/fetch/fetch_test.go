@@ -173,7 +173,7 @@ func TestFetch(t *testing.T) {
 		"another file":       {answers: []http.HandlerFunc{whole(other, b)}, ranges: []string{""}, want: "its SHA-256 is " + sum(other) + ", not " + sum(file)},
 		"an HTML page":       {answers: []http.HandlerFunc{status(http.StatusOK)}, ranges: []string{""}, want: "not what was expected"},
 		"an empty file":      {answers: []http.HandlerFunc{whole(nil, a)}, ranges: []string{""}, want: "not what was expected"},
-		"compressed":         {answers: []http.HandlerFunc{status(http.StatusOK, "Content-Encoding", "gzip")}, ranges: []string{""}, want: "sent as gzip"},
+		"compressed":         {answers: []http.HandlerFunc{status(http.StatusOK, "Content-Encoding", "gzip")}, ranges: []string{""}, want: `sent as "gzip"`},
 		"404":                {answers: []http.HandlerFunc{status(404)}, ranges: []string{""}, want: "the server answers 404 Not Found: there is no such file"},
 		"401":                {answers: []http.HandlerFunc{status(401)}, ranges: []string{""}, want: "401 Unauthorized"},
 		"403":                {answers: []http.HandlerFunc{status(403)}, ranges: []string{""}, want: "does not give the file to everybody"},
