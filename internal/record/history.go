@@ -61,6 +61,15 @@ type RateTrial struct {
 	Chosen   bool    `column:"chosen"`   // at most one is
 }
 
+// PenaltyTrial is a fit of the path of penalties of logistic regression.
+type PenaltyTrial struct {
+	Penalty    float64 `column:"penalty"`  // weighs the squared weights against the sum of the losses
+	Loss       float64 `column:"loss"`     // mean log loss on the rows that it was judged by; null if none judged
+	Accuracy   float64 `column:"accuracy"` // on these, 0…1
+	Iterations int64   `column:"iterations"`
+	Chosen     bool    `column:"chosen"` // one is
+}
+
 // Diagnostic is a measure of how well a transfer went: a row of a diagnostics table.
 // What was not measured is null.
 type Diagnostic struct {
@@ -86,6 +95,9 @@ const (
 	FeatureDrift = "feature_drift"
 	// ChosenRate is the learning rate that a range test chose for a phase.
 	ChosenRate = "learning_rate"
+	// StartAccuracy is the accuracy of the logistic regression that a head
+	// starts from, 0…1, on the rows that chose its penalty.
+	StartAccuracy = "start_accuracy"
 	// SourceAccuracyBefore and SourceAccuracyAfter are the accuracies on the
 	// source task of the backbone's own classifier, on its features as they
 	// were and as they have become, 0…1; Forgetting is their difference.

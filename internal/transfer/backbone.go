@@ -44,6 +44,14 @@ func (b *backbone) network(shape nn.Shape) (*nn.Network, error) {
 	return net.Cut(b.Pooled)
 }
 
+// seed is that of random weights; 0 for others, which do not depend on it.
+func (b *backbone) seed(random uint64) uint64 {
+	if b.weights.Name == zoo.RandomWeights {
+		return random
+	}
+	return 0
+}
+
 // load builds the backbone and loads its weights, or draws random ones from the seed.
 func (b *backbone) load(ctx context.Context, task *pipeline.Task, shape nn.Shape, seed uint64) (*nn.Network, nn.Weights, error) {
 	if err := b.weights.Fetch(ctx, task.Log); err != nil {

@@ -13,6 +13,7 @@ import (
 	"github.com/tlpipe/tlpipe/internal/record"
 	"github.com/tlpipe/tlpipe/internal/transfer/head"
 	"github.com/tlpipe/tlpipe/internal/transfer/prefix"
+	"github.com/tlpipe/tlpipe/internal/transfer/rows"
 )
 
 const (
@@ -79,28 +80,28 @@ func (t *training) drift(ctx context.Context) (_ record.Diagnostic, ok bool, err
 	for name := range t.touched {
 		learned = learned || t.trunk != "" && !head.Contains(name)
 	}
-	rows := t.data.Validation.Spread(driftRows)
-	if !learned || len(rows) < 4 {
+	chosen := t.data.Validation.Spread(driftRows)
+	if !learned || len(chosen) < 4 {
 		return record.Diagnostic{}, false, nil
 	}
 	trunk, err := t.net.Cut(t.trunk)
 	if err != nil {
 		return record.Diagnostic{}, false, err
 	}
-	before, err := t.features(ctx, trunk, t.started, rows)
+	before, err := compute(ctx, t.task.Threads, trunk, t.started.Select(trunk), &t.data.Validation, chosen)
 	if err != nil {
 		return record.Diagnostic{}, false, err
 	}
-	after, err := t.features(ctx, trunk, t.weights, rows)
+	after, err := compute(ctx, t.task.Threads, trunk, t.weights.Select(trunk), &t.data.Validation, chosen)
 	if err != nil {
 		return record.Diagnostic{}, false, err
 	}
-	value := min(max(1-metrics.CKA(before, after, len(rows)), 0), 1)
+	value := min(max(1-metrics.CKA(before, after, len(chosen)), 0), 1)
 	if math.IsNaN(value) {
 		return record.Diagnostic{}, false, nil
 	}
 	diagnostic := record.Diagnostic{
-		Name: record.FeatureDrift, Value: value, Low: math.NaN(), High: math.NaN(), Rows: int64(len(rows)), Alarm: value > drifted,
+		Name: record.FeatureDrift, Value: value, Low: math.NaN(), High: math.NaN(), Rows: int64(len(chosen)), Alarm: value > drifted,
 		Text: fmt.Sprintf("the features of the validation rows have drifted by %.2f from those that the training started with (1 - CKA)", value),
 	}
 	if diagnostic.Alarm {
@@ -109,26 +110,26 @@ func (t *training) drift(ctx context.Context) (_ record.Diagnostic, ok bool, err
 	return diagnostic, true, nil
 }
 
-// features computes what the trunk puts out for validation rows.
-func (t *training) features(ctx context.Context, trunk *nn.Network, weights nn.Weights, rows []int) ([]float32, error) {
-	program, err := frozen.Compile(trunk, weights.Select(trunk))
+// compute runs a network, or the lower part of one, on rows.
+func compute(ctx context.Context, threads int, net *nn.Network, weights nn.Weights, from *rows.Examples, positions []int) ([]float32, error) {
+	program, err := frozen.Compile(net, weights)
 	if err != nil {
 		return nil, err
 	}
-	pool := kernel.NewPool(max(t.task.Threads, 1))
+	pool := kernel.NewPool(max(threads, 1))
 	defer pool.Close()
 	atOnce := prefix.RowsAtOnce(program)
 	session := program.NewSession(atOnce)
 	size, width := program.InputShape().Size(), program.OutputShape(0).Size()
 	inputs, classes := make([]float32, atOnce*size), make([]int, atOnce)
-	out := make([]float32, len(rows)*width)
+	out := make([]float32, len(positions)*width)
 	done := 0
-	for run := range slices.Chunk(rows, atOnce) {
+	for run := range slices.Chunk(positions, atOnce) {
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
 		n := len(run)
-		if err := t.data.Validation.Read(run, inputs[:n*size], classes[:n]); err != nil {
+		if err := from.Read(run, inputs[:n*size], classes[:n]); err != nil {
 			return nil, err
 		}
 		if err := session.Run(pool, inputs[:n*size], n, out[done*width:(done+n)*width]); err != nil {

@@ -27,8 +27,8 @@ func (s *Setup) fit(ctx context.Context, task *pipeline.Task, d *rows.Data) (*Ou
 	if table, ok := d.Validation.Examples.(*train.Table); ok && d.Validation.Len() > 0 {
 		validation.Values, validation.Classes = table.Values, table.Classes
 	}
-	fitted, steps, err := shallow.Logistic(ctx, shallow.Rows{Values: training.Values, Width: training.Width, Classes: training.Classes}, validation,
-		len(d.Classes), shallow.Options{Penalties: s.Head.Penalties, Standardise: s.Standardise, Threads: task.Threads})
+	fitted, steps, err := fitLogistic(ctx, d, d.Training.Spread(math.MaxInt), shallow.Rows{Values: training.Values, Width: training.Width, Classes: training.Classes}, validation,
+		shallow.Options{Penalties: s.Head.Penalties, Standardise: s.Standardise, Threads: task.Threads})
 	if err != nil {
 		return nil, err
 	}
@@ -57,4 +57,19 @@ func (s *Setup) fit(ctx context.Context, task *pipeline.Task, d *rows.Data) (*Ou
 		}
 	}
 	return out, nil
+}
+
+// fitLogistic fits logistic regression to features of the training rows at these positions. If there are no validation rows,
+// the copies of a picture are in one fold of the cross-validation.
+func fitLogistic(ctx context.Context, d *rows.Data, positions []int, training, validation shallow.Rows, o shallow.Options) (*shallow.Linear, []shallow.Step, error) {
+	o.Groups = d.Training.Pictures(positions)
+	return shallow.Logistic(ctx, training, validation, len(d.Classes), o)
+}
+
+// penaltyTrials are the steps of a path as rows of a table.
+func penaltyTrials(steps []shallow.Step) (out []record.PenaltyTrial) {
+	for _, s := range steps {
+		out = append(out, record.PenaltyTrial{Penalty: s.Penalty, Loss: s.Loss, Accuracy: s.Accuracy, Iterations: int64(s.Iterations), Chosen: s.Chosen})
+	}
+	return out
 }

@@ -17,6 +17,8 @@ type subject struct {
 	net     *nn.Network
 	weights nn.Weights
 	trunk   string // the layer that the head takes; "" for a head alone
+
+	bare *nn.Network // the backbone below the head, without adapters; nil if another stage made it, or there is none
 }
 
 // begin makes the network for the data: the head alone, or on the backbone, or what an earlier stage
@@ -32,6 +34,7 @@ func (s *Setup) begin(ctx context.Context, task *pipeline.Task, d *rows.Data) (s
 	if err != nil {
 		return subject{}, err
 	}
+	bare := trunk
 	if a := s.Strategy.Adapters; a != nil {
 		if trunk, weights, err = a.Apply(trunk, weights, task.Seed); err != nil {
 			return subject{}, err
@@ -46,7 +49,7 @@ func (s *Setup) begin(ctx context.Context, task *pipeline.Task, d *rows.Data) (s
 			weights[name] = tensor
 		}
 	}
-	return subject{net: net, weights: weights, trunk: trunk.Output().Name}, nil
+	return subject{net: net, weights: weights, trunk: trunk.Output().Name, bare: bare}, nil
 }
 
 // headAlone makes a head for features.

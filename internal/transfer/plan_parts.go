@@ -22,7 +22,19 @@ func (s *Setup) PlanParts(inputs map[string][]pipeline.Input, seed uint64, ask f
 			return 0, err
 		}
 	}
-	before := pipeline.Input(nil)
+	before, parts := pipeline.Input(nil), len(phases)
+	if s.Start.Converged() {
+		parts++
+		part, err := s.startPart(inputs)
+		if err != nil {
+			return 0, err
+		}
+		result, ok := ask(part)
+		if !ok {
+			return parts, nil
+		}
+		before = result[keptOutput]
+	}
 	for i, p := range phases {
 		if p.Epochs == 0 || s.LearningRate != nil && s.LearningRate.Auto {
 			break // the rows decide, which have not been read, or a range test: it is counted as one to compute
@@ -37,7 +49,7 @@ func (s *Setup) PlanParts(inputs map[string][]pipeline.Input, seed uint64, ask f
 		}
 		before = result[keptOutput]
 	}
-	return len(phases), nil
+	return parts, nil
 }
 
 // foreseePrefixes finds the cuts of the phases for at most so many rows; known is false if they depend

@@ -1,7 +1,6 @@
 package transfer
 
 import (
-	zoo "github.com/tlpipe/tlpipe/internal/backbone"
 	"github.com/tlpipe/tlpipe/internal/transfer/head"
 	"github.com/tlpipe/tlpipe/internal/transfer/prefix"
 	"github.com/tlpipe/tlpipe/internal/transfer/strategy"
@@ -9,7 +8,7 @@ import (
 )
 
 // phaseRecipe is all that decides the result of a phase but its inputs: the data and, after the first
-// phase, the tensors that the phase before handed on.
+// phase, the tensors that the phase before handed on. What a head starts from that was fitted stands for a phase before.
 type phaseRecipe struct {
 	Start     start             `yaml:"start"`
 	Phase     strategy.Phase    `yaml:"phase"`
@@ -43,9 +42,7 @@ func (s *Setup) phasePart(i int, p strategy.Phase, cached prefix.Prefix, inputs 
 		if from.Weights, err = s.backbone.weights.Identity(); err != nil {
 			return pipeline.Part{}, err
 		}
-		if s.backbone.weights.Name == zoo.RandomWeights {
-			from.RandomSeed = s.RandomSeed
-		}
+		from.RandomSeed = s.backbone.seed(s.RandomSeed)
 	}
 	of := map[string]pipeline.Input{}
 	for _, port := range []string{DataPort, ModelPort} {

@@ -28,6 +28,7 @@ type Params struct {
 	RandomSeed   uint64               `yaml:"random_seed" doc:"draws random weights of the backbone; nothing else depends on it"`
 	Strategy     strategy.Strategy    `yaml:"strategy" doc:"on pictures: feature_extraction (if not given), partial, full, progressive, fine_tune, layerwise, adapters, linear_then_full, a mapping with one of these as kind, or a list of phases"`
 	Head         head.Head            `yaml:"head" doc:"tutorial (dense 256, batch-norm, relu, dropout 0.5, dense 128, batch-norm, relu, dropout 0.3), linear, logistic (on features: logistic regression fitted to its end), or a mapping; linear on pictures if not given"`
+	Start        head.Start           `yaml:"start" doc:"on pictures: what the last layer of the head begins with: zero (if not given), or logistic: the logistic regression on the frozen backbone's features of the training rows that head: logistic gives, its penalty chosen by the validation rows; a phase that starts from it keeps it if no epoch is better on them"`
 	Target       string               `yaml:"target" doc:"column with the classes"`
 	Epochs       *int                 `yaml:"epochs" min:"1" doc:"passes over the training rows, at most: 30 on features, as the strategy says on pictures if not given"`
 	LearningRate *strategy.Rate       `yaml:"learning_rate" doc:"of the first step, before schedule and warm-up: 1e-3 on features, as the strategy says on pictures if not given; auto: before each phase, a range test chooses it (its valley, as fastai's lr_find)"`
@@ -48,6 +49,7 @@ func defaultsIn(preset strategy.Preset, pictures bool) Params {
 		Preset:          preset,
 		Weights:         zoo.DefaultWeights,
 		Head:            head.Tutorial(),
+		Start:           head.StartAtZero(),
 		Target:          record.Label,
 		Learning:        strategy.LearningIn(preset, pictures),
 		PrefixCache:     20e9,
@@ -129,6 +131,10 @@ func New(p Params) (*Setup, error) {
 		refuse(p.Epochs != nil, "epochs", "leave it out", "logistic regression is fitted to its end: it has no epochs")
 		refuse(p.LearningRate != nil, "learning_rate", "leave it out", "logistic regression has no learning rate")
 		refuse(p.Learning.EarlyStopping.Patience > 0, "early_stopping", "leave it out", "logistic regression is fitted to its end")
+	}
+	if p.Start.Converged() {
+		refuse(p.Backbone == "", "start", "leave it out; on features, head: logistic fits this classifier", "logistic is for a backbone with a new head, on pictures")
+		refuse(p.Backbone != "" && len(p.Head.Hidden) > 0, "start", "take head: linear", "a head with hidden layers cannot start from logistic regression, which has none")
 	}
 	several := len(p.Strategy.Phases) > 1
 	refuse(several && p.Epochs != nil, "epochs", "say those of each phase in strategy", "the strategy has %d phases", len(p.Strategy.Phases))
@@ -346,6 +352,9 @@ func (s *Setup) SweepRates(ctx context.Context, task *pipeline.Task, phase int, 
 	}
 	if phase < 1 || phase > len(t.phases) {
 		return nil, fmt.Errorf("there is no phase %d: the training has %d", phase, len(t.phases))
+	}
+	if err := t.startAside(ctx, task); err != nil {
+		return nil, err
 	}
 	return train.RateSweep(ctx, t.net, t.weights, t.options(task, phase-1), data.Training, sweep)
 }

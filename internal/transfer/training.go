@@ -92,7 +92,10 @@ func (t *training) cachedRows() int64 {
 
 // run goes through the phases.
 func (t *training) run(ctx context.Context) error {
-	before := pipeline.Input(nil) // what the phase before gave
+	before, err := t.start(ctx) // what the phase before gave
+	if err != nil {
+		return err
+	}
 	for i := range t.phases {
 		if t.LearningRate != nil && t.LearningRate.Auto {
 			if err := t.chooseRate(ctx, i, before); err != nil {
@@ -197,8 +200,13 @@ func (t *training) trainPhase(ctx context.Context, task *pipeline.Task, i int) (
 }
 
 // keepsStart tells whether phase i hands on what it began with if no epoch is better: phases after the
-// first do. The tutorial's do not.
-func (s *Setup) keepsStart(i int) bool { return i > 0 && s.Preset == strategy.Default }
+// first do, but for the tutorial's, and the first does where it starts from a classifier that was fitted.
+func (s *Setup) keepsStart(i int) bool {
+	if i == 0 {
+		return s.Start.Converged()
+	}
+	return s.Preset == strategy.Default
+}
 
 // options are those of the training of phase i.
 func (t *training) options(task *pipeline.Task, i int) train.Options {

@@ -19,13 +19,14 @@ func Kind() pipeline.Kind {
 			"which layers learn, at which rate. What lies below the lowest layer that learns is computed once for each picture, kept in " +
 			"the cache, and every epoch starts from there. Training sees the rows of split train, with their augmented copies, and " +
 			"validates on split val after each epoch. Each phase hands on the weights of the epoch with the best validation loss, or " +
-			"accuracy if early_stopping monitors that; the output last has those at the end. Rows of split test are never looked at. " +
+			"accuracy if early_stopping monitors that; the output last has those at the end. With start: logistic, the head begins with the " +
+			"logistic regression on the frozen backbone's features, which is kept where no epoch of the first phase is better. Rows of split test are never looked at. " +
 			"Each phase is cached by itself, and goes on from its last checkpoint after an interruption, with the same result.",
 		Example: `net:
   uses: finetune
   from: images
   with: {backbone: efficientnet_lite0, strategy: progressive, early_stopping: {patience: 3}}`,
-		Version: 4,
+		Version: 5,
 		Seeded:  true,
 		Inputs: []pipeline.Port{
 			{Name: transfer.DataPort, Kind: pipeline.Features, Also: []pipeline.PortKind{pipeline.Images}, Doc: "rows with features or pictures, classes and splits"},

@@ -34,7 +34,8 @@ type Activator struct {
 	task    *pipeline.Task
 	data    *rows.Data
 	copies  int
-	cuts    []Prefix // the phase's, then lower ones, from the top down
+	cuts    []Prefix // the phase's, then lower ones, from the top down; two may be at one layer, in another precision
+	outputs []int    // by cut: which output of the program it is
 	recipes []activationRecipe
 	compile func() (*frozen.Program, error) // with the cuts as outputs, in their order
 
@@ -62,7 +63,11 @@ func NewActivator(task *pipeline.Task, d *rows.Data, net *nn.Network, weights nn
 			Network: hex.EncodeToString(sum[:]), Weights: weights.Select(below).Digest(),
 			Precision: p.Precision, Copies: copies,
 		})
-		names = append(names, p.Cut)
+		output := slices.Index(names, p.Cut)
+		if output < 0 {
+			output, names = len(names), append(names, p.Cut)
+		}
+		a.outputs = append(a.outputs, output)
 	}
 	a.compile = func() (*frozen.Program, error) {
 		below, err := net.Cut(names...)
@@ -161,15 +166,15 @@ func (a *Activator) run(ctx context.Context, c *rows.Chunk, used []int, writers 
 		}
 		inputs := make([]float32, len(part)*size)
 		a.pool.Each(len(part), func(_, i int) { c.Read(inputs[i*size:(i+1)*size], part[i]) })
-		outputs := make([][]float32, len(a.cuts))
+		outputs := make([][]float32, slices.Max(a.outputs)+1)
 		for i, cut := range a.cuts {
-			outputs[i] = make([]float32, len(part)*cut.Size)
+			outputs[a.outputs[i]] = make([]float32, len(part)*cut.Size)
 		}
 		if err := a.session.Run(a.pool, inputs, len(part), outputs...); err != nil {
 			return err
 		}
 		for i, w := range writers {
-			if err := w.write(a.pool, outputs[i], len(part)); err != nil {
+			if err := w.write(a.pool, outputs[a.outputs[i]], len(part)); err != nil {
 				return err
 			}
 		}

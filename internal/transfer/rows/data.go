@@ -48,6 +48,22 @@ func (e *Examples) Spread(n int) []int {
 	return out
 }
 
+// Pictures numbers the pictures that the rows at these positions are of: copies follow the picture, in order.
+func (e *Examples) Pictures(positions []int) []int {
+	number := make([]int, len(e.Copies))
+	for i := 1; i < len(number); i++ {
+		number[i] = number[i-1]
+		if e.Copies[i] <= e.Copies[i-1] {
+			number[i]++
+		}
+	}
+	out := make([]int, len(positions))
+	for i, p := range positions {
+		out[i] = number[p]
+	}
+	return out
+}
+
 // Close frees what the data was read from.
 func (d *Data) Close() error {
 	var errs []error
