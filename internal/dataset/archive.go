@@ -149,7 +149,12 @@ func indexed(ctx context.Context, files pipeline.Files, paths []string, name str
 		for j := range rows.All {
 			row := &rows.All[j]
 			row.ID = stem + "/" + row.ID
-			row.At.Path = path
+			switch {
+			case row.At.Offset != WholeFile:
+				row.At.Path = path
+			case !filepath.IsAbs(row.At.Path):
+				row.At.Path = filepath.Join(filepath.Dir(path), filepath.FromSlash(row.At.Path))
+			}
 			if row.Split == "" {
 				row.Split = split
 			}
@@ -220,7 +225,10 @@ const (
 	notesKey   = "tlpipe.notes"
 )
 
-// encode writes an index: the rows, without their paths, as an Arrow file.
+// indexColumns is how many columns an index has before those of Rows.Extra.
+const indexColumns = 8
+
+// encode writes an index as an Arrow file: the rows, whose paths are those of files beside the archive.
 func (r Rows) encode() ([]byte, error) {
 	rejects, err := json.Marshal(r.Rejects)
 	if err != nil {
@@ -231,7 +239,7 @@ func (r Rows) encode() ([]byte, error) {
 		return nil, err
 	}
 	fields := []arrow.Field{
-		textField(record.ID), textField(Digest), textField(record.Label), textField(record.Split), textField(record.Domain),
+		textField(record.ID), textField(Digest), textField(record.Label), textField(record.Split), textField(record.Domain), textField("file"),
 		{Name: "offset", Type: arrow.PrimitiveTypes.Int64}, {Name: "size", Type: arrow.PrimitiveTypes.Int64},
 	}
 	for _, name := range r.Extra {
@@ -241,13 +249,13 @@ func (r Rows) encode() ([]byte, error) {
 	b := array.NewRecordBuilder(memory.DefaultAllocator, arrow.NewSchema(fields, &meta))
 	defer b.Release()
 	for _, row := range r.All {
-		for i, v := range []string{row.ID, row.Digest, row.Label, row.Split, row.Domain} {
+		for i, v := range []string{row.ID, row.Digest, row.Label, row.Split, row.Domain, row.At.Path} {
 			appendText(b.Field(i), v)
 		}
-		b.Field(5).(*array.Int64Builder).Append(row.At.Offset)
-		b.Field(6).(*array.Int64Builder).Append(row.At.Size)
+		b.Field(6).(*array.Int64Builder).Append(row.At.Offset)
+		b.Field(7).(*array.Int64Builder).Append(row.At.Size)
 		for i, v := range row.Extra {
-			appendText(b.Field(7+i), v)
+			appendText(b.Field(indexColumns+i), v)
 		}
 	}
 	rec := b.NewRecord()
@@ -281,15 +289,15 @@ func decodeRows(raw []byte) (rows Rows, err error) {
 		if err := json.Unmarshal([]byte(meta[notesKey]), &rows.Notes); err != nil {
 			return rows, err
 		}
-		for _, f := range rec.Schema().Fields()[7:] {
+		for _, f := range rec.Schema().Fields()[indexColumns:] {
 			rows.Extra = append(rows.Extra, f.Name)
 		}
 		columns := make([]*array.String, rec.NumCols())
 		for i := range columns {
 			columns[i], _ = rec.Column(i).(*array.String)
 		}
-		offsets, ok1 := rec.Column(5).(*array.Int64)
-		sizes, ok2 := rec.Column(6).(*array.Int64)
+		offsets, ok1 := rec.Column(6).(*array.Int64)
+		sizes, ok2 := rec.Column(7).(*array.Int64)
 		if !ok1 || !ok2 {
 			return rows, errors.New("columns are of other types")
 		}
@@ -302,9 +310,9 @@ func decodeRows(raw []byte) (rows Rows, err error) {
 		for i := range int(rec.NumRows()) {
 			row := Row{
 				ID: value(0, i), Digest: value(1, i), Label: value(2, i), Split: value(3, i), Domain: value(4, i),
-				At: Location{Offset: offsets.Value(i), Size: sizes.Value(i)},
+				At: Location{Path: value(5, i), Offset: offsets.Value(i), Size: sizes.Value(i)},
 			}
-			for c := 7; c < len(columns); c++ {
+			for c := indexColumns; c < len(columns); c++ {
 				row.Extra = append(row.Extra, value(c, i))
 			}
 			rows.All = append(rows.All, row)

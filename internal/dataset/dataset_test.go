@@ -402,7 +402,7 @@ train-00000-of-00001/2 label=cat split=train domain= width=
 train-00000-of-00001/4 label= split=train domain= width=3
 train-00000-of-00001/5 label=dog split=train domain= width=3
 `)
-	expect(t, "rejects", rejected(table), "train-00000-of-00001/3: there are no bytes of a picture in the row\n")
+	expect(t, "rejects", rejected(table), "train-00000-of-00001/3: there are no bytes of a picture in the row, and the file testdata/3.png that it names cannot be read: no such file or directory\n")
 	for i, at := range []int{0, 1, 2, 4, 5} {
 		if table.All[i].Digest != digests[at] {
 			t.Errorf("row %d: digest %s, pyarrow says %s", at, table.All[i].Digest, digests[at])

@@ -62,7 +62,7 @@ func (x IDX) List(ctx context.Context, files pipeline.Files) (Rows, error) {
 	if _, err := os.Stat(x.Images); errors.Is(err, fs.ErrNotExist) {
 		return Rows{}, fmt.Errorf("there is no file %s", x.Images)
 	}
-	rows, err := indexed(ctx, files, []string{x.Images}, "rows of an IDX file, 1", func(path string) (Rows, error) {
+	rows, err := indexed(ctx, files, []string{x.Images}, "rows of an IDX file, 2", func(path string) (Rows, error) {
 		f, err := openUnpacked(path)
 		if err != nil {
 			return Rows{}, err

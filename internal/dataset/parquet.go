@@ -29,7 +29,8 @@ import (
 // struct<bytes, path>, or of plain bytes, and a label that is a text, or a
 // number whose names are in the file's metadata. Other columns of plain values
 // are kept as text. The id is the file's name and the row's number, unless
-// there is a column for it.
+// there is a column for it. A row without bytes is the file that its path
+// names, from the folder of the Parquet file.
 //
 // The reader beneath does not survive every damage to a file's inside: it may
 // loop where others give an error. Take Parquet from where it can be trusted.
@@ -48,15 +49,26 @@ func (p Parquet) List(ctx context.Context, files pipeline.Files) (Rows, error) {
 	if err != nil {
 		return Rows{}, err
 	}
-	name := "rows of a Parquet file, 1"
+	name := "rows of a Parquet file, 2"
 	for _, meaning := range slices.Sorted(maps.Keys(p.Columns)) {
 		name += fmt.Sprintf(", %q is %q", meaning, p.Columns[meaning])
 	}
 	rows, err := indexed(ctx, files, paths, name, func(path string) (Rows, error) { return p.index(ctx, path) })
-	if err == nil {
-		rows.nameClasses(p.Classes)
+	if err != nil {
+		return rows, err
 	}
-	return rows, err
+	rows.All = slices.DeleteFunc(rows.All, func(row Row) bool {
+		if row.At.Offset != WholeFile {
+			return false
+		}
+		_, err := os.Stat(row.At.Path)
+		if err != nil {
+			rows.reject(row.ID, "there are no bytes of a picture in the row, and the file %s that it names cannot be read: %s", text(row.At.Path), reason(err))
+		}
+		return err != nil
+	})
+	rows.nameClasses(p.Classes)
+	return rows, nil
 }
 
 // parquetFile is an opened file and which of its columns mean what.
@@ -83,6 +95,7 @@ func (p Parquet) open(path string) (out *parquetFile, err error) {
 			err = errors.Join(err, f.Close())
 		}
 	}()
+	lz4Known()
 	properties := parquet.NewReaderProperties(memory.DefaultAllocator)
 	properties.BufferedStreamEnabled = true // pages, not whole row groups
 	pq, err := file.NewParquetReader(f, file.WithReadProps(properties))
@@ -216,6 +229,10 @@ func (p Parquet) index(ctx context.Context, path string) (rows Rows, err error) 
 	for _, name := range names {
 		rows.Extra = append(rows.Extra, rows.extraName(name, names))
 	}
+	paths, err := f.paths()
+	if err != nil {
+		return rows, malformed{err}
+	}
 	total := f.pq.NumRows()
 	for i := range total {
 		if err := ctx.Err(); err != nil {
@@ -238,6 +255,8 @@ func (p Parquet) index(ctx context.Context, path string) (rows Rows, err error) 
 		split, known := splitNamed(at(splits))
 		row.Split = split
 		switch {
+		case picture == nil && at(paths) != "":
+			row.At = Location{Path: at(paths), Offset: WholeFile} // its digest is that of the file
 		case picture == nil:
 			rows.reject(row.ID, "there are no bytes of a picture in the row")
 			continue
@@ -248,9 +267,11 @@ func (p Parquet) index(ctx context.Context, path string) (rows Rows, err error) 
 			rows.reject(row.ID, "split %q is not train, val or test", at(splits))
 			continue
 		}
-		sum := sha256.Sum256(picture)
-		row.Digest = hex.EncodeToString(sum[:])
-		row.At.Size = int64(len(picture))
+		if picture != nil {
+			sum := sha256.Sum256(picture)
+			row.Digest = hex.EncodeToString(sum[:])
+			row.At.Size = int64(len(picture))
+		}
 		for _, values := range columns {
 			row.Extra = append(row.Extra, at(values))
 		}
@@ -291,6 +312,26 @@ func (f *parquetFile) texts(ctx context.Context) (names []string, columns [][]st
 		names, columns = append(names, path[0]), append(columns, values)
 	}
 	return names, columns, nil
+}
+
+// paths reads the paths that stand beside the bytes of the pictures; nil if there are none.
+func (f *parquetFile) paths() (paths []string, err error) {
+	leaves := f.pq.MetaData().Schema
+	column, found := strings.CutSuffix(leaves.Column(f.image).Path(), ".bytes")
+	at := leaves.ColumnIndexByName(column + ".path")
+	if !found || at < 0 || leaves.Column(at).PhysicalType() != parquet.Types.ByteArray || leaves.Column(at).MaxRepetitionLevel() > 0 {
+		return nil, nil
+	}
+	for group := range f.pq.NumRowGroups() {
+		column, err := f.pq.RowGroup(group).Column(at)
+		if err != nil {
+			return nil, err
+		}
+		if paths, err = appendTexts(paths, column); err != nil {
+			return nil, err
+		}
+	}
+	return paths, nil
 }
 
 func isPlain(t parquet.Type) bool {
@@ -474,7 +515,10 @@ type parquetReader struct {
 	open   map[string]*parquetFile
 }
 
-func (r *parquetReader) Read(_ context.Context, at Location) ([]byte, error) {
+func (r *parquetReader) Read(ctx context.Context, at Location) ([]byte, error) {
+	if at.Offset == WholeFile {
+		return wholeFiles{}.Read(ctx, at)
+	}
 	if at.Size > maxPicture {
 		return nil, ErrTooLarge
 	}

@@ -173,3 +173,32 @@ func TestRowsOfOneIDThatDiffer(t *testing.T) {
 		t.Errorf("archive: %v", err)
 	}
 }
+
+// Rows without bytes are the files that their paths name; one of the three is missing.
+func TestParquetOfPaths(t *testing.T) {
+	source := of(dataset.Parquet{Patterns: []string{"testdata/paths/pathonly.parquet"}})
+	table := list(t, source)
+	expect(t, "rows", described(table), "pathonly/0 label=0 split= domain=\npathonly/1 label=1 split= domain=\n")
+	expect(t, "rejects", rejected(table), "pathonly/2: there are no bytes of a picture in the row, and the file testdata/paths/p2.jpg that it names cannot be read: no such file or directory\n")
+	first, err := os.ReadFile("testdata/paths/p0.jpg")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := readAll(t, table, source)["pathonly/0"]; got != string(first) {
+		t.Errorf("%d bytes were read, want %d", len(got), len(first))
+	}
+}
+
+// pyarrow's compression="lz4" is LZ4_RAW.
+func TestParquetOfLZ4(t *testing.T) {
+	source := of(dataset.Parquet{Patterns: []string{"testdata/c_lz4.parquet"}})
+	table := list(t, source)
+	if len(table.Rejects) > 0 || len(table.All) == 0 {
+		t.Fatalf("%d rows, rejects %v", len(table.All), table.Rejects)
+	}
+	for id, data := range readAll(t, table, source) {
+		if !strings.HasPrefix(data, "\xff\xd8") {
+			t.Errorf("%s is no JPEG", id)
+		}
+	}
+}

@@ -50,7 +50,7 @@ func (t Tar) List(ctx context.Context, files pipeline.Files) (Rows, error) {
 	if err != nil {
 		return Rows{}, err
 	}
-	rows, err := indexed(ctx, files, paths, "rows of a tar archive, 2", func(path string) (Rows, error) {
+	rows, err := indexed(ctx, files, paths, "rows of a tar archive, 3", func(path string) (Rows, error) {
 		f, err := openUnpacked(path)
 		if err != nil {
 			return Rows{}, err
