@@ -92,7 +92,13 @@ func (d *Decoder) sequential(data []byte) error {
 				return nil
 			}
 			quantiser := &f.quantisers[c.quantity]
-			end, err := sequentialBlock(r, c, quantiser, &coefficients)
+			var end int
+			var err error
+			if f.arithmeticCoded {
+				end, err = s.sequentialArithmetic(f, r, c, quantiser, &coefficients)
+			} else {
+				end, err = sequentialBlock(r, c, quantiser, &coefficients)
+			}
 			if err != nil {
 				return err
 			}
@@ -146,7 +152,7 @@ func (d *Decoder) progressive(data []byte) error {
 		if err != nil {
 			return err
 		}
-		if err := f.decodeScan(data, s, s.progressiveBlock); err != nil {
+		if err := f.decodeScan(data, s, func(r *bits, c *component, x, y int) error { return s.progressiveBlock(f, r, c, x, y) }); err != nil {
 			return err
 		}
 		end := false

@@ -1,6 +1,6 @@
 // Package jpeg decodes JPEG files (ITU-T T.81) to 8-bit RGB: baseline,
-// extended sequential and progressive, Huffman-coded, 8 bits a sample, grey,
-// YCbCr, RGB, CMYK and YCCK.
+// extended sequential and progressive, Huffman- or arithmetic-coded, 8 bits a
+// sample, grey, YCbCr, RGB, CMYK and YCCK.
 //
 // It differs from image/jpeg in three ways that matter here:
 //

@@ -31,6 +31,9 @@ const (
 	markerSOF1  = 0xC1 // extended sequential, Huffman
 	markerSOF2  = 0xC2 // progressive, Huffman
 	markerDHT   = 0xC4
+	markerSOF9  = 0xC9 // extended sequential, arithmetic
+	markerSOF10 = 0xCA // progressive, arithmetic
+	markerDAC   = 0xCC
 	markerSOF15 = 0xCF
 	markerRST0  = 0xD0
 	markerRST7  = 0xD7
@@ -60,7 +63,10 @@ type component struct {
 	strideY  int
 	dc, ac   *huffman // of the scan at hand
 
-	predicted int // DC of the block before
+	predicted  int // DC of the block before
+	difference int // of that from the one before it, arithmetic coding
+
+	dcTable, acTable uint8 // of the scan at hand
 
 	coefficients []int16 // progressive: all blocks, in zigzag order
 
@@ -86,6 +92,10 @@ type frame struct {
 	tables     *tables
 	interval   int // MCUs between restart markers; 0: none
 
+	arithmeticCoded bool
+	arithmetic      arithmetic
+	conditioning    conditioning
+
 	jfif           bool
 	adobe          bool
 	adobeTransform byte
@@ -106,6 +116,7 @@ func (f *frame) read(data []byte, stop func(marker byte) bool) error {
 			return errNotJPEG
 		}
 		f.at = 2
+		f.conditioning = newConditioning()
 	}
 	for {
 		marker, ok := f.nextMarker(data)
@@ -134,11 +145,14 @@ func (f *frame) read(data []byte, stop func(marker byte) bool) error {
 				return errTruncated
 			}
 			f.interval = int(binary.BigEndian.Uint16(body))
-		case marker >= markerSOF0 && marker <= markerSOF2:
-			f.progressive = marker == markerSOF2
+		case marker >= markerSOF0 && marker <= markerSOF2, marker == markerSOF9, marker == markerSOF10:
+			f.progressive = marker == markerSOF2 || marker == markerSOF10
+			f.arithmeticCoded = marker >= markerSOF9
 			err = f.readFrame(body)
-		case marker > markerSOF2 && marker <= markerSOF15 && marker != 0xC8 && marker != 0xCC:
-			return fmt.Errorf("JPEG: coding process %d (lossless, hierarchical or arithmetic) is not supported", marker-markerSOF0)
+		case marker == markerDAC:
+			err = f.conditioning.read(body)
+		case marker > markerSOF2 && marker <= markerSOF15 && marker != 0xC8:
+			return fmt.Errorf("JPEG: coding process %d (lossless or hierarchical) is not supported", marker-markerSOF0)
 		case marker == markerAPP0:
 			f.jfif = f.jfif || len(body) >= 5 && string(body[:5]) == "JFIF\x00"
 		case marker == markerAPP1:

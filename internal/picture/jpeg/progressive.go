@@ -2,13 +2,15 @@ package jpeg
 
 // progressiveBlock decodes one block of one scan of a progressive picture,
 // T.81 G.1.2, into the component's coefficients, which stay in zigzag order.
-func (s *scan) progressiveBlock(r *bits, c *component, x, y int) error {
+func (s *scan) progressiveBlock(f *frame, r *bits, c *component, x, y int) error {
 	if r == nil { // lost
 		return nil
 	}
 	at := 64 * (y*c.strideX + x)
 	block := (*[64]int16)(c.coefficients[at : at+64])
 	switch {
+	case f.arithmeticCoded:
+		return s.arithmeticBlock(f, r, c, block)
 	case s.from == 0 && s.high == 0:
 		r.fill()
 		size, ok := r.next(c.dc)

@@ -9,9 +9,10 @@ var errCode = errors.New("JPEG: malformed data: no such Huffman code")
 // scan is the header of one scan.
 type scan struct {
 	parts      []*component
-	from, to   int // progressive: the coefficients, in zigzag order, inclusive
-	high, low  int // progressive: successive approximation
-	endOfBands int // progressive: blocks still to be passed over
+	from, to   int  // progressive: the coefficients, in zigzag order, inclusive
+	high, low  int  // progressive: successive approximation
+	endOfBands int  // progressive: blocks still to be passed over
+	fresh      bool // the arithmetic decoder is to start
 }
 
 // readScan reads a scan header, T.81 B.2.3, at f.at.
@@ -49,7 +50,8 @@ func (f *frame) readScan(data []byte) (*scan, error) {
 			return nil, errors.New("JPEG: malformed scan header")
 		}
 		c.dc, c.ac = &f.tables.dc[tables>>4], &f.tables.ac[tables&15]
-		if s.from == 0 && s.high == 0 && !c.dc.defined || s.to > 0 && !c.ac.defined {
+		c.dcTable, c.acTable = tables>>4, tables&15
+		if !f.arithmeticCoded && (s.from == 0 && s.high == 0 && !c.dc.defined || s.to > 0 && !c.ac.defined) {
 			return nil, errors.New("JPEG: a Huffman table is missing")
 		}
 		if !f.defined[c.quantity] {
@@ -123,9 +125,9 @@ func (f *frame) decodeUnit(s *scan, r *bits, x, y int, alone bool, block func(r 
 }
 
 func (s *scan) restart() {
-	s.endOfBands = 0
+	s.endOfBands, s.fresh = 0, true
 	for _, c := range s.parts {
-		c.predicted = 0
+		c.predicted, c.difference = 0, 0
 	}
 }
 

@@ -60,4 +60,10 @@ keep("restart_progressive.jpg", pillow(picture, quality=80, restart_marker_block
 keep("grey.jpg", pillow(picture.convert("L"), quality=80))
 keep("grey_progressive.jpg", pillow(picture.convert("L"), quality=80, progressive=True))
 keep("cmyk.jpg", pillow(picture.convert("CMYK"), quality=80))
+
+# The same coefficients, arithmetic-coded, by the jpegtran that is beside cjpeg.
+for name, *options in [("noise",), ("noise", "-progressive"), ("grey",), ("cmyk", "-progressive"), ("quality_5", "-restart", "1")]:
+    command = [pathlib.Path(sys.argv[1]).with_name("jpegtran"), "-arithmetic", *options, HERE / f"{name}.jpg"]
+    kind = "".join(options).replace("-", "_").replace("restart1", "restart")
+    keep(f"{name}_arithmetic{kind}.jpg", subprocess.run(command, check=True, capture_output=True).stdout)
 (HERE / "pixels.json").write_text(json.dumps(index, indent=1) + "\n")
