@@ -14,6 +14,7 @@ import (
 	"github.com/tlpipe/tlpipe/internal/nn"
 	"github.com/tlpipe/tlpipe/internal/nn/frozen"
 	"github.com/tlpipe/tlpipe/internal/nn/train"
+	"github.com/tlpipe/tlpipe/internal/nn/train/objective"
 	"github.com/tlpipe/tlpipe/internal/nn/train/optimizer"
 )
 
@@ -240,11 +241,14 @@ type clockedExamples struct {
 
 func (c *clockedExamples) Len() int { return c.count }
 
-func (c *clockedExamples) Read(positions []int, inputs []float32, classes []int) error {
+func (c *clockedExamples) Read(positions []int, into train.Batch) error {
 	c.read = append(c.read, time.Now())
-	copy(inputs, c.pixels)
+	for _, input := range into.Inputs {
+		copy(input.Float32, c.pixels)
+	}
+	classes := into.Targets[objective.Class].Int32
 	for i := range classes {
-		classes[i] = i % c.classes
+		classes[i] = int32(i % c.classes)
 	}
 	return nil
 }

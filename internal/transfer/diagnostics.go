@@ -10,6 +10,7 @@ import (
 	"github.com/tlpipe/tlpipe/internal/metrics"
 	"github.com/tlpipe/tlpipe/internal/nn"
 	"github.com/tlpipe/tlpipe/internal/nn/frozen"
+	"github.com/tlpipe/tlpipe/internal/nn/train"
 	"github.com/tlpipe/tlpipe/internal/record"
 	"github.com/tlpipe/tlpipe/internal/transfer/head"
 	"github.com/tlpipe/tlpipe/internal/transfer/prefix"
@@ -121,7 +122,7 @@ func compute(ctx context.Context, threads int, net *nn.Network, weights nn.Weigh
 	atOnce := prefix.RowsAtOnce(program)
 	session := program.NewSession(atOnce)
 	size, width := program.InputShape().Size(), program.OutputShape(0).Size()
-	inputs, classes := make([]float32, atOnce*size), make([]int, atOnce)
+	inputs, input := make([]float32, atOnce*size), net.Inputs()[0].Name
 	out := make([]float32, len(positions)*width)
 	done := 0
 	for run := range slices.Chunk(positions, atOnce) {
@@ -129,7 +130,7 @@ func compute(ctx context.Context, threads int, net *nn.Network, weights nn.Weigh
 			return nil, err
 		}
 		n := len(run)
-		if err := from.Read(run, inputs[:n*size], classes[:n]); err != nil {
+		if err := from.Read(run, train.Batch{Inputs: nn.Batch{input: {Float32: inputs[:n*size]}}}); err != nil {
 			return nil, err
 		}
 		if err := session.Run(pool, inputs[:n*size], n, out[done*width:(done+n)*width]); err != nil {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/tlpipe/tlpipe/internal/nn"
 	"github.com/tlpipe/tlpipe/internal/nn/train"
+	"github.com/tlpipe/tlpipe/internal/nn/train/objective"
 	"github.com/tlpipe/tlpipe/internal/record"
 	"github.com/tlpipe/tlpipe/internal/transfer/strategy"
 	"github.com/tlpipe/tlpipe/pipeline"
@@ -59,8 +60,8 @@ func (t *training) writePhase(task *pipeline.Task, i int, net *nn.Network, train
 	var rows []record.TrainingEpoch
 	for _, e := range trainer.History() {
 		rows = append(rows, record.TrainingEpoch{
-			Epoch: int32(e.Number), Loss: e.Loss, ValidationLoss: e.ValidationLoss, Accuracy: e.Accuracy,
-			ValidationAccuracy: e.ValidationAccuracy, LearningRate: e.Rate, Kept: e.Number == kept,
+			Epoch: int32(e.Number), Loss: e.Loss, ValidationLoss: e.ValidationLoss, Accuracy: e.Measures.Of(objective.Accuracy),
+			ValidationAccuracy: e.ValidationMeasures.Of(objective.Accuracy), LearningRate: e.Rate, Kept: e.Number == kept,
 		})
 	}
 	return write(task, historyOutput, record.FromRows(rows))

@@ -292,7 +292,7 @@ func TestActivationsDoNotDependOnOtherCuts(t *testing.T) {
 				return err
 			}
 			got := make([]float32, 9*all[0].Size)
-			if err := fetched.Of(&data.Training).Read([]int{0, 1, 2, 3, 4, 5, 6, 7, 8}, got, make([]int, 9)); err != nil {
+			if err := fetched.Of(&data.Training).Read([]int{0, 1, 2, 3, 4, 5, 6, 7, 8}, train.Batch{Inputs: nn.Batch{"x": {Float32: got}}}); err != nil {
 				return err
 			}
 			if want == nil {

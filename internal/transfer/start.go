@@ -9,6 +9,7 @@ import (
 
 	"github.com/tlpipe/tlpipe/internal/metrics"
 	"github.com/tlpipe/tlpipe/internal/nn"
+	"github.com/tlpipe/tlpipe/internal/nn/train"
 	"github.com/tlpipe/tlpipe/internal/record"
 	"github.com/tlpipe/tlpipe/internal/shallow"
 	"github.com/tlpipe/tlpipe/internal/transfer/head"
@@ -195,8 +196,8 @@ func (t *training) frozenFeatures(ctx context.Context, task *pipeline.Task) (rea
 		return nil, nil, err
 	}
 	return func(from *rows.Examples, positions []int) (shallow.Rows, error) {
-		r := shallow.Rows{Width: cut.Size, Classes: make([]int, len(positions)), Values: make([]float32, len(positions)*cut.Size)}
-		return r, fetched.Of(from).Read(positions, r.Values, r.Classes)
+		r := shallow.Rows{Width: cut.Size, Classes: at(from.Classes, positions), Values: make([]float32, len(positions)*cut.Size)}
+		return r, fetched.Of(from).Read(positions, train.Batch{Inputs: nn.Batch{top: {Float32: r.Values}}})
 	}, fetched.Close, nil
 }
 

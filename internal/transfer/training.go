@@ -9,6 +9,7 @@ import (
 
 	"github.com/tlpipe/tlpipe/internal/nn"
 	"github.com/tlpipe/tlpipe/internal/nn/train"
+	"github.com/tlpipe/tlpipe/internal/nn/train/objective"
 	"github.com/tlpipe/tlpipe/internal/nn/train/schedule"
 	"github.com/tlpipe/tlpipe/internal/record"
 	"github.com/tlpipe/tlpipe/internal/transfer/head"
@@ -211,7 +212,7 @@ func (s *Setup) keepsStart(i int) bool {
 // options are those of the training of phase i.
 func (t *training) options(task *pipeline.Task, i int) train.Options {
 	p, selected := t.phases[i], t.selections[i]
-	o := p.Learning(t.Learning).Options(p.Epochs, p.LearningRate, t.classWeights)
+	o := p.Learning(t.Learning).Options(p.Epochs, p.LearningRate, t.objective())
 	o.Seed, o.Threads = phaseSeed(task.Seed, i), task.Threads
 	o.Freeze = func(layer string) bool { return !selected.Learns(layer) }
 	o.LayerRate, o.BatchNorm = selected.Rate, selected.Norms
@@ -221,6 +222,11 @@ func (t *training) options(task *pipeline.Task, i int) train.Options {
 		o.Sample = train.Balanced(o.Sample, t.data.Training.Classes, o.Seed)
 	}
 	return o
+}
+
+// objective is what the training makes smaller.
+func (t *training) objective() objective.Objective {
+	return objective.CrossEntropy{ClassWeights: t.classWeights, Smoothing: t.LabelSmoothing}
 }
 
 // resume takes up a checkpoint if there is one that fits.

@@ -97,7 +97,9 @@ func lowerings() map[string]lowering {
 				return &l2NormaliseStep{src: in[0], dst: out, least: n.op.(nn.L2Normalise).Least()}
 			}),
 		},
-		nn.Neighbours{}.Kind(): {lower: (*compilation).lowerNeighbours, emit: emitNeighbours},
+		nn.Neighbours{}.Kind():       {lower: (*compilation).lowerNeighbours, emit: emitNeighbours},
+		nn.Affine{}.Kind():           {lower: (*compilation).lowerConstants, emit: emitScaleShift, over: overFirst, ending: affine, bands: true},
+		nn.GradientReversal{}.Kind(): {lower: lowerIdentity},
 	}
 }
 
@@ -168,6 +170,16 @@ func (c *compilation) lowerScale(l nn.Layer, in []*value) {
 	n.scale, n.shift = identity(in[0].channels())
 	for i := range n.scale {
 		n.scale[i] = float64(l.Op.(nn.Scale).Factor)
+	}
+	c.lowerAffine(l, in[0], n)
+}
+
+// lowerConstants folds an affine map by constants.
+func (c *compilation) lowerConstants(l nn.Layer, in []*value) {
+	op, n := l.Op.(nn.Affine), &node{}
+	n.scale, n.shift = identity(in[0].channels())
+	for i := range n.scale {
+		n.scale[i], n.shift[i] = float64(op.Scale[i]), float64(op.Shift[i])
 	}
 	c.lowerAffine(l, in[0], n)
 }

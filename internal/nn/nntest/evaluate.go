@@ -115,6 +115,13 @@ func definitions() map[string]func(l layer, y []float64, x [][]float64) {
 		nn.Transpose{}.Kind():   transpose,
 		nn.L2Normalise{}.Kind(): l2Normalise,
 		nn.Neighbours{}.Kind():  neighbours,
+		nn.Affine{}.Kind(): func(l layer, y []float64, x [][]float64) {
+			op := l.Op.(nn.Affine)
+			for i, v := range x[0] {
+				y[i] = v*float64(op.Scale[i%len(op.Scale)]) + float64(op.Shift[i%len(op.Scale)])
+			}
+		},
+		nn.GradientReversal{}.Kind(): same,
 	}
 }
 

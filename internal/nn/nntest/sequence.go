@@ -33,7 +33,7 @@ func DrawSequence(t *rapid.T, tokens int) *nn.Network {
 // onSequence adds a layer, or a few, from [tokens, width] to the same.
 func (d *drawing) onSequence(width int) {
 	x := d.pick("from")
-	switch d.number("op", 0, 7) {
+	switch d.number("op", 0, 9) {
 	case 0:
 		d.layer(nn.LayerNorm{Epsilon: 1e-3}, x)
 	case 1:
@@ -46,6 +46,14 @@ func (d *drawing) onSequence(width int) {
 		d.layer(nn.Add{}, x, d.pick("other"))
 	case 5:
 		d.layer(nn.Softmax{}, x)
+	case 6:
+		d.layer(nn.GradientReversal{Lambda: 0.5}, x)
+	case 7:
+		op := nn.Affine{Scale: make([]float32, width), Shift: make([]float32, width)}
+		for i := range width {
+			op.Scale[i], op.Shift[i] = float32(i)/4-0.5, 0.25-float32(i)/8
+		}
+		d.layer(op, x)
 	default:
 		d.attention(x, width)
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/tlpipe/tlpipe/internal/nn/frozen"
 	"github.com/tlpipe/tlpipe/internal/nn/train/graph"
 	"github.com/tlpipe/tlpipe/internal/nn/train/optimizer"
+	"github.com/tlpipe/tlpipe/internal/nn/train/schedule"
 )
 
 // uniform gives numbers from low to high by a hash of their place, as testdata/backbones.py does.
@@ -123,7 +124,7 @@ func backboneLosses(t *testing.T, net *nn.Network, w nn.Weights, examples Exampl
 		for j := range positions {
 			positions[j] = (o.BatchSize*step + j) % pictureCount
 		}
-		s, err := trainer.step(context.Background(), examples, [][]int{positions}, o.Rate, graph.Draw{Step: step})
+		s, err := trainer.step(context.Background(), examples, [][]int{positions}, o.Rate, graph.Draw{Step: step}, schedule.Position{})
 		if err != nil {
 			t.Fatal(err)
 		}

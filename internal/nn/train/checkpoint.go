@@ -54,8 +54,9 @@ const (
 	optimizerPrefix = "optimizer/" // optimizer/0/name
 )
 
-// numbersPerEpoch is the length of an epoch in the history.
-const numbersPerEpoch = 5
+// numbersPerEpoch is the length of an epoch in the history: three numbers, and the measures of training and
+// of validation.
+func (t *Trainer) numbersPerEpoch() int { return 3 + 2*len(t.objective.Measures()) }
 
 // Save returns a checkpoint. It may be called by what Run calls after an epoch or a step, and when no
 // Run is in progress.
@@ -69,10 +70,12 @@ func (t *Trainer) Save() ([]byte, error) {
 	}
 	var history []float64
 	for _, e := range t.history {
-		history = append(history, e.Loss, e.Accuracy, e.ValidationLoss, e.ValidationAccuracy, e.Rate)
+		history = append(append(history, e.Loss), t.numbers(e.Measures)...)
+		history = append(append(history, e.ValidationLoss), t.numbers(e.ValidationMeasures)...)
+		history = append(history, e.Rate)
 	}
 	doubles(historySection, history)
-	doubles(underwaySection, t.under.numbers())
+	doubles(underwaySection, t.under.numbers(len(t.objective.Measures())))
 	doubles(scheduleSection, t.options.Schedule.State())
 	if t.options.Stopping != nil {
 		doubles(stoppingSection, t.options.Stopping.State())
@@ -116,11 +119,12 @@ func (t *Trainer) restore(checkpoint []byte) error {
 	}
 	doubles := func(name string) []float64 { return sections[name].doubles }
 	history := doubles(historySection)
-	if len(history)%numbersPerEpoch != 0 || len(history)/numbersPerEpoch > t.options.Epochs {
+	each, measures := t.numbersPerEpoch(), len(t.objective.Measures())
+	if len(history)%each != 0 || len(history)/each > t.options.Epochs {
 		return fmt.Errorf("the history has %d numbers for %d epochs at most", len(history), t.options.Epochs)
 	}
 	var under underway
-	if err := under.restore(doubles(underwaySection)); err != nil {
+	if err := under.restore(doubles(underwaySection), measures); err != nil {
 		return err
 	}
 	names := slices.Sorted(maps.Keys(t.weights))
@@ -161,10 +165,11 @@ func (t *Trainer) restore(checkpoint []byte) error {
 		return err
 	}
 	t.history = nil
-	for i := 0; i < len(history); i += numbersPerEpoch {
+	for epoch := range slices.Chunk(history, each) {
+		training, validation := epoch[:1+measures], epoch[1+measures:]
 		t.history = append(t.history, Epoch{
-			Number: i/numbersPerEpoch + 1, Loss: history[i], Accuracy: history[i+1],
-			ValidationLoss: history[i+2], ValidationAccuracy: history[i+3], Rate: history[i+4],
+			Number: len(t.history) + 1, Loss: training[0], Measures: t.measures(training[1:]),
+			ValidationLoss: validation[0], ValidationMeasures: t.measures(validation[1 : 1+measures]), Rate: validation[1+measures],
 		})
 	}
 	for name, tensor := range weights {
@@ -198,21 +203,24 @@ func (t *Trainer) remember(scheduled, stopping []float64, state optimizer.State)
 	return nil
 }
 
-// numbers are the epoch under way as a checkpoint has it.
-func (u underway) numbers() []float64 {
-	return []float64{float64(u.steps), u.loss, u.mass, float64(u.correct), float64(u.seen), u.rate}
+// numbers are the epoch under way as a checkpoint has it, with so many measures.
+func (u underway) numbers(measures int) []float64 {
+	out := append([]float64{float64(u.steps), u.loss, u.mass}, make([]float64, measures)...)
+	copy(out[3:], u.measured)
+	return append(out, float64(u.seen), u.rate)
 }
 
-func (u *underway) restore(numbers []float64) error {
-	if len(numbers) != len(u.numbers()) {
-		return fmt.Errorf("the epoch under way has %d numbers, want %d", len(numbers), len(u.numbers()))
+func (u *underway) restore(numbers []float64, measures int) error {
+	end := 3 + measures
+	if len(numbers) != end+2 {
+		return fmt.Errorf("the epoch under way has %d numbers, want %d", len(numbers), end+2)
 	}
 	if steps := numbers[0]; !(steps >= 0 && steps < 1<<32) {
 		return fmt.Errorf("%v steps of the epoch under way were taken", steps)
 	}
 	*u = underway{
 		steps: int(numbers[0]), loss: numbers[1], mass: numbers[2],
-		correct: int(numbers[3]), seen: int(numbers[4]), rate: numbers[5],
+		measured: slices.Clone(numbers[3:end]), seen: int(numbers[end]), rate: numbers[end+1],
 	}
 	return nil
 }

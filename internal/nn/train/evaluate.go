@@ -2,71 +2,60 @@ package train
 
 import (
 	"context"
-	"math"
 	"slices"
 
+	"github.com/tlpipe/tlpipe/internal/nn"
 	"github.com/tlpipe/tlpipe/internal/nn/frozen"
+	"github.com/tlpipe/tlpipe/internal/nn/train/objective"
 )
 
-// evaluate returns the mean cross-entropy and the accuracy of the weights as they are.
-func (t *Trainer) evaluate(ctx context.Context, examples Examples) (loss, accuracy float64, err error) {
-	compiled, err := frozen.Compile(t.net, t.shown(), t.logits)
+// evaluate returns the mean loss and the measures of the weights as they are.
+func (t *Trainer) evaluate(ctx context.Context, examples Examples) (loss float64, measures Measures, err error) {
+	layers := t.ends()
+	compiled, err := frozen.Compile(t.net, t.shown(), layers...)
 	if err != nil {
-		return 0, 0, err
+		return 0, nil, err
 	}
 	n := examples.Len()
 	size := min(atOnce(compiled), n)
 	session := compiled.NewSession(size)
-	inputs, logits := make([]float32, size*compiled.InputShape().Size()), make([]float32, size*t.classes)
-	correct := 0
+	inputs, outputs, targets := nn.Batch{}, nn.Batch{}, t.newTargets(size)
+	for _, l := range t.net.Inputs() {
+		inputs[l.Name] = nn.NewValues(t.net.Element(l.Name), size*t.net.Shape(l.Name).Size())
+	}
+	for _, name := range layers {
+		outputs[name] = nn.NewValues(nn.Float32, size*t.net.Shape(name).Size())
+	}
+	evaluation := t.objective.Evaluation(t.shape)
 	for run := range slices.Chunk(positionsOf(nil, n, 0), size) {
 		if err := ctx.Err(); err != nil {
-			return 0, 0, err
+			return 0, nil, err
 		}
-		classes := t.classesOf(len(run))
-		x, y := inputs[:len(run)*compiled.InputShape().Size()], logits[:len(run)*t.classes]
-		if err := examples.Read(run, x, classes); err != nil {
-			return 0, 0, err
+		batch := Batch{Inputs: part(inputs, size, len(run)), Targets: part(targets, size, len(run))}
+		if err := examples.Read(run, batch); err != nil {
+			return 0, nil, err
 		}
-		if err := checkClasses(classes, t.classes); err != nil {
-			return 0, 0, err
+		out := part(outputs, size, len(run))
+		if err := session.RunBatch(t.pool, len(run), batch.Inputs, out); err != nil {
+			return 0, nil, err
 		}
-		if err := session.Run(t.pool, x, len(run), y); err != nil {
-			return 0, 0, err
-		}
-		correct += countCorrect(y, classes)
-		for i, class := range classes {
-			loss += crossEntropy(y[i*t.classes:(i+1)*t.classes], class)
+		values := func(o objective.Output) []float32 { return out[t.end(o)].Float32 }
+		if err := evaluation.Add(values, batch.Targets, len(run)); err != nil {
+			return 0, nil, err
 		}
 	}
-	return loss / float64(n), float64(correct) / float64(n), nil
+	loss, numbers := evaluation.Result()
+	return loss, t.measures(numbers), nil
 }
 
-// crossEntropy is −log softmax(logits)[class].
-func crossEntropy(logits []float32, class int) float64 {
-	top := float64(slices.Max(logits))
-	var sum float64
-	for _, z := range logits {
-		sum += math.Exp(float64(z) - top)
-	}
-	return math.Log(sum) + top - float64(logits[class])
-}
-
-// countCorrect counts the examples whose greatest logit is that of their class; the first of equal
-// ones counts as the greatest.
-func countCorrect(logits []float32, classes []int) int {
-	correct, width := 0, len(logits)/len(classes)
-	for i, class := range classes {
-		row := logits[i*width : (i+1)*width]
-		greatest := 0
-		for c, z := range row {
-			if z > row[greatest] {
-				greatest = c
-			}
-		}
-		if greatest == class {
-			correct++
+// part is the first n examples of a batch of so many.
+func part(b nn.Batch, of, n int) nn.Batch {
+	out := nn.Batch{}
+	for name, values := range b {
+		out[name] = nn.Values{
+			Float32: values.Float32[:len(values.Float32)/of*n],
+			Int32:   values.Int32[:len(values.Int32)/of*n],
 		}
 	}
-	return correct
+	return out
 }

@@ -1,40 +1,66 @@
 package train
 
-import "fmt"
+import (
+	"fmt"
 
-// Examples are labelled examples that can be fetched in any order.
+	"github.com/tlpipe/tlpipe/internal/nn"
+	"github.com/tlpipe/tlpipe/internal/nn/train/objective"
+)
+
+// Batch is some examples: what enters the network and what its outputs are compared with, by name.
+type Batch struct {
+	Inputs  nn.Batch // of the network
+	Targets nn.Batch // of the objective
+}
+
+// Examples are examples that can be fetched in any order.
 type Examples interface {
 	// Len is the number of examples.
 	Len() int
-	// Read fetches the examples at the given positions: inputs is [len(positions)][shape of the
-	// network's input], a vector or a map [height, width, channels]; classes is [len(positions)]. It is called from one goroutine.
-	Read(positions []int, inputs []float32, classes []int) error
+	// Read fetches the examples at the given positions into a batch that has memory for them: of every
+	// input and target [len(positions)][shape]. It is called from one goroutine.
+	Read(positions []int, into Batch) error
 }
 
-// Table is examples in memory.
+// Table is examples in memory, of one input.
 type Table struct {
-	Width   int       // numbers in an example, of a map height·width·channels
+	Width   int       // numbers of the input in an example, of a map height·width·channels
 	Values  []float32 // [examples][Width]
-	Classes []int     // [examples], each from 0
+	Classes []int     // [examples], each from 0: the target [objective.Class]; nil: there is none
+	Targets nn.Batch  // further targets, [examples][shape]
 }
 
 // Len implements [Examples].
-func (t *Table) Len() int { return len(t.Classes) }
+func (t *Table) Len() int { return len(t.Values) / max(t.Width, 1) }
 
 // Read implements [Examples].
-func (t *Table) Read(positions []int, inputs []float32, classes []int) error {
-	for i, p := range positions {
-		copy(inputs[i*t.Width:(i+1)*t.Width], t.Values[p*t.Width:])
-		classes[i] = t.Classes[p]
+func (t *Table) Read(positions []int, into Batch) error {
+	for _, input := range into.Inputs {
+		for i, p := range positions {
+			copy(input.Float32[i*t.Width:(i+1)*t.Width], t.Values[p*t.Width:])
+		}
+	}
+	for name, to := range into.Targets {
+		if name == objective.Class && t.Classes != nil {
+			for i, p := range positions {
+				to.Int32[i] = int32(t.Classes[p])
+			}
+			continue
+		}
+		from, ok := t.Targets[name]
+		if !ok {
+			return fmt.Errorf("the examples have no target %q", name)
+		}
+		CopyRows(to, from, positions, t.Len())
 	}
 	return nil
 }
 
-func checkClasses(classes []int, count int) error {
-	for _, c := range classes {
-		if c < 0 || c >= count {
-			return fmt.Errorf("an example is of class %d; the network has %d", c, count)
-		}
+// CopyRows copies the rows at the given positions, of all there are, one after the other.
+func CopyRows(to, from nn.Values, positions []int, all int) {
+	floats, ids := len(from.Float32)/max(all, 1), len(from.Int32)/max(all, 1)
+	for i, p := range positions {
+		copy(to.Float32[i*floats:(i+1)*floats], from.Float32[p*floats:])
+		copy(to.Int32[i*ids:(i+1)*ids], from.Int32[p*ids:])
 	}
-	return nil
 }

@@ -83,6 +83,13 @@ func lowerings() map[string]lowering {
 		nn.L2Normalise{}.Kind(): {
 			node: made(func(b *building, l layer) *graph.Node { return b.L2Normalise(l.in[0], l.Op.(nn.L2Normalise).Least()) }),
 		},
+		nn.Affine{}.Kind(): {node: made(func(b *building, l layer) *graph.Node {
+			op := l.Op.(nn.Affine)
+			return b.Affine(l.in[0], op.Scale, op.Shift)
+		})},
+		nn.GradientReversal{}.Kind(): {node: made(func(b *building, l layer) *graph.Node {
+			return b.ReverseGradient(l.in[0], l.Op.(nn.GradientReversal).Lambda, b.reversal)
+		})},
 		nn.Neighbours{}.Kind(): {refusal: "neighbours vote, which has no gradient; train a head of another kind"},
 	}
 }
@@ -113,6 +120,8 @@ type building struct {
 	nodes   map[string]*graph.Node       // by layer
 	fused   map[string]kernel.Activation // by layer: the rectifier that it applies itself
 	normed  map[string]*normed           // by convolution, and by the batch-norm computed with it
+
+	reversal *graph.Node // factor on the gradient reversals
 }
 
 // normed is a convolution that is computed together with the batch-norm after it.

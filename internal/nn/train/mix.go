@@ -7,6 +7,7 @@ import (
 
 	"github.com/tlpipe/tlpipe/internal/nn"
 	"github.com/tlpipe/tlpipe/internal/nn/train/graph"
+	"github.com/tlpipe/tlpipe/internal/nn/train/objective"
 )
 
 // Mixing blends the examples of a batch with each other, and their labels likewise, as they enter
@@ -38,28 +39,30 @@ func (m Mixing) check() error {
 
 func (m Mixing) on() bool { return m.MixUp > 0 || m.CutMix > 0 }
 
-// fits returns an error if examples of this shape cannot be mixed.
-func (m Mixing) fits(example nn.Shape) error {
-	if m.CutMix > 0 && len(example) != 3 {
-		return fmt.Errorf("cutmix on inputs of shape %v: needs maps", example)
+// fits returns an error if examples of a network cannot be mixed.
+func (m Mixing) fits(net *nn.Network) error {
+	if !m.on() {
+		return nil
+	}
+	inputs := net.Inputs()
+	if len(inputs) != 1 || net.Element(inputs[0].Name) != nn.Float32 {
+		return fmt.Errorf("mixing needs a network of one input, of numbers")
+	}
+	if shape := net.Shape(inputs[0].Name); m.CutMix > 0 && len(shape) != 3 {
+		return fmt.Errorf("cutmix on inputs of shape %v: needs maps", shape)
 	}
 	return nil
 }
 
-// mixture is what one batch is mixed by: example i keeps the share keep of itself and takes the
-// rest from partner[i]. The zero value changes nothing.
+// mixture is what one batch is mixed by. The zero value changes nothing.
 type mixture struct {
-	partner []int
-	keep    float64
-	window  [4]int // of a cutmix: top, left, bottom, right, the last two not within; empty for mixup
-	cut     bool
+	objective.Blend
+	window [4]int // of a cutmix: top, left, bottom, right, the last two not within; empty for mixup
+	cut    bool
 }
 
 // draw decides how to mix a batch of n examples of a shape.
 func (m Mixing) draw(n int, example nn.Shape, d graph.Draw) mixture {
-	if !m.on() {
-		return mixture{}
-	}
 	random := source{d.Stream("mixing of the examples")}
 	if random.float() >= m.Probability {
 		return mixture{}
@@ -69,48 +72,30 @@ func (m Mixing) draw(n int, example nn.Shape, d graph.Draw) mixture {
 	if out.cut {
 		alpha = m.CutMix
 	}
-	out.keep = random.beta(alpha)
+	out.Keep = random.beta(alpha)
 	if out.cut {
-		out.window, out.keep = random.window(example[0], example[1], out.keep)
+		out.window, out.Keep = random.window(example[0], example[1], out.Keep)
 	}
-	out.partner = random.shuffled(n)
+	out.Partner = random.shuffled(n)
 	return out
 }
 
 // inputs mixes examples of a shape in place.
 func (m mixture) inputs(x []float32, example nn.Shape) {
-	if m.partner == nil {
+	if m.Partner == nil {
 		return
 	}
 	before := slices.Clone(x)
 	size := example.Size()
-	for i, p := range m.partner {
+	for i, p := range m.Partner {
 		own, other := x[i*size:(i+1)*size], before[p*size:(p+1)*size]
 		if !m.cut {
-			blend(own, other, m.keep)
+			m.Pair(own, other)
 			continue
 		}
 		for y := m.window[0]; y < m.window[2]; y++ {
 			row := y * example[1] * example[2]
 			copy(own[row+m.window[1]*example[2]:row+m.window[3]*example[2]], other[row+m.window[1]*example[2]:])
 		}
-	}
-}
-
-// targets mixes the targets [examples][classes] in place.
-func (m mixture) targets(t []float32, classes int) {
-	if m.partner == nil {
-		return
-	}
-	before := slices.Clone(t)
-	for i, p := range m.partner {
-		blend(t[i*classes:(i+1)*classes], before[p*classes:(p+1)*classes], m.keep)
-	}
-}
-
-// blend makes keep·x + (1−keep)·other of x.
-func blend(x, other []float32, keep float64) {
-	for i, v := range other {
-		x[i] = float32(keep*float64(x[i]) + (1-keep)*float64(v))
 	}
 }

@@ -16,7 +16,9 @@ import (
 	"github.com/tlpipe/tlpipe/internal/nn"
 	"github.com/tlpipe/tlpipe/internal/nn/nntest"
 	"github.com/tlpipe/tlpipe/internal/nn/train/graph"
+	"github.com/tlpipe/tlpipe/internal/nn/train/objective"
 	"github.com/tlpipe/tlpipe/internal/nn/train/optimizer"
+	"github.com/tlpipe/tlpipe/internal/nn/train/schedule"
 	"pgregory.net/rapid"
 )
 
@@ -202,7 +204,7 @@ func tenSteps(t testing.TB, trainer *Trainer) []float64 {
 		for j := range positions {
 			positions[j] = (5*step + j) % 12
 		}
-		s, err := trainer.step(context.Background(), examples, [][]int{positions}, trainer.options.Rate, graph.Draw{Step: step})
+		s, err := trainer.step(context.Background(), examples, [][]int{positions}, trainer.options.Rate, graph.Draw{Step: step}, schedule.Position{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -264,7 +266,7 @@ func TestStepsOnMapsAllocateNothingLarge(t *testing.T) {
 	runtime.ReadMemStats(&before)
 	const steps = 10
 	for range steps {
-		if _, err := trainer.step(context.Background(), examples, [][]int{positions}, 0.01, graph.Draw{}); err != nil {
+		if _, err := trainer.step(context.Background(), examples, [][]int{positions}, 0.01, graph.Draw{}, schedule.Position{}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -292,22 +294,31 @@ func TestRandomNetworks(t *testing.T) {
 		}
 		fixed["logits"] = false
 		freeze := func(layer string) bool { return fixed[layer] }
-		o := Options{Freeze: freeze}.complete()
+		random := rand.New(rand.NewPCG(seed, 2))
+		classes := net.Shape("logits").Size()
+		entropy := objective.CrossEntropy{Smoothing: 0.3}
+		for range classes {
+			entropy.ClassWeights = append(entropy.ClassWeights, 0.1+random.Float64())
+		}
+		o := Options{Freeze: freeze, Objective: entropy}.complete()
 		trunk, err := newTrunk(net, w, o)
 		if err != nil {
 			t.Fatal(err)
 		}
-		p, err := newProgram(net, w, batch, trunk, o, nil, nil)
+		trainer := &Trainer{net: net, objective: entropy, options: o, weights: w, trunk: trunk}
+		p, err := trainer.newProgram(batch)
 		if err != nil {
 			t.Fatal(err)
 		}
-		random := rand.New(rand.NewPCG(seed, 2))
-		copy(p.inputs[net.Inputs()[0].Name].Float32, input)
-		target := p.Data(p.target)
-		for i := range target {
-			target[i] = random.Float32()
+		copy(p.read.Inputs[net.Inputs()[0].Name].Float32, input)
+		truth := p.read.Targets[objective.Class].Int32
+		for i := range truth {
+			truth[i] = int32(random.IntN(classes))
 		}
-		p.Data(p.total)[0] = 1
+		if _, err := p.loss.Fill(p.read.Targets, objective.Filling{}); err != nil {
+			t.Fatal(err)
+		}
+		p.loss.DivideBy(1)
 		if err := p.compute(context.Background(), nil); err != nil {
 			t.Fatal(err)
 		}
@@ -315,18 +326,22 @@ func TestRandomNetworks(t *testing.T) {
 			logits := nntest.Evaluate(net, w, nntest.Widen(input), batch)["logits"]
 			var sum float64
 			for i := range batch {
-				row := logits[i*p.classes : (i+1)*p.classes]
+				row := logits[i*classes : (i+1)*classes]
 				top, total := slices.Max(row), 0.0
 				for _, z := range row {
 					total += math.Exp(z - top)
 				}
 				for c, z := range row {
-					sum -= float64(target[i*p.classes+c]) * (z - top - math.Log(total))
+					mass := entropy.Smoothing / float64(classes)
+					if c == int(truth[i]) {
+						mass += 1 - entropy.Smoothing
+					}
+					sum -= mass * entropy.ClassWeights[c] * (z - top - math.Log(total))
 				}
 			}
 			return sum
 		}
-		if got, want := float64(p.Data(p.loss)[0]), loss(); math.Abs(got-want) > 1e-3*(1+math.Abs(want)) {
+		if got, want := float64(p.Data(p.loss.Node())[0]), loss(); math.Abs(got-want) > 1e-3*(1+math.Abs(want)) {
 			t.Fatalf("loss %v, want %v", got, want)
 		}
 		for _, q := range p.Parameters() {

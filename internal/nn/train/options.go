@@ -3,10 +3,11 @@ package train
 import (
 	"fmt"
 	"math"
-	"slices"
+	"strings"
 
 	"github.com/tlpipe/tlpipe/internal/kernel"
 	"github.com/tlpipe/tlpipe/internal/nn/frozen"
+	"github.com/tlpipe/tlpipe/internal/nn/train/objective"
 	"github.com/tlpipe/tlpipe/internal/nn/train/optimizer"
 	"github.com/tlpipe/tlpipe/internal/nn/train/schedule"
 )
@@ -55,13 +56,11 @@ type Options struct {
 	// KeepStart lets the weights that the training begins with be the best if no epoch is better.
 	KeepStart bool
 
-	// ClassWeights multiply the loss of each class's examples; nil: all 1. The mean loss of a
-	// batch is divided by the sum of its examples' weights, as PyTorch does.
-	ClassWeights []float64
-	// LabelSmoothing is the mass that is taken from an example's class and spread evenly over all
-	// (Szegedy et al., arXiv:1512.00567), 0 ≤ mass < 1.
-	LabelSmoothing float64
-	Mix            Mixing
+	// Objective is what is made smaller; nil: [objective.CrossEntropy] of the network's output.
+	Objective objective.Objective
+	Mix       Mixing
+	// Reversal is a factor on the lambda of all gradient reversals, step by step; nil: 1.
+	Reversal func(schedule.Position) float64
 
 	// Average is the decay of a running mean of the weights and of the running statistics of
 	// batch-norms (Polyak and Juditsky 1992), 0 ≤ decay < 1; 0: none. After each step
@@ -95,28 +94,38 @@ const (
 	FixedStatistics
 )
 
-// Monitor names the validation metric that decides.
+// Monitor names the validation metric that decides: the loss, or "val_" and a measure of the objective.
 type Monitor string
 
-// The metrics to monitor.
+// Metrics to monitor.
 const (
 	ValidationLoss     Monitor = "val_loss"
-	ValidationAccuracy Monitor = "val_accuracy"
+	ValidationAccuracy Monitor = validationPrefix + objective.Accuracy
 )
 
-// Direction tells which way the metric is better.
-func (m Monitor) Direction() schedule.Direction {
-	if m == ValidationAccuracy {
-		return schedule.Rising
+const validationPrefix = "val_"
+
+// Direction tells which way the metric is better, if the objective, nil for cross-entropy, reports it.
+func (m Monitor) Direction(o objective.Objective) (d schedule.Direction, ok bool) {
+	if m == ValidationLoss {
+		return schedule.Falling, true
 	}
-	return schedule.Falling
+	if o == nil {
+		o = objective.CrossEntropy{}
+	}
+	for _, measure := range o.Measures() {
+		if m == Monitor(validationPrefix+measure.Name) {
+			return measure.Direction, true
+		}
+	}
+	return 0, false
 }
 
 func (m Monitor) of(e Epoch) float64 {
-	if m == ValidationAccuracy {
-		return e.ValidationAccuracy
+	if m == ValidationLoss {
+		return e.ValidationLoss
 	}
-	return e.ValidationLoss
+	return e.ValidationMeasures.Of(strings.TrimPrefix(string(m), validationPrefix))
 }
 
 // complete fills in what was left out.
@@ -130,6 +139,12 @@ func (o Options) complete() Options {
 	if o.Monitor == "" {
 		o.Monitor = ValidationLoss
 	}
+	if o.Objective == nil {
+		o.Objective = objective.CrossEntropy{}
+	}
+	if o.Reversal == nil {
+		o.Reversal = func(schedule.Position) float64 { return 1 }
+	}
 	if o.Freeze == nil {
 		o.Freeze = func(string) bool { return false }
 	}
@@ -142,8 +157,9 @@ func (o Options) complete() Options {
 	return o
 }
 
-// check returns an error if the options make no sense for a network of so many classes.
-func (o Options) check(classes int) error {
+// check returns an error if the options make no sense.
+func (o Options) check() error {
+	_, monitored := o.Monitor.Direction(o.Objective)
 	switch {
 	case o.Epochs < 1 || o.BatchSize < 1:
 		return fmt.Errorf("%d epochs of batches of %d: must be at least 1", o.Epochs, o.BatchSize)
@@ -153,16 +169,12 @@ func (o Options) check(classes int) error {
 		return fmt.Errorf("learning rate %v: must be above 0 and finite", o.Rate)
 	case !(o.Decay >= 0):
 		return fmt.Errorf("decay %v: must not be negative", o.Decay)
-	case !(o.LabelSmoothing >= 0 && o.LabelSmoothing < 1):
-		return fmt.Errorf("label smoothing %v: must be at least 0 and below 1", o.LabelSmoothing)
+	case !monitored:
+		return fmt.Errorf("%s is not among what the objective %s reports", o.Monitor, o.Objective.Kind())
 	case !(o.Average >= 0 && o.Average < 1):
 		return fmt.Errorf("decay %v of the weights' mean: must be at least 0 and below 1", o.Average)
 	case o.Precision != frozen.Float32 && o.Precision != frozen.BFloat16:
 		return fmt.Errorf("training is in precision fp32 or bf16 alone")
-	case o.ClassWeights != nil && len(o.ClassWeights) != classes:
-		return fmt.Errorf("%d class weights for %d classes", len(o.ClassWeights), classes)
-	case slices.ContainsFunc(o.ClassWeights, func(w float64) bool { return !(w > 0) || math.IsInf(w, 1) }):
-		return fmt.Errorf("class weights %v: must be above 0 and finite", o.ClassWeights)
 	}
 	return o.Mix.check()
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"slices"
 	"strings"
@@ -14,6 +15,7 @@ import (
 	"github.com/tlpipe/tlpipe/internal/nn"
 	"github.com/tlpipe/tlpipe/internal/nn/frozen"
 	"github.com/tlpipe/tlpipe/internal/nn/train/graph"
+	"github.com/tlpipe/tlpipe/internal/nn/train/objective"
 	"github.com/tlpipe/tlpipe/internal/nn/train/optimizer"
 	"github.com/tlpipe/tlpipe/internal/nn/train/schedule"
 )
@@ -57,7 +59,7 @@ func TestAccumulatedBatchesAreOne(t *testing.T) {
 	net := plainHead(t, 10, 4)
 	o := Options{
 		Epochs: 4, BatchSize: 16, Seed: 3, Threads: 2, Rule: optimizer.SGD{Momentum: 0.9}, Rate: 0.05, Decay: 0.01,
-		ClipNorm: 0.5, ClassWeights: []float64{0.3, 1, 2, 5}, LabelSmoothing: 0.1,
+		ClipNorm: 0.5, Objective: objective.CrossEntropy{ClassWeights: []float64{0.3, 1, 2, 5}, Smoothing: 0.1},
 	}
 	examples, validation := blobs(100, 10, 4, 2, 1), blobs(30, 10, 4, 2, 2)
 	whole := run(t, net, o, examples, validation)
@@ -67,7 +69,7 @@ func TestAccumulatedBatchesAreOne(t *testing.T) {
 		t.Errorf("weights differ by %v", d)
 	}
 	for i, e := range parts.History() {
-		if w := whole.History()[i]; math.Abs(e.Loss-w.Loss) > 1e-5 || e.Accuracy != w.Accuracy || e.Rate != w.Rate {
+		if w := whole.History()[i]; math.Abs(e.Loss-w.Loss) > 1e-5 || !maps.Equal(e.Measures, w.Measures) || e.Rate != w.Rate {
 			t.Errorf("accumulated %+v, whole %+v", e, w)
 		}
 	}
@@ -201,7 +203,7 @@ func change(t *testing.T, o Options) map[string][]float64 {
 	net := tutorialHead(t, 10, 4)
 	before := net.Initialise(1)
 	trainer := newTrainer(t, net, before, o)
-	if _, err := trainer.step(context.Background(), blobs(16, 10, 4, 1, 1), [][]int{positionsOf(nil, 16, 0)}, o.Rate, graph.Draw{}); err != nil {
+	if _, err := trainer.step(context.Background(), blobs(16, 10, 4, 1, 1), [][]int{positionsOf(nil, 16, 0)}, o.Rate, graph.Draw{}, schedule.Position{}); err != nil {
 		t.Fatal(err)
 	}
 	out := map[string][]float64{}

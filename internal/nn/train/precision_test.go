@@ -8,6 +8,7 @@ import (
 
 	"github.com/tlpipe/tlpipe/internal/kernel"
 	"github.com/tlpipe/tlpipe/internal/nn/frozen"
+	"github.com/tlpipe/tlpipe/internal/nn/train/objective"
 )
 
 // TestBFloat16TrainsAlike holds the losses of trainings whose products are rounded to bfloat16 against
@@ -46,7 +47,7 @@ func TestBFloat16TrainsAlike(t *testing.T) {
 	o := adamOptions()
 	o.Precision = frozen.BFloat16
 	last := run(t, net, o, blobs(160, 10, 4, 0.3, 1), blobs(80, 10, 4, 0.3, 2)).History()[11]
-	if last.ValidationAccuracy != 1 || last.ValidationLoss > 0.05 {
+	if last.ValidationMeasures.Of(objective.Accuracy) != 1 || last.ValidationLoss > 0.05 {
 		t.Errorf("after 12 epochs: %+v", last)
 	}
 }

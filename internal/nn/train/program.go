@@ -9,6 +9,7 @@ import (
 	"github.com/tlpipe/tlpipe/internal/nn"
 	"github.com/tlpipe/tlpipe/internal/nn/frozen"
 	"github.com/tlpipe/tlpipe/internal/nn/train/graph"
+	"github.com/tlpipe/tlpipe/internal/nn/train/objective"
 	"gorgonia.org/gorgonia"
 )
 
@@ -16,44 +17,83 @@ import (
 // share its weights.
 type program struct {
 	*graph.Graph
-	batch, classes int
+	batch int
 
 	trunk    *trunk
-	inputs   nn.Batch // of the network, to be filled before each run
+	read     Batch    // what examples are read into: inputs of the network, and targets
 	boundary nn.Batch // what the trunk computes
 
-	target, total *graph.Node
-	logits, loss  *graph.Node
-	parameters    []gorgonia.ValueGrad
+	loss       objective.Loss
+	reversal   *graph.Node // factor on the gradient reversals
+	parameters []gorgonia.ValueGrad
 }
 
-// logitsLayer is the layer whose output the softmax takes, or the network's last if it ends in
-// none.
-func logitsLayer(net *nn.Network) string {
-	last := net.Output()
-	if _, ok := last.Op.(nn.Softmax); ok {
-		return last.Inputs[0]
+// endLayer is the layer that an objective's output means.
+func endLayer(net *nn.Network, o objective.Output) string {
+	name := o.Layer
+	if name == "" {
+		name = net.Output().Name
 	}
-	return last.Name
+	if l, ok := net.Find(name); ok && l.Name == name && o.Logits {
+		switch op := l.Op.(type) {
+		case nn.Softmax:
+			return l.Inputs[0]
+		case nn.Activation:
+			if op.Function == kernel.Sigmoid {
+				return l.Inputs[0]
+			}
+		}
+	}
+	return name
 }
 
-// newProgram compiles what lies above the trunk, up to the logits, with the options' Freeze and
-// BatchNorm.
-func newProgram(net *nn.Network, weights nn.Weights, batch int, trunk *trunk, o Options, pool *kernel.Pool, scratch *graph.Scratch) (*program, error) {
-	p := &program{Graph: graph.New(pool, scratch), batch: batch, trunk: trunk}
+// end is the layer that an output of the objective means.
+func (t *Trainer) end(o objective.Output) string { return endLayer(t.net, o) }
+
+// shape is that of an output of the objective; nil if there is no such layer.
+func (t *Trainer) shape(o objective.Output) nn.Shape { return t.net.Shape(t.end(o)) }
+
+// ends are the layers whose values the objective reads, each once.
+func (t *Trainer) ends() (names []string) {
+	for _, o := range t.objective.Outputs() {
+		if name := t.end(o); !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// newTargets makes memory for the targets of n examples.
+func (t *Trainer) newTargets(n int) nn.Batch {
+	out := nn.Batch{}
+	for _, target := range t.objective.Targets(t.shape) {
+		out[target.Name] = nn.NewValues(target.Element, n*target.Shape.Size())
+	}
+	return out
+}
+
+// newProgram compiles what lies above the trunk, up to what the objective reads, with the options' Freeze
+// and BatchNorm.
+func (t *Trainer) newProgram(batch int) (*program, error) {
+	net, o := t.net, t.options
+	p := &program{Graph: graph.New(t.pool, &t.scratch), batch: batch, trunk: t.trunk}
 	b := &building{
-		Graph: p.Graph, net: net, weights: weights, options: o, batch: batch, ids: map[string][]int32{},
+		Graph: p.Graph, net: net, weights: t.weights, options: o, batch: batch, ids: map[string][]int32{},
 		rows: lowerings(), nodes: map[string]*graph.Node{}, normed: normedConvolutions(net, o),
 	}
 	b.fused = fusedActivations(net, b.rows)
 	if o.Precision == frozen.BFloat16 {
 		p.RoundProducts()
 	}
-	last := logitsLayer(net)
-	p.classes = net.Shape(last).Size()
+	needed, err := net.Cut(t.ends()...)
+	if err != nil {
+		return nil, err
+	}
 	b.enter(p)
-	for _, l := range net.Layers() {
-		if trunk.frozen[l.Name] {
+	p.reversal = p.Input("factor/reversal", 1)
+	b.reversal = p.reversal
+	for _, l := range needed.Layers() {
+		if t.trunk.frozen[l.Name] {
 			continue
 		}
 		node, err := b.layer(l)
@@ -61,16 +101,18 @@ func newProgram(net *nn.Network, weights nn.Weights, batch int, trunk *trunk, o 
 			return nil, fmt.Errorf("layer %q: %w", l.Name, err)
 		}
 		b.nodes[l.Name] = node
-		if l.Name == last {
-			break
+	}
+	for _, name := range t.ends() {
+		if b.nodes[name] == nil {
+			return nil, fmt.Errorf("nothing learns in or below the output %q", name)
 		}
 	}
-	p.logits = b.nodes[last]
-	p.target = p.Input("target", batch, p.classes)
-	p.total = p.Input("total", 1)
-	p.loss = p.CrossEntropy(p.logits, p.target, p.total)
-	p.Differentiate(p.loss)
-	if err := p.Compile(p.logits); err != nil {
+	p.read.Targets = t.newTargets(batch)
+	p.loss = t.objective.Loss(objective.Place{
+		Graph: p.Graph, Batch: batch, Output: func(o objective.Output) *graph.Node { return b.nodes[t.end(o)] },
+	})
+	p.Differentiate(p.loss.Node())
+	if err := p.Compile(p.loss.Kept()...); err != nil {
 		return nil, err
 	}
 	for _, parameter := range p.Parameters() {
@@ -81,16 +123,16 @@ func newProgram(net *nn.Network, weights nn.Weights, batch int, trunk *trunk, o 
 
 // enter adds what enters the graph: inputs of the network, and what the trunk computes of others.
 func (b *building) enter(p *program) {
-	p.inputs, p.boundary = nn.Batch{}, nn.Batch{}
+	p.read.Inputs, p.boundary = nn.Batch{}, nn.Batch{}
 	for _, l := range b.net.Inputs() {
 		e := b.net.Element(l.Name)
 		if e == nn.Float32 && slices.Contains(p.trunk.boundary, l.Name) {
 			b.nodes[l.Name] = p.Input(l.Name, append([]int{p.batch}, b.net.Shape(l.Name)...)...)
-			p.inputs[l.Name] = nn.Values{Float32: p.Data(b.nodes[l.Name])}
+			p.read.Inputs[l.Name] = nn.Values{Float32: p.Data(b.nodes[l.Name])}
 			continue
 		}
-		p.inputs[l.Name] = nn.NewValues(e, p.batch*b.net.Shape(l.Name).Size())
-		b.ids[l.Name] = p.inputs[l.Name].Int32
+		p.read.Inputs[l.Name] = nn.NewValues(e, p.batch*b.net.Shape(l.Name).Size())
+		b.ids[l.Name] = p.read.Inputs[l.Name].Int32
 	}
 	for _, name := range p.trunk.computed {
 		b.nodes[name] = p.Input(name, append([]int{p.batch}, b.net.Shape(name)...)...)
@@ -98,12 +140,12 @@ func (b *building) enter(p *program) {
 	}
 }
 
-// compute computes the loss and the gradients of the examples in p.inputs.
+// compute computes the loss and the gradients of the examples in p.read.Inputs.
 func (p *program) compute(ctx context.Context, pool *kernel.Pool) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	if err := p.trunk.run(pool, p.inputs, p.batch, p.boundary); err != nil {
+	if err := p.trunk.run(pool, p.read.Inputs, p.batch, p.boundary); err != nil {
 		return err
 	}
 	return p.Run(ctx)

@@ -10,7 +10,9 @@ import (
 	"github.com/tlpipe/tlpipe/internal/kernel"
 	"github.com/tlpipe/tlpipe/internal/nn"
 	"github.com/tlpipe/tlpipe/internal/nn/train/graph"
+	"github.com/tlpipe/tlpipe/internal/nn/train/objective"
 	"github.com/tlpipe/tlpipe/internal/nn/train/optimizer"
+	"github.com/tlpipe/tlpipe/internal/nn/train/schedule"
 )
 
 // pattern gives n numbers from −scale to scale, as the PyTorch script does.
@@ -65,7 +67,7 @@ var referenceOptions = map[string]Options{
 	"momentum": {Epochs: 10, BatchSize: 8, Rule: optimizer.SGD{Momentum: 0.9}, Rate: 0.05, ClipNorm: 0.5},
 	"adamw": {
 		Epochs: 15, BatchSize: 11, Rule: optimizer.DefaultAdamW(), Rate: 0.01, Decay: 0.1,
-		LabelSmoothing: 0.1, ClassWeights: []float64{0.5, 1, 2.5},
+		Objective: objective.CrossEntropy{Smoothing: 0.1, ClassWeights: []float64{0.5, 1, 2.5}},
 	},
 	"frozen": {
 		Epochs: 10, BatchSize: 8, Rule: optimizer.DefaultAdam(), Rate: 0.02,
@@ -100,7 +102,7 @@ func TestTrainsAsPyTorchDoes(t *testing.T) {
 			step := 0
 			for epoch := range o.Epochs {
 				for i, positions := range batches(order(positionsOf(nil, 23, epoch), o.Seed, epoch), o.BatchSize) {
-					s, err := trainer.step(context.Background(), examples, [][]int{positions}, o.Rate, graph.Draw{Seed: o.Seed, Epoch: epoch, Step: i})
+					s, err := trainer.step(context.Background(), examples, [][]int{positions}, o.Rate, graph.Draw{Seed: o.Seed, Epoch: epoch, Step: i}, schedule.Position{})
 					if err != nil {
 						t.Fatal(err)
 					}

@@ -97,7 +97,7 @@ func TestMixtures(t *testing.T) {
 			targets[i*n+i] = 1
 		}
 		mixed.inputs(x, shape)
-		mixed.targets(targets, n)
+		mixed.Apply(targets, n)
 		for i := range n {
 			var pixels, target, mass float64
 			for _, v := range x[i*shape.Size() : (i+1)*shape.Size()] {
@@ -110,9 +110,9 @@ func TestMixtures(t *testing.T) {
 			if math.Abs(pixels-target) > 1e-5 || math.Abs(mass-1) > 1e-6 {
 				t.Fatalf("example %d has mean %v, its target %v of mass %v", i, pixels, target, mass)
 			}
-			if m.CutMix > 0 && mixed.partner != nil {
+			if m.CutMix > 0 && mixed.Partner != nil {
 				for _, v := range x[i*shape.Size() : (i+1)*shape.Size()] {
-					if v != float32(i) && v != float32(mixed.partner[i]) {
+					if v != float32(i) && v != float32(mixed.Partner[i]) {
 						t.Fatalf("cutmix blended: %v", v)
 					}
 				}
@@ -127,7 +127,7 @@ func TestMixingHappensAsOftenAsAsked(t *testing.T) {
 	const steps = 4000
 	for step := range steps {
 		switch d := m.draw(4, nn.Shape{8, 8, 3}, graph.Draw{Seed: 1, Step: step}); {
-		case d.partner == nil:
+		case d.Partner == nil:
 		case d.cut:
 			cut++
 			mixed++

@@ -5,24 +5,26 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"slices"
 
 	"github.com/tlpipe/tlpipe/internal/nn/train/graph"
+	"github.com/tlpipe/tlpipe/internal/nn/train/objective"
 	"github.com/tlpipe/tlpipe/internal/nn/train/optimizer"
+	"github.com/tlpipe/tlpipe/internal/nn/train/schedule"
 	"gorgonia.org/gorgonia"
 )
 
 // stepped is what a step gave: the mean loss, the mass it is the mean over, how many examples there
-// were and how many of them were classified correctly.
+// were and the sums over them of the measures.
 type stepped struct {
-	loss, mass    float64
-	seen, correct int
+	loss, mass float64
+	seen       int
+	measured   []float64
 }
 
 // step trains on some batches, whose gradients it adds up. draw is that of the first; each one after
-// counts a step more.
-func (t *Trainer) step(ctx context.Context, examples Examples, runs [][]int, rate float64, draw graph.Draw) (stepped, error) {
-	var s stepped
+// counts a step more. at is where the training is.
+func (t *Trainer) step(ctx context.Context, examples Examples, runs [][]int, rate float64, draw graph.Draw, at schedule.Position) (stepped, error) {
+	s := stepped{measured: make([]float64, len(t.objective.Measures()))}
 	for _, positions := range runs {
 		s.seen += len(positions)
 	}
@@ -33,22 +35,22 @@ func (t *Trainer) step(ctx context.Context, examples Examples, runs [][]int, rat
 		if err != nil {
 			return s, err
 		}
-		mass, err := t.fill(p, examples, positions, draw)
+		mass, err := t.fill(p, examples, positions, draw, at)
 		if err != nil {
 			return s, err
 		}
 		s.mass += mass
 		// What all batches together are divided by is not known yet, unless there is but one.
 		total := mass
-		if len(runs) > 1 {
+		if len(runs) > 1 || mass == 0 {
 			total = float64(s.seen)
 		}
-		p.Data(p.total)[0] = float32(total)
+		p.loss.DivideBy(total)
 		if err := p.compute(ctx, t.pool); err != nil {
 			return s, err
 		}
-		loss += float64(p.Data(p.loss)[0]) * total
-		s.correct += countCorrect(p.Data(p.logits), t.read)
+		loss += float64(p.Data(p.loss.Node())[0]) * total
+		p.loss.Measure(s.measured)
 		for _, m := range p.Moments() {
 			m.Update()
 		}
@@ -59,11 +61,13 @@ func (t *Trainer) step(ctx context.Context, examples Examples, runs [][]int, rat
 		}
 		draw.Step++
 	}
-	s.loss = loss / s.mass
+	if s.mass > 0 { // otherwise no example counts, and the loss is 0
+		s.loss = loss / s.mass
+	}
 	if math.IsNaN(s.loss) || math.IsInf(s.loss, 0) {
 		return s, diverged(fmt.Sprintf("the loss is %v", s.loss), rate)
 	}
-	if len(runs) > 1 {
+	if len(runs) > 1 && s.mass > 0 {
 		t.scaleSums(float64(s.seen) / s.mass)
 	}
 	t.optimizer.SetRate(rate)
@@ -78,23 +82,21 @@ func (t *Trainer) step(ctx context.Context, examples Examples, runs [][]int, rat
 	return s, nil
 }
 
-// fill reads a batch, mixed if the options say so, into the program, and its classes into t.read. It
-// returns the sum of the examples' weights.
-func (t *Trainer) fill(p *program, examples Examples, positions []int, draw graph.Draw) (mass float64, err error) {
-	classes := t.classesOf(len(positions))
-	input := p.inputs[t.net.Inputs()[0].Name].Float32
-	if err := examples.Read(positions, input, classes); err != nil {
+// fill reads a batch, mixed if the options say so, into the program. It returns the mass of the examples.
+func (t *Trainer) fill(p *program, examples Examples, positions []int, draw graph.Draw, at schedule.Position) (mass float64, err error) {
+	if err := examples.Read(positions, p.read); err != nil {
 		return 0, err
 	}
-	if err := checkClasses(classes, t.classes); err != nil {
-		return 0, err
+	var mixed mixture
+	if t.options.Mix.on() {
+		input := t.net.Inputs()[0].Name
+		example := t.net.Shape(input)
+		mixed = t.options.Mix.draw(len(positions), example, draw)
+		mixed.inputs(p.read.Inputs[input].Float32, example)
 	}
-	mass = t.fillTarget(p.Data(p.target), classes)
-	mixed := t.options.Mix.draw(len(positions), t.example, draw)
-	mixed.inputs(input, t.example)
-	mixed.targets(p.Data(p.target), t.classes)
+	p.Data(p.reversal)[0] = float32(t.options.Reversal(at))
 	p.SetDraw(draw)
-	return mass, nil
+	return p.loss.Fill(p.read.Targets, objective.Filling{Blend: mixed.Blend, At: at})
 }
 
 // DivergedError is the error of a training that numbers have run away from.
@@ -121,39 +123,10 @@ func (t *Trainer) program(batch int) (*program, error) {
 			return nil, err
 		}
 	}
-	p, err := newProgram(t.net, t.weights, batch, t.trunk, t.options, t.pool, &t.scratch)
+	p, err := t.newProgram(batch)
 	if err != nil {
 		return nil, err
 	}
 	t.programs[batch] = p
 	return p, nil
-}
-
-func (t *Trainer) classesOf(n int) []int {
-	t.read = slices.Grow(t.read[:0], n)[:n]
-	return t.read
-}
-
-// fillTarget writes the mass that each class has for each example, [examples][classes], and returns
-// what the loss is divided by: the sum of the examples' weights.
-func (t *Trainer) fillTarget(target []float32, classes []int) (total float64) {
-	weight := func(class int) float64 {
-		if t.options.ClassWeights == nil {
-			return 1
-		}
-		return t.options.ClassWeights[class]
-	}
-	smoothing := t.options.LabelSmoothing
-	for i, class := range classes {
-		row := target[i*t.classes : (i+1)*t.classes]
-		for c := range row {
-			mass := smoothing / float64(t.classes)
-			if c == class {
-				mass += 1 - smoothing
-			}
-			row[c] = float32(mass * weight(c))
-		}
-		total += weight(class)
-	}
-	return total
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/tlpipe/tlpipe/internal/nn"
 	"github.com/tlpipe/tlpipe/internal/nn/train/graph"
+	"github.com/tlpipe/tlpipe/internal/nn/train/schedule"
 )
 
 // Sweep says which learning rates a range test tries: Steps of them, each a constant factor above
@@ -81,7 +82,7 @@ func RateSweep(ctx context.Context, net *nn.Network, weights nn.Weights, o Optio
 		for step, runs := range steps[:min(len(steps), s.Steps-i)] {
 			rate := s.rate(i)
 			draw := graph.Draw{Seed: o.Seed, Epoch: epoch, Step: step * t.options.Accumulate}
-			took, err := t.step(ctx, examples, runs, rate, draw)
+			took, err := t.step(ctx, examples, runs, rate, draw, schedule.Position{Epochs: 1, Step: i, Steps: s.Steps})
 			if runaway := (*DivergedError)(nil); errors.As(err, &runaway) {
 				curve.Diverged = true
 				break

@@ -10,29 +10,56 @@ import (
 	"github.com/tlpipe/tlpipe/internal/kernel"
 	"github.com/tlpipe/tlpipe/internal/nn"
 	"github.com/tlpipe/tlpipe/internal/nn/train/graph"
+	"github.com/tlpipe/tlpipe/internal/nn/train/objective"
 	"github.com/tlpipe/tlpipe/internal/nn/train/optimizer"
 	"github.com/tlpipe/tlpipe/internal/nn/train/schedule"
 )
 
-// Epoch is what an epoch of training gave. Loss and Accuracy are means over its batches as they
+// Epoch is what an epoch of training gave. Loss and Measures are means over its batches as they
 // were trained on, with dropout and before each step; those of validation are of the weights at its
-// end, and NaN if there is no validation set.
+// end, and not numbers if there is no validation set.
 type Epoch struct {
 	Number             int // from 1
 	Loss               float64
-	Accuracy           float64
+	Measures           Measures
 	ValidationLoss     float64
-	ValidationAccuracy float64
+	ValidationMeasures Measures
 	Rate               float64 // learning rate of its first step
+}
+
+// Measures are what an objective reports beside the loss, by name.
+type Measures map[string]float64
+
+// Of is a measure; not a number if the objective does not report it.
+func (m Measures) Of(name string) float64 {
+	if value, ok := m[name]; ok {
+		return value
+	}
+	return math.NaN()
+}
+
+// measures names the numbers of the objective's measures.
+func (t *Trainer) measures(numbers []float64) Measures {
+	out := Measures{}
+	for i, m := range t.objective.Measures() {
+		out[m.Name] = numbers[i]
+	}
+	return out
+}
+
+// numbers are measures in the order in which the objective lists them.
+func (t *Trainer) numbers(m Measures) (out []float64) {
+	for _, measure := range t.objective.Measures() {
+		out = append(out, m.Of(measure.Name))
+	}
+	return out
 }
 
 // Trainer is a network in training. It is used by one goroutine.
 type Trainer struct {
-	net     *nn.Network
-	logits  string
-	classes int
-	example nn.Shape // of an input
-	options Options
+	net       *nn.Network
+	objective objective.Objective
+	options   Options
 
 	weights   nn.Weights
 	average   *average // nil unless the options ask for it
@@ -47,17 +74,16 @@ type Trainer struct {
 	trunk    *trunk           // nil before the first step
 	programs map[int]*program // by batch size: at most two
 	sums     []*sum           // of the gradients of several batches; nil unless steps take several
-	read     []int            // scratch: the classes of a batch
 }
 
 // underway is what is known of the epoch under way.
 type underway struct {
-	steps   int // taken
-	loss    float64
-	mass    float64 // that the loss is the sum over
-	correct int
-	seen    int
-	rate    float64 // of the first step
+	steps    int // taken
+	loss     float64
+	mass     float64 // that the loss is the sum over
+	measured []float64
+	seen     int
+	rate     float64 // of the first step
 }
 
 // best are the weights of the epoch with the best metric.
@@ -67,25 +93,18 @@ type best struct {
 	weights nn.Weights // nil if there are none yet
 }
 
-// New makes a trainer of a network and the weights to begin with, which are copied. The network
-// ends in logits or in a softmax of them. Close the trainer when done.
+// New makes a trainer of a network and the weights to begin with, which are copied. Close the trainer when
+// done.
 func New(net *nn.Network, weights nn.Weights, o Options) (*Trainer, error) {
 	if err := net.Check(weights); err != nil {
 		return nil, fmt.Errorf("train: %w", err)
 	}
-	if n := len(net.Inputs()); n != 1 {
-		return nil, fmt.Errorf("train: the network has %d inputs, want one", n)
-	}
-	o, logits, example := o.complete(), logitsLayer(net), net.Shape(net.Inputs()[0].Name)
-	if err := errors.Join(o.check(net.Shape(logits).Size()), o.Mix.fits(example), checkRates(net, o)); err != nil {
+	o = o.complete()
+	t := &Trainer{net: net, objective: o.Objective, options: o, weights: clone(weights), programs: map[int]*program{}}
+	if err := errors.Join(o.check(), o.Objective.Check(t.shape), o.Mix.fits(net), checkRates(net, o)); err != nil {
 		return nil, fmt.Errorf("train: %w", err)
 	}
-	t := &Trainer{
-		net: net, logits: logits, classes: net.Shape(logits).Size(), example: example, options: o,
-		weights:  clone(weights),
-		best:     best{metric: o.Monitor.Direction().Worst()},
-		programs: map[int]*program{},
-	}
+	t.best.metric = t.better().Worst()
 	var err error
 	t.optimizer, err = optimizer.New(optimizer.Options{Rule: o.Rule, Group: t.group(), ClipNorm: o.ClipNorm, Threads: o.Threads})
 	if err != nil {
@@ -96,6 +115,12 @@ func New(net *nn.Network, weights nn.Weights, o Options) (*Trainer, error) {
 	}
 	t.pool = kernel.NewPool(o.Threads)
 	return t, nil
+}
+
+// better tells which way the monitored metric is better.
+func (t *Trainer) better() schedule.Direction {
+	d, _ := t.options.Monitor.Direction(t.objective)
+	return d
 }
 
 // checkRates returns an error if a layer that learns has a rate that makes no sense.
@@ -173,7 +198,7 @@ func (t *Trainer) observeStart(ctx context.Context, validation Examples) error {
 	}
 	var start Epoch
 	var err error
-	if start.ValidationLoss, start.ValidationAccuracy, err = t.evaluate(ctx, validation); err == nil {
+	if start.ValidationLoss, start.ValidationMeasures, err = t.evaluate(ctx, validation); err == nil {
 		t.best = best{metric: t.options.Monitor.of(start), weights: clone(t.shown())}
 	}
 	return err
@@ -208,7 +233,10 @@ func (t *Trainer) Best() (nn.Weights, int) {
 // epoch trains what is left of an epoch, validates, and takes note.
 func (t *Trainer) epoch(ctx context.Context, training, validation Examples) (Epoch, error) {
 	number := len(t.history)
-	e := Epoch{Number: number + 1, ValidationLoss: math.NaN(), ValidationAccuracy: math.NaN()}
+	e := Epoch{Number: number + 1, ValidationLoss: math.NaN(), ValidationMeasures: Measures{}}
+	for _, m := range t.objective.Measures() {
+		e.ValidationMeasures[m.Name] = math.NaN()
+	}
 	steps, err := t.steps(training, number)
 	if err != nil {
 		return e, err
@@ -217,7 +245,7 @@ func (t *Trainer) epoch(ctx context.Context, training, validation Examples) (Epo
 	for at.Step = t.under.steps; at.Step < at.Steps; at.Step++ {
 		rate := t.options.Rate * t.options.Schedule.Factor(at)
 		draw := graph.Draw{Seed: t.options.Seed, Epoch: number, Step: at.Step * t.options.Accumulate}
-		s, err := t.step(ctx, training, steps[at.Step], rate, draw)
+		s, err := t.step(ctx, training, steps[at.Step], rate, draw, at)
 		if err != nil {
 			return e, fmt.Errorf("step %d: %w", at.Step+1, err)
 		}
@@ -228,12 +256,17 @@ func (t *Trainer) epoch(ctx context.Context, training, validation Examples) (Epo
 			}
 		}
 	}
-	e.Loss, e.Accuracy, e.Rate = t.under.loss/t.under.mass, float64(t.under.correct)/float64(t.under.seen), t.under.rate
+	e.Loss, e.Rate = t.under.loss/t.under.mass, t.under.rate
+	means := make([]float64, len(t.under.measured))
+	for i, sum := range t.under.measured {
+		means[i] = sum / float64(t.under.seen)
+	}
+	e.Measures = t.measures(means)
 	if err := t.net.Check(t.weights); err != nil {
 		return e, diverged(err.Error(), e.Rate)
 	}
 	if validation != nil {
-		if e.ValidationLoss, e.ValidationAccuracy, err = t.evaluate(ctx, validation); err != nil {
+		if e.ValidationLoss, e.ValidationMeasures, err = t.evaluate(ctx, validation); err != nil {
 			return e, fmt.Errorf("validation: %w", err)
 		}
 		t.observe(e)
@@ -244,12 +277,14 @@ func (t *Trainer) epoch(ctx context.Context, training, validation Examples) (Epo
 
 func (u *underway) add(s stepped, rate float64) {
 	if u.steps == 0 {
-		u.rate = rate
+		u.rate, u.measured = rate, make([]float64, len(s.measured))
 	}
 	u.steps++
 	u.loss += s.loss * s.mass
 	u.mass += s.mass
-	u.correct += s.correct
+	for i, sum := range s.measured {
+		u.measured[i] += sum
+	}
 	u.seen += s.seen
 }
 
@@ -272,7 +307,7 @@ func (t *Trainer) steps(examples Examples, epoch int) ([][][]int, error) {
 // observe lets all that looks at the metric see it.
 func (t *Trainer) observe(e Epoch) {
 	metric := t.options.Monitor.of(e)
-	if t.options.Monitor.Direction().Better(metric, t.best.metric, 0) {
+	if t.better().Better(metric, t.best.metric, 0) {
 		t.best = best{metric: metric, epoch: e.Number, weights: clone(t.shown())}
 	}
 	t.options.Schedule.Observe(metric)

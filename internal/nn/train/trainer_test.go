@@ -18,6 +18,7 @@ import (
 	"github.com/sourcegraph/conc/iter"
 	"github.com/tlpipe/tlpipe/internal/kernel"
 	"github.com/tlpipe/tlpipe/internal/nn"
+	"github.com/tlpipe/tlpipe/internal/nn/train/objective"
 	"github.com/tlpipe/tlpipe/internal/nn/train/optimizer"
 	"github.com/tlpipe/tlpipe/internal/nn/train/schedule"
 )
@@ -73,7 +74,7 @@ func TestLearnsBlobs(t *testing.T) {
 		t.Fatal(err)
 	}
 	last := trainer.History()[11]
-	if last.ValidationAccuracy != 1 || last.ValidationLoss > 0.05 || last.Accuracy < 0.98 {
+	if last.ValidationMeasures.Of(objective.Accuracy) != 1 || last.ValidationLoss > 0.05 || last.Measures.Of(objective.Accuracy) < 0.98 {
 		t.Errorf("after %d epochs: %+v", len(trainer.History()), last)
 	}
 }
@@ -82,7 +83,8 @@ func TestLearnsBlobs(t *testing.T) {
 // training stops early.
 func noisy() (o Options, training, validation *Table) {
 	o = adamOptions()
-	o.Epochs, o.Rate, o.Decay, o.ClipNorm, o.LabelSmoothing = 40, 3e-3, 1e-3, 1, 0.05
+	o.Epochs, o.Rate, o.Decay, o.ClipNorm = 40, 3e-3, 1e-3, 1
+	o.Objective = objective.CrossEntropy{Smoothing: 0.05}
 	o.Schedule = schedule.WarmUp(2, schedule.Plateau(0.5, 2, 0, 0, schedule.Falling))
 	o.Stopping = schedule.NewStopping(6, 0, schedule.Falling)
 	return o, blobs(97, 10, 4, 2, 1), blobs(50, 10, 4, 2, 2)
@@ -212,7 +214,8 @@ func TestBestIsKept(t *testing.T) {
 	for _, monitor := range []Monitor{ValidationLoss, ValidationAccuracy} {
 		o, training, validation := noisy()
 		o.Monitor = monitor
-		o.Stopping = schedule.NewStopping(8, 0, monitor.Direction())
+		better, _ := monitor.Direction(nil)
+		o.Stopping = schedule.NewStopping(8, 0, better)
 		o.Schedule = nil
 		trainer := newTrainer(t, net, net.Initialise(1), o)
 		at := map[int]string{}
@@ -225,7 +228,7 @@ func TestBestIsKept(t *testing.T) {
 		}
 		want := 0
 		for i, e := range trainer.History() {
-			if monitor.Direction().Better(monitor.of(e), monitor.of(trainer.History()[want]), 0) {
+			if better.Better(monitor.of(e), monitor.of(trainer.History()[want]), 0) {
 				want = i
 			}
 		}
@@ -290,7 +293,7 @@ func TestWithoutValidation(t *testing.T) {
 	if epoch != 2 || digest(weights) != digest(trainer.Last()) {
 		t.Errorf("best epoch %d", epoch)
 	}
-	if e := trainer.History()[0]; !math.IsNaN(e.ValidationLoss) || !math.IsNaN(e.ValidationAccuracy) {
+	if e := trainer.History()[0]; !math.IsNaN(e.ValidationLoss) || !math.IsNaN(e.ValidationMeasures.Of(objective.Accuracy)) {
 		t.Errorf("validation of nothing gave %+v", e)
 	}
 	o.Stopping = schedule.NewStopping(1, 0, schedule.Falling)
@@ -333,13 +336,15 @@ func TestErrors(t *testing.T) {
 	}{
 		{"at least 1", func(o *Options) { o.Epochs = 0 }, nil},
 		{"learning rate", func(o *Options) { o.Rate = 0 }, nil},
-		{"smoothing", func(o *Options) { o.LabelSmoothing = 1 }, nil},
-		{"3 class weights", func(o *Options) { o.ClassWeights = []float64{1, 2, 3} }, nil},
-		{"class weights", func(o *Options) { o.ClassWeights = []float64{1, 2, 3, 0} }, nil},
+		{"smoothing", func(o *Options) { o.Objective = objective.CrossEntropy{Smoothing: 1} }, nil},
+		{"3 class weights", func(o *Options) { o.Objective = objective.CrossEntropy{ClassWeights: []float64{1, 2, 3}} }, nil},
+		{"class weights", func(o *Options) { o.Objective = objective.CrossEntropy{ClassWeights: []float64{1, 2, 3, 0}} }, nil},
 		{"momentum", func(o *Options) { o.Rule = optimizer.SGD{Momentum: 2} }, nil},
 		{"diverged", func(o *Options) { o.Rule, o.Rate = optimizer.SGD{}, 1e30 }, nil},
-		{"batch of one example", nil, func(t *Table) { t.Classes = t.Classes[:1] }},
-		{"no example", nil, func(t *Table) { t.Classes = nil }},
+		{"batch of one example", nil, func(t *Table) { t.Values = t.Values[:10] }},
+		{"no example", nil, func(t *Table) { t.Values = nil }},
+		{"no target", nil, func(t *Table) { t.Classes = nil }},
+		{"val_auc is not among", func(o *Options) { o.Monitor = "val_auc" }, nil},
 		{"of class 7", nil, func(t *Table) { t.Classes[3] = 7 }},
 	} {
 		o, table := adamOptions(), &Table{Width: 10, Values: good.Values, Classes: slices.Clone(good.Classes)}
@@ -369,11 +374,11 @@ type stopping struct {
 	reads  int
 }
 
-func (s *stopping) Read(positions []int, inputs []float32, classes []int) error {
+func (s *stopping) Read(positions []int, into Batch) error {
 	if s.reads++; s.reads == 2 {
 		s.cancel()
 	}
-	return s.Table.Read(positions, inputs, classes)
+	return s.Table.Read(positions, into)
 }
 
 func TestStopsWithinAStep(t *testing.T) {

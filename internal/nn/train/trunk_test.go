@@ -9,6 +9,7 @@ import (
 	"github.com/tlpipe/tlpipe/internal/nn"
 	"github.com/tlpipe/tlpipe/internal/nn/nntest"
 	"github.com/tlpipe/tlpipe/internal/nn/train/graph"
+	"github.com/tlpipe/tlpipe/internal/nn/train/schedule"
 )
 
 func TestTrunkIsWhatLiesBelowAllThatLearns(t *testing.T) {
@@ -80,7 +81,7 @@ func TestRestoreReplacesFrozenWeights(t *testing.T) {
 	}
 	second := newTrainer(t, net, net.Initialise(5), o)
 	loss := func(trainer *Trainer) float64 {
-		s, err := trainer.step(context.Background(), examples, [][]int{positions}, o.Rate, graph.Draw{})
+		s, err := trainer.step(context.Background(), examples, [][]int{positions}, o.Rate, graph.Draw{}, schedule.Position{})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -15,6 +15,7 @@ import (
 	"github.com/tlpipe/tlpipe/internal/kernel"
 	"github.com/tlpipe/tlpipe/internal/nn"
 	"github.com/tlpipe/tlpipe/internal/nn/frozen"
+	"github.com/tlpipe/tlpipe/internal/nn/train"
 	"github.com/tlpipe/tlpipe/internal/record"
 	"github.com/tlpipe/tlpipe/internal/transfer/rows"
 	"github.com/tlpipe/tlpipe/pipeline"
@@ -283,15 +284,16 @@ type activationExamples struct {
 func (e activationExamples) Len() int { return len(e.of.Classes) }
 
 // Read implements train.Examples.
-func (e activationExamples) Read(positions []int, inputs []float32, classes []int) error {
-	for i, position := range positions {
-		at := e.of.Places[position]
-		if err := e.chunks[at.Chunk].read(inputs[i*e.size:(i+1)*e.size], at.Row); err != nil {
-			return err
+func (e activationExamples) Read(positions []int, into train.Batch) error {
+	for _, input := range into.Inputs {
+		for i, position := range positions {
+			at := e.of.Places[position]
+			if err := e.chunks[at.Chunk].read(input.Float32[i*e.size:(i+1)*e.size], at.Row); err != nil {
+				return err
+			}
 		}
-		classes[i] = e.of.Classes[position]
 	}
-	return nil
+	return e.of.ReadTargets(positions, into.Targets)
 }
 
 // read writes the activation of a row of the pictures' chunk.

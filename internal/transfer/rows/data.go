@@ -13,6 +13,7 @@ import (
 	"github.com/apache/arrow/go/v17/arrow/array"
 	"github.com/tlpipe/tlpipe/internal/nn"
 	"github.com/tlpipe/tlpipe/internal/nn/train"
+	"github.com/tlpipe/tlpipe/internal/nn/train/objective"
 	"github.com/tlpipe/tlpipe/internal/record"
 	"github.com/tlpipe/tlpipe/internal/transfer/head"
 	"github.com/tlpipe/tlpipe/pipeline"
@@ -36,6 +37,19 @@ type Examples struct {
 	Classes []int
 	Copies  []int   // 0 for the picture itself
 	Places  []Place // of pictures
+}
+
+// ReadTargets fetches the targets of the examples at the given positions.
+func (e *Examples) ReadTargets(positions []int, into nn.Batch) error {
+	for name, to := range into {
+		if name != objective.Class {
+			return fmt.Errorf("the rows have no target %q", name)
+		}
+		for i, p := range positions {
+			to.Int32[i] = int32(e.Classes[p])
+		}
+	}
+	return nil
 }
 
 // Spread chooses n positions, or all, evenly.

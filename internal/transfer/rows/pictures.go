@@ -7,6 +7,7 @@ import (
 
 	"github.com/apache/arrow/go/v17/arrow"
 	"github.com/tlpipe/tlpipe/internal/nn"
+	"github.com/tlpipe/tlpipe/internal/nn/train"
 	"github.com/tlpipe/tlpipe/internal/picture"
 	"github.com/tlpipe/tlpipe/internal/record"
 	"github.com/tlpipe/tlpipe/pipeline"
@@ -80,14 +81,15 @@ type pixels struct {
 func (p pixels) Len() int { return len(p.of.Classes) }
 
 // Read implements train.Examples.
-func (p pixels) Read(positions []int, inputs []float32, classes []int) error {
+func (p pixels) Read(positions []int, into train.Batch) error {
 	size := p.data.Shape.Size()
-	for i, position := range positions {
-		at := p.of.Places[position]
-		p.data.Chunks[at.Chunk].Read(inputs[i*size:(i+1)*size], at.Row)
-		classes[i] = p.of.Classes[position]
+	for _, input := range into.Inputs {
+		for i, position := range positions {
+			at := p.of.Places[position]
+			p.data.Chunks[at.Chunk].Read(input.Float32[i*size:(i+1)*size], at.Row)
+		}
 	}
-	return nil
+	return p.of.ReadTargets(positions, into.Targets)
 }
 
 // Read writes the numbers of a picture.

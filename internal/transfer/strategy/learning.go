@@ -3,6 +3,7 @@ package strategy
 import (
 	"github.com/tlpipe/tlpipe/internal/nn/frozen"
 	"github.com/tlpipe/tlpipe/internal/nn/train"
+	"github.com/tlpipe/tlpipe/internal/nn/train/objective"
 	"github.com/tlpipe/tlpipe/internal/nn/train/optimizer"
 	"github.com/tlpipe/tlpipe/internal/nn/train/schedule"
 	"github.com/tlpipe/tlpipe/pipeline"
@@ -63,24 +64,25 @@ func (l Learning) Check(path string, epochs int) (errs []error) {
 	return errs
 }
 
-// Options are those of a training with these weights of the classes.
-func (l Learning) Options(epochs int, rate float64, classWeights []float64) train.Options {
+// Options are those of a training with this objective.
+func (l Learning) Options(epochs int, rate float64, o objective.Objective) train.Options {
 	monitor := train.Monitor(l.EarlyStopping.Monitor)
-	o := train.Options{
+	better, _ := monitor.Direction(o)
+	out := train.Options{
 		Epochs: epochs, BatchSize: l.BatchSize, Accumulate: l.Accumulate, Precision: l.Arithmetic(),
 		Rule: l.rule(), Rate: rate, Decay: 2 * l.L2, ClipNorm: l.ClipNorm,
-		Schedule: l.Schedule.make(l.WarmUp, monitor.Direction()), Monitor: monitor,
-		ClassWeights: classWeights, LabelSmoothing: l.LabelSmoothing,
-		Mix:     train.Mixing{MixUp: l.MixUp, CutMix: l.CutMix, Probability: l.MixProbability},
-		Average: l.Average,
+		Schedule: l.Schedule.make(l.WarmUp, better), Monitor: monitor,
+		Objective: o,
+		Mix:       train.Mixing{MixUp: l.MixUp, CutMix: l.CutMix, Probability: l.MixProbability},
+		Average:   l.Average,
 	}
 	if l.Optimiser == adamw {
-		o.Decay = orElse(l.WeightDecay, 0.01)
+		out.Decay = orElse(l.WeightDecay, 0.01)
 	}
 	if l.EarlyStopping.Patience > 0 {
-		o.Stopping = schedule.NewStopping(l.EarlyStopping.Patience, l.EarlyStopping.MinDelta, monitor.Direction())
+		out.Stopping = schedule.NewStopping(l.EarlyStopping.Patience, l.EarlyStopping.MinDelta, better)
 	}
-	return o
+	return out
 }
 
 func (l Learning) Arithmetic() frozen.Precision {

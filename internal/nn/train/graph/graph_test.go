@@ -227,6 +227,106 @@ func TestCrossEntropyGradients(t *testing.T) {
 	})
 }
 
+func TestLossGradients(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		random := drawRandom(t)
+		shape := []int{rapid.IntRange(1, 5).Draw(t, "batch"), rapid.IntRange(1, 5).Draw(t, "width")}
+		given := func(g *Graph, name string, data []float32) *Node { return g.Fixed(name, shape, data) }
+		n := shape[0] * shape[1]
+		a, b := make([]float32, n), make([]float32, n)
+		for i := range n {
+			a[i], b[i] = random.Float32(), random.Float32()
+		}
+		total := func(g *Graph) *Node { return g.Fixed("total", []int{1}, []float32{2.5}) }
+		checkGradients(t, [][]float32{normal(random, n)}, [][]int{shape}, func(g *Graph, v []*Node) *Node {
+			return g.BinaryCrossEntropy(v[0], given(g, "yes", a), given(g, "no", b), total(g))
+		})
+		checkGradients(t, [][]float32{normal(random, n)}, [][]int{shape}, func(g *Graph, v []*Node) *Node {
+			return g.SquaredError(v[0], given(g, "target", a), given(g, "weight", b), total(g))
+		})
+		checkGradients(t, [][]float32{normal(random, n), normal(random, n)}, [][]int{shape, shape}, func(g *Graph, v []*Node) *Node {
+			ones := g.Fixed("one", []int{1}, []float32{1})
+			fixed := g.SquaredError(given(g, "x", b), given(g, "y", a), given(g, "z", a), ones)
+			return g.Combine(g.Fixed("weights of the losses", []int{3}, []float32{0.75, 3, -1.5}),
+				g.SquaredError(v[0], given(g, "target", a), given(g, "weight", b), total(g)), fixed,
+				g.SquaredError(v[1], given(g, "other target", b), given(g, "other weight", a), ones))
+		})
+	})
+}
+
+// TestReversedGradients has a value that a plain way and a reversed one lead away from: the differences of
+// each way by itself, the second times −lambda·factor, make the gradient.
+func TestReversedGradients(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		random := drawRandom(t)
+		n := rapid.IntRange(1, 4).Draw(t, "n")
+		lambda, factor := rapid.Float32Range(0, 2).Draw(t, "lambda"), rapid.Float32Range(0, 2).Draw(t, "factor")
+		x, w := normal(random, 2*n), normal(random, n*n)
+		plain, reversed := normal(random, 2*n), normal(random, 2*n)
+		gradients := func(first, second float32, reverse bool) (dx, dw []float32, output []float32) {
+			g := New(nil, nil)
+			vx, vw := g.Learned("x", []int{2, n}, slices.Clone(x)), g.Learned("w", []int{n, n}, slices.Clone(w))
+			h := g.Activate(g.Dense(vx, vw, nil), kernel.Tanh)
+			other := h
+			if reverse {
+				other = g.ReverseGradient(h, lambda, g.Fixed("factor", []int{1}, []float32{factor}))
+			}
+			side := func(name string, x *Node, by []float32, scale float32) *Node {
+				f := slices.Clone(by)
+				for i := range f {
+					f[i] *= scale
+				}
+				return g.Multiply(g.Activate(x, kernel.Sigmoid), g.Fixed(name, []int{2, n}, f))
+			}
+			y := g.Add(kernel.None, side("plain", h, plain, first), side("reversed", other, reversed, second))
+			ones := make([]float32, 2*n)
+			for i := range ones {
+				ones[i] = 1
+			}
+			g.Differentiate(g.weightedSum(y, ones))
+			if err := g.Compile(y); err != nil {
+				t.Fatal(err)
+			}
+			if err := g.Run(context.Background()); err != nil {
+				t.Fatal(err)
+			}
+			var out [][]float32
+			for _, p := range g.Parameters() {
+				grad, err := p.Grad()
+				if err != nil {
+					t.Fatal(err)
+				}
+				out = append(out, slices.Clone(grad.Data().([]float32)))
+			}
+			return out[0], out[1], slices.Clone(g.Data(y))
+		}
+		dx, dw, y := gradients(1, 1, true)
+		dx1, dw1, _ := gradients(1, 0, false)
+		dx2, dw2, _ := gradients(0, 1, false)
+		if _, _, same := gradients(1, 1, false); !slices.Equal(y, same) {
+			t.Fatalf("output %v, without the reversal %v", y, same)
+		}
+		for _, c := range [][3][]float32{{dx, dx1, dx2}, {dw, dw1, dw2}} {
+			for i, got := range c[0] {
+				if want := c[1][i] - lambda*factor*c[2][i]; math.Abs(float64(got-want)) > 1e-5*(1+math.Abs(float64(want))) {
+					t.Fatalf("gradient %v, want %v − %v·%v", got, c[1][i], lambda*factor, c[2][i])
+				}
+			}
+		}
+	})
+}
+
+func TestAffineGradients(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		random := drawRandom(t)
+		n := rapid.IntRange(1, 4).Draw(t, "n")
+		scale, shift := normal(random, n), normal(random, n)
+		checkGradients(t, [][]float32{normal(random, 3*n)}, [][]int{{3, n}}, func(g *Graph, v []*Node) *Node {
+			return g.Affine(v[0], scale, shift)
+		})
+	})
+}
+
 func TestCrossEntropyOfExtremeLogits(t *testing.T) {
 	g := New(nil, nil)
 	logits := g.Learned("logits", []int{2, 3}, []float32{1e30, -1e30, 0, -3e4, 2e4, 2e4})

@@ -81,22 +81,34 @@ func (g *Graph) multiplyChannels(x, factors *Node) *Node {
 
 // Scale multiplies each element by a constant.
 func (g *Graph) Scale(x *Node, factor float32) *Node {
-	channels := x.Shape()[x.Dims()-1]
-	rows := x.Shape().TotalSize() / channels
-	scale, shift := make([]float32, channels), make([]float32, channels)
+	scale := make([]float32, x.Shape()[x.Dims()-1])
 	for i := range scale {
 		scale[i] = factor
 	}
-	forward := func(y []float32, v [][]float32) error {
-		kernel.ScaleShift(g.run.pool, y, v[0], scale, shift, rows, channels, kernel.None)
-		return nil
+	return g.constants("scale", x, scale, make([]float32, len(scale)))
+}
+
+// Affine maps each number of the last axis by constants, scale·x + shift.
+func (g *Graph) Affine(x *Node, scale, shift []float32) *Node {
+	return g.constants("affine map", x, scale, shift)
+}
+
+func (g *Graph) constants(name string, x *Node, scale, shift []float32) *Node {
+	channels := len(scale)
+	rows := x.Shape().TotalSize() / channels
+	by := func(shift []float32) func(y []float32, v [][]float32) error {
+		return func(y []float32, v [][]float32) error {
+			kernel.ScaleShift(g.run.pool, y, v[0], scale, shift, rows, channels, kernel.None)
+			return nil
+		}
 	}
+	forward, gradient := by(shift), by(make([]float32, channels))
 	return g.add(operation{
-		name:    "scale",
+		name:    name,
 		output:  x.Shape().Clone(),
 		forward: forward, again: forward, over: []int{0},
 		backward: func(_ gorgonia.Nodes, _, dy *Node) (gorgonia.Nodes, error) {
-			dx, err := g.apply(operation{name: "scale, gradient", output: dy.Shape().Clone(), forward: forward, over: []int{0}}, dy)
+			dx, err := g.apply(operation{name: name + ", gradient", output: dy.Shape().Clone(), forward: gradient, over: []int{0}}, dy)
 			return gorgonia.Nodes{dx}, err
 		},
 	}, x)
