@@ -10,8 +10,8 @@
 //     that a result either is there whole or is not there.
 //   - The latest record of a pipeline keeps what its newest run used, which is
 //     what garbage collection holds on to and what plans compare with.
-//   - The stat index remembers the digests of source files by size, times and
-//     inode.
+//   - The stat index remembers the digests of source files by size, times,
+//     inode and device.
 //
 // On disk, under the cache's folder:
 //

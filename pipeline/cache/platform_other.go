@@ -15,7 +15,7 @@ func unsupportedSync(error) bool { return true }
 // IsReadOnly tells whether an error means that the cache cannot be written.
 func IsReadOnly(err error) bool { return errors.Is(err, fs.ErrPermission) }
 
-func inode(fs.FileInfo) uint64 { return 0 }
+func identity(fs.FileInfo) (inode, device uint64) { return 0, 0 }
 
 // IsFull tells whether an error means that no space is left.
 func IsFull(error) bool { return false }

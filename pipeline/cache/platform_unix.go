@@ -36,11 +36,12 @@ func IsReadOnly(err error) bool {
 	return errors.Is(err, syscall.EROFS) || errors.Is(err, fs.ErrPermission)
 }
 
-func inode(info fs.FileInfo) uint64 {
+// identity tells two files of one name apart.
+func identity(info fs.FileInfo) (inode, device uint64) {
 	if s, ok := info.Sys().(*syscall.Stat_t); ok {
-		return uint64(s.Ino)
+		return uint64(s.Ino), uint64(s.Dev)
 	}
-	return 0
+	return 0, 0
 }
 
 // IsFull tells whether an error means that no space is left.

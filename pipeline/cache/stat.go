@@ -26,10 +26,15 @@ var ErrFileChanged = errors.New("changed while it was read; run again when nothi
 var errNotAFile = errors.New("it is not a file")
 
 // StatIndex knows the digests of files that did not change since they were
-// last read, by size, modification and change time and inode. One index file
-// covers one folder of sources. It may be used from several goroutines; Save
-// keeps what was learnt.
+// last read, by size, modification and change time, inode and device. One
+// index file covers one folder of sources. It may be used from several
+// goroutines; Save keeps what was learnt.
 type StatIndex struct {
+	*statState
+	used func(key string) // may be nil
+}
+
+type statState struct {
 	store *Store
 	mu    sync.Mutex
 	dirs  map[string]*statFolder
@@ -43,7 +48,7 @@ type statFolder struct {
 
 type fingerprint struct {
 	size, modified, changed int64 // bytes; Unix nanoseconds
-	inode                   uint64
+	inode, device           uint64
 	digest                  [sha256.Size]byte
 }
 
@@ -52,14 +57,20 @@ func (f fingerprint) sameFile(g fingerprint) bool {
 	return f == g
 }
 
-// settled is the age below which a file's time stamp is not trusted: within
+// settled is the age below which a file's time stamps are not trusted: within
 // the granularity of file systems' clocks it could be written again without
-// its time changing.
+// their changing.
 const settled = 2 * time.Second
 
 // StatIndex opens the index; folders are read when first asked for.
 func (s *Store) StatIndex() *StatIndex {
-	return &StatIndex{store: s, dirs: map[string]*statFolder{}, now: time.Now}
+	return &StatIndex{statState: &statState{store: s, dirs: map[string]*statFolder{}, now: time.Now}}
+}
+
+// Noting returns the same index; used is told the key of each entry that
+// Derived takes from the store or puts there.
+func (x *StatIndex) Noting(used func(key string)) *StatIndex {
+	return &StatIndex{statState: x.statState, used: used}
 }
 
 // Digest returns the hexadecimal SHA-256 of the file's content, from the
@@ -99,7 +110,7 @@ func (x *StatIndex) Digest(ctx context.Context, path string) (string, error) {
 		return "", fmt.Errorf("%s: %w", path, ErrFileChanged)
 	}
 	now.digest = digest
-	if read.Sub(info.ModTime()) > settled {
+	if read.UnixNano()-max(now.modified, now.changed) > int64(settled) {
 		x.mu.Lock()
 		f := x.folder(dir)
 		f.files[base] = now
@@ -119,6 +130,7 @@ func (x *StatIndex) Derived(ctx context.Context, path, name string, compute func
 	key := Preimage{{"derived", name}, {"file", digest}}.Digest()
 	if e, err := x.store.Lookup(key); err == nil && len(e.Outputs["derived"]) == 1 {
 		if raw, err := x.store.Blob(e.Outputs["derived"][0].Digest); err == nil {
+			x.note(key)
 			return raw, nil
 		}
 	}
@@ -139,7 +151,16 @@ func (x *StatIndex) Derived(ctx context.Context, path, name string, compute func
 	if err != nil && !IsReadOnly(err) && !IsFull(err) {
 		return nil, fmt.Errorf("keep the %s of %s: %w", name, path, err)
 	}
+	if err == nil {
+		x.note(key)
+	}
 	return raw, nil
+}
+
+func (x *StatIndex) note(key string) {
+	if x.used != nil {
+		x.used(key)
+	}
 }
 
 // Save writes what was learnt. The index is only a help, so in a cache that is
@@ -187,6 +208,7 @@ var statSchema = arrow.NewSchema([]arrow.Field{
 	{Name: "modified", Type: arrow.PrimitiveTypes.Int64},
 	{Name: "changed", Type: arrow.PrimitiveTypes.Int64},
 	{Name: "inode", Type: arrow.PrimitiveTypes.Uint64},
+	{Name: "device", Type: arrow.PrimitiveTypes.Uint64},
 	{Name: "digest", Type: &arrow.FixedSizeBinaryType{ByteWidth: sha256.Size}},
 }, nil)
 
@@ -199,7 +221,8 @@ func (f *statFolder) encode() ([]byte, error) {
 		b.Field(2).(*array.Int64Builder).Append(p.modified)
 		b.Field(3).(*array.Int64Builder).Append(p.changed)
 		b.Field(4).(*array.Uint64Builder).Append(p.inode)
-		b.Field(5).(*array.FixedSizeBinaryBuilder).Append(p.digest[:])
+		b.Field(5).(*array.Uint64Builder).Append(p.device)
+		b.Field(6).(*array.FixedSizeBinaryBuilder).Append(p.digest[:])
 	}
 	rec := b.NewRecord()
 	defer rec.Release()
@@ -224,10 +247,11 @@ func (f *statFolder) decode(raw []byte) error {
 		}
 		names, sizes := rec.Column(0).(*array.Binary), rec.Column(1).(*array.Int64)
 		modified, changed := rec.Column(2).(*array.Int64), rec.Column(3).(*array.Int64)
-		inodes, digests := rec.Column(4).(*array.Uint64), rec.Column(5).(*array.FixedSizeBinary)
+		inodes, devices := rec.Column(4).(*array.Uint64), rec.Column(5).(*array.Uint64)
+		digests := rec.Column(6).(*array.FixedSizeBinary)
 		for i := range int(rec.NumRows()) {
 			f.files[string(names.Value(i))] = fingerprint{
-				sizes.Value(i), modified.Value(i), changed.Value(i), inodes.Value(i),
+				sizes.Value(i), modified.Value(i), changed.Value(i), inodes.Value(i), devices.Value(i),
 				[sha256.Size]byte(digests.Value(i)),
 			}
 		}
@@ -236,7 +260,9 @@ func (f *statFolder) decode(raw []byte) error {
 }
 
 func describe(info fs.FileInfo) fingerprint {
-	return fingerprint{size: info.Size(), modified: info.ModTime().UnixNano(), changed: changeTime(info), inode: inode(info)}
+	f := fingerprint{size: info.Size(), modified: info.ModTime().UnixNano(), changed: changeTime(info)}
+	f.inode, f.device = identity(info)
+	return f
 }
 
 func hashFile(ctx context.Context, path string) (digest [sha256.Size]byte, err error) {

@@ -41,8 +41,20 @@ func TestStatIndex(t *testing.T) {
 		return len(x.folder(filepath.Dir(path)+string(filepath.Separator)).files) > 0
 	}
 
+	// A time stamp of an hour ago is not enough: the file was changed just now.
 	write("one", time.Hour)
-	x := s.StatIndex()
+	fresh := s.StatIndex()
+	digest(fresh)
+	if known(fresh) {
+		t.Error("a file that was changed a moment ago was entered")
+	}
+
+	later := func() *StatIndex {
+		x := s.StatIndex()
+		x.now = func() time.Time { return time.Now().Add(time.Minute) }
+		return x
+	}
+	x := later()
 	one := digest(x)
 	if one != sum([]byte("one")) {
 		t.Errorf("digest is %s", one)
@@ -55,6 +67,19 @@ func TestStatIndex(t *testing.T) {
 		t.Error("the index was not kept")
 	}
 
+	// The same path, inode and times on another device is another file.
+	files := x.folder(filepath.Dir(path) + string(filepath.Separator)).files
+	elsewhere := files[filepath.Base(path)]
+	if info, err := os.Stat(path); err != nil || !elsewhere.sameFile(describe(info)) {
+		t.Errorf("the index has %+v, %v", elsewhere, err)
+	}
+	elsewhere.device++
+	elsewhere.digest[0]++
+	files[filepath.Base(path)] = elsewhere
+	if got := digest(x); got != one {
+		t.Errorf("the digest of a file on another device was taken: %s", got)
+	}
+
 	// The same length and time, other content: the change time tells.
 	time.Sleep(20 * time.Millisecond)
 	write("two", time.Hour)
@@ -64,7 +89,7 @@ func TestStatIndex(t *testing.T) {
 
 	// A file written a moment ago may be written again without its time moving.
 	write("new", 0)
-	fresh := s.StatIndex()
+	fresh = s.StatIndex()
 	digest(fresh)
 	if f := fresh.folder(filepath.Dir(path) + string(filepath.Separator)); f.dirty {
 		t.Error("a file of this moment was entered")
