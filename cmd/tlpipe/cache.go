@@ -161,8 +161,8 @@ func (p *program) cacheVerifyCommand() *cobra.Command {
 		Use:   "verify",
 		Short: "Check every stored result, and remove damaged ones",
 		Long: `Read every stored result and check it against its digest. Damaged ones are removed,
-and recomputed by the next run that needs them. The exit code is 1 if anything was
-damaged.`,
+and recomputed by the next run that needs them. What cannot be read for another reason
+is listed and stays. The exit code is 1 if anything was damaged or could not be read.`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			store, err := cached.open(c.Context())
@@ -177,15 +177,22 @@ damaged.`,
 				return err
 			}
 			if asJSON {
-				err = json.NewEncoder(p.out).Encode(map[string]any{"results": usage.Entries, "blobs": usage.Blobs, "bytes": usage.Bytes, "damaged": append([]string{}, usage.Damaged...)})
+				err = json.NewEncoder(p.out).Encode(map[string]any{"results": usage.Entries, "blobs": usage.Blobs, "bytes": usage.Bytes, "damaged": append([]string{}, usage.Damaged...), "unchecked": append([]string{}, usage.Unchecked...)})
 			} else {
 				for _, d := range usage.Damaged {
 					fmt.Fprintln(p.out, "removed:", console.Line(d))
 				}
-				_, err = fmt.Fprintf(p.out, "%s, %s in %s: %d damaged\n", console.Of(int64(usage.Entries), "result"),
-					console.Bytes(usage.Bytes), console.Of(int64(usage.Blobs), "blob"), len(usage.Damaged))
+				for _, d := range usage.Unchecked {
+					fmt.Fprintln(p.out, "not checked:", console.Line(d))
+				}
+				unchecked := ""
+				if n := len(usage.Unchecked); n > 0 {
+					unchecked = fmt.Sprintf(", %d could not be read", n)
+				}
+				_, err = fmt.Fprintf(p.out, "%s, %s in %s: %d damaged%s\n", console.Of(int64(usage.Entries), "result"),
+					console.Bytes(usage.Bytes), console.Of(int64(usage.Blobs), "blob"), len(usage.Damaged), unchecked)
 			}
-			if err == nil && len(usage.Damaged) > 0 {
+			if err == nil && len(usage.Damaged)+len(usage.Unchecked) > 0 {
 				return &exitError{code: exitFailed}
 			}
 			return err

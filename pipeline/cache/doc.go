@@ -21,7 +21,8 @@
 //
 // Files are written to tmp/, synced, renamed and their folder synced. A blob
 // is verified whenever it is read, and so are entries, recipes and latest
-// records, which hold a digest of their own; one that is wrong is removed and
-// reported as [ErrCorrupt], which callers take as a miss. Two processes may share a
+// records, which hold a digest of their own; one that is wrong, or that is no
+// file at all, is removed and reported as [ErrCorrupt], which callers take as a
+// miss. A file that cannot be read for another reason stays. Two processes may share a
 // cache: work on a key is guarded by a file lock that ends with its process.
 package cache

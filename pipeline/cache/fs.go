@@ -1,6 +1,7 @@
 package cache
 
 import (
+	"errors"
 	"io"
 	"io/fs"
 	"os"
@@ -27,8 +28,22 @@ type File interface {
 // OS is the operating system's file system.
 type OS struct{}
 
-// Open implements FS.
-func (OS) Open(name string) (io.ReadCloser, error) { return os.Open(name) }
+// Open implements FS, for regular files: opening a named pipe would wait for
+// someone to write to it.
+func (OS) Open(name string) (io.ReadCloser, error) {
+	f, err := os.OpenFile(name, os.O_RDONLY|nonBlocking, 0)
+	if err != nil {
+		return nil, err
+	}
+	info, err := f.Stat()
+	if err == nil && !info.Mode().IsRegular() {
+		err = &fs.PathError{Op: "open", Path: name, Err: errNotAFile}
+	}
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return f, nil
+}
 
 // Create implements FS.
 func (OS) Create(name string) (File, error) {

@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/gofrs/flock"
@@ -25,6 +26,7 @@ type Usage struct {
 	Checkpoints, Runs int
 	Stages            map[string]StageUsage // by stage kind
 	Damaged           []string              // what Verify found, for people
+	Unchecked         []string              // what Verify could not read, and left as it is
 	RemovedEntries    int                   // by Collect
 	RemovedBlobs      int
 	RemovedBytes      int64
@@ -49,7 +51,11 @@ type Policy struct {
 // has the cache open; waiting, if not nil, is called once when it has to.
 func Collect(ctx context.Context, dir string, policy Policy, waiting func()) (Usage, error) {
 	s := &Store{dir: dir, fs: OS{}}
-	lock := flock.New(filepath.Join(dir, "locks", "open"))
+	path := filepath.Join(dir, "locks", "open")
+	if err := s.clear(path); err != nil {
+		return Usage{}, fmt.Errorf("collect garbage in %s: %w", dir, err)
+	}
+	lock := flock.New(path)
 	locked, err := lock.TryLock()
 	if err == nil && !locked {
 		if waiting != nil {
@@ -57,7 +63,7 @@ func Collect(ctx context.Context, dir string, policy Policy, waiting func()) (Us
 		}
 		_, err = lock.TryLockContext(ctx, 200*time.Millisecond)
 	}
-	if errors.Is(err, fs.ErrNotExist) {
+	if isMissing(err) {
 		return Usage{}, nil // there is no cache yet
 	}
 	if err != nil {
@@ -81,7 +87,9 @@ func Collect(ctx context.Context, dir string, policy Policy, waiting func()) (Us
 			total -= info.Size() // it goes in any case
 		}
 	}
-	slices.SortFunc(inv.entries, func(a, b *stored) int { return a.used.Compare(b.used) })
+	slices.SortFunc(inv.entries, func(a, b *stored) int {
+		return cmp.Or(a.used.Compare(b.used), cmp.Compare(len(b.Parts), len(a.Parts))) // a whole goes before its parts
+	})
 	for _, e := range inv.entries {
 		if e.reachable || time.Since(e.used) < policy.OlderThan {
 			continue
@@ -111,7 +119,7 @@ func Collect(ctx context.Context, dir string, policy Policy, waiting func()) (Us
 		u.RemovedBlobs++
 		u.RemovedBytes += info.Size()
 		if !policy.DryRun {
-			if err := os.Remove(s.path("blobs", digest)); err != nil {
+			if err := os.RemoveAll(s.path("blobs", digest)); err != nil {
 				return u, fmt.Errorf("collect garbage: %w", err)
 			}
 		}
@@ -132,7 +140,8 @@ func (s *Store) Inspect() (Usage, error) {
 }
 
 // Verify reads every blob, entry and recipe, removes the damaged ones, and
-// lists them; in a read-only cache they stay. progress may be nil.
+// lists them; in a read-only cache they stay. What cannot be read is listed
+// apart and stays too. progress may be nil.
 func (s *Store) Verify(ctx context.Context, progress func(done, total int)) (Usage, error) {
 	inv, err := s.inventory()
 	if err != nil {
@@ -155,7 +164,7 @@ func (s *Store) Verify(ctx context.Context, progress func(done, total int)) (Usa
 			return u, ctx.Err()
 		}
 		if _, err := s.Blob(d); err != nil {
-			u.Damaged = append(u.Damaged, err.Error())
+			u.count(err, "")
 		}
 		if progress != nil {
 			progress(i+1, len(digests))
@@ -163,16 +172,27 @@ func (s *Store) Verify(ctx context.Context, progress func(done, total int)) (Usa
 	}
 	for _, e := range inv.entries {
 		if _, err := s.lookup(e.Key); err != nil {
-			u.Damaged = append(u.Damaged, fmt.Sprintf("%s %s: %v", e.Stage, short(e.Key), err))
-			_ = os.Remove(e.path)
+			if u.count(err, e.Stage+" "+short(e.Key)+": ") {
+				_ = s.discard(e.path)
+			}
 		}
 	}
 	return u, s.walk("recipes", func(path string, _ fs.FileInfo) error {
 		if _, err := s.Recipe(filepath.Base(path)); err != nil {
-			u.Damaged = append(u.Damaged, err.Error())
+			u.count(err, "")
 		}
 		return nil
 	})
+}
+
+// count lists an error of Verify, and tells whether it means damage.
+func (u *Usage) count(err error, what string) (damage bool) {
+	if errors.Is(err, ErrCorrupt) || errors.Is(err, ErrMissing) {
+		u.Damaged = append(u.Damaged, what+err.Error())
+		return true
+	}
+	u.Unchecked = append(u.Unchecked, what+err.Error())
+	return false
 }
 
 // stored is an entry as found on disk.
@@ -192,9 +212,27 @@ type inventory struct {
 	damaged           []string // paths of entries
 }
 
+// keepParts makes parts as much in use as the entries that were made of them.
+func (inv *inventory) keepParts() {
+	byKey := make(map[string]*stored, len(inv.entries))
+	for _, e := range inv.entries {
+		byKey[e.Key] = e
+	}
+	for _, e := range inv.entries { // an entry names the parts of its parts too
+		for _, key := range e.Parts {
+			if part := byKey[key]; part != nil {
+				part.reachable = part.reachable || e.reachable
+				if e.used.After(part.used) {
+					part.used = e.used
+				}
+			}
+		}
+	}
+}
+
 func (s *Store) discardDamaged(inv *inventory) error {
 	for _, path := range inv.damaged {
-		if err := s.fs.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		if err := s.discard(path); err != nil {
 			return err
 		}
 	}
@@ -232,14 +270,14 @@ func (s *Store) inventory() (*inventory, error) {
 	}
 	err = s.walk("entries", func(path string, info fs.FileInfo) error {
 		raw, err := s.readFile(path)
-		if errors.Is(err, fs.ErrNotExist) {
+		if isMissing(err) {
 			return nil // another process removed it
 		}
-		if err != nil {
+		if err != nil && !errors.Is(err, ErrCorrupt) {
 			return err
 		}
 		e := &stored{path: path, used: info.ModTime()}
-		if err := unseal(raw, &e.Entry); err != nil || e.Key != filepath.Base(path) {
+		if err != nil || unseal(raw, &e.Entry) != nil || e.Key != filepath.Base(path) {
 			inv.damaged = append(inv.damaged, path)
 			return nil
 		}
@@ -255,6 +293,7 @@ func (s *Store) inventory() (*inventory, error) {
 	if err != nil {
 		return nil, err
 	}
+	inv.keepParts()
 	err = s.walk("blobs", func(path string, info fs.FileInfo) error {
 		inv.blobs[filepath.Base(path)] = info
 		return nil
@@ -291,7 +330,10 @@ func (s *Store) killedRuns(keys map[string]bool) error {
 		if err != nil || time.Since(info.ModTime()) > killedAge {
 			continue
 		}
-		raw, err := os.ReadFile(path)
+		raw, err := s.readFile(path)
+		if errors.Is(err, ErrCorrupt) {
+			continue
+		}
 		if err != nil {
 			return fmt.Errorf("read the journal of run %s: %w", run, err)
 		}
@@ -368,7 +410,7 @@ func (s *Store) sweep(inv *inventory) error {
 			if time.Since(info.ModTime()) < age || filepath.Base(path) == "open" {
 				return nil
 			}
-			return os.Remove(path)
+			return os.RemoveAll(path)
 		}
 	}
 	err = cmp.Or(err,
@@ -376,7 +418,7 @@ func (s *Store) sweep(inv *inventory) error {
 			if recipes[filepath.Base(path)] {
 				return nil
 			}
-			return os.Remove(path)
+			return os.RemoveAll(path)
 		}),
 		// With the exclusive lock held, nobody writes these.
 		s.walk("tmp", old(0)),
@@ -398,26 +440,44 @@ func (s *Store) sweep(inv *inventory) error {
 	return nil
 }
 
-// walk visits the files of one class.
+// walk visits what lies where files of one class belong: files, if nothing is
+// damaged.
 func (s *Store) walk(class string, visit func(path string, info fs.FileInfo) error) error {
 	err := filepath.WalkDir(filepath.Join(s.dir, class), func(path string, d fs.DirEntry, err error) error {
-		if errors.Is(err, fs.ErrNotExist) {
+		if isMissing(err) {
 			return nil
 		}
-		if err != nil || d.IsDir() {
+		if err != nil || !s.isPlaceOfFile(path) {
 			return err
 		}
 		info, err := d.Info()
-		if errors.Is(err, fs.ErrNotExist) {
+		if isMissing(err) {
 			return nil
 		}
-		if err != nil {
-			return err
+		if err == nil {
+			err = visit(path, info)
 		}
-		return visit(path, info)
+		if err == nil && d.IsDir() {
+			return fs.SkipDir
+		}
+		return err
 	})
 	if err != nil {
 		return fmt.Errorf("look through the cache: %w", err)
 	}
 	return nil
+}
+
+// isPlaceOfFile tells whether a file belongs at path, and not a folder.
+func (s *Store) isPlaceOfFile(path string) bool {
+	below, err := filepath.Rel(s.dir, path)
+	class, name, found := strings.Cut(filepath.ToSlash(below), "/")
+	if err != nil || !found {
+		return false
+	}
+	switch class {
+	case "blobs", "entries", "recipes", "stat": // spread over folders
+		return strings.Contains(name, "/")
+	}
+	return true
 }

@@ -3,7 +3,6 @@ package cache
 import (
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"time"
@@ -93,7 +92,7 @@ func (s *Store) Checkpoint(key string) *Checkpoint {
 // Load returns the newest saved state. A damaged one counts as none.
 func (c *Checkpoint) Load() ([]byte, bool, error) {
 	raw, err := c.store.readFile(c.path)
-	if errors.Is(err, fs.ErrNotExist) {
+	if isMissing(err) || errors.Is(err, ErrCorrupt) {
 		return nil, false, nil
 	}
 	if err != nil {
@@ -120,7 +119,7 @@ func (c *Checkpoint) Remove() { _ = c.store.fs.Remove(c.path) }
 // RunDir makes and returns the folder of a run: its journal and report.
 func (s *Store) RunDir(run string) (string, error) {
 	dir := filepath.Join(s.dir, "runs", run)
-	if err := s.fs.MkdirAll(dir); err != nil {
+	if err := s.makeDir(dir); err != nil {
 		return "", fmt.Errorf("make the run's folder: %w", err)
 	}
 	return dir, nil
@@ -129,7 +128,7 @@ func (s *Store) RunDir(run string) (string, error) {
 // Runs lists the runs on record, oldest first.
 func (s *Store) Runs() ([]string, error) {
 	entries, err := os.ReadDir(filepath.Join(s.dir, "runs"))
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err != nil && !isMissing(err) {
 		return nil, fmt.Errorf("list the runs: %w", err)
 	}
 	var out []string

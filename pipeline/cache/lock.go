@@ -18,10 +18,13 @@ func (s *Store) Lock(ctx context.Context, key string, waiting func()) (unlock fu
 	path := filepath.Join(s.dir, "locks", key)
 	pause := time.Millisecond
 	for {
+		if err := s.clear(path); err != nil {
+			return nil, err
+		}
 		lock := flock.New(path)
 		locked, err := lock.TryLock()
-		if errors.Is(err, os.ErrNotExist) {
-			if err = s.fs.MkdirAll(filepath.Dir(path)); err == nil {
+		if isMissing(err) {
+			if err = s.makeDir(filepath.Dir(path)); err == nil {
 				locked, err = lock.TryLock()
 			}
 		}

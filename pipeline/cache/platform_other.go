@@ -10,6 +10,10 @@ import (
 
 func view(f io.Reader) (data []byte, unmap func() error, err error) { return readWhole(f) }
 
+const nonBlocking = 0
+
+func isNotDir(error) bool { return false }
+
 func unsupportedSync(error) bool { return true }
 
 // IsReadOnly tells whether an error means that the cache cannot be written.

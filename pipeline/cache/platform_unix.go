@@ -27,6 +27,10 @@ func view(f io.Reader) (data []byte, unmap func() error, err error) {
 	return data, func() error { return syscall.Munmap(data) }, nil
 }
 
+const nonBlocking = syscall.O_NONBLOCK
+
+func isNotDir(err error) bool { return errors.Is(err, syscall.ENOTDIR) }
+
 func unsupportedSync(err error) bool {
 	return errors.Is(err, syscall.EINVAL) || errors.Is(err, syscall.ENOTSUP)
 }

@@ -23,8 +23,6 @@ import (
 // ErrFileChanged means that a source file was written to while it was read.
 var ErrFileChanged = errors.New("changed while it was read; run again when nothing writes to it")
 
-var errNotAFile = errors.New("it is not a file")
-
 // StatIndex knows the digests of files that did not change since they were
 // last read, by size, modification and change time, inode and device. One
 // index file covers one folder of sources. It may be used from several

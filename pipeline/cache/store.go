@@ -2,6 +2,7 @@ package cache
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -46,10 +47,11 @@ func Open(ctx context.Context, dir string, fs FS) (*Store, error) {
 		return nil, fmt.Errorf("open the cache %s: %w", dir, err)
 	}
 	s := &Store{dir: abs, fs: fs}
-	if err := fs.MkdirAll(filepath.Join(abs, "locks")); err != nil && !IsReadOnly(err) {
+	lock := filepath.Join(abs, "locks", "open")
+	if err := cmp.Or(s.makeDir(filepath.Dir(lock)), s.clear(lock)); err != nil && !IsReadOnly(err) {
 		return nil, fmt.Errorf("open the cache %s: %w", dir, err)
 	}
-	s.lock = flock.New(filepath.Join(abs, "locks", "open"))
+	s.lock = flock.New(lock)
 	if _, err := s.lock.TryRLockContext(ctx, 100*time.Millisecond); err != nil {
 		if !IsReadOnly(err) && !errors.Is(err, os.ErrNotExist) {
 			return nil, fmt.Errorf("open the cache %s: %w", dir, err)
@@ -124,26 +126,32 @@ func (s *Store) lookup(key string) (Entry, error) {
 	var e Entry
 	path := s.path("entries", key)
 	raw, err := s.readFile(path)
-	if errors.Is(err, fs.ErrNotExist) {
+	if isMissing(err) {
 		return e, ErrMissing
 	}
-	if err != nil {
-		return e, fmt.Errorf("read the entry %s: %w", short(key), err)
+	if err == nil && (unseal(raw, &e) != nil || e.Key != key) {
+		err = ErrCorrupt
 	}
-	if err := unseal(raw, &e); err != nil || e.Key != key {
-		_ = s.fs.Remove(path) // if it stays, it is found damaged again
-		return Entry{}, fmt.Errorf("entry %s: %w", short(key), ErrCorrupt)
+	switch {
+	case errors.Is(err, ErrCorrupt):
+		_ = s.discard(path) // if it stays, it is found damaged again
+		return Entry{}, fmt.Errorf("entry %s: %w", short(key), err)
+	case err != nil:
+		return Entry{}, fmt.Errorf("read the entry %s: %w", short(key), err)
 	}
 	for _, chunks := range e.Outputs {
 		for _, c := range chunks {
 			info, err := s.fs.Stat(s.path("blobs", c.Digest))
 			switch {
-			case errors.Is(err, fs.ErrNotExist):
+			case isMissing(err):
 				return Entry{}, fmt.Errorf("blob %s: %w", short(c.Digest), ErrMissing)
 			case err != nil:
 				return Entry{}, fmt.Errorf("blob %s: %w", short(c.Digest), err)
+			case !info.Mode().IsRegular():
+				_ = s.discard(s.path("blobs", c.Digest))
+				return Entry{}, fmt.Errorf("blob %s: %w: %w", short(c.Digest), ErrCorrupt, errNotAFile)
 			case info.Size() != c.Bytes:
-				_ = s.fs.Remove(s.path("blobs", c.Digest))
+				_ = s.discard(s.path("blobs", c.Digest))
 				return Entry{}, fmt.Errorf("blob %s has %d bytes, not %d: %w", short(c.Digest), info.Size(), c.Bytes, ErrCorrupt)
 			}
 		}
@@ -167,7 +175,7 @@ func (s *Store) Commit(e Entry) error {
 func (s *Store) SaveRecipe(p Preimage) (string, error) {
 	digest := p.Digest()
 	path := s.path("recipes", digest)
-	if _, err := s.fs.Stat(path); err == nil {
+	if info, err := s.fs.Stat(path); err == nil && info.Mode().IsRegular() {
 		return digest, nil
 	}
 	raw, err := json.MarshalIndent(p, "", " ")
@@ -183,13 +191,16 @@ func (s *Store) SaveRecipe(p Preimage) (string, error) {
 // Recipe reads a recipe's pre-image back.
 func (s *Store) Recipe(digest string) (Preimage, error) {
 	var p Preimage
-	raw, err := s.readFile(s.path("recipes", digest))
+	path := s.path("recipes", digest)
+	raw, err := s.readFile(path)
+	if err == nil && (json.Unmarshal(raw, &p) != nil || p.Digest() != digest) {
+		err = ErrCorrupt
+	}
+	if errors.Is(err, ErrCorrupt) {
+		_ = s.discard(path) // it is written anew with the next result
+	}
 	if err != nil {
 		return nil, fmt.Errorf("read the recipe %s: %w", short(digest), err)
-	}
-	if err := json.Unmarshal(raw, &p); err != nil || p.Digest() != digest {
-		_ = s.fs.Remove(s.path("recipes", digest)) // it is written anew with the next result
-		return nil, fmt.Errorf("read the recipe %s: %w", short(digest), ErrCorrupt)
 	}
 	return p, nil
 }
@@ -225,16 +236,18 @@ func unseal(raw []byte, v any) error {
 func (s *Store) Blob(digest string) ([]byte, error) {
 	path := s.path("blobs", digest)
 	raw, err := s.readFile(path)
-	if errors.Is(err, fs.ErrNotExist) {
+	if isMissing(err) {
 		return nil, fmt.Errorf("blob %s: %w", short(digest), ErrMissing)
 	}
-	if err != nil {
-		return nil, fmt.Errorf("read the blob %s: %w", short(digest), err)
+	if err == nil && sum(raw) != digest {
+		err = ErrCorrupt
 	}
-	sum := sha256.Sum256(raw)
-	if hex.EncodeToString(sum[:]) != digest {
-		_ = s.fs.Remove(path)
-		return nil, fmt.Errorf("blob %s: %w", short(digest), ErrCorrupt)
+	switch {
+	case errors.Is(err, ErrCorrupt):
+		_ = s.discard(path)
+		return nil, fmt.Errorf("blob %s: %w", short(digest), err)
+	case err != nil:
+		return nil, fmt.Errorf("read the blob %s: %w", short(digest), err)
 	}
 	return raw, nil
 }
@@ -243,11 +256,10 @@ func (s *Store) Blob(digest string) ([]byte, error) {
 func (s *Store) PutBlob(raw []byte, rows int64) (Chunk, error) {
 	sum := sha256.Sum256(raw)
 	c := Chunk{Digest: hex.EncodeToString(sum[:]), Rows: rows, Bytes: int64(len(raw))}
-	path := s.path("blobs", c.Digest)
-	if info, err := s.fs.Stat(path); err == nil && info.Size() == c.Bytes {
+	if _, err := s.Blob(c.Digest); err == nil {
 		return c, nil
 	}
-	if err := s.writeFile(path, true, raw); err != nil {
+	if err := s.writeFile(s.path("blobs", c.Digest), true, raw); err != nil {
 		return c, fmt.Errorf("store a blob: %w", err)
 	}
 	return c, nil
@@ -315,8 +327,13 @@ func (s *Store) path(class, digest string) string {
 	return filepath.Join(s.dir, class, digest[:2], digest)
 }
 
+// readFile reads a file of the cache. The error is ErrCorrupt if something
+// else lies there.
 func (s *Store) readFile(path string) ([]byte, error) {
 	f, err := s.fs.Open(path)
+	if errors.Is(err, errNotAFile) {
+		return nil, fmt.Errorf("%w: %w", ErrCorrupt, errNotAFile)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -365,8 +382,8 @@ func (s *Store) createTemp() (string, File, error) {
 	dir := filepath.Join(s.dir, "tmp")
 	temp := filepath.Join(dir, uuid.NewString())
 	f, err := s.fs.Create(temp)
-	if errors.Is(err, fs.ErrNotExist) {
-		if err := s.fs.MkdirAll(dir); err != nil {
+	if isMissing(err) {
+		if err := s.makeDir(dir); err != nil {
 			return "", nil, err
 		}
 		f, err = s.fs.Create(temp)
@@ -377,11 +394,19 @@ func (s *Store) createTemp() (string, File, error) {
 func (s *Store) install(temp, path string, durable bool) error {
 	dir := filepath.Dir(path)
 	err := s.fs.Rename(temp, path)
-	if errors.Is(err, fs.ErrNotExist) {
-		if err := s.fs.MkdirAll(dir); err != nil {
+	if isMissing(err) {
+		if err := s.makeDir(dir); err != nil {
 			return err
 		}
 		err = s.fs.Rename(temp, path)
+	}
+	if err != nil {
+		if info, statErr := s.fs.Stat(path); statErr == nil && info.IsDir() {
+			if err := s.discard(path); err != nil {
+				return err
+			}
+			err = s.fs.Rename(temp, path)
+		}
 	}
 	if err == nil && durable {
 		err = s.fs.SyncDir(dir)

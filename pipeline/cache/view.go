@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 )
 
 // ViewBlob verifies a blob and returns its bytes, mapped into memory where the
@@ -14,8 +13,12 @@ import (
 func (s *Store) ViewBlob(digest string) (data []byte, unmap func() error, err error) {
 	path := s.path("blobs", digest)
 	f, err := s.fs.Open(path)
-	if errors.Is(err, fs.ErrNotExist) {
+	if isMissing(err) {
 		return nil, nil, fmt.Errorf("blob %s: %w", short(digest), ErrMissing)
+	}
+	if errors.Is(err, errNotAFile) {
+		_ = s.discard(path)
+		return nil, nil, fmt.Errorf("blob %s: %w: %w", short(digest), ErrCorrupt, errNotAFile)
 	}
 	if err != nil {
 		return nil, nil, fmt.Errorf("read the blob %s: %w", short(digest), err)
@@ -26,7 +29,7 @@ func (s *Store) ViewBlob(digest string) (data []byte, unmap func() error, err er
 	}
 	if sum(data) != digest {
 		err := errors.Join(unmap(), fmt.Errorf("blob %s: %w", short(digest), ErrCorrupt))
-		_ = s.fs.Remove(path)
+		_ = s.discard(path)
 		return nil, nil, err
 	}
 	return data, unmap, nil
