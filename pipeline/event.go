@@ -45,6 +45,13 @@ type PartDone struct {
 	Key     string  `json:"key"`
 }
 
+// FileDerived says that what is derived from a source file, such as the index of an archive, is at hand.
+type FileDerived struct {
+	Event string `json:"event"` // "derived"
+	Stage string `json:"stage"`
+	Key   string `json:"key"`
+}
+
 // StageProgress says how far a whole-table stage has come.
 type StageProgress struct {
 	Event string `json:"event"` // "progress"
@@ -96,6 +103,7 @@ type RunEnded struct {
 func (StageStarted) event()  {}
 func (ChunkDone) event()     {}
 func (PartDone) event()      {}
+func (FileDerived) event()   {}
 func (StageProgress) event() {}
 func (LogLine) event()       {}
 func (StageEnded) event()    {}

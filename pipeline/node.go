@@ -30,6 +30,7 @@ type nodeRun struct {
 	mu      sync.Mutex
 	keys    []string        // of the chunks handed on
 	kept    []string        // of what was computed, handed on or not, and of parts
+	derived map[string]bool // keys of what was derived from source files, such as indexes of archives
 	counted map[string]bool // keys of the parts that were told of
 	ended   StageEnded
 	seen    int64 // rows that went in
@@ -40,6 +41,7 @@ func newNodeRun(x *execution, n *Node, m mode) *nodeRun {
 	nr := &nodeRun{
 		x: x, node: n, mode: m, recipe: n.Recipe.Digest(), outputs: map[string]*stream{RejectsPort: newStream()},
 		ended: StageEnded{Event: "stage", Stage: n.Name, Uses: n.Kind.Name}, counted: map[string]bool{},
+		derived: map[string]bool{},
 	}
 	for _, p := range n.Kind.Outputs {
 		nr.outputs[p.Name] = newStream()
@@ -149,7 +151,7 @@ func (nr *nodeRun) result() *NodeResult {
 func (nr *nodeRun) latest() cache.LatestNode {
 	l := cache.LatestNode{
 		Name: nr.node.Name, Stage: nr.node.Kind.Name, Recipe: nr.recipe,
-		Keys: nr.keys, Outputs: map[string][]cache.Chunk{},
+		Keys: slices.Concat(nr.keys, sortedKeys(nr.derived)), Outputs: map[string][]cache.Chunk{},
 	}
 	for _, e := range nr.node.Inputs {
 		if from := nr.x.nodes[e.From]; from != nil {
@@ -167,11 +169,12 @@ func (nr *nodeRun) latest() cache.LatestNode {
 func (nr *nodeRun) unfinished(before cache.LatestNode) cache.LatestNode {
 	l := cache.LatestNode{Name: nr.node.Name, Stage: nr.node.Kind.Name, Recipe: nr.recipe, Keys: slices.Concat(nr.keys, nr.kept)}
 	switch {
-	case len(l.Keys) == 0:
-		return before
+	case len(l.Keys) == 0 && len(before.Keys) > 0:
+		l = before
 	case before.Recipe == l.Recipe:
 		l.Keys = append(l.Keys, before.Keys...)
 	}
+	l.Keys = append(l.Keys, sortedKeys(nr.derived)...)
 	slices.Sort(l.Keys)
 	l.Keys = slices.Compact(l.Keys)
 	return l
@@ -180,11 +183,22 @@ func (nr *nodeRun) unfinished(before cache.LatestNode) cache.LatestNode {
 // env is what the stage is lent.
 func (nr *nodeRun) env(threads int) *Env {
 	return &Env{
-		Seed: nr.node.Seed, Threads: threads, Dir: nr.x.graph.dir(), Files: nr.x.index,
+		Seed: nr.node.Seed, Threads: threads, Dir: nr.x.graph.dir(), Files: nr.x.index.Noting(nr.noteDerived),
 		Progress: func(done, total int64, unit string) {
 			nr.x.emit(StageProgress{Event: "progress", Stage: nr.node.Name, Done: done, Total: total, Unit: unit})
 		},
 		Log: func(format string, args ...any) { nr.x.log(nr.node.Name, format, args...) },
+	}
+}
+
+// noteDerived notes what was derived from a source file: it is kept as long as the node's results.
+func (nr *nodeRun) noteDerived(key string) {
+	nr.mu.Lock()
+	known := nr.derived[key]
+	nr.derived[key] = true
+	nr.mu.Unlock()
+	if !known {
+		nr.x.emit(FileDerived{Event: "derived", Stage: nr.node.Name, Key: key})
 	}
 }
 
@@ -237,7 +251,7 @@ func (nr *nodeRun) work(inputs []cache.InputRef, here func(ctx context.Context) 
 func (nr *nodeRun) obtain(ctx context.Context, executor Executor, work Work) (e cache.Entry, computed bool, err error) {
 	store := nr.x.Store
 	lookup := func() (cache.Entry, error) {
-		if nr.mode.force {
+		if _, fresh := nr.x.made.Load(work.Key); nr.mode.force && !fresh {
 			return cache.Entry{}, cache.ErrMissing
 		}
 		return store.Lookup(work.Key)
@@ -303,6 +317,7 @@ func (nr *nodeRun) compute(ctx context.Context, executor Executor, work Work) (e
 	if _, long := nr.node.Stage.(WholeTable); long {
 		nr.x.Store.Checkpoint(work.Key).Remove() // not before the result is safe
 	}
+	nr.x.made.Store(e.Key, true)
 	nr.mu.Lock()
 	nr.kept = append(nr.kept, e.Key)
 	nr.mu.Unlock()

@@ -232,6 +232,19 @@ func TestEditOfTheLastPartLeavesTheOthers(t *testing.T) {
 	want(t, parts(again, "other"), "0/0")
 }
 
+// Force means: not from an earlier run. What this run computed is not computed twice.
+func TestForcedPartsAreComputedOnce(t *testing.T) {
+	b := newBench(t, newWorld(500))
+	want(t, b.runPhases("{times: 1}, {times: 1}", "{times: 2}").Err, nil)
+	begun, squares := b.w.begun.Load(), b.w.squares.Load()
+	b.cfg = func(r *pipeline.Runner) { r.Selection.Force = []string{"one"} }
+	again := b.runPhases("{times: 1}, {times: 1}", "{times: 2}") // the second phase is the first, of the same state
+	want(t, again.Err, nil)
+	want(t, states(again), "rows=hit one=miss other=hit")
+	want(t, b.w.squares.Load(), 2*squares)
+	want(t, b.w.begun.Load(), begun+1)
+}
+
 func TestPlanKnowsOfParts(t *testing.T) {
 	b := newBench(t, newWorld(100))
 	planned := func(one string) string {

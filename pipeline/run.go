@@ -242,6 +242,7 @@ type execution struct {
 	executor Executor
 	journal  *Journal
 	observe  sync.Mutex
+	made     sync.Map // keys of what this run computed: forced work is done once
 }
 
 func (x *execution) openJournal(result *Result) error {

@@ -29,6 +29,9 @@ type world struct {
 	squares    atomic.Int64 // parts of phases
 	begun      atomic.Int64 // phases that had no checkpoint
 	beforeMap  func(ctx context.Context) error
+
+	archive string // if there is one, the source makes an index of it
+	indexed atomic.Int64
 }
 
 var numbers = arrow.NewSchema([]arrow.Field{
@@ -62,7 +65,16 @@ func (source) Check(map[string][]pipeline.Traits) (map[string]pipeline.Traits, e
 	return map[string]pipeline.Traits{"numbers": {"scale": "known"}}, nil
 }
 
-func (s source) List(context.Context, *pipeline.Env) (pipeline.Listing, error) {
+func (s source) List(ctx context.Context, env *pipeline.Env) (pipeline.Listing, error) {
+	if s.w.archive != "" {
+		_, err := env.Files.Derived(ctx, s.w.archive, "index", func() ([]byte, error) {
+			s.w.indexed.Add(1)
+			return []byte("index"), nil
+		})
+		if err != nil {
+			return pipeline.Listing{}, err
+		}
+	}
 	rows := make([]int64, len(s.w.listed))
 	for i, n := range s.w.listed {
 		rows[i] = int64(n)
@@ -485,6 +497,46 @@ func TestInterruptKeepsFinishedChunks(t *testing.T) {
 	}
 }
 
+// An index of an archive is kept as long as what was made of the archive, by
+// a run that ended and by one that was killed.
+func TestCollectKeepsIndexesOfArchives(t *testing.T) {
+	ctx := context.Background()
+	for _, ended := range []bool{true, false} {
+		w := newWorld(10)
+		w.archive = filepath.Join(t.TempDir(), "a.tar")
+		if err := os.WriteFile(w.archive, []byte("members"), 0o666); err != nil {
+			t.Fatal(err)
+		}
+		b := newBench(t, w)
+		run := func() {
+			t.Helper()
+			store, err := cache.Open(ctx, b.dir, cache.OS{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer store.Close()
+			result, err := (&pipeline.Runner{Store: store, Jobs: 1}).Run(ctx, b.load(simple))
+			if err != nil || result.Err != nil {
+				t.Fatal(err, result.Err)
+			}
+			if ended {
+				result.Journal.Write(pipeline.RunEnded{Event: "run"})
+			} else if err := os.RemoveAll(filepath.Join(b.dir, "latest")); err != nil { // a killed run leaves no record
+				t.Fatal(err)
+			}
+			result.Journal.Close()
+			result.Close()
+		}
+		for range 3 {
+			run()
+			if _, err := cache.Collect(ctx, b.dir, cache.Policy{MaxBytes: -1}, nil); err != nil {
+				t.Fatal(err)
+			}
+		}
+		want(t, w.indexed.Load(), 1)
+	}
+}
+
 func TestDamageIsMended(t *testing.T) {
 	damages := map[string]func(path string) error{
 		"deleted":   os.Remove,
@@ -496,6 +548,9 @@ func TestDamageIsMended(t *testing.T) {
 			}
 			raw[len(raw)/2] ^= 1
 			return os.WriteFile(path, raw, 0o666)
+		},
+		"a folder": func(path string) error {
+			return errors.Join(os.Remove(path), os.MkdirAll(filepath.Join(path, "folder"), 0o777))
 		},
 	}
 	for name, damage := range damages {
