@@ -5,6 +5,8 @@ import (
 	"math"
 	"strconv"
 	"strings"
+
+	"github.com/tlpipe/tlpipe/pipeline/params"
 )
 
 // Count writes a whole number with its thousands apart: 12,345.
@@ -50,25 +52,7 @@ func Bytes(n int64) string {
 }
 
 // ParseBytes reads a size: 500, 500MB, 1.5 GB, 2GiB.
-func ParseBytes(text string) (int64, error) {
-	number := strings.TrimRight(text, "kKMGTPiIbB ")
-	unit := strings.ToLower(strings.TrimSpace(text[len(number):]))
-	base := 1000.0
-	if strings.Contains(unit, "i") {
-		base = 1024
-	}
-	prefix := strings.TrimSuffix(strings.TrimSuffix(unit, "b"), "i")
-	power := strings.Index("kmgtp", prefix) + 1
-	if prefix == "" {
-		power = 0
-	}
-	x, err := strconv.ParseFloat(strings.TrimSpace(number), 64)
-	x *= math.Pow(base, float64(power))
-	if err != nil || len(prefix) > 1 || prefix == "" && strings.Contains(unit, "i") || !(x >= 0 && x < math.MaxInt64) {
-		return 0, fmt.Errorf("%q is no size; a size is such as 500MB or 20GiB", text)
-	}
-	return int64(x), nil
-}
+func ParseBytes(text string) (int64, error) { return params.ParseBytes(text) }
 
 // Seconds writes a duration: 0.0s, 4.2s, 42s, 3m05s, 2h07m.
 func Seconds(s float64) string {

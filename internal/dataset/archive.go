@@ -19,6 +19,7 @@ import (
 	"github.com/apache/arrow/go/v17/arrow/memory"
 	"github.com/klauspost/compress/gzip"
 
+	"github.com/tlpipe/tlpipe/internal/budget"
 	"github.com/tlpipe/tlpipe/internal/record"
 	"github.com/tlpipe/tlpipe/pipeline"
 )
@@ -325,8 +326,9 @@ func decodeRows(raw []byte) (rows Rows, err error) {
 // temporary file, when they are first read. It may be used from several
 // goroutines at once.
 type archives struct {
-	mu   sync.Mutex
-	open map[string]*archive
+	limits Limits
+	mu     sync.Mutex
+	open   map[string]*archive
 }
 
 type archive struct {
@@ -348,11 +350,11 @@ func (a *archives) at(ctx context.Context, path string) (*os.File, error) {
 		a.open[path] = one
 	}
 	a.mu.Unlock()
-	one.once.Do(func() { one.err = one.prepare(ctx, path) })
+	one.once.Do(func() { one.err = one.prepare(ctx, path, a.limits) })
 	return one.file, one.err
 }
 
-func (o *archive) prepare(ctx context.Context, path string) error {
+func (o *archive) prepare(ctx context.Context, path string, limits Limits) error {
 	f, err := openFile(path)
 	if err != nil {
 		return err
@@ -363,10 +365,15 @@ func (o *archive) prepare(ctx context.Context, path string) error {
 		return err
 	}
 	defer f.Close() // only read
-	in, err := gzip.NewReader(f)
+	info, err := f.Stat()
 	if err != nil {
 		return err
 	}
+	unzipped, err := gzip.NewReader(f)
+	if err != nil {
+		return err
+	}
+	in := limits.budget(info.Size()).Reader(budget.Unpacked, unzipped)
 	if o.file, err = os.CreateTemp("", "tlpipe-unpacked-*"); err != nil {
 		return err
 	}
@@ -378,7 +385,7 @@ func (o *archive) prepare(ctx context.Context, path string) error {
 		if err := ctx.Err(); err != nil {
 			return 0, err
 		}
-		if n, err = in.Read(p); err != nil && !errors.Is(err, io.EOF) {
+		if n, err = in.Read(p); err != nil && !errors.Is(err, io.EOF) && !budget.Exceeded(err) {
 			damaged = err
 		}
 		return n, err
@@ -387,6 +394,16 @@ func (o *archive) prepare(ctx context.Context, path string) error {
 		return fmt.Errorf("unpack into %s: %w", o.file.Name(), err)
 	}
 	return nil
+}
+
+// withContext is a reader that ends with its context.
+func withContext(ctx context.Context, in io.Reader) io.Reader {
+	return readerFunc(func(p []byte) (int, error) {
+		if err := ctx.Err(); err != nil {
+			return 0, err
+		}
+		return in.Read(p)
+	})
 }
 
 type readerFunc func(p []byte) (int, error)
@@ -438,13 +455,14 @@ func (a *archives) Close() error {
 	return errors.Join(errs...)
 }
 
-// unpacked streams a file, unpacked if it is gzipped.
+// unpacked streams a file, unpacked if it is gzipped, within a budget.
 type unpacked struct {
-	file *os.File
+	file   *os.File
+	budget *budget.Budget
 	io.Reader
 }
 
-func openUnpacked(path string) (*unpacked, error) {
+func openUnpacked(path string, limits Limits) (*unpacked, error) {
 	f, err := openFile(path)
 	if err != nil {
 		return nil, err
@@ -453,11 +471,17 @@ func openUnpacked(path string) (*unpacked, error) {
 	if err != nil {
 		return nil, errors.Join(err, f.Close())
 	}
-	u := &unpacked{file: f, Reader: f}
+	info, err := f.Stat()
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	u := &unpacked{file: f, Reader: f, budget: limits.budget(info.Size())}
 	if packed {
-		if u.Reader, err = gzip.NewReader(f); err != nil {
+		in, err := gzip.NewReader(f)
+		if err != nil {
 			return nil, errors.Join(malformed{err}, f.Close())
 		}
+		u.Reader = u.budget.Reader(budget.Unpacked, in)
 	}
 	return u, nil
 }

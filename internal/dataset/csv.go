@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/tlpipe/tlpipe/internal/budget"
 	"github.com/tlpipe/tlpipe/internal/record"
 	"github.com/tlpipe/tlpipe/pipeline"
 )
@@ -28,7 +29,11 @@ type CSV struct {
 	Root      string            // where relative paths start; "" is the table's folder
 	Separator rune              // 0: a tab for .tsv and .tab, else a comma
 	Columns   map[string]string // id, path, label, split or domain → the header of the column, "" for none
+	Limits    Limits
 }
+
+// maxRecord bounds one row of a table, in bytes: one whose quote is never closed goes on to the end of the file.
+const maxRecord = 16 << 20
 
 // pathColumn is the name of the column that says where the picture is.
 const pathColumn = "path"
@@ -48,7 +53,11 @@ func (c CSV) List(ctx context.Context, _ pipeline.Files) (rows Rows, err error) 
 			err = fmt.Errorf("read the table %s: %w", c.Path, err)
 		}
 	}()
-	enc, err := encodingOf(f)
+	info, err := f.Stat()
+	if err != nil {
+		return rows, err
+	}
+	enc, err := encodingOf(withContext(ctx, f))
 	if err != nil {
 		return rows, err
 	}
@@ -56,7 +65,7 @@ func (c CSV) List(ctx context.Context, _ pipeline.Files) (rows Rows, err error) 
 		if _, err := f.Seek(0, io.SeekStart); err != nil {
 			return rows, err
 		}
-		rows, err = c.read(ctx, enc.reader(f), lazy)
+		rows, err = c.read(ctx, enc.reader(withContext(ctx, f)), lazy, c.Limits.budget(info.Size()))
 		var syntax *csv.ParseError
 		if !errors.As(err, &syntax) || lazy {
 			break
@@ -74,8 +83,9 @@ func (c CSV) List(ctx context.Context, _ pipeline.Files) (rows Rows, err error) 
 }
 
 // read reads a table in UTF-8. If lazy, quotes may stand inside values.
-func (c CSV) read(ctx context.Context, from io.Reader, lazy bool) (Rows, error) {
-	table := csv.NewReader(from)
+func (c CSV) read(ctx context.Context, from io.Reader, lazy bool, b *budget.Budget) (Rows, error) {
+	recordOf := &recordReader{in: from, left: maxRecord}
+	table := csv.NewReader(recordOf)
 	table.Comma = c.separator()
 	table.FieldsPerRecord = -1 // reported by us, a row at a time
 	table.ReuseRecord = true
@@ -85,6 +95,10 @@ func (c CSV) read(ctx context.Context, from io.Reader, lazy bool) (Rows, error) 
 		return Rows{}, errors.New("it is empty; the first line must name the columns")
 	}
 	if err != nil {
+		return Rows{}, err
+	}
+	recordOf.next()
+	if err := c.Limits.checkColumns(len(header)); err != nil {
 		return Rows{}, err
 	}
 	header = slices.Clone(header)
@@ -121,6 +135,9 @@ func (c CSV) read(ctx context.Context, from io.Reader, lazy bool) (Rows, error) 
 		}
 		if err != nil {
 			return rows, err // quoting is broken: where rows end is not known any more
+		}
+		if err := takeRow(b, int(recordOf.next())+16*len(extra)); err != nil {
+			return rows, err
 		}
 		line, _ := table.FieldPos(0)
 		if end, _ := table.FieldPos(len(fields) - 1); lazy && (end != line || slices.ContainsFunc(fields, func(f string) bool { return strings.Contains(f, "\n") })) {
@@ -190,6 +207,30 @@ func (c CSV) read(ctx context.Context, from io.Reader, lazy bool) (Rows, error) 
 	return rows, nil
 }
 
+// recordReader refuses a record of more than maxRecord bytes before it is held.
+type recordReader struct {
+	in         io.Reader
+	left, read int64
+}
+
+func (r *recordReader) Read(p []byte) (int, error) {
+	if r.left <= 0 {
+		return 0, fmt.Errorf("a row of more than %d MB: is there a quote that is not closed?", maxRecord>>20)
+	}
+	n, err := r.in.Read(p)
+	r.left -= int64(n)
+	r.read += int64(n)
+	return n, err
+}
+
+// next begins the next record, and returns how many bytes were read for the one before. What is read ahead counts for
+// the record before it.
+func (r *recordReader) next() (read int64) {
+	read = r.read
+	r.left, r.read = maxRecord, 0
+	return read
+}
+
 // sameRow tells whether two rows say the same of the same picture.
 func sameRow(a, b Row) bool {
 	return a.At == b.At && a.Label == b.Label && a.Split == b.Split && a.Domain == b.Domain && slices.Equal(a.Extra, b.Extra)
@@ -227,10 +268,12 @@ func (c csvColumns) takes(i int) bool {
 // find maps the header. A column that was asked for by name must be there; the others are found without regard to case
 // if none is spelled as it should be, which is noted.
 func (c CSV) find(header []string) (at csvColumns, notes []string, err error) {
-	for i, name := range header {
-		if name != "" && slices.Contains(header[:i], name) {
+	seen := make(map[string]bool, len(header))
+	for _, name := range header {
+		if name != "" && seen[name] {
 			return at, nil, fmt.Errorf("two columns are named %q", name)
 		}
+		seen[name] = true
 	}
 	for _, meaning := range []struct {
 		name   string

@@ -284,12 +284,17 @@ const emptyDigest = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b785
 // append adds the rows of a part, and its further columns to those there are.
 func (t *Table) append(part int, rows Rows) {
 	place := make([]int, len(rows.Extra))
+	known := make(map[string]int, len(t.Extra))
+	for i, name := range t.Extra {
+		known[name] = i
+	}
 	for i, name := range rows.Extra {
-		place[i] = slices.Index(t.Extra, name)
-		if place[i] < 0 {
-			place[i] = len(t.Extra)
-			t.Extra = append(t.Extra, name)
+		at, ok := known[name]
+		if !ok {
+			at = len(t.Extra)
+			t.Extra, known[name] = append(t.Extra, name), at
 		}
+		place[i] = at
 	}
 	same := true
 	for i, p := range place {

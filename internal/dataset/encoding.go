@@ -77,6 +77,9 @@ func validUTF8(in io.Reader) (bool, error) {
 	for {
 		n, err := in.Read(buffer[kept:])
 		part := buffer[:kept+n]
+		if utf8.Valid(part) { // by far the quickest
+			part = nil
+		}
 		for len(part) > 0 {
 			r, size := utf8.DecodeRune(part)
 			if r == utf8.RuneError && size <= 1 {

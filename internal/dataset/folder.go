@@ -6,12 +6,14 @@ import (
 	"fmt"
 	"io/fs"
 	"maps"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"unicode/utf8"
 
+	"github.com/tlpipe/tlpipe/internal/budget"
 	"github.com/tlpipe/tlpipe/internal/record"
 	"github.com/tlpipe/tlpipe/pipeline"
 )
@@ -21,12 +23,15 @@ import (
 // class is the first folder. Pictures that lie in no class folder have no
 // label. The id is the path below the folder.
 //
-// Hidden files are passed over, and files whose names do not end as a
-// picture's does are passed over with a note. Links are followed, but not
-// round in circles.
+// Hidden files are passed over; files whose names do not end as a picture's
+// does, devices, pipes and sockets are passed over with a note. Links are
+// followed, but each folder is listed once: where it lies, rather than where
+// a link leads to it, and the first link in the order of paths where it lies
+// elsewhere.
 type Folder struct {
 	Path   string
 	Layout string // one of the Layouts; "" is LayoutAuto
+	Limits Limits
 }
 
 // Layouts of a folder.
@@ -53,18 +58,18 @@ func (f Folder) List(ctx context.Context, _ pipeline.Files) (Rows, error) {
 	if err != nil {
 		return Rows{}, fmt.Errorf("list the folder: %w", err)
 	}
-	w := walk{ctx: ctx, root: f.Path, splits: layout == LayoutSplits, passed: map[string]int{}}
-	if err := w.folder(nil, above, entries); err != nil {
-		return Rows{}, err
+	w := walk{
+		ctx: ctx, root: f.Path, splits: layout == LayoutSplits, passed: map[string]int{}, special: map[string]int{},
+		budget: f.Limits.budget(math.MaxInt64), above: above, visited: map[folderKey]bool{},
 	}
-	if len(w.passed) > 0 {
-		total, kinds := 0, []string{}
-		for _, ending := range slices.Sorted(maps.Keys(w.passed)) {
-			total += w.passed[ending]
-			kinds = append(kinds, fmt.Sprintf("%d %s", w.passed[ending], ending))
-		}
-		w.rows.Notes = append(w.rows.Notes, fmt.Sprintf("%s: passed over %d files that are not named as pictures are (%s)", f.Path, total, strings.Join(kinds, ", ")))
+	w.enter(above[0])
+	if err := w.folder(nil, entries); err != nil {
+		return Rows{}, fmt.Errorf("list the folder %s: %w", f.Path, err)
 	}
+	if err := w.followLinks(); err != nil {
+		return Rows{}, fmt.Errorf("list the folder %s: %w", f.Path, err)
+	}
+	w.note()
 	w.rows.sortByID()
 	return w.rows, nil
 }
@@ -125,18 +130,51 @@ func (f Folder) layout(entries []fs.DirEntry) (string, error) {
 
 func hidden(name string) bool { return strings.HasPrefix(name, ".") || name == "__MACOSX" }
 
+// folderKey is a folder by device and inode.
+type folderKey struct{ device, inode uint64 }
+
 // walk collects the pictures below a folder.
 type walk struct {
 	ctx    context.Context
 	root   string
 	splits bool
 	rows   Rows
-	passed map[string]int // files passed over, by the ending of their names
+	budget *budget.Budget
+
+	above   []fs.FileInfo      // the folders that the root lies in, and itself
+	visited map[folderKey]bool // folders that were listed
+	others  []fs.FileInfo      // those of them that have no key
+	links   []link             // to folders, not followed yet
+
+	passed  map[string]int // files passed over, by the ending of their names
+	special map[string]int // devices, pipes and sockets passed over, by what they are
+	again   []string       // links to folders that were listed already
 }
 
-// folder lists one folder. below is its path from the root, above are the
-// folders that it lies in, and itself.
-func (w *walk) folder(below []string, above []fs.FileInfo, entries []fs.DirEntry) error {
+// link is one to a folder.
+type link struct {
+	at   []string // its path from the root
+	info fs.FileInfo
+}
+
+// enter tells whether a folder is met for the first time.
+func (w *walk) enter(info fs.FileInfo) bool {
+	key, ok := keyOf(info)
+	switch {
+	case ok && w.visited[key]:
+		return false
+	case ok:
+		w.visited[key] = true
+	case slices.ContainsFunc(w.others, func(other fs.FileInfo) bool { return os.SameFile(other, info) }):
+		return false
+	default:
+		w.others = append(w.others, info)
+	}
+	return true
+}
+
+// folder lists one folder. below is its path from the root.
+func (w *walk) folder(below []string, entries []fs.DirEntry) error {
 	if err := w.ctx.Err(); err != nil {
 		return err
 	}
@@ -145,33 +183,40 @@ func (w *walk) folder(below []string, above []fs.FileInfo, entries []fs.DirEntry
 		if hidden(e.Name()) {
 			continue
 		}
+		if err := w.budget.Take(budget.Items, 1); err != nil {
+			return err
+		}
 		at := append(slices.Clip(below), e.Name())
 		path := filepath.Join(w.root, filepath.Join(at...))
 		kind := e.Type()
-		var info fs.FileInfo
 		if kind&fs.ModeSymlink != 0 {
-			var err error
-			if info, err = os.Stat(path); err != nil {
-				if isPicture(e.Name()) {
-					w.rows.reject(idOf(at), "a link to nowhere: %s", reason(err))
-				}
+			info, err := os.Stat(path)
+			switch {
+			case err == nil && info.IsDir():
+				w.links = append(w.links, link{at, info})
+				continue
+			case err == nil:
+				kind = info.Mode().Type()
+			case isPicture(e.Name()):
+				w.rows.reject(idOf(at), "a link to nowhere: %s", reason(err))
+				continue
+			default:
 				continue
 			}
-			kind = info.Mode().Type()
 		}
 		switch {
 		case kind.IsDir():
-			if err := w.sub(at, above, path, info); err != nil {
+			if err := w.sub(at, path); err != nil {
 				return err
 			}
+		case !kind.IsRegular():
+			w.special[kindOf(kind)]++
 		case !isPicture(e.Name()):
 			ending := strings.ToLower(filepath.Ext(e.Name()))
 			if ending == "" {
 				ending = "without an ending"
 			}
 			w.passed[ending]++
-		case !kind.IsRegular():
-			w.rows.reject(idOf(at), "not a file but a device, a pipe or a socket")
 		default:
 			w.add(at, path)
 		}
@@ -184,26 +229,85 @@ func (w *walk) folder(below []string, above []fs.FileInfo, entries []fs.DirEntry
 
 // sub goes into a sub-folder. One that cannot be read is a reject, as a file
 // would be.
-func (w *walk) sub(at []string, above []fs.FileInfo, path string, info fs.FileInfo) error {
-	if info == nil {
-		var err error
-		if info, err = os.Stat(path); err != nil {
-			w.rows.reject(idOf(at), "the folder cannot be read: %s", reason(err))
-			return nil
-		}
+func (w *walk) sub(at []string, path string) error {
+	info, err := os.Stat(path)
+	if err != nil {
+		w.rows.reject(idOf(at), "the folder cannot be read: %s", reason(err))
+		return nil
 	}
-	for _, folder := range above {
-		if os.SameFile(folder, info) {
-			w.rows.reject(idOf(at), "a link to a folder that it lies in")
-			return nil
-		}
+	if !w.enter(info) { // mounted in two places
+		w.again = append(w.again, idOf(at))
+		return nil
 	}
+	return w.list(at, path)
+}
+
+func (w *walk) list(at []string, path string) error {
 	entries, err := os.ReadDir(path)
 	if err != nil {
 		w.rows.reject(idOf(at), "the folder cannot be read: %s", reason(err))
 		return nil
 	}
-	return w.folder(at, append(slices.Clip(above), info), entries)
+	return w.folder(at, entries)
+}
+
+// followLinks lists the folders that links lead to, when all that lies below the root itself has been listed.
+func (w *walk) followLinks() error {
+	for len(w.links) > 0 {
+		links := w.links
+		w.links = nil
+		for _, l := range links {
+			switch {
+			case slices.ContainsFunc(w.above, func(folder fs.FileInfo) bool { return os.SameFile(folder, l.info) }):
+				w.rows.reject(idOf(l.at), "a link to a folder that it lies in")
+			case !w.enter(l.info):
+				w.again = append(w.again, idOf(l.at))
+			default:
+				if err := w.list(l.at, filepath.Join(w.root, filepath.Join(l.at...))); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// note tells what was passed over.
+func (w *walk) note() {
+	tell := func(what string, counts map[string]int) {
+		if len(counts) == 0 {
+			return
+		}
+		total, kinds := 0, []string{}
+		for _, kind := range slices.Sorted(maps.Keys(counts)) {
+			total += counts[kind]
+			kinds = append(kinds, fmt.Sprintf("%d %s", counts[kind], kind))
+		}
+		const most = 20
+		if len(kinds) > most {
+			kinds = append(kinds[:most], fmt.Sprintf("and %d other kinds", len(kinds)-most))
+		}
+		w.rows.Notes = append(w.rows.Notes, fmt.Sprintf("%s: passed over %d %s (%s)", w.root, total, what, strings.Join(kinds, ", ")))
+	}
+	tell("files that are not named as pictures are", w.passed)
+	tell("that are no files", w.special)
+	if len(w.again) > 0 {
+		w.rows.Notes = append(w.rows.Notes, fmt.Sprintf("%s: passed over %d links to folders that are listed already, the first of them %s",
+			w.root, len(w.again), w.again[0]))
+	}
+}
+
+// kindOf names what is no file.
+func kindOf(kind fs.FileMode) string {
+	switch {
+	case kind&fs.ModeNamedPipe != 0:
+		return "pipes"
+	case kind&fs.ModeSocket != 0:
+		return "sockets"
+	case kind&fs.ModeDevice != 0:
+		return "devices"
+	}
+	return "others"
 }
 
 func (w *walk) add(at []string, path string) {

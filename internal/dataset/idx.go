@@ -12,6 +12,7 @@ import (
 	"io/fs"
 	"os"
 
+	"github.com/tlpipe/tlpipe/internal/budget"
 	"github.com/tlpipe/tlpipe/pipeline"
 )
 
@@ -22,10 +23,11 @@ type IDX struct {
 	Images  string
 	Labels  string   // "" if there are none
 	Classes []string // names of the labels, counted from 0; nil: the numbers are the names
+	Limits  Limits
 }
 
 // Open implements Source.
-func (x IDX) Open() (Reader, error) { return &idxReader{}, nil }
+func (x IDX) Open() (Reader, error) { return &idxReader{archives{limits: x.Limits}}, nil }
 
 // idxReader gives the pictures as PGM or PPM files, which any decoder reads.
 type idxReader struct {
@@ -63,17 +65,17 @@ func (x IDX) List(ctx context.Context, files pipeline.Files) (Rows, error) {
 		return Rows{}, fmt.Errorf("there is no file %s", x.Images)
 	}
 	rows, err := indexed(ctx, files, []string{x.Images}, "rows of an IDX file, 2", func(path string) (Rows, error) {
-		f, err := openUnpacked(path)
+		f, err := openUnpacked(path, x.Limits)
 		if err != nil {
 			return Rows{}, err
 		}
-		rows, err := readIDX(ctx, f)
+		rows, err := readIDX(ctx, f, f.budget)
 		return rows, errors.Join(err, f.Close())
 	})
 	if err != nil || x.Labels == "" || len(rows.All) == 0 {
 		return rows, err
 	}
-	labels, err := x.labels()
+	labels, err := x.labels(ctx)
 	if err != nil {
 		return rows, fmt.Errorf("read the labels %s: %w", x.Labels, err)
 	}
@@ -88,13 +90,13 @@ func (x IDX) List(ctx context.Context, files pipeline.Files) (Rows, error) {
 }
 
 // labels reads the file of labels.
-func (x IDX) labels() (labels []byte, err error) {
-	f, err := openUnpacked(x.Labels)
+func (x IDX) labels(ctx context.Context) (labels []byte, err error) {
+	f, err := openUnpacked(x.Labels, x.Limits)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
-	in := bufio.NewReader(f)
+	in := bufio.NewReader(f.budget.Reader(budget.Memory, withContext(ctx, f)))
 	shape, err := readIDXHead(in)
 	if err != nil {
 		return nil, err
@@ -114,8 +116,8 @@ func (x IDX) labels() (labels []byte, err error) {
 const maxSamples = 64 << 20
 
 // readIDX makes the index of a file of pictures.
-func readIDX(ctx context.Context, from io.Reader) (rows Rows, err error) {
-	in := bufio.NewReaderSize(from, 1<<16)
+func readIDX(ctx context.Context, from io.Reader, b *budget.Budget) (rows Rows, err error) {
+	in := bufio.NewReaderSize(withContext(ctx, from), 1<<16)
 	shape, err := readIDXHead(in)
 	if err != nil {
 		return rows, malformed{err}
@@ -137,7 +139,17 @@ func readIDX(ctx context.Context, from io.Reader) (rows Rows, err error) {
 		if err := ctx.Err(); err != nil {
 			return rows, err
 		}
-		if _, err := io.ReadFull(in, samples); err != nil {
+		_, err := io.ReadFull(in, samples)
+		if err == nil {
+			err = takeRow(b, 0)
+		}
+		if budget.Exceeded(err) {
+			return rows, malformed{err}
+		}
+		if ctx.Err() != nil {
+			return rows, ctx.Err()
+		}
+		if err != nil {
 			return rows, malformed{fmt.Errorf("the data ends after %d of %d pictures", i, shape[0])}
 		}
 		hash := sha256.New()
@@ -158,7 +170,7 @@ func readIDX(ctx context.Context, from io.Reader) (rows Rows, err error) {
 func readIDXHead(in io.Reader) ([]int, error) {
 	var magic [4]byte
 	if _, err := io.ReadFull(in, magic[:]); err != nil {
-		return nil, errors.New("not an IDX file: it is too short")
+		return nil, tooShort(err)
 	}
 	if magic[0] != 0 || magic[1] != 0 {
 		return nil, errors.New("not an IDX file: it does not start as one")
@@ -173,7 +185,7 @@ func readIDXHead(in io.Reader) ([]int, error) {
 	var raw [4]byte
 	for i := range shape {
 		if _, err := io.ReadFull(in, raw[:]); err != nil {
-			return nil, errors.New("not an IDX file: it is too short")
+			return nil, tooShort(err)
 		}
 		n := binary.BigEndian.Uint32(raw[:])
 		if n > 1<<31-1 {
@@ -182,4 +194,12 @@ func readIDXHead(in io.Reader) ([]int, error) {
 		shape[i] = int(n)
 	}
 	return shape, nil
+}
+
+// tooShort says that a file ends before its head does, unless it could not be read.
+func tooShort(err error) error {
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		return errors.New("not an IDX file: it is too short")
+	}
+	return fmt.Errorf("read its head: %w", err)
 }

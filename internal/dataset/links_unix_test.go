@@ -3,6 +3,7 @@
 package dataset_test
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -36,10 +37,43 @@ dog/2.jpg label=dog split= domain=
 	expect(t, "rejects", rejected(table), `
 cat/gone.png: a link to nowhere: no such file or directory
 cat/loop: a link to a folder that it lies in
-cat/pipe.jpg: not a file but a device, a pipe or a socket
-cat/self: a link to a folder that it lies in
 cat/up.png: a link to a folder that it lies in
 `)
+	expect(t, "notes", strings.Join(table.Notes, "\n"), root+`: passed over 1 that are no files (1 pipes)
+`+root+`: passed over 1 links to folders that are listed already, the first of them cat/self`)
+}
+
+// Folders whose links lead to each other are listed once each: where they lie, or at the first link.
+func TestFoldersThatLinkToEachOther(t *testing.T) {
+	elsewhere := write(t, map[string]string{"1.jpg": "a"})
+	files := map[string]string{}
+	for i := range 12 {
+		files[fmt.Sprintf("d%02d/%d.png", i, i)] = fmt.Sprint(i)
+	}
+	root := write(t, files)
+	for i := range 12 {
+		for j := range 12 {
+			if err := os.Symlink(filepath.Join("..", fmt.Sprintf("d%02d", j)), filepath.Join(root, fmt.Sprintf("d%02d", i), fmt.Sprint("l", j))); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	for _, name := range []string{"x", "y"} {
+		if err := os.Symlink(elsewhere, filepath.Join(root, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	table := list(t, of(dataset.Folder{Path: root}))
+	if len(table.All) != 13 || table.All[1].ID != "d01/1.png" || table.All[12].ID != "x/1.jpg" {
+		t.Errorf("%d rows: %s", len(table.All), described(table))
+	}
+	if len(table.Notes) != 1 || !strings.Contains(table.Notes[0], "passed over 145 links") {
+		t.Errorf("notes %q", table.Notes)
+	}
+	_, err := tryList(t, of(dataset.Folder{Path: root, Limits: dataset.Limits{Rows: 20}}))
+	if err == nil || !strings.Contains(err.Error(), "more than 20 entries") || !strings.Contains(err.Error(), "limits.rows") {
+		t.Errorf("20 rows are allowed: %v", err)
+	}
 }
 
 // A pipe in the place of a table or an archive is refused, not waited for.

@@ -21,6 +21,7 @@ import (
 	"github.com/apache/arrow/go/v17/parquet/file"
 	"github.com/apache/arrow/go/v17/parquet/schema"
 
+	"github.com/tlpipe/tlpipe/internal/budget"
 	"github.com/tlpipe/tlpipe/internal/record"
 	"github.com/tlpipe/tlpipe/pipeline"
 )
@@ -32,12 +33,14 @@ import (
 // there is a column for it. A row without bytes is the file that its path
 // names, from the folder of the Parquet file.
 //
-// The reader beneath does not survive every damage to a file's inside: it may
-// loop where others give an error. Take Parquet from where it can be trusted.
+// The footer and the headers of all pages are looked at before the reader
+// beneath, which believes them, allocates what they say. It does not survive
+// every damage to a file's inside: it may loop where others give an error.
 type Parquet struct {
 	Patterns []string          // files, or patterns as of a shell
 	Columns  map[string]string // id, image, label, split or domain → the name of the column, "" for none
 	Classes  []string          // names of numeric labels that the file does not name
+	Limits   Limits
 }
 
 // Open implements Source.
@@ -76,6 +79,8 @@ type parquetFile struct {
 	file  *os.File
 	pq    *file.Reader
 	image int // the leaf column of the bytes
+	size  int64
+	first []int64 // row of each row group, and the number of all rows
 
 	mu   sync.Mutex
 	idle []*cursor
@@ -95,6 +100,13 @@ func (p Parquet) open(path string) (out *parquetFile, err error) {
 			err = errors.Join(err, f.Close())
 		}
 	}()
+	info, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	if err := checkFooter(f, info.Size()); err != nil {
+		return nil, malformed{fmt.Errorf("not a Parquet file: %w", err)}
+	}
 	lz4Known()
 	properties := parquet.NewReaderProperties(memory.DefaultAllocator)
 	properties.BufferedStreamEnabled = true // pages, not whole row groups
@@ -102,12 +114,16 @@ func (p Parquet) open(path string) (out *parquetFile, err error) {
 	if err != nil {
 		return nil, malformed{fmt.Errorf("not a Parquet file: %w", err)}
 	}
-	if info, err := f.Stat(); err != nil {
-		return nil, err
-	} else if pq.NumRows() > info.Size() {
-		return nil, malformed{fmt.Errorf("damaged: it says that %d rows are in %d bytes", pq.NumRows(), info.Size())}
+	out = &parquetFile{file: f, pq: pq, size: info.Size(), first: []int64{0}}
+	for i, group := range pq.MetaData().RowGroups {
+		if group.NumRows < 0 || group.NumRows > info.Size() {
+			return nil, malformed{fmt.Errorf("damaged: it says that %d rows are in %d bytes", group.NumRows, info.Size())}
+		}
+		out.first = append(out.first, out.first[i]+group.NumRows)
 	}
-	out = &parquetFile{file: f, pq: pq}
+	if all := out.first[len(out.first)-1]; all != pq.NumRows() || all > info.Size() {
+		return nil, malformed{fmt.Errorf("damaged: it says that %d rows are in %d bytes, and %d in its groups", pq.NumRows(), info.Size(), all)}
+	}
 	name, asked := p.Columns[record.Image]
 	if !asked {
 		name = imageColumn(pq)
@@ -202,9 +218,21 @@ func (p Parquet) index(ctx context.Context, path string) (rows Rows, err error) 
 		}
 		err = errors.Join(err, f.Close())
 	}()
-	names, columns, err := f.texts(ctx)
-	if err != nil {
+	texts := f.textColumns()
+	if err := p.Limits.checkColumns(len(texts)); err != nil {
 		return rows, malformed{err}
+	}
+	reads := append(slices.Clone(texts), f.image)
+	if at := f.pathColumn(); at >= 0 {
+		reads = append(reads, at)
+	}
+	if err := f.checkPages(ctx, p.Limits.budget(f.size), reads); err != nil {
+		return rows, f.malformed(ctx, err)
+	}
+	b := p.Limits.budget(f.size)
+	names, columns, err := f.texts(ctx, texts, b)
+	if err != nil {
+		return rows, f.malformed(ctx, err)
 	}
 	take := func(meaning string, defaults ...string) []string {
 		if name, asked := p.Columns[meaning]; asked {
@@ -229,9 +257,9 @@ func (p Parquet) index(ctx context.Context, path string) (rows Rows, err error) 
 	for _, name := range names {
 		rows.Extra = append(rows.Extra, rows.extraName(name, names))
 	}
-	paths, err := f.paths()
+	paths, err := f.paths(ctx, b)
 	if err != nil {
-		return rows, malformed{err}
+		return rows, f.malformed(ctx, err)
 	}
 	total := f.pq.NumRows()
 	for i := range total {
@@ -249,6 +277,9 @@ func (p Parquet) index(ctx context.Context, path string) (rows Rows, err error) 
 			row.ID = id
 		}
 		picture, err := f.read(i)
+		if err == nil {
+			err = errors.Join(takeRow(b, 16*len(columns)), b.Take(budget.Unpacked, int64(len(picture))))
+		}
 		if err != nil {
 			return rows, malformed{fmt.Errorf("row %d: %w", i, err)}
 		}
@@ -280,16 +311,33 @@ func (p Parquet) index(ctx context.Context, path string) (rows Rows, err error) 
 	return rows, nil
 }
 
-// texts reads all columns of plain values but the pictures, as text. Numbers
-// that the metadata name become names.
-func (f *parquetFile) texts(ctx context.Context) (names []string, columns [][]string, err error) {
+// malformed says that the file is damaged, unless the work was given up.
+func (f *parquetFile) malformed(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	return malformed{err}
+}
+
+// textColumns are the columns of plain values but the pictures.
+func (f *parquetFile) textColumns() (out []int) {
 	leaves := f.pq.MetaData().Schema
-	described := features(f.pq)
 	for i := range leaves.NumColumns() {
 		leaf := leaves.Column(i)
-		path := leaf.ColumnPath()
-		if i == f.image || len(path) != 1 || leaf.MaxRepetitionLevel() > 0 || !isPlain(leaf.PhysicalType()) {
-			continue
+		if i != f.image && len(leaf.ColumnPath()) == 1 && leaf.MaxRepetitionLevel() == 0 && isPlain(leaf.PhysicalType()) {
+			out = append(out, i)
+		}
+	}
+	return out
+}
+
+// texts reads columns as text. Numbers that the metadata name become names.
+func (f *parquetFile) texts(ctx context.Context, which []int, b *budget.Budget) (names []string, columns [][]string, err error) {
+	described := features(f.pq)
+	for _, i := range which {
+		path := f.pq.MetaData().Schema.Column(i).ColumnPath()
+		if err := b.Take(budget.Memory, 16*f.pq.NumRows()); err != nil {
+			return nil, nil, err
 		}
 		values := make([]string, 0, f.pq.NumRows())
 		for group := range f.pq.NumRowGroups() {
@@ -300,7 +348,7 @@ func (f *parquetFile) texts(ctx context.Context) (names []string, columns [][]st
 			if err != nil {
 				return nil, nil, err
 			}
-			if values, err = appendTexts(values, column); err != nil {
+			if values, err = appendTexts(values, column, b); err != nil {
 				return nil, nil, err
 			}
 		}
@@ -314,20 +362,35 @@ func (f *parquetFile) texts(ctx context.Context) (names []string, columns [][]st
 	return names, columns, nil
 }
 
-// paths reads the paths that stand beside the bytes of the pictures; nil if there are none.
-func (f *parquetFile) paths() (paths []string, err error) {
+// pathColumn is the column of the paths that stand beside the bytes of the pictures; −1 if there is none.
+func (f *parquetFile) pathColumn() int {
 	leaves := f.pq.MetaData().Schema
 	column, found := strings.CutSuffix(leaves.Column(f.image).Path(), ".bytes")
 	at := leaves.ColumnIndexByName(column + ".path")
 	if !found || at < 0 || leaves.Column(at).PhysicalType() != parquet.Types.ByteArray || leaves.Column(at).MaxRepetitionLevel() > 0 {
+		return -1
+	}
+	return at
+}
+
+// paths reads the paths that stand beside the bytes of the pictures; nil if there are none.
+func (f *parquetFile) paths(ctx context.Context, b *budget.Budget) (paths []string, err error) {
+	at := f.pathColumn()
+	if at < 0 {
 		return nil, nil
 	}
+	if err := b.Take(budget.Memory, 16*f.pq.NumRows()); err != nil {
+		return nil, err
+	}
 	for group := range f.pq.NumRowGroups() {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
 		column, err := f.pq.RowGroup(group).Column(at)
 		if err != nil {
 			return nil, err
 		}
-		if paths, err = appendTexts(paths, column); err != nil {
+		if paths, err = appendTexts(paths, column, b); err != nil {
 			return nil, err
 		}
 	}
@@ -339,11 +402,21 @@ func isPlain(t parquet.Type) bool {
 }
 
 // appendTexts reads the rest of a column of a row group.
-func appendTexts(to []string, column file.ColumnChunkReader) ([]string, error) {
+func appendTexts(to []string, column file.ColumnChunkReader, b *budget.Budget) ([]string, error) {
 	logical := column.Descriptor().LogicalType()
 	switch column := column.(type) {
 	case *file.ByteArrayColumnChunkReader:
-		return appendBatches(to, column.Descriptor(), column.ReadBatch, func(v parquet.ByteArray) string { return text(string(v)) })
+		var over error
+		to, err := appendBatches(to, column.Descriptor(), column.ReadBatch, func(v parquet.ByteArray) string {
+			if over == nil {
+				over = b.Take(budget.Memory, int64(len(v)))
+			}
+			if over != nil {
+				return ""
+			}
+			return text(string(v))
+		})
+		return to, errors.Join(over, err)
 	case *file.Int64ColumnChunkReader:
 		return appendBatches(to, column.Descriptor(), column.ReadBatch, func(v int64) string { return wholeText(v, logical) })
 	case *file.Int32ColumnChunkReader:
@@ -409,10 +482,8 @@ func className(classes []string, number string) string {
 	if number == "" || number == "-1" {
 		return ""
 	}
-	for i, name := range classes {
-		if fmt.Sprint(i) == number {
-			return name
-		}
+	if i, err := strconv.Atoi(number); err == nil && i >= 0 && i < len(classes) && strconv.Itoa(i) == number {
+		return classes[i]
 	}
 	return number
 }
@@ -436,17 +507,12 @@ func (f *parquetFile) read(row int64) (picture []byte, err error) {
 			err = fmt.Errorf("damaged: %v", r)
 		}
 	}()
-	group := 0
-	for ; group < f.pq.NumRowGroups(); group++ {
-		if n := f.pq.MetaData().RowGroups[group].NumRows; row >= n {
-			row -= n
-			continue
-		}
-		break
-	}
-	if group == f.pq.NumRowGroups() {
+	if row < 0 || row >= f.first[len(f.first)-1] {
 		return nil, io.ErrUnexpectedEOF
 	}
+	group, _ := slices.BinarySearch(f.first, row+1) // the first that begins behind it
+	group--
+	row -= f.first[group]
 	c, err := f.take(group, row)
 	if err != nil {
 		return nil, err

@@ -89,8 +89,8 @@ func (wholeFiles) Read(_ context.Context, at Location) (data []byte, err error) 
 
 func (wholeFiles) Close() error { return nil }
 
-// openFile opens a file, and nothing else: a pipe would be waited for, and
-// what a device gives cannot be read twice.
+// openFile opens a file, and nothing else: a pipe would be waited for, what a
+// device gives cannot be read twice, and a hole of terabytes is read for hours.
 func openFile(path string) (*os.File, error) {
 	info, err := os.Stat(path)
 	if err != nil {
@@ -98,6 +98,9 @@ func openFile(path string) (*os.File, error) {
 	}
 	if !info.Mode().IsRegular() {
 		return nil, &fs.PathError{Op: "open", Path: path, Err: errNotAFile}
+	}
+	if err := checkFile(path, info); err != nil {
+		return nil, err
 	}
 	return os.Open(path)
 }

@@ -17,6 +17,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/tlpipe/tlpipe/internal/budget"
 	"github.com/tlpipe/tlpipe/internal/record"
 	"github.com/tlpipe/tlpipe/pipeline"
 )
@@ -35,10 +36,11 @@ import (
 type Tar struct {
 	Patterns []string // files, or patterns as of a shell
 	Classes  []string // names of numeric labels, counted from 0; nil: the numbers are the names
+	Limits   Limits
 }
 
 // Open implements Source.
-func (Tar) Open() (Reader, error) { return &tarReader{}, nil }
+func (t Tar) Open() (Reader, error) { return &tarReader{archives{limits: t.Limits}}, nil }
 
 type tarReader struct{ archives }
 
@@ -51,11 +53,11 @@ func (t Tar) List(ctx context.Context, files pipeline.Files) (Rows, error) {
 		return Rows{}, err
 	}
 	rows, err := indexed(ctx, files, paths, "rows of a tar archive, 3", func(path string) (Rows, error) {
-		f, err := openUnpacked(path)
+		f, err := openUnpacked(path, t.Limits)
 		if err != nil {
 			return Rows{}, err
 		}
-		rows, err := readTar(ctx, f)
+		rows, err := readTar(ctx, f, f.budget)
 		return rows, errors.Join(err, f.Close())
 	})
 	if err == nil {
@@ -93,10 +95,10 @@ func (r *Rows) nameClasses(classes []string) {
 const maxSidecar = 16 << 20
 
 // readTar makes the index of an archive.
-func readTar(ctx context.Context, from io.Reader) (Rows, error) {
-	counted := &counter{r: bufio.NewReaderSize(from, 1<<16)}
+func readTar(ctx context.Context, from io.Reader, b *budget.Budget) (Rows, error) {
+	counted := &counter{r: bufio.NewReaderSize(withContext(ctx, from), 1<<16)}
 	in := tar.NewReader(counted)
-	index := tarIndex{unused: map[string]int{}}
+	index := tarIndex{unused: map[string]int{}, budget: b}
 	contentEnd := int64(0) // of the file before, with its padding
 	for {
 		if err := ctx.Err(); err != nil {
@@ -109,6 +111,12 @@ func readTar(ctx context.Context, from io.Reader) (Rows, error) {
 			}
 			break
 		}
+		if ctx.Err() != nil {
+			return index.rows, ctx.Err()
+		}
+		if budget.Exceeded(err) {
+			return index.rows, malformed{err}
+		}
 		if err != nil {
 			if len(index.rows.All) == 0 && len(index.group) == 0 {
 				return index.rows, malformed{fmt.Errorf("not a tar archive: %w", err)}
@@ -117,7 +125,7 @@ func readTar(ctx context.Context, from io.Reader) (Rows, error) {
 			break
 		}
 		contentEnd = counted.n + (head.Size+blockSize-1)/blockSize*blockSize
-		if head.Typeflag != tar.TypeReg {
+		if head.Typeflag != tar.TypeReg && head.Typeflag != tar.TypeGNUSparse {
 			continue
 		}
 		name := path.Clean(head.Name)
@@ -125,11 +133,24 @@ func readTar(ctx context.Context, from io.Reader) (Rows, error) {
 		if hidden(base) || strings.HasPrefix(dir, "__MACOSX/") {
 			continue
 		}
+		if sparse(head) {
+			index.rows.reject(text(name), "a sparse file, whose holes are not read")
+			continue
+		}
 		stem, ending, _ := strings.Cut(base, ".")
 		if err := index.enter(text(dir + stem)); err != nil {
 			return index.rows, err
 		}
 		m, err := readMember(in, name, ending, head.Size, counted.n)
+		if err == nil {
+			err = b.Take(budget.Memory, int64(len(m.name)+len(m.data))+rowCost)
+		}
+		if ctx.Err() != nil {
+			return index.rows, ctx.Err()
+		}
+		if budget.Exceeded(err) {
+			return index.rows, malformed{err}
+		}
 		if err != nil {
 			index.damaged(fmt.Sprintf("the archive is damaged after %d samples: %v", len(index.rows.All), err))
 			break
@@ -141,6 +162,19 @@ func readTar(ctx context.Context, from io.Reader) (Rows, error) {
 	}
 	index.rows.spread(index.extras)
 	return index.rows, nil
+}
+
+// sparse tells whether a member is stored without its holes, so that its size is not that of its bytes in the archive.
+func sparse(head *tar.Header) bool {
+	if head.Typeflag == tar.TypeGNUSparse {
+		return true
+	}
+	for name := range head.PAXRecords {
+		if strings.HasPrefix(name, "GNU.sparse.") {
+			return true
+		}
+	}
+	return false
 }
 
 // blockSize is the unit of a tar archive, in bytes.
@@ -197,6 +231,7 @@ func readMember(in io.Reader, name, ending string, size, offset int64) (member, 
 // tarIndex makes samples of the files of an archive.
 type tarIndex struct {
 	rows   Rows
+	budget *budget.Budget
 	extras []map[string]string // of each row, from JSON and text
 	key    string              // of the group of files that is being read: their common name up to the first dot
 	group  []member
@@ -329,6 +364,9 @@ func (x *tarIndex) sample(key string, files []member) error {
 			x.rows.reject(key, "split %q is not train, val or test", split)
 			return nil
 		}
+	}
+	if err := takeRow(x.budget, 0); err != nil {
+		return malformed{err}
 	}
 	x.rows.All = append(x.rows.All, row)
 	x.extras = append(x.extras, values)

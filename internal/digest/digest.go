@@ -10,6 +10,8 @@ import (
 	"io"
 	"os"
 	"strings"
+
+	"github.com/tlpipe/tlpipe/internal/budget"
 )
 
 // Expected is what is known of a file's content beforehand; the zero value is nothing. Digests are
@@ -60,6 +62,11 @@ func (p Expected) CheckFile(path string) (sum string, err error) {
 		return "", err
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
+	if info, err := f.Stat(); err == nil {
+		if err := budget.CheckFile(info); err != nil {
+			return "", fmt.Errorf("read %s: %w", path, err)
+		}
+	}
 	sum, err = p.Check(f)
 	if mismatch := new(MismatchError); err != nil && !errors.As(err, &mismatch) {
 		err = fmt.Errorf("read %s: %w", path, err)

@@ -17,6 +17,7 @@ import (
 	"github.com/apache/arrow/go/v17/arrow/array"
 	"github.com/apache/arrow/go/v17/arrow/memory"
 
+	"github.com/tlpipe/tlpipe/internal/budget"
 	"github.com/tlpipe/tlpipe/internal/record"
 )
 
@@ -72,7 +73,8 @@ func (x *StatIndex) Noting(used func(key string)) *StatIndex {
 }
 
 // Digest returns the hexadecimal SHA-256 of the file's content, from the
-// index if the file did not change since.
+// index if the file did not change since. A file that is mostly a hole is
+// refused before it is read.
 func (x *StatIndex) Digest(ctx context.Context, path string) (string, error) {
 	abs, err := filepath.Abs(path)
 	if err != nil {
@@ -84,6 +86,9 @@ func (x *StatIndex) Digest(ctx context.Context, path string) (string, error) {
 	}
 	if !info.Mode().IsRegular() {
 		return "", &fs.PathError{Op: "read", Path: path, Err: errNotAFile}
+	}
+	if err := budget.CheckFile(info); err != nil {
+		return "", &fs.PathError{Op: "read", Path: path, Err: err}
 	}
 	now := describe(info)
 	dir, base := filepath.Split(abs)

@@ -35,6 +35,15 @@ type Source struct {
 	Split   string              `yaml:"split" recipe:"-" enum:"train,val,test" doc:"the split of all its rows"`
 	Only    map[string][]string `yaml:"only" recipe:"-" doc:"keep the rows whose column has one of these values: {label: [cat, dog]}"`
 	Limit   int                 `yaml:"limit" recipe:"-" min:"0" doc:"keep so many rows, drawn by a hash of their ids; 0 keeps all"`
+	Limits  Limits              `yaml:"limits" recipe:"-" doc:"what listing it may cost, where the defaults are too little for data that can be trusted"`
+}
+
+// Limits are those of [dataset.Limits].
+type Limits struct {
+	Memory   params.Bytes `yaml:"memory" recipe:"-" doc:"bytes that the listing of one file may hold, such as 4GB; if not given 256 MB and 64 times its size"`
+	Unpacked params.Bytes `yaml:"unpacked" recipe:"-" doc:"bytes that one file may unpack to; if not given 512 MB and 64 times its size"`
+	Rows     int64        `yaml:"rows" recipe:"-" min:"0" doc:"rows of one file, or files of one folder; if not given 20 million"`
+	Columns  int          `yaml:"columns" recipe:"-" min:"0" doc:"columns of a table; if not given 16,384"`
 }
 
 // IDX names the files of a data set like MNIST.
@@ -104,21 +113,22 @@ func (s Source) open(dir string) dataset.Source {
 		}
 		return out
 	}
+	limits := dataset.Limits{Memory: int64(s.Limits.Memory), Unpacked: int64(s.Limits.Unpacked), Rows: s.Limits.Rows, Columns: s.Limits.Columns}
 	switch {
 	case s.Folder != "":
-		return dataset.Folder{Path: at(s.Folder), Layout: s.Layout}
+		return dataset.Folder{Path: at(s.Folder), Layout: s.Layout, Limits: limits}
 	case s.CSV != "":
 		separator, _ := utf8.DecodeRuneInString(s.Comma)
 		if s.Comma == "" {
 			separator = 0
 		}
-		return dataset.CSV{Path: at(s.CSV), Root: at(s.Root), Separator: separator, Columns: s.Columns}
+		return dataset.CSV{Path: at(s.CSV), Root: at(s.Root), Separator: separator, Columns: s.Columns, Limits: limits}
 	case len(s.Parquet) > 0:
-		return dataset.Parquet{Patterns: all(s.Parquet), Columns: s.Columns, Classes: s.Classes}
+		return dataset.Parquet{Patterns: all(s.Parquet), Columns: s.Columns, Classes: s.Classes, Limits: limits}
 	case len(s.Tar) > 0:
-		return dataset.Tar{Patterns: all(s.Tar), Classes: s.Classes}
+		return dataset.Tar{Patterns: all(s.Tar), Classes: s.Classes, Limits: limits}
 	case s.IDX != nil:
-		return dataset.IDX{Images: at(s.IDX.Images), Labels: at(s.IDX.Labels), Classes: s.Classes}
+		return dataset.IDX{Images: at(s.IDX.Images), Labels: at(s.IDX.Labels), Classes: s.Classes, Limits: limits}
 	default:
 		return dataset.Emoji{}
 	}
