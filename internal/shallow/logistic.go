@@ -2,7 +2,6 @@ package shallow
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -14,59 +13,6 @@ import (
 	"github.com/tlpipe/tlpipe/internal/kernel"
 )
 
-// Rows are feature vectors, one after another, and their classes.
-type Rows struct {
-	Values  []float32 // [rows][Width]
-	Width   int
-	Classes []int // of each row, from 0
-}
-
-// Len is the number of rows.
-func (r Rows) Len() int { return len(r.Classes) }
-
-func (r Rows) check(classes int) error {
-	if r.Width < 1 || len(r.Values) != r.Width*len(r.Classes) {
-		return fmt.Errorf("%d values for %d rows of %d features", len(r.Values), len(r.Classes), r.Width)
-	}
-	for _, class := range r.Classes {
-		if class < 0 || class >= classes {
-			return fmt.Errorf("class %d of %d", class, classes)
-		}
-	}
-	return nil
-}
-
-// at picks rows by position.
-func (r Rows) at(positions []int) Rows {
-	out := Rows{Width: r.Width}
-	for _, i := range positions {
-		out.Values = append(out.Values, r.Values[i*r.Width:(i+1)*r.Width]...)
-		out.Classes = append(out.Classes, r.Classes[i])
-	}
-	return out
-}
-
-// Linear is a linear classifier: the logit of class k is the inner product of a row with Weights[k] and Bias[k].
-type Linear struct {
-	Weights []float32 // [classes][width]
-	Bias    []float32 // [classes]
-}
-
-// Options are the settings of a fit.
-type Options struct {
-	Penalties []float64 // the path, from strong to weak; nil: [DefaultPenalties]
-	Folds     int       // of cross-validation; 0: 5
-	Groups    []int     // of the training rows: rows of one group are in one fold; nil: each row by itself
-
-	// Standardise fits on features shifted and scaled to mean 0 and variance 1 over the training rows, so that the penalty
-	// treats them alike. What is returned takes the features as they are.
-	Standardise bool
-
-	Tolerance  float64 // on the largest element of the gradient of the mean loss; 0: 1e-6
-	Iterations int     // at most, of each fit; 0: 1000
-	Threads    int
-}
-
 // DefaultPenalties are 10⁴, 10^3.5, … 10⁻⁴.
 func DefaultPenalties() []float64 {
 	var out []float64
@@ -76,18 +22,6 @@ func DefaultPenalties() []float64 {
 	return out
 }
 
-// Step is a fit of a path.
-type Step struct {
-	Penalty    float64
-	Loss       float64 // mean log loss on the rows that it was judged by
-	Accuracy   float64 // on these
-	Iterations int
-	Chosen     bool
-}
-
-// patience is how many penalties in a row may be worse than the best before a path ends: losses along it have one valley.
-const patience = 3
-
 // Logistic fits multinomial logistic regression with an L2 penalty on the weights, not on the biases: it minimises
 // Σ log loss + λ/2·Σ w², which is scikit-learn's LogisticRegression with C = 1/λ (of two classes as well, where
 // scikit-learn has one weight vector, the difference of the two here). The penalty is chosen along the path by the
@@ -95,27 +29,39 @@ const patience = 3
 // (Liu and Nocedal 1989), in float64 where rows · features · classes are few, else with products in float32 whose sums
 // are in float64; the problem is convex, so where it starts does not matter.
 func Logistic(ctx context.Context, training, validation Rows, classes int, o Options) (*Linear, []Step, error) {
-	if err := errors.Join(training.check(classes), validation.check(classes)); validation.Len() > 0 && err != nil || validation.Len() == 0 && training.check(classes) != nil {
-		return nil, nil, fmt.Errorf("logistic regression: %w", errors.Join(training.check(classes), err))
+	t, err := newTask(training, validation, classes, o)
+	if err != nil {
+		return nil, nil, fmt.Errorf("logistic regression: %w", err)
 	}
-	if classes < 2 || training.Len() == 0 {
-		return nil, nil, fmt.Errorf("logistic regression: %d rows of %d classes", training.Len(), classes)
+	defer t.pool.Close()
+	return t.logistic(ctx)
+}
+
+func logistic() Kind {
+	return Kind{
+		Name: "logistic", Summary: "multinomial logistic regression with an L2 penalty", Takes: []string{"penalties"},
+		fit: func(ctx context.Context, t *task) (*Classifier, []Step, error) {
+			l, steps, err := t.logistic(ctx)
+			return &Classifier{Linear: l, Scale: 1}, steps, err
+		},
 	}
-	if o.Penalties == nil {
+}
+
+func (t *task) logistic(ctx context.Context) (*Linear, []Step, error) {
+	training, classes, o, pool := t.training, t.classes, t.Options, t.pool
+	if len(o.Penalties) == 0 {
 		o.Penalties = DefaultPenalties()
 	}
-	pool := kernel.NewPool(max(o.Threads, 1))
-	defer pool.Close()
-	if len(o.Penalties) == 1 && validation.Len() == 0 {
+	if len(o.Penalties) == 1 && t.validation.Len() == 0 {
 		fit := newProblem(training, classes, o, pool)
 		iterations, err := fit.minimise(ctx, o.Penalties[0], o)
 		if err != nil {
 			return nil, nil, err
 		}
-		return fit.linear(), []Step{{Penalty: o.Penalties[0], Loss: math.NaN(), Accuracy: math.NaN(), Iterations: iterations, Chosen: true}}, nil
+		return fit.linear(), []Step{{Setting: penaltySetting, Value: o.Penalties[0], Loss: math.NaN(), Accuracy: math.NaN(), Iterations: iterations, Chosen: true}}, nil
 	}
-	if validation.Len() > 0 {
-		return path(ctx, training, validation, classes, o, pool)
+	if t.validation.Len() > 0 {
+		return path(ctx, training, t.validation, classes, o, pool)
 	}
 	steps, err := crossValidate(ctx, training, classes, o, pool)
 	if err != nil {
@@ -124,13 +70,16 @@ func Logistic(ctx context.Context, training, validation Rows, classes int, o Opt
 	at := chosen(steps)
 	fit := newProblem(training, classes, o, pool)
 	for _, step := range steps[:at+1] { // warm, as the path was
-		if _, err := fit.minimise(ctx, step.Penalty, o); err != nil {
+		if _, err := fit.minimise(ctx, step.Value, o); err != nil {
 			return nil, nil, err
 		}
 	}
 	steps[at].Chosen = true
 	return fit.linear(), steps, nil
 }
+
+// penaltySetting is the name of the setting that a path goes along.
+const penaltySetting = "penalty"
 
 // path fits the penalties one after the other and keeps the best.
 func path(ctx context.Context, training, validation Rows, classes int, o Options, pool *kernel.Pool) (*Linear, []Step, error) {
@@ -144,7 +93,7 @@ func path(ctx context.Context, training, validation Rows, classes int, o Options
 		}
 		model := fit.linear()
 		loss, accuracy := model.evaluate(pool, validation)
-		steps = append(steps, Step{Penalty: penalty, Loss: loss, Accuracy: accuracy, Iterations: iterations})
+		steps = append(steps, Step{Setting: penaltySetting, Value: penalty, Loss: loss, Accuracy: accuracy, Iterations: iterations})
 		at := chosen(steps)
 		if at == len(steps)-1 {
 			best = model
@@ -162,20 +111,10 @@ func crossValidate(ctx context.Context, training Rows, classes int, o Options, p
 	folds := foldsOf(training.Classes, o.Groups, o.Folds)
 	steps := make([]Step, len(o.Penalties))
 	for i, penalty := range o.Penalties {
-		steps[i].Penalty = penalty
+		steps[i].Setting, steps[i].Value = penaltySetting, penalty
 	}
 	for _, held := range folds {
-		in := make(map[int]bool, len(held))
-		for _, i := range held {
-			in[i] = true
-		}
-		var rest []int
-		for i := range training.Classes {
-			if !in[i] {
-				rest = append(rest, i)
-			}
-		}
-		fit, judged := newProblem(training.at(rest), classes, o, pool), training.at(held)
+		fit, judged := newProblem(training.at(without(training.Len(), held)), classes, o, pool), training.at(held)
 		share := float64(len(held)) / float64(training.Len())
 		for i, penalty := range o.Penalties {
 			iterations, err := fit.minimise(ctx, penalty, o)
@@ -190,103 +129,6 @@ func crossValidate(ctx context.Context, training Rows, classes int, o Options, p
 	}
 	return steps, nil
 }
-
-// foldsOf divides rows into folds, class by class in turn, so that each has about the same share of every class; rows of
-// one group stay together.
-func foldsOf(classes, groups []int, n int) [][]int {
-	if n < 2 {
-		n = 5
-	}
-	folds := make([][]int, n)
-	next, of := map[int]int{}, map[int]int{}
-	for i, class := range classes {
-		fold, known := next[class]%n, false
-		if groups != nil {
-			fold, known = of[groups[i]]
-			if !known {
-				fold = next[class] % n
-				of[groups[i]] = fold
-			}
-		}
-		if !known {
-			next[class]++
-		}
-		folds[fold] = append(folds[fold], i)
-	}
-	return slices.DeleteFunc(folds, func(fold []int) bool { return len(fold) == 0 || len(fold) == len(classes) })
-}
-
-// chosen is the step with the least loss, of equals the first, whose penalty is the strongest.
-func chosen(steps []Step) int {
-	best := 0
-	for i, step := range steps {
-		if step.Loss < steps[best].Loss {
-			best = i
-		}
-	}
-	return best
-}
-
-// Probabilities fills out, [rows][classes], with the softmax of the logits of rows of features.
-func (l *Linear) Probabilities(features []float32, out []float32) {
-	k := len(l.Bias)
-	width := len(l.Weights) / k
-	logits := make([]float64, k)
-	for row := 0; row*k < len(out); row++ {
-		x := features[row*width : (row+1)*width]
-		for j := range logits {
-			logits[j] = float64(l.Bias[j])
-			for i, w := range l.Weights[j*width : (j+1)*width] {
-				logits[j] += float64(w) * float64(x[i])
-			}
-		}
-		norm := logSumExp(logits)
-		for j, v := range logits {
-			out[row*k+j] = float32(math.Exp(v - norm))
-		}
-	}
-}
-
-// evaluate returns mean log loss and accuracy on rows.
-func (l *Linear) evaluate(pool *kernel.Pool, rows Rows) (loss, accuracy float64) {
-	k := len(l.Bias)
-	var workspace kernel.Workspace
-	logits := make([]float32, blockRows*k)
-	p := make([]float64, k)
-	right := 0
-	for from := 0; from < rows.Len(); from += blockRows {
-		n := min(blockRows, rows.Len()-from)
-		kernel.Gemm(pool, false, true, n, k, rows.Width, 1, rows.Values[from*rows.Width:], rows.Width, l.Weights, rows.Width, 0, logits, k, &workspace)
-		for i := range n {
-			class := rows.Classes[from+i]
-			best := 0
-			for j := range p {
-				p[j] = float64(logits[i*k+j]) + float64(l.Bias[j])
-				if p[j] > p[best] {
-					best = j
-				}
-			}
-			if best == class {
-				right++
-			}
-			loss += logSumExp(p) - p[class]
-		}
-	}
-	n := float64(rows.Len())
-	return loss / n, float64(right) / n
-}
-
-func logSumExp(x []float64) float64 {
-	top := slices.Max(x)
-	sum := 0.0
-	for _, v := range x {
-		sum += math.Exp(v - top)
-	}
-	return top + math.Log(sum)
-}
-
-// blockRows is how many rows are computed at once. Sums over a block are in float32, over blocks in float64.
-const blockRows = 256
 
 // problem is the loss of a set of rows as a function of the parameters, which are those of features shifted to mean 0 and
 // scaled, whatever the penalty is on: that makes the minimum quick to find.

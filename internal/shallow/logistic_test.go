@@ -39,7 +39,7 @@ func TestCoefficientsAreThoseOfScikitLearn(t *testing.T) {
 	for _, set := range reference.Sets {
 		rows := Rows{Width: len(set.X[0]), Classes: set.Y, Values: slices.Concat(set.X...)}
 		for _, want := range set.Fits {
-			l, steps, err := Logistic(context.Background(), rows, Rows{Width: rows.Width}, set.Classes, Options{Penalties: []float64{1 / want.C}, Tolerance: 1e-8, Threads: 2})
+			l, steps, err := Logistic(context.Background(), rows, Rows{Width: rows.Width}, set.Classes, Options{Settings: Settings{Penalties: []float64{1 / want.C}}, Tolerance: 1e-8, Threads: 2})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -167,7 +167,7 @@ func TestPenaltyIsChosenByValidation(t *testing.T) {
 // Rows that a plane divides have no fit without a penalty; a weak one must end all the same.
 func TestSeparableRowsEnd(t *testing.T) {
 	rows := made(100, 50, 2, 0.01, 3)
-	l, _, err := Logistic(context.Background(), rows, Rows{Width: 50}, 2, Options{Penalties: []float64{1e-8}, Threads: 1})
+	l, _, err := Logistic(context.Background(), rows, Rows{Width: 50}, 2, Options{Settings: Settings{Penalties: []float64{1e-8}}, Threads: 1})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -71,6 +71,9 @@ func (s *Setup) continued(ctx context.Context, model pipeline.Input, d *rows.Dat
 	if err != nil {
 		return subject{}, err
 	}
+	if op, votes := c.Network.Output().Op.(nn.Neighbours); votes {
+		return subject{}, fmt.Errorf("model %s lets its %d rows vote: it does not learn", model.Name(), op.Rows)
+	}
 	if err := d.Renumber(c.Classes); err != nil {
 		return subject{}, fmt.Errorf("model %s: %w", model.Name(), err)
 	}

@@ -27,7 +27,7 @@ type Params struct {
 	Weights      zoo.WeightsReference `yaml:"weights" recipe:"-" doc:"of the backbone, as for the stage extract: a weight set, random, the path of a file, or an address with a digest"`
 	RandomSeed   uint64               `yaml:"random_seed" doc:"draws random weights of the backbone; nothing else depends on it"`
 	Strategy     strategy.Strategy    `yaml:"strategy" doc:"on pictures: feature_extraction (if not given), partial, full, progressive, fine_tune, layerwise, adapters, linear_then_full, a mapping with one of these as kind, or a list of phases"`
-	Head         head.Head            `yaml:"head" doc:"tutorial (dense 256, batch-norm, relu, dropout 0.5, dense 128, batch-norm, relu, dropout 0.3), linear, logistic (on features: logistic regression fitted to its end), or a mapping; linear on pictures if not given"`
+	Head         head.Head            `yaml:"head" doc:"tutorial (dense 256, batch-norm, relu, dropout 0.5, dense 128, batch-norm, relu, dropout 0.3), linear, on features also a classifier that is fitted to its end (logistic, …, see above), or a mapping; linear on pictures if not given"`
 	Start        head.Start           `yaml:"start" doc:"on pictures: what the last layer of the head begins with: zero (if not given), or logistic: the logistic regression on the frozen backbone's features of the training rows that head: logistic gives, its penalty chosen by the validation rows; a phase that starts from it keeps it if no epoch is better on them"`
 	Target       string               `yaml:"target" doc:"column with the classes"`
 	Epochs       *int                 `yaml:"epochs" min:"1" doc:"passes over the training rows, at most: 30 on features, as the strategy says on pictures if not given"`
@@ -127,10 +127,10 @@ func New(p Params) (*Setup, error) {
 	}
 	refuse(p.BatchSize == 1 && p.Head.BatchNorm && len(p.Head.Hidden) > 0, "batch_size", "use at least 2, or batch_norm: false", "batch-norm learns nothing from single rows")
 	if p.Head.Converges() {
-		refuse(p.Backbone != "" || len(p.Strategy.Phases) > 0, "head", "extract features first, or take head: linear", "logistic is for features")
-		refuse(p.Epochs != nil, "epochs", "leave it out", "logistic regression is fitted to its end: it has no epochs")
-		refuse(p.LearningRate != nil, "learning_rate", "leave it out", "logistic regression has no learning rate")
-		refuse(p.Learning.EarlyStopping.Patience > 0, "early_stopping", "leave it out", "logistic regression is fitted to its end")
+		refuse(p.Backbone != "" || len(p.Strategy.Phases) > 0, "head", "extract features first, or take head: linear", "%s is for features", p.Head.Kind)
+		refuse(p.Epochs != nil, "epochs", "leave it out", "%s is fitted to its end: it has no epochs", p.Head.Kind)
+		refuse(p.LearningRate != nil, "learning_rate", "leave it out", "%s has no learning rate", p.Head.Kind)
+		refuse(p.Learning.EarlyStopping.Patience > 0, "early_stopping", "leave it out", "%s is fitted to its end", p.Head.Kind)
 	}
 	if p.Start.Converged() {
 		refuse(p.Backbone == "", "start", "leave it out; on features, head: logistic fits this classifier", "logistic is for a backbone with a new head, on pictures")

@@ -163,7 +163,7 @@ func (t *training) fitStart(ctx context.Context, task *pipeline.Task) (*shallow.
 	if err := errors.Join(err, closing()); err != nil {
 		return nil, nil, err
 	}
-	return fitLogistic(ctx, t.data, positions, training, validation, shallow.Options{Penalties: t.Start.Penalties, Standardise: t.Start.Standardise, Threads: task.Threads})
+	return fitLogistic(ctx, t.data, positions, training, validation, shallow.Options{Settings: shallow.Settings{Penalties: t.Start.Penalties}, Standardise: t.Start.Standardise, Threads: task.Threads})
 }
 
 // readFeatures reads features of examples by position.

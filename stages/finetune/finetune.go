@@ -3,6 +3,7 @@ package finetune
 import (
 	"context"
 
+	"github.com/tlpipe/tlpipe/internal/shallow"
 	"github.com/tlpipe/tlpipe/internal/transfer"
 	"github.com/tlpipe/tlpipe/pipeline"
 )
@@ -21,7 +22,7 @@ func Kind() pipeline.Kind {
 			"validates on split val after each epoch. Each phase hands on the weights of the epoch with the best validation loss, or " +
 			"accuracy if early_stopping monitors that; the output last has those at the end. With start: logistic, the head begins with the " +
 			"logistic regression on the frozen backbone's features, which is kept where no epoch of the first phase is better. Rows of split test are never looked at. " +
-			"Each phase is cached by itself, and goes on from its last checkpoint after an interruption, with the same result.",
+			"Each phase is cached by itself, and goes on from its last checkpoint after an interruption, with the same result. Heads on features that are fitted to their end, without a rate and epochs: " + shallow.Describe() + ".",
 		Example: `net:
   uses: finetune
   from: images

@@ -14,7 +14,7 @@ import (
 
 // Classifier is a network whose output is a probability for each class.
 type Classifier struct {
-	Network *nn.Network // its last layer is an [nn.Softmax]
+	Network *nn.Network // its last layer is an [nn.Softmax] or an [nn.Neighbours]
 	Weights nn.Weights
 	Classes []string // in the order of the outputs
 	// Metadata is further metadata of the artifact, such as record.PreprocessingKey and
@@ -102,8 +102,10 @@ func (c *Classifier) check() error {
 		return fmt.Errorf("the network has %d inputs, want one", n)
 	}
 	output := c.Network.Output()
-	if _, ok := output.Op.(nn.Softmax); !ok {
-		return fmt.Errorf("the network ends in layer %q (%s), not in a softmax", output.Name, output.Op.Kind())
+	switch output.Op.(type) {
+	case nn.Softmax, nn.Neighbours:
+	default:
+		return fmt.Errorf("the network ends in layer %q (%s), not in a softmax or a vote", output.Name, output.Op.Kind())
 	}
 	if n := c.Network.Shape(output.Name).Size(); n != len(c.Classes) {
 		return fmt.Errorf("the network has %d outputs for %d classes", n, len(c.Classes))

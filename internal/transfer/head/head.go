@@ -2,19 +2,22 @@ package head
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/tlpipe/tlpipe/internal/kernel"
 	"github.com/tlpipe/tlpipe/internal/nn"
+	"github.com/tlpipe/tlpipe/internal/shallow"
 	"github.com/tlpipe/tlpipe/pipeline/params"
 	"gopkg.in/yaml.v3"
 )
 
-// Head describes the classifier from features to classes. YAML spells it tutorial, linear, logistic, or as a
-// mapping.
+// Head describes the classifier from features to classes. YAML spells it tutorial, linear, the name of a classifier that is
+// fitted to its end, or a mapping.
 type Head struct {
-	Kind       string    `yaml:"kind" enum:"network,logistic" doc:"network, trained by gradient descent (if not given), or logistic: on features, multinomial logistic regression, fitted to its end, its penalty chosen by the validation rows"`
-	Penalties  []float64 `yaml:"penalties" above:"0" doc:"of logistic: the candidates for λ, which weighs the squared weights against the sum of the losses (1/C in scikit-learn); 1e4 to 1e-4 if not given"`
-	Hidden     []int     `yaml:"hidden" min:"1" max:"65536" doc:"widths of the hidden layers, first to last"`
+	Kind string `yaml:"kind" doc:"network, trained by gradient descent (if not given), or, on features, a classifier that is fitted to its end: logistic or another of those named above"`
+	shallow.Settings
+	Hidden     []int     `yaml:"hidden" min:"1" max:"65536" doc:"of network: widths of the hidden layers, first to last"`
 	Dropout    []float64 `yaml:"dropout" min:"0" max:"0.99" doc:"probability that an output of a hidden layer is dropped: one for all layers, or one each"`
 	BatchNorm  bool      `yaml:"batch_norm" doc:"normalise each hidden layer before its activation"`
 	Activation string    `yaml:"activation" enum:"relu,relu6,silu,hardswish,sigmoid,tanh,gelu" doc:"of the hidden layers"`
@@ -28,47 +31,59 @@ func Tutorial() Head {
 
 func Linear() Head { return Head{Kind: network, Activation: "relu"} }
 
-// Logistic is a linear head that is fitted to its end.
-func Logistic() Head { return Head{Kind: logistic, Activation: "relu"} }
+// Fitted is a classifier that is fitted to its end.
+func Fitted(kind string) Head { return Head{Kind: kind, Activation: "relu"} }
 
 // Converges tells whether the head is fitted to its end, without a rate and epochs.
-func (h Head) Converges() bool { return h.Kind == logistic }
+func (h Head) Converges() bool { return h.Kind != network }
 
 // Words for heads.
 const (
 	tutorial = "tutorial"
 	linear   = "linear"
-	logistic = "logistic"
 	network  = "network"
 )
+
+func words() []string { return append([]string{tutorial, linear}, shallow.Names()...) }
 
 // DecodeParam implements params.Decoder.
 func (h *Head) DecodeParam(d *params.Decoding, node *yaml.Node) {
 	if node.Kind == yaml.ScalarNode {
-		switch node.Value {
-		case tutorial:
+		_, fitted := shallow.Find(node.Value)
+		switch {
+		case node.Value == tutorial:
 			*h = Tutorial()
-		case linear:
+		case node.Value == linear:
 			*h = Linear()
-		case logistic:
-			*h = Logistic()
+		case fitted:
+			*h = Fitted(node.Value)
 		default:
-			d.Errorf(node, params.DidYouMean(node.Value, []string{tutorial, linear, logistic}), "%q is no head", node.Value)
+			d.Errorf(node, params.DidYouMean(node.Value, words()), "%q is no head", node.Value)
 		}
 		return
 	}
 	type plain Head
 	p := plain{Kind: network, BatchNorm: true, Activation: "relu"}
 	d.Into(node, &p)
-	if p.Kind == logistic {
+	kind, fitted := shallow.Find(p.Kind)
+	if !fitted && p.Kind != network {
+		d.At("kind", func() {
+			d.Errorf(params.Locate(node, "kind"), params.DidYouMean(p.Kind, append([]string{network}, shallow.Names()...)), "%q is no kind of head", p.Kind)
+		})
+		return
+	}
+	if fitted {
 		if len(p.Hidden) > 0 || len(p.Dropout) > 0 {
-			d.Errorf(node, "leave hidden and dropout out", "logistic regression has no hidden layers")
+			d.Errorf(node, "leave hidden and dropout out", "%s has no hidden layers", p.Kind)
 		}
 		p.BatchNorm = false
-	} else if len(p.Penalties) > 0 {
-		d.At("penalties", func() {
-			d.Errorf(params.Locate(node, "penalties"), "kind: logistic has them", "a network has no penalties; see l2 and weight_decay")
-		})
+	}
+	for _, setting := range p.Given() {
+		if !slices.Contains(kind.Takes, setting) {
+			d.At(setting, func() {
+				d.Errorf(params.Locate(node, setting), takers(setting), "a head of kind %s has no %s", p.Kind, setting)
+			})
+		}
 	}
 	if n := len(p.Dropout); n > 1 && n != len(p.Hidden) {
 		d.At("dropout", func() {
@@ -78,9 +93,25 @@ func (h *Head) DecodeParam(d *params.Decoding, node *yaml.Node) {
 	*h = Head(p)
 }
 
+// takers tells which kinds have a setting.
+func takers(setting string) string {
+	var names []string
+	for _, k := range shallow.Kinds() {
+		if slices.Contains(k.Takes, setting) {
+			names = append(names, k.Name)
+		}
+	}
+	return "kind: " + strings.Join(names, " or ") + " has it"
+}
+
 // ParamSchema implements params.Schemer.
 func (Head) ParamSchema(inner map[string]any) map[string]any {
-	return map[string]any{"anyOf": []any{map[string]any{"enum": []string{tutorial, linear, logistic}}, inner}}
+	if properties, ok := inner["properties"].(map[string]any); ok {
+		if kind, ok := properties["kind"].(map[string]any); ok {
+			kind["enum"] = append([]string{network}, shallow.Names()...)
+		}
+	}
+	return map[string]any{"anyOf": []any{map[string]any{"enum": words()}, inner}}
 }
 
 // Initialise gives the weights that the layers of a head begin with, in a network that ends in one.

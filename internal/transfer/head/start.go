@@ -12,7 +12,10 @@ type Start struct {
 	Standardise bool      `yaml:"standardise" doc:"of logistic: the penalty is on features shifted and scaled to mean 0 and variance 1; the layer takes them as they are all the same"`
 }
 
-const zero = "zero"
+const (
+	zero     = "zero"
+	logistic = "logistic"
+)
 
 // StartAtZero is what a head begins with where nothing is said.
 func StartAtZero() Start { return Start{Kind: zero} }
