@@ -2,6 +2,7 @@ package pipeline
 
 import (
 	"fmt"
+	"maps"
 	"path/filepath"
 	"reflect"
 	"slices"
@@ -97,7 +98,7 @@ func Load(file string, text []byte, kinds []Kind, overrides ...Override) (*Graph
 	}
 	b := &builder{
 		reporter: r, spec: spec, kinds: kinds, seed: spec.Seed,
-		vars: scope{}, axes: map[string]scope{}, built: map[string][]*Node{}, broken: map[string]bool{},
+		vars: scope{}, axes: map[string]scope{}, built: map[string][]*Node{}, broken: map[string]bool{}, used: map[string]bool{},
 		graph: &Graph{Name: spec.Name, File: abs, Seed: spec.Seed},
 	}
 	for _, v := range spec.Vars {
@@ -108,6 +109,9 @@ func Load(file string, text []byte, kinds []Kind, overrides ...Override) (*Graph
 	}
 	for _, st := range b.order() {
 		b.stage(st)
+	}
+	if len(r.problems) == 0 { // a stage with faults may be the one that uses it
+		b.refuseUnusedAxes()
 	}
 	return b.graph, r.err()
 }
@@ -122,7 +126,22 @@ type builder struct {
 	axes   map[string]scope   // by axis: the values by label
 	built  map[string][]*Node // by stage name
 	broken map[string]bool    // stages with problems: what follows is not checked
+	used   map[string]bool    // axes whose values some parameter takes
 	graph  *Graph
+}
+
+// refuseUnusedAxes refuses an axis whose values nothing takes: it would do the same work several times and
+// present it as results that agree.
+func (b *builder) refuseUnusedAxes() {
+	for i := range b.spec.Stages {
+		st := &b.spec.Stages[i]
+		for _, axis := range st.Matrix {
+			if len(axis.Labels) > 1 && !b.used[axis.Name] {
+				b.at(axis.key, fmt.Sprintf("write $(%s) where its value belongs", axis.Name),
+					"no parameter of stage %s, or of one that follows, takes the values of axis %s: all instances would be the same", st.Name, axis.Name)
+			}
+		}
+	}
 }
 
 // order sorts the stages so that each comes after those it takes from,
@@ -241,6 +260,12 @@ func (b *builder) declareAxes(st *StageSpec) {
 				// A variable in a list: its value is the label.
 				label, axis.Labels[j] = value.Value, value.Value
 				axis.check(axis.key, b.at)
+			}
+			for _, before := range axis.Labels[:j] {
+				if other := values[before]; other != nil && before != label && sameNumber(other, value) {
+					b.at(axis.Values[j], "", "%s and %s on axis %s are the same number", before, label, axis.Name)
+					break
+				}
 			}
 			values[label] = value
 		}
@@ -491,6 +516,7 @@ func (b *builder) node(st *StageSpec, kind Kind, c combination) {
 		vars[axis] = b.axes[axis][label]
 	}
 	vars = b.vars.with(vars)
+	b.reporter.lookedUp = map[string]bool{}
 	decoded, with, ok := b.decode(st, kind, st.With, vars)
 	if !ok {
 		return
@@ -508,12 +534,19 @@ func (b *builder) node(st *StageSpec, kind Kind, c combination) {
 		n.Name += "[" + c.coordinates.String() + "]"
 	}
 	if st.Seed != nil {
+		byParameters := maps.Clone(b.reporter.lookedUp)
 		seed := vars.fill(b.reporter, st.Seed)
+		if !kind.Seeded {
+			b.reporter.lookedUp = byParameters // the seed changes nothing
+		}
 		n.Seed, err = strconv.ParseUint(seed.Value, 10, 64)
 		if err != nil {
 			b.at(st.Seed, "a whole number, 0 or more", "stage %s: seed is %q", st.Name, seed.Value)
 			return
 		}
+	}
+	for axis := range c.coordinates {
+		b.used[axis] = b.used[axis] || b.reporter.lookedUp[axis]
 	}
 	if located, ok := stage.(Located); ok {
 		located.Locate(filepath.Dir(b.graph.File))

@@ -94,7 +94,8 @@ type reporter struct {
 	lines    []string
 	problems Problems
 
-	filledNodes, filledText int // what variables were filled in to, so far
+	filledNodes, filledText int             // what variables were filled in to, so far
+	lookedUp                map[string]bool // variables that were used; nil: not noted
 }
 
 func newReporter(file string, text []byte) *reporter {

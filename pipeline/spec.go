@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
+	"math/big"
 	"regexp"
 	"slices"
 	"strconv"
@@ -304,6 +306,36 @@ func (a *Axis) check(at *yaml.Node, wrong report) {
 			wrong(a.Values[i], "", "%q stands twice on the axis", label)
 		}
 	}
+}
+
+// sameNumber tells whether two values are numbers, and equal.
+func sameNumber(a, b *yaml.Node) bool {
+	x, isNumber := number(a)
+	y, bothNumbers := number(b)
+	return isNumber && bothNumbers && x.Cmp(y) == 0
+}
+
+// number reads a scalar that is a number in YAML, exactly.
+func number(node *yaml.Node) (*big.Rat, bool) {
+	if node.Kind != yaml.ScalarNode {
+		return nil, false
+	}
+	switch node.ShortTag() {
+	case "!!int":
+		var n int64
+		if node.Decode(&n) == nil { // of any base
+			return new(big.Rat).SetInt64(n), true
+		}
+		var large uint64
+		if node.Decode(&large) == nil {
+			return new(big.Rat).SetUint64(large), true
+		}
+	case "!!float":
+		if x, err := strconv.ParseFloat(strings.ReplaceAll(node.Value, "_", ""), 64); err == nil && !math.IsInf(x, 0) && !math.IsNaN(x) {
+			return new(big.Rat).SetFloat64(x), true
+		}
+	}
+	return nil, false
 }
 
 // DecodeParam implements params.Decoder.

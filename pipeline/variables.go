@@ -115,6 +115,9 @@ func (s scope) fill(r *reporter, node *yaml.Node) *yaml.Node {
 // lookup finds a variable, or a field of one: axis.field.
 func (s scope) lookup(r *reporter, use *yaml.Node, name string) *yaml.Node {
 	head, rest, _ := strings.Cut(name, ".")
+	if r.lookedUp != nil {
+		r.lookedUp[head] = true
+	}
 	value, ok := s[head]
 	if !ok {
 		known := make([]string, 0, len(s))
