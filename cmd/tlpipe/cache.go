@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"encoding/json"
 	"fmt"
+	"path/filepath"
 	"slices"
 	"time"
 
@@ -20,7 +21,7 @@ func (p *program) cacheCommand() *cobra.Command {
 		Args:  noArguments,
 		RunE:  func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
-	c.AddCommand(p.cacheListCommand(), p.cacheVerifyCommand(), p.cacheCollectCommand(), p.cachePathCommand())
+	c.AddCommand(p.cacheListCommand(), p.cacheVerifyCommand(), p.cacheCollectCommand(), p.cacheForgetCommand(), p.cachePathCommand())
 	return c
 }
 
@@ -104,6 +105,7 @@ type pipelineUsage struct {
 	Run    string    `json:"run"`
 	Time   time.Time `json:"time"`
 	Stages int       `json:"stages"`
+	Gone   bool      `json:"gone"` // its file is no longer there
 }
 
 func newCacheListing(store *cache.Store, u cache.Usage, pipelines []cache.Latest) cacheListing {
@@ -119,7 +121,7 @@ func newCacheListing(store *cache.Store, u cache.Usage, pipelines []cache.Latest
 		return cmp.Or(cmp.Compare(b.Bytes, a.Bytes), cmp.Compare(a.Uses, b.Uses))
 	})
 	for _, x := range pipelines {
-		l.Pipelines = append(l.Pipelines, pipelineUsage{x.Pipeline, x.File, x.Run, x.Time, len(x.Nodes)})
+		l.Pipelines = append(l.Pipelines, pipelineUsage{x.Pipeline, x.File, x.Run, x.Time, len(x.Nodes), x.Gone()})
 	}
 	return l
 }
@@ -145,11 +147,86 @@ func (p *program) printCache(store *cache.Store, u cache.Usage, pipelines []cach
 		return nil
 	}
 	table := console.NewTable("PIPELINE", "NEWEST RUN", ">STAGES", "FILE")
+	gone := 0
 	for _, x := range l.Pipelines {
-		table.Row(x.Name, x.Time.Local().Format("2006-01-02 15:04"), console.Count(int64(x.Stages)), x.File)
+		file := x.File
+		if x.Gone {
+			file += " (gone)"
+			gone++
+		}
+		table.Row(x.Name, x.Time.Local().Format("2006-01-02 15:04"), console.Count(int64(x.Stages)), file)
 	}
 	fmt.Fprintln(p.out)
-	return table.Write(p.out, "")
+	if err := table.Write(p.out, ""); err != nil || gone == 0 {
+		return err
+	}
+	_, err := fmt.Fprintln(p.out, "\nResults of pipelines whose file is gone are kept until `tlpipe cache forget --gone`.")
+	return err
+}
+
+func (p *program) cacheForgetCommand() *cobra.Command {
+	var (
+		cached cacheFlag
+		gone   bool
+		dryRun bool
+	)
+	c := &cobra.Command{
+		Use:   "forget [PIPELINE|FILE]...",
+		Short: "Forget the latest run of pipelines, so that gc may remove its results",
+		Long: `Forget the latest run of pipelines, given by name or file, or with --gone of all whose
+file is no longer there. Their results stay until ` + "`tlpipe cache gc`" + ` removes what no
+other pipeline uses.`,
+		Example: "  tlpipe cache forget --gone\n  tlpipe cache forget flowers\n  tlpipe cache forget old/flowers.yaml",
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) == 0 && !gone {
+				return usage("say which pipelines, by name or file, or --gone for those whose file is no longer there")
+			}
+			return nil
+		},
+		RunE: func(c *cobra.Command, args []string) error {
+			store, err := cached.open(c.Context())
+			if err != nil {
+				return err
+			}
+			defer store.Close()
+			known, err := store.Pipelines()
+			if err != nil {
+				return err
+			}
+			for _, arg := range args {
+				if !slices.ContainsFunc(known, func(l cache.Latest) bool { return isCalled(l, arg) }) {
+					return usage("the cache knows no pipeline %q: `tlpipe cache ls` lists them", arg)
+				}
+			}
+			forgotten, err := store.Forget(func(l cache.Latest) bool {
+				return gone && l.Gone() || slices.ContainsFunc(args, func(arg string) bool { return isCalled(l, arg) })
+			}, dryRun)
+			done := "forgot"
+			if dryRun {
+				done = "would forget"
+			}
+			for _, l := range forgotten {
+				fmt.Fprintf(p.out, "%s %s (%s)\n", done, console.Line(l.Pipeline), console.Line(l.File))
+			}
+			if err == nil && len(forgotten) == 0 {
+				_, err = fmt.Fprintln(p.out, "no pipeline's file is gone")
+			}
+			return err
+		},
+	}
+	cached.add(c)
+	c.Flags().BoolVar(&gone, "gone", false, "forget all pipelines whose file is no longer there")
+	c.Flags().BoolVar(&dryRun, "dry-run", false, "print what would be forgotten, and forget nothing")
+	return c
+}
+
+// isCalled tells whether a pipeline is meant by a name or a path.
+func isCalled(l cache.Latest, arg string) bool {
+	if l.Pipeline == arg {
+		return true
+	}
+	path, err := filepath.Abs(arg)
+	return err == nil && path == l.File
 }
 
 func (p *program) cacheVerifyCommand() *cobra.Command {

@@ -3,6 +3,7 @@ package cache
 import (
 	"fmt"
 	"io/fs"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -29,6 +30,34 @@ func (s *Store) FindBlobs(prefix string) ([]string, error) {
 	}
 	slices.Sort(found)
 	return found, nil
+}
+
+// Gone tells whether the pipeline's file is no longer where it was.
+func (l Latest) Gone() bool {
+	_, err := os.Stat(l.File)
+	return isMissing(err)
+}
+
+// Forget removes the records of pipelines' newest runs that which selects, and
+// returns them: their results become garbage if no other pipeline uses them.
+// With dryRun they stay.
+func (s *Store) Forget(which func(Latest) bool, dryRun bool) ([]Latest, error) {
+	var forgotten []Latest
+	err := s.walk("latest", func(path string, _ fs.FileInfo) error {
+		l, err := s.Latest(filepath.Base(path))
+		if err != nil || !which(l) {
+			return nil
+		}
+		if !dryRun {
+			if err := s.fs.Remove(path); err != nil {
+				return fmt.Errorf("forget the pipeline %s: %w", l.Pipeline, err)
+			}
+		}
+		forgotten = append(forgotten, l)
+		return nil
+	})
+	slices.SortFunc(forgotten, func(a, b Latest) int { return b.Time.Compare(a.Time) })
+	return forgotten, err
 }
 
 // Pipelines returns what the newest run of each pipeline used, the newest
