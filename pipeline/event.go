@@ -20,6 +20,13 @@ type StageStarted struct {
 	Uses  string `json:"uses"`
 }
 
+// SourceListed says what a source found, before any of its rows is read.
+type SourceListed struct {
+	Event    string    `json:"event"` // "listed"
+	Stage    string    `json:"stage"`
+	Overview *Overview `json:"overview"`
+}
+
 // ChunkDone says that a chunk is at hand.
 type ChunkDone struct {
 	Event   string  `json:"event"` // "chunk"
@@ -101,6 +108,7 @@ type RunEnded struct {
 }
 
 func (StageStarted) event()  {}
+func (SourceListed) event()  {}
 func (ChunkDone) event()     {}
 func (PartDone) event()      {}
 func (FileDerived) event()   {}

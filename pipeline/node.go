@@ -35,6 +35,8 @@ type nodeRun struct {
 	ended   StageEnded
 	seen    int64 // rows that went in
 	err     error
+
+	overview *Overview // of a source
 }
 
 func newNodeRun(x *execution, n *Node, m mode) *nodeRun {
@@ -138,7 +140,7 @@ func (nr *nodeRun) artifact(port string) *Artifact {
 }
 
 func (nr *nodeRun) result() *NodeResult {
-	r := &NodeResult{Node: nr.node, Ended: nr.ended, Err: nr.err}
+	r := &NodeResult{Node: nr.node, Ended: nr.ended, Err: nr.err, Overview: nr.overview}
 	if nr.err == nil {
 		r.Outputs = map[string]*Artifact{}
 		for port := range nr.outputs {

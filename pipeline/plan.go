@@ -54,6 +54,8 @@ type PlanNode struct {
 	Cost    float64                  `json:"-"` // seconds that they took; 0 if not known, as of chunks
 	Node    *Node                    `json:"-"`
 	Rejects []Reject                 `json:"-"` // of a source's listing
+
+	Overview *Overview `json:"overview,omitempty"` // what a source found
 }
 
 // Plan tells what a run would compute, and why. It reads listings of sources
@@ -113,7 +115,7 @@ func (p *planner) node(ctx context.Context, n *Node, m mode) (PlanNode, error) {
 		if err != nil {
 			return out, fmt.Errorf("list the source: %w", err)
 		}
-		out.Rejects = listing.Rejects
+		out.Rejects, out.Overview = listing.Rejects, listing.Overview
 		chunks, err := cutListing(listing.Rows)
 		if err != nil {
 			return out, err

@@ -100,6 +100,18 @@ func (nr *nodeRun) list(ctx context.Context, source Source) (iter.Seq2[piece, er
 	if err := nr.x.index.Save(); err != nil {
 		nr.x.log(nr.node.Name, "%v", err)
 	}
+	if listing.Overview != nil {
+		nr.mu.Lock()
+		nr.overview = listing.Overview
+		nr.mu.Unlock()
+		nr.x.emit(SourceListed{Event: "listed", Stage: nr.node.Name, Overview: listing.Overview})
+		switch err := unmet(nr.node, listing.Overview, nr.x.working()); {
+		case err != nil && nr.x.KeepGoing:
+			nr.x.log(nr.node.Name, "%v", err)
+		case err != nil:
+			return nil, err
+		}
+	}
 	chunks, err := cutListing(listing.Rows)
 	if err != nil {
 		return nil, err

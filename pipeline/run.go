@@ -63,6 +63,8 @@ type NodeResult struct {
 	Ended   StageEnded
 	Outputs map[string]*Artifact // by port, with the rejects; only if it ended well
 	Err     error
+
+	Overview *Overview // what a source found; nil for other stages
 }
 
 // Node returns the result of the named node.
@@ -265,6 +267,17 @@ func (x *execution) openJournal(result *Result) error {
 		return err
 	}
 	return nil
+}
+
+// working lists the nodes that the run may compute.
+func (x *execution) working() []*Node {
+	var out []*Node
+	for _, n := range x.graph.Nodes {
+		if nr := x.nodes[n]; nr != nil && !nr.mode.lookup {
+			out = append(out, n)
+		}
+	}
+	return out
 }
 
 // emit passes an event on, one at a time.

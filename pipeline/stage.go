@@ -94,8 +94,9 @@ type Source interface {
 // where the row is found, not what it is (a path); a digest column stands for
 // the content.
 type Listing struct {
-	Rows    arrow.Record
-	Rejects []Reject
+	Rows     arrow.Record
+	Rejects  []Reject
+	Overview *Overview // nil if there is nothing to tell
 }
 
 // LocationColumn is the key of the field metadata (value "true") that keeps a

@@ -63,6 +63,7 @@ func (p *program) printPlan(plan pipeline.Plan, asJSON bool) error {
 	if asJSON {
 		return json.NewEncoder(p.out).Encode(plan.Nodes)
 	}
+	p.printOverviews(plan)
 	table := console.NewTable("STAGE", "USES", "STATE", ">COMPUTE", "BECAUSE").Fit(p.out)
 	pending := 0
 	var nodes []*pipeline.Node
@@ -90,6 +91,14 @@ func (p *program) printPlan(plan pipeline.Plan, asJSON bool) error {
 	_, err := fmt.Fprintf(p.out, "\n%s of %d to compute.\n", console.Of(int64(pending), "stage"), len(plan.Nodes))
 	p.printNotes(nodes)
 	return err
+}
+
+// printOverviews tells on standard error what the sources found.
+func (p *program) printOverviews(plan pipeline.Plan) {
+	lines := console.NewLines(p.err)
+	for _, n := range plan.Nodes {
+		lines.Observe(pipeline.SourceListed{Stage: n.Stage, Overview: n.Overview})
+	}
 }
 
 // planChunks says how many chunks are to be computed, as far as that is known.

@@ -19,6 +19,7 @@ type bars struct {
 	out    *mpb.Progress
 	order  []string // all stages
 	stages map[string]*stageBar
+	listed overviews
 }
 
 type stageBar struct {
@@ -29,7 +30,7 @@ type stageBar struct {
 
 func newBars(f io.Writer, order []string, options ...mpb.ContainerOption) *bars {
 	options = append([]mpb.ContainerOption{mpb.WithOutput(f), mpb.WithRefreshRate(100 * time.Millisecond)}, options...)
-	return &bars{out: mpb.New(options...), order: order, stages: map[string]*stageBar{}}
+	return &bars{out: mpb.New(options...), order: order, stages: map[string]*stageBar{}, listed: overviews{}}
 }
 
 // Observe implements Progress.
@@ -37,6 +38,10 @@ func (b *bars) Observe(event pipeline.Event) {
 	switch e := event.(type) {
 	case pipeline.LogLine:
 		b.Say(logText(e))
+	case pipeline.SourceListed:
+		for _, line := range b.listed.lines(e) {
+			b.Say(line)
+		}
 	case pipeline.StageEnded:
 		if s := b.stages[e.Stage]; s != nil {
 			s.bar.Abort(true)

@@ -37,6 +37,7 @@ type Lines struct {
 	every  time.Duration
 	stages map[string]*tally
 	now    func() time.Time
+	listed overviews
 }
 
 // lineEvery is how often a line tells of what takes long.
@@ -44,7 +45,7 @@ const lineEvery = 30 * time.Second
 
 // NewLines writes to out.
 func NewLines(out io.Writer) *Lines {
-	return &Lines{out: out, every: lineEvery, stages: map[string]*tally{}, now: time.Now}
+	return &Lines{out: out, every: lineEvery, stages: map[string]*tally{}, now: time.Now, listed: overviews{}}
 }
 
 // Observe implements Progress.
@@ -52,6 +53,10 @@ func (l *Lines) Observe(event pipeline.Event) {
 	switch e := event.(type) {
 	case pipeline.LogLine:
 		l.Say(logText(e))
+	case pipeline.SourceListed:
+		for _, line := range l.listed.lines(e) {
+			l.Say(line)
+		}
 	case pipeline.StageEnded:
 		l.Say(endText(e))
 		delete(l.stages, e.Stage)

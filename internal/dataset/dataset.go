@@ -65,6 +65,8 @@ type Rows struct {
 	All     []Row
 	Rejects []pipeline.Reject
 	Notes   []string // lines for people: what was passed over and why
+
+	EmptyClasses []string // classes that the source has and no row is of
 }
 
 func (r *Rows) reject(id, format string, args ...any) {
@@ -323,6 +325,7 @@ func (t *Table) append(part int, rows Rows) {
 	}
 	t.Rejects = append(t.Rejects, rows.Rejects...)
 	t.Notes = append(t.Notes, rows.Notes...)
+	t.EmptyClasses = append(t.EmptyClasses, rows.EmptyClasses...)
 }
 
 // checkIDs refuses ids that occur in two parts. Within one, sources see to it.

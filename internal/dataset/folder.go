@@ -59,7 +59,7 @@ func (f Folder) List(ctx context.Context, _ pipeline.Files) (Rows, error) {
 		return Rows{}, fmt.Errorf("list the folder: %w", err)
 	}
 	w := walk{
-		ctx: ctx, root: f.Path, splits: layout == LayoutSplits, passed: map[string]int{}, special: map[string]int{},
+		ctx: ctx, root: f.Path, splits: layout == LayoutSplits, passed: map[string]int{}, classes: map[string]bool{}, special: map[string]int{},
 		budget: f.Limits.budget(math.MaxInt64), above: above, visited: map[folderKey]bool{},
 	}
 	w.enter(above[0])
@@ -71,6 +71,21 @@ func (f Folder) List(ctx context.Context, _ pipeline.Files) (Rows, error) {
 	}
 	w.note()
 	w.rows.sortByID()
+	unlabelled := 0
+	for _, row := range w.rows.All {
+		if row.Label == "" {
+			unlabelled++
+		}
+		w.classes[row.Label] = true
+	}
+	if unlabelled > 0 {
+		w.rows.Notes = append(w.rows.Notes, fmt.Sprintf("%s: %d pictures lie in no class folder and have no label", f.Path, unlabelled))
+	}
+	for _, name := range slices.Sorted(maps.Keys(w.classes)) {
+		if !w.classes[name] {
+			w.rows.EmptyClasses = append(w.rows.EmptyClasses, name)
+		}
+	}
 	return w.rows, nil
 }
 
@@ -149,6 +164,8 @@ type walk struct {
 	passed  map[string]int // files passed over, by the ending of their names
 	special map[string]int // devices, pipes and sockets passed over, by what they are
 	again   []string       // links to folders that were listed already
+
+	classes map[string]bool // folders of classes; whether a picture is in them
 }
 
 // link is one to a folder.
@@ -243,6 +260,11 @@ func (w *walk) sub(at []string, path string) error {
 }
 
 func (w *walk) list(at []string, path string) error {
+	if deep := len(at); deep == 1 && !w.splits || deep == 2 && w.splits {
+		if name := text(at[deep-1]); !w.classes[name] {
+			w.classes[name] = false // so far
+		}
+	}
 	entries, err := os.ReadDir(path)
 	if err != nil {
 		w.rows.reject(idOf(at), "the folder cannot be read: %s", reason(err))

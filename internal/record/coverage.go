@@ -49,7 +49,7 @@ func Coverages(table []Metric) []Coverage {
 		case m.Metric == UnknownLabel && m.Class != "":
 			c.Unknown = append(c.Unknown, UnknownClass{Label: m.Class, Rows: m.Rows})
 		case m.Metric == Recall && m.Class != "":
-			known[m.Model][alike(m.Class)] = m.Class
+			known[m.Model][Alike(m.Class)] = m.Class
 		}
 	}
 	for i := range out {
@@ -58,15 +58,15 @@ func Coverages(table []Metric) []Coverage {
 		for k := range c.Unknown {
 			u := &c.Unknown[k]
 			c.Labelled += u.Rows
-			u.Like = known[c.Model][alike(u.Label)]
+			u.Like = known[c.Model][Alike(u.Label)]
 		}
 		slices.SortStableFunc(c.Unknown, func(a, b UnknownClass) int { return cmp.Compare(b.Rows, a.Rows) })
 	}
 	return out
 }
 
-// alike is equal for labels that differ by case, spaces and punctuation alone.
-func alike(label string) string {
+// Alike is equal for labels that differ by case, spaces and punctuation alone.
+func Alike(label string) string {
 	folded := strings.Map(func(r rune) rune {
 		if unicode.IsLetter(r) || unicode.IsNumber(r) || unicode.IsMark(r) {
 			return unicode.ToLower(r)

@@ -400,6 +400,28 @@ func (s *Setup) read(ctx context.Context, task *pipeline.Task) (*rows.Data, erro
 	return d, nil
 }
 
+// Demands implements pipeline.Demanding: the rows that the training cannot do without, as far as that is known before they
+// are read.
+func (s *Setup) Demands() []pipeline.Demand {
+	demands := []pipeline.Demand{{Port: DataPort, Split: record.Train, Classes: 2, Why: "they are what is learned from"}}
+	if s.Target != record.Label { // an overview counts labels
+		demands[0].Classes = 0
+	}
+	if s.Head.Converges() {
+		return demands
+	}
+	learnings := []strategy.Learning{s.Learning}
+	for _, phase := range s.Strategy.Phases {
+		learnings = append(learnings, phase.Learning(s.Learning))
+	}
+	for _, l := range learnings {
+		if param := l.NeedsValidation(); param != "" {
+			return append(demands, pipeline.Demand{Port: DataPort, Split: record.Validation, Why: param + " asks for them"})
+		}
+	}
+	return demands
+}
+
 // checkValidation refuses what needs validation rows if there are none, and tells what becomes of the
 // rest.
 func (s *Setup) checkValidation(task *pipeline.Task, d *rows.Data) error {

@@ -90,6 +90,11 @@ func (s stage) Check(inputs map[string][]pipeline.Traits) (map[string]pipeline.T
 	return nil, nil
 }
 
+// Demands implements pipeline.Demanding.
+func (s stage) Demands() []pipeline.Demand {
+	return []pipeline.Demand{{Port: "data", Split: s.Split, Classes: 1, Why: "they are what is measured on"}}
+}
+
 // Run implements pipeline.WholeTable.
 func (s stage) Run(ctx context.Context, task *pipeline.Task) error {
 	pairs, err := pairUp(task.Inputs["model"], task.Inputs["data"])

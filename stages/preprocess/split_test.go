@@ -104,14 +104,13 @@ func TestSharesThatAreNotNamed(t *testing.T) {
 func TestNotes(t *testing.T) {
 	dir := table(t, "path,label,split", "1.png,cat,train", "2.png,cat,test", "3.png,dog,train", "4.png,bird,train", "5.png,,train")
 	write(t, dir, map[string][]byte{"2.png": []byte("1.png")})
-	env := pipelinetest.Env(t)
-	var lines []string
-	env.Log = func(format string, args ...any) { lines = append(lines, fmt.Sprintf(format, args...)) }
 	stage := pipelinetest.Stage(t, preprocess.Kind(), "{source: {csv: rows.csv}, split: given}")
 	stage.(pipeline.Located).Locate(dir)
-	if _, err := stage.(pipeline.Source).List(context.Background(), env); err != nil {
+	listing, err := stage.(pipeline.Source).List(context.Background(), pipelinetest.Env(t))
+	if err != nil {
 		t.Fatal(err)
 	}
+	lines := listing.Overview.Notes
 	want := []string{
 		"there are no rows in split val",
 		"no rows in split test: bird, dog",
@@ -119,6 +118,81 @@ func TestNotes(t *testing.T) {
 	}
 	if !slices.Equal(lines, want) {
 		t.Errorf("notes %q, want %q", lines, want)
+	}
+}
+
+// Small classes are divided in the shares, whatever the salt; a row more moves few others.
+func TestSmallClassesAreDividedEvenly(t *testing.T) {
+	rows := func(n int) (out []string) {
+		for i := range n {
+			out = append(out, fmt.Sprintf("%d.png,cat", i))
+		}
+		return append(out, "dog1.png,dog", "dog2.png,dog", "dog3.png,dog", "dog4.png,dog", "dog5.png,dog")
+	}
+	nine, ten := table(t, "path,label", rows(9)...), table(t, "path,label", rows(10)...)
+	for salt := range 20 {
+		with := fmt.Sprintf("{source: {csv: rows.csv}, split: {train: 0.7, val: 0.15, test: 0.15, salt: s%d}}", salt)
+		count := map[string]int{}
+		before := map[string]string{}
+		_, listing := listed(t, nine, with)
+		labels, ids := column(t, listing.Rows, "label"), column(t, listing.Rows, "id")
+		for i, split := range column(t, listing.Rows, "split") {
+			count[labels[i]+" "+split]++
+			before[ids[i]] = split
+		}
+		for what, want := range map[string]int{"cat train": 6, "dog train": 3, "dog val": 1, "dog test": 1} {
+			if count[what] != want {
+				t.Errorf("salt %d: %d rows of %s, want %d", salt, count[what], what, want)
+			}
+		}
+		if count["cat val"]+count["cat test"] != 3 || count["cat val"]*count["cat test"] == 0 {
+			t.Errorf("salt %d: %v", salt, count)
+		}
+		_, listing = listed(t, ten, with)
+		ids = column(t, listing.Rows, "id")
+		moved := 0
+		for i, split := range column(t, listing.Rows, "split") {
+			if was, ok := before[ids[i]]; ok && was != split {
+				moved++
+			}
+		}
+		if moved > 2 {
+			t.Errorf("salt %d: one row more moves %d others", salt, moved)
+		}
+	}
+}
+
+// Of a large class, no row moves when others come.
+func TestLargeClassesStay(t *testing.T) {
+	var rows []string
+	for i := range 150 {
+		rows = append(rows, fmt.Sprintf("%03d.png,cat", i))
+	}
+	some, all := table(t, "path,label", rows[:120]...), table(t, "path,label", rows...)
+	_, few := listed(t, some, "{source: {csv: rows.csv}}")
+	_, many := listed(t, all, "{source: {csv: rows.csv}}")
+	if before, after := column(t, few.Rows, "split"), column(t, many.Rows, "split"); !slices.Equal(before, after[:120]) {
+		t.Error("rows moved")
+	}
+}
+
+func TestOverview(t *testing.T) {
+	dir := table(t, "path,label,split,Notes", "1.png,cat,train,", "2.png,Cat,train,", "3.png,dog,train,x", "4.png,dog,test,", "5.png,,test,")
+	write(t, dir, map[string][]byte{"3.png": []byte("1.png")})
+	_, listing := listed(t, dir, "{source: {csv: rows.csv}, split: {train: 0.5, val: 0.25, test: 0.25}}")
+	o := listing.Overview
+	want := []string{
+		"Cat and cat are spelled alike and count as 2 classes",
+		"1 picture is there under different labels, byte for byte: 1.png (cat) and 3.png (dog)",
+		"the source puts every row into a split, so `split` divides nothing; {train: 0.9, val: 0.1, within: train} would divide the rows of train",
+		"there are no rows in split val",
+		"no rows in split test: Cat, cat",
+	}
+	if !slices.Equal(o.Notes, want) {
+		t.Errorf("notes %q, want %q", o.Notes, want)
+	}
+	if o.Rows != 5 || fmt.Sprint(o.Splits, o.Columns) != "[train val test] [Notes]" || fmt.Sprint(o.Classes) != "[{ map[test:1] false} {Cat map[train:1] false} {cat map[train:1] false} {dog map[test:1 train:1] false}]" {
+		t.Errorf("overview %+v", o)
 	}
 }
 

@@ -1,0 +1,125 @@
+package pipeline
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// Overview is what a source found, told before any row of it is read.
+type Overview struct {
+	Rows    int64       `json:"rows"`
+	Splits  []string    `json:"splits"`            // those that have rows, or should have
+	Classes []ClassRows `json:"classes,omitempty"` // by name; rows without a label under ""
+	Columns []string    `json:"columns,omitempty"` // further columns that are kept beside each row
+	Notes   []string    `json:"notes,omitempty"`   // lines for people: what may surprise
+}
+
+// ClassRows counts the rows of a class by split.
+type ClassRows struct {
+	Name  string           `json:"class"`
+	Rows  map[string]int64 `json:"rows"`
+	Empty bool             `json:"empty,omitempty"` // the source has the class, and no row of it
+}
+
+// Total is the number of rows of the class.
+func (c ClassRows) Total() int64 {
+	n := int64(0)
+	for _, rows := range c.Rows {
+		n += rows
+	}
+	return n
+}
+
+// Split counts the rows of a split, those with a label, and the classes that they are of.
+func (o *Overview) Split(split string) (rows, labelled int64, classes []string) {
+	for _, c := range o.Classes {
+		n := c.Rows[split]
+		rows += n
+		if c.Name != "" && n > 0 {
+			labelled += n
+			classes = append(classes, c.Name)
+		}
+	}
+	return rows, labelled, classes
+}
+
+// Demanding is implemented by whole-table stages that fail without rows of some kind: where a source's overview shows that there
+// are none, the run ends before any row is read.
+type Demanding interface {
+	Demands() []Demand
+}
+
+// Demand is what must be among the rows of an input.
+type Demand struct {
+	Port    string
+	Split   string // rows of this split
+	Classes int    // so many classes among them; 0: rows without labels do too
+	Why     string // ends "there are no rows of split val, and …"
+}
+
+// unmet tells what a source's rows lack for those of the nodes that they come to; nil if nothing is known to be lacking.
+func unmet(source *Node, o *Overview, nodes []*Node) error {
+	if o == nil {
+		return nil
+	}
+	var errs []error
+	told := map[string]bool{}
+	for _, n := range nodes {
+		stage, ok := n.Stage.(Demanding)
+		if !ok {
+			continue
+		}
+		for _, demand := range stage.Demands() {
+			for _, e := range n.Inputs {
+				if e.Port != demand.Port || origin(e.From) != source {
+					continue
+				}
+				if lack := demand.lacks(o); lack != "" && !told[n.Declared.Name+lack] {
+					told[n.Declared.Name+lack] = true
+					errs = append(errs, fmt.Errorf("stage %s would fail: %s", n.Declared.Name, lack))
+				}
+			}
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// origin is the source that a node's rows come from, through row-wise stages; nil if they come from elsewhere.
+func origin(n *Node) *Node {
+	for {
+		if _, ok := n.Stage.(Source); ok {
+			return n
+		}
+		if _, ok := n.Stage.(RowWise); !ok || len(n.Inputs) == 0 {
+			return nil
+		}
+		n = n.Inputs[0].From
+	}
+}
+
+// lacks says what an overview lacks, "" if nothing.
+func (d Demand) lacks(o *Overview) string {
+	rows, labelled, classes := o.Split(d.Split)
+	switch {
+	case rows == 0:
+		return fmt.Sprintf("there are no rows of split %s, and %s; rows by split: %s", d.Split, d.Why, o.splitsInWords())
+	case d.Classes > 0 && labelled == 0:
+		return fmt.Sprintf("none of the %d rows of split %s has a label", rows, d.Split)
+	case len(classes) < d.Classes:
+		return fmt.Sprintf("all %d rows of split %s are of class %q: there must be %d classes or more", labelled, d.Split, classes[0], d.Classes)
+	}
+	return ""
+}
+
+func (o *Overview) splitsInWords() string {
+	var parts []string
+	for _, split := range o.Splits {
+		if rows, _, _ := o.Split(split); rows > 0 {
+			parts = append(parts, fmt.Sprintf("%s %d", split, rows))
+		}
+	}
+	slices.Sort(parts)
+	return strings.Join(parts, ", ")
+}
