@@ -12,6 +12,8 @@ type Overview struct {
 	Rows    int64       `json:"rows"`
 	Splits  []string    `json:"splits"`            // those that have rows, or should have
 	Classes []ClassRows `json:"classes,omitempty"` // by name; rows without a label under ""
+	Task    string      `json:"task,omitempty"`    // "" if the labels are what is learned, else multi_label or regression
+	Targets []ClassRows `json:"targets,omitempty"` // then: the rows that each class applies to, or that each number is known of
 	Columns []string    `json:"columns,omitempty"` // further columns that are kept beside each row
 	Notes   []string    `json:"notes,omitempty"`   // lines for people: what may surprise
 }
@@ -105,6 +107,8 @@ func (d Demand) lacks(o *Overview) string {
 	switch {
 	case rows == 0:
 		return fmt.Sprintf("there are no rows of split %s, and %s; rows by split: %s", d.Split, d.Why, o.splitsInWords())
+	case o.Task != "": // the labels do not matter
+		return ""
 	case d.Classes > 0 && labelled == 0:
 		return fmt.Sprintf("none of the %d rows of split %s has a label", rows, d.Split)
 	case len(classes) < d.Classes:

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/tlpipe/tlpipe/internal/record"
 	"github.com/tlpipe/tlpipe/pipeline"
 )
 
@@ -28,11 +29,20 @@ func Overview(stage string, o *pipeline.Overview) []string {
 		}
 	}
 	first := fmt.Sprintf("%s: %s of %s", stage, Of(o.Rows, "row"), of(int64(classes), "class", "classes"))
+	head, listed := "CLASS", o.Classes
+	if o.Task != "" {
+		listed, classes = o.Targets, len(o.Targets)
+		first = fmt.Sprintf("%s: %s, with any of %s", stage, Of(o.Rows, "row"), of(int64(classes), "class", "classes"))
+		if o.Task == string(record.Regression) {
+			head = "NUMBER"
+			first = fmt.Sprintf("%s: %s, with %s", stage, Of(o.Rows, "row"), Of(int64(classes), "number"))
+		}
+	}
 	if len(o.Columns) > 0 {
 		first += "; further columns, kept beside each row: " + strings.Join(o.Columns, ", ")
 	}
 	lines := strings.Split(Wrap(Line(first), OverviewWidth), "\n")
-	shown := o.Classes
+	shown := listed
 	if classes > mostClasses {
 		shown = slices.Clone(shown)
 		slices.SortStableFunc(shown, func(a, b pipeline.ClassRows) int { return cmp.Compare(a.Total(), b.Total()) })
@@ -40,7 +50,7 @@ func Overview(stage string, o *pipeline.Overview) []string {
 		shown = shown[:fewestShown]
 	}
 	if o.Rows > 0 {
-		lines = append(lines, classTable(o, shown, classes)...)
+		lines = append(lines, classTable(o, head, shown, classes)...)
 	}
 	for _, note := range o.Notes {
 		for i, line := range strings.Split(Wrap(Line(note), OverviewWidth-4), "\n") {
@@ -55,8 +65,8 @@ func Overview(stage string, o *pipeline.Overview) []string {
 }
 
 // classTable is a row for each of the shown classes, and the totals.
-func classTable(o *pipeline.Overview, shown []pipeline.ClassRows, classes int) []string {
-	heads := []string{"CLASS"}
+func classTable(o *pipeline.Overview, head string, shown []pipeline.ClassRows, classes int) []string {
+	heads := []string{head}
 	for _, split := range o.Splits {
 		heads = append(heads, ">"+strings.ToUpper(split))
 	}
@@ -78,7 +88,9 @@ func classTable(o *pipeline.Overview, shown []pipeline.ClassRows, classes int) [
 			totals[split] += n
 		}
 	}
-	if len(o.Classes) > 1 {
+	if o.Task != "" {
+		row("rows", totals, o.Rows) // each may be of several classes, or of none
+	} else if len(o.Classes) > 1 {
 		row(fmt.Sprintf("all %d", classes), totals, o.Rows)
 	}
 	var out bytes.Buffer

@@ -44,6 +44,26 @@ func TestOverview(t *testing.T) {
 	}
 }
 
+// Rows of several classes are counted for each class, and once in all; numbers where they are known.
+func TestOverviewOfTargets(t *testing.T) {
+	o := &pipeline.Overview{
+		Rows: 120, Splits: []string{"train", "test"}, Classes: []pipeline.ClassRows{{Rows: map[string]int64{"train": 100, "test": 20}}},
+		Task:    "multi_label",
+		Targets: []pipeline.ClassRows{{Name: "sea", Rows: map[string]int64{"train": 60, "test": 20}}, {Name: "sun", Rows: map[string]int64{"train": 80}}},
+	}
+	for task, want := range map[string]string{
+		"multi_label": "images: 120 rows, with any of 2 classes\n  CLASS  TRAIN  TEST  ALL\n",
+		"regression":  "images: 120 rows, with 2 numbers\n  NUMBER  TRAIN  TEST  ALL\n",
+	} {
+		o.Task = task
+		got := strings.Join(console.Overview("images", o), "\n")
+		fields := strings.Join(strings.Fields(got), " ")
+		if !strings.HasPrefix(got, want) || !strings.HasSuffix(fields, "sea 60 20 80 sun 80 0 80 rows 100 20 120") {
+			t.Errorf("overview\n%s", got)
+		}
+	}
+}
+
 // However many classes, and however long their names and the notes, lines fit 80 cells.
 func TestOverviewFits(t *testing.T) {
 	o := &pipeline.Overview{Splits: []string{"train", "val", "test"}, Notes: []string{strings.Repeat("鳥 and more words ", 20)}}

@@ -86,7 +86,8 @@ type Part struct {
 // Table is the rows of all parts.
 type Table struct {
 	Rows
-	part []int32 // of each row
+	part   []int32   // of each row
+	target *targeted // nil: the label is
 }
 
 // Part tells which part a row is of.

@@ -31,8 +31,12 @@ func (t *Table) Record() arrow.Record {
 		{Name: contentColumn, Type: arrow.BinaryTypes.String},
 		textField(record.Label), textField(record.Split), textField(record.Domain),
 	}
-	for _, name := range t.Extra {
+	places, names := t.listed()
+	for _, name := range names {
 		fields = append(fields, textField(name))
+	}
+	if t.target != nil {
+		fields = append(fields, t.target.field())
 	}
 	fields = append(fields,
 		arrow.Field{Name: sourceColumn, Type: arrow.PrimitiveTypes.Int32, Metadata: where},
@@ -50,8 +54,11 @@ func (t *Table) Record() arrow.Record {
 		appendText(b.Field(2), row.Label)
 		appendText(b.Field(3), row.Split)
 		appendText(b.Field(4), row.Domain)
-		for j, v := range row.Extra {
-			appendText(b.Field(leadingColumns+j), v)
+		for j, p := range places {
+			appendText(b.Field(leadingColumns+j), row.Extra[p])
+		}
+		if t.target != nil {
+			t.target.append(b.Field(place-1), i)
 		}
 		b.Field(place).(*array.Int32Builder).Append(t.part[i])
 		b.Field(place + 1).(*array.StringBuilder).Append(row.At.Path)

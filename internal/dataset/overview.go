@@ -35,6 +35,10 @@ func (t *Table) Overview(wanted []string) *pipeline.Overview {
 	for _, name := range slices.Sorted(maps.Keys(classes)) {
 		o.Classes = append(o.Classes, pipeline.ClassRows{Name: name, Rows: classes[name], Empty: len(classes[name]) == 0})
 	}
+	if t.target != nil {
+		_, o.Columns = t.listed()
+		o.Task, o.Targets = t.target.overview(t.All)
+	}
 	o.Notes = append(o.Notes, emptyClasses(o.Classes)...)
 	o.Notes = append(o.Notes, spelledAlike(slices.Sorted(maps.Keys(classes)))...)
 	o.Notes = append(o.Notes, t.conflicts()...)

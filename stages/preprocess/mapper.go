@@ -192,7 +192,11 @@ func (m *mapper) stored(pixels []byte) (arrow.DataType, []byte) {
 func chosen(column arrow.Array, rows []int) arrow.Array {
 	texts, ok := column.(*array.String)
 	if !ok {
-		panic(fmt.Sprintf("preprocess: a listing's column is %s", column.DataType()))
+		taken, err := record.Take(column, rows)
+		if err != nil {
+			panic(fmt.Sprintf("preprocess: a listing's column is %s: %v", column.DataType(), err))
+		}
+		return taken
 	}
 	b := array.NewStringBuilder(memory.DefaultAllocator)
 	defer b.Release()

@@ -18,6 +18,7 @@ import (
 // Params are the parameters of the stage.
 type Params struct {
 	Source     Sources       `yaml:"source" recipe:"-" required:"true" doc:"where the pictures come from: one source, or a list"`
+	Target     *Target       `yaml:"target" recipe:"-" doc:"what is to be learned, where the label is not it: a column with a class, {classes: tags, separator: \";\"}, or {numbers: [age]}"`
 	Split      Split         `yaml:"split" recipe:"-" doc:"how rows are divided into train, val and test"`
 	For        string        `yaml:"for" recipe:"-" doc:"a backbone, or BACKBONE:WEIGHTS: the size, resize rule and normalisation of its default weights, or of that weight set"`
 	Size       Size          `yaml:"size" recipe:"-" doc:"height and width in pixels, one number or [height, width]; 224 if nothing else says"`
@@ -132,7 +133,7 @@ type stage struct {
 func build(p Params) (pipeline.Stage, error) {
 	s := &stage{params: p}
 	errs := p.Source.check()
-	errs = append(errs, p.Split.check())
+	errs = append(errs, p.Split.check(), p.Target.check())
 	var err error
 	if s.prepared, err = p.preprocessing(); err != nil {
 		errs = append(errs, err)
@@ -253,6 +254,11 @@ func (s *stage) List(ctx context.Context, env *pipeline.Env) (pipeline.Listing, 
 			env.Log("%s", note)
 		}
 		return pipeline.Listing{}, fmt.Errorf("there are no pictures in %s", s.params.Source.describe(s.dir))
+	}
+	if t := s.params.Target; t != nil {
+		if err := table.SetTarget(t.of()); err != nil {
+			return pipeline.Listing{}, fmt.Errorf("target: %w", err)
+		}
 	}
 	divided, err := s.params.Split.assign(table)
 	if err != nil {

@@ -377,3 +377,49 @@ func TestExample(t *testing.T) {
 	}
 	pipelinetest.Stage(t, preprocess.Kind(), string(text))
 }
+
+// What a source's columns say of the target stands in a column of its own, as classes or numbers.
+func TestTarget(t *testing.T) {
+	dir := t.TempDir()
+	picture := flat(t, 9, 9, color.White)
+	write(t, dir, map[string][]byte{
+		"a.png": picture, "b.png": flat(t, 8, 8, color.Black), "c.png": []byte("no picture"), "d.png": flat(t, 7, 7, color.Black),
+		"x.csv": []byte("path,label,tags,age\na.png,l,sun;sea,3\nb.png,m,,7.5\nc.png,l,sun,1\nd.png,l,sun,unknown\n"),
+	})
+	for target, want := range map[string]string{
+		"{classes: tags, separator: ';'}":              `a.png ["sea","sun"] b.png (null) c.png ["sun"] d.png ["sun"]`,
+		"{classes: tags, separator: ';', empty: none}": `a.png ["sea","sun"] b.png [] c.png ["sun"] d.png ["sun"]`,
+		"{numbers: [age]}":                             "a.png [3] b.png [7.5] c.png [1]",
+		"tags":                                         "a.png sun;sea b.png (null) c.png sun d.png sun",
+	} {
+		_, listing := listed(t, dir, "{source: {csv: x.csv}, size: 8, split: {train: 1}, target: "+target+"}")
+		rows := listing.Rows
+		name := record.Target
+		if target == "tags" {
+			name = record.Label
+		}
+		at, _, err := record.Column(rows.Schema(), name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		for i, id := range column(t, rows, record.ID) {
+			got = append(got, id, rows.Column(at).ValueStr(i))
+		}
+		if strings.Join(got, " ") != want {
+			t.Errorf("%s: rows %v, want %s", target, got, want)
+		}
+	}
+	for with, want := range map[string]string{
+		"{}":                              "is to name the columns",
+		"{classes: a, numbers: [b]}":      "is to name the columns",
+		"{numbers: [b, b]}":               "twice",
+		"{numbers: [b], separator: ';'}":  "several classes",
+		"{numbers: [b], empty: none}":     "for several classes",
+		"{classes: [a, b], separator: x}": "several classes",
+	} {
+		if _, err := pipelinetest.TryStage(preprocess.Kind(), "{source: {csv: x.csv}, target: "+with+"}"); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: error %v, want one with %q", with, err, want)
+		}
+	}
+}

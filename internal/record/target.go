@@ -1,0 +1,169 @@
+package record
+
+import (
+	"encoding/json"
+	"fmt"
+	"math"
+	"strings"
+
+	"github.com/apache/arrow/go/v17/arrow"
+	"github.com/apache/arrow/go/v17/arrow/array"
+)
+
+// Target is the column with what is to be learned of a row, where that is not its label: a list of the
+// classes that apply, or numbers. It is null where nothing is known.
+const Target = "target"
+
+// targetsKey is the metadata of a column of numbers: their names, a JSON list.
+const targetsKey = "tlpipe.targets"
+
+// ClassesField declares a column with the names of any number of classes.
+func ClassesField(name string) arrow.Field {
+	return arrow.Field{Name: name, Type: arrow.ListOfNonNullable(arrow.BinaryTypes.String), Nullable: true}
+}
+
+// NumbersField declares a column with these numbers; what is not a number is not known.
+func NumbersField(name string, numbers []string) arrow.Field {
+	described, err := json.Marshal(numbers)
+	if err != nil {
+		panic(err) // a list of texts always marshals
+	}
+	return arrow.Field{
+		Name: name, Type: arrow.FixedSizeListOfNonNullable(int32(len(numbers)), arrow.PrimitiveTypes.Float64), Nullable: true,
+		Metadata: arrow.NewMetadata([]string{targetsKey}, []string{string(described)}),
+	}
+}
+
+// TargetColumn is a column to learn, of any type that can be.
+type TargetColumn struct {
+	Task  Task
+	Names []string // of numbers
+
+	texts   arrow.Array // of a class
+	classes *array.List
+	names   *array.String // elements of classes
+	numbers *array.Float64
+	lists   arrow.Array // of numbers, nil if they stand by themselves
+}
+
+// TargetTask tells what the values of a column are to be learned as: texts, whole numbers and booleans as one
+// class, lists of texts as several, floating-point numbers as numbers.
+func TargetTask(f arrow.Field) (Task, error) {
+	switch t := f.Type.(type) {
+	case *arrow.ListType:
+		if t.Elem().ID() == arrow.STRING {
+			return MultiLabel, nil
+		}
+	case *arrow.FixedSizeListType:
+		if t.Elem().ID() == arrow.FLOAT64 {
+			return Regression, nil
+		}
+	}
+	switch f.Type.ID() {
+	case arrow.STRING, arrow.LARGE_STRING, arrow.BOOL, arrow.INT8, arrow.INT16, arrow.INT32, arrow.INT64,
+		arrow.UINT8, arrow.UINT16, arrow.UINT32, arrow.UINT64:
+		return SingleLabel, nil
+	case arrow.FLOAT64:
+		return Regression, nil
+	}
+	return "", fmt.Errorf("column %q is %s: its values can be neither classes nor numbers to learn", f.Name, f.Type)
+}
+
+// NewTargetColumn finds the column of a record.
+func NewTargetColumn(rec arrow.Record, name string) (*TargetColumn, error) {
+	at, field, err := Column(rec.Schema(), name)
+	if err != nil {
+		return nil, err
+	}
+	c := &TargetColumn{}
+	if c.Task, err = TargetTask(field); err != nil {
+		return nil, err
+	}
+	switch column := rec.Column(at).(type) {
+	case *array.List:
+		c.classes, c.names = column, column.ListValues().(*array.String)
+	case *array.FixedSizeList:
+		c.lists, c.numbers = column, column.ListValues().(*array.Float64)
+		if c.Names, err = numberNames(field); err != nil {
+			return nil, err
+		}
+	case *array.Float64:
+		c.numbers, c.Names = column, []string{name}
+	default:
+		c.texts = column
+	}
+	return c, nil
+}
+
+// numberNames are the names that a column of numbers has in its metadata, or makes up.
+func numberNames(f arrow.Field) (names []string, err error) {
+	n := int(f.Type.(*arrow.FixedSizeListType).Len())
+	text, ok := f.Metadata.GetValue(targetsKey)
+	if !ok {
+		for i := range n {
+			names = append(names, fmt.Sprintf("%s[%d]", f.Name, i))
+		}
+		return names, nil
+	}
+	if err := json.Unmarshal([]byte(text), &names); err != nil || len(names) != n {
+		return nil, fmt.Errorf("column %q has %d numbers, and as their names %s", f.Name, n, text)
+	}
+	return names, nil
+}
+
+// Known tells whether anything is known of a row.
+func (c *TargetColumn) Known(row int) bool {
+	switch c.Task {
+	case MultiLabel:
+		return !c.classes.IsNull(row)
+	case Regression:
+		if c.lists != nil && c.lists.IsNull(row) || c.lists == nil && c.numbers.IsNull(row) {
+			return false
+		}
+		for _, x := range c.Numbers(row) {
+			if !math.IsNaN(x) {
+				return true
+			}
+		}
+		return false
+	}
+	return !c.texts.IsNull(row) && c.texts.ValueStr(row) != ""
+}
+
+// Class is that of a row with one class that is known.
+func (c *TargetColumn) Class(row int) string { return strings.Clone(c.texts.ValueStr(row)) }
+
+// Classes are those that apply to a row that is known.
+func (c *TargetColumn) Classes(row int) []string {
+	from, to := c.classes.ValueOffsets(row)
+	out := make([]string, 0, to-from)
+	for i := from; i < to; i++ {
+		out = append(out, strings.Clone(c.names.Value(int(i))))
+	}
+	return out
+}
+
+// Numbers are those of a row, which must not be written; what is not a number is not known.
+func (c *TargetColumn) Numbers(row int) []float64 {
+	n := len(c.Names)
+	from := row * n
+	if list, ok := c.lists.(*array.FixedSizeList); ok {
+		at, _ := list.ValueOffsets(row)
+		from = int(at)
+	}
+	return c.numbers.Float64Values()[from : from+n]
+}
+
+// TargetOf is the column that a target means in a table: the label means the column [Target] where that is
+// one of classes or numbers.
+func TargetOf(s *arrow.Schema, name string) string {
+	if name != Label {
+		return name
+	}
+	if _, field, err := Column(s, Target); err == nil {
+		if task, err := TargetTask(field); err == nil && task != SingleLabel {
+			return Target
+		}
+	}
+	return name
+}
