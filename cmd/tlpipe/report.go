@@ -79,7 +79,7 @@ func reportOfRun(graph *pipeline.Graph, result *pipeline.Result) report.Run {
 		node.State, node.Error = report.State(e.Cache), e.Error
 		node.Chunks, node.ChunksComputed = e.Chunks, e.ChunksComputed
 		node.Rows, node.Rejected, node.Digest = e.Rows, e.Rejects, e.Digest
-		node.Seconds, node.Cost = e.Seconds, e.Cost
+		node.Seconds, node.Cost, node.Overview = e.Seconds, e.Cost, n.Overview
 		node.Outputs = map[string]pipeline.Input{}
 		for port, a := range n.Outputs {
 			if port == pipeline.RejectsPort {
@@ -102,7 +102,7 @@ func reportOfPlan(store *cache.Store, graph *pipeline.Graph, plan pipeline.Plan)
 	}
 	for _, n := range plan.Nodes {
 		node := reportNode(n.Node)
-		node.State, node.Chunks, node.Cost = report.Hit, n.Chunks, n.Cost
+		node.State, node.Chunks, node.Cost, node.Overview = report.Hit, n.Chunks, n.Cost, n.Overview
 		node.Outputs = map[string]pipeline.Input{}
 		for _, port := range n.Node.Kind.Outputs {
 			a := pipeline.NewArtifact(store, n.Stage, n.Node.Coordinates, n.Outputs[port.Name])
@@ -178,6 +178,9 @@ func reportKey(graph *pipeline.Graph, result *pipeline.Result) string {
 	facts := cache.Preimage{{Name: "pipeline", Value: graph.Name}, {Name: "file", Value: graph.File}, {Name: "program", Value: build()}}
 	for _, n := range result.Nodes {
 		facts = append(facts, cache.Field{Name: n.Node.Name, Value: n.Node.Recipe.Digest()})
+		if n.Overview != nil {
+			facts = append(facts, cache.Field{Name: "overview", Value: strings.Join(n.Overview.Notes, "\n")})
+		}
 		for _, port := range slices.Sorted(maps.Keys(n.Outputs)) {
 			facts = append(facts, cache.Field{Name: port, Value: n.Outputs[port].Digest()})
 		}

@@ -28,6 +28,7 @@ type page struct {
 	Strategies  []strategyView
 	Diagnostics []diagnostic
 	Training    []trainingView
+	Data        []dataView
 	Gallery     []galleryRow
 	Maps        *mapsView
 	Rejects     []rejectView
@@ -103,7 +104,7 @@ type reasonCount struct {
 func newPage(ctx context.Context, run Run) (*page, error) {
 	run.Nodes = rememberingSchemas(run.Nodes)
 	p := &page{
-		Run: run, Style: template.CSS(style("style.css") + style("transfer.css") + graphStyle()), Facts: factsOf(run),
+		Run: run, Style: template.CSS(style("style.css") + style("transfer.css") + style("data.css") + graphStyle()), Facts: factsOf(run),
 		Graph: newGraphView(foldSeeds(run.Nodes)), Narrow: newNarrowGraphView(foldSeeds(run.Nodes)),
 		Parameters: newStageParams(run.Nodes),
 	}
@@ -153,6 +154,8 @@ func newPage(ctx context.Context, run Run) (*page, error) {
 	p.Training = newTrainingViews(strategies)
 
 	var err error
+	p.Data, err = newData(ctx, run)
+	p.problem(err)
 	p.Gallery, err = newGallery(ctx, run, evaluations)
 	p.problem(err)
 	if tables := p.featureTables(ctx, evaluations); len(tables) > 0 {
@@ -355,6 +358,7 @@ func (p *page) sections() []section {
 		}
 	}
 	add(len(p.Run.Nodes) > 0, "pipeline", "Pipeline")
+	add(len(p.Data) > 0, "data", "Data")
 	add(len(p.Strategies) > 0, "strategies", "Strategies")
 	add(len(p.Diagnostics) > 0, "diagnostics", "Diagnostics")
 	for _, e := range p.Evaluations {

@@ -137,6 +137,11 @@ func thumbnail(picture image.Image) image.Image {
 	return imaging.Fit(picture, thumbnailSize, thumbnailSize, imaging.Lanczos)
 }
 
+// smallThumbnail is half of that size.
+func smallThumbnail(picture image.Image) image.Image {
+	return imaging.Fit(picture, thumbnailSize/2+20, thumbnailSize/2+20, imaging.Lanczos)
+}
+
 // dataURI encodes a picture, as PNG or JPEG, whichever is smaller.
 func dataURI(picture image.Image) (template.URL, error) {
 	var lossless, lossy bytes.Buffer

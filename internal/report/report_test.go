@@ -488,6 +488,36 @@ func TestBaselineThatDoesNoWorse(t *testing.T) {
 	}
 }
 
+// What the sources found stands in the report, with pictures of each class.
+func TestData(t *testing.T) {
+	run := quickstart(t)
+	text := page(t, run)
+	d := parse(t, section(text, "data"))
+	if n := len(d.all("img")); n != 8*5 {
+		t.Errorf("%d pictures of 8 classes", n)
+	}
+	found := textOf(d.withClass("data")[0])
+	for _, want := range []string{"bird459963", "all 83607272504"} {
+		if !strings.Contains(found, want) {
+			t.Errorf("the table %q does not say %q", found, want)
+		}
+	}
+	if got := textOf(d.withClass("warnings")[0]); got != "folders without pictures: <newt>" {
+		t.Errorf("notes %q", got)
+	}
+	// Of many classes, the largest are shown and the others folded away.
+	many := &pipeline.Overview{Rows: 1275, Splits: []string{"train"}}
+	for i := range 50 {
+		many.Classes = append(many.Classes, pipeline.ClassRows{Name: fmt.Sprintf("class %02d", i), Rows: map[string]int64{"train": int64(i + 1)}})
+	}
+	run.Nodes[0].Overview, run.Nodes[0].Outputs = many, nil
+	d = parse(t, section(page(t, run), "data"))
+	tables := d.withClass("data")
+	if len(tables) != 2 || !strings.HasPrefix(strings.TrimSpace(textOf(tables[0])), "Rows by class and split; the largest classes first ClasstrainallShareFirst pictures class 495050") {
+		t.Errorf("%d tables, the first %q", len(tables), textOf(tables[0]))
+	}
+}
+
 func TestGraphOfARunThatIsToCome(t *testing.T) {
 	var out bytes.Buffer
 	run := quickstart(t)

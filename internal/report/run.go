@@ -38,9 +38,10 @@ type Node struct {
 	Recipe         string  // digest of all that decides the outputs but the inputs; may be empty
 	Digest         string  // of the content of the first output; empty if there is none
 
-	Notes  []string // what the stage would have a user know
-	Params []params.Value
-	Inputs []Link
+	Notes    []string           // what the stage would have a user know
+	Overview *pipeline.Overview // what a source found; nil for other stages
+	Params   []params.Value
+	Inputs   []Link
 
 	// Outputs by port, and the table of rejected rows; absent for nodes that
 	// did not end well.

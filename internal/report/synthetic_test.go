@@ -456,6 +456,20 @@ func rejectsTable(t testing.TB, name string, rejects ...pipeline.Reject) *pipeli
 func digestOf(name string) string { return fmt.Sprintf("%x", sha256.Sum256([]byte(name))) }
 
 // quickstart is the whole run.
+// overviewOf counts rows as a source does.
+func overviewOf(rows []picture) *pipeline.Overview {
+	o := &pipeline.Overview{Rows: int64(len(rows)), Splits: []string{"train", "val", "test"}, Columns: []string{"object"}, Notes: []string{"folders without pictures: <newt>"}}
+	for _, r := range rows {
+		i := slices.IndexFunc(o.Classes, func(c pipeline.ClassRows) bool { return c.Name == r.Label })
+		if i < 0 {
+			i = len(o.Classes)
+			o.Classes = append(o.Classes, pipeline.ClassRows{Name: r.Label, Rows: map[string]int64{}})
+		}
+		o.Classes[i].Rows[r.split]++
+	}
+	return o
+}
+
 func quickstart(t testing.TB) report.Run {
 	t.Helper()
 	rows := pictures(t)
@@ -467,9 +481,10 @@ func quickstart(t testing.TB) report.Run {
 		Nodes: []report.Node{
 			{
 				Name: "images", Stage: "images", Uses: "preprocess", State: report.Hit, Chunks: 4, Rows: 504, Rejected: 3, Seconds: 0.2, Digest: digestOf("images"), Recipe: digestOf("r-images"),
-				Params:  []params.Value{{Path: "for", Text: `"efficientnet_lite0"`}, {Path: "source.builtin", Text: `"emoji"`}, {Path: "split.test", Text: "0.15"}, {Path: "split.train", Text: "0.7"}},
-				Outputs: map[string]pipeline.Input{"images": images},
-				Rejects: rejectsTable(t, "images", pipeline.Reject{ID: "photos/broken 1.jpg", Reason: "not a picture: the file is empty"}, pipeline.Reject{ID: "photos/写真.jpg", Reason: "truncated: unexpected end of JPEG data"}, pipeline.Reject{ID: "photos/bomb.png", Reason: "too large: 30000×30000 pixels are more than 100 million"}),
+				Params:   []params.Value{{Path: "for", Text: `"efficientnet_lite0"`}, {Path: "source.builtin", Text: `"emoji"`}, {Path: "split.test", Text: "0.15"}, {Path: "split.train", Text: "0.7"}},
+				Outputs:  map[string]pipeline.Input{"images": images},
+				Overview: overviewOf(rows),
+				Rejects:  rejectsTable(t, "images", pipeline.Reject{ID: "photos/broken 1.jpg", Reason: "not a picture: the file is empty"}, pipeline.Reject{ID: "photos/写真.jpg", Reason: "truncated: unexpected end of JPEG data"}, pipeline.Reject{ID: "photos/bomb.png", Reason: "too large: 30000×30000 pixels are more than 100 million"}),
 			},
 			{
 				Name: "varied", Stage: "varied", Uses: "augment", State: report.Partial, Chunks: 12, ChunksComputed: 1, Rows: 2088, Seconds: 3.4, Digest: digestOf("varied"),

@@ -1,0 +1,167 @@
+package report
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"html/template"
+	"slices"
+	"strings"
+
+	"github.com/tlpipe/tlpipe/internal/record"
+	"github.com/tlpipe/tlpipe/pipeline"
+)
+
+// dataView is what a source found, and what it looks like.
+type dataView struct {
+	Name    string // of the stage, if there are several sources
+	Summary string
+	Splits  []string
+	Classes []classView
+	More    []classView // folded away
+	Total   classView
+	Notes   []string
+}
+
+// classView counts a class and shows some of its pictures.
+type classView struct {
+	Name     string
+	Counts   []string // by split
+	Total    string
+	Parts    []classPart
+	Pictures []template.URL
+}
+
+// classPart is a split's part of a class's bar.
+type classPart struct {
+	Width float64 // percentage
+	Split int     // number of the split, of three
+	Title string
+}
+
+// Bounds of the data section: classes shown at once, classes with pictures, pictures of each, and bytes read for them.
+const (
+	maxOpenClasses  = 12
+	maxDataClasses  = 60
+	picturesAClass  = 5
+	maxDataBytes    = 2 << 30
+	maxListedInText = 12
+)
+
+// newData shows each source of a run once, however many instances list the same.
+func newData(ctx context.Context, run Run) ([]dataView, error) {
+	var out []dataView
+	var errs []error
+	var seen []*pipeline.Overview
+	for i := range run.Nodes {
+		n := &run.Nodes[i]
+		if n.Overview == nil || len(n.Overview.Classes) == 0 || slices.ContainsFunc(seen, func(o *pipeline.Overview) bool { return sameOverview(o, n.Overview) }) {
+			continue
+		}
+		seen = append(seen, n.Overview)
+		samples, err := sampleClasses(ctx, n)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("pictures of each class: %w", err))
+		}
+		view := newDataView(n.Overview, samples)
+		view.Name = n.Stage
+		out = append(out, view)
+	}
+	if len(out) == 1 {
+		out[0].Name = ""
+	}
+	return out, errors.Join(errs...)
+}
+
+func sameOverview(a, b *pipeline.Overview) bool {
+	return a.Rows == b.Rows && slices.Equal(a.Notes, b.Notes) && slices.Equal(a.Splits, b.Splits) &&
+		slices.EqualFunc(a.Classes, b.Classes, func(x, y pipeline.ClassRows) bool {
+			return x.Name == y.Name && slices.Equal(countsOf(a, x), countsOf(b, y))
+		})
+}
+
+func countsOf(o *pipeline.Overview, c pipeline.ClassRows) []string {
+	out := make([]string, len(o.Splits))
+	for i, split := range o.Splits {
+		out[i] = count(c.Rows[split])
+	}
+	return out
+}
+
+func newDataView(o *pipeline.Overview, samples map[string][]template.URL) dataView {
+	named, most := 0, int64(1)
+	for _, c := range o.Classes {
+		most = max(most, c.Total())
+		if c.Name != "" {
+			named++
+		}
+	}
+	view := dataView{Splits: o.Splits, Notes: o.Notes}
+	view.Summary = fmt.Sprintf("%s of %s", plural(o.Rows, "row"), classesInWords(named))
+	if len(o.Columns) > 0 {
+		view.Summary += ", with the further columns " + strings.Join(o.Columns[:min(len(o.Columns), maxListedInText)], ", ")
+	}
+	view.Summary += "."
+	classes := slices.Clone(o.Classes)
+	if len(classes) > maxOpenClasses { // the largest first
+		slices.SortStableFunc(classes, func(a, b pipeline.ClassRows) int { return cmp.Compare(b.Total(), a.Total()) })
+	}
+	total := pipeline.ClassRows{Rows: map[string]int64{}}
+	for i, c := range classes {
+		row := classView{
+			Name: cmp.Or(c.Name, "(no label)"), Counts: countsOf(o, c), Total: count(c.Total()), Pictures: samples[c.Name],
+		}
+		for k, split := range o.Splits {
+			total.Rows[split] += c.Rows[split]
+			if n := c.Rows[split]; n > 0 {
+				row.Parts = append(row.Parts, classPart{Width: 100 * float64(n) / float64(most), Split: k, Title: fmt.Sprintf("%s: %s", split, count(n))})
+			}
+		}
+		if i < maxOpenClasses {
+			view.Classes = append(view.Classes, row)
+		} else {
+			view.More = append(view.More, row)
+		}
+	}
+	view.Total = classView{Name: fmt.Sprintf("all %d", named), Counts: countsOf(o, total), Total: count(o.Rows)}
+	return view
+}
+
+func classesInWords(n int) string {
+	if n == 1 {
+		return "1 class"
+	}
+	return count(int64(n)) + " classes"
+}
+
+// sampleClasses finds the first pictures of each class among a source's output.
+func sampleClasses(ctx context.Context, n *Node) (map[string][]template.URL, error) {
+	in := outputWith(ctx, n, record.Image)
+	if in == nil {
+		return nil, nil
+	}
+	out := map[string][]template.URL{}
+	wanted := 0
+	for _, c := range n.Overview.Classes {
+		wanted += int(min(c.Total(), picturesAClass))
+	}
+	wanted = min(wanted, maxDataClasses*picturesAClass)
+	found := 0
+	var encoding error
+	want := func(row pictureRow) bool {
+		pictures, begun := out[row.label]
+		return row.copy == 0 && len(pictures) < picturesAClass && (begun || len(out) < maxDataClasses)
+	}
+	err := eachPicture(ctx, in, maxDataBytes, want, func(row pictureRow) bool {
+		uri, err := dataURI(smallThumbnail(row.picture))
+		if err != nil {
+			encoding = err
+			return false
+		}
+		out[row.label] = append(out[row.label], uri)
+		found++
+		return found < wanted
+	})
+	return out, errors.Join(err, encoding)
+}
