@@ -19,7 +19,8 @@
 //   - A [Part] is a piece of a whole-table stage's work that is cached on its
 //     own: a phase of a training, what one chunk of an input becomes.
 //   - A recipe is all that decides an output apart from the inputs: the kind
-//     and its version, canonical parameters, seed, digest of weights. A key is
+//     and its version, canonical parameters, seed, digest of weights, and the
+//     numerics of stages that compute with floats. A key is
 //     the digest of a recipe and of the content of the inputs.
 //   - A [Plan] says for each node whether its artifacts are at hand, and if
 //     not, why.

@@ -573,6 +573,9 @@ func (n *Node) recipe() (cache.Preimage, error) {
 		{Name: "stage", Value: n.Kind.Name},
 		{Name: "version", Value: strconv.Itoa(n.Kind.Version)},
 	}
+	if numeric, ok := n.Stage.(Numeric); ok {
+		p = append(p, cache.Field{Name: "numerics", Value: numeric.Numerics()})
+	}
 	if n.Kind.Seeded {
 		p = append(p, cache.Field{Name: "seed", Value: strconv.FormatUint(n.Seed, 10)})
 	}

@@ -49,6 +49,9 @@ func (nr *nodeRun) task(key string, inputs map[string][]Input, out *tableTask, p
 
 // part returns the results of a part from the cache, or has it computed.
 func (nr *nodeRun) part(ctx context.Context, part Part, compute func(context.Context, *Task) error, parts *ledger) (map[string]Input, error) {
+	if _, numeric := nr.node.Stage.(Numeric); numeric && part.Numerics == "" {
+		return nil, fmt.Errorf("part %q of stage kind %s does not say its numerics, as the stage does", part.Name, nr.node.Kind.Name)
+	}
 	work := nr.partWork(part, compute)
 	started := time.Now()
 	e, computed, err := nr.obtain(ctx, inPlace{}, work)
@@ -113,6 +116,9 @@ func partRecipe(kind Kind, part Part) cache.Preimage {
 		{Name: "stage", Value: kind.Name},
 		{Name: "version", Value: strconv.Itoa(kind.Version)},
 		{Name: "part", Value: part.Name},
+	}
+	if part.Numerics != "" {
+		p = append(p, cache.Field{Name: "numerics", Value: part.Numerics})
 	}
 	for _, v := range params.Canonical(part.Recipe) {
 		p = append(p, cache.Field{Name: "params." + v.Path, Value: v.Text})

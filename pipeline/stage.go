@@ -28,6 +28,16 @@ type Identified interface {
 	Identity() (map[string]string, error)
 }
 
+// Numeric is implemented by stages that compute with floating-point numbers in
+// ways whose last bits depend on the machine.
+type Numeric interface {
+	// Numerics names what decides these bits: instructions and the revision of
+	// what is computed with them, such as "avx512 1". It is called after Check
+	// and becomes part of the recipe, so that a cache that moves to another
+	// machine gives no results that this one would not.
+	Numerics() string
+}
+
 // Noted is implemented by stages that know of something that a user should be
 // told before they run: what is computed in the place of what was asked for.
 type Noted interface {
@@ -149,6 +159,10 @@ type Part struct {
 	Name   string           // the sort of part, such as "phase"
 	Recipe any              // a struct as package params takes it; its canonical form enters the key
 	Inputs map[string]Input // by port
+
+	// Numerics is what decides the last bits of the part's results, as for a
+	// [Numeric] stage, all of whose parts say it; "" for other stages.
+	Numerics string
 }
 
 // Input returns the only artifact at a port, or nil if nothing is connected.

@@ -56,7 +56,7 @@ func (s *Setup) phasePart(i int, p strategy.Phase, cached prefix.Prefix, inputs 
 	learning := p.Learning(s.Learning)
 	p.Optimiser, p.Schedule, p.WarmUp, p.EarlyStopping = nil, nil, nil, nil // learning has them
 	p.Name = ""                                                             // what the phase gives does not tell it
-	return pipeline.Part{Name: "phase", Inputs: of, Recipe: phaseRecipe{
+	return pipeline.Part{Name: "phase", Inputs: of, Numerics: s.Numerics(), Recipe: phaseRecipe{
 		Start: from, Phase: p, Learning: learning, Target: s.Target, Copies: s.Copies,
 		Cut: cached.Cut, Precision: cached.Precision, KeepStart: s.keepsStart(i), Seed: phaseSeed(seed, i),
 	}}, nil

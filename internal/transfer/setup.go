@@ -201,6 +201,9 @@ func (s *Setup) Identity() (map[string]string, error) {
 	return s.backbone.weights.Identity()
 }
 
+// Numerics implements pipeline.Numeric: what is trained in the precision asked for is validated in float32.
+func (s *Setup) Numerics() string { return s.Learning.Arithmetic().Numerics() }
+
 // Notes implements pipeline.Noted.
 func (s *Setup) Notes() []string {
 	if note := train.PrecisionNote(s.Learning.Arithmetic()); note != "" {

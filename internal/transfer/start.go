@@ -39,7 +39,7 @@ func (s *Setup) startPart(inputs map[string][]pipeline.Input) (pipeline.Part, er
 	if err != nil {
 		return pipeline.Part{}, err
 	}
-	return pipeline.Part{Name: "start", Inputs: map[string]pipeline.Input{DataPort: inputs[DataPort][0]}, Recipe: startRecipe{
+	return pipeline.Part{Name: "start", Inputs: map[string]pipeline.Input{DataPort: inputs[DataPort][0]}, Numerics: s.Numerics(), Recipe: startRecipe{
 		Backbone: s.backbone.Name, Weights: id, RandomSeed: s.backbone.seed(s.RandomSeed), Target: s.Target, Copies: s.Copies,
 		Penalties: s.Start.Penalties, Standardise: s.Start.Standardise,
 	}}, nil

@@ -95,6 +95,15 @@ func Run(ctx context.Context, t testing.TB, env *pipeline.Env, stage pipeline.St
 	t.Helper()
 	outputs := map[string]*Table{}
 	task := task(env, inputs, outputs)
+	if _, numeric := stage.(pipeline.Numeric); numeric {
+		ask := task.Part
+		task.Part = func(ctx context.Context, part pipeline.Part, compute func(context.Context, *pipeline.Task) error) (map[string]pipeline.Input, error) {
+			if part.Numerics == "" {
+				t.Errorf("part %q does not say its numerics, as the stage does", part.Name)
+			}
+			return ask(ctx, part, compute)
+		}
+	}
 	open := task.Output
 	task.Output = func(port string, schema *arrow.Schema) (pipeline.Writer, error) {
 		if _, declared := kind.Output(port); !declared {

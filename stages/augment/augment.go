@@ -3,6 +3,7 @@ package augment
 import (
 	"errors"
 
+	"github.com/tlpipe/tlpipe/internal/kernel"
 	"github.com/tlpipe/tlpipe/internal/record"
 	"github.com/tlpipe/tlpipe/pipeline"
 )
@@ -114,6 +115,10 @@ func orDefault(r Range, low, high float64) Range {
 	}
 	return r
 }
+
+// Numerics implements pipeline.Numeric: places and colours are computed in float64 before they are rounded
+// to bytes, and compilers for some processors round a product and a sum in one step.
+func (stage) Numerics() string { return kernel.ScalarNumerics() }
 
 // Check implements pipeline.Stage: pixels stay prepared as they were.
 func (stage) Check(inputs map[string][]pipeline.Traits) (map[string]pipeline.Traits, error) {

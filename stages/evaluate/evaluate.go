@@ -95,6 +95,9 @@ func (s stage) Demands() []pipeline.Demand {
 	return []pipeline.Demand{{Port: "data", Split: s.Split, Classes: 1, Why: "they are what is measured on"}}
 }
 
+// Numerics implements pipeline.Numeric: models answer, and measures are summed, in floats.
+func (stage) Numerics() string { return kernel.Numerics() }
+
 // Run implements pipeline.WholeTable.
 func (s stage) Run(ctx context.Context, task *pipeline.Task) error {
 	pairs, err := pairUp(task.Inputs["model"], task.Inputs["data"])

@@ -149,6 +149,9 @@ func (s *stage) Notes() []string {
 	return nil
 }
 
+// Numerics implements pipeline.Numeric.
+func (s *stage) Numerics() string { return s.precision.Numerics() }
+
 // Identity implements pipeline.Identified: the weights by name and content, never by path.
 func (s *stage) Identity() (map[string]string, error) {
 	return s.weights.Identity()

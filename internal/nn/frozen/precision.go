@@ -35,6 +35,18 @@ func (p Precision) String() string {
 	return [...]string{"fp32", "bf16", "int8"}[p]
 }
 
+// Numerics names what decides the last bits of what programs of the precision put out, such as "avx512 1";
+// see [kernel.Numerics].
+func (p Precision) Numerics() string {
+	switch p {
+	case BFloat16:
+		return kernel.NumericsBFloat16()
+	case Int8:
+		return kernel.NumericsInt8()
+	}
+	return kernel.Numerics()
+}
+
 // Note tells what programs of the precision compute where the instructions in use have none for it, and
 // what speed that gives; "" where they have.
 func (p Precision) Note() string {

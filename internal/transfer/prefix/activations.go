@@ -131,7 +131,9 @@ const activationsOutput = "activation"
 // those of the lower cuts that are not there either; ran tells so.
 func (a *Activator) part(ctx context.Context, task *pipeline.Task, c *rows.Chunk, used []int, writers []*activationWriter) (result map[string]pipeline.Input, ran bool, err error) {
 	i := len(writers)
-	part := pipeline.Part{Name: "activations", Recipe: a.recipes[i], Inputs: map[string]pipeline.Input{"pictures": c.Input}}
+	part := pipeline.Part{
+		Name: "activations", Recipe: a.recipes[i], Inputs: map[string]pipeline.Input{"pictures": c.Input}, Numerics: frozen.Float32.Numerics(),
+	}
 	result, err = task.Part(ctx, part, func(ctx context.Context, task *pipeline.Task) error {
 		w, err := newActivationWriter(task, a.cuts[i])
 		if err != nil {
