@@ -55,7 +55,7 @@ func referencePixels(n, h, w int) []float32 {
 // TestEfficientNetLite0AgreesWithPyTorch holds every block, the pooled features and the logits
 // against testdata/efficientnet_lite0.safetensors, at three sizes.
 func TestEfficientNetLite0AgreesWithPyTorch(t *testing.T) {
-	fixture, err := safetensors.Open(filepath.Join("testdata", "efficientnet_lite0.safetensors"))
+	fixture, err := safetensors.Open(filepath.Join("testdata", "efficientnet_lite0.safetensors"), nil)
 	if err != nil {
 		t.Fatal(err)
 	}

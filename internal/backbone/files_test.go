@@ -19,7 +19,7 @@ func TestFilesOfFrameworks(t *testing.T) {
 	if dir == "" || !heavy() {
 		t.Skip("needs TLPIPE_HEAVY=1, and TLPIPE_FILES for the folder that testdata/make_files.py filled")
 	}
-	expected, err := safetensors.Open(filepath.Join(dir, "expected.safetensors"))
+	expected, err := safetensors.Open(filepath.Join(dir, "expected.safetensors"), nil)
 	if err != nil {
 		t.Fatal(err)
 	}

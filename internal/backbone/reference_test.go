@@ -77,7 +77,7 @@ func references() []reference {
 // variant against those of the framework.
 func TestNetworksAgreeWithReferences(t *testing.T) {
 	for _, r := range references() {
-		fixture, err := safetensors.Open(filepath.Join("testdata", r.file+".safetensors"))
+		fixture, err := safetensors.Open(filepath.Join("testdata", r.file+".safetensors"), nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -373,7 +373,7 @@ func filled(t *testing.T, b Backbone, net *nn.Network, names naming, gain float6
 	if err := safetensors.Write(&content, list, nil); err != nil {
 		t.Fatal(err)
 	}
-	file, err := safetensors.Parse(content.Bytes())
+	file, err := safetensors.Parse(content.Bytes(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}

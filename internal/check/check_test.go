@@ -34,7 +34,7 @@ func reference(t *testing.T) (nhwc, nchw, pooled, logits npy.Array) {
 			}
 		}
 	}
-	file, err := safetensors.Open(filepath.FromSlash("../backbone/testdata/efficientnet_lite0.safetensors"))
+	file, err := safetensors.Open(filepath.FromSlash("../backbone/testdata/efficientnet_lite0.safetensors"), nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -374,7 +374,7 @@ func first(raw []byte, _ string) []byte { return raw }
 
 func TestSafeTensors(t *testing.T) {
 	raw, _ := write(t, export.SafeTensors, example(23))
-	f, err := safetensors.Parse(raw)
+	f, err := safetensors.Parse(raw, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -401,7 +401,7 @@ func TestModel(t *testing.T) {
 		t.Fatal(err)
 	}
 	in := pipelinetest.NewTable("head", nil, rec)
-	f, err := safetensors.Parse(first(write(t, export.SafeTensors, in)))
+	f, err := safetensors.Parse(first(write(t, export.SafeTensors, in)), nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/klauspost/compress/zlib"
 
+	"github.com/tlpipe/tlpipe/internal/budget"
 	"github.com/tlpipe/tlpipe/internal/stored"
 )
 
@@ -71,6 +72,9 @@ func (o *Object) chunks(c *cursor, version byte, shape []int, width, size int) (
 	if want, _ := stored.Elements(d.counts()); len(d.chunks) != want {
 		return nil, fmt.Errorf("%d of its %d chunks are there: damaged", len(d.chunks), want)
 	}
+	if err := d.checkChunk(); err != nil {
+		return nil, err
+	}
 	packed := 0
 	for _, chunk := range d.chunks {
 		packed += len(chunk.raw)
@@ -86,6 +90,30 @@ const maxRatio = 1032
 
 func (d *chunked) deflates() bool {
 	return slices.ContainsFunc(d.filters, func(f filter) bool { return f.kind == deflateFilter })
+}
+
+// checkChunk refuses chunks that would have to be unpacked whole and are far larger than the dataset, a corner of which
+// may lie in a chunk of gigabytes.
+func (d *chunked) checkChunk() error {
+	most := budget.Proportional(int64(d.size), 16<<20, 4)
+	if d.bytes() > int(most) && !d.inPart() {
+		return fmt.Errorf("chunks of %s for a dataset of %s, the limit is %s", budget.Bytes(int64(d.bytes())), budget.Bytes(int64(d.size)), budget.Bytes(most))
+	}
+	return nil
+}
+
+// inPart tells whether the beginning of a chunk can be unpacked without the rest: shuffled bytes and checksums need all.
+func (d *chunked) inPart() bool {
+	return len(d.filters) == 0 || len(d.filters) == 1 && d.filters[0].kind == deflateFilter
+}
+
+// needed returns how many bytes of an unpacked chunk lie before the end of the last element that is the dataset's.
+func (d *chunked) needed(c chunk) int {
+	last := 0
+	for i, at := range c.at {
+		last = last*d.chunk[i] + min(d.chunk[i], d.shape[i]-at) - 1
+	}
+	return (last + 1) * d.width
 }
 
 // counts returns the number of chunks along each axis.
@@ -332,9 +360,9 @@ func (d *chunked) Bytes() ([]byte, error) {
 	return out, nil
 }
 
-// unpack undoes the filters, the last first.
+// unpack undoes the filters, the last first, as far as the dataset needs the chunk.
 func (d *chunked) unpack(c chunk) ([]byte, error) {
-	data := c.raw
+	data, need, part := c.raw, d.needed(c), d.inPart()
 	for i, f := range slices.Backward(d.filters) {
 		if i < 32 && c.passed>>i&1 != 0 {
 			continue
@@ -342,7 +370,11 @@ func (d *chunked) unpack(c chunk) ([]byte, error) {
 		var err error
 		switch f.kind {
 		case deflateFilter:
-			data, err = inflate(data, d.bytes()+4*len(d.filters)) // a checksum may be in it
+			if part && need < d.bytes() {
+				data, err = inflateBeginning(data, need)
+			} else {
+				data, err = inflate(data, d.bytes()+4*len(d.filters)) // a checksum may be in it
+			}
 		case shuffleFilter:
 			data, err = unshuffle(data, f.value)
 		case fletcher32Filter:
@@ -352,7 +384,7 @@ func (d *chunked) unpack(c chunk) ([]byte, error) {
 			return nil, err
 		}
 	}
-	if len(data) < d.bytes() {
+	if len(data) < need {
 		return nil, fmt.Errorf("%d bytes in the place of %d: damaged", len(data), d.bytes())
 	}
 	return data, nil
@@ -396,6 +428,19 @@ func inflate(data []byte, most int) ([]byte, error) {
 		return nil, errors.New("deflate: it becomes more than a chunk: damaged")
 	}
 	return out.Bytes(), r.Close()
+}
+
+// inflateBeginning unpacks so many bytes, whatever follows.
+func inflateBeginning(data []byte, n int) ([]byte, error) {
+	r, err := zlib.NewReader(bytes.NewReader(data))
+	if err != nil {
+		return nil, fmt.Errorf("deflate: %w", err)
+	}
+	out := make([]byte, n)
+	if _, err := io.ReadFull(r, out); err != nil {
+		return nil, fmt.Errorf("deflate: %w", err)
+	}
+	return out, nil
 }
 
 // unshuffle brings the bytes of elements together again.

@@ -9,12 +9,13 @@ import (
 	"github.com/tlpipe/tlpipe/internal/nn/classifier"
 	"github.com/tlpipe/tlpipe/internal/record"
 	"github.com/tlpipe/tlpipe/internal/safetensors"
+	"github.com/tlpipe/tlpipe/internal/weightfile"
 )
 
 // ReadFile reads a model from a safetensors file as `tlpipe show --export`
 // writes it: with architecture, classes and preparation in the metadata.
 func ReadFile(path string) (_ *classifier.Classifier, err error) {
-	f, err := safetensors.Open(path)
+	f, err := safetensors.Open(path, weightfile.Budget())
 	if err != nil {
 		return nil, err
 	}

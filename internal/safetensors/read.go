@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/tlpipe/tlpipe/internal/budget"
 	"github.com/tlpipe/tlpipe/internal/mapped"
 	"github.com/tlpipe/tlpipe/internal/stored"
 )
@@ -24,9 +25,9 @@ type File struct {
 // maxHeader is the greatest length of a header that the format allows.
 const maxHeader = 100_000_000
 
-// Open maps a file. Tensors are read when asked for.
-func Open(path string) (*File, error) {
-	file, closing, err := mapped.Parse(path, Parse)
+// Open maps a file. Tensors are read when asked for. The budget is for the items of its header; nil has no limits.
+func Open(path string, b *budget.Budget) (*File, error) {
+	file, closing, err := mapped.Parse(path, func(data []byte) (*File, error) { return Parse(data, b) })
 	if err != nil {
 		return nil, err
 	}
@@ -34,8 +35,8 @@ func Open(path string) (*File, error) {
 	return file, nil
 }
 
-// Parse reads a file held in memory.
-func Parse(data []byte) (*File, error) {
+// Parse does as [Open] with a file held in memory.
+func Parse(data []byte, b *budget.Budget) (*File, error) {
 	if len(data) < 8 {
 		return nil, fmt.Errorf("not a safetensors file: %d bytes are too few", len(data))
 	}
@@ -48,14 +49,14 @@ func Parse(data []byte) (*File, error) {
 	}
 	f := &File{at: map[string]int{}, close: func() error { return nil }}
 	header, body := data[8:8+length], data[8+length:]
-	if err := f.parse(header, body); err != nil {
+	if err := f.parse(header, body, b); err != nil {
 		return nil, err
 	}
 	return f, nil
 }
 
 // parse reads the header and checks that the tensors fill the body, without gap or overlap.
-func (f *File) parse(header, body []byte) error {
+func (f *File) parse(header, body []byte, b *budget.Budget) error {
 	if len(header) == 0 || header[0] != '{' {
 		return errors.New("not a safetensors file: the header is no JSON object")
 	}
@@ -75,6 +76,9 @@ func (f *File) parse(header, body []byte) error {
 			return fmt.Errorf("header: %w", err)
 		}
 		name := token.(string) // keys of an object are strings
+		if err := b.Take(budget.Items, 1); err != nil {
+			return fmt.Errorf("header: %w", err)
+		}
 		if _, seen := tensors[name]; seen || name == metadataName && f.metadata != nil {
 			return fmt.Errorf("header: %q stands there twice", name)
 		}

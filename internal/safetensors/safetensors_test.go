@@ -31,7 +31,7 @@ func TestRoundTrip(t *testing.T) {
 		if err := Write(&b, tensors, metadata); err != nil {
 			t.Fatal(err)
 		}
-		f, err := Parse(b.Bytes())
+		f, err := Parse(b.Bytes(), nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -58,7 +58,7 @@ func TestRoundTrip(t *testing.T) {
 // TestTypes reads testdata/types.safetensors, which Hugging Face's own library wrote
 // (testdata/make.py): the same numbers in each type.
 func TestTypes(t *testing.T) {
-	f, err := Open(filepath.Join("testdata", "types.safetensors"))
+	f, err := Open(filepath.Join("testdata", "types.safetensors"), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -117,11 +117,11 @@ func TestDamagedFilesAreRefused(t *testing.T) {
 		"twice":            {file(`{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}`, 4), "twice"},
 		"truncated header": {file(`{"a":{"dtype":"F32"`, 0), "header"},
 	} {
-		if _, err := Parse(c.data); err == nil || !strings.Contains(err.Error(), c.want) {
+		if _, err := Parse(c.data, nil); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: error %v, want one with %q", name, err, c.want)
 		}
 	}
-	if _, err := Open(t.TempDir()); err == nil {
+	if _, err := Open(t.TempDir(), nil); err == nil {
 		t.Error("opened a folder")
 	}
 }
@@ -147,7 +147,7 @@ func FuzzParse(f *testing.F) {
 	f.Add(file(`{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}`, 4))
 	f.Add(file(`{"__metadata__":{"a":"b"},"a":{"dtype":"BF16","shape":[],"data_offsets":[0,2]}}`, 2))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		file, err := Parse(data)
+		file, err := Parse(data, nil)
 		if err != nil {
 			return
 		}

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"unsafe"
 
+	"github.com/tlpipe/tlpipe/internal/budget"
 	"github.com/tlpipe/tlpipe/internal/mapped"
 )
 
@@ -69,6 +70,10 @@ func (t Tensor) Use(use func([]float32)) error {
 		if err != nil {
 			return fmt.Errorf("tensor %q: %w", t.Name, err)
 		}
+		if n := t.Elements(); n > maxRepeated && n/maxRepeats > len(raw)/t.Type.Size() {
+			return fmt.Errorf("tensor %q: shape %v repeats %d bytes of the file: it needs more than %s of memory, which is the limit for it",
+				t.Name, t.Shape, len(raw), budget.Bytes(4*maxRepeated))
+		}
 		if numbers, ok := t.inPlace(raw); ok {
 			use(numbers)
 		} else {
@@ -77,6 +82,12 @@ func (t Tensor) Use(use func([]float32)) error {
 		return nil
 	})
 }
+
+// A view may repeat the same numbers along an axis, at a stride of 0: so often, where they become many.
+const (
+	maxRepeated = 1 << 24
+	maxRepeats  = 16
+)
 
 // Float32 reads the numbers, row-major. Those of F64 are rounded.
 func (t Tensor) Float32() ([]float32, error) {

@@ -1,6 +1,7 @@
 package weightfile
 
 import (
+	"github.com/tlpipe/tlpipe/internal/budget"
 	"github.com/tlpipe/tlpipe/internal/mapped"
 	"github.com/tlpipe/tlpipe/internal/stored"
 )
@@ -22,6 +23,15 @@ func Open(path string) (*File, error) {
 	return file, nil
 }
 
+// MaxTensors is more than any network has with the state of its optimizer: names are held against those of every network
+// that is known, several times.
+const MaxTensors = 1 << 15
+
+// Budget is what reading one file may use. Memory needs no limit here: what is announced lies in the file.
+func Budget() *budget.Budget {
+	return budget.New(budget.Limit{Resource: budget.Items, Most: MaxTensors, Raise: "no network has so many tensors"})
+}
+
 // Parse does as [Open] with a file held in memory.
 func Parse(data []byte) (*File, error) {
 	read, err := recognise(data)
@@ -29,6 +39,9 @@ func Parse(data []byte) (*File, error) {
 		return nil, err
 	}
 	tensors, err := read(data)
+	if err == nil {
+		err = Budget().Take(budget.Items, int64(len(tensors)))
+	}
 	if err != nil {
 		return nil, err
 	}

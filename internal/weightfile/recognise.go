@@ -37,7 +37,7 @@ func recognise(data []byte) (reader, error) {
 }
 
 func safeTensors(data []byte) ([]stored.Tensor, error) {
-	f, err := safetensors.Parse(data)
+	f, err := safetensors.Parse(data, Budget())
 	if err != nil {
 		return nil, err
 	}

@@ -3,6 +3,7 @@ package weightfile_test
 import (
 	"bytes"
 	"encoding/binary"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -113,6 +114,23 @@ func TestAFileThatIsShortened(t *testing.T) {
 		}
 	}
 	if err := f.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+// A file with more names than any network has is refused before each is held against every network.
+func TestTooManyTensors(t *testing.T) {
+	var header bytes.Buffer
+	header.WriteString(`{`)
+	for i := range weightfile.MaxTensors + 1 {
+		if i > 0 {
+			header.WriteByte(',')
+		}
+		fmt.Fprintf(&header, `"t%d":{"dtype":"F32","shape":[0],"data_offsets":[0,0]}`, i)
+	}
+	header.WriteString(`}`)
+	data := append(binary.LittleEndian.AppendUint64(nil, uint64(header.Len())), header.Bytes()...)
+	if _, err := weightfile.Parse(data); err == nil || !strings.Contains(err.Error(), "it has more than 32768 entries, which is the limit for it") {
 		t.Error(err)
 	}
 }
