@@ -10,21 +10,26 @@ import (
 
 	"github.com/jsummers/gobmp"
 
+	"github.com/tlpipe/tlpipe/internal/budget"
 	"github.com/tlpipe/tlpipe/internal/picture/jpeg"
 )
 
 // Limits bound what a file may decode to, so that a few kB cannot take all
-// memory.
+// memory. Decoding may hold 9 bytes for each pixel that is allowed, and at
+// least 64 MB: enough for all formats with 8 bits a channel but the largest
+// progressive JPEG of full chroma.
 type Limits struct {
 	Pixels int // width × height; 0: 100 million
 	Side   int // width or height; 0: 65,535
 }
 
-func (l Limits) check(width, height int) error {
+func (l Limits) check(info Info) error {
+	width, height := info.Width, info.Height
 	pixels, side := l.Pixels, l.Side
 	if pixels == 0 {
 		pixels = 100_000_000
 	}
+	memory := budget.Proportional(int64(pixels), 0, 9)
 	if side == 0 {
 		side = 65_535
 	}
@@ -35,6 +40,8 @@ func (l Limits) check(width, height int) error {
 		return fmt.Errorf("%d×%d pixels: a side is longer than the %d allowed", width, height, side)
 	case width*height > pixels:
 		return fmt.Errorf("%d×%d pixels are more than the %d million allowed", width, height, pixels/1_000_000)
+	case info.memory() > max(memory, 64<<20):
+		return fmt.Errorf("%d×%d pixels of this kind need %s of memory, the limit is %s", width, height, budget.Bytes(info.memory()), budget.Bytes(max(memory, 64<<20)))
 	}
 	return nil
 }
@@ -44,6 +51,20 @@ type Info struct {
 	Format        string // "jpeg", "png", "gif", "webp", "bmp", "tiff", "pnm"
 	Width, Height int    // pixels, as stored
 	Orientation   Orientation
+	Held          int64 // bytes that decoding holds besides the pixels that it gives, about; 0: 4 for each pixel
+}
+
+// memory is what decoding holds, about, in bytes.
+func (i Info) memory() int64 {
+	pixels := int64(i.Width) * int64(i.Height)
+	held := i.Held
+	if held == 0 {
+		held = 4 * pixels
+	}
+	if !i.Orientation.upright() {
+		held += 3 * pixels
+	}
+	return held + 3*pixels
 }
 
 // Decoder turns picture files into pixels, one after another. It keeps its
@@ -78,7 +99,7 @@ func (d *Decoder) Inspect(data []byte) (info Info, err error) {
 	if err != nil {
 		return info, plain(f.name, err)
 	}
-	return info, d.Limits.check(info.Width, info.Height)
+	return info, d.Limits.check(info)
 }
 
 // Decode decodes a whole picture: its first frame, upright, over the
@@ -234,5 +255,9 @@ func isSpace(b byte) bool { return b == ' ' || b >= '\t' && b <= '\r' }
 
 func inspectJPEG(data []byte) (Info, error) {
 	h, err := jpeg.ReadHeader(data)
-	return Info{Width: h.Width, Height: h.Height, Orientation: orientationOf(h.Exif, h.XMP)}, err
+	held := 64 * int64(h.Blocks)
+	if h.Progressive {
+		held *= 3 // coefficients, too
+	}
+	return Info{Width: h.Width, Height: h.Height, Orientation: orientationOf(h.Exif, h.XMP), Held: held}, err
 }

@@ -35,8 +35,8 @@ func upright([]byte) Orientation { return 1 }
 // tiffFormat is TIFF, whose tag Orientation is that of Exif.
 func tiffFormat() format {
 	return format{"tiff", func(data []byte) (Info, error) {
-		width, height, err := tiff.Size(data)
-		return Info{Width: width, Height: height, Orientation: orientationOf(data, nil)}, err
+		size, err := tiff.ReadSize(data)
+		return Info{Width: size.Width, Height: size.Height, Orientation: orientationOf(data, nil), Held: size.Block * 2}, err
 	}, func(dst []uint8, data []byte, _ Info, background Colour) ([]uint8, error) {
 		return tiff.Decode(dst, data, background)
 	}}
@@ -51,13 +51,16 @@ func pngOrientation(data []byte) Orientation {
 		case "eXIf":
 			exif = body
 		case "tEXt", "zTXt", "iTXt":
-			switch keyword, value := pngText(kind, body); keyword {
+			// Of each the first: unpacking texts is work.
+			switch keyword, _, _ := bytes.Cut(body, []byte{0}); string(keyword) {
 			case "Raw profile type exif", "Raw profile type APP1":
-				if raw := rawProfile(value); exif == nil {
-					exif = raw
+				if exif == nil {
+					exif = rawProfile(pngText(kind, body))
 				}
 			case "XML:com.adobe.xmp":
-				xmp = value
+				if xmp == nil {
+					xmp = pngText(kind, body)
+				}
 			}
 		}
 	}
@@ -80,52 +83,50 @@ func pngChunks(data []byte) iter.Seq2[string, []byte] {
 // maxPNGText bounds what the compressed text of a chunk is unpacked to.
 const maxPNGText = 1 << 20
 
-// pngText returns the keyword of a text chunk and its text, nil if that is malformed or too long.
-func pngText(kind string, body []byte) (keyword string, value []byte) {
-	word, rest, ok := bytes.Cut(body, []byte{0})
-	if !ok {
-		return "", nil
-	}
-	keyword = string(word)
+// pngText returns the text of a text chunk; none if that is malformed or too long.
+func pngText(kind string, body []byte) []byte {
+	_, rest, ok := bytes.Cut(body, []byte{0})
 	packed := kind == "zTXt"
 	switch {
+	case !ok:
+		return []byte{}
 	case kind == "tEXt":
-		return keyword, rest
+		return rest
 	case len(rest) < 2:
-		return keyword, nil
+		return []byte{}
 	case packed:
 		rest = rest[1:] // the method, of which there is one
 	default: // iTXt: compressed or not, method, language, translated keyword
 		packed = rest[0] == 1
 		parts := bytes.SplitN(rest[2:], []byte{0}, 3)
 		if len(parts) < 3 {
-			return keyword, nil
+			return []byte{}
 		}
 		rest = parts[2]
 	}
 	if !packed {
-		return keyword, rest
+		return rest
 	}
 	in, err := zlib.NewReader(bytes.NewReader(rest))
 	if err != nil {
-		return keyword, nil
+		return []byte{}
 	}
-	value, err = io.ReadAll(io.LimitReader(in, maxPNGText+1))
+	value, err := io.ReadAll(io.LimitReader(in, maxPNGText+1))
 	if err != nil || len(value) > maxPNGText {
-		return keyword, nil
+		return []byte{}
 	}
-	return keyword, value
+	return value
 }
 
 // rawProfile reads what ImageMagick writes of a profile: a name, the length, and the bytes as hexadecimal digits in lines.
 func rawProfile(value []byte) []byte {
 	lines := bytes.Fields(value)
 	if len(lines) < 3 {
-		return nil
+		return []byte{}
 	}
 	raw, err := hex.DecodeString(string(bytes.Join(lines[2:], nil)))
 	if err != nil {
-		return nil
+		return []byte{}
 	}
 	return raw
 }

@@ -17,7 +17,12 @@ func pngFormat() format {
 			return Info{}, errors.New("PNG: the data ends early")
 		}
 		width, height := int(binary.BigEndian.Uint32(data[16:])), int(binary.BigEndian.Uint32(data[20:]))
-		return Info{Width: width, Height: height, Orientation: pngOrientation(data)}, nil
+		info := Info{Width: width, Height: height, Held: pngBytes(data[24], data[25]) * int64(width) * int64(height)}
+		if data[28] != 0 { // interlaced: passes of their own
+			info.Held += info.Held / 2
+		}
+		info.Orientation = pngOrientation(data)
+		return info, nil
 	}, func(dst []uint8, data []byte, info Info, background Colour) ([]uint8, error) {
 		img, err := png.Decode(bytes.NewReader(data))
 		if err != nil {
@@ -32,6 +37,18 @@ func pngFormat() format {
 		}
 		return onCanvas(dst, img, info, background)
 	}}
+}
+
+// pngBytes is what the standard library's decoder holds for a pixel, in bytes.
+func pngBytes(depth, colourType byte) int64 {
+	const palette = 3
+	switch {
+	case depth == 16:
+		return 8
+	case colourType == palette:
+		return 1
+	}
+	return 4
 }
 
 // mendPNG writes a file anew from the chunks that its pixels need, as libpng understands them: a transparency that the
@@ -102,8 +119,8 @@ func mendPNG(data []byte) (whole []byte, ok bool) {
 	return whole, true
 }
 
-// maxPNGData bounds what the pixels of a file that is mended take, in bytes.
-const maxPNGData = 1 << 30
+// maxPNGData bounds what the pixels of a file that is mended take, in bytes. They are held four times.
+const maxPNGData = 1 << 26
 
 // pngDataSize is the number of bytes of a picture's filtered rows, all passes together.
 func pngDataSize(head []byte) (size int, ok bool) {

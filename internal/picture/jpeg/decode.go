@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"image"
 
+	"github.com/tlpipe/tlpipe/internal/budget"
 	"github.com/tlpipe/tlpipe/internal/picture/sample"
 )
 
@@ -133,9 +134,14 @@ func (c *component) transform(coefficients *[64]int32, end, x, y int) {
 	sample.Inverse(out, c.stride, coefficients)
 }
 
-// maxScans bounds the work that a small progressive file can ask for; honest
-// ones have about ten scans.
-const maxScans = 200
+// What a small progressive file can ask for: a scan may pass over all blocks
+// without a bit for each. Honest files have about ten scans, which visit a
+// block six times.
+const (
+	maxScans  = 200
+	maxVisits = 24      // of each block, in a large picture
+	anyVisits = 4 << 20 // of all blocks, in a small one
+)
 
 // progressive decodes all scans, then transforms the blocks.
 func (d *Decoder) progressive(data []byte) error {
@@ -144,6 +150,7 @@ func (d *Decoder) progressive(data []byte) error {
 		c := &f.parts[i]
 		c.coefficients = make([]int16, 64*c.strideX*c.strideY)
 	}
+	work := budget.New(budget.Limit{Resource: budget.Steps, Most: budget.Proportional(int64(f.blocks()), anyVisits, maxVisits)})
 	for scans := 1; ; scans++ {
 		if scans > maxScans {
 			return fmt.Errorf("JPEG: more than %d scans", maxScans)
@@ -151,6 +158,11 @@ func (d *Decoder) progressive(data []byte) error {
 		s, err := f.readScan(data)
 		if err != nil {
 			return err
+		}
+		for _, c := range s.parts {
+			if err := work.Take(budget.Steps, int64(c.strideX)*int64(c.strideY)); err != nil {
+				return fmt.Errorf("JPEG: %d scans: %w", scans, err)
+			}
 		}
 		if err := f.decodeScan(data, s, func(r *bits, c *component, x, y int) error { return s.progressiveBlock(f, r, c, x, y) }); err != nil {
 			return err

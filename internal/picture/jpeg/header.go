@@ -11,6 +11,7 @@ import (
 type Header struct {
 	Width, Height int    // pixels, as stored
 	Components    int    // 1 (grey), 3 or 4 (inks)
+	Blocks        int    // of 8×8 samples, of all components
 	Progressive   bool   // several scans refine the whole picture
 	Exif          []byte // the TIFF structure of the Exif segment, nil if there is none
 	XMP           []byte // the XML of the XMP segment, nil if there is none
@@ -105,7 +106,15 @@ type frame struct {
 }
 
 func (f *frame) header() Header {
-	return Header{Width: f.width, Height: f.height, Components: len(f.parts), Progressive: f.progressive, Exif: f.exif, XMP: f.xmp}
+	return Header{Width: f.width, Height: f.height, Components: len(f.parts), Blocks: f.blocks(), Progressive: f.progressive, Exif: f.exif, XMP: f.xmp}
+}
+
+// blocks is the number of blocks of all components.
+func (f *frame) blocks() (n int) {
+	for i := range f.parts {
+		n += f.parts[i].strideX * f.parts[i].strideY
+	}
+	return n
 }
 
 // read reads segments from f.at on until stop says so of a marker, or the end

@@ -4,16 +4,24 @@ import (
 	"errors"
 	"fmt"
 	"math"
+
+	"github.com/tlpipe/tlpipe/internal/budget"
 )
 
-// Size returns width and height in pixels, as stored.
-func Size(data []byte) (width, height int, err error) {
+// Size is what the first picture of a file is to decode.
+type Size struct {
+	Width, Height int   // pixels, as stored
+	Block         int64 // bytes of its largest strip or tile, unpacked, of all planes
+}
+
+// ReadSize reads the size of the first picture.
+func ReadSize(data []byte) (Size, error) {
 	d, err := readDirectory(data)
 	if err != nil {
-		return 0, 0, err
+		return Size{}, err
 	}
 	p, err := d.picture()
-	return p.width, p.height, err
+	return Size{p.width, p.height, (int64(p.blockW)*int64(p.samples)*int64(p.bits) + 7) / 8 * int64(p.blockH)}, err
 }
 
 // Decode decodes the first picture to RGB, 3·width·height bytes, in dst's memory if that suffices. What is transparent
@@ -105,7 +113,15 @@ type picture struct {
 	t4            uint64
 	unit          bool // floats are from 0 to 1
 	order         byteOrder
+	work          *budget.Budget // for reading strips and tiles, which may share their bytes
 }
+
+// Strips and tiles may take together so many times the size of the file, where that is much: honest files have each of
+// their own, and floats are read twice.
+const (
+	maxShared = 8
+	anyShared = 64 << 20
+)
 
 // Values of tags.
 const (
@@ -144,6 +160,7 @@ func (d *directory) picture() (p picture, err error) {
 		samples: d.int(tagSamples, 1), format: unsigned,
 		compression: d.int(tagCompression, plain), photometric: d.int(tagPhotometric, -1),
 		predictor: d.int(tagPredictor, 1), planar: d.int(tagPlanar, 1) == 2, fillReversed: d.int(tagFillOrder, 1) == 2,
+		work:  budget.New(budget.Limit{Resource: budget.Steps, Most: budget.Proportional(int64(d.size), anyShared, maxShared)}),
 		extra: d.all(tagExtraSamples), tables: d.bytes(tagJPEGTables), subH: 2, subV: 2, t4: uint64(d.int(tagT4Options, 0)), order: d.order,
 	}
 	switch {

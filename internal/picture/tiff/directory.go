@@ -71,6 +71,7 @@ func half(bits uint16) float32 {
 // directory is the first image file directory of a file.
 type directory struct {
 	order  byteOrder
+	size   int // of the file, in bytes
 	fields map[uint16]field
 }
 
@@ -86,7 +87,7 @@ func readDirectory(data []byte) (*directory, error) {
 	if len(data) < 16 {
 		return nil, errors.New("TIFF: the data ends early")
 	}
-	d := &directory{order: byteOrder{binary.LittleEndian}, fields: map[uint16]field{}}
+	d := &directory{order: byteOrder{binary.LittleEndian}, size: len(data), fields: map[uint16]field{}}
 	if data[0] == 'M' {
 		d.order = byteOrder{binary.BigEndian}
 	}

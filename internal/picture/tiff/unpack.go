@@ -13,6 +13,7 @@ import (
 	"golang.org/x/image/ccitt"
 	"golang.org/x/image/tiff/lzw"
 
+	"github.com/tlpipe/tlpipe/internal/budget"
 	"github.com/tlpipe/tlpipe/internal/picture/jpeg"
 )
 
@@ -25,6 +26,9 @@ func (p *picture) packed(data []byte, index int) ([]byte, error) {
 		return nil, errEarly
 	}
 	raw := data[from:min(from+min(n, uint64(len(data))), uint64(len(data)))]
+	if err := p.work.Take(budget.Steps, int64(len(raw))); err != nil {
+		return nil, fmt.Errorf("TIFF: strips or tiles that share their bytes: %w", err)
+	}
 	if p.fillReversed && p.compression != jpegNew && p.compression != group3 && p.compression != group4 {
 		turned := make([]byte, len(raw))
 		for i, b := range raw {
@@ -57,7 +61,7 @@ func (p *picture) unpack(data []byte, index, size, rows int) ([]byte, error) {
 			return nil, fmt.Errorf("TIFF: %w", err)
 		}
 	case zstandard:
-		z, err := zstd.NewReader(bytes.NewReader(raw), zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(1<<28))
+		z, err := zstd.NewReader(bytes.NewReader(raw), zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxWindow(64<<20))
 		if err != nil {
 			return nil, fmt.Errorf("TIFF: %w", err)
 		}
@@ -86,7 +90,7 @@ func (p *picture) unpack(data []byte, index, size, rows int) ([]byte, error) {
 	default:
 		return nil, fmt.Errorf("TIFF: compression %d is not supported", p.compression)
 	}
-	out, err := io.ReadAll(io.LimitReader(in, int64(size))) // takes memory as data comes
+	out, err := readUpTo(in, size)
 	if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
 		return nil, err
 	}
@@ -94,6 +98,20 @@ func (p *picture) unpack(data []byte, index, size, rows int) ([]byte, error) {
 		return nil, errEarly
 	}
 	return out, nil
+}
+
+// readUpTo reads size bytes, or as many as there are. It takes memory as data comes, at most twice as much as came and
+// never more than size.
+func readUpTo(in io.Reader, size int) ([]byte, error) {
+	out := make([]byte, 0, min(size, 64<<10))
+	for {
+		n, err := io.ReadFull(in, out[len(out):cap(out)])
+		out = out[:len(out)+n]
+		if err != nil || len(out) == size {
+			return out, err
+		}
+		out = append(make([]byte, 0, min(size, 2*len(out))), out...)
+	}
 }
 
 // unpackBits undoes PackBits.
