@@ -11,6 +11,7 @@ import (
 
 	"gopkg.in/yaml.v3"
 
+	"github.com/tlpipe/tlpipe/internal/secret"
 	"github.com/tlpipe/tlpipe/pipeline/cache"
 	"github.com/tlpipe/tlpipe/pipeline/params"
 )
@@ -22,6 +23,32 @@ type Graph struct {
 	File  string // absolute
 	Seed  uint64
 	Nodes []*Node // every node after those it takes from
+
+	secrets *secret.Values
+}
+
+// Hide returns a text without the pipeline's secrets and those of addresses.
+// All that a run tells has gone through it.
+func (g *Graph) Hide(text string) string {
+	if g == nil || g.secrets == nil {
+		return secret.Text(text)
+	}
+	return g.secrets.Hide(text)
+}
+
+func (g *Graph) hideError(err error) error {
+	if g == nil || g.secrets == nil {
+		return secret.Error(err)
+	}
+	return g.secrets.Error(err)
+}
+
+func (g *Graph) hideAll(texts []string) []string {
+	var out []string
+	for _, t := range texts {
+		out = append(out, g.Hide(t))
+	}
+	return out
 }
 
 // Node is one stage at one place of the matrix.
@@ -36,14 +63,25 @@ type Node struct {
 	Inputs      []Edge            // in the order of the kind's ports, those that take lists last
 	Traits      map[string]Traits // of the outputs
 	Recipe      cache.Preimage
+
+	graph *Graph
 }
 
 // Notes are the lines that the stage would have a user be told; see [Noted].
 func (n *Node) Notes() []string {
 	if noted, ok := n.Stage.(Noted); ok {
-		return noted.Notes()
+		return n.graph.hideAll(noted.Notes())
 	}
 	return nil
+}
+
+// ShownParams lists the node's parameters as they may be shown.
+func (n *Node) ShownParams() []params.Value {
+	out := params.Flatten(n.Params)
+	for i := range out {
+		out[i].Text = n.graph.Hide(out[i].Text)
+	}
+	return out
 }
 
 // Edge connects an input port to an output of another node.
@@ -110,6 +148,7 @@ func Load(file string, text []byte, kinds []Kind, overrides ...Override) (*Graph
 	for _, st := range b.order() {
 		b.stage(st)
 	}
+	b.graph.secrets = &r.secrets
 	if len(r.problems) == 0 { // a stage with faults may be the one that uses it
 		b.refuseUnusedAxes()
 	}
@@ -256,6 +295,10 @@ func (b *builder) declareAxes(st *StageSpec) {
 		values := scope{}
 		for j, label := range axis.Labels {
 			value := b.vars.fill(b.reporter, axis.Values[j])
+			if b.hasEnvironment(value) && value.Kind == yaml.ScalarNode && label == axis.Values[j].Value {
+				b.at(axis.Values[j], "give it a name: {name: $(env:…)}", "a value from the environment is taken for a secret, and cannot label an axis value")
+				continue
+			}
 			if label == axis.Values[j].Value && value.Kind == yaml.ScalarNode && value.Value != label {
 				// A variable in a list: its value is the label.
 				label, axis.Labels[j] = value.Value, value.Value
@@ -499,6 +542,7 @@ func (b *builder) outputFor(st *StageSpec, port Port, ref Reference, from Kind) 
 func (b *builder) decode(st *StageSpec, kind Kind, with *yaml.Node, vars scope) (any, *yaml.Node, bool) {
 	before := len(b.problems)
 	filled := vars.fill(b.reporter, with)
+	b.keepSecrets(reflect.TypeOf(kind.Params), filled, "")
 	target := reflect.New(reflect.TypeOf(kind.Params))
 	target.Elem().Set(reflect.ValueOf(kind.Params))
 	place := filled
@@ -528,7 +572,7 @@ func (b *builder) node(st *StageSpec, kind Kind, c combination) {
 	}
 	n := &Node{
 		Name: st.Name, Declared: st, Kind: kind, Params: decoded, Stage: stage,
-		Seed: b.seed, Coordinates: c.coordinates, Inputs: c.edges,
+		Seed: b.seed, Coordinates: c.coordinates, Inputs: c.edges, graph: b.graph,
 	}
 	if len(c.coordinates) > 0 {
 		n.Name += "[" + c.coordinates.String() + "]"
@@ -536,6 +580,10 @@ func (b *builder) node(st *StageSpec, kind Kind, c combination) {
 	if st.Seed != nil {
 		byParameters := maps.Clone(b.reporter.lookedUp)
 		seed := vars.fill(b.reporter, st.Seed)
+		if b.hasEnvironment(seed) {
+			b.at(st.Seed, "", "stage %s: a value from the environment is taken for a secret, and a seed is stored and shown", st.Name)
+			return
+		}
 		if !kind.Seeded {
 			b.reporter.lookedUp = byParameters // the seed changes nothing
 		}

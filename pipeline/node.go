@@ -140,7 +140,8 @@ func (nr *nodeRun) artifact(port string) *Artifact {
 }
 
 func (nr *nodeRun) result() *NodeResult {
-	r := &NodeResult{Node: nr.node, Ended: nr.ended, Err: nr.err, Overview: nr.overview}
+	r := &NodeResult{Node: nr.node, Ended: nr.ended, Err: nr.x.graph.hideError(nr.err), Overview: nr.overview}
+	r.Ended.Error = nr.x.graph.Hide(r.Ended.Error)
 	if nr.err == nil {
 		r.Outputs = map[string]*Artifact{}
 		for port := range nr.outputs {

@@ -80,7 +80,7 @@ func (r *Runner) Plan(ctx context.Context, g *Graph) (Plan, error) {
 		}
 		node, err := p.node(ctx, n, m)
 		if err != nil {
-			return Plan{}, fmt.Errorf("stage %s: %w", n.Name, err)
+			return Plan{}, g.hideError(fmt.Errorf("stage %s: %w", n.Name, err))
 		}
 		plan.Nodes = append(plan.Nodes, node)
 	}

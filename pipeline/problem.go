@@ -8,6 +8,7 @@ import (
 
 	"gopkg.in/yaml.v3"
 
+	"github.com/tlpipe/tlpipe/internal/secret"
 	"github.com/tlpipe/tlpipe/pipeline/params"
 )
 
@@ -41,6 +42,15 @@ func (p *Problem) Error() string {
 		fmt.Fprintf(&b, "\n        hint: %s", p.Hint)
 	}
 	return b.String()
+}
+
+// hide takes secrets out of what is shown.
+func (p *Problem) hide(secrets *secret.Values) {
+	p.Message, p.Hint = secrets.Hide(p.Message), secrets.Hide(p.Hint)
+	if shown := secrets.Hide(p.Source); shown != p.Source {
+		before := []rune(p.Source)[:min(max(p.Column-1, 0), len([]rune(p.Source)))]
+		p.Source, p.Column = shown, p.Column+len([]rune(secrets.Hide(string(before))))-len(before)
+	}
 }
 
 // excerpt is a line, or what is around the column of one that is very long.
@@ -96,10 +106,13 @@ type reporter struct {
 
 	filledNodes, filledText int             // what variables were filled in to, so far
 	lookedUp                map[string]bool // variables that were used; nil: not noted
+
+	secrets secret.Values
+	fromEnv map[*yaml.Node]bool // values that hold one from the environment
 }
 
 func newReporter(file string, text []byte) *reporter {
-	return &reporter{file: file, lines: strings.Split(string(text), "\n")}
+	return &reporter{file: file, lines: strings.Split(string(text), "\n"), fromEnv: map[*yaml.Node]bool{}}
 }
 
 // at reports a problem at a node; the same problem at the same place, as the
@@ -168,5 +181,8 @@ func (r *reporter) err() error {
 		}
 		return a.Column - b.Column
 	})
+	for _, p := range r.problems {
+		p.hide(&r.secrets)
+	}
 	return r.problems
 }

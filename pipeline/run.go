@@ -138,7 +138,7 @@ func (r *Runner) Run(ctx context.Context, g *Graph) (*Result, error) {
 		result.Status = "interrupted"
 		failures = append(failures, errors.New("interrupted; what was finished is kept"))
 	}
-	result.Err = errors.Join(failures...)
+	result.Err = g.hideError(errors.Join(failures...))
 	if err := x.saveLatest(result); err != nil {
 		x.log("", "%v", err)
 	}
@@ -282,6 +282,14 @@ func (x *execution) working() []*Node {
 
 // emit passes an event on, one at a time.
 func (x *execution) emit(e Event) {
+	switch told := e.(type) {
+	case LogLine:
+		told.Text = x.graph.Hide(told.Text)
+		e = told
+	case StageEnded:
+		told.Error = x.graph.Hide(told.Error)
+		e = told
+	}
 	if _, chatty := e.(StageProgress); !chatty {
 		x.journal.Write(e)
 	}

@@ -1,8 +1,12 @@
 package pipeline
 
 import (
+	"fmt"
+	"os"
+	"reflect"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 
 	"gopkg.in/yaml.v3"
@@ -65,6 +69,9 @@ func (s scope) fill(r *reporter, node *yaml.Node) *yaml.Node {
 		return nil
 	}
 	c := *node
+	if r.fromEnv[node] {
+		r.fromEnv[&c] = true
+	}
 	if !r.spend(node, 1, 0) {
 		return &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!null", Line: node.Line, Column: node.Column}
 	}
@@ -103,6 +110,9 @@ func (s scope) fill(r *reporter, node *yaml.Node) *yaml.Node {
 		case !r.spend(node, 0, len(value.Value)):
 			return use
 		}
+		if r.fromEnv[value] {
+			r.fromEnv[&c] = true
+		}
 		return value.Value
 	})
 	if node.Style&(yaml.DoubleQuotedStyle|yaml.SingleQuotedStyle) == 0 {
@@ -112,8 +122,58 @@ func (s scope) fill(r *reporter, node *yaml.Node) *yaml.Node {
 	return &c
 }
 
-// lookup finds a variable, or a field of one: axis.field.
+// environment begins the names of variables of the environment.
+const environment = "env:"
+
+// fromEnvironment gives the value of a variable of the environment, which is taken for a secret.
+func (r *reporter) fromEnvironment(use *yaml.Node, name string) *yaml.Node {
+	value := os.Getenv(name)
+	if value == "" {
+		r.at(use, "", "the environment has no variable %s, or it is empty", strconv.Quote(name))
+		return nil
+	}
+	r.secrets.Add(value, "$("+environment+name+")")
+	node := &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Style: yaml.DoubleQuotedStyle, Value: value, Line: use.Line, Column: use.Column}
+	r.fromEnv[node] = true
+	return node
+}
+
+// hasEnvironment tells whether a value from the environment is part of a node.
+func (r *reporter) hasEnvironment(node *yaml.Node) bool {
+	return node != nil && (r.fromEnv[node] || slices.ContainsFunc(node.Content, r.hasEnvironment))
+}
+
+// keepSecrets refuses values from the environment where they would be shown or stored: in parameters of type t
+// that are not secret. Of those that are, it notes the values, so that no message shows them.
+func (r *reporter) keepSecrets(t reflect.Type, node *yaml.Node, path string) {
+	join := func(step string) string {
+		if path == "" || strings.HasPrefix(step, "[") {
+			return path + step
+		}
+		return path + "." + step
+	}
+	switch {
+	case node == nil:
+	case node.Kind == yaml.MappingNode:
+		for i := 0; i+1 < len(node.Content); i += 2 {
+			r.keepSecrets(t, node.Content[i+1], join(node.Content[i].Value))
+		}
+	case node.Kind == yaml.SequenceNode:
+		for i, child := range node.Content {
+			r.keepSecrets(t, child, join(fmt.Sprintf("[%d]", i)))
+		}
+	case r.fromEnv[node] && !params.MayBeSecret(t, path):
+		r.at(node, "", "%s: a value from the environment is taken for a secret, and this parameter is stored and shown", path)
+	case params.IsSecret(t, path) && !strings.Contains(node.Value, "$("): // which is a variable that there is not
+		r.secrets.Add(node.Value, "(secret)")
+	}
+}
+
+// lookup finds a variable, or a field of one: axis.field; or a variable of the environment.
 func (s scope) lookup(r *reporter, use *yaml.Node, name string) *yaml.Node {
+	if name, ok := strings.CutPrefix(name, environment); ok {
+		return r.fromEnvironment(use, name)
+	}
 	head, rest, _ := strings.Cut(name, ".")
 	if r.lookedUp != nil {
 		r.lookedUp[head] = true
@@ -150,6 +210,9 @@ func (s scope) lookup(r *reporter, use *yaml.Node, name string) *yaml.Node {
 func (r *reporter) moved(value, use *yaml.Node) *yaml.Node {
 	c := *value
 	c.Line, c.Column = use.Line, use.Column
+	if r.fromEnv[value] {
+		r.fromEnv[&c] = true
+	}
 	if !r.spend(use, 1, len(value.Value)) {
 		return &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!null", Line: use.Line, Column: use.Column}
 	}

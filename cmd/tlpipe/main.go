@@ -10,6 +10,7 @@ import (
 	"syscall"
 
 	"github.com/tlpipe/tlpipe/internal/nn/blas"
+	"github.com/tlpipe/tlpipe/internal/secret"
 	"github.com/tlpipe/tlpipe/pipeline"
 	"gorgonia.org/gorgonia"
 )
@@ -55,7 +56,7 @@ func (p *program) run(args []string) int {
 	err := root.ExecuteContext(ctx)
 	code, message := p.explain(ctx, err, *parsed)
 	if message != "" {
-		fmt.Fprintln(p.err, message)
+		fmt.Fprintln(p.err, secret.Text(message))
 	}
 	return code
 }

@@ -17,7 +17,6 @@ import (
 	"github.com/tlpipe/tlpipe/internal/report"
 	"github.com/tlpipe/tlpipe/pipeline"
 	"github.com/tlpipe/tlpipe/pipeline/cache"
-	"github.com/tlpipe/tlpipe/pipeline/params"
 )
 
 func (p *program) reportCommand() *cobra.Command {
@@ -125,7 +124,7 @@ func newReport(graph *pipeline.Graph) report.Run {
 func reportNode(n *pipeline.Node) report.Node {
 	node := report.Node{
 		Name: n.Name, Stage: n.Declared.Name, Uses: n.Kind.Name, Coordinates: n.Coordinates,
-		Recipe: n.Recipe.Digest(), Notes: n.Notes(), Params: params.Flatten(n.Params),
+		Recipe: n.Recipe.Digest(), Notes: n.Notes(), Params: n.ShownParams(),
 	}
 	for _, e := range n.Inputs {
 		node.Inputs = append(node.Inputs, report.Link{Port: e.Port, From: e.From.Name, FromPort: e.FromPort})

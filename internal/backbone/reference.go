@@ -7,6 +7,7 @@ import (
 
 	"github.com/tlpipe/tlpipe/internal/backbone/store"
 	"github.com/tlpipe/tlpipe/internal/digest"
+	"github.com/tlpipe/tlpipe/internal/secret"
 	"github.com/tlpipe/tlpipe/pipeline/params"
 )
 
@@ -40,6 +41,9 @@ func (w *WeightsReference) ParamSchema(map[string]any) map[string]any {
 	}}}
 }
 
+// ShowParam implements params.Concealer.
+func (w WeightsReference) ShowParam() string { return secret.Text(string(w)) }
+
 // isURL tells whether the reference is an address.
 func (w WeightsReference) isURL() bool {
 	return strings.HasPrefix(string(w), "https://") || strings.HasPrefix(string(w), "http://")
@@ -50,7 +54,7 @@ func (w WeightsReference) source() (store.Source, error) {
 	url, sum, _ := strings.Cut(string(w), digestMark)
 	sum = strings.ToLower(sum)
 	if !digest.IsSHA256(sum) {
-		return store.Source{}, wrongWeights("write "+url+digestMark+" and the 64 digits that `sha256sum FILE` tells; they, and not the address, stand for the weights in recipes",
+		return store.Source{}, wrongWeights("write "+secret.Address(url)+digestMark+" and the 64 digits that `sha256sum FILE` tells; they, and not the address, stand for the weights in recipes",
 			"an address of weights needs the file's SHA-256")
 	}
 	return store.Source{URL: url, Expected: digest.Expected{SHA256: sum}}, nil

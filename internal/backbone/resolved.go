@@ -15,6 +15,7 @@ import (
 	"github.com/tlpipe/tlpipe/internal/fetch"
 	"github.com/tlpipe/tlpipe/internal/nn"
 	"github.com/tlpipe/tlpipe/internal/record"
+	"github.com/tlpipe/tlpipe/internal/secret"
 	"github.com/tlpipe/tlpipe/pipeline/params"
 )
 
@@ -191,7 +192,7 @@ func (c *ResolvedWeights) Fetch(ctx context.Context, say func(format string, arg
 	if err != nil {
 		return err
 	}
-	address := fetch.Redact(c.source.URL)
+	address := secret.Address(c.source.URL)
 	f, ok := s.Find(*c.source)
 	if !ok {
 		say("fetching %s", address)
@@ -363,7 +364,7 @@ func (c *ResolvedWeights) isOfDefault(b Backbone) error {
 		return err
 	}
 	if v := told.Variant(); v != "" {
-		return fmt.Errorf("weights of %s: the names in the file are those of the variant %s: write %s:%s", b.Name, v, v, fetch.Redact(c.source.URL))
+		return fmt.Errorf("weights of %s: the names in the file are those of the variant %s: write %s:%s", b.Name, v, v, secret.Address(c.source.URL))
 	}
 	return nil
 }

@@ -5,13 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"net/url"
 	"time"
 
 	"github.com/cenkalti/backoff/v7"
 
 	"github.com/tlpipe/tlpipe/internal/budget"
 	"github.com/tlpipe/tlpipe/internal/digest"
+	"github.com/tlpipe/tlpipe/internal/secret"
 )
 
 // Client fetches files. [New] makes one with useful values.
@@ -65,11 +65,11 @@ const allTries = 3
 func (c *Client) Fetch(ctx context.Context, r Request) (sum string, err error) {
 	address, err := c.Hub.locate(r.URL)
 	if err != nil {
-		return "", &Error{URL: r.URL, Err: err}
+		return "", &Error{URL: secret.Address(r.URL), Err: secret.Error(err)}
 	}
 	defer func() {
 		if err != nil && ctx.Err() == nil {
-			err = &Error{URL: address.Redacted(), Err: err}
+			err = &Error{URL: secret.Address(address.String()), Err: secret.Error(err)}
 		}
 	}()
 	part, err := openPart(r.Path)
@@ -116,7 +116,7 @@ func (c *Client) Fetch(ctx context.Context, r Request) (sum string, err error) {
 			err = asked.Unwrap()
 		}
 		if r.Retry != nil {
-			r.Retry(err, wait)
+			r.Retry(secret.Error(err), wait)
 		}
 	}))
 	if ctx.Err() != nil {
@@ -137,20 +137,7 @@ func checkRedirect(next *http.Request, before []*http.Request) error {
 		return &finalError{fmt.Errorf("it redirects to %q, which is no http or https address", next.URL.Scheme+":…")}
 	}
 	if before[0].URL.Scheme == "https" && next.URL.Scheme != "https" {
-		return &finalError{fmt.Errorf("it redirects to %s, which is not https", next.URL.Redacted())}
+		return &finalError{fmt.Errorf("it redirects to %s, which is not https", secret.Address(next.URL.String()))}
 	}
 	return nil
-}
-
-// Redact hides what may be secret in an address that is to be kept or shown: passwords, and the
-// query, in which signed addresses have their signature.
-func Redact(address string) string {
-	u, err := url.Parse(address)
-	if err != nil {
-		return address
-	}
-	if u.RawQuery != "" {
-		u.RawQuery = "…"
-	}
-	return u.Redacted()
 }

@@ -14,7 +14,6 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
-	"net/url"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -438,19 +437,5 @@ func TestFullDisk(t *testing.T) {
 	_, err := client(fetch.Hub{}).Fetch(context.Background(), fetch.Request{URL: s.URL, Path: path})
 	if err == nil || !strings.Contains(err.Error(), "no space left") || len(s.seen()) != 1 {
 		t.Errorf("error %v after %d requests", err, len(s.seen()))
-	}
-}
-
-func TestRedact(t *testing.T) {
-	for address, want := range map[string]string{
-		"https://example.org/a.pth":              "https://example.org/a.pth",
-		"https://me:secret@example.org/a?sig=xy": "https://me:xxxxx@example.org/a?…",
-	} {
-		if got := fetch.Redact(address); got != want {
-			t.Errorf("%s: %s", address, got)
-		}
-	}
-	if _, err := url.Parse(fetch.Redact("https://example.org/?a")); err != nil {
-		t.Error(err)
 	}
 }

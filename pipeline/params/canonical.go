@@ -13,14 +13,15 @@ import (
 type Value struct{ Path, Text string }
 
 // Canonical flattens parameters into sorted paths and values, leaving out
-// those tagged recipe:"-". Equal parameters give equal lists, however they
+// those tagged recipe:"-" or secret:"true". Equal parameters give equal lists, however they
 // were spelled in YAML; defaults are written out. Text is unambiguous per
 // path: strings are quoted, empty lists and absent values are marked.
 func Canonical(p any) []Value {
 	return flatten(p, true)
 }
 
-// Flatten is Canonical with every parameter, for showing.
+// Flatten is Canonical with every parameter, for showing. Secret ones are there
+// without their values.
 func Flatten(p any) []Value {
 	return flatten(p, false)
 }
@@ -44,7 +45,10 @@ func flatten(p any, recipeOnly bool) []Value {
 			walk(v.Elem(), path)
 		case reflect.Struct:
 			for _, f := range Fields(v.Type()) {
-				if f.InRecipe || !recipeOnly {
+				switch {
+				case f.Secret && !recipeOnly && !v.FieldByIndex(f.index).IsZero():
+					add(append(path, f.Name), hiddenValue)
+				case f.InRecipe || !recipeOnly && !f.Secret:
 					walk(v.FieldByIndex(f.index), append(path, f.Name))
 				}
 			}
@@ -66,7 +70,11 @@ func flatten(p any, recipeOnly bool) []Value {
 				walk(v.MapIndex(k), append(path, strconv.Quote(k.String())))
 			}
 		case reflect.String:
-			add(path, strconv.Quote(v.String()))
+			text := v.String()
+			if c, ok := v.Interface().(Concealer); ok {
+				text = c.ShowParam()
+			}
+			add(path, strconv.Quote(text))
 		case reflect.Float32:
 			add(path, strconv.FormatFloat(v.Float(), 'g', -1, 32))
 		case reflect.Float64:

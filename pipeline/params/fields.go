@@ -17,6 +17,7 @@ type Field struct {
 	Type     reflect.Type
 	Required bool
 	InRecipe bool // it enters cache keys
+	Secret   bool // it is not shown, and not in cache keys
 
 	index []int
 	rules rules
@@ -61,7 +62,9 @@ func Fields(t reflect.Type) []Field {
 		f := Field{
 			Name: name, Doc: sf.Tag.Get("doc"), Type: sf.Type, index: []int{i},
 			Required: sf.Tag.Get("required") == "true", InRecipe: sf.Tag.Get("recipe") != "-",
+			Secret: sf.Tag.Get("secret") == "true",
 		}
+		f.InRecipe = f.InRecipe && !f.Secret
 		if words := sf.Tag.Get("enum"); words != "" {
 			f.rules.enum = strings.Split(words, ",")
 		}

@@ -67,8 +67,11 @@ func structSchema(v reflect.Value) map[string]any {
 			s["description"] = f.Doc
 		}
 		f.rules.constrain(s, f.Type)
-		if !fv.IsZero() && (fv.Kind() < reflect.Array || fv.Kind() == reflect.String) {
+		if !f.Secret && !fv.IsZero() && (fv.Kind() < reflect.Array || fv.Kind() == reflect.String) {
 			s["default"] = fv.Interface()
+		}
+		if f.Secret {
+			s["writeOnly"] = true
 		}
 		if f.Required {
 			required = append(required, f.Name)

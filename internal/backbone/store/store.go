@@ -19,6 +19,7 @@ import (
 
 	"github.com/tlpipe/tlpipe/internal/digest"
 	"github.com/tlpipe/tlpipe/internal/fetch"
+	"github.com/tlpipe/tlpipe/internal/secret"
 	"github.com/tlpipe/tlpipe/pipeline/cache"
 )
 
@@ -251,7 +252,7 @@ func readOrigin(path string) (o origin, err error) {
 }
 
 func (s *Store) writeOrigin(url, sum string) error {
-	text, err := json.Marshal(origin{fetch.Redact(url), sum})
+	text, err := json.Marshal(origin{secret.Address(url), sum})
 	if err != nil {
 		return err
 	}
