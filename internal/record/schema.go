@@ -37,6 +37,7 @@ const (
 	ClassesKey       = "tlpipe.classes"       // models and predictions: class names, a JSON list
 	ArchitectureKey  = "tlpipe.architecture"  // models: JSON, of the package that made it
 	ExtractionKey    = "tlpipe.extraction"    // features and the models trained on them: JSON, how backbone made them
+	HeadKey          = "tlpipe.head"          // models, but for those of one class a row, and predictions of such: a Head as JSON
 	ModelKey         = "tlpipe.model"         // predictions: the name of the model
 )
 

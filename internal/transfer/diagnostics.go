@@ -58,7 +58,7 @@ func (t *training) diagnostics(ctx context.Context) (out []record.Diagnostic, er
 func (t *training) overfitting(i int) (record.Diagnostic, bool) {
 	at := slices.IndexFunc(t.history, func(e record.TrainingEpoch) bool { return e.Phase == t.phases[i].Name && e.Kept })
 	rows, validation := t.epochRows(), t.data.Validation.Len()
-	if at < 0 || validation == 0 || rows == 0 {
+	if at < 0 || validation == 0 || rows == 0 || t.data.Task() != record.SingleLabel {
 		return record.Diagnostic{}, false
 	}
 	e := t.history[at]

@@ -464,7 +464,8 @@ func TestWhatCannotBeLearnedFrom(t *testing.T) {
 			rows[9].features[0] = float32(math.Inf(1))
 		})},
 		{"{target: kind}", `target: there is no column "kind"`, spoiled(same)},
-		{"{target: weight}", "cannot be classes", spoiled(same)},
+		{"{target: weight}", "weight is 0 in all 24 training rows where it is known", spoiled(same)},
+		{"{target: feature}", "neither classes nor numbers", spoiled(same)},
 		{"{class_weights: {cow: 2}}", `class_weights.cow: no training row is of class "cow"`, spoiled(same)},
 		{"{optimiser: sgd, head: linear, learning_rate: 3e38}", "diverged", spoiled(same)},
 	} {

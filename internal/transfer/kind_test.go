@@ -41,7 +41,10 @@ func (s *stage) Run(ctx context.Context, task *pipeline.Task) error {
 		return err
 	}
 	for port, weights := range map[string]nn.Weights{ModelPort: o.Weights, "last": o.Last} {
-		c := classifier.Classifier{Network: o.Network, Weights: weights, Classes: o.Classes, Metadata: o.Metadata}
+		c := classifier.Classifier{Network: o.Network, Weights: weights, Classes: o.Target.Classes, Metadata: o.Metadata}
+		if o.Target.Task != record.SingleLabel {
+			c.Target = &o.Target
+		}
 		model, err := c.Model()
 		if err != nil {
 			return err

@@ -7,6 +7,7 @@ import (
 
 	"github.com/tlpipe/tlpipe/internal/nn"
 	"github.com/tlpipe/tlpipe/internal/nn/classifier"
+	"github.com/tlpipe/tlpipe/internal/record"
 	"github.com/tlpipe/tlpipe/internal/transfer/head"
 	"github.com/tlpipe/tlpipe/internal/transfer/rows"
 	"github.com/tlpipe/tlpipe/pipeline"
@@ -40,7 +41,7 @@ func (s *Setup) begin(ctx context.Context, task *pipeline.Task, d *rows.Data) (s
 			return subject{}, err
 		}
 	}
-	net, err := s.Head.Upon(trunk, len(d.Classes))
+	net, err := s.Head.Upon(trunk, answer(d))
 	if err != nil {
 		return subject{}, err
 	}
@@ -52,9 +53,18 @@ func (s *Setup) begin(ctx context.Context, task *pipeline.Task, d *rows.Data) (s
 	return subject{net: net, weights: weights, trunk: trunk.Output().Name, bare: bare}, nil
 }
 
+// answer is what a head is to give for the rows.
+func answer(d *rows.Data) head.Answer {
+	a := head.Answer{Task: d.Task(), Count: d.Outputs()}
+	if a.Task == record.Regression {
+		a.Mean, a.Deviation = d.Moments()
+	}
+	return a
+}
+
 // headAlone makes a head for features.
 func (s *Setup) headAlone(task *pipeline.Task, d *rows.Data) (subject, error) {
-	net, err := s.Head.Network(d.Shape, len(d.Classes), s.Standardise)
+	net, err := s.Head.Network(d.Shape, answer(d), s.Standardise)
 	if err != nil {
 		return subject{}, err
 	}
@@ -74,7 +84,7 @@ func (s *Setup) continued(ctx context.Context, model pipeline.Input, d *rows.Dat
 	if op, votes := c.Network.Output().Op.(nn.Neighbours); votes {
 		return subject{}, fmt.Errorf("model %s lets its %d rows vote: it does not learn", model.Name(), op.Rows)
 	}
-	if err := d.Renumber(c.Classes); err != nil {
+	if err := d.Renumber(c.Head()); err != nil {
 		return subject{}, fmt.Errorf("model %s: %w", model.Name(), err)
 	}
 	if !slices.Equal(c.InputShape(), d.Shape) {

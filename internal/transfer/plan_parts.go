@@ -2,6 +2,7 @@ package transfer
 
 import (
 	"github.com/tlpipe/tlpipe/internal/nn"
+	"github.com/tlpipe/tlpipe/internal/transfer/head"
 	"github.com/tlpipe/tlpipe/internal/transfer/prefix"
 	"github.com/tlpipe/tlpipe/internal/transfer/strategy"
 	"github.com/tlpipe/tlpipe/pipeline"
@@ -64,7 +65,7 @@ func (s *Setup) foreseePrefixes(phases []strategy.Phase, rows int64) (prefixes [
 			return nil, false, err
 		}
 	}
-	net, err := s.Head.Upon(trunk, 2)
+	net, err := s.Head.Upon(trunk, head.OneOf(2))
 	if err != nil {
 		return nil, false, err
 	}

@@ -29,7 +29,7 @@ type Params struct {
 	Strategy     strategy.Strategy    `yaml:"strategy" doc:"on pictures: feature_extraction (if not given), partial, full, progressive, fine_tune, layerwise, adapters, linear_then_full, a mapping with one of these as kind, or a list of phases"`
 	Head         head.Head            `yaml:"head" doc:"tutorial (dense 256, batch-norm, relu, dropout 0.5, dense 128, batch-norm, relu, dropout 0.3), linear, on features also a classifier that is fitted to its end (logistic, …, see above), or a mapping; linear on pictures if not given"`
 	Start        head.Start           `yaml:"start" doc:"on pictures: what the last layer of the head begins with: zero (if not given), or logistic: the logistic regression on the frozen backbone's features of the training rows that head: logistic gives, its penalty chosen by the validation rows; a phase that starts from it keeps it if no epoch is better on them"`
-	Target       string               `yaml:"target" doc:"column with the classes"`
+	Target       string               `yaml:"target" doc:"column with what is learned: a class; a list of classes, of which any may apply; or numbers. label: what target of the preprocess stage names, if it names something"`
 	Epochs       *int                 `yaml:"epochs" min:"1" doc:"passes over the training rows, at most: 30 on features, as the strategy says on pictures if not given"`
 	LearningRate *strategy.Rate       `yaml:"learning_rate" doc:"of the first step, before schedule and warm-up: 1e-3 on features, as the strategy says on pictures if not given; auto: before each phase, a range test chooses it (its valley, as fastai's lr_find)"`
 	strategy.Learning
@@ -274,7 +274,7 @@ func (s *Setup) checkPictures(prepared string) error {
 	if err != nil {
 		return err
 	}
-	net, err := s.Head.Upon(trunk, 2)
+	net, err := s.Head.Upon(trunk, head.OneOf(2))
 	if err != nil {
 		return err
 	}
@@ -304,7 +304,7 @@ type Outcome struct {
 	Network  *nn.Network
 	Weights  nn.Weights        // those that the phases handed on
 	Last     nn.Weights        // those of the last epoch
-	Classes  []string          // of the outputs, in order
+	Target   record.Head       // what the outputs tell
 	Metadata map[string]string // of the data, for the model to keep
 
 	History     []record.TrainingEpoch
@@ -335,7 +335,7 @@ func (s *Setup) Train(ctx context.Context, task *pipeline.Task) (_ *Outcome, err
 		return nil, err
 	}
 	return &Outcome{
-		Network: t.net, Weights: t.weights, Last: t.last, Classes: data.Classes, Metadata: data.Metadata,
+		Network: t.net, Weights: t.weights, Last: t.last, Target: data.Target, Metadata: data.Metadata,
 		History: t.history, Phases: t.layers, Diagnostics: diagnostics,
 	}, nil
 }
@@ -389,7 +389,7 @@ func (s *Setup) read(ctx context.Context, task *pipeline.Task) (*rows.Data, erro
 	if err != nil {
 		return nil, err
 	}
-	if err := s.checkValidation(task, d); err != nil {
+	if err := errors.Join(s.checkTask(d), s.checkValidation(task, d)); err != nil {
 		return nil, errors.Join(err, d.Close())
 	}
 	for _, note := range d.Notes {
@@ -399,7 +399,14 @@ func (s *Setup) read(ctx context.Context, task *pipeline.Task) (*rows.Data, erro
 	if d.Pictures {
 		size = fmt.Sprintf("%d×%d pixels", d.Shape[1], d.Shape[0])
 	}
-	task.Log("%d rows to train on, %d to validate on, %s, %d classes", d.Training.Len(), d.Validation.Len(), size, len(d.Classes))
+	of := "classes"
+	switch d.Task() {
+	case record.MultiLabel:
+		of = "classes, of which any may apply"
+	case record.Regression:
+		of = "numbers to tell"
+	}
+	task.Log("%d rows to train on, %d to validate on, %s, %d %s", d.Training.Len(), d.Validation.Len(), size, d.Outputs(), of)
 	return d, nil
 }
 
@@ -423,6 +430,37 @@ func (s *Setup) Demands() []pipeline.Demand {
 		}
 	}
 	return demands
+}
+
+// checkTask refuses parameters that make no sense for what is learned of a row.
+func (s *Setup) checkTask(d *rows.Data) error {
+	if d.Task() == record.SingleLabel {
+		return nil
+	}
+	learned := "any of several classes a row"
+	if d.Task() == record.Regression {
+		learned = "numbers"
+	}
+	var errs []error
+	refuse := func(wrong bool, path, hint string) {
+		if wrong {
+			errs = append(errs, pipeline.ParamErrorHint(path, hint, "is for one class a row, and the data have %s", learned))
+		}
+	}
+	refuse(s.Head.Converges(), "head", "take head: linear")
+	refuse(s.Start.Converged(), "start", "leave it out")
+	refuse(s.Sampling == strategy.BalancedSampling, "sampling", "leave it out")
+	if d.Task() == record.Regression {
+		refuse(s.ClassWeights.Given(), "class_weights", "leave it out")
+		for i, phase := range s.phases(d.Pictures) {
+			at := "early_stopping"
+			if phase.EarlyStopping != nil {
+				at = s.at(i) + at
+			}
+			refuse(phase.Learning(s.Learning).EarlyStopping.Monitor != string(train.ValidationLoss), at, "monitor: val_loss")
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // checkValidation refuses what needs validation rows if there are none, and tells what becomes of the

@@ -21,9 +21,18 @@ func (t *training) summarise(i int, epochs []record.TrainingEpoch, kept int) {
 	outcome := "kept what it began with, which no epoch improved"
 	if kept > 0 {
 		e := epochs[kept-1]
-		outcome = fmt.Sprintf("kept epoch %d: loss %.4f, accuracy %.1f %%", kept, e.Loss, 100*e.Accuracy)
-		if e.ValidationLoss == e.ValidationLoss { // a number
-			outcome = fmt.Sprintf("kept epoch %d: validation loss %.4f, accuracy %.1f %%", kept, e.ValidationLoss, 100*e.ValidationAccuracy)
+		loss, accuracy, of := e.Loss, e.Accuracy, ""
+		if !math.IsNaN(e.ValidationLoss) {
+			loss, accuracy, of = e.ValidationLoss, e.ValidationAccuracy, "validation "
+		}
+		outcome = fmt.Sprintf("kept epoch %d: %sloss %.4f", kept, of, loss)
+		switch t.data.Task() {
+		case record.SingleLabel:
+			outcome += fmt.Sprintf(", accuracy %.1f %%", 100*accuracy)
+		case record.MultiLabel:
+			outcome += fmt.Sprintf(", %.1f %% of the answers right", 100*accuracy)
+		case record.Regression:
+			outcome += fmt.Sprintf(", off by %.2f standard deviations", math.Sqrt(loss))
 		}
 	}
 	ended := ""

@@ -49,7 +49,13 @@ func (s *Setup) newTraining(ctx context.Context, task *pipeline.Task, d *rows.Da
 		return nil, err
 	}
 	t.started = t.weights
-	if t.classWeights, err = s.ClassWeights.Of(d.Classes, d.Counts()); err != nil {
+	switch d.Task() {
+	case record.MultiLabel:
+		t.classWeights, err = s.ClassWeights.Positive(d.Target.Classes, d.Counts(), d.Training.Rows())
+	case record.SingleLabel:
+		t.classWeights, err = s.ClassWeights.Of(d.Classes, d.Counts())
+	}
+	if err != nil {
 		return nil, err
 	}
 	for i, p := range t.phases {
@@ -226,6 +232,13 @@ func (t *training) options(task *pipeline.Task, i int) train.Options {
 
 // objective is what the training makes smaller.
 func (t *training) objective() objective.Objective {
+	switch t.data.Task() {
+	case record.MultiLabel:
+		return objective.BinaryCrossEntropy{PositiveWeights: t.classWeights}
+	case record.Regression:
+		_, deviation := t.data.Moments()
+		return objective.SquaredError{Scales: deviation}
+	}
 	return objective.CrossEntropy{ClassWeights: t.classWeights, Smoothing: t.LabelSmoothing}
 }
 

@@ -17,7 +17,10 @@ func write(task *pipeline.Task, o *transfer.Outcome) error {
 		port    string
 		weights nn.Weights
 	}{{transfer.ModelPort, o.Weights}, {"last", o.Last}} {
-		c := classifier.Classifier{Network: o.Network, Weights: output.weights, Classes: o.Classes, Metadata: o.Metadata}
+		c := classifier.Classifier{Network: o.Network, Weights: output.weights, Classes: o.Target.Classes, Metadata: o.Metadata}
+		if o.Target.Task != record.SingleLabel {
+			c.Target = &o.Target
+		}
 		model, err := c.Model()
 		if err != nil {
 			return err

@@ -162,7 +162,7 @@ const standardiseEpsilon = 1e-5
 // in Keras, but that the running statistics move by a tenth at each step, as in
 // PyTorch, instead of a hundredth: small trainings have few steps. Dense layers
 // before a batch-norm have no bias, which it would take off.
-func (h Head) Network(features nn.Shape, classes int, standardise bool) (*nn.Network, error) {
+func (h Head) Network(features nn.Shape, a Answer, standardise bool) (*nn.Network, error) {
 	b := nn.NewBuilder()
 	x := b.Input("features", features...)
 	if len(features) != 1 {
@@ -182,8 +182,7 @@ func (h Head) Network(features nn.Shape, classes int, standardise bool) (*nn.Net
 			x = s.Layer("dropout", nn.Dropout{Rate: float32(rate)}, x)
 		}
 	}
-	x = b.Layer("logits", nn.Dense{Out: classes, Bias: true}, x)
-	b.Layer("probabilities", nn.Softmax{}, x)
+	a.layers(b, x)
 	net, err := b.Network()
 	if err != nil {
 		return nil, fmt.Errorf("head: %w", err)
@@ -202,9 +201,9 @@ func activation(name string) kernel.Activation {
 }
 
 // Upon puts the head upon a backbone.
-func (h Head) Upon(trunk *nn.Network, classes int) (*nn.Network, error) {
+func (h Head) Upon(trunk *nn.Network, a Answer) (*nn.Network, error) {
 	top := trunk.Output().Name
-	alone, err := h.Network(trunk.Shape(top), classes, false)
+	alone, err := h.Network(trunk.Shape(top), a, false)
 	if err != nil {
 		return nil, err
 	}

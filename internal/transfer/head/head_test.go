@@ -9,7 +9,7 @@ import (
 )
 
 func TestMapsOfFeatures(t *testing.T) {
-	net, err := Linear().Network(nn.Shape{2, 3, 4}, 5, true)
+	net, err := Linear().Network(nn.Shape{2, 3, 4}, OneOf(5), true)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -21,7 +21,7 @@ func TestMapsOfFeatures(t *testing.T) {
 // The last layer begins at 0, hidden ones as Keras draws dense layers: uniform, biases 0. The seed
 // decides the hidden ones alone.
 func TestFirstWeights(t *testing.T) {
-	net, err := Tutorial().Network(nn.Shape{100}, 5, false)
+	net, err := Tutorial().Network(nn.Shape{100}, OneOf(5), false)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -283,7 +283,7 @@ type activationExamples struct {
 }
 
 // Len implements train.Examples.
-func (e activationExamples) Len() int { return len(e.of.Classes) }
+func (e activationExamples) Len() int { return e.of.Rows() }
 
 // Read implements train.Examples.
 func (e activationExamples) Read(positions []int, into train.Batch) error {

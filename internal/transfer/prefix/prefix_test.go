@@ -76,7 +76,7 @@ func network(t *testing.T, name string, side, classes int) *nn.Network {
 	if err != nil {
 		t.Fatal(err)
 	}
-	net, err := head.Linear().Upon(trunk, classes)
+	net, err := head.Linear().Upon(trunk, head.OneOf(classes))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -22,8 +22,9 @@ import (
 // Data is what a network learns from: rows of features, or pictures.
 type Data struct {
 	Pictures   bool
-	Shape      nn.Shape // of what the network takes of a row
-	Classes    []string
+	Shape      nn.Shape    // of what the network takes of a row
+	Target     record.Head // what is learned of a row: the task, and what its outputs are named
+	Classes    []string    // of rows of one class
 	Training   Examples
 	Validation Examples // may be empty
 	Metadata   map[string]string
@@ -34,19 +35,27 @@ type Data struct {
 // Examples are rows in use, by position.
 type Examples struct {
 	train.Examples
-	Classes []int
-	Copies  []int   // 0 for the picture itself
-	Places  []Place // of pictures
+	Classes []int     // of rows of one class
+	Truth   []float32 // of others, [rows][outputs]: whether each class applies, 0 or 1; numbers, not a number if unknown
+	Copies  []int     // 0 for the picture itself
+	Places  []Place   // of pictures
 }
+
+// Rows is how many there are.
+func (e *Examples) Rows() int { return len(e.Copies) }
 
 // ReadTargets fetches the targets of the examples at the given positions.
 func (e *Examples) ReadTargets(positions []int, into nn.Batch) error {
 	for name, to := range into {
-		if name != objective.Class {
+		switch {
+		case name == objective.Class && e.Classes != nil:
+			for i, p := range positions {
+				to.Int32[i] = int32(e.Classes[p])
+			}
+		case name != objective.Class && e.Truth != nil:
+			train.CopyRows(to, nn.Values{Float32: e.Truth}, positions, e.Rows())
+		default:
 			return fmt.Errorf("the rows have no target %q", name)
-		}
-		for i, p := range positions {
-			to.Int32[i] = int32(e.Classes[p])
 		}
 	}
 	return nil
@@ -54,7 +63,7 @@ func (e *Examples) ReadTargets(positions []int, into nn.Batch) error {
 
 // Spread chooses n positions, or all, evenly.
 func (e *Examples) Spread(n int) []int {
-	all := len(e.Classes)
+	all := e.Rows()
 	out := make([]int, 0, min(n, all))
 	for i := range min(n, all) {
 		out = append(out, i*all/min(n, all))
@@ -87,9 +96,14 @@ func (d *Data) Close() error {
 	return errors.Join(errs...)
 }
 
-// Counts are the training rows of each class.
+// Counts are the training rows of each class, or that it applies to.
 func (d *Data) Counts() []int {
-	counts := make([]int, len(d.Classes))
+	counts := make([]int, len(d.Target.Classes))
+	if d.Target.Task == record.MultiLabel {
+		for i, y := range d.Training.Truth {
+			counts[i%len(counts)] += int(y)
+		}
+	}
 	for _, class := range d.Training.Classes {
 		counts[class]++
 	}
@@ -117,23 +131,6 @@ func (d *Data) Sample(copies int) train.Sample {
 	}
 	sets = slices.DeleteFunc(sets, func(set []int) bool { return len(set) == 0 })
 	return train.Turns(sets...)
-}
-
-// Renumber puts the classes into the order of a model's.
-func (d *Data) Renumber(classes []string) error {
-	number := make([]int, len(d.Classes))
-	for i, class := range d.Classes {
-		if number[i] = slices.Index(classes, class); number[i] < 0 {
-			return fmt.Errorf("it has no class %q; classes: %s", class, strings.Join(classes, ", "))
-		}
-	}
-	for _, e := range []Examples{d.Training, d.Validation} {
-		for i, class := range e.Classes {
-			e.Classes[i] = number[class]
-		}
-	}
-	d.Classes = classes
-	return nil
 }
 
 // OnPictures tells whether a table holds pictures, and not features.
@@ -179,8 +176,8 @@ func (d *Data) What() string {
 
 // readFeatures reads rows of features into memory.
 func (d *Data) readFeatures(ctx context.Context, in pipeline.Input, schema *arrow.Schema, target string) error {
-	r := newReader(target)
-	if err := r.checkTarget(schema); err != nil {
+	r, err := newReader(schema, target)
+	if err != nil {
 		return err
 	}
 	_, field, err := record.Column(schema, record.Feature)
@@ -227,13 +224,10 @@ func (d *Data) readFeatures(ctx context.Context, in pipeline.Input, schema *arro
 		return err
 	}
 	r.number(d)
-	for _, set := range []struct {
-		rows *rows
-		of   *Examples
-	}{{&r.training, &d.Training}, {&r.validation, &d.Validation}} {
+	for _, set := range r.sets(d) {
 		width := d.Shape.Size()
-		table := &train.Table{Width: width, Classes: set.of.Classes}
-		if len(set.rows.used) == len(set.rows.labels) {
+		table := &train.Table{Width: width, Classes: set.of.Classes, Targets: set.of.targets(d.Target.Task)}
+		if len(set.rows.used) == len(set.rows.copies) {
 			table.Values = set.rows.values
 		} else {
 			for _, row := range set.rows.used {
@@ -257,20 +251,36 @@ func (b *infinite) add(id string) {
 	}
 }
 
-// reader collects which rows are in use, and their classes.
+// reader collects which rows are in use, and what is to be learned of them.
 type reader struct {
-	target string
+	target string // column
+	name   string // by which it was asked for
+	task   record.Task
+	names  []string // of numbers
 
 	training   rows
 	validation rows
 	splits     map[string]int // rows by split, whether used or not
 }
 
-func newReader(target string) *reader { return &reader{target: target, splits: map[string]int{}} }
+// newReader refuses a column whose values can be neither classes nor numbers.
+func newReader(schema *arrow.Schema, target string) (*reader, error) {
+	r := &reader{target: record.TargetOf(schema, target), name: target, splits: map[string]int{}}
+	_, field, err := record.Column(schema, r.target)
+	if err != nil {
+		return nil, pipeline.ParamError("target", "%v", err)
+	}
+	if r.task, err = record.TargetTask(field); err != nil {
+		return nil, pipeline.ParamErrorHint("target", "texts, whole numbers and booleans do as classes, lists of texts as several, float64 as numbers", "%v", err)
+	}
+	return r, nil
+}
 
-// rows are rows with a label.
+// rows are rows whose target is known.
 type rows struct {
-	labels     []string
+	labels     []string    // of rows of one class
+	classes    [][]string  // of several
+	numbers    [][]float64 // of numbers
 	copies     []int
 	values     []float32 // of features
 	places     []Place   // of pictures
@@ -278,22 +288,7 @@ type rows struct {
 	unlabelled int
 }
 
-// checkTarget refuses a column whose values cannot be classes.
-func (r *reader) checkTarget(schema *arrow.Schema) error {
-	_, field, err := record.Column(schema, r.target)
-	if err != nil {
-		return pipeline.ParamError("target", "%v", err)
-	}
-	switch field.Type.ID() {
-	case arrow.STRING, arrow.LARGE_STRING, arrow.BOOL, arrow.INT8, arrow.INT16, arrow.INT32, arrow.INT64,
-		arrow.UINT8, arrow.UINT16, arrow.UINT32, arrow.UINT64:
-	default:
-		return pipeline.ParamErrorHint("target", "texts, whole numbers and booleans do", "column %q is %s: its values cannot be classes", r.target, field.Type)
-	}
-	return nil
-}
-
-// take adds the rows of a batch that are in use and have a label; keep takes what else is needed of
+// take adds the rows of a batch that are in use and whose target is known; keep takes what else is needed of
 // one.
 func (r *reader) take(rec arrow.Record, keep func(into *rows, row int, id string) error) error {
 	ids, err := TextColumn(rec, record.ID)
@@ -304,11 +299,11 @@ func (r *reader) take(rec arrow.Record, keep func(into *rows, row int, id string
 	if err != nil {
 		return err
 	}
-	at, _, err := record.Column(rec.Schema(), r.target)
+	target, err := record.NewTargetColumn(rec, r.target)
 	if err != nil {
 		return err
 	}
-	labels := rec.Column(at)
+	r.names = target.Names
 	for i := range int(rec.NumRows()) {
 		split, copied := uses.of(i)
 		r.splits[strings.Clone(split)]++
@@ -320,18 +315,21 @@ func (r *reader) take(rec arrow.Record, keep func(into *rows, row int, id string
 		default:
 			continue
 		}
-		label := ""
-		if !labels.IsNull(i) {
-			label = strings.Clone(labels.ValueStr(i))
-		}
-		if label == "" {
+		if !target.Known(i) {
 			into.unlabelled++
 			continue
 		}
 		if err := keep(into, i, ids.Value(i)); err != nil {
 			return err
 		}
-		into.labels = append(into.labels, label)
+		switch r.task {
+		case record.MultiLabel:
+			into.classes = append(into.classes, target.Classes(i))
+		case record.Regression:
+			into.numbers = append(into.numbers, slices.Clone(target.Numbers(i)))
+		default:
+			into.labels = append(into.labels, target.Class(i))
+		}
 		into.copies = append(into.copies, copied)
 	}
 	return nil
@@ -363,12 +361,15 @@ func (u uses) of(row int) (split string, copied int) {
 
 // check refuses what cannot be learned from.
 func (r *reader) check() error {
-	n := len(r.training.labels)
+	n := len(r.training.copies)
 	if n == 0 && r.training.unlabelled > 0 {
 		return fmt.Errorf("none of the %d rows of split %s has a label in column %q", r.training.unlabelled, record.Train, r.target)
 	}
 	if n == 0 {
 		return fmt.Errorf("there is no row of split %s to learn from; rows by split: %s", record.Train, inWords(r.splits))
+	}
+	if r.task != record.SingleLabel {
+		return r.checkTruth()
 	}
 	if first := r.training.labels[0]; !slices.ContainsFunc(r.training.labels, func(label string) bool { return label != first }) {
 		return fmt.Errorf("all %d training rows are of class %q; a classifier needs two classes or more", n, first)
@@ -376,31 +377,48 @@ func (r *reader) check() error {
 	return nil
 }
 
+// set is rows that were read, and the examples that are made of them.
+type set struct {
+	rows *rows
+	of   *Examples
+}
+
+func (r *reader) sets(d *Data) []set {
+	return []set{{&r.training, &d.Training}, {&r.validation, &d.Validation}}
+}
+
+// use makes an example of a row.
+func (s set) use(row int) {
+	s.rows.used = append(s.rows.used, row)
+	s.of.Copies = append(s.of.Copies, s.rows.copies[row])
+	if s.rows.places != nil {
+		s.of.Places = append(s.of.Places, s.rows.places[row])
+	}
+}
+
 // number numbers the classes, and leaves out validation rows of classes that
 // no training row has.
 func (r *reader) number(d *Data) {
+	if r.task != record.SingleLabel {
+		r.truth(d)
+		return
+	}
 	d.Classes = slices.Sorted(maps.Keys(counted(r.training.labels)))
+	d.Target = record.SingleLabelHead(r.name, d.Classes)
 	numbers := map[string]int{}
 	for i, class := range d.Classes {
 		numbers[class] = i
 	}
 	unknown := map[string]int{}
-	for _, set := range []struct {
-		rows *rows
-		of   *Examples
-	}{{&r.training, &d.Training}, {&r.validation, &d.Validation}} {
+	for _, set := range r.sets(d) {
 		for row, label := range set.rows.labels {
 			class, ok := numbers[label]
 			if !ok {
 				unknown[label]++
 				continue
 			}
-			set.rows.used = append(set.rows.used, row)
 			set.of.Classes = append(set.of.Classes, class)
-			set.of.Copies = append(set.of.Copies, set.rows.copies[row])
-			if set.rows.places != nil {
-				set.of.Places = append(set.of.Places, set.rows.places[row])
-			}
+			set.use(row)
 		}
 	}
 	if r.training.unlabelled+r.validation.unlabelled > 0 {

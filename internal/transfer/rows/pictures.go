@@ -25,13 +25,12 @@ type Place struct{ Chunk, Row int }
 
 // readPictures finds the rows in use, and leaves the pixels where they are.
 func (d *Data) readPictures(ctx context.Context, in pipeline.Input, schema *arrow.Schema, target string) error {
-	r := newReader(target)
-	if err := r.checkTarget(schema); err != nil {
+	r, err := newReader(schema, target)
+	if err != nil {
 		return err
 	}
 	for i, input := range in.Chunks() {
 		c := &Chunk{Input: input}
-		var err error
 		if c.table, err = input.Open(ctx); err != nil {
 			return err
 		}
@@ -78,7 +77,7 @@ type pixels struct {
 }
 
 // Len implements train.Examples.
-func (p pixels) Len() int { return len(p.of.Classes) }
+func (p pixels) Len() int { return p.of.Rows() }
 
 // Read implements train.Examples.
 func (p pixels) Read(positions []int, into train.Batch) error {

@@ -46,6 +46,26 @@ func (ClassWeights) ParamSchema(map[string]any) map[string]any {
 	}}
 }
 
+// Given tells whether there are any.
+func (c ClassWeights) Given() bool { return c.Rule != none }
+
+// Positive returns what rows weigh, where any of the classes may apply, in the loss of each class that
+// applies to them, nil for none. counts are the training rows that each class applies to, of all rows.
+// Balanced weights are the rows that it does not apply to, for each that it does.
+func (c ClassWeights) Positive(classes []string, counts []int, rows int) ([]float64, error) {
+	weights, err := c.Of(classes, counts)
+	if c.Rule != balanced {
+		return weights, err
+	}
+	for i, n := range counts {
+		weights[i] = 1
+		if n > 0 && n < rows {
+			weights[i] = float64(rows-n) / float64(n)
+		}
+	}
+	return weights, nil
+}
+
 // Of returns the weights of the classes, nil for none. counts are their
 // training rows. Balanced weights are rows / (classes · rows of the class).
 func (c ClassWeights) Of(classes []string, counts []int) ([]float64, error) {

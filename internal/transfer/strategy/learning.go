@@ -22,9 +22,9 @@ type Learning struct {
 	Schedule       Schedule      `yaml:"schedule" doc:"of the learning rate: constant, step, cosine, one_cycle, plateau, or a mapping; on pictures, a cycle that rises for a tenth if not given"`
 	WarmUp         int           `yaml:"warm_up" min:"0" doc:"epochs over which the learning rate rises from 0"`
 	EarlyStopping  EarlyStopping `yaml:"early_stopping" doc:"none, or a mapping: ends training, or a phase of it, when validation no longer improves"`
-	ClassWeights   ClassWeights  `yaml:"class_weights" doc:"none, balanced (each class weighs the same in total), or a factor for some classes by name"`
+	ClassWeights   ClassWeights  `yaml:"class_weights" doc:"none, balanced (each class weighs the same in total; where any of several classes may apply, the rows of a class as much as the others), or a factor for some classes by name"`
 	Sampling       string        `yaml:"sampling" enum:"all,balanced" doc:"all: each row once an epoch; balanced: as many rows, of each class equally many"`
-	LabelSmoothing float64       `yaml:"label_smoothing" min:"0" max:"0.99" doc:"share of each training label that is spread evenly over all classes; 0.1 on pictures if not given"`
+	LabelSmoothing float64       `yaml:"label_smoothing" min:"0" max:"0.99" doc:"of rows with one class: share of each training label that is spread evenly over all classes; 0.1 on pictures if not given"`
 	MixUp          float64       `yaml:"mixup" min:"0" doc:"α of mixup: blends each row of a batch, and its label, with another (Zhang et al. 2018), usually 0.2 to 0.4; with a cached prefix it blends activations; 0: none"`
 	CutMix         float64       `yaml:"cutmix" min:"0" doc:"α of cutmix: puts a rectangle of another picture into each (Yun et al. 2019), usually 1; pictures and maps only; 0: none"`
 	MixProbability float64       `yaml:"mix_probability" above:"0" max:"1" doc:"share of the batches that mixup or cutmix change; with both, each takes half of these"`
