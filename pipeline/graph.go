@@ -25,6 +25,8 @@ type Graph struct {
 	Nodes []*Node // every node after those it takes from
 
 	secrets *secret.Values
+	lines   []string // of the YAML, for messages
+	named   string   // the file as the caller named it
 }
 
 // Hide returns a text without the pipeline's secrets and those of addresses.
@@ -65,6 +67,23 @@ type Node struct {
 	Recipe      cache.Preimage
 
 	graph *Graph
+	with  *yaml.Node // the parameters, for messages
+}
+
+// Probe looks whether the files and folders that the stages name are there. The error holds every problem, as Problems.
+func (g *Graph) Probe() error {
+	r := &reporter{file: g.named, lines: g.lines}
+	if g.secrets != nil {
+		r.secrets = *g.secrets
+	}
+	for _, n := range g.Nodes {
+		if stage, ok := n.Stage.(Probing); ok {
+			if err := stage.Probe(); err != nil {
+				r.stage(n.Declared.Name, n.Declared.uses, n.with, err)
+			}
+		}
+	}
+	return r.err()
 }
 
 // Notes are the lines that the stage would have a user be told; see [Noted].
@@ -137,7 +156,7 @@ func Load(file string, text []byte, kinds []Kind, overrides ...Override) (*Graph
 	b := &builder{
 		reporter: r, spec: spec, kinds: kinds, seed: spec.Seed,
 		vars: scope{}, axes: map[string]scope{}, built: map[string][]*Node{}, broken: map[string]bool{}, used: map[string]bool{},
-		graph: &Graph{Name: spec.Name, File: abs, Seed: spec.Seed},
+		graph: &Graph{Name: spec.Name, File: abs, Seed: spec.Seed, lines: r.lines, named: file},
 	}
 	for _, v := range spec.Vars {
 		b.vars[v.Name] = b.vars.fill(r, v.Value)
@@ -572,7 +591,7 @@ func (b *builder) node(st *StageSpec, kind Kind, c combination) {
 	}
 	n := &Node{
 		Name: st.Name, Declared: st, Kind: kind, Params: decoded, Stage: stage,
-		Seed: b.seed, Coordinates: c.coordinates, Inputs: c.edges, graph: b.graph,
+		Seed: b.seed, Coordinates: c.coordinates, Inputs: c.edges, graph: b.graph, with: with,
 	}
 	if len(c.coordinates) > 0 {
 		n.Name += "[" + c.coordinates.String() + "]"

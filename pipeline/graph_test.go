@@ -48,10 +48,40 @@ p.yaml:8:24: stage small: by: expected a whole number, found "zero"
 p.yaml:9:48: there is no variable "pus"
     9 |   total: {uses: sum, from: small, with: {plus: $(pus)}}
       |                                                ^
-        hint: declare it under vars:
-p.yaml:9:48: stage total: plus: expected a whole number, found "$(pus)"
-    9 |   total: {uses: sum, from: small, with: {plus: $(pus)}}
-      |                                                ^`)
+        hint: declare it under vars:`)
+}
+
+// Mistakes of the YAML itself, and what YAML has and pipelines do not, are told once, with their line.
+func TestOneProblemEach(t *testing.T) {
+	const stages = "stages: {rows: {uses: source}}\n"
+	for _, c := range []struct{ name, text, want string }{
+		{"tab", "name: a\nstages:\n\trows: {uses: source}\n", `p.yaml:3:1: a tab indents this line
+    3 | 	rows: {uses: source}
+      | ^
+        hint: YAML is indented with spaces alone`},
+		{"colon", "name: a: b\n" + stages, `p.yaml:1:8: a second colon stands in this line's value
+    1 | name: a: b
+      |        ^
+        hint: put the value into quotes: name: "a: b"`},
+		{"merge", "vars: {c: &c {from: 3}}\nstages:\n  rows:\n    uses: source\n    with: {<<: *c}\n", `p.yaml:5:12: merge keys (<<) are not supported
+    5 |     with: {<<: *c}
+      |            ^
+        hint: write the keys out, or put the value under vars: and use it as $(name)`},
+		{"extension", "x-note: a\n" + stages, `p.yaml:1:1: unknown key "x-note"
+    1 | x-note: a
+      | ^
+        hint: what several stages share goes under vars: and is used as $(name)`},
+		{"synonym", "stages: {rows: {type: source}}\n", `p.yaml:1:16: stages.rows: key "uses" is required
+    1 | stages: {rows: {type: source}}
+      |                ^
+        hint: the kind of stage
+p.yaml:1:17: stages.rows: unknown key "type"
+    1 | stages: {rows: {type: source}}
+      |                 ^
+        hint: did you mean "uses"?`},
+	} {
+		t.Run(c.name, func(t *testing.T) { want(t, problems(t, c.text), c.want) })
+	}
 }
 
 func TestProblems(t *testing.T) {

@@ -106,10 +106,14 @@ type reporter struct {
 
 	filledNodes, filledText int             // what variables were filled in to, so far
 	lookedUp                map[string]bool // variables that were used; nil: not noted
+	undefined               map[place]bool  // where variables stand that there are not
 
 	secrets secret.Values
 	fromEnv map[*yaml.Node]bool // values that hold one from the environment
 }
+
+// place is one in a file.
+type place struct{ line, column int }
 
 func newReporter(file string, text []byte) *reporter {
 	return &reporter{file: file, lines: strings.Split(string(text), "\n"), fromEnv: map[*yaml.Node]bool{}}
@@ -128,6 +132,9 @@ func (r *reporter) at(node *yaml.Node, hint, format string, args ...any) {
 func (r *reporter) place(line, column int, hint, message string) {
 	if line == fromOutside {
 		line, column, message = 0, 0, message+" (set from outside the file)"
+	}
+	if line > 0 && r.undefined[place{line, column}] {
+		return // it follows from there being no such variable, which was told
 	}
 	p := &Problem{File: r.file, Line: line, Column: column, Message: message, Hint: hint}
 	if line > 0 && line <= len(r.lines) {

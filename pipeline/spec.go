@@ -146,6 +146,14 @@ type document struct {
 	MaxInstances int `yaml:"max_instances" min:"1" doc:"how many instances of stages the matrix may make, all together"`
 }
 
+// HintForKey implements params.Hinter.
+func (*document) HintForKey(key string) string {
+	if strings.HasPrefix(key, "x-") || strings.HasPrefix(key, ".") {
+		return "what several stages share goes under vars: and is used as $(name)"
+	}
+	return ""
+}
+
 // defaultMaxInstances is more than anyone means, and few enough to be checked within seconds.
 const defaultMaxInstances = 10_000
 
@@ -397,7 +405,7 @@ func parseYAML(r *reporter, text []byte) *yaml.Node {
 			line, _ = strconv.Atoi(m[1])
 			message = m[2]
 		}
-		r.place(line, 0, "", "not valid YAML: "+message)
+		r.invalid(line, message)
 		return nil
 	}
 	var next yaml.Node
@@ -410,11 +418,49 @@ func parseYAML(r *reporter, text []byte) *yaml.Node {
 		r.at(doc.Content[0], "", "the YAML's aliases make it too large or go round in circles")
 		return nil
 	}
+	r.withoutMerges(root)
 	if root.Kind != yaml.MappingNode {
 		r.at(root, "a pipeline starts with name: and stages:", "expected a mapping")
 		return nil
 	}
 	return root
+}
+
+// colonInValue finds "key: value: more", which YAML reads as a mapping within a line.
+var colonInValue = regexp.MustCompile(`^\s*(?:- )?[^\s"'#{\[][^"'#:]*:\s+[^\s"'{\[|>&*!#][^#]*?(:)(?:\s|$)`)
+
+// invalid reports what the YAML library refused, in the words of the commonest mistakes.
+func (r *reporter) invalid(line int, message string) {
+	for i, text := range r.lines {
+		if before := text[:len(text)-len(strings.TrimLeft(text, " \t"))]; strings.Contains(before, "\t") && (line == 0 || i+1 >= line-1 && i+1 <= line+1) {
+			r.place(i+1, strings.Index(text, "\t")+1, "YAML is indented with spaces alone", "a tab indents this line")
+			return
+		}
+	}
+	if strings.Contains(message, "mapping values are not allowed") {
+		for i, text := range r.lines {
+			if m := colonInValue.FindStringSubmatchIndex(text); m != nil && (line == 0 || i+1 >= line-1 && i+1 <= line+1) {
+				r.place(i+1, len([]rune(text[:m[2]]))+1, `put the value into quotes: name: "a: b"`, "a second colon stands in this line's value")
+				return
+			}
+		}
+	}
+	r.place(line, 0, "", "not valid YAML: "+message)
+}
+
+// withoutMerges reports merge keys and leaves them out, so that what would follow from them is not told as well.
+func (r *reporter) withoutMerges(node *yaml.Node) {
+	for i := 0; node.Kind == yaml.MappingNode && i+1 < len(node.Content); {
+		if key := node.Content[i]; key.Value == "<<" && key.Style&(yaml.DoubleQuotedStyle|yaml.SingleQuotedStyle) == 0 {
+			r.at(key, "write the keys out, or put the value under vars: and use it as $(name)", "merge keys (<<) are not supported")
+			node.Content = slices.Delete(node.Content, i, i+2)
+			continue
+		}
+		i += 2
+	}
+	for _, child := range node.Content {
+		r.withoutMerges(child)
+	}
 }
 
 // withoutAliases copies a node with every alias replaced by what it stands

@@ -46,6 +46,12 @@ type Noted interface {
 	Notes() []string
 }
 
+// Probing is implemented by stages whose parameters name files or folders that must be there when it runs.
+type Probing interface {
+	// Probe looks for them, and reads none. It is called after Check; its errors are those of parameters.
+	Probe() error
+}
+
 // Located is implemented by stages whose parameters name files.
 type Located interface {
 	// Locate tells where relative paths start: the pipeline file's folder. It

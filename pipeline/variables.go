@@ -190,6 +190,12 @@ func (s scope) lookup(r *reporter, use *yaml.Node, name string) *yaml.Node {
 			hint = "declare it under vars:"
 		}
 		r.at(use, hint, "there is no variable %q", head)
+		if r.undefined == nil {
+			r.undefined = map[place]bool{}
+		}
+		if use.Line > 0 {
+			r.undefined[place{use.Line, use.Column}] = true
+		}
 		return nil
 	}
 	for _, step := range strings.Split(rest, ".") {

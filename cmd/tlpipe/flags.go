@@ -98,6 +98,9 @@ func (f *selectionFlags) selection() pipeline.Selection {
 	return pipeline.Selection{Only: names(f.only), From: names(f.from), Until: names(f.until), Force: names(f.force)}
 }
 
+// all tells whether no stage is left out.
+func (f *selectionFlags) all() bool { return len(f.only)+len(f.from)+len(f.until) == 0 }
+
 // names splits lists at their commas, but for those within the brackets of
 // features[backbone=a,seed=1].
 func names(lists []string) []string {

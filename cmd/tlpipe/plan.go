@@ -25,6 +25,9 @@ func (p *program) planCommand() *cobra.Command {
 		Args:  one("FILE"),
 		RunE: func(c *cobra.Command, args []string) error {
 			graph, err := p.load(args[0], file)
+			if err == nil && chosen.all() {
+				err = graph.Probe()
+			}
 			if err != nil {
 				return err
 			}

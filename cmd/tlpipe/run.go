@@ -58,6 +58,11 @@ func (p *program) runPipeline(ctx context.Context, file string, f runFlags) erro
 	if err != nil {
 		return err
 	}
+	if f.chosen.all() {
+		if err := graph.Probe(); err != nil {
+			return err
+		}
+	}
 	store, err := f.cached.open(ctx)
 	if err != nil {
 		return err

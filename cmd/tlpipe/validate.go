@@ -29,9 +29,14 @@ func (p *program) validateCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "validate FILE",
 		Short: "Check a pipeline and report every mistake",
-		Args:  one("FILE"),
+		Long: `Check a pipeline and report every mistake, with its line: keys, values, how
+stages fit together, and whether the files and folders of its sources are there.`,
+		Args: one("FILE"),
 		RunE: func(c *cobra.Command, args []string) error {
 			graph, err := p.load(args[0], flags)
+			if err == nil {
+				err = graph.Probe()
+			}
 			if err != nil {
 				return err
 			}

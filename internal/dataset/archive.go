@@ -55,6 +55,12 @@ func expand(patterns []string) ([]string, error) {
 	return slices.Compact(out), nil
 }
 
+// Matches tells with an error that a pattern of archives or tables names no file.
+func Matches(pattern string) error {
+	_, err := expand([]string{pattern})
+	return err
+}
+
 // maxBraces bounds the names that the braces of one pattern stand for.
 const maxBraces = 100000
 

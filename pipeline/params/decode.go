@@ -126,7 +126,7 @@ func (d *Decoding) structure(node *yaml.Node, v reflect.Value) {
 			at := slices.IndexFunc(fields, func(f Field) bool { return f.Name == key.Value })
 			switch {
 			case at < 0:
-				d.Errorf(key, DidYouMean(key.Value, known), "unknown key %s", quote(key.Value))
+				d.Errorf(key, d.hint(v, key.Value, known), "unknown key %s", quote(key.Value))
 			case given[key.Value]:
 				d.Errorf(key, "", "key %s is given twice", quote(key.Value))
 			default:
@@ -140,6 +140,21 @@ func (d *Decoding) structure(node *yaml.Node, v reflect.Value) {
 			d.Errorf(node, f.Doc, "key %s is required", quote(f.Name))
 		}
 	}
+}
+
+// Hinter is implemented, on the pointer, by structs that know better what an unknown key meant.
+type Hinter interface {
+	// HintForKey returns a hint, "" if there is none of its own.
+	HintForKey(key string) string
+}
+
+func (d *Decoding) hint(v reflect.Value, key string, known []string) string {
+	if own, ok := v.Addr().Interface().(Hinter); ok {
+		if hint := own.HintForKey(key); hint != "" {
+			return hint
+		}
+	}
+	return HintForKey(key, known)
 }
 
 func (d *Decoding) slice(node *yaml.Node, v reflect.Value, r rules) {

@@ -206,3 +206,19 @@ func TestNearest(t *testing.T) {
 		}
 	}
 }
+
+// Names that other programs have for a parameter lead to it, if it is there.
+func TestHintForKey(t *testing.T) {
+	known := []string{"learning_rate", "batch_size", "epochs", "optimiser", "strategy", "head", "early_stopping", "split"}
+	for key, want := range map[string]string{
+		"lr": `did you mean "learning_rate"?`, "bs": `did you mean "batch_size"?`, "batch": `did you mean "batch_size"?`,
+		"num_epochs": `did you mean "epochs"?`, "Optimizer": `did you mean "optimiser"?`, "freeze": `did you mean "strategy"?`,
+		"dropout": "did you mean head: {dropout: …}?", "patience": "did you mean early_stopping: {patience: …}?",
+		"val-split": "did you mean split: {val: …}?", "epoks": `did you mean "epochs"?`,
+		"image_size": `known: learning_rate, batch_size, epochs, optimiser, strategy, head, early_stopping, split`,
+	} {
+		if got := params.HintForKey(key, known); got != want {
+			t.Errorf("%s: %s, want %s", key, got, want)
+		}
+	}
+}

@@ -423,3 +423,30 @@ func TestTarget(t *testing.T) {
 		}
 	}
 }
+
+// Files and folders that are not there are told with what may have been meant, before anything is listed.
+func TestProbe(t *testing.T) {
+	dir := t.TempDir()
+	write(t, dir, map[string][]byte{"Pics/a.png": nil, "rows.csv": nil, "shard-0.tar": nil})
+	for with, want := range map[string]string{
+		"{source: {folder: Pics}}": "",
+		"{source: [{csv: rows.csv, domain: a}, {tar: 'shard-*.tar', domain: b}]}": "",
+		"{source: {builtin: emoji}}":                                          "",
+		"{source: {folder: pics}}":                                            `source.folder: there is no folder pics (did you mean "Pics"?)`,
+		"{source: {folder: elsewhere}}":                                       "source.folder: there is no folder elsewhere (relative paths start at the pipeline's folder, " + dir + ")",
+		"{source: {folder: rows.csv}}":                                        "source.folder: rows.csv is a file, not a folder",
+		"{source: [{builtin: emoji, domain: a}, {csv: rows.cvs, domain: b}]}": `source[1].csv: there is no file rows.cvs (did you mean "rows.csv"?)`,
+		"{source: {tar: 'shards-*.tar'}}":                                     "source.tar: there is no file",
+		"{source: {idx: {images: i.gz}}}":                                     "source.idx.images: there is no file i.gz",
+	} {
+		stage := pipelinetest.Stage(t, preprocess.Kind(), with)
+		stage.(pipeline.Located).Locate(dir)
+		got := ""
+		if err := stage.(pipeline.Probing).Probe(); err != nil {
+			got = err.Error()
+		}
+		if !strings.HasPrefix(got, want) || want == "" && got != "" {
+			t.Errorf("%s: %s, want %s", with, got, want)
+		}
+	}
+}

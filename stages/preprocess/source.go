@@ -2,6 +2,7 @@ package preprocess
 
 import (
 	"fmt"
+	"maps"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -10,6 +11,7 @@ import (
 	"gopkg.in/yaml.v3"
 
 	"github.com/tlpipe/tlpipe/internal/dataset"
+	"github.com/tlpipe/tlpipe/internal/record"
 	"github.com/tlpipe/tlpipe/pipeline"
 	"github.com/tlpipe/tlpipe/pipeline/params"
 )
@@ -171,6 +173,12 @@ func (s Source) check(path string) []error {
 	for _, o := range options {
 		if o.set && !slices.Contains(o.kinds, given[0]) {
 			errs = append(errs, pipeline.ParamErrorHint(path+"."+o.name, "it is for "+strings.Join(o.kinds, ", "), "a %s has no %s", given[0], o.name))
+		}
+	}
+	meanings := []string{record.ID, "path", record.Image, record.Label, record.Split, record.Domain}
+	for _, meaning := range slices.Sorted(maps.Keys(s.Columns)) {
+		if !slices.Contains(meanings, meaning) {
+			errs = append(errs, pipeline.ParamErrorHint(path+".columns."+meaning, params.HintForKey(meaning, meanings), "columns of a source are known by what they mean, and %q is no meaning", meaning))
 		}
 	}
 	if utf8.RuneCountInString(s.Comma) > 1 {
