@@ -13,46 +13,88 @@ import (
 	"github.com/tlpipe/tlpipe/pipeline/cache"
 )
 
-// chunkRef is a chunk of an artifact and the way to make it again, should its
-// blob turn out to be damaged.
+// chunkRef is a chunk of an artifact and the way to make it again, should one
+// of its blobs turn out to be damaged. What is made again says the same, but
+// may rest elsewhere.
 type chunkRef struct {
 	cache.Chunk
-	restore func(ctx context.Context) error // nil: cannot be made again here
+	restore func(ctx context.Context) (cache.Chunk, error) // nil: cannot be made again here
 }
 
-// read returns the chunk's bytes, computing them again if they are missing or
-// damaged.
-func (c chunkRef) read(ctx context.Context, store *cache.Store) (raw []byte, err error) {
-	err = c.mended(ctx, func() error {
-		raw, err = store.Blob(c.Digest)
-		return err
-	})
-	return raw, err
+// restored picks a chunk of an entry that is made again.
+func restored(again func(context.Context) (cache.Entry, error), port string, i int) func(context.Context) (cache.Chunk, error) {
+	return func(ctx context.Context) (cache.Chunk, error) {
+		e, err := again(ctx)
+		if err != nil {
+			return cache.Chunk{}, err
+		}
+		if i >= len(e.Outputs[port]) {
+			return cache.Chunk{}, nil // it is another, which the reader notices
+		}
+		return e.Outputs[port][i], nil
+	}
 }
 
-// view is read without taking memory for what is not looked at.
-func (c chunkRef) view(ctx context.Context, store *cache.Store) (data []byte, unmap func() error, err error) {
-	err = c.mended(ctx, func() error {
-		data, unmap, err = store.ViewBlob(c.Digest)
-		return err
-	})
-	return data, unmap, err
-}
-
-// mended reads the chunk's blob; if that is missing or damaged, it has the
-// chunk computed again and reads anew.
-func (c chunkRef) mended(ctx context.Context, read func() error) error {
-	err := read()
+// mended reads the chunk; if a blob of it is missing or damaged, it has the
+// chunk computed again and reads anew, once for each blob.
+func (c chunkRef) mended(ctx context.Context, read func(c cache.Chunk) error) error {
+	err := read(c.Chunk)
 	if err == nil || c.restore == nil || !isDamage(err) {
 		return err
 	}
-	if err := c.restore(ctx); err != nil {
+	for range c.Chunk.Blobs() {
+		again, restoreErr := c.restore(ctx)
+		if restoreErr != nil {
+			return restoreErr
+		}
+		if again.Digest != c.Digest {
+			return errAnother
+		}
+		if err = read(again); err == nil || !isDamage(err) {
+			return err
+		}
+	}
+	return fmt.Errorf("%w: %w", errAnother, err)
+}
+
+var errAnother = errors.New("computed again, the result is another: the stage does not give the same bytes each time")
+
+// records returns the chunk's records. They may be kept longer than the chunk.
+func (c chunkRef) records(ctx context.Context, store *cache.Store) (records []arrow.Record, err error) {
+	err = c.mended(ctx, func(chunk cache.Chunk) error {
+		records, err = chunkRecords(ctx, store, chunk, func(_ context.Context, b cache.Blob) (*openedBlob, error) {
+			return openBlob(store, b)
+		})
 		return err
+	})
+	return records, err
+}
+
+// chunkRecords are the records of a chunk; open gives the rows of a blob.
+func chunkRecords(ctx context.Context, store *cache.Store, c cache.Chunk, open func(context.Context, cache.Blob) (*openedBlob, error)) ([]arrow.Record, error) {
+	if !c.Composed() {
+		blob, err := open(ctx, cache.Blob{Digest: c.Digest, Bytes: c.Bytes})
+		if err != nil {
+			return nil, err
+		}
+		for _, rec := range blob.records {
+			rec.Retain()
+		}
+		return blob.records, nil
 	}
-	if err := read(); err != nil {
-		return fmt.Errorf("computed again, the result is another: the stage does not give the same bytes each time: %w", err)
+	schema, err := readSchema(store, *c.Schema)
+	if err != nil {
+		return nil, err
 	}
-	return nil
+	var records []arrow.Record
+	for rec, err := range assembled(ctx, schema, c.Segments, cached(open)) {
+		if err != nil {
+			return nil, err
+		}
+		rec.Retain()
+		records = append(records, rec)
+	}
+	return records, nil
 }
 
 func isDamage(err error) bool {
@@ -119,15 +161,18 @@ func chunksDigest(chunks []cache.Chunk) string {
 }
 
 // Schema implements Input.
-func (a *Artifact) Schema(ctx context.Context) (*arrow.Schema, error) {
+func (a *Artifact) Schema(ctx context.Context) (schema *arrow.Schema, err error) {
 	if len(a.chunks) == 0 {
 		return nil, nil
 	}
-	raw, err := a.chunks[0].read(ctx, a.store)
-	if err != nil {
-		return nil, fmt.Errorf("read %s: %w", a.name, err)
-	}
-	schema, err := record.DecodeSchema(raw)
+	err = a.chunks[0].mended(ctx, func(c cache.Chunk) error {
+		b := cache.Blob{Digest: c.Digest, Bytes: c.Bytes}
+		if c.Composed() {
+			b = *c.Schema
+		}
+		schema, err = readSchema(a.store, b)
+		return err
+	})
 	if err != nil {
 		return nil, fmt.Errorf("read %s: %w", a.name, err)
 	}
@@ -142,16 +187,15 @@ func (a *Artifact) Batches(ctx context.Context) iter.Seq2[arrow.Record, error] {
 				yield(nil, err)
 				return
 			}
-			raw, err := c.read(ctx, a.store)
+			records, err := c.records(ctx, a.store)
 			if err != nil {
 				yield(nil, fmt.Errorf("read %s: %w", a.name, err))
 				return
 			}
-			for rec, err := range record.Decode(raw) {
-				if err != nil {
-					err = fmt.Errorf("read %s: %w", a.name, err)
-				}
-				if !yield(rec, err) || err != nil {
+			for _, rec := range records {
+				more := yield(rec, nil)
+				rec.Release()
+				if !more {
 					return
 				}
 			}
@@ -176,11 +220,12 @@ func (a *Artifact) Open(ctx context.Context) (_ *Table, err error) {
 			err = errors.Join(fmt.Errorf("open %s: %w", a.name, err), t.Close())
 		}
 	}()
-	for _, c := range a.chunks {
-		if err := ctx.Err(); err != nil {
-			return nil, err
+	views := map[string]*openedBlob{} // chunks may share blobs
+	view := func(_ context.Context, b cache.Blob) (*openedBlob, error) {
+		if v := views[b.Digest]; v != nil {
+			return v, nil
 		}
-		data, unmap, err := c.view(ctx, a.store)
+		data, unmap, err := a.store.ViewBlob(b.Digest)
 		if err != nil {
 			return nil, err
 		}
@@ -189,8 +234,25 @@ func (a *Artifact) Open(ctx context.Context) (_ *Table, err error) {
 		if err != nil {
 			return nil, err
 		}
-		for _, rec := range records {
-			t.append(rec)
+		views[b.Digest] = newOpenedBlob(records)
+		return views[b.Digest], nil
+	}
+	for _, c := range a.chunks {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		err := c.mended(ctx, func(c cache.Chunk) error {
+			records, err := chunkRecords(ctx, a.store, c, view)
+			if err != nil {
+				return err
+			}
+			for _, rec := range records {
+				t.append(rec)
+			}
+			return nil
+		})
+		if err != nil {
+			return nil, err
 		}
 	}
 	return t, nil

@@ -17,15 +17,16 @@ import (
 
 // nodeRun is a node at work in one run.
 type nodeRun struct {
-	x       *execution
-	node    *Node
-	mode    mode
-	recipe  string // digest
-	outputs map[string]*stream
-	mapper  mapperHolder
-	busy    stopwatch
-	waiting sync.Once // to tell it once, not for every chunk
-	noting  sync.Once
+	x        *execution
+	node     *Node
+	mode     mode
+	recipe   string // digest
+	outputs  map[string]*stream
+	mapper   mapperHolder
+	composer *composer // of a row-wise node
+	busy     stopwatch
+	waiting  sync.Once // to tell it once, not for every chunk
+	noting   sync.Once
 
 	mu      sync.Mutex
 	keys    []string        // of the chunks handed on
@@ -162,7 +163,9 @@ func (nr *nodeRun) latest() cache.LatestNode {
 		}
 	}
 	for port := range nr.outputs {
-		l.Outputs[port] = nr.artifact(port).Blobs()
+		for _, c := range nr.artifact(port).Blobs() {
+			l.Outputs[port] = append(l.Outputs[port], c.Brief())
+		}
 	}
 	return l
 }
@@ -282,7 +285,7 @@ func (nr *nodeRun) obtain(ctx context.Context, executor Executor, work Work) (e 
 		return e, false, nil
 	}
 	e, err = nr.compute(ctx, executor, work)
-	return e, true, err
+	return e, !e.Composed, err
 }
 
 // compute has the work done and keeps the result.
@@ -345,38 +348,39 @@ func (nr *nodeRun) writeError(err error) error {
 	return err
 }
 
-// again returns the way to make a damaged chunk anew.
-func (nr *nodeRun) again(work Work) func(ctx context.Context) error {
-	return func(ctx context.Context) error {
+// again returns the way to make a damaged result anew.
+func (nr *nodeRun) again(work Work) func(ctx context.Context) (cache.Entry, error) {
+	return func(ctx context.Context) (cache.Entry, error) {
 		unlock, err := nr.x.Store.Lock(ctx, work.Key, func() { releaseSlot(ctx) })
 		if err != nil {
-			return nr.writeError(err)
+			return cache.Entry{}, nr.writeError(err)
 		}
 		defer unlock()
-		if _, err := nr.x.Store.Lookup(work.Key); err == nil {
-			return nil // another reader found the damage too, and mended it
+		if e, err := nr.x.Store.Lookup(work.Key); err == nil {
+			return e, nil // another reader found the damage too, and mended it
 		}
 		nr.x.log(nr.node.Name, "a result is damaged or missing in the cache: computed again")
-		if _, err := nr.compute(ctx, inPlace{}, work); err != nil {
-			return fmt.Errorf("compute stage %s again: %w", nr.node.Name, err)
+		e, err := nr.compute(ctx, inPlace{}, work)
+		if err != nil {
+			return e, fmt.Errorf("compute stage %s again: %w", nr.node.Name, err)
 		}
-		return nil
+		return e, nil
 	}
 }
 
 // accept adds a chunk's entry to the outputs and counts it.
-func (nr *nodeRun) accept(ctx context.Context, e cache.Entry, chunk int, rowsIn int64, computed bool, restore func(context.Context) error) error {
+func (nr *nodeRun) accept(ctx context.Context, e cache.Entry, chunk int, rowsIn int64, computed bool, restore func(context.Context) (cache.Entry, error)) error {
 	var rows, rejects int64
 	for i, p := range nr.node.Kind.Outputs {
-		for _, c := range e.Outputs[p.Name] {
-			nr.outputs[p.Name].add(chunkRef{c, restore})
+		for j, c := range e.Outputs[p.Name] {
+			nr.outputs[p.Name].add(chunkRef{c, restored(restore, p.Name, j)})
 			if i == 0 {
 				rows += c.Rows
 			}
 		}
 	}
-	for _, c := range e.Outputs[RejectsPort] {
-		nr.outputs[RejectsPort].add(chunkRef{c, restore})
+	for j, c := range e.Outputs[RejectsPort] {
+		nr.outputs[RejectsPort].add(chunkRef{c, restored(restore, RejectsPort, j)})
 		rejects += c.Rows
 	}
 	nr.mu.Lock()

@@ -63,8 +63,8 @@ func (nr *nodeRun) part(ctx context.Context, part Part, compute func(context.Con
 	results := map[string]Input{}
 	for name, chunks := range e.Outputs {
 		a := &Artifact{store: nr.x.Store, name: name}
-		for _, c := range chunks {
-			a.chunks = append(a.chunks, chunkRef{c, nr.again(work)})
+		for i, c := range chunks {
+			a.chunks = append(a.chunks, chunkRef{c, restored(nr.again(work), name, i)})
 		}
 		results[name] = a
 	}

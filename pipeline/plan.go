@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/apache/arrow/go/v17/arrow"
+
 	"github.com/tlpipe/tlpipe/pipeline/cache"
 )
 
@@ -43,6 +45,13 @@ type PlanNode struct {
 
 	Chunks  int `json:"chunks"`  // known so far; 0 if the inputs are not
 	Pending int `json:"pending"` // chunks to be computed, of those known
+
+	// Of a row-wise stage: rows that go in, rows to be computed, and chunks
+	// that are put together anew of rows that are at hand. Rows count as to be
+	// computed where their content is not known yet.
+	Rows        int64 `json:"rows,omitempty"`
+	PendingRows int64 `json:"pending_rows,omitempty"`
+	Composed    int   `json:"composed,omitempty"`
 
 	// Of a whole-table stage to be computed: the parts that it will ask for,
 	// and how many of them are at hand; 0 if that is not known.
@@ -103,10 +112,8 @@ type planner struct {
 
 func (p *planner) node(ctx context.Context, n *Node, m mode) (PlanNode, error) {
 	out := PlanNode{Stage: n.Name, Uses: n.Kind.Name, Node: n, Because: []string{}, Notes: n.Notes()}
-	recipe := n.Recipe.Digest()
+	w := &nodePlan{planner: p, node: n, mode: m, out: &out, recipe: n.Recipe.Digest(), entries: map[string][]planned{}}
 	first := 0
-	var digests []planned // of the streaming input; one of no port for a whole table
-	port := ""
 	switch stage := n.Stage.(type) {
 	case Source:
 		env := &Env{Seed: n.Seed, Threads: 1, Dir: p.graph.dir(), Files: p.index,
@@ -121,64 +128,165 @@ func (p *planner) node(ctx context.Context, n *Node, m mode) (PlanNode, error) {
 			return out, err
 		}
 		for _, c := range chunks {
-			digests = append(digests, planned{cache.Chunk{Digest: c.digest}, true})
+			w.pieces = append(w.pieces, plannedPiece{planned{cache.Chunk{Digest: c.digest, Rows: c.rows.NumRows()}, true}, c.rows})
 		}
 	case RowWise:
 		edge := n.Inputs[0]
-		port, first = edge.Port, 1
-		digests = p.ports[edge.From][edge.FromPort]
+		w.port, first = edge.Port, 1
+		for _, c := range p.ports[edge.From][edge.FromPort] {
+			w.pieces = append(w.pieces, plannedPiece{planned: c})
+		}
 	}
-
-	refs, known := p.sideRefs(n, first)
-	_, rowWise := n.Stage.(RowWise)
-	entries := map[string][]planned{}
-	var pending []string // keys, as far as they are known
-	add := func(inputs []cache.InputRef, ok bool) {
-		out.Chunks++
-		if ok && !m.force {
-			k := key(recipe, inputs)
-			pending = append(pending, k)
-			if e, err := p.Store.Lookup(k); err == nil {
-				pending = pending[:len(pending)-1]
-				if !rowWise {
-					out.Cost = e.Cost
-				}
-				for port, chunks := range e.Outputs {
-					for _, c := range chunks {
-						entries[port] = append(entries[port], planned{c, true})
-					}
-				}
-				return
+	var known bool
+	w.refs, known = p.sideRefs(n, first)
+	if _, rowWise := n.Stage.(RowWise); rowWise {
+		w.composer = newComposer(p.Store, n, w.refs)
+		w.composer.fresh, w.composer.dry = m.force, true
+		for _, piece := range w.pieces {
+			if err := w.rows(ctx, piece, known); err != nil {
+				return out, err
 			}
 		}
-		out.Pending++
-		for _, o := range n.Kind.Outputs {
-			entries[o.Name] = append(entries[o.Name], planned{})
-		}
-	}
-	if rowWise {
-		for _, d := range digests {
-			add(append([]cache.InputRef{{Port: port, Digest: d.Digest}}, refs...), known && d.known)
-		}
+	} else if e, ok := w.chunk(w.refs, known); ok {
+		out.Cost = e.Cost
 	} else {
-		add(refs, known)
+		w.pend()
 	}
 	if teller, ok := n.Stage.(PartsPlanner); ok && known && out.Pending > 0 && !m.force {
 		if err := p.planParts(n, teller, &out); err != nil {
 			return out, err
 		}
 	}
-	p.ports[n] = entries
-	p.judge(n, m, &out, pending)
+	p.ports[n] = w.entries
+	p.judge(n, m, &out, w.pending)
 	if out.State == Cached {
 		out.Outputs = map[string][]cache.Chunk{}
-		for port, chunks := range entries {
+		for port, chunks := range w.entries {
 			for _, c := range chunks {
 				out.Outputs[port] = append(out.Outputs[port], c.Chunk)
 			}
 		}
 	}
 	return out, nil
+}
+
+// nodePlan is a node while it is planned.
+type nodePlan struct {
+	*planner
+	node     *Node
+	mode     mode
+	out      *PlanNode
+	recipe   string // digest
+	port     string // of the streaming input
+	refs     []cache.InputRef
+	pieces   []plannedPiece
+	composer *composer // of a row-wise node
+	entries  map[string][]planned
+	pending  []string // keys, as far as they are known
+}
+
+// plannedPiece is a chunk of the streaming input.
+type plannedPiece struct {
+	planned
+	listing arrow.Record // of a source
+}
+
+// chunk looks for what the inputs give; ok is false if it is to be computed.
+func (w *nodePlan) chunk(inputs []cache.InputRef, known bool) (e cache.Entry, ok bool) {
+	w.out.Chunks++
+	if !known || w.mode.force {
+		return e, false
+	}
+	k := key(w.recipe, inputs)
+	e, err := w.Store.Lookup(k)
+	if err != nil {
+		w.pending = append(w.pending, k)
+		return e, false
+	}
+	w.have(e.Outputs)
+	return e, true
+}
+
+func (w *nodePlan) have(outputs map[string][]cache.Chunk) {
+	for port, chunks := range outputs {
+		for _, c := range chunks {
+			w.entries[port] = append(w.entries[port], planned{c, true})
+		}
+	}
+}
+
+// pend counts a chunk that is to be computed.
+func (w *nodePlan) pend() {
+	w.out.Pending++
+	for _, o := range w.node.Kind.Outputs {
+		w.entries[o.Name] = append(w.entries[o.Name], planned{})
+	}
+}
+
+// rows plans a chunk of a row-wise node: where it is not at hand, perhaps all
+// of its rows are, or some.
+func (w *nodePlan) rows(ctx context.Context, piece plannedPiece, known bool) error {
+	w.out.Rows += piece.Rows
+	inputs := append([]cache.InputRef{{Port: w.port, Digest: piece.Digest}}, w.refs...)
+	if _, ok := w.chunk(inputs, known && piece.known); ok {
+		return nil
+	}
+	if !known || !piece.known || w.mode.force {
+		w.out.PendingRows += piece.Rows
+		w.pend()
+		return nil
+	}
+	outputs, missing, err := w.compose(ctx, piece)
+	switch {
+	case isDamage(err):
+		w.out.PendingRows += piece.Rows
+		w.pend()
+	case err != nil:
+		return err
+	case missing > 0:
+		w.out.PendingRows += int64(missing)
+		w.pend()
+	default:
+		w.out.Composed++
+		w.pending = w.pending[:len(w.pending)-1]
+		w.have(outputs)
+	}
+	return nil
+}
+
+// compose puts a chunk together of rows that are in the cache; missing is how
+// many are not.
+func (w *nodePlan) compose(ctx context.Context, piece plannedPiece) (outputs map[string][]cache.Chunk, missing int, err error) {
+	var in *rows
+	var sc *rowScope
+	if piece.listing != nil {
+		in, sc, err = w.composer.listed(piece.listing)
+	} else {
+		in, sc, err = w.composer.resting(ctx, piece.Chunk)
+	}
+	if err != nil {
+		return nil, 0, err
+	}
+	keys, given, err := w.composer.selected(ctx, in, sc)
+	if err != nil {
+		return nil, 0, err
+	}
+	found, absent, err := w.composer.lookUp(sc, keys, given)
+	if err != nil || len(absent) > 0 {
+		return nil, len(absent), err
+	}
+	chunk, rejects, ok, err := w.composer.compose(ctx, in, sc, given, found)
+	if err != nil {
+		return nil, 0, err
+	}
+	outputs = map[string][]cache.Chunk{}
+	if ok {
+		outputs[w.node.Kind.Outputs[0].Name] = []cache.Chunk{chunk}
+	}
+	if rejected, err := putRejects(w.Store, rejects); err == nil && rejected != nil {
+		outputs[RejectsPort] = rejected
+	}
+	return outputs, 0, nil
 }
 
 // planParts counts the parts of a stage that are at hand.
@@ -239,6 +347,9 @@ func (p *planner) digest(e Edge) (string, bool) {
 func (p *planner) judge(n *Node, m mode, out *PlanNode, pending []string) {
 	if out.Pending == 0 {
 		out.State = Cached
+		if out.Composed > 0 {
+			out.Because = append(out.Because, fmt.Sprintf("%d of %d chunks are put together anew from cached rows", out.Composed, out.Chunks))
+		}
 		return
 	}
 	before, ran := p.latest.Node(n.Name)
@@ -262,6 +373,9 @@ func (p *planner) judge(n *Node, m mode, out *PlanNode, pending []string) {
 	if !ran {
 		because("it has not run in this pipeline before")
 		return
+	}
+	if out.PendingRows > 0 && out.PendingRows < out.Rows {
+		defer func() { because("%d of %d rows are to be computed", out.PendingRows, out.Rows) }()
 	}
 	recipeChanged := before.Recipe != n.Recipe.Digest()
 	if recipeChanged {

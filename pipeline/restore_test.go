@@ -33,6 +33,8 @@ func (opened) Check(map[string][]pipeline.Traits) (map[string]pipeline.Traits, e
 	return nil, nil
 }
 
+func (opened) Columns(in *arrow.Schema) (pipeline.Columns, error) { return pipeline.ReadsAll(in), nil }
+
 func (o opened) Open(context.Context, *pipeline.Env, map[string][]pipeline.Input) (pipeline.Mapper, error) {
 	o.hook()
 	return mapFunc(func(_ context.Context, in arrow.Record) (pipeline.Mapped, error) {
@@ -82,7 +84,7 @@ stages:
 	first := run()
 	want(t, first.Err, nil)
 	small, _ := first.Node("small")
-	blob := small.Outputs["numbers"].Blobs()[0].Digest
+	blob := small.Outputs["numbers"].Blobs()[0].Segments[0].Slices[0].Blob.Digest
 
 	gate = make(chan struct{})
 	hook = func() { // the reader has its lock and the slot, and has read nothing yet

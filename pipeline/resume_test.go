@@ -178,10 +178,14 @@ func (dropFirst) Check(map[string][]pipeline.Traits) (map[string]pipeline.Traits
 	return nil, nil
 }
 
+func (dropFirst) Columns(in *arrow.Schema) (pipeline.Columns, error) {
+	return pipeline.ReadsAll(in), nil
+}
+
 func (dropFirst) Open(context.Context, *pipeline.Env, map[string][]pipeline.Input) (pipeline.Mapper, error) {
 	return mapFunc(func(_ context.Context, in arrow.Record) (pipeline.Mapped, error) {
 		if slices.Contains(values(in), 0) {
-			return pipeline.Mapped{}, nil
+			return pipeline.Mapped{Counts: make([]int32, in.NumRows())}, nil
 		}
 		in.Retain()
 		return pipeline.Mapped{Rows: in}, nil

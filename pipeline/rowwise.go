@@ -7,6 +7,7 @@ import (
 	"iter"
 	"path/filepath"
 	"sync"
+	"time"
 
 	"github.com/apache/arrow/go/v17/arrow"
 	"github.com/apache/arrow/go/v17/arrow/array"
@@ -19,11 +20,13 @@ import (
 
 func (g *Graph) dir() string { return filepath.Dir(g.File) }
 
-// piece is a chunk of a row-wise node's input.
+// piece is a chunk of a row-wise node's input: of a source's listing, or at
+// rest.
 type piece struct {
-	digest string
-	rows   int64
-	read   func(ctx context.Context) iter.Seq2[arrow.Record, error]
+	digest  string
+	rows    int64
+	listing arrow.Record
+	chunk   chunkRef
 }
 
 // runRows maps the input chunk by chunk: in parallel, as chunks arrive, with
@@ -50,7 +53,8 @@ func (nr *nodeRun) runRows(ctx context.Context, stage RowWise) error {
 	nr.mapper.open = func(ctx context.Context) (Mapper, error) {
 		return stage.Open(ctx, nr.env(nr.mapperThreads()), side)
 	}
-	output := nr.node.Kind.Outputs[0].Name
+	nr.composer = newComposer(nr.x.Store, nr.node, sideRefs)
+	nr.composer.fresh = nr.mode.force
 
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -66,7 +70,7 @@ func (nr *nodeRun) runRows(ctx context.Context, stage RowWise) error {
 		index := i
 		i++
 		inputs := append([]cache.InputRef{{Port: port, Digest: p.digest}}, sideRefs...)
-		work := nr.work(inputs, func(ctx context.Context) (cache.Entry, error) { return nr.mapPiece(ctx, p, output) })
+		work := nr.work(inputs, func(ctx context.Context) (cache.Entry, error) { return nr.mapPiece(ctx, p) })
 		tasks.Go(func() concstream.Callback {
 			if ctx.Err() != nil {
 				return func() {}
@@ -136,20 +140,13 @@ func (nr *nodeRun) list(ctx context.Context, source Source) (iter.Seq2[piece, er
 	if len(chunks) == 0 {
 		return nil, errors.New("the source has no rows")
 	}
-	return pieces(chunks), nil
-}
-
-func pieces(chunks []listed) iter.Seq2[piece, error] {
 	return func(yield func(piece, error) bool) {
 		for _, c := range chunks {
-			p := piece{digest: c.digest, rows: c.rows.NumRows(), read: func(context.Context) iter.Seq2[arrow.Record, error] {
-				return func(yield func(arrow.Record, error) bool) { yield(c.rows, nil) }
-			}}
-			if !yield(p, nil) {
+			if !yield(piece{digest: c.digest, rows: c.rows.NumRows(), listing: c.rows}, nil) {
 				return
 			}
 		}
-	}
+	}, nil
 }
 
 // follow yields the chunks of the first input as they come.
@@ -171,11 +168,7 @@ func (nr *nodeRun) follow(ctx context.Context) iter.Seq2[piece, error] {
 			if !ok {
 				return
 			}
-			p := piece{digest: c.Digest, rows: c.Rows, read: func(ctx context.Context) iter.Seq2[arrow.Record, error] {
-				a := &Artifact{store: nr.x.Store, name: edge.From.Name, chunks: []chunkRef{c}}
-				return a.Batches(ctx)
-			}}
-			if !yield(p, nil) {
+			if !yield(piece{digest: c.Digest, rows: c.Rows, chunk: c}, nil) {
 				return
 			}
 		}
@@ -191,40 +184,74 @@ func (nr *nodeRun) mapperThreads() int {
 	return 1
 }
 
-// mapRows is how many rows are mapped at once: what a stage makes of them is
-// written before the next are mapped, so that memory does not grow with the
-// length of a chunk.
-const mapRows = 32
-
-// mapPiece maps one piece and stores what came of it.
-func (nr *nodeRun) mapPiece(ctx context.Context, p piece, output string) (cache.Entry, error) {
-	mapper, release, err := nr.mapper.acquire(ctx)
-	if err != nil {
-		return cache.Entry{}, err
-	}
-	defer release()
-	out := chunkWriter{store: nr.x.Store}
-	defer out.abort()
-	var rejects []Reject
-	for rec, err := range p.read(ctx) {
+// mapPiece makes the result of a piece: it puts together what was made of its
+// rows before and what is made of the others now.
+func (nr *nodeRun) mapPiece(ctx context.Context, p piece) (e cache.Entry, err error) {
+	if p.listing != nil {
+		in, sc, err := nr.composer.listed(p.listing)
 		if err != nil {
-			return cache.Entry{}, err
+			return e, err
 		}
-		for from := int64(0); from == 0 || from < rec.NumRows(); from += mapRows {
-			rejected, err := mapInto(ctx, mapper, rec, from, &out)
-			if err != nil {
-				return cache.Entry{}, err
-			}
-			rejects = append(rejects, rejected...)
-		}
+		return nr.mapRows(ctx, in, sc)
 	}
-	e := cache.Entry{Outputs: map[string][]cache.Chunk{}}
-	chunk, ok, err := out.commit()
+	err = p.chunk.mended(ctx, func(chunk cache.Chunk) error {
+		in, sc, err := nr.composer.resting(ctx, chunk)
+		if err == nil {
+			e, err = nr.mapRows(ctx, in, sc)
+		}
+		return err
+	})
+	return e, err
+}
+
+// mapRows makes the result of the rows of a piece.
+func (nr *nodeRun) mapRows(ctx context.Context, in *rows, sc *rowScope) (e cache.Entry, err error) {
+	keys, given, err := nr.composer.selected(ctx, in, sc)
 	if err != nil {
 		return e, err
 	}
+	found, missing, err := nr.composer.lookUp(sc, keys, given)
+	if err != nil {
+		return e, err
+	}
+	var used ledger
+	computed := len(missing) > 0
+	if computed {
+		started := time.Now()
+		made, fresh, err := nr.makeRows(ctx, in, sc, keys, missing)
+		if err != nil {
+			return e, err
+		}
+		used.note(made.Entry, fresh, time.Since(started))
+		sc.index.add(made)
+		at := map[cache.RowDigest]int{}
+		for i, row := range missing {
+			at[keys[row]] = i
+		}
+		for row := range found {
+			if i, ok := at[keys[row]]; ok && given[row] && found[row] == nil {
+				found[row] = &madeRow{made, i}
+			}
+		}
+		computed = fresh
+	}
+	for _, m := range found {
+		if m != nil && !used.parts[m.Key] {
+			share := float64(countOf(found, m.madeEntry)) / float64(max(1, m.Made.Rows.Len()))
+			m := m.Entry
+			m.Cost *= share
+			used.note(m, false, 0)
+		}
+	}
+	used.close(&e)
+	e.Composed = !computed
+	chunk, rejects, ok, err := nr.composer.compose(ctx, in, sc, given, found)
+	if err != nil {
+		return e, err
+	}
+	e.Outputs = map[string][]cache.Chunk{}
 	if ok {
-		e.Outputs[output] = []cache.Chunk{chunk}
+		e.Outputs[nr.node.Kind.Outputs[0].Name] = []cache.Chunk{chunk}
 	}
 	rejected, err := putRejects(nr.x.Store, rejects)
 	if err != nil {
@@ -236,54 +263,188 @@ func (nr *nodeRun) mapPiece(ctx context.Context, p piece, output string) (cache.
 	return e, nil
 }
 
-// mapInto maps the rows that begin at from and writes what came of them.
-func mapInto(ctx context.Context, mapper Mapper, rec arrow.Record, from int64, out *chunkWriter) ([]Reject, error) {
-	slice := rec.NewSlice(from, min(from+mapRows, rec.NumRows()))
-	defer slice.Release()
-	mapped, err := mapper.Map(ctx, slice)
-	if err != nil {
-		return nil, err
+// countOf is how many rows were made in an entry.
+func countOf(found []*madeRow, entry *madeEntry) (n int) {
+	for _, m := range found {
+		if m != nil && m.madeEntry == entry {
+			n++
+		}
 	}
-	if mapped.Rows == nil {
-		return mapped.Rejects, nil
-	}
-	defer mapped.Rows.Release()
-	return mapped.Rejects, out.write(mapped.Rows)
+	return n
 }
 
-// chunkWriter writes a chunk, which is there once it is committed.
-type chunkWriter struct {
+// makeRows has some rows of a piece computed, in an entry of their own; fresh
+// tells whether they were not in the cache after all.
+func (nr *nodeRun) makeRows(ctx context.Context, in *rows, sc *rowScope, keys []cache.RowDigest, missing []int) (made *madeEntry, fresh bool, err error) {
+	var all cache.RowDigests
+	for _, row := range missing {
+		all = append(all, keys[row][:]...)
+	}
+	work := nr.work([]cache.InputRef{{Port: rowsOutput, Digest: fmt.Sprintf("%x", sumOf(all))}}, nil)
+	work.Key = cache.Preimage{{Name: "scope", Value: sc.name}, {Name: "rows", Value: string(all)}}.Digest()
+	work.Here = func(ctx context.Context) (cache.Entry, error) {
+		e, err := nr.mapMissing(ctx, in, sc, missing)
+		if err == nil {
+			e.Made.Rows = all
+		}
+		return e, err
+	}
+	e, fresh, err := nr.obtain(ctx, inPlace{}, work)
+	if err != nil {
+		return nil, false, err
+	}
+	nr.x.Store.NoteRows(sc.name, e.Key)
+	made, err = newMadeEntry(e)
+	return made, fresh, err
+}
+
+// mapBatch is how many rows are mapped at once: what a stage makes of them is
+// written before the next are mapped, so that memory does not grow with the
+// length of a chunk.
+const mapBatch = 32
+
+// mapMissing maps rows of a piece and stores what was made of them.
+func (nr *nodeRun) mapMissing(ctx context.Context, in *rows, sc *rowScope, missing []int) (e cache.Entry, err error) {
+	mapper, release, err := nr.mapper.acquire(ctx)
+	if err != nil {
+		return e, err
+	}
+	defer release()
+	return mapMissing(ctx, nr.composer, in, sc, mapper, missing)
+}
+
+func mapMissing(ctx context.Context, c *composer, in *rows, sc *rowScope, mapper Mapper, missing []int) (e cache.Entry, err error) {
+	out := &madeWriter{store: c.store}
+	defer out.abort()
+	first := 0 // row of the piece with which the record begins
+	for rec, err := range c.read(ctx, in, sc.given) {
+		if err != nil {
+			return e, err
+		}
+		var at []int // places in the record
+		for len(missing) > 0 && missing[0] < first+int(rec.NumRows()) {
+			at = append(at, missing[0]-first)
+			missing = missing[1:]
+		}
+		first += int(rec.NumRows())
+		for len(at) > 0 {
+			n := min(mapBatch, len(at))
+			if err := mapInto(ctx, mapper, rec, at[:n], out); err != nil {
+				return e, err
+			}
+			at = at[n:]
+		}
+	}
+	return out.commit(c)
+}
+
+// mapInto maps some rows of a record and writes what came of them.
+func mapInto(ctx context.Context, mapper Mapper, rec arrow.Record, at []int, out *madeWriter) error {
+	taken, err := record.TakeRows(rec, at)
+	if err != nil {
+		return err
+	}
+	defer taken.Release()
+	mapped, err := mapper.Map(ctx, taken)
+	if err != nil {
+		return err
+	}
+	if mapped.Rows != nil {
+		defer mapped.Rows.Release()
+	}
+	return out.write(mapped, len(at))
+}
+
+// madeWriter writes what is made of rows.
+type madeWriter struct {
 	store *cache.Store
 	blob  *cache.BlobWriter
 	file  *record.Writer
+
+	schema  *arrow.Schema
+	given   int
+	counts  []int32
+	plain   bool // each row gave one, so far
+	columns map[string]cache.RowDigests
+	rejects map[int]string
 }
 
-func (w *chunkWriter) write(rec arrow.Record) (err error) {
+func (w *madeWriter) write(m Mapped, given int) (err error) {
+	if w.counts == nil {
+		w.plain, w.columns, w.rejects = true, map[string]cache.RowDigests{}, map[int]string{}
+	}
+	counts := m.Counts
+	if counts == nil {
+		counts = make([]int32, given)
+		for i := range counts {
+			if _, rejected := m.Rejects[i]; !rejected {
+				counts[i] = 1
+			}
+		}
+	}
+	var rows, sum int64
+	if m.Rows != nil {
+		rows = m.Rows.NumRows()
+	}
+	for _, n := range counts {
+		sum += int64(n)
+		w.plain = w.plain && n == 1
+	}
+	if len(counts) != given || sum != rows {
+		return fmt.Errorf("the stage made %d rows of %d, and says that it made %d", rows, given, sum)
+	}
+	for row, reason := range m.Rejects {
+		w.rejects[w.given+row] = reason
+	}
+	w.counts = append(w.counts, counts...)
+	w.given += given
+	if m.Rows == nil {
+		return nil
+	}
 	if w.file == nil {
+		w.schema = m.Rows.Schema()
 		if w.blob, err = w.store.NewBlob(); err != nil {
 			return err
 		}
-		if w.file, err = record.NewWriter(w.blob, rec.Schema()); err != nil {
+		if w.file, err = record.NewWriter(w.blob, w.schema); err != nil {
 			return err
 		}
 	}
-	return w.file.Write(rec)
+	for i, f := range w.schema.Fields() {
+		w.columns[f.Name] = append(w.columns[f.Name], rowDigests(m.Rows.Column(i))...)
+	}
+	return w.file.Write(m.Rows)
 }
 
-// commit ends the chunk; ok is false if nothing was written.
-func (w *chunkWriter) commit() (c cache.Chunk, ok bool, err error) {
-	if w.file == nil {
-		return c, false, nil
+// commit keeps what was made.
+func (w *madeWriter) commit(c *composer) (e cache.Entry, err error) {
+	if w.file == nil { // not one row: a blob of no column stands for that
+		w.schema = arrow.NewSchema(nil, nil)
+		if w.blob, err = w.store.NewBlob(); err != nil {
+			return e, err
+		}
+		if w.file, err = record.NewWriter(w.blob, w.schema); err != nil {
+			return e, err
+		}
 	}
 	if err := w.file.Close(); err != nil {
-		return c, false, err
+		return e, err
 	}
-	c, err = w.blob.Commit(w.file.Rows())
+	chunk, err := w.blob.Commit(w.file.Rows())
 	w.blob = nil
-	return c, true, err
+	if err != nil {
+		return e, err
+	}
+	e.Outputs = map[string][]cache.Chunk{rowsOutput: {chunk}}
+	e.Made = &cache.Made{Columns: w.columns, Rejects: w.rejects}
+	if !w.plain {
+		e.Made.Counts = w.counts
+	}
+	e.Made.Schema, err = c.putSchema(w.schema)
+	return e, err
 }
 
-func (w *chunkWriter) abort() {
+func (w *madeWriter) abort() {
 	if w.blob != nil {
 		w.blob.Abort()
 	}

@@ -61,9 +61,12 @@ type Located interface {
 
 // RowWise is a stage whose every output row depends on one input row alone.
 // The runner cuts the input into chunks, maps them in parallel, streams them
-// to the next stage and caches each.
+// to the next stage and caches each, and within each every row.
 type RowWise interface {
 	Stage
+	// Columns tells which columns of an input of that schema are read, and
+	// what becomes of the others.
+	Columns(in *arrow.Schema) (Columns, error)
 	// Open prepares the mapping: it loads weights and allocates buffers. It is
 	// called once a run, and only if some chunk has to be computed. Inputs
 	// after the first come whole, by port.
@@ -72,19 +75,21 @@ type RowWise interface {
 
 // Mapper maps chunks. Map may be called from several goroutines at once.
 type Mapper interface {
-	// Map returns the rows made from the input rows, in order: a row may give
-	// none, one or several. The input is released by the caller, the output
-	// too. Rows that cannot be mapped are rejects, not errors; an error stops
-	// the stage. The bytes must not depend on how rows fall into chunks.
+	// Map returns what is made of the input rows, in order: a row may give
+	// none, one or several. The input has the columns that the stage reads, the
+	// output those that it makes. The input is released by the caller, the
+	// output too. Rows that cannot be mapped are rejects, not errors; an error
+	// stops the stage. The bytes must not depend on which rows come together.
 	Map(ctx context.Context, in arrow.Record) (Mapped, error)
 	// Close frees what Open took.
 	Close() error
 }
 
-// Mapped is what became of a chunk.
+// Mapped is what was made of some rows.
 type Mapped struct {
-	Rows    arrow.Record
-	Rejects []Reject
+	Rows    arrow.Record   // the columns made; nil if there is no row
+	Counts  []int32        // how many rows were made of each input row; nil: one, or none if it is rejected
+	Rejects map[int]string // by input row, why it could not be used: one line for people
 }
 
 // Reject is a row that could not be used, and why. The reason is one line
@@ -105,10 +110,10 @@ type Source interface {
 
 // Listing is the table of a source's rows before they are read: an `id`
 // column (utf8, unique) and whatever Map needs. Rows are in a stable order,
-// by id within a source. Every column decides the content of a row and enters
-// its key, except those whose field metadata has LocationColumn: they say
-// where the row is found, not what it is (a path); a digest column stands for
-// the content.
+// by id within a source. Columns whose field metadata has LocationColumn say
+// where the row is found, not what it is (a path): they enter no key, Map is
+// given them, and the result has them not. A digest column that the stage
+// reads stands for the content.
 type Listing struct {
 	Rows     arrow.Record
 	Rejects  []Reject

@@ -69,11 +69,17 @@ func digestArtifact(ctx context.Context, store *cache.Store, prefix string) (*na
 	found := map[string]*named{} // by digest
 	for _, l := range pipelines {
 		for _, n := range l.Nodes {
-			for port, chunks := range n.Outputs {
-				a := pipeline.NewArtifact(store, n.Name+"."+port, nil, chunks)
-				if len(chunks) > 0 && strings.HasPrefix(a.Digest(), prefix) {
-					found[a.Digest()] = &named{Input: a, bytes: a.Bytes()}
+			for port, brief := range n.Outputs {
+				a := pipeline.NewArtifact(store, n.Name+"."+port, nil, brief)
+				if len(brief) == 0 || !strings.HasPrefix(a.Digest(), prefix) {
+					continue
 				}
+				chunks, err := store.Chunks(n, port)
+				if err != nil {
+					return nil, err
+				}
+				a = pipeline.NewArtifact(store, n.Name+"."+port, nil, chunks)
+				found[a.Digest()] = &named{Input: a, bytes: a.Bytes()}
 			}
 		}
 	}

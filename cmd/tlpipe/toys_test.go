@@ -82,6 +82,8 @@ func (s count) List(context.Context, *pipeline.Env) (pipeline.Listing, error) {
 	return pipeline.Listing{Rows: numberTable(rows)}, nil
 }
 
+func (count) Columns(in *arrow.Schema) (pipeline.Columns, error) { return pipeline.ReadsAll(in), nil }
+
 func (s count) Open(context.Context, *pipeline.Env, map[string][]pipeline.Input) (pipeline.Mapper, error) {
 	return mapper(func(_ context.Context, n int64) (int64, error) {
 		if s.p.Bad > 0 && n%int64(s.p.Bad) == 0 {
@@ -100,6 +102,8 @@ type scale struct{ p scaleParams }
 
 func (scale) Check(map[string][]pipeline.Traits) (map[string]pipeline.Traits, error) { return nil, nil }
 
+func (scale) Columns(in *arrow.Schema) (pipeline.Columns, error) { return pipeline.ReadsAll(in), nil }
+
 func (s scale) Open(context.Context, *pipeline.Env, map[string][]pipeline.Input) (pipeline.Mapper, error) {
 	return mapper(func(ctx context.Context, n int64) (int64, error) {
 		if s.p.Delay > 0 {
@@ -117,14 +121,14 @@ type mapper func(ctx context.Context, n int64) (int64, error)
 
 func (m mapper) Map(ctx context.Context, in arrow.Record) (pipeline.Mapped, error) {
 	var rows []int64
-	var rejects []pipeline.Reject
+	rejects := map[int]string{}
 	for i, n := range in.Column(1).(*array.Int64).Int64Values() {
 		made, err := m(ctx, n)
 		switch {
 		case ctx.Err() != nil:
 			return pipeline.Mapped{}, ctx.Err()
 		case err != nil:
-			rejects = append(rejects, pipeline.Reject{ID: in.Column(0).(*array.String).Value(i), Reason: err.Error()})
+			rejects[i] = err.Error()
 		default:
 			rows = append(rows, made)
 		}

@@ -68,53 +68,47 @@ func (t *Table) Record() arrow.Record {
 	return b.NewRecord()
 }
 
-// Listed is a run of rows of a listing.
+// ContentColumn is the column of a listing that says what a row's bytes are known by: their SHA-256.
+const ContentColumn = contentColumn
+
+// Listed tells where the rows of a listing are read from.
 type Listed struct {
-	ids, content *array.String
+	content      *array.String
 	source       *array.Int32
 	path         *array.String
 	offset, size *array.Int64
-	texts        []arrow.Array
-	fields       []arrow.Field
 }
 
-// ParseListing reads what Record made, or a slice of it. It is a view of the
-// record.
+// ParseListing reads the columns of what Record made, or of a slice of it, that tell what the rows are and
+// where they are found; others need not be there. It is a view of the record.
 func ParseListing(rec arrow.Record) (*Listed, error) {
-	n := int(rec.NumCols())
-	if n < leadingColumns+placeColumns || rec.ColumnName(1) != contentColumn {
-		return nil, fmt.Errorf("not a listing: columns are %v", record.ColumnNames(rec.Schema()))
-	}
 	l := &Listed{}
-	var ok [6]bool
-	l.ids, ok[0] = rec.Column(0).(*array.String)
-	l.content, ok[1] = rec.Column(1).(*array.String)
-	l.source, ok[2] = rec.Column(n - 4).(*array.Int32)
-	l.path, ok[3] = rec.Column(n - 3).(*array.String)
-	l.offset, ok[4] = rec.Column(n - 2).(*array.Int64)
-	l.size, ok[5] = rec.Column(n - 1).(*array.Int64)
-	if ok != [6]bool{true, true, true, true, true, true} {
-		return nil, fmt.Errorf("not a listing: %v", rec.Schema())
-	}
-	for i := 2; i < n-placeColumns; i++ {
-		l.texts = append(l.texts, rec.Column(i))
-		l.fields = append(l.fields, rec.Schema().Field(i))
+	for _, err := range []error{
+		listingColumn(rec, contentColumn, &l.content), listingColumn(rec, sourceColumn, &l.source),
+		listingColumn(rec, fileColumn, &l.path), listingColumn(rec, offsetColumn, &l.offset), listingColumn(rec, sizeColumn, &l.size),
+	} {
+		if err != nil {
+			return nil, fmt.Errorf("not a listing: %w", err)
+		}
 	}
 	return l, nil
 }
 
+func listingColumn[A arrow.Array](rec arrow.Record, name string, to *A) error {
+	at, _, err := record.Column(rec.Schema(), name)
+	if err != nil {
+		return err
+	}
+	column, ok := rec.Column(at).(A)
+	if !ok {
+		return fmt.Errorf("column %q is %s", name, rec.Column(at).DataType())
+	}
+	*to = column
+	return nil
+}
+
 // Len is the number of rows.
-func (l *Listed) Len() int { return l.ids.Len() }
-
-// ID returns the id of a row.
-func (l *Listed) ID(i int) string { return l.ids.Value(i) }
-
-// IDs is the column of ids.
-func (l *Listed) IDs() arrow.Array { return l.ids }
-
-// Texts are the columns that tables of images take over: label, split, domain
-// and the further ones.
-func (l *Listed) Texts() ([]arrow.Field, []arrow.Array) { return l.fields, l.texts }
+func (l *Listed) Len() int { return l.content.Len() }
 
 // Source returns where row i is read from, for Set.Read.
 func (l *Listed) Source(i int) (part int, at Location, digest string) {

@@ -97,15 +97,15 @@ func Collect(ctx context.Context, dir string, policy Policy, waiting func()) (Us
 		if policy.MaxBytes >= 0 && total <= policy.MaxBytes {
 			break
 		}
-		for _, chunks := range e.Outputs {
-			for _, c := range chunks {
-				if inv.references[c.Digest]--; inv.references[c.Digest] == 0 {
-					total -= c.Bytes
-				}
+		for b := range e.Blobs() {
+			if inv.references[b.Digest]--; inv.references[b.Digest] == 0 {
+				total -= b.Bytes
 			}
 		}
 		e.removed = true
-		u.RemovedEntries++
+		if !e.composes() {
+			u.RemovedEntries++
+		}
 		if !policy.DryRun {
 			if err := os.Remove(e.path); err != nil {
 				return u, fmt.Errorf("collect garbage: %w", err)
@@ -250,7 +250,9 @@ func (s *Store) inventory() (*inventory, error) {
 				}
 				for _, chunks := range n.Outputs {
 					for _, c := range chunks {
-						inv.references[c.Digest]++ // what a listing rejected has no entry
+						if !c.Composed() { // those have entries
+							inv.references[c.Digest]++ // what a listing rejected has no entry
+						}
 					}
 				}
 			}
@@ -282,10 +284,8 @@ func (s *Store) inventory() (*inventory, error) {
 			return nil
 		}
 		e.reachable = reachable[e.Key]
-		for _, chunks := range e.Outputs {
-			for _, c := range chunks {
-				inv.references[c.Digest]++
-			}
+		for b := range e.Blobs() {
+			inv.references[b.Digest]++
 		}
 		inv.entries = append(inv.entries, e)
 		return nil
@@ -358,7 +358,7 @@ func (s *Store) killedRuns(keys map[string]bool) error {
 
 func (inv *inventory) usage() Usage {
 	u := Usage{
-		Entries: len(inv.entries), Blobs: len(inv.blobs),
+		Blobs:       len(inv.blobs),
 		Checkpoints: inv.checkpoints, Runs: inv.runs, Stages: map[string]StageUsage{},
 	}
 	for _, info := range inv.blobs {
@@ -367,17 +367,22 @@ func (inv *inventory) usage() Usage {
 	counted := map[string]bool{}
 	for _, e := range inv.entries {
 		st := u.Stages[e.Stage]
-		st.Entries++
-		if e.reachable {
+		// What an entry puts together of others' blobs counts with those.
+		own := !e.composes()
+		if own {
+			u.Entries++
+			st.Entries++
+		}
+		if own && e.reachable {
 			u.Reachable++
 		}
-		for _, chunks := range e.Outputs {
-			for _, c := range chunks {
-				st.Bytes += c.Bytes
-				if e.reachable && !counted[c.Digest] {
-					counted[c.Digest] = true
-					u.ReachableBytes += c.Bytes
-				}
+		for b := range e.Blobs() {
+			if own {
+				st.Bytes += b.Bytes
+			}
+			if e.reachable && !counted[b.Digest] {
+				counted[b.Digest] = true
+				u.ReachableBytes += b.Bytes
 			}
 		}
 		u.Stages[e.Stage] = st
@@ -388,13 +393,13 @@ func (inv *inventory) usage() Usage {
 // keptRuns is how many runs' journals and reports outlive a collection.
 const keptRuns = 100
 
-// sweep removes what no entry names: recipes, stale temporary files and
+// sweep removes what no entry names: recipes, notes of rows, stale temporary files and
 // locks, checkpoints of old work, all but the newest runs.
 func (s *Store) sweep(inv *inventory) error {
-	recipes := map[string]bool{}
+	recipes, kept := map[string]bool{}, map[string]bool{}
 	for _, e := range inv.entries {
 		if !e.removed {
-			recipes[e.Recipe] = true
+			recipes[e.Recipe], kept[e.Key] = true, true
 		}
 	}
 	err := s.walk("latest", func(path string, _ fs.FileInfo) error {
@@ -421,6 +426,12 @@ func (s *Store) sweep(inv *inventory) error {
 			return os.RemoveAll(path)
 		}),
 		// With the exclusive lock held, nobody writes these.
+		s.walk("rows", func(path string, _ fs.FileInfo) error {
+			if kept[filepath.Base(path)] {
+				return nil
+			}
+			return os.Remove(path)
+		}),
 		s.walk("tmp", old(0)),
 		s.walk("locks", old(0)),
 		s.walk("checkpoints", old(30*24*time.Hour)),
@@ -476,7 +487,7 @@ func (s *Store) isPlaceOfFile(path string) bool {
 		return false
 	}
 	switch class {
-	case "blobs", "entries", "recipes", "stat": // spread over folders
+	case "blobs", "entries", "recipes", "stat", "rows": // spread over folders
 		return strings.Contains(name, "/")
 	}
 	return true

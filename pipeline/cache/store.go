@@ -82,13 +82,6 @@ func (s *Store) Close() error {
 	return s.lock.Close()
 }
 
-// Chunk is a reference to a blob that holds rows.
-type Chunk struct {
-	Digest string `json:"digest"`
-	Rows   int64  `json:"rows"`
-	Bytes  int64  `json:"bytes"`
-}
-
 // InputRef names the content that stood at a port.
 type InputRef struct {
 	Port   string `json:"port"`
@@ -104,9 +97,27 @@ type Entry struct {
 	Inputs  []InputRef         `json:"inputs"`
 	Outputs map[string][]Chunk `json:"outputs"`         // by port
 	Parts   []string           `json:"parts,omitempty"` // keys of the parts that it was made of: kept as long as it is
-	Seconds float64            `json:"seconds"`         // what computing it took
-	Cost    float64            `json:"cost"`            // what it takes without the parts that were at hand
-	Created time.Time          `json:"created"`
+	Made    *Made              `json:"made,omitempty"`  // of a piece of row-wise work
+
+	// Composed tells that nothing was computed for the entry: it puts together
+	// what others hold.
+	Composed bool `json:"composed,omitempty"`
+
+	Seconds float64   `json:"seconds"` // what computing it took
+	Cost    float64   `json:"cost"`    // what it takes without the parts that were at hand
+	Created time.Time `json:"created"`
+}
+
+// composes tells whether the entry puts together what others hold.
+func (e Entry) composes() bool {
+	for _, chunks := range e.Outputs {
+		for _, c := range chunks {
+			if c.Composed() {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // Lookup returns the entry of a key if it and all of its blobs are at hand.
@@ -121,7 +132,10 @@ func (s *Store) Lookup(key string) (Entry, error) {
 	return e, err
 }
 
-// lookup is Lookup that does not count as a use.
+// Peek is Lookup that does not count as a use.
+func (s *Store) Peek(key string) (Entry, error) { return s.lookup(key) }
+
+// lookup is Peek.
 func (s *Store) lookup(key string) (Entry, error) {
 	var e Entry
 	path := s.path("entries", key)
@@ -139,33 +153,56 @@ func (s *Store) lookup(key string) (Entry, error) {
 	case err != nil:
 		return Entry{}, fmt.Errorf("read the entry %s: %w", short(key), err)
 	}
+	seen := map[string]bool{}
 	for _, chunks := range e.Outputs {
 		for _, c := range chunks {
-			info, err := s.fs.Stat(s.path("blobs", c.Digest))
-			switch {
-			case isMissing(err):
-				return Entry{}, fmt.Errorf("blob %s: %w", short(c.Digest), ErrMissing)
-			case err != nil:
-				return Entry{}, fmt.Errorf("blob %s: %w", short(c.Digest), err)
-			case !info.Mode().IsRegular():
-				_ = s.discard(s.path("blobs", c.Digest))
-				return Entry{}, fmt.Errorf("blob %s: %w: %w", short(c.Digest), ErrCorrupt, errNotAFile)
-			case info.Size() != c.Bytes:
-				_ = s.discard(s.path("blobs", c.Digest))
-				return Entry{}, fmt.Errorf("blob %s has %d bytes, not %d: %w", short(c.Digest), info.Size(), c.Bytes, ErrCorrupt)
+			for b := range c.Blobs() {
+				if err := s.atHand(b, seen); err != nil {
+					return Entry{}, err
+				}
 			}
+		}
+	}
+	if e.Made != nil {
+		if err := s.atHand(e.Made.Schema, seen); err != nil {
+			return Entry{}, err
 		}
 	}
 	return e, nil
 }
 
-// Commit makes an entry visible. Its blobs must have been committed.
+// atHand checks that a blob is there in its length, once for each in seen.
+func (s *Store) atHand(b Blob, seen map[string]bool) error {
+	if seen[b.Digest] {
+		return nil
+	}
+	path := s.path("blobs", b.Digest)
+	info, err := s.fs.Stat(path)
+	switch {
+	case isMissing(err):
+		return fmt.Errorf("blob %s: %w", short(b.Digest), ErrMissing)
+	case err != nil:
+		return fmt.Errorf("blob %s: %w", short(b.Digest), err)
+	case !info.Mode().IsRegular():
+		_ = s.discard(path)
+		return fmt.Errorf("blob %s: %w: %w", short(b.Digest), ErrCorrupt, errNotAFile)
+	case info.Size() != b.Bytes:
+		_ = s.discard(path)
+		return fmt.Errorf("blob %s has %d bytes, not %d: %w", short(b.Digest), info.Size(), b.Bytes, ErrCorrupt)
+	}
+	seen[b.Digest] = true
+	return nil
+}
+
+// Commit makes an entry visible. Its blobs must have been committed. It
+// survives a loss of power, unless it only puts together what other entries
+// hold.
 func (s *Store) Commit(e Entry) error {
 	raw, err := seal(e)
 	if err != nil {
 		return fmt.Errorf("write the entry %s: %w", short(e.Key), err)
 	}
-	if err := s.writeFile(s.path("entries", e.Key), true, raw); err != nil {
+	if err := s.writeFile(s.path("entries", e.Key), !e.composes(), raw); err != nil {
 		return fmt.Errorf("write the entry %s: %w", short(e.Key), err)
 	}
 	return nil
@@ -253,13 +290,22 @@ func (s *Store) Blob(digest string) ([]byte, error) {
 }
 
 // PutBlob stores bytes and returns their reference.
-func (s *Store) PutBlob(raw []byte, rows int64) (Chunk, error) {
+func (s *Store) PutBlob(raw []byte, rows int64) (Chunk, error) { return s.putBlob(raw, rows, true) }
+
+// PutCheapBlob is PutBlob for what costs next to nothing to make again: it
+// does not wait for the disk, and after a loss of power the blob may be found
+// damaged, which is noticed.
+func (s *Store) PutCheapBlob(raw []byte, rows int64) (Chunk, error) {
+	return s.putBlob(raw, rows, false)
+}
+
+func (s *Store) putBlob(raw []byte, rows int64, durable bool) (Chunk, error) {
 	sum := sha256.Sum256(raw)
 	c := Chunk{Digest: hex.EncodeToString(sum[:]), Rows: rows, Bytes: int64(len(raw))}
 	if _, err := s.Blob(c.Digest); err == nil {
 		return c, nil
 	}
-	if err := s.writeFile(s.path("blobs", c.Digest), true, raw); err != nil {
+	if err := s.writeFile(s.path("blobs", c.Digest), durable, raw); err != nil {
 		return c, fmt.Errorf("store a blob: %w", err)
 	}
 	return c, nil

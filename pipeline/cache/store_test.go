@@ -288,7 +288,7 @@ func TestBlobWriter(t *testing.T) {
 		t.Fatalf("%+v %v", c, err)
 	}
 	same, err := s.PutBlob([]byte("one two"), 5)
-	if err != nil || same != c {
+	if err != nil || !reflect.DeepEqual(same, c) {
 		t.Errorf("%+v %v, want %+v", same, err, c)
 	}
 }

@@ -67,8 +67,15 @@ func Env(t testing.TB) *pipeline.Env {
 	}
 }
 
+// Mapped is what a row-wise stage made of a chunk: its whole result, with the
+// columns that are passed on.
+type Mapped struct {
+	Rows    arrow.Record // nil if there is no row
+	Rejects []pipeline.Reject
+}
+
 // Map opens a row-wise stage and maps the records, one chunk each.
-func Map(t testing.TB, env *pipeline.Env, stage pipeline.Stage, side map[string][]pipeline.Input, chunks ...arrow.Record) []pipeline.Mapped {
+func Map(t testing.TB, env *pipeline.Env, stage pipeline.Stage, side map[string][]pipeline.Input, chunks ...arrow.Record) []Mapped {
 	t.Helper()
 	ctx := context.Background()
 	mapper, err := stage.(pipeline.RowWise).Open(ctx, env, side)
@@ -80,13 +87,19 @@ func Map(t testing.TB, env *pipeline.Env, stage pipeline.Stage, side map[string]
 			t.Errorf("close: %v", err)
 		}
 	}()
-	out := make([]pipeline.Mapped, len(chunks))
+	out := make([]Mapped, len(chunks))
 	for i, rec := range chunks {
-		if out[i], err = mapper.Map(ctx, rec); err != nil {
+		if out[i], err = MapRecord(ctx, stage.(pipeline.RowWise), mapper, rec); err != nil {
 			t.Fatalf("map chunk %d: %v", i, err)
 		}
 	}
 	return out
+}
+
+// MapRecord gives the whole result of a record, without a cache.
+func MapRecord(ctx context.Context, stage pipeline.RowWise, mapper pipeline.Mapper, rec arrow.Record) (Mapped, error) {
+	rows, rejects, err := pipeline.MapRecord(ctx, stage, mapper, rec)
+	return Mapped{rows, rejects}, err
 }
 
 // Run runs a whole-table stage and returns what it wrote to each port. It

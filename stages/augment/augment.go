@@ -3,6 +3,8 @@ package augment
 import (
 	"errors"
 
+	"github.com/apache/arrow/go/v17/arrow"
+
 	"github.com/tlpipe/tlpipe/internal/kernel"
 	"github.com/tlpipe/tlpipe/internal/record"
 	"github.com/tlpipe/tlpipe/pipeline"
@@ -70,14 +72,14 @@ func Kind() pipeline.Kind {
 		Name:    "augment",
 		Summary: "varied copies of the training pictures",
 		Doc: "Adds copies of each training picture that were turned, moved, cropped and coloured at random; the picture itself is " +
-			"copy 0, and pictures of other splits pass through. What chance chose for a copy depends on the seed, the picture's id " +
+			"copy 0, and pictures of other splits pass through. What chance chose for a copy depends on the seed, the picture's pixels " +
 			"and the copy's number alone. Pictures must rest as uint8, which is how preprocess stores them by default.",
 		Example: `varied:
   uses: augment
   from: images
   with: {copies: 4, flip: horizontal, rotate: 0.1, zoom: 0.1}
 `,
-		Version: 1,
+		Version: 2,
 		Seeded:  true,
 		Inputs:  []pipeline.Port{{Name: "images", Kind: pipeline.Images, Doc: "pictures"}},
 		Outputs: []pipeline.Port{{Name: "images", Kind: pipeline.Images, Doc: "the pictures and their copies, told apart by the column copy"}},
@@ -119,6 +121,26 @@ func orDefault(r Range, low, high float64) Range {
 // Numerics implements pipeline.Numeric: places and colours are computed in float64 before they are rounded
 // to bytes, and compilers for some processors round a product and a sum in one step.
 func (stage) Numerics() string { return kernel.ScalarNumerics() }
+
+// Columns implements pipeline.RowWise: copies come of the pixels alone, and only
+// pictures of the splits in question have any.
+func (s stage) Columns(in *arrow.Schema) (pipeline.Columns, error) {
+	if _, _, err := record.Column(in, record.Copy); err == nil {
+		return pipeline.Columns{}, errors.New("the pictures are augmented already: one augment stage is enough")
+	}
+	splits := s.params.Splits
+	if s.params.Copies == 0 {
+		splits = nil
+	}
+	return pipeline.Columns{
+		Reads: []string{record.Image},
+		Where: &pipeline.Where{Column: record.Split, Values: splits},
+		Keeps: true,
+		Adds:  []arrow.Field{copyField},
+	}, nil
+}
+
+var copyField = arrow.Field{Name: record.Copy, Type: arrow.PrimitiveTypes.Int32}
 
 // Check implements pipeline.Stage: pixels stay prepared as they were.
 func (stage) Check(inputs map[string][]pipeline.Traits) (map[string]pipeline.Traits, error) {

@@ -9,11 +9,11 @@ import (
 )
 
 // newDraw is the chance of one copy of one row.
-func newDraw(seed uint64, id string, copy int) *draw {
+func newDraw(seed uint64, content string, copy int) *draw {
 	var head [16]byte
 	binary.LittleEndian.PutUint64(head[:], seed)
 	binary.LittleEndian.PutUint64(head[8:], uint64(copy))
-	sum := sha256.Sum256(append(append([]byte("augment 1:"), head[:]...), id...))
+	sum := sha256.Sum256(append(append([]byte("augment 1:"), head[:]...), content...))
 	return &draw{rand.New(rand.NewPCG(binary.LittleEndian.Uint64(sum[:]), binary.LittleEndian.Uint64(sum[8:])))}
 }
 

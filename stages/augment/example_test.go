@@ -25,11 +25,11 @@ func Example() {
 		return
 	}
 	defer mapper.Close()
-	mapped, err := mapper.Map(ctx, pictures([2]string{"cat", "train"}, [2]string{"dog", "test"}))
+	rows, _, err := pipeline.MapRecord(ctx, stage.(pipeline.RowWise), mapper, pictures([2]string{"cat", "train"}, [2]string{"dog", "test"}))
 	if err != nil {
 		fmt.Println(err)
 		return
 	}
-	fmt.Println(column(mapped.Rows, "id"), column(mapped.Rows, "copy"))
-	// Output: [cat cat cat dog] [0 1 2 0]
+	fmt.Println(column(rows, "id"), column(rows, "copy"))
+	// Output: [cat dog cat cat] [0 0 1 2]
 }

@@ -47,7 +47,7 @@ func Example() {
 		fmt.Println(err)
 		return
 	}
-	feature := out.Rows.Column(1).(*array.FixedSizeList)
+	feature := out.Rows.Column(0).(*array.FixedSizeList)
 	fmt.Println(feature.DataType(), feature.ListValues().(*array.Float32).Value(0))
 	// Output: fixed_size_list<item: float32>[768] 0.2
 }

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/apache/arrow/go/v17/arrow"
+
 	"github.com/tlpipe/tlpipe/internal/backbone"
 	"github.com/tlpipe/tlpipe/internal/nn/frozen"
 	"github.com/tlpipe/tlpipe/internal/record"
@@ -35,7 +37,7 @@ func Kind() pipeline.Kind {
   from: images
   with: {backbone: efficientnet_lite0, layer: pooled}
 `,
-		Version: 2,
+		Version: 3,
 		Inputs:  []pipeline.Port{{Name: "images", Kind: pipeline.Images, Doc: "pictures, prepared for the backbone"}},
 		Outputs: []pipeline.Port{{Name: "features", Kind: pipeline.Features, Doc: "the pictures' rows with `feature` in the place of `image`"}},
 	}, Params{
@@ -139,6 +141,11 @@ func (s *stage) extraction(height, width int) (record.Extraction, error) {
 		e.Seed = s.params.RandomSeed
 	}
 	return e, nil
+}
+
+// Columns implements pipeline.RowWise: features come of the pixels alone.
+func (s *stage) Columns(*arrow.Schema) (pipeline.Columns, error) {
+	return pipeline.Columns{Reads: []string{record.Image}, Drops: []string{record.Image}}, nil
 }
 
 // Notes implements pipeline.Noted.

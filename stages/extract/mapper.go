@@ -8,7 +8,6 @@ import (
 
 	"github.com/apache/arrow/go/v17/arrow"
 	"github.com/apache/arrow/go/v17/arrow/array"
-	"github.com/apache/arrow/go/v17/arrow/memory"
 	"github.com/sourcegraph/conc/pool"
 
 	"github.com/tlpipe/tlpipe/internal/features"
@@ -81,84 +80,28 @@ func (m *mapper) Map(ctx context.Context, in arrow.Record) (pipeline.Mapped, err
 	if err != nil {
 		return pipeline.Mapped{}, fmt.Errorf("extract features: %w", err)
 	}
-	return output(in, e, features, reasons)
+	return output(e, features, reasons), nil
 }
 
-// output is the input with the features in the place of the pixels, without the rows that have none.
-func output(in arrow.Record, e *engine, features []float32, reasons []string) (pipeline.Mapped, error) {
-	at, _, err := record.Column(in.Schema(), record.Image)
-	if err != nil {
-		return pipeline.Mapped{}, fmt.Errorf("extract features: %w", err)
-	}
-	field := record.TensorField(record.Feature, arrow.PrimitiveTypes.Float32, e.Shape()...)
-	schema, err := record.Replace(in.Schema(), record.Image, field)
-	if err != nil {
-		return pipeline.Mapped{}, fmt.Errorf("extract features: %w", err)
-	}
-	schema = record.WithMetadata(schema, record.ExtractionKey, e.made.Encode())
-
-	columns := make([]arrow.Array, in.NumCols())
-	for i := range columns {
-		if i != at {
-			columns[i] = in.Column(i)
-			continue
-		}
-		values := array.NewFloat32Data(array.NewData(arrow.PrimitiveTypes.Float32, len(features),
-			[]*memory.Buffer{nil, memory.NewBufferBytes(arrow.Float32Traits.CastToBytes(features))}, nil, 0, 0))
-		columns[i] = array.NewFixedSizeListData(array.NewData(field.Type, len(reasons),
-			[]*memory.Buffer{nil}, []arrow.ArrayData{values.Data()}, 0, 0))
-	}
-	rows := array.NewRecord(schema, columns, in.NumRows())
-	rejects, err := rejected(in, reasons)
-	if err != nil {
-		return pipeline.Mapped{}, err
-	}
-	if len(rejects) > 0 {
-		if rows, err = without(rows, reasons); err != nil {
-			return pipeline.Mapped{}, err
-		}
-	}
-	return pipeline.Mapped{Rows: rows, Rejects: rejects}, nil
-}
-
-// rejected names the rows for which there is a reason not to be used.
-func rejected(in arrow.Record, reasons []string) ([]pipeline.Reject, error) {
-	var out []pipeline.Reject
+// output is the column of the features, without the rows that have none.
+func output(e *engine, features []float32, reasons []string) pipeline.Mapped {
+	out := pipeline.Mapped{Rejects: map[int]string{}}
+	size, kept := e.Shape().Size(), 0
 	for i, reason := range reasons {
-		if reason == "" {
+		if reason != "" {
+			out.Rejects[i] = reason
 			continue
 		}
-		at, _, err := record.Column(in.Schema(), record.ID)
-		if err != nil {
-			return nil, fmt.Errorf("extract features: %w", err)
-		}
-		out = append(out, pipeline.Reject{ID: in.Column(at).ValueStr(i), Reason: reason})
+		copy(features[kept*size:(kept+1)*size], features[i*size:])
+		kept++
 	}
-	return out, nil
-}
-
-// without returns the rows for which there is no reason to leave them out.
-func without(rows arrow.Record, reasons []string) (arrow.Record, error) {
-	columns := make([]arrow.Array, rows.NumCols())
-	kept := 0
-	for i, column := range rows.Columns() {
-		runs := []arrow.Array{array.NewSlice(column, 0, 0)}
-		kept = 0
-		for from := 0; from < len(reasons); {
-			to := from
-			for to < len(reasons) && reasons[to] == "" {
-				to++
-			}
-			runs = append(runs, array.NewSlice(column, int64(from), int64(to)))
-			kept += to - from
-			from = to + 1
-		}
-		var err error
-		if columns[i], err = array.Concatenate(runs, memory.DefaultAllocator); err != nil {
-			return nil, fmt.Errorf("extract features: leave out rows: %w", err)
-		}
-	}
-	return array.NewRecord(rows.Schema(), columns, int64(kept)), nil
+	features = features[:kept*size]
+	field := record.TensorField(record.Feature, arrow.PrimitiveTypes.Float32, e.Shape()...)
+	column := record.NewTensors(field.Type, arrow.Float32Traits.CastToBytes(features), kept)
+	defer column.Release()
+	schema := record.WithMetadata(arrow.NewSchema([]arrow.Field{field}, nil), record.ExtractionKey, e.made.Encode())
+	out.Rows = array.NewRecord(schema, []arrow.Array{column}, int64(kept))
+	return out
 }
 
 // engine is the backbone compiled for pictures of one size.

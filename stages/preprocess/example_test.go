@@ -37,16 +37,16 @@ func Example() {
 		return
 	}
 	defer mapper.Close()
-	mapped, err := mapper.Map(ctx, listing.Rows)
+	rows, _, err := pipeline.MapRecord(ctx, stage.(pipeline.Source), mapper, listing.Rows)
 	if err != nil {
 		fmt.Println(err)
 		return
 	}
 	splits := map[string]int{}
-	at, _, _ := record.Column(mapped.Rows.Schema(), record.Split)
-	for i := range mapped.Rows.NumRows() {
-		splits[mapped.Rows.Column(at).(*array.String).Value(int(i))]++
+	at, _, _ := record.Column(rows.Schema(), record.Split)
+	for i := range rows.NumRows() {
+		splits[rows.Column(at).(*array.String).Value(int(i))]++
 	}
-	fmt.Println(mapped.Rows.NumRows(), "rows:", splits)
+	fmt.Println(rows.NumRows(), "rows:", splits)
 	// Output: 63 rows: map[test:9 train:45 val:9]
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
-	"fmt"
 	"math"
 	"runtime"
 	"sync"
@@ -13,7 +12,6 @@ import (
 	"github.com/apache/arrow/go/v17/arrow"
 	"github.com/apache/arrow/go/v17/arrow/array"
 	"github.com/apache/arrow/go/v17/arrow/float16"
-	"github.com/apache/arrow/go/v17/arrow/memory"
 	"github.com/sourcegraph/conc/pool"
 	"golang.org/x/sync/semaphore"
 
@@ -70,18 +68,18 @@ func (m *mapper) Map(ctx context.Context, in arrow.Record) (pipeline.Mapped, err
 	if err := m.decode(ctx, rows, pixels, reasons); err != nil {
 		return pipeline.Mapped{}, err
 	}
-	var out pipeline.Mapped
-	kept := make([]int, 0, rows.Len())
+	out := pipeline.Mapped{Rejects: map[int]string{}}
+	kept := 0
 	for i, reason := range reasons {
 		if reason != "" {
-			out.Rejects = append(out.Rejects, pipeline.Reject{ID: rows.ID(i), Reason: reason})
+			out.Rejects[i] = reason
 			continue
 		}
-		copy(pixels[len(kept)*m.size:], pixels[i*m.size:(i+1)*m.size])
-		kept = append(kept, i)
+		copy(pixels[kept*m.size:], pixels[i*m.size:(i+1)*m.size])
+		kept++
 	}
-	out.Rows, err = m.table(rows, kept, pixels[:len(kept)*m.size])
-	return out, err
+	out.Rows = m.table(kept, pixels[:kept*m.size])
+	return out, nil
 }
 
 // decode reads and fits the pictures, several at once if there are threads. A
@@ -141,26 +139,14 @@ func (m *mapper) fitted(ctx context.Context, dst, data []byte) (reason string, e
 	return reason, nil
 }
 
-// table joins the pixels with the columns of the listing.
-func (m *mapper) table(rows *dataset.Listed, kept []int, pixels []byte) (arrow.Record, error) {
+// table is the column of so many pictures.
+func (m *mapper) table(pictures int, pixels []byte) arrow.Record {
 	element, stored := m.stored(pixels)
-	fields := []arrow.Field{
-		{Name: record.ID, Type: arrow.BinaryTypes.String},
-		record.TensorField(record.Image, element, m.prepare.Height(), m.prepare.Width(), 3),
-	}
-	columns := []arrow.Array{chosen(rows.IDs(), kept), record.NewTensors(fields[1].Type, stored, len(kept))}
-	texts, values := rows.Texts()
-	for i, f := range texts {
-		fields = append(fields, f)
-		columns = append(columns, chosen(values[i], kept))
-	}
-	defer func() {
-		for _, c := range columns {
-			c.Release()
-		}
-	}()
-	schema := record.WithMetadata(arrow.NewSchema(fields, nil), record.PreprocessingKey, m.stage.pixels().Encode())
-	return array.NewRecord(schema, columns, int64(len(kept))), nil
+	field := record.TensorField(record.Image, element, m.prepare.Height(), m.prepare.Width(), 3)
+	column := record.NewTensors(field.Type, stored, pictures)
+	defer column.Release()
+	schema := record.WithMetadata(arrow.NewSchema([]arrow.Field{field}, nil), record.PreprocessingKey, m.stage.pixels().Encode())
+	return array.NewRecord(schema, []arrow.Array{column}, int64(pictures))
 }
 
 // stored brings pixels into the form in which they rest.
@@ -185,27 +171,4 @@ func (m *mapper) stored(pixels []byte) (arrow.DataType, []byte) {
 		raw = binary.LittleEndian.AppendUint32(raw, math.Float32bits(x))
 	}
 	return arrow.PrimitiveTypes.Float32, raw
-}
-
-// chosen is a text column of some rows. It is built anew, so that its bytes
-// depend on these rows alone.
-func chosen(column arrow.Array, rows []int) arrow.Array {
-	texts, ok := column.(*array.String)
-	if !ok {
-		taken, err := record.Take(column, rows)
-		if err != nil {
-			panic(fmt.Sprintf("preprocess: a listing's column is %s: %v", column.DataType(), err))
-		}
-		return taken
-	}
-	b := array.NewStringBuilder(memory.DefaultAllocator)
-	defer b.Release()
-	for _, i := range rows {
-		if texts.IsNull(i) {
-			b.AppendNull()
-		} else {
-			b.Append(texts.Value(i))
-		}
-	}
-	return b.NewArray()
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/apache/arrow/go/v17/arrow"
 	"gopkg.in/yaml.v3"
 
 	"github.com/tlpipe/tlpipe/internal/backbone"
@@ -117,7 +118,7 @@ func Kind() pipeline.Kind {
     for: efficientnet_lite0
     split: {train: 0.7, val: 0.15, test: 0.15}
 `,
-		Version: 1,
+		Version: 2,
 		Outputs: []pipeline.Port{{Name: "images", Kind: pipeline.Images, Doc: "id, image, label, split, domain and the source's further columns"}},
 	}, Params{Split: defaultSplit, Background: "#ffffff", Store: "uint8", MaxPixels: 100_000_000}, build)
 }
@@ -241,9 +242,14 @@ func (s *stage) Identity() (map[string]string, error) {
 	}, nil
 }
 
-// List implements pipeline.Source. Splits are part of the listing, so that a
-// row that moves to another split is another row to the cache, and no other
-// row is touched.
+// Columns implements pipeline.RowWise: pixels come of a file's bytes alone.
+// Labels, splits and whatever else the source says of a row are passed on, and
+// may change without a picture being read again.
+func (s *stage) Columns(*arrow.Schema) (pipeline.Columns, error) {
+	return pipeline.Columns{Reads: []string{dataset.ContentColumn}, Drops: []string{dataset.ContentColumn}}, nil
+}
+
+// List implements pipeline.Source.
 func (s *stage) List(ctx context.Context, env *pipeline.Env) (pipeline.Listing, error) {
 	table, err := dataset.List(ctx, env.Files, max(env.Threads, listers), s.params.Source.parts(s.dir))
 	if err != nil {
