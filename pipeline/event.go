@@ -7,6 +7,8 @@ import (
 	"io"
 	"sync"
 	"time"
+
+	"github.com/tlpipe/tlpipe/internal/untrusted"
 )
 
 // Event is something that happened in a run. Its JSON form is a line of the
@@ -142,7 +144,7 @@ func (j *Journal) Write(e Event) {
 	if err == nil {
 		// Every event is an object; the time stands first.
 		stamp := time.Now().UTC().Format("2006-01-02T15:04:05.000Z")
-		_, err = fmt.Fprintf(j.out, `{"time":%q,%s`+"\n", stamp, raw[1:])
+		_, err = fmt.Fprintf(untrusted.NewJSONWriter(j.out), `{"time":%q,%s`+"\n", stamp, raw[1:])
 	}
 	j.err = err
 }

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -59,7 +58,7 @@ several runs after a warm-up, with pixels already decoded.`,
 				return err
 			}
 			if asJSON {
-				return json.NewEncoder(p.out).Encode(result)
+				return p.out.JSON().Encode(result)
 			}
 			defer p.printNote(result.Note)
 			return p.printExtraction(result)
@@ -150,7 +149,7 @@ momentum) after a warm-up, with pixels already decoded.`,
 				return err
 			}
 			if asJSON {
-				return json.NewEncoder(p.out).Encode(result)
+				return p.out.JSON().Encode(result)
 			}
 			defer p.printNote(result.Note)
 			table := console.NewTable("BACKBONE", ">SIZE", "TRAIN", ">PARAMETERS", ">BATCH", ">THREADS", ">PICTURES/S", ">MEDIAN", ">GFLOP/S")
@@ -217,7 +216,7 @@ second finds everything. The cache is removed afterwards; no report is written.`
 				return err
 			}
 			if asJSON {
-				return json.NewEncoder(p.out).Encode(times)
+				return p.out.JSON().Encode(times)
 			}
 			table := console.NewTable("STAGE", ">ROWS", ">EMPTY CACHE", ">FULL CACHE")
 			for _, s := range times.Stages {

@@ -2,7 +2,6 @@ package main
 
 import (
 	"cmp"
-	"encoding/json"
 	"fmt"
 	"path/filepath"
 	"slices"
@@ -68,7 +67,7 @@ func (p *program) cacheListCommand() *cobra.Command {
 				return err
 			}
 			if asJSON {
-				return json.NewEncoder(p.out).Encode(newCacheListing(store, usage, pipelines))
+				return p.out.JSON().Encode(newCacheListing(store, usage, pipelines))
 			}
 			return p.printCache(store, usage, pipelines)
 		},
@@ -247,14 +246,14 @@ is listed and stays. The exit code is 1 if anything was damaged or could not be 
 				return err
 			}
 			defer store.Close()
-			counter := console.NewCounter(p.err, "blob")
+			counter := console.NewCounter(p.err.File, "blob")
 			usage, err := store.Verify(c.Context(), counter.Show)
 			counter.Close()
 			if err != nil {
 				return err
 			}
 			if asJSON {
-				err = json.NewEncoder(p.out).Encode(map[string]any{"results": usage.Entries, "blobs": usage.Blobs, "bytes": usage.Bytes, "damaged": append([]string{}, usage.Damaged...), "unchecked": append([]string{}, usage.Unchecked...)})
+				err = p.out.JSON().Encode(map[string]any{"results": usage.Entries, "blobs": usage.Blobs, "bytes": usage.Bytes, "damaged": append([]string{}, usage.Damaged...), "unchecked": append([]string{}, usage.Unchecked...)})
 			} else {
 				for _, d := range usage.Damaged {
 					fmt.Fprintln(p.out, "removed:", console.Line(d))
@@ -315,7 +314,7 @@ selected by --older-than and --max-size. Waits until no run has the cache open.`
 				return err
 			}
 			if asJSON {
-				return json.NewEncoder(p.out).Encode(map[string]any{
+				return p.out.JSON().Encode(map[string]any{
 					"removed_results": u.RemovedEntries, "removed_blobs": u.RemovedBlobs, "removed_bytes": u.RemovedBytes,
 					"kept_bytes": u.Bytes - u.RemovedBytes, "dry_run": dryRun,
 				})

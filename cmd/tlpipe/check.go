@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"runtime"
 
@@ -72,7 +71,7 @@ difference is more than --tolerance allows.`,
 				return err
 			}
 			if asJSON {
-				err = json.NewEncoder(p.out).Encode(result)
+				err = p.out.JSON().Encode(result)
 			} else {
 				err = p.printCheck(result)
 			}
@@ -102,7 +101,7 @@ func (p *program) printCheck(r *check.Result) error {
 		verdict = "does not agree"
 	}
 	fmt.Fprintf(p.out, "%s (as %s builds it), layer %s, %s: %s\n", r.Backbone, r.Variant, r.Layer, console.Of(int64(r.Pictures), "picture"), verdict)
-	table := console.NewTable("", "").Fit(p.out)
+	table := console.NewTable("", "").Fit(p.out.File)
 	largest := fmt.Sprintf("%.3g", float64(r.Absolute))
 	if r.Absolute > 0 {
 		largest += fmt.Sprintf(", at %v: %.7g expected, %.7g computed", r.At, float64(r.Expected), float64(r.Computed))

@@ -11,6 +11,7 @@ import (
 	"github.com/santhosh-tekuri/jsonschema/v6"
 	"gopkg.in/yaml.v3"
 
+	"github.com/tlpipe/tlpipe/internal/console"
 	"github.com/tlpipe/tlpipe/pipeline"
 	"github.com/tlpipe/tlpipe/pipeline/params"
 )
@@ -154,7 +155,7 @@ func runJSON(t *testing.T, file string, args ...string) (lines []map[string]any)
 		t.Fatal(err)
 	}
 	defer quiet.Close()
-	p := &program{kinds: kinds(), out: out, err: quiet}
+	p := &program{kinds: kinds(), out: console.NewOutput(out), err: console.NewOutput(quiet)}
 	if code := p.run(append([]string{"run", file, "--json"}, args...)); code != exitDone {
 		t.Errorf("exit code %d", code)
 	}

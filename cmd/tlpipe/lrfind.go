@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"math"
@@ -98,7 +97,7 @@ func (p *program) findRate(ctx context.Context, reference string, f lrFindFlags)
 		fmt.Fprintf(p.err, "%s written\n", f.out)
 	}
 	if f.json {
-		return json.NewEncoder(p.out).Encode(curveJSON(node.Name, found))
+		return p.out.JSON().Encode(curveJSON(node.Name, found))
 	}
 	_, err = fmt.Fprint(p.out, curve.Text(found))
 	return err
@@ -116,7 +115,7 @@ func (p *program) sweep(ctx context.Context, graph *pipeline.Graph, node *pipeli
 	for _, e := range node.Inputs {
 		stages = append(stages, e.From.Name)
 	}
-	progress := console.NewProgress(p.err, append(stages, node.Name))
+	progress := console.NewProgress(p.err.File, append(stages, node.Name))
 	defer progress.Close()
 	runner.Observe = progress.Observe
 	task, closing, err := runner.Prepare(ctx, graph, node)

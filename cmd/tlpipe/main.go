@@ -9,6 +9,7 @@ import (
 	"os/signal"
 	"syscall"
 
+	"github.com/tlpipe/tlpipe/internal/console"
 	"github.com/tlpipe/tlpipe/internal/nn/blas"
 	"github.com/tlpipe/tlpipe/internal/secret"
 	"github.com/tlpipe/tlpipe/pipeline"
@@ -28,14 +29,14 @@ func main() {
 	// A reader that has gone is an error of the write, not the end of the run.
 	signal.Ignore(syscall.SIGPIPE)
 	gorgonia.Use(blas.New())
-	p := &program{kinds: kinds(), out: os.Stdout, err: os.Stderr}
+	p := &program{kinds: kinds(), out: console.NewOutput(os.Stdout), err: console.NewOutput(os.Stderr)}
 	os.Exit(p.run(os.Args[1:]))
 }
 
 // program is tlpipe with its surroundings.
 type program struct {
 	kinds    []pipeline.Kind
-	out, err *os.File // results; what people read meanwhile
+	out, err *console.Output // results; what people read meanwhile
 }
 
 // run does what the arguments ask for and returns the exit code.

@@ -13,6 +13,8 @@ import (
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/tlpipe/tlpipe/internal/console"
 )
 
 // TestMain makes two commands for the scripts: tlpipe itself, and toypipe,
@@ -21,7 +23,7 @@ func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){
 		"tlpipe": main,
 		"toypipe": func() {
-			p := &program{kinds: toys(), out: os.Stdout, err: os.Stderr}
+			p := &program{kinds: toys(), out: console.NewOutput(os.Stdout), err: console.NewOutput(os.Stderr)}
 			os.Exit(p.run(os.Args[1:]))
 		},
 	})

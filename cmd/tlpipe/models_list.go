@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"runtime"
 
@@ -55,7 +54,7 @@ accuracy on ImageNet in percent; FIGURES says where it was published.`,
 				all = append(all, l)
 			}
 			if asJSON {
-				return json.NewEncoder(p.out).Encode(all)
+				return p.out.JSON().Encode(all)
 			}
 			return p.printBackbones(all, measure)
 		},
@@ -102,7 +101,7 @@ func (p *program) printBackbones(all []listed, measured bool) error {
 		heads = append(heads, ">PICTURES/S")
 	}
 	table := console.NewTable(append(heads, "WEIGHTS", "VARIANT", ">INPUT", ">PARAMETERS", ">NO TOP", ">LAYERS", ">GMAC",
-		">TOP-1", ">TOP-5", "LICENCE", "HERE", "FIGURES")...).Fit(p.out)
+		">TOP-1", ">TOP-5", "LICENCE", "HERE", "FIGURES")...).Fit(p.out.File)
 	for _, b := range all {
 		row := []string{b.Name, console.Count(int64(b.Features))}
 		switch {

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"math"
@@ -50,7 +49,7 @@ blocks and layers. The names in the tree are those that pipelines use:
 				return usage("%w", err)
 			}
 			if asJSON {
-				return json.NewEncoder(p.out).Encode(d)
+				return p.out.JSON().Encode(d)
 			}
 			if layers {
 				depth = math.MaxInt
@@ -69,7 +68,7 @@ blocks and layers. The names in the tree are those that pipelines use:
 
 func (p *program) printBackbone(d backbone.Description, depth int) error {
 	fmt.Fprintf(p.out, "%s: %s\n%s\n\n", d.Name, d.Title, d.Paper)
-	table := console.NewTable("", "").Fit(p.out)
+	table := console.NewTable("", "").Fit(p.out.File)
 	if len(d.Variants) > 1 {
 		table.Row("variant", d.Variant+" (there are: "+strings.Join(d.Variants, ", ")+")")
 	}
@@ -107,7 +106,7 @@ func (p *program) printWeights(d backbone.Description, w backbone.WeightsDescrip
 		fmt.Fprint(p.out, " (to be fetched)")
 	}
 	fmt.Fprintln(p.out)
-	table := console.NewTable("", "").Fit(p.out)
+	table := console.NewTable("", "").Fit(p.out.File)
 	if w.Variant != d.Variants[0] {
 		table.Row("variant", w.Variant)
 	}

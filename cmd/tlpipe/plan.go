@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"strings"
 
@@ -64,10 +63,10 @@ const shownReasons = 8
 // printPlan prints a plan as a table, or as JSON.
 func (p *program) printPlan(plan pipeline.Plan, asJSON bool) error {
 	if asJSON {
-		return json.NewEncoder(p.out).Encode(plan.Nodes)
+		return p.out.JSON().Encode(plan.Nodes)
 	}
 	p.printOverviews(plan)
-	table := console.NewTable("STAGE", "USES", "STATE", ">COMPUTE", "BECAUSE").Fit(p.out)
+	table := console.NewTable("STAGE", "USES", "STATE", ">COMPUTE", "BECAUSE").Fit(p.out.File)
 	pending := 0
 	var nodes []*pipeline.Node
 	for _, n := range plan.Nodes {

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -85,9 +84,9 @@ func (p *program) predict(ctx context.Context, f predictFlags, images []string) 
 		all = all[:min(f.top, len(all))]
 		switch {
 		case f.json && err != nil:
-			err = json.NewEncoder(p.out).Encode(predicted{Image: path, Error: reasonOf(err)})
+			err = p.out.JSON().Encode(predicted{Image: path, Error: reasonOf(err)})
 		case f.json:
-			err = json.NewEncoder(p.out).Encode(predicted{Image: path, Predictions: all})
+			err = p.out.JSON().Encode(predicted{Image: path, Predictions: all})
 		case err == nil:
 			parts := make([]string, len(all))
 			for i, x := range all {

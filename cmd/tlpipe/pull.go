@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -103,7 +102,7 @@ func (p *program) pull(ctx context.Context, name, from string, asJSON bool) erro
 		return err
 	}
 	if asJSON {
-		return json.NewEncoder(p.out).Encode(pulled{b.Name, set.Name, set.URL, file.SHA256, file.Bytes, file.Path})
+		return p.out.JSON().Encode(pulled{b.Name, set.Name, set.URL, file.SHA256, file.Bytes, file.Path})
 	}
 	_, err = fmt.Fprintf(p.out, "%s: %s, SHA-256 %s, %s\n", name, console.Bytes(file.Bytes), file.SHA256, file.Path)
 	return err
@@ -111,7 +110,7 @@ func (p *program) pull(ctx context.Context, name, from string, asJSON bool) erro
 
 // fetch fetches a weight set's file, telling people how it goes on.
 func (p *program) fetch(ctx context.Context, there *store.Store, name string, set backbone.WeightSet) (store.File, error) {
-	transfer := console.NewTransfer(p.err, name)
+	transfer := console.NewTransfer(p.err.File, name)
 	defer transfer.Close()
 	file, err := there.Fetch(ctx, fetch.New(fetch.HubFromEnvironment()), set.Source(), store.Watch{
 		Waiting:  func() { transfer.Say("another process is fetching it: waiting") },
@@ -167,7 +166,7 @@ names.`,
 				return err
 			}
 			if asJSON {
-				return json.NewEncoder(p.out).Encode(append([]store.File{}, files...))
+				return p.out.JSON().Encode(append([]store.File{}, files...))
 			}
 			fmt.Fprintln(p.out, there.Dir())
 			if len(files) == 0 {

@@ -81,11 +81,11 @@ func (p *program) runPipeline(ctx context.Context, file string, f runFlags) erro
 		return err
 	}
 
-	events := io.Discard
+	events := json.NewEncoder(io.Discard)
 	if f.json {
-		events = p.out
+		events = p.out.JSON()
 	}
-	run := &run{program: p, file: file, graph: graph, before: before.Run, started: started, events: json.NewEncoder(events)}
+	run := &run{program: p, file: file, graph: graph, before: before.Run, started: started, events: events}
 	if run.result, err = run.watch(ctx, runner); err != nil {
 		return err
 	}
@@ -109,7 +109,7 @@ func (r *run) watch(ctx context.Context, runner *pipeline.Runner) (*pipeline.Res
 	for _, n := range r.graph.Nodes {
 		stages = append(stages, n.Name)
 	}
-	progress := console.NewProgress(r.err, stages)
+	progress := console.NewProgress(r.err.File, stages)
 	defer progress.Close()
 	runner.Observe = func(e pipeline.Event) {
 		progress.Observe(e)

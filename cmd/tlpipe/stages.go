@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"reflect"
 	"slices"
@@ -23,7 +22,7 @@ func (p *program) stagesCommand() *cobra.Command {
 		Args:  cobra.MaximumNArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			if len(args) == 0 {
-				table := console.NewTable("USES", "TAKES", "GIVES", "WHAT IT DOES").Fit(p.out)
+				table := console.NewTable("USES", "TAKES", "GIVES", "WHAT IT DOES").Fit(p.out.File)
 				for _, k := range p.kinds {
 					table.Row(k.Name, carried(k.Inputs), carried(k.Outputs), k.Summary)
 				}
@@ -58,7 +57,7 @@ complete a pipeline that begins with
 		Example: "  tlpipe schema >tlpipe.schema.json",
 		Args:    cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
-			e := json.NewEncoder(p.out)
+			e := p.out.JSON()
 			e.SetIndent("", "  ")
 			return e.Encode(pipeline.JSONSchema(p.kinds))
 		},
@@ -82,7 +81,7 @@ func (p *program) printKind(k pipeline.Kind) error {
 	if k.Doc != "" {
 		fmt.Fprintf(p.out, "\n%s\n", console.Wrap(k.Doc, 80))
 	}
-	table := console.NewTable("PORT", "CARRIES", "WHAT").Fit(p.out)
+	table := console.NewTable("PORT", "CARRIES", "WHAT").Fit(p.out.File)
 	for _, port := range k.Inputs {
 		kinds := []string{string(port.Kind)}
 		for _, also := range port.Also {
@@ -106,7 +105,7 @@ func (p *program) printKind(k pipeline.Kind) error {
 		return err
 	}
 	if rows := parameterRows(reflect.TypeOf(k.Params), "", defaultsOf(k.Params), nil); len(rows) > 0 {
-		table := console.NewTable("PARAMETER", "TYPE", "DEFAULT", "WHAT").Fit(p.out)
+		table := console.NewTable("PARAMETER", "TYPE", "DEFAULT", "WHAT").Fit(p.out.File)
 		for _, r := range rows {
 			table.Row(r...)
 		}

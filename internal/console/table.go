@@ -7,6 +7,8 @@ import (
 
 	"github.com/mattn/go-runewidth"
 	"golang.org/x/term"
+
+	"github.com/tlpipe/tlpipe/internal/untrusted"
 )
 
 // Table is text in columns, as wide as their widest cell.
@@ -102,20 +104,12 @@ const leastRoom = 24
 
 // Line makes text safe for one line of a terminal: control characters, which
 // file names may hold, are shown and not obeyed.
-func Line(text string) string {
-	return strings.Map(func(r rune) rune {
-		switch {
-		case r == '\n' || r == '\t' || r == '\r':
-			return ' '
-		case r < ' ' || r == 0x7f || r >= 0x80 && r < 0xa0:
-			return '\uFFFD'
-		}
-		return r
-	}, text)
-}
+func Line(text string) string { return untrusted.Line(text) }
 
 // Shorten cuts text to a width, with … for what is left out.
-func Shorten(text string, width int) string { return cells().Truncate(Line(text), width, "…") }
+func Shorten(text string, width int) string {
+	return cells().Truncate(Line(untrusted.Cut(text, 4*width+64)), width, "…") // characters may have no width
+}
 
 // cells measures text in cells of a terminal. It is not the library's default,
 // which depends on the locale.

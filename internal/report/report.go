@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"html/template"
 	"io"
+
+	"github.com/tlpipe/tlpipe/internal/untrusted"
 )
 
 //go:embed templates
@@ -23,7 +25,7 @@ func Write(ctx context.Context, w io.Writer, run Run) error {
 	if err != nil {
 		return fmt.Errorf("report of run %s: %w", run.ID, err)
 	}
-	if err := templates.ExecuteTemplate(w, "page.html", page); err != nil {
+	if err := templates.ExecuteTemplate(untrusted.NewWriter(w), "page.html", page); err != nil {
 		return fmt.Errorf("report of run %s: %w", run.ID, err)
 	}
 	return nil

@@ -10,6 +10,7 @@ import (
 	"math"
 
 	"github.com/disintegration/imaging"
+	"github.com/tlpipe/tlpipe/internal/untrusted"
 	"github.com/tlpipe/tlpipe/pipeline"
 	"golang.org/x/image/font"
 	"golang.org/x/image/font/gofont/goregular"
@@ -109,7 +110,7 @@ func captionFace() (font.Face, error) {
 
 // caption writes a line no wider than a tile.
 func caption(sheet draw.Image, face font.Face, x, y int, text string) {
-	runes := []rune(text)
+	runes := []rune(untrusted.Cut(untrusted.Line(text), tileSize)) // no letter is narrower than a pixel
 	for len(runes) > 1 && font.MeasureString(face, string(runes)).Ceil() > tileSize {
 		runes = append(runes[:len(runes)-2], '…')
 	}
