@@ -383,7 +383,8 @@ func (o *archive) prepare(ctx context.Context, path string, limits Limits) error
 	if o.file, err = os.CreateTemp("", "tlpipe-unpacked-*"); err != nil {
 		return err
 	}
-	o.temporary = true
+	// Where the system can, the file has no name from here on: a process that is killed leaves nothing behind.
+	o.temporary = os.Remove(o.file.Name()) != nil
 	// An archive that is damaged behind what was listed can be read up to
 	// there; what is read is held against its digest in any case.
 	damaged := error(nil)
@@ -397,7 +398,7 @@ func (o *archive) prepare(ctx context.Context, path string, limits Limits) error
 		return n, err
 	}))
 	if err != nil && damaged == nil {
-		return fmt.Errorf("unpack into %s: %w", o.file.Name(), err)
+		return fmt.Errorf("unpack into the folder of temporary files %s: %w", filepath.Dir(o.file.Name()), err)
 	}
 	return nil
 }

@@ -14,6 +14,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"runtime"
 	"slices"
 	"strings"
 	"syscall"
@@ -371,6 +372,36 @@ train-000/a/0001: another row has the same id
 	got := readAll(t, table, source)
 	if want := map[string]string{"test-000/a/0001": "one", "test-000/a/0002": "two", "train-000/a/0001": "one", "train-000/a/0002": "two"}; !reflect.DeepEqual(got, want) {
 		t.Errorf("read %q, want %q", got, want)
+	}
+}
+
+// What an archive is unpacked into has no name while it is read, so that a
+// process that is killed leaves nothing in the folder of temporary files.
+func TestUnpackingLeavesNothing(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("open files have names there")
+	}
+	temporary := t.TempDir()
+	t.Setenv("TMPDIR", temporary)
+	root := t.TempDir()
+	put(t, filepath.Join(root, "a.tar.gz"), string(zipped(t, tarOf(t, shard...))))
+	source := dataset.Tar{Patterns: []string{filepath.Join(root, "*.tar.gz")}}
+	table := list(t, of(source))
+	reader, err := source.Open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		data, err := reader.Read(context.Background(), table.All[0].At)
+		if err != nil || string(data) != "one" {
+			t.Errorf("read %q, %v", data, err)
+		}
+		if left, err := os.ReadDir(temporary); err != nil || len(left) > 0 {
+			t.Errorf("%v %v", left, err)
+		}
+	}
+	if err := reader.Close(); err != nil {
+		t.Error(err)
 	}
 }
 

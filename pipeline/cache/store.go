@@ -51,6 +51,7 @@ func Open(ctx context.Context, dir string, fs FS) (*Store, error) {
 	if err := cmp.Or(s.makeDir(filepath.Dir(lock)), s.clear(lock)); err != nil && !IsReadOnly(err) {
 		return nil, fmt.Errorf("open the cache %s: %w", dir, err)
 	}
+	s.removeLeftovers(lock)
 	s.lock = flock.New(lock)
 	if _, err := s.lock.TryRLockContext(ctx, 100*time.Millisecond); err != nil {
 		if !IsReadOnly(err) && !errors.Is(err, os.ErrNotExist) {
@@ -59,6 +60,23 @@ func Open(ctx context.Context, dir string, fs FS) (*Store, error) {
 		s.lock = nil
 	}
 	return s, nil
+}
+
+// removeLeftovers removes what processes that were killed left in tmp/, unless
+// another process has the cache open: it may be writing there.
+func (s *Store) removeLeftovers(lock string) {
+	tmp := filepath.Join(s.dir, "tmp")
+	left, err := os.ReadDir(tmp)
+	if err != nil || len(left) == 0 {
+		return
+	}
+	alone := flock.New(lock)
+	if locked, err := alone.TryLock(); err == nil && locked {
+		for _, e := range left {
+			_ = os.RemoveAll(filepath.Join(tmp, e.Name())) // garbage collection tells what stays
+		}
+	}
+	_ = alone.Close()
 }
 
 // Concerns tells whether a fault of the file system is about the cache's own

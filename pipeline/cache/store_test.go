@@ -321,6 +321,36 @@ func TestLockIsExclusive(t *testing.T) {
 	}
 }
 
+// What a killed process left is removed by the next one that has the cache for
+// itself, and by no other.
+func TestLeftoversOfKilledProcesses(t *testing.T) {
+	dir := t.TempDir()
+	s := open(t, dir, cache.OS{})
+	if err := put(s, keyOf(1), contentOf(1)); err != nil {
+		t.Fatal(err)
+	}
+	left := filepath.Join(dir, "tmp", "left")
+	if err := os.WriteFile(left, make([]byte, 1000), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	if err := open(t, dir, cache.OS{}).Close(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(left); err != nil {
+		t.Errorf("removed while another process had the cache open: %v", err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	s = open(t, dir, cache.OS{})
+	if _, err := os.Stat(left); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("the leftover: %v", err)
+	}
+	if got, err := get(s, keyOf(1)); err != nil || got != contentOf(1) {
+		t.Errorf("%q, %v", got, err)
+	}
+}
+
 func TestLockGivesUpWithItsContext(t *testing.T) {
 	s := open(t, t.TempDir(), cache.OS{})
 	unlock, err := s.Lock(context.Background(), "key", nil)
