@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/sourcegraph/conc/panics"
@@ -66,6 +67,9 @@ func (nr *nodeRun) run(ctx context.Context) {
 	})
 	if err == nil {
 		err = nr.tooManyRejects(ctx, true)
+	}
+	if errors.Is(err, syscall.EMFILE) {
+		err = fmt.Errorf("%w: this process may not have as many files open at once as it needs: raise the limit (ulimit -n), or work on less at once with --jobs", err)
 	}
 	err = errors.Join(err, nr.mapper.close())
 

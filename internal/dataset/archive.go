@@ -12,7 +12,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 
 	"github.com/apache/arrow/go/v17/arrow"
 	"github.com/apache/arrow/go/v17/arrow/array"
@@ -142,7 +141,7 @@ func indexed(ctx context.Context, files pipeline.Files, paths []string, name str
 		case errors.As(err, &bad):
 			table.reject(stem, "%v", bad.error)
 			continue
-		case errors.As(err, &onPath):
+		case errors.As(err, &onPath) && !ofProcess(err):
 			table.reject(stem, "the file cannot be read: %v", onPath.Err)
 			continue
 		case err != nil:
@@ -333,62 +332,63 @@ func decodeRows(raw []byte) (rows Rows, err error) {
 // goroutines at once.
 type archives struct {
 	limits Limits
-	mu     sync.Mutex
-	open   map[string]*archive
+	handles[*archive]
 }
 
+// at returns the file, opened and unpacked; done ends its use.
+func (a *archives) at(ctx context.Context, path string) (f *archive, done func(), err error) {
+	return a.use(ctx, path, func(ctx context.Context, path string) (*archive, error) {
+		return openArchive(ctx, path, a.limits)
+	})
+}
+
+// archive is an archive that can be read at any offset.
 type archive struct {
-	once      sync.Once
-	file      *os.File
-	temporary bool
-	err       error
+	*os.File
+	temporary bool // it has a name that must be removed
 }
 
-// at returns the file, opened and unpacked.
-func (a *archives) at(ctx context.Context, path string) (*os.File, error) {
-	a.mu.Lock()
-	if a.open == nil {
-		a.open = map[string]*archive{}
+// Close closes the file and removes it if it is a temporary one.
+func (f *archive) Close() error {
+	err := f.File.Close()
+	if f.temporary {
+		err = errors.Join(err, os.Remove(f.Name()))
 	}
-	one := a.open[path]
-	if one == nil {
-		one = &archive{}
-		a.open[path] = one
-	}
-	a.mu.Unlock()
-	one.once.Do(func() { one.err = one.prepare(ctx, path, a.limits) })
-	return one.file, one.err
+	return err
 }
 
-func (o *archive) prepare(ctx context.Context, path string, limits Limits) error {
+func openArchive(ctx context.Context, path string, limits Limits) (_ *archive, err error) {
 	f, err := openFile(path)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	packed, err := isGzip(f)
-	if err != nil || !packed {
-		o.file = f
-		return err
+	if err == nil && !packed {
+		return &archive{File: f}, nil
 	}
 	defer f.Close() // only read
+	if err != nil {
+		return nil, err
+	}
 	info, err := f.Stat()
 	if err != nil {
-		return err
+		return nil, err
 	}
 	unzipped, err := gzip.NewReader(f)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	in := limits.budget(info.Size()).Reader(budget.Unpacked, unzipped)
-	if o.file, err = os.CreateTemp("", "tlpipe-unpacked-*"); err != nil {
-		return err
+	o := &archive{}
+	if o.File, err = os.CreateTemp("", "tlpipe-unpacked-*"); err != nil {
+		return nil, err
 	}
 	// Where the system can, the file has no name from here on: a process that is killed leaves nothing behind.
-	o.temporary = os.Remove(o.file.Name()) != nil
+	o.temporary = os.Remove(o.Name()) != nil
 	// An archive that is damaged behind what was listed can be read up to
 	// there; what is read is held against its digest in any case.
 	damaged := error(nil)
-	_, err = io.Copy(o.file, readerFunc(func(p []byte) (n int, err error) {
+	_, err = io.Copy(o.File, readerFunc(func(p []byte) (n int, err error) {
 		if err := ctx.Err(); err != nil {
 			return 0, err
 		}
@@ -398,9 +398,9 @@ func (o *archive) prepare(ctx context.Context, path string, limits Limits) error
 		return n, err
 	}))
 	if err != nil && damaged == nil {
-		return fmt.Errorf("unpack into the folder of temporary files %s: %w", filepath.Dir(o.file.Name()), err)
+		return nil, errors.Join(fmt.Errorf("unpack into the folder of temporary files %s: %w", filepath.Dir(o.Name()), err), o.Close())
 	}
-	return nil
+	return o, nil
 }
 
 // withContext is a reader that ends with its context.
@@ -433,33 +433,16 @@ func (a *archives) read(ctx context.Context, at Location) ([]byte, error) {
 	if at.Size < 0 || at.Size > maxPicture {
 		return nil, ErrTooLarge
 	}
-	f, err := a.at(ctx, at.Path)
+	f, done, err := a.at(ctx, at.Path)
 	if err != nil {
 		return nil, err
 	}
+	defer done()
 	data := make([]byte, at.Size)
 	if _, err := f.ReadAt(data, at.Offset); err != nil {
 		return nil, err
 	}
 	return data, nil
-}
-
-// Close closes the files and removes the temporary ones.
-func (a *archives) Close() error {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	var errs []error
-	for _, one := range a.open {
-		if one.file == nil {
-			continue
-		}
-		errs = append(errs, one.file.Close())
-		if one.temporary {
-			errs = append(errs, os.Remove(one.file.Name()))
-		}
-	}
-	a.open = nil
-	return errors.Join(errs...)
 }
 
 // unpacked streams a file, unpacked if it is gzipped, within a budget.

@@ -256,7 +256,7 @@ func (r *Rows) digest(ctx context.Context, files pipeline.Files, threads int) er
 					reasons[i] = "the file is empty"
 				case err == nil:
 					row.Digest = digest
-				case errors.As(err, &onPath) && ctx.Err() == nil:
+				case errors.As(err, &onPath) && !ofProcess(err) && ctx.Err() == nil:
 					reasons[i] = "the file cannot be read: " + onPath.Err.Error()
 				default:
 					return err

@@ -17,9 +17,11 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 
+	"github.com/sourcegraph/conc"
 	"pgregory.net/rapid"
 
 	"github.com/tlpipe/tlpipe/internal/dataset"
@@ -405,6 +407,58 @@ func TestUnpackingLeavesNothing(t *testing.T) {
 	}
 }
 
+// A data set may be of more archives than a process may have open files.
+func TestManyArchives(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("open files are counted in /proc")
+	}
+	const archives = 80
+	t.Setenv("TMPDIR", t.TempDir())
+	root := t.TempDir()
+	for i := range archives {
+		packed := tarOf(t, entry{"1.jpg", fmt.Sprint("picture ", i)})
+		put(t, filepath.Join(root, fmt.Sprintf("plain-%03d.tar", i)), string(packed))
+		put(t, filepath.Join(root, fmt.Sprintf("zipped-%03d.tar.gz", i)), string(zipped(t, packed)))
+	}
+	openFiles := func() int {
+		all, err := os.ReadDir("/proc/self/fd")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(all)
+	}
+	before := openFiles()
+	source := dataset.Tar{Patterns: []string{filepath.Join(root, "*")}}
+	table := list(t, of(source))
+	reader, err := source.Open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var group conc.WaitGroup
+	var most atomic.Int64
+	for range 4 {
+		group.Go(func() {
+			for i, row := range table.All {
+				data, err := reader.Read(context.Background(), row.At)
+				if err != nil || string(data) != fmt.Sprint("picture ", i%archives) {
+					t.Errorf("%s: %q, %v", row.ID, data, err)
+				}
+				most.Store(max(most.Load(), int64(openFiles()-before)))
+			}
+		})
+	}
+	group.Wait()
+	if n := most.Load(); n < 4 || n > 60 {
+		t.Errorf("%d files were open for %d archives", n, 2*archives)
+	}
+	if err := reader.Close(); err != nil {
+		t.Error(err)
+	}
+	if n := openFiles(); n > before {
+		t.Errorf("%d files are open afterwards", n-before)
+	}
+}
+
 func TestDamagedTar(t *testing.T) {
 	whole := tarOf(t, entry{"1.jpg", strings.Repeat("a", 600)}, entry{"2.jpg", strings.Repeat("b", 600)})
 	root := write(t, map[string]string{"cut.tar": string(whole[:1536+512+100])})
@@ -747,4 +801,27 @@ func fuzzed(t *testing.T, source dataset.Source) {
 	}
 	readAll(t, table, of(source))
 	table.Record().Release()
+}
+
+// fewFiles is a process that has too many files open.
+type fewFiles struct{ pipeline.Files }
+
+func (fewFiles) Digest(_ context.Context, path string) (string, error) {
+	return "", &os.PathError{Op: "open", Path: path, Err: syscall.EMFILE}
+}
+
+func (fewFiles) Derived(_ context.Context, path, _ string, _ func() ([]byte, error)) ([]byte, error) {
+	return nil, &os.PathError{Op: "open", Path: path, Err: syscall.EMFILE}
+}
+
+// That a process has too many files open says nothing of a picture: no row is
+// rejected for it.
+func TestTooManyOpenFilesIsNoReject(t *testing.T) {
+	root := write(t, map[string]string{"a/1.png": "one", "b/2.png": "two", "a.tar": string(tarOf(t, shard...))})
+	for _, source := range []dataset.Source{dataset.Folder{Path: root}, dataset.Tar{Patterns: []string{filepath.Join(root, "a.tar")}}} {
+		table, err := dataset.List(context.Background(), fewFiles{}, 2, []dataset.Part{of(source)})
+		if !errors.Is(err, syscall.EMFILE) {
+			t.Errorf("%T: %+v, %v", source, table, err)
+		}
+	}
 }

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"unicode/utf8"
 
 	"github.com/tlpipe/tlpipe/internal/budget"
@@ -266,6 +267,9 @@ func (w *walk) list(at []string, path string) error {
 		}
 	}
 	entries, err := os.ReadDir(path)
+	if ofProcess(err) {
+		return err
+	}
 	if err != nil {
 		w.rows.reject(idOf(at), "the folder cannot be read: %s", reason(err))
 		return nil
@@ -374,6 +378,11 @@ func isPicture(name string) bool {
 		return true
 	}
 	return false
+}
+
+// ofProcess tells whether an error says something of this process and its limits, and nothing of the file.
+func ofProcess(err error) bool {
+	return errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE) || errors.Is(err, syscall.ENOMEM)
 }
 
 // reason is the bare reason of a file system's error.

@@ -35,10 +35,11 @@ type idxReader struct {
 }
 
 func (r *idxReader) Read(ctx context.Context, at Location) ([]byte, error) {
-	f, err := r.at(ctx, at.Path)
+	f, done, err := r.at(ctx, at.Path)
 	if err != nil {
 		return nil, err
 	}
+	defer done()
 	shape, err := readIDXHead(io.NewSectionReader(f, 0, 64))
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", io.ErrUnexpectedEOF, err)

@@ -577,8 +577,7 @@ func (f *parquetFile) Close() error { return f.file.Close() }
 // parquetReader reads pictures from any of the files.
 type parquetReader struct {
 	source Parquet
-	mu     sync.Mutex
-	open   map[string]*parquetFile
+	handles[*parquetFile]
 }
 
 func (r *parquetReader) Read(ctx context.Context, at Location) ([]byte, error) {
@@ -588,37 +587,10 @@ func (r *parquetReader) Read(ctx context.Context, at Location) ([]byte, error) {
 	if at.Size > maxPicture {
 		return nil, ErrTooLarge
 	}
-	f, err := r.at(at.Path)
+	f, done, err := r.use(ctx, at.Path, func(_ context.Context, path string) (*parquetFile, error) { return r.source.open(path) })
 	if err != nil {
 		return nil, err
 	}
+	defer done()
 	return f.read(at.Offset)
-}
-
-func (r *parquetReader) at(path string) (*parquetFile, error) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if f := r.open[path]; f != nil {
-		return f, nil
-	}
-	f, err := r.source.open(path)
-	if err != nil {
-		return nil, err
-	}
-	if r.open == nil {
-		r.open = map[string]*parquetFile{}
-	}
-	r.open[path] = f
-	return f, nil
-}
-
-func (r *parquetReader) Close() error {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	var errs []error
-	for _, f := range r.open {
-		errs = append(errs, f.Close())
-	}
-	r.open = nil
-	return errors.Join(errs...)
 }
