@@ -140,16 +140,17 @@ type problem struct {
 
 	standardised bool // the penalty is on the weights of standardised features
 
-	mean      []float64 // of each feature
-	variance  []float64
-	scale     []float64 // the parameter of a feature is its weight divided by this
-	weigh     []float64 // what the penalty weighs on the squared parameter of each feature
-	pool      *kernel.Pool
-	workspace kernel.Workspace
+	mean     []float64 // of each feature
+	variance []float64
+	scale    []float64 // the parameter of a feature is its weight divided by this
+	weigh    []float64 // what the penalty weighs on the squared parameter of each feature
+	pool     *kernel.Pool
+	stripes  []stripe // of a large problem
+	workers  []worker
 
 	exact []float64 // the rows' values, of a small problem
 
-	weights, gradient, logits []float32 // scratch
+	weights                   []float32 // scratch
 	exactWeights, exactLogits []float64
 	bias                      []float64
 }
@@ -158,14 +159,16 @@ func newProblem(rows Rows, classes int, o Options, pool *kernel.Pool) *problem {
 	p := &problem{
 		rows: rows, k: classes, pool: pool, x: make([]float64, classes*(rows.Width+1)),
 		mean: make([]float64, rows.Width), variance: make([]float64, rows.Width), scale: make([]float64, rows.Width), weigh: make([]float64, rows.Width),
-		weights: make([]float32, classes*rows.Width), gradient: make([]float32, classes*rows.Width),
-		logits: make([]float32, blockRows*classes), bias: make([]float64, classes), exactWeights: make([]float64, classes*rows.Width),
+		weights: make([]float32, classes*rows.Width),
+		bias:    make([]float64, classes), exactWeights: make([]float64, classes*rows.Width),
 	}
 	if rows.Len()*rows.Width*classes <= smallProblem {
 		p.exact, p.exactLogits = make([]float64, len(rows.Values)), make([]float64, rows.Len()*classes)
 		for i, v := range rows.Values {
 			p.exact[i] = float64(v)
 		}
+	} else {
+		p.divide()
 	}
 	p.standardised = o.Standardise
 	p.moments()
@@ -316,27 +319,71 @@ func (p *problem) losses(total, sums []float64) float64 {
 	return loss
 }
 
-// blockwise is losses in float32, but for the sums over blocks of rows.
+// blockwise is losses in float32, but for the sums over blocks of rows. Stripes of blocks are computed at once, each with sums
+// of its own, which are added in their order: how many there are depends on the rows alone, so that the result does not depend
+// on the threads.
 func (p *problem) blockwise(total, sums []float64) (loss float64) {
-	k, width := p.k, p.rows.Width
-	wide := make([]float64, blockRows*k)
-	for from := 0; from < p.rows.Len(); from += blockRows {
-		n := min(blockRows, p.rows.Len()-from)
-		values := p.rows.Values[from*width:]
-		kernel.Gemm(p.pool, false, true, n, k, width, 1, values, width, p.weights, width, 0, p.logits, k, &p.workspace)
-		for i, v := range p.logits[:n*k] {
-			wide[i] = float64(v)
+	k, width, blocks := p.k, p.rows.Width, (p.rows.Len()+blockRows-1)/blockRows
+	p.pool.Each(len(p.stripes), func(worker, i int) {
+		to, w := &p.stripes[i], &p.workers[worker]
+		clear(to.total)
+		clear(to.sums)
+		to.loss = 0
+		for block := i * blocks / len(p.stripes); block < (i+1)*blocks/len(p.stripes); block++ {
+			from := block * blockRows
+			n := min(blockRows, p.rows.Len()-from)
+			values := p.rows.Values[from*width:]
+			kernel.Gemm(nil, false, true, n, k, width, 1, values, width, p.weights, width, 0, w.logits, k, &w.workspace)
+			wide := w.wide[:n*k]
+			for i, v := range w.logits[:n*k] {
+				wide[i] = float64(v)
+			}
+			to.loss += p.slopes(wide, p.rows.Classes[from:from+n], to.sums)
+			for i, v := range wide {
+				w.logits[i] = float32(v)
+			}
+			kernel.Gemm(nil, true, false, k, width, n, 1, w.logits, k, values, width, 0, w.gradient, width, &w.workspace)
+			for i, g := range w.gradient {
+				to.total[i] += float64(g)
+			}
 		}
-		loss += p.slopes(wide[:n*k], p.rows.Classes[from:from+n], sums)
-		for i, v := range wide[:n*k] {
-			p.logits[i] = float32(v)
-		}
-		kernel.Gemm(p.pool, true, false, k, width, n, 1, p.logits, k, values, width, 0, p.gradient, width, &p.workspace)
-		for i, g := range p.gradient[:k*width] {
-			total[i] += float64(g)
-		}
+	})
+	for i := range p.stripes {
+		from := &p.stripes[i]
+		loss += from.loss
+		axpy(1, from.total, total)
+		axpy(1, from.sums, sums)
 	}
 	return loss
+}
+
+// stripe is a run of blocks and its sums.
+type stripe struct {
+	total, sums []float64
+	loss        float64
+}
+
+// worker is what a thread computes with.
+type worker struct {
+	logits, gradient []float32
+	wide             []float64
+	workspace        kernel.Workspace
+}
+
+// mostStripes bounds what the stripes' sums take: no more than the rows, and little of the caches.
+const mostStripes = 16
+
+// divide makes the stripes of a problem that is computed in blocks.
+func (p *problem) divide() {
+	parameters := p.k * p.rows.Width
+	p.stripes = make([]stripe, min(max(len(p.rows.Values)/(4*parameters), 1), mostStripes))
+	for i := range p.stripes {
+		p.stripes[i] = stripe{total: make([]float64, parameters), sums: make([]float64, p.k)}
+	}
+	p.workers = make([]worker, p.pool.Threads())
+	for i := range p.workers {
+		p.workers[i] = worker{logits: make([]float32, blockRows*p.k), gradient: make([]float32, parameters), wide: make([]float64, blockRows*p.k)}
+	}
 }
 
 // plain turns parameters for standardised features into those for the features as they are.
