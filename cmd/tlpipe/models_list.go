@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"runtime"
+	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -23,7 +25,7 @@ type listed struct {
 const benchedAtOnce = 8
 
 func (p *program) modelsListCommand() *cobra.Command {
-	var asJSON, measure bool
+	var asJSON, measure, aliases bool
 	c := &cobra.Command{
 		Use:   "list [NAME…]",
 		Short: "Compare the backbones and their weights",
@@ -38,6 +40,9 @@ accuracy on ImageNet in percent; FIGURES says where it was published.`,
 			chosen, err := findBackbones(names)
 			if err != nil {
 				return err
+			}
+			if aliases {
+				return p.printAliases(chosen, asJSON)
 			}
 			var all []listed
 			for _, b := range chosen {
@@ -61,9 +66,45 @@ accuracy on ImageNet in percent; FIGURES says where it was published.`,
 	}
 	c.ValidArgsFunction = completeBackbones
 	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	c.Flags().BoolVar(&aliases, "aliases", false, "list the names that Keras, timm and torchvision have for them; all are taken")
 	c.Flags().BoolVar(&measure, "bench", false,
 		fmt.Sprintf("measure how many pictures a second each makes features of, %d at once in float32", benchedAtOnce))
 	return c
+}
+
+// aliased is a backbone in the list of aliases.
+type aliased struct {
+	Name    string           `json:"name"`
+	Aliases []backbone.Alias `json:"aliases"`
+}
+
+// printAliases lists the other names of backbones.
+func (p *program) printAliases(chosen []backbone.Backbone, asJSON bool) error {
+	var all []aliased
+	table := console.NewTable("BACKBONE", "WEIGHTS", "ALSO WRITTEN")
+	for _, b := range chosen {
+		all = append(all, aliased{b.Name, b.Aliases()})
+		names := map[string][]string{}
+		var sets []string
+		for _, a := range b.Aliases() {
+			if names[a.Set] == nil {
+				sets = append(sets, a.Set)
+			}
+			names[a.Set] = append(names[a.Set], a.Name)
+		}
+		slices.Sort(sets)
+		for i, set := range sets {
+			name := b.Name
+			if i > 0 {
+				name = ""
+			}
+			table.Row(name, set, strings.Join(names[set], ", "))
+		}
+	}
+	if asJSON {
+		return p.out.JSON().Encode(all)
+	}
+	return table.Fit(p.out.File).Write(p.out, "")
 }
 
 // findBackbones returns the backbones of those names, or all of them.

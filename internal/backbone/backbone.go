@@ -32,6 +32,7 @@ type Backbone struct {
 
 	variants []variant // the default first
 	chosen   int       // the variant that is built
+	named    string    // the weight set that the alias names by which it was found; "" for none
 
 	// preparation is what a backbone without weights says of its pixels.
 	preparation record.Preprocessing
@@ -58,7 +59,8 @@ func All() []Backbone {
 	}
 }
 
-// Find returns the backbone of that name.
+// Find returns the backbone of that name, or of an alias of it. If the alias names weights, the reference DefaultWeights means
+// those.
 func Find(name string) (Backbone, error) {
 	var known []string
 	for _, b := range All() {
@@ -67,13 +69,28 @@ func Find(name string) (Backbone, error) {
 		}
 		known = append(known, b.Name)
 	}
-	return Backbone{}, &UnknownError{Name: name, Hint: params.DidYouMean(name, known)}
+	if b, set, ok := byAlias(name); ok {
+		b.named = set
+		return b, nil
+	}
+	for _, b := range All() {
+		for _, a := range b.Aliases() {
+			known = append(known, a.Name)
+		}
+	}
+	hint := params.Nearest(name, known)
+	if hint != "" {
+		hint = fmt.Sprintf("did you mean %q?", hint)
+	} else {
+		hint = "`tlpipe models list --aliases` lists them"
+	}
+	return Backbone{}, &UnknownError{Name: name, Hint: hint}
 }
 
 // UnknownError says that there is no backbone of that name.
 type UnknownError struct {
 	Name string
-	Hint string // the nearest name, or all names
+	Hint string // the nearest name, or where all are listed
 }
 
 func (e *UnknownError) Error() string {
@@ -83,12 +100,14 @@ func (e *UnknownError) Error() string {
 // FindSet returns the backbone and the weight set that NAME or NAME:SET stands for, the backbone in
 // the set's variant. Without a set it is the default one, or none if the backbone has no weights.
 func FindSet(reference string) (Backbone, WeightSet, error) {
-	name, wanted, named := strings.Cut(reference, ":")
+	name, wanted, named := strings.Cut(withoutHub(reference), ":")
 	b, err := Find(name)
 	if err != nil {
 		return Backbone{}, WeightSet{}, err
 	}
-	if !named && len(b.Weights) > 0 {
+	if !named && b.named != "" {
+		wanted = b.named
+	} else if !named && len(b.Weights) > 0 {
 		wanted = b.Weights[0].Name
 	} else if !named {
 		return b, WeightSet{}, nil

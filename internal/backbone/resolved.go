@@ -57,6 +57,9 @@ type ResolvedWeights struct {
 // the default one, and a file tells its own by the names of its tensors. A reference that means nothing, or
 // weights that are not here, are a *[params.Error] about the parameter `weights`.
 func (b Backbone) Resolve(reference WeightsReference) (*ResolvedWeights, error) {
+	if reference == DefaultWeights && b.named != "" {
+		reference = WeightsReference(b.named)
+	}
 	if name, rest, ok := strings.Cut(string(reference), ":"); ok && slices.Contains(b.Variants(), name) {
 		b, err := b.As(name)
 		if err != nil {

@@ -23,7 +23,7 @@ import (
 // Params are the parameters of a training.
 type Params struct {
 	Preset       strategy.Preset      `yaml:"preset" enum:"default,tutorial" doc:"what the words for strategies stand for, and what is not given: default, the numbers of the study in docs/defaults.md; tutorial, those of the tutorial"`
-	Backbone     string               `yaml:"backbone" doc:"on pictures: the network below the head, a name from 'tlpipe models list'"`
+	Backbone     zoo.Name             `yaml:"backbone" doc:"on pictures: the network below the head, a name from 'tlpipe models list'"`
 	Weights      zoo.WeightsReference `yaml:"weights" recipe:"-" doc:"of the backbone, as for the stage extract: a weight set, random, the path of a file, or an address with a digest"`
 	RandomSeed   uint64               `yaml:"random_seed" doc:"draws random weights of the backbone; nothing else depends on it"`
 	Strategy     strategy.Strategy    `yaml:"strategy" doc:"on pictures: feature_extraction (if not given), partial, full, progressive, fine_tune, layerwise, adapters, linear_then_full, a mapping with one of these as kind, or a list of phases"`
@@ -120,7 +120,7 @@ func New(p Params) (*Setup, error) {
 	}
 	if p.Backbone != "" {
 		var err error
-		if s.backbone, err = chooseBackbone(p.Backbone, p.Weights); err != nil {
+		if s.backbone, err = chooseBackbone(string(p.Backbone), p.Weights); err != nil {
 			errs = append(errs, err)
 		}
 		refuse(p.Standardise, "standardise", "leave it out", "is for features: pictures are normalised as the weights want them")

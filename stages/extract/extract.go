@@ -14,7 +14,7 @@ import (
 
 // Params are the parameters of the stage.
 type Params struct {
-	Backbone   string                    `yaml:"backbone" doc:"the network: a name from 'tlpipe models list', or pixels for no network at all"`
+	Backbone   backbone.Name             `yaml:"backbone" doc:"the network: a name from 'tlpipe models list', or pixels for no network at all"`
 	Weights    backbone.WeightsReference `yaml:"weights" recipe:"-" doc:"a weight set of the backbone; random; the path of a file that PyTorch, Keras or safetensors wrote (.safetensors, .pth, .h5, .keras), or its address and digest, https://…#sha256=… or {url, sha256}; VARIANT:PATH where a file does not tell which variant of the backbone it is for"`
 	Layer      string                    `yaml:"layer" doc:"pooled (the feature vector), last (the last map), or any layer or block of the backbone"`
 	Precision  string                    `yaml:"precision" enum:"fp32,bf16,int8" doc:"arithmetic of the network: fp32; bf16, faster on processors that have instructions for it and a little less exact; or int8, faster still and less exact, with ranges found on built-in pictures"`
@@ -59,7 +59,7 @@ func build(p Params) (pipeline.Stage, error) {
 	s := &stage{params: p}
 	var errs []error
 	var err error
-	if s.backbone, err = backbone.Find(p.Backbone); err != nil {
+	if s.backbone, err = backbone.Find(string(p.Backbone)); err != nil {
 		hint := ""
 		if unknown := new(backbone.UnknownError); errors.As(err, &unknown) {
 			hint = unknown.Hint
