@@ -72,7 +72,8 @@ type Node struct {
 
 // Probe looks whether the files and folders that the stages name are there. The error holds every problem, as Problems.
 func (g *Graph) Probe() error {
-	r := &reporter{file: g.named, lines: g.lines}
+	r := newReporter(g.named, nil)
+	r.lines = g.lines
 	if g.secrets != nil {
 		r.secrets = *g.secrets
 	}
@@ -260,7 +261,7 @@ func (b *builder) stage(st *StageSpec) {
 	if !ok || b.broken[st.Name] {
 		b.broken[st.Name] = true
 		if len(st.Matrix) == 0 {
-			b.decode(st, kind, st.With, b.vars) // find what is wrong there too
+			b.decode(st, kind, st.With, scopes{b.vars}) // find what is wrong there too
 		}
 		return
 	}
@@ -311,7 +312,7 @@ func (b *builder) declareAxes(st *StageSpec) {
 		if _, taken := b.axes[axis.Name]; taken {
 			b.at(axis.key, "axes of one pipeline have different names", "axis %s is declared by another stage too", axis.Name)
 		}
-		values := scope{}
+		values, numbers, renamed := scope{}, map[string]string{}, false // numbers: their labels
 		for j, label := range axis.Labels {
 			value := b.vars.fill(b.reporter, axis.Values[j])
 			if b.hasEnvironment(value) && value.Kind == yaml.ScalarNode && label == axis.Values[j].Value {
@@ -320,16 +321,19 @@ func (b *builder) declareAxes(st *StageSpec) {
 			}
 			if label == axis.Values[j].Value && value.Kind == yaml.ScalarNode && value.Value != label {
 				// A variable in a list: its value is the label.
-				label, axis.Labels[j] = value.Value, value.Value
-				axis.check(axis.key, b.at)
+				label, axis.Labels[j], renamed = value.Value, value.Value, true
 			}
-			for _, before := range axis.Labels[:j] {
-				if other := values[before]; other != nil && before != label && sameNumber(other, value) {
+			if n, isNumber := number(value); isNumber {
+				if before, again := numbers[n.RatString()]; again && before != label {
 					b.at(axis.Values[j], "", "%s and %s on axis %s are the same number", before, label, axis.Name)
-					break
+				} else {
+					numbers[n.RatString()] = label
 				}
 			}
 			values[label] = value
+		}
+		if renamed {
+			axis.check(axis.key, b.at)
 		}
 		b.axes[axis.Name] = values
 	}
@@ -339,7 +343,7 @@ func (b *builder) declareAxes(st *StageSpec) {
 }
 
 // anyAxes is the variables with some value of each axis.
-func (b *builder) anyAxes() scope {
+func (b *builder) anyAxes() scopes {
 	some := scope{}
 	for axis, values := range b.axes {
 		if labels := sortedKeys(values); len(labels) > 0 {
@@ -558,7 +562,7 @@ func (b *builder) outputFor(st *StageSpec, port Port, ref Reference, from Kind) 
 }
 
 // decode reads a stage's parameters with variables filled in.
-func (b *builder) decode(st *StageSpec, kind Kind, with *yaml.Node, vars scope) (any, *yaml.Node, bool) {
+func (b *builder) decode(st *StageSpec, kind Kind, with *yaml.Node, vars scopes) (any, *yaml.Node, bool) {
 	before := len(b.problems)
 	filled := vars.fill(b.reporter, with)
 	b.keepSecrets(reflect.TypeOf(kind.Params), filled, "")
@@ -574,11 +578,11 @@ func (b *builder) decode(st *StageSpec, kind Kind, with *yaml.Node, vars scope) 
 
 // node makes one node and checks it.
 func (b *builder) node(st *StageSpec, kind Kind, c combination) {
-	vars := scope{}
+	own := scope{}
 	for axis, label := range c.coordinates {
-		vars[axis] = b.axes[axis][label]
+		own[axis] = b.axes[axis][label]
 	}
-	vars = b.vars.with(vars)
+	vars := b.vars.with(own)
 	b.reporter.lookedUp = map[string]bool{}
 	decoded, with, ok := b.decode(st, kind, st.With, vars)
 	if !ok {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"gopkg.in/yaml.v3"
 
@@ -56,16 +57,28 @@ func (p *Problem) hide(secrets *secret.Values) {
 // excerpt is a line, or what is around the column of one that is very long.
 func excerpt(line string, column int) (string, int) {
 	const longest, before = 200, 60
-	runes := []rune(line)
-	if len(runes) <= longest {
+	length := utf8.RuneCountInString(line)
+	if length <= longest {
 		return line, column
 	}
-	from := max(0, min(column-before, len(runes)-longest))
-	cut := string(runes[from : from+longest])
-	if from > 0 {
-		cut = "…" + string(runes[from+1:from+longest])
+	from := max(0, min(column-before, length-longest))
+	begin, end, at := 0, len(line), 0
+	for i := range line { // the line may have megabytes
+		if at == from {
+			begin = i
+		}
+		if at == from+longest {
+			end = i
+			break
+		}
+		at++
 	}
-	if from+longest < len(runes) {
+	cut := line[begin:end]
+	if from > 0 {
+		_, first := utf8.DecodeRuneInString(cut)
+		cut = "…" + cut[first:]
+	}
+	if from+longest < length {
 		cut += "…"
 	}
 	return cut, max(column-from, 0)
@@ -104,6 +117,10 @@ type reporter struct {
 	lines    []string
 	problems Problems
 
+	told    map[Problem]bool // without their source
+	further int              // problems that are not told
+
+	maxValues               int             // that the YAML may hold, and that variables may be filled in to
 	filledNodes, filledText int             // what variables were filled in to, so far
 	lookedUp                map[string]bool // variables that were used; nil: not noted
 	undefined               map[place]bool  // where variables stand that there are not
@@ -116,7 +133,7 @@ type reporter struct {
 type place struct{ line, column int }
 
 func newReporter(file string, text []byte) *reporter {
-	return &reporter{file: file, lines: strings.Split(string(text), "\n"), fromEnv: map[*yaml.Node]bool{}}
+	return &reporter{file: file, lines: strings.Split(string(text), "\n"), fromEnv: map[*yaml.Node]bool{}, told: map[Problem]bool{}, maxValues: defaultMaxValues}
 }
 
 // at reports a problem at a node; the same problem at the same place, as the
@@ -137,13 +154,24 @@ func (r *reporter) place(line, column int, hint, message string) {
 		return // it follows from there being no such variable, which was told
 	}
 	p := &Problem{File: r.file, Line: line, Column: column, Message: message, Hint: hint}
+	switch {
+	case r.told[*p]:
+		return
+	case r.full():
+		r.further++
+		return
+	}
+	r.told[*p] = true
 	if line > 0 && line <= len(r.lines) {
 		p.Source = strings.TrimRight(r.lines[line-1], "\r")
 	}
-	if !slices.ContainsFunc(r.problems, func(q *Problem) bool { return *p == *q }) {
-		r.problems = append(r.problems, p)
-	}
+	r.problems = append(r.problems, p)
 }
+
+// mostProblems is how many problems are told: nobody mends more at once, and a file of a million mistakes is no pipeline.
+const mostProblems = 200
+
+func (r *reporter) full() bool { return len(r.problems) >= mostProblems }
 
 // params reports what was wrong with parameters decoded from with. Errors
 // that know only their path are placed by it.
@@ -190,6 +218,9 @@ func (r *reporter) err() error {
 	})
 	for _, p := range r.problems {
 		p.hide(&r.secrets)
+	}
+	if r.further > 0 {
+		r.problems = append(r.problems, &Problem{File: r.file, Message: fmt.Sprintf("there are more problems, %d at least", r.further)})
 	}
 	return r.problems
 }

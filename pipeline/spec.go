@@ -14,6 +14,7 @@ import (
 
 	"gopkg.in/yaml.v3"
 
+	"github.com/tlpipe/tlpipe/internal/budget"
 	"github.com/tlpipe/tlpipe/pipeline/params"
 )
 
@@ -113,9 +114,12 @@ var stageName = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_-]*$`)
 
 // readSpec reads a pipeline's YAML, strictly, and reports every problem.
 func readSpec(r *reporter, root *yaml.Node) *Spec {
-	doc := document{MaxInstances: defaultMaxInstances}
+	doc := document{MaxInstances: defaultMaxInstances, MaxValues: r.maxValues}
 	errs := params.Decode(root, &doc)
 	r.params(root, "", errs...)
+	if doc.MaxValues != r.maxValues {
+		r.at(params.Locate(root, "max_values"), "", "max_values counts before the YAML is read: write it as a plain number in a line of its own")
+	}
 	for i := range doc.Stages {
 		st := &doc.Stages[i]
 		if st.OnError == "" {
@@ -144,6 +148,7 @@ type document struct {
 	Stages     stageList `yaml:"stages" required:"true" doc:"the stages, by name"`
 
 	MaxInstances int `yaml:"max_instances" min:"1" doc:"how many instances of stages the matrix may make, all together"`
+	MaxValues    int `yaml:"max_values" min:"1" doc:"how many values the YAML may hold, and may become when aliases and variables are filled in; 64 bytes of text for each"`
 }
 
 // HintForKey implements params.Hinter.
@@ -156,6 +161,45 @@ func (*document) HintForKey(key string) string {
 
 // defaultMaxInstances is more than anyone means, and few enough to be checked within seconds.
 const defaultMaxInstances = 10_000
+
+// defaultMaxValues is more than the largest matrix needs, and few enough to be read within seconds.
+const defaultMaxValues = 1_000_000
+
+// maxValuesForm finds max_values before the YAML is read.
+var maxValuesForm = regexp.MustCompile(`(?m)^max_values:[ \t]+([0-9_]+)[ \t]*(?:#.*)?\r?$`)
+
+// count refuses a text before it is read that holds more values than allowed: reading takes a hundred times its size.
+func (r *reporter) count(text []byte) bool {
+	if m := maxValuesForm.FindSubmatch(text); m != nil {
+		if n, err := strconv.Atoi(strings.ReplaceAll(string(m[1]), "_", "")); err == nil && n > 0 {
+			r.maxValues = n
+		}
+	}
+	// A value ends a line or stands before or behind one of these; those in texts and comments count, too.
+	values := 0
+	for _, c := range text {
+		switch c {
+		case '\n', ':', ',', '[', '{':
+			values++
+		}
+	}
+	if values > r.maxValues {
+		r.place(0, 0, r.raise(), fmt.Sprintf("it may hold more than %d values, which is the limit", r.maxValues))
+		return false
+	}
+	if int64(len(text)) > r.maxText() {
+		r.place(0, 0, r.raise(), fmt.Sprintf("it has %s of text, the limit is %s", budget.Bytes(int64(len(text))), budget.Bytes(r.maxText())))
+		return false
+	}
+	return true
+}
+
+// maxText is how much text a pipeline may hold, in bytes.
+func (r *reporter) maxText() int64 { return budget.Proportional(int64(r.maxValues), 0, 64) }
+
+func (r *reporter) raise() string {
+	return fmt.Sprintf("max_values: N at the top of the pipeline if it is meant (now %d)", r.maxValues)
+}
 
 type variables []Variable
 
@@ -306,21 +350,16 @@ func (a *Axis) check(at *yaml.Node, wrong report) {
 	if len(a.Values) == 0 {
 		wrong(at, "", "the axis has no values")
 	}
+	before := map[string]bool{}
 	for i, label := range a.Labels {
 		if strings.ContainsAny(label, "[],=") {
 			wrong(a.Values[i], "give it a name: {name: value}", "%q cannot label an axis value", label)
 		}
-		if slices.Contains(a.Labels[:i], label) {
+		if before[label] {
 			wrong(a.Values[i], "", "%q stands twice on the axis", label)
 		}
+		before[label] = true
 	}
-}
-
-// sameNumber tells whether two values are numbers, and equal.
-func sameNumber(a, b *yaml.Node) bool {
-	x, isNumber := number(a)
-	y, bothNumbers := number(b)
-	return isNumber && bothNumbers && x.Cmp(y) == 0
 }
 
 // number reads a scalar that is a number in YAML, exactly.
@@ -393,6 +432,9 @@ var yamlLine = regexp.MustCompile(`^yaml: (?:line (\d+): )?(.*)$`)
 // parseYAML reads one YAML document and resolves its aliases, so that no one
 // after has to. It returns nil after reporting what is wrong.
 func parseYAML(r *reporter, text []byte) *yaml.Node {
+	if !r.count(text) {
+		return nil
+	}
 	var doc yaml.Node
 	decoder := yaml.NewDecoder(bytes.NewReader(text))
 	switch err := decoder.Decode(&doc); {
@@ -412,10 +454,14 @@ func parseYAML(r *reporter, text []byte) *yaml.Node {
 	if err := decoder.Decode(&next); err == nil {
 		r.at(&next, "one file declares one pipeline", "a second YAML document begins here")
 	}
-	budget := 100_000
-	root, ok := withoutAliases(doc.Content[0], &budget, 0)
+	left := r.maxValues
+	root, ok := withoutAliases(doc.Content[0], &left, 0)
+	if !ok && left < 0 {
+		r.at(doc.Content[0], r.raise(), "with its aliases filled in it holds more than %d values, which is the limit", r.maxValues)
+		return nil
+	}
 	if !ok {
-		r.at(doc.Content[0], "", "the YAML's aliases make it too large or go round in circles")
+		r.at(doc.Content[0], "", "values lie more than %d deep in each other, or aliases go round in circles", maxDepth)
 		return nil
 	}
 	r.withoutMerges(root)
@@ -463,10 +509,13 @@ func (r *reporter) withoutMerges(node *yaml.Node) {
 	}
 }
 
+// maxDepth is how deep values may lie in each other.
+const maxDepth = 200
+
 // withoutAliases copies a node with every alias replaced by what it stands
 // for. It gives up when the copy becomes larger than any pipeline.
 func withoutAliases(node *yaml.Node, budget *int, depth int) (*yaml.Node, bool) {
-	if *budget--; *budget < 0 || depth > 200 {
+	if *budget--; *budget < 0 || depth > maxDepth {
 		return nil, false
 	}
 	if node.Kind == yaml.AliasNode {

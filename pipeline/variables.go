@@ -2,6 +2,7 @@ package pipeline
 
 import (
 	"fmt"
+	"maps"
 	"os"
 	"reflect"
 	"regexp"
@@ -11,23 +12,20 @@ import (
 
 	"gopkg.in/yaml.v3"
 
+	"github.com/tlpipe/tlpipe/internal/budget"
 	"github.com/tlpipe/tlpipe/pipeline/params"
 )
 
 // scope holds the values that $(name) can stand for.
 type scope map[string]*yaml.Node
 
+// scopes are scopes within each other: the names of the last hide those of the ones before.
+type scopes []scope
+
 // with returns the scope with further names, which hide the outer ones.
-func (s scope) with(more scope) scope {
-	out := make(scope, len(s)+len(more))
-	for k, v := range s {
-		out[k] = v
-	}
-	for k, v := range more {
-		out[k] = v
-	}
-	return out
-}
+func (s scope) with(more scope) scopes { return scopes{s, more} }
+
+func (s scope) fill(r *reporter, node *yaml.Node) *yaml.Node { return scopes{s}.fill(r, node) }
 
 var (
 	// A doubled dollar keeps what follows from being a variable.
@@ -35,15 +33,8 @@ var (
 	wholeForm    = regexp.MustCompile(`^\$\(([^()]*)\)$`)
 )
 
-// maxFilled bounds what filling in variables may make of one pipeline, in nodes and in characters: a few lines of
-// variables that double each other are a pipeline of gigabytes otherwise.
-const (
-	maxFilledNodes = 1_000_000
-	maxFilledText  = 64 << 20
-)
-
-// spend takes note of what filling in makes. It is false once that is more than any pipeline needs, which is reported
-// at its first use.
+// spend takes note of what filling in makes. It is false once that is more than the pipeline may hold, which is reported
+// at its first use: a few lines of variables that double each other are a pipeline of gigabytes otherwise.
 func (r *reporter) spend(use *yaml.Node, nodes, text int) bool {
 	before := r.overSpent()
 	r.filledNodes += nodes
@@ -52,19 +43,19 @@ func (r *reporter) spend(use *yaml.Node, nodes, text int) bool {
 		return true
 	}
 	if !before {
-		r.at(use, "", "the pipeline's variables stand for more than %d values or %d MB of text", maxFilledNodes, maxFilledText>>20)
+		r.at(use, r.raise(), "the pipeline's variables stand for more than %d values or %s of text, which is the limit", r.maxValues, budget.Bytes(r.maxText()))
 	}
 	return false
 }
 
 func (r *reporter) overSpent() bool {
-	return r.filledNodes > maxFilledNodes || r.filledText > maxFilledText
+	return r.filledNodes > r.maxValues || int64(r.filledText) > r.maxText()
 }
 
 // fill returns a copy of node with variables replaced. A scalar that is one
 // variable becomes its value, whatever that is; within longer texts the
 // variable's value must be plain text. Places for messages are those of use.
-func (s scope) fill(r *reporter, node *yaml.Node) *yaml.Node {
+func (s scopes) fill(r *reporter, node *yaml.Node) *yaml.Node {
 	if node == nil {
 		return nil
 	}
@@ -169,8 +160,26 @@ func (r *reporter) keepSecrets(t reflect.Type, node *yaml.Node, path string) {
 	}
 }
 
+func (s scopes) find(name string) (*yaml.Node, bool) {
+	for _, one := range slices.Backward(s) {
+		if value, ok := one[name]; ok {
+			return value, true
+		}
+	}
+	return nil, false
+}
+
+// names are all names, sorted.
+func (s scopes) names() (names []string) {
+	for _, one := range s {
+		names = slices.AppendSeq(names, maps.Keys(one))
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
 // lookup finds a variable, or a field of one: axis.field; or a variable of the environment.
-func (s scope) lookup(r *reporter, use *yaml.Node, name string) *yaml.Node {
+func (s scopes) lookup(r *reporter, use *yaml.Node, name string) *yaml.Node {
 	if name, ok := strings.CutPrefix(name, environment); ok {
 		return r.fromEnvironment(use, name)
 	}
@@ -178,16 +187,14 @@ func (s scope) lookup(r *reporter, use *yaml.Node, name string) *yaml.Node {
 	if r.lookedUp != nil {
 		r.lookedUp[head] = true
 	}
-	value, ok := s[head]
+	value, ok := s.find(head)
 	if !ok {
-		known := make([]string, 0, len(s))
-		for k := range s {
-			known = append(known, k)
-		}
-		slices.Sort(known)
-		hint := params.DidYouMean(head, known)
-		if len(known) == 0 {
-			hint = "declare it under vars:"
+		hint := ""
+		if !r.full() { // a hint may take long
+			known := s.names()
+			if hint = params.DidYouMean(head, known); len(known) == 0 {
+				hint = "declare it under vars:"
+			}
 		}
 		r.at(use, hint, "there is no variable %q", head)
 		if r.undefined == nil {

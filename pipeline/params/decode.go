@@ -50,8 +50,14 @@ func (d *Decoding) At(step string, f func()) {
 	d.path = d.path[:len(d.path)-1]
 }
 
+// mostErrors is how many errors are told; a file of a million mistakes is no pipeline.
+const mostErrors = 1000
+
 // Errorf reports an error at node. hint may be empty.
 func (d *Decoding) Errorf(node *yaml.Node, hint, format string, args ...any) {
+	if len(d.errors) >= mostErrors {
+		return
+	}
 	e := &Error{Path: joinPath(d.path), Message: fmt.Sprintf(format, args...), Hint: hint}
 	if node != nil {
 		e.Line, e.Column = node.Line, node.Column
@@ -125,6 +131,7 @@ func (d *Decoding) structure(node *yaml.Node, v reflect.Value) {
 			key, value := node.Content[i], node.Content[i+1]
 			at := slices.IndexFunc(fields, func(f Field) bool { return f.Name == key.Value })
 			switch {
+			case at < 0 && len(d.errors) >= mostErrors: // looking for a hint takes time
 			case at < 0:
 				d.Errorf(key, d.hint(v, key.Value, known), "unknown key %s", quote(key.Value))
 			case given[key.Value]:
