@@ -10,10 +10,8 @@ import (
 	"syscall"
 
 	"github.com/tlpipe/tlpipe/internal/console"
-	"github.com/tlpipe/tlpipe/internal/nn/blas"
 	"github.com/tlpipe/tlpipe/internal/secret"
 	"github.com/tlpipe/tlpipe/pipeline"
-	"gorgonia.org/gorgonia"
 )
 
 // Exit codes, part of the command line's contract.
@@ -28,7 +26,6 @@ const (
 func main() {
 	// A reader that has gone is an error of the write, not the end of the run.
 	signal.Ignore(syscall.SIGPIPE)
-	gorgonia.Use(blas.New())
 	p := &program{kinds: kinds(), out: console.NewOutput(os.Stdout), err: console.NewOutput(os.Stderr)}
 	os.Exit(p.run(os.Args[1:]))
 }

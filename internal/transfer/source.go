@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"github.com/apache/arrow/go/v17/arrow"
+	"github.com/apache/arrow/go/v17/arrow/array"
 	"github.com/tlpipe/tlpipe/internal/kernel"
 	"github.com/tlpipe/tlpipe/internal/metrics"
 	"github.com/tlpipe/tlpipe/internal/nn"
@@ -15,7 +16,6 @@ import (
 	"github.com/tlpipe/tlpipe/internal/picture"
 	"github.com/tlpipe/tlpipe/internal/record"
 	"github.com/tlpipe/tlpipe/internal/transfer/prefix"
-	"github.com/tlpipe/tlpipe/internal/transfer/rows"
 )
 
 // forgetting measures the backbone's own classifier on pictures of its source task, with the features
@@ -107,7 +107,7 @@ func (j *judge) take(ctx context.Context, rec arrow.Record) error {
 	if pictures.Size() != j.input {
 		return fmt.Errorf("pictures have %d×%d pixels: prepare them like those of the data", pictures.Width, pictures.Height)
 	}
-	labels, err := rows.TextColumn(rec, record.Label)
+	labels, err := record.ColumnAs[*array.String](rec, record.Label)
 	if err != nil {
 		return err
 	}

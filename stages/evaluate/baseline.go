@@ -44,7 +44,7 @@ func (e *evaluation) enterBaselines(ctx context.Context) error {
 		regression := !t.pictures && slices.Contains(e.Baselines, Logistic)
 		training, validation := shallow.Rows{Width: t.dimension}, shallow.Rows{Width: t.dimension}
 		for batch, err := range t.examples(ctx, func(r rowView, i int) bool {
-			return !r.label.IsNull(i) && (r.split.Value(i) == record.Train || regression && r.split.Value(i) == record.Validation && !r.copied(i))
+			return !r.label.IsNull(i) && (r.Split(i) == record.Train || regression && r.Split(i) == record.Validation && !r.copied(i))
 		}) {
 			if err != nil {
 				return err
@@ -55,7 +55,7 @@ func (e *evaluation) enterBaselines(ctx context.Context) error {
 					continue
 				}
 				into := &training
-				if batch.rows.split.Value(row) == record.Validation {
+				if batch.rows.Split(row) == record.Validation {
 					into = &validation
 				}
 				if regression {

@@ -82,7 +82,7 @@ func (e *evaluation) answer(ctx context.Context, r *candidate, pool *kernel.Pool
 	}
 	var probabilities, scored []float32
 	row := 0 // of the table
-	passes := func(rows rowView, i int) bool { return rows.split.Value(i) == e.Split && !rows.copied(i) }
+	passes := func(rows rowView, i int) bool { return rows.Split(i) == e.Split && !rows.copied(i) }
 	for batch, err := range r.table.examples(ctx, passes) {
 		if err != nil {
 			return nil, err
@@ -95,7 +95,7 @@ func (e *evaluation) answer(ctx context.Context, r *candidate, pool *kernel.Pool
 		}
 		for i, x := range probabilities {
 			if math.IsNaN(float64(x)) {
-				return nil, fmt.Errorf("model %s: the answer to %q is not a number: its weights or the features are not finite", r.name, batch.rows.id.Value(batch.at[i/classes]))
+				return nil, fmt.Errorf("model %s: the answer to %q is not a number: its weights or the features are not finite", r.name, batch.rows.ID(batch.at[i/classes]))
 			}
 		}
 		if err := p.write(ctx, r, batch, probabilities); err != nil {
@@ -155,16 +155,12 @@ type head struct {
 	own     []float32 // probabilities in the model's order
 }
 
-// sessionRows is how many rows a model computes at once: fewer where maps are
-// large.
-func sessionRows(p *frozen.Program) int {
-	const most, memory = 256, 256 << 20
-	return min(max(memory/max(p.ArenaBytes(), 1), 1), most)
-}
+// mostRows is how many rows a model computes at once, at most.
+const mostRows = 256
 
 func (h *head) open(pool *kernel.Pool, classes int) {
 	h.pool, h.classes = pool, classes
-	h.session = h.program.NewSession(sessionRows(h.program))
+	h.session = h.program.NewSession(h.program.AtOnce(mostRows))
 }
 
 func (h *head) known(classes int) []bool {

@@ -60,11 +60,11 @@ func (s stage) readTable(ctx context.Context, in pipeline.Input) (*table, error)
 			if rows.copied(i) {
 				continue
 			}
-			splits[rows.split.Value(i)]++
-			if rows.split.Value(i) != s.Split {
+			splits[rows.Split(i)]++
+			if rows.Split(i) != s.Split {
 				continue
 			}
-			id := string([]byte(rows.id.Value(i)))
+			id := string([]byte(rows.ID(i)))
 			if seen[id] {
 				return nil, fmt.Errorf("data %s: id %q stands in two rows", in.Name(), id)
 			}
@@ -219,32 +219,22 @@ type examples struct {
 
 // rowView gives the columns that decide which rows are used, and how.
 type rowView struct {
-	rec       arrow.Record
-	count     int
-	id        *array.String
-	label     *array.String
-	split     *array.String
-	copyIndex *array.Int32 // nil if there is no such column
+	record.Roles
+	rec   arrow.Record
+	count int
+	label *array.String
 }
 
 func viewRows(rec arrow.Record) (r rowView, err error) {
 	r = rowView{rec: rec, count: int(rec.NumRows())}
-	if r.id, err = column[*array.String](rec, record.ID); err != nil {
+	if r.Roles, err = record.NewRoles(rec); err != nil {
 		return r, err
 	}
-	if r.label, err = column[*array.String](rec, record.Label); err != nil {
-		return r, err
-	}
-	if r.split, err = column[*array.String](rec, record.Split); err != nil {
-		return r, err
-	}
-	if len(rec.Schema().FieldIndices(record.Copy)) > 0 {
-		r.copyIndex, err = column[*array.Int32](rec, record.Copy)
-	}
+	r.label, err = record.ColumnAs[*array.String](rec, record.Label)
 	return r, err
 }
 
-func (r rowView) copied(i int) bool { return r.copyIndex != nil && r.copyIndex.Value(i) != 0 }
+func (r rowView) copied(i int) bool { return r.Copy(i) != 0 }
 
 // labelOf is "" for a row without a label. It outlives the batch.
 func (r rowView) labelOf(i int) string {
@@ -252,19 +242,6 @@ func (r rowView) labelOf(i int) string {
 		return ""
 	}
 	return string([]byte(r.label.Value(i)))
-}
-
-func column[A arrow.Array](rec arrow.Record, name string) (A, error) {
-	var none A
-	at, field, err := record.Column(rec.Schema(), name)
-	if err != nil {
-		return none, err
-	}
-	c, ok := rec.Column(at).(A)
-	if !ok {
-		return none, fmt.Errorf("column %q is %s", name, field.Type)
-	}
-	return c, nil
 }
 
 // valueOf is the value of a plain column as text.

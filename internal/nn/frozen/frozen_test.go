@@ -400,6 +400,12 @@ func TestArenaIsReused(t *testing.T) {
 	if got, want := p.ArenaBytes(), 2*4*16*16*8; got != want {
 		t.Errorf("arena of %d bytes, want %d", got, want)
 	}
+	if got, want := p.AtOnce(1<<20), (256<<20)/p.ArenaBytes(); got != want {
+		t.Errorf("%d examples at once, want %d", got, want)
+	}
+	if got := p.AtOnce(32); got != 32 {
+		t.Errorf("%d examples at once, more than 32", got)
+	}
 }
 
 func TestMistakesAreErrors(t *testing.T) {

@@ -77,6 +77,13 @@ func (p *Program) WeightBytes() int {
 // kernels' workspace apart.
 func (p *Program) ArenaBytes() int { return p.batch.bytes() }
 
+// AtOnce is how many examples to compute at once, at most so many: fewer where
+// maps are large.
+func (p *Program) AtOnce(most int) int {
+	const memory = 256 << 20
+	return min(max(memory/max(p.ArenaBytes(), 1), 1), most)
+}
+
 // Session is the memory to run a program; one goroutine uses it at a time.
 type Session struct {
 	program *Program

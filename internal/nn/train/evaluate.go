@@ -17,7 +17,7 @@ func (t *Trainer) evaluate(ctx context.Context, examples Examples) (loss float64
 		return 0, nil, err
 	}
 	n := examples.Len()
-	size := min(atOnce(compiled), n)
+	size := min(compiled.AtOnce(mostAtOnce), n)
 	session := compiled.NewSession(size)
 	inputs, outputs, targets := nn.Batch{}, nn.Batch{}, t.newTargets(size)
 	for _, l := range t.net.Inputs() {

@@ -39,7 +39,7 @@ func newTrunk(net *nn.Network, weights nn.Weights, o Options) (*trunk, error) {
 	if err != nil {
 		return nil, err
 	}
-	t.session = program.NewSession(atOnce(program))
+	t.session = program.NewSession(program.AtOnce(mostAtOnce))
 	return t, nil
 }
 
@@ -93,8 +93,5 @@ func (t *trunk) run(pool *kernel.Pool, inputs nn.Batch, n int, computed nn.Batch
 	return t.session.RunBatch(pool, n, inputs, computed)
 }
 
-// atOnce is the number of examples that a program computes at once: fewer where maps are large.
-func atOnce(p *frozen.Program) int {
-	const most, memory = 256, 256 << 20
-	return min(max(memory/max(p.ArenaBytes(), 1), 1), most)
-}
+// mostAtOnce is the number of examples that a program computes at once, at most.
+const mostAtOnce = 256

@@ -185,11 +185,11 @@ func (a *Activator) run(ctx context.Context, c *rows.Chunk, used []int, writers 
 	return nil
 }
 
+// mostRows is how many rows are computed at once, at most.
+const mostRows = 32
+
 // RowsAtOnce is how many rows a program computes at once: fewer where maps are large.
-func RowsAtOnce(p *frozen.Program) int {
-	const most, memory = 32, 256 << 20
-	return min(max(memory/max(p.ArenaBytes(), 1), 1), most)
-}
+func RowsAtOnce(p *frozen.Program) int { return p.AtOnce(mostRows) }
 
 // activationWriter writes the activations of a chunk at one cut.
 type activationWriter struct {

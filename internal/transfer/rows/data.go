@@ -10,7 +10,6 @@ import (
 	"strings"
 
 	"github.com/apache/arrow/go/v17/arrow"
-	"github.com/apache/arrow/go/v17/arrow/array"
 	"github.com/tlpipe/tlpipe/internal/nn"
 	"github.com/tlpipe/tlpipe/internal/nn/train"
 	"github.com/tlpipe/tlpipe/internal/nn/train/objective"
@@ -291,11 +290,7 @@ type rows struct {
 // take adds the rows of a batch that are in use and whose target is known; keep takes what else is needed of
 // one.
 func (r *reader) take(rec arrow.Record, keep func(into *rows, row int, id string) error) error {
-	ids, err := TextColumn(rec, record.ID)
-	if err != nil {
-		return err
-	}
-	uses, err := newUses(rec)
+	roles, err := record.NewRoles(rec)
 	if err != nil {
 		return err
 	}
@@ -305,7 +300,7 @@ func (r *reader) take(rec arrow.Record, keep func(into *rows, row int, id string
 	}
 	r.names = target.Names
 	for i := range int(rec.NumRows()) {
-		split, copied := uses.of(i)
+		split, copied := roles.Split(i), roles.Copy(i)
 		r.splits[strings.Clone(split)]++
 		into := &r.training
 		switch {
@@ -319,7 +314,7 @@ func (r *reader) take(rec arrow.Record, keep func(into *rows, row int, id string
 			into.unlabelled++
 			continue
 		}
-		if err := keep(into, i, ids.Value(i)); err != nil {
+		if err := keep(into, i, roles.ID(i)); err != nil {
 			return err
 		}
 		switch r.task {
@@ -333,30 +328,6 @@ func (r *reader) take(rec arrow.Record, keep func(into *rows, row int, id string
 		into.copies = append(into.copies, copied)
 	}
 	return nil
-}
-
-// uses tells what the rows of a record are for.
-type uses struct {
-	splits *array.String
-	copies *array.Int32 // nil: there are none
-}
-
-func newUses(rec arrow.Record) (u uses, err error) {
-	if u.splits, err = TextColumn(rec, record.Split); err != nil {
-		return u, err
-	}
-	if at := rec.Schema().FieldIndices(record.Copy); len(at) == 1 {
-		u.copies, _ = rec.Column(at[0]).(*array.Int32)
-	}
-	return u, nil
-}
-
-// of returns a row's split and which copy of its picture it is.
-func (u uses) of(row int) (split string, copied int) {
-	if u.copies != nil {
-		copied = int(u.copies.Value(row))
-	}
-	return u.splits.Value(row), copied
 }
 
 // check refuses what cannot be learned from.
@@ -453,18 +424,6 @@ func (d *Data) Standardise(net *nn.Network, weights nn.Weights) {
 		}
 		role(nn.Mean)[i], role(nn.Variance)[i] = float32(mean[i]), float32(variance[i])
 	}
-}
-
-func TextColumn(rec arrow.Record, name string) (*array.String, error) {
-	at, field, err := record.Column(rec.Schema(), name)
-	if err != nil {
-		return nil, err
-	}
-	column, ok := rec.Column(at).(*array.String)
-	if !ok {
-		return nil, fmt.Errorf("column %q is %s, not utf8", name, field.Type)
-	}
-	return column, nil
 }
 
 func counted(labels []string) map[string]int {

@@ -102,12 +102,12 @@ func (c *Chunk) Read(dst []float32, row int) {
 func (c *Chunk) InUse(copies int) (used []int, err error) {
 	first := 0
 	for _, rec := range c.table.Records() {
-		u, err := newUses(rec)
+		roles, err := record.NewRoles(rec)
 		if err != nil {
 			return nil, err
 		}
 		for i := range int(rec.NumRows()) {
-			split, copied := u.of(i)
+			split, copied := roles.Split(i), roles.Copy(i)
 			if split == record.Train && (copies < 1 || copied < copies) || split == record.Validation && copied == 0 {
 				used = append(used, first+i)
 			}

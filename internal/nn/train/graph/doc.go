@@ -24,6 +24,6 @@
 // changes no bit of the results.
 //
 // Gorgonia's own ops are not used here, so nothing has to be set for the whole process with
-// gorgonia.Use; package blas is for those who use them. Gorgonia's constants and its Grad are left alone: they share nodes between graphs, which
+// gorgonia.Use. Gorgonia's constants and its Grad are left alone: they share nodes between graphs, which
 // graphs that are built side by side must not do.
 package graph
