@@ -13,6 +13,7 @@ import (
 	"github.com/tlpipe/tlpipe/internal/console"
 	"github.com/tlpipe/tlpipe/internal/nn/classifier"
 	"github.com/tlpipe/tlpipe/internal/predict"
+	"github.com/tlpipe/tlpipe/internal/record"
 	"github.com/tlpipe/tlpipe/pipeline"
 )
 
@@ -31,7 +32,8 @@ func (p *program) predictCommand() *cobra.Command {
 		Use:   "predict --model FILE:STAGE|model.safetensors IMAGE...",
 		Short: "Classify images with a trained model",
 		Long: `Classify images with a trained model: one line per image, the most probable class
-first. The model is a stage of a pipeline whose result is in the cache, or a file
+first; for a model of any of several classes, those more probable than not; for a
+model of numbers, the numbers. The model is a stage of a pipeline whose result is in the cache, or a file
 written by "tlpipe show --export model.safetensors". Images are prepared exactly as
 the training images were.
 
@@ -81,18 +83,17 @@ func (p *program) predict(ctx context.Context, f predictFlags, images []string) 
 			failed++
 			fmt.Fprintf(p.err, "%s: %s\n", console.Line(path), console.Line(reasonOf(err)))
 		}
-		all = all[:min(f.top, len(all))]
+		task := predictor.Target().Task
+		if task != record.Regression {
+			all = all[:min(f.top, len(all))]
+		}
 		switch {
 		case f.json && err != nil:
 			err = p.out.JSON().Encode(predicted{Image: path, Error: reasonOf(err)})
 		case f.json:
 			err = p.out.JSON().Encode(predicted{Image: path, Predictions: all})
 		case err == nil:
-			parts := make([]string, len(all))
-			for i, x := range all {
-				parts[i] = fmt.Sprintf("%s %.1f%%", x.Label, 100*x.Probability)
-			}
-			_, err = fmt.Fprintf(p.out, "%s: %s\n", console.Line(path), console.Line(strings.Join(parts, ", ")))
+			_, err = fmt.Fprintf(p.out, "%s: %s\n", console.Line(path), console.Line(predictionsInWords(task, all)))
 		default:
 			err = nil
 		}
@@ -105,6 +106,24 @@ func (p *program) predict(ctx context.Context, f predictFlags, images []string) 
 		return &exitError{exitFailed, fmt.Errorf("%d of %s could not be read", failed, console.Of(int64(len(images)), "file"))}
 	}
 	return nil
+}
+
+// predictionsInWords tells what a model says of a picture: the most probable classes; where any of several may
+// apply, those that do, more probable than not; or numbers.
+func predictionsInWords(task record.Task, all []predict.Prediction) string {
+	var parts []string
+	for _, x := range all {
+		switch {
+		case x.IsNumber:
+			parts = append(parts, fmt.Sprintf("%s %.6g", x.Label, x.Value))
+		case task != record.MultiLabel || x.Probability >= 0.5:
+			parts = append(parts, fmt.Sprintf("%s %.1f%%", x.Label, 100*x.Probability))
+		}
+	}
+	if len(parts) == 0 && len(all) > 0 {
+		return fmt.Sprintf("none (the most probable: %s %.1f%%)", all[0].Label, 100*all[0].Probability)
+	}
+	return strings.Join(parts, ", ")
 }
 
 // readModel reads a model from the cache or from a file.

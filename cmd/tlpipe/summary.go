@@ -125,7 +125,9 @@ func printAccuracy(out io.Writer, s scores, named bool) {
 		table.Row(model, fmt.Sprintf("%.3f", m.Value), interval, rows)
 	}
 	if table.Len() == 0 {
-		return
+		if table = targetScores(s.metrics); table.Len() == 0 {
+			return
+		}
 	}
 	fmt.Fprintln(out)
 	switch {
@@ -138,6 +140,71 @@ func printAccuracy(out io.Writer, s scores, named bool) {
 	}
 	_ = table.Write(out, "")
 	printUnscored(out, s.metrics)
+}
+
+// targetScores are the scores of models of any of several classes, or of numbers; empty for others.
+func targetScores(metrics []record.Metric) *console.Table {
+	type key struct{ model, class string }
+	found := map[key]map[string]record.Metric{}
+	var order []key
+	classes, several := false, false
+	for _, m := range metrics {
+		switch m.Metric {
+		case record.MeanAveragePrecision, record.MicroF1, record.SubsetAccuracy, record.MeanAbsoluteError, record.RootMeanSquaredError, record.R2:
+		default:
+			continue
+		}
+		if m.Slice != "" {
+			continue
+		}
+		k := key{m.Model, m.Class}
+		if found[k] == nil {
+			found[k], order = map[string]record.Metric{}, append(order, k)
+		}
+		found[k][m.Metric] = m
+		classes = classes || m.Metric == record.MicroF1
+		several = several || m.Class != ""
+	}
+	cell := func(m record.Metric, known bool, format string) string {
+		switch {
+		case !known || math.IsNaN(m.Value):
+			return "-"
+		case math.IsNaN(m.Low):
+			return fmt.Sprintf(format, m.Value)
+		}
+		return fmt.Sprintf(format+" ("+format+" to "+format+")", m.Value, m.Low, m.High)
+	}
+	heads, columns, format := []string{"MODEL"}, []string{record.MeanAveragePrecision, record.MicroF1, record.SubsetAccuracy}, "%.3f"
+	shown := []string{">MEAN AVERAGE PRECISION", ">MICRO F1", ">ALL CLASSES RIGHT"}
+	if !classes {
+		columns, format = []string{record.MeanAbsoluteError, record.RootMeanSquaredError, record.R2}, "%.4g"
+		shown = []string{">MEAN ABSOLUTE ERROR", ">ROOT MEAN SQUARED ERROR", ">R²"}
+		if several {
+			heads = append(heads, "NUMBER")
+		}
+	}
+	table := console.NewTable(append(append(heads, shown...), ">ROWS")...)
+	for _, k := range order {
+		if several && k.class == "" && !classes {
+			continue // of numbers in units of their own there is no error of all
+		}
+		row := []string{k.model}
+		rows := int64(0)
+		for _, m := range found[k] {
+			if rows = m.Rows; m.Role == record.BaselineRole {
+				row[0] = k.model + " (baseline)"
+			}
+		}
+		if len(heads) > 1 {
+			row = append(row, k.class)
+		}
+		for _, name := range columns {
+			m, known := found[k][name]
+			row = append(row, cell(m, known, format))
+		}
+		table.Row(append(row, console.Count(rows))...)
+	}
+	return table
 }
 
 // shownClasses is how many of the classes that a model does not know are named.

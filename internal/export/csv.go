@@ -34,6 +34,9 @@ func writeCSV(ctx context.Context, out io.Writer, t *table) (notes []string, err
 		case isTensor && oneDimensional(f) && plain(list.Elem()):
 			heads = append(heads, tensorHeads(t.schema, f, int(list.Len()))...)
 			columns = append(columns, csvColumn{at: i, width: int(list.Len())})
+		case arrow.TypeEqual(f.Type, record.ClassesField("").Type):
+			heads = append(heads, f.Name)
+			columns = append(columns, csvColumn{at: i})
 		default:
 			notes = append(notes, fmt.Sprintf("column %q is left out: CSV cannot hold it", f.Name))
 		}
@@ -97,9 +100,9 @@ func oneDimensional(f arrow.Field) bool {
 	return err == nil && len(shape) == 1
 }
 
-// tensorHeads names a tensor's columns: probabilities.CLASS, feature_0 ….
+// tensorHeads names a tensor's columns: probabilities.CLASS, target.NUMBER, feature_0 ….
 func tensorHeads(s *arrow.Schema, f arrow.Field, width int) []string {
-	var classes []string
+	classes := record.NumberNames(f)
 	if text, ok := s.Metadata().GetValue(record.ClassesKey); ok && f.Name == record.Probabilities {
 		_ = json.Unmarshal([]byte(text), &classes) // without names, numbers do
 	}
@@ -121,6 +124,8 @@ func text(column arrow.Array, row int) string {
 	switch column := column.(type) {
 	case *array.String:
 		return column.Value(row)
+	case *array.List:
+		return record.JoinClasses(column, row)
 	case *array.Float32:
 		return strconv.FormatFloat(float64(column.Value(row)), 'g', -1, 32)
 	case *array.Float64:

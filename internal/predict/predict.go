@@ -3,6 +3,7 @@ package predict
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -22,18 +23,34 @@ import (
 	"github.com/tlpipe/tlpipe/internal/record"
 )
 
-// Prediction is a class and its probability, 0…1.
+// Prediction is a class and its probability, 0…1, or a number that the model tells.
 type Prediction struct {
-	Label       string  `json:"label"`
-	Probability float64 `json:"probability"`
+	Label       string // the class, or the name of the number
+	Probability float64
+	Value       float64
+	IsNumber    bool
+}
+
+// MarshalJSON implements json.Marshaler: {"label": …, "probability": …}, or {"number": …, "value": …}.
+func (p Prediction) MarshalJSON() ([]byte, error) {
+	if p.IsNumber {
+		return json.Marshal(struct {
+			Number string  `json:"number"`
+			Value  float64 `json:"value"`
+		}{p.Label, p.Value})
+	}
+	return json.Marshal(struct {
+		Label       string  `json:"label"`
+		Probability float64 `json:"probability"`
+	}{p.Label, p.Probability})
 }
 
 // Predictor runs one model on pictures. It may be used by several goroutines.
 type Predictor struct {
-	classes  []string
+	target   record.Head
 	prepare  *picture.Preparation
 	features *features.Extractor // nil: the model takes pixels
-	head     *frozen.Program     // from features, or pixels, to probabilities
+	head     *frozen.Program     // from features, or pixels, to probabilities or numbers
 
 	mu   sync.Mutex
 	idle []*worker
@@ -50,7 +67,7 @@ func New(model *classifier.Classifier, weights string) (*Predictor, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &Predictor{classes: model.Classes}
+	p := &Predictor{target: model.Head()}
 	if p.prepare, err = picture.Prepare(prepared.Transforms()); err != nil {
 		return nil, fmt.Errorf("how the model's pictures were prepared: %w", err)
 	}
@@ -87,21 +104,28 @@ func (p *Predictor) extractor(made record.Extraction, file string) (*features.Ex
 	return features.New(made, weights, p.prepare.Height(), p.prepare.Width(), runtime.NumCPU())
 }
 
-// Classes lists the model's classes.
-func (p *Predictor) Classes() []string { return p.classes }
+// Target is what the model tells of a picture.
+func (p *Predictor) Target() record.Head { return p.target }
 
-// Picture predicts the classes of a picture, given as the bytes of its file:
-// every class, the most probable first. A file that is no picture is an error
-// with a reason for people.
+// Picture predicts what the model tells of a picture, given as the bytes of its file: every class, the most
+// probable first, or every number, in the model's order. A file that is no picture is an error with a reason
+// for people.
 func (p *Predictor) Picture(file []byte) ([]Prediction, error) {
 	w := p.take()
 	defer p.giveBack(w)
 	if err := w.run(file); err != nil {
 		return nil, err
 	}
-	out := make([]Prediction, len(p.classes))
-	for i, class := range p.classes {
-		out[i] = Prediction{Label: class, Probability: float64(w.probabilities[i])}
+	out := make([]Prediction, len(w.answers))
+	for i, name := range p.target.Names() {
+		if p.target.Task == record.Regression {
+			out[i] = Prediction{Label: name, Value: float64(w.answers[i]), IsNumber: true}
+			continue
+		}
+		out[i] = Prediction{Label: name, Probability: float64(w.answers[i])}
+	}
+	if p.target.Task == record.Regression {
+		return out, nil
 	}
 	slices.SortStableFunc(out, func(a, b Prediction) int { return cmp.Compare(b.Probability, a.Probability) })
 	return out, nil
@@ -154,13 +178,13 @@ func readPicture(path string) (_ []byte, err error) {
 
 // worker is the memory to predict one picture.
 type worker struct {
-	p             *Predictor
-	decoder       *picture.Decoder
-	pixels        []uint8
-	input         []float32 // of the head
-	probabilities []float32
-	features      *features.Worker
-	head          *frozen.Session
+	p        *Predictor
+	decoder  *picture.Decoder
+	pixels   []uint8
+	input    []float32 // of the head
+	answers  []float32 // of the head
+	features *features.Worker
+	head     *frozen.Session
 }
 
 func (p *Predictor) take() *worker {
@@ -173,8 +197,8 @@ func (p *Predictor) take() *worker {
 	}
 	w := &worker{
 		p: p, decoder: picture.NewDecoder(), pixels: make([]uint8, p.prepare.Size()),
-		input:         make([]float32, p.head.InputShape().Size()),
-		probabilities: make([]float32, len(p.classes)), head: p.head.NewSession(1),
+		input:   make([]float32, p.head.InputShape().Size()),
+		answers: make([]float32, len(p.target.Names())), head: p.head.NewSession(1),
 	}
 	if p.features != nil {
 		w.features = p.features.Take(1, 1)
@@ -200,5 +224,5 @@ func (w *worker) run(file []byte) error {
 			return err
 		}
 	}
-	return w.head.Run(nil, w.input, 1, w.probabilities)
+	return w.head.Run(nil, w.input, 1, w.answers)
 }

@@ -12,10 +12,12 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/tlpipe/tlpipe/internal/export"
+	"github.com/tlpipe/tlpipe/internal/kernel"
 	"github.com/tlpipe/tlpipe/internal/nn"
 	"github.com/tlpipe/tlpipe/internal/nn/classifier"
 	"github.com/tlpipe/tlpipe/internal/predict"
@@ -298,6 +300,30 @@ func TestModelsThatCannotBeUsed(t *testing.T) {
 		c.Metadata[record.ExtractionKey] = made.Encode()
 		if _, err := predict.New(c, ""); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("error %v, want one with %q", err, want)
+		}
+	}
+}
+
+// A model of any of several classes tells the probability of each, and a model of numbers the numbers.
+func TestTargets(t *testing.T) {
+	several := colours(t, &byPixels)
+	layers := several.Network.Layers()
+	for _, c := range []struct {
+		head record.Head
+		last nn.Op
+		want string
+	}{
+		{record.MultiLabelHead("label", []string{"red", "blue"}), nn.Activation{Function: kernel.Sigmoid}, `[{"label":"red","probability":0.6899`},
+		{record.RegressionHead("label", []string{"redness", "blueness"}), nn.Affine{Scale: []float32{100, 10}, Shift: []float32{5, 0}}, `[{"number":"redness","value":85`},
+	} {
+		net, err := nn.New(append(slices.Clone(layers[:len(layers)-1]), nn.Layer{Name: "answers", Op: c.last, Inputs: []string{"logits"}}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		model := &classifier.Classifier{Network: net, Weights: several.Weights, Classes: c.head.Classes, Target: &c.head, Metadata: several.Metadata}
+		got := predictions(t, predictor(t, model), plain(t, 50, 40, color.RGBA{204, 0, 51, 255}))
+		if !strings.HasPrefix(got, c.want) || !strings.Contains(got, "blue") {
+			t.Errorf("%s: predicted %s, want %s", c.head.Task, got, c.want)
 		}
 	}
 }

@@ -1,6 +1,7 @@
 package record
 
 import (
+	"encoding/json"
 	"fmt"
 	"slices"
 )
@@ -53,6 +54,26 @@ func MultiLabelHead(name string, classes []string) Head {
 // RegressionHead is a head that tells numbers.
 func RegressionHead(name string, targets []string) Head {
 	return Head{Name: name, Task: Regression, Targets: targets, Activation: IdentityActivation}
+}
+
+// Encode gives the text that stands in metadata under [HeadKey].
+func (h Head) Encode() (string, error) {
+	if err := h.Check(); err != nil {
+		return "", err
+	}
+	text, err := json.Marshal(h)
+	return string(text), err
+}
+
+// ParseHead reads what Encode wrote.
+func ParseHead(text string) (h Head, err error) {
+	if err = json.Unmarshal([]byte(text), &h); err == nil {
+		err = h.Check()
+	}
+	if err != nil {
+		return h, fmt.Errorf("read what a model's outputs tell: %w", err)
+	}
+	return h, nil
 }
 
 // Names are those of the head's numbers, in order: classes, or targets.

@@ -76,6 +76,24 @@ const (
 	UnknownLabel      = "unknown_label"     // number of rows, not scored, of a class that the model does not know
 )
 
+// Names of metrics of rows that any of several classes may apply to, where F1, precision, recall, roc_auc and
+// log_loss are measured too, and of numbers.
+const (
+	MeanAveragePrecision = "mean_average_precision" // over the classes that apply to a row
+	AveragePrecision     = "average_precision"      // of a class: the area under its curve of precision and recall
+	MicroPrecision       = "micro_precision"        // of all answers, of all rows to all classes, together
+	MicroRecall          = "micro_recall"
+	MicroF1              = "micro_f1"
+	SubsetAccuracy       = "subset_accuracy" // share of rows of which every class is right
+	HammingLoss          = "hamming_loss"    // share of the answers that are wrong
+	Threshold            = "threshold"       // the probability from which a class is taken to apply
+	UnknownClasses       = "unknown_class"   // with a class: number of rows that it applies to and that a model does not know
+
+	MeanAbsoluteError    = "mean_absolute_error"     // in the number's unit, 0…
+	RootMeanSquaredError = "root_mean_squared_error" // likewise
+	R2                   = "r2"                      // share of the variance that is explained, up to 1; without a class: the mean over the numbers
+)
+
 // Comparison is a paired test of two models on the rows that both were
 // scored on: a row of a comparison table. Differences are A less B.
 type Comparison struct {
@@ -137,7 +155,12 @@ type Mistake struct {
 }
 
 // headlineMetrics are those that a summary of a run holds.
-var headlineMetrics = []string{Accuracy, BalancedAccuracy, MacroF1, ROCAUC, LogLoss, CalibrationError}
+func headlineMetrics() []string {
+	return []string{
+		Accuracy, BalancedAccuracy, MacroF1, ROCAUC, LogLoss, CalibrationError,
+		MeanAveragePrecision, MicroF1, SubsetAccuracy, HammingLoss, MeanAbsoluteError, RootMeanSquaredError, R2,
+	}
+}
 
 // Headline picks the metrics that sum up a run, over all rows and classes, as
 // "model.metric", and the accuracy's interval as "model.accuracy_low" and
@@ -154,7 +177,7 @@ func Headline(table []Metric) map[string]float64 {
 		if m.Slice != "" || m.Class != "" || math.IsNaN(m.Value) {
 			continue
 		}
-		for _, name := range headlineMetrics {
+		for _, name := range headlineMetrics() {
 			if m.Metric == name {
 				picked[m.Model+"."+name] = m.Value
 			}

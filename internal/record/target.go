@@ -95,6 +95,33 @@ func NewTargetColumn(rec arrow.Record, name string) (*TargetColumn, error) {
 	return c, nil
 }
 
+// NumberNames are the names of the numbers of a column that [NumbersField] declared; nil for other columns.
+func NumberNames(f arrow.Field) []string {
+	if _, named := f.Metadata.GetValue(targetsKey); !named {
+		return nil
+	}
+	if list, ok := f.Type.(*arrow.FixedSizeListType); ok && list.Elem().ID() == arrow.FLOAT64 {
+		if names, err := numberNames(f); err == nil {
+			return names
+		}
+	}
+	return nil
+}
+
+// JoinClasses is a list of texts as one text, with semicolons between.
+func JoinClasses(lists *array.List, row int) string {
+	names, ok := lists.ListValues().(*array.String)
+	if !ok {
+		return lists.ValueStr(row)
+	}
+	from, to := lists.ValueOffsets(row)
+	var parts []string
+	for i := from; i < to; i++ {
+		parts = append(parts, names.Value(int(i)))
+	}
+	return strings.Join(parts, ";")
+}
+
 // numberNames are the names that a column of numbers has in its metadata, or makes up.
 func numberNames(f arrow.Field) (names []string, err error) {
 	n := int(f.Type.(*arrow.FixedSizeListType).Len())

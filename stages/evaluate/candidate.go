@@ -36,26 +36,31 @@ type answerer interface {
 	answer(features []float32, n int, out []float32) error
 }
 
-// enterModel adds a model to the candidates.
-func (e *evaluation) enterModel(ctx context.Context, in pipeline.Input, t *table) error {
-	c, err := classifier.Read(ctx, in)
-	if err != nil {
-		return err
-	}
+// compile makes a program of a model, and refuses one that does not take what the table has.
+func compile(in pipeline.Input, c *classifier.Classifier, t *table) (*frozen.Program, error) {
 	if size := c.InputShape().Size(); size != t.dimension {
 		what := "features"
 		if t.pictures {
 			what = "pictures"
 		}
-		return fmt.Errorf("model %s takes %s of %d values, but those of %s have %d", in.Name(), what, size, t.input.Name(), t.dimension)
+		return nil, fmt.Errorf("model %s takes %s of %d values, but those of %s have %d", in.Name(), what, size, t.input.Name(), t.dimension)
 	}
 	made, known := t.schema.Metadata().GetValue(record.ExtractionKey)
 	if want := c.Metadata[record.ExtractionKey]; known && want != "" && made != want {
-		return fmt.Errorf("model %s was trained on features made as %s, but those of %s are made as %s", in.Name(), want, t.input.Name(), made)
+		return nil, fmt.Errorf("model %s was trained on features made as %s, but those of %s are made as %s", in.Name(), want, t.input.Name(), made)
 	}
 	program, err := c.Compile()
 	if err != nil {
-		return fmt.Errorf("model %s: %w", in.Name(), err)
+		return nil, fmt.Errorf("model %s: %w", in.Name(), err)
+	}
+	return program, nil
+}
+
+// enterModel adds a model to the candidates.
+func (e *evaluation) enterModel(in pipeline.Input, c *classifier.Classifier, t *table) error {
+	program, err := compile(in, c, t)
+	if err != nil {
+		return err
 	}
 	places := make([]int, len(c.Classes))
 	for i, class := range c.Classes {

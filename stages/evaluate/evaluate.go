@@ -8,6 +8,7 @@ import (
 
 	"github.com/apache/arrow/go/v17/arrow/array"
 	"github.com/tlpipe/tlpipe/internal/kernel"
+	"github.com/tlpipe/tlpipe/internal/nn/classifier"
 	"github.com/tlpipe/tlpipe/internal/record"
 	"github.com/tlpipe/tlpipe/pipeline"
 )
@@ -21,6 +22,7 @@ type Params struct {
 	Cluster         string     `yaml:"cluster" doc:"column whose equal values belong together, such as object: the bootstrap draws them together"`
 	Baselines       []Baseline `yaml:"baselines" enum:"majority,nearest_centroid,logistic" doc:"what models are compared with: majority; on features also nearest_centroid and logistic, logistic regression; [] for none"`
 	CalibrationBins int        `yaml:"calibration_bins" min:"1" max:"1000" doc:"bins of equal width over the confidence"`
+	Threshold       *float64   `yaml:"threshold" min:"0" max:"1" doc:"of models of any of several classes: the probability from which a class is taken to apply; if not given, that with the best F1 of all answers on the rows of split val, or 0.5 without any"`
 	Worst           int        `yaml:"worst" min:"0" doc:"how many of each model's most confident mistakes to keep"`
 }
 
@@ -31,7 +33,9 @@ func Kind() pipeline.Kind {
 		Summary: "measure models on held-out rows, with baselines, intervals and paired tests",
 		Doc: "Runs each model on its data and writes accuracy, top-k, precision, recall and F1, ROC-AUC, log-loss, Brier score and " +
 			"calibration error, over all rows, by class and by slice, with bootstrap intervals. Majority class and nearest centroid " +
-			"are measured alongside. Every pair of models is compared on the rows they share, by McNemar's exact test and a paired " +
+			"are measured alongside. Of models of any of several classes a row it writes mean average precision, micro and macro F1, subset " +
+			"accuracy and Hamming loss, beside the frequencies of the classes as baseline; of models of numbers mean absolute error, root " +
+			"mean squared error and R², beside the mean of the training rows. Every pair of models is compared on the rows they share, by McNemar's exact test and a paired " +
 			"bootstrap. Where rows are not independent, name the column that groups them as cluster. On pictures there is no " +
 			"nearest centroid: say the features of another stage as data to have one.",
 		Example: `scores:
@@ -112,9 +116,22 @@ func (s stage) Run(ctx context.Context, task *pipeline.Task) error {
 			}
 		}
 	}
+	models := make([]*classifier.Classifier, len(pairs))
+	for i, p := range pairs {
+		if models[i], err = classifier.Read(ctx, p.model); err != nil {
+			return err
+		}
+	}
 	e := &evaluation{Params: s.Params, task: task, numbers: map[string]int{}}
-	for _, p := range pairs {
-		if err := e.enterModel(ctx, p.model, tables[p.data]); err != nil {
+	learned, err := taskOf(pairs, models)
+	if err != nil {
+		return err
+	}
+	if learned != record.SingleLabel {
+		return e.measureTargets(ctx, learned, pairs, models, tables)
+	}
+	for i, p := range pairs {
+		if err := e.enterModel(p.model, models[i], tables[p.data]); err != nil {
 			return err
 		}
 	}

@@ -25,20 +25,9 @@ type predictions struct {
 // newPredictions opens the output. Its columns are those that any of the
 // tables has; in rows of tables without them they are null.
 func newPredictions(e *evaluation) (*predictions, error) {
-	var fields []arrow.Field
-	types := map[string]arrow.DataType{}
-	for _, r := range e.candidates {
-		for _, f := range r.table.schema.Fields() {
-			if !isScalar(f.Type) || f.Name == record.Copy || f.Name == "model" || f.Name == record.Predicted {
-				continue
-			}
-			if known, ok := types[f.Name]; !ok {
-				types[f.Name] = f.Type
-				fields = append(fields, arrow.Field{Name: f.Name, Type: f.Type, Nullable: true})
-			} else if !arrow.TypeEqual(known, f.Type) {
-				return nil, fmt.Errorf("column %q is %s in one data input and %s in %s", f.Name, known, f.Type, r.table.input.Name())
-			}
-		}
+	fields, err := e.carried(func(f arrow.Field) bool { return isScalar(f.Type) })
+	if err != nil {
+		return nil, err
 	}
 	p := &predictions{carried: len(fields), classes: e.classes}
 	fields = append(fields,
@@ -54,6 +43,29 @@ func newPredictions(e *evaluation) (*predictions, error) {
 	return p, err
 }
 
+// carried are the columns of the data that predictions keep, of those that pass.
+func (e *evaluation) carried(passes func(arrow.Field) bool) (fields []arrow.Field, err error) {
+	types := map[string]arrow.DataType{}
+	for _, r := range e.candidates {
+		for _, f := range r.table.schema.Fields() {
+			if !passes(f) || f.Name == record.Copy || f.Name == "model" || f.Name == record.Predicted {
+				continue
+			}
+			if known, ok := types[f.Name]; !ok {
+				types[f.Name] = f.Type
+				kept := arrow.Field{Name: f.Name, Type: f.Type, Nullable: true}
+				if !isScalar(f.Type) {
+					kept.Metadata = f.Metadata // the names of numbers
+				}
+				fields = append(fields, kept)
+			} else if !arrow.TypeEqual(known, f.Type) {
+				return nil, fmt.Errorf("column %q is %s in one data input and %s in %s", f.Name, known, f.Type, r.table.input.Name())
+			}
+		}
+	}
+	return fields, nil
+}
+
 // write appends a candidate's answers to some rows of a batch.
 func (p *predictions) write(ctx context.Context, r *candidate, batch examples, probabilities []float32) error {
 	n := len(batch.at)
@@ -65,19 +77,9 @@ func (p *predictions) write(ctx context.Context, r *candidate, batch examples, p
 			}
 		}
 	}()
-	for i, f := range p.schema.Fields()[:p.carried] {
-		at := batch.rows.rec.Schema().FieldIndices(f.Name)
-		if len(at) != 1 {
-			columns[i] = array.MakeArrayOfNull(memory.DefaultAllocator, f.Type, n)
-			continue
-		}
-		taken, err := record.Take(batch.rows.rec.Column(at[0]), batch.at)
-		if err != nil {
-			return fmt.Errorf("write predictions: column %q: %w", f.Name, err)
-		}
-		columns[i] = taken
+	if err := p.carry(columns, batch); err != nil {
+		return err
 	}
-
 	models := array.NewStringBuilder(memory.DefaultAllocator)
 	defer models.Release()
 	predicted := array.NewStringBuilder(memory.DefaultAllocator)
@@ -98,6 +100,23 @@ func (p *predictions) write(ctx context.Context, r *candidate, batch examples, p
 	rec := array.NewRecord(p.schema, columns, int64(n))
 	defer rec.Release()
 	return p.writer.Write(rec)
+}
+
+// carry fills in the columns that come from the data.
+func (p *predictions) carry(columns []arrow.Array, batch examples) error {
+	for i, f := range p.schema.Fields()[:p.carried] {
+		at := batch.rows.rec.Schema().FieldIndices(f.Name)
+		if len(at) != 1 {
+			columns[i] = array.MakeArrayOfNull(memory.DefaultAllocator, f.Type, len(batch.at))
+			continue
+		}
+		taken, err := record.Take(batch.rows.rec.Column(at[0]), batch.at)
+		if err != nil {
+			return fmt.Errorf("write predictions: column %q: %w", f.Name, err)
+		}
+		columns[i] = taken
+	}
+	return nil
 }
 
 func (p *predictions) close() error { return p.writer.Close() }

@@ -41,7 +41,7 @@ func (c *Classifier) Model() (record.Model, error) {
 	}
 	m := record.Model{Architecture: architecture, Classes: c.Classes, Metadata: c.Metadata}
 	if c.Target != nil {
-		text, err := json.Marshal(c.Target)
+		text, err := c.Target.Encode()
 		if err != nil {
 			return record.Model{}, fmt.Errorf("store a classifier: %w", err)
 		}
@@ -49,7 +49,7 @@ func (c *Classifier) Model() (record.Model, error) {
 		if m.Metadata == nil {
 			m.Metadata = map[string]string{}
 		}
-		m.Metadata[record.HeadKey] = string(text)
+		m.Metadata[record.HeadKey] = text
 	}
 	for _, p := range c.Network.Parameters() {
 		t := c.Weights[p.Name()]
@@ -62,10 +62,11 @@ func (c *Classifier) Model() (record.Model, error) {
 func Parse(m record.Model) (*Classifier, error) {
 	c := &Classifier{Network: new(nn.Network), Weights: nn.Weights{}, Classes: m.Classes, Metadata: m.Metadata}
 	if text, ok := m.Metadata[record.HeadKey]; ok {
-		c.Target = new(record.Head)
-		if err := json.Unmarshal([]byte(text), c.Target); err != nil {
-			return nil, fmt.Errorf("load a classifier: what its outputs tell: %w", err)
+		h, err := record.ParseHead(text)
+		if err != nil {
+			return nil, fmt.Errorf("load a classifier: %w", err)
 		}
+		c.Target = &h
 	}
 	if err := json.Unmarshal(m.Architecture, c.Network); err != nil {
 		return nil, fmt.Errorf("load a classifier: %w", err)
