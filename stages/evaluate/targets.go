@@ -76,7 +76,7 @@ func (e *evaluation) measureTargets(ctx context.Context, learned record.Task, pa
 		if err != nil {
 			return err
 		}
-		session := program.NewSession(sessionRows(program))
+		session := program.NewSession(program.AtOnce(mostRows))
 		r := &rival{
 			candidate: &candidate{name: p.model.Name(), table: table}, column: record.TargetOf(table.schema, c.Head().Name), names: c.Head().Names(),
 			answers: func(features []float32, n int, out []float32) error { return session.Run(pool, features, n, out) },
@@ -171,7 +171,7 @@ func (t *targets) constant(ctx context.Context, r *rival) ([]float32, error) {
 			return nil, err
 		}
 		for i := range rows.count {
-			if rows.split.Value(i) != record.Train || !truth.Known(i) {
+			if rows.Split(i) != record.Train || !truth.Known(i) {
 				continue
 			}
 			for k, x := range t.row(truth, r, i) {
@@ -305,7 +305,7 @@ func (t *targets) choose(ctx context.Context, r *rival) error {
 func (t *targets) each(ctx context.Context, r *rival, split string, do func(batch examples, truth truth, answers []float32) error) error {
 	var answers []float32
 	width := len(r.names)
-	passes := func(rows rowView, i int) bool { return rows.split.Value(i) == split && !rows.copied(i) }
+	passes := func(rows rowView, i int) bool { return rows.Split(i) == split && !rows.copied(i) }
 	for batch, err := range r.table.examples(ctx, passes) {
 		if err != nil {
 			return err
@@ -321,7 +321,7 @@ func (t *targets) each(ctx context.Context, r *rival, split string, do func(batc
 		}
 		for i, x := range answers {
 			if x-x != 0 {
-				return fmt.Errorf("model %s: the answer to %q is %v: its weights or the features are not finite", r.name, batch.rows.id.Value(batch.at[i/width]), x)
+				return fmt.Errorf("model %s: the answer to %q is %v: its weights or the features are not finite", r.name, batch.rows.ID(batch.at[i/width]), x)
 			}
 		}
 		if err := do(batch, truth, answers); err != nil {
