@@ -60,9 +60,9 @@ func (c chunkRef) mended(ctx context.Context, read func(c cache.Chunk) error) er
 var errAnother = errors.New("computed again, the result is another: the stage does not give the same bytes each time")
 
 // records returns the chunk's records. They may be kept longer than the chunk.
-func (c chunkRef) records(ctx context.Context, store *cache.Store) (records []arrow.Record, err error) {
+func (c chunkRef) records(ctx context.Context, store *cache.Store, columns []string) (records []arrow.Record, err error) {
 	err = c.mended(ctx, func(chunk cache.Chunk) error {
-		records, err = chunkRecords(ctx, store, chunk, func(_ context.Context, b cache.Blob) (*openedBlob, error) {
+		records, err = chunkRecords(ctx, store, chunk, columns, func(_ context.Context, b cache.Blob) (*openedBlob, error) {
 			return openBlob(store, b)
 		})
 		return err
@@ -70,21 +70,31 @@ func (c chunkRef) records(ctx context.Context, store *cache.Store) (records []ar
 	return records, err
 }
 
-// chunkRecords are the records of a chunk; open gives the rows of a blob.
-func chunkRecords(ctx context.Context, store *cache.Store, c cache.Chunk, open func(context.Context, cache.Blob) (*openedBlob, error)) ([]arrow.Record, error) {
+// chunkRecords are the records of a chunk, with some of its columns or, if that
+// is nil, all; open gives the rows of a blob.
+func chunkRecords(ctx context.Context, store *cache.Store, c cache.Chunk, columns []string, open func(context.Context, cache.Blob) (*openedBlob, error)) ([]arrow.Record, error) {
 	if !c.Composed() {
 		blob, err := open(ctx, cache.Blob{Digest: c.Digest, Bytes: c.Bytes})
 		if err != nil {
 			return nil, err
 		}
-		for _, rec := range blob.records {
+		records := make([]arrow.Record, len(blob.records))
+		for i, rec := range blob.records {
 			rec.Retain()
+			if records[i] = rec; columns != nil {
+				if records[i], err = narrowed(rec, columns); err != nil {
+					return nil, err
+				}
+			}
 		}
-		return blob.records, nil
+		return records, nil
 	}
 	schema, err := readSchema(store, *c.Schema)
 	if err != nil {
 		return nil, err
+	}
+	if columns != nil {
+		schema = narrowedSchema(schema, columns)
 	}
 	var records []arrow.Record
 	for rec, err := range assembled(ctx, schema, c.Segments, cached(open)) {
@@ -107,6 +117,7 @@ type Artifact struct {
 	name        string
 	coordinates Coordinates
 	chunks      []chunkRef
+	columns     []string // that it was narrowed to; nil: all
 }
 
 // NewArtifact makes the artifact of chunks that are in the store.
@@ -150,7 +161,57 @@ func (a *Artifact) Blobs() []cache.Chunk {
 }
 
 // Digest implements Input: it stands for the chunks and their order.
-func (a *Artifact) Digest() string { return chunksDigest(a.Blobs()) }
+func (a *Artifact) Digest() string {
+	chunks := a.Blobs()
+	if a.columns != nil {
+		for i, c := range chunks {
+			chunks[i].Digest = selectedDigest(a.store, c, a.columns)
+		}
+	}
+	return chunksDigest(chunks)
+}
+
+// selectedDigest is that of some columns of a chunk: of what they say where
+// that was noted, else of the whole chunk.
+func selectedDigest(store *cache.Store, c cache.Chunk, columns []string) string {
+	p := cache.Preimage{{Name: "chunk", Value: c.Digest}}
+	if c.Composed() {
+		if noted, ok := notedColumns(store, c, columns); ok {
+			p = noted
+		}
+	}
+	for _, name := range columns {
+		p = append(p, cache.Field{Name: "column", Value: name})
+	}
+	return p.Digest()
+}
+
+func notedColumns(store *cache.Store, c cache.Chunk, columns []string) (p cache.Preimage, ok bool) {
+	schema, err := readSchema(store, *c.Schema)
+	if err != nil {
+		return nil, false
+	}
+	raw, err := schemaBytes(narrowedSchema(schema, columns))
+	if err != nil {
+		return nil, false
+	}
+	p = cache.Preimage{{Name: "schema", Value: string(raw)}}
+	for _, name := range columns {
+		digests := noted(c.Segments, name)
+		if digests == nil {
+			return nil, false
+		}
+		p = append(p, cache.Field{Name: "rows", Value: string(digests)})
+	}
+	return p, true
+}
+
+// Select implements Input.
+func (a *Artifact) Select(columns ...string) Input {
+	narrow := *a
+	narrow.columns = columns
+	return &narrow
+}
 
 func chunksDigest(chunks []cache.Chunk) string {
 	p := make(cache.Preimage, len(chunks))
@@ -171,6 +232,9 @@ func (a *Artifact) Schema(ctx context.Context) (schema *arrow.Schema, err error)
 			b = *c.Schema
 		}
 		schema, err = readSchema(a.store, b)
+		if err == nil && a.columns != nil {
+			schema = narrowedSchema(schema, a.columns)
+		}
 		return err
 	})
 	if err != nil {
@@ -187,7 +251,7 @@ func (a *Artifact) Batches(ctx context.Context) iter.Seq2[arrow.Record, error] {
 				yield(nil, err)
 				return
 			}
-			records, err := c.records(ctx, a.store)
+			records, err := c.records(ctx, a.store, a.columns)
 			if err != nil {
 				yield(nil, fmt.Errorf("read %s: %w", a.name, err))
 				return
@@ -207,7 +271,7 @@ func (a *Artifact) Batches(ctx context.Context) iter.Seq2[arrow.Record, error] {
 func (a *Artifact) Chunks() []Input {
 	out := make([]Input, len(a.chunks))
 	for i := range a.chunks {
-		out[i] = &Artifact{store: a.store, name: a.name, coordinates: a.coordinates, chunks: a.chunks[i : i+1]}
+		out[i] = &Artifact{store: a.store, name: a.name, coordinates: a.coordinates, chunks: a.chunks[i : i+1], columns: a.columns}
 	}
 	return out
 }
@@ -242,7 +306,7 @@ func (a *Artifact) Open(ctx context.Context) (_ *Table, err error) {
 			return nil, err
 		}
 		err := c.mended(ctx, func(c cache.Chunk) error {
-			records, err := chunkRecords(ctx, a.store, c, view)
+			records, err := chunkRecords(ctx, a.store, c, a.columns, view)
 			if err != nil {
 				return err
 			}

@@ -58,7 +58,7 @@ func MapRecord(ctx context.Context, stage RowWise, mapper Mapper, rec arrow.Reco
 	if err != nil || !ok {
 		return nil, rejects, err
 	}
-	records, err := chunkRef{Chunk: chunk}.records(ctx, store)
+	records, err := chunkRef{Chunk: chunk}.records(ctx, store, nil)
 	if err != nil {
 		return nil, nil, err
 	}

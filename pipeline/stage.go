@@ -203,6 +203,9 @@ type Input interface {
 	Batches(ctx context.Context) iter.Seq2[arrow.Record, error]
 	// Chunks divides the artifact into its chunks, each an artifact by itself.
 	Chunks() []Input
+	// Select narrows the artifact to some of its columns. Its digest is of what
+	// those say, so that an edit of others leaves it as it is.
+	Select(columns ...string) Input
 	// Open gives access to the rows in any order, without reading them all
 	// into memory. Close the table when done.
 	Open(ctx context.Context) (*Table, error)

@@ -17,6 +17,7 @@ import (
 	"testing"
 
 	"github.com/apache/arrow/go/v17/arrow"
+	"github.com/apache/arrow/go/v17/arrow/array"
 	"github.com/tlpipe/tlpipe/internal/record"
 	"github.com/tlpipe/tlpipe/pipeline"
 	"github.com/tlpipe/tlpipe/pipeline/params"
@@ -253,6 +254,34 @@ func (t *Table) Chunks() []pipeline.Input {
 	out := make([]pipeline.Input, len(t.records))
 	for i, r := range t.records {
 		out[i] = NewTable(t.name, t.coordinates, r)
+	}
+	return out
+}
+
+// Select implements pipeline.Input.
+func (t *Table) Select(columns ...string) pipeline.Input {
+	out := &Table{name: t.name, coordinates: t.coordinates, closed: true}
+	narrow := func(s *arrow.Schema) *arrow.Schema {
+		var fields []arrow.Field
+		for _, f := range s.Fields() {
+			if slices.Contains(columns, f.Name) {
+				fields = append(fields, f)
+			}
+		}
+		m := s.Metadata()
+		return arrow.NewSchema(fields, &m)
+	}
+	if t.schema != nil {
+		out.schema = narrow(t.schema)
+	}
+	for _, r := range t.records {
+		var arrays []arrow.Array
+		for i, f := range r.Schema().Fields() {
+			if slices.Contains(columns, f.Name) {
+				arrays = append(arrays, r.Column(i))
+			}
+		}
+		out.records = append(out.records, array.NewRecord(narrow(r.Schema()), arrays, r.NumRows()))
 	}
 	return out
 }

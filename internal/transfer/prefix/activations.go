@@ -21,12 +21,13 @@ import (
 	"github.com/tlpipe/tlpipe/pipeline"
 )
 
-// activationRecipe is what decides the activations of a chunk of pictures.
+// activationRecipe is what decides, beside the pixels, the activations of a chunk of pictures. Labels have no part
+// in it.
 type activationRecipe struct {
 	Network   string `yaml:"network"` // digest of the architecture up to the cut
 	Weights   string `yaml:"weights"` // digest
 	Precision string `yaml:"precision"`
-	Copies    int    `yaml:"copies"` // that are in use; 0: all
+	Rows      string `yaml:"rows"` // digest of the numbers of the rows in use
 }
 
 // Activator computes and fetches the activations at the cut of a phase. Of later phases whose cuts
@@ -62,7 +63,7 @@ func NewActivator(task *pipeline.Task, d *rows.Data, net *nn.Network, weights nn
 		sum := sha256.Sum256(architecture)
 		a.recipes = append(a.recipes, activationRecipe{
 			Network: hex.EncodeToString(sum[:]), Weights: weights.Select(below).Digest(),
-			Precision: p.Precision, Copies: copies,
+			Precision: p.Precision,
 		})
 		output := slices.Index(names, p.Cut)
 		if output < 0 {
@@ -131,8 +132,10 @@ const activationsOutput = "activation"
 // those of the lower cuts that are not there either; ran tells so.
 func (a *Activator) part(ctx context.Context, task *pipeline.Task, c *rows.Chunk, used []int, writers []*activationWriter) (result map[string]pipeline.Input, ran bool, err error) {
 	i := len(writers)
+	recipe := a.recipes[i]
+	recipe.Rows = rowsDigest(used)
 	part := pipeline.Part{
-		Name: "activations", Recipe: a.recipes[i], Inputs: map[string]pipeline.Input{"pictures": c.Input}, Numerics: frozen.Float32.Numerics(),
+		Name: "activations", Recipe: recipe, Inputs: map[string]pipeline.Input{"pictures": c.Input.Select(record.Image)}, Numerics: frozen.Float32.Numerics(),
 	}
 	result, err = task.Part(ctx, part, func(ctx context.Context, task *pipeline.Task) error {
 		w, err := newActivationWriter(task, a.cuts[i])
@@ -150,6 +153,16 @@ func (a *Activator) part(ctx context.Context, task *pipeline.Task, c *rows.Chunk
 		return errors.Join(err, w.out.Close())
 	})
 	return result, ran, err
+}
+
+// rowsDigest is what a list of rows is known by.
+func rowsDigest(rows []int) string {
+	var raw []byte
+	for _, row := range rows {
+		raw = binary.AppendUvarint(raw, uint64(row))
+	}
+	sum := sha256.Sum256(raw)
+	return hex.EncodeToString(sum[:])
 }
 
 // run computes the rows of a chunk and writes what the first cuts put out.
