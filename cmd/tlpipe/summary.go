@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/apache/arrow/go/v17/arrow"
 	"github.com/apache/arrow/go/v17/arrow/array"
 
 	"github.com/tlpipe/tlpipe/internal/console"
@@ -52,6 +53,12 @@ func (r *run) printSummary(ctx context.Context, ended pipeline.RunEnded, scores 
 	faults = append(faults, printTrainings(context.WithoutCancel(ctx), out, result))
 	for _, s := range scores {
 		printAccuracy(out, s, len(scores) > 1)
+	}
+	for _, n := range result.Nodes {
+		faults = append(faults, eachTable(context.WithoutCancel(ctx), n, func(_ *arrow.Schema, rows []record.Duplicate) error {
+			printDuplicates(out, rows)
+			return nil
+		}))
 	}
 	for _, n := range result.Nodes {
 		if n.Ended.Cache == "failed" {
@@ -205,6 +212,25 @@ func targetScores(metrics []record.Metric) *console.Table {
 		table.Row(append(row, console.Count(rows))...)
 	}
 	return table
+}
+
+// shownDuplicates is how many pairs of pictures that look alike are named.
+const shownDuplicates = 3
+
+// printDuplicates warns of rows measured on that look like rows of other splits.
+func printDuplicates(out io.Writer, rows []record.Duplicate) {
+	if len(rows) == 0 {
+		return
+	}
+	text := fmt.Sprintf("%s of %s measured on look like one of another split (perceptual hash): the accuracy may be too high.", console.Count(int64(len(rows))), console.Of(rows[0].Rows, "picture"))
+	fmt.Fprintf(out, "\n%s\n", console.Wrap(text, 80))
+	for i, d := range rows {
+		if i == shownDuplicates {
+			fmt.Fprintf(out, "  … %s more are in the report\n", console.Count(int64(len(rows)-i)))
+			break
+		}
+		fmt.Fprintf(out, "  %s and %s (%s)\n", console.Line(d.ID), console.Line(d.Other), console.Line(d.OtherSplit))
+	}
 }
 
 // shownClasses is how many of the classes that a model does not know are named.

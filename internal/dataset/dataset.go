@@ -412,7 +412,7 @@ func (r *Rows) extraName(name string, all []string) string {
 // column of that name.
 func reserved(name string) bool {
 	switch name {
-	case record.ID, record.Image, record.Feature, record.Label, record.Split, record.Domain, record.Copy,
+	case record.ID, record.Image, record.Feature, record.Label, record.Split, record.Domain, record.Copy, record.Likeness,
 		record.Predicted, record.Probabilities, record.Reason, Digest:
 		return true
 	}

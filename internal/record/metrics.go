@@ -154,6 +154,17 @@ type Mistake struct {
 	Probability float64 `column:"probability"` // that of Label
 }
 
+// Duplicate is a row that was measured on and looks like a row of another split: a row of a table of duplicates, the likest first.
+type Duplicate struct {
+	ID         string `column:"id"`
+	Label      string `column:"label"`
+	Other      string `column:"other"` // the row that it looks like
+	OtherLabel string `column:"other_label"`
+	OtherSplit string `column:"other_split"`
+	Distance   int64  `column:"distance"` // bits of the likenesses that differ, of 256
+	Rows       int64  `column:"rows"`     // that were looked at
+}
+
 // headlineMetrics are those that a summary of a run holds.
 func headlineMetrics() []string {
 	return []string{

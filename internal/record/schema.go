@@ -18,6 +18,7 @@ const (
 	Split         = "split"         // utf8: one of the Split values
 	Domain        = "domain"        // utf8, null when there is but one
 	Copy          = "copy"          // int32: 0 the picture itself, 1… augmented copies of it
+	Likeness      = "likeness"      // utf8, null for pictures that show next to nothing: what package picture/likeness tells like ones by
 	Caption       = "caption"       // utf8: a text that goes with the picture
 	Predicted     = "predicted"     // utf8: the most probable class
 	Probabilities = "probabilities" // fixed-size list<float32>, in the order of Classes

@@ -61,6 +61,7 @@ type evaluationView struct {
 	HeatMaps    []heatMap
 	Reliability []reliabilityView
 	Mistakes    []mistakesView
+	Duplicates  *duplicatesView
 	Changes     *changesView
 	Costs       *costsView
 	More        int // models that are not shown in detail
@@ -257,6 +258,8 @@ func (p *page) evaluate(ctx context.Context, e, summary *evaluation, trainings [
 	var err error
 	view.Mistakes, err = newMistakes(ctx, p.Run, e)
 	p.problem(err)
+	view.Duplicates, err = newDuplicates(ctx, p.Run, e)
+	p.problem(err)
 	view.Changes, err = newChanges(ctx, p.Run, e, trainings)
 	p.problem(err)
 	view.Costs = newCosts(ctx, p.Run, summary, e, trainings)
@@ -374,6 +377,7 @@ func (p *page) sections() []section {
 		add(len(e.HeatMaps) > 0, e.ID+"confusion", "Confusion"+suffix)
 		add(len(e.Reliability) > 0, e.ID+"calibration", "Calibration"+suffix)
 		add(len(e.Mistakes) > 0, e.ID+"mistakes", "Mistakes"+suffix)
+		add(e.Duplicates != nil, e.ID+"duplicates", "Near-duplicates"+suffix)
 	}
 	add(len(p.Training) > 0, "training", "Training")
 	add(p.HasMaps(), "features", "Features")

@@ -505,6 +505,10 @@ func TestData(t *testing.T) {
 	if got := textOf(d.withClass("warnings")[0]); got != "folders without pictures: <newt>" {
 		t.Errorf("notes %q", got)
 	}
+	alike := parse(t, section(text, "e1-duplicates"))
+	if got := textOf(alike.all("section")[0]); !strings.Contains(got, "1 of 72 pictures measured on look like one of another split") || !strings.Contains(got, "no picturetrain cat") {
+		t.Errorf("near-duplicates: %q", got)
+	}
 	// Of many classes, the largest are shown and the others folded away.
 	many := &pipeline.Overview{Rows: 1275, Splits: []string{"train"}}
 	for i := range 50 {

@@ -310,6 +310,9 @@ func scores(t testing.TB, rows []picture, candidates []candidate) map[string]pip
 		"comparison":  table(t, "scores", comparisons),
 		"confusion":   table(t, "scores", confusion),
 		"calibration": table(t, "scores", bins),
+		"duplicates": table(t, "scores", []record.Duplicate{
+			{ID: test[0].ID, Label: test[0].Label, Other: "noto/gone", OtherLabel: "cat", OtherSplit: "train", Distance: 4, Rows: int64(len(test))},
+		}),
 		"mistakes":    table(t, "scores", mistakes),
 		"predictions": predictionsTable(t, candidates, classes, test),
 	}

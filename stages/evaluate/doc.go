@@ -13,6 +13,8 @@
 //     their augmented copies. Rows without a label, or of a class that the
 //     candidate does not know, are answered but not scored; the metrics table
 //     counts them as unlabelled and unknown_label.
+//   - Duplicates are rows measured on that look like a row of another split, by
+//     the perceptual hashes that preprocess makes: a model may know them by heart.
 //   - Each model is paired with the data whose matrix coordinates agree with
 //     its own; one data input serves all models; lists without coordinates
 //     pair by position.

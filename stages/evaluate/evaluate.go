@@ -42,7 +42,7 @@ func Kind() pipeline.Kind {
   uses: evaluate
   from: {model: head, data: features}
   with: {slices: [domain], cluster: object}`,
-		Version: 3,
+		Version: 5,
 		Seeded:  true,
 		Inputs: []pipeline.Port{
 			{Name: "model", Kind: pipeline.Model, Many: true, Doc: "the models to measure"},
@@ -54,6 +54,7 @@ func Kind() pipeline.Kind {
 			{Name: "comparison", Kind: pipeline.Metrics, Doc: "one row a pair of models: difference of accuracy, its interval, McNemar's test"},
 			{Name: "confusion", Kind: pipeline.Metrics, Doc: "how many rows of one class were taken for another"},
 			{Name: "calibration", Kind: pipeline.Metrics, Doc: "accuracy by bins of confidence"},
+			{Name: "duplicates", Kind: pipeline.Metrics, Doc: "rows measured on that look like a row of another split, by perceptual hash"},
 			{Name: "mistakes", Kind: pipeline.Metrics, Doc: "the most confident wrong answers of each model"},
 		},
 	}, Params{
@@ -187,6 +188,14 @@ func (e *evaluation) write(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	var tables []*table
+	for _, c := range e.candidates {
+		tables = append(tables, c.table)
+	}
+	duplicates, err := e.allDuplicates(ctx, tables)
+	if err != nil {
+		return err
+	}
 	about := record.Evaluation{Split: e.Split, Resamples: e.Bootstrap, Cluster: e.Cluster}.Encode()
 	return errors.Join(
 		p.close(),
@@ -194,6 +203,7 @@ func (e *evaluation) write(ctx context.Context) error {
 		writeRows(e.task, "comparison", comparisons, about),
 		writeRows(e.task, "confusion", e.confusion, about),
 		writeRows(e.task, "calibration", e.calibration, about),
+		writeRows(e.task, "duplicates", duplicates, about),
 		writeRows(e.task, "mistakes", e.mistakes, about),
 	)
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/apache/arrow/go/v17/arrow/memory"
 	"github.com/tlpipe/tlpipe/internal/nn"
 	"github.com/tlpipe/tlpipe/internal/nn/classifier"
+	"github.com/tlpipe/tlpipe/internal/picture/likeness"
 	"github.com/tlpipe/tlpipe/internal/record"
 	"github.com/tlpipe/tlpipe/pipeline"
 	"github.com/tlpipe/tlpipe/pipeline/pipelinetest"
@@ -344,6 +345,41 @@ func TestIntervalsWithoutSpread(t *testing.T) {
 				t.Errorf("%s: difference of two models that are right everywhere: %v to %v", c.with, k.Low, k.High)
 			}
 		}
+	}
+}
+
+// Rows that look like rows of other splits are told, whatever the models make of them.
+func TestDuplicates(t *testing.T) {
+	hash := func(words ...uint64) string { var h likeness.Hash; copy(h[:], words); return h.String() }
+	plain := features(t, "",
+		row{id: "a", label: "cat", split: "train", x: 1}, row{id: "b", label: "dog", split: "val", y: 1},
+		row{id: "a", label: "cat", split: "train", copy: 1, x: 1},
+		row{id: "t1", label: "cat", split: "test", x: 2}, row{id: "t2", label: "dog", split: "test", y: 2}, row{id: "t3", label: "dog", split: "test", y: 2}, row{id: "t4", label: "dog", split: "test", y: 2},
+	)
+	b := array.NewStringBuilder(memory.DefaultAllocator)
+	defer b.Release()
+	for _, text := range []string{hash(1, 2, 3, 4), hash(^uint64(0), 7, 1<<40, 9), hash(9, 9, 9, 9), hash(1, 2, 3, 5), hash(^uint64(0), 7, 1<<40, 9), hash(0xAAAAAAAAAAAAAAAA, 0xAAAAAAAAAAAAAAAA, 0xAAAAAAAAAAAAAAAA, 0xAAAAAAAAAAAAAAAA), ""} {
+		if text == "" {
+			b.AppendNull()
+		} else {
+			b.Append(text)
+		}
+	}
+	fields := append(slices.Clone(plain.Schema().Fields()), arrow.Field{Name: record.Likeness, Type: arrow.BinaryTypes.String, Nullable: true})
+	column := b.NewArray()
+	defer column.Release()
+	data := array.NewRecord(arrow.NewSchema(fields, nil), append(slices.Clone(plain.Columns()), column), plain.NumRows())
+	out := run(t, "", []pipeline.Input{model(t, "head", nil, 1, "", "cat", "dog")}, []pipeline.Input{pipelinetest.NewTable("features", nil, data)})
+	got := rowsOf[record.Duplicate](t, out.tables["duplicates"])
+	want := []record.Duplicate{
+		{ID: "t2", Label: "dog", Other: "b", OtherLabel: "dog", OtherSplit: "val", Distance: 0, Rows: 3},
+		{ID: "t1", Label: "cat", Other: "a", OtherLabel: "cat", OtherSplit: "train", Distance: 1, Rows: 3},
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("duplicates %+v, want %+v", got, want)
+	}
+	if schema, err := out.tables["predictions"].Schema(t.Context()); err != nil || len(schema.FieldIndices(record.Likeness)) > 0 {
+		t.Errorf("predictions carry likenesses, %v", err)
 	}
 }
 

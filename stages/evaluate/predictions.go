@@ -48,7 +48,7 @@ func (e *evaluation) carried(passes func(arrow.Field) bool) (fields []arrow.Fiel
 	types := map[string]arrow.DataType{}
 	for _, r := range e.candidates {
 		for _, f := range r.table.schema.Fields() {
-			if !passes(f) || f.Name == record.Copy || f.Name == "model" || f.Name == record.Predicted {
+			if !passes(f) || f.Name == record.Copy || f.Name == record.Likeness || f.Name == "model" || f.Name == record.Predicted {
 				continue
 			}
 			if known, ok := types[f.Name]; !ok {

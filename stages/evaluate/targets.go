@@ -259,6 +259,14 @@ func (t *targets) write(ctx context.Context) error {
 			return err
 		}
 	}
+	var tables []*table
+	for _, r := range t.rivals {
+		tables = append(tables, r.table)
+	}
+	duplicates, err := t.allDuplicates(ctx, tables)
+	if err != nil {
+		return err
+	}
 	about := record.Evaluation{Split: t.Split, Resamples: t.Bootstrap, Cluster: t.Cluster}.Encode()
 	return errors.Join(
 		p.close(),
@@ -266,6 +274,7 @@ func (t *targets) write(ctx context.Context) error {
 		writeRows(t.task, "comparison", comparisons, about),
 		writeRows(t.task, "confusion", t.confusion, about),
 		writeRows(t.task, "calibration", t.calibration, about),
+		writeRows(t.task, "duplicates", duplicates, about),
 		writeRows(t.task, "mistakes", t.mistakes, about),
 	)
 }

@@ -12,11 +12,13 @@ import (
 	"github.com/apache/arrow/go/v17/arrow"
 	"github.com/apache/arrow/go/v17/arrow/array"
 	"github.com/apache/arrow/go/v17/arrow/float16"
+	"github.com/apache/arrow/go/v17/arrow/memory"
 	"github.com/sourcegraph/conc/pool"
 	"golang.org/x/sync/semaphore"
 
 	"github.com/tlpipe/tlpipe/internal/dataset"
 	"github.com/tlpipe/tlpipe/internal/picture"
+	"github.com/tlpipe/tlpipe/internal/picture/likeness"
 	"github.com/tlpipe/tlpipe/internal/record"
 	"github.com/tlpipe/tlpipe/pipeline"
 )
@@ -139,14 +141,28 @@ func (m *mapper) fitted(ctx context.Context, dst, data []byte) (reason string, e
 	return reason, nil
 }
 
-// table is the column of so many pictures.
+// table holds so many pictures, and what tells those that look alike.
 func (m *mapper) table(pictures int, pixels []byte) arrow.Record {
+	likenesses := array.NewStringBuilder(memory.DefaultAllocator)
+	defer likenesses.Release()
+	for i := range pictures {
+		if hash, ok := likeness.Of(pixels[i*m.size:(i+1)*m.size], m.prepare.Height(), m.prepare.Width()); ok {
+			likenesses.Append(hash.String())
+		} else {
+			likenesses.AppendNull()
+		}
+	}
+	alike := likenesses.NewArray()
+	defer alike.Release()
 	element, stored := m.stored(pixels)
-	field := record.TensorField(record.Image, element, m.prepare.Height(), m.prepare.Width(), 3)
-	column := record.NewTensors(field.Type, stored, pictures)
+	fields := []arrow.Field{
+		record.TensorField(record.Image, element, m.prepare.Height(), m.prepare.Width(), 3),
+		{Name: record.Likeness, Type: arrow.BinaryTypes.String, Nullable: true},
+	}
+	column := record.NewTensors(fields[0].Type, stored, pictures)
 	defer column.Release()
-	schema := record.WithMetadata(arrow.NewSchema([]arrow.Field{field}, nil), record.PreprocessingKey, m.stage.pixels().Encode())
-	return array.NewRecord(schema, []arrow.Array{column}, int64(pictures))
+	schema := record.WithMetadata(arrow.NewSchema(fields, nil), record.PreprocessingKey, m.stage.pixels().Encode())
+	return array.NewRecord(schema, []arrow.Array{column, alike}, int64(pictures))
 }
 
 // stored brings pixels into the form in which they rest.
