@@ -11,11 +11,16 @@
 //   - A [Port] is a named input or output of a stage. Ports carry artifacts of
 //     one [PortKind] and are checked before anything runs, and so are
 //     [Traits]: facts about an artifact that are known before it exists.
-//   - An [Artifact] is what a port holds after a run: a sequence of chunks,
-//     each an Arrow IPC file addressed by its SHA-256.
+//   - An [Artifact] is what a port holds after a run: a sequence of chunks.
 //   - A chunk is the unit of work of a row-wise stage: a run of rows whose ends
-//     are chosen by their content, so that inserting one row disturbs only the
-//     chunk it falls into.
+//     are chosen by their ids, so that inserting one row disturbs only the
+//     chunk it falls into. A plain chunk is one blob, an Arrow IPC file. What a
+//     row-wise stage gives is composed: its columns lie in several blobs, and
+//     its digest is of what the rows say, wherever they rest.
+//   - [Columns] tells which columns of its input a row-wise stage reads. They
+//     decide, row by row, what it makes; other columns are passed on by
+//     reference. A segment is a run of rows of a composed chunk whose columns
+//     lie side by side, each a slice of a blob.
 //   - A [Part] is a piece of a whole-table stage's work that is cached on its
 //     own: a phase of a training, what one chunk of an input becomes.
 //   - A recipe is all that decides an output apart from the inputs: the kind
