@@ -22,6 +22,22 @@ type Examples interface {
 	Read(positions []int, into Batch) error
 }
 
+// Varying is implemented by examples of a network with axes that vary in length from batch to batch.
+type Varying interface {
+	// Lengths are those of the axes, as [nn.Network.Bind] takes them, for a batch of the examples at these
+	// positions: shorter examples are padded by Read. A batch of other lengths is another program to be
+	// compiled, so few lengths, such as multiples of 16, are better than many.
+	Lengths(positions []int) []int
+}
+
+// lengthsOf are those of a batch; nil if the network's axes do not vary.
+func lengthsOf(examples Examples, positions []int) []int {
+	if v, ok := examples.(Varying); ok {
+		return v.Lengths(positions)
+	}
+	return nil
+}
+
 // Table is examples in memory, of one input.
 type Table struct {
 	Width   int       // numbers of the input in an example, of a map height·width·channels

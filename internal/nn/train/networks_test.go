@@ -305,8 +305,8 @@ func TestRandomNetworks(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		trainer := &Trainer{net: net, objective: entropy, options: o, weights: w, trunk: trunk}
-		p, err := trainer.newProgram(batch)
+		trainer := &Trainer{net: net, objective: entropy, options: o, weights: w}
+		p, err := trainer.newProgram(net, batch, trunk)
 		if err != nil {
 			t.Fatal(err)
 		}

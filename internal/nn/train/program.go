@@ -17,7 +17,10 @@ import (
 // share its weights.
 type program struct {
 	*graph.Graph
-	batch int
+	id      string // of batch and lengths
+	batch   int
+	lengths []int // of the axes that vary
+	net     *nn.Network
 
 	trunk    *trunk
 	read     Batch    // what examples are read into: inputs of the network, and targets
@@ -63,10 +66,15 @@ func (t *Trainer) ends() (names []string) {
 	return names
 }
 
+// shapeIn gives the shape of outputs in the network with its axes bound.
+func (t *Trainer) shapeIn(net *nn.Network) func(objective.Output) nn.Shape {
+	return func(o objective.Output) nn.Shape { return net.Shape(t.end(o)) }
+}
+
 // newTargets makes memory for the targets of n examples.
-func (t *Trainer) newTargets(n int) nn.Batch {
+func newTargets(of objective.Objective, shape func(objective.Output) nn.Shape, n int) nn.Batch {
 	out := nn.Batch{}
-	for _, target := range t.objective.Targets(t.shape) {
+	for _, target := range of.Targets(shape) {
 		out[target.Name] = nn.NewValues(target.Element, n*target.Shape.Size())
 	}
 	return out
@@ -74,9 +82,9 @@ func (t *Trainer) newTargets(n int) nn.Batch {
 
 // newProgram compiles what lies above the trunk, up to what the objective reads, with the options' Freeze
 // and BatchNorm.
-func (t *Trainer) newProgram(batch int) (*program, error) {
-	net, o := t.net, t.options
-	p := &program{Graph: graph.New(t.pool, &t.scratch), batch: batch, trunk: t.trunk}
+func (t *Trainer) newProgram(net *nn.Network, batch int, trunk *trunk) (*program, error) {
+	o := t.options
+	p := &program{Graph: graph.New(t.pool, &t.scratch), batch: batch, net: net, trunk: trunk}
 	b := &building{
 		Graph: p.Graph, net: net, weights: t.weights, options: o, batch: batch, ids: map[string][]int32{},
 		rows: lowerings(), nodes: map[string]*graph.Node{}, normed: normedConvolutions(net, o),
@@ -93,7 +101,7 @@ func (t *Trainer) newProgram(batch int) (*program, error) {
 	p.reversal = p.Input("factor/reversal", 1)
 	b.reversal = p.reversal
 	for _, l := range needed.Layers() {
-		if t.trunk.frozen[l.Name] {
+		if trunk.frozen[l.Name] {
 			continue
 		}
 		node, err := b.layer(l)
@@ -107,7 +115,7 @@ func (t *Trainer) newProgram(batch int) (*program, error) {
 			return nil, fmt.Errorf("nothing learns in or below the output %q", name)
 		}
 	}
-	p.read.Targets = t.newTargets(batch)
+	p.read.Targets = newTargets(t.objective, t.shapeIn(net), batch)
 	p.loss = t.objective.Loss(objective.Place{
 		Graph: p.Graph, Batch: batch, Output: func(o objective.Output) *graph.Node { return b.nodes[t.end(o)] },
 	})

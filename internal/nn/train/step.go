@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 
+	"github.com/tlpipe/tlpipe/internal/nn"
 	"github.com/tlpipe/tlpipe/internal/nn/train/graph"
 	"github.com/tlpipe/tlpipe/internal/nn/train/objective"
 	"github.com/tlpipe/tlpipe/internal/nn/train/optimizer"
@@ -31,7 +33,7 @@ func (t *Trainer) step(ctx context.Context, examples Examples, runs [][]int, rat
 	var parameters []gorgonia.ValueGrad
 	var loss float64
 	for i, positions := range runs {
-		p, err := t.program(len(positions))
+		p, err := t.program(len(positions), lengthsOf(examples, positions)...)
 		if err != nil {
 			return s, err
 		}
@@ -89,8 +91,8 @@ func (t *Trainer) fill(p *program, examples Examples, positions []int, draw grap
 	}
 	var mixed mixture
 	if t.options.Mix.on() {
-		input := t.net.Inputs()[0].Name
-		example := t.net.Shape(input)
+		input := p.net.Inputs()[0].Name
+		example := p.net.Shape(input)
 		mixed = t.options.Mix.draw(len(positions), example, draw)
 		mixed.inputs(p.read.Inputs[input].Float32, example)
 	}
@@ -112,21 +114,45 @@ func (e *DivergedError) Error() string {
 
 func diverged(sign string, rate float64) error { return &DivergedError{Rate: rate, Sign: sign} }
 
-// program returns the graph for batches of so many examples.
-func (t *Trainer) program(batch int) (*program, error) {
-	if p, ok := t.programs[batch]; ok {
-		return p, nil
+// mostPrograms is how many programs are kept: of batches of one size there are two, the last being smaller, times as many
+// as the network's axes have lengths.
+const mostPrograms = 32
+
+// program returns the graph for batches of so many examples, with the network's axes that vary at these lengths.
+func (t *Trainer) program(batch int, lengths ...int) (*program, error) {
+	id := fmt.Sprint(batch, lengths)
+	if i := slices.IndexFunc(t.programs, func(p *program) bool { return p.id == id }); i >= 0 {
+		return t.programs[i], nil
 	}
-	if t.trunk == nil {
+	net := t.net
+	if len(lengths) > 0 {
 		var err error
-		if t.trunk, err = newTrunk(t.net, t.weights, t.options); err != nil {
+		if net, err = net.Bind(lengths...); err != nil {
 			return nil, err
 		}
 	}
-	p, err := t.newProgram(batch)
+	trunk, err := t.trunkOf(net, lengths)
 	if err != nil {
 		return nil, err
 	}
-	t.programs[batch] = p
+	p, err := t.newProgram(net, batch, trunk)
+	if err != nil {
+		return nil, err
+	}
+	p.id, p.lengths = id, lengths
+	if len(t.programs) == mostPrograms {
+		t.programs = t.programs[1:]
+	}
+	t.programs = append(t.programs, p)
 	return p, nil
+}
+
+// trunkOf returns the trunk of a network whose axes have these lengths: programs of several batch sizes share it.
+func (t *Trainer) trunkOf(net *nn.Network, lengths []int) (*trunk, error) {
+	for _, p := range t.programs {
+		if slices.Equal(p.lengths, lengths) {
+			return p.trunk, nil
+		}
+	}
+	return newTrunk(net, t.weights, t.options)
 }

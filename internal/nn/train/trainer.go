@@ -71,9 +71,8 @@ type Trainer struct {
 
 	pool     *kernel.Pool
 	scratch  graph.Scratch
-	trunk    *trunk           // nil before the first step
-	programs map[int]*program // by batch size: at most two
-	sums     []*sum           // of the gradients of several batches; nil unless steps take several
+	programs []*program // by batch size and lengths of axes
+	sums     []*sum     // of the gradients of several batches; nil unless steps take several
 }
 
 // underway is what is known of the epoch under way.
@@ -100,7 +99,7 @@ func New(net *nn.Network, weights nn.Weights, o Options) (*Trainer, error) {
 		return nil, fmt.Errorf("train: %w", err)
 	}
 	o = o.complete()
-	t := &Trainer{net: net, objective: o.Objective, options: o, weights: clone(weights), programs: map[int]*program{}}
+	t := &Trainer{net: net, objective: o.Objective, options: o, weights: clone(weights)}
 	if err := errors.Join(o.check(), o.Objective.Check(t.shape), o.Mix.fits(net), checkRates(net, o)); err != nil {
 		return nil, fmt.Errorf("train: %w", err)
 	}
@@ -158,8 +157,7 @@ func (t *Trainer) Close() error {
 
 // drop lets go of the programs, which hold what they made of frozen weights.
 func (t *Trainer) drop() {
-	clear(t.programs)
-	t.trunk = nil
+	t.programs = nil
 }
 
 // Run trains until the epochs are over or early stopping ends it, calling after, which may be nil,
