@@ -408,7 +408,11 @@ func (nr *nodeRun) accept(ctx context.Context, e cache.Entry, chunk int, rowsIn 
 	return nr.tooManyRejects(ctx, false)
 }
 
+// expected is how many chunks the node has, -1 if that is not known.
 func (nr *nodeRun) expected() int {
+	if _, rowWise := nr.node.Stage.(RowWise); !rowWise {
+		return 1 // its work is one piece, in however many blobs it rests
+	}
 	if len(nr.node.Kind.Outputs) == 0 {
 		return -1
 	}

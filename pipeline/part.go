@@ -83,7 +83,7 @@ func (nr *nodeRun) partWork(part Part, compute func(context.Context, *Task) erro
 		Recipe: recipe, Inputs: refs, Key: key(recipe.Digest(), refs),
 	}
 	work.Here = func(ctx context.Context) (e cache.Entry, err error) {
-		out := &tableTask{store: nr.x.Store, outputs: map[string]*tableWriter{}}
+		out := newTableTask(nr.x.Store, nil)
 		defer out.abort()
 		var parts ledger
 		if err := compute(ctx, nr.task(work.Key, inputs, out, &parts)); err != nil {

@@ -17,12 +17,9 @@ func (nr *nodeRun) runTable(ctx context.Context, stage WholeTable) error {
 	if err != nil {
 		return err
 	}
-	for _, s := range nr.outputs {
-		s.expect(1)
-	}
 	work := nr.work(refs, nil)
 	work.Here = func(ctx context.Context) (e cache.Entry, err error) {
-		out := &tableTask{store: nr.x.Store, kind: &nr.node.Kind, outputs: map[string]*tableWriter{}}
+		out := newTableTask(nr.x.Store, &nr.node.Kind)
 		defer out.abort()
 		var parts ledger
 		if err := stage.Run(ctx, nr.task(work.Key, inputs, out, &parts)); err != nil {
@@ -42,14 +39,26 @@ func (nr *nodeRun) runTable(ctx context.Context, stage WholeTable) error {
 			rows += a.Rows()
 		}
 	}
+	for _, p := range nr.node.Kind.Outputs {
+		nr.outputs[p.Name].expect(len(e.Outputs[p.Name]))
+	}
 	return nr.accept(ctx, e, 0, rows, computed, nr.again(work))
 }
 
+// blobBytes is how large a blob of a table may become before the next begins:
+// blobs are read and verified whole. What is written at once stays together.
+const blobBytes = 64 << 20
+
 // tableTask collects what a whole-table stage writes, or a part of its work.
 type tableTask struct {
-	store   *cache.Store
-	kind    *Kind // whose outputs may be written; nil: any
-	outputs map[string]*tableWriter
+	store     *cache.Store
+	kind      *Kind // whose outputs may be written; nil: any
+	outputs   map[string]*tableWriter
+	blobBytes int64
+}
+
+func newTableTask(store *cache.Store, kind *Kind) *tableTask {
+	return &tableTask{store: store, kind: kind, outputs: map[string]*tableWriter{}, blobBytes: blobBytes}
 }
 
 func (t *tableTask) open(port string, schema *arrow.Schema) (Writer, error) {
@@ -61,33 +70,23 @@ func (t *tableTask) open(port string, schema *arrow.Schema) (Writer, error) {
 	if t.outputs[port] != nil {
 		return nil, fmt.Errorf("output %q is opened twice", port)
 	}
-	blob, err := t.store.NewBlob()
-	if err != nil {
+	w := &tableWriter{store: t.store, schema: schema, most: t.blobBytes}
+	if err := w.begin(); err != nil {
 		return nil, err
 	}
-	w, err := record.NewWriter(blob, schema)
-	if err != nil {
-		blob.Abort()
-		return nil, err
-	}
-	t.outputs[port] = &tableWriter{blob: blob, file: w}
-	return t.outputs[port], nil
+	t.outputs[port] = w
+	return w, nil
 }
 
-// finish keeps the outputs, which must be those named.
+// finish gives the outputs, which must be those named.
 func (t *tableTask) finish(ports []string) (map[string][]cache.Chunk, error) {
 	out := map[string][]cache.Chunk{}
 	for _, port := range ports {
 		w := t.outputs[port]
-		if w == nil || !w.closed {
+		if w == nil || !w.closed || w.blob != nil {
 			return nil, fmt.Errorf("the output %q was not written to the end", port)
 		}
-		c, err := w.blob.Commit(w.file.Rows())
-		w.blob = nil
-		if err != nil {
-			return nil, err
-		}
-		out[port] = []cache.Chunk{c}
+		out[port] = w.chunks
 	}
 	return out, nil
 }
@@ -100,16 +99,57 @@ func (t *tableTask) abort() {
 	}
 }
 
-// tableWriter implements Writer.
+// tableWriter implements Writer. The blobs of a table that is not finished are
+// garbage.
 type tableWriter struct {
-	blob   *cache.BlobWriter
+	store  *cache.Store
+	schema *arrow.Schema
+	most   int64 // bytes of a blob
+	chunks []cache.Chunk
+	blob   *cache.BlobWriter // being written
 	file   *record.Writer
 	closed bool
 }
 
+func (w *tableWriter) begin() (err error) {
+	if w.blob, err = w.store.NewBlob(); err != nil {
+		return err
+	}
+	if w.file, err = record.NewWriter(w.blob, w.schema); err != nil {
+		w.blob.Abort()
+		w.blob = nil
+	}
+	return err
+}
+
+func (w *tableWriter) end() error {
+	if err := w.file.Close(); err != nil {
+		return err
+	}
+	c, err := w.blob.Commit(w.file.Rows())
+	w.blob = nil
+	if err == nil {
+		w.chunks = append(w.chunks, c)
+	}
+	return err
+}
+
+var errEnded = errors.New("the output could not be written before")
+
 func (w *tableWriter) Write(rec arrow.Record) error {
 	if w.closed {
 		return errors.New("write to an output that is closed")
+	}
+	if w.blob == nil {
+		return errEnded
+	}
+	if w.file.Rows() > 0 && w.blob.Size() >= w.most {
+		if err := w.end(); err != nil {
+			return err
+		}
+		if err := w.begin(); err != nil {
+			return err
+		}
 	}
 	return w.file.Write(rec)
 }
@@ -118,6 +158,9 @@ func (w *tableWriter) Close() error {
 	if w.closed {
 		return errors.New("an output is closed twice")
 	}
+	if w.blob == nil {
+		return errEnded
+	}
 	w.closed = true
-	return w.file.Close()
+	return w.end()
 }

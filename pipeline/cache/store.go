@@ -363,6 +363,9 @@ func (f blobFile) Write(b []byte) (int, error) {
 	return n, nil
 }
 
+// Size is how many bytes were written so far.
+func (w *BlobWriter) Size() int64 { return w.size + int64(w.Buffered()) }
+
 // Commit makes the blob durable and returns its reference.
 func (w *BlobWriter) Commit(rows int64) (Chunk, error) {
 	err := errors.Join(w.Flush(), w.file.Sync(), w.file.Close())
