@@ -4,6 +4,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/tlpipe/tlpipe/internal/budget/budgettest"
 	"github.com/tlpipe/tlpipe/pipeline"
 )
 
@@ -216,12 +217,12 @@ func TestRecipeIgnoresSpelling(t *testing.T) {
 }
 
 func FuzzLoad(f *testing.F) {
-	f.Add(simple)
-	f.Add(branches)
-	f.Add("vars: {a: $(a), b: [*x]}\nstages: {r: &x {uses: source, with: *x}}\n")
-	f.Add("stages: {s: {uses: modulo, matrix: {by: {a: {by: 1}}}, with: $(by), from: {numbers: [\"r[a=b].c\"]}}}")
+	budgettest.Texts(f, 500, simple, branches, "vars: {a: $(a), b: [*x]}\nstages: {r: &x {uses: source, with: *x}}\n",
+		"stages: {s: {uses: modulo, matrix: {by: {a: {by: 1}}}, with: $(by), from: {numbers: [\"r[a=b].c\"]}}}",
+		"max_values: 500\nvars: {a: [1, 2, 3], b: [$(a), $(a)], c: [$(b), $(b)]}\nstages: {s: {uses: source, matrix: {x: $(c), y: [1, 2]}, with: {scale: $(x)}}}")
 	f.Fuzz(func(t *testing.T, text string) {
-		_, err := pipeline.Load("p.yaml", []byte(text), newWorld(1).kinds())
+		var err error
+		budgettest.Within(t, len(text), func() { _, err = pipeline.Load("p.yaml", []byte(text), newWorld(1).kinds()) })
 		if _, isProblems := err.(pipeline.Problems); err != nil && !isProblems {
 			t.Errorf("%T: %v", err, err)
 		}

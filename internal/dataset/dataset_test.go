@@ -24,6 +24,7 @@ import (
 	"github.com/sourcegraph/conc"
 	"pgregory.net/rapid"
 
+	"github.com/tlpipe/tlpipe/internal/budget/budgettest"
 	"github.com/tlpipe/tlpipe/internal/dataset"
 	"github.com/tlpipe/tlpipe/internal/record"
 	"github.com/tlpipe/tlpipe/pipeline"
@@ -762,45 +763,64 @@ func TestUniformIsUniformAndStable(t *testing.T) {
 // or refused, and what is listed can be read.
 
 func FuzzIDX(f *testing.F) {
-	f.Add([]byte(idx([]int{2, 1, 2}, 1, 2, 3, 4)))
-	f.Add([]byte(idx([]int{1, 1, 1, 3}, 1, 2, 3)))
-	f.Add(zipped(f, []byte(idx([]int{2, 1, 2}, 1, 2, 3, 4))))
+	budgettest.Seeds(f, 300, []byte(idx([]int{2, 1, 2}, 1, 2, 3, 4)), []byte(idx([]int{1, 1, 1, 3}, 1, 2, 3)), zipped(f, []byte(idx([]int{2, 1, 2}, 1, 2, 3, 4))))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		path := filepath.Join(t.TempDir(), "file")
 		put(t, path, string(data))
-		fuzzed(t, dataset.IDX{Images: path})
-		fuzzed(t, dataset.IDX{Images: path, Labels: path})
+		fuzzed(t, len(data), dataset.IDX{Images: path, Limits: fuzzLimits})
+		fuzzed(t, len(data), dataset.IDX{Images: path, Labels: path, Limits: fuzzLimits})
 	})
 }
 
 func FuzzTar(f *testing.F) {
-	f.Add(tarOf(f, shard...))
-	f.Add(zipped(f, tarOf(f, shard...)))
+	budgettest.Seeds(f, 400, tarOf(f, shard...), zipped(f, tarOf(f, shard...)))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		path := filepath.Join(t.TempDir(), "file.tar")
 		put(t, path, string(data))
-		fuzzed(t, dataset.Tar{Patterns: []string{path}, Classes: []string{"a", "b"}})
+		fuzzed(t, len(data), dataset.Tar{Patterns: []string{path}, Classes: []string{"a", "b"}, Limits: fuzzLimits})
 	})
 }
 
 func FuzzCSV(f *testing.F) {
-	f.Add([]byte("path,label,split,domain,id,age\nfile,a,val,b,c,3\n"))
-	f.Add([]byte("\xEF\xBB\xBFpath\n\"fi\"\"le\"\n\n,"))
+	budgettest.Seeds(f, 300, []byte("path,label,split,domain,id,age\nfile,a,val,b,c,3\n"), []byte("\xEF\xBB\xBFpath\n\"fi\"\"le\"\n\n,"))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		path := filepath.Join(t.TempDir(), "file")
 		put(t, path, string(data))
-		fuzzed(t, dataset.CSV{Path: path})
-		fuzzed(t, dataset.CSV{Path: path, Separator: ';', Columns: map[string]string{"path": "a", "split": ""}})
+		fuzzed(t, len(data), dataset.CSV{Path: path, Limits: fuzzLimits})
+		fuzzed(t, len(data), dataset.CSV{Path: path, Separator: ';', Columns: map[string]string{"path": "a", "split": ""}, Limits: fuzzLimits})
 	})
 }
 
-func fuzzed(t *testing.T, source dataset.Source) {
-	table, err := tryList(t, of(source))
-	if err != nil {
-		return
+func FuzzParquet(f *testing.F) {
+	var seeds [][]byte
+	for _, name := range []string{"plain.parquet", "train-00000-of-00001.parquet"} {
+		data, err := os.ReadFile(filepath.Join("testdata", name))
+		if err != nil {
+			f.Fatal(err)
+		}
+		seeds = append(seeds, data)
 	}
-	readAll(t, table, of(source))
-	table.Record().Release()
+	budgettest.Seeds(f, 500, seeds...)
+	f.Fuzz(func(t *testing.T, data []byte) {
+		path := filepath.Join(t.TempDir(), "file.parquet")
+		put(t, path, string(data))
+		fuzzed(t, len(data), dataset.Parquet{Patterns: []string{path}, Limits: fuzzLimits})
+		fuzzed(t, len(data), dataset.Parquet{Patterns: []string{path}, Columns: map[string]string{"image": "picture", "label": "kind"}, Limits: fuzzLimits})
+	})
+}
+
+// fuzzLimits keep what a few damaged bytes may cost below what the test allows.
+var fuzzLimits = dataset.Limits{Memory: 4 << 20, Unpacked: 16 << 20}
+
+func fuzzed(t *testing.T, size int, source dataset.Source) {
+	budgettest.Within(t, size, func() {
+		table, err := tryList(t, of(source))
+		if err != nil {
+			return
+		}
+		readAll(t, table, of(source))
+		table.Record().Release()
+	})
 }
 
 // fewFiles is a process that has too many files open.

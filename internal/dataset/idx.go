@@ -76,12 +76,9 @@ func (x IDX) List(ctx context.Context, files pipeline.Files) (Rows, error) {
 	if err != nil || x.Labels == "" || len(rows.All) == 0 {
 		return rows, err
 	}
-	labels, err := x.labels(ctx)
+	labels, err := x.labels(ctx, len(rows.All)+len(rows.Rejects))
 	if err != nil {
 		return rows, fmt.Errorf("read the labels %s: %w", x.Labels, err)
-	}
-	if n := len(rows.All) + len(rows.Rejects); len(labels) != n {
-		return rows, fmt.Errorf("%s has %d labels for the %d pictures of %s", x.Labels, len(labels), n, x.Images)
 	}
 	for i := range rows.All {
 		rows.All[i].Label = fmt.Sprint(labels[i])
@@ -90,8 +87,8 @@ func (x IDX) List(ctx context.Context, files pipeline.Files) (Rows, error) {
 	return rows, nil
 }
 
-// labels reads the file of labels.
-func (x IDX) labels(ctx context.Context) (labels []byte, err error) {
+// labels reads the file of labels, which must be so many.
+func (x IDX) labels(ctx context.Context, want int) (labels []byte, err error) {
 	f, err := openUnpacked(x.Labels, x.Limits)
 	if err != nil {
 		return nil, err
@@ -104,6 +101,9 @@ func (x IDX) labels(ctx context.Context) (labels []byte, err error) {
 	}
 	if len(shape) != 1 {
 		return nil, fmt.Errorf("labels of shape %v, not one a picture", shape)
+	}
+	if shape[0] != want {
+		return nil, fmt.Errorf("it has %d labels for the %d pictures of %s", shape[0], want, x.Images)
 	}
 	// Read to the end rather than what the head promises: it may lie.
 	labels, err = io.ReadAll(io.LimitReader(in, int64(shape[0])))

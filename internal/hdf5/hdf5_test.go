@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/tlpipe/tlpipe/internal/budget/budgettest"
 	"github.com/tlpipe/tlpipe/internal/hdf5"
 	"github.com/tlpipe/tlpipe/internal/stored"
 )
@@ -251,12 +252,16 @@ func TestACycleComesToAnEnd(t *testing.T) {
 }
 
 func FuzzParse(f *testing.F) {
+	var seeds [][]byte
 	for _, file := range []string{"small_old.h5", "small_new.h5", "block.h5", "cycle.h5"} {
-		f.Add(content(f, file))
+		seeds = append(seeds, content(f, file))
 	}
-	f.Fuzz(func(_ *testing.T, data []byte) {
-		if root, err := hdf5.Parse(data); err == nil {
-			_ = visit(root, 8)
-		}
+	budgettest.Seeds(f, 1000, seeds...)
+	f.Fuzz(func(t *testing.T, data []byte) {
+		budgettest.Within(t, len(data), func() {
+			if root, err := hdf5.Parse(data); err == nil {
+				_ = visit(root, 8)
+			}
+		})
 	})
 }

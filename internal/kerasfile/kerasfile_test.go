@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/tlpipe/tlpipe/internal/budget/budgettest"
 	"github.com/tlpipe/tlpipe/internal/kerasfile"
 	"github.com/tlpipe/tlpipe/internal/mapped"
 	"github.com/tlpipe/tlpipe/internal/stored"
@@ -149,18 +150,22 @@ func TestNoTruncatedFileIsRead(t *testing.T) {
 }
 
 func FuzzParseHDF5(f *testing.F) {
+	var seeds [][]byte
 	for _, file := range []string{"keras1.h5", "bfloat16.weights.h5", "refused_missing.h5"} {
-		f.Add(content(f, file))
+		seeds = append(seeds, content(f, file))
 	}
-	f.Fuzz(func(_ *testing.T, data []byte) {
-		tensors, err := kerasfile.ParseHDF5(data)
-		if err != nil {
-			return
-		}
-		for _, x := range tensors {
-			if x.Elements() < 1<<20 {
-				_, _ = x.Float32()
+	budgettest.Seeds(f, 1000, seeds...)
+	f.Fuzz(func(t *testing.T, data []byte) {
+		budgettest.Within(t, len(data), func() {
+			tensors, err := kerasfile.ParseHDF5(data)
+			if err != nil {
+				return
 			}
-		}
+			for _, x := range tensors {
+				if x.Elements() < 1<<20 {
+					_, _ = x.Float32()
+				}
+			}
+		})
 	})
 }

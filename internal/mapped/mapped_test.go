@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/tlpipe/tlpipe/internal/budget/budgettest"
 	"github.com/tlpipe/tlpipe/internal/mapped"
 )
 
@@ -138,7 +139,7 @@ func FuzzZip(f *testing.F) {
 	if err := w.Close(); err != nil {
 		f.Fatal(err)
 	}
-	f.Add(out.Bytes())
+	budgettest.Seeds(f, 1000, out.Bytes())
 	f.Fuzz(func(t *testing.T, data []byte) {
 		entries, err := mapped.Zip(data)
 		if err != nil {

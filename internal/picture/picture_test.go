@@ -18,6 +18,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	"github.com/tlpipe/tlpipe/internal/budget/budgettest"
 	"github.com/tlpipe/tlpipe/internal/picture"
 	"github.com/tlpipe/tlpipe/internal/record"
 )
@@ -370,18 +371,22 @@ func FuzzDecode(f *testing.F) {
 		f.Fatal(err)
 	}
 	files = append(files, cases...)
+	var seeds [][]byte
 	for _, file := range files {
 		data, err := os.ReadFile(file)
 		if err != nil {
 			f.Fatal(err)
 		}
-		f.Add(data)
+		seeds = append(seeds, data)
 	}
+	budgettest.Seeds(f, 60, seeds...)
 	d := picture.NewDecoder()
 	d.Limits.Pixels = 1 << 18
 	f.Fuzz(func(t *testing.T, data []byte) {
-		if p, err := d.Decode(data); err == nil && len(p.Pixels) != 3*p.Width*p.Height {
-			t.Fatalf("%d bytes for %d×%d", len(p.Pixels), p.Width, p.Height)
-		}
+		budgettest.Within(t, len(data), func() {
+			if p, err := d.Decode(data); err == nil && len(p.Pixels) != 3*p.Width*p.Height {
+				t.Fatalf("%d bytes for %d×%d", len(p.Pixels), p.Width, p.Height)
+			}
+		})
 	})
 }

@@ -11,6 +11,8 @@ import (
 	"testing"
 
 	"pgregory.net/rapid"
+
+	"github.com/tlpipe/tlpipe/internal/budget/budgettest"
 )
 
 func TestRoundTrip(t *testing.T) {
@@ -143,11 +145,12 @@ func FuzzParse(f *testing.F) {
 	if err != nil {
 		f.Fatal(err)
 	}
-	f.Add(types)
-	f.Add(file(`{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}`, 4))
-	f.Add(file(`{"__metadata__":{"a":"b"},"a":{"dtype":"BF16","shape":[],"data_offsets":[0,2]}}`, 2))
+	budgettest.Seeds(f, 1000, types, file(`{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}`, 4),
+		file(`{"__metadata__":{"a":"b"},"a":{"dtype":"BF16","shape":[],"data_offsets":[0,2]}}`, 2))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		file, err := Parse(data, nil)
+		var file *File
+		var err error
+		budgettest.Within(t, len(data), func() { file, err = Parse(data, nil) })
 		if err != nil {
 			return
 		}

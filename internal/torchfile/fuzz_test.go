@@ -6,6 +6,7 @@ import (
 	"io"
 	"testing"
 
+	"github.com/tlpipe/tlpipe/internal/budget/budgettest"
 	"github.com/tlpipe/tlpipe/internal/stored"
 )
 
@@ -24,26 +25,34 @@ func readAll(t *testing.T, tensors []stored.Tensor) {
 
 // FuzzParseStream reads files of the old format.
 func FuzzParseStream(f *testing.F) {
+	var seeds [][]byte
 	for _, name := range []string{"state_legacy.pth", "protocol4_legacy.pth", "views_legacy.pth", "types_legacy.pth", "hostile_legacy.pth", "module_legacy.pth", "plain.pkl"} {
-		f.Add(content(f, name))
+		seeds = append(seeds, content(f, name))
 	}
+	budgettest.Seeds(f, 500, seeds...)
 	f.Fuzz(func(t *testing.T, data []byte) {
-		if tensors, err := parse(append([]byte{0x80}, data[min(1, len(data)):]...)); err == nil {
-			readAll(t, tensors)
-		}
+		budgettest.Within(t, len(data), func() {
+			if tensors, err := parse(append([]byte{0x80}, data[min(1, len(data)):]...)); err == nil {
+				readAll(t, tensors)
+			}
+		})
 	})
 }
 
 // FuzzPickle reads archives that hold a pickle and a storage of 64 bytes.
 func FuzzPickle(f *testing.F) {
+	var seeds [][]byte
 	for _, name := range []string{"state.pth", "protocol3.pth", "protocol5.pth", "views.pth", "types.pth", "checkpoint.pth", "ema.pth", "hostile.pth"} {
-		f.Add(pickleOf(f, content(f, name)))
+		seeds = append(seeds, pickleOf(f, content(f, name)))
 	}
+	budgettest.Seeds(f, 500, seeds...)
 	f.Fuzz(func(t *testing.T, pickle []byte) {
-		tensors, err := parse(archiveOf(t, pickle))
-		if err == nil {
-			readAll(t, tensors)
-		}
+		budgettest.Within(t, len(pickle), func() {
+			tensors, err := parse(archiveOf(t, pickle))
+			if err == nil {
+				readAll(t, tensors)
+			}
+		})
 	})
 }
 

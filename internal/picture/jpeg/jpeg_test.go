@@ -6,12 +6,15 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"image"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"pgregory.net/rapid"
 
+	"github.com/tlpipe/tlpipe/internal/budget/budgettest"
 	"github.com/tlpipe/tlpipe/internal/picture/jpeg"
 )
 
@@ -131,9 +134,11 @@ func TestWhatIsNotSupportedIsSaid(t *testing.T) {
 }
 
 func FuzzDecode(f *testing.F) {
-	for _, file := range pixelsOf(f) {
-		f.Add(file.data)
+	files, seeds := pixelsOf(f), [][]byte(nil)
+	for _, name := range slices.Sorted(maps.Keys(files)) {
+		seeds = append(seeds, files[name].data)
 	}
+	budgettest.Seeds(f, 100, seeds...)
 	var d jpeg.Decoder
 	f.Fuzz(func(t *testing.T, data []byte) {
 		head, err := jpeg.ReadHeader(data)
