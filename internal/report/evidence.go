@@ -17,6 +17,7 @@ type evaluation struct {
 	about       record.Evaluation
 	models      []model // in the order of the table: models, then baselines
 	slices      []record.Metric
+	by          string // the metric that models are ranked by: accuracy, mean average precision or R²
 	comparisons []comparison
 	confusion   []record.Confusion
 	calibration []record.CalibrationBin
@@ -28,9 +29,11 @@ type model struct {
 	name     string // of the node, or of the baseline
 	short    string
 	baseline bool
+	by       string // the metric that it is ranked by
 	overall  map[string]record.Metric
 	classes  []classMetrics
 	coverage record.Coverage
+	unknown  []record.Metric // classes of rows that any may apply to, which it does not know
 
 	instances []string // models that this one is the mean of; nil for none
 }
@@ -46,7 +49,8 @@ func (m model) metric(name string) (record.Metric, bool) {
 	return v, ok
 }
 
-func (m model) accuracy() record.Metric { return m.overall[record.Accuracy] }
+// accuracy is the metric that the model is ranked by: see [evaluation.by].
+func (m model) accuracy() record.Metric { return m.overall[m.by] }
 
 // seeds is how many instances the model is the mean of; 0 if it is one itself.
 func (m model) seeds() int {
@@ -105,11 +109,24 @@ func (e *evaluation) sort(table []record.Metric) {
 		case line.Slice != "":
 			e.slices = append(e.slices, line)
 		case line.Metric == record.UnknownLabel && line.Class != "": // coverage tells
+		case line.Metric == record.UnknownClasses:
+			m.unknown = append(m.unknown, line)
 		case line.Class != "":
 			m.addClass(line)
 		default:
 			m.overall[line.Metric] = line
 		}
+	}
+	e.by = record.Accuracy
+	for _, m := range e.models {
+		for _, name := range []string{record.MeanAveragePrecision, record.R2} {
+			if _, ok := m.overall[name]; ok {
+				e.by = name
+			}
+		}
+	}
+	for i := range e.models {
+		e.models[i].by = e.by
 	}
 	for _, c := range record.Coverages(table) {
 		e.models[at[c.Model]].coverage = c

@@ -63,15 +63,25 @@ func newTrainingViews(strategies []strategy) []trainingView {
 	shares := scale{0, 1}
 	var out []trainingView
 	for i, s := range shown {
-		out = append(out, trainingView{
+		view := trainingView{
 			Name: s.short, Full: s.name, Summary: s.historyInWords(timelines[i]),
-			Panels: []panel{
-				s.panel(timelines[i], lossQuantity, epochs, lossScale, lossTicks),
-				s.panel(timelines[i], accuracyQuantity, epochs, shares, percentTicks(shares, 0.25)),
-			},
-		})
+			Panels: []panel{s.panel(timelines[i], lossQuantity, epochs, lossScale, lossTicks)},
+		}
+		if s.hasAccuracy() {
+			view.Panels = append(view.Panels, s.panel(timelines[i], accuracyQuantity, epochs, shares, percentTicks(shares, 0.25)))
+		}
+		out = append(out, view)
 	}
 	return out
+}
+
+// hasAccuracy tells whether any epoch has one: trainings on numbers have none.
+func (s strategy) hasAccuracy() bool {
+	return slices.ContainsFunc(s.trainings, func(t *training) bool {
+		return slices.ContainsFunc(t.epochs, func(e record.TrainingEpoch) bool {
+			return !math.IsNaN(e.Accuracy) || !math.IsNaN(e.ValidationAccuracy)
+		})
+	})
 }
 
 // timeline lays the phases of several trainings end to end. Each phase has the
@@ -217,7 +227,10 @@ func (s strategy) historyInWords(l timeline) []string {
 			e := t.epochs[kept]
 			text += fmt.Sprintf(", kept %d", e.Epoch)
 			if !math.IsNaN(e.ValidationLoss) {
-				text += fmt.Sprintf(": validation loss %s, accuracy %s", score(e.ValidationLoss), percent(e.ValidationAccuracy))
+				text += ": validation loss " + score(e.ValidationLoss)
+				if !math.IsNaN(e.ValidationAccuracy) {
+					text += ", accuracy " + percent(e.ValidationAccuracy)
+				}
 			}
 		}
 		out = append(out, text+".")
@@ -231,7 +244,10 @@ func (t *training) historyInWords() string {
 		e := t.epochs[kept]
 		text += fmt.Sprintf("; kept the weights of epoch %d", e.Epoch)
 		if !math.IsNaN(e.ValidationLoss) {
-			text += fmt.Sprintf(", with a validation loss of %s and an accuracy of %s", score(e.ValidationLoss), percent(e.ValidationAccuracy))
+			text += ", with a validation loss of " + score(e.ValidationLoss)
+			if !math.IsNaN(e.ValidationAccuracy) {
+				text += " and an accuracy of " + percent(e.ValidationAccuracy)
+			}
 		}
 	}
 	return text + "."

@@ -242,7 +242,7 @@ func (p *page) evaluate(ctx context.Context, e, summary *evaluation, trainings [
 	view := evaluationView{
 		Headline: summary.headline(), Lead: summary.lead(), Verdicts: summary.verdicts(), Notes: e.notes(),
 		Metrics:  summary.metricsTable("Metrics of all models", e.mainColumns()),
-		Averages: summary.metricsTable("Averages over the classes", averageColumns),
+		Averages: summary.metricsTable("Averages over the classes", summary.averages()),
 		Slices:   summary.sliceTables(), Classes: e.classTables(), HeatMaps: e.heatMaps(), Reliability: e.reliability(),
 		More: max(0, len(summary.trained())-maxDetailed),
 	}
@@ -260,6 +260,9 @@ func (p *page) evaluate(ctx context.Context, e, summary *evaluation, trainings [
 	p.problem(err)
 	view.Duplicates, err = newDuplicates(ctx, p.Run, e)
 	p.problem(err)
+	if !e.ofOneClass() {
+		return view // fixed and broken rows, and what an accuracy costs, are of one class
+	}
 	view.Changes, err = newChanges(ctx, p.Run, e, trainings)
 	p.problem(err)
 	view.Costs = newCosts(ctx, p.Run, summary, e, trainings)

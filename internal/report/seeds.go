@@ -33,7 +33,7 @@ func (c comparison) decided() bool {
 // their seed alone as one, whose numbers are means over the seeds. It is nil
 // if no model has several.
 func (e *evaluation) overSeeds() *evaluation {
-	out := &evaluation{node: e.node, about: e.about}
+	out := &evaluation{node: e.node, about: e.about, by: e.by}
 	members := map[string][]model{}
 	var names []string
 	for _, m := range e.models {
@@ -57,7 +57,7 @@ func (e *evaluation) overSeeds() *evaluation {
 
 // meanModel is one model in the place of several.
 func meanModel(name string, of []model) model {
-	mean := model{name: name, baseline: of[0].baseline, overall: map[string]record.Metric{}}
+	mean := model{name: name, baseline: of[0].baseline, by: of[0].by, overall: map[string]record.Metric{}}
 	for _, m := range of {
 		mean.instances = append(mean.instances, m.name)
 	}

@@ -25,6 +25,9 @@ type accuracyBar struct {
 // bars has one bar a model. Those of the instances of a mean are looked up in
 // single.
 func (e *evaluation) bars(single *evaluation) []accuracyBar {
+	if !e.ofOneClass() {
+		return nil
+	}
 	var out []accuracyBar
 	trained := e.trained()
 	for _, m := range e.ranked(func(m model) bool { _, ok := m.metric(record.Accuracy); return ok }) {
@@ -52,7 +55,10 @@ func (b accuracyBar) Width() float64 { return b.High - b.Low }
 
 // notes tells of rows that were not scored.
 func (e *evaluation) notes() []string {
-	var out []string
+	out := e.targetNotes()
+	if e.ofOneClass() {
+		out = nil
+	}
 	for _, m := range e.models {
 		if unlabelled, ok := m.metric(record.Unlabelled); ok && !m.baseline {
 			out = append(out, fmt.Sprintf("%s: %s without a label, not scored.", m.short, plural(unlabelled.Rows, "row")))
@@ -111,6 +117,9 @@ type metricColumn struct {
 }
 
 func (e *evaluation) mainColumns() []metricColumn {
+	if !e.ofOneClass() {
+		return e.targetColumns()
+	}
 	columns := []metricColumn{{record.Accuracy, "Accuracy", "share of rows whose most probable class is the true one", true, false}}
 	if len(e.models) > 0 {
 		var tops []string
@@ -146,12 +155,23 @@ var averageColumns = []metricColumn{
 	{record.WeightedF1, "Weighted F1", "mean weighted by how often a class occurs", true, false},
 }
 
+// averages are the metrics that are averages over the classes.
+func (e *evaluation) averages() []metricColumn {
+	if !e.ofOneClass() {
+		return e.targetAverages()
+	}
+	return averageColumns
+}
+
 func (c metricColumn) cell(m record.Metric, measured bool) numberCell {
 	if !measured {
 		return numberCell{Text: dash}
 	}
 	if c.share {
 		return numberCell{Text: percent(m.Value), Interval: percentRange(m.Low, m.High)}
+	}
+	if c.metric == record.MeanAbsoluteError || c.metric == record.RootMeanSquaredError {
+		return inUnits(m) // three decimals would be none, or too many
 	}
 	return numberCell{Text: score(m.Value), Interval: scoreRange(m.Low, m.High)}
 }
@@ -218,16 +238,23 @@ func (e *evaluation) classTables() []modelTable {
 	var out []modelTable
 	for _, m := range e.detailed() {
 		t := numberTable{Caption: "Classes of " + m.name, Corner: "Class"}
-		t.Columns = append(t.Columns, numberColumn{Name: "Rows", Hint: "rows of the class that were scored"})
-		for _, c := range classColumns {
+		columns, hint := classColumns, "rows of the class that were scored"
+		if !e.ofOneClass() {
+			columns, hint = e.targetClassColumns(), "rows that the class applies to"
+		}
+		if e.by == record.R2 {
+			t.Caption, t.Corner, hint = "Numbers of "+m.name, "Number", "rows of which the number is known"
+		}
+		t.Columns = append(t.Columns, numberColumn{Name: "Rows", Hint: hint})
+		for _, c := range columns {
 			t.Columns = append(t.Columns, numberColumn{Name: c.name, Hint: c.hint})
 		}
 		for _, class := range m.classes {
 			row := numberRow{Name: class.name, Full: class.name, Cells: []numberCell{{Text: count(class.rows)}}}
-			for _, c := range classColumns {
+			for _, c := range columns {
 				value, measured := class.scores[c.metric]
 				cell := c.cell(value, measured)
-				if measured && !math.IsNaN(value.Value) {
+				if measured && !math.IsNaN(value.Value) && e.by != record.R2 {
 					cell.HasBar, cell.Bar = true, 100*value.Value
 				}
 				row.Cells = append(row.Cells, cell)
@@ -265,7 +292,7 @@ func (e *evaluation) sliceTables() []numberTable {
 	var columns []string
 	values := map[string][]string{}
 	for _, m := range e.slices {
-		if m.Metric != record.Accuracy {
+		if m.Metric != e.by || m.Class != "" {
 			continue
 		}
 		accuracies[key{m.Model, m.Slice}] = m
@@ -280,6 +307,10 @@ func (e *evaluation) sliceTables() []numberTable {
 	var out []numberTable
 	for _, column := range columns {
 		t := numberTable{Caption: "Accuracy by " + column, Corner: "Model"}
+		if !e.ofOneClass() {
+			by := e.byInWords()
+			t.Caption = strings.ToUpper(by[:1]) + by[1:] + " by " + column
+		}
 		ranked := e.ranked(func(model) bool { return true })
 		for _, value := range values[column] {
 			c := numberColumn{Name: value}
@@ -298,8 +329,8 @@ func (e *evaluation) sliceTables() []numberTable {
 			}
 			for _, value := range values[column] {
 				a, measured := accuracies[key{m.name, column + "=" + value}]
-				cell := metricColumn{share: true}.cell(a, measured)
-				if measured {
+				cell := metricColumn{share: e.by != record.R2}.cell(a, measured)
+				if measured && e.by != record.R2 {
 					cell.HasBar, cell.Bar = true, 100*a.Value
 				}
 				row.Cells = append(row.Cells, cell)

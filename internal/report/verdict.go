@@ -22,6 +22,9 @@ func (e *evaluation) headline() []span {
 	if len(trained) == 0 {
 		return []span{plain("No model was measured.")}
 	}
+	if !e.ofOneClass() {
+		return e.targetHeadline()
+	}
 	best := trained[0]
 	accuracy := best.accuracy()
 	rows := plural(accuracy.Rows, e.about.Split+" row")
@@ -105,6 +108,9 @@ func (e *evaluation) lead() string {
 	trained := e.trained()
 	if len(trained) == 0 {
 		return ""
+	}
+	if !e.ofOneClass() {
+		return e.targetLead(trained[0])
 	}
 	accuracy := trained[0].accuracy()
 	interval := percentRange(accuracy.Low, accuracy.High)
