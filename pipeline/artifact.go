@@ -11,6 +11,7 @@ import (
 
 	"github.com/tlpipe/tlpipe/internal/record"
 	"github.com/tlpipe/tlpipe/pipeline/cache"
+	"github.com/tlpipe/tlpipe/pipeline/segment"
 )
 
 // chunkRef is a chunk of an artifact and the way to make it again, should one
@@ -62,8 +63,8 @@ var errAnother = errors.New("computed again, the result is another: the stage do
 // records returns the chunk's records. They may be kept longer than the chunk.
 func (c chunkRef) records(ctx context.Context, store *cache.Store, columns []string) (records []arrow.Record, err error) {
 	err = c.mended(ctx, func(chunk cache.Chunk) error {
-		records, err = chunkRecords(ctx, store, chunk, columns, func(_ context.Context, b cache.Blob) (*openedBlob, error) {
-			return openBlob(store, b)
+		records, err = chunkRecords(ctx, store, chunk, columns, func(_ context.Context, b cache.Blob) (*segment.Blob, error) {
+			return segment.Open(store, b)
 		})
 		return err
 	})
@@ -72,14 +73,14 @@ func (c chunkRef) records(ctx context.Context, store *cache.Store, columns []str
 
 // chunkRecords are the records of a chunk, with some of its columns or, if that
 // is nil, all; open gives the rows of a blob.
-func chunkRecords(ctx context.Context, store *cache.Store, c cache.Chunk, columns []string, open func(context.Context, cache.Blob) (*openedBlob, error)) ([]arrow.Record, error) {
+func chunkRecords(ctx context.Context, store *cache.Store, c cache.Chunk, columns []string, open segment.Opener) ([]arrow.Record, error) {
 	if !c.Composed() {
 		blob, err := open(ctx, cache.Blob{Digest: c.Digest, Bytes: c.Bytes})
 		if err != nil {
 			return nil, err
 		}
-		records := make([]arrow.Record, len(blob.records))
-		for i, rec := range blob.records {
+		records := make([]arrow.Record, len(blob.Records))
+		for i, rec := range blob.Records {
 			rec.Retain()
 			if records[i] = rec; columns != nil {
 				if records[i], err = narrowed(rec, columns); err != nil {
@@ -97,7 +98,7 @@ func chunkRecords(ctx context.Context, store *cache.Store, c cache.Chunk, column
 		schema = narrowedSchema(schema, columns)
 	}
 	var records []arrow.Record
-	for rec, err := range assembled(ctx, schema, c.Segments, cached(open)) {
+	for rec, err := range segment.Records(ctx, schema, c.Segments, segment.Recent(open)) {
 		if err != nil {
 			return nil, err
 		}
@@ -197,7 +198,7 @@ func notedColumns(store *cache.Store, c cache.Chunk, columns []string) (p cache.
 	}
 	p = cache.Preimage{{Name: "schema", Value: string(raw)}}
 	for _, name := range columns {
-		digests := noted(c.Segments, name)
+		digests := segment.Noted(c.Segments, name)
 		if digests == nil {
 			return nil, false
 		}
@@ -284,8 +285,8 @@ func (a *Artifact) Open(ctx context.Context) (_ *Table, err error) {
 			err = errors.Join(fmt.Errorf("open %s: %w", a.name, err), t.Close())
 		}
 	}()
-	views := map[string]*openedBlob{} // chunks may share blobs
-	view := func(_ context.Context, b cache.Blob) (*openedBlob, error) {
+	views := map[string]*segment.Blob{} // chunks may share blobs
+	view := func(_ context.Context, b cache.Blob) (*segment.Blob, error) {
 		if v := views[b.Digest]; v != nil {
 			return v, nil
 		}
@@ -298,7 +299,7 @@ func (a *Artifact) Open(ctx context.Context) (_ *Table, err error) {
 		if err != nil {
 			return nil, err
 		}
-		views[b.Digest] = newOpenedBlob(records)
+		views[b.Digest] = segment.NewBlob(records)
 		return views[b.Digest], nil
 	}
 	for _, c := range a.chunks {

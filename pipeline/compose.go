@@ -14,6 +14,7 @@ import (
 
 	"github.com/tlpipe/tlpipe/internal/record"
 	"github.com/tlpipe/tlpipe/pipeline/cache"
+	"github.com/tlpipe/tlpipe/pipeline/segment"
 )
 
 // composer puts chunks of a row-wise node together: of rows that are in the
@@ -30,13 +31,13 @@ type composer struct {
 	mu      sync.Mutex
 	scopes  map[string]*rowScope     // by digest of the input's schema
 	schemas map[string]*arrow.Schema // by digest of the blob
-	inline  map[string]*openedBlob   // what could not be written, by digest
+	inline  map[string]*segment.Blob // what could not be written, by digest
 }
 
 func newComposer(store *cache.Store, n *Node, side []cache.InputRef) *composer {
 	return &composer{
 		store: store, stage: n.Stage.(RowWise), recipe: n.Recipe.Digest(), side: side,
-		scopes: map[string]*rowScope{}, schemas: map[string]*arrow.Schema{}, inline: map[string]*openedBlob{},
+		scopes: map[string]*rowScope{}, schemas: map[string]*arrow.Schema{}, inline: map[string]*segment.Blob{},
 	}
 }
 
@@ -74,7 +75,7 @@ func (c *composer) listed(rec arrow.Record) (*rows, *rowScope, error) {
 	}
 	defer passing.Release()
 	in.segments = []cache.Segment{{Rows: in.n, Slices: []cache.Slice{{
-		Columns: names, Each: 1, Digests: rowDigests(passing.Columns()...),
+		Columns: names, Each: 1, Digests: segment.Digests(passing.Columns()...),
 	}}}}
 	return in, sc, nil
 }
@@ -93,13 +94,13 @@ func (c *composer) resting(ctx context.Context, chunk cache.Chunk) (*rows, *rowS
 		if err != nil {
 			return nil, nil, err
 		}
-		if len(opened.records) == 0 {
+		if len(opened.Records) == 0 {
 			return nil, nil, fmt.Errorf("a chunk of no batch: %w", cache.ErrCorrupt)
 		}
-		in.schema = opened.records[0].Schema()
+		in.schema = opened.Records[0].Schema()
 		var digests cache.RowDigests
-		for _, rec := range opened.records {
-			digests = append(digests, rowDigests(rec.Columns()...)...)
+		for _, rec := range opened.Records {
+			digests = append(digests, segment.Digests(rec.Columns()...)...)
 		}
 		in.segments = []cache.Segment{{Rows: in.n, Slices: []cache.Slice{{
 			Columns: record.ColumnNames(in.schema), Blob: blob, Each: 1, Digests: digests,
@@ -179,7 +180,7 @@ func (c *composer) selected(ctx context.Context, in *rows, sc *rowScope) (keys [
 			one := d.At(i)
 			all = append(all, one[:]...)
 		}
-		keys[i] = cache.RowDigest(sumOf(all))
+		keys[i] = segment.Sum(all)
 	}
 	return keys, given, nil
 }
@@ -205,7 +206,7 @@ func (c *composer) narrow(ctx context.Context, in *rows, sc *rowScope, given []b
 func (c *composer) columnDigests(ctx context.Context, in *rows, name string) (cache.RowDigests, error) {
 	var out cache.RowDigests
 	if in.listing == nil {
-		if out = noted(in.segments, name); out != nil {
+		if out = segment.Noted(in.segments, name); out != nil {
 			return out, nil
 		}
 	}
@@ -213,119 +214,9 @@ func (c *composer) columnDigests(ctx context.Context, in *rows, name string) (ca
 		if err != nil {
 			return nil, err
 		}
-		out = append(out, rowDigests(rec.Column(0))...)
+		out = append(out, segment.Digests(rec.Column(0))...)
 	}
 	return out, nil
-}
-
-// noted gives a column's digests from segments in which it stands alone, or
-// nil.
-func noted(segments []cache.Segment, name string) cache.RowDigests {
-	out := cache.RowDigests{}
-	for _, s := range segments {
-		i := slices.IndexFunc(s.Slices, func(s cache.Slice) bool { return len(s.Columns) == 1 && s.Columns[0] == name })
-		if i < 0 {
-			return nil
-		}
-		for r := range s.Rows {
-			d := s.Slices[i].Digests.At(int(rowOf(s.Slices[i], r)))
-			out = append(out, d[:]...)
-		}
-	}
-	return out
-}
-
-// madeRows is where what was made of a row is: a row of those given to a piece
-// of work.
-type madeRow struct {
-	*madeEntry
-	row int
-}
-
-// count is how many rows were made of it.
-func (m madeRow) count() int64 { return m.starts[m.row+1] - m.starts[m.row] }
-
-// madeEntry is an entry that tells what was made of rows.
-type madeEntry struct {
-	cache.Entry
-	starts []int64 // of what was made of each row given, in the blob; and the end
-	blob   cache.Blob
-}
-
-// rowsOutput is the name of the output of a piece of row-wise work.
-const rowsOutput = "rows"
-
-func newMadeEntry(e cache.Entry) (*madeEntry, error) {
-	if e.Made == nil || len(e.Outputs[rowsOutput]) != 1 {
-		return nil, fmt.Errorf("entry %.12s does not tell of rows: %w", e.Key, cache.ErrCorrupt)
-	}
-	n := e.Made.Rows.Len()
-	m := &madeEntry{Entry: e, starts: make([]int64, n+1)}
-	for i := range n {
-		count := int64(1)
-		if e.Made.Counts != nil {
-			count = int64(e.Made.Counts[i])
-		}
-		m.starts[i+1] = m.starts[i] + count
-	}
-	blob := e.Outputs[rowsOutput][0]
-	if m.starts[n] != blob.Rows {
-		return nil, fmt.Errorf("entry %.12s tells of %d rows and has %d: %w", e.Key, m.starts[n], blob.Rows, cache.ErrCorrupt)
-	}
-	m.blob = cache.Blob{Digest: blob.Digest, Bytes: blob.Bytes}
-	return m, nil
-}
-
-// rowIndex finds what was made of rows in earlier runs and in this one.
-type rowIndex struct {
-	load func() error
-	once sync.Once
-	err  error
-	mu   sync.Mutex
-	rows map[cache.RowDigest]madeRow
-}
-
-func (x *rowIndex) read(store *cache.Store, scope string) error {
-	keys, err := store.NotedRows(scope)
-	if err != nil {
-		return err
-	}
-	for _, key := range keys {
-		e, err := store.Peek(key)
-		if err != nil {
-			continue // it was removed, or is damaged: its rows are computed again
-		}
-		if m, err := newMadeEntry(e); err == nil {
-			x.add(m)
-		}
-	}
-	return nil
-}
-
-func (x *rowIndex) add(m *madeEntry) {
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	if x.rows == nil {
-		x.rows = map[cache.RowDigest]madeRow{}
-	}
-	for i := range m.Made.Rows.Len() {
-		x.rows[m.Made.Rows.At(i)] = madeRow{m, i}
-	}
-}
-
-// find fills in what was made of rows, as far as that is known.
-func (x *rowIndex) find(keys []cache.RowDigest, given []bool, found []*madeRow) error {
-	if x.once.Do(func() { x.err = x.load() }); x.err != nil {
-		return x.err
-	}
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	for i, key := range keys {
-		if m, ok := x.rows[key]; ok && given[i] && found[i] == nil {
-			found[i] = &m
-		}
-	}
-	return nil
 }
 
 // lookUp finds what was made of the rows of a chunk before, and checks that it
@@ -362,7 +253,7 @@ func (c *composer) lookUp(sc *rowScope, keys []cache.RowDigest, given []bool) (f
 	return found, missing, nil
 }
 
-// put together the chunk: what was made of each row given is in found. rejects
+// compose puts the chunk together: what was made of each row given is in found. rejects
 // are those rows that could not be used; ok is false if no row is left.
 func (c *composer) compose(ctx context.Context, in *rows, sc *rowScope, given []bool, found []*madeRow) (chunk cache.Chunk, rejects []Reject, ok bool, err error) {
 	if err := c.putPassing(in); err != nil {
@@ -388,15 +279,15 @@ func (c *composer) compose(ctx context.Context, in *rows, sc *rowScope, given []
 	stays := func(name string) bool { return sc.passes[name] }
 	replaced := func(name string) bool { return sc.passes[name] && !slices.Contains(madeNames, name) }
 	var segments []cache.Segment
-	emit := func(segment *cache.Segment, at, each int64, m *madeRow) {
+	emit := func(from *cache.Segment, at, each int64, m *madeRow) {
 		if each == 0 {
 			return
 		}
 		next := cache.Segment{Rows: each}
 		if m == nil {
-			next.Slices = pick(segment, at, 1, 1, stays)
+			next.Slices = segment.Pick(from, at, 1, 1, stays)
 		} else {
-			next.Slices = pick(segment, at, 1, each, replaced)
+			next.Slices = segment.Pick(from, at, 1, each, replaced)
 			start := m.starts[m.row]
 			for _, name := range madeNames {
 				next.Slices = append(next.Slices, cache.Slice{
@@ -405,10 +296,10 @@ func (c *composer) compose(ctx context.Context, in *rows, sc *rowScope, given []
 				})
 			}
 		}
-		next.Slices = ordered(next.Slices, schema)
-		segments = joined(segments, next)
+		next.Slices = segment.Order(next.Slices, schema)
+		segments = segment.Append(segments, next)
 	}
-	each := func(visit func(segment *cache.Segment, at int64, row int)) {
+	each := func(visit func(from *cache.Segment, at int64, row int)) {
 		row := 0
 		for i := range in.segments {
 			for at := range in.segments[i].Rows {
@@ -440,7 +331,7 @@ func (c *composer) compose(ctx context.Context, in *rows, sc *rowScope, given []
 	if err != nil {
 		return chunk, nil, false, err
 	}
-	return composed(blob, segments), rejects, true, nil
+	return segment.Compose(blob, segments), rejects, true, nil
 }
 
 // rejects names the rows that could not be used.
@@ -482,59 +373,18 @@ func (c *composer) read(ctx context.Context, in *rows, columns []string) func(yi
 			rec.Release()
 		}
 	}
-	return assembled(ctx, narrowedSchema(in.schema, columns), in.segments, cached(c.open))
+	return segment.Records(ctx, narrowedSchema(in.schema, columns), in.segments, segment.Recent(c.open))
 }
 
 // open reads a blob.
-func (c *composer) open(_ context.Context, b cache.Blob) (*openedBlob, error) {
+func (c *composer) open(_ context.Context, b cache.Blob) (*segment.Blob, error) {
 	c.mu.Lock()
 	inline := c.inline[b.Digest]
 	c.mu.Unlock()
 	if inline != nil {
 		return inline, nil
 	}
-	return openBlob(c.store, b)
-}
-
-// openBlob reads a blob into memory: its records may outlive the reading.
-func openBlob(store *cache.Store, b cache.Blob) (*openedBlob, error) {
-	raw, err := store.Blob(b.Digest)
-	if err != nil {
-		return nil, err
-	}
-	records, err := record.View(raw)
-	if err != nil {
-		return nil, err
-	}
-	return newOpenedBlob(records), nil
-}
-
-// cached keeps the last few blobs that were opened, for segments that take
-// turns in them.
-func cached(open func(context.Context, cache.Blob) (*openedBlob, error)) func(context.Context, cache.Blob) (*openedBlob, error) {
-	const kept = 4
-	type slot struct {
-		digest string
-		blob   *openedBlob
-	}
-	var slots []slot
-	return func(ctx context.Context, b cache.Blob) (*openedBlob, error) {
-		for i, s := range slots {
-			if s.digest == b.Digest {
-				slots = append(append(slots[:i:i], slots[i+1:]...), s)
-				return s.blob, nil
-			}
-		}
-		blob, err := open(ctx, b)
-		if err != nil {
-			return nil, err
-		}
-		slots = append(slots, slot{b.Digest, blob})
-		if len(slots) > kept {
-			slots = slots[1:]
-		}
-		return blob, nil
-	}
+	return segment.Open(c.store, b)
 }
 
 // putPassing puts what is passed on of a listing into a blob.
@@ -564,7 +414,7 @@ func (c *composer) put(rec arrow.Record) (cache.Blob, error) {
 	if err != nil && c.dry {
 		rec.Retain()
 		c.mu.Lock()
-		c.inline[b.Digest] = newOpenedBlob([]arrow.Record{rec})
+		c.inline[b.Digest] = segment.NewBlob([]arrow.Record{rec})
 		c.mu.Unlock()
 		err = nil
 	}

@@ -16,6 +16,7 @@ import (
 
 	"github.com/tlpipe/tlpipe/internal/record"
 	"github.com/tlpipe/tlpipe/pipeline/cache"
+	"github.com/tlpipe/tlpipe/pipeline/segment"
 )
 
 func (g *Graph) dir() string { return filepath.Dir(g.File) }
@@ -280,7 +281,7 @@ func (nr *nodeRun) makeRows(ctx context.Context, in *rows, sc *rowScope, keys []
 	for _, row := range missing {
 		all = append(all, keys[row][:]...)
 	}
-	work := nr.work([]cache.InputRef{{Port: rowsOutput, Digest: fmt.Sprintf("%x", sumOf(all))}}, nil)
+	work := nr.work([]cache.InputRef{{Port: rowsOutput, Digest: segment.Sum(all).String()}}, nil)
 	work.Key = cache.Preimage{{Name: "scope", Value: sc.name}, {Name: "rows", Value: string(all)}}.Digest()
 	work.Here = func(ctx context.Context) (cache.Entry, error) {
 		e, err := nr.mapMissing(ctx, in, sc, missing)
@@ -411,7 +412,7 @@ func (w *madeWriter) write(m Mapped, given int) (err error) {
 		}
 	}
 	for i, f := range w.schema.Fields() {
-		w.columns[f.Name] = append(w.columns[f.Name], rowDigests(m.Rows.Column(i))...)
+		w.columns[f.Name] = append(w.columns[f.Name], segment.Digests(m.Rows.Column(i))...)
 	}
 	return w.file.Write(m.Rows)
 }

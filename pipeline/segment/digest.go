@@ -1,4 +1,4 @@
-package pipeline
+package segment
 
 import (
 	"crypto/sha256"
@@ -10,9 +10,9 @@ import (
 	"github.com/tlpipe/tlpipe/pipeline/cache"
 )
 
-// rowDigests hashes what each row says in these columns together. Names and
+// Digests hashes what each row says in these columns together. Names and
 // types have no part in it.
-func rowDigests(columns ...arrow.Array) cache.RowDigests {
+func Digests(columns ...arrow.Array) cache.RowDigests {
 	if len(columns) == 0 {
 		return nil
 	}
@@ -83,8 +83,8 @@ func plainBytes(values arrow.Array, size int) (func(i int) []byte, bool) {
 	return func(i int) []byte { return raw[offset+i*width:][:width] }, true
 }
 
-// sumOf is the digest of bytes that stand for a row.
-func sumOf(raw []byte) []byte {
+// Sum is the digest of bytes that stand for a row.
+func Sum(raw []byte) cache.RowDigest {
 	sum := sha256.Sum256(raw)
-	return sum[:len(cache.RowDigest{})]
+	return cache.RowDigest(sum[:len(cache.RowDigest{})])
 }
