@@ -134,13 +134,18 @@ func readIDX(ctx context.Context, from io.Reader, b *budget.Budget) (rows Rows, 
 		}
 	}
 	head := pnmHead(shape)
-	samples := make([]byte, size)
+	buffer := make([]byte, min(size, 1<<16)) // the size is what the head says
 	offset := int64(4 + 4*len(shape))
 	for i := range shape[0] {
 		if err := ctx.Err(); err != nil {
 			return rows, err
 		}
-		_, err := io.ReadFull(in, samples)
+		hash := sha256.New()
+		hash.Write(head)
+		n, err := io.CopyBuffer(hash, io.LimitReader(in, size), buffer)
+		if err == nil && n < size {
+			err = io.ErrUnexpectedEOF
+		}
 		if err == nil {
 			err = takeRow(b, 0)
 		}
@@ -153,9 +158,6 @@ func readIDX(ctx context.Context, from io.Reader, b *budget.Budget) (rows Rows, 
 		if err != nil {
 			return rows, malformed{fmt.Errorf("the data ends after %d of %d pictures", i, shape[0])}
 		}
-		hash := sha256.New()
-		hash.Write(head)
-		hash.Write(samples)
 		rows.All = append(rows.All, Row{
 			ID:     fmt.Sprintf("%0*d", len(fmt.Sprint(shape[0]-1)), i),
 			Digest: hex.EncodeToString(hash.Sum(nil)),
