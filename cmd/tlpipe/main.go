@@ -2,12 +2,14 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"os"
 	"os/signal"
 	"syscall"
+	"time"
 
 	"github.com/tlpipe/tlpipe/internal/console"
 	"github.com/tlpipe/tlpipe/internal/secret"
@@ -34,6 +36,7 @@ func main() {
 type program struct {
 	kinds    []pipeline.Kind
 	out, err *console.Output // results; what people read meanwhile
+	patience time.Duration   // with work that is to stop; 0: a minute
 }
 
 // run does what the arguments ask for and returns the exit code.
@@ -45,7 +48,11 @@ func (p *program) run(args []string) int {
 	go func() {
 		<-signals
 		cancel()
-		<-signals // the second Ctrl-C: the cache is whole at any moment
+		select {
+		case <-signals: // the second Ctrl-C: the cache is whole at any moment
+		case <-time.After(cmp.Or(p.patience, time.Minute)):
+			fmt.Fprintln(p.err, "tlpipe: interrupted; what was at work did not stop, and was left")
+		}
 		os.Exit(exitInterrupted)
 	}()
 

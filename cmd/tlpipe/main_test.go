@@ -11,17 +11,22 @@ import (
 	"path/filepath"
 	"strconv"
 	"testing"
+	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/tlpipe/tlpipe/internal/console"
 )
 
-// TestMain makes two commands for the scripts: tlpipe itself, and toypipe,
-// which is tlpipe with the toy stages.
+// TestMain makes the commands for the scripts: tlpipe itself, toypipe, which is
+// tlpipe with the toy stages, and toypipe-impatient, which waits less for them.
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){
 		"tlpipe": main,
+		"toypipe-impatient": func() {
+			p := &program{kinds: toys(), out: console.NewOutput(os.Stdout), err: console.NewOutput(os.Stderr), patience: 200 * time.Millisecond}
+			os.Exit(p.run(os.Args[1:]))
+		},
 		"toypipe": func() {
 			p := &program{kinds: toys(), out: console.NewOutput(os.Stdout), err: console.NewOutput(os.Stderr)}
 			os.Exit(p.run(os.Args[1:]))
