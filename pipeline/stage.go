@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/apache/arrow/go/v17/arrow"
+	"github.com/tlpipe/tlpipe/internal/record"
 )
 
 // Stage is a kind with its parameters filled in: what a node of the graph
@@ -149,6 +150,10 @@ type PartsPlanner interface {
 type Task struct {
 	*Env
 	Inputs map[string][]Input
+
+	// Recipe is all that decides the results of the stage but its inputs, for those that tell what made
+	// them. Secrets, paths and how the work is done are no part of it. Nil in a part's task.
+	Recipe *record.Recipe
 
 	// Output opens an output port for writing; every declared output must be
 	// opened, and closed by the stage, exactly once.

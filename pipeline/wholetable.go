@@ -22,7 +22,9 @@ func (nr *nodeRun) runTable(ctx context.Context, stage WholeTable) error {
 		out := newTableTask(nr.x.Store, &nr.node.Kind)
 		defer out.abort()
 		var parts ledger
-		if err := stage.Run(ctx, nr.task(work.Key, inputs, out, &parts)); err != nil {
+		task := nr.task(work.Key, inputs, out, &parts)
+		task.Recipe = recipeOf(nr.node.Recipe)
+		if err := stage.Run(ctx, task); err != nil {
 			return e, err
 		}
 		parts.close(&e)
@@ -48,6 +50,15 @@ func (nr *nodeRun) runTable(ctx context.Context, stage WholeTable) error {
 // blobBytes is how large a blob of a table may become before the next begins:
 // blobs are read and verified whole. What is written at once stays together.
 const blobBytes = 64 << 20
+
+// recipeOf is a recipe as results tell it.
+func recipeOf(p cache.Preimage) *record.Recipe {
+	r := &record.Recipe{Digest: p.Digest()}
+	for _, f := range p {
+		r.Fields = append(r.Fields, record.RecipeField(f))
+	}
+	return r
+}
 
 // tableTask collects what a whole-table stage writes, or a part of its work.
 type tableTask struct {

@@ -129,7 +129,7 @@ func predictionsInWords(task record.Task, all []predict.Prediction) string {
 // readModel reads a model from the cache or from a file.
 func (p *program) readModel(ctx context.Context, f predictFlags) (*classifier.Classifier, error) {
 	if strings.HasSuffix(f.model, ".safetensors") {
-		model, err := predict.ReadFile(f.model)
+		model, err := classifier.ReadFile(f.model)
 		if errors.Is(err, fs.ErrNotExist) {
 			return nil, usage("there is no file %s", f.model)
 		}

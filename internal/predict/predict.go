@@ -5,21 +5,15 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"io/fs"
 	"os"
-	"runtime"
 	"slices"
-	"sync"
 
 	"github.com/sourcegraph/conc/stream"
 
-	"github.com/tlpipe/tlpipe/internal/backbone"
-	"github.com/tlpipe/tlpipe/internal/features"
+	"github.com/tlpipe/tlpipe/internal/inference"
 	"github.com/tlpipe/tlpipe/internal/nn/classifier"
-	"github.com/tlpipe/tlpipe/internal/nn/frozen"
-	"github.com/tlpipe/tlpipe/internal/picture"
 	"github.com/tlpipe/tlpipe/internal/record"
 )
 
@@ -48,60 +42,21 @@ func (p Prediction) MarshalJSON() ([]byte, error) {
 // Predictor runs one model on pictures. It may be used by several goroutines.
 type Predictor struct {
 	target   record.Head
-	prepare  *picture.Preparation
-	features *features.Extractor // nil: the model takes pixels
-	head     *frozen.Program     // from features, or pixels, to probabilities or numbers
-
-	mu   sync.Mutex
-	idle []*worker
+	pictures *inference.Pictures
 }
 
 // New makes a predictor of a model. weights is the file of the backbone's
 // weights, for models whose features were made with weights from a file.
-func New(model *classifier.Classifier, weights string) (*Predictor, error) {
-	text, ok := model.Metadata[record.PreprocessingKey]
-	if !ok {
-		return nil, fmt.Errorf("the model does not say how its pictures were prepared (no %s in its metadata)", record.PreprocessingKey)
-	}
-	prepared, err := record.ParsePreprocessing(text)
+func New(stored *classifier.Classifier, weights string) (*Predictor, error) {
+	model, err := inference.New(stored)
 	if err != nil {
 		return nil, err
 	}
-	p := &Predictor{target: model.Head()}
-	if p.prepare, err = picture.Prepare(prepared.Transforms()); err != nil {
-		return nil, fmt.Errorf("how the model's pictures were prepared: %w", err)
-	}
-	if p.head, err = model.Compile(); err != nil {
-		return nil, err
-	}
-	takes := p.prepare.Size()
-	if text, ok := model.Metadata[record.ExtractionKey]; ok {
-		made, err := record.ParseExtraction(text)
-		if err != nil {
-			return nil, err
-		}
-		if p.features, err = p.extractor(made, weights); err != nil {
-			return nil, fmt.Errorf("make features as the model's were made: %w", err)
-		}
-		takes = p.features.Shape().Size()
-	}
-	if want := p.head.InputShape().Size(); want != takes {
-		return nil, fmt.Errorf("the model takes %d numbers a picture, but there are %d", want, takes)
-	}
-	return p, nil
-}
-
-// extractor finds the backbone that made the model's features, and its weights.
-func (p *Predictor) extractor(made record.Extraction, file string) (*features.Extractor, error) {
-	b, err := backbone.Find(made.Backbone)
+	pictures, err := model.OnPictures(weights)
 	if err != nil {
 		return nil, err
 	}
-	weights, err := b.Recall(made, file)
-	if err != nil {
-		return nil, err
-	}
-	return features.New(made, weights, p.prepare.Height(), p.prepare.Width(), runtime.NumCPU())
+	return &Predictor{model.Head(), pictures}, nil
 }
 
 // Target is what the model tells of a picture.
@@ -111,18 +66,17 @@ func (p *Predictor) Target() record.Head { return p.target }
 // probable first, or every number, in the model's order. A file that is no picture is an error with a reason
 // for people.
 func (p *Predictor) Picture(file []byte) ([]Prediction, error) {
-	w := p.take()
-	defer p.giveBack(w)
-	if err := w.run(file); err != nil {
+	answers := make([]float32, len(p.target.Names()))
+	if err := p.pictures.File(file, answers); err != nil {
 		return nil, err
 	}
-	out := make([]Prediction, len(w.answers))
+	out := make([]Prediction, len(answers))
 	for i, name := range p.target.Names() {
 		if p.target.Task == record.Regression {
-			out[i] = Prediction{Label: name, Value: float64(w.answers[i]), IsNumber: true}
+			out[i] = Prediction{Label: name, Value: float64(answers[i]), IsNumber: true}
 			continue
 		}
-		out[i] = Prediction{Label: name, Probability: float64(w.answers[i])}
+		out[i] = Prediction{Label: name, Probability: float64(answers[i])}
 	}
 	if p.target.Task == record.Regression {
 		return out, nil
@@ -174,55 +128,4 @@ func readPicture(path string) (_ []byte, err error) {
 		err = errors.New("the file is longer than a picture can be")
 	}
 	return file, err
-}
-
-// worker is the memory to predict one picture.
-type worker struct {
-	p        *Predictor
-	decoder  *picture.Decoder
-	pixels   []uint8
-	input    []float32 // of the head
-	answers  []float32 // of the head
-	features *features.Worker
-	head     *frozen.Session
-}
-
-func (p *Predictor) take() *worker {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if n := len(p.idle); n > 0 {
-		w := p.idle[n-1]
-		p.idle = p.idle[:n-1]
-		return w
-	}
-	w := &worker{
-		p: p, decoder: picture.NewDecoder(), pixels: make([]uint8, p.prepare.Size()),
-		input:   make([]float32, p.head.InputShape().Size()),
-		answers: make([]float32, len(p.target.Names())), head: p.head.NewSession(1),
-	}
-	if p.features != nil {
-		w.features = p.features.Take(1, 1)
-	}
-	return w
-}
-
-func (p *Predictor) giveBack(w *worker) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.idle = append(p.idle, w)
-}
-
-func (w *worker) run(file []byte) error {
-	if err := w.p.prepare.Pixels(w.decoder, w.pixels, file); err != nil {
-		return err
-	}
-	if w.features == nil {
-		w.p.prepare.Normalise(w.input, w.pixels)
-	} else {
-		w.p.prepare.Normalise(w.features.Input, w.pixels)
-		if err := w.features.Run(1, w.input); err != nil {
-			return err
-		}
-	}
-	return w.head.Run(nil, w.input, 1, w.answers)
 }

@@ -57,18 +57,18 @@ func colours(t *testing.T, made *record.Extraction) *classifier.Classifier {
 		Height: gridSize, Width: gridSize, Resize: record.ResizeSquash, Filter: record.FilterBilinear,
 		Channels: channels, Mean: mean, Std: std, Normalise: "none",
 	}
-	c := &classifier.Classifier{
-		Network: net, Classes: []string{"red", "blue"},
-		Weights: nn.Weights{
-			"logits.weight": {Shape: nn.Shape{2, features}, Data: weight},
-			"logits.bias":   {Shape: nn.Shape{2}, Data: []float32{0, 0}},
-		},
-		Metadata: map[string]string{record.PreprocessingKey: prepared.Encode()},
+	return classifier.New(net, nn.Weights{
+		"logits.weight": {Shape: nn.Shape{2, features}, Data: weight},
+		"logits.bias":   {Shape: nn.Shape{2}, Data: []float32{0, 0}},
+	}, record.SingleLabelHead("label", []string{"red", "blue"}), transforms(prepared, made))
+}
+
+// transforms make pixels, or features of them.
+func transforms(p record.Preprocessing, made *record.Extraction) record.Transforms {
+	if made == nil {
+		return p.Transforms()
 	}
-	if made != nil {
-		c.Metadata[record.ExtractionKey] = made.Encode()
-	}
-	return c
+	return append(p.Transforms(), record.FeaturesStep{Extraction: *made})
 }
 
 var byPixels = record.Extraction{Backbone: "pixels", Layer: "pooled", Precision: "fp32"}
@@ -121,12 +121,7 @@ func TestPicture(t *testing.T) {
 func TestBackground(t *testing.T) {
 	for background, want := range map[string]string{"#ff0000": "red", "#0000ff": "blue"} {
 		c := colours(t, &byPixels)
-		prepared, err := record.ParsePreprocessing(c.Metadata[record.PreprocessingKey])
-		if err != nil {
-			t.Fatal(err)
-		}
-		prepared.Background = background
-		c.Metadata[record.PreprocessingKey] = prepared.Encode()
+		c.Description.Inputs[0].Transforms[0] = record.DecodeStep{Background: background}
 		got, err := predictor(t, c).Picture(plain(t, 20, 20, color.Transparent))
 		if err != nil || got[0].Label != want || got[0].Probability < 0.7 {
 			t.Errorf("on %s: %v, %v", background, got, err)
@@ -151,10 +146,7 @@ func TestBackbone(t *testing.T) {
 			t.Fatal(err)
 		}
 		made := record.Extraction{Backbone: "efficientnet_lite0", Weights: "random", Seed: seed, Layer: "pooled", Precision: "fp32"}
-		return &classifier.Classifier{
-			Network: net, Weights: net.InitialiseFrozen(1), Classes: []string{"a", "b", "c"},
-			Metadata: map[string]string{record.PreprocessingKey: prepared.Encode(), record.ExtractionKey: made.Encode()},
-		}
+		return classifier.New(net, net.InitialiseFrozen(1), record.SingleLabelHead("label", []string{"a", "b", "c"}), transforms(prepared, &made))
 	}
 	file := plain(t, 80, 70, color.RGBA{10, 200, 30, 255})
 	first := predictions(t, predictor(t, model(5)), file)
@@ -252,7 +244,7 @@ func TestReadFile(t *testing.T) {
 	if _, err := export.File(context.Background(), path, pipelinetest.NewTable("head", nil, rec)); err != nil {
 		t.Fatal(err)
 	}
-	read, err := predict.ReadFile(path)
+	read, err := classifier.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -264,40 +256,37 @@ func TestReadFile(t *testing.T) {
 	if err := os.WriteFile(path, []byte("\x02\x00\x00\x00\x00\x00\x00\x00{}"), 0o666); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := predict.ReadFile(path); err == nil || !strings.Contains(err.Error(), "not a model of tlpipe") {
+	if _, err := classifier.ReadFile(path); err == nil || !strings.Contains(err.Error(), "not a model of tlpipe") {
 		t.Errorf("a file without a model: %v", err)
 	}
 }
 
 func TestModelsThatCannotBeUsed(t *testing.T) {
-	for want, spoil := range map[string]func(c *classifier.Classifier, made *record.Extraction){
-		"does not say how its pictures were prepared": func(c *classifier.Classifier, _ *record.Extraction) {
-			delete(c.Metadata, record.PreprocessingKey)
-		},
-		"is not a size":                       func(c *classifier.Classifier, _ *record.Extraction) { c.Metadata[record.PreprocessingKey] = "{}" },
-		"there is no backbone \"resnet9000\"": func(_ *classifier.Classifier, made *record.Extraction) { made.Backbone = "resnet9000" },
-		"no layer":                            func(_ *classifier.Classifier, made *record.Extraction) { made.Layer = "block77" },
-		"precision":                           func(_ *classifier.Classifier, made *record.Extraction) { made.Precision = "int3" },
-		"name it with --weights": func(_ *classifier.Classifier, made *record.Extraction) {
+	type steps = record.Transforms
+	for want, spoil := range map[string]func(s *steps, made *record.Extraction){
+		"does not say how its pictures were prepared": func(s *steps, _ *record.Extraction) { *s = nil },
+		"\"spectrogram\", which this version":         func(s *steps, _ *record.Extraction) { (*s)[1] = &record.UnknownStep{Name: "spectrogram"} },
+		"the transform resize stands where":           func(s *steps, _ *record.Extraction) { *s = append((*s)[:1], (*s)[2:]...) },
+		"there is no backbone \"resnet9000\"":         func(_ *steps, made *record.Extraction) { made.Backbone = "resnet9000" },
+		"no layer":                                    func(_ *steps, made *record.Extraction) { made.Layer = "block77" },
+		"precision":                                   func(_ *steps, made *record.Extraction) { made.Precision = "int3" },
+		"name it with --weights": func(_ *steps, made *record.Extraction) {
 			made.Backbone, made.Weights = "efficientnet_lite0", "file"
 		},
-		"no longer those": func(_ *classifier.Classifier, made *record.Extraction) {
+		"no longer those": func(_ *steps, made *record.Extraction) {
 			made.Backbone, made.Weights, made.Digest = "efficientnet_lite0", "imagenet", "abc"
 		},
-		"takes 768 numbers a picture, but there are": func(_ *classifier.Classifier, made *record.Extraction) {
+		"takes 768 numbers a picture, but there are": func(_ *steps, made *record.Extraction) {
 			made.Backbone, made.Weights = "efficientnet_lite0", "random"
 		},
 	} {
 		made := byPixels
 		c := colours(t, &made)
-		prepared, err := record.ParsePreprocessing(c.Metadata[record.PreprocessingKey])
-		if err != nil {
-			t.Fatal(err)
-		}
-		prepared.Height, prepared.Width = 32, 32 // large enough for every backbone
-		c.Metadata[record.PreprocessingKey] = prepared.Encode()
-		spoil(c, &made)
-		c.Metadata[record.ExtractionKey] = made.Encode()
+		in := &c.Description.Inputs[0]
+		s := in.Transforms.WithoutFeatures()
+		s[2] = record.ResizeStep{Rule: record.ResizeSquash, Height: 32, Width: 32, Filter: record.FilterBilinear} // large enough for every backbone
+		spoil(&s, &made)
+		in.Transforms = append(slices.Clip(s), record.FeaturesStep{Extraction: made})
 		if _, err := predict.New(c, ""); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("error %v, want one with %q", err, want)
 		}
@@ -320,7 +309,7 @@ func TestTargets(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		model := &classifier.Classifier{Network: net, Weights: several.Weights, Classes: c.head.Classes, Target: &c.head, Metadata: several.Metadata}
+		model := classifier.New(net, several.Weights, c.head, several.Input().Transforms)
 		got := predictions(t, predictor(t, model), plain(t, 50, 40, color.RGBA{204, 0, 51, 255}))
 		if !strings.HasPrefix(got, c.want) || !strings.Contains(got, "blue") {
 			t.Errorf("%s: predicted %s, want %s", c.head.Task, got, c.want)

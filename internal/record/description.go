@@ -7,7 +7,7 @@ import (
 )
 
 // ModelVersion is the version of the form in which models are stored. Form 1 had no description: the
-// metadata told classes, preprocessing and extraction apart. It is still read.
+// metadata told classes, preprocessing and extraction apart. [DescribeFirstForm] still reads it.
 const ModelVersion = 2
 
 // Description is all that has to be known of a model to run it and to judge whether it may be used,
@@ -55,14 +55,24 @@ type RecipeField struct {
 // Selection tells which epoch a model's weights are those of, and what they were chosen by. It is
 // measured on rows that training validates on, so it says little of rows that nobody has seen.
 type Selection struct {
-	By      string             `json:"by"` // "val_loss", "val_accuracy", or "last" for the last epoch whatever it was
-	Phase   string             `json:"phase,omitempty"`
-	Epoch   int                `json:"epoch"`             // from 1, over all phases
+	By      string             `json:"by"`                // one of the Chosen words
+	Phase   string             `json:"phase,omitempty"`   // of a training; or the candidate that was chosen, such as "penalty 0.1"
+	Epoch   int                `json:"epoch"`             // from 1, over all phases; 0: what the training began with. Or the candidate's number, from 1
+	Tried   int                `json:"tried,omitempty"`   // candidates of a classifier that is fitted to its end; 0 for a training
 	Split   string             `json:"split,omitempty"`   // whose rows Metrics was measured on
 	Rows    int                `json:"rows"`              // of that split
 	Trained int                `json:"trained"`           // rows that were learned from, copies too
 	Metrics map[string]float64 `json:"metrics,omitempty"` // such as "loss"; without those that are not numbers
 }
+
+// What weights are chosen by.
+const (
+	ChosenByLoss     = "val_loss"         // on the rows of split val
+	ChosenByAccuracy = "val_accuracy"     // on the rows of split val
+	ChosenByCross    = "cross_validation" // on the training rows
+	ChosenLast       = "last"             // the last epoch, whatever it was
+	ChosenOnly       = "only"             // there was nothing to choose
+)
 
 // Bounds of descriptions: a file that says more is refused, not believed.
 const (
@@ -127,6 +137,9 @@ func (d Description) Check() error {
 			return fmt.Errorf("input %q has no name, or that of another", in.Name)
 		}
 		names[in.Name] = true
+		if err := in.Transforms.Check(); err != nil {
+			return fmt.Errorf("input %q: %w", in.Name, err)
+		}
 	}
 	clear(names)
 	for _, h := range d.Heads {

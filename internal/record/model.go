@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"math"
 
 	"github.com/apache/arrow/go/v17/arrow"
@@ -23,23 +24,31 @@ type Model struct {
 	// Architecture is JSON that the package which made the model can build it
 	// from again.
 	Architecture json.RawMessage
-	Classes      []string // in the order of the logits
+	Description  *Description // nil for tensors alone, and for models of form 1
+	Classes      []string     // of models of form 1, in the order of the logits
 	Tensors      []Tensor
-	// Metadata holds further entries of the schema's metadata, such as
-	// PreprocessingKey.
+	// Metadata holds further entries of the schema's metadata.
 	Metadata map[string]string
 }
 
-// ModelSchema is the schema of a model table: name, dtype ("float32"), shape,
+// schema is the schema of a model table: name, dtype ("float32"), shape,
 // bytes (little-endian).
 func (m Model) schema() (*arrow.Schema, error) {
-	classes, err := json.Marshal(m.Classes)
-	if err != nil {
-		return nil, err
-	}
-	entries := map[string]string{ArchitectureKey: string(m.Architecture), ClassesKey: string(classes)}
-	for k, v := range m.Metadata {
-		entries[k] = v
+	entries := map[string]string{}
+	maps.Copy(entries, m.Metadata)
+	entries[ArchitectureKey] = string(m.Architecture)
+	if m.Description != nil {
+		text, err := m.Description.Encode()
+		if err != nil {
+			return nil, err
+		}
+		entries[DescriptionKey] = text
+	} else {
+		classes, err := json.Marshal(m.Classes)
+		if err != nil {
+			return nil, err
+		}
+		entries[ClassesKey] = string(classes)
 	}
 	meta := arrow.MetadataFrom(entries)
 	return arrow.NewSchema([]arrow.Field{
@@ -72,19 +81,33 @@ func (m Model) Record() (arrow.Record, error) {
 	return b.NewRecord(), nil
 }
 
-// ParseModel reads a model table. The metadata keys that Model has fields for
-// are left out of Metadata.
-func ParseModel(rec arrow.Record) (Model, error) {
-	var m Model
-	m.Metadata = rec.Schema().Metadata().ToMap()
-	m.Architecture = json.RawMessage(m.Metadata[ArchitectureKey])
-	if text, ok := m.Metadata[ClassesKey]; ok {
+// ModelOf reads all of a model but its tensors from metadata. The keys that Model has fields for are
+// left out of Metadata.
+func ModelOf(metadata map[string]string) (Model, error) {
+	m := Model{Architecture: json.RawMessage(metadata[ArchitectureKey]), Metadata: maps.Clone(metadata)}
+	if text, ok := metadata[DescriptionKey]; ok {
+		d, err := ParseDescription(text)
+		if err != nil {
+			return m, err
+		}
+		m.Description = &d
+	} else if text, ok := metadata[ClassesKey]; ok {
 		if err := json.Unmarshal([]byte(text), &m.Classes); err != nil {
 			return m, fmt.Errorf("read a model: class names: %w", err)
 		}
 	}
-	delete(m.Metadata, ArchitectureKey)
-	delete(m.Metadata, ClassesKey)
+	for _, key := range []string{ArchitectureKey, DescriptionKey, ClassesKey} {
+		delete(m.Metadata, key)
+	}
+	return m, nil
+}
+
+// ParseModel reads a model table, its metadata as [ModelOf] does.
+func ParseModel(rec arrow.Record) (Model, error) {
+	m, err := ModelOf(rec.Schema().Metadata().ToMap())
+	if err != nil {
+		return m, err
+	}
 
 	names, ok0 := columnOf[*array.String](rec, "name")
 	dtypes, ok1 := columnOf[*array.String](rec, "dtype")

@@ -34,11 +34,12 @@ const (
 
 // Keys of schema metadata.
 const (
+	DescriptionKey   = "tlpipe.description"   // models: a Description as JSON
 	PreprocessingKey = "tlpipe.preprocessing" // images and features: a Preprocessing as JSON
-	ClassesKey       = "tlpipe.classes"       // models and predictions: class names, a JSON list
+	ClassesKey       = "tlpipe.classes"       // predictions, and models of form 1: class names, a JSON list
 	ArchitectureKey  = "tlpipe.architecture"  // models: JSON, of the package that made it
-	ExtractionKey    = "tlpipe.extraction"    // features and the models trained on them: JSON, how backbone made them
-	HeadKey          = "tlpipe.head"          // models, but for those of one class a row, and predictions of such: a Head as JSON
+	ExtractionKey    = "tlpipe.extraction"    // features: JSON, how a backbone made them
+	HeadKey          = "tlpipe.head"          // predictions of several classes or of numbers: a Head as JSON
 	ModelKey         = "tlpipe.model"         // predictions: the name of the model
 )
 
@@ -96,6 +97,11 @@ func Column(s *arrow.Schema, name string) (int, arrow.Field, error) {
 		return 0, arrow.Field{}, fmt.Errorf("there is no column %q; columns: %s", name, strings.Join(ColumnNames(s), ", "))
 	}
 	return at[0], s.Field(at[0]), nil
+}
+
+// OnPictures tells whether a table holds pictures, and not features.
+func OnPictures(schema *arrow.Schema) bool {
+	return len(schema.FieldIndices(Image)) > 0 && len(schema.FieldIndices(Feature)) == 0
 }
 
 // ColumnNames lists the columns of a schema in order.

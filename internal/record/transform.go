@@ -7,6 +7,7 @@ import (
 	"io"
 	"math"
 	"reflect"
+	"strings"
 )
 
 // Transform is a step from what a row holds to what a network takes. Steps are data here; package
@@ -16,6 +17,8 @@ import (
 type Transform interface {
 	// Kind is the word for the step.
 	Kind() string
+	// String tells in words what it does.
+	String() string
 	check() error
 }
 
@@ -83,6 +86,50 @@ func (PadStep) Kind() string        { return "pad" }
 func (NormaliseStep) Kind() string  { return "normalise" }
 func (FeaturesStep) Kind() string   { return "features" }
 func (u *UnknownStep) Kind() string { return u.Name }
+
+func (d DecodeStep) String() string {
+	return "decode to 8-bit RGB, " + d.Background + " behind transparent parts"
+}
+func (UprightStep) String() string { return "turn upright, as the file says" }
+
+func (r ResizeStep) String() string {
+	switch r.Rule {
+	case ResizeShortest:
+		return fmt.Sprintf("resize the shorter side to %d pixels, %s", r.Shorter, r.Filter)
+	case ResizeLetterbox:
+		return fmt.Sprintf("resize to fit into %d×%d pixels, %s", r.Width, r.Height, r.Filter)
+	}
+	return fmt.Sprintf("resize to %d×%d pixels whatever the aspect, %s", r.Width, r.Height, r.Filter)
+}
+
+func (c CropStep) String() string {
+	return fmt.Sprintf("crop the centre to %d×%d pixels", c.Width, c.Height)
+}
+func (p PadStep) String() string {
+	return fmt.Sprintf("pad to %d×%d pixels with %s", p.Width, p.Height, p.Background)
+}
+
+func (n NormaliseStep) String() string {
+	name := ""
+	if n.Name != "" {
+		name = " as " + n.Name
+	}
+	return fmt.Sprintf("normalise%s: %s, divided by %g, mean %v, standard deviation %v", name, strings.ToUpper(n.Channels), n.Divisor, n.Mean, n.Std)
+}
+
+func (f FeaturesStep) String() string {
+	text := fmt.Sprintf("features of the frozen backbone %s", f.Backbone)
+	if f.Weights != "" {
+		text += ", weights " + f.Weights
+	}
+	text += fmt.Sprintf(", layer %s, %s", f.Layer, f.Precision)
+	if f.Flip {
+		text += ", averaged over the picture and its mirror image"
+	}
+	return text
+}
+
+func (u *UnknownStep) String() string { return u.Name + ", which this version of tlpipe does not know" }
 
 // maxPixels bounds the sides of pictures.
 const maxPixels = 16384
@@ -214,6 +261,19 @@ func parseTransform(step jsonTransform) (Transform, error) {
 	return &UnknownStep{Name: step.Transform, With: step.With}, nil
 }
 
+// Check tells what is wrong with a step.
+func (t Transforms) Check() error {
+	if len(t) > maxTransforms {
+		return fmt.Errorf("%d transforms are more than the %d allowed", len(t), maxTransforms)
+	}
+	for _, step := range t {
+		if err := step.check(); err != nil {
+			return fmt.Errorf("transform %q: %w", step.Kind(), err)
+		}
+	}
+	return nil
+}
+
 // Unknown returns the first step that this version of the program does not know; nil if there is none.
 func (t Transforms) Unknown() *UnknownStep {
 	for _, step := range t {
@@ -240,6 +300,30 @@ func (t Transforms) WithoutFeatures() Transforms {
 		return t[:len(t)-1]
 	}
 	return t
+}
+
+// TransformsOf are the steps that the metadata of images or features tells of, by PreprocessingKey and
+// ExtractionKey. Without the first it is not known how pictures were prepared: there are none but that
+// of the features.
+func TransformsOf(metadata map[string]string) (steps Transforms, err error) {
+	if text, ok := metadata[PreprocessingKey]; ok {
+		p, err := ParsePreprocessing(text)
+		if err != nil {
+			return nil, err
+		}
+		steps = p.Transforms()
+		if err := steps.Check(); err != nil {
+			return nil, fmt.Errorf("how the pictures were prepared: %w", err)
+		}
+	}
+	if text, ok := metadata[ExtractionKey]; ok {
+		made, err := ParseExtraction(text)
+		if err != nil {
+			return nil, err
+		}
+		steps = append(steps, FeaturesStep{made})
+	}
+	return steps, nil
 }
 
 // defaultBackground is the colour of Preprocessing.Background "".

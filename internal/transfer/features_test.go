@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -50,9 +51,12 @@ func blobs(split string, n int, spread float64, seed uint64) []row {
 	return out
 }
 
+// squashed is how the pictures were prepared that features are of.
+var squashed = record.Preprocessing{Height: 8, Width: 8, Resize: record.ResizeSquash, Filter: record.FilterBilinear, Channels: "rgb", Std: [3]float32{1, 1, 1}}
+
 func features(t testing.TB, rows ...row) arrow.Record {
 	t.Helper()
-	meta := arrow.MetadataFrom(map[string]string{record.PreprocessingKey: "{}", record.ExtractionKey: `{"backbone":"x"}`, "other": "1"})
+	meta := arrow.MetadataFrom(map[string]string{record.PreprocessingKey: squashed.Encode(), record.ExtractionKey: `{"backbone":"x"}`, "other": "1"})
 	schema := arrow.NewSchema([]arrow.Field{
 		{Name: record.ID, Type: arrow.BinaryTypes.String},
 		record.TensorField(record.Feature, arrow.PrimitiveTypes.Float32, width),
@@ -143,14 +147,14 @@ func accuracy(t testing.TB, c *classifier.Classifier, rows []row) float64 {
 	for _, r := range rows {
 		x = append(x, r.features...)
 	}
-	p := make([]float32, len(rows)*len(c.Classes))
+	p := make([]float32, len(rows)*len(c.Head().Classes))
 	if err := program.NewSession(len(rows)).Run(nil, x, len(rows), p); err != nil {
 		t.Fatal(err)
 	}
 	correct := 0
 	for i, r := range rows {
-		of := p[i*len(c.Classes) : (i+1)*len(c.Classes)]
-		if c.Classes[slices.Index(of, slices.Max(of))] == r.label {
+		of := p[i*len(c.Head().Classes) : (i+1)*len(c.Head().Classes)]
+		if c.Head().Classes[slices.Index(of, slices.Max(of))] == r.label {
 			correct++
 		}
 	}
@@ -172,11 +176,12 @@ func TestLearns(t *testing.T) {
 		if got := accuracy(t, out.model, test); got != 1 {
 			t.Errorf("%s: accuracy %v on test rows", with, got)
 		}
-		if want := []string{"ant", "cat", "dog"}; !slices.Equal(out.model.Classes, want) {
-			t.Errorf("classes %v, want %v", out.model.Classes, want)
+		if want := []string{"ant", "cat", "dog"}; !slices.Equal(out.model.Head().Classes, want) {
+			t.Errorf("classes %v, want %v", out.model.Head().Classes, want)
 		}
-		if m := out.model.Metadata; m[record.PreprocessingKey] != "{}" || m[record.ExtractionKey] != `{"backbone":"x"}` || len(m) != 2 {
-			t.Errorf("metadata %v", m)
+		steps := append(squashed.Transforms(), record.FeaturesStep{Extraction: record.Extraction{Backbone: "x"}})
+		if in := out.model.Input(); len(out.model.Metadata) != 0 || !reflect.DeepEqual(in.Transforms, steps) || in.Column != record.Feature {
+			t.Errorf("metadata %v, input %+v", out.model.Metadata, in)
 		}
 		if len(out.history) != 30 {
 			t.Errorf("%s: %d epochs", with, len(out.history))
@@ -398,12 +403,12 @@ func crossEntropy(t *testing.T, c *classifier.Classifier, rows []row) (mean floa
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := make([]float32, len(c.Classes))
+	p := make([]float32, len(c.Head().Classes))
 	for _, r := range rows {
 		if err := program.NewSession(1).Run(nil, r.features, 1, p); err != nil {
 			t.Fatal(err)
 		}
-		mean -= math.Log(float64(p[slices.Index(c.Classes, r.label)])) / float64(len(rows))
+		mean -= math.Log(float64(p[slices.Index(c.Head().Classes, r.label)])) / float64(len(rows))
 	}
 	return mean
 }
@@ -414,8 +419,8 @@ func TestTargetColumn(t *testing.T) {
 		rows[i].label += strings.Repeat("x", i%3)
 	}
 	out := mustRun(t, "{target: number, epochs: 1}", features(t, rows...))
-	if want := []string{"3", "4", "5"}; !slices.Equal(out.model.Classes, want) {
-		t.Errorf("classes %v, want %v", out.model.Classes, want)
+	if want := []string{"3", "4", "5"}; !slices.Equal(out.model.Head().Classes, want) {
+		t.Errorf("classes %v, want %v", out.model.Head().Classes, want)
 	}
 }
 

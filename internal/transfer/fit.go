@@ -39,7 +39,8 @@ func (s *Setup) fit(ctx context.Context, task *pipeline.Task, d *rows.Data) (*Ou
 	if err != nil {
 		return nil, err
 	}
-	out := &Outcome{Network: net, Weights: weights, Last: weights, Target: d.Target, Metadata: d.Metadata}
+	model := newModel(task, d, net, weights, nil, selectionOf(steps, validation.Len()))
+	out := &Outcome{Model: model, Last: model}
 	for i, step := range steps {
 		out.History = append(out.History, record.TrainingEpoch{
 			Phase: step.String(), Epoch: int32(i + 1), Loss: math.NaN(), Accuracy: math.NaN(),

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 
-	"github.com/tlpipe/tlpipe/internal/nn"
 	"github.com/tlpipe/tlpipe/internal/nn/classifier"
 	"github.com/tlpipe/tlpipe/internal/record"
 	"github.com/tlpipe/tlpipe/pipeline"
@@ -40,11 +39,7 @@ func (s *stage) Run(ctx context.Context, task *pipeline.Task) error {
 	if err != nil {
 		return err
 	}
-	for port, weights := range map[string]nn.Weights{ModelPort: o.Weights, "last": o.Last} {
-		c := classifier.Classifier{Network: o.Network, Weights: weights, Classes: o.Target.Classes, Metadata: o.Metadata}
-		if o.Target.Task != record.SingleLabel {
-			c.Target = &o.Target
-		}
+	for port, c := range map[string]*classifier.Classifier{ModelPort: o.Model, "last": o.Last} {
 		model, err := c.Model()
 		if err != nil {
 			return err

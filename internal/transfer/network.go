@@ -18,6 +18,7 @@ type subject struct {
 	net     *nn.Network
 	weights nn.Weights
 	trunk   string // the layer that the head takes; "" for a head alone
+	origins []record.Origin
 
 	bare *nn.Network // the backbone below the head, without adapters; nil if another stage made it, or there is none
 }
@@ -50,7 +51,11 @@ func (s *Setup) begin(ctx context.Context, task *pipeline.Task, d *rows.Data) (s
 			weights[name] = tensor
 		}
 	}
-	return subject{net: net, weights: weights, trunk: trunk.Output().Name, bare: bare}, nil
+	origin, err := s.backbone.weights.Origin()
+	if err != nil {
+		return subject{}, err
+	}
+	return subject{net: net, weights: weights, trunk: trunk.Output().Name, origins: []record.Origin{origin}, bare: bare}, nil
 }
 
 // answer is what a head is to give for the rows.
@@ -90,7 +95,7 @@ func (s *Setup) continued(ctx context.Context, model pipeline.Input, d *rows.Dat
 	if !slices.Equal(c.InputShape(), d.Shape) {
 		return subject{}, fmt.Errorf("model %s takes inputs of shape %v, not %v", model.Name(), c.InputShape(), d.Shape)
 	}
-	out := subject{net: c.Network, weights: c.Weights}
+	out := subject{net: c.Network, weights: c.Weights, origins: c.Description.Origins}
 	for _, l := range c.Network.Layers() {
 		if head.Contains(l.Name) {
 			out.trunk = l.Inputs[0]

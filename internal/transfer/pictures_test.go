@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -207,8 +208,8 @@ func TestEveryStrategy(t *testing.T) {
 		if gaps != phases || (drifts == 0) != (word == strategy.FeatureExtraction) || drifts > 1 {
 			t.Errorf("%s: %d diagnostics of overfitting, %d of drift", word, gaps, drifts)
 		}
-		if out.model.Metadata[record.PreprocessingKey] == "" || len(out.model.Metadata) != 1 {
-			t.Errorf("%s: metadata %v", word, out.model.Metadata)
+		if in := out.model.Input(); len(out.model.Metadata) != 0 || !reflect.DeepEqual(in.Transforms, prepared(t).Transforms()) || in.Column != record.Image {
+			t.Errorf("%s: metadata %v, input %+v", word, out.model.Metadata, in)
 		}
 		if !slices.Equal(out.model.InputShape(), nn.Shape{side, side, 3}) {
 			t.Errorf("%s: the model takes %v", word, out.model.InputShape())

@@ -9,6 +9,7 @@ import (
 
 	zoo "github.com/tlpipe/tlpipe/internal/backbone"
 	"github.com/tlpipe/tlpipe/internal/nn"
+	"github.com/tlpipe/tlpipe/internal/nn/classifier"
 	"github.com/tlpipe/tlpipe/internal/nn/train"
 	"github.com/tlpipe/tlpipe/internal/record"
 	"github.com/tlpipe/tlpipe/internal/transfer/head"
@@ -301,11 +302,8 @@ func (s *Setup) checkSource(source, data string) error {
 
 // Outcome is what a training gave.
 type Outcome struct {
-	Network  *nn.Network
-	Weights  nn.Weights        // those that the phases handed on
-	Last     nn.Weights        // those of the last epoch
-	Target   record.Head       // what the outputs tell
-	Metadata map[string]string // of the data, for the model to keep
+	Model *classifier.Classifier // with the weights that the phases handed on
+	Last  *classifier.Classifier // with those of the last epoch
 
 	History     []record.TrainingEpoch
 	Phases      []record.PhaseLayers
@@ -335,7 +333,8 @@ func (s *Setup) Train(ctx context.Context, task *pipeline.Task) (_ *Outcome, err
 		return nil, err
 	}
 	return &Outcome{
-		Network: t.net, Weights: t.weights, Last: t.last, Target: data.Target, Metadata: data.Metadata,
+		Model:   newModel(task, data, t.net, t.weights, t.origins, t.selection()),
+		Last:    newModel(task, data, t.net, t.last, t.origins, t.measured(len(t.history)-1)),
 		History: t.history, Phases: t.layers, Diagnostics: diagnostics,
 	}, nil
 }
@@ -378,7 +377,7 @@ func (s *Setup) read(ctx context.Context, task *pipeline.Task) (*rows.Data, erro
 	if schema == nil {
 		return nil, fmt.Errorf("%s have no rows", in.Name())
 	}
-	pictures := rows.OnPictures(schema)
+	pictures := record.OnPictures(schema)
 	if !pictures && (s.backbone != nil || len(s.Strategy.Phases) > 0) {
 		return nil, errors.New("a backbone and a strategy are for pictures: the data are features, on which there is only a head to train")
 	}

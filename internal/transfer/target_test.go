@@ -99,8 +99,8 @@ func share(t testing.TB, c *classifier.Classifier, rows []row) float64 {
 	right := 0
 	out := answers(t, c, rows)
 	for i, p := range out {
-		n := len(c.Classes)
-		if (p >= 0.5) == slices.Contains(tags(rows[i/n]), c.Classes[i%n]) {
+		n := len(c.Head().Classes)
+		if (p >= 0.5) == slices.Contains(tags(rows[i/n]), c.Head().Classes[i%n]) {
 			right++
 		}
 	}
@@ -124,8 +124,8 @@ func TestLearnsSeveralClasses(t *testing.T) {
 	} {
 		out := mustRun(t, with, rec)
 		h := out.model.Head()
-		if h.Task != record.MultiLabel || !slices.Equal(out.model.Classes, []string{"high", "rare", "wide"}) || h.Name != "label" {
-			t.Fatalf("head %+v, classes %v", h, out.model.Classes)
+		if h.Task != record.MultiLabel || !slices.Equal(out.model.Head().Classes, []string{"high", "rare", "wide"}) || h.Name != "label" {
+			t.Fatalf("head %+v, classes %v", h, out.model.Head().Classes)
 		}
 		if got := share(t, out.model, test); got < 0.9 {
 			t.Errorf("%s: %v of the answers are right", with, got)
@@ -156,7 +156,7 @@ func TestPositiveWeights(t *testing.T) {
 	found := func(with string) (n int) {
 		model := mustRun(t, "{head: linear, standardise: true, learning_rate: 0.05, epochs: 10"+with+"}", rec).model
 		for i, p := range answers(t, model, rows) {
-			if model.Classes[i%2] == "rare" && p >= 0.5 {
+			if model.Head().Classes[i%2] == "rare" && p >= 0.5 {
 				n++
 			}
 		}
@@ -188,8 +188,8 @@ func TestLearnsNumbers(t *testing.T) {
 	} {
 		out := mustRun(t, with, rec)
 		h := out.model.Head()
-		if h.Task != record.Regression || !slices.Equal(h.Targets, sizeNames) || out.model.Classes != nil {
-			t.Fatalf("head %+v, classes %v", h, out.model.Classes)
+		if h.Task != record.Regression || !slices.Equal(h.Targets, sizeNames) || out.model.Head().Classes != nil {
+			t.Fatalf("head %+v, classes %v", h, out.model.Head().Classes)
 		}
 		var squares, spread, mean [2]float64
 		for _, r := range test {
@@ -347,8 +347,8 @@ func TestWhatTargetsCannotHave(t *testing.T) {
 		}
 	}
 	// Labels are learned where the target is another column, and where there is no target.
-	if out := mustRun(t, "{target: number, epochs: 1}", features(t, slices.Concat(rows, []row{{split: "train", label: "longer", features: make([]float32, width)}})...)); out.model.Target != nil {
-		t.Errorf("head %+v", out.model.Target)
+	if out := mustRun(t, "{target: number, epochs: 1}", features(t, slices.Concat(rows, []row{{split: "train", label: "longer", features: make([]float32, width)}})...)); out.model.Head().Task != record.SingleLabel {
+		t.Errorf("head %+v", out.model.Head())
 	}
 }
 

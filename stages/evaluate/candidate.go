@@ -8,11 +8,10 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/tlpipe/tlpipe/internal/inference"
 	"github.com/tlpipe/tlpipe/internal/kernel"
 	"github.com/tlpipe/tlpipe/internal/metrics"
 	"github.com/tlpipe/tlpipe/internal/nn/classifier"
-	"github.com/tlpipe/tlpipe/internal/nn/frozen"
-	"github.com/tlpipe/tlpipe/internal/record"
 	"github.com/tlpipe/tlpipe/pipeline"
 )
 
@@ -36,44 +35,34 @@ type answerer interface {
 	answer(features []float32, n int, out []float32) error
 }
 
-// compile makes a program of a model, and refuses one that does not take what the table has.
-func compile(in pipeline.Input, c *classifier.Classifier, t *table) (*frozen.Program, error) {
-	if size := c.InputShape().Size(); size != t.dimension {
-		what := "features"
-		if t.pictures {
-			what = "pictures"
-		}
-		return nil, fmt.Errorf("model %s takes %s of %d values, but those of %s have %d", in.Name(), what, size, t.input.Name(), t.dimension)
-	}
-	made, known := t.schema.Metadata().GetValue(record.ExtractionKey)
-	if want := c.Metadata[record.ExtractionKey]; known && want != "" && made != want {
-		return nil, fmt.Errorf("model %s was trained on features made as %s, but those of %s are made as %s", in.Name(), want, t.input.Name(), made)
-	}
-	program, err := c.Compile()
+// compile makes a model ready to run, and refuses one that does not take what the table has.
+func compile(in pipeline.Input, c *classifier.Classifier, t *table) (*inference.Model, error) {
+	m, err := inference.New(c)
 	if err != nil {
 		return nil, fmt.Errorf("model %s: %w", in.Name(), err)
 	}
-	return program, nil
+	if err := m.Takes(t.schema); err != nil {
+		return nil, fmt.Errorf("model %s does not take the rows of %s: %w", in.Name(), t.input.Name(), err)
+	}
+	return m, nil
 }
 
 // enterModel adds a model to the candidates.
 func (e *evaluation) enterModel(in pipeline.Input, c *classifier.Classifier, t *table) error {
-	program, err := compile(in, c, t)
+	model, err := compile(in, c, t)
 	if err != nil {
 		return err
 	}
-	places := make([]int, len(c.Classes))
-	for i, class := range c.Classes {
-		if slices.Contains(c.Classes[:i], class) {
-			return fmt.Errorf("model %s: class %q is named twice", in.Name(), class)
-		}
+	classes := model.Head().Classes
+	places := make([]int, len(classes))
+	for i, class := range classes {
 		if e.classOf(class) < 0 {
 			e.numbers[class] = len(e.classes)
 			e.classes = append(e.classes, class)
 		}
 		places[i] = e.classOf(class)
 	}
-	e.candidates = append(e.candidates, &candidate{name: in.Name(), table: t, answerer: &head{program: program, places: places}})
+	e.candidates = append(e.candidates, &candidate{name: in.Name(), table: t, answerer: &head{model: model, places: places}})
 	return nil
 }
 
@@ -151,11 +140,10 @@ func (e *evaluation) classesOf(r *candidate) []string {
 
 // head answers with a trained classifier.
 type head struct {
-	program *frozen.Program
-	places  []int // class of the evaluation, by class of the model
+	model  *inference.Model
+	places []int // class of the evaluation, by class of the model
 
-	pool    *kernel.Pool
-	session *frozen.Session
+	session *inference.Session
 	classes int
 	own     []float32 // probabilities in the model's order
 }
@@ -164,8 +152,7 @@ type head struct {
 const mostRows = 256
 
 func (h *head) open(pool *kernel.Pool, classes int) {
-	h.pool, h.classes = pool, classes
-	h.session = h.program.NewSession(h.program.AtOnce(mostRows))
+	h.classes, h.session = classes, h.model.NewSession(pool, mostRows)
 }
 
 func (h *head) known(classes int) []bool {
@@ -178,7 +165,7 @@ func (h *head) known(classes int) []bool {
 
 func (h *head) answer(features []float32, n int, out []float32) error {
 	h.own = slices.Grow(h.own[:0], n*len(h.places))[:n*len(h.places)]
-	if err := h.session.Run(h.pool, features, n, h.own); err != nil {
+	if err := h.session.Run(features, n, h.own); err != nil {
 		return err
 	}
 	for row := range n {

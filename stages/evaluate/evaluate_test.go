@@ -43,7 +43,7 @@ func features(t testing.TB, extraction string, rows ...row) arrow.Record {
 		{Name: record.Copy, Type: arrow.PrimitiveTypes.Int32},
 	}, nil)
 	if extraction != "" {
-		schema = record.WithMetadata(schema, record.ExtractionKey, extraction)
+		schema = record.WithMetadata(schema, record.ExtractionKey, record.Extraction{Backbone: extraction}.Encode())
 	}
 	b := array.NewRecordBuilder(memory.DefaultAllocator, schema)
 	defer b.Release()
@@ -86,13 +86,11 @@ func model(t testing.TB, name string, at pipeline.Coordinates, scale float32, ex
 	for i := range classes {
 		weights[i*len(classes)+i] = scale
 	}
-	c := classifier.Classifier{
-		Network: net, Classes: classes,
-		Weights: nn.Weights{"logits.weight": {Shape: nn.Shape{len(classes), len(classes)}, Data: weights}},
-	}
+	var steps record.Transforms
 	if extraction != "" {
-		c.Metadata = map[string]string{record.ExtractionKey: extraction}
+		steps = record.Transforms{record.FeaturesStep{Extraction: record.Extraction{Backbone: extraction}}}
 	}
+	c := classifier.New(net, nn.Weights{"logits.weight": {Shape: nn.Shape{len(classes), len(classes)}, Data: weights}}, record.SingleLabelHead(record.Label, classes), steps)
 	m, err := c.Model()
 	if err != nil {
 		t.Fatal(err)
@@ -571,7 +569,7 @@ func TestRefusals(t *testing.T) {
 	table := func(recs ...arrow.Record) []pipeline.Input {
 		return []pipeline.Input{pipelinetest.NewTable("features", nil, recs...)}
 	}
-	head := []pipeline.Input{model(t, "head", nil, 1, `{"backbone":"a"}`, "cat", "dog")}
+	head := []pipeline.Input{model(t, "head", nil, 1, "a", "cat", "dog")}
 	for name, c := range map[string]struct {
 		with   string
 		models []pipeline.Input
@@ -586,8 +584,8 @@ func TestRefusals(t *testing.T) {
 		"a slice twice":          {"slices: [domain, domain]", head, table(small(t)), "listed twice"},
 		"a cluster of nothing":   {"cluster: thing", head, table(small(t)), `cluster: there is no column "thing"`},
 		"an unknown baseline":    {"baselines: [majority, median]", head, table(small(t)), `"median" is not one of`},
-		"features too long":      {"", []pipeline.Input{model(t, "head", nil, 1, "", "a", "b", "c")}, table(small(t)), "takes features of 3 values, but those of features have 2"},
-		"other features":         {"", head, table(features(t, `{"backbone":"b"}`, row{id: "t", label: "cat", split: "test"})), `trained on features made as {"backbone":"a"}`},
+		"features too long":      {"", []pipeline.Input{model(t, "head", nil, 1, "", "a", "b", "c")}, table(small(t)), "model head does not take the rows of features: it takes features of 3 values, but these have 2"},
+		"other features":         {"", head, table(features(t, "b", row{id: "t", label: "cat", split: "test"})), `trained on features made as {"backbone":"a",`},
 		"an id twice":            {"", head, table(features(t, "", row{id: "t", label: "cat", split: "test"}, row{id: "t", label: "dog", split: "test"})), `id "t" stands in two rows`},
 		"features not finite":    {"", head, table(features(t, "", row{id: "t", label: "cat", split: "test", x: nan})), `the answer to "t" is not a number`},
 		"only classes not known": {"", head, table(features(t, "", row{id: "t", label: "newt", split: "test"}, row{id: "u", split: "test"})), "rows: (no label) 1, newt 1; classes: cat, dog"},

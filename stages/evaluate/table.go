@@ -94,7 +94,7 @@ func (s stage) readTable(ctx context.Context, in pipeline.Input) (*table, error)
 
 func (s stage) checkColumns(t *table) error {
 	column := record.Feature
-	if len(t.schema.FieldIndices(record.Feature)) == 0 && len(t.schema.FieldIndices(record.Image)) > 0 {
+	if record.OnPictures(t.schema) {
 		t.pictures, column = true, record.Image
 	}
 	_, field, err := record.Column(t.schema, column)

@@ -72,14 +72,14 @@ func (e *evaluation) measureTargets(ctx context.Context, learned record.Task, pa
 	defer pool.Close()
 	for i, p := range pairs {
 		c, table := models[i], tables[p.data]
-		program, err := compile(p.model, c, table)
+		model, err := compile(p.model, c, table)
 		if err != nil {
 			return err
 		}
-		session := program.NewSession(program.AtOnce(mostRows))
+		session := model.NewSession(pool, mostRows)
 		r := &rival{
 			candidate: &candidate{name: p.model.Name(), table: table}, column: record.TargetOf(table.schema, c.Head().Name), names: c.Head().Names(),
-			answers: func(features []float32, n int, out []float32) error { return session.Run(pool, features, n, out) },
+			answers: session.Run,
 		}
 		if err := t.check(r); err != nil {
 			return err

@@ -71,7 +71,7 @@ func teller(t testing.TB, name string, h record.Head) pipeline.Input {
 	for i := range h.Names() {
 		weights[3*i%len(weights)] = 1
 	}
-	c := classifier.Classifier{Network: net, Classes: h.Classes, Target: &h, Weights: nn.Weights{"dense.weight": {Shape: nn.Shape{len(h.Names()), 2}, Data: weights}}}
+	c := classifier.New(net, nn.Weights{"dense.weight": {Shape: nn.Shape{len(h.Names()), 2}, Data: weights}}, h, nil)
 	m, err := c.Model()
 	if err != nil {
 		t.Fatal(err)

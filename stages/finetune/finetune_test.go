@@ -60,7 +60,7 @@ func TestWritesItsOutputs(t *testing.T) {
 		}
 	}
 	model, err := classifier.Read(ctx, out[transfer.ModelPort])
-	if err != nil || len(model.Classes) != 2 || model.Classes[0] != "a" {
+	if err != nil || len(model.Head().Classes) != 2 || model.Head().Classes[0] != "a" {
 		t.Errorf("classes %v, %v", model, err)
 	}
 }

@@ -4,7 +4,6 @@ import (
 	"errors"
 
 	"github.com/apache/arrow/go/v17/arrow"
-	"github.com/tlpipe/tlpipe/internal/nn"
 	"github.com/tlpipe/tlpipe/internal/nn/classifier"
 	"github.com/tlpipe/tlpipe/internal/record"
 	"github.com/tlpipe/tlpipe/internal/transfer"
@@ -14,14 +13,10 @@ import (
 // write writes all outputs of the stage.
 func write(task *pipeline.Task, o *transfer.Outcome) error {
 	for _, output := range []struct {
-		port    string
-		weights nn.Weights
-	}{{transfer.ModelPort, o.Weights}, {"last", o.Last}} {
-		c := classifier.Classifier{Network: o.Network, Weights: output.weights, Classes: o.Target.Classes, Metadata: o.Metadata}
-		if o.Target.Task != record.SingleLabel {
-			c.Target = &o.Target
-		}
-		model, err := c.Model()
+		port string
+		of   *classifier.Classifier
+	}{{transfer.ModelPort, o.Model}, {"last", o.Last}} {
+		model, err := output.of.Model()
 		if err != nil {
 			return err
 		}

@@ -12,6 +12,8 @@ import (
 	"github.com/tlpipe/tlpipe/internal/nn"
 	"github.com/tlpipe/tlpipe/internal/nn/frozen"
 	"github.com/tlpipe/tlpipe/internal/record"
+	"github.com/tlpipe/tlpipe/internal/safetensors"
+	"github.com/tlpipe/tlpipe/internal/weightfile"
 	"github.com/tlpipe/tlpipe/pipeline"
 )
 
@@ -21,12 +23,27 @@ type Classifier struct {
 	// [nn.Activation], a sigmoid, and for numbers in any layer.
 	Network *nn.Network
 	Weights nn.Weights
-	Classes []string // in the order of the outputs
-	// Target is what the outputs tell of a row, if it is not one of Classes; nil if it is.
-	Target *record.Head
-	// Metadata is further metadata of the artifact, such as record.PreprocessingKey and
-	// record.ExtractionKey: how the features that the network takes are made.
-	Metadata map[string]string
+	// Description tells how the network's input is made, what its output means, and where it comes from.
+	Description record.Description
+	Metadata    map[string]string // further metadata of the artifact
+}
+
+// New makes a classifier of a network with one input, which transforms make of a picture file; none if
+// that is not known.
+func New(net *nn.Network, weights nn.Weights, head record.Head, transforms record.Transforms) *Classifier {
+	c := &Classifier{Network: net, Weights: weights, Description: record.Description{Version: record.ModelVersion, Heads: []record.Head{head}}}
+	for _, in := range net.Inputs() {
+		c.Description.Inputs = append(c.Description.Inputs, record.ModelInput{Name: in.Name, Shape: net.Shape(in.Name), Column: columnOf(net.Shape(in.Name), transforms), Transforms: transforms})
+	}
+	return c
+}
+
+// columnOf is the column of tables that holds inputs of a shape ready made.
+func columnOf(shape nn.Shape, transforms record.Transforms) string {
+	if _, features := transforms.Extraction(); !features && len(shape) == 3 && shape[2] == 3 {
+		return record.Image
+	}
+	return record.Feature
 }
 
 // Model returns the classifier as a model table: the network's JSON is the architecture, the
@@ -39,18 +56,7 @@ func (c *Classifier) Model() (record.Model, error) {
 	if err != nil {
 		return record.Model{}, fmt.Errorf("store a classifier: %w", err)
 	}
-	m := record.Model{Architecture: architecture, Classes: c.Classes, Metadata: c.Metadata}
-	if c.Target != nil {
-		text, err := c.Target.Encode()
-		if err != nil {
-			return record.Model{}, fmt.Errorf("store a classifier: %w", err)
-		}
-		m.Metadata = maps.Clone(c.Metadata)
-		if m.Metadata == nil {
-			m.Metadata = map[string]string{}
-		}
-		m.Metadata[record.HeadKey] = text
-	}
+	m := record.Model{Architecture: architecture, Description: &c.Description, Metadata: c.Metadata}
 	for _, p := range c.Network.Parameters() {
 		t := c.Weights[p.Name()]
 		m.Tensors = append(m.Tensors, record.Tensor{Name: p.Name(), Shape: t.Shape, Data: t.Data})
@@ -58,16 +64,10 @@ func (c *Classifier) Model() (record.Model, error) {
 	return m, nil
 }
 
-// Parse makes a classifier of a model table, and checks that network, tensors and classes fit.
+// Parse makes a classifier of a model table, and checks that network, tensors and description fit. Models
+// of form 1, without a description, are described by their metadata.
 func Parse(m record.Model) (*Classifier, error) {
-	c := &Classifier{Network: new(nn.Network), Weights: nn.Weights{}, Classes: m.Classes, Metadata: m.Metadata}
-	if text, ok := m.Metadata[record.HeadKey]; ok {
-		h, err := record.ParseHead(text)
-		if err != nil {
-			return nil, fmt.Errorf("load a classifier: %w", err)
-		}
-		c.Target = &h
-	}
+	c := &Classifier{Network: new(nn.Network), Weights: nn.Weights{}, Metadata: m.Metadata}
 	if err := json.Unmarshal(m.Architecture, c.Network); err != nil {
 		return nil, fmt.Errorf("load a classifier: %w", err)
 	}
@@ -77,10 +77,32 @@ func Parse(m record.Model) (*Classifier, error) {
 		}
 		c.Weights[t.Name] = nn.Tensor{Shape: t.Shape, Data: t.Data}
 	}
-	if err := c.check(); err != nil {
+	err := c.describe(m)
+	if err == nil {
+		err = c.check()
+	}
+	if err != nil {
 		return nil, fmt.Errorf("load a classifier: %w", err)
 	}
 	return c, nil
+}
+
+// describe takes over the description of a model, or makes one.
+func (c *Classifier) describe(m record.Model) (err error) {
+	if m.Description != nil {
+		c.Description = *m.Description
+		return nil
+	}
+	inputs := c.Network.Inputs()
+	if len(c.Network.Layers()) == 0 || len(inputs) == 0 {
+		return errors.New("the network has no layer")
+	}
+	c.Metadata = maps.Clone(m.Metadata)
+	c.Description, err = record.DescribeFirstForm(c.Metadata, m.Classes, record.ModelInput{Name: inputs[0].Name, Shape: c.Network.Shape(inputs[0].Name)})
+	if err == nil && c.Description.Inputs[0].Column == "" {
+		c.Description.Inputs[0].Column = columnOf(c.InputShape(), nil)
+	}
+	return err
 }
 
 // Read makes a classifier of a model artifact.
@@ -107,13 +129,40 @@ func Read(ctx context.Context, in pipeline.Input) (*Classifier, error) {
 	return c, nil
 }
 
-// Head is what the outputs tell.
-func (c *Classifier) Head() record.Head {
-	if c.Target != nil {
-		return *c.Target
+// ReadFile reads a classifier from a safetensors file as `tlpipe show --export` writes it: with
+// architecture and description in the metadata.
+func ReadFile(path string) (_ *Classifier, err error) {
+	f, err := safetensors.Open(path, weightfile.Budget())
+	if err != nil {
+		return nil, err
 	}
-	return record.SingleLabelHead(record.Label, c.Classes)
+	defer func() { err = errors.Join(err, f.Close()) }()
+	if _, ok := f.Metadata()[record.ArchitectureKey]; !ok {
+		return nil, fmt.Errorf("%s: not a model of tlpipe: there is no %s in its metadata", path, record.ArchitectureKey)
+	}
+	m, err := record.ModelOf(f.Metadata())
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	for _, info := range f.Tensors() {
+		shape, data, err := f.Float32(info.Name)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", path, err)
+		}
+		m.Tensors = append(m.Tensors, record.Tensor{Name: info.Name, Shape: shape, Data: data})
+	}
+	c, err := Parse(m)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return c, nil
 }
+
+// Head is what the output tells.
+func (c *Classifier) Head() record.Head { return c.Description.Heads[0] }
+
+// Input is what the network takes.
+func (c *Classifier) Input() record.ModelInput { return c.Description.Inputs[0] }
 
 // InputShape is the shape of the example that the network takes: [features], or [height, width,
 // channels].
@@ -121,7 +170,7 @@ func (c *Classifier) InputShape() nn.Shape {
 	return c.Network.Shape(c.Network.Inputs()[0].Name)
 }
 
-// Compile returns the program that computes probabilities, [len(Classes)] for each example. It may
+// Compile returns the program that computes probabilities or numbers, one for each name of the head, of each example. It may
 // be shared; each goroutine runs it in a session of its own.
 func (c *Classifier) Compile() (*frozen.Program, error) {
 	return frozen.Compile(c.Network, c.Weights)
@@ -134,14 +183,18 @@ func (c *Classifier) check() error {
 	if n := len(c.Network.Inputs()); n != 1 {
 		return fmt.Errorf("the network has %d inputs, want one", n)
 	}
-	h, output := c.Head(), c.Network.Output()
-	if c.Target != nil {
-		if err := h.Check(); err != nil {
-			return err
-		}
+	if err := c.Description.Check(); err != nil {
+		return err
 	}
-	if h.Task != record.Regression && !slices.Equal(h.Classes, c.Classes) {
-		return fmt.Errorf("the head tells %d classes, the model has %d", len(h.Classes), len(c.Classes))
+	if n := len(c.Description.Heads); n != 1 {
+		return fmt.Errorf("the model has %d heads, want one", n)
+	}
+	h, output := c.Head(), c.Network.Output()
+	if in, name := c.Input(), c.Network.Inputs()[0].Name; len(c.Description.Inputs) != 1 || in.Name != name || !slices.Equal(in.Shape, c.InputShape()) {
+		return fmt.Errorf("the description tells of the input %q of shape %v, but the network takes %q of shape %v", in.Name, in.Shape, name, c.InputShape())
+	}
+	if h.Output != "" && h.Output != output.Name {
+		return fmt.Errorf("head %q reads layer %q, but the network ends in %q", h.Name, h.Output, output.Name)
 	}
 	switch op := output.Op.(type) {
 	case nn.Softmax, nn.Neighbours:

@@ -24,15 +24,12 @@ func example(t *testing.T) *Classifier {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &Classifier{
-		Network: net,
-		Weights: nn.Weights{
-			"logits.weight": {Shape: nn.Shape{2, 3}, Data: []float32{1, 0, 0, 0, 1, 0}},
-			"logits.bias":   {Shape: nn.Shape{2}, Data: []float32{0, 1}},
-		},
-		Classes:  []string{"cat", "dog"},
-		Metadata: map[string]string{record.ExtractionKey: "{}"},
-	}
+	c := New(net, nn.Weights{
+		"logits.weight": {Shape: nn.Shape{2, 3}, Data: []float32{1, 0, 0, 0, 1, 0}},
+		"logits.bias":   {Shape: nn.Shape{2}, Data: []float32{0, 1}},
+	}, record.SingleLabelHead("label", []string{"cat", "dog"}), record.Transforms{record.FeaturesStep{}})
+	c.Metadata = map[string]string{"other": "{}"}
+	return c
 }
 
 func modelRecord(t *testing.T, c *Classifier) arrow.Record {
@@ -56,7 +53,7 @@ func TestStoredAndRead(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !reflect.DeepEqual(back.Weights, c.Weights) || !slices.Equal(back.Classes, c.Classes) || !reflect.DeepEqual(back.Metadata, c.Metadata) {
+	if !reflect.DeepEqual(back.Weights, c.Weights) || !reflect.DeepEqual(back.Description, c.Description) || !reflect.DeepEqual(back.Metadata, c.Metadata) {
 		t.Errorf("read back as %+v", back)
 	}
 	if got := back.InputShape(); !slices.Equal(got, nn.Shape{3}) {
@@ -78,12 +75,66 @@ func TestStoredAndRead(t *testing.T) {
 	}
 }
 
+// A model that was stored before descriptions is read: its metadata tells the same.
+func TestFirstForm(t *testing.T) {
+	made := record.Extraction{Backbone: "resnet50", Weights: "imagenet", Digest: "abc", Layer: "pooled", Precision: "fp32"}
+	prepared := record.Preprocessing{Height: 8, Width: 8, Resize: record.ResizeSquash, Filter: record.FilterBilinear, Channels: "rgb", Std: [3]float32{1, 1, 1}}
+	m, err := example(t).Model()
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.Description, m.Classes = nil, []string{"cat", "dog"}
+	m.Metadata = map[string]string{record.PreprocessingKey: prepared.Encode(), record.ExtractionKey: made.Encode(), "other": "1"}
+	rec, err := m.Record()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer rec.Release()
+	for key, want := range map[string]bool{record.ClassesKey: true, record.DescriptionKey: false} {
+		if _, got := rec.Schema().Metadata().GetValue(key); got != want {
+			t.Errorf("%s in the metadata of form 1: %v", key, got)
+		}
+	}
+	c, err := Read(context.Background(), pipelinetest.NewTable("head", nil, rec))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := record.Description{
+		Version: record.ModelVersion,
+		Inputs:  []record.ModelInput{{Name: "features", Shape: []int{3}, Column: record.Feature, Transforms: append(prepared.Transforms(), record.FeaturesStep{Extraction: made})}},
+		Heads:   []record.Head{record.SingleLabelHead("label", []string{"cat", "dog"})},
+		Origins: []record.Origin{{Backbone: "resnet50", Weights: "imagenet", Digest: "abc"}},
+	}
+	if !reflect.DeepEqual(c.Description, want) || !reflect.DeepEqual(c.Metadata, map[string]string{"other": "1"}) {
+		t.Errorf("described as %+v with %v, want %+v", c.Description, c.Metadata, want)
+	}
+	head, err := record.RegressionHead("size", []string{"width", "height"}).Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.Metadata, m.Classes = map[string]string{record.HeadKey: head}, nil
+	if c, err = Parse(m); err != nil || c.Head().Task != record.Regression || !slices.Equal(c.Head().Names(), []string{"width", "height"}) || len(c.Metadata) != 0 {
+		t.Errorf("a model of numbers is %+v, %v", c, err)
+	}
+	m.Metadata, m.Classes = map[string]string{record.PreprocessingKey: "{}"}, []string{"cat", "dog"}
+	if _, err = Parse(m); err == nil || !strings.Contains(err.Error(), "is not a size") {
+		t.Errorf("pictures of no size: %v", err)
+	}
+}
+
 func TestWhatDoesNotFitIsRefused(t *testing.T) {
 	for _, c := range []struct {
 		want  string
 		spoil func(m *record.Model)
 	}{
-		{"2 outputs for 1 classes", func(m *record.Model) { m.Classes = m.Classes[:1] }},
+		{"2 outputs for 1 classes", func(m *record.Model) { m.Description.Heads[0].Classes = []string{"cat"} }},
+		{"but the network takes \"features\"", func(m *record.Model) { m.Description.Inputs[0].Name = "image" }},
+		{"but the network takes", func(m *record.Model) { m.Description.Inputs[0].Shape = []int{4} }},
+		{"2 heads", func(m *record.Model) {
+			m.Description.Heads = append(m.Description.Heads, record.RegressionHead("age", []string{"age"}))
+		}},
+		{"ends in \"probabilities\"", func(m *record.Model) { m.Description.Heads[0].Output = "logits" }},
+		{"no form 7", func(m *record.Model) { m.Description.Version = 7 }},
 		{"missing: logits.weight", func(m *record.Model) { m.Tensors = m.Tensors[1:] }},
 		{"two tensors are named", func(m *record.Model) { m.Tensors = append(m.Tensors, m.Tensors[0]) }},
 		{"not finite", func(m *record.Model) { m.Tensors[1].Data = []float32{0, float32(math.NaN())} }},
@@ -91,7 +142,7 @@ func TestWhatDoesNotFitIsRefused(t *testing.T) {
 		{"read a network", func(m *record.Model) { m.Architecture = []byte(`{"backbone": 3}`) }},
 		{"load a classifier", func(m *record.Model) { m.Architecture = nil }},
 		{"not in a softmax", func(m *record.Model) {
-			m.Architecture = []byte(`{"layers": [{"name": "features", "op": "input", "with": {"shape": [2]}}]}`)
+			m.Architecture = []byte(`{"layers": [{"name": "features", "op": "input", "with": {"shape": [3]}}]}`)
 		}},
 	} {
 		m, err := example(t).Model()

@@ -27,8 +27,9 @@ type Data struct {
 	Training   Examples
 	Validation Examples // may be empty
 	Metadata   map[string]string
-	Chunks     []*Chunk // of pictures
-	Notes      []string // what was left out
+	Transforms record.Transforms // that made the rows of picture files, as far as that is known
+	Chunks     []*Chunk          // of pictures
+	Notes      []string          // what was left out
 }
 
 // Examples are rows in use, by position.
@@ -132,18 +133,13 @@ func (d *Data) Sample(copies int) train.Sample {
 	return train.Turns(sets...)
 }
 
-// OnPictures tells whether a table holds pictures, and not features.
-func OnPictures(schema *arrow.Schema) bool {
-	return len(schema.FieldIndices(record.Image)) > 0 && len(schema.FieldIndices(record.Feature)) == 0
-}
-
 // Carried are the keys of the facts about data that the models trained on it keep.
 func Carried() []string { return []string{record.PreprocessingKey, record.ExtractionKey} }
 
 // Read reads the rows to train and to validate on, whose classes stand in the column target, and
 // refuses what cannot be learned from.
 func Read(ctx context.Context, in pipeline.Input, schema *arrow.Schema, target string) (_ *Data, err error) {
-	d := &Data{Pictures: OnPictures(schema), Metadata: map[string]string{}}
+	d := &Data{Pictures: record.OnPictures(schema), Metadata: map[string]string{}}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, d.Close())
@@ -161,6 +157,9 @@ func Read(ctx context.Context, in pipeline.Input, schema *arrow.Schema, target s
 		if value, ok := schema.Metadata().GetValue(key); ok {
 			d.Metadata[key] = value
 		}
+	}
+	if d.Transforms, err = record.TransformsOf(d.Metadata); err != nil {
+		return nil, fmt.Errorf("%s %s: %w", d.What(), in.Name(), err)
 	}
 	return d, nil
 }

@@ -1,0 +1,45 @@
+package backbone
+
+import (
+	"testing"
+
+	"github.com/tlpipe/tlpipe/internal/record"
+)
+
+func TestOrigin(t *testing.T) {
+	b, err := Find("efficientnet_lite0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	set, err := b.Set("imagenet")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if set.Licence == "" || set.Digest == "" {
+		t.Fatalf("nothing to tell of the weights: %+v", set)
+	}
+	want := record.Origin{Backbone: b.Name, Variant: set.Variant, Weights: "imagenet", Digest: set.Digest, Address: set.URL, Licence: set.Licence}
+	weights, err := b.Resolve(DefaultWeights)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := weights.Origin(); err != nil || got != want {
+		t.Errorf("resolved weights come from %+v, %v, want %+v", got, err, want)
+	}
+	made := record.Extraction{Backbone: b.Name, Variant: set.Variant, Weights: "imagenet", Digest: set.Digest}
+	if got, ok := OriginOf(made); !ok || got != want {
+		t.Errorf("features come from %+v, %v, want %+v", got, ok, want)
+	}
+	made.Weights, want.Weights = FileWeights, FileWeights // the file of the weight set
+	if got, ok := OriginOf(made); !ok || got != want {
+		t.Errorf("features of a file come from %+v, %v, want %+v", got, ok, want)
+	}
+	for _, unknown := range []record.Extraction{{Backbone: b.Name, Weights: RandomWeights}, {Backbone: b.Name, Weights: FileWeights, Digest: "abc"}, {Backbone: "resnet9000", Weights: "imagenet"}} {
+		if got, ok := OriginOf(unknown); !ok || got != unknown.Origin() {
+			t.Errorf("%+v comes from %+v, %v", unknown, got, ok)
+		}
+	}
+	if _, ok := OriginOf(record.Extraction{Backbone: "pixels"}); ok {
+		t.Error("a backbone without weights has weights from somewhere")
+	}
+}

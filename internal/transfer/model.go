@@ -1,0 +1,106 @@
+package transfer
+
+import (
+	"maps"
+	"math"
+	"slices"
+
+	zoo "github.com/tlpipe/tlpipe/internal/backbone"
+	"github.com/tlpipe/tlpipe/internal/nn"
+	"github.com/tlpipe/tlpipe/internal/nn/classifier"
+	"github.com/tlpipe/tlpipe/internal/record"
+	"github.com/tlpipe/tlpipe/internal/shallow"
+	"github.com/tlpipe/tlpipe/internal/transfer/rows"
+	"github.com/tlpipe/tlpipe/internal/transfer/strategy"
+	"github.com/tlpipe/tlpipe/pipeline"
+)
+
+// newModel makes what is stored of a network that was trained on the rows, with weights from these origins. The recipe is that of
+// the task.
+func newModel(task *pipeline.Task, d *rows.Data, net *nn.Network, weights nn.Weights, origins []record.Origin, selection record.Selection) *classifier.Classifier {
+	c := classifier.New(net, weights, d.Target, d.Transforms)
+	c.Description.Origins = slices.Clone(origins)
+	if made, ok := d.Transforms.Extraction(); ok {
+		if o, ok := zoo.OriginOf(made); ok && !slices.Contains(origins, o) {
+			c.Description.Origins = append(c.Description.Origins, o)
+		}
+	}
+	c.Description.Recipe = task.Recipe
+	selection.Trained = d.Training.Rows()
+	if selection.Split == "" {
+		selection.Split, selection.Rows = record.Train, d.Training.Rows()
+		if n := d.Validation.Rows(); n > 0 {
+			selection.Split, selection.Rows = record.Validation, n
+		}
+	}
+	c.Description.Selection = &selection
+	c.Metadata = maps.Clone(d.Metadata)
+	for _, key := range rows.Carried() {
+		delete(c.Metadata, key) // the transforms tell it
+	}
+	return c
+}
+
+// selection tells why the model has the weights that the phases handed on.
+func (t *training) selection() record.Selection {
+	at := -1
+	for i, e := range t.history {
+		if e.Kept {
+			at = i
+		}
+	}
+	s := record.Selection{By: record.ChosenLast, Phase: t.phases[0].Name}
+	if at >= 0 {
+		s = t.measured(at)
+	}
+	if t.Restore == strategy.RestoreBest && t.data.Validation.Rows() > 0 {
+		for _, p := range t.phases {
+			if p.Name == s.Phase {
+				s.By = p.Learning(t.Learning).EarlyStopping.Monitor
+			}
+		}
+	}
+	return s
+}
+
+// measured tells of the weights of an epoch of the history.
+func (t *training) measured(at int) record.Selection {
+	e := t.history[at]
+	s := record.Selection{By: record.ChosenLast, Phase: e.Phase, Epoch: int(e.Epoch)}
+	if t.data.Validation.Rows() > 0 {
+		s.Metrics = measures(e.ValidationLoss, e.ValidationAccuracy)
+	} else {
+		s.Metrics = measures(e.Loss, e.Accuracy)
+	}
+	return s
+}
+
+// selectionOf tells why a classifier that is fitted to its end has the settings that it has.
+func selectionOf(steps []shallow.Step, validation int) record.Selection {
+	s := record.Selection{By: record.ChosenOnly, Tried: len(steps)}
+	for i, step := range steps {
+		if !step.Chosen {
+			continue
+		}
+		s.Phase, s.Epoch, s.Metrics = step.String(), i+1, measures(step.Loss, step.Accuracy)
+		switch {
+		case step.Setting == "":
+		case validation > 0:
+			s.By = record.ChosenByLoss
+		default:
+			s.By = record.ChosenByCross
+		}
+	}
+	return s
+}
+
+// measures are those that are numbers.
+func measures(loss, accuracy float64) map[string]float64 {
+	m := map[string]float64{}
+	for name, x := range map[string]float64{"loss": loss, "accuracy": accuracy} {
+		if !math.IsNaN(x) && !math.IsInf(x, 0) {
+			m[name] = x
+		}
+	}
+	return m
+}
