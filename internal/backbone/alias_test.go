@@ -1,10 +1,12 @@
 package backbone_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/tlpipe/tlpipe/internal/backbone"
+	"github.com/tlpipe/tlpipe/internal/safetensors"
 )
 
 // Backbones are found by the names that frameworks have for them; names that say which weights mean those.
@@ -48,5 +50,60 @@ func TestAliasesAreOfOne(t *testing.T) {
 				t.Errorf("%s of %s finds the weights %s, %v; want %s", a.Name, b.Name, set.Name, err, a.Set)
 			}
 		}
+	}
+}
+
+// Wrappers' names are taken off, whatever stands beside, and what is not the backbone's is left out and named. A file of a
+// larger network is no such file.
+func TestWrappedWeightsWithOtherHeads(t *testing.T) {
+	b, err := backbone.Find("efficientnet_lite0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	net, want := lite0(t, 64, 64)
+	trunk, err := net.Cut("pooled")
+	if err != nil {
+		t.Fatal(err)
+	}
+	one := safetensors.Tensor{Name: "loss.weight", Shape: []int{1}, Data: []float32{1}}
+	for _, prefix := range []string{"", "net.", "module._orig_mod.", "model.backbone."} {
+		path := write(t, want, func(all []safetensors.Tensor) []safetensors.Tensor {
+			out := []safetensors.Tensor{one, {Name: "fc.3.weight", Shape: []int{1}, Data: []float32{1}}}
+			for _, x := range all {
+				if !strings.HasPrefix(x.Name, "logits.") {
+					x.Name = prefix + x.Name
+					out = append(out, x)
+				}
+			}
+			return out
+		})
+		v, err := b.ForFile(path)
+		if err != nil {
+			t.Errorf("%q: %v", prefix, err)
+			continue
+		}
+		got, err := v.LoadFile(path, trunk)
+		if err != nil {
+			t.Errorf("%q: %v", prefix, err)
+			continue
+		}
+		for _, p := range trunk.Parameters() {
+			if !slices.Equal(got[p.Name()].Data, want[p.Name()].Data) {
+				t.Errorf("%q: other numbers in %s", prefix, p.Name())
+				break
+			}
+		}
+		left, err := v.LeftOut(path)
+		if slices.Sort(left); err != nil || !slices.Equal(left, []string{"fc.3.weight", "loss.weight"}) {
+			t.Errorf("%q: left out %v, %v", prefix, left, err)
+		}
+	}
+	part, _, _ := strings.Cut(trunk.Parameters()[0].Name(), ".")
+	path := write(t, want, func(all []safetensors.Tensor) []safetensors.Tensor {
+		one.Name = part + ".more.weight"
+		return append(all, one)
+	})
+	if _, err := b.LoadFile(path, trunk); err == nil || !strings.Contains(err.Error(), "not known to the network: "+part+".more.weight") {
+		t.Errorf("a tensor more in a part of the network: %v", err)
 	}
 }

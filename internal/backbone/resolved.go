@@ -327,6 +327,27 @@ func (c *ResolvedWeights) Identity() (map[string]string, error) {
 	return identity, nil
 }
 
+// Note tells people what of a file is not used: a head of another task, a loss. "" if there is nothing to tell.
+func (c *ResolvedWeights) Note() string {
+	if c.Name != FileWeights || c.path == "" {
+		return ""
+	}
+	b, err := c.backbone()
+	if err != nil {
+		return ""
+	}
+	names, err := b.LeftOut(c.path)
+	if err != nil || len(names) == 0 {
+		return ""
+	}
+	const few = 4
+	shown := strings.Join(names[:min(len(names), few)], ", ")
+	if len(names) > few {
+		shown += fmt.Sprintf(" and %d more", len(names)-few)
+	}
+	return "of the file of weights, what is not the backbone's is left out: " + shown
+}
+
 // Network builds the backbone as these weights need it, for pictures of a size.
 func (c *ResolvedWeights) Network(height, width int) (*nn.Network, error) {
 	b, err := c.backbone()

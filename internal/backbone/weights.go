@@ -120,7 +120,11 @@ func (b Backbone) ForFile(path string) (_ Backbone, err error) {
 		return Backbone{}, fmt.Errorf("weights of %s: %w", b.Name, err)
 	}
 	defer func() { err = errors.Join(err, file.Close()) }()
-	v, err := b.variantOf(file.Tensors)
+	tensors, err := b.unwrapped(file.Tensors)
+	if err != nil {
+		return Backbone{}, fmt.Errorf("weights of %s from %s: %w", b.Name, path, err)
+	}
+	v, err := b.variantOf(tensors)
 	if err != nil {
 		return Backbone{}, fmt.Errorf("weights of %s from %s: %w", b.Name, path, err)
 	}
@@ -137,11 +141,44 @@ func (b Backbone) LoadFile(path string, net *nn.Network) (_ nn.Weights, err erro
 		return nil, fmt.Errorf("weights of %s: %w", b.Name, err)
 	}
 	defer func() { err = errors.Join(err, file.Close()) }()
-	w, err := b.load(file.Tensors, net)
+	tensors, err := b.unwrapped(file.Tensors)
+	var w nn.Weights
+	if err == nil {
+		w, err = b.load(tensors, net)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("weights of %s from %s: %w", b.Name, path, err)
 	}
 	return w, nil
+}
+
+// LeftOut lists the tensors of a file that are not the backbone's: a head of another task, a loss. The classifier that the
+// backbone itself has is not among them.
+func (b Backbone) LeftOut(path string) (names []string, err error) {
+	file, err := weightfile.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("weights of %s: %w", b.Name, err)
+	}
+	defer func() { err = errors.Join(err, file.Close()) }()
+	tensors, err := b.unwrapped(file.Tensors)
+	if err != nil {
+		return nil, err
+	}
+	whole, err := b.whole()
+	if err != nil {
+		return nil, err
+	}
+	called := b.recognise(tensors, whole).naming
+	known := map[string]bool{}
+	for _, p := range whole.Parameters() {
+		known[called.tensor(p)] = true
+	}
+	for _, t := range tensors {
+		if !known[t.Name] && !called.ignored(t.Name) {
+			names = append(names, t.Name)
+		}
+	}
+	return names, nil
 }
 
 // Random draws weights for the backbone's network, as [nn.Network.InitialiseFrozen] does.
@@ -165,8 +202,13 @@ func (b Backbone) load(tensors []stored.Tensor, net *nn.Network) (nn.Weights, er
 		known[names.tensor(p)] = true
 	}
 	var wrong nn.WeightsError
+	var foreign []string
 	for _, info := range tensors {
-		if !known[info.Name] && !names.ignored(info.Name) {
+		switch {
+		case known[info.Name] || names.ignored(info.Name):
+		case names.foreign(info.Name, net):
+			foreign = append(foreign, info.Name)
+		default:
 			wrong.Extra = append(wrong.Extra, info.Name)
 		}
 	}
@@ -198,6 +240,9 @@ func (b Backbone) load(tensors []stored.Tensor, net *nn.Network) (nn.Weights, er
 			continue
 		}
 		w[r.parameter.Name()] = nn.Tensor{Shape: r.parameter.Shape, Data: read[i]}
+	}
+	if len(wrong.Missing) > 0 { // they may be what is missing, under another name
+		wrong.Extra = append(wrong.Extra, foreign...)
 	}
 	if len(wrong.Missing)+len(wrong.Extra)+len(wrong.Misshaped)+len(wrong.NotFinite) > 0 {
 		return nil, &wrong

@@ -53,6 +53,7 @@ func called(f global, args tuple) (any, error) {
 		"numpy.dtype", "numpy.ndarray", "numpy.core.multiarray.scalar", "numpy._core.multiarray.scalar",
 		"numpy.core.multiarray._reconstruct", "numpy._core.multiarray._reconstruct",
 		"builtins.set", "__builtin__.set", "builtins.frozenset", "builtins.slice", "builtins.complex",
+		"torch._utils._rebuild_sparse_tensor", "torch._utils._rebuild_qtensor", "torch.serialization._get_layout",
 		"builtins.bytearray", "datetime.datetime", "datetime.timedelta",
 		"pathlib.PosixPath", "pathlib.WindowsPath", "pathlib.PurePosixPath":
 		return opaque{f.name}, nil
@@ -165,13 +166,13 @@ func storageType(class global) (kind stored.Type, ok bool) {
 		return stored.BF16, true
 	case "LongStorage":
 		return stored.I64, true
-	case "IntStorage":
+	case "IntStorage", "QInt32Storage":
 		return stored.I32, true
 	case "ShortStorage":
 		return stored.I16, true
-	case "CharStorage":
+	case "CharStorage", "QInt8Storage":
 		return stored.I8, true
-	case "ByteStorage":
+	case "ByteStorage", "QUInt8Storage":
 		return stored.U8, true
 	case "BoolStorage":
 		return stored.Bool, true
@@ -204,7 +205,7 @@ func (t tensor) open(name string, bigEndian bool) (stored.Tensor, error) {
 		room /= t.kind.Size()
 	}
 	elements, ok := stored.Elements(t.shape)
-	if !ok || elements > room {
+	if !ok || elements > room && (elements > maxExpanded || room == 0) {
 		return stored.Tensor{}, fmt.Errorf("shape %v is more than its storage of %d elements has", t.shape, room)
 	}
 	out := stored.Tensor{Name: name, Type: t.kind, Shape: t.shape, Content: s.content, BigEndian: bigEndian}
@@ -233,5 +234,8 @@ func (t tensor) open(name string, bigEndian bool) (stored.Tensor, error) {
 	}
 	return out, nil
 }
+
+// maxExpanded is how many numbers a tensor may have that repeats those of its storage, as expand makes them.
+const maxExpanded = 1 << 16
 
 var errOutside = errors.New("it reaches out of its storage: damaged")

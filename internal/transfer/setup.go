@@ -207,10 +207,16 @@ func (s *Setup) Numerics() string { return s.Learning.Arithmetic().Numerics() }
 
 // Notes implements pipeline.Noted.
 func (s *Setup) Notes() []string {
+	var out []string
 	if note := train.PrecisionNote(s.Learning.Arithmetic()); note != "" {
-		return []string{note}
+		out = append(out, note)
 	}
-	return nil
+	if s.backbone != nil {
+		if note := s.backbone.weights.Note(); note != "" {
+			out = append(out, note)
+		}
+	}
+	return out
 }
 
 // Check implements pipeline.Stage.

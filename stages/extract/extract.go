@@ -150,10 +150,14 @@ func (s *stage) Columns(*arrow.Schema) (pipeline.Columns, error) {
 
 // Notes implements pipeline.Noted.
 func (s *stage) Notes() []string {
+	var out []string
 	if note := s.precision.Note(); note != "" && !s.backbone.AnyPixels {
-		return []string{note}
+		out = append(out, note)
 	}
-	return nil
+	if note := s.weights.Note(); note != "" {
+		out = append(out, note)
+	}
+	return out
 }
 
 // Numerics implements pipeline.Numeric.
