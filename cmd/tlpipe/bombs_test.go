@@ -6,10 +6,12 @@ import (
 	"archive/tar"
 	"bytes"
 	"compress/gzip"
+	"compress/zlib"
 	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"io"
 	"os"
 	"os/exec"
@@ -98,11 +100,13 @@ func TestBombs(t *testing.T) {
 			source: "{csv: " + create("line.csv", func(w io.Writer) { text(w, "path\n", "x", 300<<20) }) + "}"},
 		"a quote without end": {code: 1, want: "a row of more than 16 MB",
 			source: "{csv: " + create("quote.csv", func(w io.Writer) { text(w, "path\n\"", "y\n", 300<<20) }) + "}"},
-		"a picture that is a hole":    {code: 1, want: "sparse", source: "{folder: " + filepath.Dir(hole(mkdir(t, dir, "hole", "1.png"))) + "}"},
-		"an archive that is a hole":   {code: 1, want: "sparse", source: "{tar: " + hole("hole.tar") + "}"},
-		"a table that is a hole":      {code: 1, want: "sparse", source: "{csv: " + hole("hole.csv") + "}"},
-		"weights that are a hole":     {code: 2, want: "no", weights: hole("hole.safetensors")},
-		"folders that link to others": {code: 1, want: "", source: "{folder: " + linked(t, dir) + "}"},
+		"a picture that is a hole":       {code: 1, want: "sparse", source: "{folder: " + filepath.Dir(hole(mkdir(t, dir, "hole", "1.png"))) + "}"},
+		"an archive that is a hole":      {code: 1, want: "sparse", source: "{tar: " + hole("hole.tar") + "}"},
+		"a table that is a hole":         {code: 1, want: "sparse", source: "{csv: " + hole("hole.csv") + "}"},
+		"a picture of 98 million pixels": {code: 0, want: "1 row", source: "{folder: " + filepath.Dir(create(mkdir(t, dir, "large", "1.png"), func(w io.Writer) { greyPNG(w, 9900) })) + "}"},
+		"pixels upon pixels":             {code: 1, want: "more than the 100 million allowed", source: "{folder: " + filepath.Dir(create(mkdir(t, dir, "larger", "1.png"), func(w io.Writer) { greyPNG(w, 12_000) })) + "}"},
+		"weights that are a hole":        {code: 2, want: "no", weights: hole("hole.safetensors")},
+		"folders that link to others":    {code: 1, want: "", source: "{folder: " + linked(t, dir) + "}"},
 		"names without end": {code: 2, want: "more than 32768 entries", weights: create("names.safetensors", func(w io.Writer) {
 			var b bytes.Buffer
 			b.WriteString("{")
@@ -192,6 +196,26 @@ func gzipZeros(w io.Writer, begin []byte, zeros int) {
 	for range zeros / size {
 		_, _ = w.Write(member.Bytes())
 	}
+}
+
+// greyPNG writes a square picture of one shade, packed.
+func greyPNG(w io.Writer, side uint32) {
+	chunk := func(kind string, body []byte) {
+		out := binary.BigEndian.AppendUint32(nil, uint32(len(body)))
+		out = append(append(out, kind...), body...)
+		_, _ = w.Write(binary.BigEndian.AppendUint32(out, crc32.ChecksumIEEE(out[4:])))
+	}
+	_, _ = io.WriteString(w, "\x89PNG\r\n\x1a\n")
+	chunk("IHDR", append(binary.BigEndian.AppendUint32(binary.BigEndian.AppendUint32(nil, side), side), 8, 0, 0, 0, 0))
+	var body bytes.Buffer
+	z := zlib.NewWriter(&body)
+	row := make([]byte, 1+side)
+	for range side {
+		_, _ = z.Write(row)
+	}
+	_ = z.Close()
+	chunk("IDAT", body.Bytes())
+	chunk("IEND", nil)
 }
 
 func tarHead(t *testing.T, name string, size int64) []byte {

@@ -53,14 +53,14 @@ func (s WeightSet) Here() bool {
 }
 
 // largestFile bounds a file of a backbone's weights, in bytes: parameters in float64 with the state of an optimizer, four
-// times over, and a gigabyte for whatever else a checkpoint holds.
+// times over, and 256 MB for whatever else a checkpoint holds.
 func (b Backbone) largestFile() int64 {
 	net, err := b.Network(b.Preprocessing().Height, b.Preprocessing().Width)
 	if err != nil {
 		return 0
 	}
 	all, _ := net.ParameterCount()
-	return 1<<30 + 4*3*8*all
+	return 1<<28 + 4*3*8*all
 }
 
 // Source is where the weights' file is, and what its publisher says of it.
