@@ -19,6 +19,7 @@ import (
 	"github.com/klauspost/compress/gzip"
 
 	"github.com/tlpipe/tlpipe/internal/budget"
+	"github.com/tlpipe/tlpipe/internal/handle"
 	"github.com/tlpipe/tlpipe/internal/record"
 	"github.com/tlpipe/tlpipe/pipeline"
 )
@@ -332,14 +333,23 @@ func decodeRows(raw []byte) (rows Rows, err error) {
 // goroutines at once.
 type archives struct {
 	limits Limits
-	handles[*archive]
+	open   handle.Set[string, *archive]
 }
+
+// mostOpen is how many files a reader keeps open at once: a data set may be of more files than a process
+// may have open.
+const mostOpen = 32
+
+func newArchives(limits Limits) *archives {
+	return &archives{limits: limits, open: handle.Set[string, *archive]{Most: mostOpen}}
+}
+
+// Close closes the files and removes the temporary ones.
+func (a *archives) Close() error { return a.open.Close() }
 
 // at returns the file, opened and unpacked; done ends its use.
 func (a *archives) at(ctx context.Context, path string) (f *archive, done func(), err error) {
-	return a.use(ctx, path, func(ctx context.Context, path string) (*archive, error) {
-		return openArchive(ctx, path, a.limits)
-	})
+	return a.open.Use(path, func() (*archive, error) { return openArchive(ctx, path, a.limits) })
 }
 
 // archive is an archive that can be read at any offset.

@@ -27,11 +27,11 @@ type IDX struct {
 }
 
 // Open implements Source.
-func (x IDX) Open() (Reader, error) { return &idxReader{archives{limits: x.Limits}}, nil }
+func (x IDX) Open() (Reader, error) { return &idxReader{newArchives(x.Limits)}, nil }
 
 // idxReader gives the pictures as PGM or PPM files, which any decoder reads.
 type idxReader struct {
-	archives
+	*archives
 }
 
 func (r *idxReader) Read(ctx context.Context, at Location) ([]byte, error) {

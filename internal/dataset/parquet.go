@@ -22,6 +22,7 @@ import (
 	"github.com/apache/arrow/go/v17/parquet/schema"
 
 	"github.com/tlpipe/tlpipe/internal/budget"
+	"github.com/tlpipe/tlpipe/internal/handle"
 	"github.com/tlpipe/tlpipe/internal/record"
 	"github.com/tlpipe/tlpipe/pipeline"
 )
@@ -44,7 +45,9 @@ type Parquet struct {
 }
 
 // Open implements Source.
-func (p Parquet) Open() (Reader, error) { return &parquetReader{source: p}, nil }
+func (p Parquet) Open() (Reader, error) {
+	return &parquetReader{source: p, files: handle.Set[string, *parquetFile]{Most: mostOpen}}, nil
+}
 
 // List implements Source.
 func (p Parquet) List(ctx context.Context, files pipeline.Files) (Rows, error) {
@@ -577,8 +580,10 @@ func (f *parquetFile) Close() error { return f.file.Close() }
 // parquetReader reads pictures from any of the files.
 type parquetReader struct {
 	source Parquet
-	handles[*parquetFile]
+	files  handle.Set[string, *parquetFile]
 }
+
+func (r *parquetReader) Close() error { return r.files.Close() }
 
 func (r *parquetReader) Read(ctx context.Context, at Location) ([]byte, error) {
 	if at.Offset == WholeFile {
@@ -587,7 +592,7 @@ func (r *parquetReader) Read(ctx context.Context, at Location) ([]byte, error) {
 	if at.Size > maxPicture {
 		return nil, ErrTooLarge
 	}
-	f, done, err := r.use(ctx, at.Path, func(_ context.Context, path string) (*parquetFile, error) { return r.source.open(path) })
+	f, done, err := r.files.Use(at.Path, func() (*parquetFile, error) { return r.source.open(at.Path) })
 	if err != nil {
 		return nil, err
 	}

@@ -40,9 +40,9 @@ type Tar struct {
 }
 
 // Open implements Source.
-func (t Tar) Open() (Reader, error) { return &tarReader{archives{limits: t.Limits}}, nil }
+func (t Tar) Open() (Reader, error) { return &tarReader{newArchives(t.Limits)}, nil }
 
-type tarReader struct{ archives }
+type tarReader struct{ *archives }
 
 func (t *tarReader) Read(ctx context.Context, at Location) ([]byte, error) { return t.read(ctx, at) }
 

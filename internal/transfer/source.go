@@ -16,6 +16,7 @@ import (
 	"github.com/tlpipe/tlpipe/internal/picture"
 	"github.com/tlpipe/tlpipe/internal/record"
 	"github.com/tlpipe/tlpipe/internal/transfer/prefix"
+	"github.com/tlpipe/tlpipe/pipeline"
 )
 
 // forgetting measures the backbone's own classifier on pictures of its source task, with the features
@@ -35,17 +36,26 @@ func (t *training) forgetting(ctx context.Context) (_ []record.Diagnostic, err e
 		return nil, err
 	}
 	defer judge.pool.Close()
-	table, err := in.Open(ctx)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { err = errors.Join(err, table.Close()) }()
-	for _, rec := range table.Records() {
-		if err := judge.take(ctx, rec); err != nil {
+	for _, chunk := range in.Chunks() { // one by one: all of them may be more than can be open
+		if err := judge.takeAll(ctx, chunk); err != nil {
 			return nil, err
 		}
 	}
 	return judge.diagnostics()
+}
+
+func (j *judge) takeAll(ctx context.Context, in pipeline.Input) (err error) {
+	table, err := in.Open(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, table.Close()) }()
+	for _, rec := range table.Records() {
+		if err := j.take(ctx, rec); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // judge answers pictures with the backbone's classifier.

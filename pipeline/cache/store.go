@@ -15,6 +15,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/gofrs/flock"
@@ -36,6 +37,8 @@ type Store struct {
 	dir  string
 	fs   FS
 	lock *flock.Flock // shared while open; exclusive for garbage collection
+
+	verified sync.Map // by digest: the fingerprint of a blob's file when it was verified
 }
 
 // Open opens the cache in dir, making the folder if need be. It holds a shared

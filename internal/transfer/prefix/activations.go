@@ -12,6 +12,7 @@ import (
 
 	"github.com/apache/arrow/go/v17/arrow"
 	"github.com/apache/arrow/go/v17/arrow/array"
+	"github.com/tlpipe/tlpipe/internal/handle"
 	"github.com/tlpipe/tlpipe/internal/kernel"
 	"github.com/tlpipe/tlpipe/internal/nn"
 	"github.com/tlpipe/tlpipe/internal/nn/frozen"
@@ -90,7 +91,7 @@ func (a *Activator) Close() {
 
 // Fetch returns the activations of all chunks at the phase's cut.
 func (a *Activator) Fetch(ctx context.Context) (_ *Activations, err error) {
-	out := &Activations{size: a.cuts[0].Size}
+	out := &Activations{size: a.cuts[0].Size, ctx: ctx, open: handle.Set[int, *openedActivations]{Most: rows.TablesOpen}}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, out.Close())
@@ -102,22 +103,19 @@ func (a *Activator) Fetch(ctx context.Context) (_ *Activations, err error) {
 			return nil, err
 		}
 		if len(used) == 0 {
-			out.chunks = append(out.chunks, activationChunk{table: pipeline.NewTable()})
+			out.chunks = append(out.chunks, activationChunk{})
 			continue
 		}
 		result, _, err := a.part(ctx, a.task, c, used, nil)
 		if err != nil {
 			return nil, err
 		}
-		table, err := result[activationsOutput].Open(ctx)
+		out.chunks = append(out.chunks, activationChunk{result[activationsOutput], used})
+		_, done, err := out.use(len(out.chunks) - 1) // what cannot be read is told here
 		if err != nil {
 			return nil, err
 		}
-		chunk, err := newActivationChunk(table, used)
-		out.chunks = append(out.chunks, chunk)
-		if err != nil {
-			return nil, err
-		}
+		done()
 		a.done++
 		a.task.Progress(int64(a.done), int64(len(a.data.Chunks)), "chunk of activations")
 	}
@@ -181,7 +179,11 @@ func (a *Activator) run(ctx context.Context, c *rows.Chunk, used []int, writers 
 			return err
 		}
 		inputs := make([]float32, len(part)*size)
-		a.pool.Each(len(part), func(_, i int) { c.Read(inputs[i*size:(i+1)*size], part[i]) })
+		errs := make([]error, len(part))
+		a.pool.Each(len(part), func(_, i int) { errs[i] = c.Read(inputs[i*size:(i+1)*size], part[i]) })
+		if err := errors.Join(errs...); err != nil {
+			return err
+		}
 		outputs := make([][]float32, slices.Max(a.outputs)+1)
 		for i, cut := range a.cuts {
 			outputs[a.outputs[i]] = make([]float32, len(part)*cut.Size)
@@ -245,24 +247,50 @@ func (w *activationWriter) write(pool *kernel.Pool, values []float32, rows int) 
 type Activations struct {
 	size   int
 	chunks []activationChunk
+	ctx    context.Context // of the training, for chunks that are opened again
+	open   handle.Set[int, *openedActivations]
 }
 
 type activationChunk struct {
-	table  *pipeline.Table
-	used   []int       // rows of the pictures' chunk, in order, by row of the table
+	input pipeline.Input // nil if no row is in use
+	used  []int          // rows of the pictures' chunk, in order, by row of the input
+}
+
+// openedActivations are those of a chunk, to be read.
+type openedActivations struct {
+	*pipeline.Table
 	floats [][]float32 // by record of the table
 	halves [][]uint16
 }
 
-func newActivationChunk(table *pipeline.Table, used []int) (activationChunk, error) {
-	c := activationChunk{table: table, used: used}
-	if table.Len() != len(used) {
-		return c, fmt.Errorf("%d activations of %d rows", table.Len(), len(used))
+// use returns the activations of a chunk; done ends their use.
+func (a *Activations) use(chunk int) (o *openedActivations, done func(), err error) {
+	return a.open.Use(chunk, func() (*openedActivations, error) {
+		c := a.chunks[chunk]
+		if c.input == nil {
+			return nil, errors.New("the chunk has no activations")
+		}
+		table, err := c.input.Open(a.ctx)
+		if err != nil {
+			return nil, err
+		}
+		o, err := openActivations(table, len(c.used))
+		if err != nil {
+			return nil, errors.Join(err, table.Close())
+		}
+		return o, nil
+	})
+}
+
+func openActivations(table *pipeline.Table, rows int) (*openedActivations, error) {
+	if table.Len() != rows {
+		return nil, fmt.Errorf("%d activations of %d rows", table.Len(), rows)
 	}
+	o := &openedActivations{Table: table}
 	for _, rec := range table.Records() {
 		list, ok := rec.Column(0).(*array.FixedSizeList)
 		if !ok {
-			return c, fmt.Errorf("activations are %s", rec.Column(0).DataType())
+			return nil, fmt.Errorf("activations are %s", rec.Column(0).DataType())
 		}
 		var floats []float32
 		var halves []uint16
@@ -272,19 +300,13 @@ func newActivationChunk(table *pipeline.Table, used []int) (activationChunk, err
 		case *array.Uint16:
 			halves = values.Uint16Values()
 		}
-		c.floats, c.halves = append(c.floats, floats), append(c.halves, halves)
+		o.floats, o.halves = append(o.floats, floats), append(o.halves, halves)
 	}
-	return c, nil
+	return o, nil
 }
 
 // Close frees the activations.
-func (a *Activations) Close() error {
-	var errs []error
-	for _, c := range a.chunks {
-		errs = append(errs, c.table.Close())
-	}
-	return errors.Join(errs...)
-}
+func (a *Activations) Close() error { return a.open.Close() }
 
 // Of makes examples of activations of the same rows as those of pictures.
 func (a *Activations) Of(e *rows.Examples) activationExamples { return activationExamples{a, e} }
@@ -303,7 +325,7 @@ func (e activationExamples) Read(positions []int, into train.Batch) error {
 	for _, input := range into.Inputs {
 		for i, position := range positions {
 			at := e.of.Places[position]
-			if err := e.chunks[at.Chunk].read(input.Float32[i*e.size:(i+1)*e.size], at.Row); err != nil {
+			if err := e.read(input.Float32[i*e.size:(i+1)*e.size], at); err != nil {
 				return err
 			}
 		}
@@ -311,18 +333,23 @@ func (e activationExamples) Read(positions []int, into train.Batch) error {
 	return e.of.ReadTargets(positions, into.Targets)
 }
 
-// read writes the activation of a row of the pictures' chunk.
-func (c *activationChunk) read(dst []float32, row int) error {
-	at, ok := slices.BinarySearch(c.used, row)
+// read writes the activation of a picture.
+func (a *Activations) read(dst []float32, place rows.Place) error {
+	at, ok := slices.BinarySearch(a.chunks[place.Chunk].used, place.Row)
 	if !ok {
-		return fmt.Errorf("row %d has no activation", row)
+		return fmt.Errorf("row %d has no activation", place.Row)
 	}
-	rec, place := c.table.Find(at)
-	if floats := c.floats[rec]; floats != nil {
-		copy(dst, floats[place*len(dst):])
+	chunk, done, err := a.use(place.Chunk)
+	if err != nil {
+		return err
+	}
+	defer done()
+	rec, row := chunk.Find(at)
+	if floats := chunk.floats[rec]; floats != nil {
+		copy(dst, floats[row*len(dst):])
 		return nil
 	}
-	for i, h := range c.halves[rec][place*len(dst) : (place+1)*len(dst)] {
+	for i, h := range chunk.halves[rec][row*len(dst) : (row+1)*len(dst)] {
 		dst[i] = kernel.BFloat16(h).Float32()
 	}
 	return nil

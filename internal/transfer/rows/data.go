@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/apache/arrow/go/v17/arrow"
+	"github.com/tlpipe/tlpipe/internal/handle"
 	"github.com/tlpipe/tlpipe/internal/nn"
 	"github.com/tlpipe/tlpipe/internal/nn/train"
 	"github.com/tlpipe/tlpipe/internal/nn/train/objective"
@@ -30,6 +31,9 @@ type Data struct {
 	Transforms record.Transforms // that made the rows of picture files, as far as that is known
 	Chunks     []*Chunk          // of pictures
 	Notes      []string          // what was left out
+
+	ctx  context.Context // of the training, for chunks that are opened again
+	open handle.Set[int, *openedChunk]
 }
 
 // Examples are rows in use, by position.
@@ -89,11 +93,7 @@ func (e *Examples) Pictures(positions []int) []int {
 
 // Close frees what the data was read from.
 func (d *Data) Close() error {
-	var errs []error
-	for _, c := range d.Chunks {
-		errs = append(errs, c.table.Close())
-	}
-	return errors.Join(errs...)
+	return d.open.Close()
 }
 
 // Counts are the training rows of each class, or that it applies to.

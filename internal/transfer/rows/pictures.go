@@ -2,6 +2,7 @@ package rows
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -15,9 +16,38 @@ import (
 
 // Chunk is a chunk of the pictures, whose rows are read where they rest.
 type Chunk struct {
-	Input   pipeline.Input
-	table   *pipeline.Table
+	Input pipeline.Input
+	index int
+	data  *Data
+}
+
+// TablesOpen is how many chunks of pictures, or of what was made of them, are open at once: each has a few files
+// mapped into memory, of which a process may have some 65,000.
+const TablesOpen = 4096
+
+// openedChunk is a chunk whose rows can be read.
+type openedChunk struct {
+	*pipeline.Table
 	columns []*picture.Column // by record of the table
+}
+
+// use returns the chunk's rows; done ends their use.
+func (c *Chunk) use() (o *openedChunk, done func(), err error) {
+	return c.data.open.Use(c.index, func() (_ *openedChunk, err error) {
+		table, err := c.Input.Open(c.data.ctx)
+		if err != nil {
+			return nil, err
+		}
+		o := &openedChunk{Table: table}
+		for _, rec := range table.Records() {
+			column, err := picture.NewColumn(rec)
+			if err != nil {
+				return nil, errors.Join(err, table.Close())
+			}
+			o.columns = append(o.columns, column)
+		}
+		return o, nil
+	})
 }
 
 // Place is where a picture is.
@@ -29,36 +59,15 @@ func (d *Data) readPictures(ctx context.Context, in pipeline.Input, schema *arro
 	if err != nil {
 		return err
 	}
+	d.ctx = ctx
+	if d.open.Most == 0 {
+		d.open.Most = TablesOpen
+	}
 	for i, input := range in.Chunks() {
-		c := &Chunk{Input: input}
-		if c.table, err = input.Open(ctx); err != nil {
-			return err
-		}
+		c := &Chunk{Input: input, index: i, data: d}
 		d.Chunks = append(d.Chunks, c)
-		first := 0
-		for _, rec := range c.table.Records() {
-			column, err := picture.NewColumn(rec)
-			if err != nil {
-				return err
-			}
-			shape := nn.Shape{column.Height, column.Width, 3}
-			if d.Shape == nil {
-				d.Shape = shape
-			} else if !slices.Equal(shape, d.Shape) {
-				return fmt.Errorf("pictures have %d×%d pixels in one batch and %d×%d in another", d.Shape[1], d.Shape[0], shape[1], shape[0])
-			}
-			c.columns = append(c.columns, column)
-			err = r.take(rec, func(into *rows, row int, id string) error {
-				if column.IsNull(row) {
-					return fmt.Errorf("row %q has no picture", id)
-				}
-				into.places = append(into.places, Place{i, first + row})
-				return nil
-			})
-			if err != nil {
-				return err
-			}
-			first += int(rec.NumRows())
+		if err := c.list(r); err != nil {
+			return err
 		}
 	}
 	if err := r.check(); err != nil {
@@ -67,6 +76,38 @@ func (d *Data) readPictures(ctx context.Context, in pipeline.Input, schema *arro
 	r.number(d)
 	d.Training.Examples = pixels{d, &d.Training}
 	d.Validation.Examples = pixels{d, &d.Validation}
+	return nil
+}
+
+// list finds the rows of the chunk that are in use.
+func (c *Chunk) list(r *reader) error {
+	d := c.data
+	chunk, done, err := c.use()
+	if err != nil {
+		return err
+	}
+	defer done()
+	first := 0
+	for at, rec := range chunk.Records() {
+		column := chunk.columns[at]
+		shape := nn.Shape{column.Height, column.Width, 3}
+		if d.Shape == nil {
+			d.Shape = shape
+		} else if !slices.Equal(shape, d.Shape) {
+			return fmt.Errorf("pictures have %d×%d pixels in one batch and %d×%d in another", d.Shape[1], d.Shape[0], shape[1], shape[0])
+		}
+		err = r.take(rec, func(into *rows, row int, id string) error {
+			if column.IsNull(row) {
+				return fmt.Errorf("row %q has no picture", id)
+			}
+			into.places = append(into.places, Place{c.index, first + row})
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+		first += int(rec.NumRows())
+	}
 	return nil
 }
 
@@ -85,23 +126,36 @@ func (p pixels) Read(positions []int, into train.Batch) error {
 	for _, input := range into.Inputs {
 		for i, position := range positions {
 			at := p.of.Places[position]
-			p.data.Chunks[at.Chunk].Read(input.Float32[i*size:(i+1)*size], at.Row)
+			if err := p.data.Chunks[at.Chunk].Read(input.Float32[i*size:(i+1)*size], at.Row); err != nil {
+				return err
+			}
 		}
 	}
 	return p.of.ReadTargets(positions, into.Targets)
 }
 
 // Read writes the numbers of a picture.
-func (c *Chunk) Read(dst []float32, row int) {
-	at, place := c.table.Find(row)
-	c.columns[at].Read(dst, place)
+func (c *Chunk) Read(dst []float32, row int) error {
+	chunk, done, err := c.use()
+	if err != nil {
+		return err
+	}
+	defer done()
+	at, place := chunk.Find(row)
+	chunk.columns[at].Read(dst, place)
+	return nil
 }
 
 // InUse lists the rows of the chunk that a training may look at: those of split train, and those of
 // split val that are no copies. With copies above 0, only that many copies of each picture.
 func (c *Chunk) InUse(copies int) (used []int, err error) {
+	chunk, done, err := c.use()
+	if err != nil {
+		return nil, err
+	}
+	defer done()
 	first := 0
-	for _, rec := range c.table.Records() {
+	for _, rec := range chunk.Records() {
 		roles, err := record.NewRoles(rec)
 		if err != nil {
 			return nil, err
