@@ -2,8 +2,8 @@ package pipeline
 
 import (
 	"context"
-	"sync"
 
+	"github.com/tlpipe/tlpipe/pipeline/budget"
 	"github.com/tlpipe/tlpipe/pipeline/cache"
 )
 
@@ -28,35 +28,22 @@ type Work struct {
 	Inputs []cache.InputRef
 	Key    string // digest of Recipe and Inputs
 
+	// Need is what the work takes here, about.
+	Need budget.Need
+
 	// Here does the work in this process.
 	Here func(ctx context.Context) (cache.Entry, error)
 }
 
-// local does work in this process, so many pieces at once.
-type local struct{ slots chan struct{} }
-
-func newLocal(jobs int) local { return local{make(chan struct{}, jobs)} }
+// local does work in this process, as much at once as the budget allows.
+type local struct{ budget *budget.Budget }
 
 // Execute implements Executor.
 func (l local) Execute(ctx context.Context, work Work) (cache.Entry, error) {
-	select {
-	case l.slots <- struct{}{}:
-		release := sync.OnceFunc(func() { <-l.slots })
-		defer release()
-		return work.Here(context.WithValue(ctx, slotKey{}, release))
-	case <-ctx.Done():
-		return cache.Entry{}, ctx.Err()
+	grant, err := l.budget.Acquire(ctx, work.Need)
+	if err != nil {
+		return cache.Entry{}, err
 	}
-}
-
-// slotKey is where the context of work at work holds what frees its slot.
-type slotKey struct{}
-
-// releaseSlot frees the slot that ctx's work has, if it has one, for the rest
-// of that work. Who waits for a lock must not keep a slot: the lock's holder
-// may be waiting for one.
-func releaseSlot(ctx context.Context) {
-	if release, ok := ctx.Value(slotKey{}).(func()); ok {
-		release()
-	}
+	defer grant.Release()
+	return work.Here(context.WithValue(ctx, grantKey{}, grant))
 }

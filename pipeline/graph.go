@@ -70,13 +70,19 @@ type Node struct {
 	with  *yaml.Node // the parameters, for messages
 }
 
-// Probe looks whether the files and folders that the stages name are there. The error holds every problem, as Problems.
-func (g *Graph) Probe() error {
+// reporter is one for what is found after the graph was made.
+func (g *Graph) reporter() *reporter {
 	r := newReporter(g.named, nil)
 	r.lines = g.lines
 	if g.secrets != nil {
 		r.secrets = *g.secrets
 	}
+	return r
+}
+
+// Probe looks whether the files and folders that the stages name are there. The error holds every problem, as Problems.
+func (g *Graph) Probe() error {
+	r := g.reporter()
 	for _, n := range g.Nodes {
 		if stage, ok := n.Stage.(Probing); ok {
 			if err := stage.Probe(); err != nil {

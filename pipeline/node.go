@@ -7,12 +7,14 @@ import (
 	"slices"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
 	"github.com/sourcegraph/conc/panics"
 
 	"github.com/tlpipe/tlpipe/internal/record"
+	"github.com/tlpipe/tlpipe/pipeline/budget"
 	"github.com/tlpipe/tlpipe/pipeline/cache"
 )
 
@@ -28,6 +30,11 @@ type nodeRun struct {
 	busy     stopwatch
 	waiting  sync.Once // to tell it once, not for every chunk
 	noting   sync.Once
+
+	takes    Resources    // as far as it is known before anything runs
+	keep     *budget.Keep // the memory of the open mapper
+	decided  atomic.Bool  // it is known whether it has to be computed
+	finished atomic.Bool
 
 	mu      sync.Mutex
 	keys    []string        // of the chunks handed on
@@ -50,6 +57,12 @@ func newNodeRun(x *execution, n *Node, m mode) *nodeRun {
 	for _, p := range n.Kind.Outputs {
 		nr.outputs[p.Name] = newStream()
 	}
+	nr.takes, _ = estimate(n.Stage, nil) // Fits has told of errors
+	nr.keep = &budget.Keep{Memory: nr.takes.Memory, Drop: func() {
+		if err := nr.mapper.idle(); err != nil {
+			x.log(n.Name, "%v", err)
+		}
+	}}
 	return nr
 }
 
@@ -72,6 +85,9 @@ func (nr *nodeRun) run(ctx context.Context) {
 		err = fmt.Errorf("%w: this process may not have as many files open at once as it needs: raise the limit (ulimit -n), or work on less at once with --jobs", err)
 	}
 	err = errors.Join(err, nr.mapper.close())
+	if nr.x.budget != nil {
+		nr.x.budget.Forget(nr.keep)
+	}
 
 	nr.mu.Lock()
 	nr.err = err
@@ -104,6 +120,8 @@ func (nr *nodeRun) run(ctx context.Context) {
 	ended := *e
 	nr.mu.Unlock()
 
+	nr.finished.Store(true) // before those that wait for it go on
+	defer nr.decide()
 	for _, s := range nr.outputs {
 		if nr.err != nil {
 			s.close(errSkipped)
@@ -250,10 +268,14 @@ func key(recipe string, inputs []cache.InputRef) string {
 
 // work describes a piece of the node's work.
 func (nr *nodeRun) work(inputs []cache.InputRef, here func(ctx context.Context) (cache.Entry, error)) Work {
-	return Work{
+	work := Work{
 		Node: nr.node.Name, Kind: nr.node.Kind.Name, Params: nr.node.Params, Seed: nr.node.Seed,
 		Recipe: nr.node.Recipe, Inputs: inputs, Key: key(nr.recipe, inputs), Here: here,
 	}
+	if _, ok := nr.node.Stage.(RowWise); ok {
+		work.Need = nr.chunkNeed()
+	}
+	return work
 }
 
 // obtain returns the entry of a piece of work from the cache, or has it done;
@@ -277,12 +299,11 @@ func (nr *nodeRun) obtain(ctx context.Context, executor Executor, work Work) (e 
 	case err != cache.ErrMissing: // there was an entry, but it or its blobs are damaged
 		nr.x.log(nr.node.Name, "%v: computed again", err)
 	}
-	unlock, err := store.Lock(ctx, work.Key, func() {
-		releaseSlot(ctx)
+	unlock, err := nr.lock(ctx, work.Key, func() {
 		nr.waiting.Do(func() { nr.x.log(nr.node.Name, "another stage or run is computing the same: waiting for it") })
 	})
 	if err != nil {
-		return e, false, nr.writeError(err)
+		return e, false, err
 	}
 	defer unlock()
 	if e, err = lookup(); err == nil {
@@ -299,7 +320,7 @@ func (nr *nodeRun) compute(ctx context.Context, executor Executor, work Work) (e
 	work.Here = func(ctx context.Context) (e cache.Entry, err error) {
 		nr.busy.start()
 		defer nr.busy.stop()
-		started = time.Now() // waiting for a slot is not work
+		started = time.Now() // waiting for a grant is not work
 		nr.noting.Do(func() {
 			for _, note := range nr.node.Notes() {
 				nr.x.log(nr.node.Name, "%s", note)
@@ -334,7 +355,7 @@ func (nr *nodeRun) compute(ctx context.Context, executor Executor, work Work) (e
 	return e, nil
 }
 
-// inPlace does work at once: its caller has a slot already.
+// inPlace does work at once: its caller has a grant already.
 type inPlace struct{}
 
 func (inPlace) Execute(ctx context.Context, work Work) (cache.Entry, error) { return work.Here(ctx) }
@@ -355,9 +376,9 @@ func (nr *nodeRun) writeError(err error) error {
 // again returns the way to make a damaged result anew.
 func (nr *nodeRun) again(work Work) func(ctx context.Context) (cache.Entry, error) {
 	return func(ctx context.Context) (cache.Entry, error) {
-		unlock, err := nr.x.Store.Lock(ctx, work.Key, func() { releaseSlot(ctx) })
+		unlock, err := nr.lock(ctx, work.Key, nil)
 		if err != nil {
-			return cache.Entry{}, nr.writeError(err)
+			return cache.Entry{}, err
 		}
 		defer unlock()
 		if e, err := nr.x.Store.Lookup(work.Key); err == nil {

@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/tlpipe/tlpipe/pipeline/budget"
 	"github.com/tlpipe/tlpipe/pipeline/cache"
 	"github.com/tlpipe/tlpipe/pipeline/params"
 )
@@ -37,13 +38,28 @@ func (l *ledger) close(e *cache.Entry) {
 
 // task makes what a whole-table stage, or a part of its work, is given: out
 // collects what it writes, and the ledger notes the parts that it asks for.
-func (nr *nodeRun) task(key string, inputs map[string][]Input, out *tableTask, parts *ledger) *Task {
-	env := nr.env(nr.x.jobs())
+// Parts of the stage itself may be given more threads than it has, those of
+// parts have theirs.
+func (nr *nodeRun) task(key string, threads int, inputs map[string][]Input, out *tableTask, parts *ledger, whole bool) *Task {
+	env := nr.env(threads)
 	env.Checkpoint = nr.x.Store.Checkpoint(key)
 	return &Task{Env: env, Inputs: inputs, Output: out.open,
 		Part: func(ctx context.Context, part Part, compute func(context.Context, *Task) error) (map[string]Input, error) {
+			if grant := grantOf(ctx); grant != nil && whole {
+				compute = extended(grant, threads, compute)
+			}
 			return nr.part(ctx, part, compute, parts)
 		},
+	}
+}
+
+// extended is compute with the threads that are free when it begins, which the
+// grant has for so long.
+func extended(grant *budget.Grant, threads int, compute func(context.Context, *Task) error) func(context.Context, *Task) error {
+	return func(ctx context.Context, task *Task) error {
+		task.Threads = grant.Extend()
+		defer grant.Restrict(threads)
+		return compute(ctx, task)
 	}
 }
 
@@ -86,7 +102,7 @@ func (nr *nodeRun) partWork(part Part, compute func(context.Context, *Task) erro
 		out := newTableTask(nr.x.Store, nil)
 		defer out.abort()
 		var parts ledger
-		if err := compute(ctx, nr.task(work.Key, inputs, out, &parts)); err != nil {
+		if err := compute(ctx, nr.task(work.Key, nr.threadsOf(ctx), inputs, out, &parts, false)); err != nil {
 			return e, fmt.Errorf("%s: %w", part.Name, err)
 		}
 		parts.close(&e)

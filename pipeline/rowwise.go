@@ -299,11 +299,6 @@ func (nr *nodeRun) makeRows(ctx context.Context, in *rows, sc *rowScope, keys []
 	return made, fresh, err
 }
 
-// mapBatch is how many rows are mapped at once: what a stage makes of them is
-// written before the next are mapped, so that memory does not grow with the
-// length of a chunk.
-const mapBatch = 32
-
 // mapMissing maps rows of a piece and stores what was made of them.
 func (nr *nodeRun) mapMissing(ctx context.Context, in *rows, sc *rowScope, missing []int) (e cache.Entry, err error) {
 	mapper, release, err := nr.mapper.acquire(ctx)
@@ -315,6 +310,11 @@ func (nr *nodeRun) mapMissing(ctx context.Context, in *rows, sc *rowScope, missi
 }
 
 func mapMissing(ctx context.Context, c *composer, in *rows, sc *rowScope, mapper Mapper, missing []int) (e cache.Entry, err error) {
+	takes, err := estimate(c.stage, nil)
+	if err != nil {
+		return e, err
+	}
+	batch := takes.rowsAtOnce()
 	out := &madeWriter{store: c.store}
 	defer out.abort()
 	first := 0 // row of the piece with which the record begins
@@ -329,7 +329,7 @@ func mapMissing(ctx context.Context, c *composer, in *rows, sc *rowScope, mapper
 		}
 		first += int(rec.NumRows())
 		for len(at) > 0 {
-			n := min(mapBatch, len(at))
+			n := min(batch, len(at))
 			if err := mapInto(ctx, mapper, rec, at[:n], out); err != nil {
 				return e, err
 			}

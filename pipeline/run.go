@@ -14,17 +14,23 @@ import (
 	"github.com/google/uuid"
 	"github.com/sourcegraph/conc"
 
+	"github.com/tlpipe/tlpipe/pipeline/budget"
 	"github.com/tlpipe/tlpipe/pipeline/cache"
 )
 
 // Runner runs and plans graphs over one cache.
 type Runner struct {
 	Store     *cache.Store
-	Jobs      int  // how many chunks and stages are worked on at once; 0: as many as processors
+	Jobs      int  // how many threads are kept busy; 0: as many as processors
 	KeepGoing bool // after a failure, go on with what does not depend on it
 	Selection Selection
 
-	// Executor does the work; nil: this process does, Jobs pieces at once.
+	// Memory is how many bytes stages may take together, as they estimate it;
+	// 0: three quarters of the machine's. Machine is what the machine has: a
+	// stage that needs more is refused; 0: not known.
+	Memory, Machine int64
+
+	// Executor does the work; nil: this process does, within Jobs and Memory.
 	Executor Executor
 
 	// Observe is told what happens, one event at a time; it may be nil.
@@ -87,13 +93,17 @@ func (r *Runner) Run(ctx context.Context, g *Graph) (*Result, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := g.fits(r.Machine, func(n *Node) bool { m, ok := selected[n]; return ok && !m.lookup }); err != nil {
+		return nil, err
+	}
 	started := time.Now()
 	x := &execution{
 		Runner: r, graph: g, nodes: map[*Node]*nodeRun{},
 		index: r.Store.StatIndex(), executor: r.Executor,
 	}
 	if x.executor == nil {
-		x.executor = newLocal(r.jobs())
+		x.budget = budget.New(r.jobs(), r.Budget())
+		x.executor = local{x.budget}
 	}
 	result := &Result{Run: runID(started), Started: started, close: x.close}
 	if err := x.openJournal(result); err != nil {
@@ -151,6 +161,14 @@ func (r *Runner) jobs() int {
 		return r.Jobs
 	}
 	return runtime.GOMAXPROCS(0)
+}
+
+// Budget is how many bytes stages may take together; 0: not limited.
+func (r *Runner) Budget() int64 {
+	if r.Memory > 0 {
+		return r.Memory
+	}
+	return r.Machine / 4 * 3
 }
 
 // runID sorts by time and is unique.
@@ -242,6 +260,7 @@ type execution struct {
 	nodes    map[*Node]*nodeRun
 	index    *cache.StatIndex
 	executor Executor
+	budget   *budget.Budget // nil if another executor does the work
 	journal  *Journal
 	observe  sync.Mutex
 	made     sync.Map // keys of what this run computed: forced work is done once

@@ -18,11 +18,14 @@ func (nr *nodeRun) runTable(ctx context.Context, stage WholeTable) error {
 		return err
 	}
 	work := nr.work(refs, nil)
+	if work.Need, err = nr.tableNeed(inputs); err != nil {
+		return err
+	}
 	work.Here = func(ctx context.Context) (e cache.Entry, err error) {
 		out := newTableTask(nr.x.Store, &nr.node.Kind)
 		defer out.abort()
 		var parts ledger
-		task := nr.task(work.Key, inputs, out, &parts)
+		task := nr.task(work.Key, nr.threadsOf(ctx), inputs, out, &parts, true)
 		task.Recipe = recipeOf(nr.node.Recipe)
 		if err := stage.Run(ctx, task); err != nil {
 			return e, err

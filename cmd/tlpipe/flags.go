@@ -14,6 +14,7 @@ import (
 
 	"github.com/tlpipe/tlpipe/pipeline"
 	"github.com/tlpipe/tlpipe/pipeline/cache"
+	"github.com/tlpipe/tlpipe/pipeline/params"
 )
 
 // pipelineFlags are those of every command that reads a pipeline.
@@ -124,11 +125,11 @@ func names(lists []string) []string {
 	return out
 }
 
-// jobsFlag is how much is worked on at once.
+// jobsFlag is how many threads stages and chunks may keep busy together.
 type jobsFlag int
 
 func (f *jobsFlag) add(c *cobra.Command) {
-	c.Flags().IntVar((*int)(f), "jobs", 0, "how many `chunks` and stages are worked on at once (default: one a processor)")
+	c.Flags().IntVar((*int)(f), "jobs", 0, "how many `threads` all stages together keep busy (default: one a processor)")
 }
 
 func (f *jobsFlag) check() error {
@@ -137,6 +138,29 @@ func (f *jobsFlag) check() error {
 	}
 	return nil
 }
+
+// memoryFlag is how much memory stages may take together.
+type memoryFlag int64
+
+func (f *memoryFlag) add(c *cobra.Command) {
+	c.Flags().Var(f, "memory", "how much `memory` stages that run at the same time may take together, as they estimate it, such as 8GB; what needs more runs alone (default: 75 % of what the machine, or its control group, has)")
+}
+
+// String implements pflag.Value.
+func (f *memoryFlag) String() string { return "" }
+
+// Set implements pflag.Value.
+func (f *memoryFlag) Set(text string) error {
+	n, err := params.ParseBytes(text)
+	if err == nil && n == 0 {
+		err = errors.New("expected a size above 0, such as 8GB")
+	}
+	*f = memoryFlag(n)
+	return err
+}
+
+// Type implements pflag.Value.
+func (f *memoryFlag) Type() string { return "memory" }
 
 // noArguments refuses arguments to commands that only group others.
 func noArguments(c *cobra.Command, args []string) error {

@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/tlpipe/tlpipe/internal/console"
+	"github.com/tlpipe/tlpipe/internal/machine"
 	"github.com/tlpipe/tlpipe/pipeline"
 )
 
@@ -28,6 +29,9 @@ func (p *program) planCommand() *cobra.Command {
 				err = graph.Probe()
 			}
 			if err != nil {
+				return err
+			}
+			if err := graph.Fits(machine.Memory()); err != nil {
 				return err
 			}
 			store, err := cached.open(c.Context())

@@ -6,12 +6,15 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
+	"runtime/debug"
 	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/tlpipe/tlpipe/internal/console"
+	"github.com/tlpipe/tlpipe/internal/machine"
 	"github.com/tlpipe/tlpipe/pipeline"
 	"github.com/tlpipe/tlpipe/pipeline/cache"
 )
@@ -21,6 +24,7 @@ type runFlags struct {
 	chosen    selectionFlags
 	cached    cacheFlag
 	jobs      jobsFlag
+	memory    memoryFlag
 	keepGoing bool
 	dryRun    bool
 	json      bool
@@ -43,6 +47,7 @@ promptly and keeps everything that is finished: run again to continue.`,
 	f.chosen.add(c)
 	f.cached.add(c)
 	f.jobs.add(c)
+	f.memory.add(c)
 	c.Flags().BoolVar(&f.keepGoing, "keep-going", false, "after a failure, continue with stages that do not depend on it")
 	c.Flags().BoolVar(&f.dryRun, "dry-run", false, "show what would be computed, and stop")
 	c.Flags().BoolVar(&f.json, "json", false, "print one JSON object per line: each stage as it ends, then the run")
@@ -68,13 +73,18 @@ func (p *program) runPipeline(ctx context.Context, file string, f runFlags) erro
 		return err
 	}
 	defer store.Close()
-	runner := &pipeline.Runner{Store: store, Jobs: int(f.jobs), KeepGoing: f.keepGoing, Selection: f.chosen.selection()}
+	runner := &pipeline.Runner{
+		Store: store, Jobs: int(f.jobs), Memory: int64(f.memory), Machine: machine.Memory(), KeepGoing: f.keepGoing, Selection: f.chosen.selection(),
+	}
 	if f.dryRun {
 		plan, err := runner.Plan(ctx, graph)
 		if err != nil {
 			return err
 		}
 		return p.printPlan(plan, f.json)
+	}
+	if limit := runner.Budget(); limit > 0 && os.Getenv("GOMEMLIMIT") == "" {
+		debug.SetMemoryLimit(limit / 10 * 9) // garbage is collected before it takes more; the rest is not on the heap
 	}
 	before, err := store.Latest(cache.PipelineID(graph.Name, graph.File))
 	if err != nil && !errors.Is(err, cache.ErrMissing) {

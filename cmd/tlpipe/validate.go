@@ -1,11 +1,13 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/spf13/cobra"
 
 	"github.com/tlpipe/tlpipe/internal/console"
+	"github.com/tlpipe/tlpipe/internal/machine"
 	"github.com/tlpipe/tlpipe/pipeline"
 )
 
@@ -30,12 +32,13 @@ func (p *program) validateCommand() *cobra.Command {
 		Use:   "validate FILE",
 		Short: "Check a pipeline and report every mistake",
 		Long: `Check a pipeline and report every mistake, with its line: keys, values, how
-stages fit together, and whether the files and folders of its sources are there.`,
+stages fit together, whether the files and folders of its sources are there, and
+whether the machine has the memory that stages need at least.`,
 		Args: one("FILE"),
 		RunE: func(c *cobra.Command, args []string) error {
 			graph, err := p.load(args[0], flags)
 			if err == nil {
-				err = graph.Probe()
+				err = errors.Join(graph.Probe(), graph.Fits(machine.Memory()))
 			}
 			if err != nil {
 				return err

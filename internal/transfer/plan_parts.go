@@ -56,16 +56,7 @@ func (s *Setup) PlanParts(inputs map[string][]pipeline.Input, seed uint64, ask f
 // foreseePrefixes finds the cuts of the phases for at most so many rows; known is false if they depend
 // on how many of these are in use.
 func (s *Setup) foreseePrefixes(phases []strategy.Phase, rows int64) (prefixes []prefix.Prefix, known bool, err error) {
-	trunk, err := s.backbone.network(nn.Shape{s.prepared.Height, s.prepared.Width, 3})
-	if err != nil {
-		return nil, false, err
-	}
-	if a := s.Strategy.Adapters; a != nil {
-		if trunk, _, err = a.Apply(trunk, trunk.Initialise(0), 0); err != nil {
-			return nil, false, err
-		}
-	}
-	net, err := s.Head.Upon(trunk, head.OneOf(2))
+	net, err := s.foreseeNetwork()
 	if err != nil {
 		return nil, false, err
 	}
@@ -84,4 +75,18 @@ func (s *Setup) foreseePrefixes(phases []strategy.Phase, rows int64) (prefixes [
 		}
 	}
 	return most, true, nil
+}
+
+// foreseeNetwork is the network that is trained, with a head for two classes.
+func (s *Setup) foreseeNetwork() (*nn.Network, error) {
+	trunk, err := s.backbone.network(nn.Shape{s.prepared.Height, s.prepared.Width, 3})
+	if err != nil {
+		return nil, err
+	}
+	if a := s.Strategy.Adapters; a != nil {
+		if trunk, _, err = a.Apply(trunk, trunk.Initialise(0), 0); err != nil {
+			return nil, err
+		}
+	}
+	return s.Head.Upon(trunk, head.OneOf(2))
 }

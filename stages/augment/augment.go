@@ -86,7 +86,10 @@ func Kind() pipeline.Kind {
 	}, Params{Copies: 1, Splits: []string{record.Train}, Flip: "none", Fill: "nearest"}, build)
 }
 
-type stage struct{ params Params }
+type stage struct {
+	params Params
+	size   int64 // bytes of a picture; 0 if Check could not know
+}
 
 func build(p Params) (pipeline.Stage, error) {
 	var errs []error
@@ -108,7 +111,7 @@ func build(p Params) (pipeline.Stage, error) {
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
 	}
-	return stage{p}, nil
+	return &stage{params: p}, nil
 }
 
 func orDefault(r Range, low, high float64) Range {
@@ -120,11 +123,11 @@ func orDefault(r Range, low, high float64) Range {
 
 // Numerics implements pipeline.Numeric: places and colours are computed in float64 before they are rounded
 // to bytes, and compilers for some processors round a product and a sum in one step.
-func (stage) Numerics() string { return kernel.ScalarNumerics() }
+func (*stage) Numerics() string { return kernel.ScalarNumerics() }
 
 // Columns implements pipeline.RowWise: copies come of the pixels alone, and only
 // pictures of the splits in question have any.
-func (s stage) Columns(in *arrow.Schema) (pipeline.Columns, error) {
+func (s *stage) Columns(in *arrow.Schema) (pipeline.Columns, error) {
 	if _, _, err := record.Column(in, record.Copy); err == nil {
 		return pipeline.Columns{}, errors.New("the pictures are augmented already: one augment stage is enough")
 	}
@@ -143,10 +146,11 @@ func (s stage) Columns(in *arrow.Schema) (pipeline.Columns, error) {
 var copyField = arrow.Field{Name: record.Copy, Type: arrow.PrimitiveTypes.Int32}
 
 // Check implements pipeline.Stage: pixels stay prepared as they were.
-func (stage) Check(inputs map[string][]pipeline.Traits) (map[string]pipeline.Traits, error) {
+func (s *stage) Check(inputs map[string][]pipeline.Traits) (map[string]pipeline.Traits, error) {
 	var traits pipeline.Traits
 	for _, t := range inputs["images"] {
 		traits = t
 	}
+	s.size = sizeOf(traits)
 	return map[string]pipeline.Traits{"images": traits}, nil
 }

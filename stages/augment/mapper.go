@@ -21,7 +21,7 @@ type mapper struct {
 }
 
 // Open implements pipeline.RowWise.
-func (s stage) Open(_ context.Context, env *pipeline.Env, _ map[string][]pipeline.Input) (pipeline.Mapper, error) {
+func (s *stage) Open(_ context.Context, env *pipeline.Env, _ map[string][]pipeline.Input) (pipeline.Mapper, error) {
 	return mapper{s.params, env.Seed}, nil
 }
 

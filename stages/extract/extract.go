@@ -52,7 +52,8 @@ type stage struct {
 	backbone  backbone.Backbone
 	weights   *backbone.ResolvedWeights
 
-	height, width int // of the pictures; 0 if Check could not know
+	height, width int                // of the pictures; 0 if Check could not know
+	takes         pipeline.Resources // for them
 }
 
 func build(p Params) (pipeline.Stage, error) {
@@ -106,6 +107,9 @@ func (s *stage) Check(inputs map[string][]pipeline.Traits) (map[string]pipeline.
 	}
 	made, err := s.extraction(size.Height, size.Width)
 	if err != nil {
+		return nil, err
+	}
+	if s.takes, err = s.estimate(size.Height, size.Width); err != nil {
 		return nil, err
 	}
 	out := pipeline.Traits{record.ExtractionKey: made.Encode()}
