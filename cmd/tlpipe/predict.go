@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"runtime"
 	"strings"
@@ -24,12 +25,13 @@ type predictFlags struct {
 	weights string
 	top     int
 	json    bool
+	out     string
 }
 
 func (p *program) predictCommand() *cobra.Command {
 	var f predictFlags
 	c := &cobra.Command{
-		Use:   "predict --model FILE:STAGE|model.safetensors IMAGE...",
+		Use:   "predict --model FILE:STAGE|model.safetensors IMAGE|FOLDER...",
 		Short: "Classify images with a trained model",
 		Long: `Classify images with a trained model: one line per image, the most probable class
 first; for a model of any of several classes, those more probable than not; for a
@@ -40,7 +42,8 @@ the training images were.
 Files that are not images are reported and the others are classified; the exit code
 is then 1.`,
 		Example: `  tlpipe predict --model pipeline.yaml:head photo.jpg
-  tlpipe predict --model head.safetensors --json *.jpg`,
+  tlpipe predict --model head.safetensors --json *.jpg
+  tlpipe predict --model pipeline.yaml:head photos --out scores.csv`,
 		RunE: func(c *cobra.Command, args []string) error { return p.predict(c.Context(), f, args) },
 	}
 	f.file.add(c)
@@ -49,6 +52,7 @@ is then 1.`,
 	c.Flags().StringVar(&f.weights, "weights", "", "the `file` of the backbone's weights, if they came from a file")
 	c.Flags().IntVar(&f.top, "top", 3, "the number of `classes` to print per image")
 	c.Flags().BoolVar(&f.json, "json", false, "print one JSON object per line")
+	c.Flags().StringVar(&f.out, "out", "", "write a row per image to this `file` in place of printing it: .csv, or .jsonl; all classes stand in it")
 	return c
 }
 
@@ -59,14 +63,23 @@ type predicted struct {
 	Error       string               `json:"error,omitempty"`
 }
 
-func (p *program) predict(ctx context.Context, f predictFlags, images []string) error {
+func (p *program) predict(ctx context.Context, f predictFlags, args []string) error {
 	switch {
 	case f.model == "":
 		return usage("--model is missing: FILE:STAGE, or a safetensors file")
-	case len(images) == 0:
-		return usage("there is no picture to look at: name one or more files")
+	case len(args) == 0:
+		return usage("there is no picture to look at: name one or more files or folders")
 	case f.top < 1:
 		return usage("--top %d: expected 1 or more", f.top)
+	}
+	if f.out != "" {
+		if _, err := newScoreWriter(f.out, io.Discard); err != nil {
+			return err
+		}
+	}
+	images, err := p.picturesOf(ctx, args)
+	if err != nil {
+		return err
 	}
 	model, err := p.readModel(ctx, f)
 	if err != nil {
@@ -77,11 +90,43 @@ func (p *program) predict(ctx context.Context, f predictFlags, images []string) 
 		return fmt.Errorf("model %s: %w", f.model, err)
 	}
 	failed := 0
+	if f.out == "" {
+		failed, err = p.predictAll(ctx, predictor, images, f, nil)
+	} else {
+		err = writeFile(f.out, func(w io.Writer) error {
+			scores, err := newScoreWriter(f.out, w)
+			if err != nil {
+				return err
+			}
+			if failed, err = p.predictAll(ctx, predictor, images, f, scores); err != nil {
+				return err
+			}
+			return scores.close()
+		})
+		if err == nil {
+			fmt.Fprintf(p.err, "%s: %s\n", console.Line(f.out), console.Of(int64(len(images)), "row"))
+		}
+	}
+	if err != nil {
+		return err
+	}
+	if failed > 0 {
+		return &exitError{exitFailed, fmt.Errorf("%d of %s could not be read", failed, console.Of(int64(len(images)), "file"))}
+	}
+	return nil
+}
+
+// predictAll prints what the model says of each picture, or writes it to scores; failed is how many could not be read.
+func (p *program) predictAll(ctx context.Context, predictor *predict.Predictor, images []string, f predictFlags, scores scoreWriter) (failed int, err error) {
 	var fault error
 	err = predictor.Files(ctx, images, runtime.GOMAXPROCS(0), func(path string, all []predict.Prediction, err error) {
 		if err != nil {
 			failed++
 			fmt.Fprintf(p.err, "%s: %s\n", console.Line(path), console.Line(reasonOf(err)))
+		}
+		if scores != nil {
+			fault = errors.Join(fault, scores.row(path, all, err))
+			return
 		}
 		task := predictor.Target().Task
 		if task != record.Regression {
@@ -99,13 +144,7 @@ func (p *program) predict(ctx context.Context, f predictFlags, images []string) 
 		}
 		fault = errors.Join(fault, err)
 	})
-	if err := errors.Join(err, fault); err != nil {
-		return err
-	}
-	if failed > 0 {
-		return &exitError{exitFailed, fmt.Errorf("%d of %s could not be read", failed, console.Of(int64(len(images)), "file"))}
-	}
-	return nil
+	return failed, errors.Join(err, fault)
 }
 
 // predictionsInWords tells what a model says of a picture: the most probable classes; where any of several may

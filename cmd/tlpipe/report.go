@@ -24,6 +24,7 @@ func (p *program) reportCommand() *cobra.Command {
 		file   pipelineFlags
 		cached cacheFlag
 		out    string
+		force  bool
 	)
 	c := &cobra.Command{
 		Use:   "report FILE",
@@ -31,6 +32,9 @@ func (p *program) reportCommand() *cobra.Command {
 		Long:  `Write the report of a pipeline's results as one self-contained HTML page. The results must be in the cache; nothing is computed.`,
 		Args:  one("FILE"),
 		RunE: func(c *cobra.Command, args []string) error {
+			if _, err := os.Lstat(out); err == nil && !force {
+				return usage("%s is there already: say --force to overwrite it, or another name with --out", out)
+			}
 			graph, err := p.load(args[0], file)
 			if err != nil {
 				return err
@@ -65,6 +69,7 @@ func (p *program) reportCommand() *cobra.Command {
 	file.add(c)
 	cached.add(c)
 	c.Flags().StringVar(&out, "out", "report.html", "the `file` to write")
+	c.Flags().BoolVar(&force, "force", false, "overwrite the file if it is there")
 	return c
 }
 
