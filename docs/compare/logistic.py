@@ -68,8 +68,9 @@ def main():
     for _ in range(args.rounds):
         out = subprocess.run(["go", "test", "./internal/shallow", "-run", "^$", "-bench", "LogisticAtScale", "-benchtime", "1x"],
                              capture_output=True, text=True, check=True, env=environment).stdout
-        found = re.search(r"([\d.e+]+) ns/op\s+([\d.]+) MB\s+([\d.]+) iterations\s+([\d.]+) loss", out)
-        seconds, megabytes, iterations, value = map(float, found.groups())
+        found = re.search(r"([\d.e+]+) ns/op\s+([\d.]+) MB\s+([\d.]+) iterations", out)
+        seconds, megabytes, iterations = map(float, found.groups())
+        value = float(re.search(r"mean loss ([\d.]+)", out).group(1))
         print(f"tlpipe              {seconds / 1e9:8.1f} s {iterations:6.0f} iterations  loss {value:.8f}  {megabytes:.0f} MB allocated", flush=True)
         with threadpool_limits(2):
             began, own = time.time(), time.process_time()

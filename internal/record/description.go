@@ -36,6 +36,7 @@ type Origin struct {
 	Variant  string `json:"variant,omitempty"` // "" for the default one
 	Weights  string `json:"weights"`           // a weight set, "random", or "file"
 	Digest   string `json:"digest,omitempty"`  // hexadecimal SHA-256 of their file; "" for random ones
+	Seed     uint64 `json:"seed,omitempty"`    // of random ones
 	Address  string `json:"address,omitempty"` // where the weight set is published
 	Licence  string `json:"licence,omitempty"` // SPDX; "" if it is not known
 }

@@ -10,6 +10,10 @@ import (
 // tells how they were measured: an [Evaluation] as JSON.
 const EvaluationKey = "tlpipe.evaluation"
 
+// LogisticRegression is what the names of baselines begin with that are logistic regression on the features that models
+// take, or that the backbones they started from make.
+const LogisticRegression = "logistic regression"
+
 // Evaluation tells how models were measured.
 type Evaluation struct {
 	Split     string `json:"split"`     // the rows they were measured on

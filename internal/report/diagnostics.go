@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 
 	"github.com/tlpipe/tlpipe/internal/metrics"
 	"github.com/tlpipe/tlpipe/internal/record"
@@ -53,6 +54,7 @@ func newDiagnostics(run Run, strategies []strategy, summaries []*evaluation) []d
 	}
 	return []diagnostic{
 		watchTransfer(run, strategies, summaries),
+		watchLogistic(run, strategies, summaries),
 		watchForgetting(run, strategies),
 		watchOverfitting(strategies),
 		watchFrozen(strategies),
@@ -108,6 +110,52 @@ func transferFinding(s strategy, candidate model, c comparison) finding {
 	default:
 		out.Level = suspect
 		out.Text = fmt.Sprintf("not shown to be better than %s, which started from random weights", candidate.short)
+	}
+	return out
+}
+
+// watchLogistic holds models against the logistic regression on their features, or, of networks, on those of the backbone that
+// they started from.
+func watchLogistic(run Run, strategies []strategy, summaries []*evaluation) diagnostic {
+	w := diagnostic{
+		Name:    "Logistic regression",
+		About:   "A head or a strategy should beat logistic regression on the features of the frozen backbone, which has no rate and no epochs.",
+		Nothing: "Not measured in this pipeline.",
+	}
+	for _, e := range summaries {
+		candidates := e.ranked(func(m model) bool { return m.baseline && strings.HasPrefix(m.name, record.LogisticRegression) })
+		for _, s := range strategies {
+			m, measured := e.model(s.trainings[0].node.Name)
+			if !measured || len(candidates) == 0 {
+				continue
+			}
+			baseline := mostAlike(m.name, candidates)
+			weights := "weights=" + strings.Trim(run.backboneParam(s.trainings[0], "weights"), `"`)
+			if at := slices.IndexFunc(candidates, func(c model) bool { return strings.Contains(c.name, weights) }); at >= 0 && !s.trainings[0].onFeatures {
+				baseline = candidates[at]
+			}
+			if c, ok := e.between(m.name, baseline.name); ok {
+				w.Findings = append(w.Findings, logisticFinding(s, baseline, c))
+			}
+		}
+	}
+	return w
+}
+
+func logisticFinding(s strategy, baseline model, c comparison) finding {
+	out := finding{Name: s.short, Full: s.name, Number: points(c.Difference) + " points", Interval: pointsRange(c.Low, c.High)}
+	switch {
+	case c.decided() && c.Difference > 0:
+		out.Text = "better than " + baseline.short
+	case c.decided():
+		out.Level = bad
+		out.Text = "worse than " + baseline.short + ": the training lost what its features tell"
+	default:
+		out.Level = suspect
+		out.Text = "not shown to be better than " + baseline.short
+	}
+	if !math.IsNaN(c.PAdjusted) {
+		out.Text += fmt.Sprintf(" (paired test, p = %.2g)", c.PAdjusted)
 	}
 	return out
 }

@@ -162,7 +162,9 @@ func strategiesRun(t testing.TB) report.Run {
 	for seed := range 3 {
 		train("scratch", "full", "random", seed+1, 0.5)
 	}
-	candidates = append(candidates, candidate{name: "majority class", baseline: true})
+	const logistic = "logistic regression on frozen features[backbone=efficientnet_lite0,weights=%s]"
+	candidates = append(candidates, candidate{name: fmt.Sprintf(logistic, "imagenet"), baseline: true, skill: 0.36},
+		candidate{name: fmt.Sprintf(logistic, "random"), baseline: true, skill: 0.02}, candidate{name: "majority class", baseline: true})
 	run.Nodes = append(run.Nodes, report.Node{
 		Name: "scores", Stage: "scores", Uses: "evaluate", State: report.Computed, Chunks: 1, ChunksComputed: 1, Rows: 431, Seconds: 0.6, Digest: digestOf("scores"),
 		Inputs: links, Outputs: scores(t, rows, candidates),
@@ -306,7 +308,10 @@ func TestDiagnostics(t *testing.T) {
 		"Negative transfer": {`^finetuned · feature_extraction\+\d+\.\d points .* to .*better than scratch · full`},
 		"Forgetting":        {`^finetuned · partialdrift 0.08`, `^checktuned · fulldrift 0\.61.*mean of 3 seeds: the features have changed a lot.*; an alarm in 3 of them$`},
 		"Overfitting":       {`^checktuned · partialgap \+11\.0 points`, `^badtuned · fullgap \+24\.0 points`},
-		"Frozen layers":     {`^finetuned · progressive0 of 42 changedequal digests before and after, in 2 phases of 3 trainings$`},
+		"Logistic regression": {
+			`^checktuned · feature_extraction.*not shown to be better than logistic regression on frozen features.*imagenet$`, `^finescratch · full\+\d+\.\d points .*better than logistic regression on frozen features.*random`,
+		},
+		"Frozen layers": {`^finetuned · progressive0 of 42 changedequal digests before and after, in 2 phases of 3 trainings$`},
 	} {
 		for _, pattern := range want {
 			if !slices.ContainsFunc(got[name], regexp.MustCompile(pattern).MatchString) {

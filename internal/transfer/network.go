@@ -55,6 +55,7 @@ func (s *Setup) begin(ctx context.Context, task *pipeline.Task, d *rows.Data) (s
 	if err != nil {
 		return subject{}, err
 	}
+	origin.Seed = s.backbone.seed(s.RandomSeed)
 	return subject{net: net, weights: weights, trunk: trunk.Output().Name, origins: []record.Origin{origin}, bare: bare}, nil
 }
 

@@ -18,7 +18,7 @@ type Baseline string
 const (
 	Majority        Baseline = "majority"         // answers with the shares of the classes in training
 	NearestCentroid Baseline = "nearest_centroid" // the class whose mean features are nearest
-	Logistic        Baseline = "logistic"         // logistic regression on the features, its penalty chosen on split val
+	Logistic        Baseline = "logistic"         // logistic regression on the features, of pictures on those of the frozen backbone, its penalty chosen on split val
 )
 
 // enterBaselines fits the baselines on the rows of split train of each table
@@ -43,6 +43,7 @@ func (e *evaluation) enterBaselines(ctx context.Context) error {
 		known := make([]bool, len(e.classes))
 		regression := !t.pictures && slices.Contains(e.Baselines, Logistic)
 		training, validation := shallow.Rows{Width: t.dimension}, shallow.Rows{Width: t.dimension}
+		var copies groups
 		for batch, err := range t.examples(ctx, func(r rowView, i int) bool {
 			return !r.label.IsNull(i) && (r.Split(i) == record.Train || regression && r.Split(i) == record.Validation && !r.copied(i))
 		}) {
@@ -62,6 +63,7 @@ func (e *evaluation) enterBaselines(ctx context.Context) error {
 					into.Values, into.Classes = append(into.Values, features...), append(into.Classes, class)
 				}
 				if into == &training {
+					copies.add(batch.rows.copied(row))
 					known[class] = true
 					prior.Add(class)
 					if nearest != nil {
@@ -75,13 +77,20 @@ func (e *evaluation) enterBaselines(ctx context.Context) error {
 			continue
 		}
 		if regression {
-			answers, err := e.fitLogistic(ctx, training, validation, known)
+			answers, err := e.fitLogistic(ctx, training, copies, validation, known)
 			if err != nil {
 				return fmt.Errorf("baseline on %s: %w", t.input.Name(), err)
 			}
 			if answers != nil {
-				logistics = append(logistics, &candidate{name: baselineName("logistic regression", t, len(tables)), baseline: true, table: t, known: known, answerer: answers})
+				logistics = append(logistics, &candidate{name: baselineName(record.LogisticRegression, t, len(tables)), baseline: true, table: t, known: known, answerer: answers})
 			}
+		}
+		if t.pictures && slices.Contains(e.Baselines, Logistic) {
+			frozen, err := e.enterFrozen(ctx, t, len(tables), known)
+			if err != nil {
+				return fmt.Errorf("baseline on %s: %w", t.input.Name(), err)
+			}
+			logistics = append(logistics, frozen...)
 		}
 		majorities = append(majorities, &candidate{name: baselineName("majority class", t, len(tables)), baseline: true, table: t, known: known, answerer: newPriorAnswers(prior, len(e.classes))})
 		if nearest != nil {
@@ -101,14 +110,11 @@ func (e *evaluation) enterBaselines(ctx context.Context) error {
 
 // fitLogistic fits logistic regression to the features as they are; nil if there is but one class. Classes without a training
 // row are not among those it answers.
-func (e *evaluation) fitLogistic(ctx context.Context, training, validation shallow.Rows, known []bool) (answerer, error) {
-	a := &logisticAnswers{classes: len(known)}
-	number := make([]int, len(known))
-	for class, in := range known {
-		if number[class] = -1; in {
-			number[class] = len(a.places)
-			a.places = append(a.places, class)
-		}
+func (e *evaluation) fitLogistic(ctx context.Context, training shallow.Rows, copies groups, validation shallow.Rows, known []bool) (answerer, error) {
+	a := &logisticAnswers{classes: len(known), places: placesOf(known)}
+	number := slices.Repeat([]int{-1}, len(known))
+	for i, class := range a.places {
+		number[class] = i
 	}
 	if len(a.places) < 2 {
 		return nil, nil
@@ -124,8 +130,33 @@ func (e *evaluation) fitLogistic(ctx context.Context, training, validation shall
 		training.Classes[i] = number[class]
 	}
 	var err error
-	a.linear, _, err = shallow.Logistic(ctx, training, chosen, len(a.places), shallow.Options{Threads: e.task.Threads})
+	a.linear, _, err = shallow.Logistic(ctx, training, chosen, len(a.places), shallow.Options{Threads: e.task.Threads, Groups: copies})
 	return a, err
+}
+
+// placesOf lists the classes that are known.
+func placesOf(known []bool) (places []int) {
+	for class, in := range known {
+		if in {
+			places = append(places, class)
+		}
+	}
+	return places
+}
+
+// groups number the pictures that training rows are of: copies follow their picture.
+type groups []int
+
+func (g *groups) add(copied bool) {
+	n := len(*g)
+	switch {
+	case n == 0:
+		*g = append(*g, 0)
+	case copied:
+		*g = append(*g, (*g)[n-1])
+	default:
+		*g = append(*g, (*g)[n-1]+1)
+	}
 }
 
 // logisticAnswers are those of a linear classifier.

@@ -12,6 +12,7 @@ import (
 	"github.com/tlpipe/tlpipe/internal/kernel"
 	"github.com/tlpipe/tlpipe/internal/metrics"
 	"github.com/tlpipe/tlpipe/internal/nn/classifier"
+	"github.com/tlpipe/tlpipe/internal/record"
 	"github.com/tlpipe/tlpipe/pipeline"
 )
 
@@ -22,6 +23,7 @@ type candidate struct {
 	table    *table
 	known    []bool // by class of the evaluation
 	answerer answerer
+	frozen   record.Origin // of the backbone that the training of a network on pictures started from; zero if there is none, or it is not known
 
 	// What is kept of the answers:
 	scored []int  // rows of the table with a label that the candidate knows
@@ -62,7 +64,11 @@ func (e *evaluation) enterModel(in pipeline.Input, c *classifier.Classifier, t *
 		}
 		places[i] = e.classOf(class)
 	}
-	e.candidates = append(e.candidates, &candidate{name: in.Name(), table: t, answerer: &head{model: model, places: places}})
+	entered := &candidate{name: in.Name(), table: t, answerer: &head{model: model, places: places}}
+	if origins := c.Description.Origins; t.pictures && len(origins) == 1 {
+		entered.frozen = origins[0]
+	}
+	e.candidates = append(e.candidates, entered)
 	return nil
 }
 

@@ -8,7 +8,9 @@
 //     candidates are measured alike.
 //   - The baselines see what the models saw in training, the rows of split
 //     train with their augmented copies: the majority class knows labels only,
-//     the nearest centroid is the simplest use of the features.
+//     the nearest centroid is the simplest use of the features, logistic regression
+//     the best that is linear: on the features that models take or, of
+//     fine-tuned networks, on those that their backbone made before training.
 //   - A candidate answers the rows of one split, the pictures themselves and not
 //     their augmented copies. Rows without a label, or of a class that the
 //     candidate does not know, are answered but not scored; the metrics table

@@ -20,7 +20,7 @@ type Params struct {
 	Slices          []string   `yaml:"slices" doc:"columns, such as domain: each of their values is measured apart"`
 	Bootstrap       int        `yaml:"bootstrap" min:"0" max:"100000" doc:"resamples for the 95 % intervals; 0 for none"`
 	Cluster         string     `yaml:"cluster" doc:"column whose equal values belong together, such as object: the bootstrap draws them together"`
-	Baselines       []Baseline `yaml:"baselines" enum:"majority,nearest_centroid,logistic" doc:"what models are compared with: majority; on features also nearest_centroid and logistic, logistic regression; [] for none"`
+	Baselines       []Baseline `yaml:"baselines" enum:"majority,nearest_centroid,logistic" doc:"what models are compared with: majority; on features also nearest_centroid and logistic, logistic regression, which a fine-tuned network is held against on the features of its backbone as it was before training, where computing them takes minutes and not hours; [] for none"`
 	CalibrationBins int        `yaml:"calibration_bins" min:"1" max:"1000" doc:"bins of equal width over the confidence"`
 	Threshold       *float64   `yaml:"threshold" min:"0" max:"1" doc:"of models of any of several classes: the probability from which a class is taken to apply; if not given, that with the best F1 of all answers on the rows of split val, or 0.5 without any"`
 	Worst           int        `yaml:"worst" min:"0" doc:"how many of each model's most confident mistakes to keep"`
@@ -36,13 +36,15 @@ func Kind() pipeline.Kind {
 			"are measured alongside. Of models of any of several classes a row it writes mean average precision, micro and macro F1, subset " +
 			"accuracy and Hamming loss, beside the frequencies of the classes as baseline; of models of numbers mean absolute error, root " +
 			"mean squared error and R², beside the mean of the training rows. Every pair of models is compared on the rows they share, by McNemar's exact test and a paired " +
-			"bootstrap. Where rows are not independent, name the column that groups them as cluster. On pictures there is no " +
-			"nearest centroid: say the features of another stage as data to have one.",
+			"bootstrap. Where rows are not independent, name the column that groups them as cluster. Models on features are held " +
+			"against logistic regression on these; fine-tuned networks against that on the features that their backbone made before " +
+			"training, which is fitted here and kept as a part, where computing them takes minutes and not hours. On pictures there is " +
+			"no nearest centroid: say the features of another stage as data to have one.",
 		Example: `scores:
   uses: evaluate
   from: {model: head, data: features}
   with: {slices: [domain], cluster: object}`,
-		Version: 5,
+		Version: 6,
 		Seeded:  true,
 		Inputs: []pipeline.Port{
 			{Name: "model", Kind: pipeline.Model, Many: true, Doc: "the models to measure"},
@@ -124,6 +126,7 @@ func (s stage) Run(ctx context.Context, task *pipeline.Task) error {
 		}
 	}
 	e := &evaluation{Params: s.Params, task: task, numbers: map[string]int{}}
+	defer e.close()
 	learned, err := taskOf(pairs, models)
 	if err != nil {
 		return err
@@ -149,12 +152,19 @@ type evaluation struct {
 	classes    []string       // of all models, in the order in which they come up
 	numbers    map[string]int // of the classes
 	candidates []*candidate
+	closers    []func()
 
 	// What was measured of the candidates so far:
 	metrics     []record.Metric
 	confusion   []record.Confusion
 	calibration []record.CalibrationBin
 	mistakes    []record.Mistake
+}
+
+func (e *evaluation) close() {
+	for _, close := range e.closers {
+		close()
+	}
 }
 
 // classOf is the number of a class; -1 if no model knows it.
@@ -188,6 +198,7 @@ func (e *evaluation) write(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	e.tellBeaten(comparisons)
 	var tables []*table
 	for _, c := range e.candidates {
 		tables = append(tables, c.table)
