@@ -244,11 +244,15 @@ func (s *Store) readOrigin(url string) (origin, error) {
 }
 
 func readOrigin(path string) (o origin, err error) {
-	text, err := os.ReadFile(path)
-	if err == nil {
-		err = json.Unmarshal(text, &o)
+	f, err := cache.OS{}.Open(path) // never a pipe, which would be waited for
+	if err != nil {
+		return o, err
 	}
-	return o, err
+	text, err := io.ReadAll(f)
+	if err := errors.Join(err, f.Close()); err != nil {
+		return o, err
+	}
+	return o, json.Unmarshal(text, &o)
 }
 
 func (s *Store) writeOrigin(url, sum string) error {
