@@ -24,15 +24,13 @@ const mostWrappings = 16
 func (b Backbone) unwrapped(tensors []stored.Tensor) ([]stored.Tensor, error) {
 	found := map[string]int{} // tensors by all that stands before their names
 	for _, t := range tensors {
-		before := ""
-		for rest := t.Name; ; {
+		for rest := t.Name; len(found) <= mostWrappings; { // a name may be megabytes of wrappers
 			at := slices.IndexFunc(wrappers(), func(w string) bool { return strings.HasPrefix(rest, w) })
 			if at < 0 {
 				break
 			}
-			before += wrappers()[at]
 			rest = rest[len(wrappers()[at]):]
-			found[before]++
+			found[t.Name[:len(t.Name)-len(rest)]]++
 		}
 	}
 	if len(found) == 0 || len(found) > mostWrappings {

@@ -21,7 +21,9 @@ var schema = arrow.NewSchema([]arrow.Field{
 // blobs of rows that count up, each in batches of few.
 type blobs map[string]*segment.Blob
 
-func (b blobs) open(_ context.Context, ref cache.Blob) (*segment.Blob, error) { return b[ref.Digest], nil }
+func (b blobs) open(_ context.Context, ref cache.Blob) (*segment.Blob, error) {
+	return b[ref.Digest], nil
+}
 
 func (b blobs) draw(t *rapid.T, name string, rows int64) {
 	var records []arrow.Record
