@@ -1,5 +1,5 @@
-// Package metrics measures classifiers: pure functions from classes and
-// probabilities to numbers, with intervals and tests.
+// Package metrics measures models: pure functions from classes and
+// probabilities, or numbers, to numbers, with intervals and tests.
 //
 // The words:
 //
@@ -7,6 +7,8 @@
 //     for each row the true class and a probability for every class. Classes
 //     are numbered from 0. The predicted class is the most probable, the first
 //     of them in a tie.
+//   - A [MultiLabel] is what a model answered on rows that any of several classes may apply to; a
+//     [Regression], what it answered where the truth is a number.
 //   - Every statistic takes the rows' weights; nil weighs all alike. That is
 //     how a [Bootstrap] resamples without copying rows: a row drawn three
 //     times weighs 3.

@@ -9,10 +9,13 @@
 //   - An images table has columns id, image (a tensor column [height, width, 3],
 //     uint8 with the normalisation still to be applied, or float32/float16
 //     with it applied), label, split, domain, and any further columns of its source.
+//   - Both may have a column target, where it is not the label that is learned: a list of the classes that
+//     apply, or a fixed-size list of float64, whose field's metadata names the numbers. See [TargetColumn].
 //   - A features table has the columns of the images it came from, with a
 //     tensor column feature in the place of image.
 //   - A predictions table has the columns of its data with predicted (a class)
-//     and probabilities (a fixed-size list, one float32 a class).
+//     and probabilities (a fixed-size list, one float32 a class); of models of several classes a row, predicted
+//     is the list of those that apply, of models of numbers the numbers, without probabilities.
 //   - A model table has one row a tensor, and in its schema's metadata the
 //     architecture.
 //   - [Preprocessing] tells how pixels were prepared; it is the metadata of

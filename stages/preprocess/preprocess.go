@@ -111,7 +111,7 @@ func Kind() pipeline.Kind {
 		Doc: "Lists one or several sources, divides the rows into train, val and test, and turns each picture into a tensor. " +
 			"JPEG, PNG, GIF, WebP, BMP and TIFF are read: upright, opaque, 8 bits a channel. Say `for: BACKBONE` to get what its weights " +
 			"were trained on; size, resize, filter and normalise change single things. A picture that cannot be read is rejected with a " +
-			"reason and the rest of the job is done. Relative paths start at the pipeline file's folder.",
+			"reason and the rest of the job is done. Say with target what is to be learned where it is not the label: any of several classes, or numbers. Relative paths start at the pipeline file's folder.",
 		Example: `images:
   uses: preprocess
   with:
@@ -120,7 +120,7 @@ func Kind() pipeline.Kind {
     split: {train: 0.7, val: 0.15, test: 0.15}
 `,
 		Version: 3,
-		Outputs: []pipeline.Port{{Name: "images", Kind: pipeline.Images, Doc: "id, image, label, split, domain and the source's further columns"}},
+		Outputs: []pipeline.Port{{Name: "images", Kind: pipeline.Images, Doc: "id, image, label, split, domain, target where one is named and the source's further columns"}},
 	}, Params{Split: defaultSplit, Background: "#ffffff", Store: "uint8", MaxPixels: 100_000_000}, build)
 }
 
