@@ -494,6 +494,9 @@ var rejectSchema = arrow.NewSchema([]arrow.Field{
 	{Name: record.Reason, Type: arrow.BinaryTypes.String},
 }, nil)
 
+// RejectsSchema is the schema of tables of rejected rows.
+func RejectsSchema() *arrow.Schema { return rejectSchema }
+
 func rejectTable(rejects []Reject) arrow.Record {
 	b := array.NewRecordBuilder(memory.DefaultAllocator, rejectSchema)
 	defer b.Release()

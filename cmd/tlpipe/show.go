@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"github.com/apache/arrow/go/v17/arrow"
 	"github.com/spf13/cobra"
@@ -10,6 +11,7 @@ import (
 	"github.com/tlpipe/tlpipe/internal/console"
 	"github.com/tlpipe/tlpipe/internal/export"
 	"github.com/tlpipe/tlpipe/internal/record"
+	"github.com/tlpipe/tlpipe/pipeline"
 )
 
 func (p *program) showCommand() *cobra.Command {
@@ -62,7 +64,7 @@ blob will do, or the beginning of one.
 				return err
 			}
 			if out != "" {
-				notes, err := export.File(c.Context(), out, artifact)
+				notes, err := export.File(c.Context(), out, orNoRejects(artifact, args[0]))
 				if err != nil {
 					return err
 				}
@@ -153,3 +155,15 @@ func (p *program) printArtifact(ctx context.Context, a *named, head int) error {
 	}
 	return err
 }
+
+// orNoRejects gives an artifact of no rejected rows the columns that it would have, so that it can be exported.
+func orNoRejects(artifact pipeline.Input, argument string) pipeline.Input {
+	if artifact.Rows() > 0 || !strings.HasSuffix(argument, "."+pipeline.RejectsPort) {
+		return artifact
+	}
+	return noRejects{artifact}
+}
+
+type noRejects struct{ pipeline.Input }
+
+func (noRejects) Schema(context.Context) (*arrow.Schema, error) { return pipeline.RejectsSchema(), nil }

@@ -66,7 +66,7 @@ func (t *Trainer) step(ctx context.Context, examples Examples, runs [][]int, rat
 	if s.mass > 0 { // otherwise no example counts, and the loss is 0
 		s.loss = loss / s.mass
 	}
-	if math.IsNaN(s.loss) || math.IsInf(s.loss, 0) {
+	if !(math.Abs(s.loss) < runaway) {
 		return s, diverged(fmt.Sprintf("the loss is %v", s.loss), rate)
 	}
 	if len(runs) > 1 && s.mass > 0 {
@@ -100,6 +100,9 @@ func (t *Trainer) fill(p *program, examples Examples, positions []int, draw grap
 	p.SetDraw(draw)
 	return p.loss.Fill(p.read.Targets, objective.Filling{Blend: mixed.Blend, At: at})
 }
+
+// runaway is a loss that no training comes back from: squared errors of numbers in the billions are far below it.
+const runaway = 1e20
 
 // DivergedError is the error of a training that numbers have run away from.
 type DivergedError struct {

@@ -67,6 +67,23 @@ func adamOptions() Options {
 	return Options{Epochs: 12, BatchSize: 16, Seed: 3, Threads: 2, Rule: optimizer.DefaultAdam(), Rate: 1e-3}
 }
 
+// A loss that is finite and beyond all bounds is no training any more.
+func TestRunawayLoss(t *testing.T) {
+	net := tutorialHead(t, 10, 4)
+	data := blobs(160, 10, 4, 2, 1)
+	for i := range data.Values {
+		data.Values[i] *= 1e14
+	}
+	o := adamOptions()
+	o.Rule, o.Rate = optimizer.SGD{}, 1e8
+	err := newTrainer(t, net, net.Initialise(1), o).Run(context.Background(), data, nil, nil)
+	if diverged := (*DivergedError)(nil); !errors.As(err, &diverged) {
+		t.Errorf("error %v", err)
+	} else if t.Log(err); !strings.Contains(err.Error(), "the loss is") {
+		t.Errorf("error %v", err)
+	}
+}
+
 func TestLearnsBlobs(t *testing.T) {
 	net := tutorialHead(t, 10, 4)
 	trainer := newTrainer(t, net, net.Initialise(1), adamOptions())
