@@ -22,12 +22,16 @@ func (p *program) showCommand() *cobra.Command {
 		out    string
 	)
 	c := &cobra.Command{
-		Use:   "show FILE:STAGE[.PORT] | DIGEST",
+		Use:   "show FILE:STAGE[.PORT] | DIGEST | model.safetensors",
 		Short: "Show or export the output of a stage",
 		Long: `Show the output of a stage: columns, size, metadata and the first rows. It must be in
 the cache. STAGE may name one instance of a matrix:
 features[weights=random]. Instead of FILE:STAGE, the digest of an artifact or a
 blob will do, or the beginning of one.
+
+Of a model, it tells what the model takes and how that is made of a picture file, what
+it answers, where the weights come from and under which licence, and why it has those of
+this epoch. A safetensors file that --export wrote of a model is shown so, too.
 
 --export writes the whole artifact, in the format that the file's name asks for:
   .arrow        one Arrow IPC file; pictures are arrow.fixed_shape_tensor
@@ -48,6 +52,12 @@ blob will do, or the beginning of one.
 				if _, err := export.FormatOf(out); err != nil {
 					return err
 				}
+			}
+			if strings.HasSuffix(args[0], ".safetensors") {
+				if out != "" {
+					return usage("--export: %s is a file already", args[0])
+				}
+				return p.showModelFile(args[0])
 			}
 			store, err := cached.open(c.Context())
 			if err != nil {
@@ -114,9 +124,17 @@ func (p *program) printArtifact(ctx context.Context, a *named, head int) error {
 	if err := columns.Write(p.out, ""); err != nil {
 		return err
 	}
+	if isModel(schema) {
+		if err := p.showModel(ctx, a); err != nil {
+			return err
+		}
+	}
 	if metadata := schema.Metadata(); metadata.Len() > 0 {
 		fmt.Fprintln(p.out)
 		for i, key := range metadata.Keys() {
+			if key == record.DescriptionKey {
+				continue // told in words
+			}
 			fmt.Fprintf(p.out, "%s = %s\n", key, console.Shorten(metadata.Values()[i], metadataWidth))
 		}
 	}

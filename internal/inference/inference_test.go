@@ -5,6 +5,8 @@ import (
 	"image"
 	"image/color"
 	"image/png"
+	"math"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -103,6 +105,44 @@ func TestWaysIn(t *testing.T) {
 		}
 		if err := p.File([]byte("a text"), fromFile); err == nil {
 			t.Error("a text was taken for a picture")
+		}
+	}
+}
+
+// testdata/form1.safetensors is a model that was stored before models described themselves, by the version before. It tells
+// of drawn.png what it told then.
+func TestModelOfFirstForm(t *testing.T) {
+	stored, err := classifier.ReadFile("testdata/form1.safetensors")
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := inference.New(stored)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := m.OnPictures("")
+	if err != nil {
+		t.Fatal(err)
+	}
+	file, err := os.ReadFile("testdata/drawn.png")
+	if err != nil {
+		t.Fatal(err)
+	}
+	then := map[string]float64{
+		"vehicle": 0.21582303941249847, "mammal": 0.20135639607906342, "bird": 0.17560487985610962, "clothing": 0.13327664136886597,
+		"fruit or vegetable": 0.09802182018756866, "building": 0.07858121395111084, "face": 0.04906089976429939, "clock": 0.04827512428164482,
+	}
+	names := m.Head().Names()
+	out := make([]float32, len(names))
+	if err := p.File(file, out); err != nil {
+		t.Fatal(err)
+	}
+	if len(names) != len(then) {
+		t.Errorf("classes %v", names)
+	}
+	for i, name := range names {
+		if math.Abs(float64(out[i])-then[name]) > 1e-6 {
+			t.Errorf("%s has probability %v, and had %v", name, out[i], then[name])
 		}
 	}
 }
