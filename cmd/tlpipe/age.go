@@ -15,14 +15,14 @@ func (f *ageFlag) Set(text string) error {
 	if days, ok := strings.CutSuffix(text, "d"); ok {
 		n, err := strconv.ParseFloat(days, 64)
 		if err != nil || !(n >= 0 && n < 100_000) {
-			return fmt.Errorf("%q is no age; an age is such as 12h or 30d", text)
+			return fmt.Errorf("%q is not an age such as 12h or 30d", text)
 		}
 		*f = ageFlag(n * float64(24*time.Hour))
 		return nil
 	}
 	d, err := time.ParseDuration(text)
 	if err != nil || d < 0 {
-		return fmt.Errorf("%q is no age; an age is such as 12h or 30d", text)
+		return fmt.Errorf("%q is not an age such as 12h or 30d", text)
 	}
 	*f = ageFlag(d)
 	return nil

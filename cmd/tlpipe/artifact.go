@@ -89,9 +89,9 @@ func digestArtifact(ctx context.Context, store *cache.Store, prefix string) (*na
 	}
 	switch {
 	case len(found)+len(blobs) == 0:
-		return nil, usage("%s is no FILE:STAGE, and no digest in the cache %s begins so", prefix, store.Dir())
+		return nil, usage("%s is not a FILE:STAGE, and no digest in the cache %s begins with it", prefix, store.Dir())
 	case len(found)+len(blobs) > 1:
-		return nil, usage("%d digests in the cache begin with %s: give more of it", len(found)+len(blobs), prefix)
+		return nil, usage("%d digests in the cache begin with %s: give more digits", len(found)+len(blobs), prefix)
 	}
 	for _, a := range found {
 		return a, nil
@@ -104,7 +104,7 @@ func digestArtifact(ctx context.Context, store *cache.Store, prefix string) (*na
 	c := cache.Chunk{Digest: blobs[0], Bytes: int64(len(raw))}
 	for rec, err := range record.Decode(raw) {
 		if err != nil {
-			return nil, fmt.Errorf("blob %s is no table: %w", prefix, err)
+			return nil, fmt.Errorf("blob %s is not a table: %w", prefix, err)
 		}
 		c.Rows += rec.NumRows()
 	}

@@ -173,12 +173,12 @@ func (p *program) cacheForgetCommand() *cobra.Command {
 		Use:   "forget [PIPELINE|FILE]...",
 		Short: "Forget the latest run of pipelines, so that gc may remove its results",
 		Long: `Forget the latest run of pipelines, given by name or file, or with --gone of all whose
-file is no longer there. Their results stay until ` + "`tlpipe cache gc`" + ` removes what no
+file no longer exists. Their results stay until ` + "`tlpipe cache gc`" + ` removes what no
 other pipeline uses.`,
 		Example: "  tlpipe cache forget --gone\n  tlpipe cache forget flowers\n  tlpipe cache forget old/flowers.yaml",
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) == 0 && !gone {
-				return usage("say which pipelines, by name or file, or --gone for those whose file is no longer there")
+				return usage("name the pipelines to forget, or use --gone for those whose file no longer exists")
 			}
 			return nil
 		},
@@ -214,7 +214,7 @@ other pipeline uses.`,
 		},
 	}
 	cached.add(c)
-	c.Flags().BoolVar(&gone, "gone", false, "forget all pipelines whose file is no longer there")
+	c.Flags().BoolVar(&gone, "gone", false, "forget all pipelines whose file no longer exists")
 	c.Flags().BoolVar(&dryRun, "dry-run", false, "print what would be forgotten, and forget nothing")
 	return c
 }

@@ -20,7 +20,7 @@ func (p *program) modelsCheckCommand() *cobra.Command {
 		layout         string
 		asJSON         bool
 		required       = []string{"weights", "input", "expect"}
-		toleranceUsage = "largest difference allowed, of the largest absolute value expected"
+		toleranceUsage = "largest difference allowed, relative to the largest expected absolute value"
 	)
 	c := &cobra.Command{
 		Use:   "check NAME --weights WEIGHTS --input x.npy --expect y.npy",
@@ -83,14 +83,14 @@ difference is more than --tolerance allows.`,
 		ValidArgsFunction: completeBackbones,
 	}
 	f := c.Flags()
-	f.StringVar(&weights, "weights", "", "`WEIGHTS` as a pipeline names them: a file, or a weight set of the backbone")
+	f.StringVar(&weights, "weights", "", "`WEIGHTS` as in a pipeline: a file, or a weight set of the backbone")
 	f.StringVar(&input, "input", "", "`x.npy`: the batch")
-	f.StringVar(&expect, "expect", "", "`y.npy`: what the framework gave")
-	f.StringVar(&k.Layer, "layer", "pooled", "`layer` compared: pooled, last, logits, or any other")
+	f.StringVar(&expect, "expect", "", "`y.npy`: the framework's output")
+	f.StringVar(&k.Layer, "layer", "pooled", "`layer` to compare: pooled, last, logits, or any other")
 	f.StringVar(&layout, "layout", "", "`nchw` or nhwc, for arrays whose shape fits both")
 	f.Float64Var(&k.Tolerance, "tolerance", 1e-4, toleranceUsage)
-	f.BoolVar(&k.Plain, "plain", false, "compute 3×3 convolutions by their definition, not by Winograd's method")
-	f.IntVar(&k.Threads, "threads", runtime.NumCPU(), "`threads` that compute")
+	f.BoolVar(&k.Plain, "plain", false, "compute 3×3 convolutions directly, without Winograd's method")
+	f.IntVar(&k.Threads, "threads", runtime.NumCPU(), "number of `threads`")
 	f.BoolVar(&asJSON, "json", false, "print JSON")
 	return c
 }

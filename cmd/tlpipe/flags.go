@@ -68,7 +68,7 @@ func (f *cacheFlag) path() (string, error) {
 	}
 	dir, err := os.UserCacheDir()
 	if err != nil {
-		return "", usage("there is no place for the cache: %w; choose one with --cache", err)
+		return "", usage("cannot determine the cache folder: %w; set it with --cache", err)
 	}
 	return filepath.Join(dir, "tlpipe"), nil
 }
@@ -89,9 +89,9 @@ func (f *cacheFlag) open(ctx context.Context) (*cache.Store, error) {
 type selectionFlags struct{ only, from, until, force []string }
 
 func (f *selectionFlags) add(c *cobra.Command) {
-	c.Flags().StringArrayVar(&f.only, "only", nil, "`stages` to run alone; what they take must be in the cache")
-	c.Flags().StringArrayVar(&f.from, "from", nil, "`stages` to run with all that follows; what comes before must be in the cache")
-	c.Flags().StringArrayVar(&f.until, "until", nil, "`stages` to run with all that they need, and no others")
+	c.Flags().StringArrayVar(&f.only, "only", nil, "`stages` to run alone; their inputs must be in the cache")
+	c.Flags().StringArrayVar(&f.from, "from", nil, "`stages` to run with all that follow; earlier ones must be in the cache")
+	c.Flags().StringArrayVar(&f.until, "until", nil, "`stages` to run with all that they depend on, and no others")
 	c.Flags().StringArrayVar(&f.force, "force", nil, "`stages` to compute even if they are in the cache")
 }
 
@@ -129,7 +129,7 @@ func names(lists []string) []string {
 type jobsFlag int
 
 func (f *jobsFlag) add(c *cobra.Command) {
-	c.Flags().IntVar((*int)(f), "jobs", 0, "how many `threads` all stages together keep busy (default: one a processor)")
+	c.Flags().IntVar((*int)(f), "jobs", 0, "number of `threads` for all stages together (default: one per CPU)")
 }
 
 func (f *jobsFlag) check() error {
@@ -179,7 +179,7 @@ func one(name string) cobra.PositionalArgs {
 		case 1:
 			return nil
 		default:
-			return fmt.Errorf("one %s is expected, not %d: %s", name, len(args), c.UseLine())
+			return fmt.Errorf("expected one %s, got %d: %s", name, len(args), c.UseLine())
 		}
 	}
 }

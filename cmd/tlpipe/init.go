@@ -64,7 +64,7 @@ func (p *program) writeStarter(dir, pictures string) error {
 		fmt.Fprintln(p.out, filepath.Join(dir, name))
 	}
 	if pictures == "" {
-		fmt.Fprintf(p.err, "put pictures into %s, one folder a class, then: tlpipe run %s\n", made, filepath.Join(dir, names[0]))
+		fmt.Fprintf(p.err, "put images into %s, one folder per class, then: tlpipe run %s\n", made, filepath.Join(dir, names[0]))
 	} else {
 		fmt.Fprintf(p.err, "now: tlpipe run %s\n", filepath.Join(dir, names[0]))
 	}

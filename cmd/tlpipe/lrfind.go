@@ -57,7 +57,7 @@ where it falls fastest. A rate between them, or a little below, is a good start.
 	c.Flags().Float64Var(&f.sweep.From, "from", f.sweep.From, "the first `rate`")
 	c.Flags().Float64Var(&f.sweep.To, "to", f.sweep.To, "the last `rate`")
 	c.Flags().IntVar(&f.sweep.Steps, "steps", f.sweep.Steps, "the number of `rates` to try")
-	c.Flags().IntVar(&f.phase, "phase", 1, "the `number` of the phase whose layers learn, from 1")
+	c.Flags().IntVar(&f.phase, "phase", 1, "the `number` of the phase to test, from 1")
 	c.Flags().StringVar(&f.out, "out", "", "plot the curve to a `file`: .svg or .png")
 	c.Flags().BoolVar(&f.json, "json", false, "print the curve as JSON")
 	return c
@@ -84,7 +84,7 @@ func (p *program) findRate(ctx context.Context, reference string, f lrFindFlags)
 	}
 	stage, ok := node.Stage.(rateSweeper)
 	if !ok {
-		return usage("stage %s (%s) trains nothing that learning rates can be tried on", node.Name, node.Kind.Name)
+		return usage("stage %s (%s) trains nothing that has a learning rate", node.Name, node.Kind.Name)
 	}
 	found, err := p.sweep(ctx, graph, node, stage, f)
 	if err != nil {

@@ -7,7 +7,7 @@ import (
 func (p *program) modelsCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "models",
-		Short: "List, fetch and check pre-trained backbones",
+		Short: "List, download and check pre-trained backbones",
 		Args:  noArguments,
 		RunE:  func(c *cobra.Command, _ []string) error { return c.Help() },
 	}

@@ -66,9 +66,9 @@ accuracy on ImageNet in percent; FIGURES says where it was published.`,
 	}
 	c.ValidArgsFunction = completeBackbones
 	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
-	c.Flags().BoolVar(&aliases, "aliases", false, "list the names that Keras, timm and torchvision have for them; all are taken")
+	c.Flags().BoolVar(&aliases, "aliases", false, "list the names that Keras, timm and torchvision use; all are accepted")
 	c.Flags().BoolVar(&measure, "bench", false,
-		fmt.Sprintf("measure how many pictures a second each makes features of, %d at once in float32", benchedAtOnce))
+		fmt.Sprintf("measure the throughput of each in images per second, %d per batch, float32", benchedAtOnce))
 	return c
 }
 

@@ -129,7 +129,7 @@ func (p *program) printWeights(d backbone.Description, w backbone.WeightsDescrip
 	case len(w.Digest) == 64:
 		table.Row("SHA-256", w.Digest)
 	case w.Digest != "":
-		table.Row("SHA-256", w.Digest+"…, which is all that is published of it")
+		table.Row("SHA-256", w.Digest+"… (only these digits are published)")
 	}
 	if w.MD5 != "" {
 		table.Row("MD5", w.MD5)
@@ -146,7 +146,7 @@ func percent(x float64) string { return strconv.FormatFloat(x, 'f', -1, 64) + "%
 
 func resizeWords(rule string, to int) string {
 	if rule == "shortest" {
-		return fmt.Sprintf("cut from the centre after the shorter side is scaled to %d", to)
+		return fmt.Sprintf("centre crop after scaling the shorter side to %d", to)
 	}
 	return rule
 }

@@ -34,8 +34,8 @@ func (p *program) predictCommand() *cobra.Command {
 		Use:   "predict --model FILE:STAGE|model.safetensors IMAGE|FOLDER...",
 		Short: "Classify images with a trained model",
 		Long: `Classify images with a trained model: one line per image, the most probable class
-first; for a model of any of several classes, those more probable than not; for a
-model of numbers, the numbers. The model is a stage of a pipeline whose result is in the cache, or a file
+first; for a multi-label model, the classes with a probability above one half; for a
+regression model, the numbers. The model is a stage of a pipeline whose result is in the cache, or a file
 written by "tlpipe show --export model.safetensors". Images are prepared exactly as
 the training images were.
 
@@ -68,7 +68,7 @@ func (p *program) predict(ctx context.Context, f predictFlags, args []string) er
 	case f.model == "":
 		return usage("--model is missing: FILE:STAGE, or a safetensors file")
 	case len(args) == 0:
-		return usage("there is no picture to look at: name one or more files or folders")
+		return usage("no image given: name one or more files or folders")
 	case f.top < 1:
 		return usage("--top %d: expected 1 or more", f.top)
 	}

@@ -34,15 +34,15 @@ The store is the folder $TLPIPE_WEIGHTS, or weights in the cache's folder
 ($TLPIPE_CACHE, or tlpipe in the user's cache folder). Weights on the Hugging
 Face hub are fetched from $HF_ENDPOINT if that is set, with $HF_TOKEN.
 
-Where there is no network, fetch the file that the error names elsewhere, and
-give it with --from.`,
+Without network access, download the file that the error names on another
+machine, and pass it with --from.`,
 		Example: `  tlpipe models pull resnet50
   tlpipe models pull resnet50:imagenet_v2 mobilenet_v2
   tlpipe models pull vgg16 --from vgg16-397923af.pth`,
 		Args: atLeastOne("NAME"),
 		RunE: func(c *cobra.Command, args []string) error {
 			if from != "" && len(args) > 1 {
-				return usage("--from is one file: name one backbone")
+				return usage("--from gives one file: name exactly one backbone")
 			}
 			for _, name := range args {
 				if err := p.pull(c.Context(), name, from, asJSON); err != nil {
@@ -53,7 +53,7 @@ give it with --from.`,
 		},
 		ValidArgsFunction: completeBackbones,
 	}
-	c.Flags().StringVar(&from, "from", "", "take the weights from a `file` that was downloaded by other means")
+	c.Flags().StringVar(&from, "from", "", "take the weights from a local `file` instead of downloading them")
 	c.Flags().BoolVar(&asJSON, "json", false, "print one JSON object per line")
 	return c
 }
@@ -76,7 +76,7 @@ func (p *program) pull(ctx context.Context, name, from string, asJSON bool) erro
 		return err
 	}
 	if set.URL == "" {
-		_, err := fmt.Fprintf(p.out, "%s is in this program: there is nothing to fetch\n", name)
+		_, err := fmt.Fprintf(p.out, "%s is built in: nothing to download\n", name)
 		return err
 	}
 	there, err := store.Default()
@@ -113,14 +113,14 @@ func (p *program) fetch(ctx context.Context, there *store.Store, name string, se
 	transfer := console.NewTransfer(p.err.File, name)
 	defer transfer.Close()
 	file, err := there.Fetch(ctx, fetch.New(fetch.HubFromEnvironment()), set.Source(), store.Watch{
-		Waiting:  func() { transfer.Say("another process is fetching it: waiting") },
+		Waiting:  func() { transfer.Say("waiting for another process that is downloading it") },
 		Progress: transfer.Show,
 		Retry: func(why error, wait time.Duration) {
 			transfer.Say("%v; trying again in %s", why, wait.Round(100*time.Millisecond))
 		},
 	})
 	if failed, local := new(fetch.Error), new(fs.PathError); errors.As(err, &failed) && !errors.As(err, &local) {
-		err = fmt.Errorf("%w\nWhere this machine has no network, fetch %s elsewhere, and then: tlpipe models pull %s --from %s",
+		err = fmt.Errorf("%w\nWithout network access, download %s on another machine, then run: tlpipe models pull %s --from %s",
 			err, set.URL, name, path.Base(set.URL))
 	}
 	return file, err
@@ -240,11 +240,11 @@ func findFile(there *store.Store, name string) (store.File, error) {
 		return store.File{}, err
 	}
 	if set.URL == "" {
-		return store.File{}, usage("%s is in this program, and cannot be removed", name)
+		return store.File{}, usage("%s is built in and cannot be removed", name)
 	}
 	file, ok := there.Find(set.Source())
 	if !ok {
-		return store.File{}, usage("the weights of %s are not kept (`tlpipe models files`)", name)
+		return store.File{}, usage("the weights of %s are not in the store (`tlpipe models files`)", name)
 	}
 	return file, nil
 }

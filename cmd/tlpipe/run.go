@@ -127,7 +127,7 @@ func (r *run) watch(ctx context.Context, runner *pipeline.Runner) (*pipeline.Res
 			_ = r.events.Encode(ended) // a reader who has gone does not stop the run
 		}
 	}
-	forget := context.AfterFunc(ctx, func() { progress.Say("stopping; press Ctrl-C again to leave at once") })
+	forget := context.AfterFunc(ctx, func() { progress.Say("stopping; press Ctrl-C again to quit immediately") })
 	defer forget()
 	return runner.Run(ctx, r.graph)
 }

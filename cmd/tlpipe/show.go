@@ -27,19 +27,19 @@ func (p *program) showCommand() *cobra.Command {
 		Long: `Show the output of a stage: columns, size, metadata and the first rows. It must be in
 the cache. STAGE may name one instance of a matrix:
 features[weights=random]. Instead of FILE:STAGE, the digest of an artifact or a
-blob will do, or the beginning of one.
+blob, or its first digits, can be given.
 
-Of a model, it tells what the model takes and how that is made of a picture file, what
-it answers, where the weights come from and under which licence, and why it has those of
-this epoch. A safetensors file that --export wrote of a model is shown so, too.
+For a model it shows the input and how an image file is converted to it, the outputs,
+the source and licence of the weights, and why the weights of this epoch were kept. A
+safetensors file of a model written by --export is shown in the same way.
 
---export writes the whole artifact, in the format that the file's name asks for:
-  .arrow        one Arrow IPC file; pictures are arrow.fixed_shape_tensor
+--export writes the whole artifact, in the format given by the file's extension:
+  .arrow        one Arrow IPC file; images are arrow.fixed_shape_tensor
   .parquet      tensors as lists; pyarrow gets the tensors back
-  .csv          vectors as a column a number, pictures left out
-  .npy          the tensor: features, pictures or probabilities, [rows, ...]
+  .csv          vectors as one column per number, images omitted
+  .npy          the tensor: features, images or probabilities, [rows, ...]
   .safetensors  the tensors of a model, or the tensor as for .npy
-  .png          a contact sheet of the first pictures`,
+  .png          a contact sheet of the first images`,
 		Example: `  tlpipe show pipeline.yaml:images --export sheet.png
   tlpipe show pipeline.yaml:scores.metrics --head 50
   tlpipe show 'pipeline.yaml:head[weights=imagenet]' --export head.safetensors`,

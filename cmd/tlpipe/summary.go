@@ -76,9 +76,9 @@ func (r *run) printSummary(ctx context.Context, ended pipeline.RunEnded, scores 
 	case "ok":
 		fmt.Fprintf(out, "done in %s\n", took)
 	case "interrupted":
-		fmt.Fprintf(out, "interrupted after %s; what was finished is kept, run again to go on\n", took)
+		fmt.Fprintf(out, "interrupted after %s; finished work is kept, run again to continue\n", took)
 	default:
-		fmt.Fprintf(out, "failed after %s; what was finished is kept\n", took)
+		fmt.Fprintf(out, "failed after %s; finished work is kept\n", took)
 	}
 	return errors.Join(faults...)
 }
@@ -222,7 +222,7 @@ func printDuplicates(out io.Writer, rows []record.Duplicate) {
 	if len(rows) == 0 {
 		return
 	}
-	text := fmt.Sprintf("%s of %s measured on look like one of another split (perceptual hash): the accuracy may be too high.", console.Count(int64(len(rows))), console.Of(rows[0].Rows, "picture"))
+	text := fmt.Sprintf("%s of %s evaluated look like one of another split (perceptual hash): the accuracy may be overestimated.", console.Count(int64(len(rows))), console.Of(rows[0].Rows, "picture"))
 	fmt.Fprintf(out, "\n%s\n", console.Wrap(text, 80))
 	for i, d := range rows {
 		if i == shownDuplicates {

@@ -10,7 +10,7 @@ import (
 	"github.com/tlpipe/tlpipe/internal/report"
 )
 
-// writePNG draws a contact sheet of the first pictures.
+// writePNG draws a contact sheet of the first images.
 func writePNG(ctx context.Context, out io.Writer, t *table) (notes []string, err error) {
 	if _, _, err := record.Column(t.schema, record.Image); err != nil {
 		return nil, fmt.Errorf("a contact sheet needs pictures: %w", err)

@@ -21,7 +21,7 @@ type Preprocessing struct {
 	Std       [3]float32 `json:"std"`           // of values in 0…1
 	Normalise string     `json:"normalise"`     // the name of Mean, Std and Channels; "custom" if given by values
 
-	// Background is the colour behind transparent pictures and in letterboxes,
+	// Background is background colour for transparent images and letterbox padding,
 	// as "#rrggbb"; "" for white.
 	Background string `json:"background,omitempty"`
 }

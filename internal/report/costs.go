@@ -286,7 +286,7 @@ func (c costed) mean(of func(costedInstance) float64) float64 {
 
 // costTable has one row a model, the most accurate first.
 func costTable(all []costed) numberTable {
-	t := numberTable{Caption: "What each model took to train", Corner: "Model", Columns: []numberColumn{
+	t := numberTable{Caption: "Training cost of each model", Corner: "Model", Columns: []numberColumn{
 		{Name: "Accuracy", Hint: "on the rows of the evaluation"}, {Name: "Time", Hint: "of computing it, its features included"},
 		{Name: "Parameters trained", Hint: "in any phase"}, {Name: "of all"},
 	}}

@@ -100,7 +100,7 @@ func newDataView(o *pipeline.Overview, samples map[string][]template.URL) dataVi
 	view := dataView{Splits: o.Splits, Notes: o.Notes}
 	view.Summary = fmt.Sprintf("%s of %s", plural(o.Rows, "row"), classesInWords(named))
 	if len(o.Columns) > 0 {
-		view.Summary += ", with the further columns " + strings.Join(o.Columns[:min(len(o.Columns), maxListedInText)], ", ")
+		view.Summary += ", with the additional columns " + strings.Join(o.Columns[:min(len(o.Columns), maxListedInText)], ", ")
 	}
 	view.Summary += "."
 	classes := slices.Clone(o.Classes)

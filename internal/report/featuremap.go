@@ -160,7 +160,7 @@ func (v *mapsView) draw(name string, sample []point) panel {
 		Square: true,
 		XName:  fmt.Sprintf("first component, %s of the variance", percent(plane.shareX)),
 		YName:  fmt.Sprintf("second, %s", percent(plane.shareY)),
-		Label: fmt.Sprintf("%s of %s in the plane of their first two principal components, which hold %s and %s of the variance. Symbols and colours tell classes.",
+		Label: fmt.Sprintf("%s of %s in the plane of their first two principal components, which explain %s and %s of the variance. Symbols and colours show classes.",
 			plural(int64(len(sample)), "row"), name, percent(plane.shareX), percent(plane.shareY)),
 	}
 	for i, row := range sample {

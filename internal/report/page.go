@@ -210,9 +210,9 @@ func factsOf(run Run) []fact {
 func (p *page) tellFailures() {
 	switch p.Run.Status {
 	case "failed":
-		p.Status = "This run failed. What was finished is kept, and shown here."
+		p.Status = "This run failed. Finished work is kept, and shown here."
 	case "interrupted":
-		p.Status = "This run was interrupted. What was finished is kept, and shown here."
+		p.Status = "This run was interrupted. Finished work is kept, and shown here."
 	}
 	for _, n := range p.Run.Nodes {
 		if n.State == Failed {
@@ -224,7 +224,7 @@ func (p *page) tellFailures() {
 // withoutEvaluation is the headline of a run that measured nothing.
 func (p *page) withoutEvaluation() []span {
 	if len(p.Failures) > 0 {
-		return []span{strong(p.Failures[0].Node), plain(" failed, before anything was measured.")}
+		return []span{strong(p.Failures[0].Node), plain(" failed before anything was evaluated.")}
 	}
 	done := 0
 	for _, n := range p.Run.Nodes {

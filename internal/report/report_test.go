@@ -320,7 +320,7 @@ func TestPartialRuns(t *testing.T) {
 		want []string // in the text of the page
 	}{
 		"nothing":     {report.Run{Pipeline: "empty", Status: "ok"}, []string{"0 of 0 stages done; nothing was measured."}},
-		"failed":      {failed, []string{"This run failed.", "out of memory", "scores failed, before anything was measured.", "skipped", "of the variance", "A sample of training images"}},
+		"failed":      {failed, []string{"This run failed.", "out of memory", "scores failed before anything was evaluated.", "skipped", "of the variance", "A sample of training images"}},
 		"interrupted": {report.Run{Pipeline: "p", Status: "interrupted", Nodes: []report.Node{{Name: "a", Stage: "a", State: report.Interrupted}}}, []string{"This run was interrupted.", "0 of 1 stage done"}},
 		"no outputs":  {report.Run{Pipeline: "p", Status: "ok", Nodes: []report.Node{{Name: "a", Stage: "a", State: report.Hit, Outputs: map[string]pipeline.Input{"metrics": nil}}}}, []string{"1 of 1 stage done"}},
 	} {
@@ -506,7 +506,7 @@ func TestData(t *testing.T) {
 		t.Errorf("notes %q", got)
 	}
 	alike := parse(t, section(text, "e1-duplicates"))
-	if got := textOf(alike.all("section")[0]); !strings.Contains(got, "1 of 72 pictures measured on look like one of another split") || !strings.Contains(got, "no picturetrain cat") {
+	if got := textOf(alike.all("section")[0]); !strings.Contains(got, "1 of 72 pictures evaluated look like one of another split") || !strings.Contains(got, "no picturetrain cat") {
 		t.Errorf("near-duplicates: %q", got)
 	}
 	// Of many classes, the largest are shown and the others folded away.
@@ -562,7 +562,7 @@ func TestContactSheet(t *testing.T) {
 	if path := os.Getenv("TLPIPE_SHEET"); path != "" { // to look at it
 		writePNG(t, path, sheet)
 	}
-	if _, err := report.ContactSheet(ctx, pipelinetest.NewTable("nothing", nil), 0); err == nil || !strings.Contains(err.Error(), "there is no picture") {
+	if _, err := report.ContactSheet(ctx, pipelinetest.NewTable("nothing", nil), 0); err == nil || !strings.Contains(err.Error(), "there is no image") {
 		t.Errorf("sheet of nothing: error %v", err)
 	}
 	if _, err := report.ContactSheet(ctx, featuresTable(t, "features", nil, pictures(t)[:3], 1), 0); err == nil || !strings.Contains(err.Error(), `no column "image"`) {

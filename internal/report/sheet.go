@@ -45,7 +45,7 @@ func ContactSheet(ctx context.Context, in pipeline.Input, limit int) (image.Imag
 		return nil, fmt.Errorf("contact sheet: %w", err)
 	}
 	if len(rows) == 0 {
-		return nil, errors.New("contact sheet: there is no picture")
+		return nil, errors.New("contact sheet: there is no image")
 	}
 
 	columns := sheetColumns(rows)

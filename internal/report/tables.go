@@ -139,7 +139,7 @@ func (e *evaluation) mainColumns() []metricColumn {
 	return append(columns,
 		metricColumn{record.BalancedAccuracy, "Balanced", "mean recall of the classes", true, false},
 		metricColumn{record.MacroF1, "Macro F1", "mean over the classes of the harmonic mean of precision and recall", true, false},
-		metricColumn{record.ROCAUC, "ROC-AUC", "mean over the classes of the chance that a row of the class is ranked above one of another", false, false},
+		metricColumn{record.ROCAUC, "ROC-AUC", "mean over the classes of the probability that a row of the class is ranked above one of another", false, false},
 		metricColumn{record.LogLoss, "Log-loss", "mean of −ln of the probability given to the true class; lower is better", false, true},
 		metricColumn{record.Brier, "Brier", "mean squared distance of the probabilities from the truth, 0 to 2; lower is better", false, true},
 		metricColumn{record.CalibrationError, "Calib. error", "mean distance of confidence from accuracy; lower is better", true, true},
@@ -222,7 +222,7 @@ var classColumns = []metricColumn{
 	{record.Precision, "Precision", "of the images predicted as this class, the share that belongs to it", true, false},
 	{record.Recall, "Recall", "of the images of this class, the share predicted as it", true, false},
 	{record.F1, "F1", "harmonic mean of precision and recall", true, false},
-	{record.ROCAUC, "ROC-AUC", "chance that a row of the class is ranked above one of another", false, false},
+	{record.ROCAUC, "ROC-AUC", "probability that a row of the class is ranked above one of another", false, false},
 }
 
 // modelTable is a table about one model.

@@ -69,7 +69,7 @@ func (e *evaluation) ahead(best, other model) string {
 func (e *evaluation) beside(baseline, best model) string {
 	switch c, tested := e.comparison(best, baseline); {
 	case !tested:
-		return "the two were not compared by a test"
+		return "the two were not compared by a significance test"
 	case !c.decided():
 		return fmt.Sprintf("no difference shown from %s", best.short)
 	case c.Difference > 0:
@@ -115,7 +115,7 @@ func (e *evaluation) lead() string {
 	accuracy := trained[0].accuracy()
 	interval := percentRange(accuracy.Low, accuracy.High)
 	if n := trained[0].seeds(); n > 0 {
-		return fmt.Sprintf("95%% interval %s over the %d seeds, by Student's t: how far the choice of seeds moves the mean. What the choice of rows does is in the intervals of the single instances.", interval, n)
+		return fmt.Sprintf("95%% interval %s over the %d seeds, by Student's t: the uncertainty from the choice of seeds. The uncertainty from the choice of rows is in the intervals of the single instances.", interval, n)
 	}
 	if interval == "" {
 		return "Accuracy on split " + e.about.Split + "; there are no intervals, because the bootstrap was off."

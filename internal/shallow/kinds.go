@@ -31,11 +31,11 @@ type Kind struct {
 
 // Settings are what may be said of classifiers; each kind takes some of them.
 type Settings struct {
-	Penalties []float64 `yaml:"penalties" above:"0" doc:"of logistic and ridge: the candidates for λ, which weighs the squared weights against the sum of the losses (1/C or alpha in scikit-learn); 1e4 to 1e-4 if not given, 1e6 to 1e-4 of ridge"`
-	Shrinkage *float64  `yaml:"shrinkage" min:"0" max:"1" doc:"of lda: how far the covariance is moved towards a multiple of the identity; by Ledoit and Wolf's formula if not given"`
-	Metric    string    `yaml:"metric" enum:"euclidean,cosine" doc:"of centroid and knn: what is near; euclidean if not given"`
+	Penalties []float64 `yaml:"penalties" above:"0" doc:"of logistic and ridge: the candidates for λ, the factor of the squared weights relative to the sum of the losses (1/C or alpha in scikit-learn); 1e4 to 1e-4 if not given, for ridge 1e6 to 1e-4"`
+	Shrinkage *float64  `yaml:"shrinkage" min:"0" max:"1" doc:"of lda: shrinkage of the covariance towards a multiple of the identity; by Ledoit and Wolf's formula if not given"`
+	Metric    string    `yaml:"metric" enum:"euclidean,cosine" doc:"of centroid and knn: the distance; euclidean if not given"`
 	K         []int     `yaml:"k" min:"1" doc:"of knn: the candidates for the number of neighbours; 1, 3, 5, 10, 20 and 50 if not given"`
-	Weighted  bool      `yaml:"weighted" doc:"of knn: votes weigh 1/distance"`
+	Weighted  bool      `yaml:"weighted" doc:"of knn: weight votes by 1/distance"`
 }
 
 // Given names the settings that are given.

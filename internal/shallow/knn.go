@@ -14,7 +14,7 @@ import (
 // number is the one with the most right answers, of equals the largest.
 func knn() Kind {
 	return Kind{
-		Name: "knn", Summary: "the vote of the nearest training rows, which the model keeps", Takes: []string{"k", "metric", "weighted"},
+		Name: "knn", Summary: "the vote of the nearest training rows, which are stored in the model", Takes: []string{"k", "metric", "weighted"},
 		fit: func(ctx context.Context, t *task) (*Classifier, []Step, error) {
 			return t.standardised(func(t *task) (*Classifier, []Step, error) { return knnOn(ctx, t) })
 		},

@@ -34,7 +34,7 @@ func (t *training) chooseRate(ctx context.Context, i int, before pipeline.Input)
 	p := t.phases[i]
 	diagnostic := record.Diagnostic{
 		Phase: p.Name, Name: record.ChosenRate, Value: p.LearningRate, Low: math.NaN(), High: math.NaN(), Rows: int64(t.epochRows()),
-		Text: fmt.Sprintf("phase %s: the range test of %d steps found no rate at which the loss falls: %.2g, as if none were asked for", p.Name, len(trials), p.LearningRate),
+		Text: fmt.Sprintf("phase %s: the range test of %d steps found no rate at which the loss falls; using the default %.2g", p.Name, len(trials), p.LearningRate),
 	}
 	for _, trial := range trials {
 		if trial.Chosen {

@@ -431,7 +431,7 @@ func TestRowsThatCannotBeUsed(t *testing.T) {
 	rows[31].label = "emu"
 	out := mustRun(t, "{epochs: 1}", features(t, rows...))
 	log := strings.Join(out.log, "\n")
-	for _, want := range []string{"1 for training, 1 for validation", "emu 1", "23 rows to train on, 10 to validate on"} {
+	for _, want := range []string{"1 for training, 1 for validation", "emu 1", "23 training rows, 10 validation rows"} {
 		if !strings.Contains(log, want) {
 			t.Errorf("log has no %q:\n%s", want, log)
 		}
@@ -449,7 +449,7 @@ func TestWhatCannotBeLearnedFrom(t *testing.T) {
 		with, want string
 		rec        arrow.Record
 	}{
-		{"{}", "no row of split train to learn from; rows by split: test 24, val 12", spoiled(func(rows []row) {
+		{"{}", "no row of split train to train on; rows by split: test 24, val 12", spoiled(func(rows []row) {
 			for i := range 24 {
 				rows[i].split = "test"
 			}

@@ -79,7 +79,7 @@ func TestVotesAreNotGoneOnWith(t *testing.T) {
 	_, err = runStage(t, pipelinetest.Env(t), pipelinetest.Stage(t, Kind(), "{epochs: 1}").(*stage), map[string][]pipeline.Input{
 		DataPort: {pipelinetest.NewTable("features", nil, rows)}, ModelPort: {first.tables[ModelPort]},
 	})
-	if err == nil || !strings.Contains(err.Error(), "does not learn") {
+	if err == nil || !strings.Contains(err.Error(), "cannot be trained further") {
 		t.Error(err)
 	}
 }

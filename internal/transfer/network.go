@@ -88,7 +88,7 @@ func (s *Setup) continued(ctx context.Context, model pipeline.Input, d *rows.Dat
 		return subject{}, err
 	}
 	if op, votes := c.Network.Output().Op.(nn.Neighbours); votes {
-		return subject{}, fmt.Errorf("model %s lets its %d rows vote: it does not learn", model.Name(), op.Rows)
+		return subject{}, fmt.Errorf("model %s is a nearest-neighbour classifier of %d rows: it cannot be trained further", model.Name(), op.Rows)
 	}
 	if err := d.Renumber(c.Head()); err != nil {
 		return subject{}, fmt.Errorf("model %s: %w", model.Name(), err)
@@ -104,7 +104,7 @@ func (s *Setup) continued(ctx context.Context, model pipeline.Input, d *rows.Dat
 		}
 	}
 	if out.trunk == "" && d.Pictures {
-		return subject{}, fmt.Errorf("model %s is no network with a backbone that this stage made", model.Name())
+		return subject{}, fmt.Errorf("model %s is not a network with a backbone trained by this stage", model.Name())
 	}
 	return out, nil
 }

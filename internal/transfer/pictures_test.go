@@ -359,7 +359,7 @@ func TestPicturesResumedEqualsUndisturbed(t *testing.T) {
 		if !bytes.Equal(out.bytes, want.bytes) {
 			t.Errorf("killed at checkpoint %d and resumed, the outputs are other bytes", stop)
 		}
-		if !strings.Contains(strings.Join(out.log, "\n"), "goes on after epoch") {
+		if !strings.Contains(strings.Join(out.log, "\n"), "resumes after epoch") {
 			t.Errorf("log %q", out.log)
 		}
 	}
@@ -388,7 +388,7 @@ func TestStaleStatisticsAreToldOf(t *testing.T) {
 	chunks := pictures(t, 16, 6, 0)
 	for norms, told := range map[string]bool{strategy.TrainingNorms: true, strategy.FrozenNorms: false} {
 		out := mustRunPictures(t, "{"+small+", strategy: [{epochs: 2, top: 4, batch_norm: "+norms+"}]}", chunks)
-		if log := strings.Join(out.log, "\n"); strings.Contains(log, "will still be made by 96 %") != told { // 0.99⁴
+		if log := strings.Join(out.log, "\n"); strings.Contains(log, "will still have 96 %") != told { // 0.99⁴
 			t.Errorf("batch_norm %s: %s", norms, log)
 		}
 	}
@@ -659,7 +659,7 @@ func TestForgetting(t *testing.T) {
 		DataPort:   {pipelinetest.NewTable("images", nil, chunks...)},
 		SourcePort: {pipelinetest.NewTable("source", nil, chunks...)},
 	})
-	if err == nil || !strings.Contains(err.Error(), "no row has a label that the backbone's classifier knows") {
+	if err == nil || !strings.Contains(err.Error(), "no row has a label among the classes of the backbone's classifier") {
 		t.Error(err)
 	}
 }

@@ -23,22 +23,22 @@ import (
 
 // Params are the parameters of a training.
 type Params struct {
-	Preset       strategy.Preset      `yaml:"preset" enum:"default,tutorial" doc:"what the words for strategies stand for, and what is not given: default, the numbers of the study in docs/defaults.md; tutorial, those of the tutorial"`
-	Backbone     zoo.Name             `yaml:"backbone" doc:"on pictures: the network below the head, a name from 'tlpipe models list'"`
-	Weights      zoo.WeightsReference `yaml:"weights" recipe:"-" doc:"of the backbone, as for the stage extract: a weight set, random, the path of a file, or an address with a digest"`
-	RandomSeed   uint64               `yaml:"random_seed" doc:"draws random weights of the backbone; nothing else depends on it"`
-	Strategy     strategy.Strategy    `yaml:"strategy" doc:"on pictures: feature_extraction (if not given), partial, full, progressive, fine_tune, layerwise, adapters, linear_then_full, a mapping with one of these as kind, or a list of phases"`
-	Head         head.Head            `yaml:"head" doc:"tutorial (dense 256, batch-norm, relu, dropout 0.5, dense 128, batch-norm, relu, dropout 0.3), linear, on features also a classifier that is fitted to its end (logistic, …, see above), or a mapping; linear on pictures if not given"`
-	Start        head.Start           `yaml:"start" doc:"on pictures: what the last layer of the head begins with: zero (if not given), or logistic: the logistic regression on the frozen backbone's features of the training rows that head: logistic gives, its penalty chosen by the validation rows; a phase that starts from it keeps it if no epoch is better on them"`
-	Target       string               `yaml:"target" doc:"column with what is learned: a class; a list of classes, of which any may apply; or numbers. label: what target of the preprocess stage names, if it names something"`
-	Epochs       *int                 `yaml:"epochs" min:"1" doc:"passes over the training rows, at most: 30 on features, as the strategy says on pictures if not given"`
-	LearningRate *strategy.Rate       `yaml:"learning_rate" doc:"of the first step, before schedule and warm-up: 1e-3 on features, as the strategy says on pictures if not given; auto: before each phase, a range test chooses it (its valley, as fastai's lr_find)"`
+	Preset       strategy.Preset      `yaml:"preset" enum:"default,tutorial" doc:"which values strategies and unset parameters take: default, those chosen in docs/defaults.md; tutorial, those of common tutorials"`
+	Backbone     zoo.Name             `yaml:"backbone" doc:"on images: the network below the head, a name from 'tlpipe models list'"`
+	Weights      zoo.WeightsReference `yaml:"weights" recipe:"-" doc:"weights of the backbone, as for the stage extract: a weight set, random, the path of a file, or a URL with a digest"`
+	RandomSeed   uint64               `yaml:"random_seed" doc:"seed of random weights of the backbone; affects nothing else"`
+	Strategy     strategy.Strategy    `yaml:"strategy" doc:"on images: feature_extraction (the default), partial, full, progressive, fine_tune, layerwise, adapters, linear_then_full, a mapping with one of these as kind, or a list of phases"`
+	Head         head.Head            `yaml:"head" doc:"tutorial (dense 256, batch-norm, relu, dropout 0.5, dense 128, batch-norm, relu, dropout 0.3), linear, on features also a classical classifier (logistic, …, see above), or a mapping; linear on images if not given"`
+	Start        head.Start           `yaml:"start" doc:"on images: initial weights of the last layer of the head: zero (the default), or logistic: the logistic regression that head: logistic fits on the frozen backbone's features of the training rows, its penalty chosen on the validation rows; the first phase keeps it if no epoch is better on them"`
+	Target       string               `yaml:"target" doc:"column to predict: a class; a list of classes, any of which may apply; or numbers. label: the target of the preprocess stage, if that sets one"`
+	Epochs       *int                 `yaml:"epochs" min:"1" doc:"maximum number of passes over the training rows; if not given, 30 on features, as the strategy says on images"`
+	LearningRate *strategy.Rate       `yaml:"learning_rate" doc:"before schedule and warm-up; if not given, 1e-3 on features, as the strategy says on images; auto: chosen by a range test before each phase (its valley, as fastai's lr_find)"`
 	strategy.Learning
-	Copies          int           `yaml:"copies" min:"0" doc:"0: every epoch takes all augmented copies of a picture; K: an epoch takes one, the next epoch the next, of the first K (the picture itself is the first)"`
-	Standardise     bool          `yaml:"standardise" doc:"on features: shift and scale each to mean 0 and variance 1 over the training rows; becomes a layer of the model"`
-	PrefixCache     prefix.Size   `yaml:"prefix_cache" doc:"how much the activations below the lowest layer that learns may take in the cache, all phases together; 0 to compute them in every epoch"`
-	PrefixPrecision string        `yaml:"prefix_precision" enum:"bfloat16,float32" doc:"how cached activations rest"`
-	CheckpointEvery time.Duration `yaml:"checkpoint_every" recipe:"-" doc:"how much work, at most, is lost if the process dies"`
+	Copies          int           `yaml:"copies" min:"0" doc:"0: every epoch uses all augmented copies of an image; K: each epoch uses one of the first K in turn (the image itself is the first)"`
+	Standardise     bool          `yaml:"standardise" doc:"on features: standardise each to mean 0 and variance 1 over the training rows; becomes a layer of the model"`
+	PrefixCache     prefix.Size   `yaml:"prefix_cache" doc:"maximum size of the cached activations below the lowest trained layer, all phases together; 0 to compute them in every epoch"`
+	PrefixPrecision string        `yaml:"prefix_precision" enum:"bfloat16,float32" doc:"type in which cached activations are stored"`
+	CheckpointEvery time.Duration `yaml:"checkpoint_every" recipe:"-" doc:"maximum amount of work lost if the process dies"`
 }
 
 // Defaults are the parameters where a user gives none, of a head on features or of a training on
@@ -92,7 +92,7 @@ func (p *Params) DecodeParam(d *params.Decoding, node *yaml.Node) {
 
 // Names of the input ports of a stage that trains.
 const (
-	DataPort   = "data"   // rows with features or pictures, classes and splits
+	DataPort   = "data"   // rows with features or images, classes and splits
 	ModelPort  = "model"  // what is gone on with; optional
 	SourcePort = "source" // pictures of the task that the backbone was trained for; optional
 )
@@ -244,7 +244,7 @@ func (s *Setup) Check(inputs map[string][]pipeline.Traits) (map[string]pipeline.
 	}
 	for _, earlier := range inputs[ModelPort] {
 		if _, onFeatures := earlier[record.ExtractionKey]; prepared && onFeatures != features {
-			return nil, errors.New("the model is of another kind than the data: a head goes on with features, a whole network with pictures")
+			return nil, errors.New("the model does not match the data: a head takes features, a whole network takes images")
 		}
 	}
 	if s.backbone != nil {
@@ -268,7 +268,7 @@ func (s *Setup) checkPictures(prepared string) error {
 		return pipeline.ParamError("weights", "%v", err)
 	}
 	if prepared == "" {
-		return fmt.Errorf("it is not known how the pictures were prepared; %s needs pictures prepared for it: say `for: %s` in the preprocess stage", s.backbone.Name, p.For)
+		return fmt.Errorf("the images have no record of their preprocessing; %s needs its own: set `for: %s` in the preprocess stage", s.backbone.Name, p.For)
 	}
 	if p, err = record.ParsePreprocessing(prepared); err != nil {
 		return err
@@ -298,10 +298,10 @@ func (s *Setup) checkPictures(prepared string) error {
 // prepared like those of the data.
 func (s *Setup) checkSource(source, data string) error {
 	if s.backbone == nil || s.backbone.weights.Classes() == nil {
-		return errors.New("the input source is for backbones with weights whose classes are known: a weight set of the backbone's")
+		return errors.New("the input source needs weights with known classes: a weight set of the backbone")
 	}
 	if source != data {
-		return errors.New("the pictures of the input source were not prepared like those of the data")
+		return errors.New("the images of the input source have a different preprocessing from those of the data")
 	}
 	return nil
 }
@@ -385,7 +385,7 @@ func (s *Setup) read(ctx context.Context, task *pipeline.Task) (*rows.Data, erro
 	}
 	pictures := record.OnPictures(schema)
 	if !pictures && (s.backbone != nil || len(s.Strategy.Phases) > 0) {
-		return nil, errors.New("a backbone and a strategy are for pictures: the data are features, on which there is only a head to train")
+		return nil, errors.New("backbone and strategy apply to images only: the data is features, on which only a head is trained")
 	}
 	if pictures && s.backbone == nil && task.Input(ModelPort) == nil {
 		return nil, pipeline.ParamError("backbone", "is needed to train on pictures")
@@ -411,7 +411,7 @@ func (s *Setup) read(ctx context.Context, task *pipeline.Task) (*rows.Data, erro
 	case record.Regression:
 		of = "numbers to tell"
 	}
-	task.Log("%d rows to train on, %d to validate on, %s, %d %s", d.Training.Len(), d.Validation.Len(), size, d.Outputs(), of)
+	task.Log("%d training rows, %d validation rows, %s, %d %s", d.Training.Len(), d.Validation.Len(), size, d.Outputs(), of)
 	return d, nil
 }
 
@@ -482,6 +482,6 @@ func (s *Setup) checkValidation(task *pipeline.Task, d *rows.Data) error {
 				"%s %s have no row of split %s to validate on", d.What(), task.Input(DataPort).Name(), record.Validation)
 		}
 	}
-	task.Log("no row of split %s to validate on: all %d epochs are trained, and the last weights kept", record.Validation, epochs)
+	task.Log("no row of split %s for validation: all %d epochs are trained, and the weights of the last are kept", record.Validation, epochs)
 	return nil
 }

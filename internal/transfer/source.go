@@ -115,7 +115,7 @@ func (j *judge) take(ctx context.Context, rec arrow.Record) error {
 		return err
 	}
 	if pictures.Size() != j.input {
-		return fmt.Errorf("pictures have %d×%d pixels: prepare them like those of the data", pictures.Width, pictures.Height)
+		return fmt.Errorf("images have %d×%d pixels: preprocess them like those of the data", pictures.Width, pictures.Height)
 	}
 	labels, err := record.ColumnAs[*array.String](rec, record.Label)
 	if err != nil {
@@ -175,7 +175,7 @@ func (j *judge) answer(inputs []float32, truth []int) error {
 // (Wald's, from the rows that one has right and the other wrong).
 func (j *judge) diagnostics() ([]record.Diagnostic, error) {
 	if j.rows == 0 {
-		return nil, errors.New("no row has a label that the backbone's classifier knows: labels must be the names of its classes")
+		return nil, errors.New("no row has a label among the classes of the backbone's classifier: labels must be the names of its classes")
 	}
 	n := float64(j.rows)
 	before, after := float64(j.right0)/n, float64(j.right1)/n

@@ -30,7 +30,7 @@ func (t *training) summarise(i int, epochs []record.TrainingEpoch, kept int) {
 		case record.SingleLabel:
 			outcome += fmt.Sprintf(", accuracy %.1f %%", 100*accuracy)
 		case record.MultiLabel:
-			outcome += fmt.Sprintf(", %.1f %% of the answers right", 100*accuracy)
+			outcome += fmt.Sprintf(", accuracy %.1f %%", 100*accuracy)
 		case record.Regression:
 			outcome += fmt.Sprintf(", off by %.2f standard deviations", math.Sqrt(loss))
 		}

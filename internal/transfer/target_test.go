@@ -135,7 +135,7 @@ func TestLearnsSeveralClasses(t *testing.T) {
 		}
 		log := strings.Join(out.log, "\n")
 		for _, want := range []string{
-			"239 rows to train on, 59 to validate on, 6 features, 3 classes, of which any may apply", "1 for training, 1 for validation", "unheard 1", "of the answers right",
+			"239 training rows, 59 validation rows, 6 features, 3 classes, of which any may apply", "1 for training, 1 for validation", "unheard 1", ", accuracy ",
 		} {
 			if !strings.Contains(log, want) {
 				t.Errorf("log has no %q:\n%s", want, log)
@@ -211,7 +211,7 @@ func TestLearnsNumbers(t *testing.T) {
 		if !math.IsNaN(last.Accuracy) || !math.IsNaN(last.ValidationAccuracy) || last.ValidationLoss > 0.2 {
 			t.Errorf("%s: %+v", with, last)
 		}
-		if log := strings.Join(out.log, "\n"); !strings.Contains(log, "216 rows to train on, 54 to validate on, 6 features, 2 numbers to tell") || !strings.Contains(log, "standard deviations") {
+		if log := strings.Join(out.log, "\n"); !strings.Contains(log, "216 training rows, 54 validation rows, 6 features, 2 numbers to tell") || !strings.Contains(log, "standard deviations") {
 			t.Errorf("log:\n%s", log)
 		}
 	}
@@ -267,13 +267,13 @@ func TestTargetsSameBytesAndGoOn(t *testing.T) {
 		}
 		other := map[string]arrow.Record{
 			"it has no class \"new\"": withTarget(t, nil, features(t, rows...), func(i int) []string { return []string{"new"}[:i%2] }),
-			"of another kind":         features(t, rows...),
+			"differs from that of":    features(t, rows...),
 		}
 		if name == "numbers" {
 			other = map[string]arrow.Record{
-				"tells 2 numbers": withTarget(t, []string{"price"}, features(t, rows...), func(i int) []float64 { return sizes(rows[i])[:1] }),
-				"of another kind": classes,
-				"no number":       withTarget(t, []string{"price", "height"}, features(t, rows...), func(i int) []float64 { return sizes(rows[i]) }),
+				"predicts 2 numbers":   withTarget(t, []string{"price"}, features(t, rows...), func(i int) []float64 { return sizes(rows[i])[:1] }),
+				"differs from that of": classes,
+				"no number":            withTarget(t, []string{"price", "height"}, features(t, rows...), func(i int) []float64 { return sizes(rows[i]) }),
 			}
 		}
 		for want, rec := range other {
@@ -338,7 +338,7 @@ func TestWhatTargetsCannotHave(t *testing.T) {
 			return []string{"late"}
 		})},
 		{"{}", "weight is 7 in all 240 training rows", withTarget(t, sizeNames, features(t, rows...), func(i int) []float64 { return []float64{float64(i), 7} })},
-		{"{}", "weight is not known of any of the 240 training rows", withTarget(t, sizeNames, features(t, rows...), func(i int) []float64 { return []float64{float64(i), math.NaN()} })},
+		{"{}", "weight is unknown for all 240 training rows", withTarget(t, sizeNames, features(t, rows...), func(i int) []float64 { return []float64{float64(i), math.NaN()} })},
 		{"{}", "none of the 240 rows of split train has a label", withTarget(t, sizeNames, features(t, rows...), func(i int) []float64 { return nil })},
 	} {
 		out, err := run(t, pipelinetest.Env(t), pipelinetest.Stage(t, Kind(), c.with), c.rec)

@@ -136,7 +136,7 @@ func (t *training) phase(ctx context.Context, i int, before pipeline.Input) (map
 		if t.data.Pictures {
 			task.Log("phase %s: %s", t.phases[i].Name, t.prefixes[i].Why)
 			if old := t.oldStatistics(i); old > staleStatistics {
-				task.Log("phase %s: when it ends, the running statistics of its batch-norms will still be made by %.0f %% of what they are now: validation, which uses them, may be far worse than training; batch_norm: frozen, more epochs or smaller batches help",
+				task.Log("phase %s: at its end, the running statistics of its batch-norms will still have %.0f %% of their weight on the initial values: validation, which uses them, may be far worse than training; use batch_norm: frozen, more epochs or smaller batches",
 					t.phases[i].Name, 100*old)
 			}
 		}
@@ -252,7 +252,7 @@ func resume(task *pipeline.Task, trainer *train.Trainer) error {
 		task.Log("training starts anew: %v", err)
 		return nil
 	}
-	task.Log("training goes on after epoch %d", len(trainer.History()))
+	task.Log("training resumes after epoch %d", len(trainer.History()))
 	return nil
 }
 

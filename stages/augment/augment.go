@@ -12,29 +12,29 @@ import (
 
 // Params are the parameters of the stage. What is 0 or absent is not done.
 type Params struct {
-	Copies     int      `yaml:"copies" min:"0" max:"1000" doc:"varied copies of each picture, beside the picture itself"`
-	Splits     []string `yaml:"splits" enum:"train,val,test" doc:"the splits whose pictures are varied; others pass through"`
-	Flip       string   `yaml:"flip" enum:"none,horizontal,vertical,both" doc:"mirror every second copy, along one axis or each"`
-	Rotate     float64  `yaml:"rotate" min:"0" max:"0.5" doc:"turn by up to this share of a full turn, either way: 0.1 is 36 degrees"`
-	Zoom       float64  `yaml:"zoom" min:"0" max:"0.9" doc:"scale by a factor of up to 1 ± this"`
-	Translate  float64  `yaml:"translate" min:"0" max:"1" doc:"move by up to this share of the width and of the height"`
-	Fill       string   `yaml:"fill" enum:"nearest,reflect,background" doc:"what stands where the picture was moved away from: its edge drawn out, its mirror image, or its mean colour by the normalisation"`
-	Crop       *Crop    `yaml:"crop" doc:"crop a part of random size and shape, and scale it to the whole"`
-	Brightness float64  `yaml:"brightness" min:"0" max:"1" doc:"multiply by a factor of up to 1 ± this"`
-	Contrast   float64  `yaml:"contrast" min:"0" max:"1" doc:"spread about the mean grey by a factor of up to 1 ± this"`
-	Saturation float64  `yaml:"saturation" min:"0" max:"1" doc:"spread about each pixel's grey by a factor of up to 1 ± this"`
-	Hue        float64  `yaml:"hue" min:"0" max:"0.5" doc:"turn the hue by up to this share of the colour circle, either way"`
-	Grey       float64  `yaml:"grey" min:"0" max:"1" doc:"probability of taking the colours away"`
-	Blur       *Blur    `yaml:"blur" doc:"blur by a Gaussian"`
-	Erase      *Erase   `yaml:"erase" doc:"paint over a rectangle (Zhong et al. 2017, arXiv:1708.04896)"`
+	Copies     int      `yaml:"copies" min:"0" max:"1000" doc:"augmented copies of each image, in addition to the image itself"`
+	Splits     []string `yaml:"splits" enum:"train,val,test" doc:"the splits to augment; others are passed on unchanged"`
+	Flip       string   `yaml:"flip" enum:"none,horizontal,vertical,both" doc:"flip each copy with probability 0.5 along the axis, or along each of both"`
+	Rotate     float64  `yaml:"rotate" min:"0" max:"0.5" doc:"rotate by up to this fraction of a full turn in either direction: 0.1 is 36 degrees"`
+	Zoom       float64  `yaml:"zoom" min:"0" max:"0.9" doc:"scale by a factor within 1 ± this value"`
+	Translate  float64  `yaml:"translate" min:"0" max:"1" doc:"shift by up to this fraction of the width and of the height"`
+	Fill       string   `yaml:"fill" enum:"nearest,reflect,background" doc:"how to fill the area that the image no longer covers: with its nearest pixels, its reflection, or the mean colour of the normalisation"`
+	Crop       *Crop    `yaml:"crop" doc:"crop a region of random size and aspect ratio, and resize it to the full size"`
+	Brightness float64  `yaml:"brightness" min:"0" max:"1" doc:"multiply by a factor within 1 ± this value"`
+	Contrast   float64  `yaml:"contrast" min:"0" max:"1" doc:"scale the distance from the mean grey by a factor within 1 ± this value"`
+	Saturation float64  `yaml:"saturation" min:"0" max:"1" doc:"scale the distance from each pixel's grey by a factor within 1 ± this value"`
+	Hue        float64  `yaml:"hue" min:"0" max:"0.5" doc:"shift the hue by up to this fraction of the colour circle in either direction"`
+	Grey       float64  `yaml:"grey" min:"0" max:"1" doc:"probability of conversion to greyscale"`
+	Blur       *Blur    `yaml:"blur" doc:"Gaussian blur"`
+	Erase      *Erase   `yaml:"erase" doc:"random erasing of a rectangle (Zhong et al. 2017, arXiv:1708.04896)"`
 	Rand       *Rand    `yaml:"rand_augment" doc:"RandAugment (Cubuk et al. 2019, arXiv:1909.13719)"`
 }
 
 // Crop takes a part of the picture: Scale is its share of the area, Ratio its
 // width over its height.
 type Crop struct {
-	Scale Range `yaml:"scale" doc:"share of the area, [low, high]"`
-	Ratio Range `yaml:"ratio" doc:"width over height, [low, high]"`
+	Scale Range `yaml:"scale" doc:"fraction of the area, [low, high]"`
+	Ratio Range `yaml:"ratio" doc:"aspect ratio, width over height, [low, high]"`
 }
 
 // Blur is a Gaussian blur of a random width.
@@ -46,14 +46,14 @@ type Blur struct {
 // Erase paints a rectangle over in the mean colour.
 type Erase struct {
 	Probability float64 `yaml:"probability" min:"0" max:"1" doc:"of erasing from a copy"`
-	Scale       Range   `yaml:"scale" doc:"share of the area, [low, high]"`
-	Ratio       Range   `yaml:"ratio" doc:"height over width, [low, high]"`
+	Scale       Range   `yaml:"scale" doc:"fraction of the area, [low, high]"`
+	Ratio       Range   `yaml:"ratio" doc:"aspect ratio, height over width, [low, high]"`
 }
 
 // Rand is RandAugment: N operations drawn from its list, all at magnitude M.
 type Rand struct {
-	N int `yaml:"n" min:"1" max:"14" doc:"operations a copy"`
-	M int `yaml:"m" min:"0" max:"30" doc:"magnitude of each"`
+	N int `yaml:"n" min:"1" max:"14" doc:"operations per copy"`
+	M int `yaml:"m" min:"0" max:"30" doc:"magnitude of each operation"`
 }
 
 // Range is an interval, [low, high].
@@ -70,10 +70,10 @@ func (r Range) check(path string, least float64) error {
 func Kind() pipeline.Kind {
 	return pipeline.Define(pipeline.Kind{
 		Name:    "augment",
-		Summary: "varied copies of the training pictures",
-		Doc: "Adds copies of each training picture that were turned, moved, cropped and coloured at random; the picture itself is " +
-			"copy 0, and pictures of other splits pass through. What chance chose for a copy depends on the seed, the picture's pixels " +
-			"and the copy's number alone. Pictures must rest as uint8, which is how preprocess stores them by default.",
+		Summary: "augmented copies of the training images",
+		Doc: "Adds randomly rotated, shifted, cropped and recoloured copies of each training image; the image itself is copy 0, and " +
+			"images of other splits are passed on unchanged. The random choices for a copy depend only on the seed, the image's " +
+			"pixels and the number of the copy. Images must be stored as uint8, the default of preprocess.",
 		Example: `varied:
   uses: augment
   from: images
@@ -81,8 +81,8 @@ func Kind() pipeline.Kind {
 `,
 		Version: 2,
 		Seeded:  true,
-		Inputs:  []pipeline.Port{{Name: "images", Kind: pipeline.Images, Doc: "pictures"}},
-		Outputs: []pipeline.Port{{Name: "images", Kind: pipeline.Images, Doc: "the pictures and their copies, told apart by the column copy"}},
+		Inputs:  []pipeline.Port{{Name: "images", Kind: pipeline.Images, Doc: "images"}},
+		Outputs: []pipeline.Port{{Name: "images", Kind: pipeline.Images, Doc: "the images and their copies, distinguished by the column copy"}},
 	}, Params{Copies: 1, Splits: []string{record.Train}, Flip: "none", Fill: "nearest"}, build)
 }
 
@@ -129,7 +129,7 @@ func (*stage) Numerics() string { return kernel.ScalarNumerics() }
 // pictures of the splits in question have any.
 func (s *stage) Columns(in *arrow.Schema) (pipeline.Columns, error) {
 	if _, _, err := record.Column(in, record.Copy); err == nil {
-		return pipeline.Columns{}, errors.New("the pictures are augmented already: one augment stage is enough")
+		return pipeline.Columns{}, errors.New("the images are already augmented: a pipeline path can have one augment stage only")
 	}
 	splits := s.params.Splits
 	if s.params.Copies == 0 {

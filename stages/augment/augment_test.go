@@ -229,7 +229,7 @@ func TestRefusals(t *testing.T) {
 		t.Fatal(err)
 	}
 	once := mapped(t, "{copies: 1}", pictures([2]string{"a", "train"}))[0]
-	if _, err := stage.Columns(once.Schema()); err == nil || !strings.Contains(err.Error(), "augmented already") {
+	if _, err := stage.Columns(once.Schema()); err == nil || !strings.Contains(err.Error(), "already augmented") {
 		t.Errorf("a second augmentation: %v", err)
 	}
 	floats := arrow.NewSchema([]arrow.Field{{Name: "id", Type: arrow.BinaryTypes.String}, record.TensorField("image", arrow.PrimitiveTypes.Float32, 2, 2, 3)}, nil)

@@ -80,10 +80,10 @@ func readTable(rec arrow.Record) (*imageTable, error) {
 		return nil, err
 	}
 	if t.images.Element.ID() != arrow.UINT8 {
-		return nil, fmt.Errorf("pictures are stored as %s; only uint8 can be augmented: say `store: uint8` in the preprocess stage", t.images.Element)
+		return nil, fmt.Errorf("images are stored as %s; only uint8 can be augmented: set `store: uint8` in the preprocess stage", t.images.Element)
 	}
 	if len(t.images.Shape) != 3 || t.images.Shape[2] != 3 {
-		return nil, fmt.Errorf("pictures have the shape %v, not [height, width, 3]", t.images.Shape)
+		return nil, fmt.Errorf("images have the shape %v, not [height, width, 3]", t.images.Shape)
 	}
 	t.height, t.width = t.images.Shape[0], t.images.Shape[1]
 	t.mean = color.NRGBA{A: 255}

@@ -73,7 +73,7 @@ func (e *evaluation) enterBaselines(ctx context.Context) error {
 			}
 		}
 		if !slices.Contains(known, true) {
-			e.task.Log("%s has no labelled row of split train: there are no baselines on it", t.input.Name())
+			e.task.Log("%s has no labelled row of split train: no baselines are computed", t.input.Name())
 			continue
 		}
 		if regression {

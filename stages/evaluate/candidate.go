@@ -95,7 +95,7 @@ func (e *evaluation) answer(ctx context.Context, r *candidate, pool *kernel.Pool
 		}
 		for i, x := range probabilities {
 			if math.IsNaN(float64(x)) {
-				return nil, fmt.Errorf("model %s: the answer to %q is not a number: its weights or the features are not finite", r.name, batch.rows.ID(batch.at[i/classes]))
+				return nil, fmt.Errorf("model %s: the output for row %q is not a number: its weights or the features are not finite", r.name, batch.rows.ID(batch.at[i/classes]))
 			}
 		}
 		if err := p.write(ctx, r, batch, probabilities); err != nil {

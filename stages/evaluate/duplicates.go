@@ -87,7 +87,7 @@ func (e *evaluation) allDuplicates(ctx context.Context, tables []*table) ([]reco
 		seen = append(seen, t)
 		found, err := e.duplicates(ctx, t.input)
 		if err != nil {
-			return nil, fmt.Errorf("look for pictures that look alike: %w", err)
+			return nil, fmt.Errorf("search for near-duplicate images: %w", err)
 		}
 		out = append(out, found...)
 	}

@@ -15,14 +15,14 @@ import (
 
 // Params are the parameters of the stage.
 type Params struct {
-	Split           string     `yaml:"split" enum:"train,val,test" doc:"the rows to measure on"`
-	TopK            int        `yaml:"top_k" min:"1" doc:"an answer counts in the top-k accuracy if the true class is among the k most probable"`
-	Slices          []string   `yaml:"slices" doc:"columns, such as domain: each of their values is measured apart"`
-	Bootstrap       int        `yaml:"bootstrap" min:"0" max:"100000" doc:"resamples for the 95 % intervals; 0 for none"`
-	Cluster         string     `yaml:"cluster" doc:"column whose equal values belong together, such as object: the bootstrap draws them together"`
-	Baselines       []Baseline `yaml:"baselines" enum:"majority,nearest_centroid,logistic" doc:"what models are compared with: majority; on features also nearest_centroid and logistic, logistic regression, which a fine-tuned network is held against on the features of its backbone as it was before training, where computing them takes minutes and not hours; [] for none"`
-	CalibrationBins int        `yaml:"calibration_bins" min:"1" max:"1000" doc:"bins of equal width over the confidence"`
-	Threshold       *float64   `yaml:"threshold" min:"0" max:"1" doc:"of models of any of several classes: the probability from which a class is taken to apply; if not given, that with the best F1 of all answers on the rows of split val, or 0.5 without any"`
+	Split           string     `yaml:"split" enum:"train,val,test" doc:"the split to evaluate on"`
+	TopK            int        `yaml:"top_k" min:"1" doc:"k of the top-k accuracy: a prediction counts if the true class is among the k most probable"`
+	Slices          []string   `yaml:"slices" doc:"columns, such as domain: each of their values is measured separately"`
+	Bootstrap       int        `yaml:"bootstrap" min:"0" max:"100000" doc:"bootstrap resamples for the 95 % intervals; 0 for none"`
+	Cluster         string     `yaml:"cluster" doc:"column that groups dependent rows, such as object: the bootstrap resamples whole groups"`
+	Baselines       []Baseline `yaml:"baselines" enum:"majority,nearest_centroid,logistic" doc:"baselines to compare models with: majority; on features also nearest_centroid and logistic (logistic regression); for fine-tuned networks, logistic is fitted on the features of their backbone before training, unless computing these would take hours; [] for none"`
+	CalibrationBins int        `yaml:"calibration_bins" min:"1" max:"1000" doc:"confidence bins of equal width"`
+	Threshold       *float64   `yaml:"threshold" min:"0" max:"1" doc:"of multi-label models: the probability from which a class counts as predicted; if not given, the one with the best micro F1 on the rows of split val, or 0.5 if there are none"`
 	Worst           int        `yaml:"worst" min:"0" doc:"how many of each model's most confident mistakes to keep"`
 }
 
@@ -31,15 +31,16 @@ func Kind() pipeline.Kind {
 	return pipeline.Define(pipeline.Kind{
 		Name:    "evaluate",
 		Summary: "measure models on held-out rows, with baselines, intervals and paired tests",
-		Doc: "Runs each model on its data and writes accuracy, top-k, precision, recall and F1, ROC-AUC, log-loss, Brier score and " +
-			"calibration error, over all rows, by class and by slice, with bootstrap intervals. Majority class and nearest centroid " +
-			"are measured alongside. Of models of any of several classes a row it writes mean average precision, micro and macro F1, subset " +
-			"accuracy and Hamming loss, beside the frequencies of the classes as baseline; of models of numbers mean absolute error, root " +
-			"mean squared error and R², beside the mean of the training rows. Every pair of models is compared on the rows they share, by McNemar's exact test and a paired " +
-			"bootstrap. Where rows are not independent, name the column that groups them as cluster. Models on features are held " +
-			"against logistic regression on these; fine-tuned networks against that on the features that their backbone made before " +
-			"training, which is fitted here and kept as a part, where computing them takes minutes and not hours. On pictures there is " +
-			"no nearest centroid: say the features of another stage as data to have one.",
+		Doc: "Runs each model on its data and writes accuracy, top-k accuracy, precision, recall and F1, ROC-AUC, log loss, Brier " +
+			"score and calibration error, over all rows, by class and by slice, with bootstrap intervals. The baselines majority " +
+			"class and nearest centroid are measured as well. For multi-label models it writes mean average precision, micro and " +
+			"macro F1, subset accuracy and Hamming loss, with the class frequencies as baseline; for regression models mean " +
+			"absolute error, root mean squared error and R², with the mean of the training rows as baseline. Every pair of models " +
+			"is compared on the rows they share, by McNemar's exact test and a paired bootstrap. Where rows are not independent, " +
+			"set cluster to the column that groups them. Models on features are compared with logistic regression on these " +
+			"features; fine-tuned networks with logistic regression on the features of their backbone before training, which is " +
+			"fitted here and cached as a part, unless computing these features would take hours. For images there is no nearest " +
+			"centroid baseline unless data also names the features of another stage.",
 		Example: `scores:
   uses: evaluate
   from: {model: head, data: features}
@@ -48,15 +49,15 @@ func Kind() pipeline.Kind {
 		Seeded:  true,
 		Inputs: []pipeline.Port{
 			{Name: "model", Kind: pipeline.Model, Many: true, Doc: "the models to measure"},
-			{Name: "data", Kind: pipeline.Features, Also: []pipeline.PortKind{pipeline.Images}, Many: true, Doc: "what they take, features or pictures: one table for all, or one for each"},
+			{Name: "data", Kind: pipeline.Features, Also: []pipeline.PortKind{pipeline.Images}, Many: true, Doc: "the input of the models, features or images: one table for all, or one for each"},
 		},
 		Outputs: []pipeline.Port{
-			{Name: "metrics", Kind: pipeline.Metrics, Doc: "one row a number: model, role, slice, metric, class, value, low, high, rows"},
-			{Name: "predictions", Kind: pipeline.Predictions, Doc: "one row a model and input: the columns of the data, model, predicted, probabilities"},
-			{Name: "comparison", Kind: pipeline.Metrics, Doc: "one row a pair of models: difference of accuracy, its interval, McNemar's test"},
-			{Name: "confusion", Kind: pipeline.Metrics, Doc: "how many rows of one class were taken for another"},
+			{Name: "metrics", Kind: pipeline.Metrics, Doc: "one row per value: model, role, slice, metric, class, value, low, high, rows"},
+			{Name: "predictions", Kind: pipeline.Predictions, Doc: "one row per model and input: the columns of the data, model, predicted, probabilities"},
+			{Name: "comparison", Kind: pipeline.Metrics, Doc: "one row per pair of models: difference of accuracy, its interval, McNemar's test"},
+			{Name: "confusion", Kind: pipeline.Metrics, Doc: "how many rows of each class were predicted as each class"},
 			{Name: "calibration", Kind: pipeline.Metrics, Doc: "accuracy by bins of confidence"},
-			{Name: "duplicates", Kind: pipeline.Metrics, Doc: "rows measured on that look like a row of another split, by perceptual hash"},
+			{Name: "duplicates", Kind: pipeline.Metrics, Doc: "evaluated rows that look like a row of another split, by perceptual hash"},
 			{Name: "mistakes", Kind: pipeline.Metrics, Doc: "the most confident wrong answers of each model"},
 		},
 	}, Params{

@@ -577,7 +577,7 @@ func TestRefusals(t *testing.T) {
 		want   string
 	}{
 		"no rows at all":         {"", head, table(), "data features has no rows"},
-		"no rows of the split":   {"", head, table(features(t, "", row{id: "a", label: "cat", split: "train"}, row{id: "b", label: "cat", split: "val"})), "no row of split test to measure on; its splits: train 1, val 1"},
+		"no rows of the split":   {"", head, table(features(t, "", row{id: "a", label: "cat", split: "train"}, row{id: "b", label: "cat", split: "val"})), "no row of split test to evaluate on; its splits: train 1, val 1"},
 		"a split of nothing":     {"split: holdout", head, table(small(t)), `"holdout" is not one of train, val, test`},
 		"a slice of nothing":     {"slices: [style]", head, table(small(t)), `slices[0]: there is no column "style"`},
 		"a slice of vectors":     {"slices: [domain, feature]", head, table(small(t)), "slices[1]: column \"feature\" is fixed_size_list"},
@@ -586,8 +586,8 @@ func TestRefusals(t *testing.T) {
 		"an unknown baseline":    {"baselines: [majority, median]", head, table(small(t)), `"median" is not one of`},
 		"features too long":      {"", []pipeline.Input{model(t, "head", nil, 1, "", "a", "b", "c")}, table(small(t)), "model head does not take the rows of features: it takes features of 3 values, but these have 2"},
 		"other features":         {"", head, table(features(t, "b", row{id: "t", label: "cat", split: "test"})), `trained on features made as {"backbone":"a",`},
-		"an id twice":            {"", head, table(features(t, "", row{id: "t", label: "cat", split: "test"}, row{id: "t", label: "dog", split: "test"})), `id "t" stands in two rows`},
-		"features not finite":    {"", head, table(features(t, "", row{id: "t", label: "cat", split: "test", x: nan})), `the answer to "t" is not a number`},
+		"an id twice":            {"", head, table(features(t, "", row{id: "t", label: "cat", split: "test"}, row{id: "t", label: "dog", split: "test"})), `two rows have the id "t"`},
+		"features not finite":    {"", head, table(features(t, "", row{id: "t", label: "cat", split: "test", x: nan})), `the output for row "t" is not a number`},
 		"only classes not known": {"", head, table(features(t, "", row{id: "t", label: "newt", split: "test"}, row{id: "u", split: "test"})), "rows: (no label) 1, newt 1; classes: cat, dog"},
 	} {
 		_, err := try(t, pipelinetest.Env(t), c.with, c.models, c.data)

@@ -66,7 +66,7 @@ func (s stage) readTable(ctx context.Context, in pipeline.Input) (*table, error)
 			}
 			id := string([]byte(rows.ID(i)))
 			if seen[id] {
-				return nil, fmt.Errorf("data %s: id %q stands in two rows", in.Name(), id)
+				return nil, fmt.Errorf("data %s: two rows have the id %q", in.Name(), id)
 			}
 			seen[id] = true
 			t.ids = append(t.ids, id)
@@ -82,7 +82,7 @@ func (s stage) readTable(ctx context.Context, in pipeline.Input) (*table, error)
 		}
 	}
 	if len(t.ids) == 0 {
-		return nil, fmt.Errorf("data %s has no row of split %s to measure on; its splits: %s", in.Name(), s.Split, countsInWords(splits))
+		return nil, fmt.Errorf("data %s has no row of split %s to evaluate on; its splits: %s", in.Name(), s.Split, countsInWords(splits))
 	}
 	for k, column := range s.Slices {
 		if n := len(distinct(t.slices[k])); n > maxSliceValues {

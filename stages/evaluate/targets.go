@@ -26,7 +26,7 @@ func taskOf(pairs []pair, models []*classifier.Classifier) (record.Task, error) 
 	first := models[0].Head().Task
 	for i, c := range models {
 		if task := c.Head().Task; task != first {
-			return "", fmt.Errorf("model %s tells %s and model %s %s: measure them in stages of their own", pairs[0].model.Name(), inWords(first), pairs[i].model.Name(), inWords(task))
+			return "", fmt.Errorf("model %s predicts %s and model %s %s: evaluate them in separate stages", pairs[0].model.Name(), inWords(first), pairs[i].model.Name(), inWords(task))
 		}
 	}
 	return first, nil
@@ -132,7 +132,7 @@ func (t *targets) enterConstants(ctx context.Context) error {
 			return err
 		}
 		if constant == nil {
-			t.task.Log("%s has no row of split %s whose target is known: there is no baseline on it", r.table.input.Name(), record.Train)
+			t.task.Log("%s has no row of split %s with a known target: no baseline is computed", r.table.input.Name(), record.Train)
 			continue
 		}
 		b.answers = func(_ []float32, n int, out []float32) error {
@@ -207,7 +207,7 @@ func (t *targets) truthOf(rec arrow.Record, r *rival) (truth, error) {
 		for _, name := range r.names {
 			at := slices.Index(c.Names, name)
 			if at < 0 {
-				return out, fmt.Errorf("model %s tells the number %q; column %q of %s has: %s", r.name, name, r.column, r.table.input.Name(), strings.Join(c.Names, ", "))
+				return out, fmt.Errorf("model %s predicts the number %q; column %q of %s has: %s", r.name, name, r.column, r.table.input.Name(), strings.Join(c.Names, ", "))
 			}
 			out.places = append(out.places, at)
 		}
@@ -330,7 +330,7 @@ func (t *targets) each(ctx context.Context, r *rival, split string, do func(batc
 		}
 		for i, x := range answers {
 			if x-x != 0 {
-				return fmt.Errorf("model %s: the answer to %q is %v: its weights or the features are not finite", r.name, batch.rows.ID(batch.at[i/width]), x)
+				return fmt.Errorf("model %s: the output for row %q is %v: its weights or the features are not finite", r.name, batch.rows.ID(batch.at[i/width]), x)
 			}
 		}
 		if err := do(batch, truth, answers); err != nil {

@@ -322,11 +322,11 @@ func TestTargetsThatCannotBeMeasured(t *testing.T) {
 	unknown := pipelinetest.NewTable("unknown", nil, targeted(t, nil, rows, func(row) []string { return nil }))
 	several, one := teller(t, "several", record.MultiLabelHead("label", []string{"left", "up"})), teller(t, "one", record.RegressionHead("label", []string{"width"}))
 	for want, in := range map[string][2][]pipeline.Input{
-		"measure them in stages of their own":             {{several, one}, {classes, numbers}},
+		"evaluate them in separate stages":                {{several, one}, {classes, numbers}},
 		"tells numbers, and column \"target\" of classes": {{one}, {classes}},
 		"tells any of several classes, and column":        {{several}, {numbers}},
 		"has a known target":                              {{several}, {unknown}},
-		"tells the number \"depth\"":                      {{teller(t, "deep", record.RegressionHead("label", []string{"depth"}))}, {numbers}},
+		"predicts the number \"depth\"":                   {{teller(t, "deep", record.RegressionHead("label", []string{"depth"}))}, {numbers}},
 	} {
 		if _, err := try(t, pipelinetest.Env(t), "bootstrap: 10", in[0], in[1]); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("error %v, want one with %q", err, want)

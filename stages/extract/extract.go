@@ -14,32 +14,31 @@ import (
 
 // Params are the parameters of the stage.
 type Params struct {
-	Backbone   backbone.Name             `yaml:"backbone" doc:"the network: a name from 'tlpipe models list', or pixels for no network at all"`
-	Weights    backbone.WeightsReference `yaml:"weights" recipe:"-" doc:"a weight set of the backbone; random; the path of a file that PyTorch, Keras or safetensors wrote (.safetensors, .pth, .h5, .keras), or its address and digest, https://…#sha256=… or {url, sha256}; VARIANT:PATH where a file does not tell which variant of the backbone it is for"`
+	Backbone   backbone.Name             `yaml:"backbone" doc:"the network: a name from 'tlpipe models list', or pixels for no network"`
+	Weights    backbone.WeightsReference `yaml:"weights" recipe:"-" doc:"a weight set of the backbone; random; the path of a file written by PyTorch, Keras or safetensors (.safetensors, .pth, .h5, .keras), or its URL and digest, https://…#sha256=… or {url, sha256}; VARIANT:PATH where the file does not identify the variant of the backbone"`
 	Layer      string                    `yaml:"layer" doc:"pooled (the feature vector), last (the last map), or any layer or block of the backbone"`
-	Precision  string                    `yaml:"precision" enum:"fp32,bf16,int8" doc:"arithmetic of the network: fp32; bf16, faster on processors that have instructions for it and a little less exact; or int8, faster still and less exact, with ranges found on built-in pictures"`
-	Flip       bool                      `yaml:"flip" doc:"average the features of each picture and of its mirror image"`
-	RandomSeed uint64                    `yaml:"random_seed" doc:"draws random weights; no other weights depend on it"`
-	Batch      int                       `yaml:"batch" min:"1" max:"256" recipe:"-" doc:"pictures that a thread computes at once: more take more memory"`
+	Precision  string                    `yaml:"precision" enum:"fp32,bf16,int8" doc:"arithmetic of the network: fp32; bf16, faster on processors with bfloat16 instructions and slightly less accurate; or int8, faster still and less accurate, with quantisation ranges calibrated on built-in images"`
+	Flip       bool                      `yaml:"flip" doc:"average the features of each image and of its mirror image"`
+	RandomSeed uint64                    `yaml:"random_seed" doc:"seed of random weights; does not affect other weights"`
+	Batch      int                       `yaml:"batch" min:"1" max:"256" recipe:"-" doc:"images per batch on each thread; larger batches take more memory"`
 }
 
 // Kind declares the stage.
 func Kind() pipeline.Kind {
 	return pipeline.Define(pipeline.Kind{
 		Name:    "extract",
-		Summary: "features of pictures, from a frozen pre-trained backbone",
-		Doc: "Runs each picture through a backbone and keeps what it puts out at one layer, in the column `feature`; " +
-			"the pixels are left out, all other columns stay. Pictures must have been prepared as the weights want it: " +
-			"say `for: BACKBONE` in the preprocess stage. With `weights: random`, or with the backbone `pixels`, " +
-			"it makes the features that pre-trained ones have to beat.",
+		Summary: "compute features of images with a frozen pre-trained backbone",
+		Doc: "Runs each image through a backbone and stores the output of one layer in the column `feature`; the pixels are dropped, " +
+			"all other columns are kept. Images must have the preprocessing of the weights: set `for: BACKBONE` in the preprocess " +
+			"stage. `weights: random` and the backbone `pixels` give baselines for pre-trained features.",
 		Example: `features:
   uses: extract
   from: images
   with: {backbone: efficientnet_lite0, layer: pooled}
 `,
 		Version: 3,
-		Inputs:  []pipeline.Port{{Name: "images", Kind: pipeline.Images, Doc: "pictures, prepared for the backbone"}},
-		Outputs: []pipeline.Port{{Name: "features", Kind: pipeline.Features, Doc: "the pictures' rows with `feature` in the place of `image`"}},
+		Inputs:  []pipeline.Port{{Name: "images", Kind: pipeline.Images, Doc: "images with the preprocessing of the backbone"}},
+		Outputs: []pipeline.Port{{Name: "features", Kind: pipeline.Features, Doc: "the same rows with `feature` in place of `image`"}},
 	}, Params{
 		Backbone: "efficientnet_lite0", Weights: backbone.DefaultWeights, Layer: "pooled", Precision: "fp32", Batch: 1,
 	}, build)
@@ -102,7 +101,7 @@ func (s *stage) Check(inputs map[string][]pipeline.Traits) (map[string]pipeline.
 		size = p
 		s.height, s.width = p.Height, p.Width
 	} else if !s.backbone.AnyPixels {
-		return nil, fmt.Errorf("it is not known how the pictures were prepared; %s needs pictures prepared for it: say `for: %s` in the preprocess stage",
+		return nil, fmt.Errorf("the images have no record of their preprocessing; %s needs its own: set `for: %s` in the preprocess stage",
 			s.backbone.Name, size.For)
 	}
 	made, err := s.extraction(size.Height, size.Width)

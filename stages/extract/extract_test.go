@@ -342,7 +342,7 @@ func TestPicturesMustFitTheBackbone(t *testing.T) {
 		"another mean":               {"{}", change(func(p *record.Preprocessing) { p.Mean[1] = 0.3 }), "say `for: efficientnet_lite0` in the preprocess stage"},
 		"another mean, for random":   {"{weights: random}", change(func(p *record.Preprocessing) { p.Mean[1] = 0.3 }), "normalised with mean"},
 		"another mean, for pixels":   {"{backbone: pixels}", change(func(p *record.Preprocessing) { p.Mean[1] = 0.3 }), ""},
-		"not known":                  {"{}", nil, "not known how the pictures were prepared"},
+		"not known":                  {"{}", nil, "no record of their preprocessing"},
 		"not known, for pixels":      {"{backbone: pixels}", nil, ""},
 		"a layer that is not there":  {"{layer: blok3}", &lite, `did you mean "block3"`},
 		"a file that is not there":   {"{weights: ./none.safetensors}", &lite, "no such file"},

@@ -19,18 +19,18 @@ import (
 
 // Params are the parameters of the stage.
 type Params struct {
-	Source     Sources       `yaml:"source" recipe:"-" required:"true" doc:"where the pictures come from: one source, or a list"`
-	Target     *Target       `yaml:"target" recipe:"-" doc:"what is to be learned, where the label is not it: a column with a class, {classes: tags, separator: \";\"}, or {numbers: [age]}"`
-	Split      Split         `yaml:"split" recipe:"-" doc:"how rows are divided into train, val and test"`
+	Source     Sources       `yaml:"source" recipe:"-" required:"true" doc:"where the images come from: one source, or a list"`
+	Target     *Target       `yaml:"target" recipe:"-" doc:"what to predict, if not the label: a column with a class, {classes: tags, separator: \";\"}, or {numbers: [age]}"`
+	Split      Split         `yaml:"split" recipe:"-" doc:"how rows are split into train, val and test"`
 	For        string        `yaml:"for" recipe:"-" doc:"a backbone, or BACKBONE:WEIGHTS: the size, resize rule and normalisation of its default weights, or of that weight set"`
-	Size       Size          `yaml:"size" recipe:"-" doc:"height and width in pixels, one number or [height, width]; 224 if nothing else says"`
+	Size       Size          `yaml:"size" recipe:"-" doc:"height and width in pixels, one number or [height, width]; 224 if neither this nor for is given"`
 	Resize     string        `yaml:"resize" recipe:"-" enum:"shortest,squash,letterbox" doc:"scale the shorter side and crop the centre; scale both sides; or scale to fit inside and pad"`
 	ResizeTo   int           `yaml:"resize_to" recipe:"-" min:"1" max:"16384" doc:"shortest: length of the shorter side before the crop; 8/7 of the size if not given"`
 	Filter     string        `yaml:"filter" recipe:"-" enum:"bilinear,bicubic,lanczos" doc:"how pixels are interpolated; antialiased"`
 	Normalise  Normalisation `yaml:"normalise" recipe:"-" doc:"imagenet, inception, caffe, none, or {mean, std, channels}"`
-	Background string        `yaml:"background" doc:"the colour behind transparent pictures and in letterboxes"`
-	Store      string        `yaml:"store" enum:"uint8,float16,float32" doc:"how pixels rest: bytes with the normalisation to come, or floats with it applied"`
-	MaxPixels  int           `yaml:"max_pixels" min:"1" doc:"reject larger pictures: a few kB of PNG can decode to gigabytes"`
+	Background string        `yaml:"background" doc:"background colour for transparent images and letterbox padding"`
+	Store      string        `yaml:"store" enum:"uint8,float16,float32" doc:"how pixels are stored: uint8, to be normalised later, or floats, already normalised"`
+	MaxPixels  int           `yaml:"max_pixels" min:"1" doc:"reject images with more pixels: a few kB of PNG can decode to gigabytes"`
 }
 
 // Size is a height and a width in pixels; 0 if not given.
@@ -107,11 +107,13 @@ func (Normalisation) ParamSchema(inner map[string]any) map[string]any {
 func Kind() pipeline.Kind {
 	return pipeline.Define(pipeline.Kind{
 		Name:    "preprocess",
-		Summary: "pictures from folders, tables and archives, sized and normalised for a backbone",
-		Doc: "Lists one or several sources, divides the rows into train, val and test, and turns each picture into a tensor. " +
-			"JPEG, PNG, GIF, WebP, BMP and TIFF are read: upright, opaque, 8 bits a channel. Say `for: BACKBONE` to get what its weights " +
-			"were trained on; size, resize, filter and normalise change single things. A picture that cannot be read is rejected with a " +
-			"reason and the rest of the job is done. Say with target what is to be learned where it is not the label: any of several classes, or numbers. Relative paths start at the pipeline file's folder.",
+		Summary: "read images from folders, tables and archives, resize and normalise them for a backbone",
+		Doc: "Lists one or several sources, splits the rows into train, val and test, and turns each image into a tensor. Reads " +
+			"JPEG, PNG, GIF, WebP, BMP and TIFF; applies the orientation, flattens transparency, and converts to 8 bits a channel. " +
+			"`for: BACKBONE` selects the preprocessing that its weights were trained with; size, resize, filter and normalise " +
+			"override single settings. An image that cannot be read is rejected with a reason, and the rest of the work continues. " +
+			"target sets what to predict if it is not the label: multiple classes, or numbers. Relative paths start at the pipeline " +
+			"file's folder.",
 		Example: `images:
   uses: preprocess
   with:
@@ -120,7 +122,7 @@ func Kind() pipeline.Kind {
     split: {train: 0.7, val: 0.15, test: 0.15}
 `,
 		Version: 3,
-		Outputs: []pipeline.Port{{Name: "images", Kind: pipeline.Images, Doc: "id, image, label, split, domain, target where one is named and the source's further columns"}},
+		Outputs: []pipeline.Port{{Name: "images", Kind: pipeline.Images, Doc: "id, image, label, split, domain, target if one is set, and any other columns of the source"}},
 	}, Params{Split: defaultSplit, Background: "#ffffff", Store: "uint8", MaxPixels: 100_000_000}, build)
 }
 
@@ -279,7 +281,7 @@ func (s *stage) List(ctx context.Context, env *pipeline.Env) (pipeline.Listing, 
 		for _, note := range table.Notes {
 			env.Log("%s", note)
 		}
-		return pipeline.Listing{}, fmt.Errorf("there are no pictures in %s", s.params.Source.describe(s.dir))
+		return pipeline.Listing{}, fmt.Errorf("there are no images in %s", s.params.Source.describe(s.dir))
 	}
 	if t := s.params.Target; t != nil {
 		if err := table.SetTarget(t.of()); err != nil {

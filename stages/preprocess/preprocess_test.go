@@ -122,8 +122,8 @@ func TestNoPictures(t *testing.T) {
 	dir := t.TempDir()
 	write(t, dir, map[string][]byte{"data/cat/notes.txt": []byte("x"), "more/dog/1.png": flat(t, 4, 4, color.White)})
 	for with, want := range map[string]string{
-		"{source: {folder: data}}":                                         "there are no pictures in " + filepath.Join(dir, "data"),
-		"{source: {folder: more, only: {label: [cat]}}}":                   "there are no pictures in " + filepath.Join(dir, "more") + " that `only` keeps",
+		"{source: {folder: data}}":                                         "there are no images in " + filepath.Join(dir, "data"),
+		"{source: {folder: more, only: {label: [cat]}}}":                   "there are no images in " + filepath.Join(dir, "more") + " that `only` keeps",
 		"{source: [{folder: data}, {builtin: emoji, only: {label: [x]}}]}": filepath.Join(dir, "data") + ", the set emoji that `only` keeps",
 	} {
 		stage := pipelinetest.Stage(t, preprocess.Kind(), with)

@@ -20,24 +20,24 @@ import (
 // CSV, Parquet, Tar, IDX and Builtin. Paths start at the pipeline's folder;
 // they do not enter cache keys, what is found there does.
 type Source struct {
-	Folder  string   `yaml:"folder" recipe:"-" doc:"a folder with one sub-folder a class, or with train, val and test of which each has"`
-	CSV     string   `yaml:"csv" recipe:"-" doc:"a table with a header: path, and label, split, domain and further columns as far as there are"`
-	Parquet []string `yaml:"parquet" recipe:"-" doc:"files, or patterns such as data/train-*.parquet, as Hugging Face datasets writes them"`
+	Folder  string   `yaml:"folder" recipe:"-" doc:"a folder with one sub-folder per class, or with sub-folders train, val and test of that form"`
+	CSV     string   `yaml:"csv" recipe:"-" doc:"a table with a header: path, and optionally label, split, domain and other columns"`
+	Parquet []string `yaml:"parquet" recipe:"-" doc:"files, or patterns such as data/train-*.parquet, as written by Hugging Face datasets"`
 	Tar     []string `yaml:"tar" recipe:"-" doc:"archives, or patterns, of a WebDataset; .tar or .tar.gz"`
-	IDX     *IDX     `yaml:"idx" recipe:"-" doc:"a pair of files as MNIST's, plain or .gz"`
-	Builtin string   `yaml:"builtin" recipe:"-" doc:"emoji: 504 pictures of 168 objects in three drawing styles, part of tlpipe"`
+	IDX     *IDX     `yaml:"idx" recipe:"-" doc:"a pair of files in MNIST's format, plain or .gz"`
+	Builtin string   `yaml:"builtin" recipe:"-" doc:"emoji: 504 images of 168 objects in three drawing styles, built into tlpipe"`
 
 	Layout  string              `yaml:"layout" recipe:"-" enum:"auto,classes,splits" doc:"of a folder: whether its sub-folders are classes or splits"`
 	Root    string              `yaml:"root" recipe:"-" doc:"of a CSV: where relative paths in it start; its own folder if not given"`
-	Columns map[string]string   `yaml:"columns" recipe:"-" doc:"of a CSV or Parquet: which column is meant by id, path (image), label, split, domain, where their names differ"`
+	Columns map[string]string   `yaml:"columns" recipe:"-" doc:"of a CSV or Parquet: which columns hold id, path (image), label, split, domain, where their names differ"`
 	Comma   string              `yaml:"separator" recipe:"-" doc:"of a CSV: the separator; a tab for .tsv, else a comma"`
 	Classes []string            `yaml:"classes" recipe:"-" doc:"of a Parquet, tar or IDX: names of numeric labels, counted from 0"`
 	Domain  string              `yaml:"domain" recipe:"-" doc:"the domain of all its rows; it becomes part of their ids"`
 	Label   string              `yaml:"label" recipe:"-" doc:"the label of all its rows"`
 	Split   string              `yaml:"split" recipe:"-" enum:"train,val,test" doc:"the split of all its rows"`
 	Only    map[string][]string `yaml:"only" recipe:"-" doc:"keep the rows whose column has one of these values: {label: [cat, dog]}"`
-	Limit   int                 `yaml:"limit" recipe:"-" min:"0" doc:"keep so many rows, drawn by a hash of their ids; 0 keeps all"`
-	Limits  Limits              `yaml:"limits" recipe:"-" doc:"what listing it may cost, where the defaults are too little for data that can be trusted"`
+	Limit   int                 `yaml:"limit" recipe:"-" min:"0" doc:"maximum number of rows, selected by a hash of their ids; 0 keeps all"`
+	Limits  Limits              `yaml:"limits" recipe:"-" doc:"limits on the resources for listing it; raise them for trusted data that exceeds the defaults"`
 }
 
 // Limits are those of [dataset.Limits].
@@ -50,7 +50,7 @@ type Limits struct {
 
 // IDX names the files of a data set like MNIST.
 type IDX struct {
-	Images string `yaml:"images" required:"true" doc:"the pictures"`
+	Images string `yaml:"images" required:"true" doc:"the images"`
 	Labels string `yaml:"labels" doc:"the labels"`
 }
 

@@ -30,11 +30,11 @@ type Split struct {
 	Train  float64 `yaml:"train" min:"0" max:"1" doc:"share of the training rows"`
 	Val    float64 `yaml:"val" min:"0" max:"1" doc:"share of the validation rows"`
 	Test   float64 `yaml:"test" min:"0" max:"1" doc:"share of the test rows"`
-	By     string  `yaml:"by" doc:"a column whose equal values stay together: pictures of one object, patient or place"`
-	Salt   string  `yaml:"salt" doc:"another salt, another division; the pipeline's seed has no part in it"`
-	Exact  bool    `yaml:"exact" doc:"divide every class in just these shares, as classes of fewer than 100 rows always are; rows added later may then move some"`
-	Within string  `yaml:"within" enum:"train,val,test" doc:"divide also the rows that the source puts into this split: {train: 0.9, val: 0.1, within: train} takes a validation split from the training rows"`
-	Given  bool    `yaml:"given" doc:"take the splits from the source; written as the word given"`
+	By     string  `yaml:"by" doc:"a column that groups rows: images of one object, patient or place go to the same split"`
+	Salt   string  `yaml:"salt" doc:"a different salt gives a different split; the pipeline's seed does not affect it"`
+	Exact  bool    `yaml:"exact" doc:"split every class in exactly these shares, as classes of fewer than 100 rows always are; rows added later may then move others"`
+	Within string  `yaml:"within" enum:"train,val,test" doc:"also split the rows that the source assigns to this split: {train: 0.9, val: 0.1, within: train} takes a validation split from the training rows"`
+	Given  bool    `yaml:"given" doc:"use the splits of the source; written as split: given"`
 }
 
 // given is the spelling of a split that the source gives.
@@ -105,7 +105,7 @@ func (s Split) unused(divided, rows int) string {
 	case divided == 0:
 		return "the source puts every row into a split, so `split` divides nothing; {train: 0.9, val: 0.1, within: train} would divide the rows of train"
 	}
-	return fmt.Sprintf("the source puts %d of %d rows into a split; `split` divides the other %d", rows-divided, rows, divided)
+	return fmt.Sprintf("the source assigns %d of %d rows to a split; `split` splits the other %d", rows-divided, rows, divided)
 }
 
 // assign fills in the splits of the rows that have none, and counts them.
@@ -137,7 +137,7 @@ func (s Split) assign(table *dataset.Table) (divided int, err error) {
 	case divided == 0:
 		return 0, nil
 	case s.Given:
-		return 0, fmt.Errorf("%d of %d rows have no split, though the source is to give it (split: given)", divided, len(table.All))
+		return 0, fmt.Errorf("%d of %d rows have no split in the source (split: given)", divided, len(table.All))
 	}
 	s.divide(table, group)
 	return divided, nil
@@ -316,7 +316,7 @@ func (s Split) notes(table *dataset.Table) []string {
 		}
 	}
 	if copies > 0 {
-		out = append(out, fmt.Sprintf("%d of %d pictures have a copy, byte for byte, in another split; `by: %s` keeps equal pictures together", copies, len(table.All), dataset.Digest))
+		out = append(out, fmt.Sprintf("%d of %d images have an identical copy in another split; `by: %s` keeps identical images together", copies, len(table.All), dataset.Digest))
 	}
 	return out
 }

@@ -114,7 +114,7 @@ func TestNotes(t *testing.T) {
 	want := []string{
 		"there are no rows in split val",
 		"no rows in split test: bird, dog",
-		"2 of 5 pictures have a copy, byte for byte, in another split; `by: digest` keeps equal pictures together",
+		"2 of 5 images have an identical copy in another split; `by: digest` keeps identical images together",
 	}
 	if !slices.Equal(lines, want) {
 		t.Errorf("notes %q, want %q", lines, want)

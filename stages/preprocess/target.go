@@ -13,11 +13,11 @@ import (
 // Target says what is to be learned of a row, where that is not the source's label. YAML spells it as the
 // name of a column with a class, or as a mapping.
 type Target struct {
-	Class     string   `yaml:"class" recipe:"-" doc:"a column with one class a row; target: COLUMN says the same"`
-	Classes   Names    `yaml:"classes" recipe:"-" doc:"several classes a row: a column with their names, or a list of columns, one a class, of 0 and 1 (or false and true, no and yes)"`
-	Separator string   `yaml:"separator" recipe:"-" doc:"of a column with names: what stands between them, such as \";\"; if not given, each text is one name, or a JSON list of names"`
-	Empty     string   `yaml:"empty" recipe:"-" enum:"unknown,none" doc:"what an empty text in place of classes means: that they are not known, and the row is not learned from (if not given), or that none applies"`
-	Numbers   []string `yaml:"numbers" recipe:"-" doc:"columns with a number each, for regression; an empty text, NaN and NA are not known"`
+	Class     string   `yaml:"class" recipe:"-" doc:"a column with one class per row; target: COLUMN means the same"`
+	Classes   Names    `yaml:"classes" recipe:"-" doc:"several classes per row: a column with their names, or a list of columns, one per class, with 0 or 1 (or false or true, no or yes)"`
+	Separator string   `yaml:"separator" recipe:"-" doc:"of a column with names: their separator, such as \";\"; if not given, each text is one name, or a JSON list of names"`
+	Empty     string   `yaml:"empty" recipe:"-" enum:"unknown,none" doc:"what an empty field means: that the classes are unknown, and the row is not trained on (the default), or that none applies"`
+	Numbers   []string `yaml:"numbers" recipe:"-" doc:"columns with a number each, for regression; an empty field, NaN and NA mean unknown"`
 }
 
 // DecodeParam implements params.Decoder.
@@ -37,8 +37,8 @@ func (Target) ParamSchema(inner map[string]any) map[string]any {
 
 // Names are one column, or several.
 type Names struct {
-	One     string   `yaml:"one" doc:"a column with names; classes: COLUMN says the same"`
-	Several []string `yaml:"several" doc:"columns of 0 and 1; classes: [COLUMN, …] says the same"`
+	One     string   `yaml:"one" doc:"a column with names; classes: COLUMN means the same"`
+	Several []string `yaml:"several" doc:"columns of 0 and 1; classes: [COLUMN, …] means the same"`
 }
 
 // DecodeParam implements params.Decoder.

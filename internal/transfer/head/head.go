@@ -15,10 +15,10 @@ import (
 // Head describes the classifier from features to classes. YAML spells it tutorial, linear, the name of a classifier that is
 // fitted to its end, or a mapping.
 type Head struct {
-	Kind string `yaml:"kind" doc:"network, trained by gradient descent (if not given), or, on features, a classifier that is fitted to its end: logistic or another of those named above"`
+	Kind string `yaml:"kind" doc:"network, trained by gradient descent (the default), or, on features, a classical classifier: logistic or another of those above"`
 	shallow.Settings
 	Hidden     []int     `yaml:"hidden" min:"1" max:"65536" doc:"of network: widths of the hidden layers, first to last"`
-	Dropout    []float64 `yaml:"dropout" min:"0" max:"0.99" doc:"probability that an output of a hidden layer is dropped: one for all layers, or one each"`
+	Dropout    []float64 `yaml:"dropout" min:"0" max:"0.99" doc:"dropout probability after each hidden layer: one for all layers, or one each"`
 	BatchNorm  bool      `yaml:"batch_norm" doc:"normalise each hidden layer before its activation"`
 	Activation string    `yaml:"activation" enum:"relu,relu6,silu,hardswish,sigmoid,tanh,gelu" doc:"of the hidden layers"`
 }

@@ -7,9 +7,9 @@ import (
 
 // Start is what the last layer of a head upon a backbone begins with. YAML spells it zero, logistic, or as a mapping.
 type Start struct {
-	Kind        string    `yaml:"kind" enum:"zero,logistic" doc:"zero, or logistic: the logistic regression on the features that the frozen backbone makes of the training rows"`
+	Kind        string    `yaml:"kind" enum:"zero,logistic" doc:"zero, or logistic: the logistic regression on the frozen backbone's features of the training rows"`
 	Penalties   []float64 `yaml:"penalties" above:"0" doc:"of logistic: the candidates for λ, as in head; 1e4 to 1e-4 if not given"`
-	Standardise bool      `yaml:"standardise" doc:"of logistic: the penalty is on features shifted and scaled to mean 0 and variance 1; the layer takes them as they are all the same"`
+	Standardise bool      `yaml:"standardise" doc:"of logistic: apply the penalty to features standardised to mean 0 and variance 1; the layer itself still takes unstandardised features"`
 }
 
 const (

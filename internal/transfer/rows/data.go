@@ -186,7 +186,7 @@ func (d *Data) readFeatures(ctx context.Context, in pipeline.Input, schema *arro
 		return err
 	}
 	if d.Shape.Size() == 0 {
-		return fmt.Errorf("column %q has tensors of shape %v, without a number in them", record.Feature, d.Shape)
+		return fmt.Errorf("column %q has empty tensors of shape %v", record.Feature, d.Shape)
 	}
 	bad := infinite{}
 	for rec, err := range in.Batches(ctx) {
@@ -336,13 +336,13 @@ func (r *reader) check() error {
 		return fmt.Errorf("none of the %d rows of split %s has a label in column %q", r.training.unlabelled, record.Train, r.target)
 	}
 	if n == 0 {
-		return fmt.Errorf("there is no row of split %s to learn from; rows by split: %s", record.Train, inWords(r.splits))
+		return fmt.Errorf("there is no row of split %s to train on; rows by split: %s", record.Train, inWords(r.splits))
 	}
 	if r.task != record.SingleLabel {
 		return r.checkTruth()
 	}
 	if first := r.training.labels[0]; !slices.ContainsFunc(r.training.labels, func(label string) bool { return label != first }) {
-		return fmt.Errorf("all %d training rows are of class %q; a classifier needs two classes or more", n, first)
+		return fmt.Errorf("all %d training rows are of class %q; a classifier needs at least two classes", n, first)
 	}
 	return nil
 }
@@ -392,7 +392,7 @@ func (r *reader) number(d *Data) {
 		}
 	}
 	if r.training.unlabelled+r.validation.unlabelled > 0 {
-		d.Notes = append(d.Notes, fmt.Sprintf("rows without a label are left out: %d for training, %d for validation", r.training.unlabelled, r.validation.unlabelled))
+		d.Notes = append(d.Notes, fmt.Sprintf("rows without a label are ignored: %d for training, %d for validation", r.training.unlabelled, r.validation.unlabelled))
 	}
 	if len(unknown) > 0 {
 		d.Notes = append(d.Notes, "validation rows of classes that no training row has are left out: "+inWords(unknown))

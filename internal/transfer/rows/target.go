@@ -39,7 +39,7 @@ func (r *reader) checkTruth() error {
 			several = several || x != first
 		}
 		if known == 0 {
-			return fmt.Errorf("%s is not known of any of the %d training rows", name, len(r.training.numbers))
+			return fmt.Errorf("%s is unknown for all %d training rows", name, len(r.training.numbers))
 		}
 		if !several {
 			return fmt.Errorf("%s is %v in all %d training rows where it is known", name, first, known)
@@ -81,7 +81,7 @@ func (r *reader) truth(d *Data) {
 		}
 	}
 	if r.training.unlabelled+r.validation.unlabelled > 0 {
-		d.Notes = append(d.Notes, fmt.Sprintf("rows without a known target are left out: %d for training, %d for validation", r.training.unlabelled, r.validation.unlabelled))
+		d.Notes = append(d.Notes, fmt.Sprintf("rows without a known target are ignored: %d for training, %d for validation", r.training.unlabelled, r.validation.unlabelled))
 	}
 	if len(unknown) > 0 {
 		d.Notes = append(d.Notes, "classes of validation rows that apply to no training row are passed over: "+inWords(unknown))
@@ -130,13 +130,13 @@ func (d *Data) Moments() (mean, deviation []float64) {
 // Renumber puts what the rows are of into the order of a model's outputs.
 func (d *Data) Renumber(model record.Head) error {
 	if model.Task != d.Task() {
-		return fmt.Errorf("it answers a question of another kind (%s) than that of the data (%s)", words(model.Task), words(d.Task()))
+		return fmt.Errorf("its task (%s) differs from that of the data (%s)", words(model.Task), words(d.Task()))
 	}
 	names, kind := model.Names(), "class"
 	if d.Task() == record.Regression {
 		kind = "number"
 		if len(names) != d.Outputs() {
-			return fmt.Errorf("it tells %d numbers (%s), and the data have %d", len(names), strings.Join(names, ", "), d.Outputs())
+			return fmt.Errorf("it predicts %d numbers (%s), and the data has %d", len(names), strings.Join(names, ", "), d.Outputs())
 		}
 	}
 	number := make([]int, d.Outputs())

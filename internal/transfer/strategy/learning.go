@@ -11,26 +11,26 @@ import (
 
 // Learning says how a training learns, whatever it is that learns.
 type Learning struct {
-	BatchSize      int           `yaml:"batch_size" min:"1" doc:"rows computed at once; 16 on pictures if not given"`
-	Accumulate     int           `yaml:"accumulate" min:"1" doc:"batches whose gradients make one step of the optimiser"`
-	Optimiser      string        `yaml:"optimiser" enum:"adam,adamw,sgd,rmsprop" doc:"how gradients become steps, with the settings PyTorch has by default; adamw on pictures if not given"`
+	BatchSize      int           `yaml:"batch_size" min:"1" doc:"rows per batch; 16 on images if not given"`
+	Accumulate     int           `yaml:"accumulate" min:"1" doc:"batches whose gradients are accumulated for each optimiser step"`
+	Optimiser      string        `yaml:"optimiser" enum:"adam,adamw,sgd,rmsprop" doc:"optimiser, with PyTorch's default settings; adamw on images if not given"`
 	Momentum       *float64      `yaml:"momentum" min:"0" max:"0.9999" doc:"of sgd (0.9 if not given) and rmsprop (0)"`
-	Nesterov       bool          `yaml:"nesterov" doc:"sgd looks ahead along its momentum"`
-	L2             float64       `yaml:"l2" min:"0" doc:"adds l2 · Σ w² over the weights of dense layers and convolutions to what is minimised; biases and norms are left out, and so is the loss in the history"`
-	WeightDecay    *float64      `yaml:"weight_decay" min:"0" doc:"of adamw, apart from the gradient; 0.01 if not given"`
-	ClipNorm       float64       `yaml:"clip_norm" min:"0" doc:"scales gradients down to this norm, all together; 0: never"`
-	Schedule       Schedule      `yaml:"schedule" doc:"of the learning rate: constant, step, cosine, one_cycle, plateau, or a mapping; on pictures, a cycle that rises for a tenth if not given"`
+	Nesterov       bool          `yaml:"nesterov" doc:"Nesterov momentum for sgd"`
+	L2             float64       `yaml:"l2" min:"0" doc:"adds l2 · Σ w² over the weights of dense layers and convolutions to the objective; biases and norms are excluded, and the loss in the history does not include it"`
+	WeightDecay    *float64      `yaml:"weight_decay" min:"0" doc:"of adamw, decoupled from the gradient; 0.01 if not given"`
+	ClipNorm       float64       `yaml:"clip_norm" min:"0" doc:"clips the global norm of the gradients to this; 0: no clipping"`
+	Schedule       Schedule      `yaml:"schedule" doc:"of the learning rate: constant, step, cosine, one_cycle, plateau, or a mapping; if not given, on images one_cycle with rise 0.1"`
 	WarmUp         int           `yaml:"warm_up" min:"0" doc:"epochs over which the learning rate rises from 0"`
-	EarlyStopping  EarlyStopping `yaml:"early_stopping" doc:"none, or a mapping: ends training, or a phase of it, when validation no longer improves"`
-	ClassWeights   ClassWeights  `yaml:"class_weights" doc:"none, balanced (each class weighs the same in total; where any of several classes may apply, the rows of a class as much as the others), or a factor for some classes by name"`
-	Sampling       string        `yaml:"sampling" enum:"all,balanced" doc:"all: each row once an epoch; balanced: as many rows, of each class equally many"`
-	LabelSmoothing float64       `yaml:"label_smoothing" min:"0" max:"0.99" doc:"of rows with one class: share of each training label that is spread evenly over all classes; 0.1 on pictures if not given"`
+	EarlyStopping  EarlyStopping `yaml:"early_stopping" doc:"none, or a mapping: ends training, or the phase, when validation stops improving"`
+	ClassWeights   ClassWeights  `yaml:"class_weights" doc:"none, balanced (each class has the same total weight; for multi-label, positive and negative rows of each class do), or a factor for some classes by name"`
+	Sampling       string        `yaml:"sampling" enum:"all,balanced" doc:"all: each row once per epoch; balanced: the same number of rows, drawn equally from each class"`
+	LabelSmoothing float64       `yaml:"label_smoothing" min:"0" max:"0.99" doc:"of rows with one class: fraction of each training label distributed evenly over all classes; 0.1 on images if not given"`
 	MixUp          float64       `yaml:"mixup" min:"0" doc:"α of mixup: blends each row of a batch, and its label, with another (Zhang et al. 2018), usually 0.2 to 0.4; with a cached prefix it blends activations; 0: none"`
-	CutMix         float64       `yaml:"cutmix" min:"0" doc:"α of cutmix: puts a rectangle of another picture into each (Yun et al. 2019), usually 1; pictures and maps only; 0: none"`
-	MixProbability float64       `yaml:"mix_probability" above:"0" max:"1" doc:"share of the batches that mixup or cutmix change; with both, each takes half of these"`
-	Average        float64       `yaml:"average" min:"0" max:"0.99999" doc:"decay of a running mean of the weights, usually 0.99 to 0.9999, which is what is validated and kept; 0: none"`
-	Precision      string        `yaml:"precision" enum:"fp32,bf16" doc:"arithmetic of convolutions and dense layers in training; weights, norms and loss are in fp32 in both"`
-	Restore        string        `yaml:"restore" enum:"best,last" doc:"the weights that a phase hands on, and the output model has; the output last always has the last"`
+	CutMix         float64       `yaml:"cutmix" min:"0" doc:"α of cutmix: pastes a rectangle of another image into each (Yun et al. 2019), usually 1; images and maps only; 0: none"`
+	MixProbability float64       `yaml:"mix_probability" above:"0" max:"1" doc:"fraction of the batches to which mixup or cutmix is applied; with both, half of these each"`
+	Average        float64       `yaml:"average" min:"0" max:"0.99999" doc:"decay of an exponential moving average of the weights, usually 0.99 to 0.9999, which is then validated and kept; 0: none"`
+	Precision      string        `yaml:"precision" enum:"fp32,bf16" doc:"arithmetic of convolutions and dense layers in training; weights, norms and loss are always in fp32"`
+	Restore        string        `yaml:"restore" enum:"best,last" doc:"the weights that a phase hands on and that the output model has: of the best or of the last epoch; the output last always has the last"`
 }
 
 // Names of the optimisers.

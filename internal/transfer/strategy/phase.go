@@ -9,17 +9,17 @@ import (
 // Phase is a part of a training in which the same layers learn. The head learns in every phase;
 // what else does is the union of Unfreeze, Top and Rates, without Freeze.
 type Phase struct {
-	Name         string             `yaml:"name" doc:"for people, none twice; its number if not given"`
-	Epochs       int                `yaml:"epochs" min:"1" doc:"passes over the training rows, at most; if not given, the fewer the more rows there are; 10 in the preset tutorial"`
+	Name         string             `yaml:"name" doc:"name in logs and reports, unique; its number if not given"`
+	Epochs       int                `yaml:"epochs" min:"1" doc:"maximum number of passes over the training rows; if not given, fewer for more training rows; 10 in the preset tutorial"`
 	LearningRate float64            `yaml:"learning_rate" above:"0" doc:"before schedule and warm-up; if not given, 3e-3 for the head alone, else 3e-4 with head_rate 3e-3; 1e-3 in the preset tutorial"`
 	HeadRate     float64            `yaml:"head_rate" above:"0" doc:"learning rate of the head; that of the phase if not given"`
-	Unfreeze     []string           `yaml:"unfreeze" doc:"layers of the backbone that learn: names of layers or blocks, patterns such as layer4.*, or all"`
-	Top          int                `yaml:"top" min:"0" doc:"the last so many layers of the backbone that have weights learn: a convolution and its norm are two"`
-	Freeze       []string           `yaml:"freeze" doc:"layers that do not learn, though named above; as in unfreeze. Alone: all others learn"`
-	Rates        map[string]float64 `yaml:"rates" above:"0" doc:"learning rates of layers by name or pattern, which learn: the longest pattern that fits counts"`
-	Spread       float64            `yaml:"spread" min:"1" doc:"the lowest layers learn at the rate divided by this, the head at the rate, those between evenly in powers by the depth of their block; 1: all alike"`
-	Decay        float64            `yaml:"decay" above:"0" max:"1" doc:"each block learns at this share of the rate of the block above it; 1: all alike"`
-	BatchNorm    string             `yaml:"batch_norm" enum:"frozen,train" doc:"of norms of the backbone that learn: frozen, their means and variances stay and only scale and shift learn; train, they follow the batches; frozen if not given. Those of frozen layers never change"`
+	Unfreeze     []string           `yaml:"unfreeze" doc:"layers of the backbone to train: names of layers or blocks, patterns such as layer4.*, or all"`
+	Top          int                `yaml:"top" min:"0" doc:"train the last N layers of the backbone that have weights: a convolution and its batch-norm are two"`
+	Freeze       []string           `yaml:"freeze" doc:"layers to keep frozen even if unfreeze or top includes them, named as in unfreeze. Alone: all others are trained"`
+	Rates        map[string]float64 `yaml:"rates" above:"0" doc:"learning rates of layers by name or pattern, which are trained; the longest matching pattern applies"`
+	Spread       float64            `yaml:"spread" min:"1" doc:"the lowest layers are trained at the rate divided by this, the head at the rate, layers between at geometrically interpolated rates by the depth of their block; 1: one rate for all"`
+	Decay        float64            `yaml:"decay" above:"0" max:"1" doc:"each block is trained at this fraction of the rate of the block above it; 1: one rate for all"`
+	BatchNorm    string             `yaml:"batch_norm" enum:"frozen,train" doc:"of trained batch-norms of the backbone: frozen, their running means and variances are fixed and only scale and shift are trained; train, they use and track batch statistics; frozen if not given. Those of frozen layers never change"`
 
 	// What else differs from the stage's parameters.
 	Optimiser     *string        `yaml:"optimiser" enum:"adam,adamw,sgd,rmsprop" doc:"the stage's if not given"`

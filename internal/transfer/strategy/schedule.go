@@ -12,14 +12,14 @@ import (
 // Schedule is how the learning rate changes. YAML spells it as a word or as a
 // mapping.
 type Schedule struct {
-	Kind     string  `yaml:"kind" enum:"constant,step,cosine,one_cycle,plateau" required:"true" doc:"how the rate changes"`
-	Factor   float64 `yaml:"factor" above:"0" max:"0.9999" doc:"of step (0.1 if not given) and plateau (0.5): what the rate is multiplied by"`
-	Every    int     `yaml:"every" min:"1" doc:"of step: epochs between two such falls; 10 if not given"`
-	Rise     float64 `yaml:"rise" above:"0" max:"0.9999" doc:"of one_cycle: share of the epochs in which the rate rises; 0.25 if not given"`
-	Start    float64 `yaml:"start" above:"0" max:"1" doc:"of one_cycle: share of the rate that it starts with; 0.04 if not given"`
-	Patience int     `yaml:"patience" min:"1" doc:"of plateau: epochs without improvement before the rate falls; 3 if not given"`
-	MinDelta float64 `yaml:"min_delta" min:"0" doc:"of plateau: what counts as improvement"`
-	Floor    float64 `yaml:"floor" min:"0" max:"1" doc:"of cosine and plateau: the least rate, as a share of the first"`
+	Kind     string  `yaml:"kind" enum:"constant,step,cosine,one_cycle,plateau" required:"true" doc:"how the learning rate changes"`
+	Factor   float64 `yaml:"factor" above:"0" max:"0.9999" doc:"of step (0.1 if not given) and plateau (0.5): factor by which the rate is multiplied"`
+	Every    int     `yaml:"every" min:"1" doc:"of step: epochs between reductions; 10 if not given"`
+	Rise     float64 `yaml:"rise" above:"0" max:"0.9999" doc:"of one_cycle: fraction of the epochs in which the rate rises; 0.25 if not given"`
+	Start    float64 `yaml:"start" above:"0" max:"1" doc:"of one_cycle: initial rate as a fraction of the full rate; 0.04 if not given"`
+	Patience int     `yaml:"patience" min:"1" doc:"of plateau: epochs without improvement before the rate is reduced; 3 if not given"`
+	MinDelta float64 `yaml:"min_delta" min:"0" doc:"of plateau: minimum change that counts as improvement"`
+	Floor    float64 `yaml:"floor" min:"0" max:"1" doc:"of cosine and plateau: the minimum rate, as a fraction of the initial rate"`
 }
 
 // Words for schedules.

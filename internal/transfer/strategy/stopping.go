@@ -12,8 +12,8 @@ const none = "none"
 // EarlyStopping ends training early. YAML spells it none or as a mapping.
 type EarlyStopping struct {
 	Patience int     `yaml:"patience" min:"1" doc:"epochs without improvement before training ends; 5 if not given"`
-	MinDelta float64 `yaml:"min_delta" min:"0" doc:"what counts as improvement"`
-	Monitor  string  `yaml:"monitor" enum:"val_loss,val_accuracy" doc:"what is to improve; the best weights and a plateau are told by it too"`
+	MinDelta float64 `yaml:"min_delta" min:"0" doc:"minimum change that counts as improvement"`
+	Monitor  string  `yaml:"monitor" enum:"val_loss,val_accuracy" doc:"the quantity to monitor; also decides which weights are best, and when plateau reduces the rate"`
 }
 
 // DecodeParam implements params.Decoder.

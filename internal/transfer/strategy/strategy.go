@@ -16,8 +16,8 @@ import (
 // mapping that says some things of the word otherwise, or as the list of phases itself.
 type Strategy struct {
 	spelling
-	Adapters *Adapters `yaml:"adapters" doc:"what the word adapters stands for"`
-	Phases   []Phase   `yaml:"phases" doc:"what every word stands for; a list of them may stand in the place of the mapping"`
+	Adapters *Adapters `yaml:"adapters" doc:"settings of the strategy adapters, written out"`
+	Phases   []Phase   `yaml:"phases" doc:"explicit phases, instead of a kind; a list may also replace the whole mapping"`
 }
 
 // Words for strategies.
@@ -35,16 +35,16 @@ const (
 // spelling is what a strategy says but for the phases, which are what counts: equal phases are equal
 // recipes, whatever the word for them is.
 type spelling struct {
-	Kind         string    `yaml:"kind" recipe:"-" enum:"feature_extraction,partial,full,progressive,fine_tune,layerwise,adapters,linear_then_full" doc:"the word for the strategy"`
-	Epochs       []int     `yaml:"epochs" recipe:"-" min:"1" doc:"of each phase; what is not given, the rows decide"`
+	Kind         string    `yaml:"kind" recipe:"-" enum:"feature_extraction,partial,full,progressive,fine_tune,layerwise,adapters,linear_then_full" doc:"name of the strategy"`
+	Epochs       []int     `yaml:"epochs" recipe:"-" min:"1" doc:"of each phase; if not given, depends on the number of training rows"`
 	LearningRate []float64 `yaml:"learning_rate" recipe:"-" above:"0" doc:"of each phase"`
-	Top          int       `yaml:"top" recipe:"-" min:"1" doc:"of partial and progressive: how many layers with weights learn, from the top of the backbone; 40 if not given, 20 in the preset tutorial"`
-	Unfreeze     []string  `yaml:"unfreeze" recipe:"-" doc:"of partial: the layers or blocks that learn, in the place of top"`
-	Decay        float64   `yaml:"decay" recipe:"-" above:"0" max:"1" doc:"of layerwise: each block's share of the rate of the block above it; 0.85 if not given, 0.75 in the preset tutorial"`
-	Spread       float64   `yaml:"spread" recipe:"-" min:"1" doc:"of fine_tune: by how much more slowly the lowest layers learn; 30 if not given, 100 in the preset tutorial"`
-	BatchNorm    string    `yaml:"batch_norm" recipe:"-" enum:"frozen,train" doc:"of the norms that learn, as in phases"`
-	Adapter      string    `yaml:"adapter" recipe:"-" enum:"bottleneck,lora" doc:"of adapters: small layers after the blocks, or beside the convolutions; bottleneck if not given"`
-	Reduction    int       `yaml:"reduction" recipe:"-" min:"1" doc:"of bottleneck adapters: the channels of the block for each of theirs; 8 if not given"`
+	Top          int       `yaml:"top" recipe:"-" min:"1" doc:"of partial and progressive: how many layers with weights to train, counted from the top of the backbone; 40 if not given, 20 in the preset tutorial"`
+	Unfreeze     []string  `yaml:"unfreeze" recipe:"-" doc:"of partial: the layers or blocks to train, instead of top"`
+	Decay        float64   `yaml:"decay" recipe:"-" above:"0" max:"1" doc:"of layerwise: each block's rate as a fraction of the rate of the block above it; 0.85 if not given, 0.75 in the preset tutorial"`
+	Spread       float64   `yaml:"spread" recipe:"-" min:"1" doc:"of fine_tune: the ratio of the rate of the head to that of the lowest layers; 30 if not given, 100 in the preset tutorial"`
+	BatchNorm    string    `yaml:"batch_norm" recipe:"-" enum:"frozen,train" doc:"of trained batch-norms, as in phases"`
+	Adapter      string    `yaml:"adapter" recipe:"-" enum:"bottleneck,lora" doc:"of adapters: bottleneck layers after the blocks, or low-rank layers (LoRA) parallel to the convolutions; bottleneck if not given"`
+	Reduction    int       `yaml:"reduction" recipe:"-" min:"1" doc:"of bottleneck adapters: the ratio of the channels of the block to those of the bottleneck; 8 if not given"`
 	Rank         int       `yaml:"rank" recipe:"-" min:"1" doc:"of lora adapters; 4 if not given"`
 }
 
