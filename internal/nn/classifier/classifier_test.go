@@ -14,7 +14,7 @@ import (
 	"github.com/tlpipe/tlpipe/pipeline/pipelinetest"
 )
 
-func example(t *testing.T) *Classifier {
+func example(t testing.TB) *Classifier {
 	t.Helper()
 	b := nn.NewBuilder()
 	x := b.Input("features", 3)
