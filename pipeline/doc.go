@@ -1,38 +1,38 @@
-// Package pipeline is the heart of tlpipe: it reads a declared pipeline, plans
-// what has to be computed, and runs it, every stage cached on its own.
+// Package pipeline is the core of tlpipe: it reads a pipeline declaration, plans
+// what has to be computed, and runs it, with every stage cached separately.
 //
-// The words, in the order in which a pipeline meets them:
+// Terms, in the order in which they apply to a pipeline:
 //
 //   - A [Spec] is the YAML document as written: stages, variables, matrix.
 //   - A [Kind] is what a stage's `uses` names: its parameters, its ports and a
-//     constructor. The set of kinds is one explicit list handed to [Load].
-//   - A [Graph] is the Spec with variables filled in, the matrix multiplied
-//     out, parameters decoded and ports connected: the nodes that can run.
+//     constructor. The set of kinds is one explicit list passed to [Load].
+//   - A [Graph] is the Spec with variables substituted, the matrix expanded,
+//     parameters decoded and ports connected: the nodes that can run.
 //   - A [Port] is a named input or output of a stage. Ports carry artifacts of
 //     one [PortKind] and are checked before anything runs, and so are
 //     [Traits]: facts about an artifact that are known before it exists.
-//   - An [Artifact] is what a port holds after a run: a sequence of chunks.
-//   - A chunk is the unit of work of a row-wise stage: a run of rows whose ends
-//     are chosen by their ids, so that inserting one row disturbs only the
-//     chunk it falls into. A plain chunk is one blob, an Arrow IPC file. What a
-//     row-wise stage gives is composed: its columns lie in several blobs, and
-//     its digest is of what the rows say, wherever they rest.
-//   - [Columns] tells which columns of its input a row-wise stage reads. They
-//     decide, row by row, what it makes; other columns are passed on by
-//     reference. A segment is a run of rows of a composed chunk whose columns
-//     lie side by side, each a slice of a blob.
-//   - A [Part] is a piece of a whole-table stage's work that is cached on its
-//     own: a phase of a training, what one chunk of an input becomes.
-//   - A recipe is all that decides an output apart from the inputs: the kind
-//     and its version, canonical parameters, seed, digest of weights, and the
-//     numerics of stages that compute with floats. A key is
+//   - An [Artifact] is the content of a port after a run: a sequence of chunks.
+//   - A chunk is the unit of work of a row-wise stage: a sequence of rows whose
+//     boundaries depend on the row ids, so that inserting one row affects only
+//     the chunk it falls into. A plain chunk is one blob, an Arrow IPC file. The
+//     output of a row-wise stage is composed: its columns are stored in several
+//     blobs, and its digest covers the values of the rows, not their location.
+//   - [Columns] declares which columns of its input a row-wise stage reads. They
+//     determine its output, row by row; other columns are passed on by
+//     reference. A segment is a sequence of rows of a composed chunk for which
+//     each column is one slice of a blob.
+//   - A [Part] is a piece of a whole-table stage's work that is cached
+//     separately: a phase of a training, or the result for one chunk of an input.
+//   - A recipe is everything that determines an output apart from the inputs:
+//     the kind and its version, canonical parameters, seed, digest of weights,
+//     and the numerics of stages that compute with floats. A key is
 //     the digest of a recipe and of the content of the inputs.
-//   - A [Plan] says for each node whether its artifacts are at hand, and if
+//   - A [Plan] says for each node whether its artifacts are in the cache, and if
 //     not, why.
 //
-// Stages come in two sorts. A [RowWise] stage maps one batch of rows to
-// another and is cut into chunks, streamed and cached a chunk at a time; a
+// There are two types of stage. A [RowWise] stage maps one batch of rows to
+// another; its rows are split into chunks, streamed and cached chunk by chunk; a
 // [Source] is a row-wise stage that lists its rows itself. A [WholeTable] stage
-// sees all of its inputs at once; where its work falls into parts, an edit that
-// touches only the last of them leaves the others in the cache.
+// sees all of its inputs at once; if its work is divided into parts, an edit that
+// affects only the last of them leaves the others in the cache.
 package pipeline

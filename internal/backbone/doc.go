@@ -1,7 +1,7 @@
 // Package backbone is the zoo: the architectures whose features tlpipe can extract, one file each,
 // and the weights they come with.
 //
-// # Words
+// # Terms
 //
 //   - A [Backbone] is an entry of the zoo: an architecture, how to build it, and its weight sets.
 //   - A variant is an architecture as one framework builds it. They differ in strides, padding, biases

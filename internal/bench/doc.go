@@ -1,6 +1,6 @@
 // Package bench measures how fast this program works on this machine.
 //
-// # Words
+// # Terms
 //
 //   - A run is one batch, one step of training, or one pipeline, from beginning to end. The first,
 //     which fills caches and workspaces, is the warm-up and does not count.

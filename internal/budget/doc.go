@@ -1,7 +1,7 @@
 // Package budget bounds what reading one input may cost, so that a few bytes which stand for very many take neither the
 // machine's memory nor its disk nor the night.
 //
-// # Words
+// # Terms
 //
 //   - A resource is what reading uses up: memory that is held, bytes that come out of unpacking, items that are made,
 //     steps of work.

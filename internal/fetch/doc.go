@@ -2,7 +2,7 @@
 // where an earlier try stopped, tries again when a server stumbles or goes quiet, and holds what came
 // against what was expected.
 //
-// # Words
+// # Terms
 //
 //   - A part is the file while it is not whole. It survives the process; beside it rests its
 //     validator, the server's mark (a strong ETag, RFC 9110, 8.8.3) of the content it is a part of.

@@ -1,7 +1,7 @@
 // Package hdf5 reads what h5py and Keras write in the HDF5 format: groups, texts in attributes, and
 // datasets of numbers.
 //
-// # Words
+// # Terms
 //
 //   - An [Object] is a group or a dataset. It is told by the messages of its header: what its links
 //     are, its attributes, the type and shape of its numbers and where they are.

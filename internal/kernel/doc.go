@@ -2,7 +2,7 @@
 // their gradients, on float32 tensors (and reduced precision where it says so), at the speed of
 // the processor. It knows nothing of images, networks or pipelines.
 //
-// # Words
+// # Terms
 //
 //   - Tensors lie in memory as N×H×W×C ("NHWC"): batch, height, width, channels, the channels of
 //     one pixel side by side. A matrix is row-major; its leading dimension is the distance in

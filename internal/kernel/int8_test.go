@@ -166,10 +166,10 @@ func TestThrees(t *testing.T) {
 	eachSet(t, func(t *rapid.T, set isa, g *guard) {
 		r := random(t)
 		pixels := rapid.IntRange(0, 40).Draw(t, "pixels")
-		src, bytes, halves := fill(r, g.floats(3*pixels)), g.randomBytes(r, 4*pixels), g.halves(r, 4*pixels)
+		src, bytes, bfloat16s := fill(r, g.floats(3*pixels)), g.randomBytes(r, 4*pixels), g.bfloat16s(r, 4*pixels)
 		q := Quantization{0.02, rapid.Uint8().Draw(t, "zero")}
 		quantizeThrees(set, nil, bytes, src, pixels, q)
-		toBFloat16Threes(set, nil, halves, src, pixels)
+		toBFloat16Threes(set, nil, bfloat16s, src, pixels)
 		want := make([]uint8, len(src))
 		quantize(portable, nil, want, src, q)
 		for i := range bytes {
@@ -178,8 +178,8 @@ func TestThrees(t *testing.T) {
 			if i%4 < 3 {
 				b, h = want[i/4*3+i%4], RoundBFloat16(src[i/4*3+i%4])
 			}
-			if bytes[i] != b || halves[i] != h {
-				t.Fatalf("number %d is %d and %v, want %d and %v", i, bytes[i], halves[i], b, h)
+			if bytes[i] != b || bfloat16s[i] != h {
+				t.Fatalf("number %d is %d and %v, want %d and %v", i, bytes[i], bfloat16s[i], b, h)
 			}
 		}
 	})

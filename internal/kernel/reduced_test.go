@@ -9,8 +9,8 @@ import (
 	"pgregory.net/rapid"
 )
 
-// halves returns bfloat16 numbers around zero, in a guarded buffer.
-func (g *guard) halves(r *rand.Rand, n int) []BFloat16 {
+// bfloat16s returns bfloat16 numbers around zero, in a guarded buffer.
+func (g *guard) bfloat16s(r *rand.Rand, n int) []BFloat16 {
 	b := g.bytes(2 * n)
 	x := unsafe.Slice((*BFloat16)(unsafe.Pointer(unsafe.SliceData(b))), n)
 	for i := range x {
@@ -55,10 +55,10 @@ func TestConvBFloat16AgainstDefinition(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		src, dst := g.halves(r, n*h*w*c.InC), g.halves(r, n*oh*ow*c.OutC)
+		src, dst := g.bfloat16s(r, n*h*w*c.InC), g.bfloat16s(r, n*oh*ow*c.OutC)
 		var residual []BFloat16
 		if rapid.Bool().Draw(t, "residual") {
-			residual = g.halves(r, len(dst))
+			residual = g.bfloat16s(r, len(dst))
 		}
 		act := rapid.SampledFrom(activations).Draw(t, "activation")
 		for i, v := range weights {
@@ -79,7 +79,7 @@ func TestConvBFloat16AgainstDefinition(t *testing.T) {
 		}
 		near(t, "dst", widen(dst), want, 1.0/128, scale)
 		for _, pool := range all[1:] {
-			again := g.halves(r, len(dst))
+			again := g.bfloat16s(r, len(dst))
 			copy(again, residual)
 			in := residual
 			if residual != nil {
@@ -96,7 +96,7 @@ func TestConversions(t *testing.T) {
 		r := random(t)
 		n := rapid.IntRange(0, 100).Draw(t, "n")
 		x := fill(r, g.floats(n))
-		h := g.halves(r, n)
+		h := g.bfloat16s(r, n)
 		toBFloat16(set, nil, h, x)
 		back := g.floats(n)
 		fromBFloat16(set, nil, back, h)
@@ -133,11 +133,11 @@ func TestMaximaOfReducedNumbers(t *testing.T) {
 		p := drawPooling(t)
 		n, h, w, c := rapid.IntRange(0, 2).Draw(t, "n"), rapid.IntRange(1, 7).Draw(t, "h"), rapid.IntRange(1, 7).Draw(t, "w"), rapid.IntRange(1, 80).Draw(t, "c")
 		oh, ow := p.OutSize(h, w)
-		halves, halvesOut := g.halves(r, n*h*w*c), g.halves(r, n*oh*ow*c)
+		bfloat16s, bfloat16sOut := g.bfloat16s(r, n*h*w*c), g.bfloat16s(r, n*oh*ow*c)
 		want := make([]float32, n*oh*ow*c)
-		MaxPool(nil, p, want, widen(halves), n, h, w, c)
-		maxPoolBFloat16(set, nil, p, halvesOut, halves, n, h, w, c, nil)
-		same(t, "bfloat16", widen(halvesOut), want)
+		MaxPool(nil, p, want, widen(bfloat16s), n, h, w, c)
+		maxPoolBFloat16(set, nil, p, bfloat16sOut, bfloat16s, n, h, w, c, nil)
+		same(t, "bfloat16", widen(bfloat16sOut), want)
 
 		bytes, bytesOut := g.randomBytes(r, n*h*w*c), g.randomBytes(r, n*oh*ow*c)
 		numbers := make([]float32, len(bytes))

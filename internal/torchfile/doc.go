@@ -1,7 +1,7 @@
 // Package torchfile reads the tensors of files that torch.save wrote: .pth, .pt, and .bin of Hugging
 // Face; both the zip archives written since PyTorch 1.6 and the stream of pickles before.
 //
-// # Words
+// # Terms
 //
 //   - A pickle is a program that builds Python values on a stack. It may ask for any function to be
 //     called; here nothing is ever called. The few that tensors and dicts are made with are known by

@@ -1,7 +1,7 @@
 // Package untrusted shows text that others wrote: names of files, columns and tensors, labels, keys of YAML, what a server
 // says. In a terminal or a page it must say what it says and do nothing else.
 //
-// # Words
+// # Terms
 //
 //   - A mark is a character that does something instead of being seen: control characters, with which escape sequences
 //     begin, and the marks that turn the direction of the text around them, so that it reads as another text.

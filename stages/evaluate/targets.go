@@ -45,13 +45,13 @@ func inWords(task record.Task) string {
 // targets is the evaluation of models of rows that any of several classes may apply to, or of numbers.
 type targets struct {
 	*evaluation
-	learned record.Task
-	names   []string // of all models: classes or numbers, in the order in which they come up
-	rivals  []*rival
+	learned          record.Task
+	names            []string // of all models: classes or numbers, in the order in which they come up
+	targetCandidates []*targetCandidate
 }
 
-// rival is a candidate with what is kept of its answers.
-type rival struct {
+// targetCandidate is a candidate with its outputs on the scored rows.
+type targetCandidate struct {
 	*candidate
 	column    string   // of the table, with the truth
 	names     []string // of its outputs
@@ -77,7 +77,7 @@ func (e *evaluation) measureTargets(ctx context.Context, learned record.Task, pa
 			return err
 		}
 		session := model.NewSession(pool, mostRows)
-		r := &rival{
+		r := &targetCandidate{
 			candidate: &candidate{name: p.model.Name(), table: table}, column: record.TargetOf(table.schema, c.Head().Name), names: c.Head().Names(),
 			answers: session.Run,
 		}
@@ -93,7 +93,7 @@ func (e *evaluation) measureTargets(ctx context.Context, learned record.Task, pa
 }
 
 // check refuses a table whose truth is of another kind than what the model tells.
-func (t *targets) check(r *rival) error {
+func (t *targets) check(r *targetCandidate) error {
 	_, field, err := record.Column(r.table.schema, r.column)
 	if err != nil {
 		return fmt.Errorf("model %s: data %s: %w", r.name, r.table.input.Name(), err)
@@ -104,8 +104,8 @@ func (t *targets) check(r *rival) error {
 	return nil
 }
 
-func (t *targets) enter(r *rival) {
-	t.rivals = append(t.rivals, r)
+func (t *targets) enter(r *targetCandidate) {
+	t.targetCandidates = append(t.targetCandidates, r)
 	t.candidates = append(t.candidates, r.candidate)
 	for _, name := range r.names {
 		if !slices.Contains(t.names, name) {
@@ -121,12 +121,12 @@ func (t *targets) enterConstants(ctx context.Context) error {
 		return nil
 	}
 	var tables []*table
-	for _, r := range slices.Clone(t.rivals) {
+	for _, r := range slices.Clone(t.targetCandidates) {
 		if slices.Contains(tables, r.table) {
 			continue
 		}
 		tables = append(tables, r.table)
-		b := &rival{candidate: &candidate{baseline: true, table: r.table}, column: r.column, names: t.names}
+		b := &targetCandidate{candidate: &candidate{baseline: true, table: r.table}, column: r.column, names: t.names}
 		constant, err := t.constant(ctx, b)
 		if err != nil {
 			return err
@@ -147,7 +147,7 @@ func (t *targets) enterConstants(ctx context.Context) error {
 	if t.learned == record.Regression {
 		name = "mean"
 	}
-	for _, r := range t.rivals {
+	for _, r := range t.targetCandidates {
 		if r.baseline {
 			r.name = baselineName(name, r.table, len(tables))
 		}
@@ -156,7 +156,7 @@ func (t *targets) enterConstants(ctx context.Context) error {
 }
 
 // constant is the mean truth of the training rows; nil if there are none.
-func (t *targets) constant(ctx context.Context, r *rival) ([]float32, error) {
+func (t *targets) constant(ctx context.Context, r *targetCandidate) ([]float32, error) {
 	sums, known := make([]float64, len(r.names)), make([]float64, len(r.names))
 	for rec, err := range r.table.input.Batches(ctx) {
 		if err != nil {
@@ -191,13 +191,13 @@ func (t *targets) constant(ctx context.Context, r *rival) ([]float32, error) {
 	return out, nil
 }
 
-// truth is a column with the truth, and where a rival's outputs are among its numbers.
+// truth is a column with the truth, and where a candidate's outputs are among its numbers.
 type truth struct {
 	*record.TargetColumn
 	places []int
 }
 
-func (t *targets) truthOf(rec arrow.Record, r *rival) (truth, error) {
+func (t *targets) truthOf(rec arrow.Record, r *targetCandidate) (truth, error) {
 	c, err := record.NewTargetColumn(rec, r.column)
 	if err != nil {
 		return truth{}, err
@@ -215,9 +215,9 @@ func (t *targets) truthOf(rec arrow.Record, r *rival) (truth, error) {
 	return out, nil
 }
 
-// row is the truth of a row that is known, in the order of a rival's outputs: 1 for a class that applies and 0
+// row is the truth of a row that is known, in the order of a candidate's outputs: 1 for a class that applies and 0
 // for one that does not, or numbers.
-func (t *targets) row(c truth, r *rival, row int) []float64 {
+func (t *targets) row(c truth, r *targetCandidate, row int) []float64 {
 	out := make([]float64, len(r.names))
 	if t.learned == record.Regression {
 		numbers := c.Numbers(row)
@@ -235,13 +235,13 @@ func (t *targets) row(c truth, r *rival, row int) []float64 {
 	return out
 }
 
-// write lets every rival answer, measures them, and writes all outputs.
+// write lets every candidate answer, measures them, and writes all outputs.
 func (t *targets) write(ctx context.Context) error {
 	p, err := t.newPredictions()
 	if err != nil {
 		return err
 	}
-	for i, r := range t.rivals {
+	for i, r := range t.targetCandidates {
 		if err := t.choose(ctx, r); err != nil {
 			return err
 		}
@@ -251,7 +251,7 @@ func (t *targets) write(ctx context.Context) error {
 		if err := t.measureAll(ctx, r); err != nil {
 			return err
 		}
-		t.task.Progress(int64(i+1), int64(len(t.rivals)), "model")
+		t.task.Progress(int64(i+1), int64(len(t.targetCandidates)), "model")
 	}
 	var comparisons []record.Comparison
 	if t.learned == record.MultiLabel {
@@ -260,7 +260,7 @@ func (t *targets) write(ctx context.Context) error {
 		}
 	}
 	var tables []*table
-	for _, r := range t.rivals {
+	for _, r := range t.targetCandidates {
 		tables = append(tables, r.table)
 	}
 	duplicates, err := t.allDuplicates(ctx, tables)
@@ -279,8 +279,8 @@ func (t *targets) write(ctx context.Context) error {
 	)
 }
 
-// choose chooses the threshold of a rival, on the validation rows if the parameters give none.
-func (t *targets) choose(ctx context.Context, r *rival) error {
+// choose chooses the threshold of a candidate, on the validation rows if the parameters give none.
+func (t *targets) choose(ctx context.Context, r *targetCandidate) error {
 	if t.learned != record.MultiLabel {
 		return nil
 	}
@@ -310,8 +310,8 @@ func (t *targets) choose(ctx context.Context, r *rival) error {
 	return err
 }
 
-// each lets a rival answer the rows of a split.
-func (t *targets) each(ctx context.Context, r *rival, split string, do func(batch examples, truth truth, answers []float32) error) error {
+// each lets a candidate answer the rows of a split.
+func (t *targets) each(ctx context.Context, r *targetCandidate, split string, do func(batch examples, truth truth, answers []float32) error) error {
 	var answers []float32
 	width := len(r.names)
 	passes := func(rows rowView, i int) bool { return rows.Split(i) == split && !rows.copied(i) }
@@ -340,9 +340,9 @@ func (t *targets) each(ctx context.Context, r *rival, split string, do func(batc
 	return nil
 }
 
-// answer lets a rival answer the rows to be measured, writes the answers, and keeps those of rows whose truth
+// answer lets a candidate answer the rows to be measured, writes the answers, and keeps those of rows whose truth
 // is known.
-func (t *targets) answer(ctx context.Context, r *rival, p *targetPredictions) error {
+func (t *targets) answer(ctx context.Context, r *targetCandidate, p *targetPredictions) error {
 	row := 0 // of the table
 	width := len(r.names)
 	r.unknown = map[string]int{}
@@ -375,8 +375,8 @@ func (t *targets) answer(ctx context.Context, r *rival, p *targetPredictions) er
 	return err
 }
 
-// measureAll takes note of all that a rival's answers tell: over all rows, by class or number, and by slice.
-func (t *targets) measureAll(ctx context.Context, r *rival) error {
+// measureAll takes note of all that a candidate's answers tell: over all rows, by class or number, and by slice.
+func (t *targets) measureAll(ctx context.Context, r *targetCandidate) error {
 	note := func(metric, class string, value float64, rows int) {
 		t.metrics = append(t.metrics, record.Metric{
 			Model: r.name, Role: r.role(), Metric: metric, Class: class, Value: value, Low: math.NaN(), High: math.NaN(), Rows: int64(rows),
@@ -424,7 +424,7 @@ type measured struct {
 }
 
 // measureSlice measures some of the scored rows.
-func (t *targets) measureSlice(ctx context.Context, r *rival, scored []int, slice string, byClass bool) error {
+func (t *targets) measureSlice(ctx context.Context, r *targetCandidate, scored []int, slice string, byClass bool) error {
 	var parts []measured
 	if t.learned == record.MultiLabel {
 		m, err := t.several(r, scored, slice == "", byClass)
@@ -469,7 +469,7 @@ func (t *targets) measureSlice(ctx context.Context, r *rival, scored []int, slic
 
 // several measures rows that any of several classes may apply to. Of all rows, it keeps which are right, and the
 // most confident mistakes.
-func (t *targets) several(r *rival, scored []int, all, byClass bool) (measured, error) {
+func (t *targets) several(r *targetCandidate, scored []int, all, byClass bool) (measured, error) {
 	width := len(r.names)
 	whole, err := metrics.NewMultiLabel(r.applies, r.out, width, r.threshold)
 	if err != nil {
@@ -532,7 +532,7 @@ func (t *targets) several(r *rival, scored []int, all, byClass bool) (measured, 
 }
 
 // wrong lists the rows with the wrong answers that a model was surest of.
-func (t *targets) wrong(r *rival, m *metrics.MultiLabel) []record.Mistake {
+func (t *targets) wrong(r *targetCandidate, m *metrics.MultiLabel) []record.Mistake {
 	var out []record.Mistake
 	for i, row := range r.scored {
 		if m.Right(i) {
@@ -575,7 +575,7 @@ func listed(classes []string) string {
 }
 
 // eachNumber measures each number, on the rows of which it is known, and R² over all numbers.
-func (t *targets) eachNumber(r *rival, scored []int, byNumber bool) (parts []measured, err error) {
+func (t *targets) eachNumber(r *targetCandidate, scored []int, byNumber bool) (parts []measured, err error) {
 	width := len(r.names)
 	var samples []*metrics.Regression
 	for k, name := range r.names {
@@ -633,7 +633,7 @@ func (t *targets) eachNumber(r *rival, scored []int, byNumber bool) (parts []mea
 	return append([]measured{all}, parts...), nil
 }
 
-// targetPredictions writes what every rival answers to every row.
+// targetPredictions writes what every candidate answers to every row.
 type targetPredictions struct {
 	predictions
 	learned record.Task
@@ -644,16 +644,16 @@ type targetPredictions struct {
 // classes, probabilities.
 func (t *targets) newPredictions() (*targetPredictions, error) {
 	fields, err := t.carried(func(f arrow.Field) bool {
-		return isScalar(f.Type) || slices.ContainsFunc(t.rivals, func(r *rival) bool { return f.Name == r.column })
+		return isScalar(f.Type) || slices.ContainsFunc(t.targetCandidates, func(r *targetCandidate) bool { return f.Name == r.column })
 	})
 	if err != nil {
 		return nil, err
 	}
 	p := &targetPredictions{predictions: predictions{carried: len(fields)}, learned: t.learned, names: t.names}
 	fields = append(fields, arrow.Field{Name: "model", Type: arrow.BinaryTypes.String})
-	head := record.MultiLabelHead(t.rivals[0].column, t.names)
+	head := record.MultiLabelHead(t.targetCandidates[0].column, t.names)
 	if t.learned == record.Regression {
-		head = record.RegressionHead(t.rivals[0].column, t.names)
+		head = record.RegressionHead(t.targetCandidates[0].column, t.names)
 		fields = append(fields, record.NumbersField(record.Predicted, t.names))
 	} else {
 		fields = append(fields, record.ClassesField(record.Predicted), record.TensorField(record.Probabilities, arrow.PrimitiveTypes.Float32, len(t.names)))
@@ -674,8 +674,8 @@ func (t *targets) newPredictions() (*targetPredictions, error) {
 	return p, err
 }
 
-// write appends a rival's answers to some rows of a batch.
-func (p *targetPredictions) write(r *rival, batch examples, answers []float32) error {
+// write appends a candidate's answers to some rows of a batch.
+func (p *targetPredictions) write(r *targetCandidate, batch examples, answers []float32) error {
 	columns := make([]arrow.Array, p.schema.NumFields())
 	defer func() {
 		for _, c := range columns {

@@ -1,9 +1,8 @@
-// Package classifier is the one place where a trained classifier becomes a model artifact and is
-// made of one again.
+// Package classifier converts trained models to model artifacts and back.
 //
-// A [Classifier] is a network that ends in probabilities of named classes or in numbers, with its weights
-// and with the [record.Description] that tells how its input is made, what its output means, and where it
-// comes from. Stages that train write [Classifier.Model]; what uses a model reads it with [Read], [ReadFile]
-// or [Parse], and package inference runs it. Models that were stored without a description are described
-// by what their metadata tells.
+// A [Classifier] is a network whose outputs are probabilities of named classes, or numbers, with its weights
+// and a [record.Description] of how its input is made, what its output means, and where it
+// comes from. Stages that train write [Classifier.Model]; users of a model read it with [Read], [ReadFile]
+// or [Parse], and package inference runs it. For models stored without a description, one is derived
+// from their metadata.
 package classifier

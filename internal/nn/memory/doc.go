@@ -1,2 +1,2 @@
-// Package memory lets values that are not in use at the same time share memory.
+// Package memory plans memory so that values that are not live at the same time share it.
 package memory

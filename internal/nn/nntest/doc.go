@@ -1,3 +1,3 @@
-// Package nntest holds what tests of networks share: random networks, weights that are not trivial,
-// and an interpreter that computes a network layer by layer in float64, as its definition reads.
+// Package nntest has helpers for tests of networks: random networks, non-trivial weights,
+// and a reference interpreter that computes a network layer by layer in float64.
 package nntest

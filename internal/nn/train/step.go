@@ -106,16 +106,16 @@ const runaway = 1e20
 
 // DivergedError is the error of a training that numbers have run away from.
 type DivergedError struct {
-	Rate float64 // learning rate
-	Sign string  // by which it was seen
+	Rate  float64 // learning rate
+	Cause string  // what was observed, such as a loss that is not finite
 }
 
 // Error implements error.
 func (e *DivergedError) Error() string {
-	return fmt.Sprintf("the training diverged at learning rate %v, try a lower one: %s", e.Rate, e.Sign)
+	return fmt.Sprintf("the training diverged at learning rate %v, try a lower one: %s", e.Rate, e.Cause)
 }
 
-func diverged(sign string, rate float64) error { return &DivergedError{Rate: rate, Sign: sign} }
+func diverged(cause string, rate float64) error { return &DivergedError{Rate: rate, Cause: cause} }
 
 // mostPrograms is how many programs are kept: of batches of one size there are two, the last being smaller, times as many
 // as the network's axes have lengths.

@@ -1,8 +1,8 @@
-// Package prefix computes once what a training does not change.
+// Package prefix computes and caches the activations of frozen layers.
 //
-//   - The prefix of a phase is the part of the network below the lowest layer that learns, up to a layer
-//     that everything goes through: its cut.
-//   - What it puts out, the activations, is computed once for each row, kept in the cache chunk by
-//     chunk, and every epoch starts from there.
-//   - A [Budget] bounds what the activations of all phases take.
+//   - The prefix of a phase is the part of the network below the lowest trained layer, up to a layer
+//     that every path goes through: its cut.
+//   - Its output, the activations, is computed once for each row and cached chunk by
+//     chunk; every epoch starts from there.
+//   - A [Budget] limits the size of the activations of all phases.
 package prefix

@@ -118,10 +118,10 @@ func (c chooser) refuses(p Prefix, passage nn.Passage) string {
 func CutsBelow(net *nn.Network, s strategy.Selection) (out []nn.Passage) {
 	below := map[string]bool{}
 	takers := map[string][]nn.Op{}
-	still := true
+	frozen := true
 	for _, l := range net.Layers() {
-		still = still && !(s.Learns(l.Name) && (net.Random(l) || len(net.LayerParameters(l)) > 0))
-		below[l.Name] = still
+		frozen = frozen && !(s.Learns(l.Name) && (net.Random(l) || len(net.LayerParameters(l)) > 0))
+		below[l.Name] = frozen
 		for _, input := range l.Inputs {
 			takers[input] = append(takers[input], l.Op)
 		}

@@ -94,7 +94,7 @@ func (c *Chunk) list(r *reader) error {
 		if d.Shape == nil {
 			d.Shape = shape
 		} else if !slices.Equal(shape, d.Shape) {
-			return fmt.Errorf("pictures have %d×%d pixels in one batch and %d×%d in another", d.Shape[1], d.Shape[0], shape[1], shape[0])
+			return fmt.Errorf("images have %d×%d pixels in one batch and %d×%d in another", d.Shape[1], d.Shape[0], shape[1], shape[0])
 		}
 		err = r.take(rec, func(into *rows, row int, id string) error {
 			if column.IsNull(row) {

@@ -1,7 +1,7 @@
-// Package strategy has the words for how a network is fine-tuned, as pipelines spell them.
+// Package strategy has the fine-tuning strategies and their form in YAML.
 //
-//   - A [Strategy] is a list of phases. In a [Phase] the same layers learn, each at its rate.
-//   - A [Selection] is what a phase's names and patterns come to in a network: the layers that learn.
-//   - Blocks, the scopes at the top of a network's names, count its depth.
-//   - [Learning] is how anything learns, whatever it is: batches, optimizer, schedule, stopping.
+//   - A [Strategy] is a list of phases. A [Phase] trains a fixed set of layers, each at its rate.
+//   - A [Selection] is the set of layers that a phase's names and patterns select in a network.
+//   - Blocks, the top-level scopes of a network's names, measure its depth.
+//   - [Learning] has the general training settings: batches, optimizer, schedule, stopping.
 package strategy

@@ -1,14 +1,14 @@
-// Package objective has what trainings make smaller: losses of a network's outputs against targets.
+// Package objective has what training minimises: losses of a network's outputs against targets.
 //
 //   - An [Objective] says which outputs of a network and which targets of a batch it reads, adds its loss to
-//     a graph that learns, and measures outputs of a network that does not learn, such as on validation
-//     rows. Each stands in a file of its own; [Objectives] lists them.
-//   - A target is a tensor of a batch that outputs are compared with: class numbers, yes or no for each of
-//     several classes, numbers.
+//     a training graph, and evaluates outputs of a network without training, such as on validation
+//     rows. Each is in a separate file; [Objectives] lists them.
+//   - A target is a tensor of a batch that outputs are compared with: class indices, a binary value for each
+//     of several classes, or numbers.
 //   - A [Loss] is an objective in a graph, for batches of one size. Its mass is what its sum over the
-//     examples is divided by, such as the sum of the examples' weights: batches whose gradients are added up
+//     examples is divided by, such as the sum of the examples' weights: batches whose gradients are accumulated
 //     are divided by the mass of all of them.
-//   - A measure is a number that is reported beside the loss and not learned from, such as accuracy.
+//   - A measure is a number that is reported with the loss but not optimised, such as accuracy.
 //   - [Sum] adds up objectives, each with a weight that may change from step to step.
 //
 // In training the loss may have smoothed labels, weighted classes and mixed examples; an evaluation has the
