@@ -263,7 +263,7 @@ func (p *problem) minimise(ctx context.Context, penalty float64, o Options) (int
 }
 
 // smallProblem is the size, in rows · features · classes, up to which everything is computed in float64.
-const smallProblem = 1 << 25
+const smallProblem = 1 << 20
 
 // evaluate returns the penalised sum of the losses and its gradient.
 func (p *problem) evaluate(x, gradient []float64) (loss float64) {
