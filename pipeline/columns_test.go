@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -335,4 +336,92 @@ func tempDir(t *rapid.T) string {
 	}
 	t.Cleanup(func() { os.RemoveAll(dir) })
 	return dir
+}
+
+// What is passed on through several stages rests with the stage that made it: if it is gone, that one makes it again.
+func TestWhatIsPassedOnIsMadeAgain(t *testing.T) {
+	ctx := context.Background()
+	w := &things{}
+	for i := range 200 {
+		w.rows = append(w.rows, thing{fmt.Sprintf("row-%04d", i), fmt.Sprintf("%d", i), []string{"a", "b", "c"}[i%3]})
+	}
+	g, err := pipeline.Load("things.yaml", []byte(thingsPipeline), w.kinds())
+	if err != nil {
+		t.Fatal(err)
+	}
+	store, err := cache.Open(ctx, t.TempDir(), unsynced{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer store.Close()
+	run := func(s pipeline.Selection) *pipeline.Result {
+		result, err := (&pipeline.Runner{Store: store, Jobs: 2, Selection: s}).Run(ctx, g)
+		if err != nil {
+			t.Fatal(err)
+		}
+		result.Journal.Close()
+		t.Cleanup(func() { result.Close() })
+		want(t, result.Err, nil)
+		return result
+	}
+	first := run(pipeline.Selection{})
+	for i, c := range first.Nodes[0].Outputs["rows"].Blobs() {
+		for b := range c.Blobs() {
+			if i%2 == 0 {
+				if err := os.Remove(filepath.Join(store.Dir(), "blobs", b.Digest[:2], b.Digest)); err != nil && !os.IsNotExist(err) {
+					t.Fatal(err)
+				}
+			}
+		}
+	}
+	second := run(pipeline.Selection{Force: []string{"measured"}})
+	for i, n := range second.Nodes {
+		want(t, n.Ended.Digest, first.Nodes[i].Ended.Digest)
+	}
+
+	// The same when the columns that are passed on are all that is read.
+	for _, c := range second.Nodes[2].Outputs["rows"].Blobs() {
+		for b := range c.Blobs() {
+			_ = os.Remove(filepath.Join(store.Dir(), "blobs", b.Digest[:2], b.Digest))
+		}
+	}
+	rows := 0
+	for rec, err := range second.Nodes[2].Outputs["rows"].Select("id", "label").Batches(ctx) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		rows += int(rec.NumRows())
+	}
+	want(t, int64(rows), second.Nodes[2].Ended.Rows)
+}
+
+// --only puts together what edits of other columns took apart, and computes nothing.
+func TestLookingUpPutsTogether(t *testing.T) {
+	ctx := context.Background()
+	w := &things{rows: []thing{{"row-1", "one", "a"}, {"row-2", "two", "b"}, {"row-3", "three", "c"}}}
+	g, err := pipeline.Load("things.yaml", []byte(thingsPipeline), w.kinds())
+	if err != nil {
+		t.Fatal(err)
+	}
+	store, err := cache.Open(ctx, t.TempDir(), unsynced{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer store.Close()
+	run := func(s pipeline.Selection) error {
+		result, err := (&pipeline.Runner{Store: store, Selection: s}).Run(ctx, g)
+		if err != nil {
+			t.Fatal(err)
+		}
+		result.Journal.Close()
+		defer result.Close()
+		return result.Err
+	}
+	want(t, run(pipeline.Selection{}), nil)
+	w.extra = true
+	want(t, run(pipeline.Selection{Only: []string{"measured"}}), nil)
+	w.rows[0].content = "another"
+	if err := run(pipeline.Selection{Only: []string{"measured"}}); err == nil || !strings.Contains(err.Error(), "run with --until listed first") {
+		t.Errorf("a row that is not in the cache: %v", err)
+	}
 }

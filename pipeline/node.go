@@ -278,6 +278,12 @@ func (nr *nodeRun) work(inputs []cache.InputRef, here func(ctx context.Context) 
 	return work
 }
 
+// composes tells whether the work may only put together what is in the cache: a
+// chunk of a row-wise node, of whose rows none may be missing.
+func (nr *nodeRun) composes(work Work) bool {
+	return nr.composer != nil && work.Inputs[0].Port != missingRows
+}
+
 // obtain returns the entry of a piece of work from the cache, or has it done;
 // computed tells which.
 func (nr *nodeRun) obtain(ctx context.Context, executor Executor, work Work) (e cache.Entry, computed bool, err error) {
@@ -294,7 +300,7 @@ func (nr *nodeRun) obtain(ctx context.Context, executor Executor, work Work) (e 
 		return e, false, nil
 	case !isDamage(err):
 		return e, false, err
-	case nr.mode.lookup:
+	case nr.mode.lookup && !nr.composes(work):
 		return e, false, fmt.Errorf("it was asked for from the cache, but is not there: run with --until %s first", nr.node.Declared.Name)
 	case err != cache.ErrMissing: // there was an entry, but it or its blobs are damaged
 		nr.x.log(nr.node.Name, "%v: computed again", err)

@@ -196,6 +196,10 @@ func (nr *nodeRun) mapPiece(ctx context.Context, p piece) (e cache.Entry, err er
 		return nr.mapRows(ctx, in, sc)
 	}
 	err = p.chunk.mended(ctx, func(chunk cache.Chunk) error {
+		// What is passed on is not read here, but has to be there.
+		if err := nr.x.Store.AtHand(chunk); err != nil {
+			return err
+		}
 		in, sc, err := nr.composer.resting(ctx, chunk)
 		if err == nil {
 			e, err = nr.mapRows(ctx, in, sc)
@@ -274,6 +278,10 @@ func countOf(found []*madeRow, entry *madeEntry) (n int) {
 	return n
 }
 
+// missingRows stands for the port of a piece of work that computes rows; no port
+// has such a name.
+const missingRows = "missing rows"
+
 // makeRows has some rows of a piece computed, in an entry of their own; fresh
 // tells whether they were not in the cache after all.
 func (nr *nodeRun) makeRows(ctx context.Context, in *rows, sc *rowScope, keys []cache.RowDigest, missing []int) (made *madeEntry, fresh bool, err error) {
@@ -281,7 +289,7 @@ func (nr *nodeRun) makeRows(ctx context.Context, in *rows, sc *rowScope, keys []
 	for _, row := range missing {
 		all = append(all, keys[row][:]...)
 	}
-	work := nr.work([]cache.InputRef{{Port: rowsOutput, Digest: segment.Sum(all).String()}}, nil)
+	work := nr.work([]cache.InputRef{{Port: missingRows, Digest: segment.Sum(all).String()}}, nil)
 	work.Key = cache.Preimage{{Name: "scope", Value: sc.name}, {Name: "rows", Value: string(all)}}.Digest()
 	work.Here = func(ctx context.Context) (cache.Entry, error) {
 		e, err := nr.mapMissing(ctx, in, sc, missing)

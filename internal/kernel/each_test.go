@@ -1,6 +1,7 @@
 package kernel
 
 import (
+	"runtime"
 	"sync/atomic"
 	"testing"
 )
@@ -23,5 +24,16 @@ func TestEachCallsEveryPieceOnce(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// Pools of more threads than processors end, however their workers meet.
+func TestPoolsOfManyThreadsEnd(t *testing.T) {
+	before := runtime.GOMAXPROCS(2)
+	defer runtime.GOMAXPROCS(before)
+	for range 3000 {
+		p := NewPool(16)
+		p.Each(3, func(int, int) {})
+		p.Close()
 	}
 }

@@ -189,8 +189,16 @@ func (w *worker) await(seen uint64) uint64 {
 	}
 }
 
-// join takes part in the present operation, if it is open and not that of generation seen.
+// join takes part in the present operation, if it is open and not that of generation seen. Another worker that joins at the
+// same moment is no reason not to: a worker that is to end would sleep for ever.
 func (w *worker) join(seen uint64) bool {
-	s := w.pool.state.Load()
-	return s&open != 0 && s/generation != seen && w.pool.state.CompareAndSwap(s, s+1)
+	for {
+		s := w.pool.state.Load()
+		if s&open == 0 || s/generation == seen {
+			return false
+		}
+		if w.pool.state.CompareAndSwap(s, s+1) {
+			return true
+		}
+	}
 }

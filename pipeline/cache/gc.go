@@ -80,6 +80,9 @@ func Collect(ctx context.Context, dir string, policy Policy, waiting func()) (Us
 			return Usage{}, fmt.Errorf("collect garbage: %w", err)
 		}
 	}
+	if len(inv.unread) > 0 {
+		return Usage{}, fmt.Errorf("collect garbage: what to keep is not known: %w: run the pipeline again, which writes it anew, or remove that file", errors.Join(inv.unread...))
+	}
 	u := inv.usage()
 	total := u.Bytes
 	for digest, info := range inv.blobs {
@@ -154,6 +157,9 @@ func (s *Store) Verify(ctx context.Context, progress func(done, total int)) (Usa
 	for _, path := range inv.damaged {
 		u.Damaged = append(u.Damaged, fmt.Sprintf("entry %s: %v", short(filepath.Base(path)), ErrCorrupt))
 	}
+	for _, err := range inv.unread {
+		u.count(err, "")
+	}
 	digests := make([]string, 0, len(inv.blobs))
 	for d := range inv.blobs {
 		digests = append(digests, d)
@@ -210,6 +216,7 @@ type inventory struct {
 	references        map[string]int // by blob: how many entries name it
 	checkpoints, runs int
 	damaged           []string // paths of entries
+	unread            []error  // records of newest runs
 }
 
 // keepParts makes parts as much in use as the entries that were made of them.
@@ -243,7 +250,11 @@ func (s *Store) inventory() (*inventory, error) {
 	inv := &inventory{blobs: map[string]fs.FileInfo{}, references: map[string]int{}}
 	reachable := map[string]bool{}
 	err := s.walk("latest", func(path string, _ fs.FileInfo) error {
-		if l, err := s.Latest(filepath.Base(path)); err == nil {
+		l, err := s.latest(filepath.Base(path))
+		if err != nil && !errors.Is(err, ErrMissing) {
+			inv.unread = append(inv.unread, err)
+		}
+		if err == nil {
 			for _, n := range l.Nodes {
 				for _, k := range n.Keys {
 					reachable[k] = true

@@ -53,15 +53,26 @@ func PipelineID(name, file string) string {
 }
 
 // Latest reads the record of a pipeline; ErrMissing if it never ran, or if
-// the record cannot be read: it is only ever a help.
+// the record cannot be read.
 func (s *Store) Latest(id string) (Latest, error) {
-	var l Latest
-	raw, err := s.readFile(filepath.Join(s.dir, "latest", id))
+	l, err := s.latest(id)
 	if err != nil {
-		return l, ErrMissing
-	}
-	if err := unseal(raw, &l); err != nil {
 		return Latest{}, ErrMissing
+	}
+	return l, nil
+}
+
+// latest is Latest that tells a damaged record from none.
+func (s *Store) latest(id string) (l Latest, err error) {
+	raw, err := s.readFile(filepath.Join(s.dir, "latest", id))
+	switch {
+	case isMissing(err):
+		return l, ErrMissing
+	case err == nil && unseal(raw, &l) != nil:
+		err = ErrCorrupt
+	}
+	if err != nil {
+		return Latest{}, fmt.Errorf("the record latest/%s of a pipeline's newest run cannot be read: %w", short(id), err)
 	}
 	return l, nil
 }

@@ -192,6 +192,18 @@ func (s *Store) lookup(key string) (Entry, error) {
 	return e, nil
 }
 
+// AtHand checks that every blob of a chunk is there in its length. The error is
+// ErrMissing or ErrCorrupt where one is not.
+func (s *Store) AtHand(c Chunk) error {
+	seen := map[string]bool{}
+	for b := range c.Blobs() {
+		if err := s.atHand(b, seen); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // atHand checks that a blob is there in its length, once for each in seen.
 func (s *Store) atHand(b Blob, seen map[string]bool) error {
 	if seen[b.Digest] {
