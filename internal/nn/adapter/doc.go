@@ -9,7 +9,7 @@
 //     convolutional networks Rebuffi et al., arXiv:1705.08045).
 //   - A [LowRank] adapter is parallel to a convolution or dense layer: the output of a narrow layer with
 //     the same window, followed by a 1×1 one, is added to its output, a low-rank change of its weights
-//     (Hu et al., arXiv:2106.09685). [Merge] folds it into the weights: the network then has its original
+//     (Hu et al., arXiv:2106.09685). [Merge] folds it into the weights, as every use of a stored model does: the network then has its original
 //     layers, with other weights, at the original cost.
 //
 // The layers of an adapter are in the scope "adapter" of the layer they adapt: "block1.add" has

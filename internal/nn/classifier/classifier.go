@@ -10,6 +10,7 @@ import (
 
 	"github.com/tlpipe/tlpipe/internal/kernel"
 	"github.com/tlpipe/tlpipe/internal/nn"
+	"github.com/tlpipe/tlpipe/internal/nn/adapter"
 	"github.com/tlpipe/tlpipe/internal/nn/frozen"
 	"github.com/tlpipe/tlpipe/internal/record"
 	"github.com/tlpipe/tlpipe/internal/safetensors"
@@ -173,7 +174,12 @@ func (c *Classifier) InputShape() nn.Shape {
 // Compile returns the program that computes probabilities or numbers, one for each name of the head, of each example. It may
 // be shared; each goroutine runs it in a session of its own.
 func (c *Classifier) Compile() (*frozen.Program, error) {
-	return frozen.Compile(c.Network, c.Weights)
+	// Adapters of low rank cost nothing once they are folded into the weights.
+	net, weights, err := adapter.Merge(c.Network, c.Weights)
+	if err != nil {
+		return nil, err
+	}
+	return frozen.Compile(net, weights)
 }
 
 func (c *Classifier) check() error {
