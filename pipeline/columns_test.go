@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/apache/arrow/go/v17/arrow"
@@ -26,8 +27,8 @@ type thing struct {
 // things is a world whose stages read and make columns.
 type things struct {
 	rows          []thing
-	extra         bool // the source has a further column
-	read, doubled int  // rows that were mapped
+	extra         bool         // the source has a further column
+	read, doubled atomic.Int64 // rows that were mapped
 }
 
 type noParams struct{}
@@ -83,7 +84,7 @@ func (lister) Columns(*arrow.Schema) (pipeline.Columns, error) {
 
 func (s lister) Open(context.Context, *pipeline.Env, map[string][]pipeline.Input) (pipeline.Mapper, error) {
 	return mapFunc(func(_ context.Context, in arrow.Record) (pipeline.Mapped, error) {
-		s.w.read += int(in.NumRows())
+		s.w.read.Add(in.NumRows())
 		out := pipeline.Mapped{Rejects: map[int]string{}}
 		var texts []string
 		for i := range int(in.NumRows()) {
@@ -128,7 +129,7 @@ func (doubler) Columns(*arrow.Schema) (pipeline.Columns, error) {
 
 func (s doubler) Open(context.Context, *pipeline.Env, map[string][]pipeline.Input) (pipeline.Mapper, error) {
 	return mapFunc(func(_ context.Context, in arrow.Record) (pipeline.Mapped, error) {
-		s.w.doubled += int(in.NumRows())
+		s.w.doubled.Add(in.NumRows())
 		schema := arrow.NewSchema([]arrow.Field{in.Schema().Field(0), copied}, nil)
 		b := array.NewRecordBuilder(memory.DefaultAllocator, schema)
 		defer b.Release()
@@ -252,7 +253,8 @@ func TestEditsGiveWhatARunFromNothingGives(t *testing.T) {
 		dir := tempDir(t)
 		seen, copied := map[string]bool{}, map[string]bool{}
 		for range rapid.IntRange(1, 3).Draw(t, "runs") {
-			w.read, w.doubled = 0, 0
+			w.read.Store(0)
+			w.doubled.Store(0)
 			digests, tables := w.run(t, dir)
 			fresh, copies := map[string]bool{}, map[string]bool{}
 			for _, r := range w.rows {
@@ -267,8 +269,8 @@ func TestEditsGiveWhatARunFromNothingGives(t *testing.T) {
 				}
 				seen[r.content] = true
 			}
-			if w.read != len(fresh) || w.doubled != len(copies) {
-				t.Fatalf("%d rows were read and %d doubled, want %d and %d", w.read, w.doubled, len(fresh), len(copies))
+			if w.read.Load() != int64(len(fresh)) || w.doubled.Load() != int64(len(copies)) {
+				t.Fatalf("%d rows were read and %d doubled, want %d and %d", w.read.Load(), w.doubled.Load(), len(fresh), len(copies))
 			}
 			wantDigests, wantTables := w.run(t, tempDir(t))
 			for i := range wantTables {
