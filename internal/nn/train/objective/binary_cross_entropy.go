@@ -65,26 +65,21 @@ func (b BinaryCrossEntropy) Check(shape Shapes) error {
 
 // Loss implements [Objective].
 func (b BinaryCrossEntropy) Loss(in Place) Loss {
-	l := &binaryCrossEntropy{BinaryCrossEntropy: b, graph: in.Graph, logits: in.Output(b.output())}
-	l.classes = l.logits.Shape()[1]
+	l := &binaryCrossEntropy{BinaryCrossEntropy: b, inGraph: inGraph{graph: in.Graph, answers: in.Output(b.output()), mass: in.input("total", 1)}}
+	l.classes = l.answers.Shape()[1]
 	l.yes, l.no = in.input(b.target(), in.Batch, l.classes), in.input(b.target()+", not", in.Batch, l.classes)
-	l.mass = in.input("total", 1)
-	l.loss = in.Graph.BinaryCrossEntropy(l.logits, l.yes, l.no, l.mass)
+	l.loss = in.Graph.BinaryCrossEntropy(l.answers, l.yes, l.no, l.mass)
 	return l
 }
 
 // binaryCrossEntropy is the loss in a graph.
 type binaryCrossEntropy struct {
 	BinaryCrossEntropy
-	graph                       *graph.Graph
-	classes                     int
-	logits, yes, no, mass, loss *graph.Node
-	read                        []float32 // the targets of the batch
+	inGraph
+	classes int
+	yes, no *graph.Node
+	read    []float32 // the targets of the batch
 }
-
-func (l *binaryCrossEntropy) Node() *graph.Node     { return l.loss }
-func (l *binaryCrossEntropy) Kept() []*graph.Node   { return []*graph.Node{l.logits} }
-func (l *binaryCrossEntropy) DivideBy(mass float64) { l.graph.Data(l.mass)[0] = float32(mass) }
 
 // Fill writes the mass of each answer, and returns how many count. A mixed answer counts where both that it
 // is made of are known.
@@ -113,7 +108,7 @@ func (l *binaryCrossEntropy) Fill(targets nn.Batch, f Filling) (count float64, e
 
 // Measure sums up the share of right answers, before any mixing.
 func (l *binaryCrossEntropy) Measure(sums []float64) {
-	right, known := countRight(l.graph.Data(l.logits), l.read)
+	right, known := countRight(l.graph.Data(l.answers), l.read)
 	if known > 0 {
 		sums[0] += float64(right) / float64(known) * float64(len(l.read)/l.classes)
 	}

@@ -64,25 +64,21 @@ func notAbove0(w float64) bool { return !(w > 0) || math.IsInf(w, 1) }
 
 // Loss implements [Objective].
 func (c CrossEntropy) Loss(in Place) Loss {
-	l := &crossEntropy{CrossEntropy: c, graph: in.Graph, logits: in.Output(c.output())}
-	l.classes = l.logits.Shape()[1]
-	l.truth, l.mass = in.input(c.target(), in.Batch, l.classes), in.input("total", 1)
-	l.loss = in.Graph.CrossEntropy(l.logits, l.truth, l.mass)
+	l := &crossEntropy{CrossEntropy: c, inGraph: inGraph{graph: in.Graph, answers: in.Output(c.output()), mass: in.input("total", 1)}}
+	l.classes = l.answers.Shape()[1]
+	l.truth = in.input(c.target(), in.Batch, l.classes)
+	l.loss = in.Graph.CrossEntropy(l.answers, l.truth, l.mass)
 	return l
 }
 
 // crossEntropy is the loss in a graph.
 type crossEntropy struct {
 	CrossEntropy
-	graph                     *graph.Graph
-	classes                   int
-	logits, truth, mass, loss *graph.Node
-	read                      []int32 // classes of the batch
+	inGraph
+	classes int
+	truth   *graph.Node
+	read    []int32 // classes of the batch
 }
-
-func (l *crossEntropy) Node() *graph.Node     { return l.loss }
-func (l *crossEntropy) Kept() []*graph.Node   { return []*graph.Node{l.logits} }
-func (l *crossEntropy) DivideBy(mass float64) { l.graph.Data(l.mass)[0] = float32(mass) }
 
 // Fill writes the mass that each class has for each example, and returns the sum of the examples' weights.
 func (l *crossEntropy) Fill(targets nn.Batch, f Filling) (total float64, err error) {
@@ -115,7 +111,7 @@ func (l *crossEntropy) Fill(targets nn.Batch, f Filling) (total float64, err err
 // Measure counts the examples that are classified correctly, by the class that they have before any
 // mixing.
 func (l *crossEntropy) Measure(sums []float64) {
-	sums[0] += float64(countCorrect(l.graph.Data(l.logits), l.read))
+	sums[0] += float64(countCorrect(l.graph.Data(l.answers), l.read))
 }
 
 // Evaluation implements [Objective].

@@ -94,6 +94,16 @@ type Loss interface {
 	Measure(sums []float64)
 }
 
+// inGraph is what every loss of one output has in a graph.
+type inGraph struct {
+	graph               *graph.Graph
+	answers, mass, loss *graph.Node
+}
+
+func (l *inGraph) Node() *graph.Node     { return l.loss }
+func (l *inGraph) Kept() []*graph.Node   { return []*graph.Node{l.answers} }
+func (l *inGraph) DivideBy(mass float64) { l.graph.Data(l.mass)[0] = float32(mass) }
+
 // Filling is what decides, beside the targets, what a loss is in one step.
 type Filling struct {
 	Blend Blend

@@ -66,26 +66,21 @@ func (s SquaredError) Check(shape Shapes) error {
 
 // Loss implements [Objective].
 func (s SquaredError) Loss(in Place) Loss {
-	l := &squaredError{SquaredError: s, graph: in.Graph, x: in.Output(s.output())}
-	l.width = l.x.Shape()[1]
+	l := &squaredError{SquaredError: s, inGraph: inGraph{graph: in.Graph, answers: in.Output(s.output()), mass: in.input("total", 1)}}
+	l.width = l.answers.Shape()[1]
 	l.truth, l.weights = in.input(s.target(), in.Batch, l.width), in.input(s.target()+", weights", in.Batch, l.width)
-	l.mass = in.input("total", 1)
-	l.loss = in.Graph.SquaredError(l.x, l.truth, l.weights, l.mass)
+	l.loss = in.Graph.SquaredError(l.answers, l.truth, l.weights, l.mass)
 	return l
 }
 
 // squaredError is the loss in a graph.
 type squaredError struct {
 	SquaredError
-	graph                         *graph.Graph
-	width                         int
-	x, truth, weights, mass, loss *graph.Node
-	read                          []float32 // the numbers of the batch
+	inGraph
+	width          int
+	truth, weights *graph.Node
+	read           []float32 // the numbers of the batch
 }
-
-func (l *squaredError) Node() *graph.Node     { return l.loss }
-func (l *squaredError) Kept() []*graph.Node   { return []*graph.Node{l.x} }
-func (l *squaredError) DivideBy(mass float64) { l.graph.Data(l.mass)[0] = float32(mass) }
 
 // Fill writes the numbers, and returns how many count.
 func (l *squaredError) Fill(targets nn.Batch, f Filling) (count float64, err error) {
@@ -108,7 +103,7 @@ func (l *squaredError) Fill(targets nn.Batch, f Filling) (count float64, err err
 
 // Measure sums up the mean absolute deviation of each example.
 func (l *squaredError) Measure(sums []float64) {
-	sum, known := deviations(l.graph.Data(l.x), l.read)
+	sum, known := deviations(l.graph.Data(l.answers), l.read)
 	if known > 0 {
 		sums[0] += sum / float64(known) * float64(len(l.read)/l.width)
 	}
