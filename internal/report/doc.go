@@ -17,6 +17,8 @@
 //     fine, check, or bad.
 //   - The reference of an evaluation is the model that others are held against
 //     when the page shows what was fixed and what was broken.
+//   - A section is a part of the page with a heading. It is made of blocks: paragraphs,
+//     tables, charts, cards. section.go lists all sections.
 //   - A verdict is a sentence about a paired comparison.
 //   - A panel is one small plot. Its lines live in a drawing stretched to the
 //     panel's size while its letters do not, so that a page is as readable at

@@ -103,8 +103,8 @@ const (
 
 // newGallery shows some training pictures, of as many classes as possible,
 // with their copies where there are any.
-func newGallery(ctx context.Context, run Run, evaluations []*evaluation) ([]galleryRow, error) {
-	in := trainingImages(ctx, run, evaluations)
+func newGallery(ctx context.Context, r *reading) ([]galleryRow, error) {
+	in := trainingImages(ctx, r)
 	if in == nil {
 		return nil, nil
 	}
@@ -149,16 +149,16 @@ func newGallery(ctx context.Context, run Run, evaluations []*evaluation) ([]gall
 
 // trainingImages finds the images table that the models learnt from: the
 // nearest one above an evaluation, or above the last node of a run without.
-func trainingImages(ctx context.Context, run Run, evaluations []*evaluation) pipeline.Input {
+func trainingImages(ctx context.Context, r *reading) pipeline.Input {
 	var from []*Node
-	for _, e := range evaluations {
+	for _, e := range r.evaluations {
 		from = append(from, e.node)
 	}
-	for i := len(run.Nodes) - 1; i >= 0; i-- {
-		from = append(from, &run.Nodes[i])
+	for i := len(r.run.Nodes) - 1; i >= 0; i-- {
+		from = append(from, &r.run.Nodes[i])
 	}
 	for _, n := range from {
-		for _, ancestor := range run.ancestors(n) {
+		for _, ancestor := range r.run.ancestors(n) {
 			if in := outputWith(ctx, ancestor, record.Image); in != nil {
 				return in
 			}

@@ -14,63 +14,29 @@ import (
 
 // page is all that the template shows.
 type page struct {
-	Run         Run
-	Style       template.CSS
-	Facts       []fact
-	Status      string // of a run that did not end well, in words
-	Failures    []failure
-	Headline    []span // where no evaluation has one
-	Evaluations []evaluationView
-	Graph       graphView
-	Narrow      graphView
-	Stages      []stageRow
-	StageNotes  []stageNote
-	Strategies  []strategyView
-	Diagnostics []diagnostic
-	Training    []trainingView
-	Data        []dataView
-	Gallery     []galleryRow
-	Maps        *mapsView
-	Rejects     []rejectView
-	Parameters  []stageParams
-	Problems    []string // what could not be shown, and why
-	Sections    []section
+	Run      Run
+	Style    template.CSS
+	Facts    []fact
+	Status   string // of a run that did not end well, in words
+	Failures []failure
+	Headline []span // where no evaluation has one
+	Findings []findingView
+	Sections []section
+	Problems []string // what could not be shown, and why
 }
 
 type fact struct{ Name, Value string }
 
 type failure struct{ Node, Reason string }
 
-type section struct{ ID, Title string }
-
-// evaluationView is what one node measured.
-type evaluationView struct {
-	ID          string // prefix of the sections' ids
-	Name        string // of the node, if there are several
-	Headline    []span
-	Lead        string
-	Bars        []accuracyBar
-	Verdicts    []verdict
-	Notes       []string
-	Metrics     numberTable
-	Averages    numberTable
-	Instances   numberTable // where those above are means over seeds
-	Comparisons numberTable
-	Slices      []numberTable
-	Classes     []modelTable
-	HeatMaps    []heatMap
-	Reliability []reliabilityView
-	Mistakes    []mistakesView
-	Duplicates  *duplicatesView
-	Changes     *changesView
-	Costs       *costsView
-	More        int // models that are not shown in detail
-}
-
-// HeatsAbreast tells whether the confusion matrices are small enough to stand
-// side by side.
-func (v evaluationView) HeatsAbreast() bool {
-	return len(v.HeatMaps) > 0 && len(v.HeatMaps[0].Classes) <= 12
+// findingView is what an evaluation found, at the top of the page.
+type findingView struct {
+	Name     string // of the node, if there are several
+	Headline []span
+	Lead     string
+	Bars     []accuracyBar
+	Verdicts []verdict
+	Notes    []string
 }
 
 // stageRow is a line of the table of nodes.
@@ -104,80 +70,38 @@ type reasonCount struct {
 // page's problems.
 func newPage(ctx context.Context, run Run) (*page, error) {
 	run.Nodes = rememberingSchemas(run.Nodes)
-	p := &page{
-		Run: run, Style: template.CSS(style("style.css") + style("transfer.css") + style("data.css") + graphStyle()), Facts: factsOf(run),
-		Graph: newGraphView(foldSeeds(run.Nodes)), Narrow: newNarrowGraphView(foldSeeds(run.Nodes)),
-		Parameters: newStageParams(run.Nodes),
-	}
-	for i := range run.Nodes {
-		p.Stages = append(p.Stages, newStageRow(run.Nodes[i]))
-		for _, text := range run.Nodes[i].Notes {
-			if note := (stageNote{run.Nodes[i].Stage, text}); !slices.Contains(p.StageNotes, note) {
-				p.StageNotes = append(p.StageNotes, note)
-			}
-		}
-	}
+	p := &page{Run: run, Style: template.CSS(style("style.css") + style("transfer.css") + style("data.css") + graphStyle()), Facts: factsOf(run)}
 	p.tellFailures()
 
-	var evaluations []*evaluation
-	var trainings []*training
+	r := &reading{run: run}
 	for i := range run.Nodes {
 		n := &run.Nodes[i]
 		e, err := readEvaluation(ctx, n)
 		if p.problem(err); e != nil {
-			evaluations = append(evaluations, e)
+			found := &result{e, e}
+			if means := e.overSeeds(); means != nil {
+				found.summary = means
+			}
+			r.evaluations = append(r.evaluations, found)
 		}
 		t, err := run.readTraining(ctx, n)
 		if p.problem(err); t != nil {
-			trainings = append(trainings, t)
+			r.trainings = append(r.trainings, t)
 		}
 	}
-	var summaries []*evaluation
-	for i, e := range evaluations {
-		summary := e
-		if means := e.overSeeds(); means != nil {
-			summary = means
-		}
-		summaries = append(summaries, summary)
-		view := p.evaluate(ctx, e, summary, trainings)
-		view.ID = fmt.Sprintf("e%d-", i+1)
-		if len(evaluations) > 1 {
+	r.strategies = strategiesOf(r.trainings)
+	for _, e := range r.evaluations {
+		view := e.finding()
+		if len(r.evaluations) > 1 {
 			view.Name = e.node.Name
 		}
-		p.Evaluations = append(p.Evaluations, view)
+		p.Findings = append(p.Findings, view)
 	}
-	if len(evaluations) == 0 {
+	if len(r.evaluations) == 0 {
 		p.Headline = p.withoutEvaluation()
 	}
-	strategies := strategiesOf(trainings)
-	p.Strategies = newStrategyViews(strategies)
-	p.Diagnostics = newDiagnostics(run, strategies, summaries)
-	p.Training = newTrainingViews(strategies)
-
-	var err error
-	p.Data, err = newData(ctx, run)
-	p.problem(err)
-	p.Gallery, err = newGallery(ctx, run, evaluations)
-	p.problem(err)
-	if tables := p.featureTables(ctx, evaluations); len(tables) > 0 {
-		p.Maps, err = newMapsView(ctx, tables)
-		p.problem(err)
-	}
-	for i := range run.Nodes {
-		view, err := newRejectView(ctx, &run.Nodes[i])
-		if p.problem(err); view != nil {
-			p.Rejects = append(p.Rejects, *view)
-		}
-	}
-	p.Sections = p.sections()
+	p.makeSections(ctx, r)
 	return p, ctx.Err()
-}
-
-// problem notes what could not be shown.
-func (p *page) problem(err error) {
-	if err != nil && !errors.Is(err, context.Canceled) {
-		p.Problems = append(p.Problems, err.Error())
-	}
 }
 
 func factsOf(run Run) []fact {
@@ -236,37 +160,221 @@ func (p *page) withoutEvaluation() []span {
 	return []span{strong(fmt.Sprintf("%d of %s", done, plural(int64(len(p.Run.Nodes)), "stage"))), plain(" done; nothing was measured.")}
 }
 
-// evaluate shows an evaluation. The summary is that of its means over seeds, or
-// the evaluation itself.
-func (p *page) evaluate(ctx context.Context, e, summary *evaluation, trainings []*training) evaluationView {
-	view := evaluationView{
-		Headline: summary.headline(), Lead: summary.lead(), Verdicts: summary.verdicts(), Notes: e.notes(),
-		Metrics:  summary.metricsTable("Metrics of all models", e.mainColumns()),
-		Averages: summary.metricsTable("Averages over the classes", summary.averages()),
-		Slices:   summary.sliceTables(), Classes: e.classTables(), HeatMaps: e.heatMaps(), Reliability: e.reliability(),
-		More: max(0, len(summary.trained())-maxDetailed),
-	}
-	if summary != e {
-		view.Instances = e.metricsTable("Metrics of each seed", e.mainColumns())
-	}
+// finding is what an evaluation found.
+func (e *result) finding() findingView {
+	view := findingView{Headline: e.summary.headline(), Lead: e.summary.lead(), Verdicts: e.summary.verdicts(), Notes: e.notes()}
 	if len(e.trained()) > 0 {
-		view.Bars = summary.bars(e)
+		view.Bars = e.summary.bars(e.evaluation)
 	}
-	if len(e.comparisons) > len(view.Verdicts) {
-		view.Comparisons = e.comparisonTable()
-	}
-	var err error
-	view.Mistakes, err = newMistakes(ctx, p.Run, e)
-	p.problem(err)
-	view.Duplicates, err = newDuplicates(ctx, p.Run, e)
-	p.problem(err)
-	if !e.ofOneClass() {
-		return view // fixed and broken rows, and what an accuracy costs, are of one class
-	}
-	view.Changes, err = newChanges(ctx, p.Run, e, trainings)
-	p.problem(err)
-	view.Costs = newCosts(ctx, p.Run, summary, e, trainings)
 	return view
+}
+
+// undetailed is how many models are in the tables of metrics only.
+func (e *result) undetailed() int { return max(0, len(e.summary.trained())-maxDetailed) }
+
+func mistakesSection(ctx context.Context, r *reading, e *result) ([]block, error) {
+	views, err := newMistakes(ctx, r.run, e.evaluation)
+	if len(views) == 0 {
+		return nil, err
+	}
+	return []block{{"mistakes", views}, more(e.undetailed())}, err
+}
+
+// changesSection shows the rows that models answer differently: of one class only.
+func changesSection(ctx context.Context, r *reading, e *result) ([]block, error) {
+	if !e.ofOneClass() {
+		return nil, nil
+	}
+	view, err := newChanges(ctx, r.run, e.evaluation, r.trainings)
+	if view == nil {
+		return nil, err
+	}
+	return []block{{"changes", view}, more(e.undetailed())}, err
+}
+
+func confusionSection(_ context.Context, _ *reading, e *result) ([]block, error) {
+	heats := heatMaps(e.heatMaps())
+	if len(heats) == 0 {
+		return nil, nil
+	}
+	return []block{{"confusion", heats}, more(e.undetailed())}, nil
+}
+
+// heatMaps are the confusion matrices of several models.
+type heatMaps []heatMap
+
+// Abreast tells whether they are small enough to stand side by side.
+func (h heatMaps) Abreast() bool { return len(h[0].Classes) <= 12 }
+
+func classesSection(_ context.Context, _ *reading, e *result) ([]block, error) {
+	var out []block
+	for i, t := range e.classTables() {
+		out = append(out, folded(t.Name, i == 0, tableOf(t.Table)))
+	}
+	if len(out) == 0 {
+		return nil, nil
+	}
+	return append(out, more(e.undetailed())), nil
+}
+
+func slicesSection(_ context.Context, _ *reading, e *result) (out []block, _ error) {
+	for _, t := range e.summary.sliceTables() {
+		out = append(out, tableOf(t))
+	}
+	return out, nil
+}
+
+func calibrationSection(_ context.Context, _ *reading, e *result) ([]block, error) {
+	all := e.reliability()
+	if len(all) == 0 {
+		return nil, nil
+	}
+	return []block{
+		paragraph(plain("How often predictions of a given confidence are right, with 95%% intervals. On the dashed line the model is perfectly calibrated; below it, overconfident. The bars show how many predictions fall into each bin.")),
+		charts(all...), more(e.undetailed()),
+	}, nil
+}
+
+func metricsSection(_ context.Context, _ *reading, e *result) ([]block, error) {
+	metrics := e.summary.metricsTable("Metrics of all models", e.mainColumns())
+	if len(metrics.Rows) == 0 {
+		return nil, nil
+	}
+	out := []block{tableOf(metrics)}
+	if e.summary != e.evaluation {
+		out = append(out, folded("Each seed separately", false, tableOf(e.metricsTable("Metrics of each seed", e.mainColumns()))))
+	}
+	if averages := e.summary.metricsTable("Averages over the classes", e.summary.averages()); len(averages.Columns) > 0 {
+		out = append(out, folded("Averages over the classes", false, tableOf(averages)))
+	}
+	if len(e.comparisons) > len(e.summary.verdicts()) {
+		out = append(out, folded("All paired comparisons", false, tableOf(e.comparisonTable())))
+	}
+	return out, nil
+}
+
+// costsSection shows what an accuracy costs: of one class only.
+func costsSection(ctx context.Context, r *reading, e *result) ([]block, error) {
+	if !e.ofOneClass() {
+		return nil, nil
+	}
+	if view := newCosts(ctx, r.run, e.summary, e.evaluation, r.trainings); view != nil {
+		return []block{{"costs", view}}, nil
+	}
+	return nil, nil
+}
+
+func duplicatesSection(ctx context.Context, r *reading, e *result) ([]block, error) {
+	view, err := newDuplicates(ctx, r.run, e.evaluation)
+	if view == nil {
+		return nil, err
+	}
+	return []block{{"duplicates", view}}, err
+}
+
+func trainingSection(_ context.Context, r *reading) ([]block, error) {
+	if views := newTrainingViews(r.strategies); len(views) > 0 {
+		return []block{{"training", views}}, nil
+	}
+	return nil, nil
+}
+
+func strategiesSection(_ context.Context, r *reading) ([]block, error) {
+	if views := newStrategyViews(r.strategies); len(views) > 0 {
+		return []block{{"strategies", views}}, nil
+	}
+	return nil, nil
+}
+
+func diagnosticsSection(_ context.Context, r *reading) ([]block, error) {
+	var summaries []*evaluation
+	for _, e := range r.evaluations {
+		summaries = append(summaries, e.summary)
+	}
+	if found := newDiagnostics(r.run, r.strategies, summaries); len(found) > 0 {
+		return []block{{"diagnostics", found}}, nil
+	}
+	return nil, nil
+}
+
+func dataSection(ctx context.Context, r *reading) ([]block, error) {
+	views, err := newData(ctx, r.run)
+	if len(views) == 0 {
+		return nil, err
+	}
+	return []block{{"data", views}}, err
+}
+
+func gallerySection(ctx context.Context, r *reading) ([]block, error) {
+	rows, err := newGallery(ctx, r)
+	if len(rows) == 0 {
+		return nil, err
+	}
+	return []block{{"gallery", rows}}, err
+}
+
+func featuresSection(ctx context.Context, r *reading) ([]block, error) {
+	tables := featureTables(ctx, r)
+	if len(tables) == 0 {
+		return nil, nil
+	}
+	view, err := newMapsView(ctx, tables)
+	if view == nil || len(view.Maps) == 0 {
+		return nil, err
+	}
+	return []block{{"maps", view}}, err
+}
+
+func rejectsSection(ctx context.Context, r *reading) ([]block, error) {
+	var views []rejectView
+	var errs []error
+	for i := range r.run.Nodes {
+		view, err := newRejectView(ctx, &r.run.Nodes[i])
+		if errs = append(errs, err); view != nil {
+			views = append(views, *view)
+		}
+	}
+	if len(views) == 0 {
+		return nil, errors.Join(errs...)
+	}
+	return []block{{"rejects", views}}, errors.Join(errs...)
+}
+
+// pipelineView is the drawing of the pipeline and the table of its nodes.
+type pipelineView struct {
+	Graph, Narrow graphView
+	Stages        []stageRow
+	Notes         []stageNote
+}
+
+func pipelineSection(_ context.Context, r *reading) ([]block, error) {
+	nodes := r.run.Nodes
+	if len(nodes) == 0 {
+		return nil, nil
+	}
+	view := pipelineView{Graph: newGraphView(foldSeeds(nodes)), Narrow: newNarrowGraphView(foldSeeds(nodes))}
+	for i := range nodes {
+		view.Stages = append(view.Stages, newStageRow(nodes[i]))
+		for _, text := range nodes[i].Notes {
+			if note := (stageNote{nodes[i].Stage, text}); !slices.Contains(view.Notes, note) {
+				view.Notes = append(view.Notes, note)
+			}
+		}
+	}
+	return []block{{"pipeline", view}}, nil
+}
+
+// parametersView is all that determines the results.
+type parametersView struct {
+	Seed   uint64
+	Stages []stageParams
+}
+
+func parametersSection(_ context.Context, r *reading) ([]block, error) {
+	if stages := newStageParams(r.run.Nodes); len(stages) > 0 {
+		return []block{{"parameters", parametersView{r.run.Seed, stages}}}, nil
+	}
+	return nil, nil
 }
 
 // maxMaps bounds how many features tables are drawn as maps.
@@ -274,25 +382,25 @@ const maxMaps = 6
 
 // featureTables lists those that evaluated models take, or, in a run without
 // evaluation, all there are.
-func (p *page) featureTables(ctx context.Context, evaluations []*evaluation) []pipeline.Input {
+func featureTables(ctx context.Context, r *reading) []pipeline.Input {
 	var out []pipeline.Input
 	add := func(in pipeline.Input) {
 		if in != nil && len(out) < maxMaps && !slices.Contains(out, in) {
 			out = append(out, in)
 		}
 	}
-	for _, e := range evaluations {
+	for _, e := range r.evaluations {
 		for _, link := range e.node.Inputs {
-			from := p.Run.node(link.From)
+			from := r.run.node(link.From)
 			if from == nil {
 				continue
 			}
 			add(outputWith(ctx, from, record.Feature))
 		}
 	}
-	if len(evaluations) == 0 {
-		for i := range p.Run.Nodes {
-			add(outputWith(ctx, &p.Run.Nodes[i], record.Feature))
+	if len(r.evaluations) == 0 {
+		for i := range r.run.Nodes {
+			add(outputWith(ctx, &r.run.Nodes[i], record.Feature))
 		}
 	}
 	return out
@@ -354,41 +462,3 @@ func newRejectView(ctx context.Context, n *Node) (*rejectView, error) {
 
 // Hidden is how many rejects are not listed.
 func (v rejectView) Hidden() int64 { return v.Total - int64(len(v.Rows)) }
-
-// sections lists what the page holds, for its table of contents.
-func (p *page) sections() []section {
-	var out []section
-	add := func(shown bool, id, title string) {
-		if shown {
-			out = append(out, section{id, title})
-		}
-	}
-	add(len(p.Run.Nodes) > 0, "pipeline", "Pipeline")
-	add(len(p.Data) > 0, "data", "Data")
-	add(len(p.Strategies) > 0, "strategies", "Strategies")
-	add(len(p.Diagnostics) > 0, "diagnostics", "Diagnostics")
-	for _, e := range p.Evaluations {
-		suffix := ""
-		if e.Name != "" {
-			suffix = " · " + e.Name
-		}
-		add(e.Costs != nil, e.ID+"costs", "Costs"+suffix)
-		add(e.Changes != nil, e.ID+"changes", "Fixed and broken"+suffix)
-		add(len(e.Metrics.Rows) > 0, e.ID+"metrics", "Metrics"+suffix)
-		add(len(e.Slices) > 0, e.ID+"slices", "Slices"+suffix)
-		add(len(e.Classes) > 0, e.ID+"classes", "Classes"+suffix)
-		add(len(e.HeatMaps) > 0, e.ID+"confusion", "Confusion"+suffix)
-		add(len(e.Reliability) > 0, e.ID+"calibration", "Calibration"+suffix)
-		add(len(e.Mistakes) > 0, e.ID+"mistakes", "Mistakes"+suffix)
-		add(e.Duplicates != nil, e.ID+"duplicates", "Near-duplicates"+suffix)
-	}
-	add(len(p.Training) > 0, "training", "Training")
-	add(p.HasMaps(), "features", "Features")
-	add(len(p.Gallery) > 0, "pictures", "Pictures")
-	add(len(p.Rejects) > 0, "rejects", "Rejects")
-	add(len(p.Parameters) > 0, "parameters", "Parameters")
-	return out
-}
-
-// HasMaps tells whether there is a map of features to draw.
-func (p *page) HasMaps() bool { return p.Maps != nil && len(p.Maps.Maps) > 0 }

@@ -25,6 +25,11 @@ func Write(ctx context.Context, w io.Writer, run Run) error {
 	if err != nil {
 		return fmt.Errorf("report of run %s: %w", run.ID, err)
 	}
+	for i := range page.Sections {
+		if err := page.Sections[i].draw(templates); err != nil {
+			return fmt.Errorf("report of run %s: %w", run.ID, err)
+		}
+	}
 	if err := templates.ExecuteTemplate(untrusted.NewWriter(w), "page.html", page); err != nil {
 		return fmt.Errorf("report of run %s: %w", run.ID, err)
 	}

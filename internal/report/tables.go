@@ -450,15 +450,9 @@ func pairsInWords(pairs []heatPair) string {
 	return "Most often: " + inWords(parts) + "."
 }
 
-// reliabilityView compares confidence with accuracy for one model.
-type reliabilityView struct {
-	Name, Full string
-	Summary    string
-	Panel      panel
-}
-
-func (e *evaluation) reliability() []reliabilityView {
-	var out []reliabilityView
+// reliability compares confidence with accuracy, model by model.
+func (e *evaluation) reliability() []chart {
+	var out []chart
 	for _, m := range e.detailed() {
 		p := panel{
 			Square: true, XName: "confidence", YName: "accuracy",
@@ -488,7 +482,7 @@ func (e *evaluation) reliability() []reliabilityView {
 			continue
 		}
 		p.Label = "Reliability of " + m.name + ". " + strings.Join(words, "; ") + "."
-		view := reliabilityView{Name: m.short, Full: m.name, Panel: p}
+		view := chart{Name: m.short, Full: m.name, Panel: p}
 		if error, ok := m.metric(record.CalibrationError); ok {
 			view.Summary = "Expected calibration error " + percent(error.Value)
 			if interval := percentRange(error.Low, error.High); interval != "" {
