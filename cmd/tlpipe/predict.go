@@ -12,20 +12,15 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/tlpipe/tlpipe/internal/console"
-	"github.com/tlpipe/tlpipe/internal/nn/classifier"
 	"github.com/tlpipe/tlpipe/internal/predict"
 	"github.com/tlpipe/tlpipe/internal/record"
-	"github.com/tlpipe/tlpipe/pipeline"
 )
 
 type predictFlags struct {
-	file    pipelineFlags
-	cached  cacheFlag
-	model   string
-	weights string
-	top     int
-	json    bool
-	out     string
+	modelFlags
+	top  int
+	json bool
+	out  string
 }
 
 func (p *program) predictCommand() *cobra.Command {
@@ -46,10 +41,7 @@ is then 1.`,
   tlpipe predict --model pipeline.yaml:head photos --out scores.csv`,
 		RunE: func(c *cobra.Command, args []string) error { return p.predict(c.Context(), f, args) },
 	}
-	f.file.add(c)
-	f.cached.add(c)
-	c.Flags().StringVar(&f.model, "model", "", "`FILE:STAGE` or a safetensors file")
-	c.Flags().StringVar(&f.weights, "weights", "", "the `file` of the backbone's weights, if they came from a file")
+	f.modelFlags.add(c)
 	c.Flags().IntVar(&f.top, "top", 3, "the number of `classes` to print per image")
 	c.Flags().BoolVar(&f.json, "json", false, "print one JSON object per line")
 	c.Flags().StringVar(&f.out, "out", "", "write a row per image to this `file` in place of printing it: .csv, or .jsonl; all classes stand in it")
@@ -64,9 +56,10 @@ type predicted struct {
 }
 
 func (p *program) predict(ctx context.Context, f predictFlags, args []string) error {
+	if err := f.check(); err != nil {
+		return err
+	}
 	switch {
-	case f.model == "":
-		return usage("--model is missing: FILE:STAGE, or a safetensors file")
 	case len(args) == 0:
 		return usage("no image given: name one or more files or folders")
 	case f.top < 1:
@@ -81,7 +74,7 @@ func (p *program) predict(ctx context.Context, f predictFlags, args []string) er
 	if err != nil {
 		return err
 	}
-	model, err := p.readModel(ctx, f)
+	model, err := p.readModel(ctx, f.modelFlags)
 	if err != nil {
 		return err
 	}
@@ -163,31 +156,6 @@ func predictionsInWords(task record.Task, all []predict.Prediction) string {
 		return fmt.Sprintf("none (the most probable: %s %.1f%%)", all[0].Label, 100*all[0].Probability)
 	}
 	return strings.Join(parts, ", ")
-}
-
-// readModel reads a model from the cache or from a file.
-func (p *program) readModel(ctx context.Context, f predictFlags) (*classifier.Classifier, error) {
-	if strings.HasSuffix(f.model, ".safetensors") {
-		model, err := classifier.ReadFile(f.model)
-		if errors.Is(err, fs.ErrNotExist) {
-			return nil, usage("there is no file %s", f.model)
-		}
-		return model, err
-	}
-	file, reference, ok := splitReference(f.model)
-	if !ok {
-		return nil, usage("--model %s: expected FILE:STAGE or a safetensors file", f.model)
-	}
-	store, err := f.cached.open(ctx)
-	if err != nil {
-		return nil, err
-	}
-	defer store.Close()
-	artifact, err := p.stageArtifact(ctx, store, file, reference, f.file, pipeline.Model)
-	if err != nil {
-		return nil, err
-	}
-	return classifier.Read(ctx, artifact)
 }
 
 // reasonOf says what is wrong with a file without naming it again.

@@ -14,8 +14,9 @@ import (
 // Extractor is a backbone compiled up to a layer, for pictures of one size. It may be used by several goroutines. What it
 // makes of a picture depends neither on the batch that the picture is in nor on the threads.
 type Extractor struct {
-	program *frozen.Program
-	flip    bool
+	program      *frozen.Program
+	multiplyAdds int64
+	flip         bool
 
 	mu   sync.Mutex
 	idle []*Worker
@@ -53,7 +54,7 @@ func New(made record.Extraction, weights *backbone.ResolvedWeights, height, widt
 	if err != nil {
 		return nil, err
 	}
-	return &Extractor{program: program, flip: made.Flip}, nil
+	return &Extractor{program: program, multiplyAdds: net.MultiplyAdds(), flip: made.Flip}, nil
 }
 
 // InputShape is that of a picture: [height, width, 3].
@@ -61,6 +62,20 @@ func (e *Extractor) InputShape() nn.Shape { return e.program.InputShape() }
 
 // Shape is that of a picture's features.
 func (e *Extractor) Shape() nn.Shape { return e.program.OutputShape(0) }
+
+// WeightBytes is the memory that the backbone's weights take.
+func (e *Extractor) WeightBytes() int { return e.program.WeightBytes() }
+
+// ActivationBytes is the memory that the activations of one picture take.
+func (e *Extractor) ActivationBytes() int { return e.program.ArenaBytes() }
+
+// MultiplyAdds counts those of one picture, by the definition of the layers; a picture and its mirror image are two.
+func (e *Extractor) MultiplyAdds() int64 {
+	if e.flip {
+		return 2 * e.multiplyAdds
+	}
+	return e.multiplyAdds
+}
 
 // Take lends a worker for batches of up to batch pictures that no other goroutine has. GiveBack takes it again.
 func (e *Extractor) Take(batch, threads int) *Worker {

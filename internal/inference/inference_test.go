@@ -2,6 +2,7 @@ package inference_test
 
 import (
 	"bytes"
+	"errors"
 	"image"
 	"image/color"
 	"image/png"
@@ -100,6 +101,15 @@ func TestWaysIn(t *testing.T) {
 		if sum := fromFile[0] + fromFile[1] + fromFile[2]; sum < 0.999 || sum > 1.001 {
 			t.Errorf("probabilities %v", fromFile)
 		}
+		p.UseThreads(2)
+		withThreads, prepared := make([]float32, 3), make([]float32, len(normalised))
+		if err := errors.Join(p.File(file.Bytes(), withThreads), p.Prepare(file.Bytes(), prepared)); err != nil {
+			t.Fatal(err)
+		}
+		if !slices.Equal(fromFile, withThreads) || !slices.Equal(normalised, prepared) {
+			t.Errorf("on features %v: with two threads %v, with one %v", onFeatures, withThreads, fromFile)
+		}
+		defer p.Close()
 		if err := p.Pixels(normalised[1:], fromPixels); err == nil || !strings.Contains(err.Error(), "16×16 pixels") {
 			t.Errorf("too few pixels: %v", err)
 		}

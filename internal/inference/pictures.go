@@ -8,6 +8,8 @@ import (
 
 	"github.com/tlpipe/tlpipe/internal/backbone"
 	"github.com/tlpipe/tlpipe/internal/features"
+	"github.com/tlpipe/tlpipe/internal/kernel"
+	"github.com/tlpipe/tlpipe/internal/nn"
 	"github.com/tlpipe/tlpipe/internal/picture"
 	"github.com/tlpipe/tlpipe/internal/record"
 )
@@ -17,6 +19,7 @@ type Pictures struct {
 	model    *Model
 	prepare  *picture.Preparation
 	features *features.Extractor // nil: the network takes pixels
+	threads  int                 // for each picture
 
 	mu   sync.Mutex
 	idle []*worker
@@ -33,7 +36,7 @@ func (m *Model) OnPictures(weights string) (*Pictures, error) {
 	if len(steps.WithoutFeatures()) == 0 {
 		return nil, errors.New("the model does not say how its pictures were prepared")
 	}
-	p := &Pictures{model: m}
+	p := &Pictures{model: m, threads: 1}
 	var err error
 	if p.prepare, err = picture.Prepare(steps.WithoutFeatures()); err != nil {
 		return nil, fmt.Errorf("how the model's pictures were prepared: %w", err)
@@ -49,6 +52,58 @@ func (m *Model) OnPictures(weights string) (*Pictures, error) {
 		return nil, fmt.Errorf("the model takes %d numbers a picture, but there are %d", m.Size(), takes)
 	}
 	return p, nil
+}
+
+// UseThreads computes each picture with so many threads, at least 1, in place of one; none may be at work. What the model
+// tells is the same.
+func (p *Pictures) UseThreads(threads int) {
+	p.free()
+	p.threads = max(threads, 1)
+}
+
+// Close frees the threads; none may be at work.
+func (p *Pictures) Close() {
+	p.free()
+	if p.features != nil {
+		p.features.Close()
+	}
+}
+
+func (p *Pictures) free() {
+	for _, w := range p.idle {
+		w.session.pool.Close()
+		if w.features != nil {
+			p.features.GiveBack(w.features)
+		}
+	}
+	p.idle = nil
+}
+
+// WeightBytes is the memory that the weights take, those of the backbone among them.
+func (p *Pictures) WeightBytes() int {
+	n := p.model.program.WeightBytes()
+	if p.features != nil {
+		n += p.features.WeightBytes()
+	}
+	return n
+}
+
+// ActivationBytes is the memory that the activations of one picture take.
+func (p *Pictures) ActivationBytes() int {
+	n := p.model.program.ArenaBytes()
+	if p.features != nil {
+		n += p.features.ActivationBytes()
+	}
+	return n
+}
+
+// MultiplyAdds counts those of one picture, by the definition of the layers.
+func (p *Pictures) MultiplyAdds() int64 {
+	n := p.model.stored.Network.MultiplyAdds()
+	if p.features != nil {
+		n += p.features.MultiplyAdds()
+	}
+	return n
 }
 
 // extractor finds the backbone that made the model's features, and its weights.
@@ -74,6 +129,22 @@ func (p *Pictures) File(file []byte, out []float32) error {
 	}
 	p.prepare.Normalise(w.normalised(), w.pixels)
 	return w.run(out)
+}
+
+// PixelShape is that of a prepared picture: [height, width, channels].
+func (p *Pictures) PixelShape() nn.Shape {
+	return nn.Shape{p.prepare.Height(), p.prepare.Width(), p.prepare.Size() / (p.prepare.Height() * p.prepare.Width())}
+}
+
+// Prepare makes of the bytes of a picture file what Pixels takes.
+func (p *Pictures) Prepare(file []byte, pixels []float32) error {
+	w := p.take()
+	defer p.giveBack(w)
+	if err := p.prepare.Pixels(w.decoder, w.pixels, file); err != nil {
+		return err
+	}
+	p.prepare.Normalise(pixels, w.pixels)
+	return nil
 }
 
 // Pixels is File for a picture that was prepared already: normalised, [height, width, channels].
@@ -104,9 +175,13 @@ func (p *Pictures) take() *worker {
 		p.idle = p.idle[:n-1]
 		return w
 	}
-	w := &worker{decoder: picture.NewDecoder(), pixels: make([]uint8, p.prepare.Size()), input: make([]float32, p.model.Size()), session: p.model.NewSession(nil, 1)}
+	var pool *kernel.Pool
+	if p.threads > 1 {
+		pool = kernel.NewPool(p.threads)
+	}
+	w := &worker{decoder: picture.NewDecoder(), pixels: make([]uint8, p.prepare.Size()), input: make([]float32, p.model.Size()), session: p.model.NewSession(pool, 1)}
 	if p.features != nil {
-		w.features = p.features.Take(1, 1)
+		w.features = p.features.Take(1, p.threads)
 	}
 	return w
 }

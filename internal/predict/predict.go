@@ -86,8 +86,9 @@ func (p *Predictor) Picture(file []byte) ([]Prediction, error) {
 }
 
 // Files predicts the classes of picture files, several at a time, and hands
-// each to done in the order of paths.
+// each to done in the order of paths. A few pictures have several threads each.
 func (p *Predictor) Files(ctx context.Context, paths []string, jobs int, done func(path string, all []Prediction, err error)) error {
+	p.pictures.UseThreads(jobs / max(len(paths), 1))
 	s := stream.New().WithMaxGoroutines(max(jobs, 1))
 	for _, path := range paths {
 		s.Go(func() stream.Callback {

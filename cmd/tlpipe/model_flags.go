@@ -1,0 +1,61 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/tlpipe/tlpipe/internal/nn/classifier"
+	"github.com/tlpipe/tlpipe/pipeline"
+)
+
+// modelFlags are those of every command that runs a stored model.
+type modelFlags struct {
+	file    pipelineFlags
+	cached  cacheFlag
+	model   string
+	weights string
+}
+
+func (f *modelFlags) add(c *cobra.Command) {
+	f.file.add(c)
+	f.cached.add(c)
+	c.Flags().StringVar(&f.model, "model", "", "`FILE:STAGE` or a safetensors file")
+	c.Flags().StringVar(&f.weights, "weights", "", "the `file` of the backbone's weights, if they came from a file")
+}
+
+// check tells what is wrong without reading anything.
+func (f *modelFlags) check() error {
+	if f.model == "" {
+		return usage("--model is missing: FILE:STAGE, or a safetensors file")
+	}
+	return nil
+}
+
+// readModel reads a model from the cache or from a file.
+func (p *program) readModel(ctx context.Context, f modelFlags) (*classifier.Classifier, error) {
+	if strings.HasSuffix(f.model, ".safetensors") {
+		model, err := classifier.ReadFile(f.model)
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil, usage("there is no file %s", f.model)
+		}
+		return model, err
+	}
+	file, reference, ok := splitReference(f.model)
+	if !ok {
+		return nil, usage("--model %s: expected FILE:STAGE or a safetensors file", f.model)
+	}
+	store, err := f.cached.open(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer store.Close()
+	artifact, err := p.stageArtifact(ctx, store, file, reference, f.file, pipeline.Model)
+	if err != nil {
+		return nil, err
+	}
+	return classifier.Read(ctx, artifact)
+}
