@@ -32,7 +32,11 @@ type Options struct {
 	// were one batch; batch-norms in training normalise each batch by itself.
 	Accumulate int
 	// Sample chooses the examples of each epoch; nil: all of them, once.
-	Sample  Sample
+	Sample Sample
+	// Batches gives the batches of each epoch, counted from 0, in order and each as it is, in the place of Sample,
+	// BatchSize and a shuffle: for batches that must be made up in some way, such as of two domains side by side. It
+	// must give the same for the same epoch, whenever it is asked. nil: batches of BatchSize of a shuffle.
+	Batches func(epoch int) [][]int
 	Seed    uint64
 	Threads int
 	// Precision is that of the products of the convolutions and dense layers, forward and backward:

@@ -289,16 +289,22 @@ func (u *underway) add(s stepped, rate float64) {
 // steps are the batches of an epoch, those of one step of the optimizer together.
 func (t *Trainer) steps(examples Examples, epoch int) ([][][]int, error) {
 	n := examples.Len()
-	positions := positionsOf(t.options.Sample, n, epoch)
-	if len(positions) == 0 {
+	var runs [][]int
+	if t.options.Batches != nil {
+		runs = t.options.Batches(epoch)
+	} else {
+		runs = batches(order(positionsOf(t.options.Sample, n, epoch), t.options.Seed, epoch), t.options.BatchSize)
+	}
+	if len(runs) == 0 {
 		return nil, errors.New("there is no example")
 	}
-	for _, p := range positions {
-		if p < 0 || p >= n {
-			return nil, fmt.Errorf("example %d was chosen, of %d", p, n)
+	for _, run := range runs {
+		for _, p := range run {
+			if p < 0 || p >= n {
+				return nil, fmt.Errorf("example %d was chosen, of %d", p, n)
+			}
 		}
 	}
-	runs := batches(order(positions, t.options.Seed, epoch), t.options.BatchSize)
 	return slices.Collect(slices.Chunk(runs, t.options.Accumulate)), nil
 }
 

@@ -21,7 +21,12 @@ type CrossEntropy struct {
 	// Smoothing is the mass that is taken from an example's class and spread evenly over all
 	// (Szegedy et al., arXiv:1512.00567), 0 ≤ mass < 1.
 	Smoothing float64
+	// Unlabelled lets examples have the class [Unknown]: they do not count, in the loss nor in the accuracy.
+	Unlabelled bool
 }
+
+// Unknown is the class of an example without a label.
+const Unknown = -1
 
 // Class is the usual name of the target with an example's class.
 const Class = "class"
@@ -83,7 +88,7 @@ type crossEntropy struct {
 // Fill writes the mass that each class has for each example, and returns the sum of the examples' weights.
 func (l *crossEntropy) Fill(targets nn.Batch, f Filling) (total float64, err error) {
 	l.read = targets[l.target()].Int32
-	if err := checkClasses(l.read, l.classes); err != nil {
+	if err := l.check(l.read, l.classes); err != nil {
 		return 0, err
 	}
 	weight := func(class int32) float64 {
@@ -95,6 +100,10 @@ func (l *crossEntropy) Fill(targets nn.Batch, f Filling) (total float64, err err
 	truth := l.graph.Data(l.truth)
 	for i, class := range l.read {
 		row := truth[i*l.classes : (i+1)*l.classes]
+		if class == Unknown {
+			clear(row)
+			continue
+		}
 		for c := range row {
 			mass := l.Smoothing / float64(l.classes)
 			if c == int(class) {
@@ -111,7 +120,10 @@ func (l *crossEntropy) Fill(targets nn.Batch, f Filling) (total float64, err err
 // Measure counts the examples that are classified correctly, by the class that they have before any
 // mixing.
 func (l *crossEntropy) Measure(sums []float64) {
-	sums[0] += float64(countCorrect(l.graph.Data(l.answers), l.read))
+	correct, known := countCorrect(l.graph.Data(l.answers), l.read)
+	if known > 0 { // the mean over those that are known stands for all
+		sums[0] += float64(correct) / float64(known) * float64(len(l.read))
+	}
 }
 
 // Evaluation implements [Objective].
@@ -121,20 +133,23 @@ func (c CrossEntropy) Evaluation(shape Shapes) Evaluation {
 
 type crossEntropyEvaluation struct {
 	CrossEntropy
-	classes, examples, correct int
+	classes, examples, correct int // examples are those of a known class
 	loss                       float64
 }
 
-func (e *crossEntropyEvaluation) Add(outputs Values, targets nn.Batch, examples int) error {
+func (e *crossEntropyEvaluation) Add(outputs Values, targets nn.Batch, _ int) error {
 	classes, y := targets[e.target()].Int32, outputs(e.output())
-	if err := checkClasses(classes, e.classes); err != nil {
+	if err := e.check(classes, e.classes); err != nil {
 		return err
 	}
-	e.correct += countCorrect(y, classes)
+	correct, known := countCorrect(y, classes)
+	e.correct, e.examples = e.correct+correct, e.examples+known
 	for i, class := range classes {
+		if class == Unknown {
+			continue
+		}
 		e.loss += crossEntropyOf(y[i*e.classes:(i+1)*e.classes], int(class))
 	}
-	e.examples += examples
 	return nil
 }
 
@@ -153,11 +168,15 @@ func crossEntropyOf(logits []float32, class int) float64 {
 	return math.Log(sum) + top - float64(logits[class])
 }
 
-// countCorrect counts the examples whose greatest logit is that of their class; the first of equal
-// ones counts as the greatest.
-func countCorrect(logits []float32, classes []int32) int {
-	correct, width := 0, len(logits)/max(len(classes), 1)
+// countCorrect counts the examples of a known class, and those of them whose greatest logit is that of their class;
+// the first of equal ones counts as the greatest.
+func countCorrect(logits []float32, classes []int32) (correct, known int) {
+	width := len(logits) / max(len(classes), 1)
 	for i, class := range classes {
+		if class == Unknown {
+			continue
+		}
+		known++
 		row := logits[i*width : (i+1)*width]
 		greatest := 0
 		for c, z := range row {
@@ -169,13 +188,16 @@ func countCorrect(logits []float32, classes []int32) int {
 			correct++
 		}
 	}
-	return correct
+	return correct, known
 }
 
-func checkClasses(classes []int32, count int) error {
-	for _, c := range classes {
-		if c < 0 || int(c) >= count {
-			return fmt.Errorf("an example is of class %d; the network has %d", c, count)
+func (c CrossEntropy) check(classes []int32, count int) error {
+	for _, class := range classes {
+		if c.Unlabelled && class == Unknown {
+			continue
+		}
+		if class < 0 || int(class) >= count {
+			return fmt.Errorf("an example is of class %d; the network has %d", class, count)
 		}
 	}
 	return nil

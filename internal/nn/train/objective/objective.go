@@ -28,7 +28,11 @@ type Objective interface {
 
 // Objectives are the zero values of every objective there is.
 func Objectives() []Objective {
-	return []Objective{CrossEntropy{}, BinaryCrossEntropy{}, SquaredError{}, Sum{}}
+	return []Objective{
+		CrossEntropy{}, BinaryCrossEntropy{}, SquaredError{},
+		DeepCORAL{}, MMD{}, JointMMD{}, Discrimination{}, ClassConfusion{}, Information{},
+		Sum{},
+	}
 }
 
 // Output is what an objective reads of a network.

@@ -126,6 +126,9 @@ func TestLossesAreThoseOfPyTorch(t *testing.T) {
 		t.Errorf("%d cases, PyTorch has %d", len(cases), len(all))
 	}
 	checked := map[string]bool{Sum{}.Kind(): true} // below
+	for _, o := range []Objective{DeepCORAL{}, MMD{}, JointMMD{}, Discrimination{}, ClassConfusion{}, Information{}} {
+		checked[o.Kind()] = true // by TestAdaptsAsPyTorchDoes of package train, on batches of two domains
+	}
 	for name, o := range cases {
 		checked[o.Kind()] = true
 		want := all[name]
@@ -218,6 +221,48 @@ func TestUnknownTargets(t *testing.T) {
 		}
 		if loss, _, _ := newLearning(t, c.o, map[Output][]float32{output: x}).run(t, 1, targets, Filling{}); loss != 0 {
 			t.Errorf("%s: loss %v of nothing", c.o.Kind(), loss)
+		}
+	}
+}
+
+// Examples without a class do not count where that is allowed, and are refused where it is not.
+func TestUnlabelledExamples(t *testing.T) {
+	x := narrow(references(t)["cross_entropy"].Output)
+	targets := nn.Batch{Class: {Int32: []int32{2, Unknown, 1, Unknown}}}
+	output := CrossEntropy{}.Outputs()[0]
+	loss, measured, gradients := newLearning(t, CrossEntropy{Unlabelled: true}, map[Output][]float32{output: x}).run(t, 1, targets, Filling{})
+	want := (crossEntropyOf(x[:3], 2) + crossEntropyOf(x[6:9], 1)) / 2
+	correct, known := countCorrect(x, targets[Class].Int32)
+	if !near(loss, want) || known != 2 || measured[0] != float64(correct)/2*examples {
+		t.Errorf("loss %v, want %v; %v of %d right, measured %v", loss, want, correct, known, measured[0])
+	}
+	for _, i := range []int{3, 4, 5, 9, 10, 11} {
+		if gradients[0][i] != 0 {
+			t.Errorf("gradient %d of an example without a class is %v", i, gradients[0][i])
+		}
+	}
+	e := CrossEntropy{Unlabelled: true}.Evaluation(threeWide)
+	if err := e.Add(func(Output) []float32 { return x }, targets, examples); err != nil {
+		t.Fatal(err)
+	}
+	if got, measures := e.Result(); !near(got, want) || measures[0] != float64(correct)/2 {
+		t.Errorf("evaluated loss %v and accuracy %v", got, measures[0])
+	}
+	if _, err := newLearning(t, CrossEntropy{}, map[Output][]float32{output: x}).loss.Fill(targets, Filling{}); err == nil {
+		t.Error("an example without a class was taken")
+	}
+}
+
+// A batch of one domain has no distance of two; a domain that is none is refused.
+func TestBatchesOfOneDomain(t *testing.T) {
+	x := narrow(references(t)["cross_entropy"].Output)
+	for _, o := range []Objective{DeepCORAL{}, MMD{}, JointMMD{}} {
+		l := newLearning(t, o, map[Output][]float32{o.Outputs()[0]: x})
+		if mass, err := l.loss.Fill(nn.Batch{Domain: {Int32: make([]int32, examples)}}, Filling{}); mass != 0 || err != nil {
+			t.Errorf("%s: mass %v, %v", o.Kind(), mass, err)
+		}
+		if _, err := l.loss.Fill(nn.Batch{Domain: {Int32: []int32{0, 1, 2, 0}}}, Filling{}); err == nil {
+			t.Errorf("%s took a third domain", o.Kind())
 		}
 	}
 }
