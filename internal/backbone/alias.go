@@ -82,13 +82,22 @@ func byAlias(name string) (b Backbone, set string, ok bool) {
 }
 
 // Name is a backbone's name as parameters take it. An alias of the backbone alone is read as its name, so that recipes do not
-// depend on the spelling.
+// depend on the spelling. It may also spell a network out, layer by layer: {layers: [{conv: 16, kernel: 3}, relu, …]}, or by
+// the words [TutorialTeacher] and [TutorialStudent].
 type Name string
 
 // DecodeParam implements params.Decoder.
 func (n *Name) DecodeParam(d *params.Decoding, node *yaml.Node) {
+	if node.Kind == yaml.MappingNode {
+		*n = decodeSpelled(d, node)
+		return
+	}
 	var name string
 	d.Into(node, &name)
+	if strings.HasPrefix(name, "{") {
+		d.Errorf(node, "write a network that is spelled out as a mapping, without quotes", "%q is no name", name)
+		return
+	}
 	if b, set, ok := byAlias(name); ok && set == "" {
 		name = b.Name
 	}
@@ -96,4 +105,6 @@ func (n *Name) DecodeParam(d *params.Decoding, node *yaml.Node) {
 }
 
 // ParamSchema implements params.Schemer.
-func (Name) ParamSchema(map[string]any) map[string]any { return map[string]any{"type": "string"} }
+func (Name) ParamSchema(map[string]any) map[string]any {
+	return map[string]any{"anyOf": []any{map[string]any{"type": "string"}, params.JSONSchema(spelledNetwork{})}}
+}

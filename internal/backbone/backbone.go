@@ -30,6 +30,10 @@ type Backbone struct {
 	// AnyPixels backbones take pixels however prepared; they learned nothing of them.
 	AnyPixels bool
 
+	// Spelled networks are none of the zoo: a pipeline spells them out ([Name]). They have no weights, learn from the first
+	// layer on, and take pixels however prepared.
+	Spelled bool
+
 	variants []variant // the default first
 	chosen   int       // the variant that is built
 	named    string    // the weight set that the alias names by which it was found; "" for none

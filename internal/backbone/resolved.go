@@ -83,6 +83,13 @@ func (b Backbone) resolve(reference WeightsReference, fixed bool) (*ResolvedWeig
 		}
 		return c, nil
 	}
+	if b.Spelled {
+		if reference != DefaultWeights && reference != RandomWeights {
+			return nil, wrongWeights("leave it out", "a network that is spelled out has random weights alone")
+		}
+		c.Name = RandomWeights
+		return c, nil
+	}
 	var known []string
 	for _, set := range b.Weights {
 		if set.Name != string(reference) {
@@ -273,7 +280,7 @@ func (c *ResolvedWeights) Classes() []string {
 // that no weight set was.
 func (c *ResolvedWeights) CheckPixels(p record.Preprocessing) error {
 	b, err := c.backbone()
-	if err != nil || b.AnyPixels {
+	if err != nil || b.AnyPixels || b.Spelled {
 		return err
 	}
 	want, err := c.Preprocessing()

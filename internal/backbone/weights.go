@@ -181,8 +181,14 @@ func (b Backbone) LeftOut(path string) (names []string, err error) {
 	return names, nil
 }
 
-// Random draws weights for the backbone's network, as [nn.Network.InitialiseFrozen] does.
-func (b Backbone) Random(net *nn.Network, seed uint64) nn.Weights { return net.InitialiseFrozen(seed) }
+// Random draws weights for the backbone's network, as [nn.Network.InitialiseFrozen] does; for one that is spelled out, which
+// learns them, as [nn.Network.Initialise].
+func (b Backbone) Random(net *nn.Network, seed uint64) nn.Weights {
+	if b.Spelled {
+		return net.Initialise(seed)
+	}
+	return net.InitialiseFrozen(seed)
+}
 
 // load reads the tensors that net needs. Tensors of the backbone that net, which may be a part of
 // it, does not need are left alone.

@@ -12,12 +12,13 @@ import (
 // backbone is what a network is made with: an architecture of the zoo and weights for it.
 type backbone struct {
 	zoo.Backbone
+	said    zoo.Name // by the pipeline
 	weights *zoo.ResolvedWeights
 }
 
 // chooseBackbone finds the backbone of that name and the weights that the word means.
-func chooseBackbone(name string, weights zoo.WeightsReference) (*backbone, error) {
-	found, err := zoo.Find(name)
+func chooseBackbone(name zoo.Name, weights zoo.WeightsReference) (*backbone, error) {
+	found, err := name.Backbone()
 	if err != nil {
 		hint := ""
 		if unknown := new(zoo.UnknownError); errors.As(err, &unknown) {
@@ -32,7 +33,7 @@ func chooseBackbone(name string, weights zoo.WeightsReference) (*backbone, error
 	if err != nil {
 		return nil, err
 	}
-	return &backbone{Backbone: found, weights: choice}, nil
+	return &backbone{Backbone: found, said: name, weights: choice}, nil
 }
 
 // network builds the backbone up to what the head takes, for pictures of a shape.
@@ -44,8 +45,12 @@ func (b *backbone) network(shape nn.Shape) (*nn.Network, error) {
 	return net.Cut(b.Pooled)
 }
 
-// seed is that of random weights; 0 for others, which do not depend on it.
-func (b *backbone) seed(random uint64) uint64 {
+// seed is that of random weights; 0 for others, which do not depend on it. Those of a network that is spelled out, which are
+// what it begins to learn with, follow the stage's seed too.
+func (b *backbone) seed(random, stage uint64) uint64 {
+	if b.Spelled {
+		return random + stage
+	}
 	if b.weights.Name == zoo.RandomWeights {
 		return random
 	}

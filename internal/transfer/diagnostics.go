@@ -82,7 +82,7 @@ func (t *training) drift(ctx context.Context) (_ record.Diagnostic, ok bool, err
 		learned = learned || t.trunk != "" && !head.Contains(name)
 	}
 	chosen := t.data.Validation.Spread(driftRows)
-	if !learned || len(chosen) < 4 {
+	if !learned || len(chosen) < 4 || t.backbone != nil && t.backbone.Spelled { // random features mean nothing
 		return record.Diagnostic{}, false, nil
 	}
 	trunk, err := t.net.Cut(t.trunk)

@@ -32,7 +32,7 @@ func (s *Setup) begin(ctx context.Context, task *pipeline.Task, d *rows.Data) (s
 	if s.backbone == nil {
 		return s.headAlone(task, d)
 	}
-	trunk, weights, err := s.backbone.load(ctx, task, d.Shape, s.RandomSeed)
+	trunk, weights, err := s.backbone.load(ctx, task, d.Shape, s.backbone.seed(s.RandomSeed, task.Seed))
 	if err != nil {
 		return subject{}, err
 	}
@@ -55,7 +55,7 @@ func (s *Setup) begin(ctx context.Context, task *pipeline.Task, d *rows.Data) (s
 	if err != nil {
 		return subject{}, err
 	}
-	origin.Seed = s.backbone.seed(s.RandomSeed)
+	origin.Seed = s.backbone.seed(s.RandomSeed, task.Seed)
 	return subject{net: net, weights: weights, trunk: trunk.Output().Name, origins: []record.Origin{origin}, bare: bare}, nil
 }
 

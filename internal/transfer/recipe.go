@@ -38,11 +38,14 @@ func (s *Setup) phasePart(i int, p strategy.Phase, cached prefix.Prefix, inputs 
 	from := start{Adapters: s.Strategy.Adapters, Head: s.Head, Standardise: s.Standardise, Seed: seed}
 	if s.backbone != nil {
 		from.Backbone = s.backbone.Name
+		if s.backbone.Spelled {
+			from.Backbone = string(s.backbone.said)
+		}
 		var err error
 		if from.Weights, err = s.backbone.weights.Identity(); err != nil {
 			return pipeline.Part{}, err
 		}
-		from.RandomSeed = s.backbone.seed(s.RandomSeed)
+		from.RandomSeed = s.backbone.seed(s.RandomSeed, seed)
 	}
 	of := map[string]pipeline.Input{}
 	for _, port := range []string{DataPort, ModelPort} {

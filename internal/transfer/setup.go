@@ -24,7 +24,7 @@ import (
 // Params are the parameters of a training.
 type Params struct {
 	Preset       strategy.Preset      `yaml:"preset" enum:"default,tutorial" doc:"which values strategies and unset parameters take: default, those chosen in docs/defaults.md; tutorial, those of common tutorials"`
-	Backbone     zoo.Name             `yaml:"backbone" doc:"on images: the network below the head, a name from 'tlpipe models list'"`
+	Backbone     zoo.Name             `yaml:"backbone" doc:"on images: the network below the head: a name from 'tlpipe models list'; or one spelled out, which learns from random weights: {layers: [{conv: 16, kernel: 3}, relu, {max_pool: 2}, {dense: 64}, relu]}, tutorial_teacher or tutorial_student"`
 	Weights      zoo.WeightsReference `yaml:"weights" recipe:"-" doc:"weights of the backbone, as for the stage extract: a weight set, random, the path of a file, or a URL with a digest"`
 	RandomSeed   uint64               `yaml:"random_seed" doc:"seed of random weights of the backbone; affects nothing else"`
 	Strategy     strategy.Strategy    `yaml:"strategy" doc:"on images: feature_extraction (the default), partial, full, progressive, fine_tune, layerwise, adapters, linear_then_full, a mapping with one of these as kind, or a list of phases"`
@@ -83,6 +83,9 @@ func (p *Params) DecodeParam(d *params.Decoding, node *yaml.Node) {
 	}
 	*p = defaultsIn(preset, given("backbone") != nil || given("strategy") != nil)
 	d.Into(node, (*plain)(p))
+	if p.Backbone.SpelledOut() && given("strategy") == nil {
+		p.Strategy = strategy.FromScratch()
+	}
 	made, err := p.Strategy.In(preset)
 	if err != nil && preset == strategy.Tutorial { // in the other, decoding it has told
 		d.At("strategy", func() { d.Errorf(given("strategy"), "", "%v", err) })
@@ -121,7 +124,7 @@ func New(p Params) (*Setup, error) {
 	}
 	if p.Backbone != "" {
 		var err error
-		if s.backbone, err = chooseBackbone(string(p.Backbone), p.Weights); err != nil {
+		if s.backbone, err = chooseBackbone(p.Backbone, p.Weights); err != nil {
 			errs = append(errs, err)
 		}
 		refuse(p.Standardise, "standardise", "leave it out", "is for features: pictures are normalised as the weights want them")
@@ -134,6 +137,7 @@ func New(p Params) (*Setup, error) {
 		refuse(p.Learning.EarlyStopping.Patience > 0, "early_stopping", "leave it out", "%s is fitted to its end", p.Head.Kind)
 	}
 	if p.Start.Converged() {
+		refuse(p.Backbone.SpelledOut(), "start", "leave it out", "a network that is spelled out has random weights, whose features tell little")
 		refuse(p.Backbone == "", "start", "leave it out; on features, head: logistic fits this classifier", "logistic is for a backbone with a new head, on pictures")
 		refuse(p.Backbone != "" && len(p.Head.Hidden) > 0, "start", "take head: linear", "a head with hidden layers cannot start from logistic regression, which has none")
 	}
@@ -276,6 +280,11 @@ func (s *Setup) checkPictures(prepared string) error {
 	s.prepared = p
 	if err := s.backbone.weights.CheckPixels(p); err != nil {
 		return err
+	}
+	if s.backbone.Spelled {
+		if layer, err := s.backbone.said.CheckShapes(p.Height, p.Width); err != nil {
+			return pipeline.ParamError(fmt.Sprintf("backbone.layers[%d]", layer), "%v", err)
+		}
 	}
 	trunk, err := s.backbone.network(nn.Shape{p.Height, p.Width, 3})
 	if err != nil {

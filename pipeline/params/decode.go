@@ -50,6 +50,9 @@ func (d *Decoding) At(step string, f func()) {
 	d.path = d.path[:len(d.path)-1]
 }
 
+// Errors is how many errors have been reported so far.
+func (d *Decoding) Errors() int { return len(d.errors) }
+
 // mostErrors is how many errors are told; a file of a million mistakes is no pipeline.
 const mostErrors = 1000
 

@@ -32,6 +32,9 @@ func (e *evaluation) enterFrozen(ctx context.Context, t *table, tables int, know
 	}
 	var out []*candidate
 	for _, origin := range origins {
+		if zoo.WasSpelled(origin) {
+			continue // there is nothing to hold it against
+		}
 		answers, err := e.fitFrozen(ctx, t, origin, known)
 		if why := new(notHeldError); errors.As(err, &why) {
 			e.task.Log("%s is not held against logistic regression on its frozen features: %s", model[origin], why)

@@ -114,6 +114,12 @@ func (p spelling) tutorial() []Phase {
 	return nil
 }
 
+// FromScratch is how a network learns whose weights are all random: all layers at one rate, batch-norms with the statistics
+// of their batches.
+func FromScratch() Strategy {
+	return Strategy{Phases: []Phase{{Name: all, Epochs: 10, LearningRate: upperRate, Unfreeze: []string{all}, BatchNorm: TrainingNorms}}}
+}
+
 // Epochs that are left to the number of rows: as many as come to rowsInAll rows, within limits.
 const (
 	rowsInAll       = 6000

@@ -31,7 +31,8 @@ func Objectives() []Objective {
 	return []Objective{
 		CrossEntropy{}, BinaryCrossEntropy{}, SquaredError{},
 		DeepCORAL{}, MMD{}, JointMMD{}, Discrimination{}, ClassConfusion{}, Information{},
-		Sum{},
+		KD{}, DKD{}, Hint{}, Attention{}, Relation{},
+		Judged{}, Sum{},
 	}
 }
 

@@ -129,6 +129,9 @@ func TestLossesAreThoseOfPyTorch(t *testing.T) {
 	for _, o := range []Objective{DeepCORAL{}, MMD{}, JointMMD{}, Discrimination{}, ClassConfusion{}, Information{}} {
 		checked[o.Kind()] = true // by TestAdaptsAsPyTorchDoes of package train, on batches of two domains
 	}
+	for _, o := range []Objective{KD{}, DKD{}, Hint{}, Attention{}, Relation{}, Judged{}} { // in distillation_test.go
+		checked[o.Kind()] = true
+	}
 	for name, o := range cases {
 		checked[o.Kind()] = true
 		want := all[name]
