@@ -81,12 +81,14 @@ type Part struct {
 	Split  string              // if not empty: the split of all its rows
 	Only   map[string][]string // column → the values of the rows to keep
 	Limit  int                 // if above 0: so many rows, drawn by a hash of the id
+	Look   string              // if not empty: what is done to the pixels of its pictures, as far as it decides them
 }
 
 // Table is the rows of all parts.
 type Table struct {
 	Rows
 	part   []int32   // of each row
+	looks  []string  // of each part
 	target *targeted // nil: the label is
 }
 
@@ -104,6 +106,7 @@ func List(ctx context.Context, files pipeline.Files, threads int, parts []Part) 
 			return nil, err
 		}
 		table.append(i, rows)
+		table.looks = append(table.looks, part.Look)
 	}
 	return table, table.checkIDs(parts)
 }

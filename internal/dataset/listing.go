@@ -2,6 +2,7 @@ package dataset
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/apache/arrow/go/v17/arrow"
 	"github.com/apache/arrow/go/v17/arrow/array"
@@ -38,6 +39,10 @@ func (t *Table) Record() arrow.Record {
 	if t.target != nil {
 		fields = append(fields, t.target.field())
 	}
+	looks := slices.ContainsFunc(t.looks, func(look string) bool { return look != "" })
+	if looks {
+		fields = append(fields, textField(LookColumn))
+	}
 	fields = append(fields,
 		arrow.Field{Name: sourceColumn, Type: arrow.PrimitiveTypes.Int32, Metadata: where},
 		arrow.Field{Name: fileColumn, Type: arrow.BinaryTypes.String, Metadata: where},
@@ -57,8 +62,13 @@ func (t *Table) Record() arrow.Record {
 		for j, p := range places {
 			appendText(b.Field(leadingColumns+j), row.Extra[p])
 		}
+		at := leadingColumns + len(places)
 		if t.target != nil {
-			t.target.append(b.Field(place-1), i)
+			t.target.append(b.Field(at), i)
+			at++
+		}
+		if looks {
+			appendText(b.Field(at), t.looks[t.part[i]])
 		}
 		b.Field(place).(*array.Int32Builder).Append(t.part[i])
 		b.Field(place + 1).(*array.StringBuilder).Append(row.At.Path)
@@ -70,6 +80,10 @@ func (t *Table) Record() arrow.Record {
 
 // ContentColumn is the column of a listing that says what a row's bytes are known by: their SHA-256.
 const ContentColumn = contentColumn
+
+// LookColumn is the column of a listing that says what is done to a row's pixels (Part.Look); a listing has it if that is
+// anything for some part.
+const LookColumn = "content.look"
 
 // Listed tells where the rows of a listing are read from.
 type Listed struct {

@@ -19,6 +19,7 @@ import (
 	"github.com/tlpipe/tlpipe/internal/dataset"
 	"github.com/tlpipe/tlpipe/internal/picture"
 	"github.com/tlpipe/tlpipe/internal/picture/likeness"
+	"github.com/tlpipe/tlpipe/internal/picture/render"
 	"github.com/tlpipe/tlpipe/internal/record"
 	"github.com/tlpipe/tlpipe/pipeline"
 )
@@ -32,6 +33,7 @@ type mapper struct {
 	size     int       // values of a picture
 	decoders sync.Pool // of *picture.Decoder
 	memory   *semaphore.Weighted
+	looks    []render.Look // of each source
 }
 
 // Decoding takes up to so many bytes a pixel, and pictures that are decoded at
@@ -48,6 +50,9 @@ func newMapper(s *stage, set *dataset.Set, threads int) *mapper {
 		memory: semaphore.NewWeighted(decodeMemory),
 	}
 	m.size = m.prepare.Size()
+	for _, source := range s.params.Source {
+		m.looks = append(m.looks, source.Render.look())
+	}
 	m.decoders.New = func() any {
 		d := picture.NewDecoder()
 		d.Limits.Pixels = s.params.MaxPixels
@@ -105,8 +110,12 @@ func (m *mapper) decode(ctx context.Context, rows *dataset.Listed, pixels []byte
 				case err != nil:
 					return err
 				}
-				if reasons[i], err = m.fitted(ctx, pixels[i*m.size:(i+1)*m.size], data); err != nil {
+				own := pixels[i*m.size : (i+1)*m.size]
+				if reasons[i], err = m.fitted(ctx, own, data); err != nil {
 					return err
+				}
+				if look := m.looks[part]; reasons[i] == "" && look != (render.Look{}) {
+					look.Apply(own, m.prepare.Height(), m.prepare.Width())
 				}
 			}
 			return ctx.Err()

@@ -264,11 +264,15 @@ func (s *stage) Identity() (map[string]string, error) {
 	}, nil
 }
 
-// Columns implements pipeline.RowWise: pixels come of a file's bytes alone.
+// Columns implements pipeline.RowWise: pixels come of a file's bytes and the look of its source alone.
 // Labels, splits and whatever else the source says of a row are passed on, and
 // may change without a picture being read again.
-func (s *stage) Columns(*arrow.Schema) (pipeline.Columns, error) {
-	return pipeline.Columns{Reads: []string{dataset.ContentColumn}, Drops: []string{dataset.ContentColumn}}, nil
+func (s *stage) Columns(in *arrow.Schema) (pipeline.Columns, error) {
+	read := []string{dataset.ContentColumn}
+	if in.HasField(dataset.LookColumn) {
+		read = append(read, dataset.LookColumn)
+	}
+	return pipeline.Columns{Reads: read, Drops: read}, nil
 }
 
 // List implements pipeline.Source.

@@ -37,6 +37,7 @@ type Source struct {
 	Split   string              `yaml:"split" recipe:"-" enum:"train,val,test" doc:"the split of all its rows"`
 	Only    map[string][]string `yaml:"only" recipe:"-" doc:"keep the rows whose column has one of these values: {label: [cat, dog]}"`
 	Limit   int                 `yaml:"limit" recipe:"-" min:"0" doc:"maximum number of rows, selected by a hash of their ids; 0 keeps all"`
+	Render  *Render             `yaml:"render" recipe:"-" doc:"change how its images look, to make a domain of its own for measurements: sketch, thermal, invert, or a mapping of effects and their strengths"`
 	Limits  Limits              `yaml:"limits" recipe:"-" doc:"limits on the resources for listing it; raise them for trusted data that exceeds the defaults"`
 }
 
@@ -70,6 +71,7 @@ func (s Sources) parts(dir string) []dataset.Part {
 	for i, one := range s {
 		out[i] = dataset.Part{
 			Source: one.open(dir), Domain: one.Domain, Label: one.Label, Split: one.Split, Only: one.Only, Limit: one.Limit,
+			Look: one.Render.look().String(),
 		}
 	}
 	return out
@@ -181,6 +183,7 @@ func (s Source) check(path string) []error {
 			errs = append(errs, pipeline.ParamErrorHint(path+".columns."+meaning, params.HintForKey(meaning, meanings), "columns of a source are known by what they mean, and %q is no meaning", meaning))
 		}
 	}
+	errs = append(errs, s.Render.check(path+".render"))
 	if utf8.RuneCountInString(s.Comma) > 1 {
 		errs = append(errs, pipeline.ParamErrorHint(path+".separator", `such as ";"`, "expected one character, found %q", s.Comma))
 	}
