@@ -150,6 +150,9 @@ func TestThreadsDoNotMatter(t *testing.T) {
 	for _, size := range [][2]int{{30, 100}, {100, 40}, {150, 400}, {400, 800}} {
 		source, target, _ := twoDomains(size[0], size[1], 3)
 		for _, m := range align.Methods() {
+			if size[1] > 768 && testing.Short() {
+				continue
+			}
 			if size[1] > 768 && m.Name != "coral" && m.Name != "subspace" { // the others take what these do
 				continue
 			}

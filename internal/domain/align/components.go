@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/tlpipe/tlpipe/internal/domain"
+	"github.com/tlpipe/tlpipe/internal/eigen"
 	"github.com/tlpipe/tlpipe/internal/kernel"
 )
 
@@ -109,7 +110,7 @@ func (c *components) find(source, target []int) (domain.Affine, error) {
 			products[i*few+j] = dot(deltas[i*n:(i+1)*n], deltas[j*n:(j+1)*n])
 		}
 	}
-	sizes, weights := symmetricEigen(c.pool, products, few)
+	sizes, weights := eigen.Symmetric(c.pool, products, few)
 	var axes, shrink []float64 // orthonormal rows; (D+λ)^−½ along them, less that elsewhere
 	rest := 1 / math.Sqrt(penalty)
 	for i, size := range sizes {
@@ -128,7 +129,7 @@ func (c *components) find(source, target []int) (domain.Affine, error) {
 	c.shrinkRows(half, axes, shrink, rest)
 	transpose(half, n)
 	c.shrinkRows(half, axes, shrink, rest)
-	values, vectors := leading(c.pool, half, n, c.k)
+	values, vectors := eigen.Leading(c.pool, half, n, c.k)
 	k := len(values)
 	c.shrinkRows(vectors, axes, shrink, rest)
 	for i := range k {
@@ -234,6 +235,12 @@ func (c *components) deltas(source, target []int) []float64 {
 	}
 	scale(out, math.Pow(square, -0.25))
 	return out
+}
+
+func scale(v []float64, by float64) {
+	for i := range v {
+		v[i] *= by
+	}
 }
 
 // Apply maps rows, as a.Apply does, with the kernels' products.

@@ -6,6 +6,7 @@ import (
 	"math"
 
 	"github.com/tlpipe/tlpipe/internal/domain"
+	"github.com/tlpipe/tlpipe/internal/eigen"
 	"github.com/tlpipe/tlpipe/internal/kernel"
 )
 
@@ -29,7 +30,7 @@ func coral() Method {
 			}
 			var out domain.Alignment
 			var inverse, root []float64
-			if n <= exactDims {
+			if n <= eigen.ExactDims {
 				_, inverse = roots(s.pool, from, n)
 				root, _ = roots(s.pool, to, n)
 			} else {
@@ -100,7 +101,7 @@ func (s *space) coloured(weights []float64) domain.Affine {
 
 // roots returns A^½ and A^−½ of a positive definite matrix, which is overwritten.
 func roots(pool *kernel.Pool, a []float64, n int) (root, inverse []float64) {
-	values, vectors := symmetricEigen(pool, a, n)
+	values, vectors := eigen.Symmetric(pool, a, n)
 	root, inverse = make([]float64, n*n), make([]float64, n*n)
 	pool.Each(n, func(_, i int) {
 		for k, value := range values {

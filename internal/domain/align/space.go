@@ -4,6 +4,7 @@ import (
 	"math"
 
 	"github.com/tlpipe/tlpipe/internal/domain"
+	"github.com/tlpipe/tlpipe/internal/eigen"
 	"github.com/tlpipe/tlpipe/internal/kernel"
 )
 
@@ -55,7 +56,7 @@ func newSpace(t *task) *space {
 	}
 	s.source = points{features: t.source.Features, origin: s.mean, dims: width}
 	s.target = points{features: t.target, origin: s.mean, dims: width}
-	if all < width && all <= exactDims {
+	if all < width && all <= eigen.ExactDims {
 		s.reduce()
 	}
 	s.source.average()
@@ -97,7 +98,7 @@ func (s *space) reduce() {
 		}
 	})
 	mirror(products, n)
-	values, vectors := symmetricEigen(s.pool, products, n)
+	values, vectors := eigen.Symmetric(s.pool, products, n)
 	dims := 0
 	for dims < n && values[dims] > negligible*values[0] {
 		dims++

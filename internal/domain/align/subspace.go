@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/tlpipe/tlpipe/internal/domain"
+	"github.com/tlpipe/tlpipe/internal/eigen"
 )
 
 // subspace is subspace alignment (Fernando, Habrard, Sebban and Tuytelaars 2013): both domains are described by their own
@@ -15,8 +16,8 @@ func subspace() Method {
 		fit: func(_ context.Context, t *task) (domain.Alignment, error) {
 			s := newSpace(t)
 			k := min(orDefault(t.Components, 20), s.dims, s.source.rows()-1, s.target.rows()-1)
-			_, from := leading(s.pool, s.covariance(&s.source), s.dims, k)
-			_, to := leading(s.pool, s.covariance(&s.target), s.dims, k)
+			_, from := eigen.Leading(s.pool, s.covariance(&s.source), s.dims, k)
+			_, to := eigen.Leading(s.pool, s.covariance(&s.target), s.dims, k)
 			turned := make([]float64, k*s.dims)
 			for i := range k {
 				for j := range k {

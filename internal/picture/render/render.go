@@ -115,7 +115,9 @@ func towards(from, to byte, strength int) byte {
 func level(x int) byte { return byte(min(max(x, 0), 255)) }
 
 // grey is the luma of ITU-R BT.601.
-func grey(rgb []byte) byte { return byte((299*int(rgb[0]) + 587*int(rgb[1]) + 114*int(rgb[2]) + 500) / 1000) }
+func grey(rgb []byte) byte {
+	return byte((299*int(rgb[0]) + 587*int(rgb[1]) + 114*int(rgb[2]) + 500) / 1000)
+}
 
 // sketch divides the brightness by that of the surroundings ("colour dodge"), which leaves edges on white.
 func sketch(pixels []byte, height, width, strength int) {

@@ -1,4 +1,4 @@
-package align
+package eigen
 
 import (
 	"math"
@@ -7,14 +7,14 @@ import (
 	"github.com/tlpipe/tlpipe/internal/kernel"
 )
 
-// exactDims is up to how many dimensions all eigenvectors of a matrix are computed.
-const exactDims = 768
+// ExactDims is up to how many dimensions all eigenvectors of a matrix are computed.
+const ExactDims = 768
 
-// symmetricEigen returns the eigenvalues of a symmetric matrix [n][n], largest first, and the eigenvectors as rows. The matrix
+// Symmetric returns the eigenvalues of a symmetric matrix [n][n], largest first, and the eigenvectors as rows. The matrix
 // is overwritten. Householder's reduction to a tridiagonal matrix, then the QL method with implicit shifts (Wilkinson and
 // Reinsch, Linear Algebra, 1971, II/2 and II/4), with eigenvectors held as rows, so that memory is read in order. Each vector's
 // largest coordinate is positive.
-func symmetricEigen(pool *kernel.Pool, a []float64, n int) (values, vectors []float64) {
+func Symmetric(pool *kernel.Pool, a []float64, n int) (values, vectors []float64) {
 	diagonal, beside := make([]float64, n), make([]float64, n)
 	reflectors := tridiagonal(pool, a, n, diagonal, beside)
 	vectors = make([]float64, n*n)
@@ -198,13 +198,13 @@ func implicitQL(pool *kernel.Pool, d, e, vectors []float64, n int) {
 	flush()
 }
 
-// leading returns the k largest eigenvalues of a symmetric operator of n dimensions and their vectors as rows: all are
+// Leading returns the k largest eigenvalues of a symmetric operator of n dimensions and their vectors as rows: all are
 // computed if there are few dimensions, else Lanczos' method with full orthogonalisation finds them (Golub and Van Loan, Matrix
 // Computations, 10.3), until the residuals are below 10⁻⁹ of the largest eigenvalue.
-func leading(pool *kernel.Pool, matrix []float64, n, k int) (values, vectors []float64) {
+func Leading(pool *kernel.Pool, matrix []float64, n, k int) (values, vectors []float64) {
 	k = min(k, n)
-	if n <= exactDims || 3*k > n {
-		values, vectors = symmetricEigen(pool, slices.Clone(matrix), n)
+	if n <= ExactDims || 3*k > n {
+		values, vectors = Symmetric(pool, slices.Clone(matrix), n)
 		return values[:k], vectors[:k*n]
 	}
 	most := min(n, 8*k+200)
@@ -297,4 +297,28 @@ func scale(v []float64, by float64) {
 	for i := range v {
 		v[i] *= by
 	}
+}
+
+// axpy adds a·x to y.
+func axpy(a float64, x, y []float64) {
+	y = y[:len(x)]
+	for i, v := range x {
+		y[i] += a * v
+	}
+}
+
+func dot(x, y []float64) float64 {
+	var a, b, c, d float64
+	y = y[:len(x)]
+	i := 0
+	for ; i+4 <= len(x); i += 4 {
+		a += x[i] * y[i]
+		b += x[i+1] * y[i+1]
+		c += x[i+2] * y[i+2]
+		d += x[i+3] * y[i+3]
+	}
+	for ; i < len(x); i++ {
+		a += x[i] * y[i]
+	}
+	return (a + b) + (c + d)
 }
