@@ -1,0 +1,169 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"runtime"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/tlpipe/tlpipe/internal/backbone"
+	"github.com/tlpipe/tlpipe/internal/console"
+	"github.com/tlpipe/tlpipe/internal/deploy"
+	"github.com/tlpipe/tlpipe/internal/exchange"
+	"github.com/tlpipe/tlpipe/internal/nn/classifier"
+	"github.com/tlpipe/tlpipe/internal/record"
+)
+
+type exportFlags struct {
+	file      pipelineFlags
+	cached    cacheFlag
+	out       string
+	format    string
+	precision string
+	weights   string
+	size      int
+	pictures  int
+}
+
+func (p *program) exportCommand() *cobra.Command {
+	var f exportFlags
+	c := &cobra.Command{
+		Use:   "export FILE:STAGE | model.safetensors | BACKBONE",
+		Short: "Write a trained model for other runtimes: ONNX",
+		Long: `Write a trained model as a file that other programs run, the whole way from pixels to
+probabilities: the file takes the pixels of images, uint8 [n, height, width, 3] in
+RGB, of the model's size, normalises them, and gives a probability for each class.
+Decoding and resizing are left to the program that uses it: "tlpipe show" lists what
+training did. The class names stand in the file's metadata. Adapters are merged,
+batch-norms are folded, and a model of a frozen backbone's features has that backbone
+in its file.
+
+Formats:
+  onnx         operators of version 17
+
+The precision is that of the weights. int8 is for models of a quantise stage; float16
+weights are computed with in float32.
+
+After it was written, the file is read back and computed by the definitions of the
+format's operators, on images that are part of this program. A float32 file that
+differs from the model by more than 1e-4, or a file that is larger than its precision
+allows, is an error.
+
+A backbone of the zoo can be named in place of a model: it is written with its own
+classifier.`,
+		Example: `  tlpipe export pipeline.yaml:net --out net.onnx
+  tlpipe export pipeline.yaml:small --precision int8 --out small.onnx
+  tlpipe export efficientnet_lite0 --out lite0.onnx`,
+		Args: one("FILE:STAGE"),
+		RunE: func(c *cobra.Command, args []string) error { return p.export(c.Context(), f, args[0]) },
+	}
+	f.file.add(c)
+	f.cached.add(c)
+	c.Flags().StringVar(&f.out, "out", "", "the `file` to write")
+	c.Flags().StringVar(&f.format, "format", "", "the `format`: "+strings.Join(exchange.Formats(), ", ")+" (default: what the file's name ends in)")
+	c.Flags().StringVar(&f.precision, "precision", "", "`type` of the weights: float32, float16 or int8 (default: int8 for a model of a quantise stage, else float32)")
+	c.Flags().StringVar(&f.weights, "weights", "", "the `file` of the backbone's weights, if they came from a file; of a backbone, what pipelines say in weights")
+	c.Flags().IntVar(&f.size, "size", 0, "of a backbone: height and width of the images in `pixels` (default: those of its weights)")
+	c.Flags().IntVar(&f.pictures, "check", 8, "`how many` images to check the file on; 0: it is not checked")
+	return c
+}
+
+func (p *program) export(ctx context.Context, f exportFlags, reference string) error {
+	switch {
+	case f.out == "":
+		return usage("--out is missing: the file to write")
+	case f.pictures < 0:
+		return usage("--check %d: expected 0 or more images", f.pictures)
+	case f.size < 0:
+		return usage("--size %d: expected 0 or more pixels", f.size)
+	}
+	r := exchange.Request{
+		Format: exchange.Format(f.format), Precision: exchange.Precision(f.precision), Out: f.out, Pictures: f.pictures,
+		Threads: runtime.GOMAXPROCS(0), Version: versionText(),
+	}
+	early := r
+	if early.Precision == "" {
+		early.Precision = exchange.Float32
+	}
+	if err := early.Check(); err != nil {
+		return err
+	}
+	var err error
+	if r.Model, err = p.deployed(ctx, f, reference); err != nil {
+		return err
+	}
+	if r.Precision == "" {
+		r.Precision = exchange.Float32
+	}
+	result, err := exchange.Write(r)
+	if err != nil {
+		return err
+	}
+	for _, note := range r.Model.Notes {
+		fmt.Fprintln(p.err, "note:", console.Line(note))
+	}
+	text := fmt.Sprintf("%s written: %s, %s, %s", f.out, result.Format, r.Precision, console.Bytes(result.Bytes))
+	if c := result.Check; c != nil {
+		text += "; read back and " + checkInWords(*c, r.Model.Head)
+	}
+	_, err = fmt.Fprintln(p.err, console.Line(text))
+	return err
+}
+
+func checkInWords(c exchange.Check, head record.Head) string {
+	text := fmt.Sprintf("compared on %s: largest difference %.2g", console.Of(int64(c.Pictures), "image"), c.Largest)
+	if head.Task != record.Regression {
+		text += fmt.Sprintf(", same class %d of %d", c.Same, c.Pictures)
+	}
+	return text
+}
+
+// deployed finds the model that a reference names, and makes it one for other programs.
+func (p *program) deployed(ctx context.Context, f exportFlags, reference string) (*deploy.Model, error) {
+	_, _, divided := splitReference(reference)
+	if _, err := os.Stat(reference); errors.Is(err, fs.ErrNotExist) && !strings.HasSuffix(reference, ".safetensors") {
+		b, err := backbone.Find(reference)
+		if err == nil {
+			return p.deployedBackbone(ctx, f, b)
+		}
+		if !divided {
+			return nil, usage("%s is neither FILE:STAGE, nor a safetensors file, nor a backbone: %w", reference, err)
+		}
+	}
+	if f.size != 0 {
+		return nil, usage("--size is for backbones: a model has the size that it was trained for")
+	}
+	stored, err := p.storedModel(ctx, f, reference)
+	if err != nil {
+		return nil, err
+	}
+	return deploy.Stored(stored, f.weights)
+}
+
+func (p *program) deployedBackbone(ctx context.Context, f exportFlags, b backbone.Backbone) (*deploy.Model, error) {
+	if b.AnyPixels {
+		return nil, usage("%s is no network", b.Name)
+	}
+	word := f.weights
+	if word == "" {
+		word = backbone.DefaultWeights
+	}
+	choice, err := b.Resolve(backbone.WeightsReference(word))
+	if err != nil {
+		return nil, usage("%w", err)
+	}
+	if err := choice.Fetch(ctx, func(format string, args ...any) { fmt.Fprintf(p.err, format+"\n", args...) }); err != nil {
+		return nil, err
+	}
+	return deploy.Backbone(b, choice, f.size)
+}
+
+func (p *program) storedModel(ctx context.Context, f exportFlags, reference string) (*classifier.Classifier, error) {
+	return p.readModel(ctx, predictFlags{file: f.file, cached: f.cached, model: reference})
+}
+
