@@ -28,6 +28,7 @@ type exportFlags struct {
 	weights   string
 	size      int
 	pictures  int
+	examples  string
 }
 
 func (p *program) exportCommand() *cobra.Command {
@@ -69,6 +70,7 @@ classifier.`,
 	c.Flags().StringVar(&f.precision, "precision", "", "`type` of the weights: float32, float16 or int8 (default: int8 for a model of a quantise stage, else float32)")
 	c.Flags().StringVar(&f.weights, "weights", "", "the `file` of the backbone's weights, if they came from a file; of a backbone, what pipelines say in weights")
 	c.Flags().IntVar(&f.size, "size", 0, "of a backbone: height and width of the images in `pixels` (default: those of its weights)")
+	c.Flags().StringVar(&f.examples, "examples", "", "a `folder` for the pixels of these images and what tlpipe computes of them, images.npy and outputs.npy")
 	c.Flags().IntVar(&f.pictures, "check", 8, "`how many` images to check the file on; 0: it is not checked")
 	return c
 }
@@ -83,8 +85,8 @@ func (p *program) export(ctx context.Context, f exportFlags, reference string) e
 		return usage("--size %d: expected 0 or more pixels", f.size)
 	}
 	r := exchange.Request{
-		Format: exchange.Format(f.format), Precision: exchange.Precision(f.precision), Out: f.out, Pictures: f.pictures,
-		Threads: runtime.GOMAXPROCS(0), Version: versionText(),
+		Format: exchange.Format(f.format), Precision: exchange.Precision(f.precision), Out: f.out, Pictures: f.pictures, Examples: f.examples,
+		Threads: runtime.GOMAXPROCS(0), Version: version(),
 	}
 	early := r
 	if early.Precision == "" {
@@ -99,6 +101,9 @@ func (p *program) export(ctx context.Context, f exportFlags, reference string) e
 	}
 	if r.Precision == "" {
 		r.Precision = exchange.Float32
+	}
+	if r.Precision == exchange.Int8 && r.Scheme == nil {
+		return errors.New("the model is float32: a quantise stage makes it int8 (tlpipe stages quantise)")
 	}
 	result, err := exchange.Write(r)
 	if err != nil {
@@ -164,6 +169,5 @@ func (p *program) deployedBackbone(ctx context.Context, f exportFlags, b backbon
 }
 
 func (p *program) storedModel(ctx context.Context, f exportFlags, reference string) (*classifier.Classifier, error) {
-	return p.readModel(ctx, predictFlags{file: f.file, cached: f.cached, model: reference})
+	return p.readModel(ctx, modelFlags{file: f.file, cached: f.cached, model: reference})
 }
-

@@ -11,6 +11,7 @@ import (
 	"github.com/tlpipe/tlpipe/internal/nn/adapter"
 	"github.com/tlpipe/tlpipe/internal/nn/classifier"
 	"github.com/tlpipe/tlpipe/internal/nn/fold"
+	"github.com/tlpipe/tlpipe/internal/nn/frozen"
 	"github.com/tlpipe/tlpipe/internal/record"
 )
 
@@ -215,6 +216,9 @@ func (m *Model) fold() (err error) {
 	m.Network, m.Weights, err = fold.Fold(m.Network, m.Weights)
 	return err
 }
+
+// Compile makes the program by which tlpipe computes the model.
+func (m *Model) Compile() (*frozen.Program, error) { return frozen.Compile(m.Network, m.Weights) }
 
 // Input is the layer that takes the examples.
 func (m *Model) Input() nn.Layer { return m.Network.Inputs()[0] }

@@ -8,7 +8,6 @@ import (
 	"github.com/tlpipe/tlpipe/internal/dataset/emoji"
 	"github.com/tlpipe/tlpipe/internal/deploy"
 	"github.com/tlpipe/tlpipe/internal/kernel"
-	"github.com/tlpipe/tlpipe/internal/nn/frozen"
 	"github.com/tlpipe/tlpipe/internal/picture"
 	"github.com/tlpipe/tlpipe/internal/record"
 )
@@ -34,28 +33,44 @@ func (r Request) tolerance() float64 {
 // computed is what a file gives for the pixels of a picture.
 type computed func(pixels []uint8) ([]float32, error)
 
-// compare holds a file against the model on pictures.
-func compare(r Request, pool *kernel.Pool, file computed) (*Check, error) {
+// examples are pictures, and what the model tells of them.
+type examples struct {
+	pixels  [][]uint8
+	answers [][]float32
+}
+
+// examples computes the model on pictures; nil if it takes none.
+func (r Request) examples(pool *kernel.Pool) (*examples, error) {
 	if r.Model.Pixels == nil {
-		return nil, nil // there are no pictures of it
+		return nil, nil
 	}
 	pictures, err := pixels(r.Model, r.Pictures)
 	if err != nil {
 		return nil, fmt.Errorf("pictures to check on: %w", err)
 	}
-	program, err := frozen.Options{Algorithm: kernel.Plain}.Compile(r.Model.Network, r.Model.Weights)
+	program, err := r.Model.Compile()
 	if err != nil {
 		return nil, err
 	}
 	session := program.NewSession(1)
-	want := make([]float32, program.OutputShape(0).Size())
-	check := &Check{Pictures: len(pictures)}
+	out := &examples{pixels: pictures}
 	for _, p := range pictures {
-		got, err := file(p)
-		if err != nil {
+		answers := make([]float32, program.OutputShape(0).Size())
+		if err := session.Run(pool, r.Model.Pixels.Input(p), 1, answers); err != nil {
 			return nil, err
 		}
-		if err := session.Run(pool, r.Model.Pixels.Input(p), 1, want); err != nil {
+		out.answers = append(out.answers, answers)
+	}
+	return out, nil
+}
+
+// compare holds a file against the model on pictures.
+func compare(r Request, e *examples, file computed) (*Check, error) {
+	check := &Check{Pictures: len(e.pixels)}
+	for i, p := range e.pixels {
+		want := e.answers[i]
+		got, err := file(p)
+		if err != nil {
 			return nil, err
 		}
 		if len(got) != len(want) {

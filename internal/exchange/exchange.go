@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/tlpipe/tlpipe/internal/deploy"
+	"github.com/tlpipe/tlpipe/internal/kernel"
 	"github.com/tlpipe/tlpipe/internal/nn/quantise"
 	"github.com/tlpipe/tlpipe/pipeline"
 )
@@ -38,7 +39,7 @@ type format struct {
 	ending     string // of files' names
 	precisions []Precision
 	write      func(w io.Writer, r Request) error
-	check      func(path string, r Request) (*Check, error)
+	check      func(path string, r Request, e *examples, pool *kernel.Pool) (*Check, error)
 }
 
 func formats() []format {
@@ -65,6 +66,7 @@ type Request struct {
 	Out       string           // path
 	Version   string           // of the program
 	Pictures  int              // to check on; 0: the file is not checked
+	Examples  string           // folder for these pictures' pixels and what the model tells of them; "": none
 	Threads   int
 }
 
@@ -107,15 +109,38 @@ func Write(r Request) (_ *Result, err error) {
 	if err := r.checkSize(info.Size()); err != nil {
 		return nil, err
 	}
-	if r.Pictures > 0 && f.check != nil {
-		if out.Check, err = f.check(temp.Name(), r); err != nil {
-			return nil, fmt.Errorf("the file that was written does not hold: %w", err)
-		}
+	if err := r.hold(f, temp.Name(), out); err != nil {
+		return nil, err
 	}
 	if err := os.Chmod(temp.Name(), 0o644); err != nil {
 		return nil, err
 	}
 	return out, os.Rename(temp.Name(), r.Out)
+}
+
+// hold checks the file at a path, and writes examples.
+func (r Request) hold(f format, path string, out *Result) error {
+	if r.Pictures < 1 {
+		return nil
+	}
+	pool := kernel.NewPool(max(r.Threads, 1))
+	defer pool.Close()
+	e, err := r.examples(pool)
+	if err != nil || e == nil {
+		return err
+	}
+	if r.Examples != "" {
+		if err := e.write(r.Examples, r.Model.Pixels); err != nil {
+			return err
+		}
+	}
+	if f.check == nil {
+		return nil
+	}
+	if out.Check, err = f.check(path, r, e, pool); err != nil {
+		return fmt.Errorf("the file that was written does not hold: %w", err)
+	}
+	return nil
 }
 
 // format finds the one that is asked for, by name or by the ending of the file's.

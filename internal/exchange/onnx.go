@@ -23,21 +23,19 @@ func writeONNX(w io.Writer, r Request) error {
 	return m.Write(w)
 }
 
-func checkONNX(path string, r Request) (_ *Check, err error) {
+func checkONNX(path string, r Request, e *examples, pool *kernel.Pool) (_ *Check, err error) {
 	m, closing, err := onnx.Open(path, onnx.Limits())
 	if err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, closing()) }()
-	pool := kernel.NewPool(max(r.Threads, 1))
-	defer pool.Close()
 	var check *Check
 	err = mapped.Guard(func() error {
 		program, err := evaluate.New(m, pool)
 		if err != nil {
 			return err
 		}
-		check, err = compare(r, pool, func(pixels []uint8) ([]float32, error) {
+		check, err = compare(r, e, func(pixels []uint8) ([]float32, error) {
 			p := r.Model.Pixels
 			in := &evaluate.Tensor{Shape: []int{1, p.Height, p.Width, 3}, Whole: make([]int64, len(pixels))}
 			for i, v := range pixels {

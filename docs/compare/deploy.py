@@ -1,0 +1,76 @@
+"""Holds files that `tlpipe export --examples DIR` wrote against what tlpipe computes, with the runtimes that read them.
+
+    python deploy.py FILE DIR [FILE DIR ...]
+
+FILE ends in .onnx (onnxruntime) or .tflite (ai-edge-litert). DIR holds images.npy, uint8 [n, height, width, 3], and
+outputs.npy, float32 [n, classes]. Prints a line for each file: the largest difference and how many images get the same class.
+Exits with 1 if a file of float32 differs by more than 1e-4, one of float16 by more than 0.05, or one of int8 in the class of
+more than 1 % of the images.
+"""
+import json
+import os
+import sys
+import time
+
+import numpy as np
+
+
+def onnx(path, images):
+    import onnx as onnx_format
+    import onnxruntime
+
+    onnx_format.checker.check_model(path, full_check=True)
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    name = session.get_inputs()[0].name
+    metadata = session.get_modelmeta().custom_metadata_map
+    out = [session.run(None, {name: images[i:i + 1]})[0] for i in range(len(images))]
+    began = time.perf_counter()
+    session.run(None, {name: images[:1]})
+    return np.concatenate(out), metadata["precision"], json.loads(metadata["classes"]), time.perf_counter() - began
+
+
+def tflite(path, images):
+    from ai_edge_litert.interpreter import Interpreter
+
+    interpreter = Interpreter(path)
+    interpreter.allocate_tensors()
+    given, told = interpreter.get_input_details()[0], interpreter.get_output_details()[0]
+    out, took = [], 0
+    for image in images:
+        interpreter.set_tensor(given["index"], image[None])
+        began = time.perf_counter()
+        interpreter.invoke()
+        took = time.perf_counter() - began
+        y = interpreter.get_tensor(told["index"])
+        if y.dtype != np.float32:
+            scale, zero = told["quantization"]
+            y = (y.astype(np.float32) - zero) * scale
+        out.append(y)
+    precision = "float32"
+    types = [str(d["dtype"]) for d in interpreter.get_tensor_details()]
+    if any("float16" in t for t in types):
+        precision = "float16"
+    if any("int8" in t and "uint8" not in t for t in types):
+        precision = "int8"
+    return np.concatenate(out), precision, None, took
+
+
+def main(arguments):
+    failed = False
+    for path, folder in zip(arguments[::2], arguments[1::2]):
+        images, want = np.load(os.path.join(folder, "images.npy")), np.load(os.path.join(folder, "outputs.npy"))
+        got, precision, classes, seconds = (onnx if path.endswith(".onnx") else tflite)(path, images)
+        got = got.reshape(want.shape)
+        assert classes is None or len(classes) == want.shape[1]
+        scale = max(1, np.abs(want).max())
+        difference = np.abs(got - want).max() / scale
+        same = (got.argmax(1) == want.argmax(1)).sum()
+        good = {"float32": difference <= 1e-4, "float16": difference <= 0.05, "int8": same >= 0.99 * len(images)}[precision]
+        failed |= not good
+        print(f"{os.path.basename(path):40} {precision:8} {os.path.getsize(path) / 1e6:8.2f} MB  difference {difference:.2e}  "
+              f"same class {same}/{len(images)}  {1000 * seconds:.1f} ms  {'ok' if good else 'DIFFERS'}", flush=True)
+    return failed
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
