@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/tlpipe/tlpipe/internal/budget/budgettest"
 	"github.com/tlpipe/tlpipe/pipeline"
@@ -37,7 +38,7 @@ func FuzzPlan(f *testing.F) {
 	}
 	f.Cleanup(func() { _ = store.Close() })
 	f.Fuzz(func(t *testing.T, text string) {
-		budgettest.Allocates(t, 1<<30, func() { // networks are built, and weights read that are in the program
+		budgettest.Cost{Memory: 1 << 30, Time: time.Minute}.Bounds(t, func() { // networks are built, and weights read that are in the program
 			graph, err := pipeline.Load(filepath.Join(t.TempDir(), "p.yaml"), []byte(text), kinds())
 			if err != nil {
 				if problems := (pipeline.Problems)(nil); !errors.As(err, &problems) {

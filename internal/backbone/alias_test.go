@@ -98,6 +98,9 @@ func TestWrappedWeightsWithOtherHeads(t *testing.T) {
 			t.Errorf("%q: left out %v, %v", prefix, left, err)
 		}
 	}
+	if left, err := b.LeftOut(write(t, nil, func([]safetensors.Tensor) []safetensors.Tensor { return []safetensors.Tensor{one} })); err == nil {
+		t.Errorf("of a file of another network %v are left out", left)
+	}
 	part, _, _ := strings.Cut(trunk.Parameters()[0].Name(), ".")
 	path := write(t, want, func(all []safetensors.Tensor) []safetensors.Tensor {
 		one.Name = part + ".more.weight"

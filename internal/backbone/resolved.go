@@ -1,6 +1,7 @@
 package backbone
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -121,7 +122,7 @@ func (b Backbone) resolve(reference WeightsReference, fixed bool) (*ResolvedWeig
 		if err != nil {
 			return nil, err
 		}
-		source.Most = b.largestFile()
+		source.Limits.Most = cmp.Or(source.Limits.Most, b.largestFile())
 		c.Name, c.source = FileWeights, &source
 		c.digest = func() (string, error) { return source.Expected.SHA256, nil }
 		return c, nil
@@ -212,7 +213,11 @@ func (c *ResolvedWeights) Fetch(ctx context.Context, say func(format string, arg
 		})
 	}
 	if err != nil {
-		return fmt.Errorf("weights: %w (a file that was fetched by other means can be given by its path)", err)
+		hint := "a file that was fetched by other means can be given by its path"
+		if fetch.LimitError(err) {
+			hint = "limits of the weights can be raised: {url, sha256, limits: {size: 4GB, rate: 100, stall: 2m}}; " + hint
+		}
+		return fmt.Errorf("weights: %w (%s)", err, hint)
 	}
 	c.path = f.Path
 	return nil

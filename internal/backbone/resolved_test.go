@@ -251,6 +251,37 @@ func TestWeightsFromAnAddress(t *testing.T) {
 	}
 }
 
+// What downloading may cost stands beside the address, and is not part of what the weights are.
+func TestLimitsOfAnAddress(t *testing.T) {
+	t.Setenv("TLPIPE_WEIGHTS", t.TempDir())
+	file := weights.EfficientNetLite0()
+	url, _ := web(t, file)
+	b := find(t, "efficientnet_lite0")
+	for limits, want := range map[string]string{
+		"&size=1MB":                    "limits of the weights can be raised",
+		"&size=1GB&rate=100&stall=10s": "",
+	} {
+		resolved, err := b.Resolve(backbone.WeightsReference(url + "#sha256=" + lite0Digest + limits))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if sum, err := resolved.Digest(); err != nil || sum != lite0Digest {
+			t.Errorf("digest %q, %v", sum, err)
+		}
+		switch err := resolved.Fetch(context.Background(), t.Logf); {
+		case want == "" && err != nil, want != "" && (err == nil || !strings.Contains(err.Error(), want)):
+			t.Errorf("%s: error %v, want %q", limits, err, want)
+		}
+	}
+	for limits, want := range map[string]string{
+		"&size=much": "the limit size of a download", "&rate=0": "it must be above 0", "&stall=30": "missing unit", "&stall=-1s": "it must be above 0", "&pace=1": `unknown limit "pace"`, "&": `unknown limit ""`,
+	} {
+		if _, err := b.Resolve(backbone.WeightsReference(url + "#sha256=" + lite0Digest + limits)); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: error %v, want one with %q", limits, err, want)
+		}
+	}
+}
+
 // A weight set that was pulled is used by its name; its whole digest stands in recipes.
 func TestWeightsThatWerePulled(t *testing.T) {
 	dir := t.TempDir()
@@ -344,9 +375,11 @@ func TestWordInYAML(t *testing.T) {
 	for text, want := range map[string]string{
 		`{weights: imagenet}`:                                "imagenet",
 		`{weights: {url: "https://a.org/b", sha256: "0fe"}}`: "https://a.org/b#sha256=0fe",
-		`{weights: {url: "https://a.org/b"}}`:                `key "sha256" is required`,
-		`{weights: {path: a, url: b, sha256: c}}`:            `unknown key "path"`,
-		`{weights: [a]}`:                                     "expected a text, found a list",
+		`{weights: {url: "https://a.org/b", sha256: "0fe", limits: {size: 4GB, rate: 100, stall: 1m}}}`: "https://a.org/b#sha256=0fe&size=4GB&rate=100&stall=1m",
+		`{weights: {url: "https://a.org/b", sha256: "0fe", limits: {speed: 4GB}}}`:                      `unknown key "speed"`,
+		`{weights: {url: "https://a.org/b"}}`:                                                           `key "sha256" is required`,
+		`{weights: {path: a, url: b, sha256: c}}`:                                                       `unknown key "path"`,
+		`{weights: [a]}`: "expected a text, found a list",
 	} {
 		var node yaml.Node
 		if err := yaml.Unmarshal([]byte(text), &node); err != nil {

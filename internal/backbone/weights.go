@@ -168,7 +168,10 @@ func (b Backbone) LeftOut(path string) (names []string, err error) {
 	if err != nil {
 		return nil, err
 	}
-	called := b.recognise(tensors, whole).naming
+	called, err := b.namingOf(tensors, whole)
+	if err != nil {
+		return nil, err
+	}
 	known := map[string]bool{}
 	for _, p := range whole.Parameters() {
 		known[called.tensor(p)] = true

@@ -1,6 +1,7 @@
 package fetch
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -19,9 +20,7 @@ type Client struct {
 	Transport http.RoundTripper
 	Hub       Hub
 
-	Stall    time.Duration // a try ends when too little has come for so long: see Rate
-	Rate     int64         // bytes a second, on average over Stall, that a server must send
-	Most     int64         // the largest file, in bytes, where a request names no limit of its own
+	Limits                 // where a request names none of its own
 	Tries    int           // in a row that brought nothing of worth
 	Wait     time.Duration // before the second try; it grows from there
 	MaxDelay time.Duration // the longest that a server may ask to wait (Retry-After)
@@ -34,8 +33,20 @@ func New(hub Hub) *Client {
 	transport.MaxResponseHeaderBytes = 1 << 20
 	return &Client{
 		Transport: transport, Hub: hub,
-		Stall: 30 * time.Second, Rate: 1000, Most: 16e9, Tries: 5, Wait: time.Second, MaxDelay: 2 * time.Minute,
+		Limits: Limits{Most: 16e9, Rate: 1000, Stall: 30 * time.Second}, Tries: 5, Wait: time.Second, MaxDelay: 2 * time.Minute,
 	}
+}
+
+// Limits are what one file may cost. Where one is 0 the client's holds.
+type Limits struct {
+	Most  int64         // the largest that the file may be, in bytes
+	Rate  int64         // bytes a second that must come, on average over Stall
+	Stall time.Duration // a try ends when too little has come for so long
+}
+
+// or fills in what is 0.
+func (l Limits) or(c *Client) Limits {
+	return Limits{cmp.Or(max(l.Most, 0), c.Most), cmp.Or(max(l.Rate, 0), c.Rate), cmp.Or(max(l.Stall, 0), c.Stall)}
 }
 
 // Request says what to fetch, and to where.
@@ -43,7 +54,7 @@ type Request struct {
 	URL      string          // http or https
 	Path     string          // the part's; what is there already is gone on with
 	Expected digest.Expected // of the whole content
-	Most     int64           // the largest that the file may be, in bytes; 0: the client's
+	Limits
 
 	// Progress is told how many bytes are there, of how many: -1 if the server does not say. Retry is
 	// told why a try failed and how long it is until the next. Both may be nil.
@@ -77,14 +88,11 @@ func (c *Client) Fetch(ctx context.Context, r Request) (sum string, err error) {
 		return "", err
 	}
 	defer func() { err = errors.Join(err, part.close()) }()
-	most := r.Most
-	if most <= 0 {
-		most = c.Most
-	}
+	limits := r.Limits.or(c)
 	d := &download{
-		Request: r, address: address, part: part, most: most,
-		pace:   budget.Pace{Window: c.Stall, Least: int64(float64(c.Rate) * c.Stall.Seconds())},
-		budget: budget.New(budget.Limit{Resource: budget.Unpacked, Most: budget.Proportional(most, worthwhile, allTries)}),
+		Request: r, address: address, part: part, most: limits.Most,
+		pace:   budget.Pace{Window: limits.Stall, Least: int64(float64(limits.Rate) * limits.Stall.Seconds())},
+		budget: budget.New(budget.Limit{Resource: budget.Unpacked, Most: budget.Proportional(limits.Most, worthwhile, allTries)}),
 		client: &http.Client{Transport: c.Hub.authorise(c.Transport), CheckRedirect: checkRedirect},
 	}
 

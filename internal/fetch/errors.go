@@ -85,6 +85,11 @@ func (e *tooLargeError) Error() string {
 	return fmt.Sprintf("it has %s, the limit is %s", budget.Bytes(e.size), budget.Bytes(e.most))
 }
 
+// LimitError tells whether an error is about what a file may cost: its size, or the pace at which it comes.
+func LimitError(err error) bool {
+	return errors.As(err, new(*stallError)) || errors.As(err, new(*tooLargeError)) || budget.Exceeded(err)
+}
+
 // truncatedError says that the content ended early.
 type truncatedError struct{ got, total int64 }
 

@@ -107,7 +107,7 @@ func TestLies(t *testing.T) {
 			}
 			largest := int64(0)
 			_, err := f.Fetch(context.Background(), fetch.Request{
-				URL: s.URL + "/file", Path: path, Most: most, Expected: digest.Expected{SHA256: sum(content(3))},
+				URL: s.URL + "/file", Path: path, Limits: fetch.Limits{Most: most}, Expected: digest.Expected{SHA256: sum(content(3))},
 				Progress: func(done, _ int64) { largest = max(largest, done) },
 			})
 			failed := new(fetch.Error)
@@ -121,6 +121,25 @@ func TestLies(t *testing.T) {
 				t.Errorf("the part had %d bytes", largest)
 			}
 		})
+	}
+}
+
+// The limits of a request stand in place of the client's.
+func TestLimitsOfARequest(t *testing.T) {
+	s := newSite(t, drip)
+	for _, c := range []struct {
+		limits fetch.Limits
+		want   string
+	}{
+		{fetch.Limits{Stall: 200 * time.Millisecond, Rate: 1000}, "fewer than 200 bytes came in 200ms"},
+		{fetch.Limits{Most: 999_999}, "it has 1000 kB, the limit is 999 kB"},
+	} {
+		f := client(fetch.Hub{})
+		f.Stall, f.Rate = time.Hour, 1
+		_, err := f.Fetch(context.Background(), fetch.Request{URL: s.URL, Path: filepath.Join(t.TempDir(), "file"), Limits: c.limits})
+		if err == nil || !strings.Contains(err.Error(), c.want) || !fetch.LimitError(err) {
+			t.Errorf("%+v: error %v, want one with %q", c.limits, err, c.want)
+		}
 	}
 }
 
@@ -155,7 +174,7 @@ func TestBeginningsCount(t *testing.T) {
 		_, _ = w.Write(make([]byte, size))
 		panic(http.ErrAbortHandler)
 	})
-	_, err := client(fetch.Hub{}).Fetch(context.Background(), fetch.Request{URL: s.URL, Path: filepath.Join(t.TempDir(), "file"), Most: 60 << 20})
+	_, err := client(fetch.Hub{}).Fetch(context.Background(), fetch.Request{URL: s.URL, Path: filepath.Join(t.TempDir(), "file"), Limits: fetch.Limits{Most: 60 << 20}})
 	if err == nil || !strings.Contains(err.Error(), "again and again from the start") || len(s.seen()) > 20 {
 		t.Errorf("%d requests, error %v", len(s.seen()), err)
 	}

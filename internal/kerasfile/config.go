@@ -2,6 +2,7 @@ package kerasfile
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"regexp"
 	"strings"
@@ -13,21 +14,32 @@ type layerConfig struct {
 	layers      []layerConfig
 }
 
-// UnmarshalJSON implements [json.Unmarshaler]. What is no layer's configuration tells nothing.
-func (c *layerConfig) UnmarshalJSON(text []byte) error {
+// deepest is how many models may lie within one another. Each level is read from its own text, so that the depth multiplies
+// what reading takes.
+const deepest = 32
+
+// readConfig reads a configuration. What is no layer's tells nothing, and no more do layers too deep.
+func readConfig(text []byte, depth int) (c layerConfig) {
 	var l struct {
 		Class  string          `json:"class_name"`
 		Config json.RawMessage `json:"config"`
 	}
 	var config struct {
-		Name   string          `json:"name"`
-		Layers json.RawMessage `json:"layers"`
+		Name   string            `json:"name"`
+		Layers []json.RawMessage `json:"layers"`
 	}
-	if json.Unmarshal(text, &l) == nil && json.Unmarshal(l.Config, &config) == nil {
-		c.class, c.name = l.Class, config.Name
-		_ = json.Unmarshal(config.Layers, &c.layers) // no list: no layers
+	if depth > deepest || json.Unmarshal(text, &l) != nil {
+		return c
 	}
-	return nil
+	// An error may be that the layers are no list; then the name stands.
+	if err := json.Unmarshal(l.Config, &config); err != nil && !errors.As(err, new(*json.UnmarshalTypeError)) {
+		return c
+	}
+	c.class, c.name = l.Class, config.Name
+	for _, layer := range config.Layers {
+		c.layers = append(c.layers, readConfig(layer, depth+1))
+	}
+	return c
 }
 
 // names returns the names of the model's layers by the paths of their groups: the n-th layer of class

@@ -30,10 +30,10 @@ func ParseArchive(entries map[string]*mapped.Entry) ([]stored.Tensor, error) {
 	if err != nil {
 		return nil, err
 	}
-	var config layerConfig
-	if err := json.Unmarshal(text, &config); err != nil {
-		return nil, fmt.Errorf("%s: %w", configFile, err)
+	if !json.Valid(text) {
+		return nil, fmt.Errorf("%s is no JSON", configFile)
 	}
+	config := readConfig(text, 0)
 	data, err := entries[weightsFile].Bytes()
 	if err != nil {
 		return nil, err

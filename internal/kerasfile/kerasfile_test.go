@@ -1,6 +1,8 @@
 package kerasfile_test
 
 import (
+	"archive/zip"
+	"bytes"
 	"maps"
 	"os"
 	"path/filepath"
@@ -168,4 +170,49 @@ func FuzzParseHDF5(f *testing.F) {
 			}
 		})
 	})
+}
+
+// FuzzParseArchive reads archives with any configuration beside good weights.
+func FuzzParseArchive(f *testing.F) {
+	entries, err := mapped.Zip(content(f, "archive.keras"))
+	if err != nil {
+		f.Fatal(err)
+	}
+	config, err := entries["config.json"].Bytes()
+	if err != nil {
+		f.Fatal(err)
+	}
+	weights, err := entries["model.weights.h5"].Bytes()
+	if err != nil {
+		f.Fatal(err)
+	}
+	deep := strings.Repeat(`{"config":{"layers":[`, 3000) + strings.Repeat(" ", 1<<18) + strings.Repeat("]}}", 3000)
+	budgettest.Seeds(f, 300, config, []byte(deep), []byte(`{"config":{"name":"a","layers":{}}}`))
+	f.Fuzz(func(t *testing.T, config []byte) {
+		budgettest.Within(t, len(config)+len(weights), func() {
+			entries, err := mapped.Zip(archive(t, map[string][]byte{"config.json": config, "model.weights.h5": weights}))
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, _ = kerasfile.ParseArchive(entries)
+		})
+	})
+}
+
+func archive(t *testing.T, files map[string][]byte) []byte {
+	var out bytes.Buffer
+	w := zip.NewWriter(&out)
+	for _, name := range slices.Sorted(maps.Keys(files)) {
+		in, err := w.CreateHeader(&zip.FileHeader{Name: name, Method: zip.Store})
+		if err == nil {
+			_, err = in.Write(files[name])
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return out.Bytes()
 }

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/tlpipe/tlpipe/internal/budget/budgettest"
 	"github.com/tlpipe/tlpipe/internal/kernel"
 	"github.com/tlpipe/tlpipe/internal/nn"
 	"github.com/tlpipe/tlpipe/internal/nn/nntest"
@@ -190,7 +191,9 @@ func FuzzNetworkJSON(f *testing.F) {
 	f.Add([]byte(`{"layers":[{"name":"a","op":"input","with":{"shape":[1,2,3]}},{"name":"b","op":"flatten","inputs":["a"]}]}`))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		var net nn.Network
-		if json.Unmarshal(data, &net) != nil {
+		var err error
+		budgettest.Within(t, len(data), func() { err = json.Unmarshal(data, &net) })
+		if err != nil {
 			return
 		}
 		for _, l := range net.Layers() {

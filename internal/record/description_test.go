@@ -6,6 +6,8 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+
+	"github.com/tlpipe/tlpipe/internal/budget/budgettest"
 )
 
 // described is a description with everything in it.
@@ -144,7 +146,9 @@ func FuzzParseDescription(f *testing.F) {
 	f.Add(`{"version":2,"inputs":[{"name":"a","transforms":[{"transform":"x","with":null}]}]}`)
 	f.Add(`{"version":3}`)
 	f.Fuzz(func(t *testing.T, text string) {
-		d, err := ParseDescription(text)
+		var d Description
+		var err error
+		budgettest.Within(t, len(text), func() { d, err = ParseDescription(text) })
 		if err != nil {
 			return
 		}

@@ -92,8 +92,11 @@ func structs(t flatbuffers.Table, i, size int) [][]byte {
 	if at == 0 {
 		return nil
 	}
-	out := make([][]byte, t.VectorLen(at))
-	begin := int(t.Vector(at))
+	n, begin := t.VectorLen(at), int(t.Vector(at))
+	if n > (len(t.Bytes)-begin)/size { // else a length that lies takes the memory
+		panic("a vector leads out of its table") // like the accesses around it
+	}
+	out := make([][]byte, n)
 	for j := range out {
 		out[j] = t.Bytes[begin+j*size:][:size]
 	}

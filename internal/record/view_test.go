@@ -7,6 +7,7 @@ import (
 	"github.com/apache/arrow/go/v17/arrow"
 	"github.com/apache/arrow/go/v17/arrow/array"
 	"github.com/apache/arrow/go/v17/arrow/memory"
+	"github.com/tlpipe/tlpipe/internal/budget/budgettest"
 	"github.com/tlpipe/tlpipe/internal/record"
 )
 
@@ -114,14 +115,21 @@ func FuzzView(f *testing.F) {
 	for n := 0; n <= len(whole); n += 37 {
 		f.Add(whole[:n])
 	}
-	f.Add(whole)
+	budgettest.Seeds(f, 1000, whole)
 	f.Fuzz(func(t *testing.T, data []byte) {
-		records, err := record.View(data)
-		if err != nil && records != nil {
-			t.Error("records beside an error")
-		}
-		for _, rec := range records {
-			rec.Release()
-		}
+		budgettest.Within(t, len(data), func() {
+			records, err := record.View(data)
+			if err != nil && records != nil {
+				t.Error("records beside an error")
+			}
+			for _, rec := range records {
+				rec.Release()
+			}
+			for _, err := range record.Decode(data) {
+				if err != nil {
+					break
+				}
+			}
+		})
 	})
 }

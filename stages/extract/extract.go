@@ -15,7 +15,7 @@ import (
 // Params are the parameters of the stage.
 type Params struct {
 	Backbone   backbone.Name             `yaml:"backbone" doc:"the network: a name from 'tlpipe models list', or pixels for no network"`
-	Weights    backbone.WeightsReference `yaml:"weights" recipe:"-" doc:"a weight set of the backbone; random; the path of a file written by PyTorch, Keras or safetensors (.safetensors, .pth, .h5, .keras), or its URL and digest, https://…#sha256=… or {url, sha256}; VARIANT:PATH where the file does not identify the variant of the backbone"`
+	Weights    backbone.WeightsReference `yaml:"weights" recipe:"-" doc:"a weight set of the backbone; random; the path of a file written by PyTorch, Keras or safetensors (.safetensors, .pth, .h5, .keras), or its URL and digest, https://…#sha256=… or {url, sha256}, with limits: {size, rate, stall} of the download if needed; VARIANT:PATH where the file does not identify the variant of the backbone"`
 	Layer      string                    `yaml:"layer" doc:"pooled (the feature vector), last (the last map), or any layer or block of the backbone"`
 	Precision  string                    `yaml:"precision" enum:"fp32,bf16,int8" doc:"arithmetic of the network: fp32; bf16, faster on processors with bfloat16 instructions and slightly less accurate; or int8, faster still and less accurate, with quantisation ranges calibrated on built-in images"`
 	Flip       bool                      `yaml:"flip" doc:"average the features of each image and of its mirror image"`

@@ -53,7 +53,7 @@ func Default() (*Store, error) {
 type Source struct {
 	URL      string
 	Expected digest.Expected
-	Most     int64 // the largest that it may be, in bytes; 0: the client's limit
+	Limits   fetch.Limits
 }
 
 // File is a file in the store.
@@ -118,7 +118,7 @@ func (s *Store) Fetch(ctx context.Context, client *fetch.Client, source Source, 
 	}
 	part := filepath.Join(s.dir, "parts", key)
 	sum, err := client.Fetch(ctx, fetch.Request{
-		URL: source.URL, Path: part, Expected: source.Expected, Most: source.Most, Progress: watch.Progress, Retry: watch.Retry,
+		URL: source.URL, Path: part, Expected: source.Expected, Limits: source.Limits, Progress: watch.Progress, Retry: watch.Retry,
 	})
 	if err != nil {
 		return File{}, s.explain(err)

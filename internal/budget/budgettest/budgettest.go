@@ -1,42 +1,77 @@
-// Package budgettest tests that readers keep to what an input may cost: fuzz targets add thousands of damaged inputs to
-// their seeds in the heavy tests, and hold what each allocates against its size.
+// Package budgettest tests that readers keep to what an input may cost: fuzz targets hold what each input allocates and the
+// processor time that it takes against its size, and add thousands of damaged inputs to their seeds in the heavy tests.
+// .ci/fuzz searches for others, guided by coverage.
 package budgettest
 
 import (
 	"encoding/binary"
+	"fmt"
 	"math/rand/v2"
 	"os"
 	"runtime/metrics"
 	"testing"
+	"time"
 )
 
-// What reading may allocate, all in all: so many bytes, and so many for each byte of the input.
-const (
-	anyInput = 96 << 20
-	perByte  = 4000
-)
-
-// Within runs work on an input of so many bytes, and fails if it allocates more than reading it should.
-func Within(t testing.TB, size int, work func()) {
-	t.Helper()
-	Allocates(t, anyInput+perByte*uint64(size), work)
+// Cost is what work may take: bytes allocated all in all, which are at least those held at once, and time of the processor.
+type Cost struct {
+	Memory uint64
+	Time   time.Duration
 }
 
-// Allocates runs work, and fails if it allocates more than so many bytes.
-func Allocates(t testing.TB, most uint64, work func()) {
+// What reading may take: so much for any input, and so much for each of its bytes. The time is ample, since instrumented
+// readers are slow and other work takes its share: it is meant for what does not end, or grows with the square of an input.
+var anyInput, perByte = Cost{96 << 20, 20 * time.Second}, Cost{4000, 100 * time.Microsecond}
+
+// Of returns what reading an input of so many bytes may take.
+func Of(size int) Cost {
+	return Cost{anyInput.Memory + perByte.Memory*uint64(size), anyInput.Time + perByte.Time*time.Duration(size)}
+}
+
+// Within runs work on an input of so many bytes, and fails if it takes more than reading it should.
+func Within(t testing.TB, size int, work func()) {
 	t.Helper()
-	before := allocated()
-	work()
-	if used := allocated() - before; used > most {
-		t.Errorf("%d MB were allocated, %d at most are meant", used>>20, most>>20)
+	Of(size).Bounds(t, work)
+}
+
+// Bounds runs work, and fails if it takes more. What has taken twice as much and goes on ends the process: a reader that does
+// not end can be ended in no other way, and the fuzzer keeps the input that did it.
+func (most Cost) Bounds(t testing.TB, work func()) {
+	t.Helper()
+	before := spent()
+	ended := make(chan struct{})
+	go func() {
+		look := time.NewTicker(200 * time.Millisecond)
+		defer look.Stop()
+		for {
+			select {
+			case <-ended:
+				return
+			case <-look.C:
+				if used := spent().since(before); used.Memory > 2*most.Memory || used.Time > 2*most.Time {
+					panic(fmt.Sprintf("%s were taken so far, %s at most are meant", used, most))
+				}
+			}
+		}
+	}()
+	func() {
+		defer close(ended)
+		work()
+	}()
+	if used := spent().since(before); used.Memory > most.Memory || used.Time > most.Time {
+		t.Errorf("%s were taken, %s at most are meant", used, most)
 	}
 }
 
-// allocated is all that this process has allocated so far, in bytes.
-func allocated() uint64 {
+func (c Cost) String() string { return fmt.Sprintf("%d MB and %s", c.Memory>>20, c.Time) }
+
+func (c Cost) since(before Cost) Cost { return Cost{c.Memory - before.Memory, c.Time - before.Time} }
+
+// spent is what this process has taken so far.
+func spent() Cost {
 	sample := []metrics.Sample{{Name: "/gc/heap/allocs:bytes"}}
 	metrics.Read(sample)
-	return sample[0].Value.Uint64()
+	return Cost{sample[0].Value.Uint64(), processorTime()}
 }
 
 // Seeds adds seeds to a fuzz target, and with TLPIPE_HEAVY=1 so many damaged versions of each, always the same.

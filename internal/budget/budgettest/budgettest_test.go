@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"math/rand/v2"
 	"testing"
+	"time"
 )
 
 type recorder struct {
@@ -27,6 +28,26 @@ func TestWithin(t *testing.T) {
 		t.Error("200 MB for 1000 bytes are not too much")
 	}
 	sink = nil
+}
+
+func TestTime(t *testing.T) {
+	if processorTime() == 0 {
+		t.Skip("processor time is not known")
+	}
+	busy := func() {
+		for begin := processorTime(); processorTime()-begin < 5*time.Millisecond; {
+			continue
+		}
+	}
+	var r recorder
+	Cost{Memory: 1 << 30, Time: time.Minute}.Bounds(&r, busy)
+	if r.failed {
+		t.Error("some milliseconds are too much for a minute")
+	}
+	Cost{Memory: 1 << 30, Time: time.Millisecond}.Bounds(&r, busy)
+	if !r.failed {
+		t.Error("five milliseconds are not too much for one")
+	}
 }
 
 func TestDamaged(t *testing.T) {

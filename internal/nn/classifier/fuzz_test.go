@@ -4,6 +4,7 @@ import (
 	"maps"
 	"testing"
 
+	"github.com/tlpipe/tlpipe/internal/budget/budgettest"
 	"github.com/tlpipe/tlpipe/internal/record"
 )
 
@@ -36,7 +37,8 @@ func FuzzMetadata(f *testing.F) {
 			return
 		}
 		m.Tensors = tensors
-		c, err := Parse(m)
+		var c *Classifier
+		budgettest.Within(t, len(architecture)+len(description)+len(classes)+len(extraction), func() { c, err = Parse(m) })
 		if !maps.Equal(metadata, before) {
 			t.Fatal("reading a model changed its metadata")
 		}

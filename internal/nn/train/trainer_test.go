@@ -16,6 +16,7 @@ import (
 	"testing"
 
 	"github.com/sourcegraph/conc/iter"
+	"github.com/tlpipe/tlpipe/internal/budget/budgettest"
 	"github.com/tlpipe/tlpipe/internal/kernel"
 	"github.com/tlpipe/tlpipe/internal/nn"
 	"github.com/tlpipe/tlpipe/internal/nn/train/objective"
@@ -499,12 +500,14 @@ func FuzzRestore(f *testing.F) {
 	f.Add(data[:len(data)-4])
 	f.Fuzz(func(t *testing.T, body []byte) {
 		sum := crc32.ChecksumIEEE(body) // else nothing gets past the first check
-		if err := trainer.Restore(binary.LittleEndian.AppendUint32(body, sum)); err != nil {
-			return
-		}
-		if _, err := trainer.Save(); err != nil {
-			t.Fatal(err)
-		}
+		budgettest.Within(t, len(body), func() {
+			if err := trainer.Restore(binary.LittleEndian.AppendUint32(body, sum)); err != nil {
+				return
+			}
+			if _, err := trainer.Save(); err != nil {
+				t.Error(err)
+			}
+		})
 	})
 }
 
