@@ -15,8 +15,8 @@ type MultiLabel struct {
 	truth         []bool    // [rows, classes]
 	probabilities []float32 // [rows, classes]
 	threshold     float64
-	order         [][]int32 // by class: rows, the most probable first
-	loss          []float64 // of each row: the mean over the classes of −ln p, p the probability of the truth
+	ranked        []*Detection // by class
+	loss          []float64    // of each row: the mean over the classes of −ln p, p the probability of the truth
 }
 
 // NewMultiLabel makes a sample. It keeps both slices. It fails if sizes do not agree, or a probability lies
@@ -25,7 +25,7 @@ func NewMultiLabel(truth []bool, probabilities []float32, classes int, threshold
 	if classes < 1 || len(truth) != len(probabilities) || len(truth)%classes != 0 {
 		return nil, fmt.Errorf("%d truths and %d probabilities of %d classes", len(truth), len(probabilities), classes)
 	}
-	m := &MultiLabel{classes: classes, truth: truth, probabilities: probabilities, threshold: threshold, order: make([][]int32, classes)}
+	m := &MultiLabel{classes: classes, truth: truth, probabilities: probabilities, threshold: threshold}
 	rows := len(truth) / classes
 	for i := range rows {
 		p := probabilities[i*classes : (i+1)*classes]
@@ -41,14 +41,12 @@ func NewMultiLabel(truth []bool, probabilities []float32, classes int, threshold
 		}
 		m.loss = append(m.loss, loss)
 	}
-	for c := range m.order {
-		m.order[c] = make([]int32, rows)
-		for i := range m.order[c] {
-			m.order[c][i] = int32(i)
+	for c := range classes {
+		of, p, applies := make([]int32, rows), make([]float32, rows), make([]bool, rows)
+		for i := range of {
+			of[i], p[i], applies[i] = int32(i), probabilities[i*classes+c], truth[i*classes+c]
 		}
-		slices.SortStableFunc(m.order[c], func(a, b int32) int {
-			return cmp.Compare(probabilities[int(b)*classes+c], probabilities[int(a)*classes+c])
-		})
+		m.ranked = append(m.ranked, NewDetection(of, p, applies))
 	}
 	return m, nil
 }
@@ -155,55 +153,25 @@ func (m *MultiLabel) LogLoss(weights []float64) float64 {
 	return loss / total
 }
 
-// AveragePrecision of a class is Σ (Rₙ − Rₙ₋₁)·Pₙ over the thresholds from the greatest probability down,
-// R recall and P precision; rows of equal probability come in together. NaN if the class applies to no row.
+// Detection ranks the rows by the probability that a class applies.
+func (m *MultiLabel) Detection(class int) *Detection { return m.ranked[class] }
+
+// MicroDetection ranks the answers of all rows to all classes together.
+func (m *MultiLabel) MicroDetection() *Detection {
+	rows := make([]int32, len(m.truth))
+	for i := range rows {
+		rows[i] = int32(i / m.classes)
+	}
+	return NewDetection(rows, m.probabilities, m.truth)
+}
+
+// AveragePrecision of a class: see [Detection.AveragePrecision].
 func (m *MultiLabel) AveragePrecision(class int, weights []float64) float64 {
-	area, right, taken := 0.0, 0.0, 0.0
-	m.descend(class, weights, func(positive, negative float64) {
-		right += positive
-		taken += positive + negative
-		if taken > 0 {
-			area += positive * right / taken
-		}
-	})
-	if right == 0 {
-		return math.NaN()
-	}
-	return area / right
+	return m.ranked[class].AveragePrecision(weights)
 }
 
-// AUC of a class is the area under its ROC curve: the probability that a row that it applies to is ranked
-// above one that it does not, a tie counting half. NaN if there is none of either.
-func (m *MultiLabel) AUC(class int, weights []float64) float64 {
-	wins, positives, negatives := 0.0, 0.0, 0.0
-	m.descend(class, weights, func(positive, negative float64) {
-		wins += negative * (positives + positive/2)
-		positives += positive
-		negatives += negative
-	})
-	if positives == 0 || negatives == 0 {
-		return math.NaN()
-	}
-	return wins / (positives * negatives)
-}
-
-// descend tells the weights of the rows at each probability, from the greatest down.
-func (m *MultiLabel) descend(class int, weights []float64, step func(positive, negative float64)) {
-	order := m.order[class]
-	for from := 0; from < len(order); {
-		at := func(i int) int { return int(order[i])*m.classes + class }
-		positive, negative, to := 0.0, 0.0, from
-		for ; to < len(order) && m.probabilities[at(to)] == m.probabilities[at(from)]; to++ {
-			if w := weightOf(weights, int(order[to])); m.truth[at(to)] {
-				positive += w
-			} else {
-				negative += w
-			}
-		}
-		step(positive, negative)
-		from = to
-	}
-}
+// AUC of a class: see [Detection.AUC].
+func (m *MultiLabel) AUC(class int, weights []float64) float64 { return m.ranked[class].AUC(weights) }
 
 // MeanOfKnown is the mean of the numbers that are numbers; NaN if there are none.
 func MeanOfKnown(x []float64) float64 {

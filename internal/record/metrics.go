@@ -76,8 +76,11 @@ const (
 	Precision         = "precision"         // of a class
 	Recall            = "recall"            // of a class
 	F1                = "f1"                // of a class
-	Unlabelled        = "unlabelled"        // number of rows that have no label and were not scored
-	UnknownLabel      = "unknown_label"     // number of rows, not scored, of a class that the model does not know
+	MicroROCAUC       = "micro_roc_auc"     // of the answers of all rows to all classes together
+	MicroAP           = "micro_average_precision"
+	MacroAP           = "macro_average_precision" // mean over the classes, of models that tell one class
+	Unlabelled        = "unlabelled"              // number of rows that have no label and were not scored
+	UnknownLabel      = "unknown_label"           // number of rows, not scored, of a class that the model does not know
 )
 
 // Names of metrics of rows that any of several classes may apply to, where F1, precision, recall, roc_auc and
@@ -157,6 +160,25 @@ type Mistake struct {
 	Confidence  float64 `column:"confidence"`  // the probability of Predicted
 	Probability float64 `column:"probability"` // that of Label
 }
+
+// CurvePoint is a point of a curve of one model: a row of a table of curves. The points of a curve follow one another.
+type CurvePoint struct {
+	Model   string  `column:"model"`
+	Curve   string  `column:"curve"`   // ROCCurve or PrecisionRecallCurve
+	Average string  `column:"average"` // MicroAverage or MacroAverage of the classes; "" for the curve of one class against the rest
+	Class   string  `column:"class"`   // "" for an average
+	X       float64 `column:"x"`       // false-positive rate, or recall
+	Y       float64 `column:"y"`       // true-positive rate, or precision
+	Cutoff  float64 `column:"cutoff"`  // the probability from which a row counts as of the class; null where there is none
+}
+
+// The curves, and how they are averaged over the classes: all answers together, or the mean of the classes' curves.
+const (
+	ROCCurve             = "roc"
+	PrecisionRecallCurve = "precision_recall"
+	MicroAverage         = "micro"
+	MacroAverage         = "macro"
+)
 
 // Duplicate is a row that was measured on and looks like a row of another split: a row of a table of duplicates, the likest first.
 type Duplicate struct {

@@ -41,7 +41,7 @@ func charts(all ...chart) block { return block{"block-charts", all} }
 // key says what a symbol or a line of the charts means.
 type key struct {
 	Colour, Symbol int
-	Line           bool
+	Line, Rest     bool // a line; a grey one, of all that have no colour of their own
 	Name           string
 }
 

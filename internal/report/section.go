@@ -17,6 +17,7 @@ func evaluationSections() []evaluationSection {
 		{"mistakes", "Mistakes", mistakesSection},
 		{"changes", "Fixed and broken", changesSection},
 		{"confusion", "Confusion", confusionSection},
+		{"curves", "ROC and precision-recall", rocSection},
 		{"classes", "Classes", classesSection},
 		{"slices", "Slices", slicesSection},
 		{"calibration", "Calibration", calibrationSection},

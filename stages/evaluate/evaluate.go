@@ -31,7 +31,7 @@ func Kind() pipeline.Kind {
 	return pipeline.Define(pipeline.Kind{
 		Name:    "evaluate",
 		Summary: "measure models on held-out rows, with baselines, intervals and paired tests",
-		Doc: "Runs each model on its data and writes accuracy, top-k accuracy, precision, recall and F1, ROC-AUC, log loss, Brier " +
+		Doc: "Runs each model on its data and writes accuracy, top-k accuracy, precision, recall and F1, ROC-AUC, average precision, log loss, Brier " +
 			"score and calibration error, over all rows, by class and by slice, with bootstrap intervals. The baselines majority " +
 			"class and nearest centroid are measured as well. For multi-label models it writes mean average precision, micro and " +
 			"macro F1, subset accuracy and Hamming loss, with the class frequencies as baseline; for regression models mean " +
@@ -45,7 +45,7 @@ func Kind() pipeline.Kind {
   uses: evaluate
   from: {model: head, data: features}
   with: {slices: [domain], cluster: object}`,
-		Version: 8,
+		Version: 9,
 		Seeded:  true,
 		Inputs: []pipeline.Port{
 			{Name: "model", Kind: pipeline.Model, Many: true, Doc: "the models to measure"},
@@ -57,6 +57,7 @@ func Kind() pipeline.Kind {
 			{Name: "comparison", Kind: pipeline.Metrics, Doc: "one row per pair of models: difference of accuracy, its interval, McNemar's test"},
 			{Name: "confusion", Kind: pipeline.Metrics, Doc: "how many rows of each class were predicted as each class"},
 			{Name: "calibration", Kind: pipeline.Metrics, Doc: "accuracy by bins of confidence"},
+			{Name: "curves", Kind: pipeline.Metrics, Doc: "points of the ROC and precision-recall curves of each model, one class against the rest and averaged over the classes"},
 			{Name: "duplicates", Kind: pipeline.Metrics, Doc: "evaluated rows that look like a row of another split, by perceptual hash"},
 			{Name: "mistakes", Kind: pipeline.Metrics, Doc: "the most confident wrong answers of each model"},
 		},
@@ -160,6 +161,7 @@ type evaluation struct {
 	confusion   []record.Confusion
 	calibration []record.CalibrationBin
 	mistakes    []record.Mistake
+	curves      []record.CurvePoint
 }
 
 func (e *evaluation) close() {
@@ -215,6 +217,7 @@ func (e *evaluation) write(ctx context.Context) error {
 		writeRows(e.task, "comparison", comparisons, about),
 		writeRows(e.task, "confusion", e.confusion, about),
 		writeRows(e.task, "calibration", e.calibration, about),
+		writeRows(e.task, "curves", e.curves, about),
 		writeRows(e.task, "duplicates", duplicates, about),
 		writeRows(e.task, "mistakes", e.mistakes, about),
 	)

@@ -24,6 +24,7 @@ func ExampleKind() {
 	// gives comparison of kind metrics
 	// gives confusion of kind metrics
 	// gives calibration of kind metrics
+	// gives curves of kind metrics
 	// gives duplicates of kind metrics
 	// gives mistakes of kind metrics
 	// scores:

@@ -42,6 +42,21 @@ func (e *evaluation) measure(ctx context.Context, r *candidate, sample *metrics.
 			e.metrics = append(e.metrics, slice...)
 		}
 	}
+	ranked := ranked{}
+	var known []int
+	actual := sample.Tally(nil).Actual
+	for class, name := range e.classes {
+		if r.known[class] {
+			known, ranked.rows = append(known, class), append(ranked.rows, int64(actual[class]))
+			ranked.names, ranked.classes = append(ranked.names, name), append(ranked.classes, sample.Detection(class))
+		}
+	}
+	if len(known)*sample.Rows() <= maxMicroAnswers {
+		ranked.micro = sample.MicroDetection(known)
+	}
+	if err := e.draw(ctx, r, ranked, r.scored, true); err != nil {
+		return err
+	}
 	e.confusion = append(e.confusion, e.confused(r, sample)...)
 	e.calibration = append(e.calibration, e.calibrated(r, sample)...)
 	if !r.baseline {

@@ -274,6 +274,7 @@ func (t *targets) write(ctx context.Context) error {
 		writeRows(t.task, "comparison", comparisons, about),
 		writeRows(t.task, "confusion", t.confusion, about),
 		writeRows(t.task, "calibration", t.calibration, about),
+		writeRows(t.task, "curves", t.curves, about),
 		writeRows(t.task, "duplicates", duplicates, about),
 		writeRows(t.task, "mistakes", t.mistakes, about),
 	)
@@ -427,7 +428,7 @@ type measured struct {
 func (t *targets) measureSlice(ctx context.Context, r *targetCandidate, scored []int, slice string, byClass bool) error {
 	var parts []measured
 	if t.learned == record.MultiLabel {
-		m, err := t.several(r, scored, slice == "", byClass)
+		m, err := t.several(ctx, r, scored, slice == "", byClass)
 		if err != nil {
 			return fmt.Errorf("model %s: %w", r.name, err)
 		}
@@ -469,7 +470,7 @@ func (t *targets) measureSlice(ctx context.Context, r *targetCandidate, scored [
 
 // several measures rows that any of several classes may apply to. Of all rows, it keeps which are right, and the
 // most confident mistakes.
-func (t *targets) several(r *targetCandidate, scored []int, all, byClass bool) (measured, error) {
+func (t *targets) several(ctx context.Context, r *targetCandidate, scored []int, all, byClass bool) (measured, error) {
 	width := len(r.names)
 	whole, err := metrics.NewMultiLabel(r.applies, r.out, width, r.threshold)
 	if err != nil {
@@ -526,6 +527,13 @@ func (t *targets) several(r *targetCandidate, scored []int, all, byClass bool) (
 		}
 		if !r.baseline {
 			t.mistakes = append(t.mistakes, t.wrong(r, whole)...)
+		}
+		ranked := ranked{names: r.names, micro: whole.MicroDetection()}
+		for c := range r.names {
+			ranked.classes = append(ranked.classes, whole.Detection(c))
+		}
+		if err := t.draw(ctx, r.candidate, ranked, m.rows, false); err != nil {
+			return measured{}, err
 		}
 	}
 	return m, nil
