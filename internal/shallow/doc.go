@@ -10,5 +10,7 @@
 //     C is 1/λ.
 //   - A step is a candidate that was tried: a penalty, a number of neighbours.
 //   - A path is a series of penalties, each fit started from the one before ("warm"). Which is taken, a validation set says,
-//     or cross-validation on the training rows: the one with the least mean log loss, and of equals the strongest.
+//     or cross-validation on the training rows: the one with the least mean log loss, and of equals the strongest. Penalties
+//     are compared at a gradient of 1e-4, scikit-learn's tolerance; the one taken is then fitted to 1e-6.
+//   - Leaving out is cross-validation with as many folds as there are pictures, of ridge in closed form.
 package shallow

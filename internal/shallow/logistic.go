@@ -1,6 +1,7 @@
 package shallow
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"math"
@@ -8,7 +9,6 @@ import (
 
 	"gonum.org/v1/gonum/blas"
 	"gonum.org/v1/gonum/blas/blas64"
-	"gonum.org/v1/gonum/optimize"
 
 	"github.com/tlpipe/tlpipe/internal/kernel"
 )
@@ -54,7 +54,7 @@ func (t *task) logistic(ctx context.Context) (*Linear, []Step, error) {
 	}
 	if len(o.Penalties) == 1 && t.validation.Len() == 0 {
 		fit := newProblem(training, classes, o, pool)
-		iterations, err := fit.minimise(ctx, o.Penalties[0], o)
+		iterations, err := fit.minimise(ctx, o.Penalties[0], o.tolerance(), o.Iterations)
 		if err != nil {
 			return nil, nil, err
 		}
@@ -69,8 +69,12 @@ func (t *task) logistic(ctx context.Context) (*Linear, []Step, error) {
 	}
 	at := chosen(steps)
 	fit := newProblem(training, classes, o, pool)
-	for _, step := range steps[:at+1] { // warm, as the path was
-		if _, err := fit.minimise(ctx, step.Value, o); err != nil {
+	for i, step := range steps[:at+1] { // warm, as the path was
+		tolerance := o.comparing()
+		if i == at {
+			tolerance = o.tolerance()
+		}
+		if _, err := fit.minimise(ctx, step.Value, tolerance, o.Iterations); err != nil {
 			return nil, nil, err
 		}
 	}
@@ -81,30 +85,48 @@ func (t *task) logistic(ctx context.Context) (*Linear, []Step, error) {
 // penaltySetting is the name of the setting that a path goes along.
 const penaltySetting = "penalty"
 
-// path fits the penalties one after the other and keeps the best.
+// clearlyWorse is the loss, relative to the best, at which a path ends at once: losses along it have one valley.
+const clearlyWorse = 1.05
+
+// path fits the penalties one after the other, as closely as comparing them needs, and takes the best to its minimum.
 func path(ctx context.Context, training, validation Rows, classes int, o Options, pool *kernel.Pool) (*Linear, []Step, error) {
 	fit := newProblem(training, classes, o, pool)
 	var steps []Step
-	var best *Linear
+	var best []float64 // its parameters
 	for _, penalty := range o.Penalties {
-		iterations, err := fit.minimise(ctx, penalty, o)
+		iterations, err := fit.minimise(ctx, penalty, o.comparing(), o.Iterations)
 		if err != nil {
 			return nil, nil, err
 		}
-		model := fit.linear()
-		loss, accuracy := model.evaluate(pool, validation)
+		loss, accuracy := fit.linear().evaluate(pool, validation)
 		steps = append(steps, Step{Setting: penaltySetting, Value: penalty, Loss: loss, Accuracy: accuracy, Iterations: iterations})
 		at := chosen(steps)
 		if at == len(steps)-1 {
-			best = model
+			best = append(best[:0], fit.x...)
 		}
-		if len(steps)-1-at >= patience {
-			break
+		if len(steps)-1-at >= 2 || loss > clearlyWorse*steps[at].Loss {
+			break // the weaker ones are the slowest
 		}
 	}
-	steps[chosen(steps)].Chosen = true
-	return best, steps, nil
+	step := &steps[chosen(steps)]
+	fit.precondition(fit.scaled(step.Value))
+	copy(fit.x, best)
+	iterations, err := fit.minimise(ctx, step.Value, o.tolerance(), o.Iterations)
+	if err != nil {
+		return nil, nil, err
+	}
+	model := fit.linear()
+	step.Loss, step.Accuracy = model.evaluate(pool, validation)
+	step.Iterations += iterations
+	step.Chosen = true
+	return model, steps, nil
 }
+
+// tolerance is that of the fit that is returned.
+func (o Options) tolerance() float64 { return cmp.Or(o.Tolerance, 1e-6) }
+
+// comparing is the tolerance of fits that are compared: that of scikit-learn.
+func (o Options) comparing() float64 { return max(o.tolerance(), 1e-4) }
 
 // crossValidate judges each penalty by rows that it was not fitted to.
 func crossValidate(ctx context.Context, training Rows, classes int, o Options, pool *kernel.Pool) ([]Step, error) {
@@ -117,7 +139,7 @@ func crossValidate(ctx context.Context, training Rows, classes int, o Options, p
 		fit, judged := newProblem(training.at(without(training.Len(), held)), classes, o, pool), training.at(held)
 		share := float64(len(held)) / float64(training.Len())
 		for i, penalty := range o.Penalties {
-			iterations, err := fit.minimise(ctx, penalty, o)
+			iterations, err := fit.minimise(ctx, penalty, o.comparing(), o.Iterations)
 			if err != nil {
 				return nil, err
 			}
@@ -211,55 +233,41 @@ func (p *problem) precondition(penalty float64) {
 	}
 }
 
-// minimise goes from where the problem stands to the least loss at a penalty, and tells how many iterations it took.
-func (p *problem) minimise(ctx context.Context, penalty float64, o Options) (int, error) {
+// scaled is the penalty on the parameters of this many classes: of two, opposite vectors of half the length take the place of
+// scikit-learn's one.
+func (p *problem) scaled(penalty float64) float64 {
 	if p.k == 2 {
-		penalty *= 2 // two opposite vectors of half the length in the place of scikit-learn's one
+		penalty *= 2
 	}
-	p.precondition(penalty)
-	tolerance, most := o.Tolerance, o.Iterations
-	if tolerance == 0 {
-		tolerance = 1e-6
-	}
-	if most == 0 {
-		most = 1000
-	}
+	return penalty
+}
+
+// minimise goes from where the problem stands to the least loss at a penalty, and tells how many iterations it took. The
+// tolerance is that on the largest element of the gradient of the mean loss.
+func (p *problem) minimise(ctx context.Context, penalty, tolerance float64, most int) (int, error) {
+	p.precondition(p.scaled(penalty))
 	n := float64(p.rows.Len())
-	var cancelled error
-	evaluate := func(x, gradient []float64) float64 {
-		if cancelled = ctx.Err(); cancelled != nil {
-			return math.NaN()
-		}
-		return p.evaluate(x, gradient) / n
+	rounding := 1e-14
+	if p.exact == nil {
+		rounding = 1e-9 // products are in float32, their sums over rows in float64
 	}
-	// gonum asks for value and gradient of the same point one after the other.
-	at, slope, value := []float64(nil), make([]float64, len(p.x)), 0.0
-	compute := func(x []float64) {
-		if at != nil && slices.Equal(at, x) {
-			return
-		}
-		at = append(at[:0], x...)
-		value = evaluate(x, slope)
-		for i := range slope {
-			slope[i] /= n
-		}
+	value, iterations, err := lbfgs{
+		evaluate: func(x, gradient []float64) float64 {
+			value := p.evaluate(x, gradient) / n
+			for i := range gradient {
+				gradient[i] /= n
+			}
+			return value
+		},
+		rounding: rounding, tolerance: tolerance, most: cmp.Or(most, 1000),
+	}.minimise(ctx, p.x)
+	if err != nil {
+		return 0, err
 	}
-	result, err := optimize.Minimize(optimize.Problem{
-		Func: func(x []float64) float64 { compute(x); return value },
-		Grad: func(gradient, x []float64) { compute(x); copy(gradient, slope) },
-	}, p.x, &optimize.Settings{
-		GradientThreshold: tolerance, MajorIterations: most,
-		Converger: &optimize.FunctionConverge{Relative: 1e-13, Absolute: 1e-15, Iterations: 30},
-	}, &optimize.LBFGS{Store: 20, Linesearcher: &optimize.MoreThuente{}})
-	if cancelled != nil {
-		return 0, cancelled
+	if math.IsNaN(value) || math.IsInf(value, 0) {
+		return 0, fmt.Errorf("logistic regression with penalty %v: the loss is not finite", penalty)
 	}
-	// Near the end, the line search may find no better point within the rounding of float32: that is the minimum.
-	if result == nil || math.IsNaN(result.F) || math.IsInf(result.F, 0) {
-		return 0, fmt.Errorf("logistic regression with penalty %v: %w", penalty, err)
-	}
-	copy(p.x, result.X)
-	return result.Stats.MajorIterations, nil
+	return iterations, nil
 }
 
 // smallProblem is the size, in rows · features · classes, up to which everything is computed in float64.

@@ -10,7 +10,8 @@ import (
 
 // ridge is linear least squares with an L2 penalty on the weights (Hoerl and Kennard 1970), onto targets 1 for the row's class
 // and −1 for the others: scikit-learn's RidgeClassifier, whose alpha is the penalty. It is solved in closed form, with as many
-// unknowns as there are features or rows, whichever is less.
+// unknowns as there are features or rows, whichever is less. Without validation rows, the penalty is chosen by the training rows,
+// each left out in turn (by folds beyond [mostLeftOut] unknowns).
 func ridge() Kind {
 	return Kind{
 		Name: "ridge", Summary: "least squares onto the classes with an L2 penalty", Takes: []string{"penalties"},
@@ -21,7 +22,17 @@ func ridge() Kind {
 					penalties = append(penalties, math.Pow(10, e))
 				}
 			}
-			return t.linear(func(t *task) (*Classifier, []Step, error) { return t.search(ctx, penaltySetting, penalties, ridgeOn) })
+			return t.linear(func(t *task) (*Classifier, []Step, error) {
+				if t.validation.Len() == 0 {
+					if left, err := t.newLeaveOut(); err != nil || left != nil {
+						if err != nil {
+							return nil, nil, err
+						}
+						return t.searchLeavingOut(ctx, left, penaltySetting, penalties, ridgeOn)
+					}
+				}
+				return t.search(ctx, penaltySetting, penalties, ridgeOn)
+			})
 		},
 	}
 }
