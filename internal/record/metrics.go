@@ -19,6 +19,17 @@ type Evaluation struct {
 	Split     string `json:"split"`     // the rows they were measured on
 	Resamples int    `json:"resamples"` // of the bootstrap; 0: there are no intervals
 	Cluster   string `json:"cluster"`   // column whose equal values were drawn together; "" for none
+
+	Labels *LabelSearch `json:"labels,omitempty"` // of a table of label errors: how they were looked for; nil if they were not
+}
+
+// LabelSearch tells how likely label errors were looked for: by confident learning, on the answers of logistic regression that
+// was not fitted to the row.
+type LabelSearch struct {
+	Rows     int     `json:"rows"`     // that were looked at, of all splits
+	Folds    int     `json:"folds"`    // of the cross-validation
+	Accuracy float64 `json:"accuracy"` // of its answers
+	Features string  `json:"features"` // the node or the backbone that made the features
 }
 
 // Encode gives the text that stands in metadata.
@@ -159,6 +170,16 @@ type Mistake struct {
 	Predicted   string  `column:"predicted"`
 	Confidence  float64 `column:"confidence"`  // the probability of Predicted
 	Probability float64 `column:"probability"` // that of Label
+}
+
+// LabelError is a row whose label is probably wrong: a row of a table of label errors, the least probable labels first.
+type LabelError struct {
+	ID          string  `column:"id"`
+	Split       string  `column:"split"`
+	Label       string  `column:"label"`
+	Suggested   string  `column:"suggested"`   // the most probable class
+	Probability float64 `column:"probability"` // of Label
+	Confidence  float64 `column:"confidence"`  // the probability of Suggested
 }
 
 // CurvePoint is a point of a curve of one model: a row of a table of curves. The points of a curve follow one another.

@@ -23,6 +23,7 @@ func evaluationSections() []evaluationSection {
 		{"calibration", "Calibration", calibrationSection},
 		{"metrics", "Metrics", metricsSection},
 		{"costs", "Costs", costsSection},
+		{"labels", "Likely label errors", labelsSection},
 		{"duplicates", "Near-duplicates", duplicatesSection},
 	}
 }

@@ -17,6 +17,8 @@
 //     counts them as unlabelled and unknown_label.
 //   - Duplicates are rows measured on that look like a row of another split, by
 //     the perceptual hashes that preprocess makes: a model may know them by heart.
+//   - Label errors are rows, of any split, whose label is probably wrong, by confident
+//     learning on answers of logistic regression that was not fitted to the row.
 //   - Each model is paired with the data whose matrix coordinates agree with
 //     its own; one data input serves all models; lists without coordinates
 //     pair by position.

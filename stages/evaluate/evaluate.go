@@ -23,6 +23,7 @@ type Params struct {
 	Baselines       []Baseline `yaml:"baselines" enum:"majority,nearest_centroid,logistic" doc:"baselines to compare models with: majority; on features also nearest_centroid and logistic (logistic regression); for fine-tuned networks, logistic is fitted on the features of their backbone before training, unless computing these would take hours; [] for none"`
 	CalibrationBins int        `yaml:"calibration_bins" min:"1" max:"1000" doc:"confidence bins of equal width"`
 	Threshold       *float64   `yaml:"threshold" min:"0" max:"1" doc:"of multi-label models: the probability from which a class counts as predicted; if not given, the one with the best micro F1 on the rows of split val, or 0.5 if there are none"`
+	LabelErrors     int        `yaml:"label_errors" min:"0" max:"50" doc:"folds of the cross-validation by which likely label errors are looked for, on the features of all labelled rows; 0 for none"`
 	Worst           int        `yaml:"worst" min:"0" doc:"how many of each model's most confident mistakes to keep"`
 }
 
@@ -39,13 +40,14 @@ func Kind() pipeline.Kind {
 			"is compared on the rows they share, by McNemar's exact test and a paired bootstrap. Where rows are not independent, " +
 			"set cluster to the column that groups them. Models on features are compared with logistic regression on these " +
 			"features; fine-tuned networks with logistic regression on the features of their backbone before training, which is " +
-			"fitted here and cached as a part, unless computing these features would take hours. For images there is no nearest " +
+			"fitted here and cached as a part, unless computing these features would take hours. Likely label errors, in all splits, are " +
+			"looked for by confident learning (Northcutt et al. 2021) on the out-of-fold answers of logistic regression. For images there is no nearest " +
 			"centroid baseline unless data also names the features of another stage.",
 		Example: `scores:
   uses: evaluate
   from: {model: head, data: features}
   with: {slices: [domain], cluster: object}`,
-		Version: 10,
+		Version: 11,
 		Seeded:  true,
 		Inputs: []pipeline.Port{
 			{Name: "model", Kind: pipeline.Model, Many: true, Doc: "the models to measure"},
@@ -58,6 +60,7 @@ func Kind() pipeline.Kind {
 			{Name: "confusion", Kind: pipeline.Metrics, Doc: "how many rows of each class were predicted as each class"},
 			{Name: "calibration", Kind: pipeline.Metrics, Doc: "accuracy by bins of confidence"},
 			{Name: "curves", Kind: pipeline.Metrics, Doc: "points of the ROC and precision-recall curves of each model, one class against the rest and averaged over the classes"},
+			{Name: "label_errors", Kind: pipeline.Metrics, Doc: "rows of any split whose label is probably wrong, by confident learning: id, split, label, suggested, probability, confidence"},
 			{Name: "duplicates", Kind: pipeline.Metrics, Doc: "evaluated rows that look like a row of another split, by perceptual hash"},
 			{Name: "mistakes", Kind: pipeline.Metrics, Doc: "the most confident wrong answers of each model"},
 		},
@@ -67,6 +70,7 @@ func Kind() pipeline.Kind {
 		Bootstrap:       1000,
 		Baselines:       []Baseline{Majority, NearestCentroid, Logistic},
 		CalibrationBins: 10,
+		LabelErrors:     5,
 		Worst:           24,
 	}, build)
 }
@@ -210,6 +214,10 @@ func (e *evaluation) write(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	issues, search, err := e.labelErrors(ctx)
+	if err != nil {
+		return err
+	}
 	about := record.Evaluation{Split: e.Split, Resamples: e.Bootstrap, Cluster: e.Cluster}.Encode()
 	return errors.Join(
 		p.close(),
@@ -218,6 +226,7 @@ func (e *evaluation) write(ctx context.Context) error {
 		writeRows(e.task, "confusion", e.confusion, about),
 		writeRows(e.task, "calibration", e.calibration, about),
 		writeRows(e.task, "curves", e.curves, about),
+		writeRows(e.task, "label_errors", issues, record.Evaluation{Split: e.Split, Labels: search}.Encode()),
 		writeRows(e.task, "duplicates", duplicates, about),
 		writeRows(e.task, "mistakes", e.mistakes, about),
 	)

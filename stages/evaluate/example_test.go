@@ -25,6 +25,7 @@ func ExampleKind() {
 	// gives confusion of kind metrics
 	// gives calibration of kind metrics
 	// gives curves of kind metrics
+	// gives label_errors of kind metrics
 	// gives duplicates of kind metrics
 	// gives mistakes of kind metrics
 	// scores:

@@ -275,6 +275,7 @@ func (t *targets) write(ctx context.Context) error {
 		writeRows(t.task, "confusion", t.confusion, about),
 		writeRows(t.task, "calibration", t.calibration, about),
 		writeRows(t.task, "curves", t.curves, about),
+		writeRows(t.task, "label_errors", []record.LabelError(nil), about),
 		writeRows(t.task, "duplicates", duplicates, about),
 		writeRows(t.task, "mistakes", t.mistakes, about),
 	)
