@@ -82,7 +82,7 @@ func TestMethodsAgreeWithNumPy(t *testing.T) {
 			{"coral", 1, c.Coral, true}, {"coral", 0.01, c.CoralSmall, true},
 			{"subspace", 0, c.Subspace, false}, {"tca", 0.5, c.TCA, false}, {"jda", 0.5, c.JDA, false},
 		} {
-			a := fit(t, check.method, source, target, align.Options{Settings: align.Settings{Penalty: check.penalty, Components: c.Components}})
+			a := fit(t, check.method, source, target, align.Options{Settings: align.Settings{Penalty: check.penalty, Components: c.Components, Raw: true}})
 			values := mapped(a, source, target)
 			got := gram(values, n)
 			if check.plain {
@@ -169,7 +169,7 @@ func TestThreadsDoNotMatter(t *testing.T) {
 // More rows than dimensions that are computed exactly: roots by iteration and Lanczos give what eigenvectors give.
 func TestManyDimensions(t *testing.T) {
 	source, target, _ := twoDomains(400, 780, 4)
-	coral := fit(t, "coral", source, target, align.Options{Threads: 2})
+	coral := fit(t, "coral", source, target, align.Options{Settings: align.Settings{Raw: true}, Threads: 2})
 	if !strings.Contains(coral.Note, "float32") {
 		t.Errorf("the note says %q", coral.Note)
 	}
@@ -246,12 +246,31 @@ func TestAligningHelps(t *testing.T) {
 	}
 	direct := accuracy(source, target)
 	for _, m := range align.Methods() {
-		a := fit(t, m.Name, source, target, align.Options{Settings: align.Settings{Components: 3, Penalty: 0.1}, Threads: 2})
+		a := fit(t, m.Name, source, target, align.Options{Settings: align.Settings{Components: 3, Penalty: 0.1, Raw: true}, Threads: 2})
 		s := domain.Labelled{Features: a.Source.Apply(source.Features), Classes: source.Classes, Count: 3}
 		adapted := accuracy(s, a.Target.Apply(target))
 		t.Logf("%s: %.3f, direct %.3f", m.Name, adapted, direct)
 		if adapted < direct+0.05 {
 			t.Errorf("%s: accuracy %.3f, without %.3f", m.Name, adapted, direct)
+		}
+	}
+}
+
+// Domains that differ in scale and place of each feature alone are the same once each is standardised by its own rows.
+func TestStandardised(t *testing.T) {
+	source, _, _ := twoDomains(60, 8, 2)
+	target := domain.Features{Width: 8}
+	for i, v := range source.Values {
+		target.Values = append(target.Values, v*float32(1+i%8)+float32(10-i%8))
+	}
+	for _, m := range align.Methods() {
+		a := fit(t, m.Name, source, target, align.Options{Settings: align.Settings{Components: 4}})
+		s, o := a.Source.Apply(source.Features), a.Target.Apply(target)
+		for i, v := range s.Values {
+			if math.Abs(float64(v-o.Values[i])) > 2e-4 {
+				t.Errorf("%s: row %d of the source becomes %v, of the target %v", m.Name, i/s.Width, s.Row(i/s.Width), o.Row(i/s.Width))
+				break
+			}
 		}
 	}
 }

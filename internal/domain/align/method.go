@@ -46,6 +46,9 @@ type Settings struct {
 	Penalty    float64 `yaml:"penalty" min:"0" doc:"of coral: what is added to the variances; of tca and jda: the factor of the squared weights; 1 if not given"`
 	Components int     `yaml:"components" min:"0" doc:"of subspace, tca and jda: the dimensions of the common space; 20, of jda 100 if not given, and never more than there are"`
 	Rounds     int     `yaml:"rounds" min:"0" doc:"of jda: how often the target is labelled anew; 10 if not given"`
+	// Raw takes features as they are. Otherwise each domain's are first brought to mean 0 and variance 1 over its own rows, as the
+	// authors' programs do before they align; the maps that are returned include it.
+	Raw bool `yaml:"raw" doc:"align features as they are, not brought to mean 0 and variance 1 over each domain's rows"`
 }
 
 // Options are the settings of a fit.
@@ -85,12 +88,22 @@ func (m Method) Fit(ctx context.Context, source domain.Labelled, target domain.F
 	if o.Penalty < 0 || o.Components < 0 || o.Rounds < 0 {
 		return wrong(errors.New("settings are not below 0"))
 	}
-	t := &task{source: source, target: target, Options: o, pool: kernel.NewPool(max(o.Threads, 1))}
-	defer t.pool.Close()
-	a, err := m.fit(ctx, t)
+	pool := kernel.NewPool(max(o.Threads, 1))
+	defer pool.Close()
+	if o.Raw {
+		a, err := m.fit(ctx, &task{source: source, target: target, Options: o, pool: pool})
+		if err != nil {
+			return wrong(err)
+		}
+		return a, nil
+	}
+	own, other := standardise(source.Features), standardise(target)
+	source.Features, target = own.apply(source.Features), other.apply(target)
+	a, err := m.fit(ctx, &task{source: source, target: target, Options: o, pool: pool})
 	if err != nil {
 		return wrong(err)
 	}
+	a.Source, a.Target = own.before(a.Source), other.before(a.Target)
 	return a, nil
 }
 

@@ -1,0 +1,70 @@
+package align
+
+import (
+	"math"
+
+	"github.com/tlpipe/tlpipe/internal/domain"
+)
+
+// standard brings features to mean 0 and variance 1.
+type standard struct{ mean, deviation []float64 }
+
+// standardise measures rows. A feature that does not vary is only shifted.
+func standardise(f domain.Features) standard {
+	s := standard{make([]float64, f.Width), make([]float64, f.Width)}
+	n := float64(f.Rows())
+	for i := range f.Rows() {
+		for j, v := range f.Row(i) {
+			s.mean[j] += float64(v)
+		}
+	}
+	for j := range s.mean {
+		s.mean[j] /= n
+	}
+	for i := range f.Rows() {
+		for j, v := range f.Row(i) {
+			d := float64(v) - s.mean[j]
+			s.deviation[j] += d * d
+		}
+	}
+	for j, squares := range s.deviation {
+		s.deviation[j] = math.Sqrt(squares / n)
+		if s.deviation[j] <= 1e-6*math.Abs(s.mean[j]) || s.deviation[j] == 0 {
+			s.deviation[j] = 1
+		}
+	}
+	return s
+}
+
+func (s standard) apply(f domain.Features) domain.Features {
+	out := domain.Features{Width: f.Width, Values: make([]float32, len(f.Values))}
+	for i := range f.Rows() {
+		row := out.Row(i)
+		for j, v := range f.Row(i) {
+			row[j] = float32((float64(v) - s.mean[j]) / s.deviation[j])
+		}
+	}
+	return out
+}
+
+// before is a map that is taken after s.
+func (s standard) before(a domain.Affine) domain.Affine {
+	width := len(s.mean)
+	if a.Identity() {
+		a = domain.Affine{In: width, Out: width, Weights: make([]float32, width*width), Bias: make([]float32, width)}
+		for i := range width {
+			a.Weights[i*width+i] = 1
+		}
+	}
+	for o := range a.Out {
+		bias := float64(a.Bias[o])
+		row := a.Weights[o*width : (o+1)*width]
+		for j, w := range row {
+			scaled := float64(w) / s.deviation[j]
+			bias -= scaled * s.mean[j]
+			row[j] = float32(scaled)
+		}
+		a.Bias[o] = float32(bias)
+	}
+	return a
+}
