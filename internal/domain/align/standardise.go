@@ -2,6 +2,7 @@ package align
 
 import (
 	"math"
+	"slices"
 
 	"github.com/tlpipe/tlpipe/internal/domain"
 )
@@ -56,6 +57,7 @@ func (s standard) before(a domain.Affine) domain.Affine {
 			a.Weights[i*width+i] = 1
 		}
 	}
+	a.Weights, a.Bias = slices.Clone(a.Weights), slices.Clone(a.Bias) // both domains may share them
 	for o := range a.Out {
 		bias := float64(a.Bias[o])
 		row := a.Weights[o*width : (o+1)*width]
