@@ -183,3 +183,16 @@ func one(name string) cobra.PositionalArgs {
 		}
 	}
 }
+
+// exactly takes as many arguments as there are names, in the order that the command's usage gives them.
+func exactly(names ...string) cobra.PositionalArgs {
+	return func(c *cobra.Command, args []string) error {
+		switch {
+		case len(args) < len(names):
+			return fmt.Errorf("%s is missing: %s", names[len(args)], c.UseLine())
+		case len(args) > len(names):
+			return fmt.Errorf("expected %s, got %d arguments: %s", strings.Join(names, " and "), len(args), c.UseLine())
+		}
+		return nil
+	}
+}

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/tlpipe/tlpipe/internal/nn/classifier"
+	"github.com/tlpipe/tlpipe/internal/registry"
 	"github.com/tlpipe/tlpipe/pipeline"
 )
 
@@ -16,6 +17,7 @@ import (
 type modelFlags struct {
 	file    pipelineFlags
 	cached  cacheFlag
+	folder  registryFlag
 	model   string
 	weights string
 }
@@ -23,14 +25,15 @@ type modelFlags struct {
 func (f *modelFlags) add(c *cobra.Command) {
 	f.file.add(c)
 	f.cached.add(c)
-	c.Flags().StringVar(&f.model, "model", "", "`FILE:STAGE` or a safetensors file")
+	f.folder.add(c)
+	c.Flags().StringVar(&f.model, "model", "", "`FILE:STAGE`, a safetensors file, or NAME, NAME@VERSION or NAME@TAG of a registered model")
 	c.Flags().StringVar(&f.weights, "weights", "", "the `file` of the backbone's weights, if they came from a file")
 }
 
 // check tells what is wrong without reading anything.
 func (f *modelFlags) check() error {
 	if f.model == "" {
-		return usage("--model is missing: FILE:STAGE, or a safetensors file")
+		return usage("--model is missing: FILE:STAGE, a safetensors file, or the name of a registered model")
 	}
 	return nil
 }
@@ -46,7 +49,17 @@ func (p *program) readModel(ctx context.Context, f modelFlags) (*classifier.Clas
 	}
 	file, reference, ok := splitReference(f.model)
 	if !ok {
-		return nil, usage("--model %s: expected FILE:STAGE or a safetensors file", f.model)
+		v, err := f.folder.open().Find(f.model)
+		if wrong := new(registry.RequestError); errors.As(err, &wrong) {
+			return nil, usage("--model %s: %w; or FILE:STAGE, or a safetensors file", f.model, err)
+		}
+		if err != nil {
+			return nil, err
+		}
+		if err := f.folder.open().Verify(v); err != nil {
+			return nil, err
+		}
+		return classifier.ReadFile(f.folder.open().Path(v))
 	}
 	store, err := f.cached.open(ctx)
 	if err != nil {

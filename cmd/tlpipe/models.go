@@ -7,10 +7,11 @@ import (
 func (p *program) modelsCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "models",
-		Short: "List, download and check pre-trained backbones",
+		Short: "List, download and check pre-trained backbones; keep versions of trained models",
 		Args:  noArguments,
 		RunE:  func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
-	c.AddCommand(p.modelsListCommand(), p.modelsShowCommand(), p.modelsPullCommand(), p.modelsCheckCommand(), p.modelsFilesCommand(), p.modelsRemoveCommand())
+	c.AddCommand(p.modelsListCommand(), p.modelsShowCommand(), p.modelsPullCommand(), p.modelsCheckCommand(), p.modelsFilesCommand(), p.modelsRemoveCommand(),
+		p.modelsAddCommand(), p.modelsHistoryCommand(), p.modelsTagCommand(), p.modelsRollbackCommand(), p.modelsDiffCommand(), p.modelsCardCommand())
 	return c
 }

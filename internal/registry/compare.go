@@ -1,0 +1,51 @@
+package registry
+
+import (
+	"fmt"
+	"strconv"
+)
+
+func recipe(f Facts) map[string]string {
+	out := map[string]string{}
+	if f.Description.Recipe != nil {
+		for _, field := range f.Description.Recipe.Fields {
+			out[field.Name] = field.Value
+		}
+	}
+	return out
+}
+
+func splits(f Facts) map[string]string {
+	out := map[string]string{}
+	for _, s := range f.Splits {
+		out[s.Name] = count(s.Rows)
+	}
+	return out
+}
+
+func origins(f Facts) map[string]string {
+	out := map[string]string{}
+	for _, o := range f.Description.Origins {
+		out[o.Backbone] = o.Weights + " " + short(o.Digest)
+	}
+	return out
+}
+
+func measured(f Facts) map[string]string {
+	out := map[string]string{}
+	for _, m := range f.Measured {
+		for _, x := range m.Headline() {
+			text := strconv.FormatFloat(x.Value, 'g', 4, 64)
+			if x.Low != nil && x.High != nil {
+				text += fmt.Sprintf(" (%.4g to %.4g)", *x.Low, *x.High)
+			}
+			out[m.Split+" "+x.Name] = text
+		}
+	}
+	return out
+}
+
+// short is as much of a digest as tells it from others.
+func short(digest string) string { return digest[:min(12, len(digest))] }
+
+func count(n int64) string { return strconv.FormatInt(n, 10) }
