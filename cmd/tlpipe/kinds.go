@@ -4,6 +4,7 @@ import (
 	"github.com/tlpipe/tlpipe/pipeline"
 	"github.com/tlpipe/tlpipe/stages/augment"
 	"github.com/tlpipe/tlpipe/stages/evaluate"
+	"github.com/tlpipe/tlpipe/stages/evaluate/predict"
 	"github.com/tlpipe/tlpipe/stages/extract"
 	"github.com/tlpipe/tlpipe/stages/finetune"
 	"github.com/tlpipe/tlpipe/stages/preprocess"
@@ -18,5 +19,6 @@ func kinds() []pipeline.Kind {
 		extract.Kind(),
 		finetune.Kind(),
 		evaluate.Kind(),
+		predict.Kind(),
 	}
 }

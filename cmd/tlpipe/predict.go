@@ -44,7 +44,7 @@ is then 1.`,
 	f.modelFlags.add(c)
 	c.Flags().IntVar(&f.top, "top", 3, "the number of `classes` to print per image")
 	c.Flags().BoolVar(&f.json, "json", false, "print one JSON object per line")
-	c.Flags().StringVar(&f.out, "out", "", "write a row per image to this `file` in place of printing it: .csv, or .jsonl; all classes stand in it")
+	c.Flags().StringVar(&f.out, "out", "", "write a row per image to this `file` in place of printing it, with all classes or numbers: .csv, .jsonl or .parquet")
 	return c
 }
 
@@ -66,7 +66,7 @@ func (p *program) predict(ctx context.Context, f predictFlags, args []string) er
 		return usage("--top %d: expected 1 or more", f.top)
 	}
 	if f.out != "" {
-		if _, err := newScoreWriter(f.out, io.Discard); err != nil {
+		if err := checkScoreFile(f.out); err != nil {
 			return err
 		}
 	}
@@ -87,7 +87,7 @@ func (p *program) predict(ctx context.Context, f predictFlags, args []string) er
 		failed, err = p.predictAll(ctx, predictor, images, f, nil)
 	} else {
 		err = writeFile(f.out, func(w io.Writer) error {
-			scores, err := newScoreWriter(f.out, w)
+			scores, err := newScoreWriter(f.out, predictor.Target(), w)
 			if err != nil {
 				return err
 			}

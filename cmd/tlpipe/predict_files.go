@@ -13,9 +13,15 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/apache/arrow/go/v17/arrow"
+	"github.com/apache/arrow/go/v17/arrow/array"
+	"github.com/apache/arrow/go/v17/arrow/memory"
+
 	"github.com/tlpipe/tlpipe/internal/console"
 	"github.com/tlpipe/tlpipe/internal/dataset"
+	"github.com/tlpipe/tlpipe/internal/export"
 	"github.com/tlpipe/tlpipe/internal/predict"
+	"github.com/tlpipe/tlpipe/internal/record"
 )
 
 // picturesOf lists the files that arguments stand for: files, folders with all pictures in them, and patterns that the shell
@@ -58,15 +64,24 @@ type scoreWriter interface {
 	close() error
 }
 
+// checkScoreFile refuses a name whose ending tells no format.
+func checkScoreFile(path string) error {
+	switch strings.ToLower(filepath.Ext(path)) {
+	case ".csv", ".jsonl", ".ndjson", ".parquet":
+		return nil
+	}
+	return usage("--out %s: the name ends in .csv, .jsonl or .parquet", path)
+}
+
 // newScoreWriter chooses the format by the file's ending.
-func newScoreWriter(path string, out io.Writer) (scoreWriter, error) {
+func newScoreWriter(path string, head record.Head, out io.Writer) (scoreWriter, error) {
 	switch strings.ToLower(filepath.Ext(path)) {
 	case ".csv":
-		return &scoreTable{out: csv.NewWriter(out)}, nil
-	case ".jsonl", ".ndjson":
-		return scoreLines{json.NewEncoder(out)}, nil
+		return newScoreTable(head, out)
+	case ".parquet":
+		return newScoreParquet(head, out)
 	}
-	return nil, usage("--out %s: the name ends in .csv or .jsonl", path)
+	return scoreLines{json.NewEncoder(out)}, nil
 }
 
 type scoreLines struct{ out *json.Encoder }
@@ -80,69 +95,176 @@ func (s scoreLines) row(image string, all []predict.Prediction, err error) error
 
 func (scoreLines) close() error { return nil }
 
-// scoreTable is a CSV: image, the most probable class, its probability, the probability of each class (or each number), and why
-// a file could not be read. Rows before the first that could be read are kept until the classes are known.
+// scoreColumns are the columns of a table of scores: image; of models that tell classes the predicted one, or those that are
+// more probable than not, and of single-label models its probability; then the probability of each class, or each number;
+// and why a file could not be read.
+type scoreColumns struct {
+	head  record.Head
+	place map[string]int // of the head's names
+}
+
+func newScoreColumns(head record.Head) scoreColumns {
+	c := scoreColumns{head, map[string]int{}}
+	for i, name := range head.Names() {
+		c.place[name] = i
+	}
+	return c
+}
+
+func (c scoreColumns) before() []string {
+	switch c.head.Task {
+	case record.Regression:
+		return []string{"image"}
+	case record.MultiLabel:
+		return []string{"image", record.Predicted}
+	}
+	return []string{"image", record.Predicted, "probability"}
+}
+
+// names are those of the columns; a class that is called as another column gets a longer name.
+func (c scoreColumns) names() []string {
+	out := c.before()
+	taken := append(c.before(), "error")
+	for _, name := range c.head.Names() {
+		for slices.Contains(taken, name) {
+			name = "class " + name
+		}
+		out = append(out, name)
+	}
+	return append(out, "error")
+}
+
+// values are the head's numbers, in its order.
+func (c scoreColumns) values(all []predict.Prediction) []float32 {
+	out := make([]float32, len(c.place))
+	for _, x := range all {
+		out[c.place[x.Label]] = float32(x.Probability)
+		if x.IsNumber {
+			out[c.place[x.Label]] = float32(x.Value)
+		}
+	}
+	return out
+}
+
+// classes are those that the model tells: the most probable one, or all that are more probable than not.
+func (c scoreColumns) classes(all []predict.Prediction) (out []string) {
+	for i, x := range all {
+		if c.head.Task == record.SingleLabel && i == 0 || c.head.Task == record.MultiLabel && x.Probability >= 0.5 {
+			out = append(out, x.Label)
+		}
+	}
+	slices.Sort(out)
+	return out
+}
+
+// scoreTable is a CSV.
 type scoreTable struct {
-	out     *csv.Writer
-	labels  []string
-	begun   bool
-	waiting [][2]string // image, error
+	scoreColumns
+	out *csv.Writer
+}
+
+func newScoreTable(head record.Head, out io.Writer) (*scoreTable, error) {
+	t := &scoreTable{newScoreColumns(head), csv.NewWriter(out)}
+	return t, t.out.Write(t.names())
 }
 
 func (s *scoreTable) row(image string, all []predict.Prediction, err error) error {
-	switch {
-	case err != nil && !s.begun:
-		s.waiting = append(s.waiting, [2]string{image, reasonOf(err)})
-		return nil
-	case err != nil:
-		return s.failed(image, reasonOf(err))
+	cells := make([]string, len(s.before())+len(s.place)+1)
+	cells[0] = image
+	if err != nil {
+		cells[len(cells)-1] = reasonOf(err)
+		return s.out.Write(cells)
 	}
-	if !s.begun {
-		for _, x := range all {
-			s.labels = append(s.labels, x.Label)
-		}
-		slices.Sort(s.labels)
-		if err := s.begin(); err != nil {
-			return err
-		}
+	if s.head.Task != record.Regression {
+		cells[1] = strings.Join(s.classes(all), ";")
 	}
-	cells := make([]string, len(s.labels))
-	for _, x := range all {
-		value := x.Probability
-		if x.IsNumber {
-			value = x.Value
-		}
-		if at, ok := slices.BinarySearch(s.labels, x.Label); ok {
-			cells[at] = strconv.FormatFloat(value, 'g', -1, 32)
-		}
+	if s.head.Task == record.SingleLabel {
+		cells[2] = inDigits(float32(all[0].Probability))
 	}
-	first, probability := "", ""
-	if len(all) > 0 && !all[0].IsNumber {
-		first, probability = all[0].Label, strconv.FormatFloat(all[0].Probability, 'g', -1, 32)
+	for i, x := range s.values(all) {
+		cells[len(s.before())+i] = inDigits(x)
 	}
-	return s.out.Write(append(append([]string{image, first, probability}, cells...), ""))
+	return s.out.Write(cells)
 }
 
-func (s *scoreTable) begin() error {
-	s.begun = true
-	err := s.out.Write(append(append([]string{"image", "predicted", "probability"}, s.labels...), "error"))
-	for _, w := range s.waiting {
-		err = errors.Join(err, s.failed(w[0], w[1]))
-	}
-	return err
-}
-
-func (s *scoreTable) failed(image, reason string) error {
-	row := make([]string, 4+len(s.labels))
-	row[0], row[len(row)-1] = image, reason
-	return s.out.Write(row)
-}
+func inDigits(x float32) string { return strconv.FormatFloat(float64(x), 'g', -1, 32) }
 
 func (s *scoreTable) close() error {
-	var err error
-	if !s.begun {
-		err = s.begin()
-	}
 	s.out.Flush()
-	return errors.Join(err, s.out.Error())
+	return s.out.Error()
+}
+
+// scoreParquet is a Parquet file.
+type scoreParquet struct {
+	scoreColumns
+	out  *export.ParquetWriter
+	rows *array.RecordBuilder
+	n    int
+}
+
+// scoreBatch is how many rows are held until they are written.
+const scoreBatch = 1024
+
+func newScoreParquet(head record.Head, out io.Writer) (*scoreParquet, error) {
+	s := &scoreParquet{scoreColumns: newScoreColumns(head)}
+	var fields []arrow.Field
+	for i, name := range s.names() {
+		f := arrow.Field{Name: name, Type: arrow.PrimitiveTypes.Float32, Nullable: i > 0}
+		switch {
+		case name == record.Predicted && head.Task == record.MultiLabel && i == 1:
+			f = record.ClassesField(name)
+		case i == 0, name == record.Predicted && i == 1, i == len(s.names())-1:
+			f.Type = arrow.BinaryTypes.String
+		}
+		fields = append(fields, f)
+	}
+	schema := arrow.NewSchema(fields, nil)
+	s.rows = array.NewRecordBuilder(memory.DefaultAllocator, schema)
+	var err error
+	s.out, err = export.NewParquetWriter(out, schema)
+	return s, err
+}
+
+func (s *scoreParquet) row(image string, all []predict.Prediction, err error) error {
+	s.rows.Field(0).(*array.StringBuilder).Append(image)
+	last := len(s.rows.Fields()) - 1
+	if err != nil {
+		for i := 1; i < last; i++ {
+			s.rows.Field(i).AppendNull()
+		}
+		s.rows.Field(last).(*array.StringBuilder).Append(reasonOf(err))
+		return s.flush(scoreBatch)
+	}
+	switch s.head.Task {
+	case record.MultiLabel:
+		list := s.rows.Field(1).(*array.ListBuilder)
+		list.Append(true)
+		for _, class := range s.classes(all) {
+			list.ValueBuilder().(*array.StringBuilder).Append(class)
+		}
+	case record.SingleLabel:
+		s.rows.Field(1).(*array.StringBuilder).Append(all[0].Label)
+		s.rows.Field(2).(*array.Float32Builder).Append(float32(all[0].Probability))
+	}
+	for i, x := range s.values(all) {
+		s.rows.Field(len(s.before()) + i).(*array.Float32Builder).Append(x)
+	}
+	s.rows.Field(last).AppendNull()
+	return s.flush(scoreBatch)
+}
+
+// flush writes the rows held if they are as many.
+func (s *scoreParquet) flush(atLeast int) error {
+	if s.n++; s.n < atLeast {
+		return nil
+	}
+	s.n = 0
+	rec := s.rows.NewRecord()
+	defer rec.Release()
+	return s.out.Write(rec)
+}
+
+func (s *scoreParquet) close() error {
+	err := s.flush(0)
+	return errors.Join(err, s.out.Close())
 }

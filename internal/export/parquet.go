@@ -22,54 +22,87 @@ const groupBytes = 64 << 20
 // writeParquet writes Parquet with the Arrow schema beside its own, so that
 // readers who know Arrow get tensors back, and others get lists.
 func writeParquet(ctx context.Context, out io.Writer, t *table) (notes []string, err error) {
-	sink := &sticky{out: out}
-	err = writeGroups(ctx, sink, t)
-	// The library drops some errors of the writer it is given.
-	return nil, cmp.Or(sink.err, err)
+	return nil, writeGroups(ctx, out, t)
 }
 
 func writeGroups(ctx context.Context, out io.Writer, t *table) (err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			err = fmt.Errorf("write Parquet: %v", p)
-		}
-	}()
-	root, err := parquetSchema(t.schema)
+	w, err := NewParquetWriter(out, t.schema)
 	if err != nil {
 		return err
 	}
-	w := file.NewParquetWriter(out, root, file.WithWriterProps(parquet.NewWriterProperties(
-		parquet.WithCompression(compress.Codecs.Snappy), parquet.WithCreatedBy("tlpipe"))))
-	meta := t.schema.Metadata()
-	described, err := serialised(t.schema)
-	if err != nil {
-		return err
-	}
-	for i, key := range append(meta.Keys(), "ARROW:schema") {
-		if err := w.AppendKeyValueMetadata(key, append(meta.Values(), described)[i]); err != nil {
-			return err
-		}
-	}
-	var group file.BufferedRowGroupWriter
-	limit := groupRows(t.schema)
-	room := int64(0) // rows that the group still takes
 	for rec, err := range t.batches(ctx) {
 		if err != nil {
 			return err
 		}
-		for from := int64(0); from < rec.NumRows(); {
-			if room == 0 {
-				group, room = w.AppendBufferedRowGroup(), limit
-			}
-			to := min(from+room, rec.NumRows())
-			if err := writeRecord(group, rec.NewSlice(from, to)); err != nil {
-				return err
-			}
-			room -= to - from
-			from = to
+		if err := w.Write(rec); err != nil {
+			return err
 		}
 	}
 	return w.Close()
+}
+
+// ParquetWriter writes a table as Parquet, record by record.
+type ParquetWriter struct {
+	file  *file.Writer
+	sink  *sticky
+	group file.BufferedRowGroupWriter
+	limit int64 // rows of a group
+	room  int64 // rows that the group still takes
+}
+
+// NewParquetWriter begins a file. out is not closed.
+func NewParquetWriter(out io.Writer, schema *arrow.Schema) (w *ParquetWriter, err error) {
+	defer panicsAsErrors(&err)
+	root, err := parquetSchema(schema)
+	if err != nil {
+		return nil, err
+	}
+	w = &ParquetWriter{sink: &sticky{out: out}, limit: groupRows(schema)}
+	w.file = file.NewParquetWriter(w.sink, root, file.WithWriterProps(parquet.NewWriterProperties(
+		parquet.WithCompression(compress.Codecs.Snappy), parquet.WithCreatedBy("tlpipe"))))
+	meta := schema.Metadata()
+	described, err := serialised(schema)
+	if err != nil {
+		return nil, err
+	}
+	for i, key := range append(meta.Keys(), "ARROW:schema") {
+		if err := w.file.AppendKeyValueMetadata(key, append(meta.Values(), described)[i]); err != nil {
+			return nil, err
+		}
+	}
+	return w, nil
+}
+
+// Write adds the rows of a record.
+func (w *ParquetWriter) Write(rec arrow.Record) (err error) {
+	defer panicsAsErrors(&err)
+	for from := int64(0); from < rec.NumRows(); {
+		if w.room == 0 {
+			w.group, w.room = w.file.AppendBufferedRowGroup(), w.limit
+		}
+		to := min(from+w.room, rec.NumRows())
+		if err := writeRecord(w.group, rec.NewSlice(from, to)); err != nil {
+			return cmp.Or(w.sink.err, err)
+		}
+		w.room -= to - from
+		from = to
+	}
+	return w.sink.err
+}
+
+// Close ends the file.
+func (w *ParquetWriter) Close() (err error) {
+	defer panicsAsErrors(&err)
+	// The library drops some errors of the writer it is given.
+	err = w.file.Close()
+	return cmp.Or(w.sink.err, err)
+}
+
+// panicsAsErrors makes an error of a panic of the library.
+func panicsAsErrors(err *error) {
+	if p := recover(); p != nil {
+		*err = fmt.Errorf("write Parquet: %v", p)
+	}
 }
 
 // serialised is the schema as the value of ARROW:schema has it: an Arrow IPC stream without rows, in

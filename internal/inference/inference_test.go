@@ -2,6 +2,7 @@ package inference_test
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"image"
 	"image/color"
@@ -13,6 +14,7 @@ import (
 	"testing"
 
 	"github.com/apache/arrow/go/v17/arrow"
+	"github.com/apache/arrow/go/v17/arrow/array"
 
 	"github.com/tlpipe/tlpipe/internal/inference"
 	"github.com/tlpipe/tlpipe/internal/kernel"
@@ -110,6 +112,19 @@ func TestWaysIn(t *testing.T) {
 			t.Errorf("on features %v: with two threads %v, with one %v", onFeatures, withThreads, fromFile)
 		}
 		defer p.Close()
+		if onFeatures { // the table's pictures become features first
+			m = model(t, true)
+		}
+		r, err := m.OnRows(pictureTable(pixels, 1).Schema(), "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, threads := range []int{1, 3} {
+			fromRows, reasons, err := r.Run(context.Background(), pictureTable(pixels, rows), threads)
+			if err != nil || !slices.Equal(fromRows, fromTable) || slices.Compact(reasons)[0] != "" {
+				t.Errorf("on features %v: of rows %v, %v, %v, of a table %v", onFeatures, fromRows, reasons, err, fromTable)
+			}
+		}
 		if err := p.Pixels(normalised[1:], fromPixels); err == nil || !strings.Contains(err.Error(), "16×16 pixels") {
 			t.Errorf("too few pixels: %v", err)
 		}
@@ -153,6 +168,45 @@ func TestModelOfFirstForm(t *testing.T) {
 	for i, name := range names {
 		if math.Abs(float64(out[i])-then[name]) > 1e-6 {
 			t.Errorf("%s has probability %v, and had %v", name, out[i], then[name])
+		}
+	}
+}
+
+// pictureTable is a table of the same picture so many times, as preprocess makes them.
+func pictureTable(pixels []uint8, rows int) arrow.Record {
+	field := record.TensorField(record.Image, arrow.PrimitiveTypes.Uint8, side, side, 3)
+	column := record.NewTensors(field.Type, slices.Repeat(pixels, rows), rows)
+	defer column.Release()
+	schema := record.WithMetadata(arrow.NewSchema([]arrow.Field{field}, nil), record.PreprocessingKey, prepared().Encode())
+	return array.NewRecord(schema, []arrow.Array{column}, int64(rows))
+}
+
+// A row whose numbers are not finite has no answer, and spoils no other.
+func TestRowsWithoutAnswer(t *testing.T) {
+	field := record.TensorField(record.Feature, arrow.PrimitiveTypes.Float32, 3*side*side)
+	values := make([]float32, 3*3*side*side)
+	values[3*side*side+1] = float32(math.NaN())
+	column := record.NewTensors(field.Type, arrow.Float32Traits.CastToBytes(values), 3)
+	defer column.Release()
+	rec := array.NewRecord(arrow.NewSchema([]arrow.Field{field}, nil), []arrow.Array{column}, 3)
+	r, err := model(t, true).OnRows(rec.Schema(), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	answers, reasons, err := r.Run(context.Background(), rec, 2)
+	if err != nil || reasons[0] != "" || reasons[2] != "" || !strings.Contains(reasons[1], "not finite") || !slices.Equal(answers[:3], answers[6:]) {
+		t.Errorf("answers %v, reasons %q, %v", answers, reasons, err)
+	}
+}
+
+// Pictures that were prepared in another way than the model's are refused, with the step that differs.
+func TestPreparedOtherwise(t *testing.T) {
+	other := prepared()
+	other.Filter = record.FilterLanczos
+	schema := record.WithMetadata(arrow.NewSchema([]arrow.Field{record.TensorField(record.Image, arrow.PrimitiveTypes.Uint8, side, side, 3)}, nil), record.PreprocessingKey, other.Encode())
+	for _, onFeatures := range []bool{false, true} {
+		if _, err := model(t, onFeatures).OnRows(schema, ""); err == nil || !strings.Contains(err.Error(), "lanczos, where the model has: resize") {
+			t.Errorf("on features %v: %v", onFeatures, err)
 		}
 	}
 }

@@ -22,6 +22,7 @@ const (
 	Caption       = "caption"       // utf8: a text that goes with the picture
 	Predicted     = "predicted"     // utf8: the most probable class
 	Probabilities = "probabilities" // fixed-size list<float32>, in the order of Classes
+	Confidence    = "confidence"    // float32: the probability of Predicted
 	Reason        = "reason"        // utf8: why a row was rejected
 )
 
