@@ -2,6 +2,7 @@ package main
 
 import (
 	"github.com/tlpipe/tlpipe/pipeline"
+	"github.com/tlpipe/tlpipe/stages/adapt"
 	"github.com/tlpipe/tlpipe/stages/augment"
 	"github.com/tlpipe/tlpipe/stages/evaluate"
 	"github.com/tlpipe/tlpipe/stages/evaluate/predict"
@@ -18,6 +19,7 @@ func kinds() []pipeline.Kind {
 		augment.Kind(),
 		extract.Kind(),
 		finetune.Kind(),
+		adapt.Kind(),
 		evaluate.Kind(),
 		predict.Kind(),
 	}

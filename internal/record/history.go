@@ -70,6 +70,16 @@ type PenaltyTrial struct {
 	Chosen     bool    `column:"chosen"` // one is
 }
 
+// EpochMeasure is a measure of an epoch of a training, in training and on the validation rows.
+type EpochMeasure struct {
+	Phase        string  `column:"phase"`
+	Epoch        int32   `column:"epoch"` // from 1, counted through all phases
+	Measure      string  `column:"measure"`
+	Training     float64 `column:"training"`      // mean over the epoch's batches; null if it is not measured there
+	Validation   float64 `column:"validation"`    // of the weights at its end; null likewise
+	LearningRate float64 `column:"learning_rate"` // at its first step
+}
+
 // Diagnostic is a measure of how well a transfer went: a row of a diagnostics table.
 // What was not measured is null.
 type Diagnostic struct {
@@ -104,4 +114,16 @@ const (
 	SourceAccuracyBefore = "source_accuracy_before"
 	SourceAccuracyAfter  = "source_accuracy_after"
 	Forgetting           = "forgetting"
+	// SourceOnlyClasses and TargetOnlyClasses are how many classes one domain of an adaptation alone has.
+	SourceOnlyClasses = "source_only_classes"
+	TargetOnlyClasses = "target_only_classes"
+	// AdaptationGain is the accuracy of the chosen model on the target's test rows less that of direct, −1…1: an alarm if
+	// it is below 0 by the paired test, or if the validator prefers direct.
+	AdaptationGain = "adaptation_gain"
+	// ChoiceRegret is the accuracy on the target's test rows of the best that could have been chosen, the oracle, less that
+	// of what was chosen, 0…1.
+	ChoiceRegret = "choice_regret"
+	// ValidatorCorrelation is Spearman's rank correlation of a validator with the accuracy on the target's test rows, over
+	// all that could have been chosen, −1…1.
+	ValidatorCorrelation = "validator_correlation"
 )

@@ -18,7 +18,7 @@ const ratesOutput = "rates"
 // rows, or the cached activations, that it trains on. The test is a part of its own, and works on copies: but
 // for the rate it leaves no trace in the training.
 func (t *training) chooseRate(ctx context.Context, i int, before pipeline.Input) error {
-	part, err := t.phasePart(i, t.phases[i], t.prefixes[i], t.task.Inputs, before, t.task.Seed)
+	part, err := t.phasePart(i, t.turn(i), t.phases[i], t.prefixes[i], t.task.Inputs, before, t.task.Seed)
 	if err != nil {
 		return err
 	}

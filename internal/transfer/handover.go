@@ -9,7 +9,6 @@ import (
 
 	"github.com/tlpipe/tlpipe/internal/nn"
 	"github.com/tlpipe/tlpipe/internal/nn/train"
-	"github.com/tlpipe/tlpipe/internal/nn/train/objective"
 	"github.com/tlpipe/tlpipe/internal/record"
 	"github.com/tlpipe/tlpipe/internal/transfer/strategy"
 	"github.com/tlpipe/tlpipe/pipeline"
@@ -26,7 +25,7 @@ const (
 func (t *training) writePhase(task *pipeline.Task, i int, net *nn.Network, trainer *train.Trainer) error {
 	last, kept := trainer.Last(), len(trainer.History())
 	chosen := last
-	if t.Restore == strategy.RestoreBest {
+	if turn := t.turn(i); t.Restore == strategy.RestoreBest && (turn == nil || !turn.Last) {
 		chosen, kept = trainer.Best()
 	}
 	for _, weights := range []nn.Weights{last, chosen} {
@@ -60,8 +59,8 @@ func (t *training) writePhase(task *pipeline.Task, i int, net *nn.Network, train
 	var rows []record.TrainingEpoch
 	for _, e := range trainer.History() {
 		rows = append(rows, record.TrainingEpoch{
-			Epoch: int32(e.Number), Loss: e.Loss, ValidationLoss: e.ValidationLoss, Accuracy: e.Measures.Of(objective.Accuracy),
-			ValidationAccuracy: e.ValidationMeasures.Of(objective.Accuracy), LearningRate: e.Rate, Kept: e.Number == kept,
+			Epoch: int32(e.Number), Loss: e.Loss, ValidationLoss: e.ValidationLoss, Accuracy: accuracyOf(e.Measures),
+			ValidationAccuracy: accuracyOf(e.ValidationMeasures), LearningRate: e.Rate, Kept: e.Number == kept,
 		})
 	}
 	return write(task, historyOutput, record.FromRows(rows))
@@ -116,6 +115,9 @@ func (t *training) take(ctx context.Context, i int, result map[string]pipeline.I
 	t.layers = append(t.layers, t.describe(i, before, len(epochs), keptEpoch)...)
 	t.summarise(i, epochs, keptEpoch)
 	first := int32(len(t.history))
+	if err := t.takeMeasures(ctx, i, result, first); err != nil {
+		return err
+	}
 	for _, e := range epochs {
 		e.Phase = t.phases[i].Name
 		e.Epoch += first

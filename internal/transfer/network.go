@@ -42,7 +42,7 @@ func (s *Setup) begin(ctx context.Context, task *pipeline.Task, d *rows.Data) (s
 			return subject{}, err
 		}
 	}
-	net, err := s.Head.Upon(trunk, answer(d))
+	net, err := s.upon(trunk, d)
 	if err != nil {
 		return subject{}, err
 	}
@@ -59,6 +59,14 @@ func (s *Setup) begin(ctx context.Context, task *pipeline.Task, d *rows.Data) (s
 	return subject{net: net, weights: weights, trunk: trunk.Output().Name, origins: []record.Origin{origin}, bare: bare}, nil
 }
 
+// upon puts what learns upon a backbone.
+func (s *Setup) upon(trunk *nn.Network, d *rows.Data) (*nn.Network, error) {
+	if s.adaptation != nil {
+		return s.adaptation.Network(trunk, trunk.Shape(trunk.Output().Name), len(d.Classes))
+	}
+	return s.Head.Upon(trunk, answer(d))
+}
+
 // answer is what a head is to give for the rows.
 func answer(d *rows.Data) head.Answer {
 	a := head.Answer{Task: d.Task(), Count: d.Outputs()}
@@ -70,7 +78,13 @@ func answer(d *rows.Data) head.Answer {
 
 // headAlone makes a head for features.
 func (s *Setup) headAlone(task *pipeline.Task, d *rows.Data) (subject, error) {
-	net, err := s.Head.Network(d.Shape, answer(d), s.Standardise)
+	var net *nn.Network
+	var err error
+	if s.adaptation != nil {
+		net, err = s.adaptation.Network(nil, d.Shape, len(d.Classes))
+	} else {
+		net, err = s.Head.Network(d.Shape, answer(d), s.Standardise)
+	}
 	if err != nil {
 		return subject{}, err
 	}

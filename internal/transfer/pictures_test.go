@@ -520,7 +520,7 @@ func TestNamesOfPhases(t *testing.T) {
 	for i, name := range []string{"one", "another"} {
 		s := pipelinetest.Stage(t, Kind(), "{backbone: resnet18, weights: random, strategy: [{name: "+name+"}]}").(*stage)
 		recipes[i] = fmt.Sprint(params.Canonical(s.Params))
-		part, err := s.phasePart(0, s.phases(true)[0], prefix.Prefix{}, nil, nil, 0)
+		part, err := s.phasePart(0, nil, s.phases(true)[0], prefix.Prefix{}, nil, nil, 0)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -40,7 +40,7 @@ func (s *Setup) PlanParts(inputs map[string][]pipeline.Input, seed uint64, ask f
 		if p.Epochs == 0 || s.LearningRate != nil && s.LearningRate.Auto {
 			break // the rows decide, which have not been read, or a range test: it is counted as one to compute
 		}
-		part, err := s.phasePart(i, p, prefixes[i], inputs, before, seed)
+		part, err := s.phasePart(i, nil, p, prefixes[i], inputs, before, seed)
 		if err != nil {
 			return 0, err
 		}

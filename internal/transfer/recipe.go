@@ -33,8 +33,8 @@ type start struct {
 }
 
 // phasePart describes phase i as a part of the stage's work, of the data and what the phase before
-// gave, if any.
-func (s *Setup) phasePart(i int, p strategy.Phase, cached prefix.Prefix, inputs map[string][]pipeline.Input, before pipeline.Input, seed uint64) (pipeline.Part, error) {
+// gave, if any. turn is nil without an adaptation.
+func (s *Setup) phasePart(i int, turn *Turn, p strategy.Phase, cached prefix.Prefix, inputs map[string][]pipeline.Input, before pipeline.Input, seed uint64) (pipeline.Part, error) {
 	from := start{Adapters: s.Strategy.Adapters, Head: s.Head, Standardise: s.Standardise, Seed: seed}
 	if s.backbone != nil {
 		from.Backbone = s.backbone.Name
@@ -48,7 +48,11 @@ func (s *Setup) phasePart(i int, p strategy.Phase, cached prefix.Prefix, inputs 
 		from.RandomSeed = s.backbone.seed(s.RandomSeed, seed)
 	}
 	of := map[string]pipeline.Input{}
-	for _, port := range []string{DataPort, ModelPort} {
+	ports := []string{DataPort, ModelPort}
+	if s.adaptation != nil {
+		ports = s.adaptation.Ports
+	}
+	for _, port := range ports {
 		if in := inputs[port]; len(in) > 0 {
 			of[port] = in[0]
 		}
@@ -59,10 +63,16 @@ func (s *Setup) phasePart(i int, p strategy.Phase, cached prefix.Prefix, inputs 
 	learning := p.Learning(s.Learning)
 	p.Optimiser, p.Schedule, p.WarmUp, p.EarlyStopping = nil, nil, nil, nil // learning has them
 	p.Name = ""                                                             // what the phase gives does not tell it
-	return pipeline.Part{Name: "phase", Inputs: of, Numerics: s.Numerics(), Recipe: phaseRecipe{
+	part := pipeline.Part{Name: "phase", Inputs: of, Numerics: s.Numerics()}
+	recipe := phaseRecipe{
 		Start: from, Phase: p, Learning: learning, Target: s.Target, Copies: s.Copies,
 		Cut: cached.Cut, Precision: cached.Precision, KeepStart: s.keepsStart(i), Seed: phaseSeed(seed, i),
-	}}, nil
+	}
+	part.Recipe = recipe
+	if turn != nil {
+		part.Recipe = adaptedRecipe{Phase: recipe, Turn: turn.Recipe}
+	}
+	return part, nil
 }
 
 // phaseSeed is the seed of phase i: the stage's for the first.

@@ -106,6 +106,8 @@ type Setup struct {
 	backbone *backbone            // nil without one
 	prepared record.Preprocessing // of the pictures, once Check knows
 
+	adaptation *Adaptation // nil: one domain
+
 	// CheckpointLeast is the least time between checkpoints at the ends of epochs, and CheckpointShare
 	// how many times as long as writing one that is, at least. They decide how much is lost by a kill,
 	// not what comes out.

@@ -39,6 +39,10 @@ type training struct {
 	chosen  []record.Diagnostic // rates that range tests chose
 	epochs  int                 // of the phases that are over, as asked for
 	atHand  bool                // the phase that ended last came from the cache
+
+	turns          []Turn                // of an adaptation, one for each phase
+	relabelled     []int                 // classes of the training rows in the turn under way; nil: as they are
+	measuredEpochs []record.EpochMeasure // of the turns that are over
 }
 
 // newTraining makes the network and decides what each phase does.
@@ -58,10 +62,20 @@ func (s *Setup) newTraining(ctx context.Context, task *pipeline.Task, d *rows.Da
 	if err != nil {
 		return nil, err
 	}
+	if s.adaptation != nil {
+		t.turns = s.adaptation.Turns(t.phases)
+		t.phases = nil
+		for _, turn := range t.turns {
+			t.phases = append(t.phases, turn.Phase)
+		}
+	}
 	for i, p := range t.phases {
 		selected, err := t.selects(p, s.at(i))
 		if err != nil {
 			return nil, err
+		}
+		if turn := t.turn(i); turn != nil {
+			selected = turn.narrow(t.net, selected)
 		}
 		t.selections = append(t.selections, selected)
 	}
@@ -126,13 +140,16 @@ func (t *training) run(ctx context.Context) error {
 
 // phase trains a phase, or takes what it gave from the cache.
 func (t *training) phase(ctx context.Context, i int, before pipeline.Input) (map[string]pipeline.Input, error) {
-	part, err := t.phasePart(i, t.phases[i], t.prefixes[i], t.task.Inputs, before, t.task.Seed)
+	part, err := t.phasePart(i, t.turn(i), t.phases[i], t.prefixes[i], t.task.Inputs, before, t.task.Seed)
 	if err != nil {
 		return nil, err
 	}
 	t.atHand = true
 	return t.task.Part(ctx, part, func(ctx context.Context, task *pipeline.Task) error {
 		t.atHand = false
+		if err := t.prepare(ctx, task, i); err != nil {
+			return err
+		}
 		if t.data.Pictures {
 			task.Log("phase %s: %s", t.phases[i].Name, t.prefixes[i].Why)
 			if old := t.oldStatistics(i); old > staleStatistics {
@@ -167,6 +184,9 @@ func (t *training) trainPhase(ctx context.Context, task *pipeline.Task, i int) (
 		return err
 	}
 	defer func() { err = errors.Join(err, closeExamples()) }()
+	if t.relabelled != nil {
+		training = relabelledExamples{training, t.relabelled}
+	}
 	var trainer *train.Trainer
 	saved, cost := time.Now(), time.Duration(0)
 	save := func() error {
@@ -203,6 +223,11 @@ func (t *training) trainPhase(ctx context.Context, task *pipeline.Task, i int) (
 	if err != nil {
 		return err
 	}
+	if t.adaptation != nil {
+		if err := t.writeMeasures(task, trainer, o.Objective); err != nil {
+			return err
+		}
+	}
 	return t.writePhase(task, i, net, trainer)
 }
 
@@ -226,6 +251,9 @@ func (t *training) options(task *pipeline.Task, i int) train.Options {
 	o.Sample = t.data.Sample(t.Copies)
 	if t.Sampling == strategy.BalancedSampling {
 		o.Sample = train.Balanced(o.Sample, t.data.Training.Classes, o.Seed)
+	}
+	if turn := t.turn(i); turn != nil && turn.Options != nil {
+		turn.Options(t.net, &o)
 	}
 	return o
 }

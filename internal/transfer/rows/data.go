@@ -42,6 +42,8 @@ type Examples struct {
 	Classes []int     // of rows of one class
 	Truth   []float32 // of others, [rows][outputs]: whether each class applies, 0 or 1; numbers, not a number if unknown
 	Copies  []int     // 0 for the picture itself
+	Domains []int32   // objective.SourceDomain, objective.TargetDomain or another of [Domains]; nil: there is but one
+	Oracle  []int32   // classes that nothing is learned or chosen by, by position; nil: there are none
 	Places  []Place   // of pictures
 }
 
@@ -52,6 +54,14 @@ func (e *Examples) Rows() int { return len(e.Copies) }
 func (e *Examples) ReadTargets(positions []int, into nn.Batch) error {
 	for name, to := range into {
 		switch {
+		case name == objective.Domain && e.Domains != nil:
+			for i, p := range positions {
+				to.Int32[i] = e.Domains[p]
+			}
+		case name == OracleTarget && e.Oracle != nil:
+			for i, p := range positions {
+				to.Int32[i] = e.Oracle[p]
+			}
 		case name == objective.Class && e.Classes != nil:
 			for i, p := range positions {
 				to.Int32[i] = int32(e.Classes[p])
@@ -105,7 +115,9 @@ func (d *Data) Counts() []int {
 		}
 	}
 	for _, class := range d.Training.Classes {
-		counts[class]++
+		if class != objective.Unknown {
+			counts[class]++
+		}
 	}
 	return counts
 }
@@ -400,10 +412,13 @@ func (r *reader) number(d *Data) {
 }
 
 // Standardise sets the weights of the layer that brings each feature to mean 0 and variance 1 over
-// the training rows. A feature that never varies is only shifted.
+// the training rows, of two domains over the source's. A feature that never varies is only shifted.
 func (d *Data) Standardise(net *nn.Network, weights nn.Weights) {
-	values := d.Training.Examples.(*train.Table).Values
-	width, n := d.Shape.Size(), float64(d.Training.Len())
+	width, rows := d.Shape.Size(), d.Training.Len()
+	if at := slices.Index(d.Training.Domains, objective.TargetDomain); at >= 0 {
+		rows = at
+	}
+	values, n := d.Training.Examples.(*train.Table).Values[:rows*width], float64(rows)
 	mean, variance := make([]float64, width), make([]float64, width)
 	for i, x := range values {
 		mean[i%width] += float64(x)

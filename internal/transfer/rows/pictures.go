@@ -19,6 +19,7 @@ type Chunk struct {
 	Input pipeline.Input
 	index int
 	data  *Data
+	only  map[int]bool // rows that may be used; nil: all
 }
 
 // TablesOpen is how many chunks of pictures, or of what was made of them, are open at once: each has a few files
@@ -162,6 +163,12 @@ func (c *Chunk) InUse(copies int) (used []int, err error) {
 		}
 		for i := range int(rec.NumRows()) {
 			split, copied := roles.Split(i), roles.Copy(i)
+			if c.only != nil {
+				if c.only[first+i] && (copies < 1 || copied < copies) {
+					used = append(used, first+i)
+				}
+				continue
+			}
 			if split == record.Train && (copies < 1 || copied < copies) || split == record.Validation && copied == 0 {
 				used = append(used, first+i)
 			}

@@ -147,7 +147,9 @@ func (d *Data) Renumber(model record.Head) error {
 	}
 	for _, e := range []*Examples{&d.Training, &d.Validation} {
 		for i, class := range e.Classes {
-			e.Classes[i] = number[class]
+			if class != objective.Unknown {
+				e.Classes[i] = number[class]
+			}
 		}
 		e.renumber(d.Task(), number, len(names))
 	}

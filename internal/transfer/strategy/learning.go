@@ -19,7 +19,7 @@ type Learning struct {
 	L2             float64       `yaml:"l2" min:"0" doc:"adds l2 · Σ w² over the weights of dense layers and convolutions to the objective; biases and norms are excluded, and the loss in the history does not include it"`
 	WeightDecay    *float64      `yaml:"weight_decay" min:"0" doc:"of adamw, decoupled from the gradient; 0.01 if not given"`
 	ClipNorm       float64       `yaml:"clip_norm" min:"0" doc:"clips the global norm of the gradients to this; 0: no clipping"`
-	Schedule       Schedule      `yaml:"schedule" doc:"of the learning rate: constant, step, cosine, one_cycle, plateau, or a mapping; if not given, on images one_cycle with rise 0.1"`
+	Schedule       Schedule      `yaml:"schedule" doc:"of the learning rate: constant, step, cosine, one_cycle, plateau, annealed ((1+10p)^−0.75 over the share p of the training that is over), or a mapping; if not given, on images one_cycle with rise 0.1"`
 	WarmUp         int           `yaml:"warm_up" min:"0" doc:"epochs over which the learning rate rises from 0"`
 	EarlyStopping  EarlyStopping `yaml:"early_stopping" doc:"none, or a mapping: ends training, or the phase, when validation stops improving"`
 	ClassWeights   ClassWeights  `yaml:"class_weights" doc:"none, balanced (each class has the same total weight; for multi-label, positive and negative rows of each class do), or a factor for some classes by name"`

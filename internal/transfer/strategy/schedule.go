@@ -12,7 +12,7 @@ import (
 // Schedule is how the learning rate changes. YAML spells it as a word or as a
 // mapping.
 type Schedule struct {
-	Kind     string  `yaml:"kind" enum:"constant,step,cosine,one_cycle,plateau" required:"true" doc:"how the learning rate changes"`
+	Kind     string  `yaml:"kind" enum:"constant,step,cosine,one_cycle,plateau,annealed" required:"true" doc:"how the learning rate changes"`
 	Factor   float64 `yaml:"factor" above:"0" max:"0.9999" doc:"of step (0.1 if not given) and plateau (0.5): factor by which the rate is multiplied"`
 	Every    int     `yaml:"every" min:"1" doc:"of step: epochs between reductions; 10 if not given"`
 	Rise     float64 `yaml:"rise" above:"0" max:"0.9999" doc:"of one_cycle: fraction of the epochs in which the rate rises; 0.25 if not given"`
@@ -29,11 +29,15 @@ const (
 	cosine   = "cosine"
 	oneCycle = "one_cycle"
 	plateau  = "plateau"
+	annealed = "annealed"
 )
+
+// Annealed is the schedule of adversarial adaptation.
+func Annealed() Schedule { return Schedule{Kind: annealed} }
 
 // DecodeParam implements params.Decoder.
 func (s *Schedule) DecodeParam(d *params.Decoding, node *yaml.Node) {
-	kinds := []string{constant, stepwise, cosine, oneCycle, plateau}
+	kinds := []string{constant, stepwise, cosine, oneCycle, plateau, annealed}
 	*s = Schedule{}
 	if node.Kind == yaml.ScalarNode {
 		if s.Kind = node.Value; !slices.Contains(kinds, s.Kind) {
@@ -74,7 +78,7 @@ func (s Schedule) complete() Schedule {
 
 // ParamSchema implements params.Schemer.
 func (Schedule) ParamSchema(inner map[string]any) map[string]any {
-	return map[string]any{"anyOf": []any{map[string]any{"enum": []string{constant, stepwise, cosine, oneCycle, plateau}}, inner}}
+	return map[string]any{"anyOf": []any{map[string]any{"enum": []string{constant, stepwise, cosine, oneCycle, plateau, annealed}}, inner}}
 }
 
 func (s Schedule) make(warmUp int, d schedule.Direction) schedule.Schedule {
@@ -88,6 +92,8 @@ func (s Schedule) make(warmUp int, d schedule.Direction) schedule.Schedule {
 		cycle := schedule.DefaultCycle()
 		cycle.Rise, cycle.Start = s.Rise, s.Start
 		made = schedule.OneCycle(cycle)
+	case annealed:
+		made = schedule.Annealed()
 	case plateau:
 		made = schedule.Plateau(s.Factor, s.Patience, s.MinDelta, s.Floor, d)
 	}

@@ -49,6 +49,12 @@ func Cosine(floor float64) Schedule {
 	return fixed(func(at Position) float64 { return cosine(1, floor, at.Fraction()) })
 }
 
+// Annealed falls as (1 + 10p)^−0.75 over the share p of the run that is over, step by step (Ganin et al.,
+// arXiv:1505.07818).
+func Annealed() Schedule {
+	return fixed(func(at Position) float64 { return math.Pow(1+10*at.Fraction(), -0.75) })
+}
+
 // Step multiplies the rate by factor after each run of so many epochs.
 func Step(epochs int, factor float64) Schedule {
 	return fixed(func(at Position) float64 { return math.Pow(factor, float64(at.Epoch/max(epochs, 1))) })

@@ -1,0 +1,263 @@
+package transfer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+
+	"github.com/tlpipe/tlpipe/internal/nn"
+	"github.com/tlpipe/tlpipe/internal/nn/classifier"
+	"github.com/tlpipe/tlpipe/internal/nn/train"
+	"github.com/tlpipe/tlpipe/internal/nn/train/objective"
+	"github.com/tlpipe/tlpipe/internal/record"
+	"github.com/tlpipe/tlpipe/internal/transfer/rows"
+	"github.com/tlpipe/tlpipe/internal/transfer/strategy"
+	"github.com/tlpipe/tlpipe/pipeline"
+)
+
+// Adaptation is a training that sees rows of two domains. It goes through turns in the place of the strategy's phases;
+// each is a part of the task, as a phase is.
+type Adaptation struct {
+	Rows  *rows.Domains
+	Ports []string // of the task, that the rows were read from
+
+	// Network puts what learns upon a backbone, nil for features of a shape as they are. Its first output is the
+	// classifier's, which a model keeps; what the others need alone is let go.
+	Network func(trunk *nn.Network, features nn.Shape, classes int) (*nn.Network, error)
+	// Turns makes turns of the strategy's phases.
+	Turns func(phases []strategy.Phase) []Turn
+}
+
+// Turn is a phase of an adaptation.
+type Turn struct {
+	Phase strategy.Phase
+	// Recipe is all that decides what the turn does, beside the phase, as text.
+	Recipe string
+	// Prepare is called before the turn is trained, with what it begins with, and not if it comes from the cache. It may
+	// say what the turn's batches are labelled with. nil: there is nothing to do.
+	Prepare func(ctx context.Context, at *Standpoint) error
+	// Options changes the options of the training, which have the plain classification as objective.
+	Options func(net *nn.Network, o *train.Options)
+	// Learns narrows what learns in the phase; nil: all of it.
+	Learns func(net *nn.Network, layer nn.Layer) bool
+	// Norms tells what the batch-norms of the backbone that learn normalise with; nil: as the phase says.
+	Norms *train.BatchNormMode
+	// Classes are those of the training rows in this turn, once Prepare has run; nil: as they were read.
+	Classes func() []int
+	// Last hands on the weights of the last epoch, whatever is monitored.
+	Last bool
+}
+
+// Standpoint is where a training is between two turns.
+type Standpoint struct {
+	Net     *nn.Network
+	Weights nn.Weights
+	rows    *rows.Domains
+	task    *pipeline.Task
+}
+
+// Compute gives the values of layers, or of the network's first output if none are named, for rows at these positions.
+func (s *Standpoint) Compute(ctx context.Context, from *rows.Examples, positions []int, layers ...string) ([][]float32, error) {
+	var out [][]float32
+	if len(layers) == 0 {
+		layers = []string{s.Net.Output().Name}
+	}
+	for _, layer := range layers {
+		net, err := s.Net.Cut(layer)
+		if err != nil {
+			return nil, err
+		}
+		values, err := Compute(ctx, s.task.Threads, net, s.Weights, from, positions)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, values)
+	}
+	return out, nil
+}
+
+// Adapted is what an adaptation gave.
+type Adapted struct {
+	Outcome
+	Measures []record.EpochMeasure // of all epochs, as the history counts them
+	Net      *nn.Network           // with all that learned
+	Weights  nn.Weights
+}
+
+// Adapt trains on rows of two domains. The task's seed decides what is drawn.
+func (s *Setup) Adapt(ctx context.Context, task *pipeline.Task, a Adaptation) (*Adapted, error) {
+	own := *s
+	own.adaptation = &a
+	t, err := own.newTraining(ctx, task, a.Rows.Data)
+	if err != nil {
+		return nil, err
+	}
+	if err := t.run(ctx); err != nil {
+		return nil, err
+	}
+	net, err := ClassifierOf(t.net)
+	if err != nil {
+		return nil, err
+	}
+	return &Adapted{
+		Outcome: Outcome{
+			Model:   newModel(task, t.data, net, t.weights.Select(net), t.origins, t.selection()),
+			Last:    newModel(task, t.data, net, t.last.Select(net), t.origins, t.measured(len(t.history)-1)),
+			History: t.history, Phases: t.layers,
+		},
+		Measures: t.measuredEpochs, Net: t.net, Weights: t.weights,
+	}, nil
+}
+
+// ClassTerm is the name of the classification among the terms of an adaptation's loss.
+const ClassTerm = "class"
+
+// accuracyOf is the accuracy of the classification; not a number if there is none.
+func accuracyOf(m train.Measures) float64 {
+	if accuracy, ok := m[objective.Accuracy]; ok {
+		return accuracy
+	}
+	return m.Of(ClassTerm + "." + objective.Accuracy)
+}
+
+// Compute runs a network, or the lower part of one, on rows at these positions, in order.
+func Compute(ctx context.Context, threads int, net *nn.Network, weights nn.Weights, from *rows.Examples, positions []int) ([]float32, error) {
+	return compute(ctx, threads, net, weights.Select(net), from, positions)
+}
+
+// ClassifierOf is the part of a network that its first output needs.
+func ClassifierOf(net *nn.Network) (*nn.Network, error) { return net.Cut(net.Output().Name) }
+
+// adaptedRecipe is the recipe of a turn.
+type adaptedRecipe struct {
+	Phase phaseRecipe `yaml:"phase"`
+	Turn  string      `yaml:"turn"`
+}
+
+// turn is that of phase i; nil if there is no adaptation.
+func (t *training) turn(i int) *Turn {
+	if t.adaptation == nil {
+		return nil
+	}
+	return &t.turns[i]
+}
+
+// narrow leaves to learn in a phase what its turn lets learn.
+func (turn *Turn) narrow(net *nn.Network, s strategy.Selection) strategy.Selection {
+	if turn.Norms != nil {
+		s.BatchNorm = *turn.Norms
+	}
+	if turn.Learns == nil {
+		return s
+	}
+	rates := map[string]float64{}
+	for _, l := range net.Layers() {
+		if rate, ok := s.Rates[l.Name]; ok && turn.Learns(net, l) {
+			rates[l.Name] = rate
+		}
+	}
+	s.Rates = rates
+	return s
+}
+
+// prepare readies the rows for a turn that is to be trained.
+func (t *training) prepare(ctx context.Context, task *pipeline.Task, i int) error {
+	turn := t.turn(i)
+	if turn == nil {
+		return nil
+	}
+	if turn.Prepare != nil {
+		if err := turn.Prepare(ctx, &Standpoint{Net: t.net, Weights: t.weights, rows: t.adaptation.Rows, task: task}); err != nil {
+			return err
+		}
+	}
+	t.relabelled = nil
+	if turn.Classes != nil {
+		t.relabelled = turn.Classes()
+		if n := t.data.Training.Rows(); len(t.relabelled) != n {
+			return fmt.Errorf("a turn has %d classes for %d rows", len(t.relabelled), n)
+		}
+	}
+	return nil
+}
+
+// relabelledExamples are examples with other classes.
+type relabelledExamples struct {
+	train.Examples
+	classes []int
+}
+
+// Read implements train.Examples.
+func (r relabelledExamples) Read(positions []int, into train.Batch) error {
+	if err := r.Examples.Read(positions, into); err != nil {
+		return err
+	}
+	if to, ok := into.Targets[objective.Class]; ok {
+		for i, p := range positions {
+			to.Int32[i] = int32(r.classes[p])
+		}
+	}
+	return nil
+}
+
+// measuresOutput is the result of a turn with its measures, beside those of a phase.
+const measuresOutput = "measures"
+
+// writeMeasures writes what the epochs of a turn gave.
+func (t *training) writeMeasures(task *pipeline.Task, trainer *train.Trainer, of objective.Objective) error {
+	var out []record.EpochMeasure
+	for _, e := range trainer.History() {
+		out = append(out, record.EpochMeasure{Epoch: int32(e.Number), Measure: "loss", Training: e.Loss, Validation: e.ValidationLoss, LearningRate: e.Rate})
+		for _, m := range of.Measures() {
+			out = append(out, record.EpochMeasure{Epoch: int32(e.Number), Measure: m.Name, Training: e.Measures.Of(m.Name), Validation: e.ValidationMeasures.Of(m.Name), LearningRate: e.Rate})
+		}
+	}
+	return write(task, measuresOutput, record.FromRows(out))
+}
+
+// takeMeasures takes over the measures of a turn; before is how many epochs there were.
+func (t *training) takeMeasures(ctx context.Context, i int, result map[string]pipeline.Input, before int32) error {
+	if t.adaptation == nil {
+		return nil
+	}
+	in, ok := result[measuresOutput]
+	if !ok {
+		return errors.New("the turn has no measures")
+	}
+	measures, err := record.ReadRows[record.EpochMeasure](in.Batches(ctx))
+	if err != nil {
+		return err
+	}
+	for _, m := range measures {
+		m.Phase = t.phases[i].Name
+		m.Epoch += before
+		t.measuredEpochs = append(t.measuredEpochs, m)
+	}
+	return nil
+}
+
+// MeasureOf is a measure of an epoch on the validation rows; not a number if there is none.
+func MeasureOf(measures []record.EpochMeasure, epoch int32, name string) float64 {
+	for _, m := range measures {
+		if m.Epoch == epoch && m.Measure == name {
+			return m.Validation
+		}
+	}
+	return math.NaN()
+}
+
+// AdaptedModel makes a model of a network that was fitted to rows of two domains without a training.
+func AdaptedModel(task *pipeline.Task, d *rows.Domains, net *nn.Network, weights nn.Weights, selection record.Selection) *classifier.Classifier {
+	return newModel(task, d.Data, net, weights, nil, selection)
+}
+
+// At is the setup with other parameters, which have the same backbone and preparation.
+func (s *Setup) At(p Params) (*Setup, error) {
+	own, err := New(p)
+	if err != nil {
+		return nil, err
+	}
+	own.backbone, own.prepared = s.backbone, s.prepared
+	return own, nil
+}

@@ -1,0 +1,187 @@
+package adapt
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/tlpipe/tlpipe/internal/domain/method"
+	"github.com/tlpipe/tlpipe/internal/record"
+	"github.com/tlpipe/tlpipe/internal/transfer"
+	"github.com/tlpipe/tlpipe/internal/transfer/rows"
+	"github.com/tlpipe/tlpipe/internal/transfer/strategy"
+	"github.com/tlpipe/tlpipe/pipeline"
+)
+
+// Names of the ports.
+const (
+	SourcePort = "source"
+	TargetPort = "target"
+	TestPort   = "test"
+	ModelPort  = transfer.ModelPort
+)
+
+// Kind declares the stage.
+func Kind() pipeline.Kind {
+	return pipeline.Define(pipeline.Kind{
+		Name:    "adapt",
+		Summary: "train a classifier on one domain for use on another, with few labels of that or none",
+		Doc: "Learns from the labelled rows of the source and the rows of the target, both of split train, whose labels are not looked " +
+			"at but by the method fine_tune. It trains every method that is listed at every learning rate, and direct, the baseline " +
+			"that knows the source alone. With select, a validator chooses the method, the rate and the epoch without a label of " +
+			"the target. If rows of split test of the target, or of the input test, have labels, the output selection tells the accuracy " +
+			"on them of all that could have been chosen, called oracle, and the paired test against direct; nothing is chosen by " +
+			"them. Methods: " + describe() + ".",
+		Example: `adapted:
+  uses: adapt
+  from: features
+  with:
+    domains: {source: [photo], target: [sketch]}
+    method: [dann, mcc]
+    select: {by: im, over: [method, epoch]}`,
+		Version: 1,
+		Seeded:  true,
+		Inputs: []pipeline.Port{
+			{Name: SourcePort, Kind: pipeline.Features, Also: []pipeline.PortKind{pipeline.Images}, Doc: "labelled rows of the source, or the table that domains divides"},
+			{Name: TargetPort, Kind: pipeline.Features, Also: []pipeline.PortKind{pipeline.Images}, Optional: true, Doc: "rows of the target; if not given, domains says which of the source's table they are"},
+			{Name: ModelPort, Kind: pipeline.Model, Optional: true, Doc: "a model of stage adapt or finetune on the same rows, to start from"},
+			{Name: TestPort, Kind: pipeline.Features, Also: []pipeline.PortKind{pipeline.Images}, Optional: true, Doc: "labelled rows of the target to report on, of split test; those of the target itself if not given"},
+		},
+		Outputs: []pipeline.Port{
+			{Name: "model", Kind: pipeline.Model, Doc: "the chosen classifier, which takes rows as they are"},
+			{Name: "direct", Kind: pipeline.Model, Doc: "the baseline: trained on the source alone"},
+			{Name: "history", Kind: pipeline.Metrics, Doc: "every term of the loss, with its weight, by candidate and epoch"},
+			{Name: "shift", Kind: pipeline.Metrics, Doc: "how far source and target lie apart, before the adaptation and after"},
+			{Name: "selection", Kind: pipeline.Metrics, Doc: "what could have been chosen: candidates and epochs, with what each validator says of them and, where there are labels, the oracle"},
+			{Name: "maps", Kind: pipeline.Metrics, Doc: "rows of both domains as points of a plane, before and after"},
+			{Name: "diagnostics", Kind: pipeline.Metrics, Doc: "harm, classes of one domain alone, how good the choice was"},
+		},
+	}, Defaults(), build)
+}
+
+// describe lists the methods for people.
+func describe() string {
+	var out []string
+	for _, k := range method.Kinds() {
+		out = append(out, k.Name+", "+k.Summary)
+	}
+	return strings.Join(out, "; ")
+}
+
+// stage is the kind with its parameters filled in.
+type stage struct {
+	Params
+	setup *transfer.Setup // of the trainings by gradient descent, at the default rate; checks what all have in common
+}
+
+func build(p Params) (pipeline.Stage, error) {
+	var errs []error
+	refuse := func(wrong bool, path, hint, format string, args ...any) {
+		if wrong {
+			errs = append(errs, pipeline.ParamErrorHint(path, hint, format, args...))
+		}
+	}
+	refuse(len(p.Method) == 0, "method", "known: "+strings.Join(method.Names(), ", "), "there is no method")
+	labels := false
+	for i, m := range p.Method {
+		at := fmt.Sprintf("method[%d]", i)
+		if len(p.Method) == 1 {
+			at = "method"
+		}
+		k := m.Is()
+		labels = labels || k.Labels
+		refuse(slices.ContainsFunc(p.Method[:i], func(other method.Method) bool { return same(m, other) }), at, "", "%s is listed twice", m.Kind)
+		refuse(k.Closed && p.Backbone != "", at, "extract features first, or take deep_coral, mmd, dann or another that learns by gradient descent", "%s is for features", m.Kind)
+		refuse(m.Kind == method.Consistency && p.Backbone == "", at, "give the stage images with augmented copies, and a backbone", "consistency is for pictures")
+		refuse(m.Kind == method.Tent && p.Epochs != nil && *p.Epochs > 1 && len(p.Method) == 1, "epochs", "leave it out", "tent goes over the target once: further passes ruin what it has learned")
+	}
+	refuse(p.TargetLabels > 0 && !labels, "target_labels", "add the method fine_tune, or leave it out", "no method that is listed learns from labels of the target")
+	refuse(!p.Head.Converges(), "head", "take logistic, ridge, lda, centroid or knn; network describes what learns by gradient descent", "must be a classifier that is fitted to its end")
+	refuse(p.Select.By == none && len(p.Method) > 1, "select", "select: im lets a validator choose", "%d methods are listed, and nothing chooses between them", len(p.Method))
+	refuse(p.Select.By == none && len(p.LearningRate) > 1, "select", "select: im lets a validator choose", "%d learning rates are listed, and nothing chooses between them", len(p.LearningRate))
+	refuse(p.Select.By != none && len(p.Method) > 1 && !p.Select.chooses(overMethod), "select.over", "add method", "%d methods are listed, and nothing chooses between them", len(p.Method))
+	refuse(p.Select.By != none && len(p.LearningRate) > 1 && !p.Select.chooses(overRate), "select.over", "add learning_rate", "%d learning rates are listed, and nothing chooses between them", len(p.LearningRate))
+	refuse(p.Learning.EarlyStopping.Patience > 0, "early_stopping", "select: {by: im, over: [epoch]} chooses the epoch", "would end the training by the source's rows")
+	refuse(p.MixUp > 0 || p.CutMix > 0, "mixup", "leave it out", "rows of two domains are not mixed")
+	refuse(p.Accumulate > 1, "accumulate", "leave it out", "both domains must be in one batch")
+	refuse(p.Sampling == strategy.BalancedSampling, "sampling", "leave it out", "batches are of both domains side by side")
+	if d := p.Domains; d != nil {
+		for i, name := range d.Target {
+			refuse(slices.Contains(d.Source, name), fmt.Sprintf("domains.target[%d]", i), "a domain is either", "domain %q is in the source already", name)
+		}
+	}
+	if len(errs) > 0 {
+		return nil, errors.Join(errs...)
+	}
+	setup, err := transfer.New(p.training(0))
+	if err != nil {
+		return nil, err
+	}
+	return &stage{p, setup}, nil
+}
+
+func same(a, b method.Method) bool { return a.Kind == b.Kind && fmt.Sprint(a) == fmt.Sprint(b) }
+
+// training are the parameters of a training by gradient descent at a rate; 0 for the default one.
+func (p Params) training(rate float64) transfer.Params {
+	out := transfer.Defaults()
+	out.Backbone, out.Weights, out.RandomSeed, out.Strategy = p.Backbone, p.Weights, p.RandomSeed, p.Strategy
+	out.Target, out.Epochs, out.Learning, out.Standardise = p.Label, p.Epochs, p.Learning, p.Standardise && p.Backbone == ""
+	out.PrefixCache, out.PrefixPrecision, out.CheckpointEvery = p.PrefixCache, p.PrefixPrecision, p.CheckpointEvery
+	if rate > 0 {
+		out.LearningRate = &strategy.Rate{Value: rate}
+	}
+	return out
+}
+
+// Locate implements pipeline.Located.
+func (s *stage) Locate(dir string) { s.setup.Locate(dir) }
+
+// Identity implements pipeline.Identified.
+func (s *stage) Identity() (map[string]string, error) { return s.setup.Identity() }
+
+// Numerics implements pipeline.Numeric.
+func (s *stage) Numerics() string { return s.setup.Numerics() }
+
+// Notes implements pipeline.Noted.
+func (s *stage) Notes() []string { return s.setup.Notes() }
+
+// Check implements pipeline.Stage.
+func (s *stage) Check(inputs map[string][]pipeline.Traits) (map[string]pipeline.Traits, error) {
+	source := inputs[SourcePort]
+	if len(inputs[TargetPort]) == 0 && (s.Domains == nil || len(s.Domains.Source) == 0 || len(s.Domains.Target) == 0) {
+		return nil, pipeline.ParamErrorHint("domains", "such as domains: {source: [photo], target: [sketch]}, or connect the input target",
+			"there is no input target, so domains must say which rows of the source's table are of the source and which of the target")
+	}
+	for _, port := range []string{TargetPort, TestPort} {
+		for _, other := range inputs[port] {
+			for _, key := range rows.Carried() {
+				if source[0][key] != "" && other[key] != "" && source[0][key] != other[key] {
+					return nil, fmt.Errorf("the input %s was made in another way than source: %s, not %s; both must be prepared, and extracted, alike", port, other[key], source[0][key])
+				}
+			}
+		}
+	}
+	as := map[string][]pipeline.Traits{transfer.DataPort: source}
+	if len(inputs[ModelPort]) > 0 {
+		as[transfer.ModelPort] = inputs[ModelPort]
+	}
+	out, err := s.setup.Check(as)
+	if err != nil {
+		return nil, err
+	}
+	return map[string]pipeline.Traits{"model": out[transfer.ModelPort], "direct": out[transfer.ModelPort]}, nil
+}
+
+// Demands implements pipeline.Demanding.
+func (s *stage) Demands() []pipeline.Demand {
+	classes := 2
+	if s.Label != record.Label { // an overview counts labels
+		classes = 0
+	}
+	return []pipeline.Demand{
+		{Port: SourcePort, Split: record.Train, Classes: classes, Why: "they are what is learned from"},
+		{Port: TargetPort, Split: record.Train, Why: "they are what is adapted to"},
+	}
+}

@@ -1,0 +1,265 @@
+package adapt_test
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"testing"
+
+	"github.com/apache/arrow/go/v17/arrow"
+	"github.com/apache/arrow/go/v17/arrow/array"
+	"github.com/apache/arrow/go/v17/arrow/memory"
+
+	"github.com/tlpipe/tlpipe/internal/nn/classifier"
+	"github.com/tlpipe/tlpipe/internal/record"
+	"github.com/tlpipe/tlpipe/pipeline"
+	"github.com/tlpipe/tlpipe/pipeline/pipelinetest"
+	"github.com/tlpipe/tlpipe/stages/adapt"
+)
+
+// scene is how a table of two domains is made: three classes in four dimensions, the target's rows shifted and stretched.
+type scene struct {
+	classes  []string
+	labelled func(domain, split string) bool // which rows have a label
+	only     string                          // domain; "": both
+}
+
+func allLabelled(string, string) bool { return true }
+
+func sourceLabelled(domain, _ string) bool { return domain == "photo" }
+
+func (s scene) table(t *testing.T, name string) *pipelinetest.Table {
+	t.Helper()
+	schema := arrow.NewSchema([]arrow.Field{
+		{Name: record.ID, Type: arrow.BinaryTypes.String}, {Name: record.Label, Type: arrow.BinaryTypes.String, Nullable: true},
+		{Name: record.Split, Type: arrow.BinaryTypes.String}, {Name: record.Domain, Type: arrow.BinaryTypes.String},
+		record.TensorField(record.Feature, arrow.PrimitiveTypes.Float32, 4),
+	}, nil)
+	b := array.NewRecordBuilder(memory.DefaultAllocator, schema)
+	defer b.Release()
+	random := rand.New(rand.NewPCG(1, 2))
+	classes := s.classes
+	if classes == nil {
+		classes = []string{"a", "b", "c"}
+	}
+	for i := range 240 {
+		domain := []string{"photo", "sketch"}[i%2]
+		split := []string{record.Train, record.Train, record.Train, record.Validation, record.Test}[i/6%5]
+		class := i / 2 % len(classes)
+		x := make([]float32, 4)
+		for j := range x {
+			x[j] = float32(random.NormFloat64()) / 2
+		}
+		x[class%4] += 2
+		if domain == "sketch" {
+			for j := range x {
+				x[j] = 1.5*x[j] + 0.8
+			}
+		}
+		if s.only != "" && s.only != domain {
+			continue
+		}
+		b.Field(0).(*array.StringBuilder).Append(fmt.Sprintf("%03d", i))
+		if labels := b.Field(1).(*array.StringBuilder); s.labelled(domain, split) {
+			labels.Append(classes[class])
+		} else {
+			labels.AppendNull()
+		}
+		b.Field(2).(*array.StringBuilder).Append(split)
+		b.Field(3).(*array.StringBuilder).Append(domain)
+		list := b.Field(4).(*array.FixedSizeListBuilder)
+		list.Append(true)
+		list.ValueBuilder().(*array.Float32Builder).AppendValues(x, nil)
+	}
+	rec := b.NewRecord()
+	defer rec.Release()
+	return pipelinetest.NewTable(name, nil, rec)
+}
+
+const bothDomains = "domains: {source: [photo], target: [sketch]}, "
+
+// small makes trainings short.
+const small = ", epochs: 2, least_steps: 6, batch_size: 16, network: {hidden: [8, 6], task: [5], discriminator: [4], dropout: 0.1, batch_norm: true}}"
+
+func adaptOn(t *testing.T, with string, inputs map[string]*pipelinetest.Table, threads int) (map[string]*pipelinetest.Table, error) {
+	t.Helper()
+	stage, err := pipelinetest.TryStage(adapt.Kind(), with)
+	if err != nil {
+		return nil, err
+	}
+	env := pipelinetest.Env(t)
+	env.Threads, env.Seed = threads, 5
+	in := map[string][]pipeline.Input{}
+	for port, table := range inputs {
+		in[port] = []pipeline.Input{table}
+	}
+	return pipelinetest.Run(context.Background(), t, env, stage, adapt.Kind(), in)
+}
+
+// Every method gives a classifier of the source's classes, and the same bytes for any number of threads, whether the labels
+// of the target's rows are there or not: no label of the target is looked at.
+func TestMethodsDoNotLookAtTargetLabels(t *testing.T) {
+	for _, m := range []string{"direct", "coral", "subspace", "tca", "jda", "deep_coral", "mmd", "jmmd", "dann", "cdan", "mcc", "self_training", "prior_shift",
+		"{kind: mmd, estimator: linear, kernels: original, weight: 0.5}", "{kind: cdan, entropy: false}", "{kind: prior_shift, estimate: bbse}"} {
+		t.Run(m, func(t *testing.T) {
+			with := "{" + bothDomains + "method: " + m + ", select: {by: im, over: [method, epoch]}" + small
+			var digests []string
+			for i, labelled := range []func(string, string) bool{allLabelled, sourceLabelled} {
+				out, err := adaptOn(t, with, map[string]*pipelinetest.Table{"source": scene{labelled: labelled}.table(t, "features")}, 1+i)
+				if err != nil {
+					t.Fatal(err)
+				}
+				for _, port := range adapt.Kind().Outputs {
+					if out[port.Name] == nil {
+						t.Fatalf("nothing was written to %s", port.Name)
+					}
+				}
+				model, err := classifier.Read(context.Background(), out["model"])
+				if err != nil || strings.Join(model.Head().Classes, "") != "abc" || len(model.Network.Outputs()) != 1 {
+					t.Fatalf("%v, %v", model, err)
+				}
+				digests = append(digests, out["model"].Digest(), out["shift"].Digest(), out["history"].Digest())
+				trials, err := record.ReadRows[record.AdaptationTrial](out["selection"].Batches(context.Background()))
+				if err != nil {
+					t.Fatal(err)
+				}
+				chosen := 0
+				for _, trial := range trials {
+					if trial.Chosen {
+						chosen++
+					}
+					if known := trial.Oracle == trial.Oracle; known != (i == 0) {
+						t.Errorf("oracle %v of %+v", trial.Oracle, trial)
+					}
+				}
+				if chosen != 1 || trials[0].Method != "direct" {
+					t.Errorf("%d are chosen, the first is %s", chosen, trials[0].Method)
+				}
+			}
+			for i := range 3 {
+				if digests[i] != digests[i+3] {
+					t.Errorf("output %d depends on labels of the target, or on threads", i)
+				}
+			}
+		})
+	}
+}
+
+// Labels of the target help the method that asks for them, as many as it may have.
+func TestFineTuneTakesSoManyLabels(t *testing.T) {
+	source := scene{labelled: allLabelled}
+	for labels, want := range map[int]int64{0: 72, 2: 6} {
+		out, err := adaptOn(t, fmt.Sprintf("{%smethod: fine_tune, target_labels: %d%s", bothDomains, labels, small), map[string]*pipelinetest.Table{"source": source.table(t, "features")}, 2)
+		if err != nil {
+			t.Fatal(err)
+		}
+		trials, err := record.ReadRows[record.AdaptationTrial](out["selection"].Batches(context.Background()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if last := trials[len(trials)-1]; last.Method != "fine_tune" || last.Labels != want || !last.Chosen {
+			t.Errorf("%+v, want %d labels", last, want)
+		}
+	}
+}
+
+// Two tables do as one that domains divides, and the oracle is found with its regret.
+func TestTwoTables(t *testing.T) {
+	all := scene{labelled: allLabelled}
+	one, err := adaptOn(t, "{"+bothDomains+"method: [coral, mcc], select: im"+small, map[string]*pipelinetest.Table{"source": all.table(t, "features")}, 2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	photo, sketch := scene{labelled: allLabelled, only: "photo"}, scene{labelled: allLabelled, only: "sketch"}
+	two, err := adaptOn(t, "{method: [coral, mcc], select: im"+small, map[string]*pipelinetest.Table{
+		"source": photo.table(t, "photos"), "target": sketch.table(t, "sketches"), "test": sketch.table(t, "tests"),
+	}, 2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for port := range one {
+		if port != "model" && port != "direct" && one[port].Digest() != two[port].Digest() {
+			t.Errorf("%s differs", port)
+		}
+	}
+	diagnostics, err := record.ReadRows[record.Diagnostic](one["diagnostics"].Batches(context.Background()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := map[string]bool{}
+	for _, d := range diagnostics {
+		found[d.Name] = true
+	}
+	for _, name := range []string{record.AdaptationGain, record.ChoiceRegret, record.ValidatorCorrelation} {
+		if !found[name] {
+			t.Errorf("no %s among %v", name, diagnostics)
+		}
+	}
+}
+
+// What cannot be adapted with is refused, in words.
+func TestWhatIsRefused(t *testing.T) {
+	features := scene{labelled: allLabelled}.table(t, "features")
+	unlabelled := scene{labelled: func(string, string) bool { return false }}.table(t, "features")
+	bare := scene{labelled: sourceLabelled}.table(t, "features")
+	for _, c := range []struct {
+		with string
+		of   *pipelinetest.Table
+		want string
+	}{
+		{"{" + bothDomains + "}", features, `key "method" is required`},
+		{"{" + bothDomains + "method: dan}", features, `did you mean "dann"`},
+		{"{" + bothDomains + "method: {kind: dann, temperature: 2}}", features, "dann has no temperature"},
+		{"{" + bothDomains + "method: [dann, mcc]}", features, "nothing chooses between them"},
+		{"{" + bothDomains + "method: dann, learning_rate: [1e-3, 1e-4]}", features, "nothing chooses between them"},
+		{"{" + bothDomains + "method: dann, select: accuracy}", features, "is no validator"},
+		{"{" + bothDomains + "method: dann, target_labels: 5}", features, "no method that is listed learns from labels"},
+		{"{" + bothDomains + "method: consistency}", features, "for pictures"},
+		{"{" + bothDomains + "method: dann, early_stopping: {patience: 2}}", features, "early_stopping"},
+		{"{" + bothDomains + "method: coral, head: linear}", features, "fitted to its end"},
+		{"{domains: {source: [photo], target: [photo]}, method: dann}", features, "in the source already"},
+		{"{domains: {source: [photos], target: [sketch]}, method: dann}", features, `no row of domain "photos"`},
+		{"{domains: {source: [photo], target: [draft]}, method: dann}", features, "photo 120, sketch 120"},
+		{"{" + bothDomains + "method: dann}", unlabelled, "has a label"},
+		{"{" + bothDomains + "method: fine_tune" + small, bare, "learns from labels of the target"},
+		{"{" + bothDomains + "method: dann, batch_size: 100}", features, "a batch has 100 rows of each domain"},
+	} {
+		_, err := adaptOn(t, c.with, map[string]*pipelinetest.Table{"source": c.of}, 1)
+		if err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: error %v, want one with %q", c.with, err, c.want)
+		}
+	}
+	stage, err := pipelinetest.TryStage(adapt.Kind(), "{method: dann}")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := stage.Check(map[string][]pipeline.Traits{"source": {{}}}); err == nil || !strings.Contains(err.Error(), "domains must say") {
+		t.Errorf("one table without domains: %v", err)
+	}
+	if _, err := stage.Check(map[string][]pipeline.Traits{"source": {{record.ExtractionKey: "a"}}, "target": {{record.ExtractionKey: "b"}}}); err == nil || !strings.Contains(err.Error(), "alike") {
+		t.Errorf("features made in two ways: %v", err)
+	}
+}
+
+// Classes that one domain alone has give an alarm.
+func TestLoneClasses(t *testing.T) {
+	photo, sketch := scene{labelled: allLabelled, only: "photo", classes: []string{"a", "b", "c"}}, scene{labelled: allLabelled, only: "sketch", classes: []string{"a", "b", "d"}}
+	out, err := adaptOn(t, "{method: coral}", map[string]*pipelinetest.Table{"source": photo.table(t, "photos"), "target": sketch.table(t, "sketches")}, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	diagnostics, err := record.ReadRows[record.Diagnostic](out["diagnostics"].Batches(context.Background()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	told := map[string]string{}
+	for _, d := range diagnostics {
+		if d.Alarm {
+			told[d.Name] = d.Text
+		}
+	}
+	if !strings.Contains(told[record.SourceOnlyClasses], "has: c (") || !strings.Contains(told[record.TargetOnlyClasses], "not have: d (") {
+		t.Errorf("%v", told)
+	}
+}

@@ -1,0 +1,195 @@
+package adapt
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+
+	"github.com/tlpipe/tlpipe/internal/domain"
+	"github.com/tlpipe/tlpipe/internal/domain/method"
+	"github.com/tlpipe/tlpipe/internal/domain/validator"
+	"github.com/tlpipe/tlpipe/internal/nn"
+	"github.com/tlpipe/tlpipe/internal/nn/classifier"
+	"github.com/tlpipe/tlpipe/internal/record"
+	"github.com/tlpipe/tlpipe/internal/transfer"
+)
+
+var nan = math.NaN() //nolint: a constant, but for the language
+
+// candidate is a method at a rate, and what it gave.
+type candidate struct {
+	name   string
+	method method.Method
+	rate   float64 // not a number for methods in closed form
+	labels int     // of the target that it learned from
+
+	model    *classifier.Classifier
+	net      *nn.Network // of the model
+	weights  nn.Weights
+	measures []record.EpochMeasure // by epoch; those of methods in closed form are of epoch 0
+	kept     int32                 // the epoch whose weights the model has
+	terms    []record.LossTerm
+	right    []bool // test rows that the model classifies correctly
+}
+
+// tryAll trains every candidate, direct first.
+func (r *run) tryAll(ctx context.Context) error {
+	methods := slices.Clone(r.Method)
+	at := slices.IndexFunc(methods, func(m method.Method) bool { return m.Kind == method.Direct })
+	direct := method.Of(method.Direct)
+	if at >= 0 {
+		direct = methods[at]
+		methods = slices.Delete(methods, at, at+1)
+	}
+	methods = append([]method.Method{direct}, methods...)
+	rates := r.LearningRate
+	if len(rates) == 0 {
+		rates = []float64{0}
+	}
+	closed := r.closed()
+	for _, m := range methods {
+		if m.Is().Closed || closed {
+			c := &candidate{name: m.Kind, method: m, rate: nan}
+			if err := r.fit(ctx, c); err != nil {
+				return fmt.Errorf("%s: %w", c.name, err)
+			}
+			r.trials = append(r.trials, c)
+			continue
+		}
+		for _, rate := range rates {
+			c := &candidate{name: m.Kind, method: m, rate: rate}
+			if len(rates) > 1 {
+				c.name += fmt.Sprintf(", learning rate %v", rate)
+			}
+			if err := r.train(ctx, c); err != nil {
+				return fmt.Errorf("%s: %w", c.name, err)
+			}
+			r.trials = append(r.trials, c)
+		}
+	}
+	for i, c := range r.trials { // two settings of one method have one word
+		for _, other := range r.trials[:i] {
+			if other.name == c.name {
+				c.name = fmt.Sprintf("%s (%d)", c.name, i)
+			}
+		}
+		for j := range c.terms {
+			c.terms[j].Candidate = c.name
+		}
+	}
+	return nil
+}
+
+// closed tells whether every method is fitted to its end, so that direct is too.
+func (s *stage) closed() bool {
+	return s.Backbone == "" && !slices.ContainsFunc(s.Method, func(m method.Method) bool {
+		return !m.Is().Closed && m.Kind != method.Direct && m.Kind != method.PriorShift
+	}) && slices.ContainsFunc(s.Method, func(m method.Method) bool { return m.Is().Closed })
+}
+
+// judge lets validators judge.
+func (r *run) judge(ctx context.Context, validators []validator.Validator) method.Judge {
+	j := method.Judge{Scores: func(e domain.Evidence) (out []domain.Score, err error) {
+		for _, v := range validators {
+			score, err := v.Score(ctx, e, max(r.task.Threads, 1))
+			if err != nil {
+				return nil, err
+			}
+			out = append(out, score)
+		}
+		return out, nil
+	}}
+	for _, v := range validators {
+		j.Validators = append(j.Validators, method.Validator{Name: v.Name, Higher: v.Higher})
+	}
+	return j
+}
+
+// quick are the validators that judge every epoch: those that are quickly computed, and the one that chooses.
+func (s *stage) quick() []validator.Validator {
+	return slices.DeleteFunc(validator.All(), func(v validator.Validator) bool { return v.Name == "dev" && s.by() != "dev" })
+}
+
+// by is the validator that chooses the epoch; "" for the last one.
+func (s *stage) by() string {
+	if s.Select.chooses(overEpoch) && s.Select.By != ensemble {
+		return s.Select.By
+	}
+	return ""
+}
+
+// network is what learns by gradient descent.
+func (s *stage) network() method.Network {
+	switch {
+	case s.Network != nil:
+		return *s.Network
+	case s.Backbone != "":
+		return method.OnBackbone()
+	}
+	return method.OnFeatures()
+}
+
+// train trains a candidate by gradient descent.
+func (r *run) train(ctx context.Context, c *candidate) error {
+	setup, err := r.setup.At(r.training(c.rate))
+	if err != nil {
+		return err
+	}
+	plan := method.Plan{
+		Method: c.method, Network: r.network(), Standardise: r.Standardise && r.Backbone == "", Rows: r.rows, Judge: r.judge(ctx, r.quick()), By: r.by(),
+		Steps:        r.LeastSteps,
+		TargetLabels: r.TargetLabels, Seed: r.task.Seed, Continues: r.task.Input(ModelPort) != nil,
+	}
+	c.labels = plan.Labels()
+	if len(r.Method) > 1 {
+		r.task.Log("%s", c.name)
+	}
+	out, err := setup.Adapt(ctx, r.task, plan.Adaptation([]string{SourcePort, TargetPort, TestPort, ModelPort}))
+	if err != nil {
+		return err
+	}
+	c.model, c.net, c.weights, c.measures = out.Model, out.Net, out.Weights, out.Measures
+	for _, e := range out.History {
+		if e.Kept {
+			c.kept = e.Epoch
+		}
+	}
+	c.terms = termsOf(plan, out)
+	if r.rate(c) {
+		c.rate = out.Measures[0].LearningRate
+	}
+	return nil
+}
+
+// rate tells whether the rate was left to the strategy.
+func (r *run) rate(c *candidate) bool { return c.rate == 0 && len(c.measures) > 0 }
+
+// termsOf are the terms of the loss, epoch by epoch.
+func termsOf(plan method.Plan, out *transfer.Adapted) (terms []record.LossTerm) {
+	epochs := len(out.History)
+	for _, m := range out.Measures {
+		term, isLoss := strings.CutSuffix(m.Measure, "loss")
+		if !isLoss || math.IsNaN(m.Training) {
+			continue
+		}
+		t := record.LossTerm{Epoch: m.Epoch, Term: "total", Loss: m.Training, Weight: 1, Accuracy: nan, LearningRate: m.LearningRate, Reversal: nan}
+		if term != "" {
+			t.Term = strings.TrimSuffix(term, ".")
+			for _, other := range out.Measures {
+				if other.Epoch == m.Epoch && other.Measure == t.Term+".accuracy" {
+					t.Accuracy = other.Training
+				}
+			}
+			if w := plan.Method.Weight; w != nil && t.Term == plan.Method.Kind {
+				t.Weight = *w
+				if plan.Method.Reversal > 0 {
+					t.Reversal = plan.Method.Reversal * method.Rise((float64(m.Epoch)-0.5)/float64(epochs))
+				}
+			}
+		}
+		terms = append(terms, t)
+	}
+	return terms
+}

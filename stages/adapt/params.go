@@ -1,0 +1,118 @@
+package adapt
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	zoo "github.com/tlpipe/tlpipe/internal/backbone"
+	"github.com/tlpipe/tlpipe/internal/domain/method"
+	"github.com/tlpipe/tlpipe/internal/record"
+	"github.com/tlpipe/tlpipe/internal/transfer/head"
+	"github.com/tlpipe/tlpipe/internal/transfer/prefix"
+	"github.com/tlpipe/tlpipe/internal/transfer/strategy"
+	"github.com/tlpipe/tlpipe/pipeline/params"
+	"gopkg.in/yaml.v3"
+)
+
+// Params are the parameters of the stage.
+type Params struct {
+	Method       []method.Method      `yaml:"method" required:"true" doc:"one method or a list of them, each a word or a mapping with its settings; direct is trained besides"`
+	Domains      *Domains             `yaml:"domains" doc:"which rows are of the source and which of the target, by the column domain; needed where one table has both"`
+	TargetLabels int                  `yaml:"target_labels" min:"0" doc:"of fine_tune: how many rows of each class of the target it learns from with their labels; 0: all that have one"`
+	Label        string               `yaml:"label" doc:"column to predict, of one class a row"`
+	Select       Select               `yaml:"select" doc:"how the model is chosen, without labels of the target"`
+	PriorShift   string               `yaml:"prior_shift" enum:"none,em,bbse" doc:"corrects the chosen model for the target's class frequencies, estimated by em or bbse as in the method prior_shift"`
+	Head         head.Head            `yaml:"head" doc:"of the methods in closed form, and of direct if there is no other method: the classifier on the aligned features, one that is fitted to its end"`
+	Network      *method.Network      `yaml:"network" doc:"of the methods that learn by gradient descent; if not given, on features that of the domain-adaptation tutorial (128, 64, 50; task 32; discriminator 32), on images a bottleneck of 256 and a discriminator of 256"`
+	Standardise  bool                 `yaml:"standardise" doc:"on features, of the methods that learn by gradient descent: bring each to mean 0 and variance 1 over the source's training rows; becomes a layer of the model"`
+	Backbone     zoo.Name             `yaml:"backbone" doc:"on images: the network below, a name from 'tlpipe models list'"`
+	Weights      zoo.WeightsReference `yaml:"weights" recipe:"-" doc:"weights of the backbone, as for the stage extract"`
+	RandomSeed   uint64               `yaml:"random_seed" doc:"seed of random weights of the backbone; affects nothing else"`
+	Strategy     strategy.Strategy    `yaml:"strategy" doc:"on images: which layers learn, as for the stage finetune; feature_extraction if not given"`
+	Epochs       *int                 `yaml:"epochs" min:"1" doc:"passes over the source's training rows, or as many steps as least_steps says if these are more; if not given, 30 on features, as the strategy says on images"`
+	LeastSteps   int                  `yaml:"least_steps" min:"0" doc:"least number of steps of an epoch; if not given, 50 on features, 0 on images"`
+	LearningRate []float64            `yaml:"learning_rate" above:"0" doc:"one rate, or several to choose from; if not given, 1e-3 on features, as the strategy says on images"`
+	strategy.Learning
+	PrefixCache     prefix.Size   `yaml:"prefix_cache" doc:"maximum size of the cached activations below the lowest trained layer; 0 to compute them in every epoch"`
+	PrefixPrecision string        `yaml:"prefix_precision" enum:"bfloat16,float32" doc:"type in which cached activations are stored"`
+	CheckpointEvery time.Duration `yaml:"checkpoint_every" recipe:"-" doc:"maximum amount of work lost if the process dies"`
+}
+
+// Defaults are the parameters where a user gives none.
+func Defaults() Params { return defaultsOn(false) }
+
+func defaultsOn(pictures bool) Params {
+	p := Params{
+		Label: record.Label, Select: Select{By: none}, PriorShift: none, Head: head.Fitted("logistic"), Standardise: !pictures,
+		Weights: zoo.DefaultWeights, Learning: strategy.LearningIn(strategy.Default, pictures),
+		PrefixCache: 20e9, PrefixPrecision: prefix.BFloat16, CheckpointEvery: 5 * time.Minute,
+	}
+	p.Schedule = strategy.Annealed()
+	if !pictures {
+		p.LeastSteps = 50
+	}
+	return p
+}
+
+// none is the word for leaving something out.
+const none = "none"
+
+// DecodeParam implements params.Decoder: on images other values stand for what is not given.
+func (p *Params) DecodeParam(d *params.Decoding, node *yaml.Node) {
+	type plain Params
+	pictures := params.Locate(node, "backbone") != node || params.Locate(node, "strategy") != node
+	*p = defaultsOn(pictures)
+	d.Into(node, (*plain)(p))
+}
+
+// Domains are the values of the column domain that source and target have.
+type Domains struct {
+	Source []string `yaml:"source" doc:"values of the column domain; all rows of the input if not given"`
+	Target []string `yaml:"target" doc:"likewise"`
+}
+
+// Select says how the model is chosen. YAML spells it none, the word of a validator, or a mapping.
+type Select struct {
+	By   string   `yaml:"by" enum:"none,source_accuracy,im,bnm,snd,dev,ensemble" doc:"the validator: source_accuracy, on the source's validation rows; im, information maximisation; bnm, batch nuclear-norm; snd, soft neighbourhood density; dev, deep embedded validation; ensemble, the mean of their ranks, which leaves the epoch at the last; none: the first method at its last epoch"`
+	Over []string `yaml:"over" enum:"method,learning_rate,epoch" doc:"what it chooses; all three if not given"`
+}
+
+// chooses tells whether it chooses one of these.
+func (s Select) chooses(what string) bool { return s.By != none && slices.Contains(s.Over, what) }
+
+// What may be chosen.
+const (
+	overMethod = "method"
+	overRate   = "learning_rate"
+	overEpoch  = "epoch"
+	ensemble   = "ensemble"
+)
+
+// DecodeParam implements params.Decoder.
+func (s *Select) DecodeParam(d *params.Decoding, node *yaml.Node) {
+	words := []string{none, "source_accuracy", "im", "bnm", "snd", "dev", ensemble}
+	*s = Select{By: none}
+	if node.Kind == yaml.ScalarNode {
+		if s.By = node.Value; !slices.Contains(words, s.By) {
+			hint := params.DidYouMean(node.Value, words)
+			if hint == "" {
+				hint = "known: " + strings.Join(words, ", ")
+			}
+			d.Errorf(node, hint, "%q is no validator", node.Value)
+		}
+	} else {
+		type plain Select
+		p := plain{By: "im"}
+		d.Into(node, &p)
+		*s = Select(p)
+	}
+	if s.By != none && len(s.Over) == 0 {
+		s.Over = []string{overMethod, overRate, overEpoch}
+	}
+}
+
+// ParamSchema implements params.Schemer.
+func (Select) ParamSchema(inner map[string]any) map[string]any {
+	return map[string]any{"anyOf": []any{map[string]any{"enum": []string{none, "source_accuracy", "im", "bnm", "snd", "dev", ensemble}}, inner}}
+}

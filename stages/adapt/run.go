@@ -1,0 +1,153 @@
+package adapt
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/tlpipe/tlpipe/internal/nn/train/objective"
+	"github.com/tlpipe/tlpipe/internal/record"
+	"github.com/tlpipe/tlpipe/internal/transfer/rows"
+	"github.com/tlpipe/tlpipe/pipeline"
+)
+
+// Run implements pipeline.WholeTable.
+func (s *stage) Run(ctx context.Context, task *pipeline.Task) (err error) {
+	d, err := s.read(ctx, task)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, d.Close()) }()
+	r := &run{stage: s, task: task, rows: d}
+	if err := r.tryAll(ctx); err != nil {
+		return err
+	}
+	if err := r.choose(ctx); err != nil {
+		return err
+	}
+	return r.write(ctx)
+}
+
+// run is a run of the stage in progress.
+type run struct {
+	*stage
+	task   *pipeline.Task
+	rows   *rows.Domains
+	trials []*candidate // direct first
+	chosen *candidate
+
+	selection   []record.AdaptationTrial
+	diagnostics []record.Diagnostic
+}
+
+// read reads the rows of both domains, refuses what cannot be adapted with, and tells what was left out.
+func (s *stage) read(ctx context.Context, task *pipeline.Task) (*rows.Domains, error) {
+	source := rows.From{Input: task.Input(SourcePort), Port: SourcePort}
+	target := rows.From{Input: task.Input(TargetPort), Port: TargetPort}
+	if target.Input == nil {
+		target.Input = source.Input
+	}
+	if s.Domains != nil {
+		source.Domains, target.Domains = s.Domains.Source, s.Domains.Target
+	}
+	var test *rows.From
+	if in := task.Input(TestPort); in != nil {
+		test = &rows.From{Input: in, Port: TestPort, Domains: target.Domains}
+	}
+	d, err := rows.ReadDomains(ctx, source, target, test, s.Label)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.check(d); err != nil {
+		return nil, errors.Join(err, d.Close())
+	}
+	for _, note := range d.Notes {
+		task.Log("%s", note)
+	}
+	task.Log("%d training rows of the source, %d of the target; %d classes; %d validation rows of the source, %d test rows of the target",
+		d.SourceRows, d.Training.Rows()-d.SourceRows, len(d.Classes), d.ValidationRows, d.Test.Rows())
+	return d, nil
+}
+
+// check refuses rows that a method cannot do with.
+func (s *stage) check(d *rows.Domains) error {
+	var errs []error
+	target := d.Training.Rows() - d.SourceRows
+	for i, m := range s.Method {
+		at := "method"
+		if len(s.Method) > 1 {
+			at = fmt.Sprintf("method[%d]", i)
+		}
+		k := m.Is()
+		if k.Labels {
+			known := 0
+			if positions, _ := d.Reveal(s.TargetLabels, identity); len(positions) > 0 {
+				known = len(positions)
+			}
+			if known == 0 {
+				errs = append(errs, pipeline.ParamErrorHint(at, "give some rows of split train of the target a label, or take a method that needs none, such as dann",
+					"%s learns from labels of the target, and none of its %d training rows has the label of a class of the source", m.Kind, target))
+			}
+		}
+		if !k.Closed && (d.SourceRows < s.BatchSize || target < s.BatchSize) {
+			errs = append(errs, pipeline.ParamErrorHint("batch_size", fmt.Sprintf("at most %d", min(d.SourceRows, target)),
+				"a batch has %d rows of each domain, and there are %d training rows of the source and %d of the target", s.BatchSize, d.SourceRows, target))
+			break
+		}
+	}
+	if by := s.Select.By; by == "source_accuracy" && d.ValidationRows == 0 {
+		errs = append(errs, pipeline.ParamErrorHint("select", "give some rows of the source the split val, or select by im", "source_accuracy needs validation rows of the source, and there are none"))
+	}
+	return errors.Join(errs...)
+}
+
+func identity(n int) []int {
+	out := make([]int, n)
+	for i := range out {
+		out[i] = i
+	}
+	return out
+}
+
+// loneClasses tells of classes that one domain alone has.
+func (r *run) loneClasses() {
+	d := r.rows
+	tell := func(name string, lone map[string]int, text string) {
+		if len(lone) == 0 {
+			return
+		}
+		n := 0
+		var names []string
+		for _, class := range slices.Sorted(maps.Keys(lone)) {
+			n += lone[class]
+			names = append(names, class)
+		}
+		r.note(record.Diagnostic{Name: name, Value: float64(len(lone)), Rows: int64(n), Alarm: true, Text: fmt.Sprintf(text, strings.Join(names, ", "), n)})
+	}
+	tell(record.SourceOnlyClasses, d.OnlySource, "classes that no labelled row of the target has: %s (%d training rows of the source): methods that align the whole of both domains, such as dann, may do harm")
+	tell(record.TargetOnlyClasses, d.OnlyTarget, "classes that the source does not have: %s (%d labelled rows of the target): the model will take them for others, and they are left out of the accuracy")
+}
+
+// note takes a diagnostic into account, and tells alarms.
+func (r *run) note(d record.Diagnostic) {
+	if d.Low == 0 && d.High == 0 {
+		d.Low, d.High = nan, nan
+	}
+	r.diagnostics = append(r.diagnostics, d)
+	if d.Alarm {
+		r.task.Log("%s", d.Text)
+	}
+}
+
+// testRows are the positions of the test rows whose class the source has.
+func (r *run) testRows() (positions []int) {
+	for i, class := range r.rows.Test.Classes {
+		if class != objective.Unknown {
+			positions = append(positions, i)
+		}
+	}
+	return positions
+}

@@ -1,0 +1,112 @@
+package adapt
+
+import (
+	"context"
+	"fmt"
+	"math"
+
+	"github.com/tlpipe/tlpipe/internal/domain"
+	"github.com/tlpipe/tlpipe/internal/domain/method"
+	"github.com/tlpipe/tlpipe/internal/domain/shift"
+	"github.com/tlpipe/tlpipe/internal/nn/train"
+	"github.com/tlpipe/tlpipe/internal/nn/train/objective"
+	"github.com/tlpipe/tlpipe/internal/record"
+	"github.com/tlpipe/tlpipe/internal/transfer"
+	"github.com/tlpipe/tlpipe/internal/transfer/rows"
+)
+
+// shift measures how far the domains lie apart, in the features as they come in, or on pictures as direct classifies by
+// them, and in those that the chosen model classifies by; and draws maps of both.
+func (r *run) shift(ctx context.Context) (measured []record.ShiftMeasure, points []record.MapPoint, err error) {
+	before, after := r.trials[0], r.chosen
+	for _, at := range []struct {
+		when string
+		of   *candidate
+		raw  bool
+	}{{record.ShiftBefore, before, !r.rows.Pictures}, {record.ShiftAfter, after, false}} {
+		source, target, err := r.features(ctx, at.of, at.raw)
+		if err != nil {
+			return nil, nil, err
+		}
+		m, err := r.distances(ctx, at.when, source, target)
+		if err != nil {
+			return nil, nil, err
+		}
+		measured = append(measured, m...)
+	}
+	return measured, points, nil
+}
+
+// features are those of a sample of both domains' training rows: raw, as they came in, or those that the last layer of a
+// candidate's network takes.
+func (r *run) features(ctx context.Context, c *candidate, raw bool) (source domain.Labelled, target domain.Features, err error) {
+	sides := [2][]int{r.positionsOf(rows.Sampled), r.positionsOf(objective.TargetDomain)}
+	var values [2]domain.Features
+	l := method.LayersOf(c.net)
+	input := c.net.Inputs()[0].Name
+	for i, positions := range sides {
+		if table, ok := r.rows.Validation.Examples.(*train.Table); ok && (raw || l.Penultimate == input) {
+			values[i] = domain.Features{Width: table.Width, Values: table.Values}.At(positions)
+			continue
+		}
+		below, err := c.net.Cut(l.Penultimate)
+		if err != nil {
+			return source, target, err
+		}
+		x, err := transfer.Compute(ctx, r.task.Threads, below, c.weights, &r.rows.Validation, positions)
+		if err != nil {
+			return source, target, err
+		}
+		values[i] = domain.Features{Width: len(x) / max(len(positions), 1), Values: x}
+	}
+	source = domain.Labelled{Features: values[0], Count: len(r.rows.Classes)}
+	for _, at := range sides[0] {
+		source.Classes = append(source.Classes, int(r.rows.Validation.Oracle[at]))
+	}
+	return source, values[1], nil
+}
+
+// distances are the measures of shift.
+func (r *run) distances(ctx context.Context, when string, source domain.Labelled, target domain.Features) (out []record.ShiftMeasure, err error) {
+	n := int64(source.Rows() + target.Rows())
+	row := func(measure string, value float64, text string) record.ShiftMeasure {
+		return record.ShiftMeasure{When: when, Measure: measure, Value: value, Low: nan, High: nan, P: nan, Rows: n, Text: text}
+	}
+	const least = 8
+	if source.Rows() < least || target.Rows() < least {
+		return []record.ShiftMeasure{row("a_distance", nan, "too few rows to measure the shift")}, nil
+	}
+	a, err := shift.ProxyADistance(ctx, source.Features, target, nil, r.task.Seed, r.task.Threads)
+	if err != nil {
+		return nil, err
+	}
+	m := row("a_distance", a.Value, fmt.Sprintf("a classifier tells the domains apart on %.0f %% of rows held out: proxy A-distance %.2f of at most 2", 100*(1-a.Error), a.Value))
+	m.Low, m.High, m.Rows, m.Alarm = a.Low, a.High, int64(a.Held), a.Low > 1
+	out = append(out, m)
+	mmd, err := shift.MeanDiscrepancy(ctx, source.Features, target, r.task.Seed, r.task.Threads)
+	if err != nil {
+		return nil, err
+	}
+	m = row("mmd", mmd.Value, fmt.Sprintf("squared maximum mean discrepancy %.3g, unbiased; permutation test that there is no shift: p %.2g", mmd.Value, mmd.PValue))
+	m.P, m.Rows = mmd.PValue, int64(mmd.Rows)
+	out = append(out, m)
+	for _, d := range shift.MeanDistances(domain.Labelled{Features: source.Features, Classes: source.Classes, Count: source.Count}, domain.Labelled{Features: target, Classes: unknown(target.Rows()), Count: source.Count}) {
+		if math.IsNaN(d.Distance) {
+			continue
+		}
+		m := row("mean_distance", d.Distance, fmt.Sprintf("the means lie %.2f apart, in root mean squared distances of the source's rows from theirs", d.Distance))
+		if d.Class >= 0 {
+			m.Of = r.rows.Classes[d.Class]
+		}
+		out = append(out, m)
+	}
+	return out, nil
+}
+
+func unknown(n int) []int {
+	out := make([]int, n)
+	for i := range out {
+		out[i] = domain.Unknown
+	}
+	return out
+}

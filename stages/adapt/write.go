@@ -1,0 +1,54 @@
+package adapt
+
+import (
+	"context"
+	"errors"
+
+	"github.com/apache/arrow/go/v17/arrow"
+	"github.com/tlpipe/tlpipe/internal/nn/classifier"
+	"github.com/tlpipe/tlpipe/internal/record"
+	"github.com/tlpipe/tlpipe/pipeline"
+)
+
+// write writes all outputs of the stage.
+func (r *run) write(ctx context.Context) error {
+	measured, points, err := r.shift(ctx)
+	if err != nil {
+		return err
+	}
+	var history []record.LossTerm
+	for _, c := range r.trials {
+		history = append(history, c.terms...)
+	}
+	return errors.Join(
+		writeModel(r.task, "model", r.chosen.model),
+		writeModel(r.task, "direct", r.trials[0].model),
+		writeRecord(r.task, "history", record.FromRows(history)),
+		writeRecord(r.task, "shift", record.FromRows(measured)),
+		writeRecord(r.task, "selection", record.FromRows(r.selection)),
+		writeRecord(r.task, "maps", record.FromRows(points)),
+		writeRecord(r.task, "diagnostics", record.FromRows(r.diagnostics)),
+	)
+}
+
+func writeModel(task *pipeline.Task, port string, c *classifier.Classifier) error {
+	model, err := c.Model()
+	if err != nil {
+		return err
+	}
+	rec, err := model.Record()
+	if err != nil {
+		return err
+	}
+	return writeRecord(task, port, rec)
+}
+
+// writeRecord writes one record to an output, and releases it.
+func writeRecord(task *pipeline.Task, port string, rec arrow.Record) error {
+	defer rec.Release()
+	w, err := task.Output(port, rec.Schema())
+	if err != nil {
+		return err
+	}
+	return errors.Join(w.Write(rec), w.Close())
+}
