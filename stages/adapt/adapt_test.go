@@ -101,7 +101,7 @@ func adaptOn(t *testing.T, with string, inputs map[string]*pipelinetest.Table, t
 // of the target's rows are there or not: no label of the target is looked at.
 func TestMethodsDoNotLookAtTargetLabels(t *testing.T) {
 	for _, m := range []string{"direct", "coral", "subspace", "tca", "jda", "deep_coral", "mmd", "jmmd", "dann", "cdan", "mcc", "self_training", "prior_shift",
-		"{kind: mmd, estimator: linear, kernels: original, weight: 0.5}", "{kind: cdan, entropy: false}", "{kind: prior_shift, estimate: bbse}"} {
+		"{kind: mmd, estimator: linear, kernels: original, weight: 0.5}", "{kind: cdan, entropy: false}", "[coral, {kind: prior_shift, estimate: bbse}]"} {
 		t.Run(m, func(t *testing.T) {
 			with := "{" + bothDomains + "method: " + m + ", select: {by: im, over: [method, epoch]}" + small
 			var digests []string
