@@ -16,6 +16,7 @@ import (
 func kinds() []pipeline.Kind {
 	return []pipeline.Kind{
 		preprocess.Kind(),
+		preprocess.Vectors(),
 		augment.Kind(),
 		extract.Kind(),
 		finetune.Kind(),

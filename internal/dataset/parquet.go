@@ -89,8 +89,8 @@ type parquetFile struct {
 	idle []*cursor
 }
 
-// open opens a file and finds the column of the pictures.
-func (p Parquet) open(path string) (out *parquetFile, err error) {
+// openParquet opens a file and looks at its footer.
+func openParquet(path string) (out *parquetFile, err error) {
 	f, err := openFile(path)
 	if err != nil {
 		return nil, err
@@ -127,6 +127,25 @@ func (p Parquet) open(path string) (out *parquetFile, err error) {
 	if all := out.first[len(out.first)-1]; all != pq.NumRows() || all > info.Size() {
 		return nil, malformed{fmt.Errorf("damaged: it says that %d rows are in %d bytes, and %d in its groups", pq.NumRows(), info.Size(), all)}
 	}
+	return out, nil
+}
+
+// open opens a file and finds the column of the pictures.
+func (p Parquet) open(path string) (out *parquetFile, err error) {
+	out, err = openParquet(path)
+	if err != nil {
+		return nil, err
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = malformed{fmt.Errorf("not a Parquet file: %v", r)}
+		}
+		if err != nil {
+			err = errors.Join(err, out.Close())
+			out = nil
+		}
+	}()
+	pq := out.pq
 	name, asked := p.Columns[record.Image]
 	if !asked {
 		name = imageColumn(pq)
@@ -137,10 +156,10 @@ func (p Parquet) open(path string) (out *parquetFile, err error) {
 		out.image = columns.ColumnIndexByName(name)
 	}
 	if name == "" || out.image < 0 {
-		return nil, malformed{fmt.Errorf("there is no column of pictures; columns: %s", strings.Join(leaves(pq), ", "))}
+		return out, malformed{fmt.Errorf("there is no column of pictures; columns: %s", strings.Join(leaves(pq), ", "))}
 	}
 	if leaf := columns.Column(out.image); leaf.PhysicalType() != parquet.Types.ByteArray || leaf.MaxRepetitionLevel() > 0 {
-		return nil, malformed{fmt.Errorf("the column %s does not hold one picture a row", leaf.Path())}
+		return out, malformed{fmt.Errorf("the column %s does not hold one picture a row", leaf.Path())}
 	}
 	return out, nil
 }

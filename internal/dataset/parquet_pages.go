@@ -59,7 +59,11 @@ func (f *parquetFile) checkPages(ctx context.Context, b *budget.Budget, columns 
 			if err != nil {
 				return err
 			}
-			if err := f.checkChunk(ctx, b, chunk, rows.NumRows()); err != nil {
+			values := rows.NumRows()
+			if f.pq.MetaData().Schema.Column(i).MaxRepetitionLevel() > 0 {
+				values = budget.Proportional(values, 0, longestList)
+			}
+			if err := f.checkChunk(ctx, b, chunk, values); err != nil {
 				return fmt.Errorf("column %s: %w", f.pq.MetaData().Schema.Column(i).Path(), err)
 			}
 		}
@@ -67,10 +71,13 @@ func (f *parquetFile) checkPages(ctx context.Context, b *budget.Budget, columns 
 	return nil
 }
 
+// longestList is how many values a row of lists has at most.
+const longestList = 1 << 20
+
 // maxPageHeader bounds a page's header, which holds statistics, too.
 const maxPageHeader = 1 << 20
 
-func (f *parquetFile) checkChunk(ctx context.Context, b *budget.Budget, chunk *metadata.ColumnChunkMetaData, rows int64) error {
+func (f *parquetFile) checkChunk(ctx context.Context, b *budget.Budget, chunk *metadata.ColumnChunkMetaData, most int64) error {
 	at := chunk.DataPageOffset()
 	if chunk.HasDictionaryPage() && chunk.DictionaryPageOffset() > 0 && chunk.DictionaryPageOffset() < at {
 		at = chunk.DictionaryPageOffset()
@@ -94,8 +101,8 @@ func (f *parquetFile) checkChunk(ctx context.Context, b *budget.Budget, chunk *m
 		case header.packed > end-at:
 			return fmt.Errorf("damaged: a page of %d bytes in %d", header.packed, end-at)
 		case header.kind == dictionaryPage && header.values > header.size, // a value has a byte at least
-			header.kind != dictionaryPage && header.values > rows:
-			return fmt.Errorf("damaged: %d values in a page of %d bytes and %d rows", header.values, header.size, rows)
+			header.kind != dictionaryPage && header.values > most:
+			return fmt.Errorf("damaged: %d values in a page of %d bytes, for which there may be %d", header.values, header.size, most)
 		}
 		if err := b.Take(budget.Unpacked, header.size); err != nil {
 			return err

@@ -73,6 +73,93 @@ func Read(r io.Reader, size int64) (Array, error) {
 	return a, nil
 }
 
+// Numbers reads an array of numbers of any type, of so many bytes of a file, in row-major order; of whole numbers beyond 2⁵³ the last
+// digits are lost. most bounds how many numbers there may be.
+func Numbers(r io.Reader, size, most int64) (shape []int, data []float64, err error) {
+	head, start, err := readHeader(r, size)
+	if err != nil {
+		return nil, nil, err
+	}
+	var order binary.ByteOrder = binary.LittleEndian
+	if strings.HasPrefix(head.descr, ">") {
+		order = binary.BigEndian
+	}
+	read, width := number(strings.TrimLeft(head.descr, "<>|="), order)
+	if read == nil {
+		return nil, nil, fmt.Errorf("it holds %s, which are not numbers", head.descr)
+	}
+	count := (size - start) / width
+	left := count // divided by each dimension until 1 is left
+	for _, n := range head.shape {
+		if n == 0 || left%int64(n) != 0 {
+			left = 0
+			break
+		}
+		left /= int64(n)
+	}
+	if left != 1 || (size-start)%width != 0 {
+		return nil, nil, fmt.Errorf("an array of shape %v does not have %d bytes: truncated, damaged or empty", head.shape, size-start)
+	}
+	if count > most {
+		return nil, nil, fmt.Errorf("it has %d numbers, the limit is %d", count, most)
+	}
+	raw := make([]byte, size-start)
+	if _, err := io.ReadFull(r, raw); err != nil {
+		return nil, nil, err
+	}
+	data = make([]float64, count)
+	for i := range data {
+		at := int64(i)
+		if head.fortran {
+			at = fortranPlace(i, head.shape)
+		}
+		data[i] = read(raw[at*width:])
+	}
+	return head.shape, data, nil
+}
+
+// fortranPlace is where element i, counted row by row, lies column by column.
+func fortranPlace(i int, shape []int) int64 {
+	at, stride := int64(0), int64(1)
+	index := make([]int, len(shape))
+	for d := len(shape) - 1; d >= 0; d-- {
+		index[d] = i % shape[d]
+		i /= shape[d]
+	}
+	for d, n := range shape {
+		at += int64(index[d]) * stride
+		stride *= int64(n)
+	}
+	return at
+}
+
+// number returns what reads a number of NumPy's type, and its bytes.
+func number(name string, o binary.ByteOrder) (read func([]byte) float64, width int64) {
+	switch name {
+	case "f4":
+		return func(b []byte) float64 { return float64(math.Float32frombits(o.Uint32(b))) }, 4
+	case "f8":
+		return func(b []byte) float64 { return math.Float64frombits(o.Uint64(b)) }, 8
+	case "i1":
+		return func(b []byte) float64 { return float64(int8(b[0])) }, 1
+	case "u1", "b1":
+		return func(b []byte) float64 { return float64(b[0]) }, 1
+	case "i2":
+		return func(b []byte) float64 { return float64(int16(o.Uint16(b))) }, 2
+	case "u2":
+		return func(b []byte) float64 { return float64(o.Uint16(b)) }, 2
+	case "i4":
+		return func(b []byte) float64 { return float64(int32(o.Uint32(b))) }, 4
+	case "u4":
+		return func(b []byte) float64 { return float64(o.Uint32(b)) }, 4
+	case "i8":
+		return func(b []byte) float64 { return float64(int64(o.Uint64(b))) }, 8
+	case "u8":
+		return func(b []byte) float64 { return float64(o.Uint64(b)) }, 8
+	}
+	return nil, 1
+}
+
 // header is what a file says of its array.
 type header struct {
 	descr   string // the type, as NumPy names it: "<f4"

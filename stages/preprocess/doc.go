@@ -9,6 +9,8 @@
 //   - A split is train, val or test. The source gives it, or a stable hash of
 //     the row's id (or of a group column) does: see [Split].
 //   - A fit brings a picture to Height × Width: see package picture.
+//   - A look changes the pixels of a source's pictures, to make a domain of its own: see package render.
+//   - The kind vectors reads rows of numbers that are features already: see [dataset.Vectors].
 //   - Stored pixels are RGB bytes with the normalisation still to be applied
 //     (`store: uint8`, a quarter of the space), or floats with it applied. The
 //     numbers that reach a network are the same.

@@ -1,0 +1,142 @@
+package dataset_test
+
+import (
+	"context"
+	"encoding/binary"
+	"math"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/tlpipe/tlpipe/internal/budget/budgettest"
+	"github.com/tlpipe/tlpipe/internal/dataset"
+	"github.com/tlpipe/tlpipe/pipeline/pipelinetest"
+)
+
+// vectorsOf lists and reads all rows.
+func vectorsOf(t *testing.T, v dataset.Vectors) (*dataset.Table, [][]float32) {
+	t.Helper()
+	table := list(t, of(v))
+	set, err := dataset.Open([]dataset.Part{of(v)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer set.Close()
+	var out [][]float32
+	for _, row := range table.All {
+		raw, err := set.Read(context.Background(), 0, row.At, row.Digest)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var numbers []float32
+		for i := 0; i < len(raw); i += 4 {
+			numbers = append(numbers, math.Float32frombits(binary.LittleEndian.Uint32(raw[i:])))
+		}
+		out = append(out, numbers)
+	}
+	return table, out
+}
+
+// All formats give the same rows: testdata/make_vectors.py made the files.
+func TestVectors(t *testing.T) {
+	want := [][]float32{{0.5, -1, 2}, {3, 4, 5.25}, {6, 7, 8}, {9, 1e-3, 11}}
+	csv := filepath.Join(write(t, map[string]string{"rows.csv": "label,x,y,z,site\n1,0.5,-1,2,a\n2,3,4,5.25,b\n1,6,7,8,\n10,9,1e-3,11,a\n"}), "rows.csv")
+	at := func(name string) string { return "testdata/vectors/" + name }
+	for name, v := range map[string]dataset.Vectors{
+		"csv":                   {Path: csv},
+		"npy":                   {Path: at("double.npy"), Labels: at("labels.npy")},
+		"npy, column by column": {Path: at("columns.npy"), Labels: at("labels.npy")},
+		"mat":                   {Path: at("rows.mat")},
+		"mat, named":            {Path: at("rows.mat"), Features: []string{"fts"}, Labels: "labels"},
+		"lists":                 {Path: at("lists.parquet")},
+		"fixed-size lists":      {Path: at("fixed.parquet"), Features: []string{"v"}},
+		"columns":               {Path: at("columns.parquet")},
+	} {
+		table, got := vectorsOf(t, v)
+		if !slices.EqualFunc(got, want, slices.Equal) {
+			t.Errorf("%s: %v, want %v", name, got, want)
+			continue
+		}
+		var labels []string
+		for _, row := range table.All {
+			labels = append(labels, row.Label)
+		}
+		if !slices.Equal(labels, []string{"1", "2", "1", "10"}) {
+			t.Errorf("%s: labels %v", name, labels)
+		}
+		if name == "csv" && (len(table.Notes) != 1 || !strings.Contains(table.Notes[0], "kept as texts: site") || table.All[1].Extra[0] != "b") {
+			t.Errorf("a column of texts: notes %v, row %+v", table.Notes, table.All[1])
+		}
+	}
+	some, rows := vectorsOf(t, dataset.Vectors{Path: csv, Features: []string{"x", "z"}})
+	if !slices.Equal(rows[1], []float32{3, 5.25}) || !slices.Equal(some.Extra, []string{"y", "site"}) {
+		t.Errorf("two columns: %v, further columns %v", rows[1], some.Extra)
+	}
+}
+
+// Rows with something missing are rejects; files that cannot be read say why.
+func TestVectorsThatAreWrong(t *testing.T) {
+	root := write(t, map[string]string{
+		"holes.csv": "a,b,label\n1,2,x\n,3,y\n4,inf,x\n5,1e300,y\n", "ragged.csv": "a,b\n1\n", "numbers.csv": "1,2\n3,4\n", "empty.csv": "", "texts.csv": "a,b\nx,y\n",
+		"labels.txt": "one\ntwo\n", "vectors.bin": "x",
+	})
+	table, rows := vectorsOf(t, dataset.Vectors{Path: filepath.Join(root, "holes.csv")})
+	if len(rows) != 1 || len(table.Rejects) != 3 || !slices.Equal(rows[0], []float32{1, 2}) {
+		t.Errorf("rows %v, rejects %v", rows, table.Rejects)
+	}
+	table, rows = vectorsOf(t, dataset.Vectors{Path: "testdata/vectors/holes.parquet"})
+	if len(rows) != 2 || len(table.Rejects) != 2 || !slices.Equal(rows[1], []float32{5, 6}) {
+		t.Errorf("rows %v, rejects %v", rows, table.Rejects)
+	}
+	for want, v := range map[string]dataset.Vectors{
+		"line 2 has 1 values for 2 columns":          {Path: filepath.Join(root, "ragged.csv")},
+		"the first line has numbers":                 {Path: filepath.Join(root, "numbers.csv")},
+		"it is empty":                                {Path: filepath.Join(root, "empty.csv")},
+		"no column has numbers; columns: a, b":       {Path: filepath.Join(root, "texts.csv")},
+		"there is no column \"z\"":                   {Path: filepath.Join(root, "texts.csv"), Features: []string{"z"}},
+		"another number of features":                 {Path: "testdata/vectors/ragged.parquet"},
+		"2 labels in":                                {Path: "testdata/vectors/double.npy", Labels: filepath.Join(root, "labels.txt")},
+		"there is no matrix \"X\"; the file has fts": {Path: "testdata/vectors/rows.mat", Features: []string{"X"}},
+		"note: it is a text":                         {Path: "testdata/vectors/rows.mat", Features: []string{"note"}},
+		"not from \".bin\"":                          {Path: filepath.Join(root, "vectors.bin")},
+		"no such file":                               {Path: filepath.Join(root, "none.npy")},
+	} {
+		if _, err := tryList(t, of(v)); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, want %s", v.Path, err, want)
+		}
+	}
+}
+
+func FuzzVectors(f *testing.F) {
+	endings := []string{".csv", ".parquet", ".npy", ".mat"}
+	var seeds [][]byte
+	for _, name := range []string{"lists.parquet", "fixed.parquet", "double.npy", "columns.npy", "rows.mat"} {
+		raw, err := os.ReadFile("testdata/vectors/" + name)
+		if err != nil {
+			f.Fatal(err)
+		}
+		seeds = append(seeds, append([]byte{byte(slices.Index(endings, filepath.Ext(name)))}, raw...))
+	}
+	seeds = append(seeds, []byte("\x00a,b,label\n1,2,x\n3,4,y\n"))
+	for _, seed := range seeds {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		if len(raw) == 0 || endings[int(raw[0])%4] == ".parquet" {
+			return // the Parquet reader has a target of its own
+		}
+		path := filepath.Join(t.TempDir(), "v"+endings[int(raw[0])%4])
+		if err := os.WriteFile(path, raw[1:], 0o600); err != nil {
+			t.Fatal(err)
+		}
+		v := dataset.Vectors{Path: path, Limits: dataset.Limits{Memory: 1 << 20, Unpacked: 1 << 20}}
+		budgettest.Within(t, len(raw), func() {
+			rows, err := v.List(context.Background(), pipelinetest.Env(t).Files)
+			if err == nil && len(rows.All) > 0 && rows.All[0].At.Size < 4 {
+				t.Errorf("a row of %d bytes", rows.All[0].At.Size)
+			}
+		})
+	})
+}
