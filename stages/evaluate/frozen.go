@@ -137,7 +137,7 @@ func (e *evaluation) fitFrozen(ctx context.Context, t *table, origin record.Orig
 
 // count counts the rows that pass.
 func (t *table) count(ctx context.Context, passes func(r rowView, i int) bool) (n int, err error) {
-	for rec, err := range t.input.Batches(ctx) {
+	for rec, err := range t.rows.Batches(ctx) {
 		if err != nil {
 			return 0, err
 		}

@@ -131,7 +131,7 @@ func (e *evaluation) searchLabels(ctx context.Context, s labelSource) ([]record.
 		width = s.features.extractor.Shape().Size()
 	}
 	counts := map[string]int{}
-	for rec, err := range s.table.input.Batches(ctx) {
+	for rec, err := range s.table.rows.Batches(ctx) {
 		if err != nil {
 			return nil, nil, err
 		}

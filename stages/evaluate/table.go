@@ -20,6 +20,7 @@ const maxSliceValues = 200
 // table is a data input and what is known of its rows to be measured.
 type table struct {
 	input     pipeline.Input
+	rows      pipeline.Input // the input without what only the search for duplicates reads, and which lies with the pixels
 	schema    *arrow.Schema
 	pictures  bool // its rows are pictures, and not features
 	dimension int  // numbers of a row
@@ -41,14 +42,14 @@ func (s stage) readTable(ctx context.Context, in pipeline.Input) (*table, error)
 	if schema == nil {
 		return nil, fmt.Errorf("data %s has no rows", in.Name())
 	}
-	t := &table{input: in, schema: schema, slices: make([][]string, len(s.Slices))}
+	t := &table{input: in, rows: in.Select(columnsBut(schema, record.Likeness)...), schema: schema, slices: make([][]string, len(s.Slices))}
 	if err := s.checkColumns(t); err != nil {
 		return nil, fmt.Errorf("data %s: %w", in.Name(), err)
 	}
 	clusters := map[string]int{}
 	splits := map[string]int{}
 	seen := map[string]bool{}
-	for rec, err := range in.Batches(ctx) {
+	for rec, err := range t.rows.Batches(ctx) {
 		if err != nil {
 			return nil, err
 		}
@@ -90,6 +91,16 @@ func (s stage) readTable(ctx context.Context, in pipeline.Input) (*table, error)
 		}
 	}
 	return t, nil
+}
+
+// columnsBut are the names of all columns but one.
+func columnsBut(schema *arrow.Schema, name string) (columns []string) {
+	for _, f := range schema.Fields() {
+		if f.Name != name {
+			columns = append(columns, f.Name)
+		}
+	}
+	return columns
 }
 
 func (s stage) checkColumns(t *table) error {
@@ -144,7 +155,7 @@ const batchRows = 32
 func (t *table) examples(ctx context.Context, passes func(r rowView, i int) bool) iter.Seq2[examples, error] {
 	return func(yield func(examples, error) bool) {
 		var features []float32
-		for rec, err := range t.input.Batches(ctx) {
+		for rec, err := range t.rows.Batches(ctx) {
 			if err != nil {
 				yield(examples{}, err)
 				return

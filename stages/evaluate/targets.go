@@ -158,7 +158,7 @@ func (t *targets) enterConstants(ctx context.Context) error {
 // constant is the mean truth of the training rows; nil if there are none.
 func (t *targets) constant(ctx context.Context, r *targetCandidate) ([]float32, error) {
 	sums, known := make([]float64, len(r.names)), make([]float64, len(r.names))
-	for rec, err := range r.table.input.Batches(ctx) {
+	for rec, err := range r.table.rows.Batches(ctx) {
 		if err != nil {
 			return nil, err
 		}
