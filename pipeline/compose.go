@@ -339,16 +339,9 @@ func (c *composer) rejects(ctx context.Context, in *rows, reasons map[int]string
 	if len(reasons) == 0 {
 		return nil, nil
 	}
-	ids := make([]string, 0, in.n)
-	if in.schema.HasField(record.ID) {
-		for rec, err := range c.read(ctx, in, []string{record.ID}) {
-			if err != nil {
-				return nil, err
-			}
-			for i := range int(rec.NumRows()) {
-				ids = append(ids, rec.Column(0).ValueStr(i))
-			}
-		}
+	ids, err := c.ids(ctx, in)
+	if err != nil {
+		return nil, err
 	}
 	for _, row := range slices.Sorted(maps.Keys(reasons)) {
 		id := fmt.Sprintf("row %d", row+1)
@@ -358,6 +351,37 @@ func (c *composer) rejects(ctx context.Context, in *rows, reasons map[int]string
 		out = append(out, Reject{ID: id, Reason: reasons[row]})
 	}
 	return out, nil
+}
+
+// ids names the rows, if they have names.
+func (c *composer) ids(ctx context.Context, in *rows) ([]string, error) {
+	ids := make([]string, 0, in.n)
+	if !in.schema.HasField(record.ID) {
+		return nil, nil
+	}
+	for rec, err := range c.read(ctx, in, []string{record.ID}) {
+		if err != nil {
+			return nil, err
+		}
+		for i := range int(rec.NumRows()) {
+			ids = append(ids, rec.Column(0).ValueStr(i))
+		}
+	}
+	return ids, nil
+}
+
+// within says of an error which rows were mapped: from first to last of a piece.
+func (c *composer) within(ctx context.Context, in *rows, first, last int, err error) error {
+	ids, unknown := c.ids(ctx, in)
+	switch {
+	case ctx.Err() != nil:
+		return err
+	case unknown != nil || last >= len(ids):
+		return fmt.Errorf("rows %d to %d of a chunk: %w", first+1, last+1, err)
+	case first == last:
+		return fmt.Errorf("row %s: %w", ids[first], err)
+	}
+	return fmt.Errorf("rows %s to %s: %w", ids[first], ids[last], err)
 }
 
 // read yields columns of the rows.

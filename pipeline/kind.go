@@ -82,6 +82,7 @@ const (
 	Model       PortKind = "model"       // one row a tensor, the architecture in the metadata
 	Predictions PortKind = "predictions" // one row an input, a probability a class
 	Metrics     PortKind = "metrics"     // any table of numbers about models
+	Rows        PortKind = "rows"        // a table whose columns tell what it is: it may be taken as images, features, text or predictions
 )
 
 // Port is a named input or output of a kind.
@@ -104,11 +105,8 @@ type Port struct {
 
 // Takes tells whether an artifact of kind k may be connected to the input.
 func (p Port) Takes(k PortKind) bool {
-	if p.Kind == k {
-		return true
-	}
-	for _, also := range p.Also {
-		if also == k {
+	for _, own := range append([]PortKind{p.Kind}, p.Also...) {
+		if own == k || k == Rows && own != Model && own != Metrics {
 			return true
 		}
 	}

@@ -339,7 +339,8 @@ func mapMissing(ctx context.Context, c *composer, in *rows, sc *rowScope, mapper
 		for len(at) > 0 {
 			n := min(batch, len(at))
 			if err := mapInto(ctx, mapper, rec, at[:n], out); err != nil {
-				return e, err
+				begin := first - int(rec.NumRows())
+				return e, c.within(ctx, in, begin+at[0], begin+at[n-1], err)
 			}
 			at = at[n:]
 		}

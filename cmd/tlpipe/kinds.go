@@ -9,6 +9,7 @@ import (
 	"github.com/tlpipe/tlpipe/stages/extract"
 	"github.com/tlpipe/tlpipe/stages/finetune"
 	"github.com/tlpipe/tlpipe/stages/preprocess"
+	"github.com/tlpipe/tlpipe/stages/preprocess/exec"
 )
 
 // kinds lists every kind of stage that a pipeline can use, in the order in
@@ -17,6 +18,7 @@ func kinds() []pipeline.Kind {
 	return []pipeline.Kind{
 		preprocess.Kind(),
 		preprocess.Vectors(),
+		exec.Kind(),
 		augment.Kind(),
 		extract.Kind(),
 		finetune.Kind(),

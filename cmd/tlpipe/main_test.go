@@ -22,7 +22,8 @@ import (
 // tlpipe with the toy stages, and toypipe-impatient, which waits less for them.
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){
-		"tlpipe": main,
+		"tlpipe":  main,
+		"exectoy": execToy,
 		"toypipe-impatient": func() {
 			p := &program{kinds: toys(), out: console.NewOutput(os.Stdout), err: console.NewOutput(os.Stderr), patience: 200 * time.Millisecond}
 			os.Exit(p.run(os.Args[1:]))

@@ -13,6 +13,7 @@ import (
 
 	"github.com/tlpipe/tlpipe/internal/record"
 	"github.com/tlpipe/tlpipe/pipeline"
+	"github.com/tlpipe/tlpipe/stages/preprocess/exec"
 )
 
 // toys are kinds of stage that take no time, or as much as they are told, and
@@ -26,6 +27,7 @@ func toys() []pipeline.Kind {
 			Name: "count", Summary: "the numbers from 1 on", Version: 1, Outputs: numbers,
 			Doc: "Counts.", Example: "rows:\n  uses: count\n  with: {rows: 100}\n",
 		}, countParams{Rows: 10}, func(p countParams) (pipeline.Stage, error) { return count{p}, nil }),
+		exec.Kind(),
 		pipeline.Define(pipeline.Kind{
 			Name: "scale", Summary: "multiplies", Version: 1, Inputs: numbers, Outputs: numbers,
 			Example: "double:\n  uses: scale\n  from: rows\n  with: {by: 2}\n",
