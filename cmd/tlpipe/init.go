@@ -1,9 +1,11 @@
 package main
 
 import (
+	"context"
 	"embed"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -11,21 +13,36 @@ import (
 	"text/template"
 
 	"github.com/spf13/cobra"
+
+	"github.com/tlpipe/tlpipe/internal/starter"
+	"github.com/tlpipe/tlpipe/pipeline"
 )
 
 //go:embed starter
 var starterFiles embed.FS
 
 func (p *program) initCommand() *cobra.Command {
-	var pictures string
+	var pictures, data string
 	c := &cobra.Command{
 		Use:   "init DIR",
 		Short: "Write a starter pipeline for your own folder of images",
+		Long: `Write a starter pipeline for your own folder of images. With --data, look at the
+images first (rows, classes, balance, sizes, splits, domains) and write a pipeline that
+fits them, each choice with its reason as a comment.`,
 		Example: `  tlpipe init flowers
-  tlpipe init flowers --pictures ~/Pictures/flowers`,
+  tlpipe init flowers --data ~/Pictures/flowers`,
 		Args: one("DIR"),
-		RunE: func(_ *cobra.Command, args []string) error { return p.writeStarter(args[0], pictures) },
+		RunE: func(c *cobra.Command, args []string) error {
+			switch {
+			case data != "" && pictures != "":
+				return usage("--data and --pictures both name the images: --data looks at them, --pictures does not")
+			case data != "":
+				return p.writeFitting(c.Context(), args[0], data)
+			}
+			return p.writeStarter(args[0], pictures)
+		},
 	}
+	c.Flags().StringVar(&data, "data", "", "look at this `folder` of images and write a pipeline that fits it")
 	c.Flags().StringVar(&pictures, "pictures", "", "the `folder` with one sub-folder of images per class (default: pictures in DIR)")
 	return c
 }
@@ -68,6 +85,49 @@ func (p *program) writeStarter(dir, pictures string) error {
 	} else {
 		fmt.Fprintf(p.err, "now: tlpipe run %s\n", filepath.Join(dir, names[0]))
 	}
+	return nil
+}
+
+// writeFitting writes the pipeline that fits a folder of images; it overwrites nothing.
+func (p *program) writeFitting(ctx context.Context, dir, data string) error {
+	abs, err := filepath.Abs(dir)
+	if err != nil {
+		return err
+	}
+	folder, err := filepath.Abs(data)
+	if err != nil {
+		return err
+	}
+	path := filepath.Join(dir, "pipeline.yaml")
+	if _, err := os.Lstat(path); err == nil {
+		return usage("%s is there already; nothing was written", path)
+	}
+	facts, err := starter.Look(ctx, folder)
+	if errors.Is(err, fs.ErrNotExist) {
+		return usage("there is no folder %s", data)
+	}
+	if err != nil {
+		return err
+	}
+	text, err := starter.Pipeline(filepath.Base(abs), facts)
+	if err != nil {
+		return usage("%v", err)
+	}
+	if _, err := pipeline.Load(path, []byte(text), p.kinds); err != nil {
+		return fmt.Errorf("the pipeline that was to be written is not valid: %w", err)
+	}
+	if err := os.MkdirAll(dir, 0o777); err != nil {
+		return err
+	}
+	err = writeFile(path, func(w io.Writer) error {
+		_, err := io.WriteString(w, text)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	fmt.Fprintln(p.out, path)
+	fmt.Fprintf(p.err, "now: tlpipe run %s\n", path)
 	return nil
 }
 

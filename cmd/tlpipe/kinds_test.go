@@ -12,6 +12,7 @@ import (
 	"gopkg.in/yaml.v3"
 
 	"github.com/tlpipe/tlpipe/internal/console"
+	"github.com/tlpipe/tlpipe/internal/starter"
 	"github.com/tlpipe/tlpipe/pipeline"
 	"github.com/tlpipe/tlpipe/pipeline/params"
 )
@@ -106,6 +107,33 @@ func TestShippedPipelines(t *testing.T) {
 		}
 		if err := schema.Validate(value); err != nil {
 			t.Errorf("%s: the JSON Schema refuses it: %v", file, err)
+		}
+	}
+}
+
+// What `init --data` writes is valid, whatever the data is.
+func TestFittingPipelines(t *testing.T) {
+	schema := compiledSchema(t)
+	for _, rows := range []int{20, 1000, 10_000, 1_000_000} {
+		for _, splits := range []map[string]int{nil, {"train": rows}, {"train": rows, "val": 9}, {"train": rows, "test": 9}, {"train": rows, "val": 9, "test": 9}} {
+			for _, domains := range [][]string{nil, {"day", "n: \"ight\""}} {
+				text, err := starter.Pipeline("a: \"b\"", starter.Facts{
+					Folder: "/some # where", Rows: rows, Splits: splits, Domains: domains, Classes: map[string]int{"a\nb: c": rows, "d": 2}, ShortSide: rows / 1000, Aspect: 1 + float64(rows)/1e4, Broken: 1, Sampled: 3,
+				})
+				if err != nil {
+					t.Fatal(err)
+				}
+				if _, err := pipeline.Load("pipeline.yaml", []byte(text), kinds()); err != nil {
+					t.Errorf("%v\n%s", err, text)
+				}
+				var value any
+				if err := yaml.Unmarshal([]byte(text), &value); err != nil {
+					t.Fatal(err)
+				}
+				if err := schema.Validate(value); err != nil {
+					t.Errorf("the JSON Schema refuses %s: %v", text, err)
+				}
+			}
 		}
 	}
 }
