@@ -453,30 +453,38 @@ func (nr *nodeRun) expected() int {
 // are judged at the end.
 func (nr *nodeRun) tooManyRejects(ctx context.Context, end bool) error {
 	nr.mu.Lock()
-	rejects, rows, seen := nr.ended.Rejects, nr.ended.Rows, nr.seen
+	c := counts{nr.ended.Rejects, nr.ended.Rows, nr.seen}
 	nr.mu.Unlock()
-	if rejects == 0 {
+	return nr.node.Declared.tooManyRejects(c, end, func() string { return firstReject(ctx, nr.artifact(RejectsPort)) })
+}
+
+// counts are the rows of a node: rejected, made, and gone in.
+type counts struct{ rejects, rows, seen int64 }
+
+// tooManyRejects is the error of a stage whose rejects pass what is allowed.
+// Until the end, shares are not judged. first tells of the first of them.
+func (st *StageSpec) tooManyRejects(c counts, end bool, first func() string) error {
+	if c.rejects == 0 {
 		return nil
 	}
-	st := nr.node.Declared
 	switch {
 	case st.OnError == FailOnError:
-		return fmt.Errorf("a row failed, and on_error is fail: %s", nr.firstReject(ctx))
-	case end && rows == 0:
-		if rejects == 1 {
-			return fmt.Errorf("nothing is left: %s", nr.firstReject(ctx))
+		return fmt.Errorf("a row failed, and on_error is fail: %s", first())
+	case end && c.rows == 0:
+		if c.rejects == 1 {
+			return fmt.Errorf("nothing is left: %s", first())
 		}
-		return fmt.Errorf("all %d rows were rejected; the first: %s", rejects, nr.firstReject(ctx))
+		return fmt.Errorf("all %d rows were rejected; the first: %s", c.rejects, first())
 	case st.MaxRejects.Share > 0 && !end:
 		return nil
-	case st.MaxRejects.exceeded(rejects, seen):
-		return fmt.Errorf("%d rows of %d were rejected, more than max_rejects (%s) allows; the first: %s", rejects, seen, st.MaxRejects, nr.firstReject(ctx))
+	case st.MaxRejects.exceeded(c.rejects, c.seen):
+		return fmt.Errorf("%d rows of %d were rejected, more than max_rejects (%s) allows; the first: %s", c.rejects, c.seen, st.MaxRejects, first())
 	}
 	return nil
 }
 
-func (nr *nodeRun) firstReject(ctx context.Context) string {
-	for rec, err := range nr.artifact(RejectsPort).Batches(ctx) {
+func firstReject(ctx context.Context, rejects Input) string {
+	for rec, err := range rejects.Batches(ctx) {
 		if err != nil {
 			return err.Error()
 		}

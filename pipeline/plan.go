@@ -64,6 +64,10 @@ type PlanNode struct {
 	Node    *Node                    `json:"-"`
 	Rejects []Reject                 `json:"-"` // of a source's listing
 
+	// Fails tells why a run will fail here, as far as what is at hand tells it:
+	// more rows were rejected than the pipeline allows by now.
+	Fails string `json:"fails,omitempty"`
+
 	Overview *Overview `json:"overview,omitempty"` // what a source found
 }
 
@@ -159,6 +163,11 @@ func (p *planner) node(ctx context.Context, n *Node, m mode) (PlanNode, error) {
 	}
 	p.ports[n] = w.entries
 	p.judge(n, m, &out, w.pending)
+	if w.composer != nil {
+		if err := w.tooManyRejects(ctx); err != nil {
+			out.Fails = err.Error()
+		}
+	}
 	if out.State == Cached {
 		out.Outputs = map[string][]cache.Chunk{}
 		for port, chunks := range w.entries {
@@ -168,6 +177,27 @@ func (p *planner) node(ctx context.Context, n *Node, m mode) (PlanNode, error) {
 		}
 	}
 	return out, nil
+}
+
+// tooManyRejects judges the rejects that are at hand as a run would.
+func (w *nodePlan) tooManyRejects(ctx context.Context) error {
+	c := counts{rejects: int64(len(w.out.Rejects)), seen: w.out.Rows + int64(len(w.out.Rejects))}
+	var rejected []cache.Chunk
+	for _, chunk := range w.entries[RejectsPort] {
+		c.rejects += chunk.Rows
+		rejected = append(rejected, chunk.Chunk)
+	}
+	if outputs := w.node.Kind.Outputs; len(outputs) > 0 {
+		for _, chunk := range w.entries[outputs[0].Name] {
+			c.rows += chunk.Rows
+		}
+	}
+	return w.node.Declared.tooManyRejects(c, w.out.Pending == 0, func() string {
+		if len(w.out.Rejects) > 0 {
+			return w.out.Rejects[0].ID + ": " + w.out.Rejects[0].Reason
+		}
+		return firstReject(ctx, NewArtifact(w.Store, RejectsPort, nil, rejected))
+	})
 }
 
 // nodePlan is a node while it is planned.

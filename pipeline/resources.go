@@ -67,12 +67,17 @@ func estimate(stage Stage, inputs map[string][]Input) (Resources, error) {
 	return r, nil
 }
 
-// TooLarge is the error of a stage that needs more memory than there is.
+// TooLarge is the error of a stage that needs more memory than there is, or of which a single row, which cannot be
+// divided, takes more than the runner may grant.
 type TooLarge struct {
 	Need, Have int64 // bytes
+	Row        bool
 }
 
 func (e *TooLarge) Error() string {
+	if e.Row {
+		return fmt.Sprintf("each of its rows takes about %s of memory, and stages may take %s together (--memory)", inBytes(e.Need), inBytes(e.Have))
+	}
 	return fmt.Sprintf("it needs about %s of memory, and the machine has %s", inBytes(e.Need), inBytes(e.Have))
 }
 
@@ -85,23 +90,27 @@ func inBytes(n int64) string {
 	return fmt.Sprintf("%d bytes", n)
 }
 
-// Fits refuses a graph with stages that need more memory than the machine
-// has, as far as that is known before anything runs. The error holds Problems.
-// machine is in bytes; 0 if it is not known.
-func (g *Graph) Fits(machine int64) error {
-	return g.fits(machine, func(*Node) bool { return true })
+// Fits refuses a graph with stages that need more memory than the runner's
+// machine has, or rows larger than its budget, as far as that is known before
+// anything runs. The error holds Problems.
+func (r *Runner) Fits(g *Graph) error {
+	return g.fits(r.Machine, r.Budget(), func(*Node) bool { return true })
 }
 
 // fits is Fits of some nodes.
-func (g *Graph) fits(machine int64, chosen func(*Node) bool) error {
+func (g *Graph) fits(machine, budget int64, chosen func(*Node) bool) error {
 	r := g.reporter()
 	for _, n := range g.Nodes {
 		if !chosen(n) {
 			continue
 		}
 		needs, err := estimate(n.Stage, nil)
-		if err == nil && machine > 0 && needs.least() > machine {
+		switch {
+		case err != nil:
+		case machine > 0 && needs.least() > machine:
 			err = &TooLarge{Need: needs.least(), Have: machine}
+		case budget > 0 && needs.PerRow > budget:
+			err = &TooLarge{Need: needs.PerRow, Have: budget, Row: true}
 		}
 		if large := new(TooLarge); errors.As(err, &large) {
 			r.at(n.Declared.uses, "smaller pictures, a smaller batch or another network need less", "stage %s: %v", n.Name, large)

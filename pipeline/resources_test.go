@@ -328,13 +328,13 @@ stages:
 		}
 		return g
 	}
-	if err := load(1000).Fits(1000); err != nil {
+	if err := (&pipeline.Runner{Machine: 1000}).Fits(load(1000)); err != nil {
 		t.Errorf("just fits: %v", err)
 	}
-	if err := load(1e15).Fits(0); err != nil {
+	if err := (&pipeline.Runner{Machine: 0}).Fits(load(1e15)); err != nil {
 		t.Errorf("not known what there is: %v", err)
 	}
-	err := load(26e9).Fits(8e9)
+	err := (&pipeline.Runner{Machine: 8e9}).Fits(load(26e9))
 	var problems pipeline.Problems
 	if !errors.As(err, &problems) || len(problems) != 1 || problems[0].Line != 6 ||
 		!strings.Contains(err.Error(), "stage total: it needs about 26 GB of memory, and the machine has 8 GB") {
@@ -348,7 +348,7 @@ stages:
 	if _, err := (&pipeline.Runner{Store: store, Machine: 8e9}).Run(context.Background(), load(26e9)); !errors.As(err, &problems) {
 		t.Errorf("run: %v", err)
 	}
-	if err := load(-1).Fits(8e9); err == nil || !strings.Contains(err.Error(), "no estimate") {
+	if err := (&pipeline.Runner{Machine: 8e9}).Fits(load(-1)); err == nil || !strings.Contains(err.Error(), "no estimate") {
 		t.Errorf("an estimate that fails: %v", err)
 	}
 	if len(m.granted) > 0 {

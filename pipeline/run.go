@@ -93,7 +93,7 @@ func (r *Runner) Run(ctx context.Context, g *Graph) (*Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := g.fits(r.Machine, func(n *Node) bool { m, ok := selected[n]; return ok && !m.lookup }); err != nil {
+	if err := g.fits(r.Machine, r.Budget(), func(n *Node) bool { m, ok := selected[n]; return ok && !m.lookup }); err != nil {
 		return nil, err
 	}
 	started := time.Now()

@@ -125,7 +125,7 @@ func TestBombs(t *testing.T) {
 			"stages:\n  a: {uses: preprocess, with: {source: {builtin: emoji}, for: pixels}}\n"},
 		"100,000 unknown keys": {code: 2, want: "more problems", yaml: repeated(100_000, func(i int) string { return fmt.Sprintf("k%d: 1\n", i) }) +
 			"stages:\n  a: {uses: preprocess, with: {source: {builtin: emoji}, for: pixels}}\n"},
-		"pixels beyond memory": {code: 2, want: "memory", yaml: "stages:\n  a: {uses: preprocess, with: {source: {builtin: emoji}, for: pixels, size: 16384, store: float32}}\n"},
+		"pixels beyond memory": {code: 2, want: "each of its rows takes about 7.25 GB of memory, and stages may take 1 GB together", yaml: "stages:\n  a: {uses: preprocess, with: {source: {builtin: emoji}, for: pixels, size: 16384, store: float32}}\n"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			text := c.yaml
@@ -142,7 +142,7 @@ func TestBombs(t *testing.T) {
 			}
 			ctx, cancel := context.WithTimeout(context.Background(), 20*bombTime)
 			defer cancel()
-			command := exec.CommandContext(ctx, "tlpipe", "run", file)
+			command := exec.CommandContext(ctx, "tlpipe", "run", "--memory", "1GB", file)
 			command.Env = append(os.Environ(), "TLPIPE_CACHE="+filepath.Join(t.TempDir(), "cache"), "GOMAXPROCS=2")
 			forgetPeak(t)
 			out, err := command.CombinedOutput()

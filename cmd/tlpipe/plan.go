@@ -18,6 +18,7 @@ func (p *program) planCommand() *cobra.Command {
 		cached   cacheFlag
 		asJSON   bool
 		exitCode bool
+		memory   memoryFlag
 	)
 	c := &cobra.Command{
 		Use:   "plan FILE",
@@ -31,7 +32,8 @@ func (p *program) planCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if err := graph.Fits(machine.Memory()); err != nil {
+			runner := &pipeline.Runner{Memory: int64(memory), Machine: machine.Memory(), Selection: chosen.selection()}
+			if err := runner.Fits(graph); err != nil {
 				return err
 			}
 			store, err := cached.open(c.Context())
@@ -39,7 +41,7 @@ func (p *program) planCommand() *cobra.Command {
 				return err
 			}
 			defer store.Close()
-			runner := &pipeline.Runner{Store: store, Selection: chosen.selection()}
+			runner.Store = store
 			plan, err := runner.Plan(c.Context(), graph)
 			if err != nil {
 				return err
@@ -56,6 +58,7 @@ func (p *program) planCommand() *cobra.Command {
 	file.add(c)
 	chosen.add(c)
 	cached.add(c)
+	memory.add(c)
 	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	c.Flags().BoolVar(&exitCode, "exit-code", false, "exit with 3 if there is anything to compute")
 	return c
@@ -73,6 +76,7 @@ func (p *program) printPlan(plan pipeline.Plan, asJSON bool) error {
 	table := console.NewTable("STAGE", "USES", "STATE", ">COMPUTE", "BECAUSE").Fit(p.out.File)
 	pending := 0
 	var nodes []*pipeline.Node
+	var failing []pipeline.PlanNode
 	for _, n := range plan.Nodes {
 		if n.State != pipeline.Cached {
 			pending++
@@ -85,10 +89,21 @@ func (p *program) printPlan(plan pipeline.Plan, asJSON bool) error {
 		if len(n.Rejects) > 0 {
 			because = strings.Trim(because+"; "+console.Of(int64(len(n.Rejects)), "file")+" rejected", "; ")
 		}
+		if n.Fails != "" {
+			failing = append(failing, n)
+		}
 		table.Row(n.Stage, n.Uses, string(n.State), planChunks(n), because)
 	}
 	if err := table.Write(p.out, ""); err != nil {
 		return err
+	}
+	for _, n := range failing {
+		if _, err := fmt.Fprintf(p.out, "\nStage %s will fail: %s\n", console.Line(n.Stage), console.Line(n.Fails)); err != nil {
+			return err
+		}
+	}
+	if pending == 0 && len(failing) > 0 {
+		return nil
 	}
 	if pending == 0 {
 		_, err := fmt.Fprintln(p.out, "\nNothing to compute.")

@@ -27,7 +27,10 @@ func (p *program) printNotes(nodes []*pipeline.Node) {
 }
 
 func (p *program) validateCommand() *cobra.Command {
-	var flags pipelineFlags
+	var (
+		flags  pipelineFlags
+		memory memoryFlag
+	)
 	c := &cobra.Command{
 		Use:   "validate FILE",
 		Short: "Check a pipeline and report every mistake",
@@ -38,7 +41,7 @@ whether the machine has the memory that stages need at least.`,
 		RunE: func(c *cobra.Command, args []string) error {
 			graph, err := p.load(args[0], flags)
 			if err == nil {
-				err = errors.Join(graph.Probe(), graph.Fits(machine.Memory()))
+				err = errors.Join(graph.Probe(), (&pipeline.Runner{Memory: int64(memory), Machine: machine.Memory()}).Fits(graph))
 			}
 			if err != nil {
 				return err
@@ -49,5 +52,6 @@ whether the machine has the memory that stages need at least.`,
 		},
 	}
 	flags.add(c)
+	memory.add(c)
 	return c
 }

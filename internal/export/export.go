@@ -12,6 +12,8 @@ import (
 	"strings"
 
 	"github.com/apache/arrow/go/v17/arrow"
+	"github.com/apache/arrow/go/v17/arrow/array"
+	"github.com/apache/arrow/go/v17/arrow/memory"
 
 	"github.com/tlpipe/tlpipe/internal/record"
 	"github.com/tlpipe/tlpipe/pipeline"
@@ -132,13 +134,109 @@ func (t *table) isModel() bool {
 	return ok
 }
 
+// A batch of an Arrow file ends with the row that makes it so large.
+const (
+	arrowRows  = 4096
+	arrowBytes = 16 << 20
+)
+
+// even are the table's rows in batches whose ends follow from the rows alone. An artifact may rest in pieces of any lengths,
+// depending on what was in the cache when it was made: what is written must not.
+func (t *table) even(ctx context.Context) iter.Seq2[arrow.Record, error] {
+	return func(yield func(arrow.Record, error) bool) {
+		var parts []arrow.Record // of the next batch
+		var rows, bytes int64
+		defer func() { releaseAll(parts) }()
+		next := func() bool {
+			rec, err := joined(t.schema, parts, rows)
+			releaseAll(parts)
+			parts, rows, bytes = nil, 0, 0
+			if err != nil {
+				yield(nil, err)
+				return false
+			}
+			defer rec.Release()
+			return yield(rec, nil)
+		}
+		for rec, err := range t.batches(ctx) {
+			if err != nil {
+				yield(nil, err)
+				return
+			}
+			from := int64(0)
+			for to := int64(1); to <= rec.NumRows(); to++ {
+				bytes += rowBytes(rec, int(to-1))
+				full := rows+to-from >= arrowRows || bytes >= arrowBytes
+				if full || to == rec.NumRows() {
+					parts = append(parts, rec.NewSlice(from, to))
+					rows += to - from
+					from = to
+				}
+				if full && !next() {
+					return
+				}
+			}
+		}
+		if rows > 0 {
+			next()
+		}
+	}
+}
+
+// rowBytes is about what a row takes.
+func rowBytes(rec arrow.Record, row int) (n int64) {
+	for _, c := range rec.Columns() {
+		switch c := c.(type) {
+		case *array.String:
+			n += int64(c.ValueLen(row))
+		case *array.Binary:
+			n += int64(c.ValueLen(row))
+		case array.ListLike:
+			from, to := c.ValueOffsets(row)
+			n += 4 * (to - from)
+		default:
+			n += 8
+		}
+	}
+	return n
+}
+
+func releaseAll(records []arrow.Record) {
+	for _, rec := range records {
+		rec.Release()
+	}
+}
+
+// joined is one record of the rows of all.
+func joined(schema *arrow.Schema, parts []arrow.Record, rows int64) (arrow.Record, error) {
+	columns := make([]arrow.Array, schema.NumFields())
+	defer func() {
+		for _, c := range columns {
+			if c != nil {
+				c.Release()
+			}
+		}
+	}()
+	for i := range columns {
+		pieces := make([]arrow.Array, len(parts))
+		for k, rec := range parts {
+			pieces[k] = rec.Column(i)
+		}
+		var err error
+		if columns[i], err = array.Concatenate(pieces, memory.DefaultAllocator); err != nil {
+			return nil, fmt.Errorf("column %q: %w", schema.Field(i).Name, err)
+		}
+	}
+	return array.NewRecord(schema, columns, rows), nil
+}
+
 // writeArrow writes one Arrow IPC file.
 func writeArrow(ctx context.Context, out io.Writer, t *table) (notes []string, err error) {
 	w, err := record.NewWriter(out, t.schema)
 	if err != nil {
 		return nil, err
 	}
-	for rec, err := range t.batches(ctx) {
+	for rec, err := range t.even(ctx) {
 		if err != nil {
 			return nil, err
 		}

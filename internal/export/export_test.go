@@ -133,6 +133,37 @@ func TestArrow(t *testing.T) {
 	equal(t, "rows", rows, int64(23))
 }
 
+// The pieces in which a table rests do not show in the file; large rows make short batches.
+func TestArrowDoesNotDependOnPieces(t *testing.T) {
+	pieces := example(30)
+	want, _ := write(t, export.Arrow, pieces)
+	var single []arrow.Record
+	for _, rec := range pieces.Records() {
+		for i := range rec.NumRows() {
+			single = append(single, rec.NewSlice(i, i+1))
+		}
+	}
+	if got, _ := write(t, export.Arrow, pipelinetest.NewTable("example", nil, single...)); !bytes.Equal(got, want) {
+		t.Errorf("in pieces of one row it has %d bytes, else %d, or others", len(got), len(want))
+	}
+
+	b := array.NewRecordBuilder(memory.DefaultAllocator, arrow.NewSchema([]arrow.Field{{Name: "text", Type: arrow.BinaryTypes.String}}, nil))
+	for range 7 {
+		b.Field(0).(*array.StringBuilder).Append(strings.Repeat("x", 6<<20))
+	}
+	data, _ := write(t, export.Arrow, pipelinetest.NewTable("large", nil, b.NewRecord()))
+	var rows []int64
+	for rec, err := range record.Decode(data) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		rows = append(rows, rec.NumRows())
+	}
+	if !slices.Equal(rows, []int64{3, 3, 1}) {
+		t.Errorf("batches of %v rows", rows)
+	}
+}
+
 func TestParquet(t *testing.T) {
 	const rows = 37
 	raw, _ := write(t, export.Parquet, example(rows))

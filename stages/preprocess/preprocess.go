@@ -9,7 +9,6 @@ import (
 	"gopkg.in/yaml.v3"
 
 	"github.com/tlpipe/tlpipe/internal/backbone"
-	"github.com/tlpipe/tlpipe/internal/budget"
 	"github.com/tlpipe/tlpipe/internal/dataset"
 	"github.com/tlpipe/tlpipe/internal/picture"
 	"github.com/tlpipe/tlpipe/internal/record"
@@ -142,9 +141,6 @@ func build(p Params) (pipeline.Stage, error) {
 	if s.prepared, err = p.preprocessing(); err != nil {
 		errs = append(errs, err)
 	}
-	if err == nil {
-		errs = append(errs, p.affordable(s.prepared))
-	}
 	background, err := picture.ParseColour(p.Background)
 	if err != nil {
 		errs = append(errs, pipeline.ParamError("background", "%v", err))
@@ -159,22 +155,6 @@ func build(p Params) (pipeline.Stage, error) {
 		return nil, err
 	}
 	return s, nil
-}
-
-// maxRow is what the pixels of one picture may take, in bytes. Chunks have some 64 rows, and are in memory as a whole.
-const (
-	maxRow    = 256_000_000
-	chunkRows = 64
-)
-
-// affordable refuses pictures so large that a chunk of them does not fit into memory.
-func (p Params) affordable(prepared record.Preprocessing) error {
-	row := int64(3*prepared.Height*prepared.Width) * map[string]int64{"uint8": 1, "float16": 2, "float32": 4}[p.Store]
-	if row <= maxRow {
-		return nil
-	}
-	return pipeline.ParamErrorHint("size", "a smaller size, or store: uint8", "%d×%d pixels as %s take %s of memory for each picture and about %s for a chunk of %d, the limit is %s for each",
-		prepared.Height, prepared.Width, p.Store, budget.Bytes(row), budget.Bytes(chunkRows*row), chunkRows, budget.Bytes(maxRow))
 }
 
 // preprocessing is what `for` says, changed by what is said beside it.

@@ -225,8 +225,6 @@ func TestRefusals(t *testing.T) {
 		"{source: {folder: a}, split: taken}":                  "no way to split",
 		"{source: {folder: a}, normalise: imagnet}":            "imagenet",
 		"{source: {folder: a}, normalise: {mean: [1]}}":        "three values",
-		"{source: {folder: a}, size: 16384}":                   "16384×16384 pixels as uint8 take 805 MB of memory for each picture and about 51 GB for a chunk of 64, the limit is 256 MB for each",
-		"{source: {folder: a}, size: 8192, store: float32}":    "take 805 MB of memory",
 		"{source: {folder: a}, size: [1, 2, 3]}":               "a height and a width",
 		"{source: {folder: a}, background: white}":             "background",
 		"{source: {folder: a}, resize: crop}":                  "is not one of",
