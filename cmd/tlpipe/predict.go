@@ -18,9 +18,10 @@ import (
 
 type predictFlags struct {
 	modelFlags
-	top  int
-	json bool
-	out  string
+	top     int
+	json    bool
+	out     string
+	explain string
 }
 
 func (p *program) predictCommand() *cobra.Command {
@@ -34,17 +35,23 @@ regression model, the numbers. The model is a stage of a pipeline whose result i
 written by "tlpipe show --export model.safetensors". Images are prepared exactly as
 the training images were.
 
+With --explain, a heat map shows for each image what its most probable class rests on: by
+Grad-CAM (Selvaraju et al. 2017) or, where the network has no last feature map, by covering
+parts of the image (occlusion). It is no proof that the answer is right.
+
 Files that are not images are reported and the others are classified; the exit code
 is then 1.`,
 		Example: `  tlpipe predict --model pipeline.yaml:head photo.jpg
   tlpipe predict --model head.safetensors --json *.jpg
-  tlpipe predict --model pipeline.yaml:head photos --out scores.csv`,
+  tlpipe predict --model pipeline.yaml:head photos --out scores.csv
+  tlpipe predict --model pipeline.yaml:head --explain maps photo.jpg`,
 		RunE: func(c *cobra.Command, args []string) error { return p.predict(c.Context(), f, args) },
 	}
 	f.modelFlags.add(c)
 	c.Flags().IntVar(&f.top, "top", 3, "the number of `classes` to print per image")
 	c.Flags().BoolVar(&f.json, "json", false, "print one JSON object per line")
 	c.Flags().StringVar(&f.out, "out", "", "write a row per image to this `file` in place of printing it, with all classes or numbers: .csv, .jsonl or .parquet")
+	c.Flags().StringVar(&f.explain, "explain", "", "write a PNG per image to this `folder`: the image and, beside it, what its most probable class rests on")
 	return c
 }
 
@@ -82,16 +89,22 @@ func (p *program) predict(ctx context.Context, f predictFlags, args []string) er
 	if err != nil {
 		return fmt.Errorf("model %s: %w", f.model, err)
 	}
+	var maps *explanations
+	if f.explain != "" {
+		if maps, err = newExplanations(model, f.weights, f.explain); err != nil {
+			return fmt.Errorf("model %s: %w", f.model, err)
+		}
+	}
 	failed := 0
 	if f.out == "" {
-		failed, err = p.predictAll(ctx, predictor, images, f, nil)
+		failed, err = p.predictAll(ctx, predictor, images, f, nil, maps)
 	} else {
 		err = writeFile(f.out, func(w io.Writer) error {
 			scores, err := newScoreWriter(f.out, predictor.Target(), w)
 			if err != nil {
 				return err
 			}
-			if failed, err = p.predictAll(ctx, predictor, images, f, scores); err != nil {
+			if failed, err = p.predictAll(ctx, predictor, images, f, scores, maps); err != nil {
 				return err
 			}
 			return scores.close()
@@ -103,19 +116,25 @@ func (p *program) predict(ctx context.Context, f predictFlags, args []string) er
 	if err != nil {
 		return err
 	}
+	if maps != nil && len(maps.taken) > 0 {
+		fmt.Fprintf(p.err, "%s: %s by %s\n", console.Line(f.explain), console.Of(int64(len(maps.taken)), "heat map"), maps.method)
+	}
 	if failed > 0 {
 		return &exitError{exitFailed, fmt.Errorf("%d of %s could not be read", failed, console.Of(int64(len(images)), "file"))}
 	}
 	return nil
 }
 
-// predictAll prints what the model says of each picture, or writes it to scores; failed is how many could not be read.
-func (p *program) predictAll(ctx context.Context, predictor *predict.Predictor, images []string, f predictFlags, scores scoreWriter) (failed int, err error) {
+// predictAll prints what the model says of each picture, or writes it to scores, and explains it; failed is how many could not be read.
+func (p *program) predictAll(ctx context.Context, predictor *predict.Predictor, images []string, f predictFlags, scores scoreWriter, maps *explanations) (failed int, err error) {
 	var fault error
 	err = predictor.Files(ctx, images, runtime.GOMAXPROCS(0), func(path string, all []predict.Prediction, err error) {
 		if err != nil {
 			failed++
 			fmt.Fprintf(p.err, "%s: %s\n", console.Line(path), console.Line(reasonOf(err)))
+		}
+		if err == nil {
+			fault = errors.Join(fault, maps.write(path, all))
 		}
 		if scores != nil {
 			fault = errors.Join(fault, scores.row(path, all, err))

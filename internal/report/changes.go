@@ -218,5 +218,8 @@ func classesOf(schema *arrow.Schema) ([]string, error) {
 	if err := json.Unmarshal([]byte(text), &classes); err != nil {
 		return nil, fmt.Errorf("read the classes: %w", err)
 	}
+	for i := range classes {
+		classes[i] = cutText(classes[i], maxText)
+	}
 	return classes, nil
 }

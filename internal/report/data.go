@@ -22,6 +22,7 @@ type dataView struct {
 	More    []classView // folded away
 	Total   classView
 	Notes   []string
+	Corner  string // what the rows of the table are
 }
 
 // classView counts a class and shows some of its pictures.
@@ -56,7 +57,7 @@ func newData(ctx context.Context, run Run) ([]dataView, error) {
 	var seen []*pipeline.Overview
 	for i := range run.Nodes {
 		n := &run.Nodes[i]
-		if n.Overview == nil || len(n.Overview.Classes) == 0 || slices.ContainsFunc(seen, func(o *pipeline.Overview) bool { return sameOverview(o, n.Overview) }) {
+		if n.Overview == nil || len(n.Overview.Classes)+len(n.Overview.Targets) == 0 || slices.ContainsFunc(seen, func(o *pipeline.Overview) bool { return sameOverview(o, n.Overview) }) {
 			continue
 		}
 		seen = append(seen, n.Overview)
@@ -90,30 +91,45 @@ func countsOf(o *pipeline.Overview, c pipeline.ClassRows) []string {
 }
 
 func newDataView(o *pipeline.Overview, samples map[string][]template.URL) dataView {
+	listed := o.Classes
+	if o.Task != "" {
+		listed = o.Targets
+	}
 	named, most := 0, int64(1)
-	for _, c := range o.Classes {
+	for _, c := range listed {
 		most = max(most, c.Total())
 		if c.Name != "" {
 			named++
 		}
 	}
-	view := dataView{Splits: o.Splits, Notes: o.Notes}
-	view.Summary = fmt.Sprintf("%s of %s", plural(o.Rows, "row"), classesInWords(named))
+	view := dataView{Splits: o.Splits, Notes: o.Notes, Corner: "Class"}
+	switch o.Task {
+	case "":
+		view.Summary = fmt.Sprintf("%s of %s", plural(o.Rows, "row"), classesInWords(named))
+	case string(record.Regression):
+		view.Summary, view.Corner = fmt.Sprintf("%s with %s", plural(o.Rows, "row"), plural(int64(named), "number")), "Number"
+	default:
+		view.Summary = fmt.Sprintf("%s, with any of %s", plural(o.Rows, "row"), classesInWords(named))
+	}
 	if len(o.Columns) > 0 {
 		view.Summary += ", with the additional columns " + strings.Join(o.Columns[:min(len(o.Columns), maxListedInText)], ", ")
 	}
 	view.Summary += "."
-	classes := slices.Clone(o.Classes)
+	classes := slices.Clone(listed)
 	if len(classes) > maxOpenClasses { // the largest first
 		slices.SortStableFunc(classes, func(a, b pipeline.ClassRows) int { return cmp.Compare(b.Total(), a.Total()) })
 	}
 	total := pipeline.ClassRows{Rows: map[string]int64{}}
+	for _, c := range o.Classes {
+		for split, n := range c.Rows {
+			total.Rows[split] += n
+		}
+	}
 	for i, c := range classes {
 		row := classView{
 			Name: cmp.Or(c.Name, "(no label)"), Counts: countsOf(o, c), Total: count(c.Total()), Pictures: samples[c.Name],
 		}
 		for k, split := range o.Splits {
-			total.Rows[split] += c.Rows[split]
 			if n := c.Rows[split]; n > 0 {
 				row.Parts = append(row.Parts, classPart{Width: 100 * float64(n) / float64(most), Split: k, Title: fmt.Sprintf("%s: %s", split, count(n))})
 			}
@@ -124,7 +140,11 @@ func newDataView(o *pipeline.Overview, samples map[string][]template.URL) dataVi
 			view.More = append(view.More, row)
 		}
 	}
-	view.Total = classView{Name: fmt.Sprintf("all %d", named), Counts: countsOf(o, total), Total: count(o.Rows)}
+	all := fmt.Sprintf("all %d", named)
+	if o.Task != "" {
+		all = "rows"
+	}
+	view.Total = classView{Name: all, Counts: countsOf(o, total), Total: count(o.Rows)}
 	return view
 }
 

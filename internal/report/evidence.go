@@ -158,7 +158,7 @@ func (m *model) addClass(line record.Metric) {
 		m.classes = append(m.classes, classMetrics{name: line.Class, scores: map[string]record.Metric{}})
 	}
 	m.classes[i].scores[line.Metric] = line
-	if line.Metric == record.Recall {
+	if line.Metric == record.Recall || line.Metric == record.R2 {
 		m.classes[i].rows = line.Rows
 	}
 }
@@ -223,6 +223,7 @@ func readTable[T any](ctx context.Context, n *Node) ([]T, *arrow.Schema, error) 
 		if err != nil {
 			return nil, nil, fmt.Errorf("read %s.%s: %w", n.Name, port, err)
 		}
+		shortenRows(rows)
 		return rows, schema, nil
 	}
 	return nil, nil, nil
@@ -255,7 +256,7 @@ func rememberingSchemas(nodes []Node) []Node {
 				outputs[port] = &schemaOnce{Input: in}
 			}
 		}
-		out[i].Outputs = outputs
+		out[i].Outputs, out[i].Overview = outputs, shortenOverview(out[i].Overview)
 	}
 	return out
 }

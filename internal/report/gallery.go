@@ -14,11 +14,13 @@ import (
 type mistakesView struct {
 	Name, Full string
 	Cards      []mistakeCard
+	Method     string // of the heat maps; "" without any
+	Without    string // why there are none, if it is to be told
 }
 
 // mistakeCard is one mistake. The picture is absent if it was not found.
 type mistakeCard struct {
-	Picture          template.URL
+	Picture, Heat    template.URL
 	ID               string
 	Label, Predicted string
 	Confidence       string
@@ -43,11 +45,17 @@ func newMistakes(ctx context.Context, run Run, e *evaluation) ([]mistakesView, e
 	}
 	pictures, err := picturesByID(ctx, run, e.node, ids)
 	var out []mistakesView
+	mapper := &heatMapper{run: run, left: maxExplainWork}
 	for _, m := range e.detailed() {
 		view := mistakesView{Name: m.short, Full: m.name}
+		maps, method, without, fault := mapper.mistakes(ctx, e, m.name, shown[m.name])
+		if err = errors.Join(err, fault); len(maps) > 0 {
+			view.Method = string(method)
+		}
+		view.Without = without
 		for _, mistake := range shown[m.name] {
 			view.Cards = append(view.Cards, mistakeCard{
-				Picture: pictures[mistake.ID], ID: mistake.ID, Label: mistake.Label, Predicted: mistake.Predicted,
+				Picture: pictures[mistake.ID], Heat: maps[mistake.ID], ID: mistake.ID, Label: mistake.Label, Predicted: mistake.Predicted,
 				Confidence: percent(mistake.Confidence), Probability: percent(mistake.Probability),
 			})
 		}

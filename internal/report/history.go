@@ -39,6 +39,84 @@ var (
 	}
 )
 
+// overlaidCurves draws the trainings of all strategies above one another, and their learning rates; nil if nothing is to compare but
+// one training's rate is not on record either.
+func overlaidCurves(strategies []strategy) []block {
+	var shown []strategy
+	var names []string
+	for _, s := range strategies {
+		s.trainings = slices.DeleteFunc(slices.Clone(s.trainings), func(t *training) bool { return len(t.epochs) == 0 })
+		if len(s.trainings) > 0 && len(shown) < maxCurves {
+			shown, names = append(shown, s), append(names, s.short)
+		}
+	}
+	if len(shown) == 0 {
+		return nil
+	}
+	entries := legend(names, "")
+	var out []chart
+	for _, q := range []struct {
+		title, unit string
+		share       bool
+		of          func(record.TrainingEpoch) float64
+	}{
+		{"Validation loss", "loss on validation rows", false, func(e record.TrainingEpoch) float64 { return e.ValidationLoss }},
+		{"Validation accuracy", "accuracy on validation rows", true, func(e record.TrainingEpoch) float64 { return e.ValidationAccuracy }},
+		{"Learning rate", "learning rate of the fastest layers", false, func(e record.TrainingEpoch) float64 { return e.LearningRate }},
+	} {
+		if len(shown) == 1 && q.title != "Learning rate" {
+			continue // it stands below, beside that on the training rows
+		}
+		y, epochs, known := scale{0, 0}, scale{1, 2}, false
+		for _, s := range shown {
+			for _, t := range s.trainings {
+				epochs = epochs.widen(float64(len(t.epochs)))
+				for _, e := range t.epochs {
+					y = y.widen(q.of(e))
+					known = known || !math.IsNaN(q.of(e)) && q.of(e) != 0
+				}
+			}
+		}
+		if !known {
+			continue
+		}
+		y, ticks := y.round(4)
+		if q.share {
+			y = scale{0, 1}
+			ticks = percentTicks(y, 0.25)
+		}
+		p := panel{XName: "epoch, over all phases", YName: q.unit, XTicks: epochTicks(epochs), YTicks: ticks}
+		var words []string
+		for i, s := range shown {
+			class := fmt.Sprintf("ln k%d", entries[i].Colour)
+			if len(s.trainings) > 1 {
+				class += " thin"
+			}
+			for _, t := range s.trainings {
+				var xs, ys []float64
+				for k, e := range t.epochs {
+					xs, ys = append(xs, float64(k+1)), append(ys, q.of(e))
+				}
+				p.Lines = append(p.Lines, curve(xs, ys, epochs, y, class))
+				words = append(words, fmt.Sprintf("%s: from %s to %s", t.node.Name, score(ys[0]), score(ys[len(ys)-1])))
+			}
+		}
+		p.Label = q.title + " over the epochs. " + strings.Join(words, "; ") + "."
+		out = append(out, chart{Name: q.title, Panel: p})
+	}
+	if len(out) == 0 {
+		return nil
+	}
+	var keys []key
+	for _, entry := range entries {
+		keys = append(keys, key{Colour: entry.Colour, Line: true, Name: entry.Name})
+	}
+	if len(shown) == 1 {
+		return []block{charts(out...)}
+	}
+	return []block{paragraph(plain("All trainings over one another, then each by itself.")), keysOf(keys...), charts(out...)}
+}
+
 // newTrainingViews draws all histories with the same scales, so that they can
 // be compared.
 func newTrainingViews(strategies []strategy) []trainingView {

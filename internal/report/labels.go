@@ -27,7 +27,7 @@ func labelsSection(ctx context.Context, r *reading, e *result) ([]block, error) 
 		return []block{paragraph(plain("None of %s looks wrong.", plural(int64(search.Rows), "label"))), note(how)}, nil
 	}
 	out := []block{
-		paragraph(strong(fmt.Sprintf("%s of %s", count(int64(len(rows))), plural(int64(search.Rows), "label"))), plain(" (%s) are probably wrong, or the picture shows more than one class. Look before you change them: unusual pictures of their class are among them.", percent(float64(len(rows))/float64(search.Rows)))),
+		paragraph(strong(fmt.Sprintf("%s of %s", count(int64(len(rows))), plural(int64(search.Rows), "label"))), plain(" (%s) are worth a second look: the label is wrong, or the picture shows several classes, or it is an unusual one of its class.", percent(float64(len(rows))/float64(search.Rows)))),
 		note(how),
 	}
 	shown := rows[:min(len(rows), maxLabelErrors)]

@@ -35,7 +35,8 @@ type findingView struct {
 	Headline []span
 	Lead     string
 	Bars     []accuracyBar
-	Verdicts []verdict
+	By       string // what the bars are of
+	Forest   *forest
 	Notes    []string
 }
 
@@ -162,9 +163,15 @@ func (p *page) withoutEvaluation() []span {
 
 // finding is what an evaluation found.
 func (e *result) finding() findingView {
-	view := findingView{Headline: e.summary.headline(), Lead: e.summary.lead(), Verdicts: e.summary.verdicts(), Notes: e.notes()}
+	view := findingView{Headline: e.summary.headline(), Lead: e.summary.lead(), Forest: e.summary.forest(), Notes: e.notes()}
 	if len(e.trained()) > 0 {
-		view.Bars = e.summary.bars(e.evaluation)
+		view.Bars, view.By = e.summary.bars(e.evaluation), "Accuracy"
+		if !e.ofOneClass() {
+			view.By = "Mean average precision"
+			if view.Forest != nil {
+				view.Forest.Of = "share of rows of which every class is right"
+			}
+		}
 	}
 	return view
 }
@@ -273,10 +280,14 @@ func duplicatesSection(ctx context.Context, r *reading, e *result) ([]block, err
 }
 
 func trainingSection(_ context.Context, r *reading) ([]block, error) {
-	if views := newTrainingViews(r.strategies); len(views) > 0 {
-		return []block{{"training", views}}, nil
+	views := newTrainingViews(r.strategies)
+	if len(views) == 0 {
+		return nil, nil
 	}
-	return nil, nil
+	if len(views) == 1 { // its learning rate comes after what it led to
+		return append([]block{{"training", views}}, overlaidCurves(r.strategies)...), nil
+	}
+	return append(overlaidCurves(r.strategies), block{"training", views}), nil
 }
 
 func strategiesSection(_ context.Context, r *reading) ([]block, error) {

@@ -164,8 +164,12 @@ func textAt(rec arrow.Record, column string, row int) string {
 	if len(at) != 1 || rec.Column(at[0]).IsNull(row) {
 		return ""
 	}
+	most := maxText
+	if column == record.Reason {
+		most = maxReason
+	}
 	// Cloned: the text must outlive the batch.
-	return string([]byte(rec.Column(at[0]).ValueStr(row)))
+	return cutText(string([]byte(rec.Column(at[0]).ValueStr(row))), most)
 }
 
 // copyAt is 0 in tables without copies.

@@ -522,6 +522,76 @@ func TestData(t *testing.T) {
 	}
 }
 
+func TestCurves(t *testing.T) {
+	text := section(page(t, quickstart(t)), "e1-curves")
+	d := parse(t, text)
+	// Two charts of all, and two of each of the three models.
+	if n := len(d.withClass("panel")); n != 2+3*2 {
+		t.Errorf("%d panels", n)
+	}
+	paths := 0
+	for _, n := range d.withClass("ln") {
+		if n.Data == "path" {
+			if paths++; !strings.HasPrefix(attribute(n, "d"), "M") {
+				t.Errorf("a line without a path: %q", attribute(n, "d"))
+			}
+		}
+	}
+	if want := 2*4 + 3*2*8; paths != want { // three models and the best baseline; eight classes
+		t.Errorf("%d curves, want %d", paths, want)
+	}
+	for _, axis := range []string{"false-positive rate: ", "true-positive rate: ", "recall: ", "precision: "} {
+		if !strings.Contains(text, axis) {
+			t.Errorf("no axis is named %q", axis)
+		}
+	}
+}
+
+func TestLabelErrors(t *testing.T) {
+	run := quickstart(t)
+	got := textOf(parse(t, section(page(t, run), "e1-labels")).byID("e1-labels"))
+	for _, want := range []string{"1 of ", "worth a second look", "suggested ", "97.0%", "5-fold cross-validation, 90.0% accurate", "Northcutt"} {
+		if !strings.Contains(got, want) {
+			t.Errorf("%q is not in %s", want, got)
+		}
+	}
+	about := record.Evaluation{Labels: &record.LabelSearch{Rows: 40, Folds: 5, Accuracy: 1}}.Encode()
+	run.Nodes[len(run.Nodes)-1].Outputs["label_errors"] = table(t, "scores", []record.LabelError{}, record.EvaluationKey, about)
+	if text := page(t, run); !strings.Contains(text, "None of 40 labels looks wrong.") {
+		t.Error("it is not said that no label looks wrong")
+	}
+}
+
+// Text in data may have any length: it is cut where it is read, and what is cut stays distinct.
+func TestLongTexts(t *testing.T) {
+	long := func(end string) string { return strings.Repeat("a long label ", 8000) + end }
+	run := quickstart(t)
+	usual := len(page(t, run))
+	rows := pictures(t)
+	names := map[string]string{}
+	for i := range rows {
+		if names[rows[i].Label] == "" {
+			names[rows[i].Label] = long(rows[i].Label)
+		}
+		rows[i].Label = names[rows[i].Label]
+	}
+	run.Nodes[0].Overview = overviewOf(rows)
+	run.Nodes[0].Outputs = map[string]pipeline.Input{"images": imagesTable(t, "images", rows, 0)}
+	run.Nodes[len(run.Nodes)-1].Outputs = scores(t, rows, []candidate{{name: "head[backbone=pretrained]", skill: 0.5}, {name: "head[backbone=random]", skill: 0.3}, {name: "majority class", baseline: true}})
+	text := page(t, run)
+	if len(text) > usual+usual/2 {
+		t.Errorf("%d bytes, without long texts %d", len(text), usual)
+	}
+	d := checkPage(t, text)
+	heats := d.withClass("heat")
+	if len(heats) == 0 || len(d.byID("e1-confusion").Attr) == 0 {
+		t.Fatal("there is no confusion matrix")
+	}
+	if !strings.Contains(text, "(104,00") {
+		t.Error("it is not said how long the text is")
+	}
+}
+
 func TestGraphOfARunThatIsToCome(t *testing.T) {
 	var out bytes.Buffer
 	run := quickstart(t)

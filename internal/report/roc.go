@@ -66,7 +66,7 @@ func rocSection(ctx context.Context, _ *reading, e *result) ([]block, error) {
 func newROCPanel() panel {
 	shares := percentTicks(scale{0, 1}, 0.25)
 	return panel{
-		Square: true, XName: "false-positive rate: share of other rows taken for the class", YName: "true-positive rate: share of the class's rows that are found",
+		Square: true, XName: "false-positive rate: other rows taken for the class", YName: "true-positive rate: rows of the class that are found",
 		XTicks: shares, YTicks: shares, Rules: []rule{{0, 0, 100, 100, "diagonal"}},
 	}
 }
@@ -74,7 +74,7 @@ func newROCPanel() panel {
 func newPrecisionPanel() panel {
 	shares := percentTicks(scale{0, 1}, 0.25)
 	return panel{
-		Square: true, XName: "recall: share of the class's rows that are found", YName: "precision: share of the rows taken for the class that are of it",
+		Square: true, XName: "recall: rows of the class that are found", YName: "precision: rows taken for the class that are of it",
 		XTicks: shares, YTicks: shares,
 	}
 }

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"html/template"
+
+	"github.com/tlpipe/tlpipe/internal/record"
 )
 
 // A section of the page is made of what was read of the run. To add one, write a function such as those listed below in a file
@@ -14,6 +16,7 @@ import (
 // evaluationSections are made for each evaluation, the ones that explain its headline first.
 func evaluationSections() []evaluationSection {
 	return []evaluationSection{
+		{"scatter", "Predicted and true", scatterSection},
 		{"mistakes", "Mistakes", mistakesSection},
 		{"changes", "Fixed and broken", changesSection},
 		{"confusion", "Confusion", confusionSection},
@@ -100,6 +103,9 @@ func (p *page) makeSections(ctx context.Context, r *reading) {
 	for i, e := range r.evaluations {
 		for _, kind := range evaluationSections() {
 			s := section{ID: fmt.Sprintf("e%d-%s", i+1, kind.id), Title: kind.title, Group: resultsGroup}
+			if kind.id == "classes" && e.by == record.R2 {
+				s.Title = "Numbers"
+			}
 			if len(r.evaluations) > 1 {
 				s.Of = e.node.Name
 			}

@@ -313,12 +313,45 @@ func scores(t testing.TB, rows []picture, candidates []candidate) map[string]pip
 		"duplicates": table(t, "scores", []record.Duplicate{
 			{ID: test[0].ID, Label: test[0].Label, Other: "noto/gone", OtherLabel: "cat", OtherSplit: "train", Distance: 4, Rows: int64(len(test))},
 		}),
+		"curves": table(t, "scores", curvesOf(candidates, classes)),
+		"label_errors": table(t, "scores", []record.LabelError{
+			{ID: test[0].ID, Split: record.Test, Label: test[0].Label, Suggested: test[1].Label, Probability: 0.01, Confidence: 0.97},
+		}, record.EvaluationKey, record.Evaluation{Split: record.Test, Labels: &record.LabelSearch{Rows: len(rows), Folds: 5, Accuracy: 0.9, Features: "features"}}.Encode()),
 		"mistakes":    table(t, "scores", mistakes),
 		"predictions": predictionsTable(t, candidates, classes, test),
 	}
 }
 
 // predictionsTable holds what every candidate answers to every row.
+// curvesOf draws the curves of all candidates.
+func curvesOf(candidates []candidate, classes []string) (out []record.CurvePoint) {
+	for _, r := range candidates {
+		var all []int
+		for c := range classes {
+			all = append(all, c)
+		}
+		add := func(curve, average, class string, points []metrics.CurvePoint) {
+			for _, p := range points {
+				out = append(out, record.CurvePoint{Model: r.name, Curve: curve, Average: average, Class: class, X: p.X, Y: p.Y, Cutoff: math.NaN()})
+			}
+		}
+		micro := r.sample.MicroDetection(all)
+		add(record.PrecisionRecallCurve, record.MicroAverage, "", micro.PrecisionRecall())
+		var curves [][]metrics.CurvePoint
+		for c := range classes {
+			curves = append(curves, r.sample.Detection(c).ROC())
+		}
+		add(record.ROCCurve, record.MacroAverage, "", metrics.MeanROC(curves, 51))
+		if !r.baseline {
+			for c, class := range classes {
+				add(record.ROCCurve, "", class, curves[c])
+				add(record.PrecisionRecallCurve, "", class, r.sample.Detection(c).PrecisionRecall())
+			}
+		}
+	}
+	return out
+}
+
 func predictionsTable(t testing.TB, candidates []candidate, classes []string, test []picture) *pipelinetest.Table {
 	schema := arrow.NewSchema([]arrow.Field{
 		textField(record.ID), textField(record.Label), textField("model"), textField(record.Predicted),

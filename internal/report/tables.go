@@ -25,12 +25,12 @@ type accuracyBar struct {
 // bars has one bar a model. Those of the instances of a mean are looked up in
 // single.
 func (e *evaluation) bars(single *evaluation) []accuracyBar {
-	if !e.ofOneClass() {
-		return nil
+	if e.by == record.R2 {
+		return nil // it has no lower bound
 	}
 	var out []accuracyBar
 	trained := e.trained()
-	for _, m := range e.ranked(func(m model) bool { _, ok := m.metric(record.Accuracy); return ok }) {
+	for _, m := range e.ranked(func(m model) bool { _, ok := m.metric(e.by); return ok }) {
 		a := m.accuracy()
 		b := accuracyBar{
 			Name: m.short, Full: m.name, Baseline: m.baseline, Best: m.name == trained[0].name,
@@ -455,7 +455,7 @@ func (e *evaluation) reliability() []chart {
 	var out []chart
 	for _, m := range e.detailed() {
 		p := panel{
-			Square: true, XName: "confidence", YName: "accuracy",
+			Square: true, XName: "confidence of the prediction", YName: "share that is right",
 			XTicks: percentTicks(scale{0, 1}, 0.25), YTicks: percentTicks(scale{0, 1}, 0.25),
 			Rules: []rule{{0, 0, 100, 100, "diagonal"}},
 		}

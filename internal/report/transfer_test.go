@@ -277,7 +277,7 @@ func TestPhasesInCurves(t *testing.T) {
 	if n := len(d.withClass("border")); n != 2*2+1 { // two borders in two panels, and the key
 		t.Errorf("%d borders", n)
 	}
-	if n := len(d.withClass("panel")); n != 2*6 {
+	if n := len(d.withClass("panel")); n != 2*6+3 { // loss and accuracy of six strategies, and of all together with the rate
 		t.Errorf("%d panels", n)
 	}
 	if got := textOf(d.byID("training")); !strings.Contains(got, "Phases: 1 head · 2 top 20 layers · 3 all.") || !strings.Contains(got, "Seed 2: 12 epochs, kept 11: validation loss") {

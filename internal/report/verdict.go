@@ -1,8 +1,10 @@
 package report
 
 import (
+	"cmp"
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 )
 
@@ -132,8 +134,74 @@ type verdict struct {
 	Decided bool
 	Winner  string
 	Loser   string
-	Text    string
+	Text    string // all about it
+
+	Other, OtherFull string // the model that the best is held against
+	Baseline         bool
+	Difference       string // of the best less the other: "+29.2 points"
+	Interval         string
+	Chance           string  // the p-value that decides
+	At, Low, High    float64 // places of the difference and its interval, percentages
+	HasInterval      bool
 }
+
+// forest is the best model against every other, drawn on one axis.
+type forest struct {
+	Best      string
+	Of        string // what is compared
+	Rows      []verdict
+	Zero      float64 // its place
+	Ticks     []tick
+	Among     int // comparisons made at once
+	MeanSeeds bool
+}
+
+// forest draws the verdicts; nil without any.
+func (e *evaluation) forest() *forest {
+	rows := e.verdicts()
+	trained := e.trained()
+	if len(rows) == 0 {
+		return nil
+	}
+	f := &forest{Best: trained[0].short, Of: "accuracy"}
+	s := scale{0, 0}
+	var compared []comparison
+	for _, c := range e.comparisons {
+		if c = c.turned(trained[0].name); c.A == trained[0].name {
+			compared = append(compared, c)
+			s = s.widen(c.Difference).widen(c.Low).widen(c.High)
+			f.Among, f.MeanSeeds = max(f.Among, c.among), f.MeanSeeds || c.pairs > 1
+		}
+	}
+	s, f.Ticks = scale{100 * s.low, 100 * s.high}.round(5)
+	for i := range f.Ticks {
+		if !strings.HasPrefix(f.Ticks[i].Text, "−") && f.Ticks[i].Text != "0" {
+			f.Ticks[i].Text = "+" + f.Ticks[i].Text
+		}
+	}
+	f.Zero = s.at(0)
+	for i, c := range compared {
+		v := rows[i]
+		v.Other, v.OtherFull, v.Difference = e.short(c.B), c.B, points(c.Difference)
+		v.At = s.at(100 * c.Difference)
+		if !math.IsNaN(c.Low) {
+			v.HasInterval, v.Low, v.High = true, s.at(100*c.Low), s.at(100*c.High)
+			v.Interval = points(c.Low) + " to " + points(c.High)
+		}
+		if !math.IsNaN(c.PAdjusted) {
+			v.Chance = chance(c.PAdjusted)
+		}
+		if m, ok := e.model(c.B); ok {
+			v.Baseline = m.baseline
+		}
+		f.Rows = append(f.Rows, v)
+	}
+	slices.SortStableFunc(f.Rows, func(a, b verdict) int { return cmp.Compare(a.At, b.At) }) // the nearest rivals first
+	return f
+}
+
+// Width of the interval, for the style sheet.
+func (v verdict) Width() float64 { return v.High - v.Low }
 
 // verdicts holds the best model against every other, in words.
 func (e *evaluation) verdicts() []verdict {

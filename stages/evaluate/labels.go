@@ -63,7 +63,7 @@ func (e *evaluation) labelErrors(ctx context.Context) ([]record.LabelError, *rec
 	}
 	issues, err := record.ReadRows[record.LabelError](result[labelOutput].Batches(ctx))
 	if err == nil && len(issues) > 0 {
-		e.task.Log("%d of %d labels are probably wrong: output label_errors lists them", len(issues), about.Labels.Rows)
+		e.task.Log("%d of %d labels are worth a second look: output label_errors lists the likely errors", len(issues), about.Labels.Rows)
 	}
 	return issues, about.Labels, err
 }
