@@ -36,6 +36,7 @@ func runSections() []runSection {
 	return []runSection{
 		{"training", "Training", "Training", trainingSection},
 		{"strategies", "Strategies", "Training", strategiesSection},
+		{"adaptation", "Domain adaptation", "Training", adaptationSection},
 		{"diagnostics", "Diagnostics of transfer", "Training", diagnosticsSection},
 		{"data", "Data", "Data", dataSection},
 		{"pictures", "Training pictures", "Data", gallerySection},

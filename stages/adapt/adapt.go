@@ -40,7 +40,7 @@ func Kind() pipeline.Kind {
     domains: {source: [photo], target: [sketch]}
     method: [dann, mcc]
     select: {by: im, over: [method, epoch]}`,
-		Version: 1,
+		Version: 2,
 		Seeded:  true,
 		Inputs: []pipeline.Port{
 			{Name: SourcePort, Kind: pipeline.Features, Also: []pipeline.PortKind{pipeline.Images}, Doc: "labelled rows of the source, or the table that domains divides"},
@@ -93,8 +93,6 @@ func build(p Params) (pipeline.Stage, error) {
 		labels = labels || k.Labels
 		refuse(slices.ContainsFunc(p.Method[:i], func(other method.Method) bool { return same(m, other) }), at, "", "%s is listed twice", m.Kind)
 		refuse(k.Closed && p.Backbone != "", at, "extract features first, or take deep_coral, mmd, dann or another that learns by gradient descent", "%s is for features", m.Kind)
-		refuse(m.Kind == method.Consistency && p.Backbone == "", at, "give the stage images with augmented copies, and a backbone", "consistency is for pictures")
-		refuse(m.Kind == method.Tent && p.Epochs != nil && *p.Epochs > 1 && len(p.Method) == 1, "epochs", "leave it out", "tent goes over the target once: further passes ruin what it has learned")
 	}
 	refuse(p.TargetLabels > 0 && !labels, "target_labels", "add the method fine_tune, or leave it out", "no method that is listed learns from labels of the target")
 	refuse(!p.Head.Converges(), "head", "take logistic, ridge, lda, centroid or knn; network describes what learns by gradient descent", "must be a classifier that is fitted to its end")

@@ -100,7 +100,7 @@ func adaptOn(t *testing.T, with string, inputs map[string]*pipelinetest.Table, t
 // Every method gives a classifier of the source's classes, and the same bytes for any number of threads, whether the labels
 // of the target's rows are there or not: no label of the target is looked at.
 func TestMethodsDoNotLookAtTargetLabels(t *testing.T) {
-	for _, m := range []string{"direct", "coral", "subspace", "tca", "jda", "deep_coral", "mmd", "jmmd", "dann", "cdan", "mcc", "self_training", "prior_shift",
+	for _, m := range []string{"direct", "coral", "subspace", "tca", "jda", "deep_coral", "mmd", "jmmd", "dann", "cdan", "mcc", "self_training", "shot", "prior_shift",
 		"{kind: mmd, estimator: linear, kernels: original, weight: 0.5}", "{kind: cdan, entropy: false}", "[coral, {kind: prior_shift, estimate: bbse}]"} {
 		t.Run(m, func(t *testing.T) {
 			with := "{" + bothDomains + "method: " + m + ", select: {by: im, over: [method, epoch]}" + small
@@ -215,7 +215,6 @@ func TestWhatIsRefused(t *testing.T) {
 		{"{" + bothDomains + "method: dann, learning_rate: [1e-3, 1e-4]}", features, "nothing chooses between them"},
 		{"{" + bothDomains + "method: dann, select: accuracy}", features, "is no validator"},
 		{"{" + bothDomains + "method: dann, target_labels: 5}", features, "no method that is listed learns from labels"},
-		{"{" + bothDomains + "method: consistency}", features, "for pictures"},
 		{"{" + bothDomains + "method: dann, early_stopping: {patience: 2}}", features, "early_stopping"},
 		{"{" + bothDomains + "method: coral, head: linear}", features, "fitted to its end"},
 		{"{domains: {source: [photo], target: [photo]}, method: dann}", features, "in the source already"},

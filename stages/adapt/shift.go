@@ -33,6 +33,11 @@ func (r *run) shift(ctx context.Context) (measured []record.ShiftMeasure, points
 			return nil, nil, err
 		}
 		measured = append(measured, m...)
+		drawn, err := r.maps(ctx, at.when, source.Features, target)
+		if err != nil {
+			return nil, nil, err
+		}
+		points = append(points, drawn...)
 	}
 	return measured, points, nil
 }

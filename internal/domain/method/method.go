@@ -13,7 +13,7 @@ import (
 // Method is a way of adapting. YAML spells it as a word, or as a mapping with settings.
 type Method struct {
 	Kind         string    `yaml:"kind" doc:"the method's word, such as dann"`
-	Weight       *float64  `yaml:"weight" min:"0" doc:"of deep_coral, mmd, jmmd, dann, cdan, mcc, self_training and consistency: factor of the adaptation's loss beside the cross-entropy on the source; 1 if not given"`
+	Weight       *float64  `yaml:"weight" min:"0" doc:"of deep_coral, mmd, jmmd, dann, cdan, mcc and self_training: factor of the adaptation's loss beside the cross-entropy on the source; 1 if not given"`
 	Reversal     float64   `yaml:"reversal" above:"0" doc:"of dann and cdan: λ of the gradient reversal at the end of the training, towards which it rises as 2/(1+e^(−10p)) − 1 over its steps; 1 if not given"`
 	Entropy      *bool     `yaml:"entropy" doc:"of cdan: rows count by how sure the answers to them are; true if not given"`
 	Estimator    string    `yaml:"estimator" enum:"biased,unbiased,linear" doc:"of mmd and jmmd: how the discrepancy is estimated from a batch: biased, never negative; unbiased; linear, in time linear in the rows; biased if not given"`
@@ -21,7 +21,6 @@ type Method struct {
 	Temperature  float64   `yaml:"temperature" above:"0" doc:"of mcc: that the logits are divided by; 2.5 if not given"`
 	Rounds       int       `yaml:"rounds" min:"1" max:"100" doc:"of self_training and shot: how often the target's rows are labelled anew; 5 if not given. Of jda: 10"`
 	Share        []float64 `yaml:"share" above:"0" max:"1" doc:"of self_training: share of the target's rows of each class, the most confident, that the first and the last round learn from; [0.2, 0.8] if not given"`
-	Confidence   float64   `yaml:"confidence" min:"0" max:"1" doc:"of consistency: probability from which the answer to a picture itself is a label for its copies; 0.95 if not given"`
 	PseudoLabels float64   `yaml:"pseudo_labels" min:"0" doc:"of shot: factor of the cross-entropy on its own labels; 0.3 if not given"`
 	Components   int       `yaml:"components" min:"1" doc:"of subspace, tca and jda: dimensions of the common space, never more than there are; 20 if not given, of jda 100"`
 	Penalty      float64   `yaml:"penalty" above:"0" doc:"of coral: what is added to the variances; of tca and jda: the factor of the squared weights; 1 if not given"`
@@ -43,21 +42,17 @@ const (
 	CDAN         = "cdan"
 	MCC          = "mcc"
 	SelfTraining = "self_training"
-	Consistency  = "consistency"
 	SHOT         = "shot"
-	BatchNorm    = "batch_norm"
-	Tent         = "tent"
 	PriorShift   = "prior_shift"
 )
 
 // Kind is what there is to know of a method's word.
 type Kind struct {
-	Name       string
-	Summary    string
-	Closed     bool     // computed from features in closed form, without steps
-	Labels     bool     // learns from labels of the target
-	SourceFree bool     // starts from a model, and needs no rows of the source then
-	Takes      []string // settings, by their names in YAML
+	Name    string
+	Summary string
+	Closed  bool     // computed from features in closed form, without steps
+	Labels  bool     // learns from labels of the target
+	Takes   []string // settings, by their names in YAML
 }
 
 // Kinds lists the methods. A new one is its line here, and a case of [Plan.Turns] or of package align.
@@ -76,10 +71,7 @@ func Kinds() []Kind {
 		{Name: CDAN, Takes: []string{"weight", "reversal", "entropy"}, Summary: "a discriminator of the products of features and answers (Long et al. 2018)"},
 		{Name: MCC, Takes: []string{"weight", "temperature"}, Summary: "minimum class confusion of the answers to the target (Jin et al. 2020)"},
 		{Name: SelfTraining, Takes: []string{"weight", "rounds", "share"}, Summary: "direct, then on the target's rows too, labelled by the network itself: the most confident of each class, more in each round (Zou et al. 2018)"},
-		{Name: Consistency, Takes: []string{"weight", "confidence"}, Summary: "on pictures: confident answers to the target's pictures are labels for their augmented copies (FixMatch, Sohn et al. 2020)"},
-		{Name: SHOT, SourceFree: true, Takes: []string{"rounds", "pseudo_labels"}, Summary: "source hypothesis transfer: the classifier stays, the features learn to make sure and varied answers to the target (Liang et al. 2020)"},
-		{Name: BatchNorm, SourceFree: true, Summary: "the batch-norms' means and variances are replaced by those of the target (Li et al. 2017)"},
-		{Name: Tent, SourceFree: true, Summary: "batch_norm, then one pass over the target that makes the answers sure, by the batch-norms' scale and shift alone (Wang et al. 2021)"},
+		{Name: SHOT, Takes: []string{"rounds", "pseudo_labels"}, Summary: "source hypothesis transfer, after direct or from the input model: without the source, the classifier stays, the features learn to make sure and varied answers to the target (Liang et al. 2020)"},
 		{Name: PriorShift, Takes: []string{"estimate"}, Summary: "direct, corrected for the target's class frequencies, which are estimated"},
 	}
 }
@@ -150,9 +142,6 @@ func (m Method) complete() Method {
 	if takes("share") && len(m.Share) == 0 {
 		m.Share = []float64{0.2, 0.8}
 	}
-	if takes("confidence") {
-		m.Confidence = cmp.Or(m.Confidence, 0.95)
-	}
 	if takes("pseudo_labels") {
 		m.PseudoLabels = cmp.Or(m.PseudoLabels, 0.3)
 	}
@@ -180,7 +169,7 @@ func (m Method) given() (names []string) {
 	}{
 		{"weight", m.Weight != nil}, {"reversal", m.Reversal > 0}, {"entropy", m.Entropy != nil}, {"estimator", m.Estimator != ""},
 		{"kernels", m.Kernels != ""}, {"temperature", m.Temperature > 0}, {"rounds", m.Rounds > 0}, {"share", len(m.Share) > 0},
-		{"confidence", m.Confidence > 0}, {"pseudo_labels", m.PseudoLabels > 0}, {"components", m.Components > 0}, {"penalty", m.Penalty > 0},
+		{"pseudo_labels", m.PseudoLabels > 0}, {"components", m.Components > 0}, {"penalty", m.Penalty > 0},
 		{"estimate", m.Estimate != ""},
 	} {
 		if setting.given {

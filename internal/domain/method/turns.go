@@ -71,7 +71,7 @@ func (p Plan) turn(phase strategy.Phase, m Method, round int) transfer.Turn {
 	if err != nil { // numbers and words always marshal
 		panic(err)
 	}
-	return transfer.Turn{Phase: phase, Recipe: string(text)}
+	return transfer.Turn{Phase: phase, Recipe: string(text), Last: p.By == ""}
 }
 
 // turns makes turns of the strategy's phases.
@@ -81,6 +81,8 @@ func (p Plan) turns(phases []strategy.Phase) []transfer.Turn {
 		return append(p.direct(phases), p.labelled(phases[len(phases)-1]))
 	case SelfTraining:
 		return append(p.direct(phases), p.selfTraining(phases[len(phases)-1])...)
+	case SHOT:
+		return append(p.direct(phases), p.shot(phases[len(phases)-1])...)
 	}
 	if p.Method.Kind == Direct || p.Method.Kind == PriorShift {
 		return p.direct(phases)

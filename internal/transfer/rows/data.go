@@ -43,6 +43,8 @@ type Examples struct {
 	Truth   []float32 // of others, [rows][outputs]: whether each class applies, 0 or 1; numbers, not a number if unknown
 	Copies  []int     // 0 for the picture itself
 	Domains []int32   // objective.SourceDomain, objective.TargetDomain or another of [Domains]; nil: there is but one
+	IDs     []string  // of rows of [Domains]
+	Names   []string  // of their domains, as the column domain has them; "" if there is none
 	Oracle  []int32   // classes that nothing is learned or chosen by, by position; nil: there are none
 	Places  []Place   // of pictures
 }

@@ -29,7 +29,6 @@ type Domains struct {
 	SourceRows     int // of the training rows
 	ValidationRows int // of the source, of the validation rows
 	Test           Examples
-	Sides          [2]Side
 	hidden         []int          // class of each training row of the target, objective.Unknown if it has none
 	OnlySource     map[string]int // classes that no labelled row of the target has, and the source's rows of them; nil if the target has no label
 	OnlyTarget     map[string]int // the target's rows of classes that the source does not have
@@ -47,12 +46,6 @@ const OracleTarget = "oracle"
 
 // MostEvidence is how many training rows of each domain are looked at after an epoch, at most.
 const MostEvidence = 2048
-
-// Side is what is known of the rows of one domain.
-type Side struct {
-	IDs     []string // of the training rows
-	Domains []string // value of the column domain; "" if there is none
-}
 
 // From says where the rows of a domain are.
 type From struct {
@@ -362,7 +355,7 @@ func (d *Domains) number(label string, source, target, held *gathered) {
 			if !tell {
 				class = objective.Unknown
 			}
-			into.Oracle = append(into.Oracle, oracle)
+			into.Oracle, into.IDs, into.Names = append(into.Oracle, oracle), append(into.IDs, r.ids[i]), append(into.Names, r.domains[i])
 			into.Classes, into.Copies, into.Domains = append(into.Classes, class), append(into.Copies, r.copies[i]), append(into.Domains, int32(domain))
 			if d.Pictures {
 				into.Places = append(into.Places, r.places[i])
@@ -410,7 +403,6 @@ func (d *Domains) number(label string, source, target, held *gathered) {
 	for i := range to.len() {
 		d.hidden = append(d.hidden, numberOf(to, i))
 	}
-	d.Sides[objective.SourceDomain], d.Sides[objective.TargetDomain] = Side{from.ids, from.domains}, Side{to.ids, to.domains}
 	d.compareClasses(source, target)
 	if source.left > 0 {
 		d.Notes = append(d.Notes, fmt.Sprintf("%d rows of the source have no label and are ignored", source.left))

@@ -1,0 +1,323 @@
+package report
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"slices"
+
+	"github.com/tlpipe/tlpipe/internal/metrics"
+	"github.com/tlpipe/tlpipe/internal/record"
+)
+
+// adaptation is a node that adapted a classifier to another domain.
+type adaptation struct {
+	node        *Node
+	trials      []record.AdaptationTrial
+	terms       []record.LossTerm
+	shift       []record.ShiftMeasure
+	points      []record.MapPoint
+	diagnostics []record.Diagnostic
+}
+
+// adaptationSection compares the candidates of each adaptation, over seeds if it ran under several, and shows the shift, the
+// maps and the terms of the loss of the first of these.
+func adaptationSection(ctx context.Context, r *reading) (out []block, err error) {
+	groups := map[string][]adaptation{}
+	var names []string
+	for i := range r.run.Nodes {
+		a, ok, err := readAdaptation(ctx, &r.run.Nodes[i])
+		if err != nil {
+			return nil, err
+		}
+		if !ok {
+			continue
+		}
+		name, _ := withoutSeed(a.node.Name)
+		if groups[name] == nil {
+			names = append(names, name)
+		}
+		groups[name] = append(groups[name], a)
+	}
+	for _, name := range names {
+		if len(names) > 1 {
+			out = append(out, subheading(name))
+		}
+		out = append(out, adaptationBlocks(groups[name])...)
+	}
+	return out, nil
+}
+
+func readAdaptation(ctx context.Context, n *Node) (a adaptation, ok bool, err error) {
+	a.node = n
+	if a.trials, _, err = readTable[record.AdaptationTrial](ctx, n); err != nil || len(a.trials) == 0 {
+		return a, false, err
+	}
+	if a.terms, _, err = readTable[record.LossTerm](ctx, n); err != nil {
+		return a, false, err
+	}
+	if a.shift, _, err = readTable[record.ShiftMeasure](ctx, n); err != nil {
+		return a, false, err
+	}
+	if a.points, _, err = readTable[record.MapPoint](ctx, n); err != nil {
+		return a, false, err
+	}
+	a.diagnostics, _, err = readTable[record.Diagnostic](ctx, n)
+	return a, true, err
+}
+
+func adaptationBlocks(seeds []adaptation) (out []block) {
+	for _, d := range seeds[0].diagnostics {
+		if d.Name == record.ValidatorCorrelation {
+			continue
+		}
+		text := plain("%s.", d.Text)
+		if d.Alarm {
+			out = append(out, paragraph(strong("Check: "), text))
+		} else {
+			out = append(out, paragraph(text))
+		}
+	}
+	out = append(out, tableOf(candidatesTable(seeds)))
+	if n := len(seeds); n > 1 {
+		out = append(out, note(fmt.Sprintf("Means and intervals (Student's t) are over %d seeds; the test is of the differences from direct, seed by seed.", n)))
+	} else {
+		out = append(out, note("Intervals are Wilson's; the test is McNemar's exact one against direct, on the same rows. Labels of the target's test rows are used for this table alone, and after the choice."))
+	}
+	out = append(out, tableOf(shiftTable(seeds[0].shift)))
+	if all := mapCharts(seeds[0].points); len(all) > 0 {
+		out = append(out, folded("Maps of both domains, before and after", true, charts(all...),
+			keysOf(key{Colour: 0, Symbol: 0, Name: "source"}, key{Colour: 1, Symbol: 1, Name: "target"}),
+			note("Before: the features as they came in, or on pictures as direct classifies by them; after: those that the chosen model classifies by. On maps by t-SNE the distances between groups mean little.")))
+	}
+	if all := termCharts(seeds[0].terms); len(all) > 0 {
+		out = append(out, folded("Terms of the loss", false, charts(all...),
+			note("Each term before its weight, as a mean over the steps of an epoch. The term dann or cdan is the cross-entropy of the domain's discriminator: 0.69 where it cannot tell the domains apart.")))
+	}
+	return out
+}
+
+// candidatesTable has a row for each candidate.
+func candidatesTable(seeds []adaptation) numberTable {
+	t := numberTable{Caption: "Candidates on the target's test rows", Corner: "candidate", Columns: []numberColumn{
+		{Name: "Target accuracy", Hint: "share of the target's test rows that are classified correctly; measured with their labels, after the choice"},
+		{Name: "Gain", Hint: "over direct, in points"},
+		{Name: "Test", Hint: "p-value of the paired test against direct"},
+		{Name: "Labels", Hint: "of the target that it learned from"},
+		{Name: "Source", Hint: "accuracy on the source's validation rows"},
+		{Name: "IM", Hint: "information maximisation on the target: the validator of most use without labels; higher is better"},
+		{Name: "Chosen", Hint: "by how many seeds"},
+	}}
+	var order []string
+	of := map[string][]record.AdaptationTrial{}
+	for _, a := range seeds {
+		for _, trial := range a.trials {
+			if !trial.Best {
+				continue
+			}
+			if of[trial.Candidate] == nil {
+				order = append(order, trial.Candidate)
+			}
+			of[trial.Candidate] = append(of[trial.Candidate], trial)
+		}
+	}
+	direct := of[order[0]]
+	best, most := "", math.Inf(-1)
+	for _, name := range order {
+		if mean, _ := metrics.Mean(oracles(of[name])); mean > most {
+			best, most = name, mean
+		}
+	}
+	for _, name := range order {
+		trials := of[name]
+		first := trials[0]
+		mean, in := metrics.Mean(oracles(trials))
+		p := first.P // of one seed
+		base, _ := metrics.Mean(oracles(direct))
+		gain := mean - base
+		if len(trials) == 1 {
+			in = metrics.Interval{Low: first.OracleLow, High: first.OracleHigh}
+		} else if len(trials) == len(direct) {
+			p = pairedP(oracles(trials), oracles(direct))
+		}
+		chosen := 0
+		var sources, ims []float64
+		for _, trial := range trials {
+			if trial.Chosen {
+				chosen++
+			}
+			sources, ims = append(sources, trial.SourceAccuracy), append(ims, trial.IM)
+		}
+		source, _ := metrics.Mean(sources)
+		im, _ := metrics.Mean(ims)
+		row := numberRow{Name: name, Full: name, Baseline: first.Method == "direct"}
+		text := func(s string) { row.Cells = append(row.Cells, numberCell{Text: s}) }
+		if math.IsNaN(mean) {
+			text("no labels")
+			text("")
+			text("")
+		} else {
+			row.Cells = append(row.Cells, numberCell{Text: percent(mean), Interval: percentRange(in.Low, in.High), Best: name == best, HasBar: true, Bar: 100 * mean})
+			if name == order[0] {
+				text("")
+				text("")
+			} else {
+				text(points(gain))
+				text(chance(p))
+			}
+		}
+		text(count(first.Labels))
+		if math.IsNaN(source) {
+			text("")
+		} else {
+			text(percent(source))
+		}
+		text(score(im))
+		if len(seeds) == 1 && chosen == 1 {
+			text("chosen")
+		} else if chosen > 0 {
+			text(fmt.Sprintf("%d of %d", chosen, len(seeds)))
+		} else {
+			text("")
+		}
+		t.Rows = append(t.Rows, row)
+	}
+	return t
+}
+
+func oracles(trials []record.AdaptationTrial) (out []float64) {
+	for _, t := range trials {
+		out = append(out, t.Oracle)
+	}
+	return out
+}
+
+// pairedP is the p-value of the exact sign-flip test that paired differences have the mean 0: with few pairs it cannot be
+// small, with three not below 1/4.
+func pairedP(a, b []float64) float64 {
+	n := min(len(a), len(b))
+	if n > 16 {
+		n = 16
+	}
+	var sum float64
+	differences := make([]float64, n)
+	for i := range differences {
+		differences[i] = a[i] - b[i]
+		sum += differences[i]
+	}
+	extreme := 0
+	for signs := range 1 << n {
+		var s float64
+		for i, d := range differences {
+			if signs>>i&1 == 1 {
+				d = -d
+			}
+			s += d
+		}
+		if math.Abs(s) >= math.Abs(sum)-1e-12 {
+			extreme++
+		}
+	}
+	return float64(extreme) / float64(int(1)<<n)
+}
+
+// shiftTable tells how far the domains lie apart.
+func shiftTable(measured []record.ShiftMeasure) numberTable {
+	t := numberTable{Caption: "Shift between source and target", Corner: "measure", Columns: []numberColumn{
+		{Name: "Before", Hint: "of the features as they came in, or on pictures as direct classifies by them"},
+		{Name: "After", Hint: "of the features that the chosen model classifies by"},
+	}}
+	titles := map[string]string{"a_distance": "Proxy A-distance (0: alike, 2: apart)", "mmd": "MMD², unbiased", "mean_distance": "Distance of the means"}
+	for _, m := range measured {
+		if m.When != record.ShiftBefore || m.Of != "" {
+			continue
+		}
+		row := numberRow{Name: titles[m.Measure], Full: m.Text}
+		if row.Name == "" {
+			row.Name = m.Measure
+		}
+		for _, when := range []string{record.ShiftBefore, record.ShiftAfter} {
+			cell := numberCell{}
+			for _, other := range measured {
+				if other.When == when && other.Measure == m.Measure && other.Of == "" {
+					cell.Text = score(other.Value)
+					if !math.IsNaN(other.Low) {
+						cell.Interval = scoreRange(other.Low, other.High)
+					}
+				}
+			}
+			row.Cells = append(row.Cells, cell)
+		}
+		t.Rows = append(t.Rows, row)
+	}
+	return t
+}
+
+// mapCharts are the maps, both domains in each.
+func mapCharts(all []record.MapPoint) (out []chart) {
+	for _, method := range []string{"pca", "tsne"} {
+		for _, when := range []string{record.ShiftBefore, record.ShiftAfter} {
+			x, y := emptyScale(), emptyScale()
+			var shown []record.MapPoint
+			for _, p := range all {
+				if p.Method == method && p.When == when {
+					shown = append(shown, p)
+					x, y = x.widen(p.X), y.widen(p.Y)
+				}
+			}
+			if len(shown) == 0 {
+				continue
+			}
+			c := chart{Name: map[string]string{"pca": "PCA", "tsne": "t-SNE"}[method] + ", " + when}
+			c.Panel = panel{Square: true, Label: fmt.Sprintf("map of %d rows of source and target by %s, %s the adaptation", len(shown), method, when)}
+			for _, p := range shown {
+				m := mark{X: x.at(p.X), Y: y.at(p.Y), Class: "k1", Symbol: 1, Title: p.ID}
+				if p.Source {
+					m.Class, m.Symbol, m.Title = "k0", 0, p.ID+": "+p.Class
+				}
+				c.Panel.Marks = append(c.Panel.Marks, m)
+			}
+			out = append(out, c)
+		}
+	}
+	return out
+}
+
+// termCharts are curves of the terms of each candidate's loss.
+func termCharts(terms []record.LossTerm) (out []chart) {
+	type curveOf struct{ candidate, term string }
+	var order []curveOf
+	values := map[curveOf][]record.LossTerm{}
+	for _, t := range terms {
+		k := curveOf{t.Candidate, t.Term}
+		if t.Term == "total" {
+			continue
+		}
+		if values[k] == nil {
+			order = append(order, k)
+		}
+		values[k] = append(values[k], t)
+	}
+	for _, k := range order {
+		rows := values[k]
+		slices.SortStableFunc(rows, func(a, b record.LossTerm) int { return int(a.Epoch) - int(b.Epoch) })
+		x, y := scale{1, math.Max(float64(rows[len(rows)-1].Epoch), 2)}, emptyScale().widen(0)
+		var xs, ys []float64
+		for _, r := range rows {
+			xs, ys = append(xs, float64(r.Epoch)), append(ys, r.Loss)
+			y = y.widen(r.Loss)
+		}
+		y, yTicks := y.round(4)
+		x, xTicks := x.round(4)
+		last := rows[len(rows)-1]
+		summary := fmt.Sprintf("%s, weight %v", k.term, last.Weight)
+		if !math.IsNaN(last.Accuracy) {
+			summary += fmt.Sprintf("; accuracy %s at the end", percent(last.Accuracy))
+		}
+		out = append(out, chart{Name: k.candidate + ": " + k.term, Summary: summary, Panel: panel{
+			XName: "epoch", YName: "loss", XTicks: xTicks, YTicks: yTicks, Label: fmt.Sprintf("%s of %s over %d epochs", k.term, k.candidate, len(rows)),
+			Lines: []line{curve(xs, ys, x, y, "k0")},
+		}})
+	}
+	return out
+}
