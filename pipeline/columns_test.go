@@ -3,6 +3,7 @@ package pipeline_test
 import (
 	"context"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -427,3 +428,62 @@ func TestLookingUpPutsTogether(t *testing.T) {
 		t.Errorf("a row that is not in the cache: %v", err)
 	}
 }
+
+// What is put together of cached rows needs no cache that can be written; rows that are new do.
+func TestReadOnlyCacheComposes(t *testing.T) {
+	ctx, dir := context.Background(), t.TempDir()
+	w := &things{}
+	for i := range 60 {
+		w.rows = append(w.rows, thing{id: fmt.Sprint("row ", i), content: fmt.Sprint(i % 50), label: "a"})
+	}
+	w.rows[7].content = "x"
+	run := func(fs cache.FS) ([]string, error) {
+		g, err := pipeline.Load("things.yaml", []byte(thingsPipeline), w.kinds())
+		if err != nil {
+			t.Fatal(err)
+		}
+		store, err := cache.Open(ctx, dir, fs)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer store.Close()
+		result, err := (&pipeline.Runner{Store: store, Jobs: 2, Selection: pipeline.Selection{Until: []string{"doubled"}}}).Run(ctx, g)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer result.Close()
+		defer result.Journal.Close()
+		var digests []string
+		for _, n := range result.Nodes {
+			digests = append(digests, n.Ended.Digest)
+		}
+		return digests, result.Err
+	}
+	if _, err := run(unsynced{}); err != nil {
+		t.Fatal(err)
+	}
+	w.rows[3].label = "b"
+	w.rows = append(w.rows[10:], w.rows[:5]...)
+	got, err := run(readOnly{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want, err := run(unsynced{})
+	if err != nil || !slices.Equal(got, want) {
+		t.Errorf("%v where nothing can be written, else %v, %v", got, want, err)
+	}
+	w.rows[0].content = "new"
+	if _, err := run(readOnly{}); !cache.IsReadOnly(err) || strings.Count(err.Error(), "choose another with --cache") != 1 {
+		t.Errorf("a row that is new: %v", err)
+	}
+}
+
+// readOnly is a file system that cannot be written.
+type readOnly struct{ cache.OS }
+
+func (readOnly) Create(name string) (cache.File, error) {
+	return nil, &fs.PathError{Op: "create", Path: name, Err: fs.ErrPermission}
+}
+func (readOnly) MkdirAll(string) error       { return fs.ErrPermission }
+func (readOnly) Rename(string, string) error { return fs.ErrPermission }
+func (readOnly) Remove(string) error         { return fs.ErrPermission }

@@ -433,7 +433,7 @@ func (c *composer) put(rec arrow.Record) (cache.Blob, error) {
 	if err != nil {
 		return cache.Blob{}, err
 	}
-	chunk, err := c.store.PutCheapBlob(raw, rec.NumRows())
+	chunk, err := c.store.PutOrHold(raw, rec.NumRows(), false)
 	b := cache.Blob{Digest: chunk.Digest, Bytes: chunk.Bytes}
 	if err != nil && c.dry {
 		rec.Retain()
@@ -451,7 +451,7 @@ func (c *composer) putSchema(schema *arrow.Schema) (cache.Blob, error) {
 	if err != nil {
 		return cache.Blob{}, err
 	}
-	chunk, err := c.store.PutBlob(raw, 0)
+	chunk, err := c.store.PutOrHold(raw, 0, true)
 	b := cache.Blob{Digest: chunk.Digest, Bytes: chunk.Bytes}
 	if err == nil || c.dry {
 		c.mu.Lock()

@@ -308,6 +308,9 @@ func (nr *nodeRun) obtain(ctx context.Context, executor Executor, work Work) (e 
 	unlock, err := nr.lock(ctx, work.Key, func() {
 		nr.waiting.Do(func() { nr.x.log(nr.node.Name, "another stage or run is computing the same: waiting for it") })
 	})
+	if nr.composes(work) && cache.IsReadOnly(err) {
+		unlock, err = func() {}, nil // nothing is written; of rows that are missing, the lock fails
+	}
 	if err != nil {
 		return e, false, err
 	}
@@ -343,7 +346,7 @@ func (nr *nodeRun) compute(ctx context.Context, executor Executor, work Work) (e
 		return e, nr.writeError(err)
 	}
 	e.Key, e.Stage, e.Inputs = work.Key, nr.node.Kind.Name, work.Inputs
-	if e.Recipe, err = nr.x.Store.SaveRecipe(work.Recipe); err != nil {
+	if e.Recipe, err = nr.x.Store.SaveRecipe(work.Recipe); err != nil && !(e.Composed && cache.IsReadOnly(err)) {
 		return e, nr.writeError(err)
 	}
 	e.Seconds, e.Created = time.Since(started).Seconds(), started.UTC()
@@ -369,15 +372,24 @@ func (inPlace) Execute(ctx context.Context, work Work) (cache.Entry, error) { re
 // writeError adds, to faults of the disk, what can be done.
 func (nr *nodeRun) writeError(err error) error {
 	switch {
-	case err == nil || !nr.x.Store.Concerns(err):
+	case err == nil || errors.As(err, new(*unwritten)) || !nr.x.Store.Concerns(err):
 		return err
 	case cache.IsFull(err):
-		return fmt.Errorf("%w: the disk with the cache %s is full; what was finished is kept: make room, `tlpipe cache gc` may help, and run again", err, nr.x.Store.Dir())
+		return &unwritten{err, fmt.Sprintf("the disk with the cache %s is full; what was finished is kept: make room, `tlpipe cache gc` may help, and run again", nr.x.Store.Dir())}
 	case cache.IsReadOnly(err):
-		return fmt.Errorf("%w: the cache %s is read-only: choose another with --cache", err, nr.x.Store.Dir())
+		return &unwritten{err, fmt.Sprintf("the cache %s is read-only: choose another with --cache", nr.x.Store.Dir())}
 	}
 	return err
 }
+
+// unwritten is an error of the cache, with what people can do.
+type unwritten struct {
+	err  error
+	hint string
+}
+
+func (e *unwritten) Error() string { return e.err.Error() + ": " + e.hint }
+func (e *unwritten) Unwrap() error { return e.err }
 
 // again returns the way to make a damaged result anew.
 func (nr *nodeRun) again(work Work) func(ctx context.Context) (cache.Entry, error) {
@@ -506,7 +518,7 @@ func putRejects(store *cache.Store, rejects []Reject) ([]cache.Chunk, error) {
 	if err != nil {
 		return nil, fmt.Errorf("write %s rejects: %w", strconv.Itoa(len(rejects)), err)
 	}
-	c, err := store.PutBlob(raw, rec.NumRows())
+	c, err := store.PutOrHold(raw, rec.NumRows(), true)
 	return []cache.Chunk{c}, err
 }
 

@@ -39,6 +39,7 @@ type Store struct {
 	lock *flock.Flock // shared while open; exclusive for garbage collection
 
 	verified sync.Map // by digest: the fingerprint of a blob's file when it was verified
+	held     sync.Map // by digest: the bytes of a blob that could not be written, see PutOrHold
 }
 
 // Open opens the cache in dir, making the folder if need be. It holds a shared
@@ -206,7 +207,7 @@ func (s *Store) AtHand(c Chunk) error {
 
 // atHand checks that a blob is there in its length, once for each in seen.
 func (s *Store) atHand(b Blob, seen map[string]bool) error {
-	if seen[b.Digest] {
+	if _, held := s.held.Load(b.Digest); held || seen[b.Digest] {
 		return nil
 	}
 	path := s.path("blobs", b.Digest)
@@ -235,7 +236,11 @@ func (s *Store) Commit(e Entry) error {
 	if err != nil {
 		return fmt.Errorf("write the entry %s: %w", short(e.Key), err)
 	}
-	if err := s.writeFile(s.path("entries", e.Key), !e.composes(), raw); err != nil {
+	err = s.writeFile(s.path("entries", e.Key), !e.composes(), raw)
+	if (e.Composed || e.composes()) && IsReadOnly(err) {
+		return nil // it is put together again the next time
+	}
+	if err != nil {
 		return fmt.Errorf("write the entry %s: %w", short(e.Key), err)
 	}
 	return nil
@@ -304,6 +309,9 @@ func unseal(raw []byte, v any) error {
 
 // Blob reads a blob whole and verifies it.
 func (s *Store) Blob(digest string) ([]byte, error) {
+	if held, ok := s.held.Load(digest); ok {
+		return held.([]byte), nil
+	}
 	path := s.path("blobs", digest)
 	raw, err := s.readFile(path)
 	if isMissing(err) {
@@ -330,6 +338,18 @@ func (s *Store) PutBlob(raw []byte, rows int64) (Chunk, error) { return s.putBlo
 // damaged, which is noticed.
 func (s *Store) PutCheapBlob(raw []byte, rows int64) (Chunk, error) {
 	return s.putBlob(raw, rows, false)
+}
+
+// PutOrHold is PutBlob, or PutCheapBlob, for what puts results together that
+// are in the cache. If the cache is read-only, the bytes are held in memory
+// while the store is open, so that they can be read as if they were stored.
+func (s *Store) PutOrHold(raw []byte, rows int64, durable bool) (Chunk, error) {
+	c, err := s.putBlob(raw, rows, durable)
+	if IsReadOnly(err) {
+		s.held.Store(c.Digest, raw)
+		err = nil
+	}
+	return c, err
 }
 
 func (s *Store) putBlob(raw []byte, rows int64, durable bool) (Chunk, error) {
