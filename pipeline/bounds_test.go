@@ -34,6 +34,8 @@ func TestPipelinesThatGrowAreRefused(t *testing.T) {
 		"deep":        {"vars: {a: " + strings.Repeat("[", 300) + strings.Repeat("]", 300) + "}\n" + plain, "lie more than 200 deep"},
 		"mistakes":    {strings.Repeat("k: 1\n", 3000) + plain, "there are more problems, 800 at least"},
 		"an axis":     {"stages: {s: {uses: source, matrix: {a: [" + strings.Repeat("x, ", 1) + digits(100_000) + "]}, with: {scale: $(a)}}}\n", "the matrix makes more than 10000 instances"},
+		"stages":      {"stages:\n" + manyStages(10_001), "there are 10001 stages, the limit is 10000"},
+		"few":         {"max_instances: 2\nstages:\n" + manyStages(3), "there are 3 stages, the limit is 2"},
 		"raised":      {"max_instances: 200\n" + stages, "the matrix makes more than 200 instances"},
 	} {
 		_, err := pipeline.Load("p.yaml", []byte(c.text), newWorld(1).kinds())
@@ -70,4 +72,12 @@ func TestLimitsCanBeRaised(t *testing.T) {
 	if _, err := pipeline.Load("p.yaml", []byte("max_values: 3_000_000\n"+text), newWorld(1).kinds()); err != nil {
 		t.Errorf("raised: %.300v", err)
 	}
+}
+
+func manyStages(n int) string {
+	var b strings.Builder
+	for i := range n {
+		fmt.Fprintf(&b, "  s%d: {uses: source}\n", i)
+	}
+	return b.String()
 }

@@ -155,6 +155,9 @@ func Load(file string, text []byte, kinds []Kind, overrides ...Override) (*Graph
 	for _, o := range overrides {
 		o.apply(r, root)
 	}
+	if !r.countStages(root) {
+		return nil, r.err()
+	}
 	spec := readSpec(r, root)
 	abs, err := filepath.Abs(file)
 	if err != nil {

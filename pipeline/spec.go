@@ -194,6 +194,20 @@ func (r *reporter) count(text []byte) bool {
 	return true
 }
 
+// countStages refuses more stages than there may be instances, before they are read: each is one at least.
+func (r *reporter) countStages(root *yaml.Node) bool {
+	most := defaultMaxInstances
+	if n, err := strconv.Atoi(strings.ReplaceAll(params.Locate(root, "max_instances").Value, "_", "")); err == nil && n > 0 {
+		most = n
+	}
+	stages := params.Locate(root, "stages")
+	if n := len(stages.Content) / 2; stages != root && n > most {
+		r.at(stages, fmt.Sprintf("max_instances: N at the top of the pipeline if they are meant (now %d)", most), "there are %d stages, the limit is %d", n, most)
+		return false
+	}
+	return true
+}
+
 // maxText is how much text a pipeline may hold, in bytes.
 func (r *reporter) maxText() int64 { return budget.Proportional(int64(r.maxValues), 0, 64) }
 
