@@ -8,6 +8,7 @@ import (
 
 	"github.com/apache/arrow/go/v17/arrow"
 
+	"github.com/tlpipe/tlpipe/internal/record"
 	"github.com/tlpipe/tlpipe/pipeline/cache"
 )
 
@@ -168,6 +169,7 @@ func (p *planner) node(ctx context.Context, n *Node, m mode) (PlanNode, error) {
 			out.Fails = err.Error()
 		}
 	}
+	p.nameRows(ctx, w)
 	if out.State == Cached {
 		out.Outputs = map[string][]cache.Chunk{}
 		for port, chunks := range w.entries {
@@ -213,6 +215,8 @@ type nodePlan struct {
 	composer *composer // of a row-wise node
 	entries  map[string][]planned
 	pending  []string // keys, as far as they are known
+
+	listed, absent []string // ids of a source's rows, and of those whose content is to be computed
 }
 
 // plannedPiece is a chunk of the streaming input.
@@ -302,6 +306,17 @@ func (w *nodePlan) compose(ctx context.Context, piece plannedPiece) (outputs map
 		return nil, 0, err
 	}
 	found, absent, err := w.composer.lookUp(sc, keys, given)
+	if piece.listing != nil && err == nil && len(absent) > 0 {
+		ids, err := w.composer.ids(ctx, in)
+		if err != nil {
+			return nil, 0, err
+		}
+		for _, row := range absent {
+			if row < len(ids) {
+				w.absent = append(w.absent, ids[row])
+			}
+		}
+	}
 	if err != nil || len(absent) > 0 {
 		return nil, len(absent), err
 	}
@@ -373,6 +388,26 @@ func (p *planner) digest(e Edge) (string, bool) {
 	return chunksDigest(chunks), true
 }
 
+// nameRows adds to the reasons of a source which rows came, went or changed.
+func (p *planner) nameRows(ctx context.Context, w *nodePlan) {
+	before, ran := p.latest.Node(w.node.Name)
+	if _, isSource := w.node.Stage.(Source); !isSource || !ran || before.Recipe != w.recipe || w.mode.force || w.out.Pending+w.out.Composed == 0 {
+		return
+	}
+	for _, piece := range w.pieces {
+		at := piece.listing.Schema().FieldIndices(record.ID)
+		if len(at) != 1 {
+			return
+		}
+		for i := range int(piece.listing.NumRows()) {
+			w.listed = append(w.listed, piece.listing.Column(at[0]).ValueStr(i))
+		}
+	}
+	if text := w.changedRows(ctx, before); text != "" {
+		w.out.Because = append(w.out.Because, text)
+	}
+}
+
 // judge sets the state and the reasons for it.
 func (p *planner) judge(n *Node, m mode, out *PlanNode, pending []string) {
 	if out.Pending == 0 {
@@ -392,6 +427,9 @@ func (p *planner) judge(n *Node, m mode, out *PlanNode, pending []string) {
 		out.State = New
 	}
 	because := func(format string, args ...any) { out.Because = append(out.Because, fmt.Sprintf(format, args...)) }
+	if m.lookup {
+		defer because("--only does not compute it: a run fails here")
+	}
 	if m.force {
 		because("it is forced")
 		return

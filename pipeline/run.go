@@ -109,6 +109,7 @@ func (r *Runner) Run(ctx context.Context, g *Graph) (*Result, error) {
 	if err := x.openJournal(result); err != nil {
 		return nil, err
 	}
+	x.journal.Write(g.started())
 	runCtx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	for _, n := range g.Nodes {

@@ -105,9 +105,11 @@ type tally struct {
 
 	started time.Time // of the work that rates are measured on
 	before  int64     // done when it started
+	last    time.Time // when something was done last
 }
 
 func (t *tally) count(event pipeline.Event, now time.Time) {
+	t.last = now
 	switch e := event.(type) {
 	case pipeline.ChunkDone:
 		if t.unit != "" {
@@ -149,7 +151,8 @@ func (t *tally) text(now time.Time) string {
 	default:
 		parts = append(parts, Of(t.done, unit))
 	}
-	elapsed := now.Sub(t.started).Seconds()
+	// Up to what was done last: while a piece is at work, the time left becomes less, not more.
+	elapsed, since := t.last.Sub(t.started).Seconds(), now.Sub(t.last).Seconds()
 	if t.started.IsZero() || elapsed <= 0 {
 		return parts[0]
 	}
@@ -161,7 +164,8 @@ func (t *tally) text(now time.Time) string {
 		if t.unit != "" {
 			parts = append(parts, Seconds(each)+" each")
 		}
-		parts = append(parts, Seconds(each*float64(t.total-t.done))+" left")
+		left := each*float64(t.total-t.done) - min(since, each)
+		parts = append(parts, Seconds(left)+" left")
 	}
 	return strings.Join(parts, ", ")
 }

@@ -28,7 +28,7 @@ type Learning struct {
 	MixUp          float64       `yaml:"mixup" min:"0" doc:"α of mixup: blends each row of a batch, and its label, with another (Zhang et al. 2018), usually 0.2 to 0.4; with a cached prefix it blends activations; 0: none"`
 	CutMix         float64       `yaml:"cutmix" min:"0" doc:"α of cutmix: pastes a rectangle of another image into each (Yun et al. 2019), usually 1; images and maps only; 0: none"`
 	MixProbability float64       `yaml:"mix_probability" above:"0" max:"1" doc:"fraction of the batches to which mixup or cutmix is applied; with both, half of these each"`
-	Average        float64       `yaml:"average" min:"0" max:"0.99999" doc:"decay of an exponential moving average of the weights, usually 0.99 to 0.9999, which is then validated and kept; 0: none"`
+	Average        float64       `yaml:"average" min:"0" max:"0.99999" doc:"decay of an exponential moving average of the weights, usually 0.99 to 0.9999, which is then validated and kept; it warms up: after n steps the decay is at most (1+n)/(10+n), so that the first weights are soon forgotten; 0: none"`
 	Precision      string        `yaml:"precision" enum:"fp32,bf16" doc:"arithmetic of convolutions and dense layers in training; weights, norms and loss are always in fp32"`
 	Restore        string        `yaml:"restore" enum:"best,last" doc:"the weights that a phase hands on and that the output model has: of the best or of the last epoch; the output last always has the last"`
 }
