@@ -414,7 +414,7 @@ func TestUnreadableSourceIsNotTheCachesFault(t *testing.T) {
 		return &os.PathError{Op: "open", Path: "/data/secret.jpg", Err: os.ErrPermission}
 	}
 	result := b.run(simple)
-	want(t, result.Err, "stage rows: open /data/secret.jpg: permission denied")
+	want(t, result.Err, "stage rows: rows row-000000 to row-000009: open /data/secret.jpg: permission denied")
 	b.w.beforeMap = func(context.Context) error {
 		return &os.PathError{Op: "open", Path: filepath.Join(b.dir, "tmp", "x"), Err: os.ErrPermission}
 	}

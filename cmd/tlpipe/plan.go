@@ -57,6 +57,8 @@ func (p *program) planCommand() *cobra.Command {
 	}
 	file.add(c)
 	chosen.add(c)
+	c.ValidArgsFunction = completeFile
+	p.completeStages(c)
 	cached.add(c)
 	memory.add(c)
 	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")

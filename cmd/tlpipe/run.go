@@ -45,6 +45,8 @@ promptly and keeps everything that is finished: run again to continue.`,
 	}
 	f.file.add(c)
 	f.chosen.add(c)
+	c.ValidArgsFunction = completeFile
+	p.completeStages(c)
 	f.cached.add(c)
 	f.jobs.add(c)
 	f.memory.add(c)

@@ -88,6 +88,7 @@ safetensors file of a model written by --export is shown in the same way.
 		},
 	}
 	file.add(c)
+	c.ValidArgsFunction = p.completeReference
 	cached.add(c)
 	c.Flags().IntVar(&head, "head", 10, "how many `rows` to show; phases of a training are shown whole")
 	c.Flags().StringVar(&out, "export", "", "write the artifact to a `file`: .arrow, .parquet, .csv, .npy, .safetensors or .png")

@@ -27,6 +27,9 @@ func (p *program) versionCommand() *cobra.Command {
 	}
 }
 
+// commit is set by builds that have no version control at hand: go build -ldflags "-X main.commit=…".
+var commit string
+
 // version names the build: a release, or the commit that it was built from.
 func version() string {
 	info, ok := debug.ReadBuildInfo()
@@ -36,7 +39,7 @@ func version() string {
 	if v := info.Main.Version; v != "" && v != "(devel)" {
 		return v
 	}
-	commit, changed := "", ""
+	commit, changed := commit[:min(12, len(commit))], ""
 	for _, s := range info.Settings {
 		switch {
 		case s.Key == "vcs.revision":
