@@ -22,12 +22,12 @@ func DefaultPenalties() []float64 {
 	return out
 }
 
-// Logistic fits multinomial logistic regression with an L2 penalty on the weights, not on the biases: it minimises
-// Σ log loss + λ/2·Σ w², which is scikit-learn's LogisticRegression with C = 1/λ (of two classes as well, where
+// Logistic fits multinomial logistic regression with an L2 penalty on the weights, not on the biases: it minimises Σ
+// log loss + λ/2·Σ w², which is scikit-learn's LogisticRegression with C = 1/λ (of two classes as well, where
 // scikit-learn has one weight vector, the difference of the two here). The penalty is chosen along the path by the
-// validation rows, until their loss rises, or, without any, by cross-validation; then it is fitted to all training rows. Optimised by L-BFGS
-// (Liu and Nocedal 1989), in float64 where rows · features · classes are few, else with products in float32 whose sums
-// are in float64; the problem is convex, so where it starts does not matter.
+// validation rows, until their loss rises, or, without any, by cross-validation; then it is fitted to all training
+// rows. Optimised by L-BFGS (Liu and Nocedal 1989), in float64 where rows · features · classes are few, else with
+// products in float32 whose sums are in float64; the problem is convex, so where it starts does not matter.
 func Logistic(ctx context.Context, training, validation Rows, classes int, o Options) (*Linear, []Step, error) {
 	t, err := newTask(training, validation, classes, o)
 	if err != nil {
