@@ -4,6 +4,7 @@
 // The terms:
 //
 //   - A [Method] makes a [domain.Alignment] of rows of both domains: an affine map for each. [Methods] lists them.
+//   - Features are standardised unless they are to be taken raw: brought to mean 0 and variance 1, each domain by its own rows.
 //   - The scatter of rows is Σ (x−mean)(x−mean)ᵀ, the covariance that divided by the number of rows less one.
 //   - The joint space is spanned by the rows of both domains about their common mean. If there are fewer rows than features,
 //     all is computed in it, in as many dimensions as it has. That changes no result.
