@@ -5,6 +5,7 @@ import (
 	"github.com/tlpipe/tlpipe/stages/adapt"
 	"github.com/tlpipe/tlpipe/stages/augment"
 	"github.com/tlpipe/tlpipe/stages/evaluate"
+	"github.com/tlpipe/tlpipe/stages/evaluate/episodes"
 	"github.com/tlpipe/tlpipe/stages/evaluate/predict"
 	"github.com/tlpipe/tlpipe/stages/extract"
 	"github.com/tlpipe/tlpipe/stages/finetune"
@@ -25,5 +26,6 @@ func kinds() []pipeline.Kind {
 		adapt.Kind(),
 		evaluate.Kind(),
 		predict.Kind(),
+		episodes.Kind(),
 	}
 }

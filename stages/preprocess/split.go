@@ -27,15 +27,25 @@ import (
 // that hash and cut at the shares, and a row that comes may move those at a
 // border. With Exact, all classes are cut so.
 type Split struct {
-	Train  float64 `yaml:"train" min:"0" max:"1" doc:"share of the training rows"`
-	Val    float64 `yaml:"val" min:"0" max:"1" doc:"share of the validation rows"`
-	Test   float64 `yaml:"test" min:"0" max:"1" doc:"share of the test rows"`
-	By     string  `yaml:"by" doc:"a column that groups rows: images of one object, patient or place go to the same split"`
-	Salt   string  `yaml:"salt" doc:"a different salt gives a different split; the pipeline's seed does not affect it"`
-	Exact  bool    `yaml:"exact" doc:"split every class in exactly these shares, as classes of fewer than 100 rows always are; rows added later may then move others"`
-	Within string  `yaml:"within" enum:"train,val,test" doc:"also split the rows that the source assigns to this split: {train: 0.9, val: 0.1, within: train} takes a validation split from the training rows"`
-	Given  bool    `yaml:"given" doc:"use the splits of the source; written as split: given"`
+	Train   float64     `yaml:"train" min:"0" max:"1" doc:"share of the training rows"`
+	Val     float64     `yaml:"val" min:"0" max:"1" doc:"share of the validation rows"`
+	Test    float64     `yaml:"test" min:"0" max:"1" doc:"share of the test rows"`
+	By      string      `yaml:"by" doc:"a column that groups rows: images of one object, patient or place go to the same split"`
+	Salt    string      `yaml:"salt" doc:"a different salt gives a different split; the pipeline's seed does not affect it"`
+	Exact   bool        `yaml:"exact" doc:"split every class in exactly these shares, as classes of fewer than 100 rows always are; rows added later may then move others"`
+	Within  string      `yaml:"within" enum:"train,val,test" doc:"also split the rows that the source assigns to this split: {train: 0.9, val: 0.1, within: train} takes a validation split from the training rows"`
+	Classes ClassShares `yaml:"classes" doc:"divide by class instead: each class stands in one split, with all its rows; {classes: {train: 0.6, val: 0.2, test: 0.2}} for few-shot learning"`
+	Given   bool        `yaml:"given" doc:"use the splits of the source; written as split: given"`
 }
+
+// ClassShares are those of the classes in each split; all 0 if classes are not divided.
+type ClassShares struct {
+	Train float64 `yaml:"train" min:"0" max:"1" doc:"share of the classes that are for training"`
+	Val   float64 `yaml:"val" min:"0" max:"1" doc:"share of the classes that are for validation"`
+	Test  float64 `yaml:"test" min:"0" max:"1" doc:"share of the classes that are for testing"`
+}
+
+func (s ClassShares) used() bool { return s != ClassShares{} }
 
 // given is the spelling of a split that the source gives.
 const given = "given"
@@ -55,6 +65,11 @@ func (s *Split) DecodeParam(d *params.Decoding, node *yaml.Node) {
 	d.Into(node, &fresh)
 	*s = Split(fresh)
 	switch {
+	case s.Classes.used() && (s.Train >= 0 || s.Val != 0 || s.Test != 0 || s.By != "" || s.Within != ""):
+		d.Errorf(node, "such as {classes: {train: 0.6, val: 0.2, test: 0.2}}", "classes divides by class: train, val, test, by and within beside it make no sense")
+		s.Train = max(0, s.Train)
+	case s.Classes.used():
+		s.Train, s.Val, s.Test = s.Classes.Train, s.Classes.Val, s.Classes.Test
 	case s.Train < 0 && s.Val == 0 && s.Test == 0:
 		s.Train, s.Val, s.Test = defaultSplit.Train, defaultSplit.Val, defaultSplit.Test
 	case s.Train < 0:
@@ -111,6 +126,9 @@ func (s Split) unused(divided, rows int) string {
 // assign fills in the splits of the rows that have none, and counts them.
 func (s Split) assign(table *dataset.Table) (divided int, err error) {
 	group := func(row dataset.Row) string { return row.Label + "\x00" + row.ID }
+	if s.Classes.used() {
+		s.By = record.Label
+	}
 	if s.By != "" {
 		by, err := table.Column(s.By)
 		if err != nil {
@@ -182,7 +200,11 @@ func (s Split) divide(table *dataset.Table, group func(dataset.Row) string) {
 		if g == nil {
 			g = &set{name: name, place: dataset.Uniform("split "+s.Salt, name)}
 			groups[name] = g
-			classes[row.Label] = append(classes[row.Label], g)
+			among := row.Label
+			if s.Classes.used() || s.By == record.Label {
+				among = "" // whole classes are divided
+			}
+			classes[among] = append(classes[among], g)
 		}
 		g.rows = append(g.rows, i)
 	}
