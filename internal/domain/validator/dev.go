@@ -10,7 +10,8 @@ import (
 
 // embeddedValidation is deep embedded validation (You, Wang, Long and Jordan 2019): the log loss on the source's validation rows,
 // each weighed by its importance, with the weights themselves as a control variate. Importance is of the features that the model's
-// last layer takes, by logistic regression between the training rows of the source and the target's.
+// last layer takes, by logistic regression between the training rows of the source and the target's. Where these are told apart on all rows,
+// a few weights decide, and the value tells little.
 func embeddedValidation() Validator {
 	return Validator{
 		Name: "dev", Summary: "loss on the source's validation rows, weighed by how much they are like the target", Higher: false,
