@@ -12,11 +12,11 @@ import (
 	"time"
 
 	"github.com/tlpipe/tlpipe/internal/backbone/store"
-	"github.com/tlpipe/tlpipe/internal/digest"
 	"github.com/tlpipe/tlpipe/internal/fetch"
 	"github.com/tlpipe/tlpipe/internal/nn"
 	"github.com/tlpipe/tlpipe/internal/record"
 	"github.com/tlpipe/tlpipe/internal/secret"
+	"github.com/tlpipe/tlpipe/internal/weightfile"
 	"github.com/tlpipe/tlpipe/pipeline/params"
 )
 
@@ -131,7 +131,7 @@ func (b Backbone) resolve(reference WeightsReference, fixed bool) (*ResolvedWeig
 		if !fixed {
 			c.backbone = sync.OnceValues(func() (Backbone, error) { return b.ForFile(c.path) })
 		}
-		c.digest = sync.OnceValues(func() (string, error) { return digest.File(c.path) })
+		c.digest = sync.OnceValues(func() (string, error) { return weightfile.FileDigest(c.path) })
 		return c, nil
 	}
 	known = append(known, RandomWeights)
@@ -235,7 +235,8 @@ func (c *ResolvedWeights) Unchanged(ctx context.Context, files interface {
 	if err != nil {
 		return err
 	}
-	switch sum, err := files.Digest(ctx, c.path); {
+	sum, err := weightfile.Digest(c.path, func(path string) (string, error) { return files.Digest(ctx, path) })
+	switch {
 	case err != nil:
 		return err
 	case sum == expected:

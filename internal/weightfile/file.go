@@ -1,6 +1,9 @@
 package weightfile
 
 import (
+	"fmt"
+	"path/filepath"
+
 	"github.com/tlpipe/tlpipe/internal/budget"
 	"github.com/tlpipe/tlpipe/internal/mapped"
 	"github.com/tlpipe/tlpipe/internal/stored"
@@ -13,8 +16,19 @@ type File struct {
 	close func() error
 }
 
-// Open finds out what a file is and lists its tensors. Their numbers are read when they are asked for.
+// Open finds out what a file is and lists its tensors. Their numbers are read when they are asked for. The index of weights
+// in several files (shards), which lie beside it, stands for all of them.
 func Open(path string) (*File, error) {
+	switch index, err := openIndex(path); {
+	case err != nil:
+		return nil, err
+	case index != nil:
+		file, err := index.open(filepath.Dir(path))
+		if err != nil {
+			return nil, fmt.Errorf("read %s: %w", path, err)
+		}
+		return file, nil
+	}
 	file, closing, err := mapped.Parse(path, Parse)
 	if err != nil {
 		return nil, err
@@ -32,7 +46,7 @@ func Budget() *budget.Budget {
 	return budget.New(budget.Limit{Resource: budget.Items, Most: MaxTensors, Raise: "no network has so many tensors"})
 }
 
-// Parse does as [Open] with a file held in memory.
+// Parse does as [Open] with a single file held in memory.
 func Parse(data []byte) (*File, error) {
 	read, err := recognise(data)
 	if err != nil {

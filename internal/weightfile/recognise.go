@@ -104,9 +104,8 @@ func foreign(data []byte) string {
 		return "an Arrow file"
 	case begins("\xff\xd8\xff", "\x89PNG", "GIF8"):
 		return "a picture"
-	case begins("{") && bytes.Contains(data, []byte(`"weight_map"`)):
-		return "the index of weights in several files, which are not put together here; save them as one (in Hugging Face's " +
-			"libraries, save_pretrained with a max_shard_size that is large enough)"
+	case isIndex(data):
+		return "the index of weights in several files, without those: name the index that lies beside them"
 	case begins("{"), begins("["):
 		return "JSON"
 	}

@@ -70,7 +70,7 @@ func TestWhatIsNoFileOfWeights(t *testing.T) {
 		"another zip":   {"PK\x05\x06" + strings.Repeat("\x00", 18), "not a file of weights"},
 		"picture":       {"\x89PNG\r\n\x1a\n", "a picture"},
 		"JSON":          {`{"a": {}}`, "JSON"},
-		"index":         {`{"metadata": {}, "weight_map": {}}`, "max_shard_size"},
+		"index":         {`{"metadata": {}, "weight_map": {}}`, "name the index that lies beside them"},
 		"NumPy's array": {"\x93NUMPY\x01\x00", ".npy"},
 		"ONNX":          {"\x08\x07\x12\x07pytorch\x1a\x052.8.0", "ONNX"},
 	} {
