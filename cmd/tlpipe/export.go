@@ -35,7 +35,7 @@ func (p *program) exportCommand() *cobra.Command {
 	var f exportFlags
 	c := &cobra.Command{
 		Use:   "export FILE:STAGE | model.safetensors | BACKBONE",
-		Short: "Write a trained model for other runtimes: ONNX",
+		Short: "Write a trained model for other runtimes: ONNX, TensorFlow Lite",
 		Long: `Write a trained model as a file that other programs run, the whole way from pixels to
 probabilities: the file takes the pixels of images, uint8 [n, height, width, 3] in
 RGB, of the model's size, normalises them, and gives a probability for each class.
@@ -45,7 +45,8 @@ batch-norms are folded, and a model of a frozen backbone's features has that bac
 in its file.
 
 Formats:
-  onnx         operators of version 17
+  onnx         ONNX, operators of version 17; any number of images at once
+  tflite       TensorFlow Lite (LiteRT), one image at a time; convolutional networks
 
 The precision is that of the weights. int8 is for models of a quantise stage; float16
 weights are computed with in float32.
@@ -58,7 +59,7 @@ allows, is an error.
 A backbone of the zoo can be named in place of a model: it is written with its own
 classifier.`,
 		Example: `  tlpipe export pipeline.yaml:net --out net.onnx
-  tlpipe export pipeline.yaml:small --precision int8 --out small.onnx
+  tlpipe export pipeline.yaml:small --precision int8 --out small.tflite
   tlpipe export efficientnet_lite0 --out lite0.onnx`,
 		Args: one("FILE:STAGE"),
 		RunE: func(c *cobra.Command, args []string) error { return p.export(c.Context(), f, args[0]) },
@@ -99,7 +100,11 @@ func (p *program) export(ctx context.Context, f exportFlags, reference string) e
 	if r.Model, err = p.deployed(ctx, f, reference); err != nil {
 		return err
 	}
-	if r.Precision == "" {
+	r.Scheme = r.Model.Scheme
+	switch {
+	case r.Precision == "" && r.Scheme != nil:
+		r.Precision = exchange.Int8
+	case r.Precision == "":
 		r.Precision = exchange.Float32
 	}
 	if r.Precision == exchange.Int8 && r.Scheme == nil {

@@ -4,6 +4,7 @@ import (
 	"github.com/tlpipe/tlpipe/pipeline"
 	"github.com/tlpipe/tlpipe/stages/adapt"
 	"github.com/tlpipe/tlpipe/stages/augment"
+	"github.com/tlpipe/tlpipe/stages/distill/quantise"
 	"github.com/tlpipe/tlpipe/stages/evaluate"
 	"github.com/tlpipe/tlpipe/stages/evaluate/episodes"
 	"github.com/tlpipe/tlpipe/stages/evaluate/predict"
@@ -24,6 +25,7 @@ func kinds() []pipeline.Kind {
 		extract.Kind(),
 		finetune.Kind(),
 		adapt.Kind(),
+		quantise.Kind(),
 		evaluate.Kind(),
 		predict.Kind(),
 		episodes.Kind(),

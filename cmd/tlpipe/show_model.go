@@ -79,6 +79,9 @@ func printModel(out io.Writer, c *classifier.Classifier) error {
 	for _, o := range d.Origins {
 		line("weights", "%s", originInWords(o))
 	}
+	if q := d.Quantisation; q != nil {
+		line("quantised", "%s", quantisationInWords(*q))
+	}
 	if s := d.Selection; s != nil {
 		line("selection", "%s", selectionInWords(*s))
 	}
@@ -127,6 +130,20 @@ func originInWords(o record.Origin) string {
 	text += fmt.Sprintf(", %s, licence %s, SHA-256 %s", o.Weights, cmp.Or(o.Licence, "not known"), console.Shorten(o.Digest, digestWidth))
 	if o.Address != "" {
 		text += ", " + o.Address
+	}
+	return text
+}
+
+func quantisationInWords(q record.Quantisation) string {
+	if q.Weights != record.Int8Tensor {
+		return fmt.Sprintf("weights rest as %s", q.Weights)
+	}
+	text := fmt.Sprintf("int8, ranges by %s", q.Method)
+	if n := len(q.Float); n > 0 {
+		text += fmt.Sprintf("; in float32: %s", strings.Join(q.Float[:min(n, namesShown)], ", "))
+		if n > namesShown {
+			text += ", …"
+		}
 	}
 	return text
 }

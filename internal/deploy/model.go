@@ -12,6 +12,7 @@ import (
 	"github.com/tlpipe/tlpipe/internal/nn/classifier"
 	"github.com/tlpipe/tlpipe/internal/nn/fold"
 	"github.com/tlpipe/tlpipe/internal/nn/frozen"
+	"github.com/tlpipe/tlpipe/internal/nn/quantise"
 	"github.com/tlpipe/tlpipe/internal/record"
 )
 
@@ -23,7 +24,8 @@ type Model struct {
 	Head    record.Head // what the output tells
 	// Description is that of the stored model; of a backbone, its input and origin.
 	Description record.Description
-	Notes       []string // for people: in what the file differs from what tlpipe runs
+	Scheme      *quantise.Scheme // by which the model computes with bytes; nil: it does not
+	Notes       []string         // for people: in what the file differs from what tlpipe runs
 }
 
 // Pixels tell how the network's input is made.
@@ -46,7 +48,7 @@ func pixelsOf(n record.NormaliseStep, height, width int) *Pixels {
 // Stored makes a model of a stored one. weights is the file of the backbone's weights, for models of features that were
 // made with weights from a file; "" if there is none.
 func Stored(stored *classifier.Classifier, weights string) (*Model, error) {
-	m := &Model{Network: stored.Network, Weights: stored.Weights, Head: stored.Head(), Description: stored.Description}
+	m := &Model{Network: stored.Network, Weights: stored.Weights, Head: stored.Head(), Description: stored.Description, Scheme: stored.Scheme()}
 	steps := stored.Input().Transforms
 	if u := steps.Unknown(); u != nil {
 		return nil, fmt.Errorf("the model's input is made by the transform %q, which this version of tlpipe does not know", u.Name)
@@ -56,6 +58,10 @@ func Stored(stored *classifier.Classifier, weights string) (*Model, error) {
 		return nil, err
 	}
 	if made, ok := steps.Extraction(); ok {
+		if m.Scheme != nil {
+			m.Scheme = nil
+			m.Notes = append(m.Notes, "only the head is quantised: the backbone of its features is in float32, and so is the file")
+		}
 		if err := m.putBelow(made, steps.WithoutFeatures(), weights); err != nil {
 			return nil, fmt.Errorf("put the backbone of the model's features below it: %w", err)
 		}
@@ -217,8 +223,10 @@ func (m *Model) fold() (err error) {
 	return err
 }
 
-// Compile makes the program by which tlpipe computes the model.
-func (m *Model) Compile() (*frozen.Program, error) { return frozen.Compile(m.Network, m.Weights) }
+// Compile makes the program by which tlpipe computes the model, by a scheme or, for nil, in float32.
+func (m *Model) Compile(s *quantise.Scheme) (*frozen.Program, error) {
+	return frozen.By(s).Compile(m.Network, m.Weights)
+}
 
 // Input is the layer that takes the examples.
 func (m *Model) Input() nn.Layer { return m.Network.Inputs()[0] }

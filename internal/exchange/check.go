@@ -8,6 +8,7 @@ import (
 	"github.com/tlpipe/tlpipe/internal/dataset/emoji"
 	"github.com/tlpipe/tlpipe/internal/deploy"
 	"github.com/tlpipe/tlpipe/internal/kernel"
+	"github.com/tlpipe/tlpipe/internal/nn/quantise"
 	"github.com/tlpipe/tlpipe/internal/picture"
 	"github.com/tlpipe/tlpipe/internal/record"
 )
@@ -48,7 +49,11 @@ func (r Request) examples(pool *kernel.Pool) (*examples, error) {
 	if err != nil {
 		return nil, fmt.Errorf("pictures to check on: %w", err)
 	}
-	program, err := r.Model.Compile()
+	var scheme *quantise.Scheme
+	if r.Precision == Int8 {
+		scheme = r.Scheme
+	}
+	program, err := r.Model.Compile(scheme)
 	if err != nil {
 		return nil, err
 	}

@@ -20,7 +20,8 @@ type Format string
 
 // The formats.
 const (
-	ONNX Format = "onnx" // the whole network, from pixels to probabilities
+	ONNX   Format = "onnx"   // the whole network, from pixels to probabilities
+	TFLite Format = "tflite" // likewise, of one picture at a time
 )
 
 // Precision is what the weights of a file rest as.
@@ -45,6 +46,7 @@ type format struct {
 func formats() []format {
 	return []format{
 		{ONNX, ".onnx", []Precision{Float32, Float16, Int8}, writeONNX, checkONNX},
+		{TFLite, ".tflite", []Precision{Float32, Float16, Int8}, writeTFLite, checkTFLite},
 	}
 }
 

@@ -15,6 +15,7 @@ import (
 
 	"github.com/tlpipe/tlpipe/internal/record"
 	"github.com/tlpipe/tlpipe/internal/safetensors"
+	"github.com/tlpipe/tlpipe/internal/stored"
 )
 
 // element is a type of number, as formats call it.
@@ -209,8 +210,28 @@ func writeModel(ctx context.Context, out io.Writer, t *table) error {
 			return err
 		}
 		for _, x := range model.Tensors {
-			tensors = append(tensors, safetensors.Tensor(x))
+			tensors = append(tensors, fileTensors(x)...)
 		}
 	}
 	return safetensors.Write(out, tensors, t.schema.Metadata().ToMap())
+}
+
+// fileTensors are what a tensor of a model is in a safetensors file. One of int8 is two: its steps, and their sizes by the
+// first axis, named NAME.steps.
+func fileTensors(x record.Tensor) []safetensors.Tensor {
+	t := safetensors.Tensor{Name: x.Name, Shape: x.Shape, Data: x.Data}
+	switch x.Type {
+	case record.Float16Tensor:
+		t.Type = stored.F16
+	case record.BFloat16Tensor:
+		t.Type = stored.BF16
+	case record.Int8Tensor:
+		steps, sizes := stored.Int8(x.Data, x.Shape[0])
+		t.Type, t.Data = stored.I8, make([]float32, len(steps))
+		for i, s := range steps {
+			t.Data[i] = float32(s)
+		}
+		return []safetensors.Tensor{t, {Name: x.Name + ".steps", Shape: []int{len(sizes)}, Data: sizes}}
+	}
+	return []safetensors.Tensor{t}
 }

@@ -20,6 +20,8 @@ type Description struct {
 	Origins   []Origin   `json:"origins,omitempty"`   // of the weights that training started with, and of backbones that make its features
 	Recipe    *Recipe    `json:"recipe,omitempty"`    // what made it
 	Selection *Selection `json:"selection,omitempty"` // why it has the weights of this epoch and no other
+
+	Quantisation *Quantisation `json:"quantisation,omitempty"` // how its numbers rest and are computed with; nil: float32
 }
 
 // ModelInput is an input of a model's network, and how it is made of what a row holds.
@@ -133,6 +135,11 @@ func (d Description) Check() error {
 		return fmt.Errorf("%d inputs, %d heads, %d origins of weights are more than a model can have", len(d.Inputs), len(d.Heads), len(d.Origins))
 	}
 	names := map[string]bool{}
+	if d.Quantisation != nil {
+		if err := d.Quantisation.check(); err != nil {
+			return err
+		}
+	}
 	for _, in := range d.Inputs {
 		if in.Name == "" || names[in.Name] {
 			return fmt.Errorf("input %q has no name, or that of another", in.Name)

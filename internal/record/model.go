@@ -1,6 +1,7 @@
 package record
 
 import (
+	"cmp"
 	"encoding/binary"
 	"encoding/json"
 	"fmt"
@@ -10,14 +11,29 @@ import (
 	"github.com/apache/arrow/go/v17/arrow"
 	"github.com/apache/arrow/go/v17/arrow/array"
 	"github.com/apache/arrow/go/v17/arrow/memory"
+
+	"github.com/tlpipe/tlpipe/internal/stored"
 )
 
-// Tensor is a named float32 tensor, row-major: one row of a model table.
+// Tensor is a named tensor, row-major: one row of a model table.
 type Tensor struct {
 	Name  string
 	Shape []int
 	Data  []float32
+	Type  TensorType // that it rests as; "" for float32. Data is rounded when it is written.
 }
+
+// TensorType is what the numbers of a tensor rest as.
+type TensorType string
+
+// The types. In int8, each part of the tensor along its first axis has a size of steps of its own; in the column bytes
+// these sizes, float32, come before the steps. See [stored.Int8].
+const (
+	Float32Tensor  TensorType = "float32"
+	Float16Tensor  TensorType = "float16"
+	BFloat16Tensor TensorType = "bfloat16"
+	Int8Tensor     TensorType = "int8"
+)
 
 // Model is a trained model as it rests in an artifact.
 type Model struct {
@@ -31,7 +47,7 @@ type Model struct {
 	Metadata map[string]string
 }
 
-// schema is the schema of a model table: name, dtype ("float32"), shape,
+// schema is the schema of a model table: name, dtype (a [TensorType]), shape,
 // bytes (little-endian).
 func (m Model) schema() (*arrow.Schema, error) {
 	entries := map[string]string{}
@@ -71,12 +87,12 @@ func (m Model) Record() (arrow.Record, error) {
 	dims := shapes.ValueBuilder().(*array.Int64Builder)
 	for _, t := range m.Tensors {
 		b.Field(0).(*array.StringBuilder).Append(t.Name)
-		b.Field(1).(*array.StringBuilder).Append("float32")
+		b.Field(1).(*array.StringBuilder).Append(string(cmp.Or(t.Type, Float32Tensor)))
 		shapes.Append(true)
 		for _, n := range t.Shape {
 			dims.Append(int64(n))
 		}
-		b.Field(3).(*array.BinaryBuilder).Append(floatBytes(t.Data))
+		b.Field(3).(*array.BinaryBuilder).Append(t.encode())
 	}
 	return b.NewRecord(), nil
 }
@@ -121,27 +137,90 @@ func ParseModel(rec arrow.Record) (Model, error) {
 		return m, fmt.Errorf("read a model: shapes are not whole numbers")
 	}
 	for i := range int(rec.NumRows()) {
-		t := Tensor{Name: names.Value(i)}
-		if d := dtypes.Value(i); d != "float32" {
-			return m, fmt.Errorf("read a model: tensor %s is %s, not float32", t.Name, d)
-		}
+		t := Tensor{Name: names.Value(i), Type: TensorType(dtypes.Value(i))}
 		size := 1
 		from, to := shapes.ValueOffsets(i)
 		for j := from; j < to; j++ {
-			t.Shape = append(t.Shape, int(dims.Value(int(j))))
-			size *= int(dims.Value(int(j)))
+			n := int(dims.Value(int(j)))
+			if n < 0 || n > 0 && size > math.MaxInt32/n {
+				return m, fmt.Errorf("read a model: tensor %s has a shape that is none", t.Name)
+			}
+			t.Shape = append(t.Shape, n)
+			size *= n
 		}
-		raw := values.Value(i)
-		if len(raw) != 4*size {
-			return m, fmt.Errorf("read a model: tensor %s of shape %v has %d bytes", t.Name, t.Shape, len(raw))
-		}
-		t.Data = make([]float32, size)
-		for j := range t.Data {
-			t.Data[j] = math.Float32frombits(binary.LittleEndian.Uint32(raw[4*j:]))
+		if err := t.decode(values.Value(i), size); err != nil {
+			return m, fmt.Errorf("read a model: %w", err)
 		}
 		m.Tensors = append(m.Tensors, t)
 	}
 	return m, nil
+}
+
+// encode returns the bytes of the tensor.
+func (t Tensor) encode() []byte {
+	var raw []byte
+	switch t.Type {
+	case Float16Tensor:
+		for _, x := range t.Data {
+			raw = binary.LittleEndian.AppendUint16(raw, stored.Float16(x))
+		}
+		return raw
+	case BFloat16Tensor:
+		for _, x := range t.Data {
+			raw = binary.LittleEndian.AppendUint16(raw, stored.BFloat16(x))
+		}
+		return raw
+	case Int8Tensor:
+		steps, sizes := stored.Int8(t.Data, t.rows())
+		raw = floatBytes(sizes)
+		for _, s := range steps {
+			raw = append(raw, byte(s))
+		}
+		return raw
+	}
+	return floatBytes(t.Data)
+}
+
+// rows is the length of the first axis.
+func (t Tensor) rows() int {
+	if len(t.Shape) == 0 {
+		return 1
+	}
+	return t.Shape[0]
+}
+
+// decode reads the numbers of a tensor of so many.
+func (t *Tensor) decode(raw []byte, size int) error {
+	wrong := func() error {
+		return fmt.Errorf("tensor %s of shape %v and type %s has %d bytes", t.Name, t.Shape, t.Type, len(raw))
+	}
+	kind := map[TensorType]stored.Type{Float32Tensor: stored.F32, Float16Tensor: stored.F16, BFloat16Tensor: stored.BF16}[t.Type]
+	switch {
+	case t.Type == Int8Tensor:
+		rows := t.rows()
+		if len(raw) != size+4*rows {
+			return wrong()
+		}
+		sizes, steps := make([]float32, rows), make([]int8, size)
+		for i := range sizes {
+			sizes[i] = math.Float32frombits(binary.LittleEndian.Uint32(raw[4*i:]))
+		}
+		for i, b := range raw[4*rows:] {
+			steps[i] = int8(b)
+		}
+		t.Data = stored.Numbers(steps, sizes)
+		return nil
+	case kind == "":
+		return fmt.Errorf("tensor %s is %s, which this version of tlpipe does not know", t.Name, t.Type)
+	case len(raw) != kind.Size()*size:
+		return wrong()
+	}
+	if t.Type == Float32Tensor {
+		t.Type = ""
+	}
+	var err error
+	t.Data, err = stored.Tensor{Name: t.Name, Type: kind, Shape: t.Shape, Content: stored.Raw(raw)}.Float32()
+	return err
 }
 
 func floatBytes(data []float32) []byte {

@@ -38,6 +38,7 @@ func runSections() []runSection {
 		{"strategies", "Strategies", "Training", strategiesSection},
 		{"adaptation", "Domain adaptation", "Training", adaptationSection},
 		{"diagnostics", "Diagnostics of transfer", "Training", diagnosticsSection},
+		{"quantised", "Quantised models", "Training", quantisedSection},
 		{"data", "Data", "Data", dataSection},
 		{"pictures", "Training pictures", "Data", gallerySection},
 		{"features", "Features", "Data", featuresSection},

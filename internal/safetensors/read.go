@@ -174,3 +174,27 @@ func (f *File) Float32(name string) (shape []int, data []float32, err error) {
 	}
 	return slices.Clone(t.Shape), data, nil
 }
+
+// Int8 reads a tensor of the type I8, row-major.
+func (f *File) Int8(name string) (shape []int, data []int8, err error) {
+	at, ok := f.at[name]
+	if !ok {
+		return nil, nil, fmt.Errorf("there is no tensor %q", name)
+	}
+	t := f.tensors[at]
+	if t.Type != stored.I8 {
+		return nil, nil, fmt.Errorf("tensor %q is %s, not I8", name, t.Type)
+	}
+	err = mapped.Guard(func() error {
+		raw, err := t.Content.Bytes()
+		if err != nil {
+			return err
+		}
+		data = make([]int8, len(raw))
+		for i, b := range raw {
+			data[i] = int8(b)
+		}
+		return nil
+	})
+	return slices.Clone(t.Shape), data, err
+}

@@ -3,6 +3,7 @@ package safetensors
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"encoding/binary"
 	"encoding/json"
 	"fmt"
@@ -12,14 +13,15 @@ import (
 	"github.com/tlpipe/tlpipe/internal/stored"
 )
 
-// Tensor is a float32 tensor to be written, row-major.
+// Tensor is a tensor to be written, row-major.
 type Tensor struct {
 	Name  string
 	Shape []int
 	Data  []float32
+	Type  stored.Type // F32, F16 and BF16, to which the numbers are rounded, or I8, of which they are whole ones; "" for F32
 }
 
-// Write writes tensors in the order given, as float32. Equal input gives equal bytes.
+// Write writes tensors in the order given. Equal input gives equal bytes.
 func Write(w io.Writer, tensors []Tensor, metadata map[string]string) error {
 	header, err := encodeHeader(tensors, metadata)
 	if err != nil {
@@ -32,8 +34,17 @@ func Write(w io.Writer, tensors []Tensor, metadata map[string]string) error {
 	out.Write(header)
 	for _, t := range tensors {
 		for _, x := range t.Data {
-			binary.LittleEndian.PutUint32(number[:], math.Float32bits(x))
-			out.Write(number[:4])
+			switch t.Type {
+			case stored.F16:
+				binary.LittleEndian.PutUint16(number[:], stored.Float16(x))
+			case stored.BF16:
+				binary.LittleEndian.PutUint16(number[:], stored.BFloat16(x))
+			case stored.I8:
+				number[0] = byte(int8(x))
+			default:
+				binary.LittleEndian.PutUint32(number[:], math.Float32bits(x))
+			}
+			out.Write(number[:t.kind().Size()])
 		}
 	}
 	if err := out.Flush(); err != nil {
@@ -41,6 +52,9 @@ func Write(w io.Writer, tensors []Tensor, metadata map[string]string) error {
 	}
 	return nil
 }
+
+// kind is the type of the numbers in the file.
+func (t Tensor) kind() stored.Type { return cmp.Or(t.Type, stored.F32) }
 
 func encodeHeader(tensors []Tensor, metadata map[string]string) ([]byte, error) {
 	var b bytes.Buffer
@@ -85,8 +99,13 @@ func encodeHeader(tensors []Tensor, metadata map[string]string) ([]byte, error) 
 		if shape == nil {
 			shape = []int{}
 		}
-		end := at + 4*int64(len(t.Data))
-		if err := field(t.Name, entry{Type: stored.F32, Shape: shape, Offsets: []int64{at, end}}); err != nil {
+		switch t.kind() {
+		case stored.F32, stored.F16, stored.BF16, stored.I8:
+		default:
+			return nil, fmt.Errorf("write tensor %q: numbers cannot be written as %s", t.Name, t.Type)
+		}
+		end := at + int64(t.kind().Size())*int64(len(t.Data))
+		if err := field(t.Name, entry{Type: t.kind(), Shape: shape, Offsets: []int64{at, end}}); err != nil {
 			return nil, fmt.Errorf("write tensor %q: %w", t.Name, err)
 		}
 		at = end

@@ -60,7 +60,7 @@ func (c *Classifier) Model() (record.Model, error) {
 	m := record.Model{Architecture: architecture, Description: &c.Description, Metadata: c.Metadata}
 	for _, p := range c.Network.Parameters() {
 		t := c.Weights[p.Name()]
-		m.Tensors = append(m.Tensors, record.Tensor{Name: p.Name(), Shape: t.Shape, Data: t.Data})
+		m.Tensors = append(m.Tensors, record.Tensor{Name: p.Name(), Shape: t.Shape, Data: t.Data, Type: c.rests(p)})
 	}
 	return m, nil
 }
@@ -145,12 +145,8 @@ func ReadFile(path string) (_ *Classifier, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
-	for _, info := range f.Tensors() {
-		shape, data, err := f.Float32(info.Name)
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w", path, err)
-		}
-		m.Tensors = append(m.Tensors, record.Tensor{Name: info.Name, Shape: shape, Data: data})
+	if m.Tensors, err = tensorsOf(f); err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	c, err := Parse(m)
 	if err != nil {
@@ -179,7 +175,7 @@ func (c *Classifier) Compile() (*frozen.Program, error) {
 	if err != nil {
 		return nil, err
 	}
-	return frozen.Compile(net, weights)
+	return frozen.By(c.Scheme()).Compile(net, weights)
 }
 
 func (c *Classifier) check() error {
@@ -215,6 +211,11 @@ func (c *Classifier) check() error {
 	}
 	if n, names := c.Network.Shape(output.Name).Size(), len(h.Names()); n != names {
 		return fmt.Errorf("the network has %d outputs for %d classes", n, names)
+	}
+	if scheme := c.Scheme(); scheme != nil {
+		if err := scheme.Check(c.Network); err != nil {
+			return err
+		}
 	}
 	return c.Network.Check(c.Weights)
 }

@@ -25,6 +25,12 @@ type Options struct {
 	// Ranges are those of the values of the network, for the precision Int8; see [Options.Calibrate].
 	Ranges Ranges
 
+	// Values are ranges by another name, in the place of Ranges: by the last layer that a value is the output of, such as the
+	// activation after a convolution. Values without one stay float32.
+	Values Ranges
+	// Float are layers that compute in float32 whatever the precision.
+	Float map[string]bool
+
 	// Lengths are those of the axes of the network that vary; see [nn.Network.Bind].
 	Lengths []int
 
@@ -87,7 +93,7 @@ func (o Options) compile(net *nn.Network, w nn.Weights, layers []string) (*compi
 		}
 	}
 	if o.Precision != Float32 {
-		if err := c.reduce(reductionTo(o.Precision), o.Ranges); err != nil {
+		if err := c.reduce(reductionTo(o.Precision), o); err != nil {
 			return nil, nil, fmt.Errorf("compile a network: %w", err)
 		}
 	}
@@ -155,7 +161,8 @@ type node struct {
 	residual *value
 	act      kernel.Activation
 	out      *value
-	end      int // how many steps the program has up to here, those of the node included
+	wide     bool // it computes in float32 whatever the precision
+	end      int  // how many steps the program has up to here, those of the node included
 
 	weights []nn.Tensor // of other layers, in the order of their parameters
 

@@ -48,11 +48,17 @@ const (
 
 // reduce decides which nodes compute with smaller numbers, and puts conversions where their values meet
 // those of others.
-func (c *compilation) reduce(r reduction, ranges Ranges) error {
-	if r.element == uint8s {
-		if err := c.assignRanges(ranges); err != nil {
+func (c *compilation) reduce(r reduction, o Options) error {
+	switch {
+	case r.element == uint8s && o.Values != nil:
+		c.assignValues(o.Values)
+	case r.element == uint8s:
+		if err := c.assignRanges(o.Ranges); err != nil {
 			return err
 		}
+	}
+	for _, n := range c.nodes {
+		n.wide = o.Float[n.name]
 	}
 	for _, n := range c.nodes {
 		if c.worthReducing(n, r) {
@@ -188,7 +194,10 @@ func (c *compilation) wish(v *value, r reduction) int {
 
 // reducible tells whether there is a way to compute the node with smaller numbers that may be faster.
 func (n *node) reducible(r reduction) bool {
-	if n.kind.reduced == nil {
+	if n.kind.reduced == nil || n.wide {
+		return false
+	}
+	if r.element == uint8s && slices.ContainsFunc(append(n.reads(), n.out), func(v *value) bool { return v.quantizationRange == nil }) {
 		return false
 	}
 	if !n.kind.reduced.multiplies {
@@ -248,6 +257,16 @@ func (c *compilation) assignRanges(ranges Ranges) error {
 		}
 	}
 	return nil
+}
+
+// assignValues gives each value the range of the last layer that it is the output of, if that has one.
+func (c *compilation) assignValues(ranges Ranges) {
+	for _, l := range c.net.Layers() {
+		c.values[l.Name].quantizationRange = nil
+		if r, ok := ranges[l.Name]; ok {
+			c.values[l.Name].quantizationRange = &quantizationRange{Range: r}
+		}
+	}
 }
 
 // shareRange gives what the node reads and writes the same range, if it moves bytes as they are.

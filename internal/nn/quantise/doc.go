@@ -10,8 +10,8 @@
 //     [Steps.Zero] stands for 0.
 //   - A [Range] is where the numbers of a value lie. It contains 0, and is divided into 255 steps.
 //   - A [Scheme] says for each layer whether it computes with bytes, and has the range of each value that rests as bytes.
-//   - A point is a layer whose output is rounded. An activation that only bounds (ReLU, ReLU6) is one with the
-//     convolution, dense layer or sum that it follows: between them nothing is rounded.
+//   - An activation that only bounds (ReLU, ReLU6) is one with the convolution, dense layer or sum that it follows: between
+//     them nothing is rounded.
 //
 // A sum of products is exact in 32 bits; the bias is added to it in steps of the input's size times the weight's.
 package quantise

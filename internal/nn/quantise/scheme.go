@@ -11,7 +11,7 @@ import (
 
 // Scheme is how a network computes with bytes. It stands in the description of stored models.
 type Scheme struct {
-	// Ranges are those of the values that are rounded: of the inputs and of the points, by layer. Those that have to share
+	// Ranges are those of the values that are rounded: by layer. Those that have to share
 	// one have equal ones; see [Share].
 	Ranges map[string]Range `json:"ranges"`
 	// Float are layers that compute in float32: weights and values of theirs are not rounded.
@@ -21,6 +21,36 @@ type Scheme struct {
 // Computes tells whether a layer computes with bytes.
 func (s *Scheme) Computes(l nn.Layer) bool {
 	return s != nil && Takes(l.Op) && !slices.Contains(s.Float, l.Name)
+}
+
+// Rounding returns the steps of each value that rests as bytes between layers: of what layers that compute with bytes take,
+// and of what they put out, but for a softmax at the end, whose probabilities are left as they are.
+func (s *Scheme) Rounding(net *nn.Network) map[string]Steps {
+	if s == nil {
+		return nil
+	}
+	bounded := Bounded(net)
+	taken := map[string]bool{}
+	for _, l := range net.Layers() {
+		if s.Computes(l) {
+			for _, in := range l.Inputs {
+				taken[in] = true
+			}
+		}
+	}
+	out := map[string]Steps{}
+	for _, l := range net.Layers() {
+		_, input := l.Op.(nn.Input)
+		_, softmax := l.Op.(nn.Softmax)
+		_, inside := bounded[l.Name]
+		if inside || net.Element(l.Name) != nn.Float32 {
+			continue
+		}
+		if taken[l.Name] || !input && !softmax && s.Computes(l) {
+			out[l.Name] = s.Ranges[l.Name].Steps()
+		}
+	}
+	return out
 }
 
 // Takes tells whether there is arithmetic on bytes for an op.
@@ -71,23 +101,6 @@ func Bounded(net *nn.Network) map[string]string {
 			if a, ok := u[0].Op.(nn.Activation); ok && Bounds(a.Function) {
 				out[l.Name] = u[0].Name
 			}
-		}
-	}
-	return out
-}
-
-// Points are the layers whose outputs rest as bytes if all that can compute with bytes does, in order, inputs of float32
-// among them. Outputs of the network are points too: what reads the file makes numbers of them.
-func Points(net *nn.Network) []string {
-	bounded := Bounded(net)
-	var out []string
-	for _, l := range net.Layers() {
-		_, input := l.Op.(nn.Input)
-		if input && net.Element(l.Name) != nn.Float32 || !input && !Takes(l.Op) {
-			continue
-		}
-		if _, ok := bounded[l.Name]; !ok {
-			out = append(out, l.Name)
 		}
 	}
 	return out
@@ -174,7 +187,7 @@ func (s *Scheme) Check(net *nn.Network) error {
 			return fmt.Errorf("there is no layer %q to be left in float32", name)
 		}
 	}
-	for _, name := range Points(net) {
+	for name := range s.Rounding(net) {
 		if _, ok := s.Ranges[name]; !ok {
 			return fmt.Errorf("the range of layer %q is not known", name)
 		}

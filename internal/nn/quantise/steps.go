@@ -4,6 +4,7 @@ import (
 	"math"
 
 	"github.com/tlpipe/tlpipe/internal/nn"
+	"github.com/tlpipe/tlpipe/internal/stored"
 )
 
 // Range is where the numbers of a value lie. It contains 0.
@@ -36,54 +37,45 @@ func (s Steps) Round(x float32) float32 {
 	return s.Size * float32(min(max(v, -128), 127)-float64(s.Zero))
 }
 
-// Weight quantises a weight: its steps, row-major, and their size by output channel. The sizes have 16 significant bits, so
-// that a number of steps times its size is exact in float32, and quantising what [Weight.Numbers] gives gives the same again.
-func Weight(w nn.Tensor) (steps []int8, sizes []float32) {
-	channels := w.Shape[0]
-	each := len(w.Data) / channels
-	steps, sizes = make([]int8, len(w.Data)), make([]float32, channels)
-	for c := range sizes {
-		row := w.Data[c*each : (c+1)*each]
-		var largest float32
-		for _, v := range row {
-			largest = max(largest, v, -v)
-		}
-		size := roundUp(largest / 127)
-		sizes[c] = size
-		for i, v := range row {
-			steps[c*each+i] = int8(min(max(math.RoundToEven(float64(v/size)), -127), 127))
-		}
-	}
-	return steps, sizes
+// Weight quantises a weight: its steps, row-major, and their size by output channel; see [stored.Int8].
+func Weight(w nn.Tensor) (steps []int8, sizes []float32) { return stored.Int8(w.Data, w.Shape[0]) }
+
+// Rounded is the weight as it is after it was quantised.
+func Rounded(w nn.Tensor) nn.Tensor {
+	return nn.Tensor{Shape: w.Shape, Data: stored.Numbers(Weight(w))}
 }
 
-// Numbers are what steps stand for.
-func Numbers(steps []int8, sizes []float32) []float32 {
-	out := make([]float32, len(steps))
-	each := len(steps) / max(len(sizes), 1)
-	for i, s := range steps {
-		out[i] = float32(s) * sizes[i/each]
+// Weighted is a weight and a bias, quantised for inputs in given steps.
+type Weighted struct {
+	Steps []int8    // of the weight, row-major
+	Sizes []float32 // of the weight's steps, by output channel
+	Bias  []int32   // in steps of the input's size times Sizes
+}
+
+// For quantises a weight and a bias, which may be nil, for an input. The steps of a channel whose weights are so small that its
+// bias would not fit into 32 bits are made larger.
+func For(input Steps, weight nn.Tensor, bias []float32) Weighted {
+	const most = 1 << 30
+	steps, sizes := Weight(weight)
+	out := Weighted{steps, sizes, make([]int32, len(sizes))}
+	each := len(steps) / len(sizes)
+	for c, b := range bias {
+		if least := math.Abs(float64(b)) / (most * float64(input.Size)); float64(sizes[c]) < least {
+			sizes[c] = float32(2 * least)
+			for i := c * each; i < (c+1)*each; i++ {
+				steps[i] = int8(math.RoundToEven(float64(weight.Data[i] / sizes[c])))
+			}
+		}
+		out.Bias[c] = int32(math.RoundToEven(float64(b) / (float64(input.Size) * float64(sizes[c]))))
 	}
 	return out
 }
 
-// Rounded is the weight as it is after it was quantised.
-func Rounded(w nn.Tensor) nn.Tensor {
-	steps, sizes := Weight(w)
-	return nn.Tensor{Shape: w.Shape, Data: Numbers(steps, sizes)}
-}
-
-// smallest is the least size of steps: below it their products with others could be subnormal.
-const smallest = 0x1p-100
-
-// roundUp keeps 16 significant bits, rounding up, so that the largest number stays within 127 steps.
-func roundUp(x float32) float32 {
-	if x < smallest {
-		return smallest
+// BiasSizes are those of the bias' steps.
+func (w Weighted) BiasSizes(input Steps) []float32 {
+	out := make([]float32, len(w.Sizes))
+	for c, s := range w.Sizes {
+		out[c] = input.Size * s
 	}
-	bits := math.Float32bits(x)
-	if rest := bits & 0xff; rest != 0 {
-		bits += 0x100 - rest
-	}
-	return math.Float32frombits(bits)
+	return out
 }

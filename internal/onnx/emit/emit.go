@@ -3,7 +3,6 @@ package emit
 import (
 	"encoding/json"
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/tlpipe/tlpipe/internal/deploy"
@@ -35,7 +34,7 @@ func Model(m *deploy.Model, o Options) (*onnx.Model, error) {
 		if err := o.Scheme.Check(m.Network); err != nil {
 			return nil, fmt.Errorf("write ONNX: %w", err)
 		}
-		e.bounded = quantise.Bounded(m.Network)
+		e.rounding = o.Scheme.Rounding(m.Network)
 	}
 	for _, l := range m.Network.Layers() {
 		if err := e.layer(l); err != nil {
@@ -56,11 +55,11 @@ func Model(m *deploy.Model, o Options) (*onnx.Model, error) {
 
 // emission is a graph in the making.
 type emission struct {
-	model   *deploy.Model
-	options Options
-	net     *nn.Network
-	graph   onnx.Graph
-	bounded map[string]string
+	model    *deploy.Model
+	options  Options
+	net      *nn.Network
+	graph    onnx.Graph
+	rounding map[string]quantise.Steps // of values that rest as bytes
 
 	values    map[string]*value // by layer
 	constants map[string]bool   // initializers
@@ -137,38 +136,10 @@ func (e *emission) in(layer string, first bool) string {
 // put makes a graph's value that of a layer, rounded if it rests as bytes.
 func (e *emission) put(l nn.Layer, name string, first bool) {
 	shape := e.net.Shape(l.Name)
-	if e.rounds(l) {
-		s := e.options.Scheme.Ranges[l.Name].Steps()
+	if s, ok := e.rounding[l.Name]; ok {
 		name = e.roundTo(name, l.Name, s)
 	}
 	e.values[l.Name] = &value{name: name, shape: shape, first: first && len(shape) == 3}
-}
-
-// rounds tells whether a layer's output rests as bytes.
-func (e *emission) rounds(l nn.Layer) bool {
-	s := e.options.Scheme
-	if s == nil {
-		return false
-	}
-	if _, ok := l.Op.(nn.Input); ok {
-		return e.net.Element(l.Name) == nn.Float32 && e.feeds(l.Name)
-	}
-	if _, ok := e.bounded[l.Name]; ok {
-		return false
-	}
-	return s.Computes(l) && (!isSoftmax(l.Op))
-}
-
-func isSoftmax(op nn.Op) bool { _, ok := op.(nn.Softmax); return ok }
-
-// feeds tells whether a layer that computes with bytes takes a value.
-func (e *emission) feeds(name string) bool {
-	for _, l := range e.net.Layers() {
-		if slices.Contains(l.Inputs, name) && e.options.Scheme.Computes(l) {
-			return true
-		}
-	}
-	return false
 }
 
 // roundTo adds a pair of nodes that round to steps.

@@ -157,10 +157,10 @@ func (e *emission) conv(l nn.Layer, op nn.Conv) error {
 	inputs := []string{e.in(l.Inputs[0], true)}
 	weight := e.model.Weights[nn.Parameter{Layer: l.Name, Role: nn.Weight}.Name()]
 	if e.options.Scheme.Computes(l) {
-		steps, sizes := quantise.Weight(weight)
-		inputs = append(inputs, e.bytesWeight(l, shape, channelsFirst(steps, shape), sizes))
+		q := quantise.For(e.rounding[l.Inputs[0]], weight, e.data(l, nn.Bias))
+		inputs = append(inputs, e.bytesWeight(l, shape, channelsFirst(q.Steps, shape), q.Sizes))
 		if op.Bias {
-			inputs = append(inputs, e.bytesBias(l, sizes))
+			inputs = append(inputs, e.bytesBias(l, q))
 		}
 	} else {
 		inputs = append(inputs, e.floats(l.Name+".weight", shape, channelsFirst(weight.Data, shape)))
@@ -200,30 +200,13 @@ func (e *emission) bytesWeight(l nn.Layer, shape []int, steps []int8, sizes []fl
 	return e.node("DequantizeLinear", name, []string{q, s, z}, onnx.Int("axis", 0))
 }
 
-// bytesBias is a bias in steps of the input's size times the weight's, or as it is where these are so small that it does not
-// fit.
-func (e *emission) bytesBias(l nn.Layer, sizes []float32) string {
+// bytesBias is a bias of int32 and what widens it.
+func (e *emission) bytesBias(l nn.Layer, w quantise.Weighted) string {
 	name := nn.Parameter{Layer: l.Name, Role: nn.Bias}.Name()
-	bias := e.data(l, nn.Bias)
-	input, known := e.stepsOf(l.Inputs[0])
-	steps, scales := make([]int32, len(bias)), make([]float32, len(bias))
-	for i, b := range bias {
-		scales[i] = input.Size * sizes[i]
-		v := math.RoundToEven(float64(b) / float64(scales[i]))
-		if !known || !(math.Abs(v) < 1<<30) {
-			return e.floats(name, []int{len(bias)}, bias)
-		}
-		steps[i] = int32(v)
-	}
-	q := e.constant(onnx.Int32s(name+".int32", []int{len(bias)}, steps))
-	s := e.constant(onnx.Float32s(name+".steps", []int{len(bias)}, scales))
+	scales := w.BiasSizes(e.rounding[l.Inputs[0]])
+	q := e.constant(onnx.Int32s(name+".int32", []int{len(scales)}, w.Bias))
+	s := e.constant(onnx.Float32s(name+".steps", []int{len(scales)}, scales))
 	return e.node("DequantizeLinear", name, []string{q, s}, onnx.Int("axis", 0))
-}
-
-// stepsOf are those that a value was rounded to; false if it was not.
-func (e *emission) stepsOf(layer string) (quantise.Steps, bool) {
-	l, _ := e.net.Find(layer)
-	return e.options.Scheme.Ranges[layer].Steps(), e.rounds(l)
 }
 
 func (e *emission) dense(l nn.Layer, op nn.Dense) error {
@@ -233,10 +216,10 @@ func (e *emission) dense(l nn.Layer, op nn.Dense) error {
 	weight := e.model.Weights[nn.Parameter{Layer: l.Name, Role: nn.Weight}.Name()]
 	var w, b string
 	if e.options.Scheme.Computes(l) {
-		steps, sizes := quantise.Weight(weight)
-		w = e.bytesWeight(l, []int{op.Out, k}, steps, sizes)
+		q := quantise.For(e.rounding[l.Inputs[0]], weight, e.data(l, nn.Bias))
+		w = e.bytesWeight(l, []int{op.Out, k}, q.Steps, q.Sizes)
 		if op.Bias {
-			b = e.bytesBias(l, sizes)
+			b = e.bytesBias(l, q)
 		}
 	} else {
 		w = e.floats(l.Name+".weight", []int{op.Out, k}, weight.Data)

@@ -1,0 +1,151 @@
+package quantise
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/apache/arrow/go/v17/arrow"
+
+	"github.com/tlpipe/tlpipe/internal/kernel"
+	"github.com/tlpipe/tlpipe/internal/nn/frozen"
+	"github.com/tlpipe/tlpipe/internal/nn/simulate"
+	"github.com/tlpipe/tlpipe/internal/record"
+	"github.com/tlpipe/tlpipe/pipeline"
+)
+
+// Params are the parameters of the stage.
+type Params struct {
+	Type           Type            `yaml:"type" enum:"int8,float16,bfloat16" doc:"what weights rest as; in int8 the model also computes with bytes"`
+	Ranges         simulate.Method `yaml:"ranges" enum:"minmax,percentile,mse,entropy" doc:"how the range of a value is found from its numbers on training rows: the extremes, all but a share, the least mean squared error, the least divergence"`
+	Percentile     float64         `yaml:"percentile" min:"50" max:"100" doc:"of ranges percentile: percent of the numbers that a range holds"`
+	Rows           int             `yaml:"rows" min:"1" max:"100000" doc:"training rows to find ranges on, evenly from all; their copies are not used"`
+	Equalise       bool            `yaml:"equalise" doc:"make the channels of consecutive layers equally large first, where ReLU or nothing lies between (Nagel et al. 2019)"`
+	BiasCorrection bool            `yaml:"bias_correction" doc:"move biases so that the mean of each channel stays, on up to 32 of the rows"`
+	Tolerance      float64         `yaml:"tolerance" min:"0" max:"1" doc:"the gate: by how much accuracy on the rows of split val may drop, as a fraction; for models that tell no single class, how much of their answers may change"`
+	Confidence     float64         `yaml:"confidence" min:"0.5" max:"0.9999" doc:"of the one-sided interval of that drop, whose end must lie within the tolerance; 0.5 takes the drop as it is"`
+	MostFloat      float64         `yaml:"most_float" min:"0" max:"1" doc:"how many of the layers with weights may be left in float32 for the gate to hold, as a fraction"`
+}
+
+// Type is what weights rest as.
+type Type string
+
+// Ports.
+const (
+	modelPort  = "model"
+	dataPort   = "data"
+	gatePort   = "gate"
+	layersPort = "layers"
+)
+
+// Kind declares the stage.
+func Kind() pipeline.Kind {
+	return pipeline.Define(pipeline.Kind{
+		Name:    "quantise",
+		Summary: "make a trained model a quarter of its size in int8, or half in float16, if its accuracy holds",
+		Doc: "Folds batch-norms into weights and stores weights as int8, with a scale for each output channel; values are rounded to " +
+			"bytes in ranges found on rows of split train. The model then computes its convolutions with bytes wherever it is used: " +
+			"evaluate, predict, bench. A gate compares it with the model in float32 on the rows of split val: the upper end of the " +
+			"one-sided interval of the drop in accuracy must be within tolerance, both as tlpipe computes and with every value rounded, as " +
+			"full-integer runtimes do. While it is not, the layers with the greatest measured sensitivity are left in float32; if " +
+			"too many would have to be, the stage fails and says what was reached. float16 and bfloat16 change how weights are stored; " +
+			"the model computes in float32. tlpipe export writes int8 models as ONNX and TensorFlow Lite files.",
+		Example: `small:
+  uses: quantise
+  from: {model: net, data: images}
+  with: {tolerance: 0.02}`,
+		Version: 1,
+		Inputs: []pipeline.Port{
+			{Name: modelPort, Kind: pipeline.Model, Doc: "the trained model"},
+			{Name: dataPort, Kind: pipeline.Features, Also: []pipeline.PortKind{pipeline.Images}, Doc: "the rows that it was trained and validated on"},
+		},
+		Outputs: []pipeline.Port{
+			{Name: modelPort, Kind: pipeline.Model, Doc: "the quantised model"},
+			{Name: gatePort, Kind: pipeline.Metrics, Doc: "one row per attempt at the gate: accuracy before and after, drop and its limit, layers in float32"},
+			{Name: layersPort, Kind: pipeline.Metrics, Doc: "one row per layer with a weight: type, bytes, range, sensitivity, why it was left in float32"},
+		},
+	}, Params{
+		Type: "int8", Ranges: simulate.Squared, Percentile: 99.99, Rows: 128, Tolerance: 0.01, Confidence: 0.95, MostFloat: 0.5,
+	}, build)
+}
+
+func build(p Params) (pipeline.Stage, error) { return stage{p}, nil }
+
+type stage struct{ Params }
+
+// Check implements pipeline.Stage: what the model says of its input stays true.
+func (s stage) Check(inputs map[string][]pipeline.Traits) (map[string]pipeline.Traits, error) {
+	out := pipeline.Traits{}
+	for _, key := range []string{record.ExtractionKey, record.PreprocessingKey} {
+		for _, model := range inputs[modelPort] {
+			if v := model[key]; v != "" {
+				out[key] = v
+				for _, data := range inputs[dataPort] {
+					if given := data[key]; given != "" && given != v {
+						return nil, fmt.Errorf("the model was trained on rows made as %s, but the data is made as %s", v, given)
+					}
+				}
+			}
+		}
+	}
+	return map[string]pipeline.Traits{modelPort: out}, nil
+}
+
+// Demands implements pipeline.Demanding.
+func (s stage) Demands() []pipeline.Demand {
+	if s.Type != "int8" {
+		return nil
+	}
+	return []pipeline.Demand{
+		{Port: dataPort, Split: record.Train, Classes: 1, Why: "ranges are found on them"},
+		{Port: dataPort, Split: record.Validation, Classes: 1, Why: "the gate compares accuracies on them"},
+	}
+}
+
+// Numerics implements pipeline.Numeric.
+func (s stage) Numerics() string {
+	if s.Type != "int8" {
+		return kernel.Numerics()
+	}
+	return frozen.Int8.Numerics()
+}
+
+// Run implements pipeline.WholeTable.
+func (s stage) Run(ctx context.Context, task *pipeline.Task) (err error) {
+	q, err := s.open(ctx, task)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, q.close()) }()
+	if s.Type != "int8" {
+		q.model.Description.Quantisation = &record.Quantisation{Weights: record.TensorType(s.Type)}
+		if err := q.roundWeights(); err != nil {
+			return err
+		}
+	} else if err := q.toInt8(ctx); err != nil {
+		return err
+	}
+	model, err := q.model.Model()
+	if err != nil {
+		return err
+	}
+	rec, err := model.Record()
+	if err != nil {
+		return err
+	}
+	return errors.Join(
+		writeRecord(task, modelPort, rec),
+		writeRecord(task, gatePort, record.FromRows(q.attempts)),
+		writeRecord(task, layersPort, record.FromRows(q.layerRows())),
+	)
+}
+
+// writeRecord writes one record to an output, and releases it.
+func writeRecord(task *pipeline.Task, port string, rec arrow.Record) error {
+	defer rec.Release()
+	w, err := task.Output(port, rec.Schema())
+	if err != nil {
+		return err
+	}
+	return errors.Join(w.Write(rec), w.Close())
+}
