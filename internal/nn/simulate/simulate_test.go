@@ -101,7 +101,7 @@ func TestMethods(t *testing.T) {
 		}
 	}
 	greatest := slices.Max(data)
-	for method, most := range map[simulate.Method]float32{simulate.MinMax: greatest, simulate.Percentile: greatest / 2, simulate.Squared: greatest * 0.99, simulate.Entropy: greatest * 0.99} {
+	for method, most := range map[simulate.Method]float32{simulate.MinMax: greatest, simulate.Percentile: greatest * 0.75, simulate.Squared: greatest * 0.99, simulate.Entropy: greatest * 0.99} {
 		ranges, err := s.Ranges(context.Background(), data, n, simulate.Calibration{Method: method, Percentile: 99.9})
 		if err != nil {
 			t.Fatal(err)
