@@ -265,7 +265,7 @@ name: large
 stages:
   rows: {uses: source}
   more: {uses: loaded, from: rows, with: {per_row: %d}}
-`, c.size), 400, 2, 1<<20)
+`, c.size), 400, 2, 2<<30)
 		want(t, m.mostChunk, c.want)
 	}
 }
