@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/tlpipe/tlpipe/internal/metrics"
 	"github.com/tlpipe/tlpipe/internal/record"
@@ -43,7 +44,7 @@ func (e *evaluation) enterBaselines(ctx context.Context) error {
 		known := make([]bool, len(e.classes))
 		regression := !t.pictures && slices.Contains(e.Baselines, Logistic)
 		training, validation := shallow.Rows{Width: t.dimension}, shallow.Rows{Width: t.dimension}
-		var copies groups
+		var pictures groups
 		for batch, err := range t.examples(ctx, func(r rowView, i int) bool {
 			return !r.label.IsNull(i) && (r.Split(i) == record.Train || regression && r.Split(i) == record.Validation && !r.copied(i))
 		}) {
@@ -63,7 +64,7 @@ func (e *evaluation) enterBaselines(ctx context.Context) error {
 					into.Values, into.Classes = append(into.Values, features...), append(into.Classes, class)
 				}
 				if into == &training {
-					copies.add(batch.rows.copied(row))
+					pictures.add(batch.rows.ID(row))
 					known[class] = true
 					prior.Add(class)
 					if nearest != nil {
@@ -77,7 +78,7 @@ func (e *evaluation) enterBaselines(ctx context.Context) error {
 			continue
 		}
 		if regression {
-			answers, err := e.fitLogistic(ctx, training, copies, validation, known)
+			answers, err := e.fitLogistic(ctx, training, pictures.of, validation, known)
 			if err != nil {
 				return fmt.Errorf("baseline on %s: %w", t.input.Name(), err)
 			}
@@ -110,7 +111,7 @@ func (e *evaluation) enterBaselines(ctx context.Context) error {
 
 // fitLogistic fits logistic regression to the features as they are; nil if there is but one class. Classes without a training
 // row are not among those it answers.
-func (e *evaluation) fitLogistic(ctx context.Context, training shallow.Rows, copies groups, validation shallow.Rows, known []bool) (answerer, error) {
+func (e *evaluation) fitLogistic(ctx context.Context, training shallow.Rows, pictures []int, validation shallow.Rows, known []bool) (answerer, error) {
 	a := &logisticAnswers{classes: len(known), places: placesOf(known)}
 	number := slices.Repeat([]int{-1}, len(known))
 	for i, class := range a.places {
@@ -130,7 +131,7 @@ func (e *evaluation) fitLogistic(ctx context.Context, training shallow.Rows, cop
 		training.Classes[i] = number[class]
 	}
 	var err error
-	a.linear, _, err = shallow.Logistic(ctx, training, chosen, len(a.places), shallow.Options{Threads: e.task.Threads, Groups: copies})
+	a.linear, _, err = shallow.Logistic(ctx, training, chosen, len(a.places), shallow.Options{Threads: e.task.Threads, Groups: pictures})
 	return a, err
 }
 
@@ -144,19 +145,22 @@ func placesOf(known []bool) (places []int) {
 	return places
 }
 
-// groups number the pictures that training rows are of: copies follow their picture.
-type groups []int
+// groups number the pictures that training rows are, or are copies of, wherever they stand.
+type groups struct {
+	of    []int
+	known map[string]int // by id
+}
 
-func (g *groups) add(copied bool) {
-	n := len(*g)
-	switch {
-	case n == 0:
-		*g = append(*g, 0)
-	case copied:
-		*g = append(*g, (*g)[n-1])
-	default:
-		*g = append(*g, (*g)[n-1]+1)
+func (g *groups) add(id string) {
+	number, ok := g.known[id]
+	if !ok {
+		if g.known == nil {
+			g.known = map[string]int{}
+		}
+		number = len(g.known)
+		g.known[strings.Clone(id)] = number
 	}
+	g.of = append(g.of, number)
 }
 
 // logisticAnswers are those of a linear classifier.

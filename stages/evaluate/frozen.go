@@ -164,7 +164,7 @@ func learnedFrom(r rowView, i int) bool {
 func (e *evaluation) learnFrozen(ctx context.Context, t *table, a *frozenAnswers, known []bool) (*logisticAnswers, error) {
 	width := a.extractor.Shape().Size()
 	training, validation := shallow.Rows{Width: width}, shallow.Rows{Width: width}
-	var groups groups
+	var pictures groups
 	done := 0
 	for batch, err := range t.examples(ctx, learnedFrom) {
 		if err != nil {
@@ -182,14 +182,14 @@ func (e *evaluation) learnFrozen(ctx context.Context, t *table, a *frozenAnswers
 			into := &validation
 			if batch.rows.Split(row) == record.Train {
 				into = &training
-				groups.add(batch.rows.copied(row))
+				pictures.add(batch.rows.ID(row))
 			}
 			into.Values, into.Classes = append(into.Values, made[k*width:(k+1)*width]...), append(into.Classes, class)
 		}
 		done += len(batch.at)
 	}
 	e.task.Log("frozen features of %d rows of %s computed, for logistic regression to compare with", done, t.input.Name())
-	fitted, err := e.fitLogistic(ctx, training, groups, validation, known)
+	fitted, err := e.fitLogistic(ctx, training, pictures.of, validation, known)
 	if logistic, ok := fitted.(*logisticAnswers); ok && err == nil {
 		return logistic, nil
 	}

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"hash/fnv"
+	"io"
 	"maps"
 	"math"
 	"slices"
@@ -42,6 +44,7 @@ type Examples struct {
 	Classes []int     // of rows of one class
 	Truth   []float32 // of others, [rows][outputs]: whether each class applies, 0 or 1; numbers, not a number if unknown
 	Copies  []int     // 0 for the picture itself
+	Of      []uint64  // stands for the picture that a row is, or is a copy of
 	Domains []int32   // objective.SourceDomain, objective.TargetDomain or another of [Domains]; nil: there is but one
 	IDs     []string  // of rows of [Domains]
 	Names   []string  // of their domains, as the column domain has them; "" if there is none
@@ -87,20 +90,28 @@ func (e *Examples) Spread(n int) []int {
 	return out
 }
 
-// Pictures numbers the pictures that the rows at these positions are of: copies follow the picture, in order.
+// Pictures numbers the pictures that the rows at these positions are of, in the order in which they come up among all rows.
+// Copies may stand anywhere: augment puts them behind the pictures of a chunk.
 func (e *Examples) Pictures(positions []int) []int {
-	number := make([]int, len(e.Copies))
-	for i := 1; i < len(number); i++ {
-		number[i] = number[i-1]
-		if e.Copies[i] <= e.Copies[i-1] {
-			number[i]++
+	numbers := make(map[uint64]int, len(e.Of))
+	for _, of := range e.Of {
+		if _, ok := numbers[of]; !ok {
+			numbers[of] = len(numbers)
 		}
 	}
 	out := make([]int, len(positions))
 	for i, p := range positions {
-		out[i] = number[p]
+		out[i] = numbers[e.Of[p]]
 	}
 	return out
+}
+
+// pictureOf stands for the picture of an id in a domain: FNV-1a, which takes less room than the id.
+func pictureOf(domain int, id string) uint64 {
+	h := fnv.New64a()
+	_, _ = h.Write([]byte{byte(domain)})
+	_, _ = io.WriteString(h, id)
+	return h.Sum64()
 }
 
 // Close frees what the data was read from.
@@ -294,6 +305,7 @@ type rows struct {
 	classes    [][]string  // of several
 	numbers    [][]float64 // of numbers
 	copies     []int
+	of         []uint64  // see pictureOf
 	values     []float32 // of features
 	places     []Place   // of pictures
 	used       []int     // those of them whose class is known
@@ -338,7 +350,7 @@ func (r *reader) take(rec arrow.Record, keep func(into *rows, row int, id string
 		default:
 			into.labels = append(into.labels, target.Class(i))
 		}
-		into.copies = append(into.copies, copied)
+		into.copies, into.of = append(into.copies, copied), append(into.of, pictureOf(0, roles.ID(i)))
 	}
 	return nil
 }
@@ -374,7 +386,7 @@ func (r *reader) sets(d *Data) []set {
 // use makes an example of a row.
 func (s set) use(row int) {
 	s.rows.used = append(s.rows.used, row)
-	s.of.Copies = append(s.of.Copies, s.rows.copies[row])
+	s.of.Copies, s.of.Of = append(s.of.Copies, s.rows.copies[row]), append(s.of.Of, s.rows.of[row])
 	if s.rows.places != nil {
 		s.of.Places = append(s.of.Places, s.rows.places[row])
 	}

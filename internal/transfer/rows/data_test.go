@@ -20,3 +20,17 @@ func TestEpochsWalkThroughCopies(t *testing.T) {
 		t.Errorf("rows %v", got)
 	}
 }
+
+// Copies are of their picture wherever they stand: augment puts them behind the pictures of a chunk.
+func TestPicturesOfCopies(t *testing.T) {
+	var e Examples
+	for _, id := range []string{"a", "b", "c", "a", "b", "c", "d", "d"} {
+		e.Of = append(e.Of, pictureOf(0, id))
+	}
+	if got, want := e.Pictures([]int{0, 3, 1, 4, 7}), []int{0, 0, 1, 1, 3}; !slices.Equal(got, want) {
+		t.Errorf("%v, want %v", got, want)
+	}
+	if pictureOf(0, "a") == pictureOf(1, "a") {
+		t.Error("two domains share a picture")
+	}
+}

@@ -356,6 +356,7 @@ func (d *Domains) number(label string, source, target, held *gathered) {
 				class = objective.Unknown
 			}
 			into.Oracle, into.IDs, into.Names = append(into.Oracle, oracle), append(into.IDs, r.ids[i]), append(into.Names, r.domains[i])
+			into.Of = append(into.Of, pictureOf(int(domain), r.ids[i]))
 			into.Classes, into.Copies, into.Domains = append(into.Classes, class), append(into.Copies, r.copies[i]), append(into.Domains, int32(domain))
 			if d.Pictures {
 				into.Places = append(into.Places, r.places[i])
