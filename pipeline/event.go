@@ -68,6 +68,11 @@ type StageProgress struct {
 	Done  int64  `json:"done"`
 	Total int64  `json:"total"` // 0 if unknown
 	Unit  string `json:"unit"`
+
+	// How far the unit at work has come, if it tells.
+	Part     int64  `json:"part,omitempty"`
+	Parts    int64  `json:"parts,omitempty"`
+	PartUnit string `json:"part_unit,omitempty"`
 }
 
 // LogLine is a line for people.

@@ -215,6 +215,9 @@ func (nr *nodeRun) env(threads int) *Env {
 		Progress: func(done, total int64, unit string) {
 			nr.x.emit(StageProgress{Event: "progress", Stage: nr.node.Name, Done: done, Total: total, Unit: unit})
 		},
+		ProgressWithin: func(done, total int64, unit string, part, parts int64, smaller string) {
+			nr.x.emit(StageProgress{Event: "progress", Stage: nr.node.Name, Done: done, Total: total, Unit: unit, Part: part, Parts: parts, PartUnit: smaller})
+		},
 		Log: func(format string, args ...any) { nr.x.log(nr.node.Name, format, args...) },
 	}
 }

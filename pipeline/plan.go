@@ -122,7 +122,7 @@ func (p *planner) node(ctx context.Context, n *Node, m mode) (PlanNode, error) {
 	switch stage := n.Stage.(type) {
 	case Source:
 		env := &Env{Seed: n.Seed, Threads: 1, Dir: p.graph.dir(), Files: p.index,
-			Progress: func(int64, int64, string) {}, Log: func(string, ...any) {}}
+			Progress: func(int64, int64, string) {}, ProgressWithin: func(int64, int64, string, int64, int64, string) {}, Log: func(string, ...any) {}}
 		listing, err := stage.List(ctx, env)
 		if err != nil {
 			return out, fmt.Errorf("list the source: %w", err)

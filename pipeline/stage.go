@@ -256,6 +256,9 @@ type Env struct {
 	// Progress reports how far a whole-table stage has come, in units of its
 	// choice ("epoch"); total 0 means unknown. Never nil.
 	Progress func(done, total int64, unit string)
+	// ProgressWithin is Progress while one unit takes long: that after the done ones has come as far as part of parts, in
+	// smaller units ("step"). Never nil.
+	ProgressWithin func(done, total int64, unit string, part, parts int64, smaller string)
 	// Log prints one line for people and keeps it in the journal. Never nil.
 	Log func(format string, args ...any)
 }

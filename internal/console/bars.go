@@ -64,7 +64,7 @@ func (b *bars) Observe(event pipeline.Event) {
 		s := b.stage(stage)
 		s.mu.Lock()
 		s.count(event, time.Now())
-		done, total := s.done, s.total
+		done, total := int64(barUnits*s.progress()), barUnits*s.total
 		s.mu.Unlock()
 		if total > 0 {
 			s.bar.SetTotal(total, false)
@@ -72,6 +72,9 @@ func (b *bars) Observe(event pipeline.Event) {
 		s.bar.SetCurrent(done)
 	}
 }
+
+// barUnits is how many units of a bar one of a stage's is, so that it moves while that is at work.
+const barUnits = 1000
 
 // Say implements Progress. The line starts over, for the terminal may have
 // written ^C there.

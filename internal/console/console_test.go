@@ -188,6 +188,17 @@ func TestLines(t *testing.T) {
 	l.Observe(pipeline.StageProgress{Stage: "c", Done: 11, Total: 50, Unit: "epoch"})
 	told("c: epoch 11 of 50, 3.1s each, 2m01s left\n")
 
+	// While an epoch is at work, it tells its step; what is left counts the share of the epoch.
+	within := pipeline.StageProgress{Stage: "d", Total: 2, Unit: "epoch", Part: 100, Parts: 4000, PartUnit: "step"}
+	l.Observe(within)
+	c.pass(39)
+	within.Part = 2050
+	l.Observe(within)
+	told("d: epoch 1 of 2, step 2,050 of 4,000, 1m59s left\n")
+	c.pass(39)
+	l.Observe(pipeline.StageProgress{Stage: "d", Done: 1, Total: 2, Unit: "epoch"})
+	told("d: epoch 1 of 2, 1m20s each, 1m20s left\n")
+
 	l.Observe(pipeline.LogLine{Stage: "c", Text: "a line\x07"})
 	told("c: a line\uFFFD\n")
 	for _, e := range []struct {

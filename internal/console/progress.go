@@ -100,11 +100,13 @@ type tally struct {
 	told time.Time // when people were last told
 
 	done, total int64  // chunks, or units of the stage's choice; total 0 if unknown
+	part, parts int64  // of the unit at work; parts 0 if it does not tell
+	partUnit    string // of those
 	unit        string // "" for chunks
 	rows        int64  // computed, not cached
 
 	started time.Time // of the work that rates are measured on
-	before  int64     // done when it started
+	before  float64   // progress when it started
 	last    time.Time // when something was done last
 }
 
@@ -123,15 +125,25 @@ func (t *tally) count(event pipeline.Event, now time.Time) {
 		if t.started.IsZero() {
 			// The chunk was begun as long ago as it took.
 			t.started = now.Add(-time.Duration(e.Seconds * float64(time.Second)))
-			t.before = t.done - 1
+			t.before = float64(t.done - 1)
 		}
 		t.rows += e.Rows + e.Rejects
 	case pipeline.StageProgress:
-		if t.started.IsZero() || t.unit != e.Unit {
-			t.started, t.before = now, e.Done
-		}
+		anew := t.started.IsZero() || t.unit != e.Unit
 		t.done, t.total, t.unit = e.Done, e.Total, e.Unit
+		t.part, t.parts, t.partUnit = e.Part, e.Parts, e.PartUnit
+		if anew {
+			t.started, t.before = now, t.progress()
+		}
 	}
+}
+
+// progress is how many units are done, with the share of the one at work.
+func (t *tally) progress() float64 {
+	if t.parts <= 0 {
+		return float64(t.done)
+	}
+	return float64(t.done) + min(float64(t.part)/float64(t.parts), 1)
 }
 
 // text says how far it is: "12 of 40 chunks, 310 rows/s, 1m02s left".
@@ -142,10 +154,12 @@ func (t *tally) text(now time.Time) string {
 	}
 	var parts []string
 	switch {
-	case t.done == 0 && t.total == 0:
+	case t.done == 0 && t.total == 0 && t.parts == 0:
 		return ""
 	case t.total > 0 && t.unit == "":
 		parts = append(parts, fmt.Sprintf("%d of %s", t.done, Of(t.total, unit)))
+	case t.parts > 0 && t.total > 0:
+		parts = append(parts, fmt.Sprintf("%s %d of %d, %s %s of %s", unit, t.done+1, t.total, t.partUnit, Count(t.part), Count(t.parts)))
 	case t.total > 0:
 		parts = append(parts, fmt.Sprintf("%s %d of %d", unit, t.done, t.total))
 	default:
@@ -159,13 +173,12 @@ func (t *tally) text(now time.Time) string {
 	if t.rows > 0 {
 		parts = append(parts, rate(float64(t.rows)/elapsed)+" rows/s")
 	}
-	if worked := t.done - t.before; worked > 0 && t.total > t.done {
-		each := elapsed / float64(worked)
-		if t.unit != "" {
+	if worked, left := t.progress()-t.before, float64(t.total)-t.progress(); worked > 0 && left > 0 {
+		each := elapsed / worked
+		if t.unit != "" && t.parts == 0 {
 			parts = append(parts, Seconds(each)+" each")
 		}
-		left := each*float64(t.total-t.done) - min(since, each)
-		parts = append(parts, Seconds(left)+" left")
+		parts = append(parts, Seconds(each*left-min(since, each*min(left, 1)))+" left")
 	}
 	return strings.Join(parts, ", ")
 }

@@ -200,7 +200,12 @@ func (t *training) trainPhase(ctx context.Context, task *pipeline.Task, i int) (
 		return err
 	}
 	o := t.options(task, i)
-	o.AfterStep = func(schedule.Position) error {
+	told := time.Now()
+	o.AfterStep = func(at schedule.Position) error {
+		if time.Since(told) >= tellEvery && at.Step+1 < at.Steps {
+			told = time.Now()
+			task.ProgressWithin(int64(t.epochs+at.Epoch), int64(t.allEpochs()), "epoch", int64(at.Step+1), int64(at.Steps), "step")
+		}
 		if time.Since(saved) < t.CheckpointEvery {
 			return nil
 		}
@@ -230,6 +235,9 @@ func (t *training) trainPhase(ctx context.Context, task *pipeline.Task, i int) (
 	}
 	return t.writePhase(task, i, net, trainer)
 }
+
+// tellEvery is how often an epoch tells how far it has come.
+const tellEvery = time.Second
 
 // keepsStart tells whether phase i hands on what it began with if no epoch is better: phases after the
 // first do, but for the tutorial's, and the first does where it starts from a classifier that was fitted.

@@ -61,10 +61,11 @@ func TryStage(kind pipeline.Kind, with string) (pipeline.Stage, error) {
 func Env(t testing.TB) *pipeline.Env {
 	return &pipeline.Env{
 		Seed: 1, Threads: 2, Dir: t.TempDir(),
-		Files:      plainFiles{},
-		Checkpoint: &MemoryCheckpoint{},
-		Progress:   func(int64, int64, string) {},
-		Log:        func(format string, args ...any) { t.Logf(format, args...) },
+		Files:          plainFiles{},
+		Checkpoint:     &MemoryCheckpoint{},
+		Progress:       func(int64, int64, string) {},
+		ProgressWithin: func(int64, int64, string, int64, int64, string) {},
+		Log:            func(format string, args ...any) { t.Logf(format, args...) },
 	}
 }
 
