@@ -4,6 +4,7 @@ import (
 	"github.com/tlpipe/tlpipe/pipeline"
 	"github.com/tlpipe/tlpipe/stages/adapt"
 	"github.com/tlpipe/tlpipe/stages/augment"
+	"github.com/tlpipe/tlpipe/stages/distill"
 	"github.com/tlpipe/tlpipe/stages/distill/quantise"
 	"github.com/tlpipe/tlpipe/stages/evaluate"
 	"github.com/tlpipe/tlpipe/stages/evaluate/episodes"
@@ -26,6 +27,8 @@ func kinds() []pipeline.Kind {
 		finetune.Kind(),
 		adapt.Kind(),
 		quantise.Kind(),
+		distill.Kind(),
+		distill.PruneKind(),
 		evaluate.Kind(),
 		predict.Kind(),
 		episodes.Kind(),

@@ -37,6 +37,7 @@ func runSections() []runSection {
 		{"training", "Training", "Training", trainingSection},
 		{"strategies", "Strategies", "Training", strategiesSection},
 		{"adaptation", "Domain adaptation", "Training", adaptationSection},
+		{"smaller", "Smaller networks", "Training", smallerSection},
 		{"diagnostics", "Diagnostics of transfer", "Training", diagnosticsSection},
 		{"quantised", "Quantised models", "Training", quantisedSection},
 		{"data", "Data", "Data", dataSection},

@@ -18,6 +18,11 @@ import (
 // newModel makes what is stored of a network that was trained on the rows, with weights from these origins. The recipe is that of
 // the task.
 func newModel(task *pipeline.Task, d *rows.Data, net *nn.Network, weights nn.Weights, origins []record.Origin, selection record.Selection) *classifier.Classifier {
+	if outputs := net.Outputs(); len(outputs) > 1 { // what was compared with a teacher is no part of the model
+		if alone, err := net.Cut(outputs[0].Name); err == nil {
+			net, weights = alone, weights.Select(alone)
+		}
+	}
 	c := classifier.New(net, weights, d.Target, d.Transforms)
 	c.Description.Origins = slices.Clone(origins)
 	if made, ok := d.Transforms.Extraction(); ok {

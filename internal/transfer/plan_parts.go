@@ -11,8 +11,8 @@ import (
 // PlanParts implements pipeline.PartsPlanner: it goes through the phases, as far as they are in the
 // cache.
 func (s *Setup) PlanParts(inputs map[string][]pipeline.Input, seed uint64, ask func(pipeline.Part) (map[string]pipeline.Input, bool)) (int, error) {
-	if len(inputs[ModelPort]) > 0 || s.Head.Converges() {
-		return 0, nil // the network stands in the model, or there are no phases
+	if len(inputs[ModelPort]) > 0 || s.Head.Converges() || s.guided() && s.guidance.Losses.Layers() {
+		return 0, nil // the network stands in the model, or there are no phases, or the teacher's layers decide the prefixes
 	}
 	phases := s.phases(s.backbone != nil)
 	prefixes := make([]prefix.Prefix, len(phases))

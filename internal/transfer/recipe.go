@@ -32,6 +32,12 @@ type start struct {
 	Seed        uint64             `yaml:"seed"` // of the head
 }
 
+// sparseRecipe is the recipe of a phase that keeps zeros.
+type sparseRecipe struct {
+	phaseRecipe
+	KeepZeros bool `yaml:"keep_zeros"`
+}
+
 // phasePart describes phase i as a part of the stage's work, of the data and what the phase before
 // gave, if any. turn is nil without an adaptation.
 func (s *Setup) phasePart(i int, turn *Turn, p strategy.Phase, cached prefix.Prefix, inputs map[string][]pipeline.Input, before pipeline.Input, seed uint64) (pipeline.Part, error) {
@@ -69,8 +75,14 @@ func (s *Setup) phasePart(i int, turn *Turn, p strategy.Phase, cached prefix.Pre
 		Cut: cached.Cut, Precision: cached.Precision, KeepStart: s.keepsStart(i), Seed: phaseSeed(seed, i),
 	}
 	part.Recipe = recipe
-	if turn != nil {
+	switch {
+	case turn != nil:
 		part.Recipe = adaptedRecipe{Phase: recipe, Turn: turn.Recipe}
+	case s.zeros:
+		part.Recipe = sparseRecipe{recipe, true}
+	case s.guided():
+		teacherInputs(of, inputs)
+		part.Recipe = guidedRecipe{phaseRecipe: recipe, Losses: s.guidance.Losses, Weights: s.guidance.Weights}
 	}
 	return part, nil
 }

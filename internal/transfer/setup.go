@@ -67,30 +67,56 @@ func defaultsIn(preset strategy.Preset, pictures bool) Params {
 // there is a backbone or a strategy.
 func (p *Params) DecodeParam(d *params.Decoding, node *yaml.Node) {
 	type plain Params
-	given := func(key string) *yaml.Node {
-		if node.Kind == yaml.MappingNode {
-			for i := 0; i+1 < len(node.Content); i += 2 {
-				if node.Content[i].Value == key {
-					return node.Content[i+1]
-				}
-			}
-		}
-		return nil
-	}
+	p.Begin(node, false)
+	d.Into(node, (*plain)(p))
+	p.Complete(d, node, "")
+}
+
+// Begin sets what a mapping of parameters does not say, before it is decoded into a struct that has these parameters. The rows are
+// pictures if it is so said, or if there is a backbone or a strategy.
+func (p *Params) Begin(node *yaml.Node, pictures bool) {
 	preset := strategy.Default
-	if word := given("preset"); word != nil && word.Value == string(strategy.Tutorial) {
+	if word := given(node, "preset"); word != nil && word.Value == string(strategy.Tutorial) {
 		preset = strategy.Tutorial
 	}
-	*p = defaultsIn(preset, given("backbone") != nil || given("strategy") != nil)
-	d.Into(node, (*plain)(p))
-	if p.Backbone.SpelledOut() && given("strategy") == nil {
-		p.Strategy = strategy.FromScratch()
+	*p = defaultsIn(preset, pictures || given(node, "backbone") != nil || given(node, "strategy") != nil)
+}
+
+// Complete gives the strategy its phases, after the mapping was decoded. usual is the strategy of a backbone of the zoo where none
+// is given; "": feature extraction.
+func (p *Params) Complete(d *params.Decoding, node *yaml.Node, usual string) {
+	if given(node, "strategy") == nil {
+		switch {
+		case p.Backbone.SpelledOut():
+			p.Strategy = strategy.FromScratch()
+		case usual != "":
+			p.Strategy = strategy.Named(usual)
+		}
 	}
-	made, err := p.Strategy.In(preset)
-	if err != nil && preset == strategy.Tutorial { // in the other, decoding it has told
-		d.At("strategy", func() { d.Errorf(given("strategy"), "", "%v", err) })
+	made, err := p.Strategy.In(p.Preset)
+	if err != nil && p.Preset == strategy.Tutorial { // in the other, decoding it has told
+		d.At("strategy", func() { d.Errorf(given(node, "strategy"), "", "%v", err) })
 	}
 	p.Strategy = made
+}
+
+// KeepingZeros returns the training in which weights that are 0 at the start stay so.
+func (s *Setup) KeepingZeros() *Setup {
+	out := *s
+	out.zeros = true
+	return &out
+}
+
+// given is the value of a key of a mapping; nil if it has none.
+func given(node *yaml.Node, key string) *yaml.Node {
+	if node.Kind == yaml.MappingNode {
+		for i := 0; i+1 < len(node.Content); i += 2 {
+			if node.Content[i].Value == key {
+				return node.Content[i+1]
+			}
+		}
+	}
+	return nil
 }
 
 // Names of the input ports of a stage that trains.
@@ -104,6 +130,8 @@ const (
 type Setup struct {
 	Params
 	backbone *backbone            // nil without one
+	guidance *Guidance            // by teachers; nil without any
+	zeros    bool                 // weights that are 0 stay so
 	prepared record.Preprocessing // of the pictures, once Check knows
 
 	adaptation *Adaptation // nil: one domain
@@ -401,7 +429,7 @@ func (s *Setup) read(ctx context.Context, task *pipeline.Task) (*rows.Data, erro
 	if pictures && s.backbone == nil && task.Input(ModelPort) == nil {
 		return nil, pipeline.ParamError("backbone", "is needed to train on pictures")
 	}
-	d, err := rows.Read(ctx, in, schema, s.Target)
+	d, err := rows.Read(ctx, in, schema, s.Target, rows.Options{Unlabelled: s.guidance != nil && !s.guidance.alone})
 	if err != nil {
 		return nil, err
 	}

@@ -25,6 +25,7 @@ type training struct {
 	task *pipeline.Task
 	data *rows.Data
 	subject
+	guide        *guide // teachers that are learned of; nil without any
 	phases       []strategy.Phase
 	selections   []strategy.Selection
 	prefixes     []prefix.Prefix
@@ -48,9 +49,18 @@ type training struct {
 // newTraining makes the network and decides what each phase does.
 func (s *Setup) newTraining(ctx context.Context, task *pipeline.Task, d *rows.Data) (*training, error) {
 	t := &training{Setup: s, task: task, data: d, phases: s.plan(d), touched: map[string]bool{}, digests: map[string]string{}}
-	var err error
+	teachers, err := s.teachersOf(ctx, task, d)
+	if err != nil {
+		return nil, err
+	}
 	if t.subject, err = s.begin(ctx, task, d); err != nil {
 		return nil, err
+	}
+	if s.guided() {
+		t.guide = teachers
+		if t.subject, err = teachers.attach(t.subject, d, task.Seed); err != nil {
+			return nil, err
+		}
 	}
 	t.started = t.weights
 	switch d.Task() {
@@ -255,7 +265,7 @@ func (t *training) options(task *pipeline.Task, i int) train.Options {
 	o.Seed, o.Threads = phaseSeed(task.Seed, i), task.Threads
 	o.Freeze = func(layer string) bool { return !selected.Learns(layer) }
 	o.LayerRate, o.BatchNorm = selected.Rate, selected.Norms
-	o.KeepStart = t.keepsStart(i)
+	o.KeepStart, o.KeepZeros = t.keepsStart(i), t.zeros
 	o.Sample = t.data.Sample(t.Copies)
 	if t.Sampling == strategy.BalancedSampling {
 		o.Sample = train.Balanced(o.Sample, t.data.Training.Classes, o.Seed)
@@ -275,7 +285,11 @@ func (t *training) objective() objective.Objective {
 		_, deviation := t.data.Moments()
 		return objective.SquaredError{Scales: deviation}
 	}
-	return objective.CrossEntropy{ClassWeights: t.classWeights, Smoothing: t.LabelSmoothing}
+	labels := objective.CrossEntropy{ClassWeights: t.classWeights, Smoothing: t.LabelSmoothing}
+	if t.guide != nil {
+		return t.guide.objective(labels, labels)
+	}
+	return labels
 }
 
 // resume takes up a checkpoint if there is one that fits.
@@ -292,9 +306,24 @@ func resume(task *pipeline.Task, trainer *train.Trainer) error {
 	return nil
 }
 
-// examples gives what a phase trains, and on what: the network and rows from the input, or what lies
-// above the prefix and its activations.
+// examples gives what a phase trains, and on what, with what teachers tell of it.
 func (t *training) examples(ctx context.Context, task *pipeline.Task, i int) (net *nn.Network, training, validation train.Examples, closing func() error, err error) {
+	net, training, validation, closing, err = t.untaught(ctx, task, i)
+	if err != nil || t.guide == nil {
+		return net, training, validation, closing, err
+	}
+	told, err := t.guide.ask(ctx, task, t.data, t.Copies, t.PrefixPrecision)
+	if err != nil {
+		return nil, nil, nil, nil, errors.Join(err, closing())
+	}
+	own := closing
+	both := func() error { return errors.Join(told.close(), own()) }
+	return net, taught{training, told, &t.data.Training}, taught{validation, told, &t.data.Validation}, both, nil
+}
+
+// untaught gives what a phase trains, and on what: the network and rows from the input, or what lies
+// above the prefix and its activations.
+func (t *training) untaught(ctx context.Context, task *pipeline.Task, i int) (net *nn.Network, training, validation train.Examples, closing func() error, err error) {
 	if t.prefixes[i].Cut == "" {
 		return t.net, t.data.Training, t.data.Validation, func() error { return nil }, nil
 	}

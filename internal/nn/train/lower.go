@@ -135,10 +135,21 @@ func (o Options) learnsStatistics(layer string) bool {
 	return !o.Freeze(layer) && o.BatchNorm(layer) == BatchStatistics
 }
 
+// usesOf begins the count of who takes a layer's values with the outputs: what is read there must be the layer's own.
+func usesOf(net *nn.Network) map[string]int {
+	uses := map[string]int{}
+	if outputs := net.Outputs(); len(outputs) > 1 {
+		for _, l := range outputs {
+			uses[l.Name]++
+		}
+	}
+	return uses
+}
+
 // fusedActivations finds the layers that lead into a rectifier and nowhere else, and can apply it as
 // they store their output.
 func fusedActivations(net *nn.Network, rows map[string]lowering) map[string]kernel.Activation {
-	uses, takes := map[string]int{}, map[string]bool{}
+	uses, takes := usesOf(net), map[string]bool{}
 	for _, l := range net.Layers() {
 		takes[l.Name] = rows[l.Op.Kind()].rectifies
 		for _, name := range l.Inputs {
@@ -158,7 +169,7 @@ func fusedActivations(net *nn.Network, rows map[string]lowering) map[string]kern
 // normedConvolutions finds the convolutions that lead into a batch-norm with statistics that stay,
 // and nowhere else. If the norm's factors learn, so must the convolution: see [graph.Graph.ConvNorm].
 func normedConvolutions(net *nn.Network, o Options) map[string]*normed {
-	uses, convs := map[string]int{}, map[string]nn.Conv{}
+	uses, convs := usesOf(net), map[string]nn.Conv{}
 	for _, l := range net.Layers() {
 		if op, ok := l.Op.(nn.Conv); ok && !op.Bias {
 			convs[l.Name] = op

@@ -80,6 +80,10 @@ type Options struct {
 	// BatchStatistics for all.
 	BatchNorm func(layer string) BatchNormMode
 
+	// KeepZeros lets weights that are 0 in what the training begins with stay 0: those of a network that was pruned. Biases
+	// and norms are free.
+	KeepZeros bool
+
 	// AfterStep, if not nil, is called after each step of the optimizer with the position of the step
 	// that has just been taken. It may call [Trainer.Save]; an error ends the training.
 	AfterStep func(schedule.Position) error

@@ -78,6 +78,7 @@ func (t *Trainer) step(ctx context.Context, examples Examples, runs [][]int, rat
 	} else if err != nil {
 		return s, err
 	}
+	t.clear()
 	if t.average != nil {
 		t.average.update(t.pool, t.weights)
 	}

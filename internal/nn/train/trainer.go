@@ -62,7 +62,8 @@ type Trainer struct {
 	options   Options
 
 	weights   nn.Weights
-	average   *average // nil unless the options ask for it
+	average   *average         // nil unless the options ask for it
+	zeros     map[string][]int // places of weights that stay 0, by parameter
 	optimizer *optimizer.Optimizer
 	history   []Epoch
 	under     underway
@@ -108,6 +109,9 @@ func New(net *nn.Network, weights nn.Weights, o Options) (*Trainer, error) {
 	t.optimizer, err = optimizer.New(optimizer.Options{Rule: o.Rule, Group: t.group(), ClipNorm: o.ClipNorm, Threads: o.Threads})
 	if err != nil {
 		return nil, fmt.Errorf("train: %w", err)
+	}
+	if o.KeepZeros {
+		t.zeros = zerosOf(net, weights)
 	}
 	if o.Average > 0 {
 		t.average = newAverage(net, t.weights, o)
@@ -317,6 +321,32 @@ func (t *Trainer) observe(e Epoch) {
 	t.options.Schedule.Observe(metric)
 	if t.options.Stopping != nil {
 		t.stopped = t.options.Stopping.Observe(metric)
+	}
+}
+
+// zerosOf finds the weights that are 0.
+func zerosOf(net *nn.Network, weights nn.Weights) map[string][]int {
+	out := map[string][]int{}
+	for _, p := range net.Parameters() {
+		if p.Role != nn.Weight {
+			continue
+		}
+		for i, x := range weights[p.Name()].Data {
+			if x == 0 {
+				out[p.Name()] = append(out[p.Name()], i)
+			}
+		}
+	}
+	return out
+}
+
+// clear sets to 0 what is to stay 0.
+func (t *Trainer) clear() {
+	for name, places := range t.zeros {
+		data := t.weights[name].Data
+		for _, i := range places {
+			data[i] = 0
+		}
 	}
 }
 

@@ -42,6 +42,7 @@ type Activator struct {
 	recipes []activationRecipe
 	compile func() (*frozen.Program, error) // with the cuts as outputs, in their order
 
+	view    View            // of the pictures; nil: as they are
 	program *frozen.Program // nil until some chunk has to be computed
 	session *frozen.Session
 	pool    *kernel.Pool
@@ -80,6 +81,25 @@ func NewActivator(task *pipeline.Task, d *rows.Data, net *nn.Network, weights nn
 		return frozen.Compile(below, weights.Select(below), names...)
 	}
 	return a, nil
+}
+
+// View makes the pictures of the rows into those that the network takes.
+type View interface {
+	// Recipe tells all that decides what it makes.
+	Recipe() string
+	// Size is how many numbers a picture of the rows has.
+	Size() int
+	// Apply writes what the network takes of a picture.
+	Apply(dst, src []float32)
+}
+
+// Through lets the network see the pictures through a view.
+func (a *Activator) Through(v View) { a.view = v }
+
+// viewedRecipe is the recipe of activations of pictures that are seen through a view.
+type viewedRecipe struct {
+	activationRecipe
+	View string `yaml:"view"`
 }
 
 // Close frees what computing took.
@@ -135,6 +155,9 @@ func (a *Activator) part(ctx context.Context, task *pipeline.Task, c *rows.Chunk
 	part := pipeline.Part{
 		Name: "activations", Recipe: recipe, Inputs: map[string]pipeline.Input{"pictures": c.Input.Select(record.Image)}, Numerics: frozen.Float32.Numerics(),
 	}
+	if a.view != nil {
+		part.Recipe = viewedRecipe{recipe, a.view.Recipe()}
+	}
 	result, err = task.Part(ctx, part, func(ctx context.Context, task *pipeline.Task) error {
 		w, err := newActivationWriter(task, a.cuts[i])
 		if err != nil {
@@ -180,7 +203,7 @@ func (a *Activator) run(ctx context.Context, c *rows.Chunk, used []int, writers 
 		}
 		inputs := make([]float32, len(part)*size)
 		errs := make([]error, len(part))
-		a.pool.Each(len(part), func(_, i int) { errs[i] = c.Read(inputs[i*size:(i+1)*size], part[i]) })
+		a.pool.Each(len(part), func(_, i int) { errs[i] = a.read(inputs[i*size:(i+1)*size], c, part[i]) })
 		if err := errors.Join(errs...); err != nil {
 			return err
 		}
@@ -197,6 +220,19 @@ func (a *Activator) run(ctx context.Context, c *rows.Chunk, used []int, writers 
 			}
 		}
 	}
+	return nil
+}
+
+// read reads what the network takes of a row.
+func (a *Activator) read(dst []float32, c *rows.Chunk, row int) error {
+	if a.view == nil {
+		return c.Read(dst, row)
+	}
+	picture := make([]float32, a.view.Size())
+	if err := c.Read(picture, row); err != nil {
+		return err
+	}
+	a.view.Apply(dst, picture)
 	return nil
 }
 

@@ -34,8 +34,9 @@ type Data struct {
 	Chunks     []*Chunk          // of pictures
 	Notes      []string          // what was left out
 
-	ctx  context.Context // of the training, for chunks that are opened again
-	open handle.Set[int, *openedChunk]
+	options Options
+	ctx     context.Context // of the training, for chunks that are opened again
+	open    handle.Set[int, *openedChunk]
 }
 
 // Examples are rows in use, by position.
@@ -161,10 +162,16 @@ func (d *Data) Sample(copies int) train.Sample {
 // Carried are the keys of the facts about data that the models trained on it keep.
 func Carried() []string { return []string{record.PreprocessingKey, record.ExtractionKey} }
 
+// Options say what else is read.
+type Options struct {
+	// Unlabelled takes training rows too whose class is not known: they have the class [objective.Unknown].
+	Unlabelled bool
+}
+
 // Read reads the rows to train and to validate on, whose classes stand in the column target, and
 // refuses what cannot be learned from.
-func Read(ctx context.Context, in pipeline.Input, schema *arrow.Schema, target string) (_ *Data, err error) {
-	d := &Data{Pictures: record.OnPictures(schema), Metadata: map[string]string{}}
+func Read(ctx context.Context, in pipeline.Input, schema *arrow.Schema, target string, o Options) (_ *Data, err error) {
+	d := &Data{Pictures: record.OnPictures(schema), Metadata: map[string]string{}, options: o}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, d.Close())
@@ -199,7 +206,7 @@ func (d *Data) What() string {
 
 // readFeatures reads rows of features into memory.
 func (d *Data) readFeatures(ctx context.Context, in pipeline.Input, schema *arrow.Schema, target string) error {
-	r, err := newReader(schema, target)
+	r, err := d.newReader(schema, target)
 	if err != nil {
 		return err
 	}
@@ -281,13 +288,15 @@ type reader struct {
 	task   record.Task
 	names  []string // of numbers
 
+	unlabelled bool // training rows without a class are used too
+
 	training   rows
 	validation rows
 	splits     map[string]int // rows by split, whether used or not
 }
 
 // newReader refuses a column whose values can be neither classes nor numbers.
-func newReader(schema *arrow.Schema, target string) (*reader, error) {
+func (d *Data) newReader(schema *arrow.Schema, target string) (*reader, error) {
 	r := &reader{target: record.TargetOf(schema, target), name: target, splits: map[string]int{}}
 	_, field, err := record.Column(schema, r.target)
 	if err != nil {
@@ -296,12 +305,14 @@ func newReader(schema *arrow.Schema, target string) (*reader, error) {
 	if r.task, err = record.TargetTask(field); err != nil {
 		return nil, pipeline.ParamErrorHint("target", "texts, whole numbers and booleans do as classes, lists of texts as several, float64 as numbers", "%v", err)
 	}
+	r.unlabelled = d.options.Unlabelled && r.task == record.SingleLabel
 	return r, nil
 }
 
-// rows are rows whose target is known.
+// rows are rows whose target is known, and others that are used.
 type rows struct {
-	labels     []string    // of rows of one class
+	labels     []string    // of rows of one class; "" if it is not known
+	without    []bool      // of rows of one class: whether it is not known
 	classes    [][]string  // of several
 	numbers    [][]float64 // of numbers
 	copies     []int
@@ -335,9 +346,12 @@ func (r *reader) take(rec arrow.Record, keep func(into *rows, row int, id string
 		default:
 			continue
 		}
-		if !target.Known(i) {
+		known := target.Known(i)
+		if !known {
 			into.unlabelled++
-			continue
+			if !r.unlabelled || into != &r.training {
+				continue
+			}
 		}
 		if err := keep(into, i, roles.ID(i)); err != nil {
 			return err
@@ -348,7 +362,11 @@ func (r *reader) take(rec arrow.Record, keep func(into *rows, row int, id string
 		case record.Regression:
 			into.numbers = append(into.numbers, slices.Clone(target.Numbers(i)))
 		default:
-			into.labels = append(into.labels, target.Class(i))
+			label := ""
+			if known {
+				label = target.Class(i)
+			}
+			into.labels, into.without = append(into.labels, label), append(into.without, !known)
 		}
 		into.copies, into.of = append(into.copies, copied), append(into.of, pictureOf(0, roles.ID(i)))
 	}
@@ -358,6 +376,9 @@ func (r *reader) take(rec arrow.Record, keep func(into *rows, row int, id string
 // check refuses what cannot be learned from.
 func (r *reader) check() error {
 	n := len(r.training.copies)
+	if r.unlabelled {
+		n -= r.training.unlabelled
+	}
 	if n == 0 && r.training.unlabelled > 0 {
 		return fmt.Errorf("none of the %d rows of split %s has a label in column %q", r.training.unlabelled, record.Train, r.target)
 	}
@@ -367,10 +388,29 @@ func (r *reader) check() error {
 	if r.task != record.SingleLabel {
 		return r.checkTruth()
 	}
-	if first := r.training.labels[0]; !slices.ContainsFunc(r.training.labels, func(label string) bool { return label != first }) {
-		return fmt.Errorf("all %d training rows are of class %q; a classifier needs at least two classes", n, first)
+	if labels := r.training.labelled(); len(labels) == 1 {
+		return fmt.Errorf("all %d training rows are of class %q; a classifier needs at least two classes", n, labels[0])
 	}
 	return nil
+}
+
+// labelled are the classes that are known, sorted.
+func (r *rows) labelled() []string {
+	var known []string
+	for i, label := range r.labels {
+		if !r.without[i] {
+			known = append(known, label)
+		}
+	}
+	return slices.Sorted(maps.Keys(counted(known)))
+}
+
+func counted(labels []string) map[string]int {
+	out := map[string]int{}
+	for _, label := range labels {
+		out[label]++
+	}
+	return out
 }
 
 // set is rows that were read, and the examples that are made of them.
@@ -399,7 +439,7 @@ func (r *reader) number(d *Data) {
 		r.truth(d)
 		return
 	}
-	d.Classes = slices.Sorted(maps.Keys(counted(r.training.labels)))
+	d.Classes = r.training.labelled()
 	d.Target = record.SingleLabelHead(r.name, d.Classes)
 	numbers := map[string]int{}
 	for i, class := range d.Classes {
@@ -408,6 +448,11 @@ func (r *reader) number(d *Data) {
 	unknown := map[string]int{}
 	for _, set := range r.sets(d) {
 		for row, label := range set.rows.labels {
+			if set.rows.without[row] {
+				set.of.Classes = append(set.of.Classes, objective.Unknown)
+				set.use(row)
+				continue
+			}
 			class, ok := numbers[label]
 			if !ok {
 				unknown[label]++
@@ -417,7 +462,10 @@ func (r *reader) number(d *Data) {
 			set.use(row)
 		}
 	}
-	if r.training.unlabelled+r.validation.unlabelled > 0 {
+	switch {
+	case r.unlabelled && r.training.unlabelled > 0:
+		d.Notes = append(d.Notes, fmt.Sprintf("of %d training rows without a label the teacher alone is learned", r.training.unlabelled))
+	case r.training.unlabelled+r.validation.unlabelled > 0:
 		d.Notes = append(d.Notes, fmt.Sprintf("rows without a label are ignored: %d for training, %d for validation", r.training.unlabelled, r.validation.unlabelled))
 	}
 	if len(unknown) > 0 {
@@ -452,14 +500,6 @@ func (d *Data) Standardise(net *nn.Network, weights nn.Weights) {
 		}
 		role(nn.Mean)[i], role(nn.Variance)[i] = float32(mean[i]), float32(variance[i])
 	}
-}
-
-func counted(labels []string) map[string]int {
-	out := map[string]int{}
-	for _, label := range labels {
-		out[label]++
-	}
-	return out
 }
 
 // inWords lists counts: "test 3, val 2".

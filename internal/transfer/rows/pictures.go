@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/apache/arrow/go/v17/arrow"
 	"github.com/tlpipe/tlpipe/internal/nn"
@@ -56,7 +57,7 @@ type Place struct{ Chunk, Row int }
 
 // readPictures finds the rows in use, and leaves the pixels where they are.
 func (d *Data) readPictures(ctx context.Context, in pipeline.Input, schema *arrow.Schema, target string) error {
-	r, err := newReader(schema, target)
+	r, err := d.newReader(schema, target)
 	if err != nil {
 		return err
 	}
@@ -145,6 +146,21 @@ func (c *Chunk) Read(dst []float32, row int) error {
 	at, place := chunk.Find(row)
 	chunk.columns[at].Read(dst, place)
 	return nil
+}
+
+// ID is that of a row.
+func (c *Chunk) ID(row int) (string, error) {
+	chunk, done, err := c.use()
+	if err != nil {
+		return "", err
+	}
+	defer done()
+	at, place := chunk.Find(row)
+	roles, err := record.NewRoles(chunk.Records()[at])
+	if err != nil {
+		return "", err
+	}
+	return strings.Clone(roles.ID(place)), nil
 }
 
 // InUse lists the rows of the chunk that a training may look at: those of split train, and those of

@@ -120,6 +120,15 @@ func FromScratch() Strategy {
 	return Strategy{Phases: []Phase{{Name: all, Epochs: 10, LearningRate: upperRate, Unfreeze: []string{all}, BatchNorm: TrainingNorms}}}
 }
 
+// Recovery is how a trained network learns again that parts were taken out of: all layers, batch-norms with the statistics of
+// their batches.
+func Recovery() Strategy {
+	return Strategy{Phases: []Phase{{Name: all, Epochs: 2, LearningRate: backboneRate, Unfreeze: []string{all}, BatchNorm: TrainingNorms}}}
+}
+
+// Named is the strategy of a word.
+func Named(kind string) Strategy { return Strategy{spelling: spelling{Kind: kind}} }
+
 // Epochs that are left to the number of rows: as many as come to rowsInAll rows, within limits.
 const (
 	rowsInAll       = 6000

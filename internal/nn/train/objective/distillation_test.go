@@ -1,14 +1,17 @@
 package objective
 
 import (
+	"encoding/json"
 	"math"
 	"math/rand/v2"
+	"os"
 	"slices"
 	"testing"
 
 	"pgregory.net/rapid"
 
 	"github.com/tlpipe/tlpipe/internal/nn"
+	"github.com/tlpipe/tlpipe/internal/nn/train/graph"
 )
 
 // Logits of a student and of a teacher, and classes, whose losses were computed in float64 by other means.
@@ -231,5 +234,63 @@ func TestJudged(t *testing.T) {
 	}
 	if err := (Judged{KD{Temperature: 4}, CrossEntropy{}}).Check(threeWide); err == nil {
 		t.Error("what is judged does not report what it is judged by")
+	}
+}
+
+// TestStepsAreThoseOfPyTorch goes down the gradient for 30 steps, as distillation.py does with PyTorch.
+func TestStepsAreThoseOfPyTorch(t *testing.T) {
+	text, err := os.ReadFile("testdata/distillation.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var want map[string]struct {
+		Own, Its, Student, Teacher []float64
+		Losses, Last               []float64
+		Rate                       float64
+	}
+	if err := json.Unmarshal(text, &want); err != nil {
+		t.Fatal(err)
+	}
+	cases := map[string]Objective{
+		"kd": KD{Temperature: 4}, "dkd": DKD{Temperature: 4, Alpha: 1, Beta: 8}, "fitnet": Hint{},
+		"at": Attention{Of: nn.Shape{4, 4, 3}}, "at, smaller teacher": Attention{Of: nn.Shape{2, 2, 3}}, "rkd": Relation{Of: nn.Shape{7}, Distance: 25, Angle: 50},
+		"kd and labels": Sum{{Objective: KD{Temperature: 4}, Weight: Constant(0.9)}, {Objective: CrossEntropy{}, Weight: Constant(0.1)}},
+	}
+	if len(want) != len(cases) {
+		t.Errorf("%d cases, PyTorch has %d", len(cases), len(want))
+	}
+	for name, o := range cases {
+		w := want[name]
+		own := make(nn.Shape, len(w.Own))
+		for i, n := range w.Own {
+			own[i] = int(n)
+		}
+		x, classes := narrow(w.Student), []int32{0, 1, 2, 1, 0, 2}
+		targets := nn.Batch{Teacher: {Float32: narrow(w.Teacher)}, Class: {Int32: classes}}
+		if err := o.Check(func(Output) nn.Shape { return own }); err != nil {
+			t.Fatal(err)
+		}
+		g := graph.New(nil, nil)
+		node := g.Learned("x", append([]int{len(classes)}, own...), x)
+		loss := o.Loss(Place{Graph: g, Batch: len(classes), Output: func(Output) *graph.Node { return node }})
+		g.Differentiate(loss.Node())
+		if err := g.Compile(loss.Kept()...); err != nil {
+			t.Fatal(err)
+		}
+		l := learning{Graph: g, loss: loss}
+		for step := range 30 {
+			got, _, gradients := l.run(t, len(o.Measures()), targets, Filling{})
+			if math.Abs(got-w.Losses[step]) > 1e-5*(1+math.Abs(w.Losses[step])) {
+				t.Fatalf("%s, step %d: loss %v, PyTorch has %v", name, step, got, w.Losses[step])
+			}
+			for i, d := range gradients[0] {
+				x[i] -= float32(w.Rate * float64(d))
+			}
+		}
+		for i, v := range x {
+			if math.Abs(float64(v)-w.Last[i]) > 2e-5*(1+math.Abs(w.Last[i])) {
+				t.Fatalf("%s: number %d is %v after 30 steps, PyTorch has %v", name, i, v, w.Last[i])
+			}
+		}
 	}
 }

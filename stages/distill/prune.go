@@ -1,0 +1,433 @@
+package distill
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+	"time"
+
+	"gopkg.in/yaml.v3"
+
+	"github.com/tlpipe/tlpipe/internal/kernel"
+	"github.com/tlpipe/tlpipe/internal/nn"
+	"github.com/tlpipe/tlpipe/internal/nn/adapter"
+	"github.com/tlpipe/tlpipe/internal/nn/classifier"
+	"github.com/tlpipe/tlpipe/internal/nn/frozen"
+	"github.com/tlpipe/tlpipe/internal/nn/prune"
+	"github.com/tlpipe/tlpipe/internal/record"
+	"github.com/tlpipe/tlpipe/internal/transfer"
+	"github.com/tlpipe/tlpipe/internal/transfer/strategy"
+	"github.com/tlpipe/tlpipe/pipeline"
+	"github.com/tlpipe/tlpipe/pipeline/params"
+)
+
+// PruneParams are the parameters of the stage prune.
+type PruneParams struct {
+	Method    string    `yaml:"method" enum:"channels,weights,2:4" doc:"channels: whole channels are taken out, with everything coupled to them, and the network becomes smaller and faster; weights: single weights are set to 0; 2:4: two of each four weights of a filter are set to 0. With weights and 2:4 the layers keep their shapes: here they run as fast as before"`
+	Ratio     float64   `yaml:"ratio" min:"0.01" max:"0.95" doc:"of channels: the share of each layer's channels that goes, which takes about 1 - (1 - ratio)² of the parameters; of weights: the share that becomes 0; 0.5 if not given, as 2:4 has it"`
+	Criterion string    `yaml:"criterion" enum:"l1,batch_norm,taylor" doc:"of channels, which go first: l1, those with the least weights; batch_norm, those that their batch-norm scales least; taylor, those whose removal changes the loss least to first order, by the gradients of training rows"`
+	Scope     string    `yaml:"scope" enum:"layer,global" doc:"layer: the ratio is of each layer; global: of all together, a layer loses nine tenths at most"`
+	Multiple  int       `yaml:"multiple" min:"1" max:"64" doc:"of channels: the number that layers keep is a multiple of this"`
+	Rounds    int       `yaml:"rounds" min:"1" max:"20" doc:"the ratio is reached in so many rounds, with training after each"`
+	Keep      []string  `yaml:"keep" doc:"layers or blocks that stay as they are, and what is coupled to them; the last layer always does"`
+	Rows      int       `yaml:"rows" min:"16" doc:"of taylor: how many training rows give the gradients, at most"`
+	Target    string    `yaml:"target" doc:"column with the class of the rows"`
+	Train     *Training `yaml:"train" doc:"training after each round, as in finetune with an input model; none if not given; {} trains all layers for two epochs"`
+}
+
+// Training is how a pruned network is trained.
+type Training struct{ transfer.Params }
+
+// DecodeParam implements params.Decoder: all layers learn, with the statistics of their batches, unless a strategy says
+// otherwise.
+func (t *Training) DecodeParam(d *params.Decoding, node *yaml.Node) {
+	t.Params.Begin(node, true)
+	type plain transfer.Params
+	d.Into(node, (*plain)(&t.Params))
+	if t.Strategy.Kind == "" && len(t.Strategy.Phases) == 0 {
+		t.Strategy = strategy.Recovery()
+	}
+	t.Params.Complete(d, node, "")
+	if t.Backbone != "" {
+		d.At("backbone", func() {
+			d.Errorf(params.Locate(node, "backbone"), "leave it out", "the network is that of the input model")
+		})
+	}
+}
+
+// Methods and criteria.
+const (
+	byChannels  = "channels"
+	byWeights   = "weights"
+	byTwoOfFour = "2:4"
+	taylor      = "taylor"
+	byBatchNorm = "batch_norm"
+	globally    = "global"
+)
+
+// PruneKind declares the stage prune.
+func PruneKind() pipeline.Kind {
+	return pipeline.Define(pipeline.Kind{
+		Name:    "prune",
+		Summary: "take channels or weights out of a trained network",
+		Doc: "With method channels, whole channels are taken out: what is coupled to a channel, by an addition, a depthwise convolution, a batch-norm, a " +
+			"concatenation or a gate, goes with it, and the result is a smaller network that everything runs as any other. Before any training it gives what the " +
+			"network gave with those channels silenced. With weights and 2:4, single weights become 0 and stay so in the training of this stage. The last layer stays. " +
+			"With data, accuracy is measured on the validation rows before and after, and train trains the network after each round. A pruning that takes " +
+			"nothing out is an error.",
+		Example: `smaller:
+  uses: prune
+  from: {model: net, data: images}
+  with: {ratio: 0.5, rounds: 2, train: {epochs: 2}}`,
+		Version: 1,
+		Seeded:  true,
+		Inputs: []pipeline.Port{
+			{Name: transfer.ModelPort, Kind: pipeline.Model, Doc: "the trained network"},
+			{Name: transfer.DataPort, Kind: pipeline.Images, Optional: true, Doc: "rows with images, classes and splits, as the network takes them: for training, taylor and accuracies"},
+		},
+		Outputs: []pipeline.Port{
+			{Name: transfer.ModelPort, Kind: pipeline.Model, Doc: "the pruned network"},
+			{Name: "sizes", Kind: pipeline.Metrics, Doc: "the network before and after: parameters, multiply-adds, bytes; with data, accuracy on the validation rows and agreement with the network before"},
+			{Name: "channels", Kind: pipeline.Metrics, Doc: "one row per set of coupled layers: channels before and after"},
+		},
+	}, PruneParams{Method: byChannels, Ratio: 0.5, Criterion: "l1", Scope: "layer", Multiple: 8, Rounds: 1, Rows: 256, Target: record.Label}, buildPrune)
+}
+
+// pruneStage is the kind with its parameters filled in.
+type pruneStage struct {
+	PruneParams
+	training *transfer.Setup // nil: none
+}
+
+func buildPrune(p PruneParams) (pipeline.Stage, error) {
+	s := &pruneStage{PruneParams: p}
+	var errs []error
+	refuse := func(wrong bool, path, hint, format string, args ...any) {
+		if wrong {
+			errs = append(errs, pipeline.ParamErrorHint(path, hint, format, args...))
+		}
+	}
+	refuse(p.Method != byChannels && p.Criterion != "l1", "criterion", "leave it out", "is of method channels: weights go by their magnitude")
+	refuse(p.Method != byChannels && p.Multiple != 8, "multiple", "leave it out", "is of method channels")
+	refuse(p.Method == byTwoOfFour && p.Ratio != 0.5, "ratio", "leave it out", "2:4 sets half of the weights to 0")
+	refuse(p.Method == byTwoOfFour && p.Rounds > 1, "rounds", "leave it out", "2:4 is reached in one round")
+	refuse(p.Method == byTwoOfFour && p.Scope == globally, "scope", "leave it out", "2:4 is a pattern of each layer")
+	refuse(p.Rounds > 1 && p.Train == nil, "rounds", "say how to train: train: {}", "several rounds without training between them are one")
+	if p.Train != nil {
+		var err error
+		if s.training, err = transfer.New(p.Train.Params); err != nil {
+			errs = append(errs, within("train", err))
+		} else if p.Method != byChannels {
+			s.training = s.training.KeepingZeros()
+		}
+	}
+	return s, errors.Join(errs...)
+}
+
+// within is an error of parameters in a mapping.
+func within(key string, err error) error {
+	var joined interface{ Unwrap() []error }
+	if errors.As(err, &joined) {
+		var out []error
+		for _, e := range joined.Unwrap() {
+			out = append(out, within(key, e))
+		}
+		return errors.Join(out...)
+	}
+	var wrong *params.Error
+	if errors.As(err, &wrong) {
+		own := *wrong
+		own.Path = key + "." + own.Path
+		return &own
+	}
+	return err
+}
+
+// Numerics implements pipeline.Numeric.
+func (s *pruneStage) Numerics() string {
+	if s.training != nil {
+		return s.training.Numerics()
+	}
+	return frozen.Float32.Numerics()
+}
+
+// Check implements pipeline.Stage.
+func (s *pruneStage) Check(inputs map[string][]pipeline.Traits) (map[string]pipeline.Traits, error) {
+	for _, traits := range inputs[transfer.ModelPort] {
+		if _, features := traits[record.ExtractionKey]; features {
+			return nil, errors.New("the model is a head on features: there are no channels to take out of it; prune a whole network on pictures")
+		}
+	}
+	if len(inputs[transfer.DataPort]) == 0 {
+		switch {
+		case s.Train != nil:
+			return nil, pipeline.ParamErrorHint("train", "from: {model: …, data: images}", "needs the input data")
+		case s.Criterion == taylor:
+			return nil, pipeline.ParamErrorHint("criterion", "from: {model: …, data: images}", "taylor needs the input data")
+		}
+	}
+	model := pipeline.Traits{}
+	if s.training != nil {
+		out, err := s.training.Check(map[string][]pipeline.Traits{transfer.ModelPort: inputs[transfer.ModelPort], transfer.DataPort: inputs[transfer.DataPort]})
+		if err != nil {
+			return nil, err
+		}
+		model = out[transfer.ModelPort]
+	} else if len(inputs[transfer.ModelPort]) > 0 {
+		model = inputs[transfer.ModelPort][0]
+	}
+	return map[string]pipeline.Traits{transfer.ModelPort: model}, nil
+}
+
+// roundRecipe is all that decides what a round takes out, but the network, the data and what there was before the first round.
+type roundRecipe struct {
+	Method    string   `yaml:"method"`
+	Share     float64  `yaml:"share"` // of what there was at first that is gone after the round
+	Criterion string   `yaml:"criterion"`
+	Scope     string   `yaml:"scope"`
+	Multiple  int      `yaml:"multiple"`
+	Keep      []string `yaml:"keep"`
+	Rows      int      `yaml:"rows"`
+	Target    string   `yaml:"target"`
+}
+
+// Run implements pipeline.WholeTable.
+func (s *pruneStage) Run(ctx context.Context, task *pipeline.Task) error {
+	given := task.Input(transfer.ModelPort)
+	first, err := classifier.Read(ctx, given)
+	if err != nil {
+		return err
+	}
+	if len(first.InputShape()) != 3 {
+		return fmt.Errorf("model %s takes features: there are no channels to take out of it; prune a whole network on pictures", given.Name())
+	}
+	if first.Network, first.Weights, err = adapter.Merge(first.Network, first.Weights); err != nil {
+		return err
+	}
+	current := given
+	var pruned *classifier.Classifier
+	for round := range s.Rounds {
+		if current, err = s.round(ctx, task, given, current, round); err != nil {
+			return fmt.Errorf("round %d: %w", round+1, err)
+		}
+		if pruned, err = classifier.Read(ctx, current); err != nil {
+			return err
+		}
+		if s.training == nil {
+			continue
+		}
+		own := *task
+		own.Inputs = map[string][]pipeline.Input{transfer.ModelPort: {current}, transfer.DataPort: task.Inputs[transfer.DataPort]}
+		outcome, err := s.training.Train(ctx, &own)
+		if err != nil {
+			return fmt.Errorf("round %d: training: %w", round+1, err)
+		}
+		pruned = outcome.Model
+		if round < s.Rounds-1 {
+			if current, err = s.trained(ctx, task, current, pruned, round); err != nil {
+				return err
+			}
+		}
+	}
+	pruned.Description.Recipe = task.Recipe
+	sizes, err := s.sizes(ctx, task, first, pruned)
+	if err != nil {
+		return err
+	}
+	s.tell(ctx, task, first, pruned, sizes)
+	return errors.Join(
+		writeModel(task, transfer.ModelPort, pruned),
+		writeRecord(task, "sizes", record.FromRows(sizes)),
+		writeRecord(task, "channels", record.FromRows(spacesLeft(first.Network, pruned.Network))),
+	)
+}
+
+// share is what is gone after a round, so that each round takes the same share of what it finds.
+func (s *pruneStage) share(round int) float64 {
+	if round == s.Rounds-1 {
+		return s.Ratio
+	}
+	return 1 - math.Pow(1-s.Ratio, float64(round+1)/float64(s.Rounds))
+}
+
+// round takes out what one round does: a part of the stage's work.
+func (s *pruneStage) round(ctx context.Context, task *pipeline.Task, given, current pipeline.Input, round int) (pipeline.Input, error) {
+	part := pipeline.Part{
+		Name: "prune", Numerics: s.Numerics(), Inputs: map[string]pipeline.Input{"given": given, transfer.ModelPort: current},
+		Recipe: roundRecipe{s.Method, s.share(round), s.Criterion, s.Scope, s.Multiple, s.Keep, s.Rows, s.Target},
+	}
+	if s.Criterion == taylor {
+		part.Inputs[transfer.DataPort] = task.Input(transfer.DataPort)
+	}
+	result, err := task.Part(ctx, part, func(ctx context.Context, task *pipeline.Task) error {
+		before, err := classifier.Read(ctx, given)
+		if err != nil {
+			return err
+		}
+		c, err := classifier.Read(ctx, current)
+		if err != nil {
+			return err
+		}
+		if c.Network, c.Weights, err = adapter.Merge(c.Network, c.Weights); err != nil {
+			return err
+		}
+		if err := s.cut(ctx, task, before.Network, c, round); err != nil {
+			return err
+		}
+		return writeModel(task, transfer.ModelPort, c)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return result[transfer.ModelPort], nil
+}
+
+// trainedRecipe is that of the part that hands a trained network to the next round: its training stands in its inputs' phases.
+type trainedRecipe struct {
+	Train transfer.Params `yaml:"train"`
+	Seed  uint64          `yaml:"seed"`
+}
+
+// trained makes what a round trained an input of the next one.
+func (s *pruneStage) trained(ctx context.Context, task *pipeline.Task, current pipeline.Input, model *classifier.Classifier, round int) (pipeline.Input, error) {
+	part := pipeline.Part{
+		Name: "trained", Numerics: s.Numerics(), Recipe: trainedRecipe{s.Train.Params, task.Seed},
+		Inputs: map[string]pipeline.Input{transfer.ModelPort: current, transfer.DataPort: task.Input(transfer.DataPort)},
+	}
+	result, err := task.Part(ctx, part, func(_ context.Context, task *pipeline.Task) error {
+		return writeModel(task, transfer.ModelPort, model)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return result[transfer.ModelPort], nil
+}
+
+// cut takes out of a model what a round does. before is the network that the stage was given.
+func (s *pruneStage) cut(ctx context.Context, task *pipeline.Task, before *nn.Network, c *classifier.Classifier, round int) error {
+	for _, name := range s.Keep {
+		if _, ok := c.Network.Find(name); !ok {
+			return pipeline.ParamErrorHint("keep", "it has: "+strings.Join(c.Network.Scopes(), ", "), "the network has no layer or block %q", name)
+		}
+	}
+	keep := func(layer string) bool {
+		return slices.ContainsFunc(s.Keep, func(name string) bool { return nn.InScope(layer, name) })
+	}
+	coupling := prune.Couple(c.Network)
+	var err error
+	switch s.Method {
+	case byWeights:
+		c.Weights, _, err = coupling.Sparsify(c.Weights, s.share(round), s.Scope == globally, keep)
+		return err
+	case byTwoOfFour:
+		c.Weights, _, err = coupling.TwoOfFour(c.Weights, keep)
+		return err
+	}
+	scores := prune.L1(c.Network, c.Weights)
+	switch s.Criterion {
+	case byBatchNorm:
+		if scores, err = prune.BatchNormScale(c.Network, c.Weights); err != nil {
+			return pipeline.ParamErrorHint("criterion", "take l1", "%v", err)
+		}
+	case taylor:
+		if scores, err = transfer.Importance(ctx, task, s.Target, c, s.Rows); err != nil {
+			return err
+		}
+	}
+	gone, err := coupling.Choose(scores, prune.Choice{
+		Ratio: s.share(round), Global: s.Scope == globally, Multiple: s.Multiple, Keep: keep,
+		Before: func(space prune.Space) int { return before.Shape(space.Layers[0]).Channels() },
+	})
+	if err != nil {
+		return err
+	}
+	c.Network, c.Weights, err = coupling.Remove(gone, c.Weights)
+	return err
+}
+
+// sizes measures the network before and after.
+func (s *pruneStage) sizes(ctx context.Context, task *pipeline.Task, before, after *classifier.Classifier) ([]record.ModelSize, error) {
+	both := []transfer.Student{{Role: record.RoleUnpruned, Name: task.Input(transfer.ModelPort).Name(), Model: before}, {Role: record.RolePruned, Name: record.RolePruned, Model: after}}
+	if task.Input(transfer.DataPort) != nil {
+		return transfer.Sizes(ctx, task, s.Target, both...)
+	}
+	var out []record.ModelSize
+	for _, n := range both {
+		all, _ := n.Model.Network.ParameterCount()
+		nan := math.NaN()
+		out = append(out, record.ModelSize{
+			Model: n.Name, Role: n.Role, Parameters: all, MultiplyAdds: n.Model.Network.MultiplyAdds(), Bytes: 4 * all,
+			Nonzero:  prune.Nonzero(n.Model.Network, n.Model.Weights),
+			Accuracy: nan, Low: nan, High: nan, Agreement: nan, AgreementLow: nan, AgreementHigh: nan,
+		})
+	}
+	return out, nil
+}
+
+// tell tells people what has become of the network, and how fast it is here. Speed is no part of the results: it is another on every
+// machine, and in every run.
+func (s *pruneStage) tell(ctx context.Context, task *pipeline.Task, before, after *classifier.Classifier, sizes []record.ModelSize) {
+	was, is := sizes[0], sizes[1]
+	task.Log("parameters %d → %d (%.0f %%), not 0 %d → %d, multiply-adds of a picture %.4g → %.4g million (%.0f %%), %.3g → %.3g MB",
+		was.Parameters, is.Parameters, percent(is.Parameters, was.Parameters), was.Nonzero, is.Nonzero,
+		float64(was.MultiplyAdds)/1e6, float64(is.MultiplyAdds)/1e6, percent(is.MultiplyAdds, was.MultiplyAdds), float64(was.Bytes)/1e6, float64(is.Bytes)/1e6)
+	if is.Rows > 0 {
+		task.Log("on %d validation rows accuracy %.1f %% → %.1f %% (%.1f to %.1f), %.1f %% of the answers stay", is.Rows, 100*was.Accuracy, 100*is.Accuracy, 100*is.Low, 100*is.High, 100*is.Agreement)
+	}
+	if old, new, err := speeds(ctx, task.Threads, before, after); err == nil {
+		task.Log("speed: a picture in %.2f → %.2f ms, %.2f times as fast (batch 1, %d threads, in turn)", 1e3*old.Seconds(), 1e3*new.Seconds(), old.Seconds()/new.Seconds(), max(task.Threads, 1))
+	}
+}
+
+func percent(part, of int64) float64 { return 100 * float64(part) / float64(max(of, 1)) }
+
+// speeds measures two networks in turn: the least times of a picture, of some runs each.
+func speeds(ctx context.Context, threads int, networks ...*classifier.Classifier) (old, new time.Duration, err error) {
+	const within, most = time.Second, 30
+	pool := kernel.NewPool(max(threads, 1))
+	defer pool.Close()
+	least := make([]time.Duration, len(networks))
+	sessions := make([]func() error, len(networks))
+	for i, c := range networks {
+		program, err := c.Compile()
+		if err != nil {
+			return 0, 0, err
+		}
+		session := program.NewSession(1)
+		input, output := make([]float32, program.InputShape().Size()), make([]float32, program.OutputShape(0).Size())
+		sessions[i] = func() error { return session.Run(pool, input, 1, output) }
+		if err := sessions[i](); err != nil {
+			return 0, 0, err
+		}
+		least[i] = time.Hour
+	}
+	for began, n := time.Now(), 0; n < most && time.Since(began) < within && ctx.Err() == nil; n++ {
+		for i, run := range sessions {
+			at := time.Now()
+			if err := run(); err != nil {
+				return 0, 0, err
+			}
+			least[i] = min(least[i], time.Since(at))
+		}
+	}
+	return least[0], least[1], ctx.Err()
+}
+
+// spacesLeft compares the channels of two networks with the same layers.
+func spacesLeft(before, after *nn.Network) (out []record.PrunedSpace) {
+	for _, s := range prune.Couple(before).Spaces() {
+		name := s.Layers[0]
+		if n := len(s.Layers); n > 1 {
+			name += fmt.Sprintf(" and %d more", n-1)
+		}
+		left := after.Shape(s.Layers[0])
+		if left == nil {
+			continue
+		}
+		out = append(out, record.PrunedSpace{Layers: name, Before: int32(before.Shape(s.Layers[0]).Channels()), Channels: int32(left.Channels())})
+	}
+	return out
+}
