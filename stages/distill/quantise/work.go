@@ -78,7 +78,7 @@ func (s stage) open(ctx context.Context, task *pipeline.Task) (q *work, err erro
 	if schema == nil {
 		return nil, fmt.Errorf("data %s has no rows", in.Name())
 	}
-	if q.data, err = rows.Read(ctx, in, schema, stored.Head().Name); err != nil {
+	if q.data, err = rows.Read(ctx, in, schema, stored.Head().Name, rows.Options{}); err != nil {
 		return nil, err
 	}
 	if err := q.data.Renumber(stored.Head()); err != nil {
