@@ -169,7 +169,7 @@ func (e *result) finding() findingView {
 		if !e.ofOneClass() {
 			view.By = "Mean average precision"
 			if view.Forest != nil {
-				view.Forest.Of = "share of rows of which every class is right"
+				view.Forest.Of = ", by the share of rows with every class right"
 			}
 		}
 	}

@@ -148,7 +148,7 @@ type verdict struct {
 // forest is the best model against every other, drawn on one axis.
 type forest struct {
 	Best      string
-	Of        string // what is compared
+	Of        string // what is compared: " of accuracy"
 	Rows      []verdict
 	Zero      float64 // its place
 	Ticks     []tick
@@ -163,7 +163,7 @@ func (e *evaluation) forest() *forest {
 	if len(rows) == 0 {
 		return nil
 	}
-	f := &forest{Best: trained[0].short, Of: "accuracy"}
+	f := &forest{Best: trained[0].short, Of: " of accuracy"}
 	s := scale{0, 0}
 	var compared []comparison
 	for _, c := range e.comparisons {
