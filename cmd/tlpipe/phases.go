@@ -28,8 +28,8 @@ func readPhases(ctx context.Context, n *pipeline.NodeResult) (phases []record.Ph
 
 // printTrainings tells in a line a phase what the trainings of this run did;
 // those that were at hand are left out.
-func printTrainings(ctx context.Context, out io.Writer, result *pipeline.Result) error {
-	table := console.NewTable("TRAINING", "PHASE", "EPOCHS", ">RATE", ">TRAINED", ">SHARE", "EVERY EPOCH STARTS FROM")
+func printTrainings(ctx context.Context, out *console.Output, result *pipeline.Result) error {
+	table := console.NewTable("TRAINING", "PHASE", "EPOCHS", ">RATE", ">TRAINED", ">SHARE", "EPOCHS START FROM").Fit(out.File)
 	for _, n := range result.Nodes {
 		if n.Ended.ChunksComputed == 0 || n.Outputs == nil {
 			continue

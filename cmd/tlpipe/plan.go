@@ -94,7 +94,7 @@ func (p *program) printPlan(plan pipeline.Plan, asJSON bool) error {
 		if n.Fails != "" {
 			failing = append(failing, n)
 		}
-		table.Row(n.Stage, n.Uses, string(n.State), planChunks(n), because)
+		table.Row(n.Stage, n.Uses, string(n.State), planChunks(n), console.ShortDigests(because))
 	}
 	if err := table.Write(p.out, ""); err != nil {
 		return err

@@ -150,7 +150,7 @@ func (p *program) printRuns(runs []pipeline.PastRun, last int) error {
 	for i := len(runs) - 1; i >= max(len(runs)-last, 0); i-- {
 		differs := ""
 		if i > 0 {
-			differs = inOneLine(runs[i].Differences(runs[i-1]))
+			differs = console.ShortDigests(inOneLine(runs[i].Differences(runs[i-1])))
 		}
 		status, seconds := statusOf(runs[i])
 		table.Row(runs[i].Run, status, seconds, differs)
@@ -242,7 +242,7 @@ func (p *program) printDifference(a, b pipeline.PastRun) error {
 		table := console.NewTable("STAGE", "DIFFERENCE").Fit(p.out.File)
 		for _, stage := range slices.Sorted(maps.Keys(differences)) {
 			for _, d := range differences[stage] {
-				table.Row(stage, d)
+				table.Row(stage, console.ShortDigests(d))
 			}
 		}
 		if err := table.Write(p.out, ""); err != nil {

@@ -150,6 +150,10 @@ func (p *program) printArtifact(ctx context.Context, a *named, head int) error {
 		return printPhases(p.out, rows)
 	}
 	table := console.NewTable(heads...)
+	whole := schema.NumFields() == pipeline.RejectsSchema().NumFields() && schema.Field(schema.NumFields()-1).Name == record.Reason
+	if whole { // which rows were rejected, and why, is told in full
+		table.Fit(p.out.File)
+	}
 	for rec, err := range a.Batches(ctx) {
 		if err != nil {
 			return err
@@ -157,7 +161,10 @@ func (p *program) printArtifact(ctx context.Context, a *named, head int) error {
 		for row := range min(int(rec.NumRows()), head-table.Len()) {
 			cells := make([]string, rec.NumCols())
 			for i, column := range rec.Columns() {
-				cells[i] = console.Shorten(console.Cell(column, row), cellWidth)
+				cells[i] = console.Cell(column, row)
+				if !whole {
+					cells[i] = console.Shorten(cells[i], cellWidth)
+				}
 			}
 			table.Row(cells...)
 		}

@@ -50,6 +50,33 @@ func Cell(column arrow.Array, row int) string {
 	}
 }
 
+// ShortDigests shortens the digests in a text to as many digits as tell them apart for people.
+func ShortDigests(text string) string {
+	var b strings.Builder
+	for text != "" {
+		n := 0
+		for n < len(text) && strings.IndexByte("0123456789abcdef", text[n]) >= 0 {
+			n++
+		}
+		if n == digestDigits {
+			b.WriteString(text[:shownDigits] + "…")
+		} else {
+			b.WriteString(text[:n])
+		}
+		text = text[n:]
+		if text != "" && n == 0 {
+			b.WriteByte(text[0])
+			text = text[1:]
+		}
+	}
+	return b.String()
+}
+
+const (
+	digestDigits = 64 // of a SHA-256
+	shownDigits  = 12
+)
+
 // number shows four significant digits.
 func number(x float64) string {
 	if x == math.Trunc(x) && math.Abs(x) < 1e6 {

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"fmt"
 	"math"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -104,6 +106,37 @@ func TestTableWithLongCells(t *testing.T) {
 		t.Fatal(err)
 	}
 	same(t, b.String(), "A    WHAT\none  a few words that do not\n     fit into a line\n")
+
+	// Where there is too little room beside the other columns, it stands below them; where there is none, nothing helps.
+	b.Reset()
+	table = NewTable("A NAME THAT IS LONG", "WHAT")
+	table.width = 30
+	table.Row("one", "a few words that do not fit into a line")
+	table.Row("two", "a few words that do")
+	if err := table.Write(&b, ""); err != nil {
+		t.Fatal(err)
+	}
+	same(t, b.String(), "A NAME THAT IS LONG  WHAT\none\n    a few words that do not\n    fit into a line\ntwo                  a few words that do\n")
+	b.Reset()
+	table.width = 20
+	if err := table.Write(&b, ""); err != nil {
+		t.Fatal(err)
+	}
+	same(t, b.String(), "A NAME THAT IS LONG  WHAT\none                  a few words that do not fit into a line\ntwo                  a few words that do\n")
+}
+
+func TestTableFitsWhatIsNoTerminal(t *testing.T) {
+	f, err := os.Create(filepath.Join(t.TempDir(), "file"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	for columns, want := range map[string]int{"": 80, "120": 120, "0": 80, "x": 80} {
+		t.Setenv("COLUMNS", columns)
+		if got := NewTable("A").Fit(f).width; got != want {
+			t.Errorf("COLUMNS=%q: %d letters, want %d", columns, got, want)
+		}
+	}
 }
 
 func TestWrap(t *testing.T) {
@@ -343,4 +376,14 @@ func ExampleTable() {
 	// STAGE       ROWS
 	// images    12,345
 	// features       7
+}
+
+func TestShortDigests(t *testing.T) {
+	digest := strings.Repeat("0123456789abcdef", 4)
+	for text, want := range map[string]string{
+		"": "", "a b": "a b", "cafe": "cafe", "weights: " + digest + " → " + digest: "weights: 0123456789ab… → 0123456789ab…",
+		digest + "0": digest + "0", digest[1:]: digest[1:], digest + "x": "0123456789ab…x",
+	} {
+		same(t, ShortDigests(text), want)
+	}
 }

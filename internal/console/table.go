@@ -3,6 +3,7 @@ package console
 import (
 	"io"
 	"os"
+	"strconv"
 	"strings"
 
 	"github.com/mattn/go-runewidth"
@@ -43,14 +44,21 @@ func (t *Table) Row(row ...string) {
 // Len is the number of rows without the heads.
 func (t *Table) Len() int { return len(t.rows) - 1 }
 
-// Fit makes the table no wider than what it is printed on, if that is a
-// terminal: the last column is broken into lines.
+// Fit makes the table no wider than the terminal that it is printed on; where there is none, than $COLUMNS or 80 letters. The
+// last column is broken into lines.
 func (t *Table) Fit(f *os.File) *Table {
-	if width, _, err := term.GetSize(int(f.Fd())); err == nil {
+	t.width = defaultWidth
+	if columns, err := strconv.Atoi(os.Getenv("COLUMNS")); err == nil && columns > 0 {
+		t.width = columns
+	}
+	if width, _, err := term.GetSize(int(f.Fd())); err == nil && width > 0 {
 		t.width = width
 	}
 	return t
 }
+
+// defaultWidth is that of what is no terminal: files, pipes.
+const defaultWidth = 80
 
 // Write prints the table, each line after indent.
 func (t *Table) Write(w io.Writer, indent string) error { return t.write(w, indent, t.rows) }
@@ -93,14 +101,20 @@ func (t *Table) write(w io.Writer, indent string, rows [][]string) error {
 func (t *Table) lastCell(line, cell string) string {
 	at := cells().StringWidth(line)
 	room := t.width - at
-	if t.width == 0 || room < leastRoom || cells().StringWidth(cell) <= room {
+	if wide := cells().StringWidth(cell); t.width == 0 || room <= 0 || wide <= room || room < leastRoom && wide < leastRoom {
 		return line + cell
+	}
+	if room < leastRoom { // it goes below the line
+		below := "\n" + strings.Repeat(" ", belowIndent)
+		return strings.TrimRight(line, " ") + below + strings.ReplaceAll(Wrap(cell, max(t.width-belowIndent, leastRoom)), "\n", below)
 	}
 	return line + strings.ReplaceAll(Wrap(cell, room), "\n", "\n"+strings.Repeat(" ", at))
 }
 
-// leastRoom is how narrow a broken column may be, in cells.
-const leastRoom = 24
+const (
+	leastRoom   = 24 // how narrow a broken column may be, in cells
+	belowIndent = 4  // of a last column that stands below its line
+)
 
 // Line makes text safe for one line of a terminal: control characters, which
 // file names may hold, are shown and not obeyed.
