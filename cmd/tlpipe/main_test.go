@@ -41,7 +41,7 @@ func TestScripts(t *testing.T) {
 		UpdateScripts: os.Getenv("TLPIPE_UPDATE") != "", // writes what was seen into the scripts
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("TLPIPE_CACHE", env.WorkDir+"/cache")
-			env.Setenv("COLUMNS", "10000") // lines stay whole
+			env.Setenv("COLUMNS", "10000")                  // lines stay whole
 			internal, err := filepath.Abs("../../internal") // for test data of packages
 			env.Setenv("INTERNAL", internal)
 			return err

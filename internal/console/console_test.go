@@ -116,7 +116,7 @@ func TestTableWithLongCells(t *testing.T) {
 	if err := table.Write(&b, ""); err != nil {
 		t.Fatal(err)
 	}
-	same(t, b.String(), "A NAME THAT IS LONG  WHAT\none\n    a few words that do not\n    fit into a line\ntwo                  a few words that do\n")
+	same(t, b.String(), "A NAME THAT IS LONG  WHAT\none\n    a few words that do not\n    fit into a line\ntwo\n    a few words that do\n")
 	b.Reset()
 	table.width = 20
 	if err := table.Write(&b, ""); err != nil {

@@ -101,7 +101,7 @@ func (t *Table) write(w io.Writer, indent string, rows [][]string) error {
 func (t *Table) lastCell(line, cell string) string {
 	at := cells().StringWidth(line)
 	room := t.width - at
-	if wide := cells().StringWidth(cell); t.width == 0 || room <= 0 || wide <= room || room < leastRoom && wide < leastRoom {
+	if t.width == 0 || room <= 0 || cells().StringWidth(cell) <= room {
 		return line + cell
 	}
 	if room < leastRoom { // it goes below the line
