@@ -3,6 +3,7 @@ package main
 import (
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -58,7 +59,7 @@ func (p *program) stageNames(file string) (names []string) {
 	return names
 }
 
-// settings are what `--set` may begin with: stage.param=.
+// settings are what `--set` may begin with, stage.param=, and, of parameters whose words are known, their values.
 func (p *program) settings(file, typed string) (out []string) {
 	graph, err := p.load(file, pipelineFlags{})
 	if err != nil {
@@ -70,10 +71,70 @@ func (p *program) settings(file, typed string) (out []string) {
 			continue
 		}
 		known[n.Declared.Name] = true
+		if setting, _, ok := strings.Cut(typed, "="); ok {
+			if path, ok := strings.CutPrefix(setting, n.Declared.Name+"."); ok {
+				words := wordsOf(params.JSONSchema(n.Kind.Params), strings.Split(path, "."))
+				if path == "backbone" || path == "for" {
+					words, _ = completeBackbones(nil, nil, "")
+				}
+				for _, word := range words {
+					if value := setting + "=" + word; strings.HasPrefix(value, typed) {
+						out = append(out, value)
+					}
+				}
+			}
+			continue
+		}
 		for _, name := range parameterNames(n.Kind) {
 			if setting := n.Declared.Name + "." + name + "="; strings.HasPrefix(setting, typed) {
 				out = append(out, setting)
 			}
+		}
+	}
+	return out
+}
+
+// wordsOf are the words that a JSON Schema allows for the parameter at a path; none if it may be anything.
+func wordsOf(schema map[string]any, path []string) (words []string) {
+	for _, key := range []string{"anyOf", "oneOf", "allOf"} {
+		alternatives, _ := schema[key].([]any)
+		for _, a := range alternatives {
+			if a, ok := a.(map[string]any); ok {
+				words = append(words, wordsOf(a, path)...)
+			}
+		}
+	}
+	if len(path) > 0 {
+		properties, _ := schema["properties"].(map[string]any)
+		if inner, ok := properties[path[0]].(map[string]any); ok {
+			words = append(words, wordsOf(inner, path[1:])...)
+		}
+		return unique(words)
+	}
+	if schema["type"] == "boolean" {
+		words = append(words, "true", "false")
+	}
+	if word, ok := schema["const"].(string); ok {
+		words = append(words, word)
+	}
+	switch enum := schema["enum"].(type) {
+	case []string:
+		words = append(words, enum...)
+	case []any:
+		for _, word := range enum {
+			if word, ok := word.(string); ok && word != "" {
+				words = append(words, word)
+			}
+		}
+	}
+	return unique(words)
+}
+
+// unique leaves out what stood before, and what is empty.
+func unique(words []string) (out []string) {
+	for _, word := range words {
+		if word != "" && !slices.Contains(out, word) {
+			out = append(out, word)
 		}
 	}
 	return out
