@@ -4,14 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"runtime"
 
 	"github.com/spf13/cobra"
 
 	"github.com/tlpipe/tlpipe/internal/bench"
+	"github.com/tlpipe/tlpipe/internal/budget"
 	"github.com/tlpipe/tlpipe/internal/console"
 	"github.com/tlpipe/tlpipe/internal/nn/classifier"
+	"github.com/tlpipe/tlpipe/internal/predict"
 )
 
 func (p *program) benchLatencyCommand() *cobra.Command {
@@ -35,7 +36,7 @@ IMAGE, a JPEG image of 640×480 pixels is used.`,
 				return err
 			}
 			if len(args) == 1 {
-				file, err := os.ReadFile(args[0])
+				file, err := budget.ReadFile(args[0], predict.MaxFile)
 				if err != nil {
 					return usage("%s: %s", args[0], reasonOf(err))
 				}

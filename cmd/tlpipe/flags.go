@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/tlpipe/tlpipe/internal/budget"
 	"github.com/tlpipe/tlpipe/pipeline"
 	"github.com/tlpipe/tlpipe/pipeline/cache"
 	"github.com/tlpipe/tlpipe/pipeline/params"
@@ -24,9 +25,12 @@ func (f *pipelineFlags) add(c *cobra.Command) {
 	c.Flags().StringArrayVar(&f.set, "set", nil, "`stage.param=value`: set a parameter, vars.name or seed (may be repeated)")
 }
 
+// maxPipelineFile bounds the file of a pipeline, in bytes; what it says is counted as it is read.
+const maxPipelineFile = 256 << 20
+
 // load reads a pipeline and makes its graph.
 func (p *program) load(file string, f pipelineFlags) (*pipeline.Graph, error) {
-	text, err := os.ReadFile(file)
+	text, err := budget.ReadFile(file, maxPipelineFile)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil, usage("there is no pipeline file %s (`tlpipe init DIR` writes one to start from)", file)

@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/tlpipe/tlpipe/internal/budget"
 	"github.com/tlpipe/tlpipe/internal/explain"
 	"github.com/tlpipe/tlpipe/internal/nn/classifier"
 	"github.com/tlpipe/tlpipe/internal/predict"
@@ -43,7 +44,7 @@ func (x *explanations) write(path string, all []predict.Prediction) error {
 	if x == nil || len(all) == 0 {
 		return nil
 	}
-	file, err := os.ReadFile(path)
+	file, err := budget.ReadFile(path, predict.MaxFile)
 	if err != nil {
 		return err
 	}

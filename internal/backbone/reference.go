@@ -2,6 +2,7 @@ package backbone
 
 import (
 	"fmt"
+	"regexp"
 	"strings"
 	"time"
 
@@ -62,7 +63,19 @@ func (w WeightsReference) ShowParam() string { return secret.Text(string(w)) }
 
 // isURL tells whether the reference is an address.
 func (w WeightsReference) isURL() bool {
-	return strings.HasPrefix(string(w), "https://") || strings.HasPrefix(string(w), "http://")
+	scheme := scheme.FindString(string(w))
+	return strings.EqualFold(scheme, "https://") || strings.EqualFold(scheme, "http://")
+}
+
+// scheme is how addresses begin. Drives of Windows have one letter.
+var scheme = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9+.-]+:/+`)
+
+// otherScheme is what the reference begins with if that is the scheme of an address which is not fetched, or is misspelled; else "".
+func (w WeightsReference) otherScheme() string {
+	if w.isURL() {
+		return ""
+	}
+	return scheme.FindString(string(w))
 }
 
 // source reads an address with its digest and its limits.

@@ -117,6 +117,8 @@ func (b Backbone) resolve(reference WeightsReference, fixed bool) (*ResolvedWeig
 	case reference == RandomWeights:
 		c.Name = RandomWeights
 		return c, nil
+	case reference.otherScheme() != "":
+		return nil, wrongWeights("addresses begin with https:// or http://; a file is named by its path", "%s is no scheme that weights are fetched by", strings.TrimRight(reference.otherScheme(), "/"))
 	case reference.isURL():
 		source, err := reference.source()
 		if err != nil {

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"hash"
 	"io"
-	"os"
 	"strings"
 
 	"github.com/tlpipe/tlpipe/internal/budget"
@@ -57,16 +56,11 @@ func (p Expected) Check(r io.Reader) (sum string, err error) {
 
 // CheckFile is Check of a file.
 func (p Expected) CheckFile(path string) (sum string, err error) {
-	f, err := os.Open(path)
+	f, err := budget.Open(path, 0)
 	if err != nil {
 		return "", err
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
-	if info, err := f.Stat(); err == nil {
-		if err := budget.CheckFile(info); err != nil {
-			return "", fmt.Errorf("read %s: %w", path, err)
-		}
-	}
 	sum, err = p.Check(f)
 	if mismatch := new(MismatchError); err != nil && !errors.As(err, &mismatch) {
 		err = fmt.Errorf("read %s: %w", path, err)

@@ -48,7 +48,7 @@ func TestFile(t *testing.T) {
 	if _, err := digest.File(path); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("no file: %v", err)
 	}
-	if _, err := digest.File(filepath.Dir(path)); err == nil || !strings.Contains(err.Error(), "read "+filepath.Dir(path)) {
+	if _, err := digest.File(filepath.Dir(path)); err == nil || !strings.Contains(err.Error(), "open "+filepath.Dir(path)) {
 		t.Errorf("a folder: %v", err)
 	}
 	if err := os.WriteFile(path, []byte("abc"), 0o666); err != nil {

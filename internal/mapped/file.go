@@ -4,8 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"os"
 	"runtime/debug"
+
+	"github.com/tlpipe/tlpipe/internal/budget"
 )
 
 // File is a file as memory.
@@ -16,7 +17,7 @@ type File struct {
 
 // Open maps a regular file. Its bytes must not be written to.
 func Open(path string) (_ *File, err error) {
-	f, err := os.Open(path)
+	f, err := budget.Open(path, 0)
 	if err != nil {
 		return nil, err
 	}

@@ -4,14 +4,11 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
-	"errors"
-	"io"
-	"io/fs"
-	"os"
 	"slices"
 
 	"github.com/sourcegraph/conc/stream"
 
+	"github.com/tlpipe/tlpipe/internal/budget"
 	"github.com/tlpipe/tlpipe/internal/inference"
 	"github.com/tlpipe/tlpipe/internal/nn/classifier"
 	"github.com/tlpipe/tlpipe/internal/record"
@@ -96,7 +93,7 @@ func (p *Predictor) Files(ctx context.Context, paths []string, jobs int, done fu
 				return func() {}
 			}
 			var all []Prediction
-			file, err := readPicture(path)
+			file, err := budget.ReadFile(path, MaxFile)
 			if err == nil {
 				all, err = p.Picture(file)
 			}
@@ -107,26 +104,5 @@ func (p *Predictor) Files(ctx context.Context, paths []string, jobs int, done fu
 	return ctx.Err()
 }
 
-// maxFile is the length of the longest file that is read, in bytes.
-const maxFile = 1 << 30
-
-func readPicture(path string) (_ []byte, err error) {
-	// Asked before it is opened: opening a pipe would wait for a writer.
-	info, err := os.Stat(path)
-	if err != nil {
-		return nil, err
-	}
-	if !info.Mode().IsRegular() {
-		return nil, &fs.PathError{Op: "read", Path: path, Err: errors.New("not a file")}
-	}
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { err = errors.Join(err, f.Close()) }()
-	file, err := io.ReadAll(io.LimitReader(f, maxFile+1))
-	if err == nil && len(file) > maxFile {
-		err = errors.New("the file is longer than a picture can be")
-	}
-	return file, err
-}
+// MaxFile is the length of the longest file of a picture that is read, in bytes, as for sources of pictures.
+const MaxFile = 512 << 20

@@ -17,6 +17,8 @@ import (
 	"time"
 
 	"github.com/gofrs/flock"
+
+	"github.com/tlpipe/tlpipe/internal/budget"
 )
 
 // Registry is a folder of models.
@@ -239,7 +241,7 @@ func (r *Registry) Find(reference string) (Facts, error) {
 
 // Verify tells whether the file of a version is still what was added.
 func (r *Registry) Verify(v Facts) (err error) {
-	f, err := os.Open(r.Path(v))
+	f, err := budget.Open(r.Path(v), 0)
 	if err != nil {
 		return fmt.Errorf("version %d of %s: %w", v.Number, v.Name, err)
 	}
@@ -268,7 +270,7 @@ func (r *Registry) lock(name string) (unlock func() error, err error) {
 }
 
 func readJSON(path string, into any) (err error) {
-	f, err := os.Open(path)
+	f, err := budget.Open(path, maxFacts)
 	if err != nil {
 		return err
 	}

@@ -25,6 +25,10 @@ const digestMark = "#sha256="
 // follows on the line.
 var address = regexp.MustCompile(`[A-Za-z][A-Za-z0-9+.-]*://(?:[^\s/?#@"'<>]*:[^\s/?#@"'<>0-9][^\n@"'<>]*@)?[^\s"'<>` + "`" + `]*`)
 
+// misspelled is what follows the scheme of an address that is none: user and password after one slash, as in a path that was made of
+// an address, or after two without a scheme.
+var misspelled = regexp.MustCompile(`/{1,2}[^\s/?#@"'<>:]+:[^\s/?#@"'<>]+@[^\s"'<>` + "`" + `]*`)
+
 // Address returns an address as it may be shown: without user and password,
 // and with … for its query.
 func Address(url string) string {
@@ -66,6 +70,17 @@ func isPort(text string) bool {
 
 // Text returns a text in which every address is as [Address] shows it.
 func Text(text string) string {
+	if strings.Contains(text, "@") {
+		text = misspelled.ReplaceAllStringFunc(text, func(found string) string {
+			url := strings.TrimRight(found, punctuation(found))
+			slashes := url[:len(url)-len(strings.TrimLeft(url, "/"))]
+			rest := url[strings.LastIndex(url, "@")+1:]
+			if end := strings.IndexAny(rest, "?#"); end >= 0 {
+				rest = rest[:end] + "?" + hidden
+			}
+			return slashes + rest + found[len(url):]
+		})
+	}
 	if !strings.Contains(text, "://") {
 		return text
 	}

@@ -86,3 +86,19 @@ func TestValues(t *testing.T) {
 		t.Error("an error without secrets is another one")
 	}
 }
+
+// A slip in an address does not show what it hides.
+func TestMisspelledAddresses(t *testing.T) {
+	for text, want := range map[string]string{
+		"read /tmp/s/HTTP:/user:PASSWORD@127.0.0.1:8765/a?x=TOKEN: no such file": "read /tmp/s/HTTP:/127.0.0.1:8765/a?…",
+		"weights: //user:PASSWORD@h/a?x=TOKEN":                                   "weights: //h/a?…",
+		"htps://user:PASSWORD@h/a?x=TOKEN":                                       "htps://h/a?…",
+		"HTTP://user:PASSWORD@h/a":                                               "HTTP://h/a",
+		"at 10:30 write to a@b, not/c:d":                                         "at 10:30 write to a@b, not/c:d",
+	} {
+		got := secret.Text(text)
+		if strings.Contains(got, "PASSWORD") || strings.Contains(got, "TOKEN") || !strings.HasPrefix(got, want) {
+			t.Errorf("%s: %s, want %s", text, got, want)
+		}
+	}
+}

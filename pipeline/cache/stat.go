@@ -269,7 +269,7 @@ func describe(info fs.FileInfo) fingerprint {
 }
 
 func hashFile(ctx context.Context, path string) (digest [sha256.Size]byte, err error) {
-	f, err := os.Open(path)
+	f, err := budget.Open(path, 0)
 	if err != nil {
 		return digest, err
 	}
