@@ -70,23 +70,23 @@ func isPort(text string) bool {
 
 // Text returns a text in which every address is as [Address] shows it.
 func Text(text string) string {
-	if strings.Contains(text, "@") {
-		text = misspelled.ReplaceAllStringFunc(text, func(found string) string {
+	if strings.Contains(text, "://") {
+		text = address.ReplaceAllStringFunc(text, func(found string) string {
 			url := strings.TrimRight(found, punctuation(found))
-			slashes := url[:len(url)-len(strings.TrimLeft(url, "/"))]
-			rest := url[strings.LastIndex(url, "@")+1:]
-			if end := strings.IndexAny(rest, "?#"); end >= 0 {
-				rest = rest[:end] + "?" + hidden
-			}
-			return slashes + rest + found[len(url):]
+			return Address(url) + found[len(url):]
 		})
 	}
-	if !strings.Contains(text, "://") {
+	if !strings.Contains(text, "@") {
 		return text
 	}
-	return address.ReplaceAllStringFunc(text, func(found string) string {
+	return misspelled.ReplaceAllStringFunc(text, func(found string) string {
 		url := strings.TrimRight(found, punctuation(found))
-		return Address(url) + found[len(url):]
+		slashes := url[:len(url)-len(strings.TrimLeft(url, "/"))]
+		rest := url[strings.LastIndex(url, "@")+1:]
+		if end := strings.IndexAny(rest, "?#"); end >= 0 {
+			rest = rest[:end] + "?" + hidden
+		}
+		return slashes + rest + found[len(url):]
 	})
 }
 
