@@ -290,7 +290,7 @@ stages:
   b: {uses: heavy, from: two, matrix: {k: [1, 1000]}, with: {memory: %d, threads: %d, number: $(k)}}
   c: {uses: heavy, from: three, with: {memory: %d}}
 `, size("one"), size("one thread"), size("one row")/20, size("two"), size("two thread"), size("three"), size("a"), size("b"), rapid.IntRange(0, 5).Draw(rt, "threads"), size("c"))
-		return run{text, rapid.IntRange(1, 300).Draw(rt, "rows"), rapid.IntRange(1, 6).Draw(rt, "jobs"), rapid.Int64Range(1, 300).Draw(rt, "memory")}
+		return run{text, rapid.IntRange(1, 300).Draw(rt, "rows"), rapid.IntRange(1, 6).Draw(rt, "jobs"), rapid.Int64Range(8, 300).Draw(rt, "memory")}
 	})
 	examples := 6
 	if os.Getenv("TLPIPE_HEAVY") != "" {

@@ -261,6 +261,7 @@ func TestLimitsOfAnAddress(t *testing.T) {
 		"&size=1MB":                    "limits of the weights can be raised",
 		"&size=1GB&rate=100&stall=10s": "",
 	} {
+		t.Setenv("TLPIPE_WEIGHTS", t.TempDir()) // what is there is not fetched
 		resolved, err := b.Resolve(backbone.WeightsReference(url + "#sha256=" + lite0Digest + limits))
 		if err != nil {
 			t.Fatal(err)

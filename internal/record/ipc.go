@@ -96,6 +96,9 @@ func DecodeSchema(data []byte) (*arrow.Schema, error) {
 }
 
 func open(data []byte) (r *ipc.FileReader, batches int, err error) {
+	if err := checkFooter(data); err != nil {
+		return nil, 0, err
+	}
 	defer recoverAs(&err, "open an Arrow file")
 	r, err = ipc.NewFileReader(bytes.NewReader(data), ipc.WithAllocator(bounded{memory.DefaultAllocator, len(data)}))
 	if err != nil {

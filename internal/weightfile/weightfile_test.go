@@ -78,7 +78,7 @@ func TestWhatIsNoFileOfWeights(t *testing.T) {
 			t.Errorf("%s: error %v, want one with %q", name, err, c.want)
 		}
 	}
-	if _, err := weightfile.Open(t.TempDir()); err == nil || !strings.Contains(err.Error(), "not a regular file") {
+	if _, err := weightfile.Open(t.TempDir()); err == nil || !strings.Contains(err.Error(), "it is a folder") {
 		t.Errorf("a folder: error %v", err)
 	}
 }
