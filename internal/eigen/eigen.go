@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/tlpipe/tlpipe/internal/kernel"
+	"github.com/tlpipe/tlpipe/internal/vector"
 )
 
 // ExactDims is up to how many dimensions all eigenvectors of a matrix are computed.
@@ -30,7 +31,7 @@ func Symmetric(pool *kernel.Pool, a []float64, n int) (values, vectors []float64
 			if u == nil {
 				continue
 			}
-			axpy(-2*dot(u, v[k+1:]), u, v[k+1:])
+			vector.Axpy(-2*vector.Dot(u, v[k+1:]), u, v[k+1:])
 		}
 	})
 	return sortedPairs(diagonal, vectors, n, n)
@@ -107,10 +108,10 @@ func tridiagonal(pool *kernel.Pool, a []float64, n int, diagonal, beside []float
 		const rows = 16
 		pool.Each((m+rows-1)/rows, func(_, block int) {
 			for i := block * rows; i < min(m, (block+1)*rows); i++ {
-				p[i] = dot(a[(k+1+i)*n+k+1:(k+2+i)*n], column)
+				p[i] = vector.Dot(a[(k+1+i)*n+k+1:(k+2+i)*n], column)
 			}
 		})
-		along := dot(column, p)
+		along := vector.Dot(column, p)
 		for i := range p {
 			p[i] = 2 * (p[i] - along*column[i])
 		}
@@ -221,7 +222,7 @@ func Leading(pool *kernel.Pool, matrix []float64, n, k int) (values, vectors []f
 		steps := len(d) + 1
 		w := make([]float64, n)
 		multiply(pool, w, matrix, v, n)
-		d = append(d, dot(w, v))
+		d = append(d, vector.Dot(w, v))
 		for range 2 {
 			orthogonalise(pool, w, krylov, n)
 		}
@@ -246,7 +247,7 @@ func Leading(pool *kernel.Pool, matrix []float64, n, k int) (values, vectors []f
 				pool.Each(k, func(_, i int) {
 					out := vectors[i*n : (i+1)*n]
 					for j := range steps {
-						axpy(ritz[i*steps+j], krylov[j*n:(j+1)*n], out)
+						vector.Axpy(ritz[i*steps+j], krylov[j*n:(j+1)*n], out)
 					}
 					positive(out)
 				})
@@ -264,7 +265,7 @@ func multiply(pool *kernel.Pool, out, matrix, v []float64, n int) {
 	const rows = 32
 	pool.Each((n+rows-1)/rows, func(_, block int) {
 		for i := block * rows; i < min(n, (block+1)*rows); i++ {
-			out[i] = dot(matrix[i*n:(i+1)*n], v)
+			out[i] = vector.Dot(matrix[i*n:(i+1)*n], v)
 		}
 	})
 }
@@ -272,12 +273,12 @@ func multiply(pool *kernel.Pool, out, matrix, v []float64, n int) {
 // orthogonalise takes from w what lies along orthonormal rows.
 func orthogonalise(pool *kernel.Pool, w, rows []float64, n int) {
 	along := make([]float64, len(rows)/n)
-	pool.Each(len(along), func(_, i int) { along[i] = dot(rows[i*n:(i+1)*n], w) })
+	pool.Each(len(along), func(_, i int) { along[i] = vector.Dot(rows[i*n:(i+1)*n], w) })
 	const columns = 128
 	pool.Each((n+columns-1)/columns, func(_, block int) {
 		from, to := block*columns, min(n, (block+1)*columns)
 		for i, a := range along {
-			axpy(-a, rows[i*n+from:i*n+to], w[from:to])
+			vector.Axpy(-a, rows[i*n+from:i*n+to], w[from:to])
 		}
 	})
 }
@@ -291,34 +292,10 @@ func draw(state *uint64) float64 {
 	return float64(int64(z^z>>31)) / (1 << 63)
 }
 
-func norm(v []float64) float64 { return math.Sqrt(dot(v, v)) }
+func norm(v []float64) float64 { return math.Sqrt(vector.Dot(v, v)) }
 
 func scale(v []float64, by float64) {
 	for i := range v {
 		v[i] *= by
 	}
-}
-
-// axpy adds a·x to y.
-func axpy(a float64, x, y []float64) {
-	y = y[:len(x)]
-	for i, v := range x {
-		y[i] += a * v
-	}
-}
-
-func dot(x, y []float64) float64 {
-	var a, b, c, d float64
-	y = y[:len(x)]
-	i := 0
-	for ; i+4 <= len(x); i += 4 {
-		a += x[i] * y[i]
-		b += x[i+1] * y[i+1]
-		c += x[i+2] * y[i+2]
-		d += x[i+3] * y[i+3]
-	}
-	for ; i < len(x); i++ {
-		a += x[i] * y[i]
-	}
-	return (a + b) + (c + d)
 }

@@ -1,6 +1,10 @@
 package shallow
 
-import "context"
+import (
+	"context"
+
+	"github.com/tlpipe/tlpipe/internal/vector"
+)
 
 // centroid takes the class whose mean is nearest (Rocchio 1971): by Euclidean distance, as scikit-learn's NearestCentroid, or
 // by the cosine to the mean of normalised rows (Snell et al. 2017, arXiv:1703.05175; Wang et al. 2019, SimpleShot,
@@ -31,7 +35,7 @@ func centroidOn(_ context.Context, t *task, rows Rows) (prepared, error) {
 			l.Weights = append(l.Weights, float32(v))
 		}
 		if t.Metric != cosine {
-			l.Bias[k] = float32(-dot(mean, mean) / 2)
+			l.Bias[k] = float32(-vector.Dot(mean, mean) / 2)
 		}
 		if shares[k] == 0 {
 			l.Bias[k] = unseen

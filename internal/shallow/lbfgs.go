@@ -4,6 +4,8 @@ import (
 	"context"
 	"math"
 	"slices"
+
+	"github.com/tlpipe/tlpipe/internal/vector"
 )
 
 // lbfgs minimises a smooth convex function by L-BFGS (Liu and Nocedal 1989). Steps meet the weak Wolfe conditions, found by
@@ -41,7 +43,7 @@ func (l lbfgs) minimise(ctx context.Context, x []float64) (value float64, iterat
 			return value, iterations, err
 		}
 		descend(pairs, gradient, direction)
-		slope := dot(gradient, direction)
+		slope := vector.Dot(gradient, direction)
 		step := 1.0
 		if len(pairs) == 0 {
 			step = 1 / math.Sqrt(-slope)
@@ -73,7 +75,7 @@ func (l lbfgs) minimise(ctx context.Context, x []float64) (value float64, iterat
 		for i := range x {
 			p.step[i], p.change[i] = next[i]-x[i], nextGradient[i]-gradient[i]
 		}
-		if p.product = dot(p.step, p.change); p.product > 0 {
+		if p.product = vector.Dot(p.step, p.change); p.product > 0 {
 			pairs = append(pairs, p)
 		}
 		copy(x, next)
@@ -99,16 +101,16 @@ func descend(pairs []pair, gradient, direction []float64) {
 	}
 	var shares [remembered]float64
 	for i, p := range slices.Backward(pairs) {
-		shares[i] = dot(p.step, direction) / p.product
-		axpy(-shares[i], p.change, direction)
+		shares[i] = vector.Dot(p.step, direction) / p.product
+		vector.Axpy(-shares[i], p.change, direction)
 	}
 	last := pairs[len(pairs)-1]
-	scale := last.product / dot(last.change, last.change)
+	scale := last.product / vector.Dot(last.change, last.change)
 	for i := range direction {
 		direction[i] *= scale
 	}
 	for i, p := range pairs {
-		axpy(shares[i]-dot(p.change, direction)/p.product, p.step, direction)
+		vector.Axpy(shares[i]-vector.Dot(p.change, direction)/p.product, p.step, direction)
 	}
 }
 
@@ -120,7 +122,7 @@ func (l lbfgs) search(x, direction []float64, step, value, slope float64, next, 
 			next[i] = x[i] + step*direction[i]
 		}
 		reached = l.evaluate(next, gradient)
-		at := dot(gradient, direction)
+		at := vector.Dot(gradient, direction)
 		falls := reached <= value+enough*step*slope ||
 			reached <= value+l.rounding*math.Abs(value) && at <= (2*enough-1)*slope
 		switch {

@@ -6,6 +6,8 @@ import (
 	"math"
 
 	"gonum.org/v1/gonum/mat"
+
+	"github.com/tlpipe/tlpipe/internal/vector"
 )
 
 // lda is linear discriminant analysis: classes are Gaussians of one covariance, the mean of those of the classes, each
@@ -121,7 +123,7 @@ func shrinkByLedoitWolf(c *mat.SymDense, rows Rows, positions []int, mean []floa
 	}
 	for i := range width {
 		row := raw.Data[i*raw.Stride : i*raw.Stride+width]
-		of += 2*dot(row[i:], row[i:]) - row[i]*row[i] // the upper half twice
+		of += 2*vector.Dot(row[i:], row[i:]) - row[i]*row[i] // the upper half twice
 	}
 	p, trace := float64(width), mat.Trace(c)
 	beta := (squares/n - of) / (p * n)

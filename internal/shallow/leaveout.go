@@ -8,6 +8,7 @@ import (
 
 	"github.com/tlpipe/tlpipe/internal/eigen"
 	"github.com/tlpipe/tlpipe/internal/kernel"
+	"github.com/tlpipe/tlpipe/internal/vector"
 )
 
 // mostLeftOut is how many unknowns ridge's equations may have for leaving rows out in closed form, which takes their eigenvectors.
@@ -79,7 +80,7 @@ func (t *task) turn(rows Rows, mean, vectors []float64) []float64 {
 				centred[j] = float64(v) - mean[j]
 			}
 			for j := range width {
-				out[i*width+j] = dot(centred, vectors[j*width:(j+1)*width])
+				out[i*width+j] = vector.Dot(centred, vectors[j*width:(j+1)*width])
 			}
 		})
 		return out
@@ -112,7 +113,7 @@ func (l *leaveOut) outputs(pool *kernel.Pool, penalty float64, out []float32) er
 	along := make([]float64, m*k)
 	for i := range l.n {
 		for j, v := range l.turned[i*m : (i+1)*m] {
-			axpy(v, l.targets[i*k:(i+1)*k], along[j*k:(j+1)*k])
+			vector.Axpy(v, l.targets[i*k:(i+1)*k], along[j*k:(j+1)*k])
 		}
 	}
 	share, rest := make([]float64, m), make([]float64, m) // of H, and of I−H, along each eigenvector
@@ -135,9 +136,9 @@ func (l *leaveOut) outputs(pool *kernel.Pool, penalty float64, out []float32) er
 			}
 			for j, v := range row {
 				if l.dual { // the eigenvectors are complete: targets are the sum of their parts along them
-					axpy(v*rest[j], along[j*k:(j+1)*k], e)
+					vector.Axpy(v*rest[j], along[j*k:(j+1)*k], e)
 				} else {
-					axpy(-v*share[j], along[j*k:(j+1)*k], e)
+					vector.Axpy(-v*share[j], along[j*k:(j+1)*k], e)
 				}
 			}
 			for b, other := range group[:a+1] {

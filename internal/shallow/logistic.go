@@ -11,6 +11,7 @@ import (
 	"gonum.org/v1/gonum/blas/blas64"
 
 	"github.com/tlpipe/tlpipe/internal/kernel"
+	"github.com/tlpipe/tlpipe/internal/vector"
 )
 
 // DefaultPenalties are 10⁴, 10^3.5, … 10⁻⁴.
@@ -359,8 +360,8 @@ func (p *problem) blockwise(total, sums []float64) (loss float64) {
 	for i := range p.stripes {
 		from := &p.stripes[i]
 		loss += from.loss
-		axpy(1, from.total, total)
-		axpy(1, from.sums, sums)
+		vector.Axpy(1, from.total, total)
+		vector.Axpy(1, from.sums, sums)
 	}
 	return loss
 }

@@ -7,6 +7,7 @@ import (
 	"gonum.org/v1/gonum/mat"
 
 	"github.com/tlpipe/tlpipe/internal/kernel"
+	"github.com/tlpipe/tlpipe/internal/vector"
 )
 
 // meansOf are the features' means.
@@ -76,7 +77,7 @@ func (t *task) scatter(rows Rows, positions []int, mean []float64) (*mat.SymDens
 				to := sum[j*width : (j+1)*width]
 				for i := range n {
 					row := exact[i*width : (i+1)*width]
-					axpy(row[j], row[j:], to[j:])
+					vector.Axpy(row[j], row[j:], to[j:])
 				}
 			})
 			continue
@@ -104,7 +105,7 @@ func (t *task) inner(rows Rows, mean []float64) *mat.SymDense {
 	row := func(i int) []float64 { return centred[i*rows.Width : (i+1)*rows.Width] }
 	t.pool.Each(n, func(_, i int) {
 		for j := i; j < n; j++ {
-			out[i*n+j] = dot(row(i), row(j))
+			out[i*n+j] = vector.Dot(row(i), row(j))
 		}
 	})
 	return mat.NewSymDense(n, out)
@@ -142,30 +143,6 @@ func solve(a *mat.SymDense, b *mat.Dense) (*mat.Dense, error) {
 	}
 	x.Mul(&vectors, &projected)
 	return &x, nil
-}
-
-// axpy adds a·x to y.
-func axpy(a float64, x, y []float64) {
-	y = y[:len(x)]
-	for i, v := range x {
-		y[i] += a * v
-	}
-}
-
-func dot(x, y []float64) float64 {
-	var a, b, c, d float64
-	y = y[:len(x)]
-	i := 0
-	for ; i+4 <= len(x); i += 4 {
-		a += x[i] * y[i]
-		b += x[i+1] * y[i+1]
-		c += x[i+2] * y[i+2]
-		d += x[i+3] * y[i+3]
-	}
-	for ; i < len(x); i++ {
-		a += x[i] * y[i]
-	}
-	return (a + b) + (c + d)
 }
 
 // normalise divides rows by their lengths, as [nn.L2Normalise] does.

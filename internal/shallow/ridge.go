@@ -6,6 +6,8 @@ import (
 	"math"
 
 	"gonum.org/v1/gonum/mat"
+
+	"github.com/tlpipe/tlpipe/internal/vector"
 )
 
 // ridge is linear least squares with an L2 penalty on the weights (Hoerl and Kennard 1970), onto targets 1 for the row's class
@@ -53,7 +55,7 @@ func ridgeOn(_ context.Context, t *task, rows Rows) (prepared, error) {
 			for i, v := range w {
 				l.Weights[k*width+i] = float32(v)
 			}
-			l.Bias[k] = float32(2*shares[k] - 1 - dot(w, mean))
+			l.Bias[k] = float32(2*shares[k] - 1 - vector.Dot(w, mean))
 		}
 		return &Classifier{Linear: l, Scale: 1}
 	}
@@ -81,7 +83,7 @@ func ridgeOn(_ context.Context, t *task, rows Rows) (prepared, error) {
 						w[j] += a * float64(v)
 					}
 				}
-				axpy(-sum, mean, w)
+				vector.Axpy(-sum, mean, w)
 			})
 			return finish(weights), nil
 		}, nil

@@ -9,6 +9,7 @@ import (
 	"github.com/tlpipe/tlpipe/internal/domain"
 	"github.com/tlpipe/tlpipe/internal/eigen"
 	"github.com/tlpipe/tlpipe/internal/kernel"
+	"github.com/tlpipe/tlpipe/internal/vector"
 )
 
 // tca is transfer component analysis (Pan, Tsang, Kwok and Yang 2011) in its linear form: the directions w of the largest
@@ -107,7 +108,7 @@ func (c *components) find(source, target []int) (domain.Affine, error) {
 	products := make([]float64, few*few)
 	for i := range few {
 		for j := range few {
-			products[i*few+j] = dot(deltas[i*n:(i+1)*n], deltas[j*n:(j+1)*n])
+			products[i*few+j] = vector.Dot(deltas[i*n:(i+1)*n], deltas[j*n:(j+1)*n])
 		}
 	}
 	sizes, weights := eigen.Symmetric(c.pool, products, few)
@@ -119,7 +120,7 @@ func (c *components) find(source, target []int) (domain.Affine, error) {
 		}
 		axis := make([]float64, n)
 		for j := range few {
-			axpy(weights[i*few+j]/math.Sqrt(size), deltas[j*n:(j+1)*n], axis)
+			vector.Axpy(weights[i*few+j]/math.Sqrt(size), deltas[j*n:(j+1)*n], axis)
 		}
 		axes = append(axes, axis...)
 		shrink = append(shrink, 1/math.Sqrt(size+penalty)-rest)
@@ -151,11 +152,11 @@ func (c *components) shrinkRows(rows, axes, shrink []float64, rest float64) {
 		row := rows[i*n : (i+1)*n]
 		along := make([]float64, len(shrink))
 		for a := range shrink {
-			along[a] = shrink[a] * dot(axes[a*n:(a+1)*n], row)
+			along[a] = shrink[a] * vector.Dot(axes[a*n:(a+1)*n], row)
 		}
 		scale(row, rest)
 		for a, v := range along {
-			axpy(v, axes[a*n:(a+1)*n], row)
+			vector.Axpy(v, axes[a*n:(a+1)*n], row)
 		}
 	})
 }
@@ -214,7 +215,7 @@ func (c *components) deltas(source, target []int) []float64 {
 					sums[class] = make([]float64, n)
 				}
 				p.at(i, row)
-				axpy(1, row, sums[class])
+				vector.Axpy(1, row, sums[class])
 				counts[class]++
 			}
 			return sums, counts
@@ -226,8 +227,8 @@ func (c *components) deltas(source, target []int) []float64 {
 				continue
 			}
 			delta := make([]float64, n)
-			axpy(1/sc[class], a[class], delta)
-			axpy(-1/tc[class], b[class], delta)
+			vector.Axpy(1/sc[class], a[class], delta)
+			vector.Axpy(-1/tc[class], b[class], delta)
 			out = append(out, delta...)
 			self := 1/sc[class] + 1/tc[class]
 			square += self*self + 2*float64(known)*own*own

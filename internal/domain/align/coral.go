@@ -8,6 +8,7 @@ import (
 	"github.com/tlpipe/tlpipe/internal/domain"
 	"github.com/tlpipe/tlpipe/internal/eigen"
 	"github.com/tlpipe/tlpipe/internal/kernel"
+	"github.com/tlpipe/tlpipe/internal/vector"
 )
 
 // coral is correlation alignment (Sun, Feng and Saenko 2016, arXiv:1511.05547): the source's rows are whitened and coloured
@@ -42,7 +43,7 @@ func coral() Method {
 			weights := make([]float64, n*n)
 			s.pool.Each(n, func(_, i int) {
 				for k, r := range root[i*n : (i+1)*n] {
-					axpy(r, inverse[k*n:(k+1)*n], weights[i*n:(i+1)*n])
+					vector.Axpy(r, inverse[k*n:(k+1)*n], weights[i*n:(i+1)*n])
 				}
 			})
 			out.Source = s.coloured(weights)
@@ -73,12 +74,12 @@ func (s *space) coloured(weights []float64) domain.Affine {
 			if i == k {
 				w--
 			}
-			axpy(w, s.basis[k*width:(k+1)*width], inner[i*width:(i+1)*width])
+			vector.Axpy(w, s.basis[k*width:(k+1)*width], inner[i*width:(i+1)*width])
 		}
 	})
 	shift := make([]float64, n)
 	for i := range n {
-		shift[i] = s.target.mean[i] - dot(weights[i*n:(i+1)*n], s.source.mean)
+		shift[i] = s.target.mean[i] - vector.Dot(weights[i*n:(i+1)*n], s.source.mean)
 	}
 	// At the common mean the map gives that mean and the shift.
 	s.pool.Each(width, func(_, o int) {
@@ -87,10 +88,10 @@ func (s *space) coloured(weights []float64) domain.Affine {
 		offset := s.mean[o]
 		for i := range n {
 			b := s.basis[i*width+o]
-			axpy(b, inner[i*width:(i+1)*width], row)
+			vector.Axpy(b, inner[i*width:(i+1)*width], row)
 			offset += b * shift[i]
 		}
-		offset -= dot(row, s.mean)
+		offset -= vector.Dot(row, s.mean)
 		for j, w := range row {
 			a.Weights[o*width+j] = float32(w)
 		}
@@ -107,8 +108,8 @@ func roots(pool *kernel.Pool, a []float64, n int) (root, inverse []float64) {
 		for k, value := range values {
 			value = math.Sqrt(max(value, negligible*values[0], math.SmallestNonzeroFloat64))
 			v := vectors[k*n : (k+1)*n]
-			axpy(value*v[i], v, root[i*n:(i+1)*n])
-			axpy(v[i]/value, v, inverse[i*n:(i+1)*n])
+			vector.Axpy(value*v[i], v, root[i*n:(i+1)*n])
+			vector.Axpy(v[i]/value, v, inverse[i*n:(i+1)*n])
 		}
 	})
 	return root, inverse

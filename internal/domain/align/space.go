@@ -6,6 +6,7 @@ import (
 	"github.com/tlpipe/tlpipe/internal/domain"
 	"github.com/tlpipe/tlpipe/internal/eigen"
 	"github.com/tlpipe/tlpipe/internal/kernel"
+	"github.com/tlpipe/tlpipe/internal/vector"
 )
 
 // space is where an alignment is computed: the features about the mean of all rows, or coordinates in the joint space.
@@ -70,7 +71,7 @@ func (p *points) average() {
 	row := make([]float64, p.dims)
 	for i := range p.rows() {
 		p.at(i, row)
-		axpy(1, row, p.mean)
+		vector.Axpy(1, row, p.mean)
 	}
 	for j := range p.mean {
 		p.mean[j] /= float64(p.rows())
@@ -94,7 +95,7 @@ func (s *space) reduce() {
 	products := make([]float64, n*n)
 	s.pool.Each(n, func(_, i int) {
 		for j := range i + 1 {
-			products[i*n+j] = dot(rows[i*width:(i+1)*width], rows[j*width:(j+1)*width])
+			products[i*n+j] = vector.Dot(rows[i*width:(i+1)*width], rows[j*width:(j+1)*width])
 		}
 	})
 	mirror(products, n)
@@ -110,7 +111,7 @@ func (s *space) reduce() {
 		axis, root := s.basis[a*width:(a+1)*width], math.Sqrt(values[a])
 		for i := range n {
 			weight := vectors[a*n+i]
-			axpy(weight/root, rows[i*width:(i+1)*width], axis)
+			vector.Axpy(weight/root, rows[i*width:(i+1)*width], axis)
 			held[i*s.dims+a] = weight * root
 		}
 	})
@@ -141,7 +142,7 @@ func (s *space) addScatter(sum []float64, p *points, centre []float64) {
 		for i := range block {
 			row := exact[i*dims : (i+1)*dims]
 			p.at(from+i, row)
-			axpy(-1, centre, row)
+			vector.Axpy(-1, centre, row)
 			for j := range rounded[:len(rounded)/blockRows] {
 				rounded[i*dims+j] = float32(row[j])
 			}
@@ -151,7 +152,7 @@ func (s *space) addScatter(sum []float64, p *points, centre []float64) {
 				to := sum[j*dims : j*dims+j+1]
 				for i := range block {
 					row := exact[i*dims : (i+1)*dims]
-					axpy(row[j], row[:j+1], to)
+					vector.Axpy(row[j], row[:j+1], to)
 				}
 			})
 			continue
@@ -186,12 +187,12 @@ func (s *space) affine(weights []float64, out int, at, to []float64) domain.Affi
 		if s.basis != nil {
 			full = make([]float64, width)
 			for d, w := range row {
-				axpy(w, s.basis[d*width:(d+1)*width], full)
+				vector.Axpy(w, s.basis[d*width:(d+1)*width], full)
 			}
 		}
-		bias := -dot(full, s.mean)
+		bias := -vector.Dot(full, s.mean)
 		if at != nil {
-			bias -= dot(row, at)
+			bias -= vector.Dot(row, at)
 		}
 		if to != nil {
 			bias += to[o]
@@ -211,28 +212,4 @@ func mirror(a []float64, n int) {
 			a[j*n+i] = a[i*n+j]
 		}
 	}
-}
-
-// axpy adds a·x to y.
-func axpy(a float64, x, y []float64) {
-	y = y[:len(x)]
-	for i, v := range x {
-		y[i] += a * v
-	}
-}
-
-func dot(x, y []float64) float64 {
-	var a, b, c, d float64
-	y = y[:len(x)]
-	i := 0
-	for ; i+4 <= len(x); i += 4 {
-		a += x[i] * y[i]
-		b += x[i+1] * y[i+1]
-		c += x[i+2] * y[i+2]
-		d += x[i+3] * y[i+3]
-	}
-	for ; i < len(x); i++ {
-		a += x[i] * y[i]
-	}
-	return (a + b) + (c + d)
 }

@@ -5,6 +5,7 @@ import (
 
 	"github.com/tlpipe/tlpipe/internal/domain"
 	"github.com/tlpipe/tlpipe/internal/eigen"
+	"github.com/tlpipe/tlpipe/internal/vector"
 )
 
 // subspace is subspace alignment (Fernando, Habrard, Sebban and Tuytelaars 2013): both domains are described by their own
@@ -22,7 +23,7 @@ func subspace() Method {
 			for i := range k {
 				for j := range k {
 					axis := from[j*s.dims : (j+1)*s.dims]
-					axpy(dot(axis, to[i*s.dims:(i+1)*s.dims]), axis, turned[i*s.dims:(i+1)*s.dims])
+					vector.Axpy(vector.Dot(axis, to[i*s.dims:(i+1)*s.dims]), axis, turned[i*s.dims:(i+1)*s.dims])
 				}
 			}
 			return domain.Alignment{
