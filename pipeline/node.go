@@ -74,7 +74,7 @@ func (nr *nodeRun) run(ctx context.Context) {
 			return nr.runRows(ctx, stage)
 		}
 		if stage, ok := nr.node.Stage.(WholeTable); ok {
-			return nr.runTable(ctx, stage)
+			return nr.node.placed(nr.runTable(ctx, stage))
 		}
 		return fmt.Errorf("stage kind %s is neither row-wise nor whole-table", nr.node.Kind.Name)
 	})

@@ -5,17 +5,21 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/tlpipe/tlpipe/pipeline/params"
 )
 
 // Overview is what a source found, told before any row of it is read.
 type Overview struct {
-	Rows    int64       `json:"rows"`
-	Splits  []string    `json:"splits"`            // those that have rows, or should have
-	Classes []ClassRows `json:"classes,omitempty"` // by name; rows without a label under ""
-	Task    string      `json:"task,omitempty"`    // "" if the labels are what is learned, else multi_label or regression
-	Targets []ClassRows `json:"targets,omitempty"` // then: the rows that each class applies to, or that each number is known of
-	Columns []string    `json:"columns,omitempty"` // further columns that are kept beside each row
-	Notes   []string    `json:"notes,omitempty"`   // lines for people: what may surprise
+	Rows    int64        `json:"rows"`
+	Splits  []string     `json:"splits"`            // those that have rows, or should have
+	Classes []ClassRows  `json:"classes,omitempty"` // by name; rows without a label under ""
+	Task    string       `json:"task,omitempty"`    // "" if the labels are what is learned, else multi_label or regression
+	Targets []ClassRows  `json:"targets,omitempty"` // then: the rows that each class applies to, or that each number is known of
+	Domains []DomainRows `json:"domains,omitempty"` // by name, where rows say which they are of
+	Width   int          `json:"width,omitempty"`   // numbers of a row, where rows are numbers
+	Columns []string     `json:"columns,omitempty"` // further columns that are kept beside each row
+	Notes   []string     `json:"notes,omitempty"`   // lines for people: what may surprise
 }
 
 // ClassRows counts the rows of a class by split.
@@ -23,6 +27,39 @@ type ClassRows struct {
 	Name  string           `json:"class"`
 	Rows  map[string]int64 `json:"rows"`
 	Empty bool             `json:"empty,omitempty"` // the source has the class, and no row of it
+}
+
+// DomainRows counts the rows of a value of the column domain, by class and split. Rows without one have the name "".
+type DomainRows struct {
+	Name    string      `json:"domain"`
+	Classes []ClassRows `json:"classes"`
+}
+
+// Of narrows an overview to rows of domains; nil: all rows.
+func (o *Overview) Of(domains []string) *Overview {
+	if domains == nil {
+		return o
+	}
+	out := *o
+	out.Rows, out.Classes, out.Domains = 0, nil, nil
+	at := map[string]int{}
+	for _, d := range o.Domains {
+		if !slices.Contains(domains, d.Name) {
+			continue
+		}
+		out.Domains = append(out.Domains, d)
+		for _, c := range d.Classes {
+			if _, seen := at[c.Name]; !seen {
+				at[c.Name] = len(out.Classes)
+				out.Classes = append(out.Classes, ClassRows{Name: c.Name, Rows: map[string]int64{}})
+			}
+			for split, n := range c.Rows {
+				out.Classes[at[c.Name]].Rows[split] += n
+				out.Rows += n
+			}
+		}
+	}
+	return &out
 }
 
 // Total is the number of rows of the class.
@@ -59,6 +96,65 @@ type Demand struct {
 	Split   string // rows of this split
 	Classes int    // so many classes among them; 0: rows without labels do too
 	Why     string // ends "there are no rows of split val, and …"
+}
+
+// Foreseeing is implemented by whole-table stages that can tell by what sources found, of several inputs together, that they
+// would fail. Then the run ends before any row is read.
+type Foreseeing interface {
+	// Foresee is given what is known of the inputs so far, by port. Its errors are those of parameters.
+	Foresee(inputs map[string]Foreseen) error
+}
+
+// Foreseen is what is known of the rows of an input before they are there.
+type Foreseen struct {
+	*Overview
+	// Exact says that every row of the source comes to the input as one row, unless it is rejected on the way.
+	Exact bool
+}
+
+// Passing is implemented by row-wise stages that pass on every row that they can use, with its id, label, split and domain.
+type Passing interface {
+	// Passes tells whether the stage adds copies of rows.
+	Passes() (copies bool)
+}
+
+// foresee tells why a node would fail, as far as the sources that are listed tell it.
+func (n *Node) foresee(listed map[*Node]*Overview) error {
+	stage, ok := n.Stage.(Foreseeing)
+	if !ok {
+		return nil
+	}
+	inputs := map[string]Foreseen{}
+	for _, e := range n.Inputs {
+		source := origin(e.From)
+		o := listed[source]
+		if source == nil || o == nil {
+			continue
+		}
+		f, known := Foreseen{Overview: o, Exact: true}, true
+		for at := e.From; at != source; at = at.Inputs[0].From {
+			stage, passes := at.Stage.(Passing)
+			known = known && passes
+			f.Exact = f.Exact && passes && !stage.Passes()
+		}
+		if known {
+			inputs[e.Port] = f
+		}
+	}
+	if len(inputs) == 0 {
+		return nil
+	}
+	return n.placed(stage.Foresee(inputs))
+}
+
+// placed gives errors in the node's parameters their place in the file.
+func (n *Node) placed(err error) error {
+	if param := new(params.Error); !errors.As(err, &param) || n.graph == nil {
+		return err
+	}
+	r := n.graph.reporter()
+	r.stage(n.Declared.Name, n.Declared.uses, n.with, err)
+	return r.err()
 }
 
 // unmet tells what a source's rows lack for those of the nodes that they come to; nil if nothing is known to be lacking.
@@ -106,7 +202,7 @@ func (d Demand) lacks(o *Overview) string {
 	rows, labelled, classes := o.Split(d.Split)
 	switch {
 	case rows == 0:
-		return fmt.Sprintf("there are no rows of split %s, and %s; rows by split: %s", d.Split, d.Why, o.splitsInWords())
+		return fmt.Sprintf("there are no rows of split %s, and %s; rows by split: %s", d.Split, d.Why, o.SplitsInWords())
 	case o.Task != "": // the labels do not matter
 		return ""
 	case d.Classes > 0 && labelled == 0:
@@ -117,7 +213,8 @@ func (d Demand) lacks(o *Overview) string {
 	return ""
 }
 
-func (o *Overview) splitsInWords() string {
+// SplitsInWords counts the rows of each split, for people.
+func (o *Overview) SplitsInWords() string {
 	var parts []string
 	for _, split := range o.Splits {
 		if rows, _, _ := o.Split(split); rows > 0 {

@@ -80,7 +80,7 @@ func (r *Runner) Plan(ctx context.Context, g *Graph) (Plan, error) {
 		return Plan{}, err
 	}
 	p := &planner{
-		Runner: r, graph: g, index: r.Store.StatIndex(), ports: map[*Node]map[string][]planned{},
+		Runner: r, graph: g, index: r.Store.StatIndex(), ports: map[*Node]map[string][]planned{}, listed: map[*Node]*Overview{},
 	}
 	p.latest, err = r.Store.Latest(cache.PipelineID(g.Name, g.File))
 	if err != nil && !errors.Is(err, cache.ErrMissing) {
@@ -113,6 +113,7 @@ type planner struct {
 	index  *cache.StatIndex
 	latest cache.Latest
 	ports  map[*Node]map[string][]planned
+	listed map[*Node]*Overview // what sources found
 }
 
 func (p *planner) node(ctx context.Context, n *Node, m mode) (PlanNode, error) {
@@ -128,6 +129,7 @@ func (p *planner) node(ctx context.Context, n *Node, m mode) (PlanNode, error) {
 			return out, fmt.Errorf("list the source: %w", err)
 		}
 		out.Rejects, out.Overview = listing.Rejects, listing.Overview
+		p.listed[n] = listing.Overview
 		chunks, err := cutListing(listing.Rows)
 		if err != nil {
 			return out, err
@@ -166,6 +168,11 @@ func (p *planner) node(ctx context.Context, n *Node, m mode) (PlanNode, error) {
 	p.judge(n, m, &out, w.pending)
 	if w.composer != nil {
 		if err := w.tooManyRejects(ctx); err != nil {
+			out.Fails = err.Error()
+		}
+	}
+	if out.State != Cached && out.Fails == "" {
+		if err := n.foresee(p.listed); err != nil {
 			out.Fails = err.Error()
 		}
 	}

@@ -110,7 +110,8 @@ func (nr *nodeRun) list(ctx context.Context, source Source) (iter.Seq2[piece, er
 		nr.overview = listing.Overview
 		nr.mu.Unlock()
 		nr.x.emit(SourceListed{Event: "listed", Stage: nr.node.Name, Overview: listing.Overview})
-		switch err := unmet(nr.node, listing.Overview, nr.x.working()); {
+		working := nr.x.working()
+		switch err := errors.Join(unmet(nr.node, listing.Overview, working), nr.x.foresee(nr.node, listing.Overview, working)); {
 		case err != nil && nr.x.KeepGoing:
 			nr.x.log(nr.node.Name, "%v", err)
 		case err != nil:

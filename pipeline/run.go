@@ -265,6 +265,9 @@ type execution struct {
 	journal  *Journal
 	observe  sync.Mutex
 	made     sync.Map // keys of what this run computed: forced work is done once
+
+	listing sync.Mutex
+	listed  map[*Node]*Overview // what sources found so far
 }
 
 func (x *execution) openJournal(result *Result) error {
@@ -287,6 +290,25 @@ func (x *execution) openJournal(result *Result) error {
 		return err
 	}
 	return nil
+}
+
+// foresee takes in what a source found, and tells which of the nodes would fail by all that is known now.
+func (x *execution) foresee(source *Node, o *Overview, nodes []*Node) error {
+	x.listing.Lock()
+	defer x.listing.Unlock()
+	if x.listed == nil {
+		x.listed = map[*Node]*Overview{}
+	}
+	x.listed[source] = o
+	var errs []error
+	told := map[string]bool{}
+	for _, n := range nodes {
+		if err := n.foresee(x.listed); err != nil && !told[err.Error()] {
+			told[err.Error()] = true
+			errs = append(errs, err)
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // working lists the nodes that the run may compute.

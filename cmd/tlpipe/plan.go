@@ -100,7 +100,11 @@ func (p *program) printPlan(plan pipeline.Plan, asJSON bool) error {
 		return err
 	}
 	for _, n := range failing {
-		if _, err := fmt.Fprintf(p.out, "\nStage %s will fail: %s\n", console.Line(n.Stage), console.Line(n.Fails)); err != nil {
+		lines := strings.Split(n.Fails, "\n") // a place in the file takes several
+		for i, line := range lines {
+			lines[i] = console.Line(line)
+		}
+		if _, err := fmt.Fprintf(p.out, "\nStage %s will fail: %s\n", console.Line(n.Stage), strings.Join(lines, "\n")); err != nil {
 			return err
 		}
 	}

@@ -35,6 +35,7 @@ func (t *Table) Overview(wanted []string) *pipeline.Overview {
 	for _, name := range slices.Sorted(maps.Keys(classes)) {
 		o.Classes = append(o.Classes, pipeline.ClassRows{Name: name, Rows: classes[name], Empty: len(classes[name]) == 0})
 	}
+	o.Domains = t.domains()
 	if t.target != nil {
 		_, o.Columns = t.listed()
 		o.Task, o.Targets = t.target.overview(t.All)
@@ -43,6 +44,33 @@ func (t *Table) Overview(wanted []string) *pipeline.Overview {
 	o.Notes = append(o.Notes, spelledAlike(slices.Sorted(maps.Keys(classes)))...)
 	o.Notes = append(o.Notes, t.conflicts()...)
 	return o
+}
+
+// domains counts the rows by domain; nil if none has one.
+func (t *Table) domains() (out []pipeline.DomainRows) {
+	counts := map[string]map[string]map[string]int64{} // domain, class, split
+	for _, row := range t.All {
+		of := counts[row.Domain]
+		if of == nil {
+			of = map[string]map[string]int64{}
+			counts[row.Domain] = of
+		}
+		if of[row.Label] == nil {
+			of[row.Label] = map[string]int64{}
+		}
+		of[row.Label][row.Split]++
+	}
+	if _, none := counts[""]; none && len(counts) == 1 {
+		return nil
+	}
+	for _, name := range slices.Sorted(maps.Keys(counts)) {
+		d := pipeline.DomainRows{Name: name}
+		for _, class := range slices.Sorted(maps.Keys(counts[name])) {
+			d.Classes = append(d.Classes, pipeline.ClassRows{Name: class, Rows: counts[name][class]})
+		}
+		out = append(out, d)
+	}
+	return out
 }
 
 func emptyClasses(classes []pipeline.ClassRows) []string {

@@ -7,7 +7,6 @@ import (
 	"strings"
 
 	"github.com/tlpipe/tlpipe/internal/domain/method"
-	"github.com/tlpipe/tlpipe/internal/record"
 	"github.com/tlpipe/tlpipe/internal/transfer"
 	"github.com/tlpipe/tlpipe/internal/transfer/rows"
 	"github.com/tlpipe/tlpipe/internal/transfer/strategy"
@@ -170,16 +169,4 @@ func (s *stage) Check(inputs map[string][]pipeline.Traits) (map[string]pipeline.
 		return nil, err
 	}
 	return map[string]pipeline.Traits{"model": out[transfer.ModelPort], "direct": out[transfer.ModelPort]}, nil
-}
-
-// Demands implements pipeline.Demanding.
-func (s *stage) Demands() []pipeline.Demand {
-	classes := 2
-	if s.Label != record.Label { // an overview counts labels
-		classes = 0
-	}
-	return []pipeline.Demand{
-		{Port: SourcePort, Split: record.Train, Classes: classes, Why: "they are what is learned from"},
-		{Port: TargetPort, Split: record.Train, Why: "they are what is adapted to"},
-	}
 }

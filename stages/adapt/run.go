@@ -77,26 +77,17 @@ func (s *stage) check(d *rows.Domains) error {
 	var errs []error
 	target := d.Training.Rows() - d.SourceRows
 	for i, m := range s.Method {
-		at := "method"
-		if len(s.Method) > 1 {
-			at = fmt.Sprintf("method[%d]", i)
-		}
-		k := m.Is()
-		if k.Labels {
-			known := 0
-			if positions, _ := d.Reveal(s.TargetLabels, identity); len(positions) > 0 {
-				known = len(positions)
-			}
-			if known == 0 {
-				errs = append(errs, pipeline.ParamErrorHint(at, "give some rows of split train of the target a label, or take a method that needs none, such as dann",
-					"%s learns from labels of the target, and none of its %d training rows has the label of a class of the source", m.Kind, target))
+		if m.Is().Labels {
+			if positions, _ := d.Reveal(s.TargetLabels, identity); len(positions) == 0 {
+				errs = append(errs, s.noLabels(i, int64(target)))
 			}
 		}
-		if !k.Closed && (d.SourceRows < s.BatchSize || target < s.BatchSize) {
-			errs = append(errs, pipeline.ParamErrorHint("batch_size", fmt.Sprintf("at most %d", min(d.SourceRows, target)),
-				"a batch has %d rows of each domain, and there are %d training rows of the source and %d of the target", s.BatchSize, d.SourceRows, target))
-			break
-		}
+	}
+	if !s.closed() {
+		errs = append(errs, s.fills(int64(d.SourceRows), int64(target)))
+	}
+	if len(errs) == 0 && len(d.OnlySource) == len(d.Classes) {
+		errs = append(errs, pipeline.ParamErrorHint("", "the source has: "+some(d.Classes), "no class of the target is one of the source; the target has: %s", some(slices.Sorted(maps.Keys(d.OnlyTarget)))))
 	}
 	if by := s.Select.By; by == "source_accuracy" && d.ValidationRows == 0 {
 		errs = append(errs, pipeline.ParamErrorHint("select", "give some rows of the source the split val, or select by im", "source_accuracy needs validation rows of the source, and there are none"))

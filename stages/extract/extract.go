@@ -151,6 +151,9 @@ func (s *stage) Columns(*arrow.Schema) (pipeline.Columns, error) {
 	return pipeline.Columns{Reads: []string{record.Image}, Drops: []string{record.Image}}, nil
 }
 
+// Passes implements pipeline.Passing.
+func (s *stage) Passes() (copies bool) { return false }
+
 // Notes implements pipeline.Noted.
 func (s *stage) Notes() []string {
 	var out []string

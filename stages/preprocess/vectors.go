@@ -189,6 +189,7 @@ func (s *vectorStage) List(ctx context.Context, env *pipeline.Env) (pipeline.Lis
 		return pipeline.Listing{}, err
 	}
 	overview := table.Overview(s.params.Split.wanted())
+	overview.Width = int(table.All[0].At.Size / 4)
 	if note := s.params.Split.unused(divided, len(table.All)); note != "" {
 		overview.Notes = append(overview.Notes, note)
 	}

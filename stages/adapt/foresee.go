@@ -1,0 +1,200 @@
+package adapt
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/tlpipe/tlpipe/internal/record"
+	"github.com/tlpipe/tlpipe/pipeline"
+)
+
+// Foresee implements pipeline.Foreseeing: it refuses rows that nothing can be adapted with, as far as the sources' listings
+// show it. What [stage.check] refuses besides takes the rows themselves.
+func (s *stage) Foresee(inputs map[string]pipeline.Foreseen) error {
+	source, ok := inputs[SourcePort]
+	target, twoTables := inputs[TargetPort]
+	if !twoTables && s.Domains != nil && s.Domains.Target != nil {
+		target = source
+	}
+	var from, to []string
+	if s.Domains != nil {
+		from, to = s.Domains.Source, s.Domains.Target
+	}
+	var errs []error
+	if ok {
+		errs = append(errs, missing(source.Overview, SourcePort, from))
+	}
+	if target.Overview != nil {
+		errs = append(errs, missing(target.Overview, TargetPort, to))
+	}
+	if err := errors.Join(errs...); err != nil {
+		return err
+	}
+	f := foresight{stage: s}
+	if ok {
+		f.source = side{SourcePort, source.Overview.Of(from), source.Exact, from}
+		errs = append(errs, f.source.rows("they are what is learned from"), f.learnable())
+	}
+	if target.Overview != nil {
+		f.target = side{TargetPort, target.Overview.Of(to), target.Exact, to}
+		errs = append(errs, f.target.rows("they are what is adapted to"))
+	}
+	if err := errors.Join(errs...); err != nil {
+		return err
+	}
+	return errors.Join(f.widths(), f.batch(), f.labels())
+}
+
+// missing refuses domains that a source does not have.
+func missing(o *pipeline.Overview, port string, domains []string) error {
+	var errs []error
+	var known []string
+	for _, d := range o.Domains {
+		rows := int64(0)
+		for _, c := range d.Classes {
+			rows += c.Total()
+		}
+		known = append(known, fmt.Sprintf("%s %d", d.Name, rows))
+	}
+	for i, name := range domains {
+		if !slices.ContainsFunc(o.Domains, func(d pipeline.DomainRows) bool { return d.Name == name }) {
+			hint := "the column domain has: " + strings.Join(known, ", ")
+			switch len(known) {
+			case 0:
+				hint = "no row says which domain it is of: give the parts of the source a domain each, or connect the input target"
+			case 1:
+				hint += "; adapting takes two domains"
+			}
+			errs = append(errs, pipeline.ParamErrorHint(fmt.Sprintf("domains.%s[%d]", port, i), hint, "there is no row of domain %q", name))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// foresight is what is known of both sides.
+type foresight struct {
+	*stage
+	source, target side
+}
+
+// side is what is known of the rows of a domain.
+type side struct {
+	port    string
+	found   *pipeline.Overview // nil: nothing yet
+	exact   bool
+	domains []string
+}
+
+// where is the parameter that decides which rows are of the side.
+func (s side) where() string {
+	if s.domains != nil {
+		return "domains." + s.port
+	}
+	return ""
+}
+
+// rows refuses a side without training rows.
+func (s side) rows(why string) error {
+	n, _, _ := s.found.Split(record.Train)
+	if n > 0 {
+		return nil
+	}
+	return pipeline.ParamErrorHint(s.where(), "split of the stage that lists the rows decides", "the %s has no row of split train, and %s; rows by split: %s", s.port, why, s.found.SplitsInWords())
+}
+
+// learnable refuses a source without labels of two classes.
+func (f foresight) learnable() error {
+	if f.Label != record.Label || f.source.found.Task != "" { // an overview counts labels
+		return nil
+	}
+	rows, labelled, classes := f.source.found.Split(record.Train)
+	switch {
+	case rows > 0 && labelled == 0:
+		return pipeline.ParamErrorHint(f.source.where(), "only the target may be without labels", "none of the %d training rows of the source has a label", rows)
+	case len(classes) == 1:
+		return pipeline.ParamErrorHint(f.source.where(), "", "all %d training rows of the source are of class %q; a classifier needs at least two classes", labelled, classes[0])
+	}
+	return nil
+}
+
+// widths refuses rows of numbers of other lengths.
+func (f foresight) widths() error {
+	if f.source.found == nil || f.target.found == nil {
+		return nil
+	}
+	if a, b := f.source.found.Width, f.target.found.Width; a > 0 && b > 0 && a != b {
+		return pipeline.ParamErrorHint("", "both domains must be measured, or extracted, alike", "rows of the source have %d features, and those of the target %d", a, b)
+	}
+	return nil
+}
+
+// batch refuses sides that do not fill a batch.
+func (f foresight) batch() error {
+	if f.closed() || f.source.found == nil || f.target.found == nil || !f.source.exact || !f.target.exact {
+		return nil
+	}
+	of := [2]int64{}
+	rows, labelled, _ := f.source.found.Split(record.Train)
+	if of[0] = labelled; f.Label != record.Label || f.source.found.Task != "" {
+		of[0] = rows
+	}
+	of[1], _, _ = f.target.found.Split(record.Train)
+	return f.fills(of[0], of[1])
+}
+
+// fills refuses fewer rows than a batch takes of each domain.
+func (s *stage) fills(source, target int64) error {
+	if batch := int64(s.BatchSize); source < batch || target < batch {
+		return pipeline.ParamErrorHint("batch_size", fmt.Sprintf("at most %d", min(source, target)),
+			"a batch has %d rows of each domain, and there are %d training rows of the source and %d of the target", batch, source, target)
+	}
+	return nil
+}
+
+// labels refuses methods that learn from labels of the target where it has none of a class of the source.
+func (f foresight) labels() error {
+	if f.Label != record.Label || f.source.found == nil || f.target.found == nil || f.source.found.Task != "" {
+		return nil
+	}
+	_, _, classes := f.source.found.Split(record.Train)
+	rows, labelled, own := f.target.found.Split(record.Train)
+	shared := slices.ContainsFunc(own, func(c string) bool { return slices.Contains(classes, c) })
+	if shared {
+		return nil
+	}
+	for i, m := range f.Method {
+		if m.Is().Labels {
+			return f.noLabels(i, rows)
+		}
+	}
+	if labelled > 0 {
+		return pipeline.ParamErrorHint(f.target.where(), "the source has: "+some(classes),
+			"no class of the target is one of the source; the target has: %s", some(own))
+	}
+	return nil
+}
+
+// noLabels refuses a method that learns from labels of the target.
+func (s *stage) noLabels(method int, rows int64) error {
+	return pipeline.ParamErrorHint(s.methodAt(method), "give some rows of split train of the target a label, or take a method that needs none, such as dann",
+		"%s learns from labels of the target, and none of its %d training rows has the label of a class of the source", s.Method[method].Kind, rows)
+}
+
+// methodAt is where a method stands among the parameters.
+func (s *stage) methodAt(i int) string {
+	if len(s.Method) == 1 {
+		return "method"
+	}
+	return fmt.Sprintf("method[%d]", i)
+}
+
+// some lists the first few names.
+func some(names []string) string {
+	const most = 6
+	if len(names) <= most {
+		return strings.Join(names, ", ")
+	}
+	return fmt.Sprintf("%s and %d more", strings.Join(names[:most], ", "), len(names)-most)
+}
