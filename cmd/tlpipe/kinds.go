@@ -8,6 +8,7 @@ import (
 	"github.com/tlpipe/tlpipe/stages/distill/quantise"
 	"github.com/tlpipe/tlpipe/stages/evaluate"
 	"github.com/tlpipe/tlpipe/stages/evaluate/episodes"
+	"github.com/tlpipe/tlpipe/stages/evaluate/limits"
 	"github.com/tlpipe/tlpipe/stages/evaluate/predict"
 	"github.com/tlpipe/tlpipe/stages/extract"
 	"github.com/tlpipe/tlpipe/stages/finetune"
@@ -32,5 +33,6 @@ func kinds() []pipeline.Kind {
 		evaluate.Kind(),
 		predict.Kind(),
 		episodes.Kind(),
+		limits.Kind(),
 	}
 }

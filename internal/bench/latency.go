@@ -32,6 +32,10 @@ type Latency struct {
 	WarmUp  int                                                   // pictures that do not count
 	Repeat  int                                                   // pictures, at least 1
 	Seconds float64                                               // go on for so long if they take less
+
+	// Of Fastest alone.
+	Series     int     // at least 1
+	Percentile float64 // of the times of a series, above 0 to 100
 }
 
 // LatencyResult is the measurement. Times are in seconds.
@@ -118,6 +122,44 @@ func (l Latency) Measure(ctx context.Context) (_ *LatencyResult, err error) {
 	return out, err
 }
 
+// Fastest measures several series of pictures and returns the least percentile of the time for one, in seconds, and that of its
+// network alone: other work on the machine only makes a series slower.
+func (l Latency) Fastest(ctx context.Context) (whole, network float64, err error) {
+	file := l.Picture
+	if file == nil {
+		if file, err = photograph(); err != nil {
+			return 0, 0, err
+		}
+	}
+	model, pictures, err := l.load(ctx)
+	if err != nil {
+		return 0, 0, err
+	}
+	defer pictures.Close()
+	pictures.UseThreads(l.Threads)
+	answer, pixels := make([]float32, len(model.Head().Names())), make([]float32, pictures.PixelShape().Size())
+	if err := pictures.Prepare(file, pixels); err != nil {
+		return 0, 0, fmt.Errorf("the picture: %w", err)
+	}
+	fastest := func(run func() error) (float64, error) {
+		least := math.Inf(1)
+		for range l.Series {
+			times, err := l.time(ctx, run)
+			if err != nil {
+				return 0, err
+			}
+			slices.Sort(times)
+			least = min(least, percentile(times, l.Percentile/100))
+		}
+		return least, nil
+	}
+	if whole, err = fastest(func() error { return pictures.File(file, answer) }); err != nil {
+		return 0, 0, err
+	}
+	network, err = fastest(func() error { return pictures.Pixels(pixels, answer) })
+	return whole, network, err
+}
+
 // load reads the model and makes it ready for pictures.
 func (l Latency) load(ctx context.Context) (*inference.Model, *inference.Pictures, error) {
 	stored, err := l.Read(ctx)
@@ -197,10 +239,12 @@ func (l Latency) sideBySide(ctx context.Context, model *inference.Model, file []
 // percentiles by the nearest rank.
 func percentiles(times []float64) Percentiles {
 	slices.Sort(times)
-	at := func(share float64) float64 {
-		return times[max(int(math.Ceil(share*float64(len(times))))-1, 0)]
-	}
-	return Percentiles{at(0.50), at(0.95), at(0.99)}
+	return Percentiles{percentile(times, 0.50), percentile(times, 0.95), percentile(times, 0.99)}
+}
+
+// percentile of sorted times.
+func percentile(times []float64, share float64) float64 {
+	return times[max(int(math.Ceil(share*float64(len(times))))-1, 0)]
 }
 
 // photograph is a JPEG that takes about as long to decode as a photograph of its size: smooth areas, edges and a little noise.

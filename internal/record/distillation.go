@@ -56,3 +56,13 @@ type PrunedSpace struct {
 	Before   int32  `column:"channels_before"` // in the network that was given
 	Channels int32  `column:"channels"`        // that are left
 }
+
+// ModelBudget is a model beside what it may take at most: a row of a budget's sizes table. A limit of 0 is none.
+type ModelBudget struct {
+	Model            string  `column:"model"`
+	Bytes            int64   `column:"bytes"` // of the weights as they are stored
+	MostBytes        int64   `column:"most_bytes"`
+	Parameters       int64   `column:"parameters"`
+	MultiplyAdds     int64   `column:"multiply_adds"`     // of a picture
+	MostMilliseconds float64 `column:"most_milliseconds"` // for a picture
+}

@@ -181,6 +181,18 @@ func (t Tensor) encode() []byte {
 	return floatBytes(t.Data)
 }
 
+// StoredBytes is how many bytes the numbers take where they rest.
+func (t Tensor) StoredBytes() int64 {
+	n := int64(len(t.Data))
+	switch t.Type {
+	case Float16Tensor, BFloat16Tensor:
+		return 2 * n
+	case Int8Tensor:
+		return n + 4*int64(t.rows())
+	}
+	return 4 * n
+}
+
 // rows is the length of the first axis.
 func (t Tensor) rows() int {
 	if len(t.Shape) == 0 {

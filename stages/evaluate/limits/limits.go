@@ -1,0 +1,183 @@
+package limits
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"time"
+
+	"github.com/tlpipe/tlpipe/internal/bench"
+	"github.com/tlpipe/tlpipe/internal/deploy"
+	"github.com/tlpipe/tlpipe/internal/kernel"
+	"github.com/tlpipe/tlpipe/internal/nn/classifier"
+	"github.com/tlpipe/tlpipe/internal/record"
+	"github.com/tlpipe/tlpipe/pipeline"
+	"github.com/tlpipe/tlpipe/pipeline/params"
+)
+
+// Params are the parameters of the stage.
+type Params struct {
+	Size       params.Bytes  `yaml:"size" doc:"the most that the weights may take as they are stored, such as 5MB; those of a frozen backbone count"`
+	Latency    time.Duration `yaml:"latency" doc:"the most that one picture may take on this machine, from the bytes of its file to the answer, such as 20ms"`
+	Percentile float64       `yaml:"percentile" min:"1" max:"100" doc:"percent of the pictures that latency must hold for"`
+	Threads    int           `yaml:"threads" min:"0" max:"1024" doc:"threads for one picture; 0: as many as the run gives the stage"`
+	Pictures   int           `yaml:"pictures" min:"1" max:"100000" doc:"pictures in each of three series, of which the fastest counts"`
+	Weights    string        `yaml:"weights" recipe:"-" doc:"the file of the backbone's weights, if the model is on features that were made with weights from a file"`
+}
+
+// Kind declares the stage.
+func Kind() pipeline.Kind {
+	return pipeline.Define(pipeline.Kind{
+		Name:    "budget",
+		Summary: "fail if a model is larger or slower than allowed",
+		Doc: "Measures each input model against limits: size, the bytes of its weights as they are stored, and latency, the time from the bytes of " +
+			"a picture file (a JPEG of 640×480 pixels) to the answer on this machine, one picture after the other. A limit that is missed fails the stage, with the " +
+			"numbers; models and scores stay in the cache. The measured latency is printed and is no part of the result, which holds the sizes. A result from the cache is " +
+			"not measured again, unless the processor's instructions or the number of processors differ: --force does.",
+		Example: `ships:
+  uses: budget
+  from: {model: small}
+  with: {size: 5MB, latency: 20ms}
+`,
+		Version: 1,
+		Inputs:  []pipeline.Port{{Name: "model", Kind: pipeline.Model, Many: true, Doc: "trained models, each of which must hold the limits"}},
+		Outputs: []pipeline.Port{{Name: "sizes", Kind: pipeline.Metrics, Doc: "one row per model: bytes of its weights, parameters, multiply-adds, and the limits"}},
+	}, Params{Percentile: 50, Pictures: 30}, build)
+}
+
+type stage struct {
+	Params
+	dir string
+}
+
+func build(p Params) (pipeline.Stage, error) {
+	if p.Size == 0 && p.Latency == 0 {
+		return nil, pipeline.ParamErrorHint("size", "size: 5MB, latency: 20ms, or one of them", "there is no limit")
+	}
+	if p.Latency < 0 {
+		return nil, pipeline.ParamErrorHint("latency", "such as 20ms", "%v is no limit", p.Latency)
+	}
+	return &stage{Params: p}, nil
+}
+
+// Locate implements pipeline.Located.
+func (s *stage) Locate(dir string) { s.dir = dir }
+
+// Check implements pipeline.Stage.
+func (s *stage) Check(map[string][]pipeline.Traits) (map[string]pipeline.Traits, error) {
+	return nil, nil
+}
+
+// Identity implements pipeline.Identified: another machine measures again.
+func (s *stage) Identity() (map[string]string, error) {
+	if s.Latency == 0 {
+		return nil, nil
+	}
+	instructions, err := kernel.InstructionSet()
+	return map[string]string{"machine": fmt.Sprintf("%s %s, %d processors", runtime.GOARCH, instructions, runtime.NumCPU())}, err
+}
+
+// Run implements pipeline.WholeTable.
+func (s *stage) Run(ctx context.Context, task *pipeline.Task) error {
+	var rows []record.ModelBudget
+	var missed []string
+	for _, in := range task.Inputs["model"] {
+		stored, err := classifier.Read(ctx, in)
+		if err != nil {
+			return err
+		}
+		row, err := s.size(in.Name(), stored)
+		if err != nil {
+			return fmt.Errorf("model %s: %w", in.Name(), err)
+		}
+		rows = append(rows, row)
+		task.Log("%s: %s", in.Name(), sizeInWords(row))
+		if row.MostBytes > 0 && row.Bytes > row.MostBytes {
+			missed = append(missed, fmt.Sprintf("%s: %s", in.Name(), sizeInWords(row)))
+		}
+		if s.Latency == 0 {
+			continue
+		}
+		took, err := s.latency(ctx, in.Name(), stored, max(task.Threads, 1))
+		if err != nil {
+			return fmt.Errorf("model %s: measure its latency: %w", in.Name(), err)
+		}
+		text := fmt.Sprintf("%s: %.2f ms a picture (percentile %g of %d, the best of %d series; network %.2f ms), of %v allowed",
+			in.Name(), 1e3*took.whole, s.Percentile, s.Pictures, series, 1e3*took.network, s.Latency)
+		task.Log("%s", text)
+		if took.whole > s.Latency.Seconds() {
+			missed = append(missed, text)
+		}
+	}
+	if missed != nil {
+		return fmt.Errorf("the budget is missed: %s", strings.Join(missed, "; "))
+	}
+	rec := record.FromRows(rows)
+	defer rec.Release()
+	w, err := task.Output("sizes", rec.Schema())
+	if err != nil {
+		return err
+	}
+	return errors.Join(w.Write(rec), w.Close())
+}
+
+func sizeInWords(m record.ModelBudget) string {
+	text := fmt.Sprintf("%.3g MB of weights, %d parameters", float64(m.Bytes)/1e6, m.Parameters)
+	if m.MostBytes > 0 {
+		text += fmt.Sprintf(", of %.3g MB allowed", float64(m.MostBytes)/1e6)
+	}
+	return text
+}
+
+// size counts the weights.
+func (s *stage) size(name string, stored *classifier.Classifier) (record.ModelBudget, error) {
+	out := record.ModelBudget{Model: name, MostBytes: int64(s.Size), MostMilliseconds: s.Latency.Seconds() * 1e3, MultiplyAdds: stored.Network.MultiplyAdds()}
+	out.Parameters, _ = stored.Network.ParameterCount()
+	model, err := stored.Model()
+	if err != nil {
+		return out, err
+	}
+	for _, t := range model.Tensors {
+		out.Bytes += t.StoredBytes()
+	}
+	if _, ok := stored.Input().Transforms.Extraction(); !ok {
+		return out, nil
+	}
+	whole, err := deploy.Stored(stored, s.path())
+	if err != nil {
+		return out, err
+	}
+	out.Parameters, _ = whole.Network.ParameterCount()
+	own, _ := stored.Network.ParameterCount()
+	out.Bytes += 4 * (out.Parameters - own)
+	out.MultiplyAdds = whole.Network.MultiplyAdds()
+	return out, nil
+}
+
+func (s *stage) path() string {
+	if s.Weights == "" || filepath.IsAbs(s.Weights) {
+		return s.Weights
+	}
+	return filepath.Join(s.dir, s.Weights)
+}
+
+// series is how often latency is measured.
+const series = 3
+
+// times are seconds for a picture.
+type times struct{ whole, network float64 }
+
+func (s *stage) latency(ctx context.Context, name string, stored *classifier.Classifier, threads int) (times, error) {
+	if s.Threads > 0 {
+		threads = s.Threads
+	}
+	l := bench.Latency{
+		Model: name, Weights: s.path(), Threads: threads, WarmUp: 3, Repeat: s.Pictures, Series: series, Percentile: s.Percentile,
+		Read: func(context.Context) (*classifier.Classifier, error) { return stored, nil },
+	}
+	whole, network, err := l.Fastest(ctx)
+	return times{whole, network}, err
+}
