@@ -29,7 +29,7 @@ func (s step) known() bool {
 	case nn.BatchNorm, nn.Affine, nn.Scale, nn.Dropout, nn.Flatten, nn.GlobalAveragePool, nn.Softmax, nn.L2Normalise:
 		return true
 	case nn.Activation:
-		return op.Function >= kernel.None && op.Function <= kernel.GELU
+		return op.Function >= kernel.None && op.Function <= kernel.QuickGELU
 	}
 	return false
 }
@@ -210,6 +210,13 @@ func activate(f kernel.Activation, x float64) (y, slope float64) {
 	case kernel.GELU:
 		share := math.Erfc(-x/math.Sqrt2) / 2
 		return x * share, share + x*math.Exp(-x*x/2)/math.Sqrt(2*math.Pi)
+	case kernel.GELUTanh:
+		factor := math.Sqrt(2 / math.Pi)
+		t := math.Tanh(factor * (x + 0.044715*x*x*x))
+		return x * (1 + t) / 2, (1+t)/2 + x*(1-t*t)*factor*(1+3*0.044715*x*x)/2
+	case kernel.QuickGELU:
+		s := 1 / (1 + math.Exp(-1.702*x))
+		return x * s, s * (1 + 1.702*x*(1-s))
 	}
 	return x, 1
 }

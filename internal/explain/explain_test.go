@@ -134,7 +134,7 @@ func TestGradientsOfChains(t *testing.T) {
 		{nn.Flatten{}, of, nn.Shape{2, 1, 2}, four},
 		{nn.GlobalAveragePool{}, of, nn.Shape{3, 2, 4}, four},
 	}
-	for f := kernel.None; f <= kernel.GELU; f++ {
+	for f := kernel.None; f <= kernel.QuickGELU; f++ {
 		steps = append(steps, step{nn.Activation{Function: f}, of, nn.Shape{40}, nn.Shape{40}})
 	}
 	for _, s := range steps {

@@ -8,7 +8,8 @@ import (
 // Activation is an element-wise function applied to an operation's output.
 type Activation int
 
-// The activations. GELU is the exact form, x·Φ(x), not the one through tanh.
+// The activations. GELU is the exact form, x·Φ(x); GELUTanh and QuickGELU approximate it, and networks that were trained with
+// one of them need that one.
 const (
 	None      Activation = iota
 	ReLU                 // max(x, 0)
@@ -18,11 +19,14 @@ const (
 	Sigmoid              // σ(x) = 1/(1+e⁻ˣ)
 	Tanh                 //
 	GELU                 // x·(1+erf(x/√2))/2
+	GELUTanh             // x·(1+tanh(√(2/π)·(x+0.044715·x³)))/2
+	QuickGELU            // x·σ(1.702·x)
 )
 
-var activationNames = [...]string{"none", "relu", "relu6", "silu", "hardswish", "sigmoid", "tanh", "gelu"}
+var activationNames = [...]string{"none", "relu", "relu6", "silu", "hardswish", "sigmoid", "tanh", "gelu", "gelu_tanh", "quick_gelu"}
 
-// String returns the name in lower case: none, relu, relu6, silu, hardswish, sigmoid, tanh, gelu.
+// String returns the name in lower case: none, relu, relu6, silu, hardswish, sigmoid, tanh, gelu,
+// gelu_tanh, quick_gelu.
 func (a Activation) String() string {
 	if a < 0 || int(a) >= len(activationNames) {
 		return fmt.Sprintf("activation(%d)", int(a))
@@ -74,6 +78,12 @@ func (a Activation) of(x float32) float32 {
 		return float32(math.Tanh(float64(x)))
 	case GELU:
 		return float32(float64(x) * normalCDF(float64(x)))
+	case GELUTanh:
+		v := max(float64(x), siluZero)
+		return float32(v * sigmoid(geluTanhInner(v, 1)))
+	case QuickGELU:
+		v := max(float64(x), siluZero)
+		return float32(v * sigmoid(quickGELU*v))
 	}
 	panic("kernel: " + a.String())
 }
@@ -115,12 +125,29 @@ func (a Activation) slope(x float32) float32 {
 	case GELU:
 		v := float64(x)
 		return float32(normalCDF(v) + v*math.Exp(-v*v/2)/math.Sqrt(2*math.Pi))
+	case GELUTanh:
+		v := min(max(float64(x), -20), 20) // the slope is 0 or 1 long before
+		s := sigmoid(geluTanhInner(v, 1))
+		return float32(s + s*(1-s)*geluTanhInner(v, 3))
+	case QuickGELU:
+		v := quickGELU * max(float64(x), siluZero)
+		s := sigmoid(v)
+		return float32(s * (1 + v*(1-s)))
 	}
 	panic("kernel: " + a.String())
 }
 
 // siluZero is where SiLU is 0 in any precision; from there on it is, down to -∞.
 const siluZero = -1000
+
+// quickGELU is the factor in [QuickGELU].
+const quickGELU = 1.702
+
+// geluTanhInner is what the sigmoid of [GELUTanh] is taken of, (1+tanh(z))/2 being σ(2z); with three cubes it is x times the
+// slope of that.
+func geluTanhInner(x, cubes float64) float64 {
+	return 2 * math.Sqrt(2/math.Pi) * x * (1 + cubes*0.044715*x*x)
+}
 
 func sigmoid(x float64) float64 { return 1 / (1 + math.Exp(-x)) }
 

@@ -145,11 +145,15 @@ func activation64(a Activation, x float64) float64 {
 		return math.Tanh(x)
 	case GELU:
 		return x * (1 + math.Erf(x/math.Sqrt2)) / 2
+	case GELUTanh:
+		return x * (1 + math.Tanh(math.Sqrt(2/math.Pi)*(x+0.044715*x*x*x))) / 2
+	case QuickGELU:
+		return x / (1 + math.Exp(-1.702*x))
 	}
 	return x
 }
 
-var activations = []Activation{None, ReLU, ReLU6, SiLU, HardSwish, Sigmoid, Tanh, GELU}
+var activations = []Activation{None, ReLU, ReLU6, SiLU, HardSwish, Sigmoid, Tanh, GELU, GELUTanh, QuickGELU}
 
 func pools(t *testing.T) []*Pool {
 	var all []*Pool

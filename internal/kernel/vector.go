@@ -39,19 +39,28 @@ const (
 	opSigmoid
 	opTanh
 	opGELU
+	opGELUTanh
+	opQuickGELU
 	opSiLUBackward // dst = x·silu′(y), and so on
 	opHardSwishBackward
 	opSigmoidBackward
 	opTanhBackward
 	opGELUBackward
+	opGELUTanhBackward
+	opQuickGELUBackward
+	opExp2 // dst = 2^((x - y)·low), not below 2^exp2Low
 )
+
+// exp2Low is the least exponent of [opExp2].
+const exp2Low = -125
 
 // operands is the number of slices of each operation, dst included.
 var operands = [...]int{
 	opAdd: 3, opCopy: 2, opMul: 3, opMulAdd: 3, opAccumulate: 2, opMaximum: 2, opMaximumUint8: 2, opMaximumBFloat16: 2, opScale: 2, opScaleShift: 4,
 	opAddSquare: 3, opAddCentred: 4, opCombine: 6, opRoute: 4, opBound: 2, opBoundBackward: 3,
-	opSiLU: 2, opHardSwish: 2, opSigmoid: 2, opTanh: 2, opGELU: 2,
+	opSiLU: 2, opHardSwish: 2, opSigmoid: 2, opTanh: 2, opGELU: 2, opGELUTanh: 2, opQuickGELU: 2,
 	opSiLUBackward: 3, opHardSwishBackward: 3, opSigmoidBackward: 3, opTanhBackward: 3, opGELUBackward: 3,
+	opGELUTanhBackward: 3, opQuickGELUBackward: 3, opExp2: 3,
 }
 
 // do runs the sweep.
@@ -154,13 +163,17 @@ func plainRow(o operation, dst, x, y, z, u, v []float32, low, high float32) {
 				dst[i] = 0
 			}
 		}
-	case opSiLU, opHardSwish, opSigmoid, opTanh, opGELU:
-		act := [...]Activation{SiLU, HardSwish, Sigmoid, Tanh, GELU}[o-opSiLU]
+	case opExp2:
+		for i, a := range x {
+			dst[i] = float32(math.Exp2(max(float64(a-y[i])*float64(low), exp2Low)))
+		}
+	case opSiLU, opHardSwish, opSigmoid, opTanh, opGELU, opGELUTanh, opQuickGELU:
+		act := [...]Activation{SiLU, HardSwish, Sigmoid, Tanh, GELU, GELUTanh, QuickGELU}[o-opSiLU]
 		for i, a := range x {
 			dst[i] = act.of(a)
 		}
 	default:
-		act := [...]Activation{SiLU, HardSwish, Sigmoid, Tanh, GELU}[o-opSiLUBackward]
+		act := [...]Activation{SiLU, HardSwish, Sigmoid, Tanh, GELU, GELUTanh, QuickGELU}[o-opSiLUBackward]
 		for i, a := range y {
 			dst[i] = x[i] * act.slope(a)
 		}
@@ -202,6 +215,10 @@ func (a Activation) curve() int {
 		return 3
 	case GELU:
 		return 4
+	case GELUTanh:
+		return 5
+	case QuickGELU:
+		return 6
 	}
 	panic("kernel: " + a.String())
 }

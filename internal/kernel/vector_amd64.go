@@ -57,6 +57,10 @@ func (s *sweep) avx512(o operation) {
 		tanhAVX512(s)
 	case opGELU:
 		geluAVX512(s)
+	case opGELUTanh:
+		geluTanhAVX512(s)
+	case opQuickGELU:
+		quickGELUAVX512(s)
 	case opSiLUBackward:
 		siluBackwardAVX512(s)
 	case opHardSwishBackward:
@@ -67,6 +71,12 @@ func (s *sweep) avx512(o operation) {
 		tanhBackwardAVX512(s)
 	case opGELUBackward:
 		geluBackwardAVX512(s)
+	case opGELUTanhBackward:
+		geluTanhBackwardAVX512(s)
+	case opQuickGELUBackward:
+		quickGELUBackwardAVX512(s)
+	case opExp2:
+		exp2AVX512(s)
 	}
 }
 
@@ -114,6 +124,10 @@ func (s *sweep) avx2(o operation) {
 		tanhAVX2(s)
 	case opGELU:
 		geluAVX2(s)
+	case opGELUTanh:
+		geluTanhAVX2(s)
+	case opQuickGELU:
+		quickGELUAVX2(s)
 	case opSiLUBackward:
 		siluBackwardAVX2(s)
 	case opHardSwishBackward:
@@ -124,5 +138,11 @@ func (s *sweep) avx2(o operation) {
 		tanhBackwardAVX2(s)
 	case opGELUBackward:
 		geluBackwardAVX2(s)
+	case opGELUTanhBackward:
+		geluTanhBackwardAVX2(s)
+	case opQuickGELUBackward:
+		quickGELUBackwardAVX2(s)
+	case opExp2:
+		exp2AVX2(s)
 	}
 }

@@ -2537,3 +2537,578 @@ DATA vector_avx2_3ecc422a<>+52(SB)/4, $0x3ecc422a
 DATA vector_avx2_3ecc422a<>+56(SB)/4, $0x3ecc422a
 DATA vector_avx2_3ecc422a<>+60(SB)/4, $0x3ecc422a
 GLOBL vector_avx2_3ecc422a<>(SB), RODATA|NOPTR, $64
+
+// func geluTanhAVX2(s *byte)
+// Requires: AVX, AVX2, FMA3
+TEXT ·geluTanhAVX2(SB), NOSPLIT, $0-8
+	MOVQ         s+0(FP), R11
+	MOVQ         (R11), DI
+	MOVQ         24(R11), SI
+	VBROADCASTSS 208(R11), Y6
+	VBROADCASTSS 212(R11), Y7
+	MOVQ         200(R11), R10
+
+row105:
+	XORQ AX, AX
+	MOVQ 192(R11), R9
+	SUBQ $0x08, R9
+	JL   tail107
+
+full106:
+	VMOVUPS     (SI)(AX*4), Y0
+	VMOVUPS     vector_avx2_c2700000<>+0(SB), Y12
+	VMAXPS      Y0, Y12, Y0
+	VMULPS      Y0, Y0, Y14
+	VMOVUPS     vector_avx2_3d922279<>+0(SB), Y12
+	VFMADD213PS vector_avx2_3fcc422a<>+0(SB), Y14, Y12
+	VMULPS      Y0, Y12, Y12
+	VMOVUPS     vector_avx2_c2ae0000<>+0(SB), Y9
+	VMAXPS      Y12, Y9, Y12
+	VMOVUPS     vector_avx2_41f00000<>+0(SB), Y9
+	VMINPS      Y12, Y9, Y9
+	VMULPS      vector_avx2_bfb8aa3b<>+0(SB), Y9, Y10
+	VROUNDPS    $0x00, Y10, Y10
+	VFMSUB132PS vector_avx2_bfb8aa3b<>+0(SB), Y10, Y9
+	VMOVUPS     vector_avx2_3aaddd07<>+0(SB), Y11
+	VFMADD213PS vector_avx2_3c1e7544<>+0(SB), Y9, Y11
+	VFMADD213PS vector_avx2_3d635ba9<>+0(SB), Y9, Y11
+	VFMADD213PS vector_avx2_3e75fcde<>+0(SB), Y9, Y11
+	VFMADD213PS vector_avx2_3f317215<>+0(SB), Y9, Y11
+	VFMADD213PS vector_avx2_3f800000<>+0(SB), Y9, Y11
+	VCVTPS2DQ   Y10, Y10
+	VPSLLD      $0x17, Y10, Y10
+	VPADDD      Y10, Y11, Y13
+	VADDPS      vector_avx2_3f800000<>+0(SB), Y13, Y13
+	VDIVPS      Y13, Y0, Y5
+	VMOVUPS     Y5, (DI)(AX*4)
+	ADDQ        $0x08, AX
+	SUBQ        $0x08, R9
+	JGE         full106
+
+tail107:
+	ADDQ        $0x08, R9
+	JZ          endRow108
+	LEAQ        vector_avx2_masks<>+0(SB), R12
+	NEGQ        R9
+	VMOVUPS     64(R12)(R9*4), Y8
+	VMASKMOVPS  (SI)(AX*4), Y8, Y0
+	VMOVUPS     vector_avx2_c2700000<>+0(SB), Y12
+	VMAXPS      Y0, Y12, Y0
+	VMULPS      Y0, Y0, Y14
+	VMOVUPS     vector_avx2_3d922279<>+0(SB), Y12
+	VFMADD213PS vector_avx2_3fcc422a<>+0(SB), Y14, Y12
+	VMULPS      Y0, Y12, Y12
+	VMOVUPS     vector_avx2_c2ae0000<>+0(SB), Y9
+	VMAXPS      Y12, Y9, Y12
+	VMOVUPS     vector_avx2_41f00000<>+0(SB), Y9
+	VMINPS      Y12, Y9, Y9
+	VMULPS      vector_avx2_bfb8aa3b<>+0(SB), Y9, Y10
+	VROUNDPS    $0x00, Y10, Y10
+	VFMSUB132PS vector_avx2_bfb8aa3b<>+0(SB), Y10, Y9
+	VMOVUPS     vector_avx2_3aaddd07<>+0(SB), Y11
+	VFMADD213PS vector_avx2_3c1e7544<>+0(SB), Y9, Y11
+	VFMADD213PS vector_avx2_3d635ba9<>+0(SB), Y9, Y11
+	VFMADD213PS vector_avx2_3e75fcde<>+0(SB), Y9, Y11
+	VFMADD213PS vector_avx2_3f317215<>+0(SB), Y9, Y11
+	VFMADD213PS vector_avx2_3f800000<>+0(SB), Y9, Y11
+	VCVTPS2DQ   Y10, Y10
+	VPSLLD      $0x17, Y10, Y10
+	VPADDD      Y10, Y11, Y13
+	VADDPS      vector_avx2_3f800000<>+0(SB), Y13, Y13
+	VDIVPS      Y13, Y0, Y5
+	VMASKMOVPS  Y5, Y8, (DI)(AX*4)
+
+endRow108:
+	MOVQ 144(R11), R12
+	LEAQ (DI)(R12*4), DI
+	MOVQ 152(R11), R12
+	LEAQ (SI)(R12*4), SI
+	DECQ R10
+	JNZ  row105
+	VZEROUPPER
+	RET
+
+DATA vector_avx2_c2700000<>+0(SB)/4, $0xc2700000
+DATA vector_avx2_c2700000<>+4(SB)/4, $0xc2700000
+DATA vector_avx2_c2700000<>+8(SB)/4, $0xc2700000
+DATA vector_avx2_c2700000<>+12(SB)/4, $0xc2700000
+DATA vector_avx2_c2700000<>+16(SB)/4, $0xc2700000
+DATA vector_avx2_c2700000<>+20(SB)/4, $0xc2700000
+DATA vector_avx2_c2700000<>+24(SB)/4, $0xc2700000
+DATA vector_avx2_c2700000<>+28(SB)/4, $0xc2700000
+DATA vector_avx2_c2700000<>+32(SB)/4, $0xc2700000
+DATA vector_avx2_c2700000<>+36(SB)/4, $0xc2700000
+DATA vector_avx2_c2700000<>+40(SB)/4, $0xc2700000
+DATA vector_avx2_c2700000<>+44(SB)/4, $0xc2700000
+DATA vector_avx2_c2700000<>+48(SB)/4, $0xc2700000
+DATA vector_avx2_c2700000<>+52(SB)/4, $0xc2700000
+DATA vector_avx2_c2700000<>+56(SB)/4, $0xc2700000
+DATA vector_avx2_c2700000<>+60(SB)/4, $0xc2700000
+GLOBL vector_avx2_c2700000<>(SB), RODATA|NOPTR, $64
+
+DATA vector_avx2_3d922279<>+0(SB)/4, $0x3d922279
+DATA vector_avx2_3d922279<>+4(SB)/4, $0x3d922279
+DATA vector_avx2_3d922279<>+8(SB)/4, $0x3d922279
+DATA vector_avx2_3d922279<>+12(SB)/4, $0x3d922279
+DATA vector_avx2_3d922279<>+16(SB)/4, $0x3d922279
+DATA vector_avx2_3d922279<>+20(SB)/4, $0x3d922279
+DATA vector_avx2_3d922279<>+24(SB)/4, $0x3d922279
+DATA vector_avx2_3d922279<>+28(SB)/4, $0x3d922279
+DATA vector_avx2_3d922279<>+32(SB)/4, $0x3d922279
+DATA vector_avx2_3d922279<>+36(SB)/4, $0x3d922279
+DATA vector_avx2_3d922279<>+40(SB)/4, $0x3d922279
+DATA vector_avx2_3d922279<>+44(SB)/4, $0x3d922279
+DATA vector_avx2_3d922279<>+48(SB)/4, $0x3d922279
+DATA vector_avx2_3d922279<>+52(SB)/4, $0x3d922279
+DATA vector_avx2_3d922279<>+56(SB)/4, $0x3d922279
+DATA vector_avx2_3d922279<>+60(SB)/4, $0x3d922279
+GLOBL vector_avx2_3d922279<>(SB), RODATA|NOPTR, $64
+
+DATA vector_avx2_3fcc422a<>+0(SB)/4, $0x3fcc422a
+DATA vector_avx2_3fcc422a<>+4(SB)/4, $0x3fcc422a
+DATA vector_avx2_3fcc422a<>+8(SB)/4, $0x3fcc422a
+DATA vector_avx2_3fcc422a<>+12(SB)/4, $0x3fcc422a
+DATA vector_avx2_3fcc422a<>+16(SB)/4, $0x3fcc422a
+DATA vector_avx2_3fcc422a<>+20(SB)/4, $0x3fcc422a
+DATA vector_avx2_3fcc422a<>+24(SB)/4, $0x3fcc422a
+DATA vector_avx2_3fcc422a<>+28(SB)/4, $0x3fcc422a
+DATA vector_avx2_3fcc422a<>+32(SB)/4, $0x3fcc422a
+DATA vector_avx2_3fcc422a<>+36(SB)/4, $0x3fcc422a
+DATA vector_avx2_3fcc422a<>+40(SB)/4, $0x3fcc422a
+DATA vector_avx2_3fcc422a<>+44(SB)/4, $0x3fcc422a
+DATA vector_avx2_3fcc422a<>+48(SB)/4, $0x3fcc422a
+DATA vector_avx2_3fcc422a<>+52(SB)/4, $0x3fcc422a
+DATA vector_avx2_3fcc422a<>+56(SB)/4, $0x3fcc422a
+DATA vector_avx2_3fcc422a<>+60(SB)/4, $0x3fcc422a
+GLOBL vector_avx2_3fcc422a<>(SB), RODATA|NOPTR, $64
+
+// func geluTanhBackwardAVX2(s *byte)
+// Requires: AVX, AVX2, FMA3
+TEXT ·geluTanhBackwardAVX2(SB), NOSPLIT, $0-8
+	MOVQ         s+0(FP), R11
+	MOVQ         (R11), DI
+	MOVQ         24(R11), SI
+	MOVQ         48(R11), DX
+	VBROADCASTSS 208(R11), Y6
+	VBROADCASTSS 212(R11), Y7
+	MOVQ         200(R11), R10
+
+row109:
+	XORQ AX, AX
+	MOVQ 192(R11), R9
+	SUBQ $0x08, R9
+	JL   tail111
+
+full110:
+	VMOVUPS     (SI)(AX*4), Y0
+	VMOVUPS     (DX)(AX*4), Y1
+	VMOVUPS     vector_avx2_41a00000<>+0(SB), Y10
+	VMINPS      Y1, Y10, Y1
+	VMOVUPS     vector_avx2_c1a00000<>+0(SB), Y10
+	VMAXPS      Y1, Y10, Y1
+	VMULPS      Y1, Y1, Y14
+	VMOVUPS     vector_avx2_3d922279<>+0(SB), Y12
+	VFMADD213PS vector_avx2_3fcc422a<>+0(SB), Y14, Y12
+	VMULPS      Y1, Y12, Y12
+	VMOVUPS     vector_avx2_c2ae0000<>+0(SB), Y9
+	VMAXPS      Y12, Y9, Y12
+	VMOVUPS     vector_avx2_41f00000<>+0(SB), Y9
+	VMINPS      Y12, Y9, Y9
+	VMULPS      vector_avx2_bfb8aa3b<>+0(SB), Y9, Y10
+	VROUNDPS    $0x00, Y10, Y10
+	VFMSUB132PS vector_avx2_bfb8aa3b<>+0(SB), Y10, Y9
+	VMOVUPS     vector_avx2_3aaddd07<>+0(SB), Y11
+	VFMADD213PS vector_avx2_3c1e7544<>+0(SB), Y9, Y11
+	VFMADD213PS vector_avx2_3d635ba9<>+0(SB), Y9, Y11
+	VFMADD213PS vector_avx2_3e75fcde<>+0(SB), Y9, Y11
+	VFMADD213PS vector_avx2_3f317215<>+0(SB), Y9, Y11
+	VFMADD213PS vector_avx2_3f800000<>+0(SB), Y9, Y11
+	VCVTPS2DQ   Y10, Y10
+	VPSLLD      $0x17, Y10, Y10
+	VPADDD      Y10, Y11, Y13
+	VADDPS      vector_avx2_3f800000<>+0(SB), Y13, Y13
+	VMOVUPS     vector_avx2_3f800000<>+0(SB), Y11
+	VDIVPS      Y13, Y11, Y5
+	VMULPS      Y1, Y1, Y14
+	VMOVUPS     vector_avx2_3e5b33b6<>+0(SB), Y12
+	VFMADD213PS vector_avx2_3fcc422a<>+0(SB), Y14, Y12
+	VMULPS      Y1, Y12, Y12
+	VMULPS      Y5, Y5, Y14
+	VSUBPS      Y14, Y5, Y14
+	VFMADD231PS Y14, Y12, Y5
+	VMULPS      Y0, Y5, Y5
+	VMOVUPS     Y5, (DI)(AX*4)
+	ADDQ        $0x08, AX
+	SUBQ        $0x08, R9
+	JGE         full110
+
+tail111:
+	ADDQ        $0x08, R9
+	JZ          endRow112
+	LEAQ        vector_avx2_masks<>+0(SB), R12
+	NEGQ        R9
+	VMOVUPS     64(R12)(R9*4), Y8
+	VMASKMOVPS  (SI)(AX*4), Y8, Y0
+	VMASKMOVPS  (DX)(AX*4), Y8, Y1
+	VMOVUPS     vector_avx2_41a00000<>+0(SB), Y10
+	VMINPS      Y1, Y10, Y1
+	VMOVUPS     vector_avx2_c1a00000<>+0(SB), Y10
+	VMAXPS      Y1, Y10, Y1
+	VMULPS      Y1, Y1, Y14
+	VMOVUPS     vector_avx2_3d922279<>+0(SB), Y12
+	VFMADD213PS vector_avx2_3fcc422a<>+0(SB), Y14, Y12
+	VMULPS      Y1, Y12, Y12
+	VMOVUPS     vector_avx2_c2ae0000<>+0(SB), Y9
+	VMAXPS      Y12, Y9, Y12
+	VMOVUPS     vector_avx2_41f00000<>+0(SB), Y9
+	VMINPS      Y12, Y9, Y9
+	VMULPS      vector_avx2_bfb8aa3b<>+0(SB), Y9, Y10
+	VROUNDPS    $0x00, Y10, Y10
+	VFMSUB132PS vector_avx2_bfb8aa3b<>+0(SB), Y10, Y9
+	VMOVUPS     vector_avx2_3aaddd07<>+0(SB), Y11
+	VFMADD213PS vector_avx2_3c1e7544<>+0(SB), Y9, Y11
+	VFMADD213PS vector_avx2_3d635ba9<>+0(SB), Y9, Y11
+	VFMADD213PS vector_avx2_3e75fcde<>+0(SB), Y9, Y11
+	VFMADD213PS vector_avx2_3f317215<>+0(SB), Y9, Y11
+	VFMADD213PS vector_avx2_3f800000<>+0(SB), Y9, Y11
+	VCVTPS2DQ   Y10, Y10
+	VPSLLD      $0x17, Y10, Y10
+	VPADDD      Y10, Y11, Y13
+	VADDPS      vector_avx2_3f800000<>+0(SB), Y13, Y13
+	VMOVUPS     vector_avx2_3f800000<>+0(SB), Y11
+	VDIVPS      Y13, Y11, Y5
+	VMULPS      Y1, Y1, Y14
+	VMOVUPS     vector_avx2_3e5b33b6<>+0(SB), Y12
+	VFMADD213PS vector_avx2_3fcc422a<>+0(SB), Y14, Y12
+	VMULPS      Y1, Y12, Y12
+	VMULPS      Y5, Y5, Y14
+	VSUBPS      Y14, Y5, Y14
+	VFMADD231PS Y14, Y12, Y5
+	VMULPS      Y0, Y5, Y5
+	VMASKMOVPS  Y5, Y8, (DI)(AX*4)
+
+endRow112:
+	MOVQ 144(R11), R12
+	LEAQ (DI)(R12*4), DI
+	MOVQ 152(R11), R12
+	LEAQ (SI)(R12*4), SI
+	MOVQ 160(R11), R12
+	LEAQ (DX)(R12*4), DX
+	DECQ R10
+	JNZ  row109
+	VZEROUPPER
+	RET
+
+DATA vector_avx2_3e5b33b6<>+0(SB)/4, $0x3e5b33b6
+DATA vector_avx2_3e5b33b6<>+4(SB)/4, $0x3e5b33b6
+DATA vector_avx2_3e5b33b6<>+8(SB)/4, $0x3e5b33b6
+DATA vector_avx2_3e5b33b6<>+12(SB)/4, $0x3e5b33b6
+DATA vector_avx2_3e5b33b6<>+16(SB)/4, $0x3e5b33b6
+DATA vector_avx2_3e5b33b6<>+20(SB)/4, $0x3e5b33b6
+DATA vector_avx2_3e5b33b6<>+24(SB)/4, $0x3e5b33b6
+DATA vector_avx2_3e5b33b6<>+28(SB)/4, $0x3e5b33b6
+DATA vector_avx2_3e5b33b6<>+32(SB)/4, $0x3e5b33b6
+DATA vector_avx2_3e5b33b6<>+36(SB)/4, $0x3e5b33b6
+DATA vector_avx2_3e5b33b6<>+40(SB)/4, $0x3e5b33b6
+DATA vector_avx2_3e5b33b6<>+44(SB)/4, $0x3e5b33b6
+DATA vector_avx2_3e5b33b6<>+48(SB)/4, $0x3e5b33b6
+DATA vector_avx2_3e5b33b6<>+52(SB)/4, $0x3e5b33b6
+DATA vector_avx2_3e5b33b6<>+56(SB)/4, $0x3e5b33b6
+DATA vector_avx2_3e5b33b6<>+60(SB)/4, $0x3e5b33b6
+GLOBL vector_avx2_3e5b33b6<>(SB), RODATA|NOPTR, $64
+
+// func quickGELUAVX2(s *byte)
+// Requires: AVX, AVX2, FMA3
+TEXT ·quickGELUAVX2(SB), NOSPLIT, $0-8
+	MOVQ         s+0(FP), R11
+	MOVQ         (R11), DI
+	MOVQ         24(R11), SI
+	VBROADCASTSS 208(R11), Y6
+	VBROADCASTSS 212(R11), Y7
+	MOVQ         200(R11), R10
+
+row113:
+	XORQ AX, AX
+	MOVQ 192(R11), R9
+	SUBQ $0x08, R9
+	JL   tail115
+
+full114:
+	VMOVUPS     (SI)(AX*4), Y0
+	VMOVUPS     vector_avx2_c2700000<>+0(SB), Y12
+	VMAXPS      Y0, Y12, Y0
+	VMULPS      vector_avx2_3fd9db23<>+0(SB), Y0, Y12
+	VMOVUPS     vector_avx2_c2ae0000<>+0(SB), Y9
+	VMAXPS      Y12, Y9, Y12
+	VMOVUPS     vector_avx2_41f00000<>+0(SB), Y9
+	VMINPS      Y12, Y9, Y9
+	VMULPS      vector_avx2_bfb8aa3b<>+0(SB), Y9, Y10
+	VROUNDPS    $0x00, Y10, Y10
+	VFMSUB132PS vector_avx2_bfb8aa3b<>+0(SB), Y10, Y9
+	VMOVUPS     vector_avx2_3aaddd07<>+0(SB), Y11
+	VFMADD213PS vector_avx2_3c1e7544<>+0(SB), Y9, Y11
+	VFMADD213PS vector_avx2_3d635ba9<>+0(SB), Y9, Y11
+	VFMADD213PS vector_avx2_3e75fcde<>+0(SB), Y9, Y11
+	VFMADD213PS vector_avx2_3f317215<>+0(SB), Y9, Y11
+	VFMADD213PS vector_avx2_3f800000<>+0(SB), Y9, Y11
+	VCVTPS2DQ   Y10, Y10
+	VPSLLD      $0x17, Y10, Y10
+	VPADDD      Y10, Y11, Y13
+	VADDPS      vector_avx2_3f800000<>+0(SB), Y13, Y13
+	VDIVPS      Y13, Y0, Y5
+	VMOVUPS     Y5, (DI)(AX*4)
+	ADDQ        $0x08, AX
+	SUBQ        $0x08, R9
+	JGE         full114
+
+tail115:
+	ADDQ        $0x08, R9
+	JZ          endRow116
+	LEAQ        vector_avx2_masks<>+0(SB), R12
+	NEGQ        R9
+	VMOVUPS     64(R12)(R9*4), Y8
+	VMASKMOVPS  (SI)(AX*4), Y8, Y0
+	VMOVUPS     vector_avx2_c2700000<>+0(SB), Y12
+	VMAXPS      Y0, Y12, Y0
+	VMULPS      vector_avx2_3fd9db23<>+0(SB), Y0, Y12
+	VMOVUPS     vector_avx2_c2ae0000<>+0(SB), Y9
+	VMAXPS      Y12, Y9, Y12
+	VMOVUPS     vector_avx2_41f00000<>+0(SB), Y9
+	VMINPS      Y12, Y9, Y9
+	VMULPS      vector_avx2_bfb8aa3b<>+0(SB), Y9, Y10
+	VROUNDPS    $0x00, Y10, Y10
+	VFMSUB132PS vector_avx2_bfb8aa3b<>+0(SB), Y10, Y9
+	VMOVUPS     vector_avx2_3aaddd07<>+0(SB), Y11
+	VFMADD213PS vector_avx2_3c1e7544<>+0(SB), Y9, Y11
+	VFMADD213PS vector_avx2_3d635ba9<>+0(SB), Y9, Y11
+	VFMADD213PS vector_avx2_3e75fcde<>+0(SB), Y9, Y11
+	VFMADD213PS vector_avx2_3f317215<>+0(SB), Y9, Y11
+	VFMADD213PS vector_avx2_3f800000<>+0(SB), Y9, Y11
+	VCVTPS2DQ   Y10, Y10
+	VPSLLD      $0x17, Y10, Y10
+	VPADDD      Y10, Y11, Y13
+	VADDPS      vector_avx2_3f800000<>+0(SB), Y13, Y13
+	VDIVPS      Y13, Y0, Y5
+	VMASKMOVPS  Y5, Y8, (DI)(AX*4)
+
+endRow116:
+	MOVQ 144(R11), R12
+	LEAQ (DI)(R12*4), DI
+	MOVQ 152(R11), R12
+	LEAQ (SI)(R12*4), SI
+	DECQ R10
+	JNZ  row113
+	VZEROUPPER
+	RET
+
+DATA vector_avx2_3fd9db23<>+0(SB)/4, $0x3fd9db23
+DATA vector_avx2_3fd9db23<>+4(SB)/4, $0x3fd9db23
+DATA vector_avx2_3fd9db23<>+8(SB)/4, $0x3fd9db23
+DATA vector_avx2_3fd9db23<>+12(SB)/4, $0x3fd9db23
+DATA vector_avx2_3fd9db23<>+16(SB)/4, $0x3fd9db23
+DATA vector_avx2_3fd9db23<>+20(SB)/4, $0x3fd9db23
+DATA vector_avx2_3fd9db23<>+24(SB)/4, $0x3fd9db23
+DATA vector_avx2_3fd9db23<>+28(SB)/4, $0x3fd9db23
+DATA vector_avx2_3fd9db23<>+32(SB)/4, $0x3fd9db23
+DATA vector_avx2_3fd9db23<>+36(SB)/4, $0x3fd9db23
+DATA vector_avx2_3fd9db23<>+40(SB)/4, $0x3fd9db23
+DATA vector_avx2_3fd9db23<>+44(SB)/4, $0x3fd9db23
+DATA vector_avx2_3fd9db23<>+48(SB)/4, $0x3fd9db23
+DATA vector_avx2_3fd9db23<>+52(SB)/4, $0x3fd9db23
+DATA vector_avx2_3fd9db23<>+56(SB)/4, $0x3fd9db23
+DATA vector_avx2_3fd9db23<>+60(SB)/4, $0x3fd9db23
+GLOBL vector_avx2_3fd9db23<>(SB), RODATA|NOPTR, $64
+
+// func quickGELUBackwardAVX2(s *byte)
+// Requires: AVX, AVX2, FMA3
+TEXT ·quickGELUBackwardAVX2(SB), NOSPLIT, $0-8
+	MOVQ         s+0(FP), R11
+	MOVQ         (R11), DI
+	MOVQ         24(R11), SI
+	MOVQ         48(R11), DX
+	VBROADCASTSS 208(R11), Y6
+	VBROADCASTSS 212(R11), Y7
+	MOVQ         200(R11), R10
+
+row117:
+	XORQ AX, AX
+	MOVQ 192(R11), R9
+	SUBQ $0x08, R9
+	JL   tail119
+
+full118:
+	VMOVUPS     (SI)(AX*4), Y0
+	VMOVUPS     (DX)(AX*4), Y1
+	VMULPS      vector_avx2_3fd9db23<>+0(SB), Y1, Y12
+	VMOVUPS     vector_avx2_c2ae0000<>+0(SB), Y9
+	VMAXPS      Y12, Y9, Y12
+	VMOVUPS     vector_avx2_41f00000<>+0(SB), Y9
+	VMINPS      Y12, Y9, Y9
+	VMULPS      vector_avx2_bfb8aa3b<>+0(SB), Y9, Y10
+	VROUNDPS    $0x00, Y10, Y10
+	VFMSUB132PS vector_avx2_bfb8aa3b<>+0(SB), Y10, Y9
+	VMOVUPS     vector_avx2_3aaddd07<>+0(SB), Y11
+	VFMADD213PS vector_avx2_3c1e7544<>+0(SB), Y9, Y11
+	VFMADD213PS vector_avx2_3d635ba9<>+0(SB), Y9, Y11
+	VFMADD213PS vector_avx2_3e75fcde<>+0(SB), Y9, Y11
+	VFMADD213PS vector_avx2_3f317215<>+0(SB), Y9, Y11
+	VFMADD213PS vector_avx2_3f800000<>+0(SB), Y9, Y11
+	VCVTPS2DQ   Y10, Y10
+	VPSLLD      $0x17, Y10, Y10
+	VPADDD      Y10, Y11, Y13
+	VADDPS      vector_avx2_3f800000<>+0(SB), Y13, Y13
+	VMOVUPS     vector_avx2_3f800000<>+0(SB), Y11
+	VDIVPS      Y13, Y11, Y5
+	VMOVUPS     vector_avx2_3f800000<>+0(SB), Y9
+	VMOVAPS     Y9, Y10
+	VSUBPS      Y5, Y9, Y9
+	VFMADD231PS Y12, Y9, Y10
+	VMULPS      Y10, Y5, Y5
+	VMULPS      Y0, Y5, Y5
+	VMOVUPS     Y5, (DI)(AX*4)
+	ADDQ        $0x08, AX
+	SUBQ        $0x08, R9
+	JGE         full118
+
+tail119:
+	ADDQ        $0x08, R9
+	JZ          endRow120
+	LEAQ        vector_avx2_masks<>+0(SB), R12
+	NEGQ        R9
+	VMOVUPS     64(R12)(R9*4), Y8
+	VMASKMOVPS  (SI)(AX*4), Y8, Y0
+	VMASKMOVPS  (DX)(AX*4), Y8, Y1
+	VMULPS      vector_avx2_3fd9db23<>+0(SB), Y1, Y12
+	VMOVUPS     vector_avx2_c2ae0000<>+0(SB), Y9
+	VMAXPS      Y12, Y9, Y12
+	VMOVUPS     vector_avx2_41f00000<>+0(SB), Y9
+	VMINPS      Y12, Y9, Y9
+	VMULPS      vector_avx2_bfb8aa3b<>+0(SB), Y9, Y10
+	VROUNDPS    $0x00, Y10, Y10
+	VFMSUB132PS vector_avx2_bfb8aa3b<>+0(SB), Y10, Y9
+	VMOVUPS     vector_avx2_3aaddd07<>+0(SB), Y11
+	VFMADD213PS vector_avx2_3c1e7544<>+0(SB), Y9, Y11
+	VFMADD213PS vector_avx2_3d635ba9<>+0(SB), Y9, Y11
+	VFMADD213PS vector_avx2_3e75fcde<>+0(SB), Y9, Y11
+	VFMADD213PS vector_avx2_3f317215<>+0(SB), Y9, Y11
+	VFMADD213PS vector_avx2_3f800000<>+0(SB), Y9, Y11
+	VCVTPS2DQ   Y10, Y10
+	VPSLLD      $0x17, Y10, Y10
+	VPADDD      Y10, Y11, Y13
+	VADDPS      vector_avx2_3f800000<>+0(SB), Y13, Y13
+	VMOVUPS     vector_avx2_3f800000<>+0(SB), Y11
+	VDIVPS      Y13, Y11, Y5
+	VMOVUPS     vector_avx2_3f800000<>+0(SB), Y9
+	VMOVAPS     Y9, Y10
+	VSUBPS      Y5, Y9, Y9
+	VFMADD231PS Y12, Y9, Y10
+	VMULPS      Y10, Y5, Y5
+	VMULPS      Y0, Y5, Y5
+	VMASKMOVPS  Y5, Y8, (DI)(AX*4)
+
+endRow120:
+	MOVQ 144(R11), R12
+	LEAQ (DI)(R12*4), DI
+	MOVQ 152(R11), R12
+	LEAQ (SI)(R12*4), SI
+	MOVQ 160(R11), R12
+	LEAQ (DX)(R12*4), DX
+	DECQ R10
+	JNZ  row117
+	VZEROUPPER
+	RET
+
+// func exp2AVX2(s *byte)
+// Requires: AVX, AVX2, FMA3
+TEXT ·exp2AVX2(SB), NOSPLIT, $0-8
+	MOVQ         s+0(FP), R11
+	MOVQ         (R11), DI
+	MOVQ         24(R11), SI
+	MOVQ         48(R11), DX
+	VBROADCASTSS 208(R11), Y6
+	VBROADCASTSS 212(R11), Y7
+	MOVQ         200(R11), R10
+
+row121:
+	XORQ AX, AX
+	MOVQ 192(R11), R9
+	SUBQ $0x08, R9
+	JL   tail123
+
+full122:
+	VMOVUPS     (SI)(AX*4), Y0
+	VMOVUPS     (DX)(AX*4), Y1
+	VSUBPS      Y1, Y0, Y9
+	VMULPS      Y6, Y9, Y9
+	VMOVUPS     vector_avx2_c2fa0000<>+0(SB), Y10
+	VMAXPS      Y9, Y10, Y9
+	VROUNDPS    $0x00, Y9, Y10
+	VSUBPS      Y10, Y9, Y9
+	VMOVUPS     vector_avx2_3aaddd07<>+0(SB), Y11
+	VFMADD213PS vector_avx2_3c1e7544<>+0(SB), Y9, Y11
+	VFMADD213PS vector_avx2_3d635ba9<>+0(SB), Y9, Y11
+	VFMADD213PS vector_avx2_3e75fcde<>+0(SB), Y9, Y11
+	VFMADD213PS vector_avx2_3f317215<>+0(SB), Y9, Y11
+	VFMADD213PS vector_avx2_3f800000<>+0(SB), Y9, Y11
+	VCVTPS2DQ   Y10, Y10
+	VPSLLD      $0x17, Y10, Y10
+	VPADDD      Y10, Y11, Y5
+	VMOVUPS     Y5, (DI)(AX*4)
+	ADDQ        $0x08, AX
+	SUBQ        $0x08, R9
+	JGE         full122
+
+tail123:
+	ADDQ        $0x08, R9
+	JZ          endRow124
+	LEAQ        vector_avx2_masks<>+0(SB), R12
+	NEGQ        R9
+	VMOVUPS     64(R12)(R9*4), Y8
+	VMASKMOVPS  (SI)(AX*4), Y8, Y0
+	VMASKMOVPS  (DX)(AX*4), Y8, Y1
+	VSUBPS      Y1, Y0, Y9
+	VMULPS      Y6, Y9, Y9
+	VMOVUPS     vector_avx2_c2fa0000<>+0(SB), Y10
+	VMAXPS      Y9, Y10, Y9
+	VROUNDPS    $0x00, Y9, Y10
+	VSUBPS      Y10, Y9, Y9
+	VMOVUPS     vector_avx2_3aaddd07<>+0(SB), Y11
+	VFMADD213PS vector_avx2_3c1e7544<>+0(SB), Y9, Y11
+	VFMADD213PS vector_avx2_3d635ba9<>+0(SB), Y9, Y11
+	VFMADD213PS vector_avx2_3e75fcde<>+0(SB), Y9, Y11
+	VFMADD213PS vector_avx2_3f317215<>+0(SB), Y9, Y11
+	VFMADD213PS vector_avx2_3f800000<>+0(SB), Y9, Y11
+	VCVTPS2DQ   Y10, Y10
+	VPSLLD      $0x17, Y10, Y10
+	VPADDD      Y10, Y11, Y5
+	VMASKMOVPS  Y5, Y8, (DI)(AX*4)
+
+endRow124:
+	MOVQ 144(R11), R12
+	LEAQ (DI)(R12*4), DI
+	MOVQ 152(R11), R12
+	LEAQ (SI)(R12*4), SI
+	MOVQ 160(R11), R12
+	LEAQ (DX)(R12*4), DX
+	DECQ R10
+	JNZ  row121
+	VZEROUPPER
+	RET
+
+DATA vector_avx2_c2fa0000<>+0(SB)/4, $0xc2fa0000
+DATA vector_avx2_c2fa0000<>+4(SB)/4, $0xc2fa0000
+DATA vector_avx2_c2fa0000<>+8(SB)/4, $0xc2fa0000
+DATA vector_avx2_c2fa0000<>+12(SB)/4, $0xc2fa0000
+DATA vector_avx2_c2fa0000<>+16(SB)/4, $0xc2fa0000
+DATA vector_avx2_c2fa0000<>+20(SB)/4, $0xc2fa0000
+DATA vector_avx2_c2fa0000<>+24(SB)/4, $0xc2fa0000
+DATA vector_avx2_c2fa0000<>+28(SB)/4, $0xc2fa0000
+DATA vector_avx2_c2fa0000<>+32(SB)/4, $0xc2fa0000
+DATA vector_avx2_c2fa0000<>+36(SB)/4, $0xc2fa0000
+DATA vector_avx2_c2fa0000<>+40(SB)/4, $0xc2fa0000
+DATA vector_avx2_c2fa0000<>+44(SB)/4, $0xc2fa0000
+DATA vector_avx2_c2fa0000<>+48(SB)/4, $0xc2fa0000
+DATA vector_avx2_c2fa0000<>+52(SB)/4, $0xc2fa0000
+DATA vector_avx2_c2fa0000<>+56(SB)/4, $0xc2fa0000
+DATA vector_avx2_c2fa0000<>+60(SB)/4, $0xc2fa0000
+GLOBL vector_avx2_c2fa0000<>(SB), RODATA|NOPTR, $64

@@ -131,3 +131,28 @@ func geluAVX2(s *sweep)
 //
 //go:noescape
 func geluBackwardAVX2(s *sweep)
+
+// geluTanhAVX2 computes dst = x·(1 + tanh(√(2/π)·(x + 0.044715·x³)))/2.
+//
+//go:noescape
+func geluTanhAVX2(s *sweep)
+
+// geluTanhBackwardAVX2 computes dst = x·geluTanh′(y) = x·(s + y·s·(1-s)·z′), s = σ(z), z = 2·√(2/π)·(y + 0.044715·y³).
+//
+//go:noescape
+func geluTanhBackwardAVX2(s *sweep)
+
+// quickGELUAVX2 computes dst = x·σ(1.702·x).
+//
+//go:noescape
+func quickGELUAVX2(s *sweep)
+
+// quickGELUBackwardAVX2 computes dst = x·quickGELU′(y) = x·s·(1 + z·(1-s)), s = σ(z), z = 1.702·y.
+//
+//go:noescape
+func quickGELUBackwardAVX2(s *sweep)
+
+// exp2AVX2 computes dst = 2^((x - y)·low).
+//
+//go:noescape
+func exp2AVX2(s *sweep)

@@ -2541,3 +2541,587 @@ DATA vector_avx512_3ecc422a<>+52(SB)/4, $0x3ecc422a
 DATA vector_avx512_3ecc422a<>+56(SB)/4, $0x3ecc422a
 DATA vector_avx512_3ecc422a<>+60(SB)/4, $0x3ecc422a
 GLOBL vector_avx512_3ecc422a<>(SB), RODATA|NOPTR, $64
+
+// func geluTanhAVX512(s *byte)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·geluTanhAVX512(SB), NOSPLIT, $0-8
+	MOVQ         s+0(FP), R11
+	MOVQ         (R11), DI
+	MOVQ         24(R11), SI
+	VBROADCASTSS 208(R11), Z6
+	VBROADCASTSS 212(R11), Z7
+	MOVQ         200(R11), R10
+
+row105:
+	XORQ AX, AX
+	MOVQ 192(R11), R9
+	SUBQ $0x10, R9
+	JL   tail107
+
+full106:
+	VMOVUPS      (SI)(AX*4), Z0
+	VMOVUPS      vector_avx512_c2700000<>+0(SB), Z12
+	VMAXPS       Z0, Z12, Z0
+	VMULPS       Z0, Z0, Z14
+	VMOVUPS      vector_avx512_3d922279<>+0(SB), Z12
+	VFMADD213PS  vector_avx512_3fcc422a<>+0(SB), Z14, Z12
+	VMULPS       Z0, Z12, Z12
+	VMOVUPS      vector_avx512_c2ae0000<>+0(SB), Z9
+	VMAXPS       Z12, Z9, Z12
+	VMOVUPS      vector_avx512_41f00000<>+0(SB), Z9
+	VMINPS       Z12, Z9, Z9
+	VMULPS       vector_avx512_bfb8aa3b<>+0(SB), Z9, Z10
+	VRNDSCALEPS  $0x00, Z10, Z10
+	VFMSUB132PS  vector_avx512_bfb8aa3b<>+0(SB), Z10, Z9
+	VMOVUPS      vector_avx512_3aaddd07<>+0(SB), Z11
+	VFMADD213PS  vector_avx512_3c1e7544<>+0(SB), Z9, Z11
+	VFMADD213PS  vector_avx512_3d635ba9<>+0(SB), Z9, Z11
+	VFMADD213PS  vector_avx512_3e75fcde<>+0(SB), Z9, Z11
+	VFMADD213PS  vector_avx512_3f317215<>+0(SB), Z9, Z11
+	VFMADD213PS  vector_avx512_3f800000<>+0(SB), Z9, Z11
+	VSCALEFPS    Z10, Z11, Z13
+	VADDPS       vector_avx512_3f800000<>+0(SB), Z13, Z13
+	VRCP14PS     Z13, Z9
+	VMULPS       Z0, Z9, Z5
+	VFNMADD213PS vector_avx512_40000000<>+0(SB), Z9, Z13
+	VMULPS       Z13, Z5, Z5
+	VMOVUPS      Z5, (DI)(AX*4)
+	ADDQ         $0x10, AX
+	SUBQ         $0x10, R9
+	JGE          full106
+
+tail107:
+	ADDQ         $0x10, R9
+	JZ           endRow108
+	MOVQ         $-1, R12
+	BZHIQ        R9, R12, R12
+	KMOVW        R12, K1
+	VMOVUPS.Z    (SI)(AX*4), K1, Z0
+	VMOVUPS      vector_avx512_c2700000<>+0(SB), Z12
+	VMAXPS       Z0, Z12, Z0
+	VMULPS       Z0, Z0, Z14
+	VMOVUPS      vector_avx512_3d922279<>+0(SB), Z12
+	VFMADD213PS  vector_avx512_3fcc422a<>+0(SB), Z14, Z12
+	VMULPS       Z0, Z12, Z12
+	VMOVUPS      vector_avx512_c2ae0000<>+0(SB), Z9
+	VMAXPS       Z12, Z9, Z12
+	VMOVUPS      vector_avx512_41f00000<>+0(SB), Z9
+	VMINPS       Z12, Z9, Z9
+	VMULPS       vector_avx512_bfb8aa3b<>+0(SB), Z9, Z10
+	VRNDSCALEPS  $0x00, Z10, Z10
+	VFMSUB132PS  vector_avx512_bfb8aa3b<>+0(SB), Z10, Z9
+	VMOVUPS      vector_avx512_3aaddd07<>+0(SB), Z11
+	VFMADD213PS  vector_avx512_3c1e7544<>+0(SB), Z9, Z11
+	VFMADD213PS  vector_avx512_3d635ba9<>+0(SB), Z9, Z11
+	VFMADD213PS  vector_avx512_3e75fcde<>+0(SB), Z9, Z11
+	VFMADD213PS  vector_avx512_3f317215<>+0(SB), Z9, Z11
+	VFMADD213PS  vector_avx512_3f800000<>+0(SB), Z9, Z11
+	VSCALEFPS    Z10, Z11, Z13
+	VADDPS       vector_avx512_3f800000<>+0(SB), Z13, Z13
+	VRCP14PS     Z13, Z9
+	VMULPS       Z0, Z9, Z5
+	VFNMADD213PS vector_avx512_40000000<>+0(SB), Z9, Z13
+	VMULPS       Z13, Z5, Z5
+	VMOVUPS      Z5, K1, (DI)(AX*4)
+
+endRow108:
+	MOVQ 144(R11), R12
+	LEAQ (DI)(R12*4), DI
+	MOVQ 152(R11), R12
+	LEAQ (SI)(R12*4), SI
+	DECQ R10
+	JNZ  row105
+	VZEROUPPER
+	RET
+
+DATA vector_avx512_c2700000<>+0(SB)/4, $0xc2700000
+DATA vector_avx512_c2700000<>+4(SB)/4, $0xc2700000
+DATA vector_avx512_c2700000<>+8(SB)/4, $0xc2700000
+DATA vector_avx512_c2700000<>+12(SB)/4, $0xc2700000
+DATA vector_avx512_c2700000<>+16(SB)/4, $0xc2700000
+DATA vector_avx512_c2700000<>+20(SB)/4, $0xc2700000
+DATA vector_avx512_c2700000<>+24(SB)/4, $0xc2700000
+DATA vector_avx512_c2700000<>+28(SB)/4, $0xc2700000
+DATA vector_avx512_c2700000<>+32(SB)/4, $0xc2700000
+DATA vector_avx512_c2700000<>+36(SB)/4, $0xc2700000
+DATA vector_avx512_c2700000<>+40(SB)/4, $0xc2700000
+DATA vector_avx512_c2700000<>+44(SB)/4, $0xc2700000
+DATA vector_avx512_c2700000<>+48(SB)/4, $0xc2700000
+DATA vector_avx512_c2700000<>+52(SB)/4, $0xc2700000
+DATA vector_avx512_c2700000<>+56(SB)/4, $0xc2700000
+DATA vector_avx512_c2700000<>+60(SB)/4, $0xc2700000
+GLOBL vector_avx512_c2700000<>(SB), RODATA|NOPTR, $64
+
+DATA vector_avx512_3d922279<>+0(SB)/4, $0x3d922279
+DATA vector_avx512_3d922279<>+4(SB)/4, $0x3d922279
+DATA vector_avx512_3d922279<>+8(SB)/4, $0x3d922279
+DATA vector_avx512_3d922279<>+12(SB)/4, $0x3d922279
+DATA vector_avx512_3d922279<>+16(SB)/4, $0x3d922279
+DATA vector_avx512_3d922279<>+20(SB)/4, $0x3d922279
+DATA vector_avx512_3d922279<>+24(SB)/4, $0x3d922279
+DATA vector_avx512_3d922279<>+28(SB)/4, $0x3d922279
+DATA vector_avx512_3d922279<>+32(SB)/4, $0x3d922279
+DATA vector_avx512_3d922279<>+36(SB)/4, $0x3d922279
+DATA vector_avx512_3d922279<>+40(SB)/4, $0x3d922279
+DATA vector_avx512_3d922279<>+44(SB)/4, $0x3d922279
+DATA vector_avx512_3d922279<>+48(SB)/4, $0x3d922279
+DATA vector_avx512_3d922279<>+52(SB)/4, $0x3d922279
+DATA vector_avx512_3d922279<>+56(SB)/4, $0x3d922279
+DATA vector_avx512_3d922279<>+60(SB)/4, $0x3d922279
+GLOBL vector_avx512_3d922279<>(SB), RODATA|NOPTR, $64
+
+DATA vector_avx512_3fcc422a<>+0(SB)/4, $0x3fcc422a
+DATA vector_avx512_3fcc422a<>+4(SB)/4, $0x3fcc422a
+DATA vector_avx512_3fcc422a<>+8(SB)/4, $0x3fcc422a
+DATA vector_avx512_3fcc422a<>+12(SB)/4, $0x3fcc422a
+DATA vector_avx512_3fcc422a<>+16(SB)/4, $0x3fcc422a
+DATA vector_avx512_3fcc422a<>+20(SB)/4, $0x3fcc422a
+DATA vector_avx512_3fcc422a<>+24(SB)/4, $0x3fcc422a
+DATA vector_avx512_3fcc422a<>+28(SB)/4, $0x3fcc422a
+DATA vector_avx512_3fcc422a<>+32(SB)/4, $0x3fcc422a
+DATA vector_avx512_3fcc422a<>+36(SB)/4, $0x3fcc422a
+DATA vector_avx512_3fcc422a<>+40(SB)/4, $0x3fcc422a
+DATA vector_avx512_3fcc422a<>+44(SB)/4, $0x3fcc422a
+DATA vector_avx512_3fcc422a<>+48(SB)/4, $0x3fcc422a
+DATA vector_avx512_3fcc422a<>+52(SB)/4, $0x3fcc422a
+DATA vector_avx512_3fcc422a<>+56(SB)/4, $0x3fcc422a
+DATA vector_avx512_3fcc422a<>+60(SB)/4, $0x3fcc422a
+GLOBL vector_avx512_3fcc422a<>(SB), RODATA|NOPTR, $64
+
+// func geluTanhBackwardAVX512(s *byte)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·geluTanhBackwardAVX512(SB), NOSPLIT, $0-8
+	MOVQ         s+0(FP), R11
+	MOVQ         (R11), DI
+	MOVQ         24(R11), SI
+	MOVQ         48(R11), DX
+	VBROADCASTSS 208(R11), Z6
+	VBROADCASTSS 212(R11), Z7
+	MOVQ         200(R11), R10
+
+row109:
+	XORQ AX, AX
+	MOVQ 192(R11), R9
+	SUBQ $0x10, R9
+	JL   tail111
+
+full110:
+	VMOVUPS      (SI)(AX*4), Z0
+	VMOVUPS      (DX)(AX*4), Z1
+	VMOVUPS      vector_avx512_41a00000<>+0(SB), Z10
+	VMINPS       Z1, Z10, Z1
+	VMOVUPS      vector_avx512_c1a00000<>+0(SB), Z10
+	VMAXPS       Z1, Z10, Z1
+	VMULPS       Z1, Z1, Z14
+	VMOVUPS      vector_avx512_3d922279<>+0(SB), Z12
+	VFMADD213PS  vector_avx512_3fcc422a<>+0(SB), Z14, Z12
+	VMULPS       Z1, Z12, Z12
+	VMOVUPS      vector_avx512_c2ae0000<>+0(SB), Z9
+	VMAXPS       Z12, Z9, Z12
+	VMOVUPS      vector_avx512_41f00000<>+0(SB), Z9
+	VMINPS       Z12, Z9, Z9
+	VMULPS       vector_avx512_bfb8aa3b<>+0(SB), Z9, Z10
+	VRNDSCALEPS  $0x00, Z10, Z10
+	VFMSUB132PS  vector_avx512_bfb8aa3b<>+0(SB), Z10, Z9
+	VMOVUPS      vector_avx512_3aaddd07<>+0(SB), Z11
+	VFMADD213PS  vector_avx512_3c1e7544<>+0(SB), Z9, Z11
+	VFMADD213PS  vector_avx512_3d635ba9<>+0(SB), Z9, Z11
+	VFMADD213PS  vector_avx512_3e75fcde<>+0(SB), Z9, Z11
+	VFMADD213PS  vector_avx512_3f317215<>+0(SB), Z9, Z11
+	VFMADD213PS  vector_avx512_3f800000<>+0(SB), Z9, Z11
+	VSCALEFPS    Z10, Z11, Z13
+	VADDPS       vector_avx512_3f800000<>+0(SB), Z13, Z13
+	VMOVUPS      vector_avx512_3f800000<>+0(SB), Z11
+	VRCP14PS     Z13, Z9
+	VMULPS       Z11, Z9, Z5
+	VFNMADD213PS vector_avx512_40000000<>+0(SB), Z9, Z13
+	VMULPS       Z13, Z5, Z5
+	VMULPS       Z1, Z1, Z14
+	VMOVUPS      vector_avx512_3e5b33b6<>+0(SB), Z12
+	VFMADD213PS  vector_avx512_3fcc422a<>+0(SB), Z14, Z12
+	VMULPS       Z1, Z12, Z12
+	VMULPS       Z5, Z5, Z14
+	VSUBPS       Z14, Z5, Z14
+	VFMADD231PS  Z14, Z12, Z5
+	VMULPS       Z0, Z5, Z5
+	VMOVUPS      Z5, (DI)(AX*4)
+	ADDQ         $0x10, AX
+	SUBQ         $0x10, R9
+	JGE          full110
+
+tail111:
+	ADDQ         $0x10, R9
+	JZ           endRow112
+	MOVQ         $-1, R12
+	BZHIQ        R9, R12, R12
+	KMOVW        R12, K1
+	VMOVUPS.Z    (SI)(AX*4), K1, Z0
+	VMOVUPS.Z    (DX)(AX*4), K1, Z1
+	VMOVUPS      vector_avx512_41a00000<>+0(SB), Z10
+	VMINPS       Z1, Z10, Z1
+	VMOVUPS      vector_avx512_c1a00000<>+0(SB), Z10
+	VMAXPS       Z1, Z10, Z1
+	VMULPS       Z1, Z1, Z14
+	VMOVUPS      vector_avx512_3d922279<>+0(SB), Z12
+	VFMADD213PS  vector_avx512_3fcc422a<>+0(SB), Z14, Z12
+	VMULPS       Z1, Z12, Z12
+	VMOVUPS      vector_avx512_c2ae0000<>+0(SB), Z9
+	VMAXPS       Z12, Z9, Z12
+	VMOVUPS      vector_avx512_41f00000<>+0(SB), Z9
+	VMINPS       Z12, Z9, Z9
+	VMULPS       vector_avx512_bfb8aa3b<>+0(SB), Z9, Z10
+	VRNDSCALEPS  $0x00, Z10, Z10
+	VFMSUB132PS  vector_avx512_bfb8aa3b<>+0(SB), Z10, Z9
+	VMOVUPS      vector_avx512_3aaddd07<>+0(SB), Z11
+	VFMADD213PS  vector_avx512_3c1e7544<>+0(SB), Z9, Z11
+	VFMADD213PS  vector_avx512_3d635ba9<>+0(SB), Z9, Z11
+	VFMADD213PS  vector_avx512_3e75fcde<>+0(SB), Z9, Z11
+	VFMADD213PS  vector_avx512_3f317215<>+0(SB), Z9, Z11
+	VFMADD213PS  vector_avx512_3f800000<>+0(SB), Z9, Z11
+	VSCALEFPS    Z10, Z11, Z13
+	VADDPS       vector_avx512_3f800000<>+0(SB), Z13, Z13
+	VMOVUPS      vector_avx512_3f800000<>+0(SB), Z11
+	VRCP14PS     Z13, Z9
+	VMULPS       Z11, Z9, Z5
+	VFNMADD213PS vector_avx512_40000000<>+0(SB), Z9, Z13
+	VMULPS       Z13, Z5, Z5
+	VMULPS       Z1, Z1, Z14
+	VMOVUPS      vector_avx512_3e5b33b6<>+0(SB), Z12
+	VFMADD213PS  vector_avx512_3fcc422a<>+0(SB), Z14, Z12
+	VMULPS       Z1, Z12, Z12
+	VMULPS       Z5, Z5, Z14
+	VSUBPS       Z14, Z5, Z14
+	VFMADD231PS  Z14, Z12, Z5
+	VMULPS       Z0, Z5, Z5
+	VMOVUPS      Z5, K1, (DI)(AX*4)
+
+endRow112:
+	MOVQ 144(R11), R12
+	LEAQ (DI)(R12*4), DI
+	MOVQ 152(R11), R12
+	LEAQ (SI)(R12*4), SI
+	MOVQ 160(R11), R12
+	LEAQ (DX)(R12*4), DX
+	DECQ R10
+	JNZ  row109
+	VZEROUPPER
+	RET
+
+DATA vector_avx512_3e5b33b6<>+0(SB)/4, $0x3e5b33b6
+DATA vector_avx512_3e5b33b6<>+4(SB)/4, $0x3e5b33b6
+DATA vector_avx512_3e5b33b6<>+8(SB)/4, $0x3e5b33b6
+DATA vector_avx512_3e5b33b6<>+12(SB)/4, $0x3e5b33b6
+DATA vector_avx512_3e5b33b6<>+16(SB)/4, $0x3e5b33b6
+DATA vector_avx512_3e5b33b6<>+20(SB)/4, $0x3e5b33b6
+DATA vector_avx512_3e5b33b6<>+24(SB)/4, $0x3e5b33b6
+DATA vector_avx512_3e5b33b6<>+28(SB)/4, $0x3e5b33b6
+DATA vector_avx512_3e5b33b6<>+32(SB)/4, $0x3e5b33b6
+DATA vector_avx512_3e5b33b6<>+36(SB)/4, $0x3e5b33b6
+DATA vector_avx512_3e5b33b6<>+40(SB)/4, $0x3e5b33b6
+DATA vector_avx512_3e5b33b6<>+44(SB)/4, $0x3e5b33b6
+DATA vector_avx512_3e5b33b6<>+48(SB)/4, $0x3e5b33b6
+DATA vector_avx512_3e5b33b6<>+52(SB)/4, $0x3e5b33b6
+DATA vector_avx512_3e5b33b6<>+56(SB)/4, $0x3e5b33b6
+DATA vector_avx512_3e5b33b6<>+60(SB)/4, $0x3e5b33b6
+GLOBL vector_avx512_3e5b33b6<>(SB), RODATA|NOPTR, $64
+
+// func quickGELUAVX512(s *byte)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·quickGELUAVX512(SB), NOSPLIT, $0-8
+	MOVQ         s+0(FP), R11
+	MOVQ         (R11), DI
+	MOVQ         24(R11), SI
+	VBROADCASTSS 208(R11), Z6
+	VBROADCASTSS 212(R11), Z7
+	MOVQ         200(R11), R10
+
+row113:
+	XORQ AX, AX
+	MOVQ 192(R11), R9
+	SUBQ $0x10, R9
+	JL   tail115
+
+full114:
+	VMOVUPS      (SI)(AX*4), Z0
+	VMOVUPS      vector_avx512_c2700000<>+0(SB), Z12
+	VMAXPS       Z0, Z12, Z0
+	VMULPS       vector_avx512_3fd9db23<>+0(SB), Z0, Z12
+	VMOVUPS      vector_avx512_c2ae0000<>+0(SB), Z9
+	VMAXPS       Z12, Z9, Z12
+	VMOVUPS      vector_avx512_41f00000<>+0(SB), Z9
+	VMINPS       Z12, Z9, Z9
+	VMULPS       vector_avx512_bfb8aa3b<>+0(SB), Z9, Z10
+	VRNDSCALEPS  $0x00, Z10, Z10
+	VFMSUB132PS  vector_avx512_bfb8aa3b<>+0(SB), Z10, Z9
+	VMOVUPS      vector_avx512_3aaddd07<>+0(SB), Z11
+	VFMADD213PS  vector_avx512_3c1e7544<>+0(SB), Z9, Z11
+	VFMADD213PS  vector_avx512_3d635ba9<>+0(SB), Z9, Z11
+	VFMADD213PS  vector_avx512_3e75fcde<>+0(SB), Z9, Z11
+	VFMADD213PS  vector_avx512_3f317215<>+0(SB), Z9, Z11
+	VFMADD213PS  vector_avx512_3f800000<>+0(SB), Z9, Z11
+	VSCALEFPS    Z10, Z11, Z13
+	VADDPS       vector_avx512_3f800000<>+0(SB), Z13, Z13
+	VRCP14PS     Z13, Z9
+	VMULPS       Z0, Z9, Z5
+	VFNMADD213PS vector_avx512_40000000<>+0(SB), Z9, Z13
+	VMULPS       Z13, Z5, Z5
+	VMOVUPS      Z5, (DI)(AX*4)
+	ADDQ         $0x10, AX
+	SUBQ         $0x10, R9
+	JGE          full114
+
+tail115:
+	ADDQ         $0x10, R9
+	JZ           endRow116
+	MOVQ         $-1, R12
+	BZHIQ        R9, R12, R12
+	KMOVW        R12, K1
+	VMOVUPS.Z    (SI)(AX*4), K1, Z0
+	VMOVUPS      vector_avx512_c2700000<>+0(SB), Z12
+	VMAXPS       Z0, Z12, Z0
+	VMULPS       vector_avx512_3fd9db23<>+0(SB), Z0, Z12
+	VMOVUPS      vector_avx512_c2ae0000<>+0(SB), Z9
+	VMAXPS       Z12, Z9, Z12
+	VMOVUPS      vector_avx512_41f00000<>+0(SB), Z9
+	VMINPS       Z12, Z9, Z9
+	VMULPS       vector_avx512_bfb8aa3b<>+0(SB), Z9, Z10
+	VRNDSCALEPS  $0x00, Z10, Z10
+	VFMSUB132PS  vector_avx512_bfb8aa3b<>+0(SB), Z10, Z9
+	VMOVUPS      vector_avx512_3aaddd07<>+0(SB), Z11
+	VFMADD213PS  vector_avx512_3c1e7544<>+0(SB), Z9, Z11
+	VFMADD213PS  vector_avx512_3d635ba9<>+0(SB), Z9, Z11
+	VFMADD213PS  vector_avx512_3e75fcde<>+0(SB), Z9, Z11
+	VFMADD213PS  vector_avx512_3f317215<>+0(SB), Z9, Z11
+	VFMADD213PS  vector_avx512_3f800000<>+0(SB), Z9, Z11
+	VSCALEFPS    Z10, Z11, Z13
+	VADDPS       vector_avx512_3f800000<>+0(SB), Z13, Z13
+	VRCP14PS     Z13, Z9
+	VMULPS       Z0, Z9, Z5
+	VFNMADD213PS vector_avx512_40000000<>+0(SB), Z9, Z13
+	VMULPS       Z13, Z5, Z5
+	VMOVUPS      Z5, K1, (DI)(AX*4)
+
+endRow116:
+	MOVQ 144(R11), R12
+	LEAQ (DI)(R12*4), DI
+	MOVQ 152(R11), R12
+	LEAQ (SI)(R12*4), SI
+	DECQ R10
+	JNZ  row113
+	VZEROUPPER
+	RET
+
+DATA vector_avx512_3fd9db23<>+0(SB)/4, $0x3fd9db23
+DATA vector_avx512_3fd9db23<>+4(SB)/4, $0x3fd9db23
+DATA vector_avx512_3fd9db23<>+8(SB)/4, $0x3fd9db23
+DATA vector_avx512_3fd9db23<>+12(SB)/4, $0x3fd9db23
+DATA vector_avx512_3fd9db23<>+16(SB)/4, $0x3fd9db23
+DATA vector_avx512_3fd9db23<>+20(SB)/4, $0x3fd9db23
+DATA vector_avx512_3fd9db23<>+24(SB)/4, $0x3fd9db23
+DATA vector_avx512_3fd9db23<>+28(SB)/4, $0x3fd9db23
+DATA vector_avx512_3fd9db23<>+32(SB)/4, $0x3fd9db23
+DATA vector_avx512_3fd9db23<>+36(SB)/4, $0x3fd9db23
+DATA vector_avx512_3fd9db23<>+40(SB)/4, $0x3fd9db23
+DATA vector_avx512_3fd9db23<>+44(SB)/4, $0x3fd9db23
+DATA vector_avx512_3fd9db23<>+48(SB)/4, $0x3fd9db23
+DATA vector_avx512_3fd9db23<>+52(SB)/4, $0x3fd9db23
+DATA vector_avx512_3fd9db23<>+56(SB)/4, $0x3fd9db23
+DATA vector_avx512_3fd9db23<>+60(SB)/4, $0x3fd9db23
+GLOBL vector_avx512_3fd9db23<>(SB), RODATA|NOPTR, $64
+
+// func quickGELUBackwardAVX512(s *byte)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·quickGELUBackwardAVX512(SB), NOSPLIT, $0-8
+	MOVQ         s+0(FP), R11
+	MOVQ         (R11), DI
+	MOVQ         24(R11), SI
+	MOVQ         48(R11), DX
+	VBROADCASTSS 208(R11), Z6
+	VBROADCASTSS 212(R11), Z7
+	MOVQ         200(R11), R10
+
+row117:
+	XORQ AX, AX
+	MOVQ 192(R11), R9
+	SUBQ $0x10, R9
+	JL   tail119
+
+full118:
+	VMOVUPS      (SI)(AX*4), Z0
+	VMOVUPS      (DX)(AX*4), Z1
+	VMULPS       vector_avx512_3fd9db23<>+0(SB), Z1, Z12
+	VMOVUPS      vector_avx512_c2ae0000<>+0(SB), Z9
+	VMAXPS       Z12, Z9, Z12
+	VMOVUPS      vector_avx512_41f00000<>+0(SB), Z9
+	VMINPS       Z12, Z9, Z9
+	VMULPS       vector_avx512_bfb8aa3b<>+0(SB), Z9, Z10
+	VRNDSCALEPS  $0x00, Z10, Z10
+	VFMSUB132PS  vector_avx512_bfb8aa3b<>+0(SB), Z10, Z9
+	VMOVUPS      vector_avx512_3aaddd07<>+0(SB), Z11
+	VFMADD213PS  vector_avx512_3c1e7544<>+0(SB), Z9, Z11
+	VFMADD213PS  vector_avx512_3d635ba9<>+0(SB), Z9, Z11
+	VFMADD213PS  vector_avx512_3e75fcde<>+0(SB), Z9, Z11
+	VFMADD213PS  vector_avx512_3f317215<>+0(SB), Z9, Z11
+	VFMADD213PS  vector_avx512_3f800000<>+0(SB), Z9, Z11
+	VSCALEFPS    Z10, Z11, Z13
+	VADDPS       vector_avx512_3f800000<>+0(SB), Z13, Z13
+	VMOVUPS      vector_avx512_3f800000<>+0(SB), Z11
+	VRCP14PS     Z13, Z9
+	VMULPS       Z11, Z9, Z5
+	VFNMADD213PS vector_avx512_40000000<>+0(SB), Z9, Z13
+	VMULPS       Z13, Z5, Z5
+	VMOVUPS      vector_avx512_3f800000<>+0(SB), Z9
+	VMOVAPS      Z9, Z10
+	VSUBPS       Z5, Z9, Z9
+	VFMADD231PS  Z12, Z9, Z10
+	VMULPS       Z10, Z5, Z5
+	VMULPS       Z0, Z5, Z5
+	VMOVUPS      Z5, (DI)(AX*4)
+	ADDQ         $0x10, AX
+	SUBQ         $0x10, R9
+	JGE          full118
+
+tail119:
+	ADDQ         $0x10, R9
+	JZ           endRow120
+	MOVQ         $-1, R12
+	BZHIQ        R9, R12, R12
+	KMOVW        R12, K1
+	VMOVUPS.Z    (SI)(AX*4), K1, Z0
+	VMOVUPS.Z    (DX)(AX*4), K1, Z1
+	VMULPS       vector_avx512_3fd9db23<>+0(SB), Z1, Z12
+	VMOVUPS      vector_avx512_c2ae0000<>+0(SB), Z9
+	VMAXPS       Z12, Z9, Z12
+	VMOVUPS      vector_avx512_41f00000<>+0(SB), Z9
+	VMINPS       Z12, Z9, Z9
+	VMULPS       vector_avx512_bfb8aa3b<>+0(SB), Z9, Z10
+	VRNDSCALEPS  $0x00, Z10, Z10
+	VFMSUB132PS  vector_avx512_bfb8aa3b<>+0(SB), Z10, Z9
+	VMOVUPS      vector_avx512_3aaddd07<>+0(SB), Z11
+	VFMADD213PS  vector_avx512_3c1e7544<>+0(SB), Z9, Z11
+	VFMADD213PS  vector_avx512_3d635ba9<>+0(SB), Z9, Z11
+	VFMADD213PS  vector_avx512_3e75fcde<>+0(SB), Z9, Z11
+	VFMADD213PS  vector_avx512_3f317215<>+0(SB), Z9, Z11
+	VFMADD213PS  vector_avx512_3f800000<>+0(SB), Z9, Z11
+	VSCALEFPS    Z10, Z11, Z13
+	VADDPS       vector_avx512_3f800000<>+0(SB), Z13, Z13
+	VMOVUPS      vector_avx512_3f800000<>+0(SB), Z11
+	VRCP14PS     Z13, Z9
+	VMULPS       Z11, Z9, Z5
+	VFNMADD213PS vector_avx512_40000000<>+0(SB), Z9, Z13
+	VMULPS       Z13, Z5, Z5
+	VMOVUPS      vector_avx512_3f800000<>+0(SB), Z9
+	VMOVAPS      Z9, Z10
+	VSUBPS       Z5, Z9, Z9
+	VFMADD231PS  Z12, Z9, Z10
+	VMULPS       Z10, Z5, Z5
+	VMULPS       Z0, Z5, Z5
+	VMOVUPS      Z5, K1, (DI)(AX*4)
+
+endRow120:
+	MOVQ 144(R11), R12
+	LEAQ (DI)(R12*4), DI
+	MOVQ 152(R11), R12
+	LEAQ (SI)(R12*4), SI
+	MOVQ 160(R11), R12
+	LEAQ (DX)(R12*4), DX
+	DECQ R10
+	JNZ  row117
+	VZEROUPPER
+	RET
+
+// func exp2AVX512(s *byte)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·exp2AVX512(SB), NOSPLIT, $0-8
+	MOVQ         s+0(FP), R11
+	MOVQ         (R11), DI
+	MOVQ         24(R11), SI
+	MOVQ         48(R11), DX
+	VBROADCASTSS 208(R11), Z6
+	VBROADCASTSS 212(R11), Z7
+	VMOVUPS      vector_avx512_c2fa0000<>+0(SB), Z31
+	VMOVUPS      vector_avx512_3aaddd07<>+0(SB), Z30
+	VMOVUPS      vector_avx512_3c1e7544<>+0(SB), Z29
+	VMOVUPS      vector_avx512_3d635ba9<>+0(SB), Z28
+	VMOVUPS      vector_avx512_3e75fcde<>+0(SB), Z27
+	VMOVUPS      vector_avx512_3f317215<>+0(SB), Z26
+	VMOVUPS      vector_avx512_3f800000<>+0(SB), Z25
+	MOVQ         200(R11), R10
+
+row121:
+	XORQ AX, AX
+	MOVQ 192(R11), R9
+	SUBQ $0x10, R9
+	JL   tail123
+
+full122:
+	VMOVUPS     (SI)(AX*4), Z0
+	VMOVUPS     (DX)(AX*4), Z1
+	VSUBPS      Z1, Z0, Z9
+	VMULPS      Z6, Z9, Z9
+	VMAXPS      Z9, Z31, Z9
+	VRNDSCALEPS $0x00, Z9, Z10
+	VSUBPS      Z10, Z9, Z9
+	VMOVUPS     Z30, Z11
+	VFMADD213PS Z29, Z9, Z11
+	VFMADD213PS Z28, Z9, Z11
+	VFMADD213PS Z27, Z9, Z11
+	VFMADD213PS Z26, Z9, Z11
+	VFMADD213PS Z25, Z9, Z11
+	VSCALEFPS   Z10, Z11, Z5
+	VMOVUPS     Z5, (DI)(AX*4)
+	ADDQ        $0x10, AX
+	SUBQ        $0x10, R9
+	JGE         full122
+
+tail123:
+	ADDQ        $0x10, R9
+	JZ          endRow124
+	MOVQ        $-1, R12
+	BZHIQ       R9, R12, R12
+	KMOVW       R12, K1
+	VMOVUPS.Z   (SI)(AX*4), K1, Z0
+	VMOVUPS.Z   (DX)(AX*4), K1, Z1
+	VSUBPS      Z1, Z0, Z9
+	VMULPS      Z6, Z9, Z9
+	VMAXPS      Z9, Z31, Z9
+	VRNDSCALEPS $0x00, Z9, Z10
+	VSUBPS      Z10, Z9, Z9
+	VMOVUPS     Z30, Z11
+	VFMADD213PS Z29, Z9, Z11
+	VFMADD213PS Z28, Z9, Z11
+	VFMADD213PS Z27, Z9, Z11
+	VFMADD213PS Z26, Z9, Z11
+	VFMADD213PS Z25, Z9, Z11
+	VSCALEFPS   Z10, Z11, Z5
+	VMOVUPS     Z5, K1, (DI)(AX*4)
+
+endRow124:
+	MOVQ 144(R11), R12
+	LEAQ (DI)(R12*4), DI
+	MOVQ 152(R11), R12
+	LEAQ (SI)(R12*4), SI
+	MOVQ 160(R11), R12
+	LEAQ (DX)(R12*4), DX
+	DECQ R10
+	JNZ  row121
+	VZEROUPPER
+	RET
+
+DATA vector_avx512_c2fa0000<>+0(SB)/4, $0xc2fa0000
+DATA vector_avx512_c2fa0000<>+4(SB)/4, $0xc2fa0000
+DATA vector_avx512_c2fa0000<>+8(SB)/4, $0xc2fa0000
+DATA vector_avx512_c2fa0000<>+12(SB)/4, $0xc2fa0000
+DATA vector_avx512_c2fa0000<>+16(SB)/4, $0xc2fa0000
+DATA vector_avx512_c2fa0000<>+20(SB)/4, $0xc2fa0000
+DATA vector_avx512_c2fa0000<>+24(SB)/4, $0xc2fa0000
+DATA vector_avx512_c2fa0000<>+28(SB)/4, $0xc2fa0000
+DATA vector_avx512_c2fa0000<>+32(SB)/4, $0xc2fa0000
+DATA vector_avx512_c2fa0000<>+36(SB)/4, $0xc2fa0000
+DATA vector_avx512_c2fa0000<>+40(SB)/4, $0xc2fa0000
+DATA vector_avx512_c2fa0000<>+44(SB)/4, $0xc2fa0000
+DATA vector_avx512_c2fa0000<>+48(SB)/4, $0xc2fa0000
+DATA vector_avx512_c2fa0000<>+52(SB)/4, $0xc2fa0000
+DATA vector_avx512_c2fa0000<>+56(SB)/4, $0xc2fa0000
+DATA vector_avx512_c2fa0000<>+60(SB)/4, $0xc2fa0000
+GLOBL vector_avx512_c2fa0000<>(SB), RODATA|NOPTR, $64

@@ -131,3 +131,28 @@ func geluAVX512(s *sweep)
 //
 //go:noescape
 func geluBackwardAVX512(s *sweep)
+
+// geluTanhAVX512 computes dst = x·(1 + tanh(√(2/π)·(x + 0.044715·x³)))/2.
+//
+//go:noescape
+func geluTanhAVX512(s *sweep)
+
+// geluTanhBackwardAVX512 computes dst = x·geluTanh′(y) = x·(s + y·s·(1-s)·z′), s = σ(z), z = 2·√(2/π)·(y + 0.044715·y³).
+//
+//go:noescape
+func geluTanhBackwardAVX512(s *sweep)
+
+// quickGELUAVX512 computes dst = x·σ(1.702·x).
+//
+//go:noescape
+func quickGELUAVX512(s *sweep)
+
+// quickGELUBackwardAVX512 computes dst = x·quickGELU′(y) = x·s·(1 + z·(1-s)), s = σ(z), z = 1.702·y.
+//
+//go:noescape
+func quickGELUBackwardAVX512(s *sweep)
+
+// exp2AVX512 computes dst = 2^((x - y)·low).
+//
+//go:noescape
+func exp2AVX512(s *sweep)

@@ -21,6 +21,7 @@ type Workspace struct {
 	patches   patches
 	plain     plainMatrix
 	products  productsTask
+	attention attentionTask
 }
 
 // local is the scratch memory of one thread.
@@ -41,6 +42,9 @@ func (w *Workspace) Bytes() int {
 	}
 	for _, space := range w.products.spaces {
 		n += space.Bytes() / 4
+	}
+	for _, space := range w.attention.spaces {
+		n += space.Bytes()/4 + cap(space.floats)
 	}
 	return 4 * n
 }

@@ -17,7 +17,7 @@ type Activation struct {
 func (Activation) Kind() string { return "activation" }
 
 func (op Activation) on(inputs []Shape) (facts, error) {
-	if op.Function < kernel.None || op.Function > kernel.GELU {
+	if op.Function < kernel.None || op.Function > kernel.QuickGELU {
 		return facts{}, fmt.Errorf("unknown function %v", op.Function)
 	}
 	f, err := unchanged(inputs)
@@ -49,9 +49,9 @@ func (op *Activation) UnmarshalJSON(data []byte) error {
 }
 
 // ParseActivation returns the activation of that name: none, relu, relu6, silu, hardswish, sigmoid,
-// tanh, gelu.
+// tanh, gelu, gelu_tanh, quick_gelu.
 func ParseActivation(name string) (kernel.Activation, error) {
-	for f := kernel.None; f <= kernel.GELU; f++ {
+	for f := kernel.None; f <= kernel.QuickGELU; f++ {
 		if f.String() == name {
 			return f, nil
 		}
@@ -63,7 +63,7 @@ func ParseActivation(name string) (kernel.Activation, error) {
 // before it are drawn twice as wide.
 func rectifies(f kernel.Activation) bool {
 	switch f {
-	case kernel.ReLU, kernel.ReLU6, kernel.SiLU, kernel.HardSwish, kernel.GELU:
+	case kernel.ReLU, kernel.ReLU6, kernel.SiLU, kernel.HardSwish, kernel.GELU, kernel.GELUTanh, kernel.QuickGELU:
 		return true
 	}
 	return false
@@ -104,6 +104,10 @@ func valueOf(f kernel.Activation, x float64) float64 {
 		return math.Tanh(x)
 	case kernel.GELU:
 		return x * math.Erfc(-x/math.Sqrt2) / 2
+	case kernel.GELUTanh:
+		return x * (1 + math.Tanh(math.Sqrt(2/math.Pi)*(x+0.044715*x*x*x))) / 2
+	case kernel.QuickGELU:
+		return x / (1 + math.Exp(-1.702*x))
 	}
 	return x
 }

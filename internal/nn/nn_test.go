@@ -272,7 +272,7 @@ func TestInitialiseFollowsTheRules(t *testing.T) {
 
 // A deep network with residuals keeps the size of its signal at every depth.
 func TestInitialiseFrozenNeitherDiesNorExplodes(t *testing.T) {
-	for _, f := range []kernel.Activation{kernel.ReLU, kernel.ReLU6, kernel.SiLU, kernel.HardSwish, kernel.GELU, kernel.Tanh} {
+	for _, f := range []kernel.Activation{kernel.ReLU, kernel.ReLU6, kernel.SiLU, kernel.HardSwish, kernel.GELU, kernel.Tanh, kernel.GELUTanh, kernel.QuickGELU} {
 		b := nn.NewBuilder()
 		x := b.Input("input", 64)
 		for i := range 40 {

@@ -188,6 +188,81 @@ func vectors(f *file, m machine) {
 		s.VFMADD231PS(in[1], density, dst)
 		s.VMULPS(in[0], dst, dst)
 	})
+	s.write("geluTanh", "dst = x·(1 + tanh(√(2/π)·(x + 0.044715·x³)))/2", 1, false, func(dst reg.VecPhysical, in []reg.VecPhysical, _, _ reg.VecPhysical) {
+		x, z := in[0], s.free[3]
+		s.VMAXPS(x, s.inRegister(geluLow, z), x)
+		s.geluTanhInner(x, z, s.free[5], 1)
+		s.onePlusExpNegative(z, s.free[4])
+		s.divide(x, s.free[4], dst)
+	})
+	s.write("geluTanhBackward", "dst = x·geluTanh′(y) = x·(s + y·s·(1-s)·z′), s = σ(z), z = 2·√(2/π)·(y + 0.044715·y³)", 2, false, func(dst reg.VecPhysical, in []reg.VecPhysical, _, _ reg.VecPhysical) {
+		y, z, t := in[1], s.free[3], s.free[5]
+		s.clamp(y, -20, 20) // the slope is 0 or 1 long before
+		s.geluTanhInner(y, z, t, 1)
+		s.sigmoid(z, dst)
+		s.geluTanhInner(y, z, t, 3) // y·z′
+		s.VMULPS(dst, dst, t)
+		s.VSUBPS(t, dst, t)
+		s.VFMADD231PS(t, z, dst)
+		s.VMULPS(in[0], dst, dst)
+	})
+	s.write("quickGELU", "dst = x·σ(1.702·x)", 1, false, func(dst reg.VecPhysical, in []reg.VecPhysical, _, _ reg.VecPhysical) {
+		x, z := in[0], s.free[3]
+		s.VMAXPS(x, s.inRegister(geluLow, z), x)
+		s.VMULPS(s.constant(quickGELU), x, z)
+		s.onePlusExpNegative(z, s.free[4])
+		s.divide(x, s.free[4], dst)
+	})
+	s.write("quickGELUBackward", "dst = x·quickGELU′(y) = x·s·(1 + z·(1-s)), s = σ(z), z = 1.702·y", 2, false, func(dst reg.VecPhysical, in []reg.VecPhysical, _, _ reg.VecPhysical) {
+		z, t, u := s.free[3], s.free[0], s.free[1]
+		s.VMULPS(s.constant(quickGELU), in[1], z)
+		s.sigmoid(z, dst)
+		s.VMOVUPS(s.constant(1), t)
+		s.VMOVAPS(t, u)
+		s.VSUBPS(dst, t, t)
+		s.VFMADD231PS(z, t, u)
+		s.VMULPS(u, dst, dst)
+		s.VMULPS(in[0], dst, dst)
+	})
+	s.write("exp2", "dst = 2^((x - y)·low)", 2, false, func(dst reg.VecPhysical, in []reg.VecPhysical, low, _ reg.VecPhysical) {
+		t, n, power := s.free[0], s.free[1], s.free[2]
+		s.VSUBPS(in[1], in[0], t)
+		s.VMULPS(low, t, t)
+		s.VMAXPS(t, s.inRegister(exp2Low, n), t)
+		if s.set == "AVX512" {
+			s.VRNDSCALEPS(Imm(0), t, n)
+		} else {
+			s.VROUNDPS(Imm(0), t, n)
+		}
+		s.VSUBPS(n, t, t)
+		s.VMOVUPS(s.number(exp2Coefficients[0]), power)
+		for _, c := range exp2Coefficients[1:] {
+			s.VFMADD213PS(s.number(c), t, power)
+		}
+		if s.set == "AVX512" {
+			s.VSCALEFPS(n, power, dst)
+		} else {
+			s.VCVTPS2DQ(n, n)
+			s.VPSLLD(Imm(23), n, n)
+			s.VPADDD(n, power, dst)
+		}
+	}, append([]float64{exp2Low}, exp2Coefficients...)...)
+}
+
+// The numbers of the other forms of GELU: from geluLow down they are 0, and 2 to exp2Low is in a softmax.
+const (
+	geluLow   = -60
+	quickGELU = 1.702
+	exp2Low   = -125
+)
+
+// geluTanhInner computes out = 2·√(2/π)·(x + cubes·0.044715·x³), with t free.
+func (s *sweep) geluTanhInner(x, out, t reg.VecPhysical, cubes float64) {
+	double := 2 * math.Sqrt(2/math.Pi)
+	s.VMULPS(x, x, t)
+	s.VMOVUPS(s.constant(cubes*0.044715*double), out)
+	s.VFMADD213PS(s.constant(double), t, out)
+	s.VMULPS(x, out, out)
 }
 
 // ordered turns bfloat16 numbers into integers of the same order, and back: the bits below the sign

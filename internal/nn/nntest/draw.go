@@ -97,7 +97,7 @@ func (d *drawing) number(what string, low, high int) int {
 }
 
 func (d *drawing) function() kernel.Activation {
-	return kernel.Activation(d.number("function", int(kernel.None), int(kernel.GELU)))
+	return kernel.Activation(d.number("function", int(kernel.None), int(kernel.QuickGELU)))
 }
 
 func (d *drawing) norm() nn.BatchNorm {

@@ -354,6 +354,10 @@ func activate(f kernel.Activation, x float64) float64 {
 		return math.Tanh(x)
 	case kernel.GELU:
 		return x * (1 + math.Erf(x/math.Sqrt2)) / 2
+	case kernel.GELUTanh:
+		return x * (1 + math.Tanh(math.Sqrt(2/math.Pi)*(x+0.044715*x*x*x))) / 2
+	case kernel.QuickGELU:
+		return x / (1 + math.Exp(-1.702*x))
 	}
 	panic(fmt.Sprintf("nntest: activation %v", f))
 }

@@ -57,7 +57,7 @@ func (s *Scheme) Rounding(net *nn.Network) map[string]Steps {
 func Takes(op nn.Op) bool {
 	switch op := op.(type) {
 	case nn.Activation:
-		return op.Function != kernel.GELU
+		return op.Function < kernel.GELU
 	case nn.Conv, nn.Dense, nn.Add, nn.Multiply, nn.Concat, nn.MaxPool, nn.AveragePool, nn.GlobalAveragePool, nn.Flatten, nn.Reshape, nn.ZeroPad, nn.Softmax:
 		return true
 	}

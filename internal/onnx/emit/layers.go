@@ -266,6 +266,15 @@ func (e *emission) activation(name, x string, f kernel.Activation) (string, erro
 		more := e.node("Add", name+".more", []string{erf, e.number("one", 1)})
 		half := e.node("Mul", name+".half", []string{x, e.number("half", 0.5)})
 		return e.node("Mul", name, []string{half, more}), nil
+	case kernel.GELUTanh:
+		square := e.node("Mul", name+".square", []string{x, x})
+		cubic := e.node("Mul", name+".cubic", []string{square, e.number("gelu_cubic", 2*math.Sqrt(2/math.Pi)*0.044715)})
+		slope := e.node("Add", name+".slope", []string{cubic, e.number("gelu_linear", 2*math.Sqrt(2/math.Pi))})
+		inner := e.node("Mul", name+".inner", []string{x, slope})
+		return e.node("Mul", name, []string{x, e.node("Sigmoid", name+".sigmoid", []string{inner})}), nil
+	case kernel.QuickGELU:
+		scaled := e.node("Mul", name+".scaled", []string{x, e.number("quick_gelu", 1.702)})
+		return e.node("Mul", name, []string{x, e.node("Sigmoid", name+".sigmoid", []string{scaled})}), nil
 	}
 	return "", fmt.Errorf("ONNX has no operator for %v", f)
 }

@@ -144,7 +144,7 @@ func TestSharedGradients(t *testing.T) {
 }
 
 func TestActivationGradients(t *testing.T) {
-	for f := kernel.None; f <= kernel.GELU; f++ {
+	for f := kernel.None; f <= kernel.QuickGELU; f++ {
 		t.Run(f.String(), func(t *testing.T) {
 			rapid.Check(t, func(t *rapid.T) {
 				n := rapid.IntRange(1, 9).Draw(t, "n")
