@@ -50,6 +50,7 @@ const (
 	zeros  initial = iota
 	ones           //
 	unit           // normal with variance 1
+	narrow         // normal with deviation 0.02, as transformers begin with
 	byFans         // drawn, the narrower the more numbers make one (fan-in) and are made of one (fan-out)
 )
 
@@ -64,6 +65,8 @@ func (n *Network) initialise(seed uint64, draw func(Layer, Parameter, []float32,
 				draw(l, p, t.Data, random)
 			case unit:
 				normal(t.Data, 1, random)
+			case narrow:
+				normal(t.Data, 0.02, random)
 			case ones:
 				for i := range t.Data {
 					t.Data[i] = 1

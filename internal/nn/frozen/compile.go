@@ -31,7 +31,8 @@ type Options struct {
 	// Float are layers that compute in float32 whatever the precision.
 	Float map[string]bool
 
-	// Lengths are those of the axes of the network that vary; see [nn.Network.Bind].
+	// Lengths are those of the axes of the network that vary; see [nn.Network.Bind]. Without them a network of which one axis
+	// varies, that of the tokens, is compiled for [Session.RunSequences].
 	Lengths []int
 
 	largeMap int // bytes; 0 for the constant
@@ -73,8 +74,9 @@ func (o Options) compile(net *nn.Network, w nn.Weights, layers []string) (*compi
 	if c.net, err = net.Cut(c.outputs...); err == nil && len(o.Lengths) > 0 {
 		c.net, err = c.net.Bind(o.Lengths...)
 	}
+	packed := false
 	if err == nil {
-		err = c.net.Fixed()
+		packed, err = c.packs()
 	}
 	if err != nil {
 		return nil, nil, fmt.Errorf("compile a network: %w", err)
@@ -98,8 +100,10 @@ func (o Options) compile(net *nn.Network, w nn.Weights, layers []string) (*compi
 		}
 	}
 	c.place()
-	c.divide(cmp.Or(o.largeMap, largeMap))
-	p := &Program{}
+	if !packed {
+		c.divide(cmp.Or(o.largeMap, largeMap))
+	}
+	p := &Program{packed: packed, most: c.mostTokens()}
 	for _, l := range c.net.Inputs() {
 		p.inputs = append(p.inputs, Port{l.Name, c.net.Shape(l.Name), c.net.Element(l.Name)})
 		p.ids = append(p.ids, c.idsOf(l))
@@ -125,6 +129,7 @@ func (o Options) compile(net *nn.Network, w nn.Weights, layers []string) (*compi
 		for _, s := range emitted[i] {
 			p.steps = append(p.steps, s)
 			p.layers = append(p.layers, n.name)
+			p.rows = append(p.rows, n.out.varies())
 		}
 		n.end = len(p.steps)
 	}
@@ -187,8 +192,50 @@ type value struct {
 	lastRead int // index of the node that reads it last
 }
 
-func (v *value) channels() int { return v.shape.Channels() }
-func (v *value) pixels() int   { return v.shape.Size() / v.shape.Channels() }
+func (v *value) channels() int { return max(v.shape.Channels(), 1) }
+func (v *value) pixels() int   { return v.size() / v.channels() }
+func (v *value) varies() bool  { return !v.shape.Fixed() }
+
+// size is the number of elements of an example or, where tokens vary, of a token.
+func (v *value) size() int { return sizeOf(v.shape) }
+
+func sizeOf(s nn.Shape) int {
+	n := 1
+	for _, d := range s {
+		n *= max(d, 1)
+	}
+	return n
+}
+
+// packs tells whether an axis of the network varies, and returns an error if it is not one, or a layer cannot take tokens of
+// several examples side by side.
+func (c *compilation) packs() (bool, error) {
+	varies := false
+	for _, l := range c.net.Layers() {
+		shapes := append(c.net.InputShapes(l), c.net.Shape(l.Name))
+		if !slices.ContainsFunc(shapes, func(s nn.Shape) bool { return !s.Fixed() }) {
+			continue
+		}
+		varies = true
+		for _, s := range shapes {
+			if !s.Fixed() && (s[0] != -1 || !s[1:].Fixed()) || !c.lowerings[l.Op.Kind()].packs {
+				return false, c.net.Fixed()
+			}
+		}
+	}
+	return varies, nil
+}
+
+// mostTokens is the greatest number of tokens that there are positions for; 0 if there are no positions.
+func (c *compilation) mostTokens() int {
+	most := 0
+	for _, l := range c.net.Layers() {
+		if op, ok := l.Op.(nn.Positions); ok && (most == 0 || op.Most() < most) {
+			most = op.Most()
+		}
+	}
+	return most
+}
 
 // lower adds a layer to the nodes, or to an earlier node if it can be fused with it.
 func (c *compilation) lower(l nn.Layer) error {

@@ -17,6 +17,8 @@
 //     in 255 steps. Calibration determines the ranges on examples.
 //   - A [Session] is the memory to run a program: an arena and the kernels' workspace. Each
 //     goroutine has its own.
+//   - A program of sequences is compiled from a network of which the axis of the tokens varies. Its examples come without
+//     padding, the tokens of all one after the other: [Session.RunSequences].
 //
 // What a program computes for an example does not depend on the others of its batch, nor on the
 // number of threads.

@@ -2,7 +2,7 @@ package frozen
 
 // view says where the value lies.
 func (v *value) view() view {
-	w := view{element: v.element, channels: v.channels(), pixels: v.pixels(), pitch: v.channels()}
+	w := view{element: v.element, channels: v.channels(), pixels: v.pixels(), pitch: v.channels(), varies: v.varies()}
 	if v.maker == nil {
 		w.input, w.source = true, v.source
 		return w

@@ -20,6 +20,8 @@ type lowering struct {
 	ending ending
 	// bands tells that the steps can read and write bands of wider tensors.
 	bands bool
+	// packs tells that the steps take tokens of examples of several lengths, one after the other, as rows.
+	packs bool
 	// joins tells that the inputs, side by side, are the output.
 	joins bool
 	// reduced is how nodes compute with smaller numbers; nil: they do not.
@@ -39,20 +41,20 @@ const (
 // lowerings tells for each kind of layer how it compiles: the one place of this package to look for an op.
 func lowerings() map[string]lowering {
 	return map[string]lowering{
-		nn.Input{}.Kind():   {lower: (*compilation).lowerInput},
-		nn.Dropout{}.Kind(): {lower: lowerIdentity},
+		nn.Input{}.Kind():   {lower: (*compilation).lowerInput, packs: true},
+		nn.Dropout{}.Kind(): {lower: lowerIdentity, packs: true},
 		nn.Conv{}.Kind(): {
 			lower: (*compilation).lowerWeighted, emit: emitConv, over: overResidual, ending: convolved, bands: true,
 			reduced: &reduced{multiplies: true, bfloat16: emitBFloat16Conv, uint8: emitUint8Conv},
 		},
-		nn.Dense{}.Kind():     {lower: (*compilation).lowerWeighted, emit: emitDense, over: overResidual, ending: convolved, bands: true},
+		nn.Dense{}.Kind():     {lower: (*compilation).lowerWeighted, emit: emitDense, over: overResidual, ending: convolved, bands: true, packs: true},
 		nn.BatchNorm{}.Kind(): {lower: (*compilation).lowerBatchNorm, emit: emitScaleShift, over: overFirst, ending: affine, bands: true},
-		nn.Scale{}.Kind():     {lower: (*compilation).lowerScale, emit: emitScaleShift, over: overFirst, ending: affine, bands: true},
+		nn.Scale{}.Kind():     {lower: (*compilation).lowerScale, emit: emitScaleShift, over: overFirst, ending: affine, bands: true, packs: true},
 		nn.Activation{}.Kind(): {
-			lower: (*compilation).lowerActivation, over: overFirst,
+			lower: (*compilation).lowerActivation, over: overFirst, packs: true,
 			emit: one(func(n *node, in []view, out view) step { return &activateStep{src: in[0], dst: out, act: n.act} }),
 		},
-		nn.Add{}.Kind(): {lower: (*compilation).lowerAdd, emit: emitAdd, over: overEither, ending: activated},
+		nn.Add{}.Kind(): {lower: (*compilation).lowerAdd, emit: emitAdd, over: overEither, ending: activated, packs: true},
 		nn.Multiply{}.Kind(): {
 			over: overFirst,
 			emit: one(func(_ *node, in []view, out view) step { return &multiplyStep{src: in[0], by: in[1], dst: out} }),
@@ -83,23 +85,28 @@ func lowerings() map[string]lowering {
 			}),
 		},
 		nn.Softmax{}.Kind(): {
-			over: overFirst,
+			over: overFirst, packs: true,
 			emit: one(func(_ *node, in []view, out view) step { return &softmaxStep{src: in[0], dst: out} }),
 		},
-		nn.Embedding{}.Kind(): {lower: (*compilation).lowerEmbedding, emit: one(newEmbeddingStep)},
-		nn.LayerNorm{}.Kind(): {lower: (*compilation).lowerLayerNorm, emit: one(newLayerNormStep), over: overFirst},
+		nn.Embedding{}.Kind(): {lower: (*compilation).lowerKept, emit: one(newEmbeddingStep), packs: true},
+		nn.LayerNorm{}.Kind(): {lower: (*compilation).lowerKept, emit: one(newLayerNormStep), over: overFirst, packs: true},
 		nn.MatMul{}.Kind():    {emit: one(newMatMulStep)},
 		nn.Reshape{}.Kind():   {emit: emitReshape, over: overFirst},
 		nn.Transpose{}.Kind(): {emit: one(newTransposeStep)},
 		nn.L2Normalise{}.Kind(): {
-			over: overFirst,
+			over: overFirst, packs: true,
 			emit: one(func(n *node, in []view, out view) step {
 				return &l2NormaliseStep{src: in[0], dst: out, least: n.op.(nn.L2Normalise).Least()}
 			}),
 		},
 		nn.Neighbours{}.Kind():       {lower: (*compilation).lowerNeighbours, emit: emitNeighbours},
-		nn.Affine{}.Kind():           {lower: (*compilation).lowerConstants, emit: emitScaleShift, over: overFirst, ending: affine, bands: true},
-		nn.GradientReversal{}.Kind(): {lower: lowerIdentity},
+		nn.Affine{}.Kind():           {lower: (*compilation).lowerConstants, emit: emitScaleShift, over: overFirst, ending: affine, bands: true, packs: true},
+		nn.GradientReversal{}.Kind(): {lower: lowerIdentity, packs: true},
+		nn.Attention{}.Kind():        {lower: (*compilation).lowerAttention, emit: one(newAttentionStep), packs: true},
+		nn.Positions{}.Kind():        {lower: (*compilation).lowerKept, emit: one(newPositionsStep), over: overFirst, packs: true},
+		nn.Prepend{}.Kind():          {lower: (*compilation).lowerKept, emit: one(newPrependStep)},
+		nn.ScaleShift{}.Kind():       {lower: (*compilation).lowerScaleShift, emit: emitScaleShift, over: overFirst, ending: affine, bands: true, packs: true},
+		nn.TokenPool{}.Kind():        {emit: one(newTokenPoolStep), packs: true},
 	}
 }
 

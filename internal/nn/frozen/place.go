@@ -9,6 +9,7 @@ import (
 // buffer is memory for a tensor. Its size and offset are for one example.
 type buffer struct {
 	size        int // elements
+	varies      bool
 	element     element
 	first, last int  // nodes between which it is in use
 	single      bool // only the single nodes use it: it holds one example for each thread
@@ -93,7 +94,7 @@ func (c *compilation) readInBands(v *value) bool {
 func (n *node) bands() bool { return n.kind.bands && n.element != bfloat16s }
 
 func (c *compilation) newBuffer(v *value) *buffer {
-	b := &buffer{size: v.shape.Size(), element: v.element, first: len(c.nodes)}
+	b := &buffer{size: v.size(), varies: v.varies(), element: v.element, first: len(c.nodes)}
 	c.buffers = append(c.buffers, b)
 	return b
 }
@@ -148,7 +149,7 @@ func (c *compilation) divide(largeMap int) {
 	for i, n := range c.nodes {
 		weights := len(n.weight) * n.element.size()
 		for _, v := range append(n.reads(), n.out) {
-			if size := v.shape.Size() * v.element.size(); size >= max(largeMap, weights) {
+			if size := v.size() * v.element.size(); size >= max(largeMap, weights) {
 				c.single = i + 1
 			}
 		}
@@ -170,7 +171,7 @@ func (n *node) overwrites(i int) *value {
 		return nil
 	}
 	for _, v := range n.kind.over(n) {
-		if v.home != nil && v.element == n.out.element && v.home.last == i && v.home.size == n.out.shape.Size() && v.shape.Size() == v.home.size {
+		if v.home != nil && v.element == n.out.element && v.home.last == i && v.home.size == n.out.size() && v.size() == v.home.size && v.home.varies == n.out.varies() {
 			return v
 		}
 	}

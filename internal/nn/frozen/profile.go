@@ -56,6 +56,7 @@ func (f *frame) timed(from, to int) {
 	}
 	last := time.Now()
 	for i := from; i < to; i++ {
+		f.enter(i)
 		s.program.steps[i].run(f)
 		now := time.Now()
 		f.took[i] += now.Sub(last) / time.Duration(beside)

@@ -15,9 +15,13 @@ type Program struct {
 	outputs []output
 	steps   []step
 	layers  []string // of the steps
+	rows    []bool   // by step: what it puts out is a row a token, of tokens that vary
 	single  int      // steps that compute one example after the other
 	batch   sizes    // of the arena of a batch, for one example
 	thread  sizes    // of the arena of a thread, for the single steps
+
+	packed bool // an axis varies: see [Session.RunSequences]
+	most   int  // tokens that there are positions for; 0: any number
 }
 
 // sizes counts the elements of an arena, by type.
@@ -97,6 +101,9 @@ type Session struct {
 	one     [1]nn.Values              // the only input, whole
 	source  []nn.Values               // by input
 	alone   func(thread, example int) // computes the single steps
+
+	lengths   []int             // of the examples, if they are padded to the axis' length
+	sequences []kernel.Sequence // of the examples, if tokens vary
 }
 
 // arena is memory for values.
@@ -142,12 +149,17 @@ func (s *Session) Run(pool *kernel.Pool, src []float32, n int, dst ...[]float32)
 	}
 	s.one[0] = nn.Values{Float32: src}
 	defer clear(s.one[:])
-	return s.run(pool, n, s.one[:], dst)
+	return s.run(pool, n, nil, s.one[:], dst)
 }
 
 // RunBatch computes n examples of inputs by name, [n][shape], and writes the outputs by name, [n][shape].
 // Every input and output must be given; others are ignored. It is otherwise as [Session.Run].
 func (s *Session) RunBatch(pool *kernel.Pool, n int, inputs, outputs nn.Batch) error {
+	return s.runBatch(pool, n, nil, inputs, outputs)
+}
+
+// runBatch finds inputs and outputs by name.
+func (s *Session) runBatch(pool *kernel.Pool, n int, lengths []int, inputs, outputs nn.Batch) error {
 	p := s.program
 	in, dst := make([]nn.Values, len(p.inputs)), make([][]float32, len(p.outputs))
 	for i, port := range p.inputs {
@@ -164,25 +176,24 @@ func (s *Session) RunBatch(pool *kernel.Pool, n int, inputs, outputs nn.Batch) e
 		}
 		dst[i] = values.Float32
 	}
-	return s.run(pool, n, in, dst)
+	return s.run(pool, n, lengths, in, dst)
 }
 
-func (s *Session) run(pool *kernel.Pool, n int, in []nn.Values, dst [][]float32) error {
+func (s *Session) run(pool *kernel.Pool, n int, lengths []int, in []nn.Values, dst [][]float32) error {
 	p := s.program
+	if err := p.checkLengths(n, lengths); err != nil {
+		return fmt.Errorf("run a network: %w", err)
+	}
+	if p.packed {
+		return s.runPacked(pool, lengths, in, dst)
+	}
 	for i, port := range p.inputs {
 		if got, want := in[i].Len(port.Element), n*port.Shape.Size(); got != want {
 			return fmt.Errorf("run a network: input %q has %d numbers of %v, %d examples of %v need %d", port.Name, got, port.Element, n, port.Shape, want)
 		}
 	}
-	for i, port := range p.inputs {
-		if port.Element != nn.Int32 {
-			continue
-		}
-		for at, id := range in[i].Int32 {
-			if id < 0 || int(id) >= p.ids[i] {
-				return fmt.Errorf("run a network: input %q: example %d has the id %d, of %d there are", port.Name, at/port.Shape.Size(), id, p.ids[i])
-			}
-		}
+	if err := p.checkIDs(in); err != nil {
+		return fmt.Errorf("run a network: %w", err)
 	}
 	if len(dst) != len(p.outputs) {
 		return fmt.Errorf("run a network: %d outputs given, want %d", len(dst), len(p.outputs))
@@ -199,10 +210,32 @@ func (s *Session) run(pool *kernel.Pool, n int, in []nn.Values, dst [][]float32)
 			size := port.Shape.Size()
 			s.source[i] = in[i].Part(port.Element, done*size, (done+m)*size)
 		}
+		if lengths != nil {
+			s.lengths = lengths[done : done+m]
+		}
 		f := s.compute(pool, m)
+		s.lengths = nil
 		for i, o := range p.outputs {
 			size := o.Shape.Size()
 			f.gather(dst[i][done*size:][:m*size], o.from)
+		}
+	}
+	return nil
+}
+
+// checkIDs sees to it that ids are rows of the tables that they are looked up in.
+func (p *Program) checkIDs(in []nn.Values) error {
+	for i, port := range p.inputs {
+		if port.Element != nn.Int32 {
+			continue
+		}
+		for at, id := range in[i].Int32 {
+			if id < 0 || int(id) >= p.ids[i] {
+				if p.packed {
+					return fmt.Errorf("input %q: token %d has the id %d, of %d there are", port.Name, at, id, p.ids[i])
+				}
+				return fmt.Errorf("input %q: example %d has the id %d, of %d there are", port.Name, at/port.Shape.Size(), id, p.ids[i])
+			}
 		}
 	}
 	return nil
@@ -237,6 +270,8 @@ func (s *Session) compute(pool *kernel.Pool, n int) *frame {
 
 // frame is a run in progress on one thread, or on all.
 type frame struct {
+	places    []kernel.Sequence
+	rows      int // tokens, if they vary
 	session   *Session
 	workspace kernel.Workspace
 	arena     arena // of the thread
@@ -252,8 +287,19 @@ func (f *frame) run(from, to int) {
 		f.timed(from, to)
 		return
 	}
-	for _, step := range f.session.program.steps[from:to] {
+	for i, step := range f.session.program.steps[from:to] {
+		f.enter(from + i)
 		step.run(f)
+	}
+}
+
+// enter counts what a step computes: examples, or tokens.
+func (f *frame) enter(step int) {
+	if p := f.session.program; p.packed {
+		f.n = len(f.session.sequences)
+		if p.rows[step] {
+			f.n = f.rows
+		}
 	}
 }
 
@@ -268,7 +314,8 @@ type view struct {
 	channel  int  // first channel of the band
 	pitch    int  // channels of the buffer
 	channels int  // of the value
-	pixels   int  // of an example
+	pixels   int  // of an example, or of a token where those vary
+	varies   bool // it is a row a token, of tokens that vary
 }
 
 // dense tells whether the value's channels fill the buffer's.

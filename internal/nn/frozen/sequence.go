@@ -17,8 +17,8 @@ func (c *compilation) keep(l nn.Layer, in []*value) *node {
 	return n
 }
 
-func (c *compilation) lowerEmbedding(l nn.Layer, in []*value) { c.keep(l, in) }
-func (c *compilation) lowerLayerNorm(l nn.Layer, in []*value) { c.keep(l, in) }
+// lowerKept is for layers that are nodes with their parameters.
+func (c *compilation) lowerKept(l nn.Layer, in []*value) { c.keep(l, in) }
 
 // embeddingStep looks ids up.
 type embeddingStep struct {

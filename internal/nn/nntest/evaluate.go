@@ -122,6 +122,31 @@ func definitions() map[string]func(l layer, y []float64, x [][]float64) {
 			}
 		},
 		nn.GradientReversal{}.Kind(): same,
+		nn.Attention{}.Kind():        attention,
+		nn.Positions{}.Kind(): func(l layer, y []float64, x [][]float64) {
+			table, from := l.parameter(nn.Weight, 0), l.Op.(nn.Positions).First*l.output.Channels()
+			for i, v := range x[0] {
+				y[i] = v + float64(table[from+i])
+			}
+		},
+		nn.Prepend{}.Kind(): func(l layer, y []float64, x [][]float64) {
+			before := l.parameter(nn.Weight, 0)
+			for i, v := range before {
+				y[i] = float64(v)
+			}
+			copy(y[len(before):], x[0])
+		},
+		nn.ScaleShift{}.Kind(): func(l layer, y []float64, x [][]float64) {
+			c := l.output.Channels()
+			beta := l.parameter(nn.Beta, c)
+			for i, v := range x[0] {
+				if l.Op.(nn.ScaleShift).Scale {
+					v *= float64(l.parameter(nn.Gamma, c)[i%c])
+				}
+				y[i] = v + float64(beta[i%c])
+			}
+		},
+		nn.TokenPool{}.Kind(): tokenPool,
 	}
 }
 

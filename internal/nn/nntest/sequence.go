@@ -33,7 +33,7 @@ func DrawSequence(t *rapid.T, tokens int) *nn.Network {
 // onSequence adds a layer, or a few, from [tokens, width] to the same.
 func (d *drawing) onSequence(width int) {
 	x := d.pick("from")
-	switch d.number("op", 0, 9) {
+	switch d.number("op", 0, 12) {
 	case 0:
 		d.layer(nn.LayerNorm{Epsilon: 1e-3}, x)
 	case 1:
@@ -54,6 +54,15 @@ func (d *drawing) onSequence(width int) {
 			op.Scale[i], op.Shift[i] = float32(i)/4-0.5, 0.25-float32(i)/8
 		}
 		d.layer(op, x)
+	case 8, 9:
+		op := nn.Attention{Heads: d.number("heads", 1, 2), Causal: rapid.Bool().Draw(d.t, "causal")}
+		d.layer(op, x, d.pick("keys"), d.pick("values"))
+	case 10:
+		first := d.number("first", 0, 2)
+		d.layer(nn.Positions{Count: first + max(x.Shape[0], 40), First: first}, x)
+	case 11:
+		scale := rapid.Bool().Draw(d.t, "scale")
+		d.layer(nn.ScaleShift{Scale: scale, Shift: !scale || rapid.Bool().Draw(d.t, "shift")}, x)
 	default:
 		d.attention(x, width)
 	}

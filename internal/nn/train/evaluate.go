@@ -74,11 +74,21 @@ func (t *Trainer) newEvaluator(lengths []int, most int) (*evaluator, error) {
 // add computes some examples and adds what the objective makes of them.
 func (e *evaluator) add(pool *kernel.Pool, to objective.Evaluation, examples Examples, run []int) error {
 	batch := Batch{Inputs: part(e.inputs, e.size, len(run)), Targets: part(e.targets, e.size, len(run))}
+	if len(e.lengths) > 0 {
+		batch.Lengths = make([]int, len(run))
+		batch.fillLengths(e.lengths)
+	}
 	if err := examples.Read(run, batch); err != nil {
 		return err
 	}
 	out := part(e.outputs, e.size, len(run))
-	if err := e.session.RunBatch(pool, len(run), batch.Inputs, out); err != nil {
+	var err error
+	if batch.Lengths != nil {
+		err = e.session.RunSequences(pool, batch.Lengths, batch.Inputs, out)
+	} else {
+		err = e.session.RunBatch(pool, len(run), batch.Inputs, out)
+	}
+	if err != nil {
 		return err
 	}
 	return to.Add(func(o objective.Output) []float32 { return out[e.end(o)].Float32 }, batch.Targets, len(run))

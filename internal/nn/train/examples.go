@@ -11,6 +11,9 @@ import (
 type Batch struct {
 	Inputs  nn.Batch // of the network
 	Targets nn.Batch // of the objective
+	// Lengths are how many tokens of each example are real, of a network of which an axis varies: as many as there is room for
+	// until Read says otherwise. Attention and pooling take no notice of the others.
+	Lengths []int
 }
 
 // Examples are examples that can be fetched in any order.
@@ -20,6 +23,13 @@ type Examples interface {
 	// Read fetches the examples at the given positions into a batch that has memory for them: of every
 	// input and target [len(positions)][shape]. It is called from one goroutine.
 	Read(positions []int, into Batch) error
+}
+
+// fillLengths says that all tokens are real.
+func (b Batch) fillLengths(lengths []int) {
+	for i := range b.Lengths {
+		b.Lengths[i] = lengths[0]
+	}
 }
 
 // Varying is implemented by examples of a network with axes that vary in length from batch to batch.

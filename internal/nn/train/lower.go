@@ -90,6 +90,21 @@ func lowerings() map[string]lowering {
 		nn.GradientReversal{}.Kind(): {node: made(func(b *building, l layer) *graph.Node {
 			return b.ReverseGradient(l.in[0], l.Op.(nn.GradientReversal).Lambda, b.reversal)
 		})},
+		nn.Attention{}.Kind(): {node: made(func(b *building, l layer) *graph.Node {
+			op := l.Op.(nn.Attention)
+			return b.Attention(l.in[0], l.in[1], l.in[2], op.Heads, op.Causal, b.sequencesOf(l.Inputs[0]))
+		})},
+		nn.Positions{}.Kind(): {node: made(func(b *building, l layer) *graph.Node {
+			return b.Positions(l.in[0], l.parameter[nn.Weight], l.Op.(nn.Positions).First, b.sequencesOf(l.Name))
+		})},
+		nn.Prepend{}.Kind(): {node: made(func(b *building, l layer) *graph.Node { return b.Prepend(l.in[0], l.parameter[nn.Weight]) })},
+		nn.ScaleShift{}.Kind(): {node: made(func(b *building, l layer) *graph.Node {
+			return b.ScaleShift(l.in[0], l.parameter[nn.Gamma], l.parameter[nn.Beta])
+		})},
+		nn.TokenPool{}.Kind(): {node: made(func(b *building, l layer) *graph.Node {
+			op := l.Op.(nn.TokenPool)
+			return b.PoolTokens(l.in[0], op.Function, op.Skip, b.sequencesOf(l.Inputs[0]))
+		})},
 		nn.Neighbours{}.Kind(): {refusal: "neighbours vote, which has no gradient; train a head of another kind"},
 	}
 }
@@ -116,12 +131,22 @@ type building struct {
 	options Options
 	batch   int
 	ids     map[string][]int32           // by input
+	varying map[string]bool              // layers of which an axis varies
+	tokens  graph.Sequences              // of the axis that varies; nil if none does
 	rows    map[string]lowering          // by kind of layer
 	nodes   map[string]*graph.Node       // by layer
 	fused   map[string]kernel.Activation // by layer: the rectifier that it applies itself
 	normed  map[string]*normed           // by convolution, and by the batch-norm computed with it
 
 	reversal *graph.Node // factor on the gradient reversals
+}
+
+// sequencesOf are the tokens of a layer: those of the axis that varies, some of which are padding, or all that there are.
+func (b *building) sequencesOf(layer string) graph.Sequences {
+	if b.varying[layer] {
+		return b.tokens
+	}
+	return graph.NewSequences(b.batch, b.net.Shape(layer)[0])
 }
 
 // normed is a convolution that is computed together with the batch-norm after it.

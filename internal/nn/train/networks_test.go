@@ -306,7 +306,7 @@ func TestRandomNetworks(t *testing.T) {
 			t.Fatal(err)
 		}
 		trainer := &Trainer{net: net, objective: entropy, options: o, weights: w}
-		p, err := trainer.newProgram(net, batch, trunk)
+		p, err := trainer.newProgram(net, nil, batch, trunk)
 		if err != nil {
 			t.Fatal(err)
 		}

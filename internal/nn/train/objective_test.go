@@ -76,7 +76,7 @@ func someRecords(n int, seed uint64) *records {
 			out["class"].Int32[i] = 2
 		}
 	}
-	return &records{n, Batch{in, out}}
+	return &records{n, Batch{Inputs: in, Targets: out}}
 }
 
 func twoSidedOptions() Options {

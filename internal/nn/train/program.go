@@ -23,8 +23,9 @@ type program struct {
 	net     *nn.Network
 
 	trunk    *trunk
-	read     Batch    // what examples are read into: inputs of the network, and targets
-	boundary nn.Batch // what the trunk computes
+	read     Batch           // what examples are read into: inputs of the network, and targets
+	boundary nn.Batch        // what the trunk computes
+	tokens   graph.Sequences // of the axis that varies
 
 	loss       objective.Loss
 	reversal   *graph.Node // factor on the gradient reversals
@@ -82,7 +83,7 @@ func newTargets(of objective.Objective, shape func(objective.Output) nn.Shape, n
 
 // newProgram compiles what lies above the trunk, up to what the objective reads, with the options' Freeze
 // and BatchNorm.
-func (t *Trainer) newProgram(net *nn.Network, batch int, trunk *trunk) (*program, error) {
+func (t *Trainer) newProgram(net *nn.Network, lengths []int, batch int, trunk *trunk) (*program, error) {
 	o := t.options
 	p := &program{Graph: graph.New(t.pool, &t.scratch), batch: batch, net: net, trunk: trunk}
 	b := &building{
@@ -90,6 +91,15 @@ func (t *Trainer) newProgram(net *nn.Network, batch int, trunk *trunk) (*program
 		rows: lowerings(), nodes: map[string]*graph.Node{}, normed: normedConvolutions(net, o),
 	}
 	b.fused = fusedActivations(net, b.rows)
+	if len(lengths) > 0 {
+		b.varying = map[string]bool{}
+		for _, l := range t.net.Layers() {
+			b.varying[l.Name] = !t.net.Shape(l.Name).Fixed()
+		}
+		p.tokens = graph.NewSequences(batch, lengths[0])
+		p.read.Lengths = make([]int, batch)
+		b.tokens = p.tokens
+	}
 	if o.Precision == frozen.BFloat16 {
 		p.RoundProducts()
 	}
@@ -153,7 +163,13 @@ func (p *program) compute(ctx context.Context, pool *kernel.Pool) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	if err := p.trunk.run(pool, p.read.Inputs, p.batch, p.boundary); err != nil {
+	for i, length := range p.read.Lengths {
+		if most := p.tokens[i].Rows; length < 1 || length > most {
+			return fmt.Errorf("example %d of a batch has %d tokens: must be from 1 to %d", i, length, most)
+		}
+		p.tokens[i].Length = length
+	}
+	if err := p.trunk.run(pool, p.read, p.batch, p.boundary); err != nil {
 		return err
 	}
 	return p.Run(ctx)

@@ -87,6 +87,7 @@ func (t *Trainer) step(ctx context.Context, examples Examples, runs [][]int, rat
 
 // fill reads a batch, mixed if the options say so, into the program. It returns the mass of the examples.
 func (t *Trainer) fill(p *program, examples Examples, positions []int, draw graph.Draw, at schedule.Position) (mass float64, err error) {
+	p.read.fillLengths(p.lengths)
 	if err := examples.Read(positions, p.read); err != nil {
 		return 0, err
 	}
@@ -139,7 +140,7 @@ func (t *Trainer) program(batch int, lengths ...int) (*program, error) {
 	if err != nil {
 		return nil, err
 	}
-	p, err := t.newProgram(net, batch, trunk)
+	p, err := t.newProgram(net, lengths, batch, trunk)
 	if err != nil {
 		return nil, err
 	}

@@ -86,11 +86,14 @@ func isFrozen(net *nn.Network, l nn.Layer, freeze func(layer string) bool) bool 
 }
 
 // run computes what the rest takes of n examples, but for the inputs themselves.
-func (t *trunk) run(pool *kernel.Pool, inputs nn.Batch, n int, computed nn.Batch) error {
+func (t *trunk) run(pool *kernel.Pool, read Batch, n int, computed nn.Batch) error {
 	if t.session == nil {
 		return nil
 	}
-	return t.session.RunBatch(pool, n, inputs, computed)
+	if read.Lengths != nil {
+		return t.session.RunSequences(pool, read.Lengths, read.Inputs, computed)
+	}
+	return t.session.RunBatch(pool, n, read.Inputs, computed)
 }
 
 // mostAtOnce is the number of examples that a program computes at once, at most.

@@ -604,6 +604,48 @@ func TestSequenceGradients(t *testing.T) {
 	})
 }
 
+func TestTokenGradients(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		random := drawRandom(t)
+		num := func(name string, most int) int { return rapid.IntRange(1, most).Draw(t, name) }
+		batch, tokens, columns := num("batch", 3), 1+num("tokens", 4), 2*num("columns", 3)
+		size, shape := batch*tokens*columns, []int{batch, tokens, columns}
+		sequences := NewSequences(batch, tokens)
+		for i := range sequences {
+			sequences[i].Length = num("length", tokens)
+		}
+		// Padding leads nowhere: what follows pools the real tokens.
+		pooled := func(g *Graph, x *Node) *Node { return g.PoolTokens(x, kernel.MeanOfTokens, 0, sequences) }
+		switch rapid.IntRange(0, 4).Draw(t, "layer") {
+		case 0:
+			tensors := [][]float32{normal(random, size), normal(random, size), normal(random, size)}
+			causal := rapid.Bool().Draw(t, "causal")
+			checkGradients(t, tensors, [][]int{shape, shape, shape}, func(g *Graph, v []*Node) *Node {
+				return pooled(g, g.Attention(v[0], v[1], v[2], 2, causal, sequences))
+			})
+		case 1:
+			checkGradients(t, [][]float32{normal(random, size), normal(random, (tokens+2)*columns)}, [][]int{shape, {tokens + 2, columns}}, func(g *Graph, v []*Node) *Node {
+				return pooled(g, g.Positions(v[0], v[1], 1, sequences))
+			})
+		case 2:
+			checkGradients(t, [][]float32{normal(random, size), normal(random, 2*columns)}, [][]int{shape, {2, columns}}, func(g *Graph, v []*Node) *Node { return g.Prepend(v[0], v[1]) })
+		case 3:
+			checkGradients(t, [][]float32{normal(random, size), normal(random, columns), normal(random, columns)}, [][]int{shape, {columns}, {columns}},
+				func(g *Graph, v []*Node) *Node { return g.ScaleShift(v[0], v[1], v[2]) })
+		default:
+			skip := rapid.IntRange(0, 1).Draw(t, "skip")
+			function := kernel.TokenPooling(rapid.IntRange(int(kernel.MeanOfTokens), int(kernel.LastToken)).Draw(t, "function"))
+			x := normal(random, size)
+			if function == kernel.GreatestOfTokens { // far from ties
+				for i, place := range random.Perm(size) {
+					x[i] = float32(place) / 4
+				}
+			}
+			checkGradients(t, [][]float32{x}, [][]int{shape}, func(g *Graph, v []*Node) *Node { return g.PoolTokens(v[0], function, skip, sequences) })
+		}
+	})
+}
+
 func TestIDsAreChecked(t *testing.T) {
 	g := New(nil, nil)
 	y := g.Embedding(g.Fixed("table", []int{2, 1}, []float32{1, 2}), []int32{1, 2}, 2)
