@@ -268,8 +268,8 @@ func (e *emission) activation(name, x string, f kernel.Activation) (string, erro
 		return e.node("Mul", name, []string{half, more}), nil
 	case kernel.GELUTanh:
 		square := e.node("Mul", name+".square", []string{x, x})
-		cubic := e.node("Mul", name+".cubic", []string{square, e.number("gelu_cubic", 2*math.Sqrt(2/math.Pi)*0.044715)})
-		slope := e.node("Add", name+".slope", []string{cubic, e.number("gelu_linear", 2*math.Sqrt(2/math.Pi))})
+		cubic := e.node("Mul", name+".cubic", []string{square, e.number("gelu_cubic", float32(2*math.Sqrt(2/math.Pi)*0.044715))})
+		slope := e.node("Add", name+".slope", []string{cubic, e.number("gelu_linear", float32(2*math.Sqrt(2/math.Pi)))})
 		inner := e.node("Mul", name+".inner", []string{x, slope})
 		return e.node("Mul", name, []string{x, e.node("Sigmoid", name+".sigmoid", []string{inner})}), nil
 	case kernel.QuickGELU:
