@@ -22,6 +22,7 @@ func kinds() []pipeline.Kind {
 	return []pipeline.Kind{
 		preprocess.Kind(),
 		preprocess.Vectors(),
+		preprocess.Text(),
 		exec.Kind(),
 		augment.Kind(),
 		extract.Kind(),

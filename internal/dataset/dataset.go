@@ -46,6 +46,7 @@ type Row struct {
 	Split  string   // one of record's values of split
 	Domain string   // where it comes from: a style, a camera, a site
 	Extra  []string // further columns, in the order of Rows.Extra
+	Form   string   // if not empty: how the bytes are read, where that decides what is made of them
 	At     Location
 }
 
@@ -87,9 +88,31 @@ type Part struct {
 // Table is the rows of all parts.
 type Table struct {
 	Rows
+	Content  Content // what the rows are
+	Prepared string  // if not empty: what is known of all rows together and decides what is made of each
+
 	part   []int32   // of each row
 	looks  []string  // of each part
 	target *targeted // nil: the label is
+}
+
+// Content is what a row is.
+type Content int
+
+// The contents there are.
+const (
+	Pictures Content = iota
+	Texts
+)
+
+// one and many name rows for people.
+func (c Content) one() string { return strings.TrimSuffix(c.many(), "s") }
+
+func (c Content) many() string {
+	if c == Texts {
+		return "texts"
+	}
+	return "pictures"
 }
 
 // Part tells which part a row is of.

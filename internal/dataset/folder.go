@@ -15,6 +15,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/tlpipe/tlpipe/internal/budget"
+	"github.com/tlpipe/tlpipe/internal/document"
 	"github.com/tlpipe/tlpipe/internal/record"
 	"github.com/tlpipe/tlpipe/pipeline"
 )
@@ -23,6 +24,9 @@ import (
 // val and test of which each has one a class. Pictures may lie deeper; the
 // class is the first folder. Pictures that lie in no class folder have no
 // label. The id is the path below the folder.
+//
+// A folder of texts has files of texts, mails or web pages in the place of
+// pictures.
 //
 // Hidden files are passed over; files whose names do not end as a picture's
 // does, devices, pipes and sockets are passed over with a note. Links are
@@ -33,6 +37,27 @@ type Folder struct {
 	Path   string
 	Layout string // one of the Layouts; "" is LayoutAuto
 	Limits Limits
+
+	Content Content
+	Format  document.Format // of texts: what all files are, whatever their names end in; "": their names tell
+}
+
+// claims tells by the name whether a file may be one of the folder's rows.
+func (f Folder) claims(name string) bool {
+	if f.Content == Pictures {
+		return isPicture(name)
+	}
+	_, ok := document.FormatOf(name)
+	return ok || f.Format != ""
+}
+
+// form is how a file is read.
+func (f Folder) form(name string) string {
+	if f.Content == Pictures || f.Format != "" {
+		return string(f.Format)
+	}
+	format, _ := document.FormatOf(name)
+	return string(format)
 }
 
 // Layouts of a folder.
@@ -60,11 +85,12 @@ func (f Folder) List(ctx context.Context, _ pipeline.Files) (Rows, error) {
 		return Rows{}, fmt.Errorf("list the folder: %w", err)
 	}
 	w := walk{
-		ctx: ctx, root: f.Path, splits: layout == LayoutSplits, passed: map[string]int{}, classes: map[string]bool{}, special: map[string]int{},
+		folder: f,
+		ctx:    ctx, root: f.Path, splits: layout == LayoutSplits, passed: map[string]int{}, classes: map[string]bool{}, special: map[string]int{},
 		budget: f.Limits.budget(math.MaxInt64), above: above, visited: map[folderKey]bool{},
 	}
 	w.enter(above[0])
-	if err := w.folder(nil, entries); err != nil {
+	if err := w.read(nil, entries); err != nil {
 		return Rows{}, fmt.Errorf("list the folder %s: %w", f.Path, err)
 	}
 	if err := w.followLinks(); err != nil {
@@ -80,7 +106,7 @@ func (f Folder) List(ctx context.Context, _ pipeline.Files) (Rows, error) {
 		w.classes[row.Label] = true
 	}
 	if unlabelled > 0 {
-		w.rows.Notes = append(w.rows.Notes, fmt.Sprintf("%s: %d pictures lie in no class folder and have no label", f.Path, unlabelled))
+		w.rows.Notes = append(w.rows.Notes, fmt.Sprintf("%s: %d %s lie in no class folder and have no label", f.Path, unlabelled, f.Content.many()))
 	}
 	for _, name := range slices.Sorted(maps.Keys(w.classes)) {
 		if !w.classes[name] {
@@ -151,6 +177,7 @@ type folderKey struct{ device, inode uint64 }
 
 // walk collects the pictures below a folder.
 type walk struct {
+	folder Folder
 	ctx    context.Context
 	root   string
 	splits bool
@@ -191,8 +218,8 @@ func (w *walk) enter(info fs.FileInfo) bool {
 	return true
 }
 
-// folder lists one folder. below is its path from the root.
-func (w *walk) folder(below []string, entries []fs.DirEntry) error {
+// read lists one folder. below is its path from the root.
+func (w *walk) read(below []string, entries []fs.DirEntry) error {
 	if err := w.ctx.Err(); err != nil {
 		return err
 	}
@@ -215,7 +242,7 @@ func (w *walk) folder(below []string, entries []fs.DirEntry) error {
 				continue
 			case err == nil:
 				kind = info.Mode().Type()
-			case isPicture(e.Name()):
+			case w.folder.claims(e.Name()):
 				w.rows.reject(idOf(at), "a link to nowhere: %s", reason(err))
 				continue
 			default:
@@ -229,7 +256,7 @@ func (w *walk) folder(below []string, entries []fs.DirEntry) error {
 			}
 		case !kind.IsRegular():
 			w.special[kindOf(kind)]++
-		case !isPicture(e.Name()):
+		case !w.folder.claims(e.Name()):
 			ending := strings.ToLower(filepath.Ext(e.Name()))
 			if ending == "" {
 				ending = "without an ending"
@@ -239,8 +266,8 @@ func (w *walk) folder(below []string, entries []fs.DirEntry) error {
 			w.add(at, path)
 		}
 	}
-	if len(below) > 0 && isPicture(below[len(below)-1]) && found == len(w.rows.All)+len(w.rows.Rejects) {
-		w.rows.reject(idOf(below), "a folder, not a picture")
+	if len(below) > 0 && w.folder.Format == "" && w.folder.claims(below[len(below)-1]) && found == len(w.rows.All)+len(w.rows.Rejects) {
+		w.rows.reject(idOf(below), "a folder, not a %s", w.folder.Content.one())
 	}
 	return nil
 }
@@ -274,7 +301,7 @@ func (w *walk) list(at []string, path string) error {
 		w.rows.reject(idOf(at), "the folder cannot be read: %s", reason(err))
 		return nil
 	}
-	return w.folder(at, entries)
+	return w.read(at, entries)
 }
 
 // followLinks lists the folders that links lead to, when all that lies below the root itself has been listed.
@@ -315,7 +342,7 @@ func (w *walk) note() {
 		}
 		w.rows.Notes = append(w.rows.Notes, fmt.Sprintf("%s: passed over %d %s (%s)", w.root, total, what, strings.Join(kinds, ", ")))
 	}
-	tell("files that are not named as pictures are", w.passed)
+	tell("files that are not named as "+w.folder.Content.many()+" are", w.passed)
 	tell("that are no files", w.special)
 	if len(w.again) > 0 {
 		w.rows.Notes = append(w.rows.Notes, fmt.Sprintf("%s: passed over %d links to folders that are listed already, the first of them %s",
@@ -337,7 +364,7 @@ func kindOf(kind fs.FileMode) string {
 }
 
 func (w *walk) add(at []string, path string) {
-	row := Row{ID: idOf(at), At: Location{Path: path, Offset: WholeFile}}
+	row := Row{ID: idOf(at), At: Location{Path: path, Offset: WholeFile}, Form: w.folder.form(path)}
 	folders := at[:len(at)-1]
 	if w.splits && len(folders) > 0 {
 		row.Split, _ = splitNamed(folders[0])

@@ -3,6 +3,7 @@ package dataset
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/apache/arrow/go/v17/arrow"
 	"github.com/apache/arrow/go/v17/arrow/array"
@@ -39,7 +40,8 @@ func (t *Table) Record() arrow.Record {
 	if t.target != nil {
 		fields = append(fields, t.target.field())
 	}
-	looks := slices.ContainsFunc(t.looks, func(look string) bool { return look != "" })
+	looks := t.Prepared != "" || slices.ContainsFunc(t.looks, func(look string) bool { return look != "" }) ||
+		slices.ContainsFunc(t.All, func(row Row) bool { return row.Form != "" })
 	if looks {
 		fields = append(fields, textField(LookColumn))
 	}
@@ -68,7 +70,7 @@ func (t *Table) Record() arrow.Record {
 			at++
 		}
 		if looks {
-			appendText(b.Field(at), t.looks[t.part[i]])
+			appendText(b.Field(at), strings.Join(slices.DeleteFunc([]string{row.Form, t.Prepared, t.looks[t.part[i]]}, func(s string) bool { return s == "" }), " "))
 		}
 		b.Field(place).(*array.Int32Builder).Append(t.part[i])
 		b.Field(place + 1).(*array.StringBuilder).Append(row.At.Path)
@@ -81,8 +83,9 @@ func (t *Table) Record() arrow.Record {
 // ContentColumn is the column of a listing that says what a row's bytes are known by: their SHA-256.
 const ContentColumn = contentColumn
 
-// LookColumn is the column of a listing that says what is done to a row's pixels (Part.Look); a listing has it if that is
-// anything for some part.
+// LookColumn is the column of a listing that says what decides, beside its bytes, what is made of a row: how they are read
+// (Row.Form), what is known of all rows (Table.Prepared), what is done to pixels (Part.Look), with spaces between. A listing
+// has it if that is anything for some row.
 const LookColumn = "content.look"
 
 // Listed tells where the rows of a listing are read from.

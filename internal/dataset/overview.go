@@ -40,7 +40,7 @@ func (t *Table) Overview(wanted []string) *pipeline.Overview {
 		_, o.Columns = t.listed()
 		o.Task, o.Targets = t.target.overview(t.All)
 	}
-	o.Notes = append(o.Notes, emptyClasses(o.Classes)...)
+	o.Notes = append(o.Notes, emptyClasses(o.Classes, t.Content)...)
 	o.Notes = append(o.Notes, spelledAlike(slices.Sorted(maps.Keys(classes)))...)
 	o.Notes = append(o.Notes, t.conflicts()...)
 	return o
@@ -73,7 +73,7 @@ func (t *Table) domains() (out []pipeline.DomainRows) {
 	return out
 }
 
-func emptyClasses(classes []pipeline.ClassRows) []string {
+func emptyClasses(classes []pipeline.ClassRows, of Content) []string {
 	var names []string
 	for _, c := range classes {
 		if c.Empty {
@@ -83,7 +83,7 @@ func emptyClasses(classes []pipeline.ClassRows) []string {
 	if len(names) == 0 {
 		return nil
 	}
-	return []string{"folders without pictures: " + some(names)}
+	return []string{"folders without " + of.many() + ": " + some(names)}
 }
 
 // spelledAlike notes classes whose names differ by case, spaces and punctuation alone.
@@ -129,9 +129,9 @@ func (t *Table) conflicts() []string {
 	pairs := slices.SortedFunc(maps.Values(conflict), func(a, b [2]int) int { return cmp.Compare(a[0], b[0]) })
 	a, b := t.All[pairs[0][0]], t.All[pairs[0][1]]
 	label := func(row Row) string { return cmp.Or(row.Label, "without a label") }
-	what := "pictures are"
+	what := t.Content.many() + " are"
 	if len(pairs) == 1 {
-		what = "picture is"
+		what = t.Content.one() + " is"
 	}
 	return []string{fmt.Sprintf("%d %s there under different labels, byte for byte: %s (%s) and %s (%s)", len(pairs), what, a.ID, label(a), b.ID, label(b))}
 }

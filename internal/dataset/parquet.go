@@ -206,16 +206,23 @@ type feature struct {
 // features reads the metadata; columns that are described in another way are
 // left out.
 func features(pq *file.Reader) map[string]feature {
-	text := pq.MetaData().KeyValueMetadata().FindValue("huggingface")
+	text := pq.MetaData().KeyValueMetadata().FindValue(featuresKey)
 	if text == nil {
 		return nil
 	}
+	return parseFeatures(*text)
+}
+
+// featuresKey is the key of the metadata in which Hugging Face describes columns.
+const featuresKey = "huggingface"
+
+func parseFeatures(text string) map[string]feature {
 	var described struct {
 		Info struct {
 			Features map[string]json.RawMessage `json:"features"`
 		} `json:"info"`
 	}
-	if err := json.Unmarshal([]byte(*text), &described); err != nil {
+	if err := json.Unmarshal([]byte(text), &described); err != nil {
 		return nil
 	}
 	out := map[string]feature{}

@@ -19,6 +19,10 @@ const (
 	Domain        = "domain"        // utf8, null when there is but one
 	Copy          = "copy"          // int32: 0 the picture itself, 1… augmented copies of it
 	Likeness      = "likeness"      // utf8, null for pictures that show next to nothing: what package picture/likeness tells like ones by
+	Text          = "text"          // utf8: what a row of texts says
+	Tokens        = "tokens"        // list<int32>: the ids of a text's tokens, as its encoder takes them
+	TokenCount    = "token_count"   // int32: tokens of a text before it is cut off, special ones among them
+	UnknownTokens = "unknown_count" // int32: those of them that the vocabulary does not have
 	Caption       = "caption"       // utf8: a text that goes with the picture
 	Predicted     = "predicted"     // utf8: the most probable class
 	Probabilities = "probabilities" // fixed-size list<float32>, in the order of Classes
@@ -39,6 +43,8 @@ const (
 	PreprocessingKey = "tlpipe.preprocessing" // images and features: a Preprocessing as JSON
 	ClassesKey       = "tlpipe.classes"       // predictions, and models of form 1: class names, a JSON list
 	ArchitectureKey  = "tlpipe.architecture"  // models: JSON, of the package that made it
+	TokensKey        = "tlpipe.tokens"        // texts: a Tokens as JSON, how they were cut into tokens
+	VocabularyKey    = "tlpipe.vocabulary"    // texts: the words of a vocabulary, as package words encodes them
 	ExtractionKey    = "tlpipe.extraction"    // features: JSON, how a backbone made them
 	HeadKey          = "tlpipe.head"          // predictions of several classes or of numbers: a Head as JSON
 	ModelKey         = "tlpipe.model"         // predictions: the name of the model

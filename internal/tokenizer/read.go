@@ -2,6 +2,8 @@ package tokenizer
 
 import (
 	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -25,28 +27,58 @@ var names = [...]string{"tokenizer.json", "vocab.txt", "vocab.json", "spiece.mod
 // vocab.json with merges.txt beside it, of GPT-2, RoBERTa and CLIP; a SentencePiece model (*.model). What a vocabulary alone does
 // not say follows from tokenizer_config.json beside it, if it is there, and from its tokens.
 func Read(path string) (*Tokenizer, error) {
-	info, err := os.Stat(path)
+	path, err := find(path)
 	if err != nil {
-		return nil, fmt.Errorf("read a tokenizer: %w", err)
-	}
-	if info.IsDir() {
-		found := ""
-		for _, name := range names {
-			if i, err := os.Stat(filepath.Join(path, name)); err == nil && i.Mode().IsRegular() {
-				found = filepath.Join(path, name)
-				break
-			}
-		}
-		if found == "" {
-			return nil, fmt.Errorf("read a tokenizer: %s has none of %s", path, strings.Join(names[:], ", "))
-		}
-		path = found
+		return nil, err
 	}
 	t, err := readFile(path)
 	if err != nil {
 		return nil, fmt.Errorf("read the tokenizer %s: %w", path, err)
 	}
 	return t, nil
+}
+
+// find returns the file of the tokenizer that a path names.
+func find(path string) (string, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return "", fmt.Errorf("read a tokenizer: %w", err)
+	}
+	if !info.IsDir() {
+		return path, nil
+	}
+	for _, name := range names {
+		if i, err := os.Stat(filepath.Join(path, name)); err == nil && i.Mode().IsRegular() {
+			return filepath.Join(path, name), nil
+		}
+	}
+	return "", fmt.Errorf("read a tokenizer: %s has none of %s", path, strings.Join(names[:], ", "))
+}
+
+// Digest is the SHA-256 of the files that [Read] reads, in hexadecimal.
+func Digest(path string) (string, error) {
+	path, err := find(path)
+	if err != nil {
+		return "", err
+	}
+	dir, name := filepath.Split(path)
+	files := []string{path}
+	switch {
+	case name == "vocab.json":
+		files = append(files, filepath.Join(dir, "merges.txt"), filepath.Join(dir, "tokenizer_config.json"))
+	case strings.HasSuffix(name, ".txt"):
+		files = append(files, filepath.Join(dir, "tokenizer_config.json"))
+	}
+	hash := sha256.New()
+	for _, file := range files {
+		text, err := readAll(file)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return "", fmt.Errorf("read the tokenizer %s: %w", file, err)
+		}
+		sum := sha256.Sum256(text)
+		_, _ = hash.Write(sum[:])
+	}
+	return hex.EncodeToString(hash.Sum(nil)), nil
 }
 
 func readFile(path string) (*Tokenizer, error) {

@@ -338,7 +338,11 @@ func (s Split) notes(table *dataset.Table) []string {
 		}
 	}
 	if copies > 0 {
-		out = append(out, fmt.Sprintf("%d of %d images have an identical copy in another split; `by: %s` keeps identical images together", copies, len(table.All), dataset.Digest))
+		what := "images"
+		if table.Content == dataset.Texts {
+			what = "texts"
+		}
+		out = append(out, fmt.Sprintf("%d of %d %s have an identical copy in another split; `by: %s` keeps identical %s together", copies, len(table.All), what, dataset.Digest, what))
 	}
 	return out
 }

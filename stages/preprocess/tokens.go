@@ -1,0 +1,152 @@
+package preprocess
+
+import (
+	"encoding/json"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/tlpipe/tlpipe/internal/budget"
+	"github.com/tlpipe/tlpipe/internal/record"
+	"github.com/tlpipe/tlpipe/internal/tokenizer"
+	"github.com/tlpipe/tlpipe/internal/words"
+	"github.com/tlpipe/tlpipe/pipeline"
+)
+
+// tokeniser cuts texts into tokens.
+type tokeniser struct {
+	made       record.Tokenisation
+	encoder    *tokenizer.Tokenizer // nil: words
+	vocabulary *words.Vocabulary    // of words; nil until the rows are known that decide it
+}
+
+// with is the tokeniser with a vocabulary.
+func (t *tokeniser) with(v *words.Vocabulary) *tokeniser {
+	out := *t
+	out.vocabulary = v
+	return &out
+}
+
+// usualLength is how many tokens a text may have if nothing else is said.
+const usualLength = 256
+
+// tokens returns what the texts are cut by; nil if they are not.
+func (s *textStage) tokens() (*tokeniser, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.tokeniser != nil {
+		return s.tokeniser, nil
+	}
+	p := s.params
+	made := record.Tokenisation{Truncate: p.Truncate, Length: p.Length}
+	switch {
+	case p.For != "":
+		path := within(s.dir, p.For)
+		encoder, err := tokenizer.Read(path)
+		if err != nil {
+			return nil, pipeline.ParamErrorHint("for", "a folder with tokenizer.json, vocab.txt or another tokenizer, or such a file", "%v", err)
+		}
+		if made.Digest, err = tokenizer.Digest(path); err != nil {
+			return nil, pipeline.ParamError("for", "%v", err)
+		}
+		most := encoderLength(path)
+		switch {
+		case made.Length > most && most > 0:
+			return nil, pipeline.ParamErrorHint("length", "leave it out", "the encoder takes %d tokens at most", most)
+		case made.Length == 0 && most > 0:
+			made.Length = min(usualLength, most)
+		case made.Length == 0:
+			made.Length = usualLength
+		}
+		if made.Length <= encoder.Around() {
+			return nil, pipeline.ParamErrorHint("length", "more", "%d tokens are the special ones around a text", encoder.Around())
+		}
+		made.For, made.Ids = filepath.Base(path), encoder.Size()
+		s.tokeniser = &tokeniser{made: made, encoder: encoder}
+	case p.Words != nil:
+		if made.Length == 0 {
+			made.Length = usualLength
+		}
+		made.Source = "training rows"
+		s.tokeniser = &tokeniser{made: made}
+	}
+	return s.tokeniser, nil
+}
+
+// encoderLength is how many tokens the encoder in a folder takes, as its files say; 0 if they do not.
+func encoderLength(path string) int {
+	dir := path
+	if info, err := os.Stat(path); err == nil && !info.IsDir() {
+		dir = filepath.Dir(path)
+	}
+	var config struct {
+		Type      string  `json:"model_type"`
+		Positions int     `json:"max_position_embeddings"`
+		Sequence  int     `json:"max_seq_length"`   // of sentence-transformers
+		Model     float64 `json:"model_max_length"` // of a tokenizer; 1e30 for none
+	}
+	for _, name := range []string{"sentence_bert_config.json", "config.json", "tokenizer_config.json"} {
+		raw, err := budget.ReadFile(filepath.Join(dir, name), 1<<20)
+		if errors.Is(err, fs.ErrNotExist) || err != nil {
+			continue
+		}
+		if json.Unmarshal(raw, &config) != nil {
+			continue
+		}
+		switch {
+		case config.Sequence > 0:
+			return config.Sequence
+		case config.Positions > 0 && (config.Type == "roberta" || config.Type == "xlm-roberta" || config.Type == "camembert"):
+			return config.Positions - 2 // positions begin behind the id of padding
+		case config.Positions > 0:
+			return config.Positions
+		case config.Model > 0 && config.Model < 1<<20:
+			return int(config.Model)
+		}
+	}
+	return 0
+}
+
+// cutter is a tokeniser at work, in one goroutine.
+type cutter struct {
+	*tokeniser
+	encoder *tokenizer.Encoder
+	ids     []int32
+}
+
+func (t *tokeniser) cutter() *cutter {
+	if t == nil {
+		return nil
+	}
+	c := &cutter{tokeniser: t}
+	if t.encoder != nil {
+		c.encoder = t.encoder.NewEncoder()
+	}
+	return c
+}
+
+// cut cuts a text. tokens is how many it has before it is truncated, with special ones, unknown how many of them are not in the
+// vocabulary.
+func (c *cutter) cut(text string) (ids []int32, tokens, unknown int) {
+	if c.vocabulary != nil {
+		c.ids = c.vocabulary.Append(c.ids[:0], text)
+		unknown = count(c.ids, words.Unknown)
+		return append([]int32{}, c.made.Truncated(c.ids, c.made.Length)...), len(c.ids), unknown
+	}
+	t := c.tokeniser.encoder
+	c.ids = c.encoder.AppendTokens(c.ids[:0], text)
+	if id, ok := t.Unknown(); ok {
+		unknown = count(c.ids, id)
+	}
+	return t.Wrap(c.made.Truncated(c.ids, c.made.Length-t.Around())), len(c.ids) + t.Around(), unknown
+}
+
+func count(ids []int32, id int32) (n int) {
+	for _, other := range ids {
+		if other == id {
+			n++
+		}
+	}
+	return n
+}
