@@ -149,6 +149,9 @@ func (d *Decoder) progressive(data []byte) error {
 	for i := range f.parts {
 		c := &f.parts[i]
 		c.coefficients = make([]int16, 64*c.strideX*c.strideY)
+		for k := range c.told {
+			c.told[k] = untold
+		}
 	}
 	work := budget.New(budget.Limit{Resource: budget.Steps, Most: budget.Proportional(int64(f.blocks()), anyVisits, maxVisits)})
 	for scans := 1; ; scans++ {
@@ -160,6 +163,9 @@ func (d *Decoder) progressive(data []byte) error {
 			return err
 		}
 		for _, c := range s.parts {
+			for k := s.from; k <= min(s.to, guessed-1); k++ {
+				c.told[k] = int8(s.low)
+			}
 			if err := work.Take(budget.Steps, int64(c.strideX)*int64(c.strideY)); err != nil {
 				return fmt.Errorf("JPEG: %d scans: %w", scans, err)
 			}
@@ -178,18 +184,24 @@ func (d *Decoder) progressive(data []byte) error {
 			break
 		}
 	}
+	unfinished := f.unfinished()
 	for i := range f.parts {
 		c := &f.parts[i]
+		quantiser := &f.quantisers[c.quantity]
+		of := kernels(c.brightnessAlone())
 		for y := c.top; y < c.bottom; y++ {
 			for x := c.left; x < c.right; x++ {
 				at := 64 * (y*c.strideX + x)
-				block := (*[64]int16)(c.coefficients[at : at+64])
+				block := [64]int16(c.coefficients[at : at+64])
+				if unfinished {
+					c.guess(&block, x, y, quantiser, &of)
+				}
 				var coefficients [64]int32
 				end := 1
 				for k, v := range block {
 					if v != 0 {
 						n := natural[k]
-						coefficients[n] = int32(v) * f.quantisers[c.quantity][n]
+						coefficients[n] = int32(v) * quantiser[n]
 						end = k + 1
 					}
 				}

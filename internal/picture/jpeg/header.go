@@ -69,7 +69,8 @@ type component struct {
 
 	dcTable, acTable uint8 // of the scan at hand
 
-	coefficients []int16 // progressive: all blocks, in zigzag order
+	coefficients []int16       // progressive: all blocks, in zigzag order
+	told         [guessed]int8 // progressive: how much the scans have told of the first coefficients
 
 	// Of the samples, only the blocks from (left, top) on are kept, a region's
 	// worth.

@@ -3,6 +3,7 @@ package jpeg_test
 import (
 	"bytes"
 	"crypto/sha256"
+	"encoding/binary"
 	"encoding/hex"
 	"encoding/json"
 	"image"
@@ -88,6 +89,54 @@ func TestRegionIsThatOfTheWhole(t *testing.T) {
 				part = part[len(row):]
 			}
 		})
+	}
+}
+
+// A progressive file that ends before all scans shows what libjpeg-turbo guesses for the rest.
+func TestUnfinishedPictureIsThatOfLibjpegTurbo(t *testing.T) {
+	text, err := os.ReadFile("testdata/unfinished.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var index map[string][]string
+	if err := json.Unmarshal(text, &index); err != nil {
+		t.Fatal(err)
+	}
+	files := pixelsOf(t)
+	var d jpeg.Decoder
+	for name, digests := range index {
+		file := files[name]
+		for scans, want := range digests {
+			got, err := d.Decode(nil, endAfter(file.data, scans+1), image.Rect(0, 0, file.width, file.height))
+			if err != nil {
+				t.Errorf("%s, %d scans: %v", name, scans+1, err)
+				continue
+			}
+			if sum := sha256.Sum256(got); hex.EncodeToString(sum[:]) != want {
+				t.Errorf("%s, %d scans: other pixels than libjpeg-turbo's", name, scans+1)
+			}
+		}
+	}
+}
+
+// endAfter ends a file before the marker of the scan behind the first ones.
+func endAfter(data []byte, scans int) []byte {
+	at := 2
+	for {
+		at += bytes.IndexByte(data[at:], 0xFF)
+		switch marker := data[at+1]; {
+		case marker == 0xFF:
+			at++
+			continue
+		case marker == 0 || marker >= 0xD0 && marker <= 0xD7:
+			at += 2
+			continue
+		case marker == 0xDA:
+			if scans--; scans < 0 {
+				return append(bytes.Clone(data[:at]), 0xFF, 0xD9)
+			}
+		}
+		at += 2 + int(binary.BigEndian.Uint16(data[at+2:]))
 	}
 }
 
