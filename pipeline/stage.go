@@ -49,7 +49,7 @@ type Noted interface {
 
 // Probing is implemented by stages whose parameters name files or folders that must be there when it runs.
 type Probing interface {
-	// Probe looks for them, and reads none. It is called after Check; its errors are those of parameters.
+	// Probe looks for them, and reads no more than the headers of tables. It is called after Check; its errors are those of parameters.
 	Probe() error
 }
 

@@ -3,6 +3,7 @@ package backbone
 import (
 	"errors"
 	"fmt"
+	"path/filepath"
 
 	"github.com/sourcegraph/conc/iter"
 
@@ -112,6 +113,14 @@ func (b Backbone) LoadSet(set WeightSet, net *nn.Network) (nn.Weights, error) {
 	return w, nil
 }
 
+// notFrom tells that a file does not hold the backbone's weights.
+func (b Backbone) notFrom(path string, err error) error {
+	if index, ok := weightfile.IndexOf(path); ok {
+		err = fmt.Errorf("%w; by its name it is one of several files of a model: give their index, %s, instead", err, filepath.Base(index))
+	}
+	return fmt.Errorf("weights of %s from %s: %w", b.Name, path, err)
+}
+
 // ForFile returns the backbone in the variant that the names of a file's tensors tell. If they are
 // those of more than one, as timm's may be, that is an error: [Backbone.As] has to say which.
 func (b Backbone) ForFile(path string) (_ Backbone, err error) {
@@ -122,11 +131,11 @@ func (b Backbone) ForFile(path string) (_ Backbone, err error) {
 	defer func() { err = errors.Join(err, file.Close()) }()
 	tensors, err := b.unwrapped(file.Tensors)
 	if err != nil {
-		return Backbone{}, fmt.Errorf("weights of %s from %s: %w", b.Name, path, err)
+		return Backbone{}, b.notFrom(path, err)
 	}
 	v, err := b.variantOf(tensors)
 	if err != nil {
-		return Backbone{}, fmt.Errorf("weights of %s from %s: %w", b.Name, path, err)
+		return Backbone{}, b.notFrom(path, err)
 	}
 	return v, nil
 }
@@ -147,7 +156,7 @@ func (b Backbone) LoadFile(path string, net *nn.Network) (_ nn.Weights, err erro
 		w, err = b.load(tensors, net)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("weights of %s from %s: %w", b.Name, path, err)
+		return nil, b.notFrom(path, err)
 	}
 	return w, nil
 }

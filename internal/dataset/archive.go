@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -28,31 +29,83 @@ import (
 // none is an error. Braces are spelled out first: {000000..000123} counts,
 // {a,b} lists.
 func expand(patterns []string) ([]string, error) {
-	var spelled []string
-	for _, pattern := range patterns {
-		all, err := braces(pattern)
-		if err != nil {
-			return nil, fmt.Errorf("pattern %s: %w", pattern, err)
-		}
-		spelled = append(spelled, all...)
-	}
 	var out []string
-	for _, pattern := range spelled {
-		paths, err := filepath.Glob(pattern)
+	for _, pattern := range patterns {
+		spelled, err := braces(pattern)
 		if err != nil {
 			return nil, fmt.Errorf("pattern %s: %w", pattern, err)
 		}
-		if len(paths) == 0 {
-			if _, err := os.Stat(pattern); err == nil {
-				paths = []string{pattern} // a name with a bracket
-			} else {
-				return nil, fmt.Errorf("there is no file %s", pattern)
+		var missing []string
+		for _, one := range spelled {
+			paths, err := filepath.Glob(one)
+			if err != nil {
+				return nil, fmt.Errorf("pattern %s: %w", pattern, err)
 			}
+			if len(paths) == 0 {
+				if _, err := os.Stat(one); err != nil {
+					missing = append(missing, one)
+					continue
+				}
+				paths = []string{one} // a name with a bracket
+			}
+			out = append(out, paths...)
 		}
-		out = append(out, paths...)
+		if err := absent(pattern, spelled, missing); err != nil {
+			return nil, err
+		}
 	}
 	slices.Sort(out)
 	return slices.Compact(out), nil
+}
+
+// absent tells which of the files that the braces of a pattern spell out are not there, and which are.
+func absent(pattern string, spelled, missing []string) error {
+	switch {
+	case len(missing) == 0:
+		return nil
+	case len(spelled) == 1:
+		return fmt.Errorf("there is no file %s", spelled[0])
+	case len(missing) == len(spelled):
+		return fmt.Errorf("there is no file of %s, from %s to %s", pattern, filepath.Base(spelled[0]), filepath.Base(spelled[len(spelled)-1]))
+	}
+	names := make([]string, len(missing))
+	for i, path := range missing {
+		names[i] = filepath.Base(path)
+	}
+	return fmt.Errorf("%d of the %d files of %s are not there: %s", len(missing), len(spelled), pattern, some(names))
+}
+
+// shard finds the number of a file among so many in names such as train-00000-of-00005.parquet.
+var shard = regexp.MustCompile(`^(.*?)(\d{3,})-of-(\d{3,})(\D.*)?$`)
+
+// incomplete notes sets of files of which, by their names, some are missing.
+func incomplete(paths []string) (notes []string) {
+	type set struct{ dir, before, of, after string }
+	found := map[set][]string{}
+	for _, path := range paths {
+		dir, name := filepath.Split(path)
+		if m := shard.FindStringSubmatch(name); m != nil {
+			s := set{dir, m[1], m[3], m[4]}
+			found[s] = append(found[s], m[2])
+		}
+	}
+	for s, there := range found {
+		of, err := strconv.Atoi(s.of)
+		if err != nil || of <= len(there) || of > maxBraces {
+			continue
+		}
+		slices.Sort(there)
+		var missing []string
+		for i := range of {
+			number := fmt.Sprintf("%0*d", len(s.of), i)
+			if _, ok := slices.BinarySearch(there, number); !ok {
+				missing = append(missing, number)
+			}
+		}
+		notes = append(notes, fmt.Sprintf("%s*-of-%s%s are %d files, of which %d are read; the others: %s", s.before, s.of, s.after, of, len(there), some(missing)))
+	}
+	slices.Sort(notes)
+	return notes
 }
 
 // Matches tells with an error that a pattern of archives or tables names no file.
@@ -174,6 +227,7 @@ func indexed(ctx context.Context, files pipeline.Files, paths []string, name str
 		}
 		table.append(i, rows)
 	}
+	table.Notes = append(table.Notes, incomplete(paths)...)
 	return table.Rows, nil
 }
 

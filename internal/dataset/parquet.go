@@ -263,26 +263,22 @@ func (p Parquet) index(ctx context.Context, path string) (rows Rows, err error) 
 	if err != nil {
 		return rows, f.malformed(ctx, err)
 	}
-	take := func(meaning string, defaults ...string) []string {
-		if name, asked := p.Columns[meaning]; asked {
-			defaults = []string{name}
+	take := func(meaning string) []string {
+		at := p.find(names, meaning)
+		if at < 0 {
+			return nil
 		}
-		for _, name := range defaults {
-			if at := slices.Index(names, name); at >= 0 {
-				values := columns[at]
-				names, columns = slices.Delete(names, at, at+1), slices.Delete(columns, at, at+1)
-				return values
-			}
-		}
-		return nil
+		values := columns[at]
+		names, columns = slices.Delete(names, at, at+1), slices.Delete(columns, at, at+1)
+		return values
 	}
 	for _, meaning := range []string{record.ID, record.Label, record.Split, record.Domain} {
 		if name := p.Columns[meaning]; name != "" && !slices.Contains(names, name) {
 			return rows, malformed{fmt.Errorf("there is no column %q for the %s; columns: %s", name, meaning, strings.Join(names, ", "))}
 		}
 	}
-	ids, labels := take(record.ID, record.ID), take(record.Label, record.Label, "labels")
-	splits, domains := take(record.Split, record.Split), take(record.Domain, record.Domain)
+	ids, labels := take(record.ID), take(record.Label)
+	splits, domains := take(record.Split), take(record.Domain)
 	for _, name := range names {
 		rows.Extra = append(rows.Extra, rows.extraName(name, names))
 	}
@@ -338,6 +334,18 @@ func (p Parquet) index(ctx context.Context, path string) (rows Rows, err error) 
 		rows.All = append(rows.All, row)
 	}
 	return rows, nil
+}
+
+// find is the place of the column with a meaning among names; −1 if there is none.
+func (p Parquet) find(names []string, meaning string) int {
+	if name, asked := p.Columns[meaning]; asked {
+		return slices.Index(names, name)
+	}
+	at := slices.Index(names, meaning)
+	if at < 0 && meaning == record.Label {
+		at = slices.Index(names, "labels")
+	}
+	return at
 }
 
 // malformed says that the file is damaged, unless the work was given up.

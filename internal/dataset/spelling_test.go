@@ -97,11 +97,32 @@ func TestBraces(t *testing.T) {
 	for pattern, want := range map[string]string{
 		"s-{001..000}.tar":    "no range of numbers",
 		"s-{0..9999999}.tar":  "more than 100000 names",
-		"s-{000..003}.tar":    "there is no file",
+		"s-{000..003}.tar":    "1 of the 4 files of " + filepath.Join(root, "s-{000..003}.tar") + " are not there: s-003.tar",
+		"t-{000..003}.tar":    "there is no file of " + filepath.Join(root, "t-{000..003}.tar") + ", from t-000.tar to t-003.tar",
+		"u.tar":               "there is no file " + filepath.Join(root, "u.tar"),
 		"{a,b}{1..60000}.tar": "more than 100000 names",
 	} {
 		if _, err := tryList(t, of(dataset.Tar{Patterns: []string{filepath.Join(root, pattern)}})); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: error %v, want one with %q", pattern, err, want)
+		}
+	}
+}
+
+// Files that are numbered "of" so many are told of where some are missing.
+func TestShardsThatAreMissing(t *testing.T) {
+	files := map[string]string{}
+	for _, name := range []string{"train-00000-of-00003", "train-00001-of-00003", "val-00000-of-00001"} {
+		files[name+".tar"] = string(tarOf(t, entry{"1.jpg", name}, entry{"1.cls", "0"}))
+	}
+	root := write(t, files)
+	for pattern, want := range map[string]string{
+		"*.tar":   "train-*-of-00003.tar are 3 files, of which 2 are read; the others: 00002",
+		"v*.tar":  "",
+		"*01.tar": "",
+	} {
+		table := list(t, of(dataset.Tar{Patterns: []string{filepath.Join(root, pattern)}}))
+		if got := strings.Join(table.Notes, "; "); got != want {
+			t.Errorf("%s: notes %q, want %q", pattern, got, want)
 		}
 	}
 }

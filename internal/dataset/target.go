@@ -31,8 +31,8 @@ type Target struct {
 	EmptyIsNone bool
 }
 
-// columns are the names of all columns it reads.
-func (t Target) columns() []string {
+// Columns are the names of all columns it reads.
+func (t Target) Columns() []string {
 	switch {
 	case t.Class != "":
 		return []string{t.Class}
@@ -60,7 +60,7 @@ type targeted struct {
 // those are all rows, that is an error.
 func (t *Table) SetTarget(target Target) error {
 	var values []func(Row) string
-	for _, name := range target.columns() {
+	for _, name := range target.Columns() {
 		value, err := t.column(name)
 		if err != nil {
 			return err
@@ -102,7 +102,7 @@ func (t *Table) SetTarget(target Target) error {
 	t.All, t.part = t.All[:kept], t.part[:kept]
 	t.target = &targeted{target, answers[:kept]}
 	if unknown > 0 {
-		t.Notes = append(t.Notes, fmt.Sprintf("%d rows have nothing in %s: their target is not known", unknown, strings.Join(target.columns(), ", ")))
+		t.Notes = append(t.Notes, fmt.Sprintf("%d rows have nothing in %s: their target is not known", unknown, strings.Join(target.Columns(), ", ")))
 	}
 	if undivided > 0 {
 		t.Notes = append(t.Notes, fmt.Sprintf("%d rows have a class with a comma, semicolon or bar in its name: if several classes stand there, say with separator what is between them", undivided))
@@ -115,7 +115,7 @@ func (t *Table) SetTarget(target Target) error {
 func (t *Table) listed() (places []int, names []string) {
 	for i, name := range t.Extra {
 		if t.target != nil {
-			if slices.Contains(t.target.columns(), name) {
+			if slices.Contains(t.target.Columns(), name) {
 				continue
 			}
 			for name == record.Target || name != t.Extra[i] && slices.Contains(t.Extra, name) {
@@ -146,11 +146,15 @@ func (t Target) read(texts []string) (a answer, reason string) {
 	return a, ""
 }
 
-// number reads a finite number; what stands for none is not a number.
+// number reads a finite number as tables have them, in decimal digits; what stands for none is not a number. Go's own
+// spellings (1_000, 0x1p3) are no table's.
 func number(text string) (float64, error) {
 	switch strings.ToLower(text) {
 	case "", "nan", "na", "n/a", "null":
 		return math.NaN(), nil
+	}
+	if strings.ContainsAny(text, "_xXpP") {
+		return 0, strconv.ErrSyntax
 	}
 	x, err := strconv.ParseFloat(text, 64)
 	if err == nil && math.IsInf(x, 0) {

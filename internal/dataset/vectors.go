@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"math"
 	"os"
 	"path/filepath"
@@ -30,7 +31,7 @@ import (
 // Vectors are rows of numbers, ready to be features, in one file. Its ending tells the format:
 //
 //   - .csv, .tsv: a table with a header. Features are the columns that are named, or else all columns of numbers but those with a
-//     meaning (id, label, split, domain) and [Vectors.Labels].
+//     meaning (id, label, split, domain), [Vectors.Labels] and [Vectors.Others].
 //   - .parquet: one column of lists, or fixed-size lists, of float or double; or columns of numbers, as of a CSV.
 //   - .npy: an array [rows][...]; labels are another array, or a file of text with one label a line.
 //   - .mat: a matrix [rows][features] of version 5, and one of labels.
@@ -42,6 +43,7 @@ type Vectors struct {
 	Features  []string          // the columns, the column of lists, or the matrix; nil: found by themselves
 	Labels    string            // .npy: a file; .mat: a matrix; else a column. "": label, labels and the like
 	Columns   map[string]string // id, label, split or domain → the name of the column, "" for none
+	Others    []string          // of a table: columns that are no features even if they hold numbers, unless Features names them
 	Classes   []string          // names of numeric labels, counted from 0; nil: the numbers are the names
 	Separator rune              // of a table; 0: a tab for .tsv, else a comma
 	Limits    Limits
@@ -65,6 +67,9 @@ func (v Vectors) List(ctx context.Context, files pipeline.Files) (Rows, error) {
 		return Rows{}, err
 	}
 	name := fmt.Sprintf("rows of vectors, 1: %q %q %q %q %q", v.Features, v.Labels, v.Columns, v.Separator, v.separateLabels())
+	if len(v.Others) > 0 {
+		name += fmt.Sprintf(" %q", v.Others)
+	}
 	if v.separateLabels() != "" {
 		digest, err := files.Digest(ctx, v.separateLabels())
 		if err != nil {
@@ -232,20 +237,29 @@ func (v Vectors) meaning(column string) string {
 	return ""
 }
 
-// sort divides the named columns of a table into features and texts, which are those with a meaning and those that are not numbers.
-func (v Vectors) sort(names []string, columns [][]string) (*vectorTable, error) {
-	t := &vectorTable{texts: map[string][]string{}}
+// checkNames refuses columns that are asked for and not among those of the table.
+func (v Vectors) checkNames(names []string) error {
 	for _, asked := range append(slices.Clone(v.Features), v.Labels) {
 		if asked != "" && !slices.Contains(names, asked) {
-			return nil, fmt.Errorf("there is no column %q; columns: %s", asked, some(names))
+			return fmt.Errorf("there is no column %q; columns: %s", asked, some(names))
 		}
 	}
-	for meaning, asked := range v.Columns {
-		if asked != "" && !slices.Contains(names, asked) {
-			return nil, fmt.Errorf("there is no column %q for the %s; columns: %s", asked, meaning, some(names))
+	for _, meaning := range slices.Sorted(maps.Keys(v.Columns)) {
+		if asked := v.Columns[meaning]; asked != "" && !slices.Contains(names, asked) {
+			return fmt.Errorf("there is no column %q for the %s; columns: %s", asked, meaning, some(names))
 		}
 	}
+	return nil
+}
+
+// sort divides the named columns of a table into features and texts, which are those with a meaning and those that are not numbers.
+func (v Vectors) sort(names []string, columns [][]string) (*vectorTable, error) {
+	if err := v.checkNames(names); err != nil {
+		return nil, err
+	}
+	t := &vectorTable{texts: map[string][]string{}}
 	var features [][]float32
+	var texts []string // that could have been features
 	for i, name := range names {
 		if len(columns[i]) > 0 {
 			t.rows = max(t.rows, len(columns[i]))
@@ -257,16 +271,19 @@ func (v Vectors) sort(names []string, columns [][]string) (*vectorTable, error) 
 			continue
 		}
 		numbers, numeric := floats(columns[i])
-		switch {
-		case wanted, v.Features == nil && numeric:
+		other := slices.Contains(v.Others, name)
+		if wanted || v.Features == nil && numeric && !other {
 			features = append(features, numbers)
-		default:
-			t.texts[name] = columns[i]
-			t.extra = append(t.extra, name)
+			continue
+		}
+		t.texts[name] = columns[i]
+		t.extra = append(t.extra, name)
+		if !other {
+			texts = append(texts, name)
 		}
 	}
-	if len(t.extra) > 0 && v.Features == nil {
-		t.notes = append(t.notes, fmt.Sprintf("%s: %d columns of numbers are features; not all numbers, and kept as texts: %s", filepath.Base(v.Path), len(features), some(t.extra)))
+	if len(texts) > 0 && v.Features == nil {
+		t.notes = append(t.notes, fmt.Sprintf("%s: %d columns of numbers are features; not all numbers, and kept as texts: %s", filepath.Base(v.Path), len(features), some(texts)))
 	}
 	t.width = len(features)
 	if t.width == 0 {

@@ -70,7 +70,11 @@ func TestVectors(t *testing.T) {
 			t.Errorf("a column of texts: notes %v, row %+v", table.Notes, table.All[1])
 		}
 	}
-	some, rows := vectorsOf(t, dataset.Vectors{Path: csv, Features: []string{"x", "z"}})
+	some, rows := vectorsOf(t, dataset.Vectors{Path: csv, Others: []string{"y", "site"}})
+	if !slices.Equal(rows[1], []float32{3, 5.25}) || !slices.Equal(some.Extra, []string{"y", "site"}) || len(some.Notes) > 0 {
+		t.Errorf("without a column: %v, further columns %v, notes %q", rows[1], some.Extra, some.Notes)
+	}
+	some, rows = vectorsOf(t, dataset.Vectors{Path: csv, Features: []string{"x", "z"}})
 	if !slices.Equal(rows[1], []float32{3, 5.25}) || !slices.Equal(some.Extra, []string{"y", "site"}) {
 		t.Errorf("two columns: %v, further columns %v", rows[1], some.Extra)
 	}

@@ -48,6 +48,8 @@ const (
 	ExtractionKey    = "tlpipe.extraction"    // features: JSON, how a backbone made them
 	HeadKey          = "tlpipe.head"          // predictions of several classes or of numbers: a Head as JSON
 	ModelKey         = "tlpipe.model"         // predictions: the name of the model
+
+	TaskKey = "tlpipe.task" // a trait of images and features, not in their schema: the [Task] that their target sets
 )
 
 // TensorField declares a tensor column of the given element type and shape,

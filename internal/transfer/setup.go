@@ -286,6 +286,13 @@ func (s *Setup) Check(inputs map[string][]pipeline.Traits) (map[string]pipeline.
 			return nil, err
 		}
 	}
+	for _, data := range inputs[DataPort] {
+		if task, ok := data[record.TaskKey]; ok && s.Target == record.Label {
+			if err := s.checkTask(record.Task(task), !features); err != nil {
+				return nil, err
+			}
+		}
+	}
 	for _, source := range inputs[SourcePort] {
 		if err := s.checkSource(source[record.PreprocessingKey], model[record.PreprocessingKey]); err != nil {
 			return nil, err
@@ -433,7 +440,7 @@ func (s *Setup) read(ctx context.Context, task *pipeline.Task) (*rows.Data, erro
 	if err != nil {
 		return nil, err
 	}
-	if err := errors.Join(s.checkTask(d), s.checkValidation(task, d)); err != nil {
+	if err := errors.Join(s.checkTask(d.Task(), d.Pictures), s.checkValidation(task, d)); err != nil {
 		return nil, errors.Join(err, d.Close())
 	}
 	for _, note := range d.Notes {
@@ -477,12 +484,12 @@ func (s *Setup) Demands() []pipeline.Demand {
 }
 
 // checkTask refuses parameters that make no sense for what is learned of a row.
-func (s *Setup) checkTask(d *rows.Data) error {
-	if d.Task() == record.SingleLabel {
+func (s *Setup) checkTask(task record.Task, pictures bool) error {
+	if task == record.SingleLabel {
 		return nil
 	}
 	learned := "any of several classes a row"
-	if d.Task() == record.Regression {
+	if task == record.Regression {
 		learned = "numbers"
 	}
 	var errs []error
@@ -494,9 +501,9 @@ func (s *Setup) checkTask(d *rows.Data) error {
 	refuse(s.Head.Converges(), "head", "take head: linear")
 	refuse(s.Start.Converged(), "start", "leave it out")
 	refuse(s.Sampling == strategy.BalancedSampling, "sampling", "leave it out")
-	if d.Task() == record.Regression {
+	if task == record.Regression {
 		refuse(s.ClassWeights.Given(), "class_weights", "leave it out")
-		for i, phase := range s.phases(d.Pictures) {
+		for i, phase := range s.phases(pictures) {
 			at := "early_stopping"
 			if phase.EarlyStopping != nil {
 				at = s.at(i) + at

@@ -11,6 +11,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -56,6 +57,20 @@ func Digest(path string, of func(path string) (string, error)) (string, error) {
 		fmt.Fprintf(list, "%s  %s\n", sum, name)
 	}
 	return hex.EncodeToString(list.Sum(nil)), nil
+}
+
+// shard is the name of one of several files of weights.
+var shard = regexp.MustCompile(`^(.+)-\d{3,}-of-\d{3,}(\.\w+)$`)
+
+// IndexOf tells, of a file that is by its name one of several with the weights of a model, the index that stands for all of
+// them: model.safetensors.index.json of model-00001-of-00002.safetensors.
+func IndexOf(path string) (index string, ok bool) {
+	dir, name := filepath.Split(path)
+	m := shard.FindStringSubmatch(name)
+	if m == nil {
+		return "", false
+	}
+	return dir + m[1] + m[2] + ".index.json", true
 }
 
 // FileDigest is [Digest] of files that are read now.

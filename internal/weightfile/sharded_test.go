@@ -118,6 +118,19 @@ func TestShardsThatDoNotFit(t *testing.T) {
 	}
 }
 
+func TestIndexOf(t *testing.T) {
+	for path, want := range map[string]string{
+		"d/model-00001-of-00002.safetensors": "d/model.safetensors.index.json",
+		"pytorch_model-00002-of-00002.bin":   "pytorch_model.bin.index.json",
+		"model.safetensors":                  "",
+		"model-1-of-2.safetensors":           "",
+	} {
+		if got, ok := weightfile.IndexOf(path); got != want || ok != (want != "") {
+			t.Errorf("%s: %q, want %q", path, got, want)
+		}
+	}
+}
+
 // FuzzIndex reads indices beside which there is one file.
 func FuzzIndex(f *testing.F) {
 	f.Add(`{"weight_map": {"a": "one.safetensors"}}`)

@@ -83,8 +83,12 @@ func (s *stage) Locate(dir string) { s.weights.Locate(dir) }
 // Check implements pipeline.Stage.
 func (s *stage) Check(inputs map[string][]pipeline.Traits) (map[string]pipeline.Traits, error) {
 	prepared, known := "", false
+	out := pipeline.Traits{}
 	for _, traits := range inputs["images"] {
 		prepared, known = traits[record.PreprocessingKey]
+		if task, ok := traits[record.TaskKey]; ok {
+			out[record.TaskKey] = task
+		}
 	}
 	size, err := s.weights.Preprocessing()
 	if err != nil {
@@ -111,7 +115,7 @@ func (s *stage) Check(inputs map[string][]pipeline.Traits) (map[string]pipeline.
 	if s.takes, err = s.estimate(size.Height, size.Width); err != nil {
 		return nil, err
 	}
-	out := pipeline.Traits{record.ExtractionKey: made.Encode()}
+	out[record.ExtractionKey] = made.Encode()
 	if known {
 		out[record.PreprocessingKey] = prepared
 	}

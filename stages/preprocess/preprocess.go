@@ -220,7 +220,7 @@ func (s *stage) Locate(dir string) { s.dir = dir }
 
 // Check implements pipeline.Stage.
 func (s *stage) Check(map[string][]pipeline.Traits) (map[string]pipeline.Traits, error) {
-	return map[string]pipeline.Traits{"images": {record.PreprocessingKey: s.prepared.Encode()}}, nil
+	return map[string]pipeline.Traits{"images": {record.PreprocessingKey: s.prepared.Encode(), record.TaskKey: string(s.params.Target.task())}}, nil
 }
 
 // pixels is how pixels are prepared, without the name of the backbone that

@@ -427,7 +427,9 @@ func TestTarget(t *testing.T) {
 // Files and folders that are not there are told with what may have been meant, before anything is listed.
 func TestProbe(t *testing.T) {
 	dir := t.TempDir()
-	write(t, dir, map[string][]byte{"Pics/a.png": nil, "rows.csv": nil, "shard-0.tar": nil})
+	write(t, dir, map[string][]byte{
+		"Pics/a.png": nil, "rows.csv": nil, "shard-0.tar": nil, "tags.csv": []byte("path,tags,age\n"), "other.csv": []byte("path,size\n"), "names.csv": []byte("file,label\n"),
+	})
 	for with, want := range map[string]string{
 		"{source: {folder: Pics}}": "",
 		"{source: [{csv: rows.csv, domain: a}, {tar: 'shard-*.tar', domain: b}]}": "",
@@ -438,6 +440,18 @@ func TestProbe(t *testing.T) {
 		"{source: [{builtin: emoji, domain: a}, {csv: rows.cvs, domain: b}]}": `source[1].csv: there is no file rows.cvs (did you mean "rows.csv"?)`,
 		"{source: {tar: 'shards-*.tar'}}":                                     "source.tar: there is no file",
 		"{source: {idx: {images: i.gz}}}":                                     "source.idx.images: there is no file i.gz",
+
+		// Columns, as far as headers tell.
+		"{source: {csv: tags.csv}, target: {classes: tags}, split: {train: 1, by: age}}":                       "",
+		"{source: {csv: tags.csv}, target: {classes: tag}}":                                                    `target.classes: the source has no column "tag" (did you mean "tags"?)`,
+		"{source: {csv: tags.csv}, target: {numbers: [age, size]}}":                                            `target.numbers[1]: the source has no column "size" (known: `,
+		"{source: {csv: tags.csv}, target: kind}":                                                              `target: the source has no column "kind"`,
+		"{source: {csv: tags.csv}, split: {train: 1, by: patient}}":                                            `split.by: the source has no column "patient"`,
+		"{source: {csv: tags.csv, only: {colour: [red]}}}":                                                     `source.only.colour: the source has no column "colour"`,
+		"{source: {csv: names.csv}}":                                                                           `source.csv: there is no column "path" for the path; columns: file, label`,
+		"{source: [{csv: tags.csv, domain: a}, {csv: other.csv, domain: b}], target: {numbers: [age, size]}}":  "",
+		"{source: [{csv: tags.csv, domain: a}, {tar: 'shard-*.tar', domain: b}], target: {numbers: [weight]}}": "",
+		"{source: {builtin: emoji}, target: object, split: {train: 1, by: object}}":                            "",
 	} {
 		stage := pipelinetest.Stage(t, preprocess.Kind(), with)
 		stage.(pipeline.Located).Locate(dir)

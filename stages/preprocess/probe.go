@@ -1,9 +1,11 @@
 package preprocess
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -14,17 +16,74 @@ import (
 	"github.com/tlpipe/tlpipe/pipeline/params"
 )
 
-// Probe implements pipeline.Probing: it looks whether the files and folders of the sources are there, and opens none.
+// Probe implements pipeline.Probing: it looks whether the files and folders of the sources are there, and for the columns in
+// the headers of tables.
 func (s *stage) Probe() error {
+	sources := s.params.Source
 	var errs []error
-	for i, source := range s.params.Source {
-		path := "source"
-		if len(s.params.Source) > 1 {
-			path = fmt.Sprintf("source[%d]", i)
+	for i, source := range sources {
+		errs = append(errs, source.probe(sourcePath(i, len(sources)), s.dir))
+	}
+	if err := errors.Join(errs...); err != nil {
+		return err
+	}
+	table := func(i int) string {
+		kind := "csv"
+		if len(sources[i].Parquet) > 0 {
+			kind = "parquet"
 		}
-		errs = append(errs, source.probe(path, s.dir))
+		return sourcePath(i, len(sources)) + "." + kind
+	}
+	return probeColumns(sources.parts(s.dir), table, s.params.Target, s.params.Split)
+}
+
+// sourcePath is where parameters of one of so many sources stand.
+func sourcePath(i, of int) string {
+	if of == 1 {
+		return "source"
+	}
+	return fmt.Sprintf("source[%d]", i)
+}
+
+// probeColumns looks for the columns that the parameters name, as far as the sources' columns are known before they are
+// listed. table tells where the file of a source stands among the parameters.
+func probeColumns(parts []dataset.Part, table func(int) string, target *Target, split Split) error {
+	var errs []error
+	var names []string // in any source
+	known := true
+	for i, part := range parts {
+		of, all, err := dataset.Columns(context.Background(), part.Source)
+		if err != nil {
+			errs = append(errs, pipeline.ParamError(table(i), "%v", err))
+		}
+		known = known && all && err == nil
+		for column := range maps.Keys(part.Only) {
+			if all && err == nil && column != dataset.Digest && !slices.Contains(of, column) {
+				errs = append(errs, missingColumn(sourcePath(i, len(parts))+".only."+column, column, of))
+			}
+		}
+		for _, name := range of {
+			if !slices.Contains(names, name) {
+				names = append(names, name)
+			}
+		}
+	}
+	if known {
+		names = append(names, dataset.Digest)
+		for _, column := range target.columns() {
+			if !slices.Contains(names, column) {
+				errs = append(errs, missingColumn(target.place(column), column, names))
+			}
+		}
+		if split.By != "" && !slices.Contains(names, split.By) {
+			errs = append(errs, missingColumn("split.by", split.By, names))
+		}
 	}
 	return errors.Join(errs...)
+}
+
+func missingColumn(path, column string, names []string) error {
+	return pipeline.ParamErrorHint(path, params.DidYouMean(column, names), "the source has no column %q", column)
 }
 
 func (s Source) probe(path, dir string) error {

@@ -1,7 +1,6 @@
 package preprocess
 
 import (
-	"fmt"
 	"maps"
 	"path/filepath"
 	"slices"
@@ -195,10 +194,7 @@ func (s Sources) check() (errs []error) {
 		return []error{pipeline.ParamErrorHint("source", "such as {folder: data/flowers}", "there are no sources")}
 	}
 	for i, one := range s {
-		path := "source"
-		if len(s) > 1 {
-			path = fmt.Sprintf("source[%d]", i)
-		}
+		path := sourcePath(i, len(s))
 		errs = append(errs, one.check(path)...)
 	}
 	return errs

@@ -77,6 +77,31 @@ func TestByWithMissingValues(t *testing.T) {
 	}
 }
 
+// By digest, pictures stay where they were when their class or file gets another name, in large classes and small ones.
+func TestByDigestNamesMoveNothing(t *testing.T) {
+	splits := func(class, folder string) []string {
+		var rows []string
+		files := map[string][]byte{}
+		for i := range 150 {
+			label := class
+			if i%5 == 0 {
+				label = "rare"
+			}
+			path := fmt.Sprintf("%s%03d.png", folder, i)
+			rows = append(rows, path+","+label)
+			files[path] = []byte(fmt.Sprint("picture ", i))
+		}
+		dir := table(t, "path,label", rows...)
+		write(t, dir, files)
+		_, listing := listed(t, dir, "{source: {csv: rows.csv}, split: {train: 0.6, val: 0.2, test: 0.2, by: digest}}")
+		return column(t, listing.Rows, "split")
+	}
+	before, after := splits("cat", "a"), splits("katze", "b")
+	if !slices.Equal(before, after) || !slices.Contains(before, "test") {
+		t.Errorf("splits %v became %v", before, after)
+	}
+}
+
 func TestSharesThatAreNotNamed(t *testing.T) {
 	for with, want := range map[string]string{
 		"{source: {csv: a}}":                                    "0.7 0.15 0.15",

@@ -1,11 +1,13 @@
 package preprocess
 
 import (
+	"fmt"
 	"slices"
 
 	"gopkg.in/yaml.v3"
 
 	"github.com/tlpipe/tlpipe/internal/dataset"
+	"github.com/tlpipe/tlpipe/internal/record"
 	"github.com/tlpipe/tlpipe/pipeline"
 	"github.com/tlpipe/tlpipe/pipeline/params"
 )
@@ -79,6 +81,38 @@ func (t *Target) check() error {
 		return pipeline.ParamErrorHint("target", "each once", "names a column twice, or one without a name")
 	}
 	return nil
+}
+
+// task is what is to be learned of a row.
+func (t *Target) task() record.Task {
+	switch {
+	case t != nil && (t.Classes.One != "" || len(t.Classes.Several) > 0):
+		return record.MultiLabel
+	case t != nil && len(t.Numbers) > 0:
+		return record.Regression
+	}
+	return record.SingleLabel
+}
+
+// columns are the names of the columns that it is read from.
+func (t *Target) columns() []string {
+	if t == nil {
+		return nil
+	}
+	return t.of().Columns()
+}
+
+// place is where a column's name stands among the parameters.
+func (t *Target) place(column string) string {
+	switch {
+	case t.Classes.One != "":
+		return "target.classes"
+	case len(t.Classes.Several) > 0:
+		return fmt.Sprintf("target.classes[%d]", slices.Index(t.Classes.Several, column))
+	case len(t.Numbers) > 0:
+		return fmt.Sprintf("target.numbers[%d]", slices.Index(t.Numbers, column))
+	}
+	return "target"
 }
 
 // of is the target as package dataset has it.

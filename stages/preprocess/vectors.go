@@ -63,7 +63,8 @@ func Vectors() pipeline.Kind {
 		Name:    "vectors",
 		Summary: "read rows of numbers from tables and arrays as ready features",
 		Doc: "Reads feature vectors that were computed elsewhere, or tabular data: columns of a CSV, lists of a Parquet file, arrays of NumPy, " +
-			"matrices of a MAT-file of version 5. Splits the rows into train, val and test as preprocess does. All files must have " +
+			"matrices of a MAT-file of version 5. If features are not named, all columns of numbers are, except those that target, split.by " +
+			"or only name. Splits the rows into train, val and test as preprocess does. All files must have " +
 			"the same number of features. Rows with a number that is missing or not finite are rejected.",
 		Example: `features:
   uses: vectors
@@ -86,10 +87,7 @@ func (p VectorParams) check() error {
 		errs = append(errs, pipeline.ParamErrorHint("source", "such as {file: data/wine.csv}", "there are no files"))
 	}
 	for i, s := range p.Source {
-		path := "source"
-		if len(p.Source) > 1 {
-			path = fmt.Sprintf("source[%d]", i)
-		}
+		path := sourcePath(i, len(p.Source))
 		ending := strings.ToLower(filepath.Ext(s.File))
 		table := slices.Contains([]string{".csv", ".tsv", ".tab", ".parquet"}, ending)
 		if !table && ending != ".npy" && ending != ".mat" {
@@ -122,9 +120,25 @@ type vectorStage struct {
 // Locate implements pipeline.Located.
 func (s *vectorStage) Locate(dir string) { s.dir = dir }
 
+// Probe implements pipeline.Probing: it looks whether the files are there, and for the columns in the headers of tables.
+func (s *vectorStage) Probe() error {
+	var errs []error
+	for i, v := range s.params.Source {
+		path := sourcePath(i, len(s.params.Source))
+		errs = append(errs, probeOne(path+".file", s.dir, v.File, false))
+		if v.Labels != "" && strings.EqualFold(filepath.Ext(v.File), ".npy") {
+			errs = append(errs, probeOne(path+".labels", s.dir, v.Labels, false))
+		}
+	}
+	if err := errors.Join(errs...); err != nil {
+		return err
+	}
+	return probeColumns(s.parts(), func(i int) string { return sourcePath(i, len(s.params.Source)) + ".file" }, s.params.Target, s.params.Split)
+}
+
 // Check implements pipeline.Stage.
 func (s *vectorStage) Check(map[string][]pipeline.Traits) (map[string]pipeline.Traits, error) {
-	return map[string]pipeline.Traits{"features": {}}, nil
+	return map[string]pipeline.Traits{"features": {record.TaskKey: string(s.params.Target.task())}}, nil
 }
 
 // Estimate implements pipeline.Estimator: the largest file as it is held while its rows are read, and its text or packed form.
@@ -143,6 +157,15 @@ func (s *vectorStage) Columns(*arrow.Schema) (pipeline.Columns, error) {
 	return pipeline.Columns{Reads: []string{dataset.ContentColumn}, Drops: []string{dataset.ContentColumn}}, nil
 }
 
+// others are the columns that are used in another way than as features.
+func (s *vectorStage) others(v VectorSource) []string {
+	out := s.params.Target.columns()
+	if s.params.Split.By != "" {
+		out = append(out, s.params.Split.By)
+	}
+	return append(out, slices.Sorted(maps.Keys(v.Only))...)
+}
+
 func (s *vectorStage) parts() []dataset.Part {
 	out := make([]dataset.Part, len(s.params.Source))
 	for i, v := range s.params.Source {
@@ -151,7 +174,7 @@ func (s *vectorStage) parts() []dataset.Part {
 			separator = 0
 		}
 		source := dataset.Vectors{
-			Path: within(s.dir, v.File), Features: v.Features, Labels: v.Labels, Columns: v.Columns, Classes: v.Classes, Separator: separator,
+			Path: within(s.dir, v.File), Features: v.Features, Labels: v.Labels, Columns: v.Columns, Others: s.others(v), Classes: v.Classes, Separator: separator,
 			Limits: dataset.Limits{Memory: int64(v.Limits.Memory), Unpacked: int64(v.Limits.Unpacked), Rows: v.Limits.Rows, Columns: v.Limits.Columns},
 		}
 		if strings.EqualFold(filepath.Ext(v.File), ".npy") {

@@ -6,7 +6,8 @@
 //
 //   - Its pixels are those of libjpeg-turbo, and so of Pillow, exactly: the
 //     accurate integer inverse DCT, and chroma interpolated with the triangle
-//     filter ("fancy upsampling") where image/jpeg repeats samples.
+//     filter ("fancy upsampling") where image/jpeg repeats samples. What the
+//     scans of an unfinished progressive file have not told is guessed alike.
 //   - It decodes a region of a picture: every code has to be read, but blocks
 //     outside of the region are not transformed nor converted. A centre crop
 //     needs half of the work.

@@ -155,6 +155,9 @@ func (s *stage) Check(inputs map[string][]pipeline.Traits) (map[string]pipeline.
 	for _, traits := range inputs["data"] {
 		maps.Copy(out, traits)
 	}
+	if _, makes := s.Makes[record.Target]; makes || s.Mode == "table" {
+		delete(out, record.TaskKey)
+	}
 	if at := slices.IndexFunc(s.fields, func(f arrow.Field) bool { return f.Name == record.Image }); at >= 0 {
 		shape, _, err := record.TensorShape(s.fields[at])
 		if err != nil {

@@ -1,0 +1,158 @@
+package dataset
+
+import (
+	"bytes"
+	"context"
+	"encoding/csv"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/tlpipe/tlpipe/internal/record"
+)
+
+// Columns tells, without listing its rows, which columns a source has. all is false if there may be others, as in
+// archives, or if the source's head cannot be read: listing it will tell why.
+//
+// What is wrong with a head that can be read is an error: a column that the source is said to have and does not.
+func Columns(ctx context.Context, source Source) (names []string, all bool, err error) {
+	names = []string{record.ID, record.Label, record.Split, record.Domain}
+	if s, ok := source.(headed); ok {
+		further, all, err := s.further(ctx)
+		return append(names, further...), all, err
+	}
+	return names, false, nil
+}
+
+// headed is a source whose further columns are known from a header, a file's metadata, or its kind.
+type headed interface {
+	further(ctx context.Context) (names []string, all bool, err error)
+}
+
+func (Folder) further(context.Context) ([]string, bool, error) { return nil, true, nil }
+
+func (IDX) further(context.Context) ([]string, bool, error) { return nil, true, nil }
+
+func (Emoji) further(context.Context) ([]string, bool, error) {
+	return []string{ObjectColumn, record.Caption}, true, nil
+}
+
+func (c CSV) further(ctx context.Context) ([]string, bool, error) {
+	header, ok := csvHeader(ctx, c.Path, c.separator())
+	if !ok {
+		return nil, false, nil
+	}
+	at, _, err := c.find(header)
+	if err != nil {
+		return nil, false, err
+	}
+	var names []string
+	var rows Rows
+	for i, name := range header {
+		if !at.takes(i) && name != "" {
+			names = append(names, rows.extraName(name, header))
+		}
+	}
+	return names, true, nil
+}
+
+// mostOfHead is how much of a table is looked at for its header.
+const mostOfHead = 1 << 20
+
+// csvHeader reads the names in the first line of a table. ok is false if it cannot tell.
+func csvHeader(ctx context.Context, path string, separator rune) (header []string, ok bool) {
+	f, err := openFile(path)
+	if err != nil {
+		return nil, false
+	}
+	defer f.Close() // it was only read
+	head, err := io.ReadAll(io.LimitReader(withContext(ctx, f), mostOfHead))
+	if err != nil {
+		return nil, false
+	}
+	whole := len(head) < mostOfHead
+	if !whole {
+		head = head[:bytes.LastIndexAny(head, "\r\n")+1]
+	}
+	enc, err := encodingOf(bytes.NewReader(head))
+	if err != nil {
+		return nil, false
+	}
+	in := csv.NewReader(enc.reader(bytes.NewReader(head)))
+	in.Comma, in.FieldsPerRecord, in.LazyQuotes = separator, -1, true
+	header, err = in.Read()
+	if err != nil {
+		return nil, false
+	}
+	for i := range header {
+		header[i] = text(strings.TrimSpace(header[i]))
+		if !whole && strings.ContainsFunc(header[i], func(r rune) bool { return r >= utf8.RuneSelf }) {
+			return nil, false // what its letters are depends on all of the file
+		}
+	}
+	return header, true
+}
+
+// mostFooters is how many Parquet files of one source are looked at for their columns.
+const mostFooters = 32
+
+func (p Parquet) further(context.Context) (names []string, all bool, err error) {
+	paths, err := expand(p.Patterns)
+	if err != nil || len(paths) > mostFooters {
+		return nil, false, nil
+	}
+	for _, path := range paths {
+		columns, err := p.columns(path)
+		if err != nil {
+			return nil, false, nil // a reject
+		}
+		for _, name := range columns {
+			if !slices.Contains(names, name) {
+				names = append(names, name)
+			}
+		}
+	}
+	return names, true, nil
+}
+
+// columns are the further columns of one file, as index has them.
+func (p Parquet) columns(path string) (names []string, err error) {
+	f, err := p.open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = malformed{fmt.Errorf("damaged: %v", r)}
+		}
+		err = errors.Join(err, f.Close())
+	}()
+	var rows Rows
+	for _, i := range f.textColumns() {
+		names = append(names, f.pq.MetaData().Schema.Column(i).ColumnPath()[0])
+	}
+	for _, meaning := range []string{record.ID, record.Label, record.Split, record.Domain} {
+		if at := p.find(names, meaning); at >= 0 {
+			names = slices.Delete(names, at, at+1)
+		}
+	}
+	for i, name := range names {
+		names[i] = rows.extraName(name, names)
+	}
+	return names, nil
+}
+
+func (v Vectors) further(ctx context.Context) ([]string, bool, error) {
+	switch v.ending() {
+	case ".csv", ".tsv", ".tab":
+		header, ok := csvHeader(ctx, v.Path, CSV{Path: v.Path, Separator: v.Separator}.separator())
+		if !ok {
+			return nil, false, nil
+		}
+		return header, true, v.checkNames(header)
+	}
+	return nil, false, nil
+}
