@@ -41,8 +41,9 @@ type Turn struct {
 	Options func(net *nn.Network, o *train.Options)
 	// Learns narrows what learns in the phase; nil: all of it.
 	Learns func(net *nn.Network, layer nn.Layer) bool
-	// Norms tells what the batch-norms of the backbone that learn normalise with; nil: as the phase says.
-	Norms *train.BatchNormMode
+	// Pools has batch-norms take over the statistics of the turn's rows: those that normalise by the batch as the phase says,
+	// so that theirs are of the source until then. The others learn nothing.
+	Pools bool
 	// Classes are those of the training rows in this turn, once Prepare has run; nil: as they were read.
 	Classes func() []int
 	// Last hands on the weights of the last epoch, whatever is monitored.
@@ -145,15 +146,19 @@ func (t *training) turn(i int) *Turn {
 
 // narrow leaves to learn in a phase what its turn lets learn.
 func (turn *Turn) narrow(net *nn.Network, s strategy.Selection) strategy.Selection {
-	if turn.Norms != nil {
-		s.BatchNorm = *turn.Norms
+	learns := turn.Learns
+	if turn.Pools {
+		learns = func(_ *nn.Network, l nn.Layer) bool {
+			_, norm := l.Op.(nn.BatchNorm)
+			return norm && s.Norms(l.Name) == train.BatchStatistics
+		}
 	}
-	if turn.Learns == nil {
+	if learns == nil {
 		return s
 	}
 	rates := map[string]float64{}
 	for _, l := range net.Layers() {
-		if rate, ok := s.Rates[l.Name]; ok && turn.Learns(net, l) {
+		if rate, ok := s.Rates[l.Name]; ok && learns(net, l) {
 			rates[l.Name] = rate
 		}
 	}

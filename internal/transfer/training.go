@@ -85,7 +85,9 @@ func (s *Setup) newTraining(ctx context.Context, task *pipeline.Task, d *rows.Da
 			return nil, err
 		}
 		if turn := t.turn(i); turn != nil {
-			selected = turn.narrow(t.net, selected)
+			if selected = turn.narrow(t.net, selected); len(selected.Rates) == 0 {
+				return nil, fmt.Errorf("phase %s: no layer learns: the network has no batch-norm that learned the statistics of the source", p.Name)
+			}
 		}
 		t.selections = append(t.selections, selected)
 	}
@@ -162,7 +164,7 @@ func (t *training) phase(ctx context.Context, i int, before pipeline.Input) (map
 		}
 		if t.data.Pictures {
 			task.Log("phase %s: %s", t.phases[i].Name, t.prefixes[i].Why)
-			if old := t.oldStatistics(i); old > staleStatistics {
+			if old := t.oldStatistics(i); old > staleStatistics && !(t.turn(i) != nil && t.turn(i).Pools) {
 				task.Log("phase %s: at its end, the running statistics of its batch-norms will still have %.0f %% of their weight on the initial values: validation, which uses them, may be far worse than training; use batch_norm: frozen, more epochs or smaller batches",
 					t.phases[i].Name, 100*old)
 			}

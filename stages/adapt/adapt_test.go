@@ -23,6 +23,7 @@ type scene struct {
 	classes  []string
 	labelled func(domain, split string) bool // which rows have a label
 	only     string                          // domain; "": both
+	copies   int                             // of each training row
 }
 
 func allLabelled(string, string) bool { return true }
@@ -34,6 +35,7 @@ func (s scene) table(t *testing.T, name string) *pipelinetest.Table {
 	schema := arrow.NewSchema([]arrow.Field{
 		{Name: record.ID, Type: arrow.BinaryTypes.String}, {Name: record.Label, Type: arrow.BinaryTypes.String, Nullable: true},
 		{Name: record.Split, Type: arrow.BinaryTypes.String}, {Name: record.Domain, Type: arrow.BinaryTypes.String},
+		{Name: record.Copy, Type: arrow.PrimitiveTypes.Int32},
 		record.TensorField(record.Feature, arrow.PrimitiveTypes.Float32, 4),
 	}, nil)
 	b := array.NewRecordBuilder(memory.DefaultAllocator, schema)
@@ -60,17 +62,24 @@ func (s scene) table(t *testing.T, name string) *pipelinetest.Table {
 		if s.only != "" && s.only != domain {
 			continue
 		}
-		b.Field(0).(*array.StringBuilder).Append(fmt.Sprintf("%03d", i))
-		if labels := b.Field(1).(*array.StringBuilder); s.labelled(domain, split) {
-			labels.Append(classes[class])
-		} else {
-			labels.AppendNull()
+		for copied := range s.copies + 1 {
+			if copied > 0 && split != record.Train {
+				break
+			}
+			b.Field(0).(*array.StringBuilder).Append(fmt.Sprintf("%03d", i))
+			if labels := b.Field(1).(*array.StringBuilder); s.labelled(domain, split) {
+				labels.Append(classes[class])
+			} else {
+				labels.AppendNull()
+			}
+			b.Field(2).(*array.StringBuilder).Append(split)
+			b.Field(3).(*array.StringBuilder).Append(domain)
+			b.Field(4).(*array.Int32Builder).Append(int32(copied))
+			list := b.Field(5).(*array.FixedSizeListBuilder)
+			list.Append(true)
+			x[copied%4] += float32(copied) / 8
+			list.ValueBuilder().(*array.Float32Builder).AppendValues(x, nil)
 		}
-		b.Field(2).(*array.StringBuilder).Append(split)
-		b.Field(3).(*array.StringBuilder).Append(domain)
-		list := b.Field(4).(*array.FixedSizeListBuilder)
-		list.Append(true)
-		list.ValueBuilder().(*array.Float32Builder).AppendValues(x, nil)
 	}
 	rec := b.NewRecord()
 	defer rec.Release()
@@ -100,7 +109,7 @@ func adaptOn(t *testing.T, with string, inputs map[string]*pipelinetest.Table, t
 // Every method gives a classifier of the source's classes, and the same bytes for any number of threads, whether the labels
 // of the target's rows are there or not: no label of the target is looked at.
 func TestMethodsDoNotLookAtTargetLabels(t *testing.T) {
-	for _, m := range []string{"direct", "coral", "subspace", "tca", "jda", "deep_coral", "mmd", "jmmd", "dann", "cdan", "mcc", "self_training", "shot", "prior_shift",
+	for _, m := range []string{"direct", "coral", "subspace", "tca", "jda", "deep_coral", "mmd", "jmmd", "dann", "cdan", "mcc", "self_training", "shot", "prior_shift", "batch_norm", "tent",
 		"{kind: mmd, estimator: linear, kernels: original, weight: 0.5}", "{kind: cdan, entropy: false}", "[coral, {kind: prior_shift, estimate: bbse}]"} {
 		t.Run(m, func(t *testing.T) {
 			with := "{" + bothDomains + "method: " + m + ", select: {by: im, over: [method, epoch]}" + small
@@ -143,6 +152,32 @@ func TestMethodsDoNotLookAtTargetLabels(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// Copies of rows teach consistency, whose rows are batched alike whenever they are asked for.
+func TestConsistencyTakesCopies(t *testing.T) {
+	var digests []string
+	for i, labelled := range []func(string, string) bool{allLabelled, sourceLabelled} {
+		out, err := adaptOn(t, "{"+bothDomains+"method: {kind: consistency, threshold: 0.3}"+small, map[string]*pipelinetest.Table{"source": scene{labelled: labelled, copies: 2}.table(t, "features")}, 1+i)
+		if err != nil {
+			t.Fatal(err)
+		}
+		terms, err := record.ReadRows[record.LossTerm](out["history"].Batches(context.Background()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		learned := false
+		for _, term := range terms {
+			learned = learned || term.Term == "consistency" && term.Loss > 0
+		}
+		if !learned {
+			t.Errorf("consistency has no loss: %+v", terms)
+		}
+		digests = append(digests, out["model"].Digest())
+	}
+	if digests[0] != digests[1] {
+		t.Error("the model depends on labels of the target, or on threads")
 	}
 }
 
@@ -222,6 +257,9 @@ func TestWhatIsRefused(t *testing.T) {
 		{"{domains: {source: [photo], target: [draft]}, method: dann}", features, "photo 120, sketch 120"},
 		{"{" + bothDomains + "method: dann}", unlabelled, "has a label"},
 		{"{" + bothDomains + "method: fine_tune" + small, bare, "learns from labels of the target"},
+		{"{" + bothDomains + "method: {kind: tent, passes: 2}}", features, "tent goes over the target once"},
+		{"{" + bothDomains + "method: tent, network: {hidden: [8], task: [5], discriminator: [4], dropout: 0, batch_norm: false}}", features, "no batch-norm that learned the statistics of the source"},
+		{"{" + bothDomains + "method: consistency" + small, features, "learns from copies of the target's rows, and there are none"},
 		{"{" + bothDomains + "method: dann, batch_size: 100}", features, "a batch has 100 rows of each domain"},
 	} {
 		_, err := adaptOn(t, c.with, map[string]*pipelinetest.Table{"source": c.of}, 1)

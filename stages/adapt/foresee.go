@@ -44,7 +44,7 @@ func (s *stage) Foresee(inputs map[string]pipeline.Foreseen) error {
 	if err := errors.Join(errs...); err != nil {
 		return err
 	}
-	return errors.Join(f.widths(), f.batch(), f.labels())
+	return errors.Join(f.widths(), f.batch(), f.labels(), f.copies())
 }
 
 // missing refuses domains that a source does not have.
@@ -174,6 +174,22 @@ func (f foresight) labels() error {
 			"no class of the target is one of the source; the target has: %s", some(own))
 	}
 	return nil
+}
+
+// copies refuses methods that learn from copies where nothing makes any.
+func (f foresight) copies() error {
+	for i, m := range f.Method {
+		if m.Is().Copies && f.target.found != nil && f.target.exact {
+			return f.noCopies(i)
+		}
+	}
+	return nil
+}
+
+// noCopies refuses a method that learns from copies of the target's rows.
+func (s *stage) noCopies(method int) error {
+	return pipeline.ParamErrorHint(s.methodAt(method), "put the stage augment before it, such as with: {copies: 4, rand_augment: {n: 2, m: 10}}",
+		"%s learns from copies of the target's rows, and there are none", s.Method[method].Kind)
 }
 
 // noLabels refuses a method that learns from labels of the target.

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/tlpipe/tlpipe/internal/domain/method"
 	"github.com/tlpipe/tlpipe/internal/nn/train/objective"
 	"github.com/tlpipe/tlpipe/internal/record"
 	"github.com/tlpipe/tlpipe/internal/transfer/rows"
@@ -81,6 +82,11 @@ func (s *stage) check(d *rows.Domains) error {
 			if positions, _ := d.Reveal(s.TargetLabels, identity); len(positions) == 0 {
 				errs = append(errs, s.noLabels(i, int64(target)))
 			}
+		}
+	}
+	for i, m := range s.Method {
+		if plain, _ := method.VariedRows(d); m.Is().Copies && len(plain) == 0 {
+			errs = append(errs, s.noCopies(i))
 		}
 	}
 	if !s.closed() {

@@ -13,7 +13,7 @@ import (
 // Method is a way of adapting. YAML spells it as a word, or as a mapping with settings.
 type Method struct {
 	Kind         string    `yaml:"kind" doc:"the method's word, such as dann"`
-	Weight       *float64  `yaml:"weight" min:"0" doc:"of deep_coral, mmd, jmmd, dann, cdan, mcc and self_training: factor of the adaptation's loss beside the cross-entropy on the source; 1 if not given"`
+	Weight       *float64  `yaml:"weight" min:"0" doc:"of deep_coral, mmd, jmmd, dann, cdan, mcc, self_training and consistency: factor of the adaptation's loss beside the cross-entropy on the source; 1 if not given"`
 	Reversal     float64   `yaml:"reversal" above:"0" doc:"of dann and cdan: λ of the gradient reversal at the end of the training, towards which it rises as 2/(1+e^(−10p)) − 1 over its steps; 1 if not given"`
 	Entropy      *bool     `yaml:"entropy" doc:"of cdan: rows count by how sure the answers to them are; true if not given"`
 	Estimator    string    `yaml:"estimator" enum:"biased,unbiased,linear" doc:"of mmd and jmmd: how the discrepancy is estimated from a batch: biased, never negative; unbiased; linear, in time linear in the rows; biased if not given"`
@@ -24,6 +24,8 @@ type Method struct {
 	PseudoLabels float64   `yaml:"pseudo_labels" min:"0" doc:"of shot: factor of the cross-entropy on its own labels; 0.3 if not given"`
 	Components   int       `yaml:"components" min:"1" doc:"of subspace, tca and jda: dimensions of the common space, never more than there are; 20 if not given, of jda 100"`
 	Penalty      float64   `yaml:"penalty" above:"0" doc:"of coral: what is added to the variances; of tca and jda: the factor of the squared weights; 1 if not given"`
+	Threshold    float64   `yaml:"threshold" json:",omitempty" above:"0" max:"1" doc:"of consistency: probability from which the answer to a row of the target is what its copies learn; 0.95 if not given"`
+	Passes       int       `yaml:"passes" json:",omitempty" min:"1" doc:"of batch_norm and tent: over the rows of the target; 1, and no more"`
 	Estimate     string    `yaml:"estimate" enum:"em,bbse" doc:"of prior_shift: how the target's class frequencies are estimated: em, expectation maximisation (Saerens et al. 2002); bbse, from the confusion on the source's validation rows (Lipton et al. 2018); em if not given"`
 }
 
@@ -42,6 +44,9 @@ const (
 	CDAN         = "cdan"
 	MCC          = "mcc"
 	SelfTraining = "self_training"
+	Consistency  = "consistency"
+	BatchNorm    = "batch_norm"
+	Tent         = "tent"
 	SHOT         = "shot"
 	PriorShift   = "prior_shift"
 )
@@ -52,6 +57,7 @@ type Kind struct {
 	Summary string
 	Closed  bool     // computed from features in closed form, without steps
 	Labels  bool     // learns from labels of the target
+	Copies  bool     // learns from copies of the target's rows that the stage augment made
 	Takes   []string // settings, by their names in YAML
 }
 
@@ -71,7 +77,10 @@ func Kinds() []Kind {
 		{Name: CDAN, Takes: []string{"weight", "reversal", "entropy"}, Summary: "a discriminator of the products of features and answers (Long et al. 2018)"},
 		{Name: MCC, Takes: []string{"weight", "temperature"}, Summary: "minimum class confusion of the answers to the target (Jin et al. 2020)"},
 		{Name: SelfTraining, Takes: []string{"weight", "rounds", "share"}, Summary: "direct, then on the target's rows too, labelled by the network itself: the most confident of each class, more in each round (Zou et al. 2018)"},
+		{Name: Consistency, Copies: true, Takes: []string{"weight", "threshold"}, Summary: "direct, then on the target's rows too: what the network is sure of for a row is what it learns for copies of it that the stage augment made (FixMatch, Sohn et al. 2020)"},
 		{Name: SHOT, Takes: []string{"rounds", "pseudo_labels"}, Summary: "source hypothesis transfer, after direct or from the input model: without the source, the classifier stays, the features learn to make sure and varied answers to the target (Liang et al. 2020)"},
+		{Name: BatchNorm, Takes: []string{"passes"}, Summary: "direct, then the batch-norms are given the statistics of the target (Li et al. 2016)"},
+		{Name: Tent, Takes: []string{"passes"}, Summary: "that, and scale and shift of the batch-norms learn to make the answers to the target sure, in one pass over its rows (Wang et al. 2021)"},
 		{Name: PriorShift, Takes: []string{"estimate"}, Summary: "direct, corrected for the target's class frequencies, which are estimated"},
 	}
 }
@@ -142,6 +151,12 @@ func (m Method) complete() Method {
 	if takes("share") && len(m.Share) == 0 {
 		m.Share = []float64{0.2, 0.8}
 	}
+	if takes("threshold") {
+		m.Threshold = cmp.Or(m.Threshold, 0.95)
+	}
+	if takes("passes") {
+		m.Passes = cmp.Or(m.Passes, 1)
+	}
 	if takes("pseudo_labels") {
 		m.PseudoLabels = cmp.Or(m.PseudoLabels, 0.3)
 	}
@@ -169,7 +184,7 @@ func (m Method) given() (names []string) {
 	}{
 		{"weight", m.Weight != nil}, {"reversal", m.Reversal > 0}, {"entropy", m.Entropy != nil}, {"estimator", m.Estimator != ""},
 		{"kernels", m.Kernels != ""}, {"temperature", m.Temperature > 0}, {"rounds", m.Rounds > 0}, {"share", len(m.Share) > 0},
-		{"pseudo_labels", m.PseudoLabels > 0}, {"components", m.Components > 0}, {"penalty", m.Penalty > 0},
+		{"pseudo_labels", m.PseudoLabels > 0}, {"threshold", m.Threshold > 0}, {"passes", m.Passes > 0}, {"components", m.Components > 0}, {"penalty", m.Penalty > 0},
 		{"estimate", m.Estimate != ""},
 	} {
 		if setting.given {
@@ -212,6 +227,11 @@ func (m *Method) DecodeParam(d *params.Decoding, node *yaml.Node) {
 			}
 			d.At(setting, func() { d.Errorf(params.Locate(node, setting), hint, "%s has no %s", p.Kind, setting) })
 		}
+	}
+	if p.Passes > 1 && slices.Contains(kind.Takes, "passes") {
+		d.At("passes", func() {
+			d.Errorf(params.Locate(node, "passes"), "leave it out", "%s goes over the target once: more passes have ruined models (67.6 to 34.8 %% right, github.com/DequanWang/tent#7)", p.Kind)
+		})
 	}
 	if n := len(p.Share); n > 0 && (n != 2 || p.Share[0] > p.Share[1]) {
 		d.At("share", func() {

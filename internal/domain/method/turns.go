@@ -81,6 +81,10 @@ func (p Plan) turns(phases []strategy.Phase) []transfer.Turn {
 		return append(p.direct(phases), p.labelled(phases[len(phases)-1]))
 	case SelfTraining:
 		return append(p.direct(phases), p.selfTraining(phases[len(phases)-1])...)
+	case Consistency:
+		return append(p.direct(phases), p.consistency(phases[len(phases)-1]))
+	case BatchNorm, Tent:
+		return append(p.direct(phases), p.onTarget(phases[len(phases)-1]))
 	case SHOT:
 		return append(p.direct(phases), p.shot(phases[len(phases)-1])...)
 	}

@@ -29,6 +29,7 @@ func adaptations() map[string]objective.Objective {
 		"class_confusion": objective.ClassConfusion{Output: "probabilities"},
 		"information":     objective.Information{Output: "probabilities"},
 		"entropy":         objective.Information{Output: "probabilities", Sure: 1},
+		"consistency":     objective.Consistency{Output: "probabilities", Threshold: 0.4},
 		"dann":            objective.Discrimination{Output: "domain"},
 		"cdan":            objective.Discrimination{Output: "domain", Certainty: "probabilities"},
 	}
@@ -116,6 +117,72 @@ func TestAdaptsAsPyTorchDoes(t *testing.T) {
 					t.Errorf("%s: %s, element %d: %v, PyTorch has %v", name, layer, i, v, values[i])
 					break
 				}
+			}
+		}
+	}
+}
+
+// One pass over rows of the target makes the answers sure by scale and shift of a batch-norm alone, whose statistics are then
+// the means of the batches', as in PyTorch. Without a loss the pass changes the statistics alone.
+func TestAdaptsBatchNormsAsPyTorchDoes(t *testing.T) {
+	text, err := os.ReadFile("testdata/adaptation.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var want map[string]struct {
+		Terms, Gamma, Beta, Mean, Variance []float64
+	}
+	if err := json.Unmarshal(text, &want); err != nil {
+		t.Fatal(err)
+	}
+	reference := want["tent"]
+	if len(reference.Terms) != 4 || len(reference.Mean) != 5 {
+		t.Fatalf("the reference is %+v", reference)
+	}
+	b := nn.NewBuilder()
+	x := b.Layer("hidden", nn.Dense{Out: 5}, b.Input("input", 6))
+	x = b.Layer("features", nn.Activation{Function: kernel.Tanh}, b.Layer("norm", nn.BatchNorm{Epsilon: 1e-3, Momentum: 0.9}, x))
+	b.Outputs(b.Layer("probabilities", nn.Softmax{}, b.Layer("logits", nn.Dense{Out: 4}, x)))
+	net, err := b.Network()
+	if err != nil {
+		t.Fatal(err)
+	}
+	ones := []float32{1, 1, 1, 1, 1}
+	weights := nn.Weights{
+		"hidden.weight": {Shape: nn.Shape{5, 6}, Data: pattern(30, 29, 3, 67, 0.8)},
+		"logits.weight": {Shape: nn.Shape{4, 5}, Data: pattern(20, 31, 8, 71, 0.7)},
+		"norm.gamma":    {Shape: nn.Shape{5}, Data: ones}, "norm.beta": {Shape: nn.Shape{5}, Data: make([]float32, 5)},
+		"norm.mean": {Shape: nn.Shape{5}, Data: []float32{9, 9, 9, 9, 9}}, "norm.variance": {Shape: nn.Shape{5}, Data: ones},
+	}
+	examples := adaptationExamples()
+	for i := range examples.Targets[objective.Domain].Int32 {
+		examples.Targets[objective.Domain].Int32[i] = objective.TargetDomain
+	}
+	for _, weight := range []float64{1, 0} {
+		trainer := newTrainer(t, net, weights, Options{
+			Epochs: 1, BatchSize: 4, Rule: optimizer.SGD{}, Rate: 0.5, Threads: 1, PoolStatistics: true,
+			Batches:   func(int) [][]int { return slices.Collect(slices.Chunk(positionsOf(nil, adaptationRows, 0), 4)) },
+			Freeze:    func(layer string) bool { return layer != "norm" },
+			Objective: objective.Sum{{Name: "term", Objective: objective.Information{Output: "probabilities", Sure: 1}, Weight: objective.Constant(weight)}},
+		})
+		if err := trainer.Run(context.Background(), examples, nil, nil); err != nil {
+			t.Fatal(err)
+		}
+		last := trainer.Last()
+		for name, values := range map[string][]float64{"gamma": reference.Gamma, "beta": reference.Beta, "mean": reference.Mean, "variance": reference.Variance} {
+			for i, got := range last["norm."+name].Data {
+				value := values[i]
+				if weight == 0 && (name == "gamma" || name == "beta") {
+					value = float64(weights["norm."+name].Data[i])
+				}
+				if math.Abs(float64(got)-value) > 1e-5*(math.Abs(value)+0.1) {
+					t.Errorf("weight %v: %s, element %d: %v, PyTorch has %v", weight, name, i, got, value)
+				}
+			}
+		}
+		for _, name := range []string{"hidden.weight", "logits.weight"} {
+			if !slices.Equal(last[name].Data, weights[name].Data) {
+				t.Errorf("weight %v: %s has changed", weight, name)
 			}
 		}
 	}

@@ -79,6 +79,9 @@ type Options struct {
 	// BatchNorm tells what the batch-norm layers that are not frozen normalise with; nil:
 	// BatchStatistics for all.
 	BatchNorm func(layer string) BatchNormMode
+	// PoolStatistics makes the running statistics of batch-norms the mean of those of all batches of this training, and
+	// nothing of what they were before, as PyTorch's momentum=None has it.
+	PoolStatistics bool
 
 	// KeepZeros lets weights that are 0 in what the training begins with stay 0: those of a network that was pruned. Biases
 	// and norms are free.

@@ -54,7 +54,12 @@ func (t *Trainer) step(ctx context.Context, examples Examples, runs [][]int, rat
 		loss += float64(p.Data(p.loss.Node())[0]) * total
 		p.loss.Measure(s.measured)
 		for _, m := range p.Moments() {
-			m.Update()
+			if t.options.PoolStatistics {
+				before := float64((at.Epoch*at.Steps+at.Step)*len(runs) + i)
+				m.UpdateKeeping(before / (before + 1))
+			} else {
+				m.Update()
+			}
 		}
 		if parameters = p.parameters; len(runs) > 1 {
 			if parameters, err = t.addUp(p.parameters, i == 0); err != nil {

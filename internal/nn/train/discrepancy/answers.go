@@ -143,3 +143,36 @@ func Information(logits Sample, sure, varied float64) float64 {
 	}
 	return loss
 }
+
+// Consistency is the cross-entropy of the answers to rows as they were varied strongly, by the class that is most probable for
+// the same row as it is, where that has at least the probability threshold; the mean over all rows (FixMatch, Sohn et al.,
+// arXiv:2001.07685). The class is a constant: no gradient flows to the plain rows. Both have the same rows in the same order.
+func Consistency(plain, varied Sample, threshold float64) float64 {
+	rows := min(plain.Len(), varied.Len())
+	n := float64(rows)
+	p, _ := softmax(plain, 1)
+	q, logs := softmax(varied, 1)
+	var loss float64
+	for i, row := range p[:rows] {
+		class := 0
+		for c, x := range row {
+			if x > row[class] {
+				class = c
+			}
+		}
+		if row[class] < threshold {
+			continue
+		}
+		loss -= logs[i][class] / n
+		if varied.Gradient == nil {
+			continue
+		}
+		for c, x := range q[i] {
+			if c == class {
+				x--
+			}
+			varied.Gradient[i][c] += x / n
+		}
+	}
+	return loss
+}

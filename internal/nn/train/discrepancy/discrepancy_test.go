@@ -55,6 +55,7 @@ func losses() map[string]func(source, target, answersSource, answersTarget discr
 	out := map[string]func(a, b, c, d S) float64{
 		"CORAL":       func(a, b, _, _ S) float64 { return discrepancy.CORAL(a, b) },
 		"confusion":   func(a, _, _, _ S) float64 { return discrepancy.ClassConfusion(a, 2.5) },
+		"consistency": func(a, b, _, _ S) float64 { return discrepancy.Consistency(b, a, 0.5) },
 		"information": func(a, _, _, _ S) float64 { return discrepancy.Information(a, 1, 0.7) },
 	}
 	for name, e := range map[string]discrepancy.Estimator{"biased": discrepancy.Biased, "unbiased": discrepancy.Unbiased, "linear": discrepancy.Linear} {
@@ -120,7 +121,7 @@ func TestDegenerateSamples(t *testing.T) {
 				t.Errorf("%s of %d rows is %v", name, s.Len(), got)
 			}
 		}
-		if name == "confusion" || name == "information" {
+		if name == "confusion" || name == "information" || name == "consistency" {
 			continue
 		}
 		if got := loss(same, same, same, same); math.Abs(got) > 1e-12 {

@@ -46,3 +46,14 @@ func (s Sample) centred() []float64 {
 	}
 	return out
 }
+
+// Halves are the first half of the rows and as many after them.
+func (s Sample) Halves() (first, second Sample) {
+	first, second = s, s
+	half := len(s.Rows) / 2
+	first.Rows, second.Rows = s.Rows[:half], s.Rows[half:2*half]
+	if s.Gradient != nil {
+		first.Gradient, second.Gradient = s.Gradient[:half], s.Gradient[half:2*half]
+	}
+	return first, second
+}

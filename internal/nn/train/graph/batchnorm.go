@@ -17,12 +17,15 @@ type Moments struct {
 
 // Update moves the running statistics towards those of the batch, with the unbiased variance, as
 // PyTorch and Keras do: new = keep·old + (1−keep)·batch.
-func (m *Moments) Update() {
+func (m *Moments) Update() { m.UpdateKeeping(float64(m.keep)) }
+
+// UpdateKeeping is Update with another share of the old that is kept: k/(k+1) after k batches makes the running statistics
+// the mean of those of all batches.
+func (m *Moments) UpdateKeeping(keep float64) {
 	unbiased := 1.0
 	if m.rows > 1 {
 		unbiased = float64(m.rows) / float64(m.rows-1)
 	}
-	keep := float64(m.keep)
 	for i := range m.mean {
 		m.mean[i] = float32(keep*float64(m.mean[i]) + (1-keep)*float64(m.batchMean[i]))
 		m.variance[i] = float32(keep*float64(m.variance[i]) + (1-keep)*unbiased*float64(m.batchVariance[i]))

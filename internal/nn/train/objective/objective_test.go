@@ -126,7 +126,7 @@ func TestLossesAreThoseOfPyTorch(t *testing.T) {
 		t.Errorf("%d cases, PyTorch has %d", len(cases), len(all))
 	}
 	checked := map[string]bool{Sum{}.Kind(): true} // below
-	for _, o := range []Objective{DeepCORAL{}, MMD{}, JointMMD{}, Discrimination{}, ClassConfusion{}, Information{}} {
+	for _, o := range []Objective{DeepCORAL{}, MMD{}, JointMMD{}, Discrimination{}, ClassConfusion{}, Information{}, Consistency{}} {
 		checked[o.Kind()] = true // by TestAdaptsAsPyTorchDoes of package train, on batches of two domains
 	}
 	for _, o := range []Objective{KD{}, DKD{}, Hint{}, Attention{}, Relation{}, Judged{}} { // in distillation_test.go

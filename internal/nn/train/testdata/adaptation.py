@@ -81,6 +81,12 @@ def entropy(z):
     return -(p * p.log()).sum(1).mean()
 
 
+def consistency(z):
+    plain, varied = z[~source].chunk(2)
+    p, label = F.softmax(plain.detach(), 1).max(1)
+    return ((p >= 0.4).double() * F.cross_entropy(varied, label, reduction="none")).mean()
+
+
 def discriminate(d, weights=None):
     loss = F.cross_entropy(d, domain, reduction="none")
     return loss.mean() if weights is None else (weights * loss).sum() / len(loss)
@@ -106,6 +112,7 @@ losses = {
     "class_confusion": lambda f, z, w: confusion(z),
     "information": lambda f, z, w: information(z),
     "entropy": lambda f, z, w: entropy(z),
+    "consistency": lambda f, z, w: consistency(z),
     "dann": lambda f, z, w: discriminate(Reverse.apply(f, LAMBDA) @ w["d"].T),
     "cdan": lambda f, z, w: discriminate(Reverse.apply(products(f, z), LAMBDA) @ w["d"].T, certain(z)),
 }
@@ -132,5 +139,24 @@ for name, loss in losses.items():
                 if t.grad is not None:
                     t -= 0.1 * t.grad
     out[name] = {"terms": terms, "h": w["h"].flatten().tolist(), "z": w["z"].flatten().tolist()}
+# One pass of entropy minimisation over scale and shift of a batch-norm, whose running statistics are the means of the
+# batches' (momentum=None): four batches of four of the same rows, plain gradient descent.
+norm = torch.nn.BatchNorm1d(5, eps=1e-3, momentum=None).double()
+h, z = pattern([5, 6], 29, 3, 67, 0.8), pattern([4, 5], 31, 8, 71, 0.7)
+terms = []
+for batch in range(4):
+    logits = torch.tanh(norm(x[4 * batch:4 * batch + 4] @ h.T)) @ z.T
+    p = F.softmax(logits, 1)
+    loss = -(p * p.log()).sum(1).mean()
+    norm.zero_grad()
+    loss.backward()
+    terms.append(loss.item())
+    with torch.no_grad():
+        for t in norm.parameters():
+            t -= 0.5 * t.grad
+out["tent"] = {
+    "terms": terms, "gamma": norm.weight.tolist(), "beta": norm.bias.tolist(),
+    "mean": norm.running_mean.tolist(), "variance": norm.running_var.tolist(),
+}
 with open("adaptation.json", "w") as file:
     file.write("{\n" + ",\n".join(f"{json.dumps(k)}: {json.dumps(v)}" for k, v in out.items()) + "\n}\n")
