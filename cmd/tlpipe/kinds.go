@@ -14,6 +14,7 @@ import (
 	"github.com/tlpipe/tlpipe/stages/finetune"
 	"github.com/tlpipe/tlpipe/stages/preprocess"
 	"github.com/tlpipe/tlpipe/stages/preprocess/exec"
+	"github.com/tlpipe/tlpipe/stages/vectorise"
 )
 
 // kinds lists every kind of stage that a pipeline can use, in the order in
@@ -26,6 +27,7 @@ func kinds() []pipeline.Kind {
 		exec.Kind(),
 		augment.Kind(),
 		extract.Kind(),
+		vectorise.Kind(),
 		finetune.Kind(),
 		adapt.Kind(),
 		quantise.Kind(),

@@ -2,11 +2,14 @@ package dataset
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
 
 	"github.com/tlpipe/tlpipe/internal/dataset/emoji"
+	"github.com/tlpipe/tlpipe/internal/dataset/mails"
 	"github.com/tlpipe/tlpipe/internal/record"
 	"github.com/tlpipe/tlpipe/pipeline"
 )
@@ -55,3 +58,37 @@ func (r emojiReader) Read(_ context.Context, at Location) ([]byte, error) {
 }
 
 func (emojiReader) Close() error { return nil }
+
+// Mails are those built into tlpipe: package mails.
+type Mails struct{}
+
+// List implements Source.
+func (Mails) List(context.Context, pipeline.Files) (Rows, error) {
+	all, err := mails.All()
+	if err != nil {
+		return Rows{}, err
+	}
+	var rows Rows
+	for i, m := range all {
+		sum := sha256.Sum256([]byte(m.Text))
+		rows.All = append(rows.All, Row{ID: m.ID, Digest: hex.EncodeToString(sum[:]), Label: m.Label, At: Location{Path: m.ID, Offset: int64(i), Size: int64(len(m.Text))}})
+	}
+	return rows, nil
+}
+
+// Open implements Source.
+func (Mails) Open() (Reader, error) {
+	all, err := mails.All()
+	return mailReader(all), err
+}
+
+type mailReader []mails.Mail
+
+func (r mailReader) Read(_ context.Context, at Location) ([]byte, error) {
+	if at.Offset < 0 || at.Offset >= int64(len(r)) {
+		return nil, fmt.Errorf("not in the built-in set: %s", at.Path)
+	}
+	return []byte(r[at.Offset].Text), nil
+}
+
+func (mailReader) Close() error { return nil }

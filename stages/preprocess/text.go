@@ -1,6 +1,7 @@
 package preprocess
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -28,7 +29,7 @@ type TextParams struct {
 	Target   *Target      `yaml:"target" recipe:"-" doc:"what to predict, if not the label: a column with a class, {classes: tags, separator: \";\"}, or {numbers: [age]}"`
 	Split    Split        `yaml:"split" recipe:"-" doc:"how rows are split into train, val and test"`
 	For      string       `yaml:"for" recipe:"-" doc:"cut texts into the tokens of an encoder: the folder with its weights and tokenizer, as on Hugging Face, or a tokenizer file"`
-	Words    *Words       `yaml:"words" recipe:"-" doc:"cut texts into words instead: {most: 20000} for the most frequent of the training rows"`
+	Words    *Words       `yaml:"words" recipe:"-" doc:"cut texts into words instead: builtin, or a file of word vectors, for the words that have a vector there; {most: 20000} for the most frequent of the training rows"`
 	Length   int          `yaml:"length" min:"2" max:"65536" doc:"tokens that a text may have; longer ones are truncated. If not given, 256, or less if the encoder takes less"`
 	Truncate string       `yaml:"truncate" enum:"head,tail,middle" doc:"which tokens of longer texts stay: the first, the last, or as many of both ends"`
 	MaxBytes params.Bytes `yaml:"max_bytes" doc:"reject longer texts, such as 1MB: what is longer than any text is a mistake"`
@@ -36,20 +37,40 @@ type TextParams struct {
 
 // Words are those that a text is cut into.
 type Words struct {
+	Vectors string `yaml:"vectors" recipe:"-" doc:"those of word vectors: builtin, or a file; words: FILE means the same"`
+
 	Most  int `yaml:"most" recipe:"-" min:"1" max:"4000000" doc:"the vocabulary is so many words, the most frequent of the training rows"`
 	Least int `yaml:"least" recipe:"-" min:"1" doc:"leave out words that fewer training rows have"`
 }
 
-// DecodeParam implements params.Decoder: what is not said is as usual.
+// DecodeParam implements params.Decoder: the name of word vectors, or a mapping, in which what is not said is as usual.
 func (w *Words) DecodeParam(d *params.Decoding, node *yaml.Node) {
+	if node.Kind == yaml.ScalarNode {
+		*w = Words{Vectors: node.Value}
+		return
+	}
 	type plain Words
-	fresh := plain{Most: 20000, Least: 2}
+	fresh := plain{}
 	d.Into(node, &fresh)
-	*w = Words(fresh)
+	if *w = Words(fresh); w.Vectors != "" {
+		if w.Least > 0 {
+			d.At("least", func() {
+				d.Errorf(params.Locate(node, "least"), "leave it out", "word vectors say which words there are")
+			})
+		}
+		return
+	}
+	w.Most, w.Least = cmp.Or(w.Most, 20000), cmp.Or(w.Least, 2)
+}
+
+// ParamSchema implements params.Schemer.
+func (Words) ParamSchema(inner map[string]any) map[string]any {
+	return map[string]any{"anyOf": []any{map[string]any{"type": "string"}, inner}}
 }
 
 // TextSource is a source of texts as YAML spells it: exactly one of File, Folder and Builtin.
 type TextSource struct {
+	Builtin   string              `yaml:"builtin" recipe:"-" enum:"mails" doc:"mails: 2,855 mails labelled ham and spam, built into tlpipe"`
 	File      []string            `yaml:"file" recipe:"-" doc:"tables with a text per row: .csv, .tsv, .jsonl, .json, .parquet or .arrow; files, or patterns such as data/train-*.parquet"`
 	Folder    string              `yaml:"folder" recipe:"-" doc:"a folder with one sub-folder per class, or with sub-folders train, val and test of that form, of .txt, .eml and .html files"`
 	Layout    string              `yaml:"layout" recipe:"-" enum:"auto,classes,splits" doc:"of a folder: whether its sub-folders are classes or splits"`
@@ -127,14 +148,14 @@ func (s TextSource) check(path string) (errs []error) {
 	for _, kind := range []struct {
 		name string
 		set  bool
-	}{{"file", len(s.File) > 0}, {"folder", s.Folder != ""}} {
+	}{{"file", len(s.File) > 0}, {"folder", s.Folder != ""}, {"builtin", s.Builtin != ""}} {
 		if kind.set {
 			given = append(given, kind.name)
 		}
 	}
 	switch len(given) {
 	case 0:
-		return []error{pipeline.ParamErrorHint(path, "one of file, folder", "it is not said where the texts are")}
+		return []error{pipeline.ParamErrorHint(path, "one of file, folder, builtin", "it is not said where the texts are")}
 	case 1:
 	default:
 		return []error{pipeline.ParamErrorHint(path, "make it a list of sources", "%s are given for one source", strings.Join(given, " and "))}
@@ -172,6 +193,9 @@ func (s TextSource) open(dir string) dataset.Source {
 	limits := dataset.Limits{Memory: int64(s.Limits.Memory), Unpacked: int64(s.Limits.Unpacked), Rows: s.Limits.Rows, Columns: s.Limits.Columns}
 	if s.Folder != "" {
 		return dataset.Folder{Path: within(dir, s.Folder), Layout: s.Layout, Limits: limits, Content: dataset.Texts, Format: document.Format(s.As)}
+	}
+	if s.Builtin != "" {
+		return dataset.Mails{}
 	}
 	table := dataset.TextTable{Columns: s.Columns, Classes: s.Classes, Limits: limits}
 	if s.Separator != "" {
@@ -295,7 +319,7 @@ func (s *textStage) List(ctx context.Context, env *pipeline.Env) (pipeline.Listi
 	if err := s.params.Split.leaks(table); err != nil {
 		return pipeline.Listing{}, err
 	}
-	if s.params.Words != nil {
+	if s.ofRows() {
 		if err := s.count(ctx, table); err != nil {
 			return pipeline.Listing{}, fmt.Errorf("find the words of the training rows: %w", err)
 		}
@@ -307,6 +331,9 @@ func (s *textStage) List(ctx context.Context, env *pipeline.Env) (pipeline.Listi
 	overview.Notes = append(overview.Notes, s.params.Split.notes(table)...)
 	return pipeline.Listing{Rows: table.Record(), Rejects: table.Rejects, Overview: overview}, nil
 }
+
+// ofRows tells whether the training rows decide the vocabulary.
+func (s *textStage) ofRows() bool { return s.params.Words != nil && s.params.Words.Vectors == "" }
 
 // count makes the vocabulary of the training rows.
 func (s *textStage) count(ctx context.Context, table *dataset.Table) (err error) {
@@ -377,7 +404,7 @@ func (s *textStage) Open(ctx context.Context, env *pipeline.Env, _ map[string][]
 	if err != nil {
 		return nil, err
 	}
-	if s.params.Words != nil {
+	if s.ofRows() {
 		s.mu.Lock()
 		vocabulary := s.vocabulary
 		s.mu.Unlock()

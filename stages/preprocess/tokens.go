@@ -11,6 +11,7 @@ import (
 	"github.com/tlpipe/tlpipe/internal/record"
 	"github.com/tlpipe/tlpipe/internal/tokenizer"
 	"github.com/tlpipe/tlpipe/internal/words"
+	"github.com/tlpipe/tlpipe/internal/wordvectors"
 	"github.com/tlpipe/tlpipe/pipeline"
 )
 
@@ -68,9 +69,37 @@ func (s *textStage) tokens() (*tokeniser, error) {
 		if made.Length == 0 {
 			made.Length = usualLength
 		}
+		if !s.ofRows() {
+			return s.vectorWords(made)
+		}
 		made.Source = "training rows"
 		s.tokeniser = &tokeniser{made: made}
 	}
+	return s.tokeniser, nil
+}
+
+// vectorWords cuts into the words of word vectors.
+func (s *textStage) vectorWords(made record.Tokenisation) (*tokeniser, error) {
+	path := s.params.Words.Vectors
+	made.Source = path
+	if path != wordvectors.BuiltinName {
+		made.Source, path = filepath.Base(path), within(s.dir, path)
+	}
+	table, err := wordvectors.Open(path)
+	if err == nil && table.Vocabulary() == nil {
+		err = errors.New("it has tokens instead of words: say `for` with its folder")
+	}
+	if err != nil {
+		return nil, pipeline.ParamErrorHint("words", "builtin, a file of word vectors, or {most: 20000}", "%v", err)
+	}
+	vocabulary := table.Vocabulary()
+	if most := s.params.Words.Most; most > 0 && most < vocabulary.Len() {
+		if vocabulary, err = words.NewVocabulary(vocabulary.Words()[:most]); err != nil {
+			return nil, err
+		}
+	}
+	made.Digest, made.Ids = vocabulary.Digest(), vocabulary.Ids()
+	s.tokeniser = &tokeniser{made: made, vocabulary: vocabulary}
 	return s.tokeniser, nil
 }
 

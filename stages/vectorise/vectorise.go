@@ -1,0 +1,281 @@
+package vectorise
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"path/filepath"
+	"slices"
+	"sync"
+
+	"github.com/apache/arrow/go/v17/arrow"
+	"github.com/apache/arrow/go/v17/arrow/array"
+
+	"github.com/tlpipe/tlpipe/internal/kernel"
+	"github.com/tlpipe/tlpipe/internal/record"
+	"github.com/tlpipe/tlpipe/internal/tfidf"
+	"github.com/tlpipe/tlpipe/internal/wordvectors"
+	"github.com/tlpipe/tlpipe/pipeline"
+)
+
+// The methods.
+const (
+	methodTFIDF = "tfidf"
+	methodMean  = "mean"
+	methodSIF   = "sif"
+)
+
+// Params are the parameters of the stage.
+type Params struct {
+	Method  string  `yaml:"method" enum:"tfidf,mean,sif" doc:"tfidf, how often each term is there, by how rare it is; mean, of the vectors of the words; or sif, their mean with less weight for frequent words and without what all texts share"`
+	Vectors string  `yaml:"vectors" recipe:"-" doc:"of mean and sif: builtin, 20,000 words of GloVe with 100 numbers each; a file of GloVe, word2vec or fastText (.vec); or a folder with model.safetensors and its tokenizer"`
+	Most    int     `yaml:"most" min:"1" max:"65536" doc:"of tfidf: terms at most, those that most training rows have"`
+	Least   int     `yaml:"least" min:"1" doc:"of tfidf: leave out terms that fewer training rows have"`
+	Words   int     `yaml:"words" min:"1" max:"5" doc:"of tfidf: a term is so many words in a row, or fewer"`
+	A       float64 `yaml:"a" above:"0" max:"1" doc:"of sif: words that are rarer than this share of all words have more than half the weight"`
+}
+
+// Kind declares the stage.
+func Kind() pipeline.Kind {
+	return pipeline.Define(pipeline.Kind{
+		Name:    "vectorise",
+		Summary: "make features of texts without a network: tf-idf, or the mean of pre-trained word vectors",
+		Doc: "tfidf is the baseline that every model of texts is to be held against: the terms are those of the training rows, and with " +
+			"`head: logistic` in finetune it is often hard to beat. mean and sif take the vectors of words that were trained on other texts, " +
+			"so that few labelled rows are enough. Texts none of whose words are known have zeros.",
+		Example: `features:
+  uses: vectorise
+  from: texts
+  with: {method: mean, vectors: builtin}
+`,
+		Version: 1,
+		Inputs:  []pipeline.Port{{Name: "text", Kind: pipeline.Text, Doc: "rows with a text"}},
+		Outputs: []pipeline.Port{{Name: "features", Kind: pipeline.Features, Doc: "the same rows with `feature` in place of text and tokens"}},
+	}, Params{Method: methodTFIDF, Most: 4096, Least: 2, Words: 1, A: 1e-3}, func(p Params) (pipeline.Stage, error) {
+		if err := p.check(); err != nil {
+			return nil, err
+		}
+		return &stage{params: p}, nil
+	})
+}
+
+func (p Params) check() error {
+	switch {
+	case p.Method == methodTFIDF && p.Vectors != "":
+		return pipeline.ParamErrorHint("vectors", "leave it out, or take method: mean", "tfidf has no vectors of words")
+	case p.Method != methodTFIDF && p.Vectors == "":
+		return pipeline.ParamErrorHint("vectors", "builtin, or a file", "it is not said which vectors words have")
+	}
+	return nil
+}
+
+// stage is the kind with its parameters filled in.
+type stage struct {
+	params Params
+	dir    string
+
+	mu    sync.Mutex
+	table *wordvectors.Table
+}
+
+// Locate implements pipeline.Located.
+func (s *stage) Locate(dir string) { s.dir = dir }
+
+// vectors reads the table of vectors, once; nil if the method has none.
+func (s *stage) vectors() (*wordvectors.Table, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.table != nil || s.params.Method == methodTFIDF {
+		return s.table, nil
+	}
+	path := s.params.Vectors
+	if path != wordvectors.BuiltinName && !filepath.IsAbs(path) {
+		path = filepath.Join(s.dir, path)
+	}
+	var err error
+	if s.table, err = wordvectors.Open(path); err != nil {
+		return nil, pipeline.ParamErrorHint("vectors", "builtin, a file of word vectors, or a folder with model.safetensors and a tokenizer", "%v", err)
+	}
+	return s.table, nil
+}
+
+// Check implements pipeline.Stage.
+func (s *stage) Check(map[string][]pipeline.Traits) (map[string]pipeline.Traits, error) {
+	return map[string]pipeline.Traits{"features": {}}, nil
+}
+
+// Identity implements pipeline.Identified: the vectors by their content, never by path.
+func (s *stage) Identity() (map[string]string, error) {
+	table, err := s.vectors()
+	if err != nil || table == nil {
+		return nil, err
+	}
+	return map[string]string{"vectors": table.Digest}, nil
+}
+
+// Numerics implements pipeline.Numeric.
+func (s *stage) Numerics() string { return kernel.ScalarNumerics() }
+
+// Estimate implements pipeline.Estimator.
+func (s *stage) Estimate(map[string][]pipeline.Input) (pipeline.Resources, error) {
+	return pipeline.Resources{Memory: 256 << 20, PerRow: 4 * int64(s.params.Most)}, nil
+}
+
+// Run implements pipeline.WholeTable.
+func (s *stage) Run(ctx context.Context, task *pipeline.Task) error {
+	in := task.Input("text")
+	schema, err := in.Schema(ctx)
+	if err != nil {
+		return err
+	}
+	if schema == nil {
+		return fmt.Errorf("%s have no rows", in.Name())
+	}
+	encode, err := s.fit(ctx, task, in)
+	if err != nil {
+		return err
+	}
+	var out pipeline.Writer
+	empty, rows := 0, 0
+	for rec, err := range in.Batches(ctx) {
+		if err != nil {
+			return err
+		}
+		made, without, err := encode.record(rec)
+		if err != nil {
+			return fmt.Errorf("%s: %w", in.Name(), err)
+		}
+		if out == nil {
+			if out, err = task.Output("features", made.Schema()); err != nil {
+				return err
+			}
+		}
+		empty, rows = empty+without, rows+int(made.NumRows())
+		err = out.Write(made)
+		made.Release()
+		if err != nil {
+			return err
+		}
+	}
+	if empty > 0 {
+		task.Log("%d of %d texts have no known word: their features are zeros", empty, rows)
+	}
+	return out.Close()
+}
+
+// encoder makes the features of a text.
+type encoder struct {
+	width  int
+	encode func(dst []float32, text string) bool
+}
+
+// trainingTexts yields the texts of the training rows; the error is that of reading.
+func trainingTexts(ctx context.Context, in pipeline.Input, err *error) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		for rec, failed := range in.Batches(ctx) {
+			if *err = failed; failed != nil {
+				return
+			}
+			texts, failed := record.ColumnAs[*array.String](rec, record.Text)
+			if *err = failed; failed != nil {
+				return
+			}
+			roles, failed := record.NewRoles(rec)
+			if *err = failed; failed != nil {
+				return
+			}
+			for i := range texts.Len() {
+				if roles.Split(i) == record.Train && !texts.IsNull(i) && !yield(texts.Value(i)) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// fit learns of the training rows what the method needs to know.
+func (s *stage) fit(ctx context.Context, task *pipeline.Task, in pipeline.Input) (*encoder, error) {
+	var failed error
+	texts := trainingTexts(ctx, in, &failed)
+	if s.params.Method == methodTFIDF {
+		v := tfidf.Fit(texts, tfidf.Options{Most: s.params.Most, Least: s.params.Least, Longest: s.params.Words})
+		if failed != nil {
+			return nil, failed
+		}
+		if len(v.Terms()) == 0 {
+			return nil, errors.New("no term is in enough training rows: lower least")
+		}
+		task.Log("%d terms", len(v.Terms()))
+		return &encoder{len(v.Terms()), v.Vector}, nil
+	}
+	table, err := s.vectors()
+	if err != nil {
+		return nil, err
+	}
+	cutter := table.NewCutter()
+	unknown, all := 0, 0
+	counts := make([]int64, table.Len())
+	for text := range texts {
+		places, without := cutter.Cut(text)
+		unknown, all = unknown+without, all+without+len(places)
+		for _, place := range places {
+			counts[place]++
+		}
+	}
+	if failed != nil {
+		return nil, failed
+	}
+	task.Log("%.1f %% of the words of training rows have no vector", 100*float64(unknown)/float64(max(all, 1)))
+	if s.params.Method == methodMean {
+		return &encoder{table.Width, func(dst []float32, text string) bool {
+			places, _ := cutter.Cut(text)
+			return table.Mean(dst, places, nil)
+		}}, nil
+	}
+	weights := wordvectors.SIF(counts, s.params.A)
+	weighed := func(dst []float32, text string) bool {
+		places, _ := cutter.Cut(text)
+		return table.Mean(dst, places, weights)
+	}
+	var means []float32
+	for text := range texts {
+		mean := make([]float32, table.Width)
+		if weighed(mean, text) {
+			means = append(means, mean...)
+		}
+	}
+	if failed != nil {
+		return nil, failed
+	}
+	common := wordvectors.Common(means, table.Width)
+	return &encoder{table.Width, func(dst []float32, text string) bool {
+		ok := weighed(dst, text)
+		wordvectors.RemoveCommon(dst, common)
+		return ok
+	}}, nil
+}
+
+// record makes the features of a batch of rows; without is how many have no known word.
+func (e *encoder) record(rec arrow.Record) (_ arrow.Record, without int, err error) {
+	texts, err := record.ColumnAs[*array.String](rec, record.Text)
+	if err != nil {
+		return nil, 0, err
+	}
+	values := make([]float32, texts.Len()*e.width)
+	for i := range texts.Len() {
+		if !e.encode(values[i*e.width:(i+1)*e.width], texts.Value(i)) {
+			without++
+		}
+	}
+	field := record.TensorField(record.Feature, arrow.PrimitiveTypes.Float32, e.width)
+	feature := record.NewTensors(field.Type, arrow.Float32Traits.CastToBytes(values), texts.Len())
+	defer feature.Release()
+	fields, columns := []arrow.Field{field}, []arrow.Array{feature}
+	for i, f := range rec.Schema().Fields() {
+		if !slices.Contains([]string{record.Text, record.Tokens, record.TokenCount, record.UnknownTokens}, f.Name) {
+			fields, columns = append(fields, f), append(columns, rec.Column(i))
+		}
+	}
+	return array.NewRecord(arrow.NewSchema(fields, nil), columns, rec.NumRows()), without, nil
+}
