@@ -34,6 +34,10 @@ type Backbone struct {
 	// layer on, and take pixels however prepared.
 	Spelled bool
 
+	// Imported networks are read from the file of their weights, and take pixels however prepared: see [Imported].
+	Imported bool
+	file     string // of an imported network
+
 	variants []variant // the default first
 	chosen   int       // the variant that is built
 	named    string    // the weight set that the alias names by which it was found; "" for none
@@ -73,6 +77,10 @@ func Find(name string) (Backbone, error) {
 		}
 		known = append(known, b.Name)
 	}
+	if name == ONNX {
+		return imported(), nil
+	}
+	known = append(known, ONNX)
 	if b, set, ok := byAlias(name); ok {
 		b.named = set
 		return b, nil
@@ -106,6 +114,9 @@ func (e *UnknownError) Error() string {
 func FindSet(reference string) (Backbone, WeightSet, error) {
 	name, wanted, named := strings.Cut(withoutHub(reference), ":")
 	b, err := Find(name)
+	if err == nil && b.Imported {
+		err = fmt.Errorf("%s is the network of a file, which does not tell how its pictures are prepared: give size and normalise", name)
+	}
 	if err != nil {
 		return Backbone{}, WeightSet{}, err
 	}
@@ -153,6 +164,9 @@ func (b Backbone) reference(set WeightSet) string {
 
 // Network builds the backbone, in its variant and with its classifier, for pictures of a size.
 func (b Backbone) Network(height, width int) (*nn.Network, error) {
+	if b.Imported {
+		return b.importedNetwork(height, width)
+	}
 	if height < b.MinSize || width < b.MinSize {
 		return nil, fmt.Errorf("%s: pictures of %d×%d pixels are too small, it takes %d×%d and more", b.Name, width, height, b.MinSize, b.MinSize)
 	}

@@ -61,7 +61,7 @@ func (b Backbone) Resolve(reference WeightsReference) (*ResolvedWeights, error) 
 	if reference == DefaultWeights && b.named != "" {
 		reference = WeightsReference(b.named)
 	}
-	if name, rest, ok := strings.Cut(string(reference), ":"); ok && slices.Contains(b.Variants(), name) {
+	if name, rest, ok := strings.Cut(string(reference), ":"); ok && !b.Imported && slices.Contains(b.Variants(), name) {
 		b, err := b.As(name)
 		if err != nil {
 			return nil, err
@@ -73,6 +73,9 @@ func (b Backbone) Resolve(reference WeightsReference) (*ResolvedWeights, error) 
 
 // choose is Resolve, for weights of the backbone's variant if that is fixed.
 func (b Backbone) resolve(reference WeightsReference, fixed bool) (*ResolvedWeights, error) {
+	if b.Imported {
+		return b.resolveImported(reference)
+	}
 	c := &ResolvedWeights{
 		said:     fixed,
 		backbone: func() (Backbone, error) { return b, nil },
@@ -288,7 +291,7 @@ func (c *ResolvedWeights) Classes() []string {
 // that no weight set was.
 func (c *ResolvedWeights) CheckPixels(p record.Preprocessing) error {
 	b, err := c.backbone()
-	if err != nil || b.AnyPixels || b.Spelled {
+	if err != nil || b.AnyPixels || b.Spelled || b.Imported {
 		return err
 	}
 	want, err := c.Preprocessing()

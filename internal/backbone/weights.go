@@ -145,6 +145,9 @@ func (b Backbone) ForFile(path string) (_ Backbone, err error) {
 // that build the variant. The error lists every tensor that is missing, not known or of the wrong
 // shape, as a *[nn.WeightsError].
 func (b Backbone) LoadFile(path string, net *nn.Network) (_ nn.Weights, err error) {
+	if b.Imported {
+		return b.loadImported(net)
+	}
 	file, err := weightfile.Open(path)
 	if err != nil {
 		return nil, fmt.Errorf("weights of %s: %w", b.Name, err)
@@ -164,6 +167,9 @@ func (b Backbone) LoadFile(path string, net *nn.Network) (_ nn.Weights, err erro
 // LeftOut lists the tensors of a file that are not the backbone's: a head of another task, a loss. The classifier that the
 // backbone itself has is not among them.
 func (b Backbone) LeftOut(path string) (names []string, err error) {
+	if b.Imported {
+		return nil, nil
+	}
 	file, err := weightfile.Open(path)
 	if err != nil {
 		return nil, fmt.Errorf("weights of %s: %w", b.Name, err)

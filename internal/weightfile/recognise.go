@@ -99,7 +99,7 @@ func foreign(data []byte) string {
 	case begins("\x93NUMPY"):
 		return "an array of NumPy (.npy)"
 	case begins("\x08") && bytes.Contains(data[:min(len(data), 256)], []byte("onnx")), begins("\x08") && bytes.Contains(data[:min(len(data), 256)], []byte("pytorch")):
-		return "ONNX; save the weights of the model that it was made from"
+		return "ONNX; backbone: onnx takes the network of such a file, or save the weights of the model that it was made from"
 	case begins("ARROW1"):
 		return "an Arrow file"
 	case begins("\xff\xd8\xff", "\x89PNG", "GIF8"):
