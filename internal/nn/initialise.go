@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 
 	"github.com/tlpipe/tlpipe/internal/kernel"
+	"github.com/tlpipe/tlpipe/internal/vector"
 )
 
 // Initialise draws weights to train from. The same network and seed give the same weights, and each
@@ -47,11 +48,13 @@ func (n *Network) InitialiseFrozen(seed uint64) Weights {
 type initial int
 
 const (
-	zeros  initial = iota
-	ones           //
-	unit           // normal with variance 1
-	narrow         // normal with deviation 0.02, as transformers begin with
-	byFans         // drawn, the narrower the more numbers make one (fan-in) and are made of one (fan-out)
+	zeros       initial = iota
+	ones                //
+	unit                // normal with variance 1
+	narrow              // normal with deviation 0.02, as transformers begin with
+	orthogonal          // square blocks of orthogonal rows, as states are carried on without growing (Saxe and others 2014, arXiv:1312.6120)
+	remembering         // of an LSTM's bias: 1 at the forget gates, 0 elsewhere (Jozefowicz and others 2015)
+	byFans              // drawn, the narrower the more numbers make one (fan-in) and are made of one (fan-out)
 )
 
 func (n *Network) initialise(seed uint64, draw func(Layer, Parameter, []float32, *rand.Rand)) Weights {
@@ -67,6 +70,12 @@ func (n *Network) initialise(seed uint64, draw func(Layer, Parameter, []float32,
 				normal(t.Data, 1, random)
 			case narrow:
 				normal(t.Data, 0.02, random)
+			case orthogonal:
+				orthogonalBlocks(t.Data, p.Shape[1], random)
+			case remembering:
+				for i := len(t.Data) / 4; i < len(t.Data)/2; i++ {
+					t.Data[i] = 1
+				}
 			case ones:
 				for i := range t.Data {
 					t.Data[i] = 1
@@ -80,6 +89,34 @@ func (n *Network) initialise(seed uint64, draw func(Layer, Parameter, []float32,
 
 func glorot(p Parameter, data []float32, random *rand.Rand) {
 	uniform(data, math.Sqrt(6/float64(p.fanIn+p.fanOut)), random)
+}
+
+// orthogonalBlocks draws square matrices, one below the other, whose rows are orthogonal and of length 1: the Gram-Schmidt process
+// on normal numbers.
+func orthogonalBlocks(data []float32, size int, random *rand.Rand) {
+	rows := make([][]float64, size)
+	for block := 0; block < len(data); block += size * size {
+		for i := range rows {
+			row := make([]float64, size)
+			for length := 0.0; length < 1e-3; { // next to never twice
+				for j := range row {
+					row[j] = random.NormFloat64()
+				}
+				for _, before := range rows[:i] {
+					vector.Axpy(-vector.Dot(row, before), before, row)
+				}
+				if length = math.Sqrt(vector.Dot(row, row)); length >= 1e-3 {
+					for j := range row {
+						row[j] /= length
+					}
+				}
+			}
+			rows[i] = row
+			for j, x := range row {
+				data[block+i*size+j] = float32(x)
+			}
+		}
+	}
 }
 
 func normal(data []float32, deviation float64, random *rand.Rand) {

@@ -60,7 +60,7 @@ func lowerings() map[string]lowering {
 			emit: one(func(_ *node, in []view, out view) step { return &multiplyStep{src: in[0], by: in[1], dst: out} }),
 		},
 		nn.Concat{}.Kind(): {
-			emit: emitConcat, bands: true, joins: true,
+			emit: emitConcat, bands: true, joins: true, packs: true,
 			reduced: &reduced{moves: true, bfloat16: joined, uint8: joined},
 		},
 		nn.Flatten{}.Kind(): {lower: (*compilation).lowerFlatten, emit: emitReshape, over: overFirst},
@@ -106,6 +106,7 @@ func lowerings() map[string]lowering {
 		nn.Positions{}.Kind():        {lower: (*compilation).lowerKept, emit: one(newPositionsStep), over: overFirst, packs: true},
 		nn.Prepend{}.Kind():          {lower: (*compilation).lowerKept, emit: one(newPrependStep)},
 		nn.ScaleShift{}.Kind():       {lower: (*compilation).lowerScaleShift, emit: emitScaleShift, over: overFirst, ending: affine, bands: true, packs: true},
+		nn.Recurrent{}.Kind():        {lower: (*compilation).lowerKept, emit: one(newRecurrentStep), packs: true},
 		nn.TokenPool{}.Kind():        {emit: one(newTokenPoolStep), packs: true},
 	}
 }

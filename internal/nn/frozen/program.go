@@ -274,7 +274,8 @@ type frame struct {
 	rows      int // tokens, if they vary
 	session   *Session
 	workspace kernel.Workspace
-	arena     arena // of the thread
+	recurrent kernel.RecurrentTrace // of one layer after the other
+	arena     arena                 // of the thread
 	pool      *kernel.Pool
 	n         int // examples
 	example   int // the first of them

@@ -3,6 +3,7 @@ package nntest
 import (
 	"math/rand/v2"
 
+	"github.com/tlpipe/tlpipe/internal/kernel"
 	"github.com/tlpipe/tlpipe/internal/nn"
 	"pgregory.net/rapid"
 )
@@ -33,7 +34,7 @@ func DrawSequence(t *rapid.T, tokens int) *nn.Network {
 // onSequence adds a layer, or a few, from [tokens, width] to the same.
 func (d *drawing) onSequence(width int) {
 	x := d.pick("from")
-	switch d.number("op", 0, 12) {
+	switch d.number("op", 0, 14) {
 	case 0:
 		d.layer(nn.LayerNorm{Epsilon: 1e-3}, x)
 	case 1:
@@ -63,6 +64,9 @@ func (d *drawing) onSequence(width int) {
 	case 11:
 		scale := rapid.Bool().Draw(d.t, "scale")
 		d.layer(nn.ScaleShift{Scale: scale, Shift: !scale || rapid.Bool().Draw(d.t, "shift")}, x)
+	case 12, 13:
+		cell := kernel.RecurrentCell(d.number("cell", 0, 1))
+		d.layer(nn.Recurrent{Cell: cell, Units: width, Reverse: rapid.Bool().Draw(d.t, "reverse"), HardSigmoid: rapid.Bool().Draw(d.t, "hard")}, x)
 	default:
 		d.attention(x, width)
 	}

@@ -101,6 +101,11 @@ func lowerings() map[string]lowering {
 		nn.ScaleShift{}.Kind(): {node: made(func(b *building, l layer) *graph.Node {
 			return b.ScaleShift(l.in[0], l.parameter[nn.Gamma], l.parameter[nn.Beta])
 		})},
+		nn.Recurrent{}.Kind(): {node: made(func(b *building, l layer) *graph.Node {
+			return b.Recurrent(l.in[0], graph.RecurrentWeights{
+				Input: l.parameter[nn.Weight], State: l.parameter[nn.StateWeight], Bias: l.parameter[nn.Bias], Inner: l.parameter[nn.StateBias],
+			}, l.Op.(nn.Recurrent).Geometry(l.in[0].Shape()[2]), b.sequencesOf(l.Inputs[0]))
+		})},
 		nn.TokenPool{}.Kind(): {node: made(func(b *building, l layer) *graph.Node {
 			op := l.Op.(nn.TokenPool)
 			return b.PoolTokens(l.in[0], op.Function, op.Skip, b.sequencesOf(l.Inputs[0]))
