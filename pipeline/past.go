@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"time"
 
@@ -72,7 +71,7 @@ const mostLine = 64 << 20
 // ReadRun reads the journal of a run. ok is false if there is none that says which pipeline it is of: earlier versions wrote no
 // such line. which tells from its beginning whether the rest is wanted.
 func ReadRun(store *cache.Store, run string, which func(RunStarted) bool) (r PastRun, ok bool, err error) {
-	f, err := os.Open(filepath.Join(store.Dir(), "runs", run, "journal.jsonl"))
+	f, err := cache.OS{}.Open(filepath.Join(store.Dir(), "runs", run, "journal.jsonl"))
 	if errors.Is(err, fs.ErrNotExist) {
 		return r, false, nil
 	}

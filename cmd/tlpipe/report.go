@@ -14,6 +14,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/tlpipe/tlpipe/internal/budget"
 	"github.com/tlpipe/tlpipe/internal/report"
 	"github.com/tlpipe/tlpipe/pipeline"
 	"github.com/tlpipe/tlpipe/pipeline/cache"
@@ -152,7 +153,7 @@ func writeReport(ctx context.Context, graph *pipeline.Graph, result *pipeline.Re
 	reused := false
 	if nothingComputed(result) && before != "" {
 		old := filepath.Join(filepath.Dir(result.Dir), before)
-		if written, err := os.ReadFile(filepath.Join(old, reportKeyFile)); err == nil && string(written) == key {
+		if written, err := budget.ReadFile(filepath.Join(old, reportKeyFile), 1<<20); err == nil && string(written) == key {
 			reused = os.Link(filepath.Join(old, reportFile), path) == nil
 		}
 	}

@@ -6,6 +6,8 @@ import (
 	"io"
 	"io/fs"
 	"os"
+
+	"github.com/tlpipe/tlpipe/internal/budget"
 )
 
 // part is a file that is not whole yet.
@@ -30,7 +32,7 @@ func openPart(path string) (_ *part, err error) {
 	if p.size, err = f.Seek(0, io.SeekEnd); err != nil {
 		return nil, err
 	}
-	mark, err := os.ReadFile(p.validatorPath())
+	mark, err := budget.ReadFile(p.validatorPath(), 64<<10)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}

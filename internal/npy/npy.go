@@ -7,10 +7,11 @@ import (
 	"fmt"
 	"io"
 	"math"
-	"os"
 	"regexp"
 	"strconv"
 	"strings"
+
+	"github.com/tlpipe/tlpipe/internal/budget"
 )
 
 // Array is an array in row-major order.
@@ -22,15 +23,12 @@ type Array struct {
 // ReadFile reads a file. Arrays of other types than float32, and those in Fortran's order, are errors
 // that say how to write them so that they can be read.
 func ReadFile(path string) (_ Array, err error) {
-	f, err := os.Open(path)
+	f, err := budget.Open(path, 0)
 	if err != nil {
 		return Array{}, err
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
 	info, err := f.Stat()
-	if err == nil && !info.Mode().IsRegular() {
-		err = errors.New("it is not a file")
-	}
 	var a Array
 	if err == nil {
 		a, err = Read(f, info.Size())

@@ -23,7 +23,10 @@ const digestMark = "#sha256="
 // address is a scheme with all that may belong to an address; where it ends,
 // in a text, is a guess. A user or password with spaces is within it if a @
 // follows on the line.
-var address = regexp.MustCompile(`[A-Za-z][A-Za-z0-9+.-]*://(?:[^\s/?#@"'<>]*:[^\s/?#@"'<>0-9][^\n@"'<>]*@)?[^\s"'<>` + "`" + `]*`)
+var address = regexp.MustCompile(`[A-Za-z][A-Za-z0-9+.-]*://(?:[^\n/?#@"'<>:]*:[^\s/?#@"'<>0-9][^\n@"'<>]*@)?[^\s"'<>` + "`" + `]*`)
+
+// quoted is an address with a user that stands in quotation marks, and ends with them.
+var quoted = regexp.MustCompile(`"[A-Za-z][A-Za-z0-9+.-]*://[^"\n]*@[^"\n]*"|'[A-Za-z][A-Za-z0-9+.-]*://[^'\n]*@[^'\n]*'`)
 
 // misspelled is what follows the scheme of an address that is none: user and password after one slash, as in a path that was made of
 // an address, or after two without a scheme.
@@ -71,6 +74,9 @@ func isPort(text string) bool {
 // Text returns a text in which every address is as [Address] shows it.
 func Text(text string) string {
 	if strings.Contains(text, "://") {
+		text = quoted.ReplaceAllStringFunc(text, func(found string) string {
+			return found[:1] + Address(found[1:len(found)-1]) + found[len(found)-1:]
+		})
 		text = address.ReplaceAllStringFunc(text, func(found string) string {
 			url := strings.TrimRight(found, punctuation(found))
 			return Address(url) + found[len(url):]

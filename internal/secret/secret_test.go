@@ -40,6 +40,10 @@ func TestText(t *testing.T) {
 	for text, want := range map[string]string{
 		`fetch https://h/a?t=SECRET: the server answers 403`:                  `fetch https://h/a?…: the server answers 403`,
 		`with: {url: http://u:SECRET@h/a?t=SECRET, size: 8}`:                  `with: {url: http://h/a?…, size: 8}`,
+		`http://us er:SECRET@h/a`:                                             `http://h/a`,
+		`url: "http://us er:SECRET 1 SECRET@h/a?b", sha256: 1`:                `url: "http://h/a?…", sha256: 1`,
+		`url: 'http://u:1234 SECRET@h/a' # 'x@y'`:                             `url: 'http://h/a' # 'x@y'`,
+		`http://h:8080 refuses; ask: a@b`:                                     `http://h:8080 refuses; ask: a@b`,
 		`"http://u:SECRET SECRET@h/a" and a@b`:                                `"http://h/a" and a@b`,
 		`Get "http://h/?SECRET": redirect to 'ftp://u:SECRET@h/b?SECRET'. No`: `Get "http://h/?…": redirect to 'ftp://h/b?…'. No`,
 		`weights: http://h:80/w.pth#sha256=01 # from me@example.org`:          `weights: http://h:80/w.pth#sha256=01 # from me@example.org`,

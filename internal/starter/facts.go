@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 
+	"github.com/tlpipe/tlpipe/internal/budget"
 	"github.com/tlpipe/tlpipe/internal/dataset"
 	"github.com/tlpipe/tlpipe/internal/picture"
 	"github.com/tlpipe/tlpipe/internal/record"
@@ -119,7 +120,7 @@ func sizeOf(decoder *picture.Decoder, path string) (width, height int, err error
 }
 
 func begin(path string, n int64) (_ []byte, err error) {
-	file, err := os.Open(path)
+	file, err := budget.Open(path, 0)
 	if err != nil {
 		return nil, err
 	}

@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -82,7 +81,7 @@ func Digest(path string) (string, error) {
 }
 
 func readFile(path string) (*Tokenizer, error) {
-	text, err := readAll(path)
+	text, err := budget.ReadFile(path, maxFile)
 	if err != nil {
 		return nil, err
 	}
@@ -91,7 +90,7 @@ func readFile(path string) (*Tokenizer, error) {
 	case strings.HasSuffix(name, ".model"):
 		return parseSentencePiece(text)
 	case name == "vocab.json":
-		merges, err := readAll(filepath.Join(dir, "merges.txt"))
+		merges, err := budget.ReadFile(filepath.Join(dir, "merges.txt"), maxFile)
 		if err != nil {
 			return nil, err
 		}
@@ -115,29 +114,6 @@ func readFile(path string) (*Tokenizer, error) {
 // maxFile bounds the files, in bytes: the largest in use have some 35 MB.
 const maxFile = 128 << 20
 
-func readAll(path string) (_ []byte, err error) {
-	info, err := os.Stat(path)
-	if err != nil {
-		return nil, err
-	}
-	if !info.Mode().IsRegular() {
-		return nil, errors.New("it is not a file")
-	}
-	if err := budget.CheckFile(info); err != nil {
-		return nil, err
-	}
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { err = errors.Join(err, f.Close()) }()
-	text, err := io.ReadAll(io.LimitReader(f, maxFile+1))
-	if err == nil && len(text) > maxFile {
-		err = fmt.Errorf("the file has more than %s", budget.Bytes(maxFile))
-	}
-	return text, err
-}
-
 // config is what tokenizer_config.json says beside a vocabulary.
 type config struct {
 	Class   string `json:"tokenizer_class"`
@@ -149,7 +125,7 @@ type config struct {
 
 func readConfig(dir string) (config, error) {
 	var c config
-	text, err := readAll(filepath.Join(dir, "tokenizer_config.json"))
+	text, err := budget.ReadFile(filepath.Join(dir, "tokenizer_config.json"), maxFile)
 	if errors.Is(err, fs.ErrNotExist) {
 		return c, nil
 	}

@@ -9,8 +9,8 @@ import (
 	"github.com/google/uuid"
 )
 
-// Files of the cache may have been damaged in any way: a folder or a named
-// pipe may lie where a file belongs, a file where a folder belongs. Such a
+// Files of the cache may have been damaged in any way: a folder, a named pipe
+// or a link to itself may lie where a file belongs, a file where a folder belongs. Such a
 // thing is discarded like a file with wrong bytes.
 
 var errNotAFile = errors.New("it is not a file")
@@ -41,7 +41,7 @@ func (s *Store) makeDir(dir string) error {
 	switch {
 	case err == nil && info.IsDir():
 		return nil
-	case err == nil && within:
+	case (err == nil || isLoop(err)) && within:
 		if err := s.discard(dir); err != nil {
 			return err
 		}
@@ -72,7 +72,7 @@ var errNotAFolder = errors.New("something is there that is not a folder")
 // clear discards what lies where a lock's file belongs, unless it is a file:
 // opening it would wait or fail.
 func (s *Store) clear(path string) error {
-	if info, err := s.fs.Stat(path); err != nil || info.Mode().IsRegular() {
+	if info, err := s.fs.Stat(path); !isLoop(err) && (err != nil || info.Mode().IsRegular()) {
 		return nil
 	}
 	if err := s.discard(path); err != nil {
@@ -82,5 +82,6 @@ func (s *Store) clear(path string) error {
 }
 
 // isMissing tells whether an error means that there is no such file, which it
-// does too when something else lies where its folder belongs.
-func isMissing(err error) bool { return errors.Is(err, fs.ErrNotExist) || isNotDir(err) }
+// does too when something else lies where its folder belongs, or a link leads to
+// itself.
+func isMissing(err error) bool { return errors.Is(err, fs.ErrNotExist) || isNotDir(err) || isLoop(err) }

@@ -56,6 +56,16 @@ var damages = map[string]func(path string) error{
 	"a named pipe": func(path string) error {
 		return errors.Join(os.Remove(path), syscall.Mkfifo(path, 0o666))
 	},
+	"a link to itself": func(path string) error {
+		return errors.Join(os.Remove(path), os.Symlink(filepath.Base(path), path))
+	},
+	"a link to nothing": func(path string) error {
+		return errors.Join(os.Remove(path), os.Symlink("nothing", path))
+	},
+	"in a link to itself instead of a folder": func(path string) error {
+		folder := filepath.Dir(path)
+		return errors.Join(os.RemoveAll(folder), os.Symlink(filepath.Base(folder), folder))
+	},
 	"in a file instead of a folder": func(path string) error {
 		folder := filepath.Dir(path)
 		return errors.Join(os.RemoveAll(folder), os.WriteFile(folder, []byte("no folder"), 0o666))

@@ -14,6 +14,8 @@ const nonBlocking = 0
 
 func isNotDir(error) bool { return false }
 
+func isLoop(error) bool { return false }
+
 func unsupportedSync(error) bool { return true }
 
 // IsReadOnly tells whether an error means that the cache cannot be written.

@@ -31,6 +31,9 @@ const nonBlocking = syscall.O_NONBLOCK
 
 func isNotDir(err error) bool { return errors.Is(err, syscall.ENOTDIR) }
 
+// isLoop tells whether an error means that a link leads to itself.
+func isLoop(err error) bool { return errors.Is(err, syscall.ELOOP) }
+
 func unsupportedSync(err error) bool {
 	return errors.Is(err, syscall.EINVAL) || errors.Is(err, syscall.ENOTSUP)
 }

@@ -271,7 +271,10 @@ func (s *Store) Recipe(digest string) (Preimage, error) {
 	if err == nil && (json.Unmarshal(raw, &p) != nil || p.Digest() != digest) {
 		err = ErrCorrupt
 	}
-	if errors.Is(err, ErrCorrupt) {
+	if isMissing(err) { // or a link that leads nowhere
+		err = ErrMissing
+	}
+	if errors.Is(err, ErrCorrupt) || errors.Is(err, ErrMissing) {
 		_ = s.discard(path) // it is written anew with the next result
 	}
 	if err != nil {

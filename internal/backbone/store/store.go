@@ -17,6 +17,7 @@ import (
 
 	"github.com/gofrs/flock"
 
+	"github.com/tlpipe/tlpipe/internal/budget"
 	"github.com/tlpipe/tlpipe/internal/digest"
 	"github.com/tlpipe/tlpipe/internal/fetch"
 	"github.com/tlpipe/tlpipe/internal/secret"
@@ -129,14 +130,11 @@ func (s *Store) Fetch(ctx context.Context, client *fetch.Client, source Source, 
 // Import takes a copy of a file that was fetched by other means. One that is not what the source
 // expects is a *[digest.MismatchError].
 func (s *Store) Import(ctx context.Context, path string, source Source) (_ File, err error) {
-	from, err := os.Open(path)
+	from, err := budget.Open(path, 0)
 	if err != nil {
 		return File{}, err
 	}
 	defer func() { err = errors.Join(err, from.Close()) }()
-	if info, err := from.Stat(); err != nil || !info.Mode().IsRegular() {
-		return File{}, errors.Join(fmt.Errorf("%s is not a file", path), err)
-	}
 	key := keyOf(source.URL)
 	unlock, err := s.lock(ctx, key, nil)
 	if err != nil {

@@ -205,7 +205,7 @@ func TestImport(t *testing.T) {
 	if _, err := s.Import(context.Background(), path, source); !errors.As(err, &mismatch) || !strings.Contains(err.Error(), path) {
 		t.Errorf("another file: %v", err)
 	}
-	if _, err := s.Import(context.Background(), dir, source); err == nil || !strings.Contains(err.Error(), "is not a file") {
+	if _, err := s.Import(context.Background(), dir, source); err == nil || !strings.Contains(err.Error(), "it is a folder") {
 		t.Errorf("a folder: %v", err)
 	}
 	if _, err := s.Import(context.Background(), path+"x", source); !errors.Is(err, fs.ErrNotExist) {
