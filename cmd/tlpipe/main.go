@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/tlpipe/tlpipe/internal/console"
+	"github.com/tlpipe/tlpipe/internal/machine"
 	"github.com/tlpipe/tlpipe/internal/secret"
 	"github.com/tlpipe/tlpipe/pipeline"
 )
@@ -28,6 +29,10 @@ const (
 func main() {
 	// A reader that has gone is an error of the write, not the end of the run.
 	signal.Ignore(syscall.SIGPIPE)
+	if err := machine.CheckAddressSpace(); err != nil {
+		fmt.Fprintln(os.Stderr, "tlpipe:", err)
+		os.Exit(exitUsage)
+	}
 	p := &program{kinds: kinds(), out: console.NewOutput(os.Stdout), err: console.NewOutput(os.Stderr)}
 	os.Exit(p.run(os.Args[1:]))
 }

@@ -11,8 +11,14 @@ import (
 )
 
 // Memory is how many bytes of memory this process may have: the machine's, or what the control groups that
-// it is in allow it, if that is less; 0 if it is not known.
-func Memory() int64 { return memory("/") }
+// it is in and its own limits allow it, if that is less; 0 if it is not known.
+func Memory() int64 {
+	all, rest := memory("/"), left("/proc/self")
+	if rest > 0 && (all == 0 || rest < all) {
+		return rest
+	}
+	return all
+}
 
 // memory is Memory of a system whose files are below root.
 func memory(root string) int64 {

@@ -70,7 +70,7 @@ func Digest(path string) (string, error) {
 	}
 	hash := sha256.New()
 	for _, file := range files {
-		text, err := readAll(file)
+		text, err := budget.ReadFile(file, maxFile)
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return "", fmt.Errorf("read the tokenizer %s: %w", file, err)
 		}

@@ -1,0 +1,1 @@
+timeout: failed to run command ‘run’: No such file or directory
