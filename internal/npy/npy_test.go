@@ -108,7 +108,7 @@ func TestFilesThatAreRefused(t *testing.T) {
 	if _, err := npy.ReadFile(filepath.Join(t.TempDir(), "none")); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("no file: %v", err)
 	}
-	if _, err := npy.ReadFile(t.TempDir()); err == nil || !strings.Contains(err.Error(), "not a file") {
+	if _, err := npy.ReadFile(t.TempDir()); err == nil || !strings.Contains(err.Error(), "it is a folder") {
 		t.Errorf("a folder: %v", err)
 	}
 }
