@@ -91,6 +91,9 @@ func (nr *nodeRun) runRows(ctx context.Context, stage RowWise) error {
 	if cause := context.Cause(ctx); cause != nil {
 		return cause
 	}
+	if concluding, ok := stage.(Concluding); ok && pieceErr == nil && i > 0 {
+		return concluding.Conclude(ctx, nr.env(1), side, nr.artifact(nr.node.Kind.Outputs[0].Name))
+	}
 	return pieceErr
 }
 

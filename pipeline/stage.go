@@ -86,6 +86,13 @@ type Mapper interface {
 	Close() error
 }
 
+// Concluding is implemented by row-wise stages that have something to say of all of their rows together, such as a warning.
+type Concluding interface {
+	// Conclude is called when all chunks of the first output are there, computed or from the cache, and logs by env. side are the
+	// inputs after the first. It has no part in the result.
+	Conclude(ctx context.Context, env *Env, side map[string][]Input, output Input) error
+}
+
 // Mapped is what was made of some rows.
 type Mapped struct {
 	Rows    arrow.Record   // the columns made; nil if there is no row

@@ -35,6 +35,9 @@ regression model, the numbers. The model is a stage of a pipeline whose result i
 written by "tlpipe show --export model.safetensors". Images are prepared exactly as
 the training images were.
 
+If there are 20 images or more, they are held together against the rows of split val of
+the training: a warning says if the model answers them unlike those.
+
 With --explain, a heat map shows for each image what its most probable class rests on: by
 Grad-CAM (Selvaraju et al. 2017) or, where the network has no last feature map, by covering
 parts of the image (occlusion). It is no proof that the answer is right.
@@ -128,7 +131,7 @@ func (p *program) predict(ctx context.Context, f predictFlags, args []string) er
 // predictAll prints what the model says of each picture, or writes it to scores, and explains it; failed is how many could not be read.
 func (p *program) predictAll(ctx context.Context, predictor *predict.Predictor, images []string, f predictFlags, scores scoreWriter, maps *explanations) (failed int, err error) {
 	var fault error
-	err = predictor.Files(ctx, images, runtime.GOMAXPROCS(0), func(path string, all []predict.Prediction, err error) {
+	shifted, err := predictor.Files(ctx, images, runtime.GOMAXPROCS(0), func(path string, all []predict.Prediction, err error) {
 		if err != nil {
 			failed++
 			fmt.Fprintf(p.err, "%s: %s\n", console.Line(path), console.Line(reasonOf(err)))
@@ -156,6 +159,9 @@ func (p *program) predictAll(ctx context.Context, predictor *predict.Predictor, 
 		}
 		fault = errors.Join(fault, err)
 	})
+	if shifted != nil {
+		fmt.Fprintf(p.err, "warning: %s\n", console.Line(shifted.InWords(predictor.Target().Names())))
+	}
 	return failed, errors.Join(err, fault)
 }
 

@@ -85,6 +85,11 @@ func printModel(out io.Writer, c *classifier.Classifier) error {
 	if s := d.Selection; s != nil {
 		line("selection", "%s", selectionInWords(*s))
 	}
+	if r := d.Reference; r != nil {
+		if sample, err := r.Sample(); err == nil {
+			line("reference", "answers to %s of split %s, which those to new rows are held against", console.Of(int64(len(sample)/r.Columns), "row"), r.Split)
+		}
+	}
 	if r := d.Recipe; r != nil {
 		line("recipe", "%s of %d fields: %s", console.Shorten(r.Digest, digestWidth), len(r.Fields), recipeInWords(*r))
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/sourcegraph/conc/stream"
 
 	"github.com/tlpipe/tlpipe/internal/budget"
+	"github.com/tlpipe/tlpipe/internal/domain/drift"
 	"github.com/tlpipe/tlpipe/internal/inference"
 	"github.com/tlpipe/tlpipe/internal/nn/classifier"
 	"github.com/tlpipe/tlpipe/internal/record"
@@ -38,8 +39,9 @@ func (p Prediction) MarshalJSON() ([]byte, error) {
 
 // Predictor runs one model on pictures. It may be used by several goroutines.
 type Predictor struct {
-	target   record.Head
-	pictures *inference.Pictures
+	target    record.Head
+	pictures  *inference.Pictures
+	reference *record.Reference
 }
 
 // New makes a predictor of a model. weights is the file of the backbone's
@@ -53,7 +55,7 @@ func New(stored *classifier.Classifier, weights string) (*Predictor, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Predictor{model.Head(), pictures}, nil
+	return &Predictor{model.Head(), pictures, stored.Description.Reference}, nil
 }
 
 // Target is what the model tells of a picture.
@@ -63,10 +65,20 @@ func (p *Predictor) Target() record.Head { return p.target }
 // probable first, or every number, in the model's order. A file that is no picture is an error with a reason
 // for people.
 func (p *Predictor) Picture(file []byte) ([]Prediction, error) {
-	answers := make([]float32, len(p.target.Names()))
-	if err := p.pictures.File(file, answers); err != nil {
+	answers, err := p.answers(file)
+	if err != nil {
 		return nil, err
 	}
+	return p.predictions(answers), nil
+}
+
+// answers are what the model tells of a picture, in its order.
+func (p *Predictor) answers(file []byte) ([]float32, error) {
+	answers := make([]float32, len(p.target.Names()))
+	return answers, p.pictures.File(file, answers)
+}
+
+func (p *Predictor) predictions(answers []float32) []Prediction {
 	out := make([]Prediction, len(answers))
 	for i, name := range p.target.Names() {
 		if p.target.Task == record.Regression {
@@ -76,15 +88,17 @@ func (p *Predictor) Picture(file []byte) ([]Prediction, error) {
 		out[i] = Prediction{Label: name, Probability: float64(answers[i])}
 	}
 	if p.target.Task == record.Regression {
-		return out, nil
+		return out
 	}
 	slices.SortStableFunc(out, func(a, b Prediction) int { return cmp.Compare(b.Probability, a.Probability) })
-	return out, nil
+	return out
 }
 
 // Files predicts the classes of picture files, several at a time, and hands
-// each to done in the order of paths. A few pictures have several threads each.
-func (p *Predictor) Files(ctx context.Context, paths []string, jobs int, done func(path string, all []Prediction, err error)) error {
+// each to done in the order of paths. A few pictures have several threads each. It tells what it found if all together are
+// shifted against the rows that the model was validated on; nil if not, or if that is not known.
+func (p *Predictor) Files(ctx context.Context, paths []string, jobs int, done func(path string, all []Prediction, err error)) (*drift.Finding, error) {
+	var profiles []uint16
 	p.pictures.UseThreads(jobs / max(len(paths), 1))
 	s := stream.New().WithMaxGoroutines(max(jobs, 1))
 	for _, path := range paths {
@@ -92,16 +106,32 @@ func (p *Predictor) Files(ctx context.Context, paths []string, jobs int, done fu
 			if ctx.Err() != nil {
 				return func() {}
 			}
-			var all []Prediction
+			var answers []float32
 			file, err := budget.ReadFile(path, MaxFile)
 			if err == nil {
-				all, err = p.Picture(file)
+				answers, err = p.answers(file)
 			}
-			return func() { done(path, all, err) }
+			return func() {
+				if err != nil {
+					done(path, nil, err)
+					return
+				}
+				if p.reference != nil {
+					profiles = drift.Profile(profiles, answers)
+				}
+				done(path, p.predictions(answers), nil)
+			}
 		})
 	}
 	s.Wait()
-	return ctx.Err()
+	if err := ctx.Err(); err != nil || p.reference == nil {
+		return nil, err
+	}
+	finding, ok, err := drift.Compare(p.reference, profiles)
+	if err != nil || !ok || !finding.Shifted() {
+		return nil, err
+	}
+	return &finding, nil
 }
 
 // MaxFile is the length of the longest file of a picture that is read, in bytes, as for sources of pictures.

@@ -195,7 +195,7 @@ func TestFiles(t *testing.T) {
 	add("absent.png", nil)
 	add("truncated.png", plain(t, 40, 40, color.White)[:60])
 	var got []string
-	err := predictor(t, colours(t, &byPixels)).Files(context.Background(), paths, 4, func(path string, all []predict.Prediction, err error) {
+	_, err := predictor(t, colours(t, &byPixels)).Files(context.Background(), paths, 4, func(path string, all []predict.Prediction, err error) {
 		if path != paths[len(got)] {
 			t.Errorf("%s comes in the place of %s", path, paths[len(got)])
 		}
@@ -223,7 +223,7 @@ func TestFiles(t *testing.T) {
 	}
 	stopped, cancel := context.WithCancel(context.Background())
 	cancel()
-	err = predictor(t, colours(t, &byPixels)).Files(stopped, paths, 2, func(string, []predict.Prediction, error) {})
+	_, err = predictor(t, colours(t, &byPixels)).Files(stopped, paths, 2, func(string, []predict.Prediction, error) {})
 	if !errors.Is(err, context.Canceled) {
 		t.Errorf("after a cancel: %v", err)
 	}

@@ -21,6 +21,8 @@ type Description struct {
 	Recipe    *Recipe    `json:"recipe,omitempty"`    // what made it
 	Selection *Selection `json:"selection,omitempty"` // why it has the weights of this epoch and no other
 
+	Reference *Reference `json:"reference,omitempty"` // answers to rows that it did not learn from; nil: new ones are held against nothing
+
 	Quantisation *Quantisation `json:"quantisation,omitempty"` // how its numbers rest and are computed with; nil: float32
 }
 
@@ -137,6 +139,11 @@ func (d Description) Check() error {
 	names := map[string]bool{}
 	if d.Quantisation != nil {
 		if err := d.Quantisation.check(); err != nil {
+			return err
+		}
+	}
+	if d.Reference != nil {
+		if _, err := d.Reference.Sample(); err != nil {
 			return err
 		}
 	}

@@ -40,6 +40,9 @@ func (s *Setup) fit(ctx context.Context, task *pipeline.Task, d *rows.Data) (*Ou
 		return nil, err
 	}
 	model := newModel(task, d, net, weights, nil, selectionOf(steps, validation.Len()))
+	if err := refer(ctx, task, model, d); err != nil {
+		return nil, err
+	}
 	out := &Outcome{Model: model, Last: model}
 	for i, step := range steps {
 		out.History = append(out.History, record.TrainingEpoch{

@@ -1,11 +1,14 @@
 package transfer
 
 import (
+	"context"
+	"fmt"
 	"maps"
 	"math"
 	"slices"
 
 	zoo "github.com/tlpipe/tlpipe/internal/backbone"
+	"github.com/tlpipe/tlpipe/internal/domain/drift"
 	"github.com/tlpipe/tlpipe/internal/nn"
 	"github.com/tlpipe/tlpipe/internal/nn/classifier"
 	"github.com/tlpipe/tlpipe/internal/record"
@@ -44,6 +47,34 @@ func newModel(task *pipeline.Task, d *rows.Data, net *nn.Network, weights nn.Wei
 		delete(c.Metadata, key) // the transforms tell it
 	}
 	return c
+}
+
+// Refer stores with a model what it answers to a sample of rows that it did not learn from, at these positions, so that
+// answers to new rows can be held against them. Models that tell numbers, and
+// those of text, have no such reference.
+func Refer(ctx context.Context, threads int, model *classifier.Classifier, from *rows.Examples, positions []int) error {
+	head, inputs := model.Head(), model.Network.Inputs()
+	if head.Task == record.Regression || len(inputs) != 1 || model.Network.Element(inputs[0].Name) != nn.Float32 || len(positions) < drift.Least {
+		return nil
+	}
+	if len(positions) > drift.MostReference {
+		some := make([]int, drift.MostReference)
+		for i := range some {
+			some[i] = positions[i*len(positions)/len(some)]
+		}
+		positions = some
+	}
+	answers, err := compute(ctx, threads, model.Network, model.Weights, from, positions)
+	if err != nil {
+		return fmt.Errorf("answers that the model is held against: %w", err)
+	}
+	model.Description.Reference = drift.Refer(record.Validation, answers, len(head.Names()))
+	return nil
+}
+
+// refer is [Refer] to validation rows.
+func refer(ctx context.Context, task *pipeline.Task, model *classifier.Classifier, d *rows.Data) error {
+	return Refer(ctx, task.Threads, model, &d.Validation, d.Validation.Spread(drift.MostReference))
 }
 
 // selection tells why the model has the weights that the phases handed on.

@@ -384,8 +384,12 @@ func (s *Setup) Train(ctx context.Context, task *pipeline.Task) (_ *Outcome, err
 	if err != nil {
 		return nil, err
 	}
+	model := newModel(task, data, t.net, t.weights, t.origins, t.selection())
+	if err := refer(ctx, task, model, data); err != nil {
+		return nil, err
+	}
 	return &Outcome{
-		Model:   newModel(task, data, t.net, t.weights, t.origins, t.selection()),
+		Model:   model,
 		Last:    newModel(task, data, t.net, t.last, t.origins, t.measured(len(t.history)-1)),
 		History: t.history, Phases: t.layers, Diagnostics: diagnostics,
 	}, nil

@@ -6,7 +6,9 @@ import (
 
 	"github.com/apache/arrow/go/v17/arrow"
 	"github.com/tlpipe/tlpipe/internal/nn/classifier"
+	"github.com/tlpipe/tlpipe/internal/nn/train/objective"
 	"github.com/tlpipe/tlpipe/internal/record"
+	"github.com/tlpipe/tlpipe/internal/transfer"
 	"github.com/tlpipe/tlpipe/pipeline"
 )
 
@@ -20,9 +22,16 @@ func (r *run) write(ctx context.Context) error {
 	for _, c := range r.trials {
 		history = append(history, c.terms...)
 	}
+	model, direct := *r.chosen.model, *r.trials[0].model // they may be one
+	if err := transfer.Refer(ctx, r.task.Threads, &model, &r.rows.Reserve, identity(r.rows.Reserve.Rows())); err != nil {
+		return err
+	}
+	if err := transfer.Refer(ctx, r.task.Threads, &direct, &r.rows.Validation, r.positionsOf(objective.SourceDomain)); err != nil {
+		return err
+	}
 	return errors.Join(
-		writeModel(r.task, "model", r.chosen.model),
-		writeModel(r.task, "direct", r.trials[0].model),
+		writeModel(r.task, "model", &model),
+		writeModel(r.task, "direct", &direct),
 		writeRecord(r.task, "history", record.FromRows(history)),
 		writeRecord(r.task, "shift", record.FromRows(measured)),
 		writeRecord(r.task, "selection", record.FromRows(r.selection)),

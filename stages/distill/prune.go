@@ -82,7 +82,7 @@ func PruneKind() pipeline.Kind {
   uses: prune
   from: {model: net, data: images}
   with: {ratio: 0.5, rounds: 2, train: {epochs: 2}}`,
-		Version: 1,
+		Version: 2,
 		Seeded:  true,
 		Inputs: []pipeline.Port{
 			{Name: transfer.ModelPort, Kind: pipeline.Model, Doc: "the trained network"},
@@ -233,6 +233,9 @@ func (s *pruneStage) Run(ctx context.Context, task *pipeline.Task) error {
 		}
 	}
 	pruned.Description.Recipe = task.Recipe
+	if s.training == nil {
+		pruned.Description.Reference = nil // it answers otherwise now
+	}
 	sizes, err := s.sizes(ctx, task, first, pruned)
 	if err != nil {
 		return err

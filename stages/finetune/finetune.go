@@ -28,7 +28,7 @@ func Kind() pipeline.Kind {
   uses: finetune
   from: images
   with: {backbone: efficientnet_lite0, strategy: progressive, early_stopping: {patience: 3}}`,
-		Version: 10,
+		Version: 11,
 		Seeded:  true,
 		Inputs: []pipeline.Port{
 			{Name: transfer.DataPort, Kind: pipeline.Features, Also: []pipeline.PortKind{pipeline.Images}, Doc: "rows with features or images, classes and splits"},

@@ -29,6 +29,7 @@ type Domains struct {
 	SourceRows     int // of the training rows
 	ValidationRows int // of the source, of the validation rows
 	Test           Examples
+	Reserve        Examples       // rows of the target of split val, which nothing is learned or chosen by, without their classes
 	hidden         []int          // class of each training row of the target, objective.Unknown if it has none
 	OnlySource     map[string]int // classes that no labelled row of the target has, and the source's rows of them; nil if the target has no label
 	OnlyTarget     map[string]int // the target's rows of classes that the source does not have
@@ -392,7 +393,8 @@ func (d *Domains) number(label string, source, target, held *gathered) {
 	add(&d.Validation, &held.rows[test], HeldOut, false, all(&held.rows[test], nil))
 	add(&d.Validation, from, Sampled, false, spread(uncopied(from), MostEvidence))
 	add(&d.Test, &held.rows[test], HeldOut, true, all(&held.rows[test], nil))
-	for _, e := range []*Examples{&d.Training, &d.Validation, &d.Test} {
+	add(&d.Reserve, &target.rows[validation], objective.TargetDomain, false, all(&target.rows[validation], nil))
+	for _, e := range []*Examples{&d.Training, &d.Validation, &d.Test, &d.Reserve} {
 		if d.Pictures {
 			e.Examples = pixels{d.Data, e}
 		} else if table, ok := e.Examples.(*train.Table); ok {

@@ -63,6 +63,7 @@ func (s stage) open(ctx context.Context, task *pipeline.Task) (q *work, err erro
 	if err != nil {
 		return nil, fmt.Errorf("model %s: %w", task.Input(modelPort).Name(), err)
 	}
+	q.model.Description.Reference = nil // it answers a little otherwise
 	if task.Recipe != nil {
 		q.model.Description.Recipe = task.Recipe
 	}
