@@ -165,20 +165,24 @@ func (p *program) predictAll(ctx context.Context, predictor *predict.Predictor, 
 	return failed, errors.Join(err, fault)
 }
 
+// widestLabel is how many cells of a label are shown in a line.
+const widestLabel = 100
+
 // predictionsInWords tells what a model says of a picture: the most probable classes; where any of several may
 // apply, those that do, more probable than not; or numbers.
 func predictionsInWords(task record.Task, all []predict.Prediction) string {
 	var parts []string
+	label := func(x predict.Prediction) string { return console.Shorten(x.Label, widestLabel) }
 	for _, x := range all {
 		switch {
 		case x.IsNumber:
-			parts = append(parts, fmt.Sprintf("%s %.6g", x.Label, x.Value))
+			parts = append(parts, fmt.Sprintf("%s %.6g", label(x), x.Value))
 		case task != record.MultiLabel || x.Probability >= 0.5:
-			parts = append(parts, fmt.Sprintf("%s %.1f%%", x.Label, 100*x.Probability))
+			parts = append(parts, fmt.Sprintf("%s %.1f%%", label(x), 100*x.Probability))
 		}
 	}
 	if len(parts) == 0 && len(all) > 0 {
-		return fmt.Sprintf("none (the most probable: %s %.1f%%)", all[0].Label, 100*all[0].Probability)
+		return fmt.Sprintf("none (the most probable: %s %.1f%%)", label(all[0]), 100*all[0].Probability)
 	}
 	return strings.Join(parts, ", ")
 }

@@ -111,7 +111,11 @@ const namesShown = 12
 
 func headInWords(h record.Head) string {
 	names := h.Names()
-	shown := strings.Join(names[:min(namesShown, len(names))], ", ")
+	first := slices.Clone(names[:min(namesShown, len(names))])
+	for i, name := range first {
+		first[i] = console.Shorten(name, widestLabel)
+	}
+	shown := strings.Join(first, ", ")
 	if len(names) > namesShown {
 		shown += ", …"
 	}

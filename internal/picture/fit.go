@@ -58,15 +58,19 @@ type Fit struct {
 // Validate tells what is wrong with a fit: sizes, the names of rule and filter.
 func (f Fit) Validate() error {
 	if f.Width < 1 || f.Height < 1 || f.Width > maxSide || f.Height > maxSide {
-		return fmt.Errorf("%d×%d pixels is not a size", f.Width, f.Height)
+		return fmt.Errorf("%d×%d pixels is not a size: sides have 1 to %d", f.Width, f.Height, maxSide)
 	}
 	if _, err := filterNamed(f.Filter); err != nil {
 		return err
 	}
 	switch f.Rule {
 	case record.ResizeShortest:
-		if f.Short < 1 || f.Short > maxSide {
+		if f.Short < 1 {
 			return fmt.Errorf("a shorter side of %d pixels is not a size", f.Short)
+		}
+		if f.Short > maxSide {
+			return fmt.Errorf("a picture of %d×%d pixels is cut out of one with a shorter side of %d, and the limit is %d: set resize_to, or resize: squash",
+				f.Width, f.Height, f.Short, maxSide)
 		}
 	case record.ResizeSquash, record.ResizeLetterbox:
 	default:

@@ -102,11 +102,11 @@ func TestOneColourStaysOneColour(t *testing.T) {
 func TestFitRefuses(t *testing.T) {
 	good := picture.Fit{Width: 4, Height: 4, Rule: record.ResizeShortest, Short: 4, Filter: record.FilterBilinear}
 	for want, change := range map[string]func(*picture.Fit){
-		"0×4 pixels is not a size":                  func(f *picture.Fit) { f.Width = 0 },
-		"a shorter side of 0 pixels is not a size":  func(f *picture.Fit) { f.Short = 0 },
-		`filter "box" is not one of`:                func(f *picture.Fit) { f.Filter = "box" },
-		`resize rule "cover" is not one of`:         func(f *picture.Fit) { f.Rule = "cover" },
-		"fit a picture of 5×4 pixels into 48 bytes": func(f *picture.Fit) { f.Width = 5 },
+		"0×4 pixels is not a size: sides have 1 to 16384": func(f *picture.Fit) { f.Width = 0 },
+		"a shorter side of 0 pixels is not a size":        func(f *picture.Fit) { f.Short = 0 },
+		`filter "box" is not one of`:                      func(f *picture.Fit) { f.Filter = "box" },
+		`resize rule "cover" is not one of`:               func(f *picture.Fit) { f.Rule = "cover" },
+		"fit a picture of 5×4 pixels into 48 bytes":       func(f *picture.Fit) { f.Width = 5 },
 	} {
 		fit := good
 		change(&fit)

@@ -43,7 +43,7 @@ func (r *Registry) Tags(name string) ([]Tag, error) {
 		return nil, nil
 	}
 	if err != nil {
-		return nil, fmt.Errorf("read the tags of %s: %w", name, err)
+		return nil, fmt.Errorf("read the tags of %s: %w (the file holds tags alone: without it all versions are there, by their numbers)", name, err)
 	}
 	return tags, nil
 }
