@@ -51,17 +51,25 @@ type SpelledLayer struct {
 	AveragePool int     `yaml:"average_pool" json:"average_pool,omitempty" min:"1" max:"255" doc:"the mean of windows of so many pixels"`
 	Dense       int     `yaml:"dense" json:"dense,omitempty" min:"1" max:"65536" doc:"a fully connected layer of so many features, on the flattened map"`
 	Dropout     float64 `yaml:"dropout" json:"dropout,omitempty" above:"0" max:"0.99" doc:"dropout with this probability"`
+	Embedding   int     `yaml:"embedding" json:"embedding,omitempty" min:"1" max:"4096" doc:"for texts, first: a vector of so many numbers in the place of each token, drawn at random"`
+	Vectors     string  `yaml:"vectors" json:"vectors,omitempty" doc:"for texts, first: the pre-trained vectors of the words, builtin or a file, in the place of each token"`
+	LSTM        int     `yaml:"lstm" json:"lstm,omitempty" min:"1" max:"65536" doc:"for texts: long short-term memory of so many units, from the first token to the last"`
+	GRU         int     `yaml:"gru" json:"gru,omitempty" min:"1" max:"65536" doc:"for texts: gated recurrent units, so many, from the first token to the last"`
 
-	Kernel  int    `yaml:"kernel" json:"kernel,omitempty" min:"1" max:"255" doc:"of conv: the window, in pixels; 3 if not given"`
-	Stride  int    `yaml:"stride" json:"stride,omitempty" min:"1" max:"255" doc:"of windows, in pixels; 1 if not given, of a pooling the window"`
-	Padding string `yaml:"padding" json:"padding,omitempty" enum:"same,valid" doc:"of conv and depthwise: same (the default), zeros around the map, so that at stride 1 it keeps its size; valid, none"`
-	Groups  int    `yaml:"groups" json:"groups,omitempty" min:"1" max:"65536" doc:"of conv: groups of channels that are convolved apart; 1 if not given"`
-	Bias    *bool  `yaml:"bias" json:"bias,omitempty" doc:"of conv, depthwise and dense: true if not given"`
+	Kernel        int    `yaml:"kernel" json:"kernel,omitempty" min:"1" max:"255" doc:"of conv: the window, in pixels; 3 if not given"`
+	Stride        int    `yaml:"stride" json:"stride,omitempty" min:"1" max:"255" doc:"of windows, in pixels; 1 if not given, of a pooling the window"`
+	Padding       string `yaml:"padding" json:"padding,omitempty" enum:"same,valid" doc:"of conv and depthwise: same (the default), zeros around the map, so that at stride 1 it keeps its size; valid, none"`
+	Groups        int    `yaml:"groups" json:"groups,omitempty" min:"1" max:"65536" doc:"of conv: groups of channels that are convolved apart; 1 if not given"`
+	Frozen        bool   `yaml:"frozen" json:"frozen,omitempty" doc:"of vectors: they stay as they are"`
+	Sequences     bool   `yaml:"sequences" json:"sequences,omitempty" doc:"of lstm and gru: give the output at each token, for another of them, mean or max; else that of the last"`
+	Bidirectional bool   `yaml:"bidirectional" json:"bidirectional,omitempty" doc:"of lstm and gru: go through the tokens in both directions, which gives twice the units"`
+
+	Bias *bool `yaml:"bias" json:"bias,omitempty" doc:"of conv, depthwise and dense: true if not given"`
 }
 
 // words of layers that take no number.
 func layerWords() []string {
-	words := []string{"batch_norm", "global_average_pool", "flatten"}
+	words := []string{"batch_norm", "global_average_pool", "flatten", "mean", "max"}
 	for f := kernel.ReLU; f <= kernel.GELU; f++ {
 		words = append(words, f.String())
 	}
@@ -77,7 +85,7 @@ func (l *SpelledLayer) DecodeParam(d *params.Decoding, node *yaml.Node) {
 				return
 			}
 		}
-		d.Errorf(node, params.DidYouMean(node.Value, append(layerWords(), "conv", "depthwise", "max_pool", "average_pool", "dense", "dropout")),
+		d.Errorf(node, params.DidYouMean(node.Value, append(layerWords(), "conv", "depthwise", "max_pool", "average_pool", "dense", "dropout", "embedding", "vectors", "lstm", "gru")),
 			"%q is no layer that a word alone says", node.Value)
 		return
 	}
@@ -99,6 +107,7 @@ func (l *SpelledLayer) DecodeParam(d *params.Decoding, node *yaml.Node) {
 	}
 	window := l.Conv > 0 || l.Depthwise > 0
 	pooled := l.MaxPool > 0 || l.AveragePool > 0
+	recurrent := l.LSTM > 0 || l.GRU > 0
 	for _, s := range []struct {
 		key   string
 		given bool
@@ -106,6 +115,7 @@ func (l *SpelledLayer) DecodeParam(d *params.Decoding, node *yaml.Node) {
 	}{
 		{"kernel", l.Kernel > 0, l.Conv > 0}, {"stride", l.Stride > 0, window || pooled}, {"padding", l.Padding != "", window},
 		{"groups", l.Groups > 0, l.Conv > 0}, {"bias", l.Bias != nil, window || l.Dense > 0},
+		{"frozen", l.Frozen, l.Vectors != ""}, {"sequences", l.Sequences, recurrent}, {"bidirectional", l.Bidirectional, recurrent},
 	} {
 		if s.given && !s.ok {
 			d.At(s.key, func() { d.Errorf(params.Locate(node, s.key), "leave it out", "%s has no %s", l.kinds()[0], s.key) })
@@ -142,6 +152,7 @@ func (l SpelledLayer) kinds() (kinds []string) {
 	}{
 		{l.Word, l.Word != ""}, {"conv", l.Conv > 0}, {"depthwise", l.Depthwise > 0}, {"max_pool", l.MaxPool > 0},
 		{"average_pool", l.AveragePool > 0}, {"dense", l.Dense > 0}, {"dropout", l.Dropout > 0},
+		{"embedding", l.embeds()}, {"lstm", l.LSTM > 0}, {"gru", l.GRU > 0},
 	} {
 		if k.given {
 			kinds = append(kinds, k.name)
@@ -167,7 +178,7 @@ func (l SpelledLayer) add(b *nn.Builder, name string, x nn.Value) nn.Value {
 		return nn.Square(window)
 	}
 	flat := func() nn.Value {
-		if len(x.Shape) == 1 {
+		if len(x.Shape) == 1 || x.Shape[0] < 0 { // of a text: for each token
 			return x
 		}
 		return b.Layer(name+".flatten", nn.Flatten{}, x)
@@ -186,6 +197,12 @@ func (l SpelledLayer) add(b *nn.Builder, name string, x nn.Value) nn.Value {
 		return b.Layer(name, nn.Dense{Out: l.Dense, Bias: biased}, x)
 	case l.Dropout > 0:
 		return b.Layer(name, nn.Dropout{Rate: float32(l.Dropout)}, x)
+	case l.LSTM > 0:
+		return l.recurrent(b, name, x, nn.Recurrent{Cell: kernel.LSTM, Units: l.LSTM})
+	case l.GRU > 0:
+		return l.recurrent(b, name, x, nn.Recurrent{Cell: kernel.GRU, Units: l.GRU})
+	case l.embeds(): // of pictures, which have none: the builder tells
+		return b.Layer(name, nn.Embedding{}, x)
 	}
 	switch l.Word {
 	case "batch_norm":
@@ -194,6 +211,10 @@ func (l SpelledLayer) add(b *nn.Builder, name string, x nn.Value) nn.Value {
 		return b.Layer(name, nn.GlobalAveragePool{}, x)
 	case "flatten":
 		return b.Layer(name, nn.Flatten{}, x)
+	case "mean":
+		return b.Layer(name, nn.TokenPool{Function: kernel.MeanOfTokens}, x)
+	case "max":
+		return b.Layer(name, nn.TokenPool{Function: kernel.GreatestOfTokens}, x)
 	}
 	f, err := nn.ParseActivation(l.Word)
 	if err != nil { // no decoded layer is so
@@ -216,8 +237,10 @@ func (l SpelledLayer) String() string {
 		return fmt.Sprintf("dropout %v", l.Dropout)
 	case l.Conv > 0:
 		return fmt.Sprintf("conv %d, kernel %d", l.Conv, l.Kernel)
+	case l.Vectors != "":
+		return "vectors " + l.Vectors
 	}
-	return fmt.Sprintf("%s %d", kind[0], l.Depthwise+l.MaxPool+l.AveragePool+l.Dense)
+	return fmt.Sprintf("%s %d", kind[0], l.Depthwise+l.MaxPool+l.AveragePool+l.Dense+l.Embedding+l.LSTM+l.GRU)
 }
 
 // mostLayers bounds what a pipeline can spell out.
@@ -225,7 +248,7 @@ const mostLayers = 1000
 
 // spelledNetwork is the network in YAML.
 type spelledNetwork struct {
-	Layers []SpelledLayer `yaml:"layers" json:"layers" doc:"the layers from the picture to what the head takes: words (relu, relu6, silu, hardswish, sigmoid, tanh, gelu, batch_norm, global_average_pool, flatten) or mappings such as {conv: 16, kernel: 3}, {max_pool: 2}, {dense: 64}"`
+	Layers []SpelledLayer `yaml:"layers" json:"layers" doc:"the layers from the picture to what the head takes: words (relu, relu6, silu, hardswish, sigmoid, tanh, gelu, batch_norm, global_average_pool, flatten) or mappings such as {conv: 16, kernel: 3}, {max_pool: 2}, {dense: 64}; of texts, from {embedding: 100} or {vectors: builtin} by {lstm: 64}, {gru: 64}, mean and max"`
 }
 
 // decodeSpelled reads {layers: […]} and returns it as the name that stands for it.

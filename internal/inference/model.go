@@ -1,6 +1,7 @@
 package inference
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/apache/arrow/go/v17/arrow"
@@ -39,6 +40,12 @@ func (m *Model) Size() int { return m.program.InputShape().Size() }
 // Takes tells what is wrong with the rows of a table of features or pictures as inputs of the network: they have
 // another size, or are features that were made in another way. What a table does not tell is not wrong.
 func (m *Model) Takes(schema *arrow.Schema) error {
+	if record.OnTokens(schema) {
+		return m.takesTokens(schema)
+	}
+	if m.takesIDs() {
+		return errors.New("it takes the tokens of texts, and the rows have none")
+	}
 	column, what := record.Feature, "features"
 	if record.OnPictures(schema) {
 		column, what = record.Image, "pictures"
@@ -70,16 +77,24 @@ type Session struct {
 	frozen *frozen.Session
 	pool   *kernel.Pool
 	rows   int
+	tokens *Model // that takes tokens; nil: it takes numbers
 }
 
 // NewSession makes a session for up to most examples at once, fewer if their activations are large. pool may be nil, for
 // one thread.
 func (m *Model) NewSession(pool *kernel.Pool, most int) *Session {
+	if m.takesIDs() {
+		return &Session{frozen: m.program.NewSession(tokensTogether), pool: pool, tokens: m}
+	}
 	rows := m.program.AtOnce(most)
-	return &Session{m.program.NewSession(rows), pool, rows}
+	return &Session{frozen: m.program.NewSession(rows), pool: pool, rows: rows}
 }
 
 // Run computes what the model tells of n examples, any number: out has room for n times as many numbers as the head has names.
+// Of a model that takes tokens, examples are rows of [AppendTokens], all of one length.
 func (s *Session) Run(inputs []float32, n int, out []float32) error {
+	if s.tokens != nil {
+		return s.runTokens(inputs, n, out)
+	}
 	return s.frozen.Run(s.pool, inputs, n, out)
 }

@@ -36,6 +36,10 @@ func (m *Model) OnRows(schema *arrow.Schema, weights string) (*Rows, error) {
 		return nil, fmt.Errorf("the model's input is made by the transform %q, which this version of tlpipe does not know: a newer one does", u.Name)
 	}
 	r := &Rows{model: m, column: record.Feature}
+	if record.OnTokens(schema) {
+		r.column = record.Tokens
+		return r, m.takesTokens(schema)
+	}
 	if record.OnPictures(schema) {
 		r.column = record.Image
 		if prepared, ok := schema.Metadata().GetValue(record.PreprocessingKey); ok {
@@ -94,6 +98,9 @@ const togetherRows = 32
 // Run computes what the model tells of each row of a record, on so many threads: one number for each name of the head, row
 // by row, and for each row why there is no answer, or "".
 func (r *Rows) Run(ctx context.Context, rec arrow.Record, threads int) (answers []float32, reasons []string, err error) {
+	if r.column == record.Tokens {
+		return r.runTokens(ctx, rec, threads)
+	}
 	read, size, err := r.reader(rec)
 	if err != nil {
 		return nil, nil, err

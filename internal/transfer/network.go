@@ -32,7 +32,7 @@ func (s *Setup) begin(ctx context.Context, task *pipeline.Task, d *rows.Data) (s
 	if s.backbone == nil {
 		return s.headAlone(task, d)
 	}
-	trunk, weights, err := s.backbone.load(ctx, task, d.Shape, s.backbone.seed(s.RandomSeed, task.Seed))
+	trunk, weights, err := s.load(ctx, task, d)
 	if err != nil {
 		return subject{}, err
 	}

@@ -16,7 +16,7 @@ func (s *Setup) PlanParts(inputs map[string][]pipeline.Input, seed uint64, ask f
 	}
 	phases := s.phases(s.backbone != nil)
 	prefixes := make([]prefix.Prefix, len(phases))
-	if s.backbone != nil {
+	if s.backbone != nil && !s.textual() {
 		var known bool
 		var err error
 		if prefixes, known, err = s.foreseePrefixes(phases, inputs[DataPort][0].Rows()); err != nil || !known {

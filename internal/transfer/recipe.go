@@ -48,7 +48,7 @@ func (s *Setup) phasePart(i int, turn *Turn, p strategy.Phase, cached prefix.Pre
 			from.Backbone = string(s.backbone.said)
 		}
 		var err error
-		if from.Weights, err = s.backbone.weights.Identity(); err != nil {
+		if from.Weights, err = s.weightsIdentity(); err != nil {
 			return pipeline.Part{}, err
 		}
 		from.RandomSeed = s.backbone.seed(s.RandomSeed, seed)

@@ -136,6 +136,9 @@ type Setup struct {
 
 	adaptation *Adaptation // nil: one domain
 
+	dir   string // of the pipeline
+	words *wordSource
+
 	// CheckpointLeast is the least time between checkpoints at the ends of epochs, and CheckpointShare
 	// how many times as long as writing one that is, at least. They decide how much is lost by a kill,
 	// not what comes out.
@@ -145,7 +148,7 @@ type Setup struct {
 
 // New checks parameters and resolves the backbone.
 func New(p Params) (*Setup, error) {
-	s := &Setup{Params: p, CheckpointLeast: 5 * time.Second, CheckpointShare: 30}
+	s := &Setup{Params: p, words: &wordSource{}, CheckpointLeast: 5 * time.Second, CheckpointShare: 30}
 	var errs []error
 	refuse := func(wrong bool, path, hint, format string, args ...any) {
 		if wrong {
@@ -206,7 +209,7 @@ func (s *Setup) phases(pictures bool) []strategy.Phase {
 
 // plan lists the phases of a training on these rows.
 func (s *Setup) plan(d *rows.Data) []strategy.Phase {
-	phases := s.phases(d.Pictures)
+	phases := s.phases(d.Pictures || d.Tokens)
 	for i := range phases {
 		phases[i] = phases[i].For(d.Each(s.Copies))
 	}
@@ -223,6 +226,7 @@ func (s *Setup) at(i int) string {
 
 // Locate implements pipeline.Located.
 func (s *Setup) Locate(dir string) {
+	s.dir = dir
 	if s.backbone != nil {
 		s.backbone.weights.Locate(dir)
 	}
@@ -233,7 +237,7 @@ func (s *Setup) Identity() (map[string]string, error) {
 	if s.backbone == nil {
 		return nil, nil
 	}
-	return s.backbone.weights.Identity()
+	return s.weightsIdentity()
 }
 
 // Numerics implements pipeline.Numeric: what is trained in the precision asked for is validated in float32.
@@ -257,7 +261,7 @@ func (s *Setup) Notes() []string {
 func (s *Setup) Check(inputs map[string][]pipeline.Traits) (map[string]pipeline.Traits, error) {
 	model := pipeline.Traits{}
 	for _, data := range inputs[DataPort] {
-		for _, key := range rows.Carried() {
+		for _, key := range append(rows.Carried(), record.TokensKey) {
 			if value, ok := data[key]; ok {
 				model[key] = value
 			}
@@ -281,7 +285,20 @@ func (s *Setup) Check(inputs map[string][]pipeline.Traits) (map[string]pipeline.
 			return nil, errors.New("the model does not match the data: a head takes features, a whole network takes images")
 		}
 	}
-	if s.backbone != nil {
+	_, cut := model[record.TokensKey]
+	switch {
+	case cut && s.backbone == nil && !continues:
+		return nil, pipeline.ParamErrorHint("backbone", "such as {layers: [{vectors: builtin}, {lstm: 64}]}", "is needed to train on texts")
+	case s.textual() && prepared:
+		return nil, pipeline.ParamErrorHint("backbone", "give the stage texts that are cut into tokens", "is for texts, and the data are pictures")
+	case s.textual():
+		if err := s.checkTokens(model[record.TokensKey]); err != nil {
+			return nil, err
+		}
+	case cut && s.backbone != nil:
+		return nil, pipeline.ParamErrorHint("backbone", "such as {layers: [{vectors: builtin}, {lstm: 64}]}", "%s is for pictures, and the data are texts", s.backbone.Name)
+	}
+	if s.backbone != nil && !s.textual() {
 		if err := s.checkPictures(model[record.PreprocessingKey]); err != nil {
 			return nil, err
 		}
@@ -434,6 +451,9 @@ func (s *Setup) read(ctx context.Context, task *pipeline.Task) (*rows.Data, erro
 		return nil, fmt.Errorf("%s have no rows", in.Name())
 	}
 	pictures := record.OnPictures(schema)
+	if record.OnTokens(schema) {
+		pictures = true // there is a backbone to be trained on them
+	}
 	if !pictures && (s.backbone != nil || len(s.Strategy.Phases) > 0) {
 		return nil, errors.New("backbone and strategy apply to images only: the data is features, on which only a head is trained")
 	}
@@ -451,6 +471,9 @@ func (s *Setup) read(ctx context.Context, task *pipeline.Task) (*rows.Data, erro
 		task.Log("%s", note)
 	}
 	size := fmt.Sprintf("%d features", d.Shape.Size())
+	if d.Tokens {
+		size = "tokens"
+	}
 	if d.Pictures {
 		size = fmt.Sprintf("%d×%d pixels", d.Shape[1], d.Shape[0])
 	}

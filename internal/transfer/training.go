@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"time"
 
@@ -101,7 +102,9 @@ func (s *Setup) newTraining(ctx context.Context, task *pipeline.Task, d *rows.Da
 // selects tells what learns in a phase: of a head alone, everything but what standardises.
 func (t *training) selects(p strategy.Phase, at string) (strategy.Selection, error) {
 	if t.trunk != "" {
-		return p.Selects(t.net, at)
+		selected, err := p.Selects(t.net, at)
+		maps.DeleteFunc(selected.Rates, func(layer string, _ float64) bool { return !t.thaws(layer) })
+		return selected, err
 	}
 	s := strategy.Selection{Rates: map[string]float64{}}
 	for _, l := range t.net.Layers() {
@@ -327,6 +330,9 @@ func (t *training) examples(ctx context.Context, task *pipeline.Task, i int) (ne
 // above the prefix and its activations.
 func (t *training) untaught(ctx context.Context, task *pipeline.Task, i int) (net *nn.Network, training, validation train.Examples, closing func() error, err error) {
 	if t.prefixes[i].Cut == "" {
+		if t.data.Tokens { // which tell their lengths
+			return t.net, t.data.Training.Examples, t.data.Validation.Examples, func() error { return nil }, nil
+		}
 		return t.net, t.data.Training, t.data.Validation, func() error { return nil }, nil
 	}
 	if net, err = t.net.Above(t.prefixes[i].Cut); err != nil {

@@ -38,11 +38,11 @@ func (e *evaluation) enterBaselines(ctx context.Context) error {
 		}
 		prior := metrics.NewPrior(len(e.classes))
 		var nearest *metrics.Centroids // means of pixels say nothing
-		if !t.pictures {
+		if t.hasFeatures() {
 			nearest = metrics.NewCentroids(len(e.classes), t.dimension)
 		}
 		known := make([]bool, len(e.classes))
-		regression := !t.pictures && slices.Contains(e.Baselines, Logistic)
+		regression := t.hasFeatures() && slices.Contains(e.Baselines, Logistic)
 		training, validation := shallow.Rows{Width: t.dimension}, shallow.Rows{Width: t.dimension}
 		var pictures groups
 		for batch, err := range t.examples(ctx, func(r rowView, i int) bool {

@@ -51,7 +51,7 @@ func Kind() pipeline.Kind {
 		Seeded:  true,
 		Inputs: []pipeline.Port{
 			{Name: "model", Kind: pipeline.Model, Many: true, Doc: "the models to measure"},
-			{Name: "data", Kind: pipeline.Features, Also: []pipeline.PortKind{pipeline.Images}, Many: true, Doc: "the input of the models, features or images: one table for all, or one for each"},
+			{Name: "data", Kind: pipeline.Features, Also: []pipeline.PortKind{pipeline.Images, pipeline.Text}, Many: true, Doc: "the input of the models, features, images or tokens: one table for all, or one for each"},
 		},
 		Outputs: []pipeline.Port{
 			{Name: "metrics", Kind: pipeline.Metrics, Doc: "one row per value: model, role, slice, metric, class, value, low, high, rows"},

@@ -87,7 +87,7 @@ func (e *evaluation) labelSource(ctx context.Context) (s labelSource, extraction
 				right++
 			}
 		}
-		if !c.table.pictures && right > best {
+		if c.table.hasFeatures() && right > best {
 			best, s = right, labelSource{table: c.table, name: c.table.input.Name()}
 		}
 	}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/apache/arrow/go/v17/arrow"
 	"github.com/apache/arrow/go/v17/arrow/array"
+	"github.com/tlpipe/tlpipe/internal/inference"
 	"github.com/tlpipe/tlpipe/internal/picture"
 	"github.com/tlpipe/tlpipe/internal/record"
 	"github.com/tlpipe/tlpipe/pipeline"
@@ -23,6 +24,7 @@ type table struct {
 	rows      pipeline.Input // the input without what only the search for duplicates reads, and which lies with the pixels
 	schema    *arrow.Schema
 	pictures  bool // its rows are pictures, and not features
+	tokens    bool // its rows are texts that were cut into tokens
 	dimension int  // numbers of a row
 
 	// Of the rows to be measured, in their order:
@@ -104,6 +106,14 @@ func columnsBut(schema *arrow.Schema, name string) (columns []string) {
 }
 
 func (s stage) checkColumns(t *table) error {
+	if record.OnTokens(t.schema) {
+		made, err := record.ParseTokenisation(t.schema.Metadata().ToMap()[record.TokensKey])
+		if err != nil {
+			return err
+		}
+		t.tokens, t.dimension = true, inference.TokenNumbers(made.Length)
+		return s.checkOthers(t)
+	}
 	column := record.Feature
 	if record.OnPictures(t.schema) {
 		t.pictures, column = true, record.Image
@@ -120,6 +130,14 @@ func (s stage) checkColumns(t *table) error {
 	for _, n := range shape {
 		t.dimension *= n
 	}
+	return s.checkOthers(t)
+}
+
+// hasFeatures tells whether its rows are features, which classifiers can be fitted to as they are.
+func (t *table) hasFeatures() bool { return !t.pictures && !t.tokens }
+
+// checkOthers looks for the columns that the parameters name.
+func (s stage) checkOthers(t *table) error {
 	for i, column := range s.Slices {
 		if err := checkScalar(t.schema, column); err != nil {
 			return pipeline.ParamError(fmt.Sprintf("slices[%d]", i), "%v", err)
@@ -196,6 +214,15 @@ func (t *table) examples(ctx context.Context, passes func(r rowView, i int) bool
 // reader returns what appends the numbers of a row of a record: features, or normalised pixels.
 func (t *table) reader(rec arrow.Record) (func(dst []float32, row int) []float32, error) {
 	size, read := 0, (func(dst []float32, row int) []float32)(nil)
+	if t.tokens {
+		column, err := record.NewTokenColumn(rec)
+		if err != nil {
+			return nil, err
+		}
+		return func(dst []float32, row int) []float32 {
+			return inference.AppendTokens(dst, column.Row(row), t.dimension)
+		}, nil
+	}
 	if t.pictures {
 		column, err := picture.NewColumn(rec)
 		if err != nil {

@@ -31,7 +31,7 @@ func Kind() pipeline.Kind {
 		Version: 11,
 		Seeded:  true,
 		Inputs: []pipeline.Port{
-			{Name: transfer.DataPort, Kind: pipeline.Features, Also: []pipeline.PortKind{pipeline.Images}, Doc: "rows with features or images, classes and splits"},
+			{Name: transfer.DataPort, Kind: pipeline.Features, Also: []pipeline.PortKind{pipeline.Images, pipeline.Text}, Doc: "rows with features, images or tokens, classes and splits"},
 			{Name: transfer.ModelPort, Kind: pipeline.Model, Optional: true, Doc: "the model of an earlier finetune stage, to continue from instead of a backbone and a new head"},
 			{Name: transfer.SourcePort, Kind: pipeline.Images, Optional: true, Doc: "images of the task that the backbone was trained for, labelled with its classes, to measure forgetting"},
 		},

@@ -41,6 +41,9 @@ func New(net *nn.Network, weights nn.Weights, head record.Head, transforms recor
 
 // columnOf is the column of tables that holds inputs of a shape ready made.
 func columnOf(shape nn.Shape, transforms record.Transforms) string {
+	if !shape.Fixed() {
+		return record.Tokens
+	}
 	if _, features := transforms.Extraction(); !features && len(shape) == 3 && shape[2] == 3 {
 		return record.Image
 	}

@@ -24,6 +24,8 @@ import (
 // Data is what a network learns from: rows of features, or pictures.
 type Data struct {
 	Pictures   bool
+	Tokens     bool        // of texts
+	Ids        int         // of tokens: one more than the highest
 	Shape      nn.Shape    // of what the network takes of a row
 	Target     record.Head // what is learned of a row: the task, and what its outputs are named
 	Classes    []string    // of rows of one class
@@ -171,7 +173,7 @@ type Options struct {
 // Read reads the rows to train and to validate on, whose classes stand in the column target, and
 // refuses what cannot be learned from.
 func Read(ctx context.Context, in pipeline.Input, schema *arrow.Schema, target string, o Options) (_ *Data, err error) {
-	d := &Data{Pictures: record.OnPictures(schema), Metadata: map[string]string{}, options: o}
+	d := &Data{Pictures: record.OnPictures(schema), Tokens: record.OnTokens(schema), Metadata: map[string]string{}, options: o}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, d.Close())
@@ -179,6 +181,8 @@ func Read(ctx context.Context, in pipeline.Input, schema *arrow.Schema, target s
 	}()
 	if d.Pictures {
 		err = d.readPictures(ctx, in, schema, target)
+	} else if d.Tokens {
+		err = d.readTokens(ctx, in, schema, target)
 	} else {
 		err = d.readFeatures(ctx, in, schema, target)
 	}
@@ -200,6 +204,9 @@ func Read(ctx context.Context, in pipeline.Input, schema *arrow.Schema, target s
 func (d *Data) What() string {
 	if d.Pictures {
 		return "pictures"
+	}
+	if d.Tokens {
+		return "texts"
 	}
 	return "features"
 }
@@ -319,6 +326,7 @@ type rows struct {
 	of         []uint64  // see pictureOf
 	values     []float32 // of features
 	places     []Place   // of pictures
+	tokens     [][]int32 // of texts
 	used       []int     // those of them whose class is known
 	unlabelled int
 }

@@ -1,0 +1,168 @@
+package transfer
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"path/filepath"
+	"slices"
+	"sync"
+
+	"github.com/tlpipe/tlpipe/internal/nn"
+	"github.com/tlpipe/tlpipe/internal/record"
+	"github.com/tlpipe/tlpipe/internal/transfer/head"
+	"github.com/tlpipe/tlpipe/internal/transfer/rows"
+	"github.com/tlpipe/tlpipe/internal/words"
+	"github.com/tlpipe/tlpipe/internal/wordvectors"
+	"github.com/tlpipe/tlpipe/pipeline"
+)
+
+// textual tells whether the backbone is a network for texts.
+func (s *Setup) textual() bool { return s.backbone != nil && s.backbone.said.OnTokens() }
+
+// wordSource holds the vectors that a network for texts begins with, once they were read.
+type wordSource struct {
+	mu    sync.Mutex
+	table *wordvectors.Table
+}
+
+// wordTable reads the vectors that the network begins with, once; nil if it has none.
+func (s *Setup) wordTable() (*wordvectors.Table, error) {
+	s.words.mu.Lock()
+	defer s.words.mu.Unlock()
+	path := s.backbone.said.TokenEmbedding().Vectors
+	if path == "" || s.words.table != nil {
+		return s.words.table, nil
+	}
+	if path != wordvectors.BuiltinName && !filepath.IsAbs(path) {
+		path = filepath.Join(s.dir, path)
+	}
+	table, err := wordvectors.Open(path)
+	if err != nil {
+		return nil, pipeline.ParamErrorHint("backbone.layers[0].vectors", "builtin, or a file of word vectors", "%v", err)
+	}
+	if table.Vocabulary() == nil {
+		return nil, pipeline.ParamErrorHint("backbone.layers[0].vectors", "builtin, or a file of word vectors", "it has vectors of tokens instead of words")
+	}
+	s.words.table = table
+	return table, nil
+}
+
+// weightsIdentity is what decides the weights that training starts with, beside names and seeds.
+func (s *Setup) weightsIdentity() (map[string]string, error) {
+	identity, err := s.backbone.weights.Identity()
+	if err != nil || !s.textual() {
+		return identity, err
+	}
+	table, err := s.wordTable()
+	if err != nil || table == nil {
+		return identity, err
+	}
+	identity = maps.Clone(identity)
+	if identity == nil {
+		identity = map[string]string{}
+	}
+	identity["vectors"] = table.Digest
+	return identity, nil
+}
+
+// checkTokens refuses texts that are not cut into what the network takes, and layers that do not fit each other.
+func (s *Setup) checkTokens(tokens string) error {
+	if tokens == "" {
+		return pipeline.ParamErrorHint("backbone", "set words in the stage text", "is for texts that are cut into tokens")
+	}
+	made, err := record.ParseTokenisation(tokens)
+	if err != nil {
+		return err
+	}
+	if s.backbone.said.TokenEmbedding().Vectors != "" && !made.Words() {
+		return pipeline.ParamErrorHint("backbone.layers[0].vectors", "set words instead of `for` in the stage text, or take {embedding: 100}", "are those of words, and the texts are cut into the tokens of %s", made.For)
+	}
+	trunk, err := s.tokenNetwork(2)
+	if err != nil {
+		return err
+	}
+	net, err := s.Head.Upon(trunk, head.OneOf(2))
+	if err != nil {
+		return err
+	}
+	for i, phase := range s.phases(true) {
+		if _, err := phase.Selects(net, s.at(i)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// tokenNetwork builds the network for texts of so many ids.
+func (s *Setup) tokenNetwork(ids int) (*nn.Network, error) {
+	table, err := s.wordTable()
+	if err != nil {
+		return nil, err
+	}
+	width := s.backbone.said.TokenEmbedding().Width
+	if table != nil {
+		width = table.Width
+	}
+	net, err := s.backbone.said.TokenNetwork(ids, width)
+	if err != nil {
+		return nil, pipeline.ParamError("backbone.layers", "%v", err)
+	}
+	return net, nil
+}
+
+// load builds the backbone for the rows and loads its weights, or draws random ones.
+func (s *Setup) load(ctx context.Context, task *pipeline.Task, d *rows.Data) (*nn.Network, nn.Weights, error) {
+	seed := s.backbone.seed(s.RandomSeed, task.Seed)
+	if !s.textual() {
+		return s.backbone.load(ctx, task, d.Shape, seed)
+	}
+	ids := d.Ids
+	var vocabulary *words.Vocabulary
+	if text, ok := d.Metadata[record.VocabularyKey]; ok {
+		var err error
+		if vocabulary, err = words.Decode(text); err != nil {
+			return nil, nil, err
+		}
+		ids = vocabulary.Ids()
+	} else if made, err := record.ParseTokenisation(d.Metadata[record.TokensKey]); err == nil {
+		ids = max(ids, made.Ids)
+	}
+	net, err := s.tokenNetwork(ids)
+	if err != nil {
+		return nil, nil, err
+	}
+	weights := net.Initialise(seed)
+	table, err := s.wordTable()
+	if err != nil || table == nil {
+		return net, weights, err
+	}
+	if vocabulary == nil {
+		return nil, nil, fmt.Errorf("the texts do not say which words their tokens are")
+	}
+	embedding := weights[nn.Parameter{Layer: s.backbone.said.TokenEmbedding().Layer, Role: nn.Weight}.Name()].Data
+	clear(embedding) // what has no vector has zeros
+	found := 0
+	for i, word := range vocabulary.Words() {
+		if id := table.Vocabulary().ID(word); id != words.Unknown {
+			found++
+			copy(embedding[(i+words.FirstWord)*table.Width:], table.Vector(int(id)-words.FirstWord))
+		}
+	}
+	task.Log("%d of %d words of the vocabulary have a vector", found, vocabulary.Len())
+	return net, weights, nil
+}
+
+// frozenTokens are layers that no phase trains.
+func (s *Setup) frozenTokens() []string {
+	if !s.textual() {
+		return nil
+	}
+	if e := s.backbone.said.TokenEmbedding(); e.Frozen {
+		return []string{e.Layer}
+	}
+	return nil
+}
+
+// thaws tells whether a layer may learn.
+func (s *Setup) thaws(layer string) bool { return !slices.Contains(s.frozenTokens(), layer) }
