@@ -20,8 +20,13 @@ import (
 type Model struct {
 	Network *nn.Network // one input and one output, folded
 	Weights nn.Weights
-	Pixels  *Pixels     // nil: the input is taken as it is
-	Head    record.Head // what the output tells
+	// Trained is the network before it was folded, with its batch-norms.
+	Trained struct {
+		Network *nn.Network
+		Weights nn.Weights
+	}
+	Pixels *Pixels     // nil: the input is taken as it is
+	Head   record.Head // what the output tells
 	// Description is that of the stored model; of a backbone, its input and origin.
 	Description record.Description
 	Scheme      *quantise.Scheme // by which the model computes with bytes; nil: it does not
@@ -119,11 +124,13 @@ func (m *Model) putBelow(made record.Extraction, steps record.Transforms, file s
 	return m.join(below, belowWeights)
 }
 
+// BackbonePrefix stands before the names of a backbone's layers that were put below those of a head.
+const BackbonePrefix = "backbone."
+
 // join puts a network below the model's, whose input has as many numbers as its output.
 func (m *Model) join(below *nn.Network, weights nn.Weights) error {
-	const under = "backbone"
 	layers, joined := []nn.Layer{}, nn.Weights{}
-	rename := func(name string) string { return under + "." + name }
+	rename := func(name string) string { return BackbonePrefix + name }
 	renamed, err := below.Rename(rename)
 	if err != nil {
 		return err
@@ -140,7 +147,7 @@ func (m *Model) join(below *nn.Network, weights nn.Weights) error {
 		if from.Size() != to.Size() {
 			return fmt.Errorf("it gives %v numbers, the model takes %v", from, to)
 		}
-		name := under + ".features"
+		name := BackbonePrefix + "features"
 		layers = append(layers, nn.Layer{Name: name, Op: nn.Reshape{Shape: to}, Inputs: []string{renamed.Output().Name}})
 		names[input.Name] = name
 	}
@@ -202,6 +209,11 @@ func Backbone(b backbone.Backbone, choice *backbone.ResolvedWeights, size int) (
 	}
 	stored := classifier.New(m.Network, weights, m.Head, p.Transforms())
 	m.Description = stored.Description
+	origin, err := choice.Origin()
+	if err != nil {
+		return nil, err
+	}
+	m.Description.Origins = []record.Origin{origin}
 	return m, m.fold()
 }
 
@@ -219,6 +231,7 @@ func distinct(names []string) []string {
 }
 
 func (m *Model) fold() (err error) {
+	m.Trained.Network, m.Trained.Weights = m.Network, m.Weights
 	m.Network, m.Weights, err = fold.Fold(m.Network, m.Weights)
 	return err
 }

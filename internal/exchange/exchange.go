@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/tlpipe/tlpipe/internal/deploy"
@@ -22,6 +23,7 @@ type Format string
 const (
 	ONNX   Format = "onnx"   // the whole network, from pixels to probabilities
 	TFLite Format = "tflite" // likewise, of one picture at a time
+	Torch  Format = "torch"  // the weights alone, a state dict of PyTorch
 )
 
 // Precision is what the weights of a file rest as.
@@ -37,7 +39,7 @@ const (
 // format is how files of a format are written and checked.
 type format struct {
 	name       Format
-	ending     string // of files' names
+	endings    []string // of files' names
 	precisions []Precision
 	write      func(w io.Writer, r Request) error
 	check      func(path string, r Request, e *examples, pool *kernel.Pool) (*Check, error)
@@ -45,8 +47,9 @@ type format struct {
 
 func formats() []format {
 	return []format{
-		{ONNX, ".onnx", []Precision{Float32, Float16, Int8}, writeONNX, checkONNX},
-		{TFLite, ".tflite", []Precision{Float32, Float16, Int8}, writeTFLite, checkTFLite},
+		{ONNX, []string{".onnx"}, []Precision{Float32, Float16, Int8}, writeONNX, checkONNX},
+		{TFLite, []string{".tflite"}, []Precision{Float32, Float16, Int8}, writeTFLite, checkTFLite},
+		{Torch, []string{".pt", ".pth"}, []Precision{Float32, Float16}, writeTorch, checkTorch},
 	}
 }
 
@@ -149,8 +152,9 @@ func (r Request) hold(f format, path string, out *Result) error {
 func (r Request) format() (format, error) {
 	var endings []string
 	for _, f := range formats() {
-		endings = append(endings, f.ending)
-		if r.Format != f.name && (r.Format != "" || !strings.HasSuffix(strings.ToLower(r.Out), f.ending)) {
+		endings = append(endings, f.endings...)
+		named := slices.ContainsFunc(f.endings, func(ending string) bool { return strings.HasSuffix(strings.ToLower(r.Out), ending) })
+		if r.Format != f.name && (r.Format != "" || !named) {
 			continue
 		}
 		for _, p := range f.precisions {

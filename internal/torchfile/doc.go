@@ -1,5 +1,5 @@
-// Package torchfile reads the tensors of files that torch.save wrote: .pth, .pt, and .bin of Hugging
-// Face; both the zip archives written since PyTorch 1.6 and the stream of pickles before.
+// Package torchfile reads and writes the tensors of files as torch.save makes them: .pth, .pt, and .bin of Hugging
+// Face. It reads both the zip archives written since PyTorch 1.6 and the stream of pickles before, and writes the former.
 //
 // # Terms
 //

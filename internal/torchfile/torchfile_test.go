@@ -1,6 +1,8 @@
 package torchfile_test
 
 import (
+	"bytes"
+	"math"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -182,5 +184,42 @@ func TestSharedStorage(t *testing.T) {
 	got := read(t, "views.pth")
 	if !reflect.DeepEqual(got["all"].Content, got["part"].Content) {
 		t.Error("tensors that share a storage have one each")
+	}
+}
+
+// What is written is read back, in float32 and rounded to float16; the count of steps is a note beside the weights.
+func TestWrite(t *testing.T) {
+	data := []float32{1, -2.5, 3e-3, 4, 5, 6}
+	var file bytes.Buffer
+	err := torchfile.Write(&file, []torchfile.Entry{
+		{Name: "conv.weight", Shape: []int{1, 2, 3}, Type: stored.F32, Data: data},
+		{Name: "bn.num_batches_tracked", Type: stored.I64, Count: 7},
+		{Name: "half", Shape: []int{6}, Type: stored.F16, Data: data},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	entries, err := mapped.Zip(file.Bytes())
+	if err != nil {
+		t.Fatal(err)
+	}
+	tensors, err := torchfile.ParseZip(entries)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(tensors) != 3 || tensors[0].Name != "conv.weight" || !slices.Equal(tensors[0].Shape, []int{1, 2, 3}) || tensors[1].Type != stored.I64 || tensors[2].Type != stored.F16 {
+		t.Fatalf("read back: %v", tensors)
+	}
+	if got, err := tensors[0].Float32(); err != nil || !slices.Equal(got, data) {
+		t.Errorf("float32: %v, %v", got, err)
+	}
+	got, err := tensors[2].Float32()
+	for i, v := range data {
+		if err != nil || math.Abs(float64(got[i]-v)) > 1e-3*math.Abs(float64(v)) {
+			t.Errorf("float16: %v, %v", got, err)
+		}
+	}
+	if err := torchfile.Write(&file, []torchfile.Entry{{Name: "short", Shape: []int{3}, Type: stored.F32, Data: data}}); err == nil {
+		t.Error("a tensor with another number of numbers than its shape has is written")
 	}
 }

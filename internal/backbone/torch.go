@@ -1,0 +1,118 @@
+package backbone
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/tlpipe/tlpipe/internal/nn"
+	"github.com/tlpipe/tlpipe/internal/record"
+)
+
+// TorchNames says how a state dict of PyTorch calls the tensors of a model's network, and how they lie in it.
+type TorchNames struct {
+	names   naming
+	prefix  string            // of the backbone's layers in the network
+	known   map[string]bool   // layers of the backbone
+	renamed map[string]string // layers of the head that stand in the place of the backbone's own
+}
+
+// TorchNamesOf finds the names for a network: of what began as a backbone of the zoo, those of torchvision, timm or whoever builds its variant in
+// PyTorch, so that its module loads the file; of all others, the layers' own. prefix stands before the backbone's layers in
+// the network. A head of one dense layer has the name of the backbone's own classifier.
+func TorchNamesOf(net *nn.Network, origins []record.Origin, prefix string) TorchNames {
+	t := TorchNames{names: pyTorch("tlpipe", func(layer string) string { return layer }), prefix: prefix, known: map[string]bool{}, renamed: map[string]string{}}
+	if len(origins) == 0 {
+		return t
+	}
+	b, err := Find(origins[0].Backbone)
+	if err != nil || b.Imported || b.AnyPixels {
+		return t
+	}
+	if b, err = b.As(origins[0].Variant); err != nil {
+		return t
+	}
+	namings := b.variants[b.chosen].namings
+	at := -1
+	for i, n := range namings {
+		if n.order == torchOrder && (at < 0 || namings[at].title != "torchvision" && n.title == "timm") {
+			at = i
+		}
+	}
+	whole, err := b.whole()
+	if at < 0 || err != nil {
+		return t
+	}
+	t.names = namings[at]
+	for _, l := range whole.Layers() {
+		t.known[l.Name] = true
+	}
+	var others []nn.Layer
+	for _, l := range net.Layers() {
+		name := strings.TrimPrefix(l.Name, prefix)
+		if len(net.LayerParameters(l)) > 0 && (!t.known[name] || name == b.Logits) {
+			others = append(others, l)
+		}
+	}
+	if len(others) == 1 && b.Logits != "" {
+		if _, dense := others[0].Op.(nn.Dense); dense {
+			t.renamed[others[0].Name] = b.Logits
+		}
+	}
+	return t
+}
+
+// Library is the one whose module has these names; "tlpipe" for none.
+func (t TorchNames) Library() string { return t.names.title }
+
+// TorchTensor is a parameter as it lies in a state dict.
+type TorchTensor struct {
+	Name  string
+	Shape []int
+
+	layout layout
+	own    nn.Shape // of the parameter
+}
+
+// Tensor tells how a parameter lies in the file.
+func (t TorchNames) Tensor(net *nn.Network, l nn.Layer, p nn.Parameter) TorchTensor {
+	out := TorchTensor{layout: t.names.layout(net, l, p), own: p.Shape}
+	name := strings.TrimPrefix(l.Name, t.prefix)
+	switch other, ok := t.renamed[l.Name]; {
+	case ok:
+		out.Name = t.names.tensor(nn.Parameter{Layer: other, Role: p.Role})
+	case t.known[name]:
+		out.Name = t.names.tensor(nn.Parameter{Layer: name, Role: p.Role})
+	default:
+		out.Name = name + "." + t.names.roles[p.Role]
+	}
+	out.Shape = slices.Clone(out.layout.shape)
+	if _, dense := l.Op.(nn.Dense); dense && p.Role == nn.Weight {
+		out.Shape = []int{p.Shape[0], p.Shape.Size() / p.Shape[0]}
+	}
+	return out
+}
+
+// Steps is the name of the count of steps that a batch-norm of PyTorch keeps; "" for other tensors.
+func (t TorchTensor) Steps(role nn.Role) string {
+	if role != nn.Mean {
+		return ""
+	}
+	return strings.TrimSuffix(t.Name, "running_mean") + "num_batches_tracked"
+}
+
+// Put gives a parameter's numbers as they lie in the file.
+func (t TorchTensor) Put(data []float32) []float32 {
+	if t.layout.axes == nil {
+		return data
+	}
+	turned := layout{shape: make(nn.Shape, len(t.layout.axes)), axes: make([]int, len(t.layout.axes))}
+	for i, axis := range t.layout.axes {
+		turned.shape[i], turned.axes[axis] = t.layout.shape[axis], i
+	}
+	return turned.apply(data)
+}
+
+// Take gives the parameter of the numbers in a file.
+func (t TorchTensor) Take(data []float32) nn.Tensor {
+	return nn.Tensor{Shape: t.own, Data: t.layout.apply(data)}
+}
