@@ -119,6 +119,8 @@ type Artifact struct {
 	coordinates Coordinates
 	chunks      []chunkRef
 	columns     []string // that it was narrowed to; nil: all
+
+	empty *arrow.Schema // where there are no chunks; nil if it is not known
 }
 
 // NewArtifact makes the artifact of chunks that are in the store.
@@ -127,6 +129,13 @@ func NewArtifact(store *cache.Store, name string, coordinates Coordinates, chunk
 	for _, c := range chunks {
 		a.chunks = append(a.chunks, chunkRef{Chunk: c})
 	}
+	return a
+}
+
+// NewRejects makes the artifact of the rows that a stage rejected, whose columns are known if there are none.
+func NewRejects(store *cache.Store, name string, coordinates Coordinates, chunks []cache.Chunk) *Artifact {
+	a := NewArtifact(store, name, coordinates, chunks)
+	a.empty = rejectSchema
 	return a
 }
 
@@ -225,7 +234,10 @@ func chunksDigest(chunks []cache.Chunk) string {
 // Schema implements Input.
 func (a *Artifact) Schema(ctx context.Context) (schema *arrow.Schema, err error) {
 	if len(a.chunks) == 0 {
-		return nil, nil
+		if a.empty != nil && a.columns != nil {
+			return narrowedSchema(a.empty, a.columns), nil
+		}
+		return a.empty, nil
 	}
 	err = a.chunks[0].mended(ctx, func(c cache.Chunk) error {
 		b := cache.Blob{Digest: c.Digest, Bytes: c.Bytes}

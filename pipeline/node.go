@@ -159,7 +159,11 @@ func (nr *nodeRun) artifact(port string) *Artifact {
 	s := nr.outputs[port]
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return &Artifact{store: nr.x.Store, name: nr.node.Name, coordinates: nr.node.Coordinates, chunks: s.chunks}
+	a := &Artifact{store: nr.x.Store, name: nr.node.Name, coordinates: nr.node.Coordinates, chunks: s.chunks}
+	if port == RejectsPort {
+		a.empty = rejectSchema
+	}
+	return a
 }
 
 func (nr *nodeRun) result() *NodeResult {

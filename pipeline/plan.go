@@ -130,6 +130,11 @@ func (p *planner) node(ctx context.Context, n *Node, m mode) (PlanNode, error) {
 		}
 		out.Rejects, out.Overview = listing.Rejects, listing.Overview
 		p.listed[n] = listing.Overview
+		rejected, err := putRejects(p.Store, listing.Rejects)
+		if err != nil {
+			return out, err
+		}
+		w.have(map[string][]cache.Chunk{RejectsPort: rejected})
 		chunks, err := cutListing(listing.Rows)
 		if err != nil {
 			return out, err
@@ -190,11 +195,12 @@ func (p *planner) node(ctx context.Context, n *Node, m mode) (PlanNode, error) {
 
 // tooManyRejects judges the rejects that are at hand as a run would.
 func (w *nodePlan) tooManyRejects(ctx context.Context) error {
-	c := counts{rejects: int64(len(w.out.Rejects)), seen: w.out.Rows + int64(len(w.out.Rejects))}
+	c := counts{seen: w.out.Rows + int64(len(w.out.Rejects))}
 	var rejected []cache.Chunk
 	for _, chunk := range w.entries[RejectsPort] {
-		c.rejects += chunk.Rows
-		rejected = append(rejected, chunk.Chunk)
+		if c.rejects += chunk.Rows; chunk.known {
+			rejected = append(rejected, chunk.Chunk)
+		}
 	}
 	if outputs := w.node.Kind.Outputs; len(outputs) > 0 {
 		for _, chunk := range w.entries[outputs[0].Name] {
@@ -202,9 +208,6 @@ func (w *nodePlan) tooManyRejects(ctx context.Context) error {
 		}
 	}
 	return w.node.Declared.tooManyRejects(c, w.out.Pending == 0, func() string {
-		if len(w.out.Rejects) > 0 {
-			return w.out.Rejects[0].ID + ": " + w.out.Rejects[0].Reason
-		}
 		return firstReject(ctx, NewArtifact(w.Store, RejectsPort, nil, rejected))
 	})
 }
@@ -262,6 +265,7 @@ func (w *nodePlan) pend() {
 	for _, o := range w.node.Kind.Outputs {
 		w.entries[o.Name] = append(w.entries[o.Name], planned{})
 	}
+	w.entries[RejectsPort] = append(w.entries[RejectsPort], planned{})
 }
 
 // rows plans a chunk of a row-wise node: where it is not at hand, perhaps all

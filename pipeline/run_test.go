@@ -30,6 +30,8 @@ type world struct {
 	begun      atomic.Int64 // phases that had no checkpoint
 	beforeMap  func(ctx context.Context) error
 
+	unlisted []pipeline.Reject // what the source cannot list
+
 	archive string // if there is one, the source makes an index of it
 	indexed atomic.Int64
 }
@@ -79,7 +81,7 @@ func (s source) List(ctx context.Context, env *pipeline.Env) (pipeline.Listing, 
 	for i, n := range s.w.listed {
 		rows[i] = int64(n)
 	}
-	return pipeline.Listing{Rows: numberTable(rows...)}, nil
+	return pipeline.Listing{Rows: numberTable(rows...), Rejects: s.w.unlisted}, nil
 }
 
 func (s source) Open(context.Context, *pipeline.Env, map[string][]pipeline.Input) (pipeline.Mapper, error) {

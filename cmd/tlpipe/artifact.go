@@ -3,12 +3,9 @@ package main
 import (
 	"context"
 	"fmt"
-	"iter"
 	"os"
 	"slices"
 	"strings"
-
-	"github.com/apache/arrow/go/v17/arrow"
 
 	"github.com/tlpipe/tlpipe/internal/record"
 	"github.com/tlpipe/tlpipe/pipeline"
@@ -44,20 +41,10 @@ func (p *program) stageArtifact(ctx context.Context, store *cache.Store, file, r
 			node.Name, strings.Join(planned.Because, "; "), file, node.Declared.Name)
 	}
 	artifact := pipeline.NewArtifact(store, node.Name, node.Coordinates, planned.Outputs[port.Name])
-	out := &named{Input: artifact, kind: port.Kind, bytes: artifact.Bytes()}
 	if port.Name == pipeline.RejectsPort {
-		out.Input = plannedRejects(store, planned)
+		artifact = pipeline.NewRejects(store, node.Name, node.Coordinates, planned.Outputs[port.Name])
 	}
-	return out, nil
-}
-
-// plannedRejects is the table of rejects of a node that is in the cache.
-func plannedRejects(store *cache.Store, n pipeline.PlanNode) pipeline.Input {
-	artifact := pipeline.NewArtifact(store, n.Stage, n.Node.Coordinates, n.Outputs[pipeline.RejectsPort])
-	if len(n.Rejects) == 0 {
-		return artifact
-	}
-	return &withRejects{Input: artifact, listed: n.Rejects}
+	return &named{Input: artifact, kind: port.Kind, bytes: artifact.Bytes()}, nil
 }
 
 // digestArtifact finds the artifact or blob whose digest begins with prefix.
@@ -130,46 +117,4 @@ func splitReference(text string) (file, reference string, ok bool) {
 		return "", "", false
 	}
 	return text[:first], text[first+1:], true
-}
-
-// withRejects is a table of rejects with those before it that a source could
-// not even list; they rest in no entry of the cache.
-type withRejects struct {
-	pipeline.Input
-	listed []pipeline.Reject
-}
-
-// rejectRow is a row of a table of rejects.
-type rejectRow struct {
-	ID     string `column:"id"`
-	Reason string `column:"reason"`
-}
-
-// Rows implements pipeline.Input.
-func (w *withRejects) Rows() int64 { return w.Input.Rows() + int64(len(w.listed)) }
-
-// Schema implements pipeline.Input.
-func (w *withRejects) Schema(context.Context) (*arrow.Schema, error) {
-	return record.RowsSchema[rejectRow](), nil
-}
-
-// Batches implements pipeline.Input.
-func (w *withRejects) Batches(ctx context.Context) iter.Seq2[arrow.Record, error] {
-	return func(yield func(arrow.Record, error) bool) {
-		rows := make([]rejectRow, len(w.listed))
-		for i, r := range w.listed {
-			rows[i] = rejectRow(r)
-		}
-		rec := record.FromRows(rows)
-		more := yield(rec, nil)
-		rec.Release()
-		if !more {
-			return
-		}
-		for rec, err := range w.Input.Batches(ctx) {
-			if !yield(rec, err) {
-				return
-			}
-		}
-	}
 }

@@ -116,7 +116,7 @@ func reportOfPlan(store *cache.Store, graph *pipeline.Graph, plan pipeline.Plan)
 				node.Rows, node.Digest = a.Rows(), a.Digest()
 			}
 		}
-		rejects := plannedRejects(store, n)
+		rejects := pipeline.NewRejects(store, n.Stage, n.Node.Coordinates, n.Outputs[pipeline.RejectsPort])
 		node.Rejects, node.Rejected = rejects, rejects.Rows()
 		run.Nodes = append(run.Nodes, node)
 	}

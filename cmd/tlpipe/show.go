@@ -74,7 +74,7 @@ safetensors file of a model written by --export is shown in the same way.
 				return err
 			}
 			if out != "" {
-				notes, err := export.File(c.Context(), out, orNoRejects(artifact, args[0]))
+				notes, err := export.File(c.Context(), out, artifact)
 				if err != nil {
 					return err
 				}
@@ -181,15 +181,3 @@ func (p *program) printArtifact(ctx context.Context, a *named, head int) error {
 	}
 	return err
 }
-
-// orNoRejects gives an artifact of no rejected rows the columns that it would have, so that it can be exported.
-func orNoRejects(artifact pipeline.Input, argument string) pipeline.Input {
-	if artifact.Rows() > 0 || !strings.HasSuffix(argument, "."+pipeline.RejectsPort) {
-		return artifact
-	}
-	return noRejects{artifact}
-}
-
-type noRejects struct{ pipeline.Input }
-
-func (noRejects) Schema(context.Context) (*arrow.Schema, error) { return pipeline.RejectsSchema(), nil }
