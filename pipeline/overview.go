@@ -19,7 +19,16 @@ type Overview struct {
 	Domains []DomainRows `json:"domains,omitempty"` // by name, where rows say which they are of
 	Width   int          `json:"width,omitempty"`   // numbers of a row, where rows are numbers
 	Columns []string     `json:"columns,omitempty"` // further columns that are kept beside each row
+	Sizes   *Sizes       `json:"sizes,omitempty"`   // of pictures, as far as their headers were looked at
 	Notes   []string     `json:"notes,omitempty"`   // lines for people: what may surprise
+}
+
+// Sizes are widths and heights in pixels among the pictures whose headers were looked at, by area.
+type Sizes struct {
+	Pictures int    `json:"pictures"` // that were looked at
+	Smallest [2]int `json:"smallest"`
+	Median   [2]int `json:"median"`
+	Largest  [2]int `json:"largest"`
 }
 
 // ClassRows counts the rows of a class by split.

@@ -9,6 +9,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"strings"
 )
 
 // ErrChanged means that a picture is no longer what was listed: its file was
@@ -54,6 +55,36 @@ func (s *Set) Read(ctx context.Context, part int, at Location, digest string) ([
 		return nil, fmt.Errorf("%s %w", at.Path, ErrChanged)
 	}
 	return data, nil
+}
+
+// Begin returns the first bytes of a picture, at most so many. ok is false where they cannot be had without unpacking or
+// reading much else, as in packed archives and tables, or not at all.
+func (s *Set) Begin(ctx context.Context, part int, at Location, most int64) (data []byte, ok bool) {
+	var err error
+	switch reader := s.readers[part].(type) {
+	case wholeFiles:
+		data, err = beginning(at.Path, most)
+	case *tarReader:
+		if strings.HasSuffix(at.Path, "gz") {
+			return nil, false
+		}
+		at.Size = min(at.Size, most)
+		data, err = reader.Read(ctx, at)
+	case emojiReader:
+		data, err = reader.Read(ctx, at)
+	default:
+		return nil, false
+	}
+	return data, err == nil
+}
+
+func beginning(path string, most int64) (_ []byte, err error) {
+	f, err := openFile(path)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	return io.ReadAll(io.LimitReader(f, most))
 }
 
 // Close closes all files.

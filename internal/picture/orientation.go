@@ -10,6 +10,12 @@ import (
 // stored picture has to be turned to stand upright. 0 is taken for 1.
 type Orientation uint8
 
+// Sideways tells whether width and height change places.
+func (o Orientation) Sideways() bool {
+	_, _, transpose := o.parts()
+	return transpose
+}
+
 // Its three bits, counted from 0: whether the stored picture is to be
 // transposed last, and mirrored first.
 func (o Orientation) parts() (mirrorX, mirrorY, transpose bool) {

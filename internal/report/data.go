@@ -115,6 +115,9 @@ func newDataView(o *pipeline.Overview, samples map[string][]template.URL) dataVi
 		view.Summary += ", with the additional columns " + strings.Join(o.Columns[:min(len(o.Columns), maxListedInText)], ", ")
 	}
 	view.Summary += "."
+	if o.Sizes != nil {
+		view.Summary += " " + sizesInWords(*o.Sizes, o.Rows)
+	}
 	classes := slices.Clone(listed)
 	if len(classes) > maxOpenClasses { // the largest first
 		slices.SortStableFunc(classes, func(a, b pipeline.ClassRows) int { return cmp.Compare(b.Total(), a.Total()) })
@@ -146,6 +149,19 @@ func newDataView(o *pipeline.Overview, samples map[string][]template.URL) dataVi
 	}
 	view.Total = classView{Name: all, Counts: countsOf(o, total), Total: count(o.Rows)}
 	return view
+}
+
+// sizesInWords tells how large the pictures are that were looked at.
+func sizesInWords(s pipeline.Sizes, rows int64) string {
+	pixels := func(size [2]int) string { return fmt.Sprintf("%d × %d", size[0], size[1]) }
+	among := ""
+	if int64(s.Pictures) < rows {
+		among = fmt.Sprintf(" (of %d looked at)", s.Pictures)
+	}
+	if s.Smallest == s.Largest {
+		return fmt.Sprintf("The files hold pictures of %s pixels%s.", pixels(s.Median), among)
+	}
+	return fmt.Sprintf("The files hold pictures of %s to %s pixels, the median is %s%s.", pixels(s.Smallest), pixels(s.Largest), pixels(s.Median), among)
 }
 
 func classesInWords(n int) string {

@@ -510,12 +510,15 @@ func TestData(t *testing.T) {
 		t.Errorf("near-duplicates: %q", got)
 	}
 	// Of many classes, the largest are shown and the others folded away.
-	many := &pipeline.Overview{Rows: 1275, Splits: []string{"train"}}
+	many := &pipeline.Overview{Rows: 1275, Splits: []string{"train"}, Sizes: &pipeline.Sizes{Pictures: 64, Smallest: [2]int{32, 20}, Median: [2]int{64, 48}, Largest: [2]int{640, 480}}}
 	for i := range 50 {
 		many.Classes = append(many.Classes, pipeline.ClassRows{Name: fmt.Sprintf("class %02d", i), Rows: map[string]int64{"train": int64(i + 1)}})
 	}
 	run.Nodes[0].Overview, run.Nodes[0].Outputs = many, nil
 	d = parse(t, section(page(t, run), "data"))
+	if got, want := textOf(d.all("p")[0]), "The files hold pictures of 32 × 20 to 640 × 480 pixels, the median is 64 × 48 (of 64 looked at)."; !strings.Contains(got, want) {
+		t.Errorf("no %q in %q", want, got)
+	}
 	tables := d.withClass("data")
 	if len(tables) != 2 || !strings.HasPrefix(strings.TrimSpace(textOf(tables[0])), "Rows by class and split; the largest classes first ClasstrainallShareFirst pictures class 495050") {
 		t.Errorf("%d tables, the first %q", len(tables), textOf(tables[0]))

@@ -280,6 +280,7 @@ func (s *stage) List(ctx context.Context, env *pipeline.Env) (pipeline.Listing, 
 		return pipeline.Listing{}, err
 	}
 	overview := table.Overview(s.params.Split.wanted())
+	overview.Sizes = sizes(ctx, s.params.Source.parts(s.dir), table)
 	if note := s.params.Split.unused(divided, len(table.All)); note != "" {
 		overview.Notes = append(overview.Notes, note)
 	}
