@@ -28,6 +28,7 @@ type targets struct {
 		MeanAveragePrecision float64      `json:"mean_average_precision"`
 		AUC                  []float64
 		LogLoss              float64 `json:"log_loss"`
+		CalibrationError     float64 `json:"calibration_error"`
 	}
 	Numbers []struct {
 		Truth, Predicted     []float64
@@ -74,6 +75,7 @@ func TestMultiLabelAgainstScikitLearn(t *testing.T) {
 			near(t, "subset accuracy", m.SubsetAccuracy(c.Weights), c.SubsetAccuracy, 1e-12)
 			near(t, "Hamming loss", m.HammingLoss(c.Weights), c.HammingLoss, 1e-12)
 			near(t, "log-loss", m.LogLoss(c.Weights), c.LogLoss, 1e-6)
+			near(t, "calibration error", metrics.ExpectedCalibrationError(m.Calibration(10, c.Weights)), c.CalibrationError, 1e-9)
 			tally := m.Tally(c.Weights)
 			nearScores(t, "micro", tally.Micro(), c.Micro)
 			nearScores(t, "macro", tally.Macro(), c.Macro)

@@ -117,15 +117,17 @@ const (
 type Comparison struct {
 	A          string  `column:"a"`
 	B          string  `column:"b"`
+	Metric     string  `column:"metric"` // Accuracy, SubsetAccuracy or MeanAbsoluteError
+	Class      string  `column:"class"`  // the number that the errors are of; null if there is one, or of classes
 	Rows       int64   `column:"rows"`
-	AccuracyA  float64 `column:"accuracy_a"`
-	AccuracyB  float64 `column:"accuracy_b"`
-	OnlyA      int64   `column:"only_a"` // rows that A has right and B wrong
+	ValueA     float64 `column:"value_a"` // of the metric
+	ValueB     float64 `column:"value_b"`
+	OnlyA      int64   `column:"only_a"` // rows that A has right and B wrong; of numbers, those to which A is closer
 	OnlyB      int64   `column:"only_b"`
-	Difference float64 `column:"difference"` // of the accuracies
+	Difference float64 `column:"difference"` // of the values
 	Low        float64 `column:"low"`        // 95 % interval of the difference, by paired bootstrap
 	High       float64 `column:"high"`
-	P          float64 `column:"p"`          // of the exact McNemar test, two-sided
+	P          float64 `column:"p"`          // of the exact McNemar test, two-sided; of numbers, the sign test, which is the same of OnlyA and OnlyB
 	PAdjusted  float64 `column:"p_adjusted"` // by Holm, for the number of comparisons in the table
 }
 

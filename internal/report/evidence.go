@@ -17,8 +17,9 @@ type evaluation struct {
 	about       record.Evaluation
 	models      []model // in the order of the table: models, then baselines
 	slices      []record.Metric
-	by          string // the metric that models are ranked by: accuracy, mean average precision or R²
-	comparisons []comparison
+	by          string       // the metric that models are ranked by: accuracy, mean average precision or R²
+	comparisons []comparison // of shares of rows that are right
+	ofNumbers   []comparison // of mean absolute errors
 	confusion   []record.Confusion
 	calibration []record.CalibrationBin
 	mistakes    []record.Mistake
@@ -78,7 +79,11 @@ func readEvaluation(ctx context.Context, n *Node) (*evaluation, error) {
 		return nil, err
 	}
 	for _, c := range comparisons {
-		e.comparisons = append(e.comparisons, comparison{Comparison: c, pairs: 1, among: len(comparisons)})
+		of := &e.comparisons
+		if c.Metric == record.MeanAbsoluteError {
+			of = &e.ofNumbers
+		}
+		*of = append(*of, comparison{Comparison: c, pairs: 1, among: len(comparisons)})
 	}
 	if e.confusion, _, err = readTable[record.Confusion](ctx, n); err != nil {
 		return nil, err

@@ -236,8 +236,12 @@ func calibrationSection(_ context.Context, _ *reading, e *result) ([]block, erro
 	if len(all) == 0 {
 		return nil, nil
 	}
+	text := "How often predictions of a given confidence are right, with 95% intervals. On the dashed line the model is perfectly calibrated; below it, overconfident. The bars show how many predictions fall into each bin."
+	if !e.ofOneClass() {
+		text = "How often a class applies where the model gives it a probability, over all rows and classes, with 95% intervals that count rows. On the dashed line the model is perfectly calibrated; below it, classes apply more rarely than it says. The bars show how many of the answers fall into each bin."
+	}
 	return []block{
-		paragraph(plain("How often predictions of a given confidence are right, with 95%% intervals. On the dashed line the model is perfectly calibrated; below it, overconfident. The bars show how many predictions fall into each bin.")),
+		paragraph(span{Text: text}),
 		charts(all...), more(e.undetailed()),
 	}, nil
 }
@@ -256,6 +260,9 @@ func metricsSection(_ context.Context, _ *reading, e *result) ([]block, error) {
 	}
 	if len(e.comparisons) > len(e.summary.verdicts()) {
 		out = append(out, folded("All paired comparisons", false, tableOf(e.comparisonTable())))
+	}
+	if len(e.ofNumbers) > 0 {
+		out = append(out, tableOf(e.numberComparisonTable()))
 	}
 	return out, nil
 }

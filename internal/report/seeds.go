@@ -163,9 +163,9 @@ func meanComparison(a, b string, of []comparison) comparison {
 	difference, interval := metrics.Mean(column(func(c comparison) float64 { return c.Difference }))
 	mean.Comparison = record.Comparison{
 		A: a, B: b, Rows: of[0].Rows, Difference: difference,
-		AccuracyA: meanOf(func(c comparison) float64 { return c.AccuracyA }),
-		AccuracyB: meanOf(func(c comparison) float64 { return c.AccuracyB }),
-		P:         math.NaN(), PAdjusted: math.NaN(),
+		ValueA: meanOf(func(c comparison) float64 { return c.ValueA }),
+		ValueB: meanOf(func(c comparison) float64 { return c.ValueB }),
+		P:      math.NaN(), PAdjusted: math.NaN(),
 	}
 	mean.seedsLow, mean.seedsHigh = max(interval.Low, -1), min(interval.High, 1)
 	mean.rowsLow = meanOf(func(c comparison) float64 { return c.Low })
@@ -183,7 +183,7 @@ func (c comparison) turned(first string) comparison {
 		return c
 	}
 	c.A, c.B = c.B, c.A
-	c.AccuracyA, c.AccuracyB = c.AccuracyB, c.AccuracyA
+	c.ValueA, c.ValueB = c.ValueB, c.ValueA
 	c.OnlyA, c.OnlyB = c.OnlyB, c.OnlyA
 	c.Difference = -c.Difference
 	c.Low, c.High = -c.High, -c.Low

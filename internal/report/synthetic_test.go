@@ -470,7 +470,7 @@ func compare(t testing.TB, a, b candidate) record.Comparison {
 		t.Fatal(err)
 	}
 	return record.Comparison{
-		A: a.name, B: b.name, Rows: int64(len(rightA)), AccuracyA: a.sample.Accuracy(nil), AccuracyB: b.sample.Accuracy(nil),
+		A: a.name, B: b.name, Rows: int64(len(rightA)), ValueA: a.sample.Accuracy(nil), ValueB: b.sample.Accuracy(nil),
 		OnlyA: int64(onlyA), OnlyB: int64(onlyB), Difference: a.sample.Accuracy(nil) - b.sample.Accuracy(nil),
 		Low: intervals[0].Low, High: intervals[0].High, P: metrics.McNemar(onlyA, onlyB),
 	}

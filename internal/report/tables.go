@@ -452,10 +452,14 @@ func pairsInWords(pairs []heatPair) string {
 
 // reliability compares confidence with accuracy, model by model.
 func (e *evaluation) reliability() []chart {
+	xName, yName, said, answer := "confidence of the prediction", "share that is right", "%s with confidence %s: %s right, 95%% interval %s", "row"
+	if !e.ofOneClass() {
+		xName, yName, said, answer = "probability of a class", "share to which it applies", "%s with probability %s: the class applies to %s, 95%% interval %s", "answer"
+	}
 	var out []chart
 	for _, m := range e.detailed() {
 		p := panel{
-			Square: true, XName: "confidence of the prediction", YName: "share that is right",
+			Square: true, XName: xName, YName: yName,
 			XTicks: percentTicks(scale{0, 1}, 0.25), YTicks: percentTicks(scale{0, 1}, 0.25),
 			Rules: []rule{{0, 0, 100, 100, "diagonal"}},
 		}
@@ -470,8 +474,8 @@ func (e *evaluation) reliability() []chart {
 			if b.Model != m.name || b.Rows == 0 {
 				continue
 			}
-			text := fmt.Sprintf("%s with confidence %s: %s right, 95%% interval %s",
-				plural(b.Rows, "row"), percent(b.Confidence), percent(b.Accuracy), percentRange(b.AccuracyLow, b.AccuracyHigh))
+			text := fmt.Sprintf(said,
+				plural(b.Rows, answer), percent(b.Confidence), percent(b.Accuracy), percentRange(b.AccuracyLow, b.AccuracyHigh))
 			x := 100 * b.Confidence
 			p.Bars = append(p.Bars, bar{X: 100 * b.Low, Width: 100 * (b.High - b.Low), Height: 18 * float64(b.Rows) / float64(most), Class: "rows", Title: text})
 			p.Rules = append(p.Rules, rule{x, 100 * b.AccuracyLow, x, 100 * b.AccuracyHigh, "whisker"})
@@ -493,6 +497,34 @@ func (e *evaluation) reliability() []chart {
 		out = append(out, view)
 	}
 	return out
+}
+
+// numberComparisonTable lists the paired tests of numbers.
+func (e *evaluation) numberComparisonTable() numberTable {
+	t := numberTable{Caption: "Paired comparisons of the errors", Corner: "Model", Columns: []numberColumn{{Name: "against"}}}
+	several := slices.ContainsFunc(e.ofNumbers, func(c comparison) bool { return c.Class != "" })
+	if several {
+		t.Columns = append(t.Columns, numberColumn{Name: "Number"})
+	}
+	t.Columns = append(t.Columns,
+		numberColumn{Name: "Rows", Hint: "rows of which the number is known"},
+		numberColumn{Name: "Difference", Hint: "of the mean absolute errors, in the unit of the number; below 0, this model is closer to the truth"},
+		numberColumn{Name: "This closer", Hint: "rows to whose number this model is closer"}, numberColumn{Name: "Other closer", Hint: "rows to whose number the other is closer"},
+		numberColumn{Name: "p", Hint: "exact sign test"}, numberColumn{Name: "p adjusted", Hint: "by Holm, for the number of comparisons"})
+	for _, c := range e.ofNumbers {
+		cells := []numberCell{{Text: e.short(c.B)}}
+		if several {
+			cells = append(cells, numberCell{Text: c.Class})
+		}
+		difference := numberCell{Text: inUnit(c.Difference), Best: c.decided()}
+		if !math.IsNaN(c.Low) {
+			difference.Interval = inUnit(c.Low) + " to " + inUnit(c.High)
+		}
+		t.Rows = append(t.Rows, numberRow{Name: e.short(c.A), Full: c.A, Cells: append(cells,
+			numberCell{Text: count(c.Rows)}, difference, numberCell{Text: count(c.OnlyA)}, numberCell{Text: count(c.OnlyB)},
+			numberCell{Text: strings.TrimLeft(chance(c.P), "p=\u00a0")}, numberCell{Text: strings.TrimLeft(chance(c.PAdjusted), "p=\u00a0")})})
+	}
+	return t
 }
 
 // comparisonTable lists all paired tests.

@@ -9,7 +9,7 @@ import (
 )
 
 // Evaluations of models of any of several classes, or of numbers, are told here: they have other metrics than
-// accuracy, and neither a confusion matrix nor bins of confidence.
+// accuracy, and no confusion matrix.
 
 // ofOneClass tells whether the models tell one class a row.
 func (e *evaluation) ofOneClass() bool { return e.by == record.Accuracy }
@@ -42,9 +42,37 @@ func (e *evaluation) targetHeadline() []span {
 	}
 	out = append(out, plain("."))
 	if baselines := e.ranked(func(m model) bool { return m.baseline }); len(baselines) > 0 {
-		out = append(out, plain(" The baseline, %s, has %s.", baselines[0].short, e.scoreInWords(baselines[0])))
+		out = append(out, plain(" The baseline, %s, has %s%s.", baselines[0].short, e.scoreInWords(baselines[0]), e.closer(best, baselines[0])))
 	}
 	return out
+}
+
+// closer says what the paired tests show of the errors of the best model beside those of a baseline; "" if there was none.
+func (e *evaluation) closer(best, baseline model) string {
+	tests, shown, reversed := 0, 0, 0
+	for _, c := range e.ofNumbers {
+		if c = c.turned(best.name); c.A != best.name || c.B != baseline.name {
+			continue
+		}
+		tests++
+		switch {
+		case c.decided() && c.Difference < 0:
+			shown++
+		case c.decided():
+			reversed++
+		}
+	}
+	switch {
+	case tests == 0:
+		return ""
+	case reversed > 0:
+		return "; its errors are smaller"
+	case shown == tests:
+		return "; its errors are larger"
+	case shown > 0:
+		return fmt.Sprintf("; its errors are larger for %d of %d numbers", shown, tests)
+	}
+	return "; no difference shown between the errors"
 }
 
 // targetLead says how sure the number is.
@@ -105,6 +133,7 @@ func (e *evaluation) targetColumns() []metricColumn {
 		{record.HammingLoss, "Hamming loss", "share of the answers, of all rows to all classes, that are wrong; lower is better", true, true},
 		{record.ROCAUC, "ROC-AUC", "mean over the classes of the chance that a row that it applies to is ranked above one that it does not", false, false},
 		{record.LogLoss, "Log-loss", "mean of −ln of the probability given to the truth; lower is better", false, true},
+		{record.CalibrationError, "Calib. error", "mean distance of the probability of a class from the share to which it applies; lower is better", true, true},
 		{record.Threshold, "Threshold", "the probability from which a class is taken to apply", false, false},
 	}
 }
@@ -152,9 +181,12 @@ func (e *evaluation) withArticle() string {
 
 // inUnits is an error in the unit of a number, to four digits.
 func inUnits(m record.Metric) numberCell {
-	c := numberCell{Text: fmt.Sprintf("%.4g", m.Value)}
+	c := numberCell{Text: inUnit(m.Value)}
 	if !math.IsNaN(m.Low) {
-		c.Interval = fmt.Sprintf("%.4g–%.4g", m.Low, m.High)
+		c.Interval = inUnit(m.Low) + "–" + inUnit(m.High)
 	}
 	return c
 }
+
+// inUnit writes a number to four digits.
+func inUnit(x float64) string { return strings.ReplaceAll(fmt.Sprintf("%.4g", x), "-", "−") }

@@ -47,7 +47,7 @@ func Kind() pipeline.Kind {
   uses: evaluate
   from: {model: head, data: features}
   with: {slices: [domain], cluster: object}`,
-		Version: 12,
+		Version: 13,
 		Seeded:  true,
 		Inputs: []pipeline.Port{
 			{Name: "model", Kind: pipeline.Model, Many: true, Doc: "the models to measure"},
@@ -56,7 +56,7 @@ func Kind() pipeline.Kind {
 		Outputs: []pipeline.Port{
 			{Name: "metrics", Kind: pipeline.Metrics, Doc: "one row per value: model, role, slice, metric, class, value, low, high, rows"},
 			{Name: "predictions", Kind: pipeline.Predictions, Doc: "one row per model and input: the columns of the data, model, predicted, probabilities"},
-			{Name: "comparison", Kind: pipeline.Metrics, Doc: "one row per pair of models: difference of accuracy, its interval, McNemar's test"},
+			{Name: "comparison", Kind: pipeline.Metrics, Doc: "one row per pair of models: difference of accuracy, its interval, McNemar's test; of numbers, of the mean absolute error, with the sign test"},
 			{Name: "confusion", Kind: pipeline.Metrics, Doc: "how many rows of each class were predicted as each class"},
 			{Name: "calibration", Kind: pipeline.Metrics, Doc: "accuracy by bins of confidence"},
 			{Name: "curves", Kind: pipeline.Metrics, Doc: "points of the ROC and precision-recall curves of each model, one class against the rest and averaged over the classes"},
@@ -201,7 +201,7 @@ func (e *evaluation) write(ctx context.Context) error {
 		}
 		e.task.Progress(int64(i+1), int64(len(e.candidates)), "model")
 	}
-	comparisons, err := e.comparisons(ctx)
+	comparisons, err := e.comparisons(ctx, record.Accuracy)
 	if err != nil {
 		return err
 	}

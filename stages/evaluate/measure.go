@@ -58,7 +58,7 @@ func (e *evaluation) measure(ctx context.Context, r *candidate, sample *metrics.
 		return err
 	}
 	e.confusion = append(e.confusion, e.confused(r, sample)...)
-	e.calibration = append(e.calibration, e.calibrated(r, sample)...)
+	e.calibration = append(e.calibration, binsOf(r.name, sample.Calibration(e.CalibrationBins, nil))...)
 	if !r.baseline {
 		e.mistakes = append(e.mistakes, e.worst(r, sample)...)
 	}
@@ -248,13 +248,12 @@ func (e *evaluation) confused(r *candidate, sample *metrics.Sample) []record.Con
 	return out
 }
 
-// calibrated gives the bins of confidence.
-func (e *evaluation) calibrated(r *candidate, sample *metrics.Sample) []record.CalibrationBin {
-	var out []record.CalibrationBin
-	for _, b := range sample.Calibration(e.CalibrationBins, nil) {
-		accuracy := metrics.Wilson(b.Accuracy*b.Weight, b.Weight)
+// binsOf are the bins of a model's confidence as they are written.
+func binsOf(model string, bins []metrics.Bin) (out []record.CalibrationBin) {
+	for _, b := range bins {
+		accuracy := metrics.Wilson(b.Accuracy*b.Rows, b.Rows)
 		out = append(out, record.CalibrationBin{
-			Model: r.name, Low: b.Low, High: b.High, Rows: int64(b.Weight),
+			Model: model, Low: b.Low, High: b.High, Rows: int64(b.Weight),
 			Confidence: b.Confidence, Accuracy: b.Accuracy, AccuracyLow: accuracy.Low, AccuracyHigh: accuracy.High,
 		})
 	}

@@ -255,9 +255,13 @@ func (t *targets) write(ctx context.Context) error {
 	}
 	var comparisons []record.Comparison
 	if t.learned == record.MultiLabel {
-		if comparisons, err = t.comparisons(ctx); err != nil {
-			return err
-		}
+		comparisons, err = t.comparisons(ctx, record.SubsetAccuracy)
+	} else {
+		comparisons, err = compareAll(t.targetCandidates, func(r *targetCandidate) bool { return r.baseline },
+			func(a, b *targetCandidate) ([]record.Comparison, error) { return t.compareNumbers(ctx, a, b) })
+	}
+	if err != nil {
+		return err
 	}
 	var tables []*table
 	for _, r := range t.targetCandidates {
@@ -490,7 +494,7 @@ func (t *targets) several(ctx context.Context, r *targetCandidate, scored []int,
 	n := int64(len(scored))
 	for _, name := range []string{
 		record.MeanAveragePrecision, record.MicroF1, record.MacroF1, record.SubsetAccuracy, record.HammingLoss,
-		record.MicroPrecision, record.MicroRecall, record.MacroPrecision, record.MacroRecall, record.ROCAUC, record.LogLoss,
+		record.MicroPrecision, record.MicroRecall, record.MacroPrecision, record.MacroRecall, record.ROCAUC, record.LogLoss, record.CalibrationError,
 	} {
 		m.statistics = append(m.statistics, statistic{name, "", n})
 	}
@@ -512,6 +516,7 @@ func (t *targets) several(ctx context.Context, r *targetCandidate, scored []int,
 		out := []float64{
 			metrics.MeanOfKnown(precisions), micro.F1, macro.F1, sample.SubsetAccuracy(weights), sample.HammingLoss(weights),
 			micro.Precision, micro.Recall, macro.Precision, macro.Recall, metrics.MeanOfKnown(areas), sample.LogLoss(weights),
+			metrics.ExpectedCalibrationError(sample.Calibration(t.CalibrationBins, weights)),
 		}
 		if byClass {
 			for c := range width {
@@ -529,6 +534,7 @@ func (t *targets) several(ctx context.Context, r *targetCandidate, scored []int,
 		if !r.baseline {
 			t.mistakes = append(t.mistakes, t.wrong(r, whole)...)
 		}
+		t.calibration = append(t.calibration, binsOf(r.name, whole.Calibration(t.CalibrationBins, nil))...)
 		ranked := ranked{names: r.names, micro: whole.MicroDetection()}
 		for c := range r.names {
 			ranked.classes = append(ranked.classes, whole.Detection(c))

@@ -169,6 +169,7 @@ func TestSeveralClasses(t *testing.T) {
 	}{
 		{"", record.MeanAveragePrecision, "", (ap[0] + ap[1]) / 2, 59}, {"", record.MicroF1, "", tally.Micro().F1, 59}, {"", record.MacroF1, "", tally.Macro().F1, 59},
 		{"", record.SubsetAccuracy, "", m.SubsetAccuracy(nil), 59}, {"", record.HammingLoss, "", m.HammingLoss(nil), 59}, {"", record.LogLoss, "", m.LogLoss(nil), 59},
+		{"", record.CalibrationError, "", metrics.ExpectedCalibrationError(m.Calibration(10, nil)), 59},
 		{"", record.MicroPrecision, "", tally.Micro().Precision, 59}, {"", record.MicroRecall, "", tally.Micro().Recall, 59},
 		{"", record.MacroPrecision, "", tally.Macro().Precision, 59}, {"", record.MacroRecall, "", tally.Macro().Recall, 59},
 		{"", record.ROCAUC, "", (m.AUC(0, nil) + m.AUC(1, nil)) / 2, 59}, {"", record.AveragePrecision, "up", ap[1], int(tally.Actual[1])},
@@ -188,7 +189,7 @@ func TestSeveralClasses(t *testing.T) {
 	if baseline.Role != record.BaselineRole || baseline.Value != 0.5 {
 		t.Errorf("baseline %+v", baseline)
 	}
-	if len(out.comparison) != 1 || math.Abs(out.comparison[0].AccuracyA-m.SubsetAccuracy(nil)) > 1e-9 || out.comparison[0].Rows != 59 {
+	if len(out.comparison) != 1 || math.Abs(out.comparison[0].ValueA-m.SubsetAccuracy(nil)) > 1e-9 || out.comparison[0].Rows != 59 {
 		t.Errorf("comparison %+v", out.comparison)
 	}
 	wrong := 0
@@ -197,8 +198,20 @@ func TestSeveralClasses(t *testing.T) {
 			wrong++
 		}
 	}
-	if len(out.mistakes) != min(wrong, 24) || len(out.confusion)+len(out.calibration) != 0 {
-		t.Errorf("%d mistakes of %d, %d and %d rows of other tables", len(out.mistakes), wrong, len(out.confusion), len(out.calibration))
+	if len(out.mistakes) != min(wrong, 24) || len(out.confusion) != 0 {
+		t.Errorf("%d mistakes of %d, %d rows of confusion", len(out.mistakes), wrong, len(out.confusion))
+	}
+	// Bins hold the answers to both classes, and their intervals count rows.
+	answered := int64(0)
+	for i, b := range m.Calibration(10, nil) {
+		got := out.calibration[i]
+		answered += got.Rows
+		if got.Model != "net" || got.Rows != int64(b.Weight) || b.Weight > 0 && (got.Accuracy != b.Accuracy || got.AccuracyLow != metrics.Wilson(b.Accuracy*b.Rows, b.Rows).Low) {
+			t.Errorf("bin %d: %+v, want %+v", i, got, b)
+		}
+	}
+	if len(out.calibration) != 2*10 || answered != 2*59 {
+		t.Errorf("%d bins with %d answers", len(out.calibration), answered)
 	}
 	for i, w := range out.mistakes[:len(out.mistakes)-1] {
 		if w.Label == w.Predicted || w.Confidence < out.mistakes[i+1].Confidence || w.Confidence < 0.5 && threshold > 0.5 {
@@ -300,8 +313,23 @@ func TestNumbers(t *testing.T) {
 	if role := out.metric(t, "mean", "", record.R2, "").Role; role != record.BaselineRole {
 		t.Errorf("the mean is a %s", role)
 	}
-	if out.metric(t, "net", "domain=a", record.R2, "").Rows == 0 || len(out.comparison)+len(out.mistakes) != 0 {
-		t.Error("slices, comparisons or mistakes")
+	if out.metric(t, "net", "domain=a", record.R2, "").Rows == 0 || len(out.mistakes) != 0 {
+		t.Error("slices or mistakes")
+	}
+	// Each number is compared by the mean absolute error, on the rows of which it is known.
+	if len(out.comparison) != 2 {
+		t.Fatalf("comparisons %+v", out.comparison)
+	}
+	for k, c := range out.comparison {
+		net, mean := out.metric(t, "net", "", record.MeanAbsoluteError, names[k]), out.metric(t, "mean", "", record.MeanAbsoluteError, names[k])
+		if c.A != "net" || c.B != "mean" || c.Metric != record.MeanAbsoluteError || c.Class != names[k] || c.Rows != net.Rows ||
+			math.Abs(c.ValueA-net.Value)+math.Abs(c.ValueB-mean.Value)+math.Abs(c.Difference-net.Value+mean.Value) > 1e-9 ||
+			!(c.Low < c.Difference && c.Difference < c.High) || c.OnlyA+c.OnlyB > c.Rows || c.P != metrics.McNemar(int(c.OnlyA), int(c.OnlyB)) || c.PAdjusted < c.P {
+			t.Errorf("comparison %+v", c)
+		}
+		if c.Decided() && c.Difference > 0 {
+			t.Errorf("the mean is said to be closer: %+v", c)
+		}
 	}
 	// One number alone is measured without its name; numbers are found by name.
 	one := run(t, "bootstrap: 10", []pipeline.Input{teller(t, "net", record.RegressionHead("label", []string{"height"}))}, []pipeline.Input{pipelinetest.NewTable("features", nil, rec)})

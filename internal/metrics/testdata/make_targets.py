@@ -13,6 +13,15 @@ random = np.random.default_rng(11)
 ROWS, CLASSES = 60, 4
 
 
+def calibration_error(truth, p, weights, bins=10):
+    """The expected calibration error of all answers together, by its definition (Naeini et al. 2015)."""
+    answers, p = truth.flatten(), p.flatten()
+    w = np.repeat(weights, truth.shape[1])
+    which = np.clip(np.ceil(p * bins) - 1, 0, bins - 1)
+    gaps = [abs((w * (answers - p))[which == k].sum()) for k in range(bins)]
+    return float(sum(gaps) / w.sum())
+
+
 def several(weights, threshold):
     truth = random.random((ROWS, CLASSES)) < [0.5, 0.15, 0.8, 0.3]
     p = 1 / (1 + np.exp(-(2 * truth - 1 + 1.5 * random.normal(size=truth.shape))))
@@ -41,6 +50,7 @@ def several(weights, threshold):
         "mean_average_precision": metrics.average_precision_score(truth, p64, average="macro", **w),
         "auc": metrics.roc_auc_score(truth, p64, average=None, **w).tolist(),
         "log_loss": float(np.mean(losses)),
+        "calibration_error": calibration_error(truth, p64, np.ones(ROWS) if weights is None else weights),
     }
 
 
