@@ -1,0 +1,141 @@
+package encoder
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/tlpipe/tlpipe/internal/nn"
+	"github.com/tlpipe/tlpipe/internal/weightfile"
+	"github.com/tlpipe/tlpipe/pipeline/params"
+)
+
+// Encoder is a pre-trained text encoder in a folder.
+type Encoder struct {
+	Name  string // of the folder
+	Sizes Sizes
+
+	folder  string
+	weights string // the file, or the index of its shards
+	pooling pooling
+	digest  func() (string, error)
+}
+
+// Poolings are the words for how one vector is made of those of the tokens; PoolingOfFolder is what the folder says.
+const PoolingOfFolder = "auto"
+
+// Poolings lists the words for poolings. "cls" is that of the first token.
+func Poolings() []string { return []string{PoolingOfFolder, "mean", "cls", "max", "last"} }
+
+// Open reads what a folder says of its encoder, no weights. pooling is one of [Poolings]; another than the folder's does not
+// normalise unless the folder does.
+func Open(folder, pooling string) (*Encoder, error) {
+	sizes, err := readSizes(folder)
+	if err != nil {
+		return nil, err
+	}
+	e := &Encoder{Name: filepath.Base(folder), Sizes: sizes, folder: folder}
+	if abs, err := filepath.Abs(folder); err == nil {
+		e.Name = filepath.Base(abs)
+	}
+	if e.pooling, err = readPooling(folder); err != nil && pooling == PoolingOfFolder {
+		return nil, err
+	}
+	switch {
+	case pooling == "cls":
+		e.pooling.Function = "first"
+	case pooling != PoolingOfFolder:
+		e.pooling.Function = pooling
+	case e.pooling.Function == "":
+		return nil, fmt.Errorf("%s does not say how one vector is made of those of the tokens (1_Pooling/config.json of sentence-transformers does): choose the pooling, mean or cls", folder)
+	}
+	if _, err := nn.ParseTokenPooling(e.pooling.Function); err != nil {
+		return nil, fmt.Errorf("%w (%s)", err, params.DidYouMean(pooling, Poolings()))
+	}
+	if e.weights, err = weightsIn(folder); err != nil {
+		return nil, err
+	}
+	e.digest = sync.OnceValues(func() (string, error) { return weightfile.FileDigest(e.weights) })
+	return e, nil
+}
+
+// Weights is the file of the weights, or the index of its shards.
+func (e *Encoder) Weights() string { return e.weights }
+
+// Folder is where the encoder lies.
+func (e *Encoder) Folder() string { return e.folder }
+
+// Pooling tells in words how one vector is made of those of the tokens.
+func (e *Encoder) Pooling() string {
+	if e.pooling.Normalise {
+		return e.pooling.Function + ", normalised"
+	}
+	return e.pooling.Function
+}
+
+// Digest identifies what the encoder computes: its weights, sizes and pooling. It reads the weights the first time.
+func (e *Encoder) Digest() (string, error) {
+	weights, err := e.digest()
+	if err != nil {
+		return "", err
+	}
+	text, err := json.Marshal(struct {
+		Weights    string
+		Sizes      Sizes
+		Activation string
+		Pooling    pooling
+	}{weights, e.Sizes, e.Sizes.Activation.String(), e.pooling})
+	if err != nil {
+		return "", err
+	}
+	sum := sha256.Sum256(text)
+	return hex.EncodeToString(sum[:]), nil
+}
+
+// WeightsDigest is the SHA-256 of the weights.
+func (e *Encoder) WeightsDigest() (string, error) { return e.digest() }
+
+// Layers lists the layers whose pooled vectors can be had, from the last.
+func (e *Encoder) Layers() []string {
+	layers := []string{Pooled}
+	for i := e.Sizes.Blocks - 1; i >= 0; i-- {
+		layers = append(layers, fmt.Sprintf("block%d", i))
+	}
+	return append(layers, "embeddings")
+}
+
+// Network builds the encoder up to one vector of a text: the pooled one, or that of the tokens after an earlier block,
+// "block3", or of those that enter the first, "embeddings", pooled likewise. Blocks above are left out.
+func (e *Encoder) Network(layer string) (*nn.Network, error) {
+	layers := e.Layers()
+	at := slices.Index(layers, layer)
+	if at < 0 {
+		return nil, fmt.Errorf("%s has no layer %q (%s)", e.Name, layer, params.DidYouMean(layer, layers))
+	}
+	function, err := nn.ParseTokenPooling(e.pooling.Function)
+	if err != nil {
+		return nil, err
+	}
+	b := nn.NewBuilder()
+	x := e.Sizes.network(b, min(len(layers)-1-at, e.Sizes.Blocks))
+	if e.pooling.Normalise {
+		b.Layer(Pooled, nn.L2Normalise{}, b.Layer("pool", nn.TokenPool{Function: function}, x))
+	} else {
+		b.Layer(Pooled, nn.TokenPool{Function: function}, x)
+	}
+	net, err := b.Network()
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", e.Name, err)
+	}
+	return net, nil
+}
+
+// String tells of the encoder: "all-MiniLM-L6-v2 (bert, 6 blocks of 384)".
+func (e *Encoder) String() string {
+	return fmt.Sprintf("%s (%s, %d blocks of %d)", e.Name, strings.ToUpper(e.Sizes.Family), e.Sizes.Blocks, e.Sizes.Width)
+}

@@ -1,0 +1,43 @@
+package encoder
+
+import (
+	"fmt"
+
+	"github.com/tlpipe/tlpipe/internal/nn"
+)
+
+// Input is the layer where ids of tokens enter, and the column that has them.
+const Input = "tokens"
+
+// Pooled is the layer of a text's vector.
+const Pooled = "pooled"
+
+// network builds the encoder up to the last block, or to fewer blocks; blocks is 0 for the vectors that enter the first.
+func (s Sizes) network(b *nn.Builder, blocks int) nn.Value {
+	ids := b.Layer(Input, nn.Input{Shape: nn.Shape{-1}, Element: nn.Int32})
+	x := b.Layer("embeddings.words", nn.Embedding{Count: s.Words, Width: s.Width}, ids)
+	if s.Types > 0 {
+		x = b.Layer("embeddings.types", nn.ScaleShift{Shift: true}, x)
+	}
+	x = b.Layer("embeddings.positions", nn.Positions{Count: s.Places, First: s.First}, x)
+	x = b.Layer("embeddings.norm", nn.LayerNorm{Epsilon: s.Epsilon}, x)
+	for i := range blocks {
+		x = s.block(b, fmt.Sprintf("block%d", i), x)
+	}
+	return x
+}
+
+// block is a layer with its norms behind the residuals (Devlin et al. 2018, arXiv:1810.04805).
+func (s Sizes) block(b *nn.Builder, scope string, x nn.Value) nn.Value {
+	dense := func(name string, out int, x nn.Value) nn.Value {
+		return b.Layer(scope+"."+name, nn.Dense{Out: out, Bias: true}, x)
+	}
+	norm := func(name string, x, y nn.Value) nn.Value {
+		return b.Layer(scope+"."+name+".norm", nn.LayerNorm{Epsilon: s.Epsilon}, b.Layer(scope+"."+name+".sum", nn.Add{}, y, x))
+	}
+	y := b.Layer(scope+".attention.heads", nn.Attention{Heads: s.Heads},
+		dense("attention.query", s.Width, x), dense("attention.key", s.Width, x), dense("attention.value", s.Width, x))
+	x = norm("attention", x, dense("attention.out", s.Width, y))
+	y = b.Layer(scope+".feed_forward.activation", nn.Activation{Function: s.Activation}, dense("feed_forward.wide", s.Wide, x))
+	return norm("feed_forward", x, dense("feed_forward.narrow", s.Width, y))
+}

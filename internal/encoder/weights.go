@@ -1,0 +1,148 @@
+package encoder
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/sourcegraph/conc/iter"
+
+	"github.com/tlpipe/tlpipe/internal/kernel"
+	"github.com/tlpipe/tlpipe/internal/nn"
+	"github.com/tlpipe/tlpipe/internal/stored"
+	"github.com/tlpipe/tlpipe/internal/weightfile"
+)
+
+// weightsIn returns the file of weights in a folder, or the index of its shards.
+func weightsIn(folder string) (string, error) {
+	names := []string{"model.safetensors", "model.safetensors.index.json", "pytorch_model.bin", "pytorch_model.bin.index.json"}
+	for _, name := range names {
+		path := filepath.Join(folder, name)
+		if _, err := os.Stat(path); err == nil {
+			return path, nil
+		} else if !errors.Is(err, fs.ErrNotExist) {
+			return "", fmt.Errorf("weights of an encoder: %w", err)
+		}
+	}
+	return "", fmt.Errorf("there are no weights in %s: none of %s", folder, strings.Join(names, ", "))
+}
+
+// module is what a family calls the module of a layer. That of the word table ends in the same words in all families.
+func (s Sizes) module(layer string) string {
+	if part, ok := strings.CutPrefix(layer, "embeddings."); ok {
+		return "embeddings." + map[string]string{
+			"words": "word_embeddings", "positions": "position_embeddings", "types": "token_type_embeddings", "norm": "LayerNorm",
+		}[part]
+	}
+	block, part, _ := strings.Cut(strings.TrimPrefix(layer, "block"), ".")
+	if s.Family == "distilbert" {
+		return "transformer.layer." + block + "." + map[string]string{
+			"attention.query": "attention.q_lin", "attention.key": "attention.k_lin", "attention.value": "attention.v_lin",
+			"attention.out": "attention.out_lin", "attention.norm": "sa_layer_norm",
+			"feed_forward.wide": "ffn.lin1", "feed_forward.narrow": "ffn.lin2", "feed_forward.norm": "output_layer_norm",
+		}[part]
+	}
+	return "encoder.layer." + block + "." + map[string]string{
+		"attention.query": "attention.self.query", "attention.key": "attention.self.key", "attention.value": "attention.self.value",
+		"attention.out": "attention.output.dense", "attention.norm": "attention.output.LayerNorm",
+		"feed_forward.wide": "intermediate.dense", "feed_forward.narrow": "output.dense", "feed_forward.norm": "output.LayerNorm",
+	}[part]
+}
+
+// tensors are the names that a parameter may have in a file: norms were once called otherwise.
+func (s Sizes) tensors(prefix string, p nn.Parameter) []string {
+	module := prefix + s.module(p.Layer) + "."
+	switch {
+	case p.Layer == "embeddings.types":
+		return []string{module + "weight"}
+	case p.Role == nn.Gamma:
+		return []string{module + "weight", module + "gamma"}
+	case p.Role == nn.Beta:
+		return []string{module + "bias", module + "beta"}
+	}
+	return []string{module + string(p.Role)}
+}
+
+// prefix is what stands before the names of a file's tensors: "bert.", of a network with a head, or "".
+func (s Sizes) prefix(tensors []stored.Tensor) string {
+	const last = "embeddings.word_embeddings.weight"
+	shortest, found := "", false
+	for _, t := range tensors {
+		if before, ok := strings.CutSuffix(t.Name, last); ok && (!found || len(before) < len(shortest)) {
+			shortest, found = before, true
+		}
+	}
+	return shortest
+}
+
+// Load reads the weights of net, which is the encoder's network or a part of it. Tensors of other parts, such as a head, are
+// left alone. The error lists what is missing or of the wrong shape, as a *[nn.WeightsError].
+func (e *Encoder) Load(net *nn.Network) (_ nn.Weights, err error) {
+	file, err := weightfile.Open(e.weights)
+	if err != nil {
+		return nil, fmt.Errorf("weights of an encoder: %w", err)
+	}
+	defer func() { err = errors.Join(err, file.Close()) }()
+	prefix := e.Sizes.prefix(file.Tensors)
+	inFile := map[string]stored.Tensor{}
+	for _, t := range file.Tensors {
+		inFile[t.Name] = t
+	}
+	var wrong nn.WeightsError
+	var wanted []reading
+	for _, p := range net.Parameters() {
+		names := e.Sizes.tensors(prefix, p)
+		at := slices.IndexFunc(names, func(name string) bool { _, ok := inFile[name]; return ok })
+		if at < 0 {
+			wrong.Missing = append(wrong.Missing, names[0])
+			continue
+		}
+		t, want := inFile[names[at]], p.Shape
+		if p.Layer == "embeddings.types" {
+			want = nn.Shape{e.Sizes.Types, e.Sizes.Width}
+		}
+		if !slices.Equal(nn.Shape(t.Shape), want) {
+			wrong.Misshaped = append(wrong.Misshaped, fmt.Sprintf("%s: shape %v, want %v", t.Name, nn.Shape(t.Shape), want))
+			continue
+		}
+		wanted = append(wanted, reading{t, p})
+	}
+	read, err := iter.MapErr(wanted, (*reading).do)
+	if err != nil {
+		return nil, fmt.Errorf("weights of an encoder from %s: %w", e.weights, err)
+	}
+	w := nn.Weights{}
+	for i, r := range wanted {
+		if read[i] == nil {
+			wrong.NotFinite = append(wrong.NotFinite, r.tensor.Name)
+			continue
+		}
+		w[r.parameter.Name()] = nn.Tensor{Shape: r.parameter.Shape, Data: read[i]}
+	}
+	if len(wrong.Missing)+len(wrong.Misshaped)+len(wrong.NotFinite) > 0 {
+		return nil, fmt.Errorf("weights of an encoder from %s: %w", e.weights, &wrong)
+	}
+	return w, nil
+}
+
+// reading is a tensor that becomes a parameter: the first numbers of it, of the table of types.
+type reading struct {
+	tensor    stored.Tensor
+	parameter nn.Parameter
+}
+
+// do returns the parameter's numbers; none if they are not finite.
+func (r *reading) do() (data []float32, err error) {
+	err = r.tensor.Use(func(numbers []float32) {
+		numbers = numbers[:r.parameter.Shape.Size()]
+		if nn.Finite(numbers) {
+			data = kernel.Memory(len(numbers))
+			copy(data, numbers)
+		}
+	})
+	return data, err
+}
