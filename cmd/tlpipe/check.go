@@ -1,12 +1,15 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"runtime"
+	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/tlpipe/tlpipe/internal/backbone"
+	"github.com/tlpipe/tlpipe/internal/budget"
 	"github.com/tlpipe/tlpipe/internal/check"
 	"github.com/tlpipe/tlpipe/internal/console"
 	"github.com/tlpipe/tlpipe/internal/npy"
@@ -17,6 +20,7 @@ func (p *program) modelsCheckCommand() *cobra.Command {
 		k              check.Check
 		weights        string
 		input, expect  string
+		texts          string
 		layout         string
 		asJSON         bool
 		required       = []string{"weights", "input", "expect"}
@@ -31,13 +35,20 @@ framework that the weights come from computed for the same batch.
 The batch is float32, as fed to the framework's network: [images, 3, height, width]
 or [images, height, width, 3], saved with numpy.save. The expected output is
 [images, channels], or feature maps in either layout. The exit code is 1 if the largest
-difference is more than --tolerance allows.`,
+difference is more than --tolerance allows.
+
+Of a text encoder NAME is its folder, as on Hugging Face, and --texts a file with one
+text per line; the expected output is [texts, width].`,
 		Example: `  tlpipe models check resnet50 --weights resnet50-0676ba61.pth \
       --input batch.npy --expect features.npy
   tlpipe models check resnet50 --weights resnet50.weights.h5 \
-      --input batch.npy --expect maps.npy --layer last`,
+      --input batch.npy --expect maps.npy --layer last
+  tlpipe models check ./all-MiniLM-L6-v2 --texts lines.txt --expect vectors.npy`,
 		Args: one("NAME"),
 		RunE: func(c *cobra.Command, args []string) error {
+			if texts != "" {
+				required = []string{"expect"}
+			}
 			for _, flag := range required {
 				if c.Flag(flag).Value.String() == "" {
 					return usage("--%s is missing: %s", flag, c.UseLine())
@@ -53,13 +64,16 @@ difference is more than --tolerance allows.`,
 			if k.Threads < 1 {
 				return usage("--threads %d: want 1 or more", k.Threads)
 			}
-			pictures, err := npy.ReadFile(input)
-			if err != nil {
-				return usage("--input: %w", err)
-			}
 			wanted, err := npy.ReadFile(expect)
 			if err != nil {
 				return usage("--expect: %w", err)
+			}
+			if texts != "" {
+				return p.checkTexts(c.Context(), check.Texts{Folder: args[0], Layer: k.Layer, Tolerance: k.Tolerance, Threads: k.Threads}, texts, wanted, asJSON)
+			}
+			pictures, err := npy.ReadFile(input)
+			if err != nil {
+				return usage("--input: %w", err)
 			}
 			k.Backbone, k.Weights = args[0], backbone.WeightsReference(weights)
 			result, err := k.Run(c.Context(), pictures, wanted, func(format string, args ...any) {
@@ -70,21 +84,14 @@ difference is more than --tolerance allows.`,
 			} else if err != nil {
 				return err
 			}
-			if asJSON {
-				err = p.out.JSON().Encode(result)
-			} else {
-				err = p.printCheck(result)
-			}
-			if err == nil && !result.Agrees {
-				return &exitError{code: exitFailed}
-			}
-			return err
+			return p.showCheck(result, asJSON)
 		},
 		ValidArgsFunction: completeBackbones,
 	}
 	f := c.Flags()
 	f.StringVar(&weights, "weights", "", "`WEIGHTS` as in a pipeline: a file, or a weight set of the backbone")
 	f.StringVar(&input, "input", "", "`x.npy`: the batch")
+	f.StringVar(&texts, "texts", "", "`lines.txt`: of a text encoder, one text per line")
 	f.StringVar(&expect, "expect", "", "`y.npy`: the framework's output")
 	f.StringVar(&k.Layer, "layer", "pooled", "`layer` to compare: pooled, last, logits, or any other")
 	f.StringVar(&layout, "layout", "", "`nchw` or nhwc, for arrays whose shape fits both")
@@ -95,12 +102,44 @@ difference is more than --tolerance allows.`,
 	return c
 }
 
+// checkTexts holds a text encoder against vectors of the lines of a file.
+func (p *program) checkTexts(ctx context.Context, k check.Texts, file string, wanted npy.Array, asJSON bool) error {
+	const most = 64 << 20
+	raw, err := budget.ReadFile(file, most)
+	if err != nil {
+		return usage("--texts: %w", err)
+	}
+	result, err := k.Run(ctx, strings.Split(strings.TrimRight(string(raw), "\n"), "\n"), wanted)
+	if err != nil {
+		return usage("%w", err)
+	}
+	return p.showCheck(result, asJSON)
+}
+
+// showCheck prints what came of a check; disagreement is a failure.
+func (p *program) showCheck(r *check.Result, asJSON bool) error {
+	var err error
+	if asJSON {
+		err = p.out.JSON().Encode(r)
+	} else {
+		err = p.printCheck(r)
+	}
+	if err == nil && !r.Agrees {
+		return &exitError{code: exitFailed}
+	}
+	return err
+}
+
 func (p *program) printCheck(r *check.Result) error {
+	counted := console.Of(int64(r.Pictures), "picture")
+	if r.Texts > 0 {
+		counted = console.Of(int64(r.Texts), "text")
+	}
 	verdict := "agrees"
 	if !r.Agrees {
 		verdict = "does not agree"
 	}
-	fmt.Fprintf(p.out, "%s (as %s builds it), layer %s, %s: %s\n", r.Backbone, r.Variant, r.Layer, console.Of(int64(r.Pictures), "picture"), verdict)
+	fmt.Fprintf(p.out, "%s (as %s builds it), layer %s, %s: %s\n", r.Backbone, r.Variant, r.Layer, counted, verdict)
 	table := console.NewTable("", "").Fit(p.out.File)
 	largest := fmt.Sprintf("%.3g", float64(r.Absolute))
 	if r.Absolute > 0 {

@@ -28,6 +28,7 @@ func kinds() []pipeline.Kind {
 		augment.Kind(),
 		extract.Kind(),
 		vectorise.Kind(),
+		extract.Encode(),
 		finetune.Kind(),
 		adapt.Kind(),
 		quantise.Kind(),

@@ -51,8 +51,17 @@ func TestScripts(t *testing.T) {
 			"pictures": pictures,
 			"weights":  weights,
 			"hub":      hub,
+			"encoder":  encoder,
 		},
 	})
+}
+
+// encoder DIR copies a tiny text encoder, with its tokenizer, to a folder.
+func encoder(ts *testscript.TestScript, negated bool, args []string) {
+	if negated || len(args) != 1 {
+		ts.Fatalf("usage: encoder DIR")
+	}
+	ts.Check(os.CopyFS(ts.MkAbs(args[0]), os.DirFS(filepath.Join(ts.Getenv("INTERNAL"), "encoder", "testdata", "bert"))))
 }
 
 // code N COMMAND… runs a command and fails unless it exits with N.

@@ -32,6 +32,7 @@ type Result struct {
 	Layer     string      `json:"layer"`
 	Shape     nn.Shape    `json:"shape"` // of the layer's output for one picture, maps [height, width, channels]
 	Pictures  int         `json:"pictures"`
+	Texts     int         `json:"texts,omitempty"`     // of a text encoder, in the place of pictures
 	Largest   Measurement `json:"largest_expected"`    // absolute value
 	Absolute  Measurement `json:"absolute_difference"` // the largest
 	Relative  Measurement `json:"relative_difference"` // Absolute of Largest

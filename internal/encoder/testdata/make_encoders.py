@@ -50,3 +50,7 @@ for name, model in families.items():
             rows.append((v / v.norm() if name == "bert" else v).tolist())
         expected[layer] = [[round(v, 8) for v in row] for row in rows]
     (folder / "expected.json").write_text(json.dumps({"texts": texts, "layers": expected}))
+
+# The words of BERT's ids, so that texts can be cut.
+words = "a the film is good bad nice long short end plot i like hate this that was not very and of time money waste great dull fun".split()
+(pathlib.Path("bert") / "vocab.txt").write_text("\n".join(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"] + words + list("bcdefghj")) + "\n")
