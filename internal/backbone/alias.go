@@ -34,8 +34,8 @@ func (b Backbone) Aliases() []Alias {
 			add(model, set.Name) // ResNet50_Weights.IMAGENET1K_V2
 		case "timm":
 			architecture, _, tagged := strings.Cut(model, ".")
-			if strings.HasPrefix(architecture, "tf_") {
-				add(architecture, set.Name) // another variant
+			if strings.HasPrefix(architecture, "tf_") || strings.HasPrefix(architecture, "deit_") {
+				add(architecture, set.Name) // another variant, or another training
 			} else {
 				add(architecture, "")
 			}

@@ -63,6 +63,14 @@ func All() []Backbone {
 		resNet152(),
 		vgg16(),
 		vgg19(),
+		viTS16(),
+		viTB16(),
+		dinoV2S14(),
+		dinoV2B14(),
+		dinoV2RegistersS14(),
+		dinoV2RegistersB14(),
+		clipB16(),
+		clipB32(),
 		pixels(),
 	}
 }

@@ -110,7 +110,7 @@ func (b Backbone) sizes(net *nn.Network) (Sizes, error) {
 	s := Sizes{Parameters: trained, Statistics: all - trained, MultiplyAdds: net.MultiplyAdds()}
 	_, s.TrunkParameters = trunk.ParameterCount()
 	for _, l := range net.Layers() {
-		if net.LayerMultiplyAdds(l) > 0 {
+		if net.LayerMultiplyAdds(l) > 0 && len(net.LayerParameters(l)) > 0 {
 			s.Depth++
 		}
 	}

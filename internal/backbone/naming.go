@@ -16,6 +16,10 @@ type naming struct {
 	skips  []string // last parts of names of tensors that are not weights
 	unused []string // beginnings of names of tensors of parts that are left out here
 	order  order    // of the tensors' axes
+
+	whole func(layer string) string // the name of the tensor of a layer whose name says no role; "" if it does; nil: all do
+	joint func(block string) string // the beginning of the name of a tensor that has the queries, keys and values of a block; nil: they are apart
+	grid  grid                      // of positions
 }
 
 // order says in which order tensors lie in a file.
@@ -67,8 +71,30 @@ func keras(layer func(string) string) naming {
 	}
 }
 
+// grid tells how learned positions lie in a file: those of the tokens before the patches, and then those of a square of patches.
+type grid struct{ side, before int }
+
+// part tells which part of a joint tensor a layer's parameters are, and of how many.
+func (n naming) part(layer string) (at, of int) {
+	if n.joint != nil {
+		if at := slices.Index([]string{"attention.query", "attention.key", "attention.value"}, layer[strings.IndexByte(layer, '.')+1:]); at >= 0 {
+			return at, 3
+		}
+	}
+	return 0, 1
+}
+
 // tensor returns the name of a parameter's tensor.
 func (n naming) tensor(p nn.Parameter) string {
+	if n.whole != nil {
+		if name := n.whole(p.Layer); name != "" {
+			return name
+		}
+	}
+	if _, of := n.part(p.Layer); of > 1 {
+		block, _, _ := strings.Cut(p.Layer, ".")
+		return n.joint(n.layer(block+".")) + n.roles[p.Role]
+	}
 	layer, separator := n.layer(p.Layer), "."
 	if n.order == kerasOrder {
 		separator = "/"
@@ -90,11 +116,31 @@ func (n naming) ignored(name string) bool {
 type layout struct {
 	shape nn.Shape
 	axes  []int // nil: as it is
+
+	part, parts int        // the parameter is this of so many parts, along the first axis; 0 parts: all
+	places      *placement // of positions; nil of other parameters
 }
 
 // layout returns how a layer's parameter lies in a file.
 func (n naming) layout(net *nn.Network, l nn.Layer, p nn.Parameter) layout {
 	as := layout{shape: p.Shape}
+	if part, of := n.part(p.Layer); of > 1 {
+		as.shape = slices.Clone(p.Shape)
+		as.shape[0] *= of
+		as.part, as.parts = part, of
+		return as
+	}
+	if _, ok := l.Op.(nn.Positions); ok && n.grid.side > 0 {
+		as.shape = nn.Shape{n.grid.before + n.grid.side*n.grid.side, p.Shape[1]}
+		as.places = &placement{from: n.grid, width: p.Shape[1]}
+		for _, other := range net.Layers() {
+			if s := net.Shape(other.Name); len(s) == 3 && s[0]*s[1] == p.Shape[0]-1 {
+				as.places.to = [2]int{s[0], s[1]}
+				break
+			}
+		}
+		return as
+	}
 	if n.order == nativeOrder || p.Role != nn.Weight {
 		return as
 	}
@@ -135,6 +181,9 @@ func kerasLayout(l nn.Layer, p nn.Parameter) layout {
 // nor how the axes after the first are grouped: a dense layer may be stored as a 1×1 convolution, and
 // one on a flattened map as a matrix.
 func (l layout) fits(shape []int) bool {
+	if l.places != nil {
+		return l.places.fits(shape)
+	}
 	want := nn.Shape(shape)
 	if want.Size() != l.shape.Size() {
 		return false
@@ -149,6 +198,13 @@ func significant(s nn.Shape) nn.Shape {
 
 // apply returns the data in the parameter's order, in a slice of its own.
 func (l layout) apply(data []float32) []float32 {
+	if l.places != nil {
+		return l.places.apply(data)
+	}
+	if l.parts > 1 {
+		size := len(data) / l.parts
+		data = data[l.part*size:][:size]
+	}
 	if l.axes == nil {
 		out := kernel.Memory(len(data))
 		copy(out, data)

@@ -70,6 +70,12 @@ func references() []reference {
 		{"inception_resnet_v2_timm", "inception_resnet_v2", "timm", "timm", ""},
 		{"vgg16_timm", "vgg16", "torchvision", "timm", ""},
 		{"vgg19_timm", "vgg19", "torchvision", "timm", ""},
+		// make_vision_transformers.py
+		{"vit_s16", "vit_s16", "timm", "timm", "80x112"},
+		{"vit_b16", "vit_b16", "timm", "torchvision", ""},
+		{"dinov2_s14", "dinov2_s14", "timm", "timm", "84x126"},
+		{"dinov2_reg_s14", "dinov2_reg_s14", "timm", "timm, registers", "84x126"},
+		{"clip_b32", "clip_b32", "timm", "timm", ""},
 	}
 }
 
@@ -346,6 +352,13 @@ func tensorList(net *nn.Network, names naming) []safetensors.Tensor {
 	for _, l := range net.Layers() {
 		for _, p := range net.LayerParameters(l) {
 			shape := slices.Clone(names.layout(net, l, p).shape)
+			if slices.ContainsFunc(list, func(x safetensors.Tensor) bool { return x.Name == names.tensor(p) }) {
+				continue // of queries, keys and values
+			}
+			switch l.Op.(type) {
+			case nn.Prepend, nn.Positions:
+				shape = append(nn.Shape{1}, shape...)
+			}
 			_, dense := l.Op.(nn.Dense)
 			convolved := strings.Contains(l.Name, "squeeze") || l.Name == "fc2" && names.title == "timm" // as 1×1
 			switch {

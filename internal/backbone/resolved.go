@@ -61,6 +61,9 @@ func (b Backbone) Resolve(reference WeightsReference) (*ResolvedWeights, error) 
 	if reference == DefaultWeights && b.named != "" {
 		reference = WeightsReference(b.named)
 	}
+	if reference == DefaultWeights && len(b.Weights) > 0 && !slices.ContainsFunc(b.Weights, func(s WeightSet) bool { return s.Name == DefaultWeights }) {
+		reference = WeightsReference(b.Weights[0].Name)
+	}
 	if name, rest, ok := strings.Cut(string(reference), ":"); ok && !b.Imported && slices.Contains(b.Variants(), name) {
 		b, err := b.As(name)
 		if err != nil {

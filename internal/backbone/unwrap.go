@@ -13,7 +13,7 @@ import (
 // wrappers are what modules that hold another put before its names: DataParallel, Lightning modules, torch.compile, and the
 // names that people give a network within their own.
 func wrappers() []string {
-	return []string{"module.", "_orig_mod.", "model.", "net.", "network.", "backbone.", "encoder.", "base_model."}
+	return []string{"module.", "_orig_mod.", "model.", "net.", "network.", "backbone.", "encoder.", "base_model.", "dinov2."}
 }
 
 // mostWrappings is more ways of wrapping than a file of weights has.

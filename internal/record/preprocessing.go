@@ -48,6 +48,8 @@ func Normalisation(name string) (mean, std [3]float32, channels string, ok bool)
 		return [3]float32{0.485, 0.456, 0.406}, [3]float32{0.229, 0.224, 0.225}, "rgb", true
 	case "inception":
 		return [3]float32{0.5, 0.5, 0.5}, [3]float32{0.5, 0.5, 0.5}, "rgb", true
+	case "clip":
+		return [3]float32{0.48145466, 0.4578275, 0.40821073}, [3]float32{0.26862954, 0.26130258, 0.27577711}, "rgb", true
 	case "caffe":
 		const level = 1.0 / 255
 		return [3]float32{103.939 * level, 116.779 * level, 123.68 * level}, [3]float32{level, level, level}, "bgr", true

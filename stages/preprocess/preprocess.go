@@ -26,7 +26,7 @@ type Params struct {
 	Resize     string        `yaml:"resize" recipe:"-" enum:"shortest,squash,letterbox" doc:"scale the shorter side and crop the centre; scale both sides; or scale to fit inside and pad"`
 	ResizeTo   int           `yaml:"resize_to" recipe:"-" min:"1" max:"16384" doc:"shortest: length of the shorter side before the crop; 8/7 of the size if not given"`
 	Filter     string        `yaml:"filter" recipe:"-" enum:"bilinear,bicubic,lanczos" doc:"how pixels are interpolated; antialiased"`
-	Normalise  Normalisation `yaml:"normalise" recipe:"-" doc:"imagenet, inception, caffe, none, or {mean, std, channels}"`
+	Normalise  Normalisation `yaml:"normalise" recipe:"-" doc:"imagenet, inception, clip, caffe, none, or {mean, std, channels}"`
 	Background string        `yaml:"background" doc:"background colour for transparent images and letterbox padding"`
 	Store      string        `yaml:"store" enum:"uint8,float16,float32" doc:"how pixels are stored: uint8, to be normalised later, or floats, already normalised"`
 	MaxPixels  int           `yaml:"max_pixels" min:"1" doc:"reject images with more pixels: a few kB of PNG can decode to gigabytes"`
@@ -69,7 +69,7 @@ func (Size) ParamSchema(inner map[string]any) map[string]any {
 
 // Normalisation is a name, or mean and standard deviation of values in 0 … 1.
 type Normalisation struct {
-	Name     string    `yaml:"name" doc:"imagenet, inception, caffe or none"`
+	Name     string    `yaml:"name" doc:"imagenet, inception, clip, caffe or none"`
 	Mean     []float64 `yaml:"mean" doc:"of each channel"`
 	Std      []float64 `yaml:"std" doc:"of each channel"`
 	Channels string    `yaml:"channels" enum:"rgb,bgr" doc:"their order"`
@@ -78,7 +78,7 @@ type Normalisation struct {
 // DecodeParam implements params.Decoder: a name, or a mapping.
 func (n *Normalisation) DecodeParam(d *params.Decoding, node *yaml.Node) {
 	if node.Kind == yaml.ScalarNode {
-		names := []string{"imagenet", "inception", "caffe", "none"}
+		names := []string{"imagenet", "inception", "clip", "caffe", "none"}
 		if _, _, _, ok := record.Normalisation(node.Value); !ok {
 			d.Errorf(node, params.DidYouMean(node.Value, names), "there is no normalisation %q", node.Value)
 		}
@@ -99,7 +99,7 @@ func (n *Normalisation) DecodeParam(d *params.Decoding, node *yaml.Node) {
 
 // ParamSchema implements params.Schemer.
 func (Normalisation) ParamSchema(inner map[string]any) map[string]any {
-	return map[string]any{"anyOf": []any{map[string]any{"enum": []string{"imagenet", "inception", "caffe", "none"}}, inner}}
+	return map[string]any{"anyOf": []any{map[string]any{"enum": []string{"imagenet", "inception", "clip", "caffe", "none"}}, inner}}
 }
 
 // Kind declares the stage.

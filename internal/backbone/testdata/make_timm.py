@@ -44,6 +44,8 @@ PUBLISHED = [
     "vgg16.tv_in1k", "vgg19.tv_in1k", "densenet121.ra_in1k", "mobilenetv2_100.ra_in1k",
     "efficientnet_b0.ra_in1k", "tf_efficientnet_b0.ns_jft_in1k", "efficientnet_lite0.ra_in1k",
     "tf_efficientnet_lite0.in1k", "inception_v3.gluon_in1k", "inception_resnet_v2.tf_in1k",
+    "vit_small_patch16_224.augreg_in21k_ft_in1k", "deit_small_patch16_224.fb_in1k", "vit_base_patch16_224.augreg2_in21k_ft_in1k",
+    "deit_base_patch16_224.fb_in1k", "vit_base_patch16_clip_224.openai", "vit_base_patch32_clip_224.openai",
 ]
 
 
