@@ -20,6 +20,7 @@ type naming struct {
 	whole func(layer string) string // the name of the tensor of a layer whose name says no role; "" if it does; nil: all do
 	joint func(block string) string // the beginning of the name of a tensor that has the queries, keys and values of a block; nil: they are apart
 	grid  grid                      // of positions
+	bare  string                    // the layer that has no bias in such a file: it is 0
 }
 
 // order says in which order tensors lie in a file.

@@ -189,14 +189,16 @@ func (v visionTransformer) namings(last string) []naming {
 	}
 	switch {
 	case v.early:
-		namings = append(namings, v.naming("transformers", map[string]string{
+		tower := v.naming("transformers", map[string]string{
 			"stem.conv": "vision_model.embeddings.patch_embedding", "stem.class": "vision_model.embeddings.class_embedding",
 			"stem.positions": "vision_model.embeddings.position_embedding.weight", "stem.norm": "vision_model.pre_layrnorm",
 			"norm": "vision_model.post_layernorm", last: "visual_projection",
 		}, "vision_model.encoder.layers.%d.", map[string]string{
 			"attention.norm": "layer_norm1", "attention.query": "self_attn.q_proj", "attention.key": "self_attn.k_proj", "attention.value": "self_attn.v_proj",
 			"attention.out": "self_attn.out_proj", "feed_forward.norm": "layer_norm2", "feed_forward.wide": "mlp.fc1", "feed_forward.narrow": "mlp.fc2",
-		}))
+		})
+		tower.bare = last
+		namings = append(namings, tower)
 	case v.scaled:
 		namings = append(namings, v.naming("transformers", map[string]string{
 			"stem.conv": "embeddings.patch_embeddings.projection", "stem.class": "embeddings.cls_token",

@@ -237,10 +237,15 @@ func (b Backbone) load(tensors []stored.Tensor, net *nn.Network) (nn.Weights, er
 		}
 	}
 	var wanted []reading
+	var zeros []nn.Parameter
 	for _, l := range net.Layers() {
 		for _, p := range net.LayerParameters(l) {
 			name := names.tensor(p)
 			info, ok := inFile[name]
+			if !ok && l.Name == names.bare && p.Role == nn.Bias {
+				zeros = append(zeros, p)
+				continue
+			}
 			if !ok {
 				wrong.Missing = append(wrong.Missing, name)
 				continue
@@ -258,6 +263,9 @@ func (b Backbone) load(tensors []stored.Tensor, net *nn.Network) (nn.Weights, er
 		return nil, err
 	}
 	w := nn.Weights{}
+	for _, p := range zeros {
+		w[p.Name()] = nn.Tensor{Shape: p.Shape, Data: make([]float32, p.Shape.Size())}
+	}
 	for i, r := range wanted {
 		if read[i] == nil {
 			wrong.NotFinite = append(wrong.NotFinite, r.tensor.Name)
