@@ -3,6 +3,7 @@ package main
 import (
 	"github.com/tlpipe/tlpipe/pipeline"
 	"github.com/tlpipe/tlpipe/stages/adapt"
+	"github.com/tlpipe/tlpipe/stages/adapt/choose"
 	"github.com/tlpipe/tlpipe/stages/augment"
 	"github.com/tlpipe/tlpipe/stages/distill"
 	"github.com/tlpipe/tlpipe/stages/distill/quantise"
@@ -31,6 +32,7 @@ func kinds() []pipeline.Kind {
 		extract.Encode(),
 		finetune.Kind(),
 		adapt.Kind(),
+		choose.Kind(),
 		quantise.Kind(),
 		distill.Kind(),
 		distill.PruneKind(),

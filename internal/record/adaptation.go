@@ -77,3 +77,14 @@ type MapPoint struct {
 	X      float64 `column:"x"`
 	Y      float64 `column:"y"`
 }
+
+// AdaptationChange is a test row of the target that direct and the chosen model answer differently, one of them rightly.
+type AdaptationChange struct {
+	ID           string  `column:"id"`
+	Domain       string  `column:"domain"`
+	Label        string  `column:"label"`
+	Direct       string  `column:"direct"`            // what direct answers
+	DirectShare  float64 `column:"direct_confidence"` // its probability
+	Adapted      string  `column:"adapted"`           // what the chosen model answers
+	AdaptedShare float64 `column:"adapted_confidence"`
+}

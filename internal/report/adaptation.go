@@ -1,8 +1,11 @@
 package report
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"html/template"
+	"maps"
 	"math"
 	"slices"
 
@@ -18,6 +21,7 @@ type adaptation struct {
 	shift       []record.ShiftMeasure
 	points      []record.MapPoint
 	diagnostics []record.Diagnostic
+	changes     []record.AdaptationChange
 }
 
 // adaptationSection compares the candidates of each adaptation, over seeds if it ran under several, and shows the shift, the
@@ -43,7 +47,11 @@ func adaptationSection(ctx context.Context, r *reading) (out []block, err error)
 		if len(names) > 1 {
 			out = append(out, subheading(name))
 		}
-		out = append(out, adaptationBlocks(groups[name])...)
+		changed, err := adaptationChanges(ctx, r.run, groups[name][0])
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, adaptationBlocks(groups[name], changed)...)
 	}
 	return out, nil
 }
@@ -62,11 +70,14 @@ func readAdaptation(ctx context.Context, n *Node) (a adaptation, ok bool, err er
 	if a.points, _, err = readTable[record.MapPoint](ctx, n); err != nil {
 		return a, false, err
 	}
+	if a.changes, _, err = readTable[record.AdaptationChange](ctx, n); err != nil {
+		return a, false, err
+	}
 	a.diagnostics, _, err = readTable[record.Diagnostic](ctx, n)
 	return a, true, err
 }
 
-func adaptationBlocks(seeds []adaptation) (out []block) {
+func adaptationBlocks(seeds []adaptation, changed []block) (out []block) {
 	for _, d := range seeds[0].diagnostics {
 		if d.Name == record.ValidatorCorrelation {
 			continue
@@ -79,16 +90,23 @@ func adaptationBlocks(seeds []adaptation) (out []block) {
 		}
 	}
 	out = append(out, tableOf(candidatesTable(seeds)))
+	for _, line := range sensitivities(seeds) {
+		out = append(out, note(line))
+	}
 	if n := len(seeds); n > 1 {
 		out = append(out, note(fmt.Sprintf("Means and intervals (Student's t) are over %d seeds; the test is of the differences from direct, seed by seed.", n)))
 	} else {
 		out = append(out, note("Intervals are Wilson's; the test is McNemar's exact one against direct, on the same rows. Labels of the target's test rows are used for this table alone, and after the choice."))
 	}
+	if cost := seeds[0].node.Cost; cost > 0 {
+		out = append(out, note(fmt.Sprintf("All candidates of %s together took %s to train and to judge.", seeds[0].node.Name, seconds(cost))))
+	}
+	out = append(out, changed...)
 	out = append(out, tableOf(shiftTable(seeds[0].shift)))
 	if all := mapCharts(seeds[0].points); len(all) > 0 {
 		out = append(out, folded("Maps of both domains, before and after", true, charts(all...),
-			keysOf(key{Colour: 0, Symbol: 0, Name: "source"}, key{Colour: 1, Symbol: 1, Name: "target"}),
-			note("Before: the features as they came in, or on pictures as direct classifies by them; after: those that the chosen model classifies by. On maps by t-SNE the distances between groups mean little.")))
+			keysOf(mapKeys(seeds[0].points)...),
+			note("Each row of maps is drawn three times: the source by class, the target, both by domain. Before: the features as they came in, or on pictures as direct classifies by them; after: those that the chosen model classifies by. On maps by t-SNE the distances between groups mean little.")))
 	}
 	if all := termCharts(seeds[0].terms); len(all) > 0 {
 		out = append(out, folded("Terms of the loss", false, charts(all...),
@@ -105,6 +123,7 @@ func candidatesTable(seeds []adaptation) numberTable {
 		{Name: "Test", Hint: "p-value of the paired test against direct"},
 		{Name: "Labels", Hint: "of the target that it learned from"},
 		{Name: "Source", Hint: "accuracy on the source's validation rows"},
+		{Name: "Confusion", Hint: "of adversarial methods: share of rows whose domain the discriminator had wrong in the last epoch; 50 %: it cannot tell the domains apart"},
 		{Name: "IM", Hint: "information maximisation on the target: the validator of most use without labels; higher is better"},
 		{Name: "Chosen", Hint: "by how many seeds"},
 	}}
@@ -172,6 +191,7 @@ func candidatesTable(seeds []adaptation) numberTable {
 		} else {
 			text(percent(source))
 		}
+		text(confusion(seeds, name))
 		text(score(im))
 		if len(seeds) == 1 && chosen == 1 {
 			text("chosen")
@@ -183,6 +203,56 @@ func candidatesTable(seeds []adaptation) numberTable {
 		t.Rows = append(t.Rows, row)
 	}
 	return t
+}
+
+// confusion is the error of a candidate's discriminator in the last epoch, as a mean over the seeds; "" without one.
+func confusion(seeds []adaptation, candidate string) string {
+	var errors []float64
+	for _, a := range seeds {
+		last := record.LossTerm{Accuracy: math.NaN()}
+		for _, t := range a.terms {
+			if t.Candidate == candidate && (t.Term == "dann" || t.Term == "cdan") && t.Epoch >= last.Epoch {
+				last = t
+			}
+		}
+		if !math.IsNaN(last.Accuracy) {
+			errors = append(errors, 1-last.Accuracy)
+		}
+	}
+	if len(errors) == 0 {
+		return ""
+	}
+	mean, _ := metrics.Mean(errors)
+	return percent(mean)
+}
+
+// sensitivities tell of methods that were tried with several settings how far their accuracies lie apart.
+func sensitivities(seeds []adaptation) (lines []string) {
+	var methods []string
+	of := map[string]map[string][]float64{} // method, candidate
+	for _, a := range seeds {
+		for _, t := range a.trials {
+			if !t.Best || math.IsNaN(t.Oracle) {
+				continue
+			}
+			if of[t.Method] == nil {
+				methods, of[t.Method] = append(methods, t.Method), map[string][]float64{}
+			}
+			of[t.Method][t.Candidate] = append(of[t.Method][t.Candidate], t.Oracle)
+		}
+	}
+	for _, method := range methods {
+		if len(of[method]) < 2 {
+			continue
+		}
+		low, high := math.Inf(1), math.Inf(-1)
+		for _, accuracies := range of[method] {
+			mean, _ := metrics.Mean(accuracies)
+			low, high = min(low, mean), max(high, mean)
+		}
+		lines = append(lines, fmt.Sprintf("Sensitivity of %s: with %d settings its accuracy on the target goes from %s to %s.", method, len(of[method]), percent(low), percent(high)))
+	}
+	return lines
 }
 
 func oracles(trials []record.AdaptationTrial) (out []float64) {
@@ -253,8 +323,32 @@ func shiftTable(measured []record.ShiftMeasure) numberTable {
 	return t
 }
 
-// mapCharts are the maps, both domains in each.
+// mapKeys are the classes of the source, and the domains.
+func mapKeys(all []record.MapPoint) []key {
+	keys := []key{{Colour: 0, Symbol: 0, Name: "both: source"}, {Colour: 1, Symbol: 1, Name: "both: target; target alone"}}
+	for _, e := range legend(sourceClasses(all), "no class") {
+		keys = append(keys, key{Colour: e.Colour, Symbol: e.Symbol, Name: e.Name})
+	}
+	return keys
+}
+
+// sourceClasses are the classes of the source's points.
+func sourceClasses(all []record.MapPoint) []string {
+	seen := map[string]bool{}
+	for _, p := range all {
+		if p.Source {
+			seen[p.Class] = true
+		}
+	}
+	return slices.Sorted(maps.Keys(seen))
+}
+
+// mapCharts are the maps, each in three panels: the source by class, the target, and both by domain.
 func mapCharts(all []record.MapPoint) (out []chart) {
+	classes := map[string]legendEntry{}
+	for i, e := range legend(sourceClasses(all), "") {
+		classes[sourceClasses(all)[i]] = e
+	}
 	for _, method := range []string{"pca", "tsne"} {
 		for _, when := range []string{record.ShiftBefore, record.ShiftAfter} {
 			x, y := emptyScale(), emptyScale()
@@ -268,19 +362,99 @@ func mapCharts(all []record.MapPoint) (out []chart) {
 			if len(shown) == 0 {
 				continue
 			}
-			c := chart{Name: map[string]string{"pca": "PCA", "tsne": "t-SNE"}[method] + ", " + when}
-			c.Panel = panel{Square: true, Label: fmt.Sprintf("map of %d rows of source and target by %s, %s the adaptation", len(shown), method, when)}
-			for _, p := range shown {
-				m := mark{X: x.at(p.X), Y: y.at(p.Y), Class: "k1", Symbol: 1, Title: p.ID}
-				if p.Source {
-					m.Class, m.Symbol, m.Title = "k0", 0, p.ID+": "+p.Class
+			for _, of := range []string{"source by class", "target", "both by domain"} {
+				c := chart{Name: map[string]string{"pca": "PCA", "tsne": "t-SNE"}[method] + ", " + when + ": " + of}
+				c.Panel = panel{Square: true, Label: fmt.Sprintf("map of rows by %s, %s the adaptation: %s", method, when, of)}
+				for _, p := range shown {
+					m := mark{X: x.at(p.X), Y: y.at(p.Y), Class: "k1", Symbol: 1, Title: p.ID}
+					if p.Source {
+						m.Class, m.Symbol, m.Title = "k0", 0, p.ID+": "+p.Class
+					}
+					switch {
+					case of == "source by class" && p.Source:
+						m.Class, m.Symbol = fmt.Sprintf("k%d", classes[p.Class].Colour), classes[p.Class].Symbol
+					case of == "source by class", of == "target" && p.Source:
+						continue
+					}
+					c.Panel.Marks = append(c.Panel.Marks, m)
 				}
-				c.Panel.Marks = append(c.Panel.Marks, m)
+				out = append(out, c)
 			}
-			out = append(out, c)
 		}
 	}
 	return out
+}
+
+// adaptationChanges shows pictures of the target that adapting won and lost, the surest first.
+func adaptationChanges(ctx context.Context, run Run, a adaptation) (out []block, err error) {
+	var sides [2][]record.AdaptationChange // won, lost
+	for _, c := range a.changes {
+		if c.Adapted == c.Label {
+			sides[0] = append(sides[0], c)
+		} else {
+			sides[1] = append(sides[1], c)
+		}
+	}
+	ids := map[string]bool{}
+	for i := range sides {
+		slices.SortStableFunc(sides[i], func(a, b record.AdaptationChange) int { return cmp.Compare(b.AdaptedShare, a.AdaptedShare) })
+		for _, c := range sides[i][:min(len(sides[i]), maxChanges)] {
+			ids[c.ID] = true
+		}
+	}
+	if len(ids) == 0 {
+		return nil, nil
+	}
+	pictures, err := picturesOfAll(ctx, run, a.node, ids)
+	if err != nil || len(pictures) == 0 {
+		return nil, err
+	}
+	for i, title := range []string{"Won by adapting", "Lost by adapting"} {
+		var shown []card
+		for _, c := range sides[i][:min(len(sides[i]), maxChanges)] {
+			was, is := "wrong", "right"
+			if i == 1 {
+				was, is = is, was
+			}
+			shown = append(shown, card{Picture: pictures[c.ID], Alternative: c.ID, ID: c.ID, Lines: []cardLine{
+				{Role: "true", Name: c.Label},
+				{Role: "direct", Name: c.Direct, Number: percent(c.DirectShare), Class: was},
+				{Role: "adapted", Name: c.Adapted, Number: percent(c.AdaptedShare), Class: is},
+			}})
+		}
+		if len(shown) > 0 {
+			out = append(out, folded(title+": "+shownOf(len(shown), len(sides[i])), false, cards(shown)))
+		}
+	}
+	return out, nil
+}
+
+// picturesOfAll looks for pictures in all tables of images that a node comes from: source and target may have one each.
+func picturesOfAll(ctx context.Context, run Run, n *Node, ids map[string]bool) (map[string]template.URL, error) {
+	out := map[string]template.URL{}
+	ancestors := run.ancestors(n)
+	for _, ancestor := range slices.Backward(ancestors) { // those furthest up have no copies
+		images := outputWith(ctx, ancestor, record.Image)
+		missing := map[string]bool{}
+		for id := range ids {
+			if out[id] == "" {
+				missing[id] = true
+			}
+		}
+		if images == nil || len(missing) == 0 {
+			continue
+		}
+		found, err := findPictures(ctx, images, missing)
+		if err != nil {
+			return nil, err
+		}
+		for id, picture := range found {
+			if out[id], err = dataURI(picture); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return out, nil
 }
 
 // termCharts are curves of the terms of each candidate's loss.

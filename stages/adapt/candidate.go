@@ -31,7 +31,14 @@ type candidate struct {
 	measures []record.EpochMeasure // by epoch; those of methods in closed form are of epoch 0
 	kept     int32                 // the epoch whose weights the model has
 	terms    []record.LossTerm
-	right    []bool // test rows that the model classifies correctly
+	right    []bool  // test rows that the model classifies correctly
+	answers  []reply // to the test rows
+}
+
+// reply is a model's answer to a row.
+type reply struct {
+	class int
+	share float64 // probability of the class
 }
 
 // tryAll trains every candidate, direct first.

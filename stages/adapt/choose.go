@@ -8,7 +8,6 @@ import (
 	"math"
 	"slices"
 
-	"github.com/tlpipe/tlpipe/internal/domain"
 	"github.com/tlpipe/tlpipe/internal/domain/method"
 	"github.com/tlpipe/tlpipe/internal/domain/shift"
 	"github.com/tlpipe/tlpipe/internal/domain/validator"
@@ -87,35 +86,7 @@ func (r *run) list() {
 			})
 		}
 	}
-	var scores [][]domain.Score
-	for _, t := range r.selection {
-		scores = append(scores, scoresOf(t))
-	}
-	for i, s := range validator.Ensemble(scores) {
-		r.selection[i].Ensemble = s.Value
-	}
-}
-
-// scoresOf are what the validators say of a trial.
-func scoresOf(t record.AdaptationTrial) (out []domain.Score) {
-	values := map[string]float64{"source_accuracy": t.SourceAccuracy, "im": t.IM, "bnm": t.BNM, "snd": t.SND, "dev": t.DEV}
-	for _, v := range validator.All() {
-		out = append(out, domain.Score{Validator: v.Name, Value: values[v.Name], Higher: v.Higher})
-	}
-	return out
-}
-
-// goodness is what a validator says of a trial, turned so that more is better; not a number if it cannot tell.
-func goodness(t record.AdaptationTrial, by string) float64 {
-	if by == ensemble {
-		return -t.Ensemble
-	}
-	for _, s := range scoresOf(t) {
-		if s.Validator == by {
-			return s.Goodness()
-		}
-	}
-	return nan
+	validator.RankTrials(r.selection)
 }
 
 // pick chooses a candidate: by the validator among all, or else the first that is listed.
@@ -144,7 +115,7 @@ func (r *run) best() *candidate {
 			continue
 		}
 		for _, t := range r.selection {
-			if g := goodness(t, r.Select.By); t.Candidate == c.name && t.Best && g > most {
+			if g := validator.Goodness(t, r.Select.By); t.Candidate == c.name && t.Best && g > most {
 				best, most = c, g
 			}
 		}
@@ -164,7 +135,10 @@ func (r *run) answer(ctx context.Context, c *candidate) error {
 	}
 	classes := len(r.rows.Classes)
 	for i, at := range positions {
-		c.right = append(c.right, method.MostProbable(p[i*classes:(i+1)*classes]) == r.rows.Test.Classes[at])
+		row := p[i*classes : (i+1)*classes]
+		class := method.MostProbable(row)
+		c.right = append(c.right, class == r.rows.Test.Classes[at])
+		c.answers = append(c.answers, reply{class, float64(row[class])})
 	}
 	return nil
 }
@@ -232,6 +206,22 @@ func (r *run) gain(direct *candidate, n int) {
 	r.task.Log("%s", d.Text)
 }
 
+// changes are the test rows that adapting won and lost.
+func (r *run) changes() (out []record.AdaptationChange) {
+	direct, chosen := r.trials[0], r.chosen
+	for i, at := range r.testRows() {
+		if direct.right[i] == chosen.right[i] {
+			continue
+		}
+		before, after := direct.answers[i], chosen.answers[i]
+		out = append(out, record.AdaptationChange{
+			ID: r.rows.Test.IDs[at], Domain: r.rows.Test.Names[at], Label: r.rows.Classes[r.rows.Test.Classes[at]],
+			Direct: r.rows.Classes[before.class], DirectShare: before.share, Adapted: r.rows.Classes[after.class], AdaptedShare: after.share,
+		})
+	}
+	return out
+}
+
 // regret tells how far the choice is from the best that could have been chosen.
 func (r *run) regret(n int) {
 	best, own := nan, nan
@@ -271,7 +261,7 @@ func (r *run) correlate(n int) {
 	for _, by := range append(names, ensemble) {
 		var said []float64
 		for _, t := range r.selection {
-			said = append(said, goodness(t, by))
+			said = append(said, validator.Goodness(t, by))
 		}
 		rho := rankCorrelation(said, truth)
 		if math.IsNaN(rho) {
@@ -338,7 +328,7 @@ func (r *run) suspect() {
 	}
 	against, known := 0, 0
 	for _, v := range validator.All() {
-		a, b := goodness(direct, v.Name), goodness(chosen, v.Name)
+		a, b := validator.Goodness(direct, v.Name), validator.Goodness(chosen, v.Name)
 		if math.IsNaN(a) || math.IsNaN(b) {
 			continue
 		}

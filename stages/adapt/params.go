@@ -7,6 +7,7 @@ import (
 
 	zoo "github.com/tlpipe/tlpipe/internal/backbone"
 	"github.com/tlpipe/tlpipe/internal/domain/method"
+	"github.com/tlpipe/tlpipe/internal/domain/validator"
 	"github.com/tlpipe/tlpipe/internal/record"
 	"github.com/tlpipe/tlpipe/internal/transfer/head"
 	"github.com/tlpipe/tlpipe/internal/transfer/prefix"
@@ -86,7 +87,7 @@ const (
 	overMethod = "method"
 	overRate   = "learning_rate"
 	overEpoch  = "epoch"
-	ensemble   = "ensemble"
+	ensemble   = validator.ByEnsemble
 )
 
 // DecodeParam implements params.Decoder.

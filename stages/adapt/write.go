@@ -36,6 +36,7 @@ func (r *run) write(ctx context.Context) error {
 		writeRecord(r.task, "shift", record.FromRows(measured)),
 		writeRecord(r.task, "selection", record.FromRows(r.selection)),
 		writeRecord(r.task, "maps", record.FromRows(points)),
+		writeRecord(r.task, "changes", record.FromRows(r.changes())),
 		writeRecord(r.task, "diagnostics", record.FromRows(r.diagnostics)),
 	)
 }

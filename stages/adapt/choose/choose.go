@@ -1,0 +1,176 @@
+package choose
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+
+	"github.com/apache/arrow/go/v17/arrow"
+	"github.com/tlpipe/tlpipe/internal/domain/method"
+	"github.com/tlpipe/tlpipe/internal/domain/validator"
+	"github.com/tlpipe/tlpipe/internal/kernel"
+	"github.com/tlpipe/tlpipe/internal/record"
+	"github.com/tlpipe/tlpipe/pipeline"
+)
+
+// Params are the parameters of the stage.
+type Params struct {
+	By string `yaml:"by" enum:"source_accuracy,im,bnm,snd,dev,ensemble" doc:"the validator, as in select of the stage adapt; ensemble: the mean of the ranks by all of them, among the models that there are to choose from"`
+}
+
+// Names of the ports.
+const (
+	modelsPort     = "models"
+	selectionsPort = "selections"
+)
+
+// Kind declares the stage.
+func Kind() pipeline.Kind {
+	return pipeline.Define(pipeline.Kind{
+		Name:    "choose",
+		Summary: "choose between adapted models, such as those of a matrix, without labels of the target",
+		Doc: "Takes the models of several stages adapt, or of one that a matrix multiplied, with what they say of themselves, and " +
+			"passes on the model that a validator prefers, of equal ones the first. What could have been chosen is in the output selection, with " +
+			"the accuracy on labelled test rows of the target, if there are any, which is called oracle and decides nothing.",
+		Example: `best:
+  uses: choose
+  from: {models: adapted, selections: adapted.selection}
+  with: {by: im}`,
+		Version: 1,
+		Inputs: []pipeline.Port{
+			{Name: modelsPort, Kind: pipeline.Model, Many: true, Doc: "models of the stage adapt"},
+			{Name: selectionsPort, Kind: pipeline.Metrics, Many: true, Doc: "the outputs selection of the same stages"},
+		},
+		Outputs: []pipeline.Port{
+			{Name: "model", Kind: pipeline.Model, Doc: "the chosen model, as it was"},
+			{Name: "selection", Kind: pipeline.Metrics, Doc: "what could have been chosen, the baseline direct first"},
+			{Name: "diagnostics", Kind: pipeline.Metrics, Doc: "how good the choice was, where there are labels"},
+		},
+	}, Params{By: "im"}, func(p Params) (pipeline.Stage, error) { return stage{p}, nil })
+}
+
+// stage is the kind with its parameters filled in.
+type stage struct{ Params }
+
+// Numerics implements pipeline.Numeric: what is passed on has bits of these.
+func (stage) Numerics() string { return kernel.Numerics() }
+
+// Check implements pipeline.Stage.
+func (stage) Check(inputs map[string][]pipeline.Traits) (map[string]pipeline.Traits, error) {
+	models := inputs[modelsPort]
+	if n := len(inputs[selectionsPort]); n != len(models) {
+		return nil, fmt.Errorf("there are %d models and %d selections: connect the output selection of each stage whose model is connected", len(models), n)
+	}
+	for _, key := range []string{record.ExtractionKey, record.PreprocessingKey} {
+		for _, m := range models {
+			if m[key] != models[0][key] {
+				return nil, fmt.Errorf("the models take rows that were made in different ways: %s, and %s", models[0][key], m[key])
+			}
+		}
+	}
+	return map[string]pipeline.Traits{"model": models[0]}, nil
+}
+
+// Run implements pipeline.WholeTable.
+func (s stage) Run(ctx context.Context, task *pipeline.Task) error {
+	models := task.Inputs[modelsPort]
+	selections := map[string]pipeline.Input{}
+	for _, in := range task.Inputs[selectionsPort] {
+		selections[in.Name()] = in
+	}
+	var trials []record.AdaptationTrial
+	var from []pipeline.Input // the models of the trials; nil for one that cannot be chosen
+	for _, model := range models {
+		in := selections[model.Name()]
+		if in == nil {
+			return fmt.Errorf("there is a model of %s and no selection: connect %s.selection", model.Name(), model.Name())
+		}
+		all, err := record.ReadRows[record.AdaptationTrial](in.Batches(ctx))
+		if err != nil {
+			return fmt.Errorf("%s.selection: %w", model.Name(), err)
+		}
+		for _, t := range all {
+			of := model
+			switch {
+			case t.Chosen:
+			case t.Method == method.Direct && t.Best && len(trials) == 0:
+				of = nil // to compare with, not to choose
+			default:
+				continue
+			}
+			t.Candidate = model.Name() + ": " + t.Candidate
+			trials, from = append(trials, t), append(from, of)
+		}
+	}
+	validator.RankTrials(trials)
+	at := s.best(trials, from)
+	if at < 0 {
+		return fmt.Errorf("%s cannot tell which of the %d models is best: choose by another validator", s.By, len(models))
+	}
+	for i := range trials {
+		trials[i].Chosen = i == at
+	}
+	task.Log("%s by %s", trials[at].Candidate, s.By)
+	return errors.Join(pass(ctx, task, from[at]), write(task, "selection", record.FromRows(trials)), write(task, "diagnostics", record.FromRows(regret(trials, from, at))))
+}
+
+// best is the trial that the validator prefers, of those that have a model; −1 if it cannot tell.
+func (s stage) best(trials []record.AdaptationTrial, from []pipeline.Input) int {
+	best, most := -1, math.Inf(-1)
+	for i, t := range trials {
+		if g := validator.Goodness(t, s.By); from[i] != nil && g > most {
+			best, most = i, g
+		}
+	}
+	return best
+}
+
+// regret tells how far the choice is from the best model by the labels of the test rows.
+func regret(trials []record.AdaptationTrial, from []pipeline.Input, chosen int) []record.Diagnostic {
+	oracle := chosen
+	for i, t := range trials {
+		if from[i] != nil && t.Oracle > trials[oracle].Oracle {
+			oracle = i
+		}
+	}
+	own, most := trials[chosen].Oracle, trials[oracle].Oracle
+	if math.IsNaN(own) || math.IsNaN(most) {
+		return nil
+	}
+	nan := math.NaN()
+	return []record.Diagnostic{{Name: record.ChoiceRegret, Value: most - own, Low: nan, High: nan, Rows: trials[chosen].OracleRows,
+		Text: fmt.Sprintf("the oracle, which knows the test rows' labels, would have chosen %s: %.1f %%, and what was chosen has %.1f %%", trials[oracle].Candidate, 100*most, 100*own)}}
+}
+
+// pass writes a model as it is.
+func pass(ctx context.Context, task *pipeline.Task, model pipeline.Input) (err error) {
+	schema, err := model.Schema(ctx)
+	if err != nil {
+		return err
+	}
+	w, err := task.Output("model", schema)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, w.Close()) }()
+	for rec, err := range model.Batches(ctx) {
+		if err != nil {
+			return err
+		}
+		if err := w.Write(rec); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// write writes one record to an output, and releases it.
+func write(task *pipeline.Task, port string, rec arrow.Record) error {
+	defer rec.Release()
+	w, err := task.Output(port, rec.Schema())
+	if err != nil {
+		return err
+	}
+	return errors.Join(w.Write(rec), w.Close())
+}
