@@ -27,6 +27,7 @@ func kinds() []pipeline.Kind {
 		preprocess.Text(),
 		exec.Kind(),
 		augment.Kind(),
+		augment.Text(),
 		extract.Kind(),
 		vectorise.Kind(),
 		extract.Encode(),

@@ -1,12 +1,14 @@
 package dataset
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 
 	"github.com/tlpipe/tlpipe/internal/dataset/emoji"
 	"github.com/tlpipe/tlpipe/internal/dataset/mails"
@@ -68,12 +70,38 @@ func (Mails) List(context.Context, pipeline.Files) (Rows, error) {
 	if err != nil {
 		return Rows{}, err
 	}
-	var rows Rows
+	rows := Rows{Extra: []string{PartColumn}}
+	parts := partsOf(all)
 	for i, m := range all {
 		sum := sha256.Sum256([]byte(m.Text))
-		rows.All = append(rows.All, Row{ID: m.ID, Digest: hex.EncodeToString(sum[:]), Label: m.Label, At: Location{Path: m.ID, Offset: int64(i), Size: int64(len(m.Text))}})
+		rows.All = append(rows.All, Row{ID: m.ID, Digest: hex.EncodeToString(sum[:]), Label: m.Label, Extra: []string{parts[i]}, At: Location{Path: m.ID, Offset: int64(i), Size: int64(len(m.Text))}})
 	}
 	return rows, nil
+}
+
+// PartColumn is the further column of the mails that divides them for measuring what few labels are worth: test, and of the others
+// few, 30 of each class, and more.
+const PartColumn = "part"
+
+// partsOf draws the parts, by hashes of the ids.
+func partsOf(all []mails.Mail) []string {
+	const testShare, fewOfClass = 0.6, 30
+	parts := make([]string, len(all))
+	draw := func(i int) float64 { return Uniform("mails", all[i].ID) }
+	classes := map[string][]int{}
+	for i, m := range all {
+		if parts[i] = "test"; draw(i) >= testShare {
+			parts[i] = "more"
+			classes[m.Label] = append(classes[m.Label], i)
+		}
+	}
+	for _, rows := range classes {
+		slices.SortFunc(rows, func(a, b int) int { return cmp.Compare(draw(a), draw(b)) })
+		for _, i := range rows[:min(fewOfClass, len(rows))] {
+			parts[i] = "few"
+		}
+	}
+	return parts
 }
 
 // Open implements Source.

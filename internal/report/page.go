@@ -180,6 +180,9 @@ func (e *result) finding() findingView {
 func (e *result) undetailed() int { return max(0, len(e.summary.trained())-maxDetailed) }
 
 func mistakesSection(ctx context.Context, r *reading, e *result) ([]block, error) {
+	if texts, err := newTextMistakes(ctx, r.run, e.evaluation); len(texts) > 0 || err != nil {
+		return []block{{"text-mistakes", texts}, more(e.undetailed())}, err
+	}
 	views, err := newMistakes(ctx, r.run, e.evaluation)
 	if len(views) == 0 {
 		return nil, err

@@ -42,6 +42,7 @@ func runSections() []runSection {
 		{"quantised", "Quantised models", "Training", quantisedSection},
 		{"data", "Data", "Data", dataSection},
 		{"pictures", "Training pictures", "Data", gallerySection},
+		{"texts", "Texts", "Data", textsSection},
 		{"features", "Features", "Data", featuresSection},
 		{"rejects", "Rejects", "Data", rejectsSection},
 		{"pipeline", "Pipeline", "Run", pipelineSection},

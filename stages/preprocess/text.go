@@ -70,7 +70,7 @@ func (Words) ParamSchema(inner map[string]any) map[string]any {
 
 // TextSource is a source of texts as YAML spells it: exactly one of File, Folder and Builtin.
 type TextSource struct {
-	Builtin   string              `yaml:"builtin" recipe:"-" enum:"mails" doc:"mails: 2,855 mails labelled ham and spam, built into tlpipe"`
+	Builtin   string              `yaml:"builtin" recipe:"-" enum:"mails" doc:"mails: 2,855 mails labelled ham and spam, built into tlpipe; its column part says test, few (30 of each class) or more"`
 	File      []string            `yaml:"file" recipe:"-" doc:"tables with a text per row: .csv, .tsv, .jsonl, .json, .parquet or .arrow; files, or patterns such as data/train-*.parquet"`
 	Folder    string              `yaml:"folder" recipe:"-" doc:"a folder with one sub-folder per class, or with sub-folders train, val and test of that form, of .txt, .eml and .html files"`
 	Layout    string              `yaml:"layout" recipe:"-" enum:"auto,classes,splits" doc:"of a folder: whether its sub-folders are classes or splits"`

@@ -1,0 +1,336 @@
+package report
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"math"
+	"slices"
+
+	"github.com/apache/arrow/go/v17/arrow"
+	"github.com/apache/arrow/go/v17/arrow/array"
+
+	"github.com/tlpipe/tlpipe/internal/explain"
+	"github.com/tlpipe/tlpipe/internal/inference"
+	"github.com/tlpipe/tlpipe/internal/nn/classifier"
+	"github.com/tlpipe/tlpipe/internal/record"
+	"github.com/tlpipe/tlpipe/internal/words"
+	"github.com/tlpipe/tlpipe/pipeline"
+)
+
+// textsOf is the nearest table of texts that a node depends on; nil if there is none.
+func textsOf(ctx context.Context, run Run, n *Node) pipeline.Input {
+	for _, ancestor := range run.ancestors(n) {
+		for _, port := range slices.Sorted(maps.Keys(ancestor.Outputs)) {
+			schema, err := schemaOf(ctx, ancestor, port)
+			if err != nil || schema == nil {
+				continue
+			}
+			if _, field, err := record.Column(schema, record.Text); err == nil && field.Type.ID() == arrow.STRING && schema.HasField(record.Split) && !schema.HasField(record.Predicted) {
+				return ancestor.Outputs[port]
+			}
+		}
+	}
+	return nil
+}
+
+// textMistakes shows the most confident mistakes of one model on texts.
+type textMistakes struct {
+	Name   string
+	Marked bool // words are
+	Cards  []textCard
+}
+
+type textCard struct {
+	ID, Label, Predicted, Confidence, Probability string
+	Words                                         []markedWord
+}
+
+// markedWord is a word, or a whole text, and how much it speaks for the class that was predicted, from −100 to 100.
+type markedWord struct {
+	Text  string
+	For   bool
+	Share float64 // of the strongest, in percent; 0: it is not marked
+	Title string
+}
+
+// Bounds of what is shown of texts.
+const (
+	textMistakesShown = 8
+	textShown         = 700 // bytes of a text
+	wordsShown        = 140
+)
+
+// newTextMistakes finds the texts of mistakes, and of models on tokens the words that mattered; nil if the rows are no texts.
+func newTextMistakes(ctx context.Context, run Run, e *evaluation) ([]textMistakes, error) {
+	texts := textsOf(ctx, run, e.node)
+	if texts == nil {
+		return nil, nil
+	}
+	wanted := map[string]bool{}
+	for _, m := range e.mistakes {
+		wanted[m.ID] = true
+	}
+	found, vocabulary, err := findTexts(ctx, texts, wanted)
+	if err != nil {
+		return nil, err
+	}
+	var out []textMistakes
+	var errs []error
+	for _, m := range e.detailed() {
+		view := textMistakes{Name: m.short}
+		marker, err := newMarker(ctx, run, e, m.name, vocabulary)
+		errs = append(errs, err)
+		for _, mistake := range e.mistakes {
+			row, ok := found[mistake.ID]
+			if mistake.Model != m.name || !ok || len(view.Cards) == textMistakesShown {
+				continue
+			}
+			card := textCard{
+				ID: mistake.ID, Label: mistake.Label, Predicted: mistake.Predicted,
+				Confidence: percent(mistake.Confidence), Probability: percent(mistake.Probability),
+				Words: []markedWord{{Text: cutText(row.text, textShown)}},
+			}
+			if marker != nil {
+				marked, err := marker.mark(row.tokens, mistake.Predicted)
+				errs = append(errs, err)
+				if marked != nil {
+					card.Words, view.Marked = marked, true
+				}
+			}
+			view.Cards = append(view.Cards, card)
+		}
+		if len(view.Cards) > 0 {
+			out = append(out, view)
+		}
+	}
+	return out, errors.Join(errs...)
+}
+
+// foundText is a text and its tokens, if it has any.
+type foundText struct {
+	text   string
+	tokens []int32
+}
+
+// findTexts looks for the texts of some ids, not their copies, and the vocabulary of their words.
+func findTexts(ctx context.Context, in pipeline.Input, ids map[string]bool) (map[string]foundText, *words.Vocabulary, error) {
+	found := map[string]foundText{}
+	var vocabulary *words.Vocabulary
+	for rec, err := range in.Batches(ctx) {
+		if err != nil {
+			return nil, nil, err
+		}
+		texts, err := record.ColumnAs[*array.String](rec, record.Text)
+		if err != nil {
+			return nil, nil, err
+		}
+		var tokens record.TokenColumn
+		cut := rec.Schema().HasField(record.Tokens)
+		if cut {
+			if tokens, err = record.NewTokenColumn(rec); err != nil {
+				return nil, nil, err
+			}
+		}
+		if text, ok := rec.Schema().Metadata().GetValue(record.VocabularyKey); ok && vocabulary == nil {
+			if vocabulary, err = words.Decode(text); err != nil {
+				return nil, nil, err
+			}
+		}
+		for i := range int(rec.NumRows()) {
+			id := textAt(rec, record.ID, i)
+			if !ids[id] || copyAt(rec, i) != 0 || texts.IsNull(i) {
+				continue
+			}
+			row := foundText{text: cutText(string([]byte(texts.Value(i))), textShown)}
+			if cut {
+				row.tokens = slices.Clone(tokens.Row(i))
+			}
+			found[id] = row
+		}
+	}
+	return found, vocabulary, nil
+}
+
+// marker finds the words that a model's answers rest on.
+type marker struct {
+	model      *inference.Model
+	classes    []string
+	vocabulary *words.Vocabulary
+}
+
+// newMarker reads a model that an evaluation took; nil if it does not take words.
+func newMarker(ctx context.Context, run Run, e *evaluation, name string, vocabulary *words.Vocabulary) (*marker, error) {
+	mapper := heatMapper{run: run}
+	in := mapper.modelInput(e.node, name)
+	if in == nil || vocabulary == nil {
+		return nil, nil
+	}
+	stored, err := classifier.Read(ctx, in)
+	if err != nil {
+		return nil, err
+	}
+	if stored.Input().Column != record.Tokens || stored.Head().Task != record.SingleLabel {
+		return nil, nil
+	}
+	model, err := inference.New(stored)
+	if err != nil {
+		return nil, err
+	}
+	return &marker{model, stored.Head().Names(), vocabulary}, nil
+}
+
+// mark shows the words of a text by how much they speak for a class.
+func (m *marker) mark(ids []int32, class string) ([]markedWord, error) {
+	at := slices.IndexFunc(m.classes, func(name string) bool { return cutText(name, maxText) == class })
+	if at < 0 || len(ids) == 0 {
+		return nil, nil
+	}
+	falls, err := explain.Words(m.model, ids, at)
+	if err != nil {
+		return nil, err
+	}
+	strongest := 0.0
+	for _, fall := range falls {
+		strongest = max(strongest, math.Abs(fall))
+	}
+	var out []markedWord
+	for i, id := range ids[:min(len(ids), wordsShown)] {
+		word := markedWord{Text: cmp.Or(m.vocabulary.Word(id), "□"), For: falls[i] > 0}
+		if share := 100 * math.Abs(falls[i]) / max(strongest, 1e-9); share >= 10 && strongest > 0.001 {
+			word.Share = share
+			word.Title = fmt.Sprintf("without it, %+.1f points for %s", -100*falls[i], class)
+		}
+		out = append(out, word)
+	}
+	if len(ids) > wordsShown {
+		out = append(out, markedWord{Text: "…"})
+	}
+	return out, nil
+}
+
+// textsSection tells how long texts are, how many were truncated, and how many words are unknown.
+func textsSection(ctx context.Context, r *reading) ([]block, error) {
+	var out []block
+	var errs []error
+	for i := range r.run.Nodes {
+		n := &r.run.Nodes[i]
+		for _, port := range slices.Sorted(maps.Keys(n.Outputs)) {
+			schema, err := schemaOf(ctx, n, port)
+			if err != nil || schema == nil || !schema.HasField(record.TokenCount) || schema.HasField(record.Copy) || schema.HasField(record.Predicted) {
+				continue
+			}
+			lengths, err := readLengths(ctx, n.Outputs[port])
+			errs = append(errs, err)
+			if lengths != nil {
+				out = append(out, lengths.blocks(n.Name)...)
+			}
+		}
+	}
+	return out, errors.Join(errs...)
+}
+
+// lengths are the tokens of texts, by split.
+type lengths struct {
+	most   int
+	splits map[string]*splitLengths
+}
+
+type splitLengths struct {
+	counts               []int
+	truncated            int // texts
+	lost, tokens, unseen int64
+}
+
+func readLengths(ctx context.Context, in pipeline.Input) (*lengths, error) {
+	l := &lengths{splits: map[string]*splitLengths{}}
+	for rec, err := range in.Batches(ctx) {
+		if err != nil {
+			return nil, err
+		}
+		if text, ok := rec.Schema().Metadata().GetValue(record.TokensKey); ok && l.most == 0 {
+			made, err := record.ParseTokenisation(text)
+			if err != nil {
+				return nil, err
+			}
+			l.most = made.Length
+		}
+		counts, err := record.ColumnAs[*array.Int32](rec, record.TokenCount)
+		if err != nil {
+			return nil, err
+		}
+		unknown, err := record.ColumnAs[*array.Int32](rec, record.UnknownTokens)
+		if err != nil {
+			return nil, err
+		}
+		for i := range counts.Len() {
+			split := textAt(rec, record.Split, i)
+			s := l.splits[split]
+			if s == nil {
+				s = &splitLengths{}
+				l.splits[split] = s
+			}
+			count := int(counts.Value(i))
+			s.counts = append(s.counts, count)
+			s.tokens += int64(count)
+			s.unseen += int64(unknown.Value(i))
+			if l.most > 0 && count > l.most {
+				s.truncated++
+				s.lost += int64(count - l.most)
+			}
+		}
+	}
+	if len(l.splits) == 0 {
+		return nil, nil
+	}
+	return l, nil
+}
+
+// buckets are the upper ends of the classes of the histogram.
+func buckets() []int { return []int{16, 32, 64, 128, 256, 512, 1024, math.MaxInt} }
+
+func (l *lengths) blocks(name string) []block {
+	totals := numberTable{Caption: "Lengths of the texts of " + name, Corner: name, Columns: []numberColumn{
+		{Name: "Texts"}, {Name: "Median", Note: "tokens"}, {Name: "95 %", Note: "tokens", Hint: "19 of 20 texts have so many tokens or fewer"}, {Name: "Longest", Note: "tokens"},
+		{Name: "Truncated", Hint: fmt.Sprintf("texts of more than %d tokens", l.most)}, {Name: "Tokens lost", Hint: "share of all tokens that truncation leaves out"},
+		{Name: "Unknown", Hint: "share of the tokens that the vocabulary does not have"},
+	}}
+	histogram := numberTable{Caption: "Histogram of the lengths of " + name, Corner: "Tokens"}
+	rows := make([]numberRow, len(buckets()))
+	low := 1
+	for i, high := range buckets() {
+		rows[i].Name = fmt.Sprintf("%d to %d", low, high)
+		if high == math.MaxInt {
+			rows[i].Name = fmt.Sprintf("%d and more", low)
+		}
+		low = high + 1
+	}
+	for _, split := range []string{record.Train, record.Validation, record.Test} {
+		s := l.splits[split]
+		if s == nil {
+			continue
+		}
+		slices.Sort(s.counts)
+		n := len(s.counts)
+		text := func(text string) numberCell { return numberCell{Text: text} }
+		totals.Rows = append(totals.Rows, numberRow{Name: split, Full: split, Cells: []numberCell{
+			text(count(int64(n))), text(count(int64(s.counts[n/2]))), text(count(int64(s.counts[min(n*95/100, n-1)]))), text(count(int64(s.counts[n-1]))),
+			text(fmt.Sprintf("%s (%s)", count(int64(s.truncated)), percent(float64(s.truncated)/float64(n)))),
+			text(percent(float64(s.lost) / float64(max(s.tokens, 1)))), text(percent(float64(s.unseen) / float64(max(s.tokens, 1)))),
+		}})
+		histogram.Columns = append(histogram.Columns, numberColumn{Name: split})
+		at := 0
+		for i, high := range buckets() {
+			in := 0
+			for at < n && s.counts[at] <= high {
+				at, in = at+1, in+1
+			}
+			share := float64(in) / float64(n)
+			rows[i].Cells = append(rows[i].Cells, numberCell{Text: percent(share), HasBar: true, Bar: 100 * share})
+		}
+	}
+	histogram.Rows = rows
+	return []block{tableOf(totals), tableOf(histogram)}
+}
