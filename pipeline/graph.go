@@ -118,6 +118,16 @@ type Edge struct {
 	FromPort string
 }
 
+// name is what stands for the output among others: the stage's name where that alone means it, else STAGE.PORT.
+func (e Edge) name() string {
+	outputs := e.From.Kind.Outputs
+	at := slices.IndexFunc(outputs, func(p Port) bool { return p.Name == e.FromPort })
+	if at > 0 && slices.ContainsFunc(outputs[:at], func(p Port) bool { return p.Kind == outputs[at].Kind }) {
+		return e.From.Name + "." + e.FromPort
+	}
+	return e.From.Name
+}
+
 // RejectsPort is the output that every stage has besides those it declares:
 // the rows it could not use, as id and reason.
 const RejectsPort = "rejects"

@@ -251,6 +251,7 @@ func (nr *nodeRun) side(ctx context.Context, first int) (map[string][]Input, []c
 		ref := cache.InputRef{Port: e.Port, Digest: a.Digest()}
 		if e.Many {
 			// Stages may name the members of a list, so names matter there.
+			a.name = e.name()
 			ref.Name = a.Name()
 		} else {
 			a.name, a.coordinates = e.Port, nil

@@ -380,7 +380,7 @@ func (p *planner) sideRefs(n *Node, first int) (refs []cache.InputRef, ok bool) 
 		}
 		ref := cache.InputRef{Port: e.Port, Digest: digest}
 		if e.Many {
-			ref.Name = e.From.Name
+			ref.Name = e.name()
 		}
 		refs = append(refs, ref)
 	}

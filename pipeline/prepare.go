@@ -33,7 +33,7 @@ func (r *Runner) Prepare(ctx context.Context, g *Graph, n *Node) (task *Task, do
 			return nil, nil, errors.Join(fmt.Errorf("stage %s gave no %s", e.From.Name, e.FromPort), result.Close())
 		}
 		a := from.Outputs[e.FromPort]
-		if !e.Many {
+		if a.name = e.name(); !e.Many {
 			a.name, a.coordinates = e.Port, nil
 		}
 		task.Inputs[e.Port] = append(task.Inputs[e.Port], a)

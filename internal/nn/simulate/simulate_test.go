@@ -173,3 +173,79 @@ func TestBiasCorrection(t *testing.T) {
 		t.Errorf("sensitivities %v, %v", moved, err)
 	}
 }
+
+// Learned rounding moves what a layer puts out less than rounding to the nearest step, and stays as it is when it is stored.
+func TestLearnedRounding(t *testing.T) {
+	ctx := context.Background()
+	for _, op := range []nn.Op{
+		nn.Conv{Out: 6, Kernel: nn.Square(3), Padding: nn.Padding{1, 1, 1, 1}, Bias: true},
+		nn.Conv{Out: 8, Kernel: nn.Square(3), Stride: nn.Square(2), Groups: 8, Bias: true},
+		nn.Conv{Out: 6, Kernel: nn.Square(1), Groups: 2},
+	} {
+		b := nn.NewBuilder()
+		x := b.Input("image", 9, 9, 8)
+		x = b.Layer("layer", op, x)
+		b.Layer("out", nn.Dense{Out: 5, Bias: true}, b.Layer("flat", nn.Flatten{}, x))
+		net, err := b.Network()
+		if err != nil {
+			t.Fatal(err)
+		}
+		w := nntest.Weights(net, 3)
+		const n = 6
+		in := nntest.Input(net, n, 1)
+		for i := range in { // inputs that go together, so that errors can cancel
+			in[i] = 0.7*in[i/8*8] + 0.3*in[i]
+		}
+		distance := func(learn bool) (sum float64) {
+			s, err := simulate.New(net, w, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			ranges, err := s.Ranges(ctx, in, n, simulate.Calibration{Method: simulate.MinMax})
+			if err != nil {
+				t.Fatal(err)
+			}
+			scheme := &quantise.Scheme{Ranges: ranges}
+			if learn {
+				learned, err := s.LearnRounding(ctx, in, n, scheme, func(int, int) {})
+				if err != nil {
+					t.Fatal(err)
+				}
+				for name, own := range learned {
+					was := w[name+".weight"]
+					_, sizes := quantise.Weight(was)
+					if !slices.Equal(quantise.Rounded(own).Data, own.Data) {
+						t.Errorf("%T %s: stored, the weights are others", op, name)
+					}
+					for i, v := range own.Data {
+						if d := math.Abs(float64(v - was.Data[i])); d > float64(sizes[i*len(sizes)/len(own.Data)])*(1+1e-6) {
+							t.Fatalf("%T %s: weight %d moves by %v, more than a step", op, name, i, d)
+						}
+					}
+				}
+				if len(learned) != 2 {
+					t.Errorf("%d layers were learned", len(learned))
+				}
+			}
+			exact := map[string][]float32{}
+			if _, err := s.Run(ctx, in, n, nil, func(layer string, values []float32) { exact[layer] = slices.Clone(values) }); err != nil {
+				t.Fatal(err)
+			}
+			// The rounding of the values themselves is in both.
+			wide := &quantise.Scheme{Ranges: ranges}
+			if _, err := s.Run(ctx, in, n, wide, func(layer string, values []float32) {
+				if layer == "layer" {
+					for i, v := range values {
+						sum += math.Pow(float64(v-exact[layer][i]), 2)
+					}
+				}
+			}); err != nil {
+				t.Fatal(err)
+			}
+			return sum
+		}
+		if nearest, learned := distance(false), distance(true); !(learned < 0.98*nearest) {
+			t.Errorf("%+v: the squared error is %g with learned rounding, %g with the nearest steps", op, learned, nearest)
+		}
+	}
+}

@@ -25,6 +25,8 @@ type step struct {
 	exact  *frozen.Program
 	weight nn.Weights
 	bytes  *frozen.Program // nil until it is needed
+	// learned is the weight on its steps where these were learned: see LearnRounding.
+	learned *nn.Tensor
 }
 
 // New prepares a folded network with one input.
@@ -76,7 +78,11 @@ func (s *step) rounded() (*frozen.Program, error) {
 		for other, t := range s.weight {
 			weights[other] = t
 		}
-		weights[name] = quantise.Rounded(weights[name])
+		if s.learned != nil {
+			weights[name] = *s.learned
+		} else {
+			weights[name] = quantise.Rounded(weights[name])
+		}
 		var err error
 		if s.bytes, err = (frozen.Options{Algorithm: kernel.Plain}).Compile(s.alone, weights); err != nil {
 			return nil, err

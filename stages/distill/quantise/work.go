@@ -35,7 +35,8 @@ type work struct {
 	simulation  *simulate.Simulation
 	examples    []float32 // to find ranges on
 	count       int
-	before      []float32 // what the model in float32 tells of the validation rows
+	learned     map[string]nn.Tensor // weights on their steps, by layer; nil: each to the nearest
+	before      []float32            // what the model in float32 tells of the validation rows
 	sensitivity map[string]float64
 	attempts    []record.GateAttempt
 }
@@ -140,6 +141,9 @@ func (q *work) toInt8(ctx context.Context) (err error) {
 	if scheme.Ranges, err = q.simulation.Ranges(ctx, q.examples, q.count, simulate.Calibration{Method: q.Ranges, Percentile: q.Percentile}); err != nil {
 		return err
 	}
+	if err := q.learn(ctx, scheme); err != nil {
+		return err
+	}
 	if err := q.correct(ctx, scheme); err != nil {
 		return err
 	}
@@ -236,13 +240,38 @@ func (q *work) answers(model *classifier.Classifier) ([]float32, error) {
 	return out, err
 }
 
+// mostExamples is how many rows learned rounding and the correction of biases see: all their values are in memory at once.
+const mostExamples = 32
+
+// learn chooses the steps of weights, if that is asked for.
+func (q *work) learn(ctx context.Context, scheme *quantise.Scheme) (err error) {
+	if q.Rounding != Learned {
+		return nil
+	}
+	n := min(q.count, mostExamples)
+	q.task.Log("learning on %d rows to which step each weight is rounded", n)
+	q.learned, err = q.simulation.LearnRounding(ctx, q.examples[:n*q.size], n, scheme,
+		func(done, of int) { q.task.Progress(int64(done), int64(of), "layer") })
+	return err
+}
+
+// rounded are the model's weights with those on their learned steps that a scheme computes with.
+func (q *work) rounded(scheme *quantise.Scheme) nn.Weights {
+	weights := maps.Clone(q.model.Weights)
+	for _, l := range q.model.Network.Layers() {
+		if t, ok := q.learned[l.Name]; ok && scheme.Computes(l) {
+			weights[nn.Parameter{Layer: l.Name, Role: nn.Weight}.Name()] = t
+		}
+	}
+	return weights
+}
+
 // correct moves biases, if that is asked for.
 func (q *work) correct(ctx context.Context, scheme *quantise.Scheme) error {
 	if !q.BiasCorrection {
 		return nil
 	}
-	const most = 32
-	n := min(q.count, most)
+	n := min(q.count, mostExamples)
 	biases, err := q.simulation.CorrectBias(ctx, q.examples[:n*q.size], n, scheme)
 	if err != nil {
 		return err
@@ -274,6 +303,7 @@ func (q *work) bySensitivity(ctx context.Context, scheme *quantise.Scheme) ([]st
 // try quantises by a scheme and asks the gate. left is how many layers are in float32.
 func (q *work) try(ctx context.Context, scheme *quantise.Scheme, left int) (bool, error) {
 	tried := *q.model
+	tried.Weights = q.rounded(scheme)
 	tried.Quantise(scheme, q.method())
 	attempted := work{model: &tried}
 	if err := attempted.roundWeights(); err != nil {
@@ -320,6 +350,9 @@ func (q *work) method() string {
 	}
 	if q.Equalise {
 		text += ", equalised"
+	}
+	if q.Rounding == Learned {
+		text += ", rounding learned"
 	}
 	if q.BiasCorrection {
 		text += ", biases corrected"
