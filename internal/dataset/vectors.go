@@ -207,12 +207,14 @@ func (v Vectors) load(ctx context.Context) (t *vectorTable, err error) {
 		t, err = v.table(ctx, f, b)
 	case ".parquet":
 		t, err = v.parquet(ctx, b)
+	case ".arrow", ".feather", ".ipc":
+		t, err = v.arrow(ctx, f, info.Size(), b)
 	case ".npy":
 		t, err = v.array(ctx, f, info.Size(), b)
 	case ".mat":
 		t, err = v.matrix(ctx, f, b)
 	default:
-		return nil, fmt.Errorf("vectors are read from .csv, .tsv, .parquet, .npy and .mat, not from %q", filepath.Ext(v.Path))
+		return nil, fmt.Errorf("vectors are read from .csv, .tsv, .parquet, .arrow, .npy and .mat, not from %q", filepath.Ext(v.Path))
 	}
 	if err != nil {
 		return nil, err
@@ -578,7 +580,12 @@ func (v Vectors) parquet(ctx context.Context, b *budget.Budget) (t *vectorTable,
 	if err != nil {
 		return nil, fmt.Errorf("column %s: %w", schema.Column(list).Path(), err)
 	}
-	t = &vectorTable{width: width, values: values, rows: int(f.pq.NumRows()), texts: map[string][]string{}}
+	return v.besideLists(width, values, int(f.pq.NumRows()), names, columns)
+}
+
+// besideLists is a table whose features are in a column of lists, with the named columns beside it.
+func (v Vectors) besideLists(width int, values []float32, rows int, names []string, columns [][]string) (*vectorTable, error) {
+	t := &vectorTable{width: width, values: values, rows: rows, texts: map[string][]string{}}
 	for i, name := range names {
 		if meaning := v.meaning(name); meaning != "" {
 			t.texts[meaning] = columns[i]

@@ -53,6 +53,9 @@ func TestVectors(t *testing.T) {
 		"lists":                 {Path: at("lists.parquet")},
 		"fixed-size lists":      {Path: at("fixed.parquet"), Features: []string{"v"}},
 		"columns":               {Path: at("columns.parquet")},
+		"feather, lists":        {Path: at("lists.feather")},
+		"arrow, fixed lists":    {Path: at("fixed.arrow")},
+		"arrow, columns":        {Path: at("columns.ipc")},
 	} {
 		table, got := vectorsOf(t, v)
 		if !slices.EqualFunc(got, want, slices.Equal) {
@@ -90,9 +93,11 @@ func TestVectorsThatAreWrong(t *testing.T) {
 	if len(rows) != 1 || len(table.Rejects) != 3 || !slices.Equal(rows[0], []float32{1, 2}) {
 		t.Errorf("rows %v, rejects %v", rows, table.Rejects)
 	}
-	table, rows = vectorsOf(t, dataset.Vectors{Path: "testdata/vectors/holes.parquet"})
-	if len(rows) != 2 || len(table.Rejects) != 2 || !slices.Equal(rows[1], []float32{5, 6}) {
-		t.Errorf("rows %v, rejects %v", rows, table.Rejects)
+	for _, holes := range []string{"holes.parquet", "holes.arrow"} {
+		table, rows = vectorsOf(t, dataset.Vectors{Path: "testdata/vectors/" + holes})
+		if len(rows) != 2 || len(table.Rejects) != 2 || !slices.Equal(rows[1], []float32{5, 6}) {
+			t.Errorf("%s: rows %v, rejects %v", holes, rows, table.Rejects)
+		}
 	}
 	for want, v := range map[string]dataset.Vectors{
 		"line 2 has 1 values for 2 columns":          {Path: filepath.Join(root, "ragged.csv")},
@@ -101,6 +106,7 @@ func TestVectorsThatAreWrong(t *testing.T) {
 		"no column has numbers; columns: a, b":       {Path: filepath.Join(root, "texts.csv")},
 		"there is no column \"z\"":                   {Path: filepath.Join(root, "texts.csv"), Features: []string{"z"}},
 		"another number of features":                 {Path: "testdata/vectors/ragged.parquet"},
+		"row 1 has another number":                   {Path: "testdata/vectors/ragged.arrow"},
 		"2 labels in":                                {Path: "testdata/vectors/double.npy", Labels: filepath.Join(root, "labels.txt")},
 		"there is no matrix \"X\"; the file has fts": {Path: "testdata/vectors/rows.mat", Features: []string{"X"}},
 		"note: it is a text":                         {Path: "testdata/vectors/rows.mat", Features: []string{"note"}},
@@ -114,9 +120,9 @@ func TestVectorsThatAreWrong(t *testing.T) {
 }
 
 func FuzzVectors(f *testing.F) {
-	endings := []string{".csv", ".parquet", ".npy", ".mat"}
+	endings := []string{".csv", ".parquet", ".npy", ".mat", ".arrow"}
 	var seeds [][]byte
-	for _, name := range []string{"lists.parquet", "fixed.parquet", "double.npy", "columns.npy", "rows.mat"} {
+	for _, name := range []string{"lists.parquet", "fixed.parquet", "double.npy", "columns.npy", "rows.mat", "fixed.arrow", "ragged.arrow"} {
 		raw, err := os.ReadFile("testdata/vectors/" + name)
 		if err != nil {
 			f.Fatal(err)
@@ -128,10 +134,10 @@ func FuzzVectors(f *testing.F) {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, raw []byte) {
-		if len(raw) == 0 || endings[int(raw[0])%4] == ".parquet" {
+		if len(raw) == 0 || endings[int(raw[0])%5] == ".parquet" {
 			return // the Parquet reader has a target of its own
 		}
-		path := filepath.Join(t.TempDir(), "v"+endings[int(raw[0])%4])
+		path := filepath.Join(t.TempDir(), "v"+endings[int(raw[0])%5])
 		if err := os.WriteFile(path, raw[1:], 0o600); err != nil {
 			t.Fatal(err)
 		}

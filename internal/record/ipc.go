@@ -95,12 +95,42 @@ func DecodeSchema(data []byte) (*arrow.Schema, error) {
 	return r.Schema(), nil
 }
 
+// EachForeign reads a file of others, which nothing is known of: in it compressed buffers may be larger than the file, up to
+// most bytes each, and whatever use does with a malformed record is an error and no panic.
+func EachForeign(data []byte, most int, use func(arrow.Record) error) (err error) {
+	r, batches, err := openWithin(data, max(most, len(data)))
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, r.Close()) }()
+	for i := range batches {
+		rec, err := recordAt(r, i)
+		if err == nil {
+			err = useForeign(rec, use)
+			rec.Release()
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func useForeign(rec arrow.Record, use func(arrow.Record) error) (err error) {
+	defer recoverAs(&err, "read an Arrow file")
+	return use(rec)
+}
+
 func open(data []byte) (r *ipc.FileReader, batches int, err error) {
+	return openWithin(data, len(data))
+}
+
+func openWithin(data []byte, buffer int) (r *ipc.FileReader, batches int, err error) {
 	if err := checkFooter(data); err != nil {
 		return nil, 0, err
 	}
 	defer recoverAs(&err, "open an Arrow file")
-	r, err = ipc.NewFileReader(bytes.NewReader(data), ipc.WithAllocator(bounded{memory.DefaultAllocator, len(data)}))
+	r, err = ipc.NewFileReader(bytes.NewReader(data), ipc.WithAllocator(bounded{memory.DefaultAllocator, buffer}))
 	if err != nil {
 		return nil, 0, fmt.Errorf("open an Arrow file: %w", err)
 	}
@@ -124,11 +154,11 @@ func recoverAs(err *error, doing string) {
 	}
 }
 
-// bounded refuses buffers larger than the file they are to be read from: a
-// length that was never written.
+// bounded refuses buffers larger than what the file can hold that they are to
+// be read from: a length that was never written.
 type bounded struct {
 	memory.Allocator
-	file int // bytes
+	most int // bytes
 }
 
 func (b bounded) Allocate(size int) []byte {
@@ -143,8 +173,8 @@ func (b bounded) Reallocate(size int, buf []byte) []byte {
 
 func (b bounded) check(size int) {
 	const slack = 1 << 10 // for alignment
-	if size < 0 || size > b.file+slack {
-		panic(fmt.Sprintf("a buffer of %d bytes in a file of %d", size, b.file))
+	if size < 0 || size > b.most+slack {
+		panic(fmt.Sprintf("a buffer of %d bytes where %d are the most", size, b.most))
 	}
 }
 

@@ -33,7 +33,7 @@ type VectorParams struct {
 
 // VectorSource is a file of numbers as YAML spells it.
 type VectorSource struct {
-	File      string              `yaml:"file" recipe:"-" required:"true" doc:"a .csv or .tsv with a header, a .parquet with a column of lists or columns of numbers, a .npy or a .mat (version 5)"`
+	File      string              `yaml:"file" recipe:"-" required:"true" doc:"a .csv or .tsv with a header, a .parquet or .arrow (also .feather, .ipc) with a column of lists or columns of numbers, a .npy or a .mat (version 5)"`
 	Features  []string            `yaml:"features" recipe:"-" doc:"the columns of numbers, the column of lists, or the matrix of a .mat; if not given, all columns of numbers, the only column of lists, or the only matrix of features"`
 	Labels    string              `yaml:"labels" recipe:"-" doc:"the column of the labels, the matrix of a .mat; of a .npy, a file: .npy, or text with one label a line"`
 	Columns   map[string]string   `yaml:"columns" recipe:"-" doc:"which columns hold id, label, split, domain, where their names differ"`
@@ -89,9 +89,9 @@ func (p VectorParams) check() error {
 	for i, s := range p.Source {
 		path := sourcePath(i, len(p.Source))
 		ending := strings.ToLower(filepath.Ext(s.File))
-		table := slices.Contains([]string{".csv", ".tsv", ".tab", ".parquet"}, ending)
+		table := slices.Contains([]string{".csv", ".tsv", ".tab", ".parquet", ".arrow", ".feather", ".ipc"}, ending)
 		if !table && ending != ".npy" && ending != ".mat" {
-			errs = append(errs, pipeline.ParamErrorHint(path+".file", "a .csv, .tsv, .parquet, .npy or .mat", "%q is not known by its ending", s.File))
+			errs = append(errs, pipeline.ParamErrorHint(path+".file", "a .csv, .tsv, .parquet, .arrow, .npy or .mat", "%q is not known by its ending", s.File))
 		}
 		if len(s.Columns) > 0 && !table {
 			errs = append(errs, pipeline.ParamErrorHint(path+".columns", "leave it out; labels names where the labels are", "a %s has no columns with names", ending))

@@ -3,6 +3,7 @@ import os
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.feather
 import pyarrow.parquet as pq
 import scipy.io
 
@@ -23,3 +24,8 @@ ragged = pa.array([[1.0, 2.0], [3.0]], type=pa.list_(pa.float32()))
 pq.write_table(pa.table({"v": ragged}), "vectors/ragged.parquet")
 holes = pa.array([[1.0, 2.0], None, [3.0, None], [5.0, 6.0]], type=pa.list_(pa.float32()))
 pq.write_table(pa.table({"v": holes}), "vectors/holes.parquet")
+pa.feather.write_feather(pa.table({"embedding": lists, "label": texts, "site": ["a", "b", "a", "b"]}), "vectors/lists.feather")
+pa.feather.write_feather(pa.table({"v": fixed, "label": texts.dictionary_encode()}), "vectors/fixed.arrow", compression="zstd", chunksize=3)
+pa.feather.write_feather(pa.table({"a": rows[:, 0], "b": rows[:, 1], "c": rows[:, 2].astype(np.float32), "label": labels}), "vectors/columns.ipc", compression="uncompressed")
+pa.feather.write_feather(pa.table({"v": ragged}), "vectors/ragged.arrow")
+pa.feather.write_feather(pa.table({"v": holes}), "vectors/holes.arrow")
