@@ -4,6 +4,9 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -38,6 +41,27 @@ func (f *modelFlags) check() error {
 	return nil
 }
 
+// isPipelineFile tells whether a name is that of a file with a pipeline.
+func isPipelineFile(name string) bool {
+	info, err := os.Stat(name)
+	return err == nil && info.Mode().IsRegular() && slices.Contains([]string{".yaml", ".yml"}, strings.ToLower(filepath.Ext(name)))
+}
+
+// exampleOfModel is the last stage of a pipeline that gives a model.
+func (p *program) exampleOfModel(file string, f pipelineFlags) string {
+	name := "STAGE"
+	graph, err := p.load(file, f)
+	if err != nil {
+		return name
+	}
+	for _, n := range graph.Nodes {
+		if slices.ContainsFunc(n.Kind.Outputs, func(o pipeline.Port) bool { return o.Kind == pipeline.Model }) {
+			name = n.Name
+		}
+	}
+	return name
+}
+
 // readModel reads a model from the cache or from a file.
 func (p *program) readModel(ctx context.Context, f modelFlags) (*classifier.Classifier, error) {
 	if strings.HasSuffix(f.model, ".safetensors") {
@@ -48,6 +72,9 @@ func (p *program) readModel(ctx context.Context, f modelFlags) (*classifier.Clas
 		return model, err
 	}
 	file, reference, ok := splitReference(f.model)
+	if !ok && isPipelineFile(f.model) {
+		return nil, usage("--model %s is a pipeline: name the stage that trained the model too, as in %s:%s", f.model, f.model, p.exampleOfModel(f.model, f.file))
+	}
 	if !ok {
 		v, err := f.folder.open().Find(f.model)
 		if wrong := new(registry.RequestError); errors.As(err, &wrong) {

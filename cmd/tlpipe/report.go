@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
@@ -196,6 +197,9 @@ func reportKey(graph *pipeline.Graph, result *pipeline.Result) string {
 // writeFile writes a file that is there whole or not at all.
 func writeFile(path string, write func(io.Writer) error) (err error) {
 	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
+	if onPath := new(fs.PathError); errors.As(err, &onPath) {
+		return fmt.Errorf("write %s: its folder %s: %w", path, filepath.Dir(path), onPath.Err)
+	}
 	if err != nil {
 		return fmt.Errorf("write %s: %w", path, err)
 	}

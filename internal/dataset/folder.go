@@ -327,24 +327,36 @@ func (w *walk) followLinks() error {
 
 // note tells what was passed over.
 func (w *walk) note() {
-	tell := func(what string, counts map[string]int) {
+	tell := func(one, many string, counts map[string]int) {
 		if len(counts) == 0 {
 			return
 		}
 		total, kinds := 0, []string{}
 		for _, kind := range slices.Sorted(maps.Keys(counts)) {
 			total += counts[kind]
-			kinds = append(kinds, fmt.Sprintf("%d %s", counts[kind], kind))
+			name := kind
+			if counts[kind] == 1 && !strings.HasPrefix(kind, ".") {
+				name = strings.TrimSuffix(kind, "s")
+			}
+			kinds = append(kinds, fmt.Sprintf("%d %s", counts[kind], name))
 		}
 		const most = 20
 		if len(kinds) > most {
 			kinds = append(kinds[:most], fmt.Sprintf("and %d other kinds", len(kinds)-most))
 		}
+		what := many
+		if total == 1 {
+			what = one
+		}
 		w.rows.Notes = append(w.rows.Notes, fmt.Sprintf("%s: passed over %d %s (%s)", w.root, total, what, strings.Join(kinds, ", ")))
 	}
-	tell("files that are not named as "+w.folder.Content.many()+" are", w.passed)
-	tell("that are no files", w.special)
-	if len(w.again) > 0 {
+	named := " not named as " + w.folder.Content.many() + " are"
+	tell("file that is"+named, "files that are"+named, w.passed)
+	tell("that is no file", "that are no files", w.special)
+	switch {
+	case len(w.again) == 1:
+		w.rows.Notes = append(w.rows.Notes, fmt.Sprintf("%s: passed over a link to a folder that is listed already, %s", w.root, w.again[0]))
+	case len(w.again) > 1:
 		w.rows.Notes = append(w.rows.Notes, fmt.Sprintf("%s: passed over %d links to folders that are listed already, the first of them %s",
 			w.root, len(w.again), w.again[0]))
 	}

@@ -39,8 +39,8 @@ cat/gone.png: a link to nowhere: no such file or directory
 cat/loop: a link to a folder that it lies in
 cat/up.png: a link to a folder that it lies in
 `)
-	expect(t, "notes", strings.Join(table.Notes, "\n"), root+`: passed over 1 that are no files (1 pipes)
-`+root+`: passed over 1 links to folders that are listed already, the first of them cat/self`)
+	expect(t, "notes", strings.Join(table.Notes, "\n"), root+`: passed over 1 that is no file (1 pipe)
+`+root+`: passed over a link to a folder that is listed already, cat/self`)
 }
 
 // Folders whose links lead to each other are listed once each: where they lie, or at the first link.

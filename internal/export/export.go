@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"iter"
 	"os"
 	"path/filepath"
@@ -68,6 +69,9 @@ func File(ctx context.Context, path string, in pipeline.Input) (notes []string, 
 		return nil, err
 	}
 	temp, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
+	if onPath := new(fs.PathError); errors.As(err, &onPath) {
+		return nil, fmt.Errorf("export to %s: its folder %s: %w", path, filepath.Dir(path), onPath.Err)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("export to %s: %w", path, err)
 	}
