@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/apache/arrow/go/v17/arrow/array"
 	"github.com/tlpipe/tlpipe/internal/kernel"
@@ -206,6 +207,7 @@ func (e *evaluation) write(ctx context.Context) error {
 		return err
 	}
 	e.tellBeaten(comparisons)
+	e.tellUnmeasured()
 	var tables []*table
 	for _, c := range e.candidates {
 		tables = append(tables, c.table)
@@ -230,6 +232,32 @@ func (e *evaluation) write(ctx context.Context) error {
 		writeRows(e.task, "duplicates", duplicates, about),
 		writeRows(e.task, "mistakes", e.mistakes, about),
 	)
+}
+
+// tellUnmeasured logs the classes that models know and no measured row is of: nothing is said of how well they are told.
+func (e *evaluation) tellUnmeasured() {
+	known, measured := make([]bool, len(e.classes)), make([]bool, len(e.classes))
+	for _, c := range e.candidates {
+		for class, is := range c.known {
+			known[class] = known[class] || is && !c.baseline
+		}
+		for _, class := range c.truth {
+			measured[class] = true
+		}
+	}
+	var names []string
+	for class, name := range e.classes {
+		if known[class] && !measured[class] {
+			names = append(names, name)
+		}
+	}
+	const most = 6
+	switch n := len(names); {
+	case n > most:
+		e.task.Log("no row measured is of %d of the %d classes, among them %s", n, len(e.classes), strings.Join(names[:most], ", "))
+	case n > 0:
+		e.task.Log("no row measured is of class %s", strings.Join(names, ", "))
+	}
 }
 
 // writeRows writes a table whole.
