@@ -61,6 +61,9 @@ func (p *program) writeStarter(dir, pictures string) error {
 		}
 		with["Pictures"], with["Place"] = strconv.Quote(folder), "`"+folder+"`"
 	}
+	if pictures == "" && starter.HoldsClasses(dir) {
+		return usage("%s holds class folders of images already: `tlpipe init PROJECT --data %s` writes a pipeline for them into a folder PROJECT", dir, strconv.Quote(dir))
+	}
 	names := []string{"pipeline.yaml", "README.md"}
 	for _, name := range names {
 		if _, err := os.Lstat(filepath.Join(dir, name)); err == nil {

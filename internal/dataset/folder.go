@@ -45,7 +45,7 @@ type Folder struct {
 // claims tells by the name whether a file may be one of the folder's rows.
 func (f Folder) claims(name string) bool {
 	if f.Content == Pictures {
-		return isPicture(name)
+		return NamedAsPicture(name)
 	}
 	_, ok := document.FormatOf(name)
 	return ok || f.Format != ""
@@ -409,8 +409,8 @@ func text(name string) string {
 	return b.String()
 }
 
-// isPicture tells by the name whether a file claims to be a picture.
-func isPicture(name string) bool {
+// NamedAsPicture tells whether a file claims by its name to be a picture.
+func NamedAsPicture(name string) bool {
 	switch strings.ToLower(filepath.Ext(name)) {
 	case ".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".gif", ".webp", ".bmp", ".dib", ".tif", ".tiff", ".ppm", ".pgm", ".pnm",
 		".heic", ".heif", ".avif", ".jxl", ".jp2": // the last are rejected when read, with the reason

@@ -196,7 +196,7 @@ func (m member) last() string { return m.ending[strings.LastIndexByte(m.ending, 
 // exact tells whether the ending is of one word.
 func (m member) exact() bool { return !strings.Contains(m.ending, ".") }
 
-func (m member) isPicture() bool { return isPicture("x." + m.last()) }
+func (m member) isPicture() bool { return NamedAsPicture("x." + m.last()) }
 
 func (m member) isSidecar() bool {
 	return m.last() == "cls" || m.last() == "txt" || m.last() == "json"

@@ -33,6 +33,22 @@ type Facts struct {
 	Broken    int // of the sample
 }
 
+// HoldsClasses tells whether a folder has sub-folders with pictures directly in them, as classes are: two at least.
+func HoldsClasses(folder string) bool {
+	names, _, err := subfolders(folder)
+	if err != nil {
+		return false
+	}
+	classes := 0
+	for _, name := range names {
+		entries, err := os.ReadDir(filepath.Join(folder, name))
+		if err == nil && slices.ContainsFunc(entries, func(e os.DirEntry) bool { return e.Type().IsRegular() && dataset.NamedAsPicture(e.Name()) }) {
+			classes++
+		}
+	}
+	return classes >= 2
+}
+
 // Look lists a folder and reads the heads of some of its pictures.
 func Look(ctx context.Context, folder string) (Facts, error) {
 	f := Facts{Folder: folder, Classes: map[string]int{}, Splits: map[string]int{}}
