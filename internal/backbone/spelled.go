@@ -248,7 +248,8 @@ const mostLayers = 1000
 
 // spelledNetwork is the network in YAML.
 type spelledNetwork struct {
-	Layers []SpelledLayer `yaml:"layers" json:"layers" doc:"the layers from the picture to what the head takes: words (relu, relu6, silu, hardswish, sigmoid, tanh, gelu, batch_norm, global_average_pool, flatten) or mappings such as {conv: 16, kernel: 3}, {max_pool: 2}, {dense: 64}; of texts, from {embedding: 100} or {vectors: builtin} by {lstm: 64}, {gru: 64}, mean and max"`
+	Layers  []SpelledLayer `yaml:"layers" json:"layers" doc:"the layers from the picture to what the head takes: words (relu, relu6, silu, hardswish, sigmoid, tanh, gelu, batch_norm, global_average_pool, flatten) or mappings such as {conv: 16, kernel: 3}, {max_pool: 2}, {dense: 64}; of texts, from {embedding: 100} or {vectors: builtin} by {lstm: 64}, {gru: 64}, mean and max"`
+	Weights string         `yaml:"weights" json:"weights,omitempty" doc:"of a network for texts: a file by PyTorch or Keras whose LSTM, GRU, dense and embedding layers it begins with, in their order"`
 }
 
 // decodeSpelled reads {layers: […]} and returns it as the name that stands for it.
@@ -265,6 +266,12 @@ func decodeSpelled(d *params.Decoding, node *yaml.Node) Name {
 		return ""
 	case len(s.Layers) > mostLayers:
 		d.Errorf(node, "", "%d layers are more than the %d that can be spelled out", len(s.Layers), mostLayers)
+		return ""
+	}
+	if s.Weights != "" && !s.Layers[0].embeds() {
+		d.At("weights", func() {
+			d.Errorf(params.Locate(node, "weights"), "leave it out", "the weights of a network for pictures that is spelled out are random")
+		})
 		return ""
 	}
 	text, err := json.Marshal(s)

@@ -1,6 +1,7 @@
 package backbone
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -33,6 +34,15 @@ func (n Name) TokenEmbedding() TokenEmbedding {
 	layers, _ := n.spelled()
 	first := layers[0]
 	return TokenEmbedding{Layer: layerNames(layers)[0], Vectors: first.Vectors, Width: first.Embedding, Frozen: first.Frozen}
+}
+
+// TokenWeights is the file of weights that a network for texts begins with; "" for none.
+func (n Name) TokenWeights() string {
+	var s spelledNetwork
+	if json.Unmarshal([]byte(n), &s) != nil {
+		return ""
+	}
+	return s.Weights
 }
 
 // TokenNetwork builds the network for texts of so many ids, each of which has a vector of this width. The error names the layer.

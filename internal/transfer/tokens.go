@@ -2,16 +2,21 @@ package transfer
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 
+	zoo "github.com/tlpipe/tlpipe/internal/backbone"
+	"github.com/tlpipe/tlpipe/internal/digest"
 	"github.com/tlpipe/tlpipe/internal/nn"
 	"github.com/tlpipe/tlpipe/internal/record"
 	"github.com/tlpipe/tlpipe/internal/transfer/head"
 	"github.com/tlpipe/tlpipe/internal/transfer/rows"
+	"github.com/tlpipe/tlpipe/internal/weightfile"
 	"github.com/tlpipe/tlpipe/internal/words"
 	"github.com/tlpipe/tlpipe/internal/wordvectors"
 	"github.com/tlpipe/tlpipe/pipeline"
@@ -54,15 +59,22 @@ func (s *Setup) weightsIdentity() (map[string]string, error) {
 	if err != nil || !s.textual() {
 		return identity, err
 	}
-	table, err := s.wordTable()
-	if err != nil || table == nil {
-		return identity, err
-	}
 	identity = maps.Clone(identity)
 	if identity == nil {
 		identity = map[string]string{}
 	}
-	identity["vectors"] = table.Digest
+	table, err := s.wordTable()
+	if err != nil {
+		return nil, err
+	}
+	if table != nil {
+		identity["vectors"] = table.Digest
+	}
+	if path := s.backbone.said.TokenWeights(); path != "" {
+		if identity["weights.file"], err = digest.File(within(s.dir, path)); err != nil {
+			return nil, pipeline.ParamError("backbone.weights", "%v", err)
+		}
+	}
 	return identity, nil
 }
 
@@ -133,6 +145,9 @@ func (s *Setup) load(ctx context.Context, task *pipeline.Task, d *rows.Data) (*n
 		return nil, nil, err
 	}
 	weights := net.Initialise(seed)
+	if err := s.loadFile(task, net, weights); err != nil {
+		return nil, nil, err
+	}
 	table, err := s.wordTable()
 	if err != nil || table == nil {
 		return net, weights, err
@@ -151,6 +166,36 @@ func (s *Setup) load(ctx context.Context, task *pipeline.Task, d *rows.Data) (*n
 	}
 	task.Log("%d of %d words of the vocabulary have a vector", found, vocabulary.Len())
 	return net, weights, nil
+}
+
+// loadFile reads the weights of a file into those of the network, if it begins with any.
+func (s *Setup) loadFile(task *pipeline.Task, net *nn.Network, weights nn.Weights) (err error) {
+	path := s.backbone.said.TokenWeights()
+	if path == "" {
+		return nil
+	}
+	file, err := weightfile.Open(within(s.dir, path))
+	if err != nil {
+		return pipeline.ParamError("backbone.weights", "%v", err)
+	}
+	defer func() { err = errors.Join(err, file.Close()) }()
+	loaded, missing, err := zoo.LoadTokens(net, file.Tensors, weights)
+	if err != nil {
+		return pipeline.ParamError("backbone.weights", "%s: %v", path, err)
+	}
+	task.Log("weights of %s: %s", filepath.Base(path), strings.Join(loaded, ", "))
+	if len(missing) > 0 {
+		task.Log("%s has nothing for %s: they begin at random", filepath.Base(path), strings.Join(missing, ", "))
+	}
+	return nil
+}
+
+// within is a path as seen from a folder.
+func within(dir, path string) string {
+	if filepath.IsAbs(path) {
+		return path
+	}
+	return filepath.Join(dir, path)
 }
 
 // frozenTokens are layers that no phase trains.
