@@ -66,7 +66,12 @@ func (p *program) runsDiffCommand() *cobra.Command {
 		Use:   "diff RUN RUN",
 		Short: "Tell in what two runs differ: recipes, data, metrics",
 		Long:  "Tell in what two runs differ: recipes, data, metrics. RUN is the beginning or the end of a run's name.",
-		Args:  cobra.ExactArgs(2),
+		Args: func(c *cobra.Command, args []string) error {
+			if len(args) != 2 {
+				return fmt.Errorf("two runs are compared, not %d: %s", len(args), c.UseLine())
+			}
+			return nil
+		},
 		RunE: func(c *cobra.Command, args []string) error {
 			runs, err := pastRuns(c.Context(), cached, func(pipeline.RunStarted) bool { return true })
 			if err != nil {

@@ -65,6 +65,9 @@ safetensors file of a model written by --export is shown in the same way.
 			}
 			defer store.Close()
 			var artifact *named
+			if isPipelineFile(args[0]) {
+				return usage("%s is a pipeline: name a stage too, %s:STAGE", args[0], args[0])
+			}
 			if path, reference, ok := splitReference(args[0]); ok {
 				artifact, err = p.stageArtifact(c.Context(), store, path, reference, file, "")
 			} else {
