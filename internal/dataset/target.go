@@ -138,7 +138,11 @@ func (t Target) read(texts []string) (a answer, reason string) {
 	for i, text := range texts {
 		x, err := number(text)
 		if err != nil {
-			return a, fmt.Sprintf("%s is %q, which is not a number", t.Numbers[i], text)
+			reason = fmt.Sprintf("%s is %q, which is not a number", t.Numbers[i], text)
+			if _, err := number(strings.Replace(text, ",", ".", 1)); err == nil {
+				reason += ": write decimals with a point, and thousands without a comma"
+			}
+			return a, reason
 		}
 		a.numbers = append(a.numbers, x)
 		a.known = a.known || !math.IsNaN(x)

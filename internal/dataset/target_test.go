@@ -88,8 +88,8 @@ func TestTargets(t *testing.T) {
 			"path,red,blue\nd,,\ne,1,\n", dataset.Target{Flags: []string{"red", "blue"}, EmptyIsNone: true}, []string{"", "red"}, "", "", "", "blue 0/0 red 0/1 ",
 		},
 		"numbers": {
-			"path,age,height\na,3,1.5e2\nb,,7\nc,NaN,\nd,old,1\ne,1,1e999\nf,1_000,1\ng,0x1p3,1\n", dataset.Target{Numbers: []string{"height", "age"}},
-			[]string{"[height age] [150 3]", "[height age] [7 NaN]", "?"}, `age is "old", which is not a number; height is "1e999", which is not a number; age is "1_000", which is not a number; age is "0x1p3", which is not a number`, "1 rows have nothing in height, age", "", "height 1/2 age 1/1 ",
+			"path,age,height\na,3,1.5e2\nb,,7\nc,NaN,\nd,old,1\ne,1,1e999\nf,1_000,1\ng,0x1p3,1\nh,\"3,5\",1\n", dataset.Target{Numbers: []string{"height", "age"}},
+			[]string{"[height age] [150 3]", "[height age] [7 NaN]", "?"}, `age is "old", which is not a number; height is "1e999", which is not a number; age is "1_000", which is not a number; age is "0x1p3", which is not a number; age is "3,5", which is not a number: write decimals with a point, and thousands without a comma`, "1 rows have nothing in height, age", "", "height 1/2 age 1/1 ",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
