@@ -56,13 +56,15 @@ type SpelledLayer struct {
 	LSTM        int     `yaml:"lstm" json:"lstm,omitempty" min:"1" max:"65536" doc:"for texts: long short-term memory of so many units, from the first token to the last"`
 	GRU         int     `yaml:"gru" json:"gru,omitempty" min:"1" max:"65536" doc:"for texts: gated recurrent units, so many, from the first token to the last"`
 
-	Kernel        int    `yaml:"kernel" json:"kernel,omitempty" min:"1" max:"255" doc:"of conv: the window, in pixels; 3 if not given"`
-	Stride        int    `yaml:"stride" json:"stride,omitempty" min:"1" max:"255" doc:"of windows, in pixels; 1 if not given, of a pooling the window"`
-	Padding       string `yaml:"padding" json:"padding,omitempty" enum:"same,valid" doc:"of conv and depthwise: same (the default), zeros around the map, so that at stride 1 it keeps its size; valid, none"`
-	Groups        int    `yaml:"groups" json:"groups,omitempty" min:"1" max:"65536" doc:"of conv: groups of channels that are convolved apart; 1 if not given"`
-	Frozen        bool   `yaml:"frozen" json:"frozen,omitempty" doc:"of vectors: they stay as they are"`
-	Sequences     bool   `yaml:"sequences" json:"sequences,omitempty" doc:"of lstm and gru: give the output at each token, for another of them, mean or max; else that of the last"`
-	Bidirectional bool   `yaml:"bidirectional" json:"bidirectional,omitempty" doc:"of lstm and gru: go through the tokens in both directions, which gives twice the units"`
+	Kernel  int    `yaml:"kernel" json:"kernel,omitempty" min:"1" max:"255" doc:"of conv and conv1d: the window, in pixels or tokens; 3 if not given"`
+	Stride  int    `yaml:"stride" json:"stride,omitempty" min:"1" max:"255" doc:"of windows, in pixels; 1 if not given, of a pooling the window"`
+	Padding string `yaml:"padding" json:"padding,omitempty" enum:"same,valid" doc:"of conv and depthwise: same (the default), zeros around the map, so that at stride 1 it keeps its size; valid, none"`
+	Groups  int    `yaml:"groups" json:"groups,omitempty" min:"1" max:"65536" doc:"of conv: groups of channels that are convolved apart; 1 if not given"`
+	Conv1D  int    `yaml:"conv1d" json:"conv1d,omitempty" min:"1" max:"65536" doc:"for texts: a convolution along the tokens with so many output channels, zeros beyond the ends"`
+
+	Frozen        bool `yaml:"frozen" json:"frozen,omitempty" doc:"of vectors: they stay as they are"`
+	Sequences     bool `yaml:"sequences" json:"sequences,omitempty" doc:"of lstm and gru: give the output at each token, for another of them, mean or max; else that of the last"`
+	Bidirectional bool `yaml:"bidirectional" json:"bidirectional,omitempty" doc:"of lstm and gru: go through the tokens in both directions, which gives twice the units"`
 
 	Bias *bool `yaml:"bias" json:"bias,omitempty" doc:"of conv, depthwise and dense: true if not given"`
 }
@@ -85,7 +87,7 @@ func (l *SpelledLayer) DecodeParam(d *params.Decoding, node *yaml.Node) {
 				return
 			}
 		}
-		d.Errorf(node, params.DidYouMean(node.Value, append(layerWords(), "conv", "depthwise", "max_pool", "average_pool", "dense", "dropout", "embedding", "vectors", "lstm", "gru")),
+		d.Errorf(node, params.DidYouMean(node.Value, append(layerWords(), "conv", "depthwise", "max_pool", "average_pool", "dense", "dropout", "embedding", "vectors", "conv1d", "lstm", "gru")),
 			"%q is no layer that a word alone says", node.Value)
 		return
 	}
@@ -113,8 +115,8 @@ func (l *SpelledLayer) DecodeParam(d *params.Decoding, node *yaml.Node) {
 		given bool
 		ok    bool
 	}{
-		{"kernel", l.Kernel > 0, l.Conv > 0}, {"stride", l.Stride > 0, window || pooled}, {"padding", l.Padding != "", window},
-		{"groups", l.Groups > 0, l.Conv > 0}, {"bias", l.Bias != nil, window || l.Dense > 0},
+		{"kernel", l.Kernel > 0, l.Conv > 0 || l.Conv1D > 0}, {"stride", l.Stride > 0, window || pooled}, {"padding", l.Padding != "", window},
+		{"groups", l.Groups > 0, l.Conv > 0}, {"bias", l.Bias != nil, window || l.Dense > 0 || l.Conv1D > 0},
 		{"frozen", l.Frozen, l.Vectors != ""}, {"sequences", l.Sequences, recurrent}, {"bidirectional", l.Bidirectional, recurrent},
 	} {
 		if s.given && !s.ok {
@@ -122,7 +124,7 @@ func (l *SpelledLayer) DecodeParam(d *params.Decoding, node *yaml.Node) {
 		}
 	}
 	// What is as it is without saying so is not said: equal networks are equal recipes.
-	if l.Conv > 0 && l.Kernel == 0 {
+	if (l.Conv > 0 || l.Conv1D > 0) && l.Kernel == 0 {
 		l.Kernel = 3
 	}
 	if window && l.Stride == 1 || pooled && l.Stride == max(l.MaxPool, l.AveragePool) {
@@ -152,7 +154,7 @@ func (l SpelledLayer) kinds() (kinds []string) {
 	}{
 		{l.Word, l.Word != ""}, {"conv", l.Conv > 0}, {"depthwise", l.Depthwise > 0}, {"max_pool", l.MaxPool > 0},
 		{"average_pool", l.AveragePool > 0}, {"dense", l.Dense > 0}, {"dropout", l.Dropout > 0},
-		{"embedding", l.embeds()}, {"lstm", l.LSTM > 0}, {"gru", l.GRU > 0},
+		{"embedding", l.embeds()}, {"conv1d", l.Conv1D > 0}, {"lstm", l.LSTM > 0}, {"gru", l.GRU > 0},
 	} {
 		if k.given {
 			kinds = append(kinds, k.name)
@@ -197,6 +199,8 @@ func (l SpelledLayer) add(b *nn.Builder, name string, x nn.Value) nn.Value {
 		return b.Layer(name, nn.Dense{Out: l.Dense, Bias: biased}, x)
 	case l.Dropout > 0:
 		return b.Layer(name, nn.Dropout{Rate: float32(l.Dropout)}, x)
+	case l.Conv1D > 0:
+		return b.Layer(name, nn.Dense{Out: l.Conv1D, Bias: biased}, b.Layer(name+".window", nn.Window{Size: l.Kernel}, x))
 	case l.LSTM > 0:
 		return l.recurrent(b, name, x, nn.Recurrent{Cell: kernel.LSTM, Units: l.LSTM})
 	case l.GRU > 0:
@@ -240,7 +244,7 @@ func (l SpelledLayer) String() string {
 	case l.Vectors != "":
 		return "vectors " + l.Vectors
 	}
-	return fmt.Sprintf("%s %d", kind[0], l.Depthwise+l.MaxPool+l.AveragePool+l.Dense+l.Embedding+l.LSTM+l.GRU)
+	return fmt.Sprintf("%s %d", kind[0], l.Depthwise+l.MaxPool+l.AveragePool+l.Dense+l.Embedding+l.Conv1D+l.LSTM+l.GRU)
 }
 
 // mostLayers bounds what a pipeline can spell out.
@@ -248,7 +252,7 @@ const mostLayers = 1000
 
 // spelledNetwork is the network in YAML.
 type spelledNetwork struct {
-	Layers  []SpelledLayer `yaml:"layers" json:"layers" doc:"the layers from the picture to what the head takes: words (relu, relu6, silu, hardswish, sigmoid, tanh, gelu, batch_norm, global_average_pool, flatten) or mappings such as {conv: 16, kernel: 3}, {max_pool: 2}, {dense: 64}; of texts, from {embedding: 100} or {vectors: builtin} by {lstm: 64}, {gru: 64}, mean and max"`
+	Layers  []SpelledLayer `yaml:"layers" json:"layers" doc:"the layers from the picture to what the head takes: words (relu, relu6, silu, hardswish, sigmoid, tanh, gelu, batch_norm, global_average_pool, flatten) or mappings such as {conv: 16, kernel: 3}, {max_pool: 2}, {dense: 64}; of texts, from {embedding: 100} or {vectors: builtin} by {conv1d: 64, kernel: 5}, {lstm: 64}, {gru: 64}, mean and max"`
 	Weights string         `yaml:"weights" json:"weights,omitempty" doc:"of a network for texts: a file by PyTorch or Keras whose LSTM, GRU, dense and embedding layers it begins with, in their order"`
 }
 

@@ -19,7 +19,7 @@ func Ops() []Op {
 	return []Op{
 		Input{}, Conv{}, BatchNorm{}, Activation{}, Add{}, Multiply{}, Scale{}, Concat{}, MaxPool{}, AveragePool{}, ZeroPad{},
 		GlobalAveragePool{}, Dense{}, Dropout{}, Flatten{}, Softmax{}, Embedding{}, LayerNorm{}, MatMul{}, Reshape{}, Transpose{},
-		L2Normalise{}, Neighbours{}, Affine{}, GradientReversal{}, Attention{}, Positions{}, Prepend{}, ScaleShift{}, TokenPool{}, Recurrent{},
+		L2Normalise{}, Neighbours{}, Affine{}, GradientReversal{}, Attention{}, Positions{}, Prepend{}, ScaleShift{}, TokenPool{}, Recurrent{}, Window{},
 	}
 }
 

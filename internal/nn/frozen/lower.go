@@ -106,6 +106,7 @@ func lowerings() map[string]lowering {
 		nn.Positions{}.Kind():        {lower: (*compilation).lowerKept, emit: one(newPositionsStep), over: overFirst, packs: true},
 		nn.Prepend{}.Kind():          {lower: (*compilation).lowerKept, emit: one(newPrependStep)},
 		nn.ScaleShift{}.Kind():       {lower: (*compilation).lowerScaleShift, emit: emitScaleShift, over: overFirst, ending: affine, bands: true, packs: true},
+		nn.Window{}.Kind():           {emit: one(newWindowStep), packs: true},
 		nn.Recurrent{}.Kind():        {lower: (*compilation).lowerKept, emit: one(newRecurrentStep), packs: true},
 		nn.TokenPool{}.Kind():        {emit: one(newTokenPoolStep), packs: true},
 	}

@@ -148,6 +148,7 @@ func definitions() map[string]func(l layer, y []float64, x [][]float64) {
 		},
 		nn.TokenPool{}.Kind(): tokenPool,
 		nn.Recurrent{}.Kind(): recurrent,
+		nn.Window{}.Kind():    window,
 	}
 }
 

@@ -34,7 +34,7 @@ func DrawSequence(t *rapid.T, tokens int) *nn.Network {
 // onSequence adds a layer, or a few, from [tokens, width] to the same.
 func (d *drawing) onSequence(width int) {
 	x := d.pick("from")
-	switch d.number("op", 0, 14) {
+	switch d.number("op", 0, 15) {
 	case 0:
 		d.layer(nn.LayerNorm{Epsilon: 1e-3}, x)
 	case 1:
@@ -67,6 +67,10 @@ func (d *drawing) onSequence(width int) {
 	case 12, 13:
 		cell := kernel.RecurrentCell(d.number("cell", 0, 1))
 		d.layer(nn.Recurrent{Cell: cell, Units: width, Reverse: rapid.Bool().Draw(d.t, "reverse"), HardSigmoid: rapid.Bool().Draw(d.t, "hard")}, x)
+	case 14:
+		wide := d.layer(nn.Window{Size: d.number("size", 1, 4)}, x)
+		d.values = d.values[:len(d.values)-1] // of another shape
+		d.layer(nn.Dense{Out: width}, wide)
 	default:
 		d.attention(x, width)
 	}

@@ -101,6 +101,9 @@ func lowerings() map[string]lowering {
 		nn.ScaleShift{}.Kind(): {node: made(func(b *building, l layer) *graph.Node {
 			return b.ScaleShift(l.in[0], l.parameter[nn.Gamma], l.parameter[nn.Beta])
 		})},
+		nn.Window{}.Kind(): {node: made(func(b *building, l layer) *graph.Node {
+			return b.Window(l.in[0], l.Op.(nn.Window).Size, b.sequencesOf(l.Inputs[0]))
+		})},
 		nn.Recurrent{}.Kind(): {node: made(func(b *building, l layer) *graph.Node {
 			return b.Recurrent(l.in[0], graph.RecurrentWeights{
 				Input: l.parameter[nn.Weight], State: l.parameter[nn.StateWeight], Bias: l.parameter[nn.Bias], Inner: l.parameter[nn.StateBias],

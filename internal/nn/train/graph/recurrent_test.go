@@ -8,6 +8,20 @@ import (
 	"github.com/tlpipe/tlpipe/internal/kernel"
 )
 
+func TestWindowGradients(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		num := func(name string, most int) int { return rapid.IntRange(1, most).Draw(t, name) }
+		batch, tokens, columns, size := num("batch", 3), num("tokens", 4), num("columns", 3), num("size", 4)
+		sequences := NewSequences(batch, tokens)
+		for i := range sequences {
+			sequences[i].Length = num("length", tokens)
+		}
+		checkGradients(t, [][]float32{normal(drawRandom(t), batch*tokens*columns)}, [][]int{{batch, tokens, columns}}, func(g *Graph, v []*Node) *Node {
+			return g.PoolTokens(g.Window(v[0], size, sequences), kernel.MeanOfTokens, 0, sequences)
+		})
+	})
+}
+
 func TestRecurrentGradients(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		random := drawRandom(t)
