@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"strings"
 
 	"github.com/apache/arrow/go/v17/arrow"
 	"github.com/tlpipe/tlpipe/internal/domain/method"
@@ -77,7 +78,7 @@ func (s stage) Run(ctx context.Context, task *pipeline.Task) error {
 	models := task.Inputs[modelsPort]
 	selections := map[string]pipeline.Input{}
 	for _, in := range task.Inputs[selectionsPort] {
-		selections[in.Name()] = in
+		selections[strings.TrimSuffix(in.Name(), ".selection")] = in // as stages name an output that is not their only one of a kind
 	}
 	var trials []record.AdaptationTrial
 	var from []pipeline.Input // the models of the trials; nil for one that cannot be chosen

@@ -64,7 +64,7 @@ func Kind() pipeline.Kind {
   uses: quantise
   from: {model: net, data: images}
   with: {tolerance: 0.02}`,
-		Version: 1,
+		Version: 2,
 		Inputs: []pipeline.Port{
 			{Name: modelPort, Kind: pipeline.Model, Doc: "the trained model"},
 			{Name: dataPort, Kind: pipeline.Features, Also: []pipeline.PortKind{pipeline.Images}, Doc: "the rows that it was trained and validated on"},

@@ -144,15 +144,11 @@ func (l Layer) row(i int) []float32 {
 func (l Layer) kernel() (value, slope []float64) {
 	rows := l.Source.Len() + l.Target.Len()
 	distances := make([]float64, rows*rows)
+	wide := l.wide()
 	var sum float64
 	for i := range rows {
 		for j := range i {
-			var d float64
-			y := l.row(j)
-			for k, x := range l.row(i) {
-				x := float64(x) - float64(y[k])
-				d += x * x
-			}
+			d := squaredDistance(wide[i], wide[j])
 			distances[i*rows+j], distances[j*rows+i] = d, d
 			sum += 2 * d
 		}
@@ -170,13 +166,18 @@ func (l Layer) kernel() (value, slope []float64) {
 		}
 	}
 	value, slope = make([]float64, len(distances)), make([]float64, len(distances))
+	last := len(widths) - 1
 	for i := range rows {
 		for j := range i + 1 {
-			var v, s float64
-			for _, w := range widths {
-				k := math.Exp(-distances[i*rows+j] / w)
+			var v, s, k float64
+			for at := last; at >= 0; at-- { // the widest first
+				if at < last && widths[at+1] == 2*widths[at] {
+					k *= k // half the width is the square, and quicker than an exponential
+				} else {
+					k = math.Exp(-distances[i*rows+j] / widths[at])
+				}
 				v += k
-				s -= k / w
+				s -= k / widths[at]
 			}
 			value[i*rows+j], value[j*rows+i] = v, v
 			slope[i*rows+j], slope[j*rows+i] = s, s
@@ -185,26 +186,65 @@ func (l Layer) kernel() (value, slope []float64) {
 	return value, slope
 }
 
+// wide are the rows of both samples in float64.
+func (l Layer) wide() [][]float64 {
+	out := make([][]float64, l.Source.Len()+l.Target.Len())
+	for i := range out {
+		row := l.row(i)
+		out[i] = make([]float64, len(row))
+		for k, x := range row {
+			out[i][k] = float64(x)
+		}
+	}
+	return out
+}
+
+// squaredDistance sums in four places at once, in an order that is always the same.
+func squaredDistance(x, y []float64) float64 {
+	var s0, s1, s2, s3 float64
+	y = y[:len(x)]
+	i := 0
+	for ; i+4 <= len(x); i += 4 {
+		d0, d1, d2, d3 := x[i]-y[i], x[i+1]-y[i+1], x[i+2]-y[i+2], x[i+3]-y[i+3]
+		s0 += d0 * d0
+		s1 += d1 * d1
+		s2 += d2 * d2
+		s3 += d3 * d3
+	}
+	for ; i < len(x); i++ {
+		s0 += (x[i] - y[i]) * (x[i] - y[i])
+	}
+	return s0 + s1 + (s2 + s3)
+}
+
 // pull adds the gradient of the rows, given what the loss changes by with the squared distance of each pair.
 func (l Layer) pull(change []float64) {
 	n, rows := l.Source.Len(), l.Source.Len()+l.Target.Len()
+	wide := l.wide()
+	into := make([][]float64, rows)
+	for i := range into {
+		switch {
+		case i < n && l.Source.Gradient != nil:
+			into[i] = l.Source.Gradient[i]
+		case i >= n && l.Target.Gradient != nil:
+			into[i] = l.Target.Gradient[i-n]
+		default:
+			into[i] = make([]float64, len(wide[i])) // nobody asks for it
+		}
+	}
 	for i := range rows {
-		into := l.Source.Gradient
-		at := i
-		if i >= n {
-			into, at = l.Target.Gradient, i-n
-		}
-		if into == nil {
-			continue
-		}
-		x, d := l.row(i), into[at]
-		for j := range rows {
+		x, a := wide[i], into[i]
+		for j := range i {
 			w := 2 * (change[i*rows+j] + change[j*rows+i])
-			if i == j || w == 0 {
+			if w == 0 {
 				continue
 			}
-			for k, y := range l.row(j) {
-				d[k] += w * (float64(x[k]) - float64(y))
+			y, b := wide[j][:len(x)], into[j][:len(x)]
+			a := a[:len(x)]
+			for k, xk := range x {
+				d := w * (xk - y[k])
+				a[k] += d
+				b[k] -= d
 			}
 		}
 	}
