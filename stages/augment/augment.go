@@ -12,22 +12,23 @@ import (
 
 // Params are the parameters of the stage. What is 0 or absent is not done.
 type Params struct {
-	Copies     int      `yaml:"copies" min:"0" max:"1000" doc:"augmented copies of each image, in addition to the image itself"`
-	Splits     []string `yaml:"splits" enum:"train,val,test" doc:"the splits to augment; others are passed on unchanged"`
-	Flip       string   `yaml:"flip" enum:"none,horizontal,vertical,both" doc:"flip each copy with probability 0.5 along the axis, or along each of both"`
-	Rotate     float64  `yaml:"rotate" min:"0" max:"0.5" doc:"rotate by up to this fraction of a full turn in either direction: 0.1 is 36 degrees"`
-	Zoom       float64  `yaml:"zoom" min:"0" max:"0.9" doc:"scale by a factor within 1 ± this value"`
-	Translate  float64  `yaml:"translate" min:"0" max:"1" doc:"shift by up to this fraction of the width and of the height"`
-	Fill       string   `yaml:"fill" enum:"nearest,reflect,background" doc:"how to fill the area that the image no longer covers: with its nearest pixels, its reflection, or the mean colour of the normalisation"`
-	Crop       *Crop    `yaml:"crop" doc:"crop a region of random size and aspect ratio, and resize it to the full size"`
-	Brightness float64  `yaml:"brightness" min:"0" max:"1" doc:"multiply by a factor within 1 ± this value"`
-	Contrast   float64  `yaml:"contrast" min:"0" max:"1" doc:"scale the distance from the mean grey by a factor within 1 ± this value"`
-	Saturation float64  `yaml:"saturation" min:"0" max:"1" doc:"scale the distance from each pixel's grey by a factor within 1 ± this value"`
-	Hue        float64  `yaml:"hue" min:"0" max:"0.5" doc:"shift the hue by up to this fraction of the colour circle in either direction"`
-	Grey       float64  `yaml:"grey" min:"0" max:"1" doc:"probability of conversion to greyscale"`
-	Blur       *Blur    `yaml:"blur" doc:"Gaussian blur"`
-	Erase      *Erase   `yaml:"erase" doc:"random erasing of a rectangle (Zhong et al. 2017, arXiv:1708.04896)"`
-	Rand       *Rand    `yaml:"rand_augment" doc:"RandAugment (Cubuk et al. 2019, arXiv:1909.13719)"`
+	Copies     int         `yaml:"copies" min:"0" max:"1000" doc:"augmented copies of each image, in addition to the image itself"`
+	Splits     []string    `yaml:"splits" enum:"train,val,test" doc:"the splits to augment; others are passed on unchanged"`
+	Flip       string      `yaml:"flip" enum:"none,horizontal,vertical,both" doc:"flip each copy with probability 0.5 along the axis, or along each of both"`
+	Rotate     float64     `yaml:"rotate" min:"0" max:"0.5" doc:"rotate by up to this fraction of a full turn in either direction: 0.1 is 36 degrees"`
+	Zoom       float64     `yaml:"zoom" min:"0" max:"0.9" doc:"scale by a factor within 1 ± this value"`
+	Translate  float64     `yaml:"translate" min:"0" max:"1" doc:"shift by up to this fraction of the width and of the height"`
+	Fill       string      `yaml:"fill" enum:"nearest,reflect,background" doc:"how to fill the area that the image no longer covers: with its nearest pixels, its reflection, or the mean colour of the normalisation"`
+	Crop       *Crop       `yaml:"crop" doc:"crop a region of random size and aspect ratio, and resize it to the full size"`
+	Brightness float64     `yaml:"brightness" min:"0" max:"1" doc:"multiply by a factor within 1 ± this value"`
+	Contrast   float64     `yaml:"contrast" min:"0" max:"1" doc:"scale the distance from the mean grey by a factor within 1 ± this value"`
+	Saturation float64     `yaml:"saturation" min:"0" max:"1" doc:"scale the distance from each pixel's grey by a factor within 1 ± this value"`
+	Hue        float64     `yaml:"hue" min:"0" max:"0.5" doc:"shift the hue by up to this fraction of the colour circle in either direction"`
+	Grey       float64     `yaml:"grey" min:"0" max:"1" doc:"probability of conversion to greyscale"`
+	Blur       *Blur       `yaml:"blur" doc:"Gaussian blur"`
+	Erase      *Erase      `yaml:"erase" doc:"random erasing of a rectangle (Zhong et al. 2017, arXiv:1708.04896)"`
+	Background *Background `yaml:"background" doc:"another background, of pictures whose subject stands before one colour"`
+	Rand       *Rand       `yaml:"rand_augment" doc:"RandAugment (Cubuk et al. 2019, arXiv:1909.13719)"`
 }
 
 // Crop takes a part of the picture: Scale is its share of the area, Ratio its
@@ -104,6 +105,12 @@ func build(p Params) (pipeline.Stage, error) {
 	if p.Erase != nil {
 		p.Erase.Scale, p.Erase.Ratio = orDefault(p.Erase.Scale, 0.02, 0.33), orDefault(p.Erase.Ratio, 0.3, 3.3)
 		errs = append(errs, p.Erase.Scale.check("erase.scale", 1e-4), p.Erase.Ratio.check("erase.ratio", 1e-2))
+	}
+	if p.Background != nil && p.Background.Kind == "" {
+		p.Background.Kind = "texture"
+	}
+	if p.Background != nil && p.Background.Probability == 0 {
+		errs = append(errs, pipeline.ParamErrorHint("background", "such as {probability: 0.5}", "probability is missing"))
 	}
 	if p.Rand != nil && p.Rand.N == 0 {
 		errs = append(errs, pipeline.ParamErrorHint("rand_augment", "such as {n: 2, m: 9}", "n, the number of operations, is missing"))

@@ -7,10 +7,13 @@ import (
 	"github.com/disintegration/imaging"
 )
 
-// vary makes one copy of a picture: first its geometry, then its colours, then
+// vary makes one copy of a picture: first its background, then its geometry, then its colours, then
 // what hides parts of it.
 func (p Params) vary(src *image.NRGBA, d *draw, outside fill) *image.NRGBA {
 	w, h := src.Rect.Dx(), src.Rect.Dy()
+	if p.Background != nil && d.chance(p.Background.Probability) {
+		src = p.Background.paint(src, d)
+	}
 	if p.Crop != nil {
 		part := d.part(w, h, p.Crop.Scale, p.Crop.Ratio)
 		src = imaging.Resize(imaging.Crop(src, part), w, h, imaging.Linear)
