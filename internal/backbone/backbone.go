@@ -63,6 +63,7 @@ func All() []Backbone {
 		resNet152(),
 		vgg16(),
 		vgg19(),
+		convNeXtTiny(),
 		viTS16(),
 		viTB16(),
 		dinoV2S14(),

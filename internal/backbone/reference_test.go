@@ -70,6 +70,7 @@ func references() []reference {
 		{"inception_resnet_v2_timm", "inception_resnet_v2", "timm", "timm", ""},
 		{"vgg16_timm", "vgg16", "torchvision", "timm", ""},
 		{"vgg19_timm", "vgg19", "torchvision", "timm", ""},
+		{"convnext_tiny_timm", "convnext_tiny", "timm", "timm", "97x130"},
 		// make_vision_transformers.py
 		{"vit_s16", "vit_s16", "timm", "timm", "80x112"},
 		{"vit_b16", "vit_b16", "timm", "torchvision", ""},

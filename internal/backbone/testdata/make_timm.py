@@ -37,6 +37,7 @@ NETWORKS = {
     "inception_resnet_v2_timm": ("inception_resnet_v2", 1.0, (2, 107, 140)),
     "vgg16_timm": ("vgg16", 1.0, (2, 224, 224)),
     "vgg19_timm": ("vgg19", 1.0, (2, 224, 224)),
+    "convnext_tiny_timm": ("convnext_tiny", 1.0, (2, 97, 130)),
 }
 SAME = ["resnet18", "resnet34", "resnet50", "resnet101", "resnet152", "densenet121", "inception_v3"]
 PUBLISHED = [
@@ -45,7 +46,7 @@ PUBLISHED = [
     "efficientnet_b0.ra_in1k", "tf_efficientnet_b0.ns_jft_in1k", "efficientnet_lite0.ra_in1k",
     "tf_efficientnet_lite0.in1k", "inception_v3.gluon_in1k", "inception_resnet_v2.tf_in1k",
     "vit_small_patch16_224.augreg_in21k_ft_in1k", "deit_small_patch16_224.fb_in1k", "vit_base_patch16_224.augreg2_in21k_ft_in1k",
-    "deit_base_patch16_224.fb_in1k", "vit_base_patch16_clip_224.openai", "vit_base_patch32_clip_224.openai",
+    "deit_base_patch16_224.fb_in1k", "convnext_tiny.fb_in1k", "vit_base_patch16_clip_224.openai", "vit_base_patch32_clip_224.openai",
 ]
 
 
@@ -62,7 +63,8 @@ def layers(net, x):
     """The last map, what is pooled of it, and the logits."""
     with torch.no_grad():
         last = net.forward_features(x)
-        return {"last": last, "pooled": last.mean((2, 3)), "logits": net.forward_head(last)}
+        pooled = net.forward_head(last, pre_logits=True) if isinstance(net, timm.models.ConvNeXt) else last.mean((2, 3))
+        return {"last": last, "pooled": pooled, "logits": net.forward_head(last)}
 
 
 def compare(name):
