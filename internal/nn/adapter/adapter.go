@@ -92,13 +92,14 @@ func factors(op nn.Op, rank int) (narrow, wide nn.Op, ok bool) {
 	return nil, nil, false
 }
 
-// Blocks lists the layers after which bottlenecks usually stand: the outputs of residual blocks,
+// Blocks lists the layers after which bottlenecks usually stand: the outputs of residual blocks (of a transformer, both
+// halves of each),
 // with their activation if there is one, or, in a network without, the last map of each scope that
 // stands at the top of the names.
 func Blocks(net *nn.Network) []string {
 	var out []string
 	for i, l := range net.Layers() {
-		if _, ok := l.Op.(nn.Add); !ok || len(net.Shape(l.Name)) != 3 {
+		if _, ok := l.Op.(nn.Add); !ok || len(net.Shape(l.Name)) < 2 { // of maps or tokens
 			continue
 		}
 		out = append(out, activated(net.Layers()[i:]))

@@ -85,6 +85,7 @@ func TestWhereAdaptersGo(t *testing.T) {
 	}{
 		"resnet18": {"layer1.0.act", "layer4.1.act", 8},
 		"vgg16":    {"", "", 5},
+		"vit_s16":  {"block0.attention.sum", "block11.feed_forward.sum", 24},
 	} {
 		b, err := backbone.Find(name)
 		if err != nil {
