@@ -356,7 +356,7 @@ func TestRandomWeightsLetTheSignalThrough(t *testing.T) {
 		if err := p.NewSession(n).Run(nil, x, n, last, pooled); err != nil {
 			t.Fatal(err)
 		}
-		if m := momentsOf(last); b.Name != "efficientnet_b0" && (m[0] < 0.1 && b.LastMap != "map" || m[0] > 3 || m[1] < 0.1 || m[1] > 3) {
+		if m := momentsOf(last); b.Name != "efficientnet_b0" && (m[0] < 0.1 && b.LastMap != "map" && b.Name != "convnext_tiny" || m[0] > 3 || m[1] < 0.1 || m[1] > 3) {
 			t.Errorf("%s: last map has mean and deviation %v", b.Name, m)
 		}
 		size := len(pooled) / n
