@@ -1,6 +1,8 @@
 package transfer
 
 import (
+	"math"
+
 	"github.com/tlpipe/tlpipe/internal/nn"
 	"github.com/tlpipe/tlpipe/internal/transfer/strategy"
 	"github.com/tlpipe/tlpipe/pipeline"
@@ -35,7 +37,8 @@ func (s *Setup) Estimate(inputs map[string][]pipeline.Input) (pipeline.Resources
 		if err != nil {
 			return pipeline.Resources{}, err
 		}
-		most = max(most, s.phaseMemory(net, selected))
+		batch := p.For(math.MaxInt32).Learning(s.Learning).BatchSize // how many rows there are is not known yet
+		most = max(most, s.phaseMemory(net, selected, int64(batch)))
 	}
 	return pipeline.Resources{Memory: most}, nil
 }
@@ -51,8 +54,8 @@ func featuresMemory(inputs map[string][]pipeline.Input) int64 {
 	return memory
 }
 
-// phaseMemory is what a phase takes.
-func (s *Setup) phaseMemory(net *nn.Network, selected strategy.Selection) int64 {
+// phaseMemory is what a phase takes in batches of so many rows.
+func (s *Setup) phaseMemory(net *nn.Network, selected strategy.Selection, rows int64) int64 {
 	f := net.Footprint()
 	learns := func(l nn.Layer) bool { return selected.Learns(l.Name) && len(net.LayerParameters(l)) > 0 }
 	var learned int64
@@ -66,7 +69,7 @@ func (s *Setup) phaseMemory(net *nn.Network, selected strategy.Selection) int64 
 	}
 	pixels := 3 * int64(s.prepared.Height) * int64(s.prepared.Width)
 	weights := weightCopies*f.Parameters + learnedCopies*learned + f.Packed
-	batch := int64(s.BatchSize) * (net.ValuesFrom(learns) + pixels)
+	batch := rows * (net.ValuesFrom(learns) + pixels)
 	frozen := max(float*f.Peak, min(frozenMemory, 32*float*f.Peak))
 	return float*(weights+batch) + frozen + otherMemory
 }

@@ -484,7 +484,7 @@ func TestStrategiesSpelledOut(t *testing.T) {
 			"{kind: partial, top: 9, epochs: 5, learning_rate: 2e-3}": "[{name: top, top: 9, epochs: 5, learning_rate: 2e-3, head_rate: 6e-3}]",
 			"full":             "[{name: all, unfreeze: all}]",
 			"progressive":      "[{name: head, epochs: 1}, {name: top, top: 40, learning_rate: 1e-3, head_rate: 3e-3}, {name: all, epochs: 2, unfreeze: all, learning_rate: 1e-4}]",
-			"fine_tune":        "[{name: head, epochs: 1}, {name: all, unfreeze: all, learning_rate: 3e-3, spread: 30}]",
+			"fine_tune":        "[{name: head, epochs: 1}, {name: all, unfreeze: all, learning_rate: 3e-3, spread: 30, batch_size: by_rows}]",
 			"layerwise":        "[{name: all, unfreeze: all, learning_rate: 1e-3, head_rate: 3e-3, decay: 0.85}]",
 			"linear_then_full": "[{name: head}, {name: all, unfreeze: all, learning_rate: 1e-4}]",
 		},

@@ -97,6 +97,9 @@ func (p *Params) Complete(d *params.Decoding, node *yaml.Node, usual string) {
 	if err != nil && p.Preset == strategy.Tutorial { // in the other, decoding it has told
 		d.At("strategy", func() { d.Errorf(given(node, "strategy"), "", "%v", err) })
 	}
+	if p.Strategy.Kind != "" && given(node, "batch_size") != nil {
+		made = made.WithBatches()
+	}
 	p.Strategy = made
 }
 

@@ -182,7 +182,7 @@ const staleStatistics = 0.2
 // oldStatistics is the share that the running statistics of the backbone's batch-norms which phase i
 // trains still have, at its end, of those they began with: the largest of all.
 func (t *training) oldStatistics(i int) (share float64) {
-	batches := t.phases[i].Epochs * max(t.epochRows()/t.BatchSize, 1)
+	batches := t.phases[i].Epochs * max(t.epochRows()/t.phases[i].Learning(t.Learning).BatchSize, 1)
 	for _, l := range t.net.Layers() {
 		norm, ok := l.Op.(nn.BatchNorm)
 		if ok && !head.Contains(l.Name) && t.selections[i].Learns(l.Name) && t.selections[i].Norms(l.Name) == train.BatchStatistics {

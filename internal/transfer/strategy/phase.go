@@ -22,6 +22,7 @@ type Phase struct {
 	BatchNorm    string             `yaml:"batch_norm" enum:"frozen,train" doc:"of trained batch-norms of the backbone: frozen, their running means and variances are fixed and only scale and shift are trained; train, they use and track batch statistics; frozen if not given. Those of frozen layers never change"`
 
 	// What else differs from the stage's parameters.
+	BatchSize     *Batch         `yaml:"batch_size" doc:"rows per batch; the stage's if not given; by_rows: 64 from 500 training rows on"`
 	Optimiser     *string        `yaml:"optimiser" enum:"adam,adamw,sgd,rmsprop" doc:"the stage's if not given"`
 	Schedule      *Schedule      `yaml:"schedule" doc:"the stage's if not given"`
 	WarmUp        *int           `yaml:"warm_up" min:"0" doc:"the stage's if not given"`
@@ -61,6 +62,9 @@ func (p Phase) Complete(i int, preset Preset) Phase {
 
 // Learning is the stage's with what the phase says otherwise.
 func (p Phase) Learning(l Learning) Learning {
+	if p.BatchSize != nil && !p.BatchSize.ByRows {
+		l.BatchSize = p.BatchSize.Rows
+	}
 	if p.Optimiser != nil {
 		l.Optimiser = *p.Optimiser
 		if l.Optimiser != sgd && l.Optimiser != rmsprop {

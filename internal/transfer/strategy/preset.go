@@ -62,7 +62,7 @@ func (p spelling) phases() []Phase {
 		return []Phase{head, top, everything}
 	case FineTune:
 		head.Epochs = 1
-		everything.LearningRate, everything.Spread = headRate, cmp.Or(p.Spread, 30)
+		everything.LearningRate, everything.Spread, everything.BatchSize = headRate, cmp.Or(p.Spread, 30), &Batch{ByRows: true}
 		return []Phase{head, everything}
 	case Layerwise:
 		everything.LearningRate, everything.Decay = upperRate, cmp.Or(p.Decay, 0.85)
@@ -137,8 +137,8 @@ const (
 	leastHeadEpochs = 3 // where the head alone learns, epochs are cheap
 )
 
-// For gives a phase on so many rows the epochs that were left to their number: the fewer the more rows
-// there are, so that trainings take about as many steps.
+// For gives a phase on so many rows the epochs that were left to their number, the fewer the more rows
+// there are, so that trainings take about as many steps; and the batches that were.
 func (p Phase) For(rows int) Phase {
 	if p.Epochs == 0 {
 		least := leastEpochs
@@ -147,6 +147,7 @@ func (p Phase) For(rows int) Phase {
 		}
 		p.Epochs = min(max((rowsInAll+rows/2)/max(rows, 1), least), mostEpochs)
 	}
+	p.BatchSize = p.BatchSize.For(rows)
 	return p
 }
 

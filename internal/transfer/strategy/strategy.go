@@ -100,6 +100,17 @@ func (p spelling) expand(preset Preset) (Strategy, error) {
 	return s, nil
 }
 
+// WithBatches is the strategy in batches that the stage sets: no phase has batches by the rows.
+func (s Strategy) WithBatches() Strategy {
+	s.Phases = slices.Clone(s.Phases)
+	for i := range s.Phases {
+		if s.Phases[i].BatchSize != nil && s.Phases[i].BatchSize.ByRows {
+			s.Phases[i].BatchSize = nil
+		}
+	}
+	return s
+}
+
 // unused names a key of the mapping that the strategy makes nothing of.
 func (p spelling) unused() string {
 	for _, key := range []struct {
