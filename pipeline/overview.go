@@ -168,29 +168,36 @@ func (n *Node) placed(err error) error {
 
 // unmet tells what a source's rows lack for those of the nodes that they come to; nil if nothing is known to be lacking.
 func unmet(source *Node, o *Overview, nodes []*Node) error {
-	if o == nil {
-		return nil
-	}
 	var errs []error
 	told := map[string]bool{}
 	for _, n := range nodes {
-		stage, ok := n.Stage.(Demanding)
-		if !ok {
-			continue
-		}
-		for _, demand := range stage.Demands() {
-			for _, e := range n.Inputs {
-				if e.Port != demand.Port || origin(e.From) != source {
-					continue
-				}
-				if lack := demand.lacks(o); lack != "" && !told[n.Declared.Name+lack] {
-					told[n.Declared.Name+lack] = true
-					errs = append(errs, fmt.Errorf("stage %s would fail: %s", n.Declared.Name, lack))
-				}
+		for _, lack := range n.lacks(source, o) {
+			if text := fmt.Sprintf("stage %s would fail: %s", n.Declared.Name, lack); !told[text] {
+				told[text] = true
+				errs = append(errs, errors.New(text))
 			}
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// lacks tells what a node needs of a source's rows and is not there.
+func (n *Node) lacks(source *Node, o *Overview) (lacks []string) {
+	stage, ok := n.Stage.(Demanding)
+	if !ok || o == nil {
+		return nil
+	}
+	for _, demand := range stage.Demands() {
+		for _, e := range n.Inputs {
+			if e.Port != demand.Port || origin(e.From) != source {
+				continue
+			}
+			if lack := demand.lacks(o); lack != "" && !slices.Contains(lacks, lack) {
+				lacks = append(lacks, lack)
+			}
+		}
+	}
+	return lacks
 }
 
 // origin is the source that a node's rows come from, through row-wise stages; nil if they come from elsewhere.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/apache/arrow/go/v17/arrow"
 
@@ -177,7 +178,8 @@ func (p *planner) node(ctx context.Context, n *Node, m mode) (PlanNode, error) {
 		}
 	}
 	if out.State != Cached && out.Fails == "" {
-		if err := n.foresee(p.listed); err != nil {
+		out.Fails = strings.Join(p.lacks(n), "\n")
+		if err := n.foresee(p.listed); err != nil && out.Fails == "" {
 			out.Fails = err.Error()
 		}
 	}
@@ -191,6 +193,14 @@ func (p *planner) node(ctx context.Context, n *Node, m mode) (PlanNode, error) {
 		}
 	}
 	return out, nil
+}
+
+// lacks tells what a node needs of the sources' rows and is not there.
+func (p *planner) lacks(n *Node) (lacks []string) {
+	for _, source := range p.graph.Nodes {
+		lacks = append(lacks, n.lacks(source, p.listed[source])...)
+	}
+	return lacks
 }
 
 // tooManyRejects judges the rejects that are at hand as a run would.

@@ -148,7 +148,7 @@ cat/x.png: a folder, not a picture
 dog/empty.jpg: the file is empty
 `)
 	want := root + ": passed over 3 files that are not named as pictures are (1 .db, 1 .txt, 1 without an ending)"
-	if len(table.Notes) != 2 || table.Notes[0] != want || table.Notes[1] != root+": 1 pictures lie in no class folder and have no label" {
+	if len(table.Notes) != 2 || table.Notes[0] != want || table.Notes[1] != root+": 1 picture lies in no class folder and has no label" {
 		t.Errorf("notes %q, want %q", table.Notes, want)
 	}
 	if got := readAll(t, table, source)["鳥/鶴 1.jpg"]; got != "f" {

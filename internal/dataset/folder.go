@@ -105,7 +105,10 @@ func (f Folder) List(ctx context.Context, _ pipeline.Files) (Rows, error) {
 		}
 		w.classes[row.Label] = true
 	}
-	if unlabelled > 0 {
+	switch {
+	case unlabelled == 1:
+		w.rows.Notes = append(w.rows.Notes, fmt.Sprintf("%s: 1 %s lies in no class folder and has no label", f.Path, f.Content.one()))
+	case unlabelled > 1:
 		w.rows.Notes = append(w.rows.Notes, fmt.Sprintf("%s: %d %s lie in no class folder and have no label", f.Path, unlabelled, f.Content.many()))
 	}
 	for _, name := range slices.Sorted(maps.Keys(w.classes)) {
