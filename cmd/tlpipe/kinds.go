@@ -12,10 +12,10 @@ import (
 	"github.com/tlpipe/tlpipe/stages/evaluate/limits"
 	"github.com/tlpipe/tlpipe/stages/evaluate/predict"
 	"github.com/tlpipe/tlpipe/stages/extract"
+	"github.com/tlpipe/tlpipe/stages/extract/vectorise"
 	"github.com/tlpipe/tlpipe/stages/finetune"
 	"github.com/tlpipe/tlpipe/stages/preprocess"
 	"github.com/tlpipe/tlpipe/stages/preprocess/exec"
-	"github.com/tlpipe/tlpipe/stages/vectorise"
 )
 
 // kinds lists every kind of stage that a pipeline can use, in the order in
