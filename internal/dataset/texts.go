@@ -3,7 +3,6 @@ package dataset
 import (
 	"context"
 	"crypto/sha256"
-	"encoding/csv"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -196,59 +195,25 @@ func (t TextTable) load(ctx context.Context, path string) (out *texts, err error
 	return out, t.Limits.checkColumns(len(out.names))
 }
 
-// separated reads a table of values with separators. Rows of another number of values than there are columns are an error: where
-// texts have quotes and line breaks, the rows after them cannot be trusted.
+// separated reads a table of values with separators.
 func (t TextTable) separated(ctx context.Context, f *os.File, b *budget.Budget) (*texts, error) {
-	enc, err := encodingOf(withContext(ctx, f))
+	comma := CSV{Path: f.Name(), Separator: t.Separator}.separator()
+	lazy := comma == '\t' // in such tables quotes are mostly characters
+	table, err := readSeparated(ctx, f, comma, lazy, t.Limits, b, nil)
 	if err != nil {
 		return nil, err
 	}
-	if _, err := f.Seek(0, io.SeekStart); err != nil {
-		return nil, err
+	out := &texts{names: table.names, columns: table.columns}
+	if table.note != "" {
+		out.notes = append(out.notes, fmt.Sprintf("%s: %s", f.Name(), table.note))
 	}
-	recordOf := &recordReader{in: enc.reader(withContext(ctx, f)), left: maxRecord}
-	in := csv.NewReader(recordOf)
-	in.Comma = CSV{Path: f.Name(), Separator: t.Separator}.separator()
-	in.FieldsPerRecord = -1
-	in.LazyQuotes = in.Comma == '\t' // in such tables quotes are mostly characters
-	header, err := in.Read()
-	if errors.Is(err, io.EOF) {
-		return nil, errors.New("it is empty; the first line must name the columns")
-	}
-	if err != nil {
-		return nil, err
-	}
-	recordOf.next()
-	if err := t.Limits.checkColumns(len(header)); err != nil {
-		return nil, err
-	}
-	out := &texts{columns: make([][]string, len(header))}
-	if enc.note != "" {
-		out.notes = append(out.notes, fmt.Sprintf("%s: %s", f.Name(), enc.note))
-	}
-	for _, name := range header {
-		out.names = append(out.names, text(strings.TrimSpace(name)))
-	}
-	for {
-		fields, err := in.Read()
-		if errors.Is(err, io.EOF) {
-			return out, nil
+	for _, column := range out.columns {
+		out.rows = len(column)
+		for i, value := range column {
+			column[i] = text(value)
 		}
-		if err != nil {
-			return nil, err
-		}
-		line, _ := in.FieldPos(0)
-		if len(fields) != len(header) {
-			return nil, fmt.Errorf("line %d has %d values for %d columns", line, len(fields), len(header))
-		}
-		if err := takeRow(b, int(recordOf.next())+16*len(fields)); err != nil {
-			return nil, err
-		}
-		for i, field := range fields {
-			out.columns[i] = append(out.columns[i], text(field))
-		}
-		out.rows++
 	}
+	return out, nil
 }
 
 // parquet reads the columns of plain values.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/binary"
-	"encoding/csv"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -323,62 +322,19 @@ func floats(texts []string) (out []float32, numeric bool) {
 
 // table reads a CSV.
 func (v Vectors) table(ctx context.Context, f *os.File, b *budget.Budget) (*vectorTable, error) {
-	enc, err := encodingOf(withContext(ctx, f))
+	comma := CSV{Path: v.Path, Separator: v.Separator}.separator()
+	table, err := readSeparated(ctx, f, comma, false, v.Limits, b, func(names []string) error {
+		for _, name := range names {
+			if _, err := strconv.ParseFloat(name, 64); err != nil {
+				return nil
+			}
+		}
+		return errors.New("the first line has numbers where the names of the columns should be")
+	})
 	if err != nil {
 		return nil, err
 	}
-	if _, err := f.Seek(0, io.SeekStart); err != nil {
-		return nil, err
-	}
-	recordOf := &recordReader{in: enc.reader(withContext(ctx, f)), left: maxRecord}
-	in := csv.NewReader(recordOf)
-	in.Comma = CSV{Path: v.Path, Separator: v.Separator}.separator()
-	in.FieldsPerRecord = -1
-	in.ReuseRecord = true
-	header, err := in.Read()
-	if errors.Is(err, io.EOF) {
-		return nil, errors.New("it is empty; the first line must name the columns")
-	}
-	if err != nil {
-		return nil, err
-	}
-	recordOf.next()
-	if err := v.Limits.checkColumns(len(header)); err != nil {
-		return nil, err
-	}
-	names := make([]string, len(header))
-	for i, name := range header {
-		names[i] = text(strings.TrimSpace(name))
-	}
-	unnamed := true
-	for _, name := range names {
-		_, err := strconv.ParseFloat(name, 64)
-		unnamed = unnamed && err == nil
-	}
-	if unnamed {
-		return nil, errors.New("the first line has numbers where the names of the columns should be")
-	}
-	columns := make([][]string, len(names))
-	for {
-		fields, err := in.Read()
-		if errors.Is(err, io.EOF) {
-			break
-		}
-		if err != nil {
-			return nil, err
-		}
-		line, _ := in.FieldPos(0)
-		if len(fields) != len(names) {
-			return nil, fmt.Errorf("line %d has %d values for %d columns", line, len(fields), len(names))
-		}
-		if err := takeRow(b, int(recordOf.next())+20*len(names)); err != nil {
-			return nil, err
-		}
-		for i, field := range fields {
-			columns[i] = append(columns[i], field)
-		}
-	}
-	return v.sort(names, columns)
+	return v.sort(table.names, table.columns)
 }
 
 // array reads an array of NumPy.
