@@ -2,6 +2,7 @@ package pipeline
 
 import (
 	"context"
+	"errors"
 	"iter"
 	"maps"
 	"slices"
@@ -171,6 +172,16 @@ type Task struct {
 	// part's inputs, a checkpoint, outputs of any names, and further parts if
 	// it needs them. Parts are asked for one at a time.
 	Part func(ctx context.Context, part Part, compute func(ctx context.Context, task *Task) error) (map[string]Input, error)
+}
+
+// WriteRecord writes an output of one record, and releases the record.
+func (t *Task) WriteRecord(port string, rec arrow.Record) error {
+	defer rec.Release()
+	w, err := t.Output(port, rec.Schema())
+	if err != nil {
+		return err
+	}
+	return errors.Join(w.Write(rec), w.Close())
 }
 
 // Part is a piece of a whole-table stage's work that is cached on its own: a

@@ -218,7 +218,7 @@ func (t *training) writeMeasures(task *pipeline.Task, trainer *train.Trainer, of
 			out = append(out, record.EpochMeasure{Epoch: int32(e.Number), Measure: m.Name, Training: e.Measures.Of(m.Name), Validation: e.ValidationMeasures.Of(m.Name), LearningRate: e.Rate})
 		}
 	}
-	return write(task, measuresOutput, record.FromRows(out))
+	return task.WriteRecord(measuresOutput, record.FromRows(out))
 }
 
 // takeMeasures takes over the measures of a turn; before is how many epochs there were.

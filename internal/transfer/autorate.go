@@ -63,5 +63,5 @@ func (t *training) testRates(ctx context.Context, task *pipeline.Task, i int) (e
 	for _, p := range curve.Points {
 		trials = append(trials, record.RateTrial{Rate: p.Rate, Loss: p.Loss, Smoothed: p.Smoothed, Chosen: p.Rate == curve.Valley})
 	}
-	return write(task, ratesOutput, record.FromRows(trials))
+	return task.WriteRecord(ratesOutput, record.FromRows(trials))
 }

@@ -52,7 +52,7 @@ func (t *training) writePhase(task *pipeline.Task, i int, net *nn.Network, train
 		if err != nil {
 			return err
 		}
-		if err := write(task, output.name, rec); err != nil {
+		if err := task.WriteRecord(output.name, rec); err != nil {
 			return err
 		}
 	}
@@ -63,7 +63,7 @@ func (t *training) writePhase(task *pipeline.Task, i int, net *nn.Network, train
 			ValidationAccuracy: accuracyOf(e.ValidationMeasures), LearningRate: e.Rate, Kept: e.Number == kept,
 		})
 	}
-	return write(task, historyOutput, record.FromRows(rows))
+	return task.WriteRecord(historyOutput, record.FromRows(rows))
 }
 
 // checkFrozen returns an error if the phase changed a layer that it should not have. That would be a

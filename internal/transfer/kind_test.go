@@ -48,13 +48,13 @@ func (s *stage) Run(ctx context.Context, task *pipeline.Task) error {
 		if err != nil {
 			return err
 		}
-		if err := write(task, port, rec); err != nil {
+		if err := task.WriteRecord(port, rec); err != nil {
 			return err
 		}
 	}
 	return errors.Join(
-		write(task, "history", record.FromRows(o.History)),
-		write(task, "phases", record.FromRows(o.Phases)),
-		write(task, "diagnostics", record.FromRows(o.Diagnostics)),
+		task.WriteRecord("history", record.FromRows(o.History)),
+		task.WriteRecord("phases", record.FromRows(o.Phases)),
+		task.WriteRecord("diagnostics", record.FromRows(o.Diagnostics)),
 	)
 }

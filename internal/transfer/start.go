@@ -68,7 +68,7 @@ func (t *training) start(ctx context.Context) (pipeline.Input, error) {
 		if err != nil {
 			return err
 		}
-		return errors.Join(write(task, keptOutput, rec), write(task, penaltiesOutput, record.FromRows(penaltyTrials(steps))))
+		return errors.Join(task.WriteRecord(keptOutput, rec), task.WriteRecord(penaltiesOutput, record.FromRows(penaltyTrials(steps))))
 	})
 	if err != nil {
 		return nil, err

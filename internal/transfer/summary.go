@@ -2,17 +2,14 @@ package transfer
 
 import (
 	"cmp"
-	"errors"
 	"fmt"
 	"math"
 	"strings"
 
-	"github.com/apache/arrow/go/v17/arrow"
 	"github.com/tlpipe/tlpipe/internal/nn"
 	"github.com/tlpipe/tlpipe/internal/nn/train"
 	"github.com/tlpipe/tlpipe/internal/record"
 	"github.com/tlpipe/tlpipe/internal/transfer/strategy"
-	"github.com/tlpipe/tlpipe/pipeline"
 )
 
 // summarise tells in a line how a phase went; kept is the epoch whose weights it hands on, 0 if those
@@ -109,14 +106,4 @@ func hasNorm(weights nn.Weights) bool {
 		}
 	}
 	return false
-}
-
-// write writes one record to an output, and releases it.
-func write(task *pipeline.Task, port string, rec arrow.Record) error {
-	defer rec.Release()
-	w, err := task.Output(port, rec.Schema())
-	if err != nil {
-		return err
-	}
-	return errors.Join(w.Write(rec), w.Close())
 }

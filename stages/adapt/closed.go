@@ -62,7 +62,7 @@ func (r *run) fit(ctx context.Context, c *candidate) error {
 		if err != nil {
 			return err
 		}
-		return writeRecord(task, modelOutput, rec)
+		return task.WriteRecord(modelOutput, rec)
 	})
 	if err != nil {
 		return err

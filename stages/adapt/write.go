@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 
-	"github.com/apache/arrow/go/v17/arrow"
 	"github.com/tlpipe/tlpipe/internal/nn/classifier"
 	"github.com/tlpipe/tlpipe/internal/nn/train/objective"
 	"github.com/tlpipe/tlpipe/internal/record"
@@ -32,12 +31,12 @@ func (r *run) write(ctx context.Context) error {
 	return errors.Join(
 		writeModel(r.task, "model", &model),
 		writeModel(r.task, "direct", &direct),
-		writeRecord(r.task, "history", record.FromRows(history)),
-		writeRecord(r.task, "shift", record.FromRows(measured)),
-		writeRecord(r.task, "selection", record.FromRows(r.selection)),
-		writeRecord(r.task, "maps", record.FromRows(points)),
-		writeRecord(r.task, "changes", record.FromRows(r.changes())),
-		writeRecord(r.task, "diagnostics", record.FromRows(r.diagnostics)),
+		r.task.WriteRecord("history", record.FromRows(history)),
+		r.task.WriteRecord("shift", record.FromRows(measured)),
+		r.task.WriteRecord("selection", record.FromRows(r.selection)),
+		r.task.WriteRecord("maps", record.FromRows(points)),
+		r.task.WriteRecord("changes", record.FromRows(r.changes())),
+		r.task.WriteRecord("diagnostics", record.FromRows(r.diagnostics)),
 	)
 }
 
@@ -50,15 +49,5 @@ func writeModel(task *pipeline.Task, port string, c *classifier.Classifier) erro
 	if err != nil {
 		return err
 	}
-	return writeRecord(task, port, rec)
-}
-
-// writeRecord writes one record to an output, and releases it.
-func writeRecord(task *pipeline.Task, port string, rec arrow.Record) error {
-	defer rec.Release()
-	w, err := task.Output(port, rec.Schema())
-	if err != nil {
-		return err
-	}
-	return errors.Join(w.Write(rec), w.Close())
+	return task.WriteRecord(port, rec)
 }

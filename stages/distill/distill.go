@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/apache/arrow/go/v17/arrow"
 	"gopkg.in/yaml.v3"
 
 	"github.com/tlpipe/tlpipe/internal/nn/classifier"
@@ -163,12 +162,12 @@ func (s *stage) Run(ctx context.Context, task *pipeline.Task) error {
 		writeModel(task, transfer.ModelPort, distilled.Model),
 		writeModel(task, alonePort, alone.Model),
 		writeModel(task, "last", distilled.Last),
-		writeRecord(task, "history", record.FromRows(distilled.History)),
-		writeRecord(task, "phases", record.FromRows(distilled.Phases)),
-		writeRecord(task, "diagnostics", record.FromRows(distilled.Diagnostics)),
-		writeRecord(task, "curves", record.FromRows(append(curve(record.RoleAlone, alone.History), curve(record.RoleDistilled, distilled.History)...))),
-		writeRecord(task, "sizes", record.FromRows(compared.Sizes)),
-		writeRecord(task, "softened", record.FromRows(compared.Softened)),
+		task.WriteRecord("history", record.FromRows(distilled.History)),
+		task.WriteRecord("phases", record.FromRows(distilled.Phases)),
+		task.WriteRecord("diagnostics", record.FromRows(distilled.Diagnostics)),
+		task.WriteRecord("curves", record.FromRows(append(curve(record.RoleAlone, alone.History), curve(record.RoleDistilled, distilled.History)...))),
+		task.WriteRecord("sizes", record.FromRows(compared.Sizes)),
+		task.WriteRecord("softened", record.FromRows(compared.Softened)),
 	)
 }
 
@@ -216,15 +215,5 @@ func writeModel(task *pipeline.Task, port string, c *classifier.Classifier) erro
 	if err != nil {
 		return err
 	}
-	return writeRecord(task, port, rec)
-}
-
-// writeRecord writes one record to an output, and releases it.
-func writeRecord(task *pipeline.Task, port string, rec arrow.Record) error {
-	defer rec.Release()
-	w, err := task.Output(port, rec.Schema())
-	if err != nil {
-		return err
-	}
-	return errors.Join(w.Write(rec), w.Close())
+	return task.WriteRecord(port, rec)
 }

@@ -243,8 +243,8 @@ func (s *pruneStage) Run(ctx context.Context, task *pipeline.Task) error {
 	s.tell(ctx, task, first, pruned, sizes)
 	return errors.Join(
 		writeModel(task, transfer.ModelPort, pruned),
-		writeRecord(task, "sizes", record.FromRows(sizes)),
-		writeRecord(task, "channels", record.FromRows(spacesLeft(first.Network, pruned.Network))),
+		task.WriteRecord("sizes", record.FromRows(sizes)),
+		task.WriteRecord("channels", record.FromRows(spacesLeft(first.Network, pruned.Network))),
 	)
 }
 

@@ -3,7 +3,6 @@ package finetune
 import (
 	"errors"
 
-	"github.com/apache/arrow/go/v17/arrow"
 	"github.com/tlpipe/tlpipe/internal/nn/classifier"
 	"github.com/tlpipe/tlpipe/internal/record"
 	"github.com/tlpipe/tlpipe/internal/transfer"
@@ -24,23 +23,13 @@ func write(task *pipeline.Task, o *transfer.Outcome) error {
 		if err != nil {
 			return err
 		}
-		if err := writeRecord(task, output.port, rec); err != nil {
+		if err := task.WriteRecord(output.port, rec); err != nil {
 			return err
 		}
 	}
 	return errors.Join(
-		writeRecord(task, "history", record.FromRows(o.History)),
-		writeRecord(task, "phases", record.FromRows(o.Phases)),
-		writeRecord(task, "diagnostics", record.FromRows(o.Diagnostics)),
+		task.WriteRecord("history", record.FromRows(o.History)),
+		task.WriteRecord("phases", record.FromRows(o.Phases)),
+		task.WriteRecord("diagnostics", record.FromRows(o.Diagnostics)),
 	)
-}
-
-// writeRecord writes one record to an output, and releases it.
-func writeRecord(task *pipeline.Task, port string, rec arrow.Record) error {
-	defer rec.Release()
-	w, err := task.Output(port, rec.Schema())
-	if err != nil {
-		return err
-	}
-	return errors.Join(w.Write(rec), w.Close())
 }

@@ -7,7 +7,6 @@ import (
 	"math"
 	"strings"
 
-	"github.com/apache/arrow/go/v17/arrow"
 	"github.com/tlpipe/tlpipe/internal/domain/method"
 	"github.com/tlpipe/tlpipe/internal/domain/validator"
 	"github.com/tlpipe/tlpipe/internal/kernel"
@@ -113,7 +112,7 @@ func (s stage) Run(ctx context.Context, task *pipeline.Task) error {
 		trials[i].Chosen = i == at
 	}
 	task.Log("%s by %s", trials[at].Candidate, s.By)
-	return errors.Join(pass(ctx, task, from[at]), write(task, "selection", record.FromRows(trials)), write(task, "diagnostics", record.FromRows(regret(trials, from, at))))
+	return errors.Join(pass(ctx, task, from[at]), task.WriteRecord("selection", record.FromRows(trials)), task.WriteRecord("diagnostics", record.FromRows(regret(trials, from, at))))
 }
 
 // best is the trial that the validator prefers, of those that have a model; −1 if it cannot tell.
@@ -164,14 +163,4 @@ func pass(ctx context.Context, task *pipeline.Task, model pipeline.Input) (err e
 		}
 	}
 	return nil
-}
-
-// write writes one record to an output, and releases it.
-func write(task *pipeline.Task, port string, rec arrow.Record) error {
-	defer rec.Release()
-	w, err := task.Output(port, rec.Schema())
-	if err != nil {
-		return err
-	}
-	return errors.Join(w.Write(rec), w.Close())
 }

@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/apache/arrow/go/v17/arrow"
-
 	"github.com/tlpipe/tlpipe/internal/kernel"
 	"github.com/tlpipe/tlpipe/internal/nn/frozen"
 	"github.com/tlpipe/tlpipe/internal/nn/simulate"
@@ -144,18 +142,8 @@ func (s stage) Run(ctx context.Context, task *pipeline.Task) (err error) {
 		return err
 	}
 	return errors.Join(
-		writeRecord(task, modelPort, rec),
-		writeRecord(task, gatePort, record.FromRows(q.attempts)),
-		writeRecord(task, layersPort, record.FromRows(q.layerRows())),
+		task.WriteRecord(modelPort, rec),
+		task.WriteRecord(gatePort, record.FromRows(q.attempts)),
+		task.WriteRecord(layersPort, record.FromRows(q.layerRows())),
 	)
-}
-
-// writeRecord writes one record to an output, and releases it.
-func writeRecord(task *pipeline.Task, port string, rec arrow.Record) error {
-	defer rec.Release()
-	w, err := task.Output(port, rec.Schema())
-	if err != nil {
-		return err
-	}
-	return errors.Join(w.Write(rec), w.Close())
 }
