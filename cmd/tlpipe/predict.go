@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/tlpipe/tlpipe/internal/console"
+	"github.com/tlpipe/tlpipe/internal/document"
 	"github.com/tlpipe/tlpipe/internal/predict"
 	"github.com/tlpipe/tlpipe/internal/record"
 )
@@ -19,6 +20,8 @@ import (
 type predictFlags struct {
 	modelFlags
 	top     int
+	as      string
+	lines   bool
 	json    bool
 	out     string
 	explain string
@@ -27,42 +30,63 @@ type predictFlags struct {
 func (p *program) predictCommand() *cobra.Command {
 	var f predictFlags
 	c := &cobra.Command{
-		Use:   "predict --model FILE:STAGE|model.safetensors IMAGE|FOLDER...",
-		Short: "Classify images with a trained model",
-		Long: `Classify images with a trained model: one line per image, the most probable class
+		Use:   "predict --model FILE:STAGE|model.safetensors FILE|FOLDER...",
+		Short: "Classify images or texts with a trained model",
+		Long: `Classify images or texts with a trained model: one line per file, the most probable class
 first; for a multi-label model, the classes with a probability above one half; for a
 regression model, the numbers. The model is a stage of a pipeline whose result is in the cache, or a file
 written by "tlpipe show --export model.safetensors". Images are prepared exactly as
-the training images were.
+the training images were, and texts are read as the training texts were: .eml files as
+mails, .html files as web pages, others as plain text. The file "-" is a text from standard
+input, or with --lines a text per line of it.
 
-If there are 20 images or more, they are held together against the rows of split val of
+If there are 20 files or more, they are held together against the rows of split val of
 the training: a warning says if the model answers them unlike those.
 
 With --explain, a heat map shows for each image what its most probable class rests on: by
 Grad-CAM (Selvaraju et al. 2017) or, where the network has no last feature map, by covering
 parts of the image (occlusion). It is no proof that the answer is right.
 
-Files that are not images are reported and the others are classified; the exit code
+Files that cannot be read are reported and the others are classified; the exit code
 is then 1.`,
 		Example: `  tlpipe predict --model pipeline.yaml:head photo.jpg
   tlpipe predict --model head.safetensors --json *.jpg
   tlpipe predict --model pipeline.yaml:head photos --out scores.csv
-  tlpipe predict --model pipeline.yaml:head --explain maps photo.jpg`,
+  tlpipe predict --model pipeline.yaml:head --explain maps photo.jpg
+  tlpipe predict --model mails.yaml:head mail.eml
+  tlpipe predict --model mails.yaml:head --lines - < reviews.txt`,
 		RunE: func(c *cobra.Command, args []string) error { return p.predict(c.Context(), f, args) },
 	}
 	f.modelFlags.add(c)
-	c.Flags().IntVar(&f.top, "top", 3, "the number of `classes` to print per image")
+	c.Flags().IntVar(&f.top, "top", 3, "the number of `classes` to print per file")
+	c.Flags().StringVar(&f.as, "as", "", "of texts: what all files are, whatever their names end in: `text`, mail or html")
+	c.Flags().BoolVar(&f.lines, "lines", false, "of texts: each line of standard input is a text of its own")
 	c.Flags().BoolVar(&f.json, "json", false, "print one JSON object per line")
-	c.Flags().StringVar(&f.out, "out", "", "write a row per image to this `file` in place of printing it, with all classes or numbers: .csv, .jsonl or .parquet")
+	c.Flags().StringVar(&f.out, "out", "", "write a row per file to this `file` in place of printing it, with all classes or numbers: .csv, .jsonl or .parquet")
 	c.Flags().StringVar(&f.explain, "explain", "", "write a PNG per image to this `folder`: the image and, beside it, what its most probable class rests on")
 	return c
 }
 
 // predicted is a line that `predict --json` prints.
 type predicted struct {
-	Image       string               `json:"image"`
+	Image       string               `json:"image,omitempty"`
+	Text        string               `json:"text,omitempty"`
 	Predictions []predict.Prediction `json:"predictions,omitempty"`
 	Error       string               `json:"error,omitempty"`
+}
+
+// predictedOf is the line of a file, or of a text.
+func predictedOf(onTexts bool, name string, all []predict.Prediction, err error) predicted {
+	out := predicted{Predictions: all}
+	if err != nil {
+		out = predicted{Error: reasonOf(err)}
+	}
+	if onTexts {
+		out.Text = name
+	} else {
+		out.Image = name
+	}
+	return out
 }
 
 func (p *program) predict(ctx context.Context, f predictFlags, args []string) error {
@@ -71,18 +95,17 @@ func (p *program) predict(ctx context.Context, f predictFlags, args []string) er
 	}
 	switch {
 	case len(args) == 0:
-		return usage("no image given: name one or more files or folders")
+		return usage("no file given: name one or more files or folders")
 	case f.top < 1:
 		return usage("--top %d: expected 1 or more", f.top)
+	}
+	if err := f.checkTexts(args); err != nil {
+		return err
 	}
 	if f.out != "" {
 		if err := checkScoreFile(f.out); err != nil {
 			return err
 		}
-	}
-	images, err := p.picturesOf(ctx, args)
-	if err != nil {
-		return err
 	}
 	model, err := p.readModel(ctx, f.modelFlags)
 	if err != nil {
@@ -92,6 +115,14 @@ func (p *program) predict(ctx context.Context, f predictFlags, args []string) er
 	if err != nil {
 		return fmt.Errorf("model %s: %w", f.model, err)
 	}
+	predictor.Format = document.Format(f.as)
+	if f.explain != "" && predictor.OnTexts() {
+		return usage("--explain is for models of images, and %s takes texts", f.model)
+	}
+	files, err := p.filesOf(ctx, predictor, f, args)
+	if err != nil {
+		return err
+	}
 	var maps *explanations
 	if f.explain != "" {
 		if maps, err = newExplanations(model, f.weights, f.explain); err != nil {
@@ -100,20 +131,20 @@ func (p *program) predict(ctx context.Context, f predictFlags, args []string) er
 	}
 	failed := 0
 	if f.out == "" {
-		failed, err = p.predictAll(ctx, predictor, images, f, nil, maps)
+		failed, err = p.predictAll(ctx, predictor, files, f, nil, maps)
 	} else {
 		err = writeFile(f.out, func(w io.Writer) error {
-			scores, err := newScoreWriter(f.out, predictor.Target(), w)
+			scores, err := newScoreWriter(f.out, predictor.OnTexts(), predictor.Target(), w)
 			if err != nil {
 				return err
 			}
-			if failed, err = p.predictAll(ctx, predictor, images, f, scores, maps); err != nil {
+			if failed, err = p.predictAll(ctx, predictor, files, f, scores, maps); err != nil {
 				return err
 			}
 			return scores.close()
 		})
 		if err == nil {
-			fmt.Fprintf(p.err, "%s: %s\n", console.Line(f.out), console.Of(int64(len(images)), "row"))
+			fmt.Fprintf(p.err, "%s: %s\n", console.Line(f.out), console.Of(int64(len(files.names)), "row"))
 		}
 	}
 	if err != nil {
@@ -123,15 +154,15 @@ func (p *program) predict(ctx context.Context, f predictFlags, args []string) er
 		fmt.Fprintf(p.err, "%s: %s by %s\n", console.Line(f.explain), console.Of(int64(len(maps.taken)), "heat map"), maps.method)
 	}
 	if failed > 0 {
-		return &exitError{exitFailed, fmt.Errorf("%d of %s could not be read", failed, console.Of(int64(len(images)), "file"))}
+		return &exitError{exitFailed, fmt.Errorf("%d of %s could not be read", failed, console.Of(int64(len(files.names)), "file"))}
 	}
 	return nil
 }
 
-// predictAll prints what the model says of each picture, or writes it to scores, and explains it; failed is how many could not be read.
-func (p *program) predictAll(ctx context.Context, predictor *predict.Predictor, images []string, f predictFlags, scores scoreWriter, maps *explanations) (failed int, err error) {
+// predictAll prints what the model says of each file, or writes it to scores, and explains it; failed is how many could not be read.
+func (p *program) predictAll(ctx context.Context, predictor *predict.Predictor, files predictFiles, f predictFlags, scores scoreWriter, maps *explanations) (failed int, err error) {
 	var fault error
-	shifted, err := predictor.Files(ctx, images, runtime.GOMAXPROCS(0), func(path string, all []predict.Prediction, err error) {
+	shifted, err := files.predict(ctx, predictor, runtime.GOMAXPROCS(0), func(path string, all []predict.Prediction, err error) {
 		if err != nil {
 			failed++
 			fmt.Fprintf(p.err, "%s: %s\n", console.Line(path), console.Line(reasonOf(err)))
@@ -148,10 +179,8 @@ func (p *program) predictAll(ctx context.Context, predictor *predict.Predictor, 
 			all = all[:min(f.top, len(all))]
 		}
 		switch {
-		case f.json && err != nil:
-			err = p.out.JSON().Encode(predicted{Image: path, Error: reasonOf(err)})
 		case f.json:
-			err = p.out.JSON().Encode(predicted{Image: path, Predictions: all})
+			err = p.out.JSON().Encode(predictedOf(predictor.OnTexts(), path, all, err))
 		case err == nil:
 			_, err = fmt.Fprintf(p.out, "%s: %s\n", console.Line(path), console.Line(predictionsInWords(task, all)))
 		default:

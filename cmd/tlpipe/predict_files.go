@@ -17,24 +17,66 @@ import (
 	"github.com/apache/arrow/go/v17/arrow/array"
 	"github.com/apache/arrow/go/v17/arrow/memory"
 
+	"github.com/tlpipe/tlpipe/internal/budget"
 	"github.com/tlpipe/tlpipe/internal/console"
 	"github.com/tlpipe/tlpipe/internal/dataset"
+	"github.com/tlpipe/tlpipe/internal/document"
+	"github.com/tlpipe/tlpipe/internal/domain/drift"
 	"github.com/tlpipe/tlpipe/internal/export"
 	"github.com/tlpipe/tlpipe/internal/predict"
 	"github.com/tlpipe/tlpipe/internal/record"
+	"github.com/tlpipe/tlpipe/internal/textinput"
 )
 
-// picturesOf lists the files that arguments stand for: files, folders with all pictures in them, and patterns that the shell
-// left as they are.
-func (p *program) picturesOf(ctx context.Context, args []string) ([]string, error) {
+// predictFiles are files, or texts that were read from standard input.
+type predictFiles struct {
+	names []string
+	texts []string // nil: the names are paths
+}
+
+func (f predictFiles) predict(ctx context.Context, by *predict.Predictor, jobs int, done func(name string, all []predict.Prediction, err error)) (*drift.Finding, error) {
+	if f.texts != nil {
+		return by.Texts(ctx, f.names, f.texts, jobs, done)
+	}
+	return by.Files(ctx, f.names, jobs, done)
+}
+
+// standardInput is how arguments name it.
+const standardInput = "-"
+
+// checkTexts refuses flags for texts that do not fit the arguments.
+func (f *predictFlags) checkTexts(args []string) error {
+	switch {
+	case f.as != "" && !slices.Contains([]document.Format{document.Plain, document.Mail, document.HTML}, document.Format(f.as)):
+		return usage("--as %s: expected text, mail or html", f.as)
+	case slices.Contains(args, standardInput) && len(args) > 1:
+		return usage("- is standard input: name it alone")
+	case f.lines && args[0] != standardInput:
+		return usage("--lines is for standard input: give - in place of files")
+	}
+	return nil
+}
+
+// filesOf lists what arguments stand for: files, folders with all pictures or texts in them, patterns that the shell
+// left as they are, and standard input.
+func (p *program) filesOf(ctx context.Context, predictor *predict.Predictor, f predictFlags, args []string) (predictFiles, error) {
+	content, what := dataset.Pictures, "pictures"
+	if predictor.OnTexts() {
+		content, what = dataset.Texts, "texts"
+	} else if f.as != "" || f.lines || args[0] == standardInput {
+		return predictFiles{}, usage("--as, --lines and standard input are for models of texts, and %s takes pictures", f.model)
+	}
+	if args[0] == standardInput {
+		return readTexts(os.Stdin, f.lines)
+	}
 	var out []string
 	for _, arg := range args {
 		info, err := os.Stat(arg)
 		switch {
 		case err == nil && info.IsDir():
-			rows, err := dataset.Folder{Path: arg, Layout: dataset.LayoutClasses}.List(ctx, nil)
+			rows, err := dataset.Folder{Path: arg, Layout: dataset.LayoutClasses, Content: content, Format: predictor.Format}.List(ctx, nil)
 			if err != nil {
-				return nil, err
+				return predictFiles{}, err
 			}
 			for _, row := range rows.All {
 				out = append(out, row.At.Path)
@@ -43,22 +85,44 @@ func (p *program) picturesOf(ctx context.Context, args []string) ([]string, erro
 				fmt.Fprintf(p.err, "%s: %s\n", console.Line(filepath.Join(arg, r.ID)), console.Line(r.Reason))
 			}
 			if len(rows.All) == 0 {
-				return nil, usage("there are no pictures in the folder %s", arg)
+				return predictFiles{}, usage("there are no %s in the folder %s", what, arg)
 			}
 		case err != nil && strings.ContainsAny(arg, "*?["):
 			found, err := filepath.Glob(arg)
 			if err != nil || len(found) == 0 {
-				return nil, usage("no file matches %s", arg)
+				return predictFiles{}, usage("no file matches %s", arg)
 			}
 			out = append(out, found...)
 		default:
 			out = append(out, arg) // one that is not there is reported with the others
 		}
 	}
+	return predictFiles{names: out}, nil
+}
+
+// readTexts reads a text, or one from each line that is not empty.
+func readTexts(in io.Reader, lines bool) (predictFiles, error) {
+	raw, err := io.ReadAll(io.LimitReader(in, textinput.MostFile+1))
+	if err == nil && len(raw) > textinput.MostFile {
+		err = fmt.Errorf("it has more than %s", budget.Bytes(textinput.MostFile))
+	}
+	if err != nil {
+		return predictFiles{}, fmt.Errorf("read standard input: %w", err)
+	}
+	if !lines {
+		return predictFiles{[]string{standardInput}, []string{string(raw)}}, nil
+	}
+	out := predictFiles{texts: []string{}}
+	number := 0
+	for line := range strings.Lines(string(raw)) {
+		if number++; strings.TrimSpace(line) != "" {
+			out.names, out.texts = append(out.names, fmt.Sprintf("line %d", number)), append(out.texts, line)
+		}
+	}
 	return out, nil
 }
 
-// scoreWriter writes what a model says of pictures, a row each, in the order in which it is told.
+// scoreWriter writes what a model says of files, a row each, in the order in which it is told.
 type scoreWriter interface {
 	row(image string, all []predict.Prediction, err error) error
 	close() error
@@ -74,37 +138,41 @@ func checkScoreFile(path string) error {
 }
 
 // newScoreWriter chooses the format by the file's ending.
-func newScoreWriter(path string, head record.Head, out io.Writer) (scoreWriter, error) {
+func newScoreWriter(path string, onTexts bool, head record.Head, out io.Writer) (scoreWriter, error) {
 	switch strings.ToLower(filepath.Ext(path)) {
 	case ".csv":
-		return newScoreTable(head, out)
+		return newScoreTable(onTexts, head, out)
 	case ".parquet":
-		return newScoreParquet(head, out)
+		return newScoreParquet(onTexts, head, out)
 	}
-	return scoreLines{json.NewEncoder(out)}, nil
+	return scoreLines{onTexts, json.NewEncoder(out)}, nil
 }
 
-type scoreLines struct{ out *json.Encoder }
+type scoreLines struct {
+	onTexts bool
+	out     *json.Encoder
+}
 
 func (s scoreLines) row(image string, all []predict.Prediction, err error) error {
-	if err != nil {
-		return s.out.Encode(predicted{Image: image, Error: reasonOf(err)})
-	}
-	return s.out.Encode(predicted{Image: image, Predictions: all})
+	return s.out.Encode(predictedOf(s.onTexts, image, all, err))
 }
 
 func (scoreLines) close() error { return nil }
 
-// scoreColumns are the columns of a table of scores: image; of models that tell classes the predicted one, or those that are
+// scoreColumns are the columns of a table of scores: image, or text; of models that tell classes the predicted one, or those that are
 // more probable than not, and of single-label models its probability; then the probability of each class, or each number;
 // and why a file could not be read.
 type scoreColumns struct {
+	first string // the name of the first: image, or text
 	head  record.Head
 	place map[string]int // of the head's names
 }
 
-func newScoreColumns(head record.Head) scoreColumns {
-	c := scoreColumns{head, map[string]int{}}
+func newScoreColumns(onTexts bool, head record.Head) scoreColumns {
+	c := scoreColumns{record.Image, head, map[string]int{}}
+	if onTexts {
+		c.first = record.Text
+	}
 	for i, name := range head.Names() {
 		c.place[name] = i
 	}
@@ -114,11 +182,11 @@ func newScoreColumns(head record.Head) scoreColumns {
 func (c scoreColumns) before() []string {
 	switch c.head.Task {
 	case record.Regression:
-		return []string{"image"}
+		return []string{c.first}
 	case record.MultiLabel:
-		return []string{"image", record.Predicted}
+		return []string{c.first, record.Predicted}
 	}
-	return []string{"image", record.Predicted, "probability"}
+	return []string{c.first, record.Predicted, "probability"}
 }
 
 // names are those of the columns; a class that is called as another column gets a longer name.
@@ -163,8 +231,8 @@ type scoreTable struct {
 	out *csv.Writer
 }
 
-func newScoreTable(head record.Head, out io.Writer) (*scoreTable, error) {
-	t := &scoreTable{newScoreColumns(head), csv.NewWriter(out)}
+func newScoreTable(onTexts bool, head record.Head, out io.Writer) (*scoreTable, error) {
+	t := &scoreTable{newScoreColumns(onTexts, head), csv.NewWriter(out)}
 	return t, t.out.Write(t.names())
 }
 
@@ -205,8 +273,8 @@ type scoreParquet struct {
 // scoreBatch is how many rows are held until they are written.
 const scoreBatch = 1024
 
-func newScoreParquet(head record.Head, out io.Writer) (*scoreParquet, error) {
-	s := &scoreParquet{scoreColumns: newScoreColumns(head)}
+func newScoreParquet(onTexts bool, head record.Head, out io.Writer) (*scoreParquet, error) {
+	s := &scoreParquet{scoreColumns: newScoreColumns(onTexts, head)}
 	var fields []arrow.Field
 	for i, name := range s.names() {
 		f := arrow.Field{Name: name, Type: arrow.PrimitiveTypes.Float32, Nullable: i > 0}

@@ -66,10 +66,14 @@ func printModel(out io.Writer, c *classifier.Classifier) error {
 			text += ", column " + in.Column + " of tables"
 		}
 		line("input", "%s", text)
-		for i, step := range in.Transforms {
+		steps := in.Transforms
+		if own, err := c.Transforms(); err == nil && len(steps) == 0 {
+			steps = own
+		}
+		for i, step := range steps {
 			line("", "%d. %s", i+1, step)
 		}
-		if len(in.Transforms.WithoutFeatures()) == 0 {
+		if len(steps.WithoutFeatures()) == 0 {
 			line("", "it is not known how pictures were prepared: predict cannot run it on files")
 		}
 	}

@@ -61,6 +61,12 @@ func (m *Model) Takes(schema *arrow.Schema) error {
 	if has := nn.Shape(shape).Size(); m.Size() != has {
 		return fmt.Errorf("it takes %s of %d values, but these have %d", what, m.Size(), has)
 	}
+	if text, known := schema.Metadata().GetValue(record.TransformsKey); known && len(m.Input().Transforms) > 0 {
+		own, err := m.Input().Transforms.Encode()
+		if err != nil || own != text {
+			return errors.Join(errors.New("its features were made of texts in another way: make those of all rows in one stage, or let it answer the texts"), err)
+		}
+	}
 	made, known := schema.Metadata().GetValue(record.ExtractionKey)
 	want, extracted := m.Input().Transforms.Extraction()
 	if !known || !extracted {

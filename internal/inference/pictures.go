@@ -33,6 +33,9 @@ func (m *Model) OnPictures(weights string) (*Pictures, error) {
 	if u := steps.Unknown(); u != nil {
 		return nil, fmt.Errorf("the model's input is made by the transform %q, which this version of tlpipe does not know: a newer one does", u.Name)
 	}
+	if m.OnText() {
+		return nil, errors.New("the model takes texts instead of pictures")
+	}
 	if len(steps.WithoutFeatures()) == 0 {
 		return nil, errors.New("the model does not say how its pictures were prepared")
 	}

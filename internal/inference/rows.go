@@ -16,12 +16,13 @@ import (
 	"github.com/tlpipe/tlpipe/internal/record"
 )
 
-// Rows runs a model on the rows of tables: features or pictures that the network takes as they are, or pictures whose
-// features a frozen backbone makes first. It may be used by several goroutines. What a row gives depends neither on the
+// Rows runs a model on the rows of tables: features, pictures or tokens that the network takes as they are, pictures whose
+// features a frozen backbone makes first, or texts. It may be used by several goroutines. What a row gives depends neither on the
 // rows beside it nor on the number of threads.
 type Rows struct {
 	model    *Model
 	pictures *Pictures // nil if the network takes the rows as they are
+	texts    *Texts    // nil if the network takes the rows as they are
 	column   string
 
 	mu   sync.Mutex
@@ -38,10 +39,24 @@ func (m *Model) OnRows(schema *arrow.Schema, weights string) (*Rows, error) {
 	r := &Rows{model: m, column: record.Feature}
 	if record.OnTokens(schema) {
 		r.column = record.Tokens
-		return r, m.takesTokens(schema)
+		if err := m.takesTokens(schema); err == nil || !m.OnText() || !schema.HasField(record.Text) {
+			return r, err
+		}
+	}
+	if schema.HasField(record.Text) && !schema.HasField(record.Feature) && !schema.HasField(record.Image) {
+		r.column = record.Text
+		if !m.OnText() {
+			return nil, errors.New("the rows are texts, and the model does not say how its input is made of texts")
+		}
+		var err error
+		r.texts, err = m.OnTexts(weights)
+		return r, err
 	}
 	if record.OnPictures(schema) {
 		r.column = record.Image
+		if m.OnText() {
+			return nil, errors.New("the rows are pictures, and the model takes texts")
+		}
 		if prepared, ok := schema.Metadata().GetValue(record.PreprocessingKey); ok {
 			if err := CheckPrepared(steps, prepared); err != nil {
 				return nil, err
@@ -98,8 +113,11 @@ const togetherRows = 32
 // Run computes what the model tells of each row of a record, on so many threads: one number for each name of the head, row
 // by row, and for each row why there is no answer, or "".
 func (r *Rows) Run(ctx context.Context, rec arrow.Record, threads int) (answers []float32, reasons []string, err error) {
-	if r.column == record.Tokens {
+	switch r.column {
+	case record.Tokens:
 		return r.runTokens(ctx, rec, threads)
+	case record.Text:
+		return r.runTexts(ctx, rec, threads)
 	}
 	read, size, err := r.reader(rec)
 	if err != nil {

@@ -1,3 +1,3 @@
-// Package predict names what a model tells of picture files: classes with their probabilities, or numbers.
+// Package predict names what a model tells of files of pictures and texts: classes with their probabilities, or numbers.
 // Package inference runs the model.
 package predict

@@ -4,15 +4,19 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
+	"fmt"
 	"slices"
 
 	"github.com/sourcegraph/conc/stream"
 
 	"github.com/tlpipe/tlpipe/internal/budget"
+	"github.com/tlpipe/tlpipe/internal/document"
 	"github.com/tlpipe/tlpipe/internal/domain/drift"
 	"github.com/tlpipe/tlpipe/internal/inference"
 	"github.com/tlpipe/tlpipe/internal/nn/classifier"
 	"github.com/tlpipe/tlpipe/internal/record"
+	"github.com/tlpipe/tlpipe/internal/textinput"
 )
 
 // Prediction is a class and its probability, 0…1, or a number that the model tells.
@@ -37,26 +41,38 @@ func (p Prediction) MarshalJSON() ([]byte, error) {
 	}{p.Label, p.Probability})
 }
 
-// Predictor runs one model on pictures. It may be used by several goroutines.
+// Predictor runs one model on pictures, or on texts. It may be used by several goroutines.
 type Predictor struct {
+	Format document.Format // of texts: what all files are; "": their names tell, and what they do not tell is plain text
+
 	target    record.Head
-	pictures  *inference.Pictures
+	pictures  *inference.Pictures // nil: it takes texts
+	texts     *inference.Texts    // nil: it takes pictures
 	reference *record.Reference
 }
 
 // New makes a predictor of a model. weights is the file of the backbone's
-// weights, for models whose features were made with weights from a file.
+// weights, for models whose features were made with weights from a file; of models on texts that of word vectors, or the folder of
+// a tokenizer.
 func New(stored *classifier.Classifier, weights string) (*Predictor, error) {
 	model, err := inference.New(stored)
 	if err != nil {
 		return nil, err
 	}
-	pictures, err := model.OnPictures(weights)
+	p := &Predictor{target: model.Head(), reference: stored.Description.Reference}
+	if model.OnText() {
+		p.texts, err = model.OnTexts(weights)
+	} else {
+		p.pictures, err = model.OnPictures(weights)
+	}
 	if err != nil {
 		return nil, err
 	}
-	return &Predictor{model.Head(), pictures, stored.Description.Reference}, nil
+	return p, nil
 }
+
+// OnTexts tells whether the model takes texts.
+func (p *Predictor) OnTexts() bool { return p.texts != nil }
 
 // Target is what the model tells of a picture.
 func (p *Predictor) Target() record.Head { return p.target }
@@ -65,17 +81,30 @@ func (p *Predictor) Target() record.Head { return p.target }
 // probable first, or every number, in the model's order. A file that is no picture is an error with a reason
 // for people.
 func (p *Predictor) Picture(file []byte) ([]Prediction, error) {
-	answers, err := p.answers(file)
+	answers, err := p.answers("", file)
 	if err != nil {
 		return nil, err
 	}
 	return p.predictions(answers), nil
 }
 
-// answers are what the model tells of a picture, in its order.
-func (p *Predictor) answers(file []byte) ([]float32, error) {
+// answers are what the model tells of a file, in its order.
+func (p *Predictor) answers(name string, file []byte) ([]float32, error) {
 	answers := make([]float32, len(p.target.Names()))
-	return answers, p.pictures.File(file, answers)
+	format, named := document.FormatOf(name)
+	if p.texts == nil {
+		err := p.pictures.File(file, answers)
+		if err != nil && named {
+			err = fmt.Errorf("the model takes pictures, and this is named as a text: %w", err)
+		}
+		return answers, err
+	}
+	if p.Format != "" {
+		format = p.Format
+	} else if !named {
+		format = document.Plain
+	}
+	return answers, p.texts.File(file, format, answers)
 }
 
 func (p *Predictor) predictions(answers []float32) []Prediction {
@@ -94,32 +123,59 @@ func (p *Predictor) predictions(answers []float32) []Prediction {
 	return out
 }
 
-// Files predicts the classes of picture files, several at a time, and hands
+// Files predicts the classes of files, several at a time, and hands
 // each to done in the order of paths. A few pictures have several threads each. It tells what it found if all together are
 // shifted against the rows that the model was validated on; nil if not, or if that is not known.
 func (p *Predictor) Files(ctx context.Context, paths []string, jobs int, done func(path string, all []Prediction, err error)) (*drift.Finding, error) {
+	most := int64(MaxFile)
+	if p.texts != nil {
+		most = textinput.MostFile
+	} else {
+		p.pictures.UseThreads(jobs / max(len(paths), 1))
+	}
+	return p.each(ctx, paths, jobs, func(i int) ([]float32, error) {
+		file, err := budget.ReadFile(paths[i], most)
+		if err != nil {
+			return nil, err
+		}
+		return p.answers(paths[i], file)
+	}, done)
+}
+
+// Texts is Files for texts that were read already, each with a name.
+func (p *Predictor) Texts(ctx context.Context, names, texts []string, jobs int, done func(name string, all []Prediction, err error)) (*drift.Finding, error) {
+	if p.texts == nil {
+		return nil, errors.New("the model takes pictures instead of texts")
+	}
+	return p.each(ctx, names, jobs, func(i int) ([]float32, error) {
+		format := p.Format
+		if format == "" {
+			format = document.Plain
+		}
+		answers := make([]float32, len(p.target.Names()))
+		return answers, p.texts.File([]byte(texts[i]), format, answers)
+	}, done)
+}
+
+// each answers what has these names, several at a time.
+func (p *Predictor) each(ctx context.Context, names []string, jobs int, answer func(i int) ([]float32, error), done func(name string, all []Prediction, err error)) (*drift.Finding, error) {
 	var profiles []uint16
-	p.pictures.UseThreads(jobs / max(len(paths), 1))
 	s := stream.New().WithMaxGoroutines(max(jobs, 1))
-	for _, path := range paths {
+	for i, name := range names {
 		s.Go(func() stream.Callback {
 			if ctx.Err() != nil {
 				return func() {}
 			}
-			var answers []float32
-			file, err := budget.ReadFile(path, MaxFile)
-			if err == nil {
-				answers, err = p.answers(file)
-			}
+			answers, err := answer(i)
 			return func() {
 				if err != nil {
-					done(path, nil, err)
+					done(name, nil, err)
 					return
 				}
 				if p.reference != nil {
 					profiles = drift.Profile(profiles, answers)
 				}
-				done(path, p.predictions(answers), nil)
+				done(name, p.predictions(answers), nil)
 			}
 		})
 	}

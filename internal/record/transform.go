@@ -11,7 +11,7 @@ import (
 )
 
 // Transform is a step from what a row holds to what a network takes. Steps are data here; package
-// picture carries out those of pictures, package features that of a backbone.
+// picture carries out those of pictures, package features that of a backbone, package textinput those of texts.
 //
 // In JSON a step is {"transform": Kind, "with": its fields}.
 type Transform interface {
@@ -184,7 +184,8 @@ type Transforms []Transform
 
 // knownTransforms is a step of each sort.
 func knownTransforms() []Transform {
-	return []Transform{DecodeStep{}, UprightStep{}, ResizeStep{}, CropStep{}, PadStep{}, NormaliseStep{}, FeaturesStep{}}
+	return []Transform{DecodeStep{}, UprightStep{}, ResizeStep{}, CropStep{}, PadStep{}, NormaliseStep{}, FeaturesStep{},
+		ReadTextStep{}, TokensStep{}, TermsStep{}, WordMeanStep{}}
 }
 
 type jsonTransform struct {
@@ -302,10 +303,16 @@ func (t Transforms) WithoutFeatures() Transforms {
 	return t
 }
 
-// TransformsOf are the steps that the metadata of images or features tells of, by PreprocessingKey and
-// ExtractionKey. Without the first it is not known how pictures were prepared: there are none but that
+// TransformsOf are the steps that the metadata of images or features tells of, by TransformsKey, or by PreprocessingKey and
+// ExtractionKey. Without the first two it is not known how pictures were prepared: there are none but that
 // of the features.
 func TransformsOf(metadata map[string]string) (steps Transforms, err error) {
+	if text, ok := metadata[TransformsKey]; ok {
+		if err := json.Unmarshal([]byte(text), &steps); err != nil {
+			return nil, fmt.Errorf("read how features were made: %w", err)
+		}
+		return steps, nil
+	}
 	if text, ok := metadata[PreprocessingKey]; ok {
 		p, err := ParsePreprocessing(text)
 		if err != nil {

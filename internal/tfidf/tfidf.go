@@ -24,6 +24,8 @@ import (
 type Vocabulary struct {
 	terms   []string
 	at      map[string]int
+	holding []int // texts with each
+	texts   int
 	rarity  []float64
 	longest int // words of a term
 }
@@ -48,16 +50,28 @@ func Fit(texts iter.Seq[string], o Options) *Vocabulary {
 	terms := slices.DeleteFunc(slices.Collect(maps.Keys(holding)), func(term string) bool { return holding[term] < o.Least })
 	slices.SortFunc(terms, func(a, b string) int { return cmp.Or(cmp.Compare(holding[b], holding[a]), cmp.Compare(a, b)) })
 	terms = slices.Clip(terms[:min(len(terms), o.Most)])
-	v := &Vocabulary{terms: terms, at: make(map[string]int, len(terms)), longest: o.Longest}
+	counts := make([]int, len(terms))
+	for i, term := range terms {
+		counts[i] = holding[term]
+	}
+	return New(terms, counts, count, o.Longest)
+}
+
+// New is the vocabulary of terms of so many words at most; holding is how many of so many texts have each.
+func New(terms []string, holding []int, texts, longest int) *Vocabulary {
+	v := &Vocabulary{terms: terms, at: make(map[string]int, len(terms)), holding: holding, texts: texts, longest: longest}
 	for i, term := range terms {
 		v.at[term] = i
-		v.rarity = append(v.rarity, 1+math.Log(float64(1+count)/float64(1+holding[term])))
+		v.rarity = append(v.rarity, 1+math.Log(float64(1+texts)/float64(1+holding[i])))
 	}
 	return v
 }
 
 // Terms are those of the vectors, in order.
 func (v *Vocabulary) Terms() []string { return v.terms }
+
+// Holding is how many of the texts that the vocabulary was fitted on have each term, and how many texts there were.
+func (v *Vocabulary) Holding() (holding []int, texts int) { return v.holding, v.texts }
 
 // Vector writes the vector of a text into dst, which has a place for each term. It tells whether any of them is there: else dst is
 // zeros.

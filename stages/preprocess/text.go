@@ -18,6 +18,7 @@ import (
 	"github.com/tlpipe/tlpipe/internal/dataset"
 	"github.com/tlpipe/tlpipe/internal/document"
 	"github.com/tlpipe/tlpipe/internal/record"
+	"github.com/tlpipe/tlpipe/internal/textinput"
 	"github.com/tlpipe/tlpipe/internal/words"
 	"github.com/tlpipe/tlpipe/pipeline"
 	"github.com/tlpipe/tlpipe/pipeline/params"
@@ -230,7 +231,7 @@ type textStage struct {
 	dir    string
 
 	mu         sync.Mutex
-	tokeniser  *tokeniser
+	tokeniser  *textinput.Tokeniser
 	vocabulary *words.Vocabulary // of the training rows, once they were listed
 }
 
@@ -258,7 +259,7 @@ func (s *textStage) Check(map[string][]pipeline.Traits) (map[string]pipeline.Tra
 		return nil, err
 	}
 	if t != nil {
-		traits[record.TokensKey] = t.made.Encode()
+		traits[record.TokensKey] = t.Made.Encode()
 	}
 	return map[string]pipeline.Traits{"text": traits}, nil
 }
@@ -269,7 +270,7 @@ func (s *textStage) Identity() (map[string]string, error) {
 	if err != nil || t == nil {
 		return nil, err
 	}
-	return map[string]string{"tokens": t.made.Encode()}, nil
+	return map[string]string{"tokens": t.Made.Encode()}, nil
 }
 
 // Estimate implements pipeline.Estimator.
@@ -414,7 +415,7 @@ func (s *textStage) Open(ctx context.Context, env *pipeline.Env, _ map[string][]
 			}
 			vocabulary = s.vocabulary
 		}
-		tokens = tokens.with(vocabulary)
+		tokens = tokens.With(vocabulary)
 	}
 	set, err := dataset.Open(s.parts())
 	if err != nil {

@@ -13,6 +13,7 @@ import (
 
 	"github.com/tlpipe/tlpipe/internal/dataset"
 	"github.com/tlpipe/tlpipe/internal/record"
+	"github.com/tlpipe/tlpipe/internal/textinput"
 	"github.com/tlpipe/tlpipe/internal/words"
 	"github.com/tlpipe/tlpipe/pipeline"
 )
@@ -22,7 +23,7 @@ type textMapper struct {
 	stage   *textStage
 	set     *dataset.Set
 	threads int
-	tokens  *tokeniser // nil: texts are not cut
+	tokens  *textinput.Tokeniser // nil: texts are not cut
 }
 
 // Close implements pipeline.Mapper.
@@ -52,7 +53,7 @@ func (m *textMapper) Map(ctx context.Context, in arrow.Record) (pipeline.Mapped,
 	var next atomic.Int64
 	for range min(m.threads, max(len(rows), 1)) {
 		work.Go(func(ctx context.Context) error {
-			cutter := m.tokens.cutter()
+			cutter := m.tokens.NewCutter()
 			for ctx.Err() == nil {
 				i := int(next.Add(1)) - 1
 				if i >= len(rows) {
@@ -78,7 +79,7 @@ func (m *textMapper) Map(ctx context.Context, in arrow.Record) (pipeline.Mapped,
 	return m.table(rows), nil
 }
 
-func (m *textMapper) row(ctx context.Context, listed *dataset.Listed, i int, form string, cutter *cutter) (row textRow, err error) {
+func (m *textMapper) row(ctx context.Context, listed *dataset.Listed, i int, form string, cutter *textinput.Cutter) (row textRow, err error) {
 	part, at, digest := listed.Source(i)
 	data, err := m.set.Read(ctx, part, at, digest)
 	if errors.Is(err, dataset.ErrTooLarge) {
@@ -94,7 +95,7 @@ func (m *textMapper) row(ctx context.Context, listed *dataset.Listed, i int, for
 		row.likeness = hash.String()
 	}
 	if cutter != nil {
-		if row.ids, row.count, row.unknown = cutter.cut(row.text); len(row.ids) == 0 {
+		if row.ids, row.count, row.unknown = cutter.Cut(row.text); len(row.ids) == 0 {
 			row.reason = "there are no words"
 		}
 	}
@@ -115,9 +116,9 @@ func (m *textMapper) table(rows []textRow) pipeline.Mapped {
 	}
 	schema := arrow.NewSchema(fields, nil)
 	if m.tokens != nil {
-		schema = record.WithMetadata(schema, record.TokensKey, m.tokens.made.Encode())
-		if m.tokens.vocabulary != nil {
-			schema = record.WithMetadata(schema, record.VocabularyKey, m.tokens.vocabulary.Encode())
+		schema = record.WithMetadata(schema, record.TokensKey, m.tokens.Made.Encode())
+		if m.tokens.Vocabulary != nil {
+			schema = record.WithMetadata(schema, record.VocabularyKey, m.tokens.Vocabulary.Encode())
 		}
 	}
 	b := array.NewRecordBuilder(memory.DefaultAllocator, schema)

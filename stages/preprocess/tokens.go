@@ -9,31 +9,18 @@ import (
 
 	"github.com/tlpipe/tlpipe/internal/budget"
 	"github.com/tlpipe/tlpipe/internal/record"
+	"github.com/tlpipe/tlpipe/internal/textinput"
 	"github.com/tlpipe/tlpipe/internal/tokenizer"
 	"github.com/tlpipe/tlpipe/internal/words"
 	"github.com/tlpipe/tlpipe/internal/wordvectors"
 	"github.com/tlpipe/tlpipe/pipeline"
 )
 
-// tokeniser cuts texts into tokens.
-type tokeniser struct {
-	made       record.Tokenisation
-	encoder    *tokenizer.Tokenizer // nil: words
-	vocabulary *words.Vocabulary    // of words; nil until the rows are known that decide it
-}
-
-// with is the tokeniser with a vocabulary.
-func (t *tokeniser) with(v *words.Vocabulary) *tokeniser {
-	out := *t
-	out.vocabulary = v
-	return &out
-}
-
 // usualLength is how many tokens a text may have if nothing else is said.
 const usualLength = 256
 
 // tokens returns what the texts are cut by; nil if they are not.
-func (s *textStage) tokens() (*tokeniser, error) {
+func (s *textStage) tokens() (*textinput.Tokeniser, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.tokeniser != nil {
@@ -64,7 +51,7 @@ func (s *textStage) tokens() (*tokeniser, error) {
 			return nil, pipeline.ParamErrorHint("length", "more", "%d tokens are the special ones around a text", encoder.Around())
 		}
 		made.For, made.Ids = filepath.Base(path), encoder.Size()
-		s.tokeniser = &tokeniser{made: made, encoder: encoder}
+		s.tokeniser = &textinput.Tokeniser{Made: made, Encoder: encoder}
 	case p.Words != nil:
 		if made.Length == 0 {
 			made.Length = usualLength
@@ -73,13 +60,13 @@ func (s *textStage) tokens() (*tokeniser, error) {
 			return s.vectorWords(made)
 		}
 		made.Source = "training rows"
-		s.tokeniser = &tokeniser{made: made}
+		s.tokeniser = &textinput.Tokeniser{Made: made}
 	}
 	return s.tokeniser, nil
 }
 
 // vectorWords cuts into the words of word vectors.
-func (s *textStage) vectorWords(made record.Tokenisation) (*tokeniser, error) {
+func (s *textStage) vectorWords(made record.Tokenisation) (*textinput.Tokeniser, error) {
 	path := s.params.Words.Vectors
 	made.Source = path
 	if path != wordvectors.BuiltinName {
@@ -99,7 +86,7 @@ func (s *textStage) vectorWords(made record.Tokenisation) (*tokeniser, error) {
 		}
 	}
 	made.Digest, made.Ids = vocabulary.Digest(), vocabulary.Ids()
-	s.tokeniser = &tokeniser{made: made, vocabulary: vocabulary}
+	s.tokeniser = &textinput.Tokeniser{Made: made, Vocabulary: vocabulary}
 	return s.tokeniser, nil
 }
 
@@ -135,47 +122,4 @@ func encoderLength(path string) int {
 		}
 	}
 	return 0
-}
-
-// cutter is a tokeniser at work, in one goroutine.
-type cutter struct {
-	*tokeniser
-	encoder *tokenizer.Encoder
-	ids     []int32
-}
-
-func (t *tokeniser) cutter() *cutter {
-	if t == nil {
-		return nil
-	}
-	c := &cutter{tokeniser: t}
-	if t.encoder != nil {
-		c.encoder = t.encoder.NewEncoder()
-	}
-	return c
-}
-
-// cut cuts a text. tokens is how many it has before it is truncated, with special ones, unknown how many of them are not in the
-// vocabulary.
-func (c *cutter) cut(text string) (ids []int32, tokens, unknown int) {
-	if c.vocabulary != nil {
-		c.ids = c.vocabulary.Append(c.ids[:0], text)
-		unknown = count(c.ids, words.Unknown)
-		return append([]int32{}, c.made.Truncated(c.ids, c.made.Length)...), len(c.ids), unknown
-	}
-	t := c.tokeniser.encoder
-	c.ids = c.encoder.AppendTokens(c.ids[:0], text)
-	if id, ok := t.Unknown(); ok {
-		unknown = count(c.ids, id)
-	}
-	return t.Wrap(c.made.Truncated(c.ids, c.made.Length-t.Around())), len(c.ids) + t.Around(), unknown
-}
-
-func count(ids []int32, id int32) (n int) {
-	for _, other := range ids {
-		if other == id {
-			n++
-		}
-	}
-	return n
 }

@@ -164,6 +164,15 @@ func (c *Classifier) Head() record.Head { return c.Description.Heads[0] }
 // Input is what the network takes.
 func (c *Classifier) Input() record.ModelInput { return c.Description.Inputs[0] }
 
+// Transforms are the steps from the bytes of a file to the input: of networks on tokens, those that the metadata of the texts which
+// they learned from tells; else the input's own.
+func (c *Classifier) Transforms() (record.Transforms, error) {
+	if own := c.Input().Transforms; len(own) > 0 || c.Network.Element(c.Input().Name) != nn.Int32 {
+		return own, nil
+	}
+	return record.TokenTransforms(c.Metadata)
+}
+
 // InputShape is the shape of the example that the network takes: [features], or [height, width,
 // channels].
 func (c *Classifier) InputShape() nn.Shape {

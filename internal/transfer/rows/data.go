@@ -162,7 +162,9 @@ func (d *Data) Sample(copies int) train.Sample {
 }
 
 // Carried are the keys of the facts about data that the models trained on it keep.
-func Carried() []string { return []string{record.PreprocessingKey, record.ExtractionKey} }
+func Carried() []string {
+	return []string{record.PreprocessingKey, record.ExtractionKey, record.TransformsKey}
+}
 
 // Options say what else is read.
 type Options struct {

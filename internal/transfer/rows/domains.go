@@ -142,6 +142,9 @@ func (d *Domains) gather(ctx context.Context, from From, label string, into *gat
 	for _, key := range Carried() {
 		value, ok := schema.Metadata().GetValue(key)
 		if before, has := d.Metadata[key]; has && ok && before != value {
+			if key == record.TransformsKey {
+				return errors.New("its features were made of texts in another way than the source's: make those of both in one stage")
+			}
 			return fmt.Errorf("its rows were made in another way than the source's: %s, not %s", value, before)
 		}
 		if ok {

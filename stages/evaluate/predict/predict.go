@@ -22,7 +22,7 @@ import (
 // Params are the parameters of the stage.
 type Params struct {
 	ModelFile string  `yaml:"model_file" recipe:"-" doc:"a safetensors file of a model, written by 'tlpipe show --export', in place of the input model"`
-	Weights   string  `yaml:"weights" recipe:"-" doc:"the file of the backbone's weights, if the model is on features that were made with weights from a file; it must be that file"`
+	Weights   string  `yaml:"weights" recipe:"-" doc:"the file of the backbone's weights, if the model is on features that were made with weights from a file; it must be that file; of models on texts, the file of word vectors or the folder of a tokenizer"`
 	Threshold float64 `yaml:"threshold" min:"0" max:"1" doc:"of multi-label models: the probability from which a class counts as predicted"`
 }
 
@@ -30,12 +30,12 @@ type Params struct {
 func Kind() pipeline.Kind {
 	return pipeline.Define(pipeline.Kind{
 		Name:    "predict",
-		Summary: "let a trained model answer images or features, row by row",
+		Summary: "let a trained model answer images, texts or features, row by row",
 		Doc: "Writes what a model tells of each row in place of its pixels or features; all other columns are kept. A classifier " +
 			"gives `predicted`, the most probable class, `confidence`, its probability, and `probabilities`, one for each class; a " +
 			"multi-label model gives in `predicted` the list of the classes at or above the threshold; a regression model gives its " +
 			"numbers in `predicted`. Rows need no label. A model that was trained on features also takes images: the features are " +
-			"computed here, exactly as in training. The images must be prepared as those of the training: use the same parameters " +
+			"computed here, exactly as in training; so are those of texts, whose words are kept in the answers. The images must be prepared as those of the training: use the same parameters " +
 			"of preprocess. Each row is cached by its content, so a run over a folder to which images were added answers only " +
 			"those. Write the table to a file with `tlpipe show FILE:STAGE --export scores.csv` (or .parquet, .arrow).",
 		Example: `answers:
@@ -44,7 +44,7 @@ func Kind() pipeline.Kind {
 `,
 		Version: 1,
 		Inputs: []pipeline.Port{
-			{Name: "data", Kind: pipeline.Images, Also: []pipeline.PortKind{pipeline.Features}, Doc: "the rows to answer: images, or the features that the model takes"},
+			{Name: "data", Kind: pipeline.Images, Also: []pipeline.PortKind{pipeline.Features, pipeline.Text}, Doc: "the rows to answer: images, texts, or the features that the model takes"},
 			{Name: "model", Kind: pipeline.Model, Optional: true, Doc: "the model; needed unless model_file is given"},
 		},
 		Outputs: []pipeline.Port{{Name: "predictions", Kind: pipeline.Predictions, Doc: "the same rows with `predicted`, `confidence` and `probabilities`, or numbers, in place of `image` or `feature`"}},
@@ -217,11 +217,16 @@ func (s *stage) Identity() (map[string]string, error) {
 
 // Columns implements pipeline.RowWise: answers come of the numbers alone.
 func (s *stage) Columns(in *arrow.Schema) (pipeline.Columns, error) {
-	reads := record.Feature
-	if record.OnPictures(in) {
-		reads = record.Image
+	c := pipeline.Columns{Reads: []string{record.Feature}, Drops: []string{record.Feature}}
+	switch {
+	case record.OnPictures(in):
+		c = pipeline.Columns{Reads: []string{record.Image}, Drops: []string{record.Image}}
+	case in.HasField(record.Text) && !in.HasField(record.Feature):
+		c = pipeline.Columns{Reads: []string{record.Text}}
+		if in.HasField(record.Tokens) {
+			c.Reads, c.Drops = append(c.Reads, record.Tokens), []string{record.Tokens}
+		}
 	}
-	c := pipeline.Columns{Reads: []string{reads}, Drops: []string{reads}}
 	for _, name := range []string{record.Predicted, record.Confidence, record.Probabilities} {
 		if in.HasField(name) {
 			return c, fmt.Errorf("the data have a column %q already; rename it", name)

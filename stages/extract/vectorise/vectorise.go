@@ -14,7 +14,9 @@ import (
 
 	"github.com/tlpipe/tlpipe/internal/kernel"
 	"github.com/tlpipe/tlpipe/internal/record"
+	"github.com/tlpipe/tlpipe/internal/textinput"
 	"github.com/tlpipe/tlpipe/internal/tfidf"
+	"github.com/tlpipe/tlpipe/internal/words"
 	"github.com/tlpipe/tlpipe/internal/wordvectors"
 	"github.com/tlpipe/tlpipe/pipeline"
 )
@@ -49,7 +51,7 @@ func Kind() pipeline.Kind {
   from: texts
   with: {method: mean, vectors: builtin}
 `,
-		Version: 1,
+		Version: 2,
 		Inputs:  []pipeline.Port{{Name: "text", Kind: pipeline.Text, Doc: "rows with a text"}},
 		Outputs: []pipeline.Port{{Name: "features", Kind: pipeline.Features, Doc: "the same rows with `feature` in place of text and tokens"}},
 	}, Params{Method: methodTFIDF, Most: 4096, Least: 2, Words: 1, A: 1e-3}, func(p Params) (pipeline.Stage, error) {
@@ -136,24 +138,28 @@ func (s *stage) Run(ctx context.Context, task *pipeline.Task) error {
 	if err != nil {
 		return err
 	}
+	made, err := record.Transforms{record.ReadTextStep{}, encode.step}.Encode()
+	if err != nil {
+		return fmt.Errorf("tell how features are made: %w", err)
+	}
 	var out pipeline.Writer
 	empty, rows := 0, 0
 	for rec, err := range in.Batches(ctx) {
 		if err != nil {
 			return err
 		}
-		made, without, err := encode.record(rec)
+		features, without, err := encode.record(rec, made)
 		if err != nil {
 			return fmt.Errorf("%s: %w", in.Name(), err)
 		}
 		if out == nil {
-			if out, err = task.Output("features", made.Schema()); err != nil {
+			if out, err = task.Output("features", features.Schema()); err != nil {
 				return err
 			}
 		}
-		empty, rows = empty+without, rows+int(made.NumRows())
-		err = out.Write(made)
-		made.Release()
+		empty, rows = empty+without, rows+int(features.NumRows())
+		err = out.Write(features)
+		features.Release()
 		if err != nil {
 			return err
 		}
@@ -164,10 +170,10 @@ func (s *stage) Run(ctx context.Context, task *pipeline.Task) error {
 	return out.Close()
 }
 
-// encoder makes the features of a text.
+// encoder makes the features of texts, as a step tells.
 type encoder struct {
-	width  int
-	encode func(dst []float32, text string) bool
+	*textinput.Vectoriser
+	step record.Transform
 }
 
 // trainingTexts yields the texts of the training rows; the error is that of reading.
@@ -207,7 +213,14 @@ func (s *stage) fit(ctx context.Context, task *pipeline.Task, in pipeline.Input)
 			return nil, errors.New("no term is in enough training rows: lower least")
 		}
 		task.Log("%d terms", len(v.Terms()))
-		return &encoder{len(v.Terms()), v.Vector}, nil
+		terms, err := words.NewVocabulary(v.Terms())
+		if err != nil {
+			return nil, err
+		}
+		holding, of := v.Holding()
+		step := record.TermsStep{Terms: terms.Encode(), Holding: holding, Texts: of, Longest: s.params.Words}
+		made, err := textinput.Terms(step)
+		return &encoder{made, step}, err
 	}
 	table, err := s.vectors()
 	if err != nil {
@@ -227,48 +240,50 @@ func (s *stage) fit(ctx context.Context, task *pipeline.Task, in pipeline.Input)
 		return nil, failed
 	}
 	task.Log("%.1f %% of the words of training rows have no vector", 100*float64(unknown)/float64(max(all, 1)))
-	if s.params.Method == methodMean {
-		return &encoder{table.Width, func(dst []float32, text string) bool {
-			places, _ := cutter.Cut(text)
-			return table.Mean(dst, places, nil)
-		}}, nil
+	step := record.WordMeanStep{Vectors: wordvectors.BuiltinName, Digest: table.Digest, Width: table.Width}
+	if s.params.Vectors != wordvectors.BuiltinName {
+		step.Vectors = "file" // whatever its name: the same vectors give the same bytes
 	}
-	weights := wordvectors.SIF(counts, s.params.A)
-	weighed := func(dst []float32, text string) bool {
-		places, _ := cutter.Cut(text)
-		return table.Mean(dst, places, weights)
-	}
-	var means []float32
-	for text := range texts {
-		mean := make([]float32, table.Width)
-		if weighed(mean, text) {
-			means = append(means, mean...)
+	if s.params.Method == methodSIF {
+		step.SIF = &record.SIFWeights{A: s.params.A}
+		for place, n := range counts {
+			if n > 0 {
+				step.SIF.Places, step.SIF.Counts = append(step.SIF.Places, int32(place)), append(step.SIF.Counts, n)
+			}
 		}
+		weighed, err := textinput.WordMean(step, table) // what texts share is not known yet
+		if err != nil {
+			return nil, err
+		}
+		var means []float32
+		for text := range texts {
+			mean := make([]float32, table.Width)
+			if weighed.Vector(mean, text) {
+				means = append(means, mean...)
+			}
+		}
+		if failed != nil {
+			return nil, failed
+		}
+		step.SIF.Common = wordvectors.Common(means, table.Width)
 	}
-	if failed != nil {
-		return nil, failed
-	}
-	common := wordvectors.Common(means, table.Width)
-	return &encoder{table.Width, func(dst []float32, text string) bool {
-		ok := weighed(dst, text)
-		wordvectors.RemoveCommon(dst, common)
-		return ok
-	}}, nil
+	made, err := textinput.WordMean(step, table)
+	return &encoder{made, step}, err
 }
 
-// record makes the features of a batch of rows; without is how many have no known word.
-func (e *encoder) record(rec arrow.Record) (_ arrow.Record, without int, err error) {
+// record makes the features of a batch of rows, which say how they were made; without is how many have no known word.
+func (e *encoder) record(rec arrow.Record, made string) (_ arrow.Record, without int, err error) {
 	texts, err := record.ColumnAs[*array.String](rec, record.Text)
 	if err != nil {
 		return nil, 0, err
 	}
-	values := make([]float32, texts.Len()*e.width)
+	values := make([]float32, texts.Len()*e.Width)
 	for i := range texts.Len() {
-		if !e.encode(values[i*e.width:(i+1)*e.width], texts.Value(i)) {
+		if !e.Vector(values[i*e.Width:(i+1)*e.Width], texts.Value(i)) {
 			without++
 		}
 	}
-	field := record.TensorField(record.Feature, arrow.PrimitiveTypes.Float32, e.width)
+	field := record.TensorField(record.Feature, arrow.PrimitiveTypes.Float32, e.Width)
 	feature := record.NewTensors(field.Type, arrow.Float32Traits.CastToBytes(values), texts.Len())
 	defer feature.Release()
 	fields, columns := []arrow.Field{field}, []arrow.Array{feature}
@@ -277,5 +292,6 @@ func (e *encoder) record(rec arrow.Record) (_ arrow.Record, without int, err err
 			fields, columns = append(fields, f), append(columns, rec.Column(i))
 		}
 	}
-	return array.NewRecord(arrow.NewSchema(fields, nil), columns, rec.NumRows()), without, nil
+	schema := record.WithMetadata(arrow.NewSchema(fields, nil), record.TransformsKey, made)
+	return array.NewRecord(schema, columns, rec.NumRows()), without, nil
 }

@@ -1,0 +1,155 @@
+package record
+
+import (
+	"cmp"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+)
+
+// ReadTextStep makes text of the bytes of a file, as package document does: of mails subject and text, of web pages what they
+// show.
+type ReadTextStep struct{}
+
+// TokensStep cuts a text into tokens.
+type TokensStep struct {
+	Tokenisation
+	Vocabulary string `json:"vocabulary,omitempty"` // the words, as package words encodes them; "": tokens of a tokenizer, which is found by digest
+}
+
+// TermsStep weighs the terms of a text, as package tfidf does.
+type TermsStep struct {
+	Terms   string `json:"terms"`   // as package words encodes them
+	Holding []int  `json:"holding"` // training texts that have each
+	Texts   int    `json:"texts"`   // training texts
+	Longest int    `json:"longest"` // words of a term at most
+}
+
+// WordMeanStep makes the mean of the vectors of a text's words. The vectors are not part of the model: they are those in the
+// program, or found by digest.
+type WordMeanStep struct {
+	Vectors string      `json:"vectors"` // builtin, or file
+	Digest  string      `json:"digest"`  // of the vectors, as package wordvectors makes it
+	Width   int         `json:"width"`   // numbers of a vector
+	SIF     *SIFWeights `json:"sif,omitempty"`
+}
+
+// SIFWeights are what training texts tell for means by smooth inverse frequency; see package wordvectors.
+type SIFWeights struct {
+	A      float64   `json:"a"`
+	Places []int32   `json:"places"` // of the vectors whose words are in training texts
+	Counts []int64   `json:"counts"` // of each
+	Common []float64 `json:"common"` // the direction that training texts share
+}
+
+func (ReadTextStep) Kind() string { return "text" }
+func (TokensStep) Kind() string   { return "tokens" }
+func (TermsStep) Kind() string    { return "terms" }
+func (WordMeanStep) Kind() string { return "word_mean" }
+
+func (ReadTextStep) String() string {
+	return "read the text: of mails subject and text, of web pages what they show"
+}
+
+func (t TokensStep) String() string {
+	of := "the tokens of " + t.For
+	if t.Words() {
+		of = "words, those of " + cmp.Or(t.Source, "a vocabulary")
+	}
+	kept := map[string]string{TruncateHead: "the first", TruncateTail: "the last", TruncateMiddle: "those of both ends"}[t.Truncate]
+	return fmt.Sprintf("cut into %s, %d at most: %s stay", of, t.Length, kept)
+}
+
+func (t TermsStep) String() string {
+	return fmt.Sprintf("weigh %d terms of up to %d words by tf-idf, as rare as in %d training texts", len(t.Holding), t.Longest, t.Texts)
+}
+
+func (w WordMeanStep) String() string {
+	how := "mean"
+	if w.SIF != nil {
+		how = "SIF-weighted mean"
+	}
+	return fmt.Sprintf("%s of word vectors (%s), %d numbers, SHA-256 %.12s", how, w.Vectors, w.Width, w.Digest)
+}
+
+// mostTokens bounds the tokens of a text.
+const mostTokens = 1 << 20
+
+func (ReadTextStep) check() error { return nil }
+
+func (t TokensStep) check() error {
+	switch {
+	case t.Length < 1 || t.Length > mostTokens:
+		return fmt.Errorf("%d is not a number of tokens", t.Length)
+	case t.Truncate != TruncateHead && t.Truncate != TruncateTail && t.Truncate != TruncateMiddle:
+		return fmt.Errorf("%q does not say which tokens stay", t.Truncate)
+	case t.Words() != (t.Vocabulary != ""):
+		return errors.New("words need a vocabulary, and tokens have none")
+	}
+	return nil
+}
+
+func (t TermsStep) check() error {
+	if t.Longest < 1 || t.Longest > 64 || t.Texts < 0 || len(t.Holding) == 0 {
+		return fmt.Errorf("%d terms of %d words in %d texts are not possible", len(t.Holding), t.Longest, t.Texts)
+	}
+	for _, n := range t.Holding {
+		if n < 0 || n > t.Texts {
+			return fmt.Errorf("a term in %d of %d texts is not possible", n, t.Texts)
+		}
+	}
+	return nil
+}
+
+func (w WordMeanStep) check() error {
+	if w.Width < 1 || w.Width > 1<<16 {
+		return fmt.Errorf("%d is not a number of numbers", w.Width)
+	}
+	s := w.SIF
+	if s == nil {
+		return nil
+	}
+	if !(s.A > 0) || math.IsInf(s.A, 0) || len(s.Places) != len(s.Counts) || len(s.Common) != w.Width && len(s.Common) != 0 {
+		return fmt.Errorf("weights by a = %v of %d words with %d counts, with %d numbers in common, are not possible", s.A, len(s.Places), len(s.Counts), len(s.Common))
+	}
+	for i, at := range s.Places {
+		if at < 0 || s.Counts[i] < 0 {
+			return fmt.Errorf("word %d is there %d times, which is not possible", at, s.Counts[i])
+		}
+	}
+	return nil
+}
+
+// OnTexts tells whether the steps begin with the file of a text.
+func (t Transforms) OnTexts() bool {
+	if len(t) == 0 {
+		return false
+	}
+	_, ok := t[0].(ReadTextStep)
+	return ok
+}
+
+// Encode gives the text that stands under [TransformsKey].
+func (t Transforms) Encode() (string, error) {
+	if err := t.Check(); err != nil {
+		return "", err
+	}
+	text, err := json.Marshal(t)
+	return string(text), err
+}
+
+// TokenTransforms are the steps to the tokens of texts that metadata tells of, by TokensKey and VocabularyKey; none if it does
+// not.
+func TokenTransforms(metadata map[string]string) (Transforms, error) {
+	text, ok := metadata[TokensKey]
+	if !ok {
+		return nil, nil
+	}
+	made, err := ParseTokenisation(text)
+	if err != nil {
+		return nil, err
+	}
+	steps := Transforms{ReadTextStep{}, TokensStep{made, metadata[VocabularyKey]}}
+	return steps, steps.Check()
+}

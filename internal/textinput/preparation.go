@@ -1,0 +1,134 @@
+package textinput
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+
+	"github.com/tlpipe/tlpipe/internal/document"
+	"github.com/tlpipe/tlpipe/internal/record"
+	"github.com/tlpipe/tlpipe/internal/tokenizer"
+	"github.com/tlpipe/tlpipe/internal/words"
+	"github.com/tlpipe/tlpipe/internal/wordvectors"
+)
+
+// Preparation is the transforms of a model on texts. It may be used by several goroutines.
+type Preparation struct {
+	tokeniser *Tokeniser                  // nil: features
+	vectorise func() (*Vectoriser, error) // nil: tokens
+}
+
+// Prepare makes a preparation of transforms: text, then tokens, terms or word_mean. file is that of what they name by its digest:
+// word vectors, or the folder of a tokenizer; "" if there is none.
+func Prepare(steps record.Transforms, file string) (*Preparation, error) {
+	if !steps.OnTexts() || len(steps) != 2 {
+		return nil, fmt.Errorf("%d transforms are not those of texts: text, and one that makes tokens or features", len(steps))
+	}
+	switch step := steps[1].(type) {
+	case record.TokensStep:
+		tokeniser, err := tokeniserOf(step, file)
+		return &Preparation{tokeniser: tokeniser}, err
+	case record.TermsStep:
+		v, err := Terms(step)
+		return &Preparation{vectorise: func() (*Vectoriser, error) { return v, nil }}, err // it has no state
+	case record.WordMeanStep:
+		table, err := tableOf(step, file)
+		if err != nil {
+			return nil, err
+		}
+		_, err = WordMean(step, table)
+		return &Preparation{vectorise: func() (*Vectoriser, error) { return WordMean(step, table) }}, err
+	}
+	return nil, fmt.Errorf("the transform %s stands where texts need tokens, terms or word_mean", steps[1].Kind())
+}
+
+func tokeniserOf(step record.TokensStep, folder string) (*Tokeniser, error) {
+	if step.Words() {
+		vocabulary, err := words.Decode(step.Vocabulary)
+		if err != nil {
+			return nil, err
+		}
+		return &Tokeniser{Made: step.Tokenisation, Vocabulary: vocabulary}, nil
+	}
+	if folder == "" {
+		return nil, fmt.Errorf("the model takes the tokens of %s: give the folder with its tokenizer as weights", step.For)
+	}
+	encoder, err := tokenizer.Read(folder)
+	if err != nil {
+		return nil, err
+	}
+	digest, err := tokenizer.Digest(folder)
+	if err != nil {
+		return nil, err
+	}
+	if digest != step.Digest {
+		return nil, fmt.Errorf("the tokenizer in %s, SHA-256 %.12s, is not that of %s which the model learned with, SHA-256 %.12s", folder, digest, step.For, step.Digest)
+	}
+	if step.Length <= encoder.Around() {
+		return nil, fmt.Errorf("%d tokens are not more than the special ones around a text", step.Length)
+	}
+	return &Tokeniser{Made: step.Tokenisation, Encoder: encoder}, nil
+}
+
+func tableOf(step record.WordMeanStep, file string) (*wordvectors.Table, error) {
+	if step.Vectors == wordvectors.BuiltinName {
+		return wordvectors.Builtin()
+	}
+	if file == "" {
+		return nil, fmt.Errorf("the model's features are made of word vectors from a file, SHA-256 %.12s: give it as weights", step.Digest)
+	}
+	return wordvectors.Open(file)
+}
+
+// Width is how many features a text has; 0 if it has tokens instead.
+func (p *Preparation) Width() (int, error) {
+	if p.vectorise == nil {
+		return 0, nil
+	}
+	v, err := p.vectorise()
+	if err != nil {
+		return 0, err
+	}
+	return v.Width, nil
+}
+
+// MostTokens is how many tokens a text has at most; 0 if it has features instead.
+func (p *Preparation) MostTokens() int {
+	if p.tokeniser == nil {
+		return 0
+	}
+	return p.tokeniser.Made.Length
+}
+
+// NewWorker makes what prepares texts in one goroutine: one of the two is nil.
+func (p *Preparation) NewWorker() (*Cutter, *Vectoriser, error) {
+	if p.tokeniser != nil {
+		return p.tokeniser.NewCutter(), nil, nil
+	}
+	v, err := p.vectorise()
+	return nil, v, err
+}
+
+// Bounds of a file and of its text, in bytes.
+const (
+	MostFile = 32 << 20
+	MostText = 4 << 20
+)
+
+// Read makes text of the bytes of a file. Errors have reasons for people.
+func Read(data []byte, format document.Format) (string, error) {
+	if what := http.DetectContentType(data); strings.HasPrefix(what, "image/") {
+		return "", fmt.Errorf("it is a picture (%s), and the model takes texts", what)
+	}
+	text, err := document.Read(data, format)
+	switch {
+	case err != nil:
+		return "", err
+	case text == "":
+		return "", errors.New("there is no text")
+	case len(text) > MostText:
+		return "", fmt.Errorf("its text has %d bytes, more than %d", len(text), MostText)
+	}
+	return text, nil
+}
