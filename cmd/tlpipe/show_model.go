@@ -91,7 +91,7 @@ func printModel(out io.Writer, c *classifier.Classifier) error {
 	}
 	if r := d.Reference; r != nil {
 		if sample, err := r.Sample(); err == nil {
-			line("reference", "answers to %s of split %s, which those to new rows are held against", console.Of(int64(len(sample)/r.Columns), "row"), r.Split)
+			line("reference", "predictions for %s of split %s, to compare those for new rows with", console.Of(int64(len(sample)/r.Columns), "row"), r.Split)
 		}
 	}
 	if r := d.Recipe; r != nil {

@@ -112,7 +112,7 @@ func (c configuration) sizes() (s Sizes, err error) {
 	case "distilbert":
 		s.Width, s.Blocks, s.Heads, s.Wide, act = c.Dim, c.DistilLayer, c.DistilHeads, c.HiddenDim, c.Activation
 	default:
-		return s, fmt.Errorf("model_type %q: encoders of the types bert, roberta, xlm-roberta, camembert and distilbert are known", c.Type)
+		return s, fmt.Errorf("model_type %q is not supported: bert, roberta, xlm-roberta, camembert and distilbert are", c.Type)
 	}
 	if c.Types != nil && s.Types > 0 {
 		s.Types = *c.Types
@@ -121,7 +121,7 @@ func (c configuration) sizes() (s Sizes, err error) {
 		s.Epsilon = *c.Epsilon
 	}
 	if c.Kind != "" && c.Kind != "absolute" {
-		return s, fmt.Errorf("position_embedding_type %q: only absolute positions are known", c.Kind)
+		return s, fmt.Errorf("position_embedding_type %q is not supported: only absolute positions are", c.Kind)
 	}
 	s.Activation, err = activation(act)
 	return s, err
@@ -141,7 +141,7 @@ func activation(name string) (kernel.Activation, error) {
 	case "silu", "swish":
 		return kernel.SiLU, nil
 	}
-	return 0, fmt.Errorf("activation %q: gelu, gelu_new, quick_gelu, relu and silu are known", name)
+	return 0, fmt.Errorf("activation %q is not supported: gelu, gelu_new, quick_gelu, relu and silu are", name)
 }
 
 func (s Sizes) check() error {
@@ -158,9 +158,9 @@ func (s Sizes) check() error {
 	}
 	switch {
 	case s.Width%s.Heads != 0:
-		return fmt.Errorf("hidden_size is %d, which %d heads cannot share evenly", s.Width, s.Heads)
+		return fmt.Errorf("hidden_size is %d, which is not divisible by %d heads", s.Width, s.Heads)
 	case s.First < 0 || s.MostTokens() < 1:
-		return fmt.Errorf("of %d positions the first is %d: none is left", s.Places, s.First)
+		return fmt.Errorf("the first of %d positions is %d: none is left", s.Places, s.First)
 	case s.Types < 0 || s.Types > mostWidth:
 		return fmt.Errorf("type_vocab_size is %d: must be from 0 to %d", s.Types, mostWidth)
 	case !(s.Epsilon > 0 && s.Epsilon < 1):
@@ -193,7 +193,7 @@ func readPooling(folder string) (pooling, error) {
 			p.Normalise = true
 		case "Pooling":
 			if strings.ContainsAny(m.Path, `/\`) || strings.Contains(m.Path, "..") {
-				return p, fmt.Errorf("%s: the path %q is no folder beside it", filepath.Join(folder, "modules.json"), m.Path)
+				return p, fmt.Errorf("%s: the path %q is not a folder beside it", filepath.Join(folder, "modules.json"), m.Path)
 			}
 			if p.Function, err = poolingFunction(folder, filepath.Join(m.Path, "config.json")); errors.Is(err, fs.ErrNotExist) {
 				return pooling{}, nil
@@ -201,7 +201,7 @@ func readPooling(folder string) (pooling, error) {
 				return p, err
 			}
 		default:
-			return p, fmt.Errorf("%s: the module %q is not known (Transformer, Pooling and Normalize are)", filepath.Join(folder, "modules.json"), kind)
+			return p, fmt.Errorf("%s: the module %q is not supported (Transformer, Pooling and Normalize are)", filepath.Join(folder, "modules.json"), kind)
 		}
 	}
 	return p, nil

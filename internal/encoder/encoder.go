@@ -52,7 +52,7 @@ func Open(folder, pooling string) (*Encoder, error) {
 	case pooling != PoolingOfFolder:
 		e.pooling.Function = pooling
 	case e.pooling.Function == "":
-		return nil, fmt.Errorf("%s does not say how one vector is made of those of the tokens (1_Pooling/config.json of sentence-transformers does): choose the pooling, mean or cls", folder)
+		return nil, fmt.Errorf("%s does not say how token vectors are pooled (1_Pooling/config.json of sentence-transformers would): set pooling, such as mean or cls", folder)
 	}
 	if _, err := nn.ParseTokenPooling(e.pooling.Function); err != nil {
 		return nil, fmt.Errorf("%w (%s)", err, params.DidYouMean(pooling, Poolings()))

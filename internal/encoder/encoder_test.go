@@ -113,18 +113,18 @@ func TestWhatIsWrongWithAFolder(t *testing.T) {
 	config := `{"model_type": "bert", "vocab_size": 40, "hidden_size": 12, "num_hidden_layers": 2, "num_attention_heads": 3, "intermediate_size": 20, "max_position_embeddings": 24, "hidden_act": "gelu"}`
 	pooling := `{"pooling_mode_mean_tokens": true}`
 	for want, change := range map[string]func(dir string) error{
-		"there is no config.json":               func(dir string) error { return os.Remove(filepath.Join(dir, "config.json")) },
-		`model_type "t5"`:                       replaced("config.json", `"bert"`, `"t5"`),
-		"3 heads cannot share":                  replaced("config.json", `"hidden_size": 12`, `"hidden_size": 13`),
-		"hidden_size is 0":                      replaced("config.json", `"hidden_size": 12`, `"hidden_size": 0`),
-		"num_hidden_layers is 1000000000":       replaced("config.json", `_layers": 2`, `_layers": 1000000000`),
-		`activation "gelu_fastest"`:             replaced("config.json", `"gelu"`, `"gelu_fastest"`),
-		"only absolute positions":               replaced("config.json", `{"model_type`, `{"position_embedding_type": "relative_key", "model_type`),
-		"choose the pooling":                    func(dir string) error { return os.RemoveAll(filepath.Join(dir, "1_Pooling")) },
-		"one of pooling_mode_cls_token":         replaced("1_Pooling/config.json", `true}`, `true, "pooling_mode_cls_token": true}`),
-		"no pooling mode":                       replaced("1_Pooling/config.json", `true`, `false`),
-		"there are no weights":                  func(dir string) error { return os.Remove(filepath.Join(dir, "model.safetensors")) },
-		"encoder.layer.2.attention.self.query.": replaced("config.json", `_layers": 2`, `_layers": 3`),
+		"there is no config.json":                                    func(dir string) error { return os.Remove(filepath.Join(dir, "config.json")) },
+		`model_type "t5" is not supported`:                           replaced("config.json", `"bert"`, `"t5"`),
+		"not divisible by 3 heads":                                   replaced("config.json", `"hidden_size": 12`, `"hidden_size": 13`),
+		"hidden_size is 0":                                           replaced("config.json", `"hidden_size": 12`, `"hidden_size": 0`),
+		"num_hidden_layers is 1000000000":                            replaced("config.json", `_layers": 2`, `_layers": 1000000000`),
+		`activation "gelu_fastest"`:                                  replaced("config.json", `"gelu"`, `"gelu_fastest"`),
+		"only absolute positions":                                    replaced("config.json", `{"model_type`, `{"position_embedding_type": "relative_key", "model_type`),
+		"set pooling, such as":                                       func(dir string) error { return os.RemoveAll(filepath.Join(dir, "1_Pooling")) },
+		"one of pooling_mode_cls_token":                              replaced("1_Pooling/config.json", `true}`, `true, "pooling_mode_cls_token": true}`),
+		"no pooling mode":                                            replaced("1_Pooling/config.json", `true`, `false`),
+		"there are no weights":                                       func(dir string) error { return os.Remove(filepath.Join(dir, "model.safetensors")) },
+		"encoder.layer.2.attention.self.query.":                      replaced("config.json", `_layers": 2`, `_layers": 3`),
 		"embeddings.word_embeddings.weight: shape 40×12, want 41×12": replaced("config.json", `"vocab_size": 40`, `"vocab_size": 41`),
 	} {
 		t.Run(want, func(t *testing.T) {

@@ -99,18 +99,18 @@ func adaptationBlocks(seeds []adaptation, changed []block) (out []block) {
 		out = append(out, note("Intervals are Wilson's; the test is McNemar's exact one against direct, on the same rows. Labels of the target's test rows are used for this table alone, and after the choice."))
 	}
 	if cost := seeds[0].node.Cost; cost > 0 {
-		out = append(out, note(fmt.Sprintf("All candidates of %s together took %s to train and to judge.", seeds[0].node.Name, seconds(cost))))
+		out = append(out, note(fmt.Sprintf("All candidates of %s took %s in total to train and evaluate.", seeds[0].node.Name, seconds(cost))))
 	}
 	out = append(out, changed...)
 	out = append(out, tableOf(shiftTable(seeds[0].shift)))
 	if all := mapCharts(seeds[0].points); len(all) > 0 {
 		out = append(out, folded("Maps of both domains, before and after", true, charts(all...),
 			keysOf(mapKeys(seeds[0].points)...),
-			note("Each row of maps is drawn three times: the source by class, the target, both by domain. Before: the features as they came in, or on pictures as direct classifies by them; after: those that the chosen model classifies by. On maps by t-SNE the distances between groups mean little.")))
+			note("Each map is drawn three times: the source by class, the target alone, and both by domain. Before: the input features, or on pictures those of direct; after: those of the chosen model. Distances between groups mean little on t-SNE maps.")))
 	}
 	if all := termCharts(seeds[0].terms); len(all) > 0 {
 		out = append(out, folded("Terms of the loss", false, charts(all...),
-			note("Each term before its weight, as a mean over the steps of an epoch. The term dann or cdan is the cross-entropy of the domain's discriminator: 0.69 where it cannot tell the domains apart.")))
+			note("Each term before its weight, as a mean over the steps of an epoch. The term dann or cdan is the cross-entropy of the domain's discriminator: 0.69 where it cannot distinguish the domains.")))
 	}
 	return out
 }
@@ -123,7 +123,7 @@ func candidatesTable(seeds []adaptation) numberTable {
 		{Name: "Test", Hint: "p-value of the paired test against direct"},
 		{Name: "Labels", Hint: "of the target that it learned from"},
 		{Name: "Source", Hint: "accuracy on the source's validation rows"},
-		{Name: "Confusion", Hint: "of adversarial methods: share of rows whose domain the discriminator had wrong in the last epoch; 50 %: it cannot tell the domains apart"},
+		{Name: "Confusion", Hint: "of adversarial methods: share of rows whose domain the discriminator predicted wrongly in the last epoch; 50 %: it cannot distinguish the domains"},
 		{Name: "IM", Hint: "information maximisation on the target: the validator of most use without labels; higher is better"},
 		{Name: "Chosen", Hint: "by how many seeds"},
 	}}
@@ -250,7 +250,7 @@ func sensitivities(seeds []adaptation) (lines []string) {
 			mean, _ := metrics.Mean(accuracies)
 			low, high = min(low, mean), max(high, mean)
 		}
-		lines = append(lines, fmt.Sprintf("Sensitivity of %s: with %d settings its accuracy on the target goes from %s to %s.", method, len(of[method]), percent(low), percent(high)))
+		lines = append(lines, fmt.Sprintf("Sensitivity of %s: over %d settings, its accuracy on the target ranges from %s to %s.", method, len(of[method]), percent(low), percent(high)))
 	}
 	return lines
 }
@@ -294,8 +294,8 @@ func pairedP(a, b []float64) float64 {
 // shiftTable tells how far the domains lie apart.
 func shiftTable(measured []record.ShiftMeasure) numberTable {
 	t := numberTable{Caption: "Shift between source and target", Corner: "measure", Columns: []numberColumn{
-		{Name: "Before", Hint: "of the features as they came in, or on pictures as direct classifies by them"},
-		{Name: "After", Hint: "of the features that the chosen model classifies by"},
+		{Name: "Before", Hint: "of the input features, or on pictures of those of direct"},
+		{Name: "After", Hint: "of the features of the chosen model"},
 	}}
 	titles := map[string]string{"a_distance": "Proxy A-distance (0: alike, 2: apart)", "mmd": "MMD², unbiased", "mean_distance": "Distance of the means"}
 	for _, m := range measured {
@@ -409,7 +409,7 @@ func adaptationChanges(ctx context.Context, run Run, a adaptation) (out []block,
 	if err != nil || len(pictures) == 0 {
 		return nil, err
 	}
-	for i, title := range []string{"Won by adapting", "Lost by adapting"} {
+	for i, title := range []string{"Corrected by adaptation", "Broken by adaptation"} {
 		var shown []card
 		for _, c := range sides[i][:min(len(sides[i]), maxChanges)] {
 			was, is := "wrong", "right"

@@ -156,7 +156,7 @@ func sizesInWords(s pipeline.Sizes, rows int64) string {
 	pixels := func(size [2]int) string { return fmt.Sprintf("%d × %d", size[0], size[1]) }
 	among := ""
 	if int64(s.Pictures) < rows {
-		among = fmt.Sprintf(" (of %d looked at)", s.Pictures)
+		among = fmt.Sprintf(" (%d examined)", s.Pictures)
 	}
 	if s.Smallest == s.Largest {
 		return fmt.Sprintf("The files hold pictures of %s pixels%s.", pixels(s.Median), among)

@@ -241,7 +241,7 @@ func calibrationSection(_ context.Context, _ *reading, e *result) ([]block, erro
 	}
 	text := "How often predictions of a given confidence are right, with 95% intervals. On the dashed line the model is perfectly calibrated; below it, overconfident. The bars show how many predictions fall into each bin."
 	if !e.ofOneClass() {
-		text = "How often a class applies where the model gives it a probability, over all rows and classes, with 95% intervals that count rows. On the dashed line the model is perfectly calibrated; below it, classes apply more rarely than it says. The bars show how many of the answers fall into each bin."
+		text = "How often a class applies at each predicted probability, over all rows and classes, with 95% intervals over rows. On the dashed line the model is perfectly calibrated; below it, classes apply less often than predicted. The bars show how many predictions fall into each bin."
 	}
 	return []block{
 		paragraph(span{Text: text}),

@@ -516,7 +516,7 @@ func TestData(t *testing.T) {
 	}
 	run.Nodes[0].Overview, run.Nodes[0].Outputs = many, nil
 	d = parse(t, section(page(t, run), "data"))
-	if got, want := textOf(d.all("p")[0]), "The files hold pictures of 32 × 20 to 640 × 480 pixels, the median is 64 × 48 (of 64 looked at)."; !strings.Contains(got, want) {
+	if got, want := textOf(d.all("p")[0]), "The files hold pictures of 32 × 20 to 640 × 480 pixels, the median is 64 × 48 (64 examined)."; !strings.Contains(got, want) {
 		t.Errorf("no %q in %q", want, got)
 	}
 	tables := d.withClass("data")

@@ -243,7 +243,7 @@ func (e *evaluation) classTables() []modelTable {
 			columns, hint = e.targetClassColumns(), "rows that the class applies to"
 		}
 		if e.by == record.R2 {
-			t.Caption, t.Corner, hint = "Numbers of "+m.name, "Number", "rows of which the number is known"
+			t.Caption, t.Corner, hint = "Numbers of "+m.name, "Number", "rows whose true number is known"
 		}
 		t.Columns = append(t.Columns, numberColumn{Name: "Rows", Hint: hint})
 		for _, c := range columns {
@@ -507,9 +507,9 @@ func (e *evaluation) numberComparisonTable() numberTable {
 		t.Columns = append(t.Columns, numberColumn{Name: "Number"})
 	}
 	t.Columns = append(t.Columns,
-		numberColumn{Name: "Rows", Hint: "rows of which the number is known"},
-		numberColumn{Name: "Difference", Hint: "of the mean absolute errors, in the unit of the number; below 0, this model is closer to the truth"},
-		numberColumn{Name: "This closer", Hint: "rows to whose number this model is closer"}, numberColumn{Name: "Other closer", Hint: "rows to whose number the other is closer"},
+		numberColumn{Name: "Rows", Hint: "rows whose true number is known"},
+		numberColumn{Name: "Difference", Hint: "of the mean absolute errors, in the unit of the number; below 0, this model is more accurate"},
+		numberColumn{Name: "This closer", Hint: "rows where this model is closer to the truth"}, numberColumn{Name: "Other closer", Hint: "rows where the other is closer to the truth"},
 		numberColumn{Name: "p", Hint: "exact sign test"}, numberColumn{Name: "p adjusted", Hint: "by Holm, for the number of comparisons"})
 	for _, c := range e.ofNumbers {
 		cells := []numberCell{{Text: e.short(c.B)}}

@@ -133,7 +133,7 @@ func (e *evaluation) targetColumns() []metricColumn {
 		{record.HammingLoss, "Hamming loss", "share of the answers, of all rows to all classes, that are wrong; lower is better", true, true},
 		{record.ROCAUC, "ROC-AUC", "mean over the classes of the chance that a row that it applies to is ranked above one that it does not", false, false},
 		{record.LogLoss, "Log-loss", "mean of −ln of the probability given to the truth; lower is better", false, true},
-		{record.CalibrationError, "Calib. error", "mean distance of the probability of a class from the share to which it applies; lower is better", true, true},
+		{record.CalibrationError, "Calib. error", "mean difference between the probability of a class and how often it applies; lower is better", true, true},
 		{record.Threshold, "Threshold", "the probability from which a class is taken to apply", false, false},
 	}
 }

@@ -201,7 +201,7 @@ func (m *marker) mark(ids []int32, class string) ([]markedWord, error) {
 		word := markedWord{Text: cmp.Or(m.vocabulary.Word(id), "□"), For: falls[i] > 0}
 		if share := 100 * math.Abs(falls[i]) / max(strongest, 1e-9); share >= 10 && strongest > 0.001 {
 			word.Share = share
-			word.Title = fmt.Sprintf("without it, %+.1f points for %s", -100*falls[i], class)
+			word.Title = fmt.Sprintf("without it, the probability of %s changes by %+.1f points", class, -100*falls[i])
 		}
 		out = append(out, word)
 	}
@@ -293,9 +293,9 @@ func buckets() []int { return []int{16, 32, 64, 128, 256, 512, 1024, math.MaxInt
 
 func (l *lengths) blocks(name string) []block {
 	totals := numberTable{Caption: "Lengths of the texts of " + name, Corner: name, Columns: []numberColumn{
-		{Name: "Texts"}, {Name: "Median", Note: "tokens"}, {Name: "95 %", Note: "tokens", Hint: "19 of 20 texts have so many tokens or fewer"}, {Name: "Longest", Note: "tokens"},
-		{Name: "Truncated", Hint: fmt.Sprintf("texts of more than %d tokens", l.most)}, {Name: "Tokens lost", Hint: "share of all tokens that truncation leaves out"},
-		{Name: "Unknown", Hint: "share of the tokens that the vocabulary does not have"},
+		{Name: "Texts"}, {Name: "Median", Note: "tokens"}, {Name: "95 %", Note: "tokens", Hint: "95 % of the texts have this many tokens or fewer"}, {Name: "Longest", Note: "tokens"},
+		{Name: "Truncated", Hint: fmt.Sprintf("texts of more than %d tokens", l.most)}, {Name: "Tokens lost", Hint: "share of all tokens that truncation removes"},
+		{Name: "Unknown", Hint: "share of the tokens that are not in the vocabulary"},
 	}}
 	histogram := numberTable{Caption: "Histogram of the lengths of " + name, Corner: "Tokens"}
 	rows := make([]numberRow, len(buckets()))
@@ -303,7 +303,7 @@ func (l *lengths) blocks(name string) []block {
 	for i, high := range buckets() {
 		rows[i].Name = fmt.Sprintf("%d to %d", low, high)
 		if high == math.MaxInt {
-			rows[i].Name = fmt.Sprintf("%d and more", low)
+			rows[i].Name = fmt.Sprintf("%d or more", low)
 		}
 		low = high + 1
 	}

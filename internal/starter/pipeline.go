@@ -117,7 +117,7 @@ func (f Facts) images(w *writer) {
 		if f.Classes[smallest] < 7 {
 			w.comment("      ", "Class %s has %s: measures of it say little.", safe(smallest), counted(f.Classes[smallest], "picture"))
 		}
-		w.comment("      ", "`by: digest` draws by a picture's bytes: copies stay on one side, and new names move nothing. If pictures belong together (one object, patient or place), write `by: COLUMN`: else the accuracy is too high.")
+		w.comment("      ", "`by: digest` assigns pictures by a hash of their bytes: copies stay in one split, and renaming moves nothing. If pictures belong together (one object, patient or place), write `by: COLUMN`, or the accuracy will look too high.")
 		w.line("      split: {train: 0.7, val: 0.15, test: 0.15, by: digest}")
 	case hasVal && hasTest:
 		w.comment("      ", "The folder has splits of its own.")

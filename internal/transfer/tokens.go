@@ -153,7 +153,7 @@ func (s *Setup) load(ctx context.Context, task *pipeline.Task, d *rows.Data) (*n
 		return net, weights, err
 	}
 	if vocabulary == nil {
-		return nil, nil, fmt.Errorf("the texts do not say which words their tokens are")
+		return nil, nil, fmt.Errorf("the texts have tokens without a vocabulary")
 	}
 	embedding := weights[nn.Parameter{Layer: s.backbone.said.TokenEmbedding().Layer, Role: nn.Weight}.Name()].Data
 	clear(embedding) // what has no vector has zeros
@@ -185,7 +185,7 @@ func (s *Setup) loadFile(task *pipeline.Task, net *nn.Network, weights nn.Weight
 	}
 	task.Log("weights of %s: %s", filepath.Base(path), strings.Join(loaded, ", "))
 	if len(missing) > 0 {
-		task.Log("%s has nothing for %s: they begin at random", filepath.Base(path), strings.Join(missing, ", "))
+		task.Log("%s has no weights for %s: they start at random", filepath.Base(path), strings.Join(missing, ", "))
 	}
 	return nil
 }

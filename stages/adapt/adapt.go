@@ -54,7 +54,7 @@ func Kind() pipeline.Kind {
 			{Name: "shift", Kind: pipeline.Metrics, Doc: "how far source and target lie apart, before the adaptation and after"},
 			{Name: "selection", Kind: pipeline.Metrics, Doc: "what could have been chosen: candidates and epochs, with what each validator says of them and, where there are labels, the oracle"},
 			{Name: "maps", Kind: pipeline.Metrics, Doc: "rows of both domains as points of a plane, before and after"},
-			{Name: "changes", Kind: pipeline.Metrics, Doc: "test rows of the target that adapting won and lost against direct; without labels there are none"},
+			{Name: "changes", Kind: pipeline.Metrics, Doc: "labelled test rows of the target that only the chosen model or only direct classifies correctly"},
 			{Name: "diagnostics", Kind: pipeline.Metrics, Doc: "harm, classes of one domain alone, how good the choice was"},
 		},
 	}, Defaults(), build)

@@ -259,7 +259,7 @@ func TestWhatIsRefused(t *testing.T) {
 		{"{" + bothDomains + "method: fine_tune" + small, bare, "learns from labels of the target"},
 		{"{" + bothDomains + "method: {kind: tent, passes: 2}}", features, "tent goes over the target once"},
 		{"{" + bothDomains + "method: tent, network: {hidden: [8], task: [5], discriminator: [4], dropout: 0, batch_norm: false}}", features, "no batch-norm that learned the statistics of the source"},
-		{"{" + bothDomains + "method: consistency" + small, features, "learns from copies of the target's rows, and there are none"},
+		{"{" + bothDomains + "method: consistency" + small, features, "learns from copies of the target's rows, but there are none"},
 		{"{" + bothDomains + "method: dann, batch_size: 100}", features, "a batch has 100 rows of each domain"},
 	} {
 		_, err := adaptOn(t, c.with, map[string]*pipelinetest.Table{"source": c.of}, 1)

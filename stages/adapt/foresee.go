@@ -35,11 +35,11 @@ func (s *stage) Foresee(inputs map[string]pipeline.Foreseen) error {
 	f := foresight{stage: s}
 	if ok {
 		f.source = side{SourcePort, source.Overview.Of(from), source.Exact, from}
-		errs = append(errs, f.source.rows("they are what is learned from"), f.learnable())
+		errs = append(errs, f.source.rows("which the model learns from"), f.learnable())
 	}
 	if target.Overview != nil {
 		f.target = side{TargetPort, target.Overview.Of(to), target.Exact, to}
-		errs = append(errs, f.target.rows("they are what is adapted to"))
+		errs = append(errs, f.target.rows("which the model is adapted to"))
 	}
 	if err := errors.Join(errs...); err != nil {
 		return err
@@ -63,9 +63,9 @@ func missing(o *pipeline.Overview, port string, domains []string) error {
 			hint := "the column domain has: " + strings.Join(known, ", ")
 			switch len(known) {
 			case 0:
-				hint = "no row says which domain it is of: give the parts of the source a domain each, or connect the input target"
+				hint = "no row has a domain: set a domain for each part of the source, or connect the input target"
 			case 1:
-				hint += "; adapting takes two domains"
+				hint += "; adaptation takes two domains"
 			}
 			errs = append(errs, pipeline.ParamErrorHint(fmt.Sprintf("domains.%s[%d]", port, i), hint, "there is no row of domain %q", name))
 		}
@@ -101,7 +101,7 @@ func (s side) rows(why string) error {
 	if n > 0 {
 		return nil
 	}
-	return pipeline.ParamErrorHint(s.where(), "split of the stage that lists the rows decides", "the %s has no row of split train, and %s; rows by split: %s", s.port, why, s.found.SplitsInWords())
+	return pipeline.ParamErrorHint(s.where(), "see split in the stage that lists the rows", "the %s has no rows of split train, %s; rows by split: %s", s.port, why, s.found.SplitsInWords())
 }
 
 // learnable refuses a source without labels of two classes.
@@ -125,7 +125,7 @@ func (f foresight) widths() error {
 		return nil
 	}
 	if a, b := f.source.found.Width, f.target.found.Width; a > 0 && b > 0 && a != b {
-		return pipeline.ParamErrorHint("", "both domains must be measured, or extracted, alike", "rows of the source have %d features, and those of the target %d", a, b)
+		return pipeline.ParamErrorHint("", "compute the features of both domains in the same way", "rows of the source have %d features, but those of the target have %d", a, b)
 	}
 	return nil
 }
@@ -148,7 +148,7 @@ func (f foresight) batch() error {
 func (s *stage) fills(source, target int64) error {
 	if batch := int64(s.BatchSize); source < batch || target < batch {
 		return pipeline.ParamErrorHint("batch_size", fmt.Sprintf("at most %d", min(source, target)),
-			"a batch has %d rows of each domain, and there are %d training rows of the source and %d of the target", batch, source, target)
+			"a batch has %d rows of each domain, but there are %d training rows of the source and %d of the target", batch, source, target)
 	}
 	return nil
 }
@@ -171,7 +171,7 @@ func (f foresight) labels() error {
 	}
 	if labelled > 0 {
 		return pipeline.ParamErrorHint(f.target.where(), "the source has: "+some(classes),
-			"no class of the target is one of the source; the target has: %s", some(own))
+			"source and target have no class in common; the target has: %s", some(own))
 	}
 	return nil
 }
@@ -188,14 +188,14 @@ func (f foresight) copies() error {
 
 // noCopies refuses a method that learns from copies of the target's rows.
 func (s *stage) noCopies(method int) error {
-	return pipeline.ParamErrorHint(s.methodAt(method), "put the stage augment before it, such as with: {copies: 4, rand_augment: {n: 2, m: 10}}",
-		"%s learns from copies of the target's rows, and there are none", s.Method[method].Kind)
+	return pipeline.ParamErrorHint(s.methodAt(method), "put a stage of kind augment before it, such as with: {copies: 4, rand_augment: {n: 2, m: 10}}",
+		"%s learns from copies of the target's rows, but there are none", s.Method[method].Kind)
 }
 
 // noLabels refuses a method that learns from labels of the target.
 func (s *stage) noLabels(method int, rows int64) error {
-	return pipeline.ParamErrorHint(s.methodAt(method), "give some rows of split train of the target a label, or take a method that needs none, such as dann",
-		"%s learns from labels of the target, and none of its %d training rows has the label of a class of the source", s.Method[method].Kind, rows)
+	return pipeline.ParamErrorHint(s.methodAt(method), "give some rows of split train of the target a label, or use a method that needs none, such as dann",
+		"%s learns from labels of the target, but none of its %d training rows is labelled with a class of the source", s.Method[method].Kind, rows)
 }
 
 // methodAt is where a method stands among the parameters.

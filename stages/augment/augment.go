@@ -27,7 +27,7 @@ type Params struct {
 	Grey       float64     `yaml:"grey" min:"0" max:"1" doc:"probability of conversion to greyscale"`
 	Blur       *Blur       `yaml:"blur" doc:"Gaussian blur"`
 	Erase      *Erase      `yaml:"erase" doc:"random erasing of a rectangle (Zhong et al. 2017, arXiv:1708.04896)"`
-	Background *Background `yaml:"background" doc:"another background, of pictures whose subject stands before one colour"`
+	Background *Background `yaml:"background" doc:"replace the background of pictures whose subject is on a single colour"`
 	Rand       *Rand       `yaml:"rand_augment" doc:"RandAugment (Cubuk et al. 2019, arXiv:1909.13719)"`
 }
 

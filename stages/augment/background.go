@@ -8,8 +8,8 @@ import (
 
 // Background paints another background: of pictures whose subject stands before one colour, as drawings and products do.
 type Background struct {
-	Probability float64 `yaml:"probability" min:"0" max:"1" doc:"of another background in a copy"`
-	Kind        string  `yaml:"kind" enum:"colour,texture" doc:"what it is: one colour, or a cloudy texture of two, both drawn for each copy; texture if not given"`
+	Probability float64 `yaml:"probability" min:"0" max:"1" doc:"probability that a copy gets another background"`
+	Kind        string  `yaml:"kind" enum:"colour,texture" doc:"one colour, or a cloudy texture of two; drawn at random for each copy. Default: texture"`
 }
 
 // near is how far a colour channel may lie from the background's for a pixel to belong to it, and leastBackground which share

@@ -24,10 +24,10 @@ type TextParams struct {
 	Copies   int      `yaml:"copies" min:"0" max:"1000" doc:"augmented copies of each text, in addition to the text itself"`
 	Splits   []string `yaml:"splits" doc:"splits whose rows are augmented"`
 	Delete   float64  `yaml:"delete" min:"0" max:"0.9" doc:"leave out each word with this probability"`
-	Swap     float64  `yaml:"swap" min:"0" max:"0.9" doc:"put each word in the place of the next with this probability, and the next in its place"`
-	Mask     float64  `yaml:"mask" min:"0" max:"0.9" doc:"make each word an unknown one with this probability; of texts that are cut into words"`
-	Synonyms float64  `yaml:"synonyms" min:"0" max:"0.9" doc:"replace each word with this probability by one of the five whose vectors are nearest"`
-	Vectors  string   `yaml:"vectors" recipe:"-" doc:"of synonyms: builtin, or a file of word vectors"`
+	Swap     float64  `yaml:"swap" min:"0" max:"0.9" doc:"swap each word with the next with this probability"`
+	Mask     float64  `yaml:"mask" min:"0" max:"0.9" doc:"replace each word by the unknown word with this probability; for texts that are cut into words"`
+	Synonyms float64  `yaml:"synonyms" min:"0" max:"0.9" doc:"replace each word, with this probability, by one of the five words whose vectors are nearest"`
+	Vectors  string   `yaml:"vectors" recipe:"-" doc:"word vectors for synonyms: builtin, or a file"`
 }
 
 // Text declares the kind augment_text.
@@ -35,9 +35,9 @@ func Text() pipeline.Kind {
 	return pipeline.Define(pipeline.Kind{
 		Name:    "augment_text",
 		Summary: "add varied copies of training texts",
-		Doc: "Leaves out words, swaps neighbours, masks words and replaces them by others of like meaning (Wei and Zou 2019, \"EDA\"). The " +
-			"texts of copies are words in lower case without punctuation; their tokens are made anew. Copies depend on the seed and the " +
-			"text alone. Texts that are cut into the tokens of an encoder keep their first and last token, and know deletion and swaps only.",
+		Doc: "Deletes words, swaps neighbouring words, masks words and replaces words by others of similar meaning (Wei and Zou 2019, \"EDA\"). " +
+			"The texts of copies are in lower case without punctuation, and their tokens are computed from these. Copies depend only on the seed and " +
+			"the text. For texts that are cut into the tokens of an encoder, only delete and swap are available, and the first and last token are kept.",
 		Example: `varied:
   uses: augment_text
   from: texts
@@ -49,7 +49,7 @@ func Text() pipeline.Kind {
 		Outputs: []pipeline.Port{{Name: "text", Kind: pipeline.Text, Doc: "the rows and their copies; `copy` is 0 for the text itself"}},
 	}, TextParams{Copies: 1, Splits: []string{record.Train}, Vectors: wordvectors.BuiltinName}, func(p TextParams) (pipeline.Stage, error) {
 		if p.Delete+p.Swap+p.Mask+p.Synonyms == 0 && p.Copies > 0 {
-			return nil, pipeline.ParamErrorHint("copies", "say delete, swap, mask or synonyms", "copies that nothing varies are the texts themselves")
+			return nil, pipeline.ParamErrorHint("copies", "set delete, swap, mask or synonyms", "without a variation, copies would equal the texts")
 		}
 		return &textStage{params: p}, nil
 	})
@@ -77,7 +77,7 @@ func (s *textStage) table() (*wordvectors.Table, error) {
 	}
 	t, err := wordvectors.Open(path)
 	if err == nil && t.Vocabulary() == nil {
-		err = errors.New("it has vectors of tokens instead of words")
+		err = errors.New("it has vectors of tokens, not of words")
 	}
 	if err != nil {
 		return nil, pipeline.ParamErrorHint("vectors", "builtin, or a file of word vectors", "%v", err)
@@ -115,11 +115,11 @@ func (s *textStage) Check(inputs map[string][]pipeline.Traits) (map[string]pipel
 		share float64
 	}{{"mask", s.params.Mask}, {"synonyms", s.params.Synonyms}} {
 		if p.share > 0 && cut == "tokens" {
-			return nil, pipeline.ParamErrorHint(p.name, "delete, or swap", "is for words, and the texts are cut into the tokens of an encoder")
+			return nil, pipeline.ParamErrorHint(p.name, "use delete or swap", "is for words, but the texts are cut into the tokens of an encoder")
 		}
 	}
 	if s.params.Mask > 0 && cut == "" {
-		return nil, pipeline.ParamErrorHint("mask", "set words in the stage text, or take delete", "is for texts that are cut into words")
+		return nil, pipeline.ParamErrorHint("mask", "set words in the stage text, or use delete", "is for texts that are cut into words")
 	}
 	return map[string]pipeline.Traits{"text": traits}, nil
 }

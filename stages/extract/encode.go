@@ -22,7 +22,7 @@ import (
 type EncodeParams struct {
 	Encoder string `yaml:"encoder" recipe:"-" required:"true" doc:"the folder of the encoder, as on Hugging Face: config.json, model.safetensors or pytorch_model.bin, its tokenizer, and 1_Pooling of sentence-transformers if there is one"`
 	Layer   string `yaml:"layer" doc:"pooled, the vector after the last block; block3, the vector after an earlier one, counted from 0; or embeddings, before the first"`
-	Pooling string `yaml:"pooling" recipe:"-" enum:"auto,mean,cls,max,last" doc:"how one vector is made of those of the tokens: auto, as the encoder's folder says; their mean; the first token's (cls); the greatest numbers; or the last token's"`
+	Pooling string `yaml:"pooling" recipe:"-" enum:"auto,mean,cls,max,last" doc:"how the vectors of the tokens are pooled into one: auto, as the encoder's folder says; mean; cls, the first token's vector; max, the maximum of each dimension; or last, the last token's vector"`
 }
 
 // Encode declares the kind encode.
@@ -32,7 +32,7 @@ func Encode() pipeline.Kind {
 		Summary: "compute vectors of texts with a pre-trained text encoder",
 		Doc: "Runs the tokens of each text through a transformer (BERT, MiniLM, RoBERTa, DistilBERT) and stores one vector per text in the column " +
 			"`feature`; all other columns are kept. Texts must have been cut into tokens by the encoder's own tokenizer: set `for: FOLDER` in the " +
-			"stage of kind text. The vector of a text does not depend on the texts beside it.",
+			"stage of kind text. The vector of a text does not depend on the other texts.",
 		Example: `vectors:
   uses: encode
   from: texts
@@ -102,7 +102,7 @@ func (s *encodeStage) checkTokens(e *encoder.Encoder, traits pipeline.Traits) er
 		return fmt.Errorf("the texts were cut into tokens by the tokenizer of %s, which is not that of %s: %s", made.For, e.Name, say)
 	}
 	if most := e.Sizes.MostTokens(); made.Length > most {
-		return fmt.Errorf("the texts have up to %d tokens, %s takes %d at most: set `length` in the stage of kind text", made.Length, e.Name, most)
+		return fmt.Errorf("the texts have up to %d tokens, but %s takes %d at most: set `length` in the stage of kind text", made.Length, e.Name, most)
 	}
 	return nil
 }
@@ -227,7 +227,7 @@ func (m *encodeMapper) Map(ctx context.Context, in arrow.Record) (pipeline.Mappe
 		return pipeline.Mapped{}, fmt.Errorf("encode texts: %w", err)
 	}
 	if !finite(vectors) {
-		return pipeline.Mapped{}, errors.New("encode texts: a vector is not finite: the weights are no good")
+		return pipeline.Mapped{}, errors.New("encode texts: a vector is not finite: the weights are unusable")
 	}
 	field := record.TensorField(record.Feature, arrow.PrimitiveTypes.Float32, width)
 	column := record.NewTensors(field.Type, arrow.Float32Traits.CastToBytes(vectors), len(lengths))

@@ -30,18 +30,18 @@ type TextParams struct {
 	Target   *Target      `yaml:"target" recipe:"-" doc:"what to predict, if not the label: a column with a class, {classes: tags, separator: \";\"}, or {numbers: [age]}"`
 	Split    Split        `yaml:"split" recipe:"-" doc:"how rows are split into train, val and test"`
 	For      string       `yaml:"for" recipe:"-" doc:"cut texts into the tokens of an encoder: the folder with its weights and tokenizer, as on Hugging Face, or a tokenizer file"`
-	Words    *Words       `yaml:"words" recipe:"-" doc:"cut texts into words instead: builtin, or a file of word vectors, for the words that have a vector there; {most: 20000} for the most frequent of the training rows"`
-	Length   int          `yaml:"length" min:"2" max:"65536" doc:"tokens that a text may have; longer ones are truncated. If not given, 256, or less if the encoder takes less"`
-	Truncate string       `yaml:"truncate" enum:"head,tail,middle" doc:"which tokens of longer texts stay: the first, the last, or as many of both ends"`
-	MaxBytes params.Bytes `yaml:"max_bytes" doc:"reject longer texts, such as 1MB: what is longer than any text is a mistake"`
+	Words    *Words       `yaml:"words" recipe:"-" doc:"cut texts into words instead: builtin or a file of word vectors takes the words that have a vector there; {most: 20000} takes the most frequent words of the training rows"`
+	Length   int          `yaml:"length" min:"2" max:"65536" doc:"maximum number of tokens per text; longer texts are truncated. Default: 256, or the maximum of the encoder if that is lower"`
+	Truncate string       `yaml:"truncate" enum:"head,tail,middle" doc:"which tokens of longer texts are kept: the first, the last, or half of them from each end"`
+	MaxBytes params.Bytes `yaml:"max_bytes" doc:"reject texts of more bytes than this, such as 1MB"`
 }
 
 // Words are those that a text is cut into.
 type Words struct {
-	Vectors string `yaml:"vectors" recipe:"-" doc:"those of word vectors: builtin, or a file; words: FILE means the same"`
+	Vectors string `yaml:"vectors" recipe:"-" doc:"the words that have a vector: builtin, or a file of word vectors; words: FILE means the same"`
 
-	Most  int `yaml:"most" recipe:"-" min:"1" max:"4000000" doc:"the vocabulary is so many words, the most frequent of the training rows"`
-	Least int `yaml:"least" recipe:"-" min:"1" doc:"leave out words that fewer training rows have"`
+	Most  int `yaml:"most" recipe:"-" min:"1" max:"4000000" doc:"size of the vocabulary: the most frequent words of the training rows"`
+	Least int `yaml:"least" recipe:"-" min:"1" doc:"leave out words that occur in fewer training rows than this"`
 }
 
 // DecodeParam implements params.Decoder: the name of word vectors, or a mapping, in which what is not said is as usual.
@@ -56,7 +56,7 @@ func (w *Words) DecodeParam(d *params.Decoding, node *yaml.Node) {
 	if *w = Words(fresh); w.Vectors != "" {
 		if w.Least > 0 {
 			d.At("least", func() {
-				d.Errorf(params.Locate(node, "least"), "leave it out", "word vectors say which words there are")
+				d.Errorf(params.Locate(node, "least"), "leave it out", "the word vectors determine the vocabulary")
 			})
 		}
 		return
@@ -71,12 +71,12 @@ func (Words) ParamSchema(inner map[string]any) map[string]any {
 
 // TextSource is a source of texts as YAML spells it: exactly one of File, Folder and Builtin.
 type TextSource struct {
-	Builtin   string              `yaml:"builtin" recipe:"-" enum:"mails" doc:"mails: 2,855 mails labelled ham and spam, built into tlpipe; its column part says test, few (30 of each class) or more"`
-	File      []string            `yaml:"file" recipe:"-" doc:"tables with a text per row: .csv, .tsv, .jsonl, .json, .parquet or .arrow; files, or patterns such as data/train-*.parquet"`
-	Folder    string              `yaml:"folder" recipe:"-" doc:"a folder with one sub-folder per class, or with sub-folders train, val and test of that form, of .txt, .eml and .html files"`
+	Builtin   string              `yaml:"builtin" recipe:"-" enum:"mails" doc:"mails: 2,855 mails labelled ham and spam, built into tlpipe; its column part is test, few (30 of each class) or more"`
+	File      []string            `yaml:"file" recipe:"-" doc:"tables with one text per row: .csv, .tsv, .jsonl, .json, .parquet or .arrow; files, or patterns such as data/train-*.parquet"`
+	Folder    string              `yaml:"folder" recipe:"-" doc:"a folder with one sub-folder of .txt, .eml or .html files per class, or with sub-folders train, val and test that contain such sub-folders"`
 	Layout    string              `yaml:"layout" recipe:"-" enum:"auto,classes,splits" doc:"of a folder: whether its sub-folders are classes or splits"`
-	As        string              `yaml:"as" recipe:"-" enum:"text,mail,html" doc:"of a folder: what all of its files are, whatever their names end in"`
-	Columns   map[string]string   `yaml:"columns" recipe:"-" doc:"of a table: which columns hold id, text, label, split, domain, where their names differ"`
+	As        string              `yaml:"as" recipe:"-" enum:"text,mail,html" doc:"of a folder: the format of all its files, whatever their extensions"`
+	Columns   map[string]string   `yaml:"columns" recipe:"-" doc:"of a table: the columns that hold id, text, label, split and domain, where their names differ"`
 	Separator string              `yaml:"separator" recipe:"-" doc:"of a .csv or .tsv: the separator; a tab for .tsv, else a comma"`
 	Classes   []string            `yaml:"classes" recipe:"-" doc:"of a table: names of numeric labels, counted from 0"`
 	Domain    string              `yaml:"domain" recipe:"-" doc:"the domain of all its rows; it becomes part of their ids"`
@@ -102,10 +102,10 @@ func Text() pipeline.Kind {
 	return pipeline.Define(pipeline.Kind{
 		Name:    "text",
 		Summary: "read texts from tables, folders and mails, and cut them into tokens",
-		Doc: "Lists one or several sources and splits the rows into train, val and test as preprocess does. Of mails it reads subject " +
-			"and text, of web pages the text; encodings are recognised. `for: FOLDER` cuts texts into the tokens that an encoder takes, with " +
+		Doc: "Lists one or several sources and splits the rows into train, val and test as preprocess does. It reads the subject and text " +
+			"of mails and the text of web pages, and detects their encoding. `for: FOLDER` cuts texts into the tokens that an encoder takes, with " +
 			"its special tokens; words cuts them into words. Texts longer than length are truncated, and the report shows how many were, and by " +
-			"how much. What is no text, empty or too long is rejected with a reason.",
+			"how much. Files that are not text, are empty or are too long are rejected with a reason.",
 		Example: `texts:
   uses: text
   with:
@@ -136,10 +136,10 @@ func (p TextParams) check() error {
 		errs = append(errs, s.check(path)...)
 	}
 	if p.For != "" && p.Words != nil {
-		errs = append(errs, pipeline.ParamErrorHint("words", "leave out one", "texts are cut into the tokens of `for`, or into words"))
+		errs = append(errs, pipeline.ParamErrorHint("words", "remove one of the two", "texts are cut either into the tokens of `for` or into words"))
 	}
 	if p.Length > 0 && p.For == "" && p.Words == nil {
-		errs = append(errs, pipeline.ParamErrorHint("length", "add words, or for", "texts are not cut into tokens"))
+		errs = append(errs, pipeline.ParamErrorHint("length", "set words or for", "texts are not cut into tokens"))
 	}
 	return errors.Join(append(errs, p.Split.check(), p.Target.check())...)
 }
@@ -156,7 +156,7 @@ func (s TextSource) check(path string) (errs []error) {
 	}
 	switch len(given) {
 	case 0:
-		return []error{pipeline.ParamErrorHint(path, "one of file, folder, builtin", "it is not said where the texts are")}
+		return []error{pipeline.ParamErrorHint(path, "one of file, folder, builtin", "the source of the texts is missing")}
 	case 1:
 	default:
 		return []error{pipeline.ParamErrorHint(path, "make it a list of sources", "%s are given for one source", strings.Join(given, " and "))}
@@ -170,18 +170,18 @@ func (s TextSource) check(path string) (errs []error) {
 		{"separator", s.Separator != "", "file"}, {"classes", len(s.Classes) > 0, "file"},
 	} {
 		if o.set && given[0] != o.kind {
-			errs = append(errs, pipeline.ParamErrorHint(path+"."+o.name, "it is for a "+o.kind, "a %s has no %s", given[0], o.name))
+			errs = append(errs, pipeline.ParamErrorHint(path+"."+o.name, "it applies to a "+o.kind, "a %s has no %s", given[0], o.name))
 		}
 	}
 	for _, file := range s.File {
 		if ending := strings.ToLower(filepath.Ext(file)); !slices.Contains(dataset.TextEndings(), ending) {
-			errs = append(errs, pipeline.ParamErrorHint(path+".file", strings.Join(dataset.TextEndings(), ", "), "%q is not known by its ending", file))
+			errs = append(errs, pipeline.ParamErrorHint(path+".file", strings.Join(dataset.TextEndings(), ", "), "the extension of %q is not supported", file))
 		}
 	}
 	meanings := []string{record.ID, record.Text, record.Label, record.Split, record.Domain}
 	for _, meaning := range slices.Sorted(maps.Keys(s.Columns)) {
 		if !slices.Contains(meanings, meaning) {
-			errs = append(errs, pipeline.ParamErrorHint(path+".columns."+meaning, params.HintForKey(meaning, meanings), "columns of a source are known by what they mean, and %q is no meaning", meaning))
+			errs = append(errs, pipeline.ParamErrorHint(path+".columns."+meaning, params.HintForKey(meaning, meanings), "%q is not a column that a source of texts can name", meaning))
 		}
 	}
 	if utf8.RuneCountInString(s.Separator) > 1 {

@@ -3,6 +3,7 @@ package preprocess
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -48,7 +49,7 @@ func (s *textStage) tokens() (*textinput.Tokeniser, error) {
 			made.Length = usualLength
 		}
 		if made.Length <= encoder.Around() {
-			return nil, pipeline.ParamErrorHint("length", "more", "%d tokens are the special ones around a text", encoder.Around())
+			return nil, pipeline.ParamErrorHint("length", fmt.Sprintf("more than %d", encoder.Around()), "the encoder adds %d special tokens to each text", encoder.Around())
 		}
 		made.For, made.Ids = filepath.Base(path), encoder.Size()
 		s.tokeniser = &textinput.Tokeniser{Made: made, Encoder: encoder}
@@ -74,7 +75,7 @@ func (s *textStage) vectorWords(made record.Tokenisation) (*textinput.Tokeniser,
 	}
 	table, err := wordvectors.Open(path)
 	if err == nil && table.Vocabulary() == nil {
-		err = errors.New("it has tokens instead of words: say `for` with its folder")
+		err = errors.New("it has vectors of tokens, not of words: set `for` to its folder")
 	}
 	if err != nil {
 		return nil, pipeline.ParamErrorHint("words", "builtin, a file of word vectors, or {most: 20000}", "%v", err)

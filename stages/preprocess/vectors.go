@@ -91,7 +91,7 @@ func (p VectorParams) check() error {
 		ending := strings.ToLower(filepath.Ext(s.File))
 		table := slices.Contains([]string{".csv", ".tsv", ".tab", ".parquet", ".arrow", ".feather", ".ipc"}, ending)
 		if !table && ending != ".npy" && ending != ".mat" {
-			errs = append(errs, pipeline.ParamErrorHint(path+".file", "a .csv, .tsv, .parquet, .arrow, .npy or .mat", "%q is not known by its ending", s.File))
+			errs = append(errs, pipeline.ParamErrorHint(path+".file", "a .csv, .tsv, .parquet, .arrow, .npy or .mat", "the extension of %q is not supported", s.File))
 		}
 		if len(s.Columns) > 0 && !table {
 			errs = append(errs, pipeline.ParamErrorHint(path+".columns", "leave it out; labels names where the labels are", "a %s has no columns with names", ending))

@@ -80,7 +80,7 @@ func (c *call) pair(name string) (nn.Pair, error) {
 		return nn.Pair{1, 1}, nil
 	}
 	if len(a.Ints) != 2 || slices.Min(a.Ints) < 1 || slices.Max(a.Ints) > 1<<16 {
-		return nn.Pair{}, fmt.Errorf("its %s %v are not two numbers, of height and width", name, a.Ints)
+		return nn.Pair{}, fmt.Errorf("its %s %v are not two numbers, for height and width", name, a.Ints)
 	}
 	return nn.Pair{int(a.Ints[0]), int(a.Ints[1])}, nil
 }
@@ -123,7 +123,7 @@ func mapped(order []int, layer nn.Value) *value {
 func (c *call) aMap() (*value, error) {
 	v := c.in[0]
 	if v.fixed() || len(v.shape) != 4 || !slices.Equal(v.order, channelsFirst) {
-		return nil, fmt.Errorf("its input of shape %v is no map of channels, height and width", v.shape)
+		return nil, fmt.Errorf("its input of shape %v is not a feature map (channels, height, width)", v.shape)
 	}
 	if len(v.layer.Shape) == 3 {
 		return v, nil
@@ -136,7 +136,7 @@ func (c *call) aMap() (*value, error) {
 func (c *call) vector(v *value) (nn.Value, error) {
 	switch {
 	case v.fixed():
-		return nn.Value{}, errors.New("a constant stands where a value is expected")
+		return nn.Value{}, errors.New("its input is a constant, which is not supported")
 	case len(v.layer.Shape) == 1:
 		return v.layer, nil
 	}

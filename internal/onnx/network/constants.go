@@ -11,7 +11,7 @@ import (
 func (c *call) compute() error {
 	out, err := c.constant()
 	if err == nil && out != nil && len(out.floats)+len(out.whole) != out.size() {
-		err = errors.New("its inputs do not fit it")
+		err = errors.New("its inputs do not fit the operator")
 	}
 	if err != nil {
 		return err
@@ -23,7 +23,7 @@ func (c *call) compute() error {
 func (c *call) constant() (out *value, err error) {
 	defer func() {
 		if fault := recover(); fault != nil { // sizes that do not fit each other
-			err = fmt.Errorf("its inputs do not fit it (%v)", fault)
+			err = fmt.Errorf("its inputs do not fit the operator (%v)", fault)
 		}
 	}()
 	if c.node.Operator == "Constant" {
@@ -72,7 +72,7 @@ func (c *call) constant() (out *value, err error) {
 		}
 		return &value{shape: []int{}, whole: []int64{out}}, nil
 	}
-	return nil, errors.New("it is not known of constants")
+	return nil, errors.New("this operator is not supported on constants")
 }
 
 // given is the number, or the tensor, that a node Constant has.
@@ -91,7 +91,7 @@ func (c *call) given() (*value, error) {
 			return &value{shape: []int{len(a.Floats)}, floats: slices.Clone(a.Floats)}, nil
 		}
 	}
-	return nil, errors.New("it has no value that is known")
+	return nil, errors.New("it has no supported value")
 }
 
 func (c *call) cast(x *value) (*value, error) {
@@ -115,7 +115,7 @@ func (c *call) cast(x *value) (*value, error) {
 		}
 		return out, nil
 	}
-	return nil, fmt.Errorf("type %d is not known", c.int("to", 0))
+	return nil, fmt.Errorf("type %d is not supported", c.int("to", 0))
 }
 
 // shaped gives a constant another shape.
@@ -179,7 +179,7 @@ func (c *call) shaped(same func([]int) *value) (*value, error) {
 func (c *call) gathered(x *value) (*value, error) {
 	at := c.input(1)
 	if len(x.shape) != 1 || at == nil || at.whole == nil || x.whole == nil {
-		return nil, errors.New("only numbers of a list of whole numbers can be taken")
+		return nil, errors.New("only single entries of a list of integers can be taken")
 	}
 	out := &value{shape: at.shape, whole: make([]int64, len(at.whole))}
 	for i, k := range at.whole {
@@ -209,7 +209,7 @@ func (c *call) sliced(x *value) (*value, error) {
 		along = axes[0]
 	}
 	if len(x.shape) == 0 || x.whole == nil || len(starts) != 1 || len(ends) != 1 || along != 0 && along != int64(-len(x.shape)) || step == 0 {
-		return nil, errors.New("only a part of whole numbers along the first axis can be taken")
+		return nil, errors.New("only slices of integers along the first axis are supported")
 	}
 	rows := int64(x.shape[0])
 	row := x.size() / x.shape[0]
@@ -283,14 +283,14 @@ func (c *call) joined() (*value, error) {
 	out := &value{shape: []int{0}}
 	for _, v := range c.in {
 		if v == nil || len(v.shape) != 1 {
-			return nil, errors.New("only lists of constants can be joined")
+			return nil, errors.New("only lists of constants can be concatenated")
 		}
 		out.whole = append(out.whole, v.whole...)
 		out.floats = append(out.floats, v.floats...)
 		out.shape[0] += v.shape[0]
 	}
 	if out.whole != nil && out.floats != nil {
-		return nil, errors.New("lists of different types cannot be joined")
+		return nil, errors.New("lists of different types cannot be concatenated")
 	}
 	return out, nil
 }
@@ -332,7 +332,7 @@ func (c *call) arithmetic() (*value, error) {
 		shape = b.shape
 	}
 	if a.size() != b.size() && a.size() != 1 && b.size() != 1 {
-		return nil, errors.New("constants of these shapes cannot be joined")
+		return nil, errors.New("constants of these shapes cannot be combined")
 	}
 	out := &value{shape: shape}
 	if a.whole != nil && b.whole != nil {

@@ -51,13 +51,13 @@ func input(m *onnx.Model) (in onnx.ValueInfo, order []int, err error) {
 	case in.Type != onnx.Float32:
 		return in, nil, fmt.Errorf("its input %q is of type %d, want float32", in.Name, in.Type)
 	case !in.Known || len(in.Shape) != 4:
-		return in, nil, fmt.Errorf("its input %q has no shape of 4 axes: it takes no pictures", in.Name)
+		return in, nil, fmt.Errorf("its input %q does not have 4 axes, as pictures have", in.Name)
 	case in.Shape[1].Name == "" && in.Shape[1].Length == 3:
 		return in, slices.Clone(channelsFirst), nil
 	case in.Shape[3].Name == "" && in.Shape[3].Length == 3:
 		return in, slices.Clone(channelsLast), nil
 	}
-	return in, nil, fmt.Errorf("its input %q has 3 channels neither on axis 1 nor on axis 3: it takes no pictures in colour", in.Name)
+	return in, nil, fmt.Errorf("its input %q has 3 channels neither on axis 1 nor on axis 3, as colour pictures have", in.Name)
 }
 
 var (
@@ -76,10 +76,10 @@ func New(m *onnx.Model, height, width int) (*nn.Network, nn.Weights, error) {
 
 func build(m *onnx.Model, height, width int) (*nn.Network, nn.Weights, error) {
 	if v := m.Opset(""); v < oldest || v > newest {
-		return nil, nil, fmt.Errorf("its operators are of version %d; versions %d to %d are known", v, oldest, newest)
+		return nil, nil, fmt.Errorf("its opset version is %d; versions %d to %d are supported", v, oldest, newest)
 	}
 	if m.Functions > 0 || m.Graph.Sparse > 0 {
-		return nil, nil, errors.New("it defines functions or sparse tensors, which are not known")
+		return nil, nil, errors.New("it defines functions or sparse tensors, which are not supported")
 	}
 	if len(m.Graph.Outputs) != 1 {
 		return nil, nil, fmt.Errorf("it has %d outputs, want one", len(m.Graph.Outputs))
@@ -119,7 +119,7 @@ func build(m *onnx.Model, height, width int) (*nn.Network, nn.Weights, error) {
 	}
 	out := b.values[m.Graph.Outputs[0].Name]
 	if out == nil || out.fixed() {
-		return nil, nil, fmt.Errorf("its output %q is not computed of the picture", m.Graph.Outputs[0].Name)
+		return nil, nil, fmt.Errorf("its output %q is not computed from the picture", m.Graph.Outputs[0].Name)
 	}
 	if _, err := b.network.Network(); err != nil {
 		return nil, nil, err
@@ -153,7 +153,7 @@ func (b *builder) finish(out *value) (*nn.Network, nn.Weights, error) {
 		at = l.Inputs[0]
 	}
 	if features == Image {
-		return nil, nil, errors.New("it has no layer below its classifier")
+		return nil, nil, errors.New("it has no layers before its classifier")
 	}
 	needed := map[string]bool{end.Name: true}
 	layers := whole.Layers()
@@ -201,7 +201,7 @@ func (b *builder) finish(out *value) (*nn.Network, nn.Weights, error) {
 				return nil, nil, fmt.Errorf("layer %q: its weights have the shape %v, want %v", l.Name, t.Shape, p.Shape)
 			}
 			if !nn.Finite(t.Data) {
-				return nil, nil, fmt.Errorf("layer %q: its weights are not all numbers", l.Name)
+				return nil, nil, fmt.Errorf("layer %q: its weights are not all finite", l.Name)
 			}
 			weights[nn.Parameter{Layer: rename(l.Name), Role: p.Role}.Name()] = t
 		}
@@ -250,21 +250,21 @@ type builder struct {
 func (b *builder) node(n *onnx.Node) error {
 	make, ok := operators()[n.Operator]
 	if !ok || n.Domain != "" && n.Domain != "ai.onnx" {
-		return fmt.Errorf("there is no layer for this operator%s", domain(n))
+		return fmt.Errorf("this operator%s is not supported", domain(n))
 	}
 	if len(n.Outputs) == 0 {
 		return errors.New("it has no output")
 	}
 	for _, extra := range n.Outputs[1:] {
 		if extra != "" && b.users[extra] > 0 {
-			return fmt.Errorf("its output %q is not known", extra)
+			return fmt.Errorf("its output %q is not supported", extra)
 		}
 	}
 	c := &call{builder: b, node: n}
 	for _, name := range n.Inputs {
 		v := b.values[name]
 		if v == nil && name != "" {
-			return fmt.Errorf("nothing makes its input %q", name)
+			return fmt.Errorf("no node computes its input %q", name)
 		}
 		c.in = append(c.in, v)
 	}
@@ -272,7 +272,7 @@ func (b *builder) node(n *onnx.Node) error {
 		return c.compute()
 	}
 	if make == nil {
-		return errors.New("it is only known of constants")
+		return errors.New("this operator is supported on constants only")
 	}
 	if len(c.in) == 0 || c.in[0] == nil {
 		return errors.New("its first input is missing")

@@ -102,11 +102,11 @@ func TestUnknown(t *testing.T) {
 		make func(*onnx.Model)
 		want string
 	}{
-		{"operator", func(m *onnx.Model) { m.Graph.Nodes[1].Operator = "LSTM" }, `(LSTM): there is no layer for this operator`},
+		{"operator", func(m *onnx.Model) { m.Graph.Nodes[1].Operator = "LSTM" }, `(LSTM): this operator is not supported`},
 		{"domain", func(m *onnx.Model) { m.Graph.Nodes[1].Domain = "com.microsoft" }, `of domain com.microsoft`},
-		{"version", func(m *onnx.Model) { m.Opsets[0].Version = 3 }, "version 3"},
-		{"input", func(m *onnx.Model) { m.Graph.Nodes[1].Inputs[0] = "nowhere" }, `nothing makes its input "nowhere"`},
-		{"channels", func(m *onnx.Model) { m.Graph.Inputs[0].Shape[1].Length = 1 }, "no pictures in colour"},
+		{"version", func(m *onnx.Model) { m.Opsets[0].Version = 3 }, "opset version is 3"},
+		{"input", func(m *onnx.Model) { m.Graph.Nodes[1].Inputs[0] = "nowhere" }, `no node computes its input "nowhere"`},
+		{"channels", func(m *onnx.Model) { m.Graph.Inputs[0].Shape[1].Length = 1 }, "as colour pictures have"},
 		{"external", func(m *onnx.Model) { m.Graph.Initializers[0].External = true }, "external_data=False"},
 		{"output", func(m *onnx.Model) { m.Graph.Outputs = nil }, "it has 0 outputs"},
 	} {

@@ -31,7 +31,7 @@ func operators() map[string]func(*call) (*value, error) {
 
 func identity(c *call) (*value, error) {
 	if to := onnx.DataType(c.int("to", int(onnx.Float32))); to != onnx.Float32 {
-		return nil, fmt.Errorf("values of type %d are not known", to)
+		return nil, fmt.Errorf("values of type %d are not supported", to)
 	}
 	return c.in[0], nil
 }
@@ -66,14 +66,14 @@ func (c *call) padding(v *value, window, stride, dilation nn.Pair) (nn.Padding, 
 		}
 		return out, nil
 	default:
-		return nn.Padding{}, fmt.Errorf("auto_pad %q is not known", word)
+		return nn.Padding{}, fmt.Errorf("auto_pad %q is not supported", word)
 	}
 	a := c.node.Attribute("pads")
 	if a == nil {
 		return nn.Padding{}, nil
 	}
 	if len(a.Ints) != 4 || slices.Min(a.Ints) < 0 || slices.Max(a.Ints) > 1<<16 {
-		return nn.Padding{}, fmt.Errorf("its pads %v are not four numbers from 0 on", a.Ints)
+		return nn.Padding{}, fmt.Errorf("its pads %v are not four non-negative numbers", a.Ints)
 	}
 	return nn.Padding{int(a.Ints[0]), int(a.Ints[1]), int(a.Ints[2]), int(a.Ints[3])}, nil
 }
@@ -125,7 +125,7 @@ func conv(c *call) (*value, error) {
 	}
 	op.Bias = bias != nil
 	if op.Groups < 1 || in*op.Groups != x.layer.Shape[2] {
-		return nil, fmt.Errorf("its weight of shape %v in %d groups does not take a map of %d channels", w.shape, op.Groups, x.layer.Shape[2])
+		return nil, fmt.Errorf("its weight of shape %v in %d groups does not fit a map of %d channels", w.shape, op.Groups, x.layer.Shape[2])
 	}
 	last := make([]float32, len(w.floats))
 	for o := range out {
@@ -145,7 +145,7 @@ func conv(c *call) (*value, error) {
 
 func gemm(c *call) (*value, error) {
 	if c.int("transA", 0) != 0 || c.float("alpha", 1) != 1 || c.float("beta", 1) != 1 && c.input(2) != nil {
-		return nil, errors.New("transA, alpha or beta other than 0, 1, 1 are not known")
+		return nil, errors.New("transA, alpha or beta other than 0, 1, 1 are not supported")
 	}
 	w, err := c.numbers(1, "weight")
 	if err != nil {
@@ -173,7 +173,7 @@ func (c *call) dense(w *value, transposed bool) (*value, error) {
 		in, out = out, in
 	}
 	if in != x.shape[1] || in == 0 || out == 0 {
-		return nil, fmt.Errorf("its weight of shape %v does not take %d numbers", w.shape, x.shape[1])
+		return nil, fmt.Errorf("its weight of shape %v does not fit an input of %d numbers", w.shape, x.shape[1])
 	}
 	column := func(i int) int { return i } // of the layer, by that of the file
 	if f := x.flattened; f != nil {
@@ -247,7 +247,7 @@ func gating(f kernel.Activation) func(*call) (*value, error) {
 func hardSigmoid(c *call) (*value, error) {
 	alpha, beta := c.float("alpha", 0.2), c.float("beta", 0.5)
 	if math.Abs(float64(alpha)-1.0/6) > 1e-6 || beta != 0.5 {
-		return nil, fmt.Errorf("there is no layer for alpha %v, beta %v: only 1/6 and 0.5 are known", alpha, beta)
+		return nil, fmt.Errorf("there is no layer for alpha %v, beta %v: only 1/6 and 0.5 are supported", alpha, beta)
 	}
 	x := c.in[0]
 	shifted := c.affine(x, 1, 3)
@@ -305,7 +305,7 @@ func clip(c *call) (*value, error) {
 func softmax(c *call) (*value, error) {
 	x := c.in[0]
 	if axis := c.int("axis", -1); len(x.shape) != 2 || axis != 1 && axis != -1 {
-		return nil, fmt.Errorf("only the softmax of vectors is known, not along axis %d of %v", axis, x.shape)
+		return nil, fmt.Errorf("only the softmax of vectors is supported, not along axis %d of %v", axis, x.shape)
 	}
 	return like(x, c.layer(nn.Softmax{}, x.layer)), nil
 }
@@ -392,7 +392,7 @@ func sum(c *call) (*value, error) {
 	var inputs []nn.Value
 	for _, v := range c.in {
 		if v == nil || v.fixed() {
-			return nil, errors.New("only sums of values are known")
+			return nil, errors.New("only sums of values are supported")
 		}
 		if err := alike(c.in[0], v); err != nil {
 			return nil, err
@@ -473,7 +473,7 @@ func divide(c *call) (*value, error) {
 		return nil, err
 	}
 	if constant == nil || constant == c.in[0] {
-		return nil, errors.New("only division by a constant is known")
+		return nil, errors.New("only division by a constant is supported")
 	}
 	scale, err := perChannel(x, constant)
 	if err != nil {
@@ -550,7 +550,7 @@ func reduceMean(c *call) (*value, error) {
 	}
 	x := c.in[0]
 	if !x.spatial(axes) {
-		return nil, fmt.Errorf("only means over height and width are known, not over axes %v of %v", axes, x.shape)
+		return nil, fmt.Errorf("only means over height and width are supported, not over axes %v of %v", axes, x.shape)
 	}
 	layer := x.layer
 	if len(layer.Shape) == 3 {
@@ -567,7 +567,7 @@ func reduceMean(c *call) (*value, error) {
 
 func flatten(c *call) (*value, error) {
 	if axis := c.int("axis", 1); axis != 1 && axis != 1-len(c.in[0].shape) {
-		return nil, fmt.Errorf("axis %d is not known, only 1", axis)
+		return nil, fmt.Errorf("axis %d is not supported, only 1", axis)
 	}
 	return c.flat(c.in[0])
 }
@@ -604,7 +604,7 @@ func reshape(c *call) (*value, error) {
 		case d > 0 && d <= mostNumbers:
 			shape[i] = int(d)
 		default:
-			return nil, fmt.Errorf("%v is no shape for %v", to, x.shape)
+			return nil, fmt.Errorf("%v is not a possible shape for %v", to, x.shape)
 		}
 	}
 	if rest >= 0 && product(shape) > 0 {
@@ -617,7 +617,7 @@ func reshape(c *call) (*value, error) {
 func (c *call) reshaped(shape []int) (*value, error) {
 	x := c.in[0]
 	if product(shape) != x.size() || len(shape) > 0 && shape[0] != 1 {
-		return nil, fmt.Errorf("%v cannot become %v for each picture", x.shape, shape)
+		return nil, fmt.Errorf("%v cannot be reshaped to %v for each picture", x.shape, shape)
 	}
 	vector := len(x.layer.Shape) == 1 || x.layer.Shape[0]*x.layer.Shape[1] == 1
 	switch {
@@ -638,7 +638,7 @@ func (c *call) reshaped(shape []int) (*value, error) {
 			return &value{shape: shape, order: channelsLast, layer: layer}, nil
 		}
 	}
-	return nil, fmt.Errorf("there is no layer that makes %v of %v", shape, x.shape)
+	return nil, fmt.Errorf("a change of shape to %v from %v is not supported", shape, x.shape)
 }
 
 func squeeze(c *call) (*value, error) {
@@ -658,7 +658,7 @@ func squeeze(c *call) (*value, error) {
 		shape = append(shape, d)
 	}
 	if len(x.shape) == 4 && len(shape) != 2 {
-		return nil, fmt.Errorf("there is no layer that makes %v of %v", shape, x.shape)
+		return nil, fmt.Errorf("a change of shape to %v from %v is not supported", shape, x.shape)
 	}
 	return c.reshaped(shape)
 }
@@ -685,13 +685,13 @@ func transpose(c *call) (*value, error) {
 	x := c.in[0]
 	a := c.node.Attribute("perm")
 	if a == nil || len(a.Ints) != 4 || len(x.shape) != 4 || a.Ints[0] != 0 {
-		return nil, fmt.Errorf("there is no layer for it on %v", x.shape)
+		return nil, fmt.Errorf("this operator is not supported on %v", x.shape)
 	}
 	out := &value{layer: x.layer, order: make([]int, 4), shape: make([]int, 4)}
 	seen := [4]bool{}
 	for i, from := range a.Ints {
 		if from < 0 || from > 3 || seen[from] {
-			return nil, fmt.Errorf("%v is no order of 4 axes", a.Ints)
+			return nil, fmt.Errorf("%v is not an order of 4 axes", a.Ints)
 		}
 		seen[from] = true
 		out.order[i], out.shape[i] = x.order[from], x.shape[from]
@@ -712,10 +712,10 @@ func concat(c *call) (*value, error) {
 	shape := slices.Clone(first.shape)
 	for i, v := range c.in {
 		if v == nil || v.fixed() {
-			return nil, errors.New("constants cannot be joined with values")
+			return nil, errors.New("constants and computed values cannot be concatenated")
 		}
 		if at, err := v.channelAxis(); err != nil || at != axis || !slices.Equal(v.order, first.order) {
-			return nil, errors.Join(err, fmt.Errorf("there is no layer that joins %v and %v along axis %d, only along channels", first.shape, v.shape, axis))
+			return nil, errors.Join(err, fmt.Errorf("there is no layer that concatenates %v and %v along axis %d, only along channels", first.shape, v.shape, axis))
 		}
 		if i > 0 {
 			shape[axis] += v.shape[axis]
@@ -730,10 +730,10 @@ func pad(c *call) (*value, error) {
 		return nil, fmt.Errorf("there is no layer for mode %q", mode)
 	}
 	if v := c.input(2); c.float("value", 0) != 0 || v != nil && (!v.fixed() || len(v.floats) != 1 || v.floats[0] != 0) {
-		return nil, errors.New("only zeros are known around a map")
+		return nil, errors.New("only padding with zeros is supported")
 	}
 	if c.input(3) != nil {
-		return nil, errors.New("axes are not known")
+		return nil, errors.New("axes are not supported")
 	}
 	pads, err := c.wholes(1, "pads")
 	if err != nil {

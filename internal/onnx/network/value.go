@@ -59,7 +59,7 @@ func constant(t *onnx.Tensor) (*value, error) {
 		return nil, fmt.Errorf("tensor %q: its shape %v is too large", t.Name, t.Shape)
 	}
 	if t.External {
-		return nil, fmt.Errorf("tensor %q lies in another file: export the network into one file (PyTorch: external_data=False)", t.Name)
+		return nil, fmt.Errorf("tensor %q is stored in another file: export the network to a single file (PyTorch: external_data=False)", t.Name)
 	}
 	for _, d := range t.Shape {
 		v.shape = append(v.shape, int(d))
@@ -78,7 +78,7 @@ func constant(t *onnx.Tensor) (*value, error) {
 func (v *value) channelAxis() (int, error) {
 	switch {
 	case v.flattened != nil:
-		return 0, errors.New("its input is a map whose numbers stand in another order")
+		return 0, errors.New("its input is a feature map with its axes in another order")
 	case len(v.shape) == 2:
 		return 1, nil
 	case len(v.shape) == 4:
@@ -90,7 +90,7 @@ func (v *value) channelAxis() (int, error) {
 // perChannel spreads a constant over the channels of a value that it is joined with.
 func perChannel(v, c *value) ([]float32, error) {
 	if c.floats == nil {
-		return nil, errors.New("a constant of whole numbers cannot be joined with a map")
+		return nil, errors.New("a constant of integers cannot be combined with a feature map")
 	}
 	axis, err := v.channelAxis()
 	if err != nil {

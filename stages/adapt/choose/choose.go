@@ -16,7 +16,7 @@ import (
 
 // Params are the parameters of the stage.
 type Params struct {
-	By string `yaml:"by" enum:"source_accuracy,im,bnm,snd,dev,ensemble" doc:"the validator, as in select of the stage adapt; ensemble: the mean of the ranks by all of them, among the models that there are to choose from"`
+	By string `yaml:"by" enum:"source_accuracy,im,bnm,snd,dev,ensemble" doc:"the validator, as in select of the stage adapt; ensemble: the mean of the ranks that all of them give, among the candidates"`
 }
 
 // Names of the ports.
@@ -30,9 +30,9 @@ func Kind() pipeline.Kind {
 	return pipeline.Define(pipeline.Kind{
 		Name:    "choose",
 		Summary: "choose between adapted models, such as those of a matrix, without labels of the target",
-		Doc: "Takes the models of several stages adapt, or of one that a matrix multiplied, with what they say of themselves, and " +
-			"passes on the model that a validator prefers, of equal ones the first. What could have been chosen is in the output selection, with " +
-			"the accuracy on labelled test rows of the target, if there are any, which is called oracle and decides nothing.",
+		Doc: "Takes the models and selections of several stages of kind adapt, or of the instances of a matrix, and passes on the model that " +
+			"a validator ranks first; of equal ones, the first in order. The output selection lists all candidates, with their accuracy on labelled test rows " +
+			"of the target, if there are any; this accuracy is called oracle and does not affect the choice.",
 		Example: `best:
   uses: choose
   from: {models: adapted, selections: adapted.selection}
@@ -40,11 +40,11 @@ func Kind() pipeline.Kind {
 		Version: 1,
 		Inputs: []pipeline.Port{
 			{Name: modelsPort, Kind: pipeline.Model, Many: true, Doc: "models of the stage adapt"},
-			{Name: selectionsPort, Kind: pipeline.Metrics, Many: true, Doc: "the outputs selection of the same stages"},
+			{Name: selectionsPort, Kind: pipeline.Metrics, Many: true, Doc: "the output selection of each of the same stages"},
 		},
 		Outputs: []pipeline.Port{
-			{Name: "model", Kind: pipeline.Model, Doc: "the chosen model, as it was"},
-			{Name: "selection", Kind: pipeline.Metrics, Doc: "what could have been chosen, the baseline direct first"},
+			{Name: "model", Kind: pipeline.Model, Doc: "the chosen model, unchanged"},
+			{Name: "selection", Kind: pipeline.Metrics, Doc: "all candidates, the baseline direct first"},
 			{Name: "diagnostics", Kind: pipeline.Metrics, Doc: "how good the choice was, where there are labels"},
 		},
 	}, Params{By: "im"}, func(p Params) (pipeline.Stage, error) { return stage{p}, nil })
@@ -65,7 +65,7 @@ func (stage) Check(inputs map[string][]pipeline.Traits) (map[string]pipeline.Tra
 	for _, key := range []string{record.ExtractionKey, record.PreprocessingKey} {
 		for _, m := range models {
 			if m[key] != models[0][key] {
-				return nil, fmt.Errorf("the models take rows that were made in different ways: %s, and %s", models[0][key], m[key])
+				return nil, fmt.Errorf("the models expect rows that were prepared in different ways: %s, and %s", models[0][key], m[key])
 			}
 		}
 	}
@@ -84,7 +84,7 @@ func (s stage) Run(ctx context.Context, task *pipeline.Task) error {
 	for _, model := range models {
 		in := selections[model.Name()]
 		if in == nil {
-			return fmt.Errorf("there is a model of %s and no selection: connect %s.selection", model.Name(), model.Name())
+			return fmt.Errorf("the model of %s is connected without its selection: connect %s.selection", model.Name(), model.Name())
 		}
 		all, err := record.ReadRows[record.AdaptationTrial](in.Batches(ctx))
 		if err != nil {
@@ -106,7 +106,7 @@ func (s stage) Run(ctx context.Context, task *pipeline.Task) error {
 	validator.RankTrials(trials)
 	at := s.best(trials, from)
 	if at < 0 {
-		return fmt.Errorf("%s cannot tell which of the %d models is best: choose by another validator", s.By, len(models))
+		return fmt.Errorf("%s cannot rank the %d models: use another validator", s.By, len(models))
 	}
 	for i := range trials {
 		trials[i].Chosen = i == at

@@ -19,7 +19,7 @@ type Params struct {
 	Percentile     float64         `yaml:"percentile" min:"50" max:"100" doc:"of ranges percentile: percent of the numbers that a range holds"`
 	Rows           int             `yaml:"rows" min:"1" max:"100000" doc:"training rows to find ranges on, evenly from all; their copies are not used"`
 	Equalise       bool            `yaml:"equalise" doc:"make the channels of consecutive layers equally large first, where ReLU or nothing lies between (Nagel et al. 2019)"`
-	Rounding       Rounding        `yaml:"rounding" enum:"nearest,learned" doc:"of weights: to the nearest step; or to the one above or below that moves the outputs of the layer least on up to 32 of the rows (AdaRound's objective, Nagel et al. 2020)"`
+	Rounding       Rounding        `yaml:"rounding" enum:"nearest,learned" doc:"of weights: to the nearest step, or up or down as learned, so that the outputs of the layer change least on up to 32 of the rows (AdaRound's objective, Nagel et al. 2020)"`
 	BiasCorrection bool            `yaml:"bias_correction" doc:"move biases so that the mean of each channel stays, on up to 32 of the rows"`
 	Tolerance      float64         `yaml:"tolerance" min:"0" max:"1" doc:"the gate: by how much accuracy on the rows of split val may drop, as a fraction; for models that tell no single class, how much of their answers may change"`
 	Confidence     float64         `yaml:"confidence" min:"0.5" max:"0.9999" doc:"of the one-sided interval of that drop, whose end must lie within the tolerance; 0.5 takes the drop as it is"`

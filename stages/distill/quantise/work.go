@@ -249,7 +249,7 @@ func (q *work) learn(ctx context.Context, scheme *quantise.Scheme) (err error) {
 		return nil
 	}
 	n := min(q.count, mostExamples)
-	q.task.Log("learning on %d rows to which step each weight is rounded", n)
+	q.task.Log("learning the rounding of each weight on %d rows", n)
 	q.learned, err = q.simulation.LearnRounding(ctx, q.examples[:n*q.size], n, scheme,
 		func(done, of int) { q.task.Progress(int64(done), int64(of), "layer") })
 	return err

@@ -20,12 +20,12 @@ import (
 
 // Params are the parameters of the stage.
 type Params struct {
-	Size       params.Bytes  `yaml:"size" doc:"the most that the weights may take as they are stored, such as 5MB; those of a frozen backbone count"`
-	Latency    time.Duration `yaml:"latency" doc:"the most that one picture may take on this machine, from the bytes of its file to the answer, such as 20ms"`
-	Percentile float64       `yaml:"percentile" min:"1" max:"100" doc:"percent of the pictures that latency must hold for"`
-	Threads    int           `yaml:"threads" min:"0" max:"1024" doc:"threads for one picture; 0: as many as the run gives the stage"`
-	Pictures   int           `yaml:"pictures" min:"1" max:"100000" doc:"pictures in each of three series, of which the fastest counts"`
-	Weights    string        `yaml:"weights" recipe:"-" doc:"the file of the backbone's weights, if the model is on features that were made with weights from a file"`
+	Size       params.Bytes  `yaml:"size" doc:"maximum size of the stored weights, such as 5MB, including those of a frozen backbone"`
+	Latency    time.Duration `yaml:"latency" doc:"maximum time for one picture on this machine, from the bytes of its file to the prediction, such as 20ms"`
+	Percentile float64       `yaml:"percentile" min:"1" max:"100" doc:"percentage of the pictures that must be within latency"`
+	Threads    int           `yaml:"threads" min:"0" max:"1024" doc:"threads per picture; 0: as many as the run gives the stage"`
+	Pictures   int           `yaml:"pictures" min:"1" max:"100000" doc:"pictures in each of three series; the fastest series counts"`
+	Weights    string        `yaml:"weights" recipe:"-" doc:"the file of the backbone's weights, if the model is a head on features extracted with weights from a file"`
 }
 
 // Kind declares the stage.
@@ -33,17 +33,17 @@ func Kind() pipeline.Kind {
 	return pipeline.Define(pipeline.Kind{
 		Name:    "budget",
 		Summary: "fail if a model is larger or slower than allowed",
-		Doc: "Measures each input model against limits: size, the bytes of its weights as they are stored, and latency, the time from the bytes of " +
-			"a picture file (a JPEG of 640×480 pixels) to the answer on this machine, one picture after the other. A limit that is missed fails the stage, with the " +
-			"numbers; models and scores stay in the cache. The measured latency is printed and is no part of the result, which holds the sizes. A result from the cache is " +
-			"not measured again, unless the processor's instructions or the number of processors differ: --force does.",
+		Doc: "Compares each input model with limits: size, the bytes of its stored weights, and latency, the time from the bytes of a picture " +
+			"file (a JPEG of 640×480 pixels) to the prediction on this machine, one picture after the other. If a limit is exceeded, the stage fails and states the " +
+			"numbers; models and scores stay in the cache. The measured latency is printed but not stored; the result holds only the sizes. A cached result is " +
+			"measured again only if the processor's instructions or the number of processors differ, or with --force.",
 		Example: `ships:
   uses: budget
   from: {model: small}
   with: {size: 5MB, latency: 20ms}
 `,
 		Version: 1,
-		Inputs:  []pipeline.Port{{Name: "model", Kind: pipeline.Model, Many: true, Doc: "trained models, each of which must hold the limits"}},
+		Inputs:  []pipeline.Port{{Name: "model", Kind: pipeline.Model, Many: true, Doc: "trained models, each of which must be within the limits"}},
 		Outputs: []pipeline.Port{{Name: "sizes", Kind: pipeline.Metrics, Doc: "one row per model: bytes of its weights, parameters, multiply-adds, and the limits"}},
 	}, Params{Percentile: 50, Pictures: 30}, build)
 }
@@ -55,10 +55,10 @@ type stage struct {
 
 func build(p Params) (pipeline.Stage, error) {
 	if p.Size == 0 && p.Latency == 0 {
-		return nil, pipeline.ParamErrorHint("size", "size: 5MB, latency: 20ms, or one of them", "there is no limit")
+		return nil, pipeline.ParamErrorHint("size", "size: 5MB, latency: 20ms, or one of them", "no limit is set")
 	}
 	if p.Latency < 0 {
-		return nil, pipeline.ParamErrorHint("latency", "such as 20ms", "%v is no limit", p.Latency)
+		return nil, pipeline.ParamErrorHint("latency", "such as 20ms", "%v is not a valid limit", p.Latency)
 	}
 	return &stage{Params: p}, nil
 }
@@ -105,7 +105,7 @@ func (s *stage) Run(ctx context.Context, task *pipeline.Task) error {
 		if err != nil {
 			return fmt.Errorf("model %s: measure its latency: %w", in.Name(), err)
 		}
-		text := fmt.Sprintf("%s: %.2f ms a picture (percentile %g of %d, the best of %d series; network %.2f ms), of %v allowed",
+		text := fmt.Sprintf("%s: %.2f ms per picture (percentile %g of %d, the best of %d series; network alone %.2f ms); the limit is %v",
 			in.Name(), 1e3*took.whole, s.Percentile, s.Pictures, series, 1e3*took.network, s.Latency)
 		task.Log("%s", text)
 		if took.whole > s.Latency.Seconds() {
@@ -113,7 +113,7 @@ func (s *stage) Run(ctx context.Context, task *pipeline.Task) error {
 		}
 	}
 	if missed != nil {
-		return fmt.Errorf("the budget is missed: %s", strings.Join(missed, "; "))
+		return fmt.Errorf("the budget is exceeded: %s", strings.Join(missed, "; "))
 	}
 	rec := record.FromRows(rows)
 	defer rec.Release()
@@ -127,7 +127,7 @@ func (s *stage) Run(ctx context.Context, task *pipeline.Task) error {
 func sizeInWords(m record.ModelBudget) string {
 	text := fmt.Sprintf("%.3g MB of weights, %d parameters", float64(m.Bytes)/1e6, m.Parameters)
 	if m.MostBytes > 0 {
-		text += fmt.Sprintf(", of %.3g MB allowed", float64(m.MostBytes)/1e6)
+		text += fmt.Sprintf("; the limit is %.3g MB", float64(m.MostBytes)/1e6)
 	}
 	return text
 }

@@ -30,11 +30,11 @@ const (
 
 // Params are the parameters of the stage.
 type Params struct {
-	Method  string  `yaml:"method" enum:"tfidf,mean,sif" doc:"tfidf, how often each term is there, by how rare it is; mean, of the vectors of the words; or sif, their mean with less weight for frequent words and without what all texts share"`
+	Method  string  `yaml:"method" enum:"tfidf,mean,sif" doc:"tfidf, the counts of terms, weighted by how rare each term is; mean, the mean of the word vectors; or sif, their mean with less weight for frequent words and without the component that all texts share"`
 	Vectors string  `yaml:"vectors" recipe:"-" doc:"of mean and sif: builtin, 20,000 words of GloVe with 100 numbers each; a file of GloVe, word2vec or fastText (.vec); or a folder with model.safetensors and its tokenizer"`
-	Most    int     `yaml:"most" min:"1" max:"65536" doc:"of tfidf: terms at most, those that most training rows have"`
-	Least   int     `yaml:"least" min:"1" doc:"of tfidf: leave out terms that fewer training rows have"`
-	Words   int     `yaml:"words" min:"1" max:"5" doc:"of tfidf: a term is so many words in a row, or fewer"`
+	Most    int     `yaml:"most" min:"1" max:"65536" doc:"of tfidf: maximum number of terms; those in the most training rows are kept"`
+	Least   int     `yaml:"least" min:"1" doc:"of tfidf: leave out terms that occur in fewer training rows than this"`
+	Words   int     `yaml:"words" min:"1" max:"5" doc:"of tfidf: a term is a sequence of up to this many words"`
 	A       float64 `yaml:"a" above:"0" max:"1" doc:"of sif: words that are rarer than this share of all words have more than half the weight"`
 }
 
@@ -42,10 +42,10 @@ type Params struct {
 func Kind() pipeline.Kind {
 	return pipeline.Define(pipeline.Kind{
 		Name:    "vectorise",
-		Summary: "make features of texts without a network: tf-idf, or the mean of pre-trained word vectors",
-		Doc: "tfidf is the baseline that every model of texts is to be held against: the terms are those of the training rows, and with " +
-			"`head: logistic` in finetune it is often hard to beat. mean and sif take the vectors of words that were trained on other texts, " +
-			"so that few labelled rows are enough. Texts none of whose words are known have zeros.",
+		Summary: "compute features of texts without a network: tf-idf, or the mean of pre-trained word vectors",
+		Doc: "tfidf is the baseline that every model of texts should be compared with: its terms are those of the training rows, and with " +
+			"`head: logistic` in finetune it is often hard to beat. mean and sif use word vectors that were trained on other texts, " +
+			"so that few labelled rows are enough. Texts without any known word have zeros.",
 		Example: `features:
   uses: vectorise
   from: texts
@@ -65,9 +65,9 @@ func Kind() pipeline.Kind {
 func (p Params) check() error {
 	switch {
 	case p.Method == methodTFIDF && p.Vectors != "":
-		return pipeline.ParamErrorHint("vectors", "leave it out, or take method: mean", "tfidf has no vectors of words")
+		return pipeline.ParamErrorHint("vectors", "leave it out, or set method: mean", "tfidf does not use word vectors")
 	case p.Method != methodTFIDF && p.Vectors == "":
-		return pipeline.ParamErrorHint("vectors", "builtin, or a file", "it is not said which vectors words have")
+		return pipeline.ParamErrorHint("vectors", "builtin, or a file", "the word vectors are missing")
 	}
 	return nil
 }
@@ -210,7 +210,7 @@ func (s *stage) fit(ctx context.Context, task *pipeline.Task, in pipeline.Input)
 			return nil, failed
 		}
 		if len(v.Terms()) == 0 {
-			return nil, errors.New("no term is in enough training rows: lower least")
+			return nil, errors.New("no term occurs in enough training rows: lower least")
 		}
 		task.Log("%d terms", len(v.Terms()))
 		terms, err := words.NewVocabulary(v.Terms())
