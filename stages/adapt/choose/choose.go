@@ -69,6 +69,9 @@ func (stage) Check(inputs map[string][]pipeline.Traits) (map[string]pipeline.Tra
 			}
 		}
 	}
+	if len(models) == 0 { // the stages that make them have mistakes of their own
+		return map[string]pipeline.Traits{"model": {}}, nil
+	}
 	return map[string]pipeline.Traits{"model": models[0]}, nil
 }
 
