@@ -2,6 +2,7 @@ package transfer
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -110,6 +111,9 @@ func (s *Setup) continued(ctx context.Context, model pipeline.Input, d *rows.Dat
 	if !slices.Equal(c.InputShape(), d.Shape) {
 		return subject{}, fmt.Errorf("model %s takes inputs of shape %v, not %v", model.Name(), c.InputShape(), d.Shape)
 	}
+	if err := sameTexts(c, d); err != nil {
+		return subject{}, fmt.Errorf("model %s %w", model.Name(), err)
+	}
 	out := subject{net: c.Network, weights: c.Weights, origins: c.Description.Origins}
 	for _, l := range c.Network.Layers() {
 		if head.Contains(l.Name) {
@@ -121,4 +125,22 @@ func (s *Setup) continued(ctx context.Context, model pipeline.Input, d *rows.Dat
 		return subject{}, fmt.Errorf("model %s is not a network with a backbone trained by this stage", model.Name())
 	}
 	return out, nil
+}
+
+// sameTexts refuses rows of texts that became numbers in another way than those that a model learned from.
+func sameTexts(c *classifier.Classifier, d *rows.Data) error {
+	learned := map[string]string{record.TokensKey: c.Metadata[record.TokensKey], record.VocabularyKey: c.Metadata[record.VocabularyKey]}
+	if in := c.Description.Inputs; len(in) > 0 && len(in[0].Transforms) > 0 {
+		text, err := in[0].Transforms.Encode()
+		if err != nil {
+			return err
+		}
+		learned[record.TransformsKey] = text
+	}
+	for key, want := range learned {
+		if has := d.Metadata[key]; has != "" && want != "" && has != want {
+			return errors.New("learned from texts that were turned into numbers in another way: connect the rows of the same stage")
+		}
+	}
+	return nil
 }
