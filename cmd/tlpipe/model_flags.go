@@ -30,7 +30,7 @@ func (f *modelFlags) add(c *cobra.Command) {
 	f.cached.add(c)
 	f.folder.add(c)
 	c.Flags().StringVar(&f.model, "model", "", "`FILE:STAGE`, a safetensors file, or NAME, NAME@VERSION or NAME@TAG of a registered model")
-	c.Flags().StringVar(&f.weights, "weights", "", "the `file` of the backbone's weights, or of word vectors, if they came from a file; or the folder of a tokenizer")
+	c.Flags().StringVar(&f.weights, "weights", "", "the `file` of the backbone's weights, or of word vectors, if they came from a file; or the folder of a text encoder")
 }
 
 // check tells what is wrong without reading anything.

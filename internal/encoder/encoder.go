@@ -78,6 +78,14 @@ func (e *Encoder) Pooling() string {
 	return e.pooling.Function
 }
 
+// PoolingWord is the pooling as one of [Poolings], never PoolingOfFolder.
+func (e *Encoder) PoolingWord() string {
+	if e.pooling.Function == "first" {
+		return "cls"
+	}
+	return e.pooling.Function
+}
+
 // Digest identifies what the encoder computes: its weights, sizes and pooling. It reads the weights the first time.
 func (e *Encoder) Digest() (string, error) {
 	weights, err := e.digest()

@@ -34,7 +34,7 @@ func (m *Model) OnText() bool {
 }
 
 // OnTexts prepares a model to run on texts. weights is what its transforms name by a digest: the file of word vectors, or the folder
-// of a tokenizer; "" if there is none. What the transforms do not tell, or this version of the program does not know, is an error.
+// of an encoder or a tokenizer; "" if there is none. What the transforms do not tell, or this version of the program does not know, is an error.
 func (m *Model) OnTexts(weights string) (*Texts, error) {
 	steps, err := m.stored.Transforms()
 	if err != nil {
@@ -84,17 +84,23 @@ func (t *Texts) Text(text string, out []float32) error {
 	if len(ids) == 0 {
 		return errors.New("there are no words")
 	}
+	if w.tokens == nil {
+		if err := t.prepare.Embed(w.input, ids); err != nil {
+			return err
+		}
+		return w.session.Run(w.input, 1, out)
+	}
 	network := t.model.stored.Network
 	return w.tokens.RunSequences(nil, []int{len(ids)}, nn.Batch{network.Inputs()[0].Name: {Int32: ids}}, nn.Batch{network.Output().Name: {Float32: out}})
 }
 
 // textWorker is the memory for one text.
 type textWorker struct {
-	cutter   *textinput.Cutter     // nil: the network takes features
-	features *textinput.Vectoriser // nil: it takes tokens
+	cutter   *textinput.Cutter     // nil: features are made without tokens
+	features *textinput.Vectoriser // nil: of tokens
 	input    []float32
 	session  *Session        // on features
-	tokens   *frozen.Session // on tokens
+	tokens   *frozen.Session // on tokens; nil: on features
 }
 
 func (t *Texts) take() (*textWorker, error) {
@@ -110,7 +116,7 @@ func (t *Texts) take() (*textWorker, error) {
 	if w.cutter, w.features, err = t.prepare.NewWorker(); err != nil {
 		return nil, err
 	}
-	if w.cutter != nil {
+	if w.cutter != nil && !t.prepare.Encodes() {
 		w.tokens = t.model.program.NewSession(t.prepare.MostTokens())
 		return w, nil
 	}

@@ -53,7 +53,7 @@ type Predictor struct {
 
 // New makes a predictor of a model. weights is the file of the backbone's
 // weights, for models whose features were made with weights from a file; of models on texts that of word vectors, or the folder of
-// a tokenizer.
+// an encoder or a tokenizer.
 func New(stored *classifier.Classifier, weights string) (*Predictor, error) {
 	model, err := inference.New(stored)
 	if err != nil {

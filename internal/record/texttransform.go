@@ -18,6 +18,15 @@ type TokensStep struct {
 	Vocabulary string `json:"vocabulary,omitempty"` // the words, as package words encodes them; "": tokens of a tokenizer, which is found by digest
 }
 
+// EncodingStep makes one vector of the tokens of a text by a text encoder. The encoder is not part of the model: it is found by its
+// digest.
+type EncodingStep struct {
+	Digest  string `json:"digest"`  // of what the encoder computes, as package encoder makes it
+	Layer   string `json:"layer"`   // as package encoder calls it
+	Pooling string `json:"pooling"` // one of package encoder's words
+	Width   int    `json:"width"`   // numbers of a vector
+}
+
 // TermsStep weighs the terms of a text, as package tfidf does.
 type TermsStep struct {
 	Terms   string `json:"terms"`   // as package words encodes them
@@ -45,6 +54,7 @@ type SIFWeights struct {
 
 func (ReadTextStep) Kind() string { return "text" }
 func (TokensStep) Kind() string   { return "tokens" }
+func (EncodingStep) Kind() string { return "encoding" }
 func (TermsStep) Kind() string    { return "terms" }
 func (WordMeanStep) Kind() string { return "word_mean" }
 
@@ -59,6 +69,10 @@ func (t TokensStep) String() string {
 	}
 	kept := map[string]string{TruncateHead: "the first", TruncateTail: "the last", TruncateMiddle: "those of both ends"}[t.Truncate]
 	return fmt.Sprintf("cut into %s, %d at most: %s stay", of, t.Length, kept)
+}
+
+func (e EncodingStep) String() string {
+	return fmt.Sprintf("vector by the text encoder, SHA-256 %.12s, layer %s, pooling %s, %d numbers", e.Digest, e.Layer, e.Pooling, e.Width)
 }
 
 func (t TermsStep) String() string {
@@ -102,9 +116,21 @@ func (t TermsStep) check() error {
 	return nil
 }
 
+// mostWidth bounds the numbers of a vector.
+const mostWidth = 1 << 16
+
+func checkWidth(width int) error {
+	if width < 1 || width > mostWidth {
+		return fmt.Errorf("vectors of %d numbers are not possible", width)
+	}
+	return nil
+}
+
+func (e EncodingStep) check() error { return checkWidth(e.Width) }
+
 func (w WordMeanStep) check() error {
-	if w.Width < 1 || w.Width > 1<<16 {
-		return fmt.Errorf("%d is not a number of numbers", w.Width)
+	if err := checkWidth(w.Width); err != nil {
+		return err
 	}
 	s := w.SIF
 	if s == nil {

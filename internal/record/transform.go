@@ -185,7 +185,7 @@ type Transforms []Transform
 // knownTransforms is a step of each sort.
 func knownTransforms() []Transform {
 	return []Transform{DecodeStep{}, UprightStep{}, ResizeStep{}, CropStep{}, PadStep{}, NormaliseStep{}, FeaturesStep{},
-		ReadTextStep{}, TokensStep{}, TermsStep{}, WordMeanStep{}}
+		ReadTextStep{}, TokensStep{}, EncodingStep{}, TermsStep{}, WordMeanStep{}}
 }
 
 type jsonTransform struct {

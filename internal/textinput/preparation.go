@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/tlpipe/tlpipe/internal/document"
+	"github.com/tlpipe/tlpipe/internal/encoder"
 	"github.com/tlpipe/tlpipe/internal/record"
 	"github.com/tlpipe/tlpipe/internal/tokenizer"
 	"github.com/tlpipe/tlpipe/internal/words"
@@ -15,15 +16,24 @@ import (
 
 // Preparation is the transforms of a model on texts. It may be used by several goroutines.
 type Preparation struct {
-	tokeniser *Tokeniser                  // nil: features
+	tokeniser *Tokeniser                  // nil: features without tokens
+	embedder  *encoder.Embedder           // of tokens; nil: the network takes them
 	vectorise func() (*Vectoriser, error) // nil: tokens
 }
 
-// Prepare makes a preparation of transforms: text, then tokens, terms or word_mean. file is that of what they name by its digest:
-// word vectors, or the folder of a tokenizer; "" if there is none.
+// Prepare makes a preparation of transforms: text, then terms, word_mean or tokens, and after tokens encoding if the model is on
+// vectors of an encoder. file is that of what they name by its digest: word vectors, or the folder of an encoder or a tokenizer; ""
+// if there is none.
 func Prepare(steps record.Transforms, file string) (*Preparation, error) {
+	if steps.OnTexts() && len(steps) == 3 {
+		tokens, ok := steps[1].(record.TokensStep)
+		encoding, encoded := steps[2].(record.EncodingStep)
+		if ok && encoded {
+			return prepareEncoder(tokens, encoding, file)
+		}
+	}
 	if !steps.OnTexts() || len(steps) != 2 {
-		return nil, fmt.Errorf("%d transforms are not those of texts: text, and one that makes tokens or features", len(steps))
+		return nil, fmt.Errorf("%d transforms are not those of texts: text, and what makes tokens or features", len(steps))
 	}
 	switch step := steps[1].(type) {
 	case record.TokensStep:
@@ -43,6 +53,34 @@ func Prepare(steps record.Transforms, file string) (*Preparation, error) {
 	return nil, fmt.Errorf("the transform %s stands where texts need tokens, terms or word_mean", steps[1].Kind())
 }
 
+// prepareEncoder opens the encoder in a folder, and refuses another than the step's.
+func prepareEncoder(tokens record.TokensStep, step record.EncodingStep, folder string) (*Preparation, error) {
+	if folder == "" {
+		return nil, fmt.Errorf("the model is on vectors of the text encoder %s: give its folder as weights", tokens.For)
+	}
+	tokeniser, err := tokeniserOf(tokens, folder)
+	if err != nil {
+		return nil, err
+	}
+	e, err := encoder.Open(folder, step.Pooling)
+	if err != nil {
+		return nil, err
+	}
+	digest, err := e.Digest()
+	switch {
+	case err != nil:
+		return nil, err
+	case digest != step.Digest:
+		return nil, fmt.Errorf("the encoder in %s, SHA-256 %.12s, is not that of the model, SHA-256 %.12s", folder, digest, step.Digest)
+	case e.Sizes.Width != step.Width:
+		return nil, fmt.Errorf("the encoder's vectors have %d numbers, the model's %d", e.Sizes.Width, step.Width)
+	case tokens.Length > e.Sizes.MostTokens():
+		return nil, fmt.Errorf("texts have up to %d tokens, and the encoder takes %d", tokens.Length, e.Sizes.MostTokens())
+	}
+	embedder, err := encoder.NewEmbedder(e, step.Layer)
+	return &Preparation{tokeniser: tokeniser, embedder: embedder}, err
+}
+
 func tokeniserOf(step record.TokensStep, folder string) (*Tokeniser, error) {
 	if step.Words() {
 		vocabulary, err := words.Decode(step.Vocabulary)
@@ -54,7 +92,7 @@ func tokeniserOf(step record.TokensStep, folder string) (*Tokeniser, error) {
 	if folder == "" {
 		return nil, fmt.Errorf("the model takes the tokens of %s: give the folder with its tokenizer as weights", step.For)
 	}
-	encoder, err := tokenizer.Read(folder)
+	cut, err := tokenizer.Read(folder)
 	if err != nil {
 		return nil, err
 	}
@@ -65,10 +103,10 @@ func tokeniserOf(step record.TokensStep, folder string) (*Tokeniser, error) {
 	if digest != step.Digest {
 		return nil, fmt.Errorf("the tokenizer in %s, SHA-256 %.12s, is not that of %s which the model learned with, SHA-256 %.12s", folder, digest, step.For, step.Digest)
 	}
-	if step.Length <= encoder.Around() {
+	if step.Length <= cut.Around() {
 		return nil, fmt.Errorf("%d tokens are not more than the special ones around a text", step.Length)
 	}
-	return &Tokeniser{Made: step.Tokenisation, Encoder: encoder}, nil
+	return &Tokeniser{Made: step.Tokenisation, Encoder: cut}, nil
 }
 
 func tableOf(step record.WordMeanStep, file string) (*wordvectors.Table, error) {
@@ -83,6 +121,9 @@ func tableOf(step record.WordMeanStep, file string) (*wordvectors.Table, error) 
 
 // Width is how many features a text has; 0 if it has tokens instead.
 func (p *Preparation) Width() (int, error) {
+	if p.embedder != nil {
+		return p.embedder.Width(), nil
+	}
 	if p.vectorise == nil {
 		return 0, nil
 	}
@@ -93,7 +134,18 @@ func (p *Preparation) Width() (int, error) {
 	return v.Width, nil
 }
 
-// MostTokens is how many tokens a text has at most; 0 if it has features instead.
+// Embed writes the vector of a text's tokens into dst, for a model on vectors of an encoder. One thread computes it.
+func (p *Preparation) Embed(dst []float32, ids []int32) error {
+	if reason := p.embedder.Check(ids); reason != "" {
+		return errors.New(reason)
+	}
+	return p.embedder.Embed(1, []int{len(ids)}, ids, dst)
+}
+
+// Encodes tells whether the tokens become a vector of an encoder.
+func (p *Preparation) Encodes() bool { return p.embedder != nil }
+
+// MostTokens is how many tokens a text has at most; 0 if there are none.
 func (p *Preparation) MostTokens() int {
 	if p.tokeniser == nil {
 		return 0

@@ -38,7 +38,7 @@ func Encode() pipeline.Kind {
   from: texts
   with: {encoder: models/all-MiniLM-L6-v2}
 `,
-		Version: 1,
+		Version: 2,
 		Inputs:  []pipeline.Port{{Name: "text", Kind: pipeline.Text, Doc: "texts with the column `tokens`"}},
 		Outputs: []pipeline.Port{{Name: "features", Kind: pipeline.Features, Doc: "the same rows with `feature`"}},
 	}, EncodeParams{Layer: encoder.Pooled, Pooling: encoder.PoolingOfFolder}, func(p EncodeParams) (pipeline.Stage, error) {
@@ -159,6 +159,7 @@ func (s *encodeStage) Estimate(map[string][]pipeline.Input) (pipeline.Resources,
 // encodeMapper is the kind encode at work.
 type encodeMapper struct {
 	embedder *encoder.Embedder
+	step     record.EncodingStep // that it carries out
 	threads  int
 }
 
@@ -172,6 +173,7 @@ func (s *encodeStage) Open(ctx context.Context, env *pipeline.Env, _ map[string]
 	if err != nil {
 		return nil, err
 	}
+	step := record.EncodingStep{Layer: s.params.Layer, Pooling: e.PoolingWord(), Width: embedder.Width()}
 	expected, err := e.WeightsDigest()
 	if err == nil {
 		var sum string
@@ -180,11 +182,14 @@ func (s *encodeStage) Open(ctx context.Context, env *pipeline.Env, _ map[string]
 			err = fmt.Errorf("%s was changed while the pipeline was running", e.Weights())
 		}
 	}
+	if err == nil {
+		step.Digest, err = e.Digest()
+	}
 	if err != nil {
 		embedder.Close()
 		return nil, err
 	}
-	return &encodeMapper{embedder: embedder, threads: max(env.Threads, 1)}, nil
+	return &encodeMapper{embedder: embedder, step: step, threads: max(env.Threads, 1)}, nil
 }
 
 // Close implements pipeline.Mapper.
@@ -232,6 +237,14 @@ func (m *encodeMapper) Map(ctx context.Context, in arrow.Record) (pipeline.Mappe
 	field := record.TensorField(record.Feature, arrow.PrimitiveTypes.Float32, width)
 	column := record.NewTensors(field.Type, arrow.Float32Traits.CastToBytes(vectors), len(lengths))
 	defer column.Release()
-	out.Rows = array.NewRecord(arrow.NewSchema([]arrow.Field{field}, nil), []arrow.Array{column}, int64(len(lengths)))
+	schema := arrow.NewSchema([]arrow.Field{field}, nil)
+	if steps, err := record.TokenTransforms(in.Schema().Metadata().ToMap()); err == nil && len(steps) > 0 {
+		made, err := append(steps, m.step).Encode()
+		if err != nil {
+			return pipeline.Mapped{}, fmt.Errorf("encode texts: %w", err)
+		}
+		schema = record.WithMetadata(schema, record.TransformsKey, made)
+	}
+	out.Rows = array.NewRecord(schema, []arrow.Array{column}, int64(len(lengths)))
 	return out, nil
 }

@@ -22,7 +22,7 @@ import (
 // Params are the parameters of the stage.
 type Params struct {
 	ModelFile string  `yaml:"model_file" recipe:"-" doc:"a safetensors file of a model, written by 'tlpipe show --export', in place of the input model"`
-	Weights   string  `yaml:"weights" recipe:"-" doc:"the file of the backbone's weights, if the model is on features that were made with weights from a file; it must be that file; of models on texts, the file of word vectors or the folder of a tokenizer"`
+	Weights   string  `yaml:"weights" recipe:"-" doc:"the file of the backbone's weights, if the model is on features that were made with weights from a file; it must be that file; of models on texts, the file of word vectors or the folder of a text encoder"`
 	Threshold float64 `yaml:"threshold" min:"0" max:"1" doc:"of multi-label models: the probability from which a class counts as predicted"`
 }
 
