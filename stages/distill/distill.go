@@ -25,7 +25,7 @@ type Params struct {
 
 // Lesson is what a student learns of its teachers.
 type Lesson struct {
-	Loss           teacher.Losses `yaml:"loss" doc:"what is learned of the teacher: kd (the default), dkd, fitnet, at or rkd with its published settings; or a mapping with one or several of them, which are added up"`
+	Loss           teacher.Losses `yaml:"loss" doc:"what is learned of the teacher: kd (the default), or dkd, fitnet, at or rkd with its published settings; or a mapping with one or several of them, which are added up"`
 	TeacherWeights []float64      `yaml:"teacher_weights" above:"0" doc:"of several teachers: the weight of each one's logits in their mean, in the order of from; all alike if not given"`
 }
 
@@ -60,8 +60,8 @@ func Kind() pipeline.Kind {
 		Example: `student:
   uses: distill
   from: {teacher: net, data: images}
-  with: {backbone: tutorial_student, loss: {kd: {temperature: 4, alpha: 0.9}}, epochs: 10}`,
-		Version: 2,
+  with: {backbone: tutorial_student, loss: {kd: {temperature: 2, alpha: 0.5}}, epochs: 10}`,
+		Version: 3,
 		Seeded:  true,
 		Inputs: []pipeline.Port{
 			{Name: transfer.TeacherPort, Kind: pipeline.Model, Many: true, Doc: "trained networks on pictures, one or several, whose logits are averaged"},
