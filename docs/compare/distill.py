@@ -1,8 +1,8 @@
 """Distils the tutorial's larger CNN into its smaller one on Fashion-MNIST in PyTorch, by the recipe of pipelines/distill_cnn.yaml.
 
-    python distill.py [ROWS] [EPOCHS] [SEEDS]
+    python distill.py [ROWS] [EPOCHS] [SEEDS] [T] [ALPHA]
 
-The student is trained with the teacher (0.9 · 16 · KL at temperature 4, summed over the classes, + 0.1 · cross-entropy) and alone, from the same
+The student is trained with the teacher (ALPHA · T² · KL at temperature T, summed over the classes, + (1 − ALPHA) · cross-entropy) and alone, from the same
 weights; of each, the epoch with the least cross-entropy on the validation rows is kept. Prints accuracies on the 10,000 test images for each
 seed, and the mean of distilled − alone with its 95 % interval over the seeds (t distribution). Seconds are of the processor.
 """
@@ -18,7 +18,9 @@ from torch import nn
 from torch.nn import functional as F
 
 DATA = "/usr/share/datasets/fashion-mnist/"
-ROWS, EPOCHS, SEEDS = (int(a) for a in (sys.argv[1:] + ["10000", "10", "5"][len(sys.argv) - 1:]))
+GIVEN = sys.argv[1:] + ["10000", "10", "5", "2", "0.5"][len(sys.argv) - 1:]
+ROWS, EPOCHS, SEEDS = (int(a) for a in GIVEN[:3])
+T, ALPHA = (float(a) for a in GIVEN[3:])
 T_975 = {2: 12.706, 3: 4.303, 4: 3.182, 5: 2.776, 10: 2.262}  # by the number of seeds
 
 
@@ -81,11 +83,11 @@ for seed in range(1, SEEDS + 1):
     learn, held = order[len(x) // 10:], order[:len(x) // 10]
     tx, ty, val = x[learn], y[learn], (x[held], y[held])
     teacher = train(network([32, 64, 128], 256, 0.5), tx, ty, val, lambda z, at: F.cross_entropy(z, ty[at]))
-    soft = F.log_softmax(logits(teacher, tx) / 4, 1)
+    soft = F.log_softmax(logits(teacher, tx) / T, 1)
     student = network([16, 32], 64, 0)
     alone = train(copy.deepcopy(student), tx, ty, val, lambda z, at: F.cross_entropy(z, ty[at]))
-    student = train(student, tx, ty, val, lambda z, at: 0.1 * F.cross_entropy(z, ty[at]) + 0.9 * 16 * F.kl_div(
-        F.log_softmax(z / 4, 1), soft[at], log_target=True, reduction="batchmean"))
+    student = train(student, tx, ty, val, lambda z, at: (1 - ALPHA) * F.cross_entropy(z, ty[at]) + ALPHA * T * T * F.kl_div(
+        F.log_softmax(z / T, 1), soft[at], log_target=True, reduction="batchmean"))
     right = [(logits(n, test_x).argmax(1) == test_y).float().mean().item() for n in (teacher, alone, student)]
     differences.append(100 * (right[2] - right[1]))
     print(f"seed {seed}: teacher {right[0]:.4f}, alone {right[1]:.4f}, distilled {right[2]:.4f}, {time.process_time() - began:.0f} s", flush=True)
