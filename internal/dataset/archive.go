@@ -205,6 +205,7 @@ func indexed(ctx context.Context, files pipeline.Files, paths []string, name str
 		if err != nil {
 			return Rows{}, fmt.Errorf("index of %s: %w", path, err)
 		}
+		rows.withoutNaN(path)
 		split := splitOfFile(stemOf(path))
 		for j := range rows.All {
 			row := &rows.All[j]

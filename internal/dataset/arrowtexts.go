@@ -61,9 +61,8 @@ func (o *texts) addArrow(ctx context.Context, rec arrow.Record, limits Limits, b
 	if err := errors.Join(ctx.Err(), limits.checkColumns(int(rec.NumCols()))); err != nil {
 		return err
 	}
-	var described map[string]feature
-	if at := rec.Schema().Metadata().FindKey(featuresKey); at >= 0 {
-		described = parseFeatures(rec.Schema().Metadata().Values()[at])
+	if at := rec.Schema().Metadata().FindKey(featuresKey); at >= 0 && o.described == nil {
+		o.described = parseFeatures(rec.Schema().Metadata().Values()[at])
 	}
 	first := o.names == nil
 	if err := b.Take(budget.Items, rec.NumRows()); err != nil {
@@ -81,7 +80,7 @@ func (o *texts) addArrow(ctx context.Context, rec arrow.Record, limits Limits, b
 		if first {
 			o.names, o.columns = append(o.names, text(field.Name)), append(o.columns, nil)
 		}
-		classes := described[field.Name].Names
+		classes := o.described[field.Name].Names
 		for row := range column.Len() {
 			value := ""
 			if !column.IsNull(row) {

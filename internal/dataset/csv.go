@@ -23,7 +23,8 @@ import (
 // but those that every table of images has get a "_" behind.
 //
 // Tables in UTF-8, UTF-16 and Windows-1252 are read, with lines that end in
-// LF, CR LF or CR. What is not plain UTF-8 is noted.
+// LF, CR LF or CR. What is not plain UTF-8 is noted; what is UTF-8 for the most
+// part and not in all of it is an error.
 type CSV struct {
 	Path      string            // the table
 	Root      string            // where relative paths start; "" is the table's folder
@@ -124,7 +125,6 @@ func (c CSV) read(ctx context.Context, from io.Reader, lazy bool, b *budget.Budg
 	}
 	lines := map[string]int{} // of each id
 	listed := map[string]int{}
-	missing := 0 // labels that are not a number
 	for n := 0; ; n++ {
 		if n%4096 == 0 && ctx.Err() != nil {
 			return rows, ctx.Err()
@@ -161,10 +161,6 @@ func (c CSV) read(ctx context.Context, from io.Reader, lazy bool, b *budget.Budg
 			path = strings.TrimSpace(path)
 		}
 		row := Row{ID: text(path), Label: value(at.label), Domain: value(at.domain)}
-		if row.Label == "NaN" || row.Label == "nan" {
-			row.Label = ""
-			missing++
-		}
 		id := value(at.id)
 		if id != "" {
 			row.ID = id
@@ -200,9 +196,7 @@ func (c CSV) read(ctx context.Context, from io.Reader, lazy bool, b *budget.Budg
 		lines[row.ID], listed[row.ID] = line, len(rows.All)
 		rows.All = append(rows.All, row)
 	}
-	if missing > 0 {
-		rows.Notes = append(rows.Notes, fmt.Sprintf("%s: %d labels are NaN, which counts as no label", c.Path, missing))
-	}
+	rows.withoutNaN(c.Path)
 	rows.sortByID()
 	return rows, nil
 }

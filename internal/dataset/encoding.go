@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"unicode/utf8"
 
@@ -20,7 +21,9 @@ type textEncoding struct {
 }
 
 // encodingOf finds out how a text is written: by its byte order mark; as UTF-8, if all of it is valid; else it is
-// taken for Windows-1252, whose printable characters are those of Latin-1 and more. It reads from to the end.
+// taken for Windows-1252, whose printable characters are those of Latin-1 and more. A text that is UTF-8 for the most part and not
+// in all of it is an error, as reading it as Windows-1252 would garble what is right; so are bytes that Windows-1252 does not have.
+// It reads from to the end.
 func encodingOf(from io.Reader) (e textEncoding, err error) {
 	in := bufio.NewReaderSize(from, 1<<16)
 	head, err := in.Peek(1 << 12)
@@ -35,12 +38,20 @@ func encodingOf(from io.Reader) (e textEncoding, err error) {
 		e.decoder = unicode.UTF16(unicode.LittleEndian, unicode.IgnoreBOM).NewDecoder()
 		e.note = "read as UTF-16 without a byte order mark"
 	default:
-		valid, err := validUTF8(in)
-		if err != nil {
+		var found census
+		if err := found.read(in); err != nil {
 			return e, err
 		}
 		e.decoder = unicode.UTF8BOM.NewDecoder()
-		if !valid {
+		switch {
+		case found.strange.count == 0:
+		case found.characters > found.strange.count:
+			return e, fmt.Errorf("line %d is not valid UTF-8 (byte %#x), while the file is UTF-8 for the most part (%d of the %d characters that are not ASCII): convert the other lines alone, for example with sed -n %dp FILE | iconv -f WINDOWS-1252 -t UTF-8, or leave out their invalid bytes with iconv -c -f UTF-8 -t UTF-8 FILE",
+				found.strange.line, found.strange.first, found.characters, found.characters+found.strange.count, found.strange.line)
+		case found.undefined.count > 0:
+			return e, fmt.Errorf("line %d has the byte %#x, which Windows-1252 does not have, and the file is not valid UTF-8: convert it to UTF-8, for example with iconv -f SHIFT_JIS -t UTF-8 FILE, where SHIFT_JIS is the encoding that it is in",
+				found.undefined.line, found.undefined.first)
+		default:
 			e.decoder = charmap.Windows1252.NewDecoder()
 			e.note = "not valid UTF-8, read as Windows-1252 (Latin-1)"
 		}
@@ -70,32 +81,64 @@ func (e textEncoding) reader(from io.Reader) io.Reader {
 	})
 }
 
-// validUTF8 tells whether all of a text is UTF-8.
-func validUTF8(in io.Reader) (bool, error) {
+// census counts what a text has beyond ASCII.
+type census struct {
+	characters int       // that are valid UTF-8
+	strange    sightings // bytes that are not
+	undefined  sightings // bytes that Windows-1252 does not have, be they of valid UTF-8 or not
+}
+
+// sightings are how often bytes of a kind are there, and the first of them with its line, counted from 1.
+type sightings struct {
+	count, line int
+	first       byte
+}
+
+func (s *sightings) add(c byte, line int) {
+	if s.count++; s.count == 1 {
+		s.first, s.line = c, line
+	}
+}
+
+// read counts all of a text.
+func (c *census) read(in io.Reader) error {
 	buffer := make([]byte, 1<<16)
 	kept := 0 // bytes of a character that is not whole yet
+	line, last := 1, byte(0)
 	for {
 		n, err := in.Read(buffer[kept:])
-		part := buffer[:kept+n]
-		if utf8.Valid(part) { // by far the quickest
-			part = nil
+		if err != nil && !errors.Is(err, io.EOF) {
+			return err
 		}
+		part := buffer[:kept+n]
 		for len(part) > 0 {
+			if b := part[0]; b < utf8.RuneSelf {
+				if b == '\r' || b == '\n' && last != '\r' {
+					line++
+				}
+				last, part = b, part[1:]
+				continue
+			}
 			r, size := utf8.DecodeRune(part)
 			if r == utf8.RuneError && size <= 1 {
 				if !utf8.FullRune(part) && err == nil {
 					break
 				}
-				return false, nil
+				c.strange.add(part[0], line)
+			} else {
+				c.characters++
 			}
-			part = part[size:]
+			for _, b := range part[:size] {
+				switch b {
+				case 0x81, 0x8D, 0x8F, 0x90, 0x9D:
+					c.undefined.add(b, line)
+				}
+			}
+			last, part = part[size-1], part[size:]
 		}
 		kept = copy(buffer, part)
-		if errors.Is(err, io.EOF) {
-			return kept == 0, nil
-		}
 		if err != nil {
-			return false, err
+			return nil
 		}
 	}
 }

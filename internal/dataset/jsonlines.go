@@ -15,10 +15,11 @@ import (
 )
 
 // json reads objects: one a line, or a list of them. Values are texts; numbers and booleans are written as JSON writes them, and
-// so are lists and objects.
+// so are lists and objects. NaN, which Python's json writes though JSON has none, is a missing value.
 func (t TextTable) json(ctx context.Context, f *os.File, b *budget.Budget) (*texts, error) {
 	in := &recordReader{in: withContext(ctx, f), left: maxRecord}
-	decoder := json.NewDecoder(skipMark(in))
+	numbers := &nanReader{in: bufio.NewReader(skipMark(in))}
+	decoder := json.NewDecoder(numbers)
 	decoder.UseNumber()
 	table := &objects{texts: &texts{}, at: map[string]int{}}
 	list := false
@@ -36,10 +37,12 @@ func (t TextTable) json(ctx context.Context, f *os.File, b *budget.Budget) (*tex
 		}
 		if list && !decoder.More() {
 			_, err := decoder.Token()
+			table.noteNaN(f.Name(), numbers.found)
 			return table.texts, err
 		}
 		var raw json.RawMessage
 		if err := decoder.Decode(&raw); errors.Is(err, io.EOF) {
+			table.noteNaN(f.Name(), numbers.found)
 			return table.texts, nil
 		} else if err != nil {
 			return nil, fmt.Errorf("row %d: %w", row+1, err)
@@ -75,6 +78,57 @@ func skipMark(in io.Reader) io.Reader {
 		_, _ = buffered.Discard(3)
 	}
 	return buffered
+}
+
+// nanReader reads JSON with null in the place of each NaN outside of texts.
+type nanReader struct {
+	in      *bufio.Reader
+	quoted  bool   // within a text
+	escaped bool   // behind a backslash in one
+	pending string // what is still to be read
+	found   int
+}
+
+func (r *nanReader) Read(p []byte) (n int, err error) {
+	for n < len(p) {
+		if r.pending != "" {
+			copied := copy(p[n:], r.pending)
+			r.pending, n = r.pending[copied:], n+copied
+			continue
+		}
+		if n > 0 && r.in.Buffered() == 0 {
+			break // what is there now, rather than waiting for more
+		}
+		c, err := r.in.ReadByte()
+		if err != nil {
+			return n, err
+		}
+		switch {
+		case r.escaped:
+			r.escaped = false
+		case r.quoted && c == '\\':
+			r.escaped = true
+		case c == '"':
+			r.quoted = !r.quoted
+		case c == 'N' && !r.quoted:
+			if next, _ := r.in.Peek(2); string(next) == "aN" {
+				_, _ = r.in.Discard(2)
+				r.pending = "null"
+				r.found++
+				continue
+			}
+		}
+		p[n] = c
+		n++
+	}
+	return n, nil
+}
+
+// noteNaN tells how many values were NaN.
+func (t *texts) noteNaN(from string, count int) {
+	if count > 0 {
+		t.notes = append(t.notes, fmt.Sprintf("%s: %d values are NaN, which counts as a missing value", from, count))
+	}
 }
 
 // objects collects the fields of objects as columns.

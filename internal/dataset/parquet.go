@@ -55,7 +55,7 @@ func (p Parquet) List(ctx context.Context, files pipeline.Files) (Rows, error) {
 	if err != nil {
 		return Rows{}, err
 	}
-	name := "rows of a Parquet file, 2"
+	name := "rows of a Parquet file, 3"
 	for _, meaning := range slices.Sorted(maps.Keys(p.Columns)) {
 		name += fmt.Sprintf(", %q is %q", meaning, p.Columns[meaning])
 	}
@@ -263,6 +263,10 @@ func (p Parquet) index(ctx context.Context, path string) (rows Rows, err error) 
 	if err != nil {
 		return rows, f.malformed(ctx, err)
 	}
+	var named namedClasses
+	if at := p.find(names, record.Label); at >= 0 {
+		named = classesNamed(features(f.pq), names[at])
+	}
 	take := func(meaning string) []string {
 		at := p.find(names, meaning)
 		if at < 0 {
@@ -311,19 +315,22 @@ func (p Parquet) index(ctx context.Context, path string) (rows Rows, err error) 
 		split, known := splitNamed(at(splits))
 		row.Split = split
 		switch {
-		case picture == nil && at(paths) != "":
-			row.At = Location{Path: at(paths), Offset: WholeFile} // its digest is that of the file
-		case picture == nil:
+		case picture == nil && at(paths) == "":
 			rows.reject(row.ID, "there are no bytes of a picture in the row")
 			continue
-		case len(picture) == 0:
+		case picture != nil && len(picture) == 0:
 			rows.reject(row.ID, "the picture is empty")
 			continue
 		case at(splits) != "" && !known:
 			rows.reject(row.ID, "split %q is not train, val or test", at(splits))
 			continue
+		case named.reject(row.Label) != "":
+			rows.reject(row.ID, "%s", named.reject(row.Label))
+			continue
 		}
-		if picture != nil {
+		if picture == nil {
+			row.At = Location{Path: at(paths), Offset: WholeFile} // its digest is that of the file
+		} else {
 			sum := sha256.Sum256(picture)
 			row.Digest = hex.EncodeToString(sum[:])
 			row.At.Size = int64(len(picture))

@@ -52,12 +52,12 @@ func (t Tar) List(ctx context.Context, files pipeline.Files) (Rows, error) {
 	if err != nil {
 		return Rows{}, err
 	}
-	rows, err := indexed(ctx, files, paths, "rows of a tar archive, 3", func(path string) (Rows, error) {
+	rows, err := indexed(ctx, files, paths, "rows of a tar archive, 4", func(path string) (Rows, error) {
 		f, err := openUnpacked(path, t.Limits)
 		if err != nil {
 			return Rows{}, err
 		}
-		rows, err := readTar(ctx, f, f.budget)
+		rows, err := readTar(ctx, path, f, f.budget)
 		return rows, errors.Join(err, f.Close())
 	})
 	if err == nil {
@@ -94,11 +94,11 @@ func (r *Rows) nameClasses(classes []string) {
 // maxSidecar bounds files beside a picture: labels, captions, JSON.
 const maxSidecar = 16 << 20
 
-// readTar makes the index of an archive.
-func readTar(ctx context.Context, from io.Reader, b *budget.Budget) (Rows, error) {
+// readTar makes the index of an archive, whose path is for people.
+func readTar(ctx context.Context, archive string, from io.Reader, b *budget.Budget) (Rows, error) {
 	counted := &counter{r: bufio.NewReaderSize(withContext(ctx, from), 1<<16)}
 	in := tar.NewReader(counted)
-	index := tarIndex{unused: map[string]int{}, budget: b}
+	index := tarIndex{name: archive, unused: map[string]int{}, budget: b}
 	contentEnd := int64(0) // of the file before, with its padding
 	for {
 		if err := ctx.Err(); err != nil {
@@ -230,6 +230,7 @@ func readMember(in io.Reader, name, ending string, size, offset int64) (member, 
 
 // tarIndex makes samples of the files of an archive.
 type tarIndex struct {
+	name   string // of the archive, for people
 	rows   Rows
 	budget *budget.Budget
 	extras []map[string]string // of each row, from JSON and text
@@ -259,6 +260,7 @@ func (x *tarIndex) enter(key string) error {
 func (x *tarIndex) damaged(reason string) {
 	x.group = nil
 	x.rows.reject(cmp.Or(x.key, "…"), "%s", reason)
+	x.rows.Notes = append(x.rows.Notes, fmt.Sprintf("%s is cut or damaged: %d samples were read before that, and what follows is missing; get the archive again", x.name, len(x.rows.All)))
 }
 
 // finish ends the index.

@@ -46,6 +46,8 @@ type texts struct {
 	columns [][]string
 	rows    int
 	notes   []string
+
+	described map[string]feature // how the file's metadata describe columns
 }
 
 // List implements Source.
@@ -54,7 +56,7 @@ func (t TextTable) List(ctx context.Context, files pipeline.Files) (Rows, error)
 	if err != nil {
 		return Rows{}, err
 	}
-	name := fmt.Sprintf("rows of texts, 1: %q %q", t.Columns, t.Separator)
+	name := fmt.Sprintf("rows of texts, 2: %q %q", t.Columns, t.Separator)
 	rows, err := indexed(ctx, files, paths, name, func(path string) (Rows, error) { return t.index(ctx, path) })
 	if err != nil {
 		return rows, err
@@ -87,6 +89,10 @@ func (t TextTable) index(ctx context.Context, path string) (rows Rows, err error
 			extra = append(extra, i)
 		}
 	}
+	var named namedClasses
+	if at.label >= 0 {
+		named = classesNamed(table.described, table.names[at.label])
+	}
 	value := func(column, row int) string {
 		if column < 0 {
 			return ""
@@ -111,6 +117,10 @@ func (t TextTable) index(ctx context.Context, path string) (rows Rows, err error
 		}
 		if strings.TrimSpace(said) == "" {
 			rows.reject(row.ID, "there is no text")
+			continue
+		}
+		if wrong := named.reject(row.Label); wrong != "" {
+			rows.reject(row.ID, "%s", wrong)
 			continue
 		}
 		sum := sha256.Sum256([]byte(said))
@@ -235,7 +245,7 @@ func (t TextTable) parquet(ctx context.Context, path string, b *budget.Budget) (
 	if err != nil {
 		return nil, err
 	}
-	return &texts{names: names, columns: columns, rows: int(f.pq.NumRows())}, b.Take(budget.Items, f.pq.NumRows())
+	return &texts{names: names, columns: columns, rows: int(f.pq.NumRows()), described: features(f.pq)}, b.Take(budget.Items, f.pq.NumRows())
 }
 
 // Open implements Source.

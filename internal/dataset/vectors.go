@@ -56,6 +56,7 @@ type vectorTable struct {
 	texts  map[string][]string // id, label, split, domain and further columns
 	extra  []string            // names of the further columns
 	notes  []string
+	named  namedClasses
 }
 
 func (t *vectorTable) Close() error { return nil }
@@ -65,7 +66,7 @@ func (v Vectors) List(ctx context.Context, files pipeline.Files) (Rows, error) {
 	if _, err := os.Stat(v.Path); err != nil {
 		return Rows{}, err
 	}
-	name := fmt.Sprintf("rows of vectors, 1: %q %q %q %q %q", v.Features, v.Labels, v.Columns, v.Separator, v.separateLabels())
+	name := fmt.Sprintf("rows of vectors, 2: %q %q %q %q %q", v.Features, v.Labels, v.Columns, v.Separator, v.separateLabels())
 	if len(v.Others) > 0 {
 		name += fmt.Sprintf(" %q", v.Others)
 	}
@@ -127,6 +128,10 @@ func (v Vectors) index(ctx context.Context) (rows Rows, err error) {
 				rows.reject(row.ID, "split %q is not train, val or test", split)
 				continue
 			}
+		}
+		if wrong := t.named.reject(row.Label); wrong != "" {
+			rows.reject(row.ID, "%s", wrong)
+			continue
 		}
 		raw := t.bytes(i)
 		if raw == nil {
@@ -530,13 +535,21 @@ func (v Vectors) parquet(ctx context.Context, b *budget.Budget) (t *vectorTable,
 		if len(lists) > 0 && len(v.Features) == 1 && !slices.Contains(names, v.Features[0]) {
 			return nil, fmt.Errorf("there is no column %q; columns of lists: %s", v.Features[0], some(lists))
 		}
-		return v.sort(names, columns)
+		t, err = v.sort(names, columns)
+	} else {
+		width, values, wrong := f.lists(ctx, list, b)
+		if wrong != nil {
+			return nil, fmt.Errorf("column %s: %w", schema.Column(list).Path(), wrong)
+		}
+		t, err = v.besideLists(width, values, int(f.pq.NumRows()), names, columns)
 	}
-	width, values, err := f.lists(ctx, list, b)
 	if err != nil {
-		return nil, fmt.Errorf("column %s: %w", schema.Column(list).Path(), err)
+		return nil, err
 	}
-	return v.besideLists(width, values, int(f.pq.NumRows()), names, columns)
+	if at := slices.IndexFunc(names, func(name string) bool { return v.meaning(name) == record.Label }); at >= 0 {
+		t.named = classesNamed(features(f.pq), names[at])
+	}
+	return t, nil
 }
 
 // besideLists is a table whose features are in a column of lists, with the named columns beside it.
