@@ -124,7 +124,7 @@ func FindSet(reference string) (Backbone, WeightSet, error) {
 	name, wanted, named := strings.Cut(withoutHub(reference), ":")
 	b, err := Find(name)
 	if err == nil && b.Imported {
-		err = fmt.Errorf("%s is the network of a file, which does not tell how its pictures are prepared: give size and normalise", name)
+		err = fmt.Errorf("%s is the network of a file, which does not say how pictures are prepared: set size and normalise", name)
 	}
 	if err != nil {
 		return Backbone{}, WeightSet{}, err

@@ -40,7 +40,7 @@ func LoadTokens(net *nn.Network, tensors []stored.Tensor, into nn.Weights) (load
 		loaded = append(loaded, l.Name)
 	}
 	if len(loaded) == 0 {
-		return nil, nil, fmt.Errorf("it has no layer of the network's kinds; it has %d tensors", len(tensors))
+		return nil, nil, fmt.Errorf("none of its %d tensors belongs to a layer of the kinds that the network has", len(tensors))
 	}
 	return loaded, missing, nil
 }
@@ -145,7 +145,7 @@ func (s *storedLayer) recurrentBias(op nn.Recurrent, role nn.Role, keras bool, w
 		case op.Cell == kernel.LSTM:
 			return s.numbers("bias", want)
 		case len(t.Shape) != 2:
-			return nil, fmt.Errorf("its reset gate lies before the product (reset_after=False), which no layer of tlpipe has")
+			return nil, fmt.Errorf("its reset gate is applied before the product (reset_after=False), which is not supported")
 		}
 		both, err := s.numbers("bias", 2, want)
 		if err != nil {

@@ -51,20 +51,20 @@ type SpelledLayer struct {
 	AveragePool int     `yaml:"average_pool" json:"average_pool,omitempty" min:"1" max:"255" doc:"the mean of windows of so many pixels"`
 	Dense       int     `yaml:"dense" json:"dense,omitempty" min:"1" max:"65536" doc:"a fully connected layer of so many features, on the flattened map"`
 	Dropout     float64 `yaml:"dropout" json:"dropout,omitempty" above:"0" max:"0.99" doc:"dropout with this probability"`
-	Embedding   int     `yaml:"embedding" json:"embedding,omitempty" min:"1" max:"4096" doc:"for texts, first: a vector of so many numbers in the place of each token, drawn at random"`
-	Vectors     string  `yaml:"vectors" json:"vectors,omitempty" doc:"for texts, first: the pre-trained vectors of the words, builtin or a file, in the place of each token"`
-	LSTM        int     `yaml:"lstm" json:"lstm,omitempty" min:"1" max:"65536" doc:"for texts: long short-term memory of so many units, from the first token to the last"`
-	GRU         int     `yaml:"gru" json:"gru,omitempty" min:"1" max:"65536" doc:"for texts: gated recurrent units, so many, from the first token to the last"`
+	Embedding   int     `yaml:"embedding" json:"embedding,omitempty" min:"1" max:"4096" doc:"for texts, as the first layer: a randomly initialised embedding of this many dimensions for each token"`
+	Vectors     string  `yaml:"vectors" json:"vectors,omitempty" doc:"for texts, as the first layer: pre-trained word vectors, builtin or a file"`
+	LSTM        int     `yaml:"lstm" json:"lstm,omitempty" min:"1" max:"65536" doc:"for texts: a long short-term memory (LSTM) layer with this many units"`
+	GRU         int     `yaml:"gru" json:"gru,omitempty" min:"1" max:"65536" doc:"for texts: a gated recurrent unit (GRU) layer with this many units"`
 
 	Kernel  int    `yaml:"kernel" json:"kernel,omitempty" min:"1" max:"255" doc:"of conv and conv1d: the window, in pixels or tokens; 3 if not given"`
 	Stride  int    `yaml:"stride" json:"stride,omitempty" min:"1" max:"255" doc:"of windows, in pixels; 1 if not given, of a pooling the window"`
 	Padding string `yaml:"padding" json:"padding,omitempty" enum:"same,valid" doc:"of conv and depthwise: same (the default), zeros around the map, so that at stride 1 it keeps its size; valid, none"`
 	Groups  int    `yaml:"groups" json:"groups,omitempty" min:"1" max:"65536" doc:"of conv: groups of channels that are convolved apart; 1 if not given"`
-	Conv1D  int    `yaml:"conv1d" json:"conv1d,omitempty" min:"1" max:"65536" doc:"for texts: a convolution along the tokens with so many output channels, zeros beyond the ends"`
+	Conv1D  int    `yaml:"conv1d" json:"conv1d,omitempty" min:"1" max:"65536" doc:"for texts: a convolution along the tokens with this many output channels and zero padding"`
 
-	Frozen        bool `yaml:"frozen" json:"frozen,omitempty" doc:"of vectors: they stay as they are"`
-	Sequences     bool `yaml:"sequences" json:"sequences,omitempty" doc:"of lstm and gru: give the output at each token, for another of them, mean or max; else that of the last"`
-	Bidirectional bool `yaml:"bidirectional" json:"bidirectional,omitempty" doc:"of lstm and gru: go through the tokens in both directions, which gives twice the units"`
+	Frozen        bool `yaml:"frozen" json:"frozen,omitempty" doc:"of vectors: they are not trained"`
+	Sequences     bool `yaml:"sequences" json:"sequences,omitempty" doc:"of lstm and gru: return the output at each token, for a further recurrent layer, mean or max; else only that of the last token"`
+	Bidirectional bool `yaml:"bidirectional" json:"bidirectional,omitempty" doc:"of lstm and gru: process the tokens in both directions, which doubles the outputs"`
 
 	Bias *bool `yaml:"bias" json:"bias,omitempty" doc:"of conv, depthwise and dense: true if not given"`
 }
@@ -253,7 +253,7 @@ const mostLayers = 1000
 // spelledNetwork is the network in YAML.
 type spelledNetwork struct {
 	Layers  []SpelledLayer `yaml:"layers" json:"layers" doc:"the layers from the picture to what the head takes: words (relu, relu6, silu, hardswish, sigmoid, tanh, gelu, batch_norm, global_average_pool, flatten) or mappings such as {conv: 16, kernel: 3}, {max_pool: 2}, {dense: 64}; of texts, from {embedding: 100} or {vectors: builtin} by {conv1d: 64, kernel: 5}, {lstm: 64}, {gru: 64}, mean and max"`
-	Weights string         `yaml:"weights" json:"weights,omitempty" doc:"of a network for texts: a file by PyTorch or Keras whose LSTM, GRU, dense and embedding layers it begins with, in their order"`
+	Weights string         `yaml:"weights" json:"weights,omitempty" doc:"of a network for texts: a PyTorch or Keras file; LSTM, GRU, dense and embedding layers start from its weights, in their order"`
 }
 
 // decodeSpelled reads {layers: […]} and returns it as the name that stands for it.

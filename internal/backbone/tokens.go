@@ -69,7 +69,7 @@ func (n Name) TokenNetwork(ids, width int) (*nn.Network, error) {
 		}
 	}
 	if len(x.Shape) != 1 {
-		return nil, fmt.Errorf("the last layer gives %v, a vector for each token: let the last lstm or gru have no sequences, or add mean or max", x.Shape)
+		return nil, fmt.Errorf("the last layer gives %v, a vector for each token: remove sequences from the last lstm or gru, or add mean or max", x.Shape)
 	}
 	return b.Network()
 }

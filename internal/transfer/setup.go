@@ -293,13 +293,13 @@ func (s *Setup) Check(inputs map[string][]pipeline.Traits) (map[string]pipeline.
 	case cut && s.backbone == nil && !continues:
 		return nil, pipeline.ParamErrorHint("backbone", "such as {layers: [{vectors: builtin}, {lstm: 64}]}", "is needed to train on texts")
 	case s.textual() && prepared:
-		return nil, pipeline.ParamErrorHint("backbone", "give the stage texts that are cut into tokens", "is for texts, and the data are pictures")
+		return nil, pipeline.ParamErrorHint("backbone", "give the stage texts that are cut into tokens", "is for texts, but the data are pictures")
 	case s.textual():
 		if err := s.checkTokens(model[record.TokensKey]); err != nil {
 			return nil, err
 		}
 	case cut && s.backbone != nil:
-		return nil, pipeline.ParamErrorHint("backbone", "such as {layers: [{vectors: builtin}, {lstm: 64}]}", "%s is for pictures, and the data are texts", s.backbone.Name)
+		return nil, pipeline.ParamErrorHint("backbone", "such as {layers: [{vectors: builtin}, {lstm: 64}]}", "%s is for pictures, but the data are texts", s.backbone.Name)
 	}
 	if s.backbone != nil && !s.textual() {
 		if err := s.checkPictures(model[record.PreprocessingKey]); err != nil {

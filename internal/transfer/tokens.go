@@ -47,7 +47,7 @@ func (s *Setup) wordTable() (*wordvectors.Table, error) {
 		return nil, pipeline.ParamErrorHint("backbone.layers[0].vectors", "builtin, or a file of word vectors", "%v", err)
 	}
 	if table.Vocabulary() == nil {
-		return nil, pipeline.ParamErrorHint("backbone.layers[0].vectors", "builtin, or a file of word vectors", "it has vectors of tokens instead of words")
+		return nil, pipeline.ParamErrorHint("backbone.layers[0].vectors", "builtin, or a file of word vectors", "it has vectors of tokens, not of words")
 	}
 	s.words.table = table
 	return table, nil
@@ -88,7 +88,7 @@ func (s *Setup) checkTokens(tokens string) error {
 		return err
 	}
 	if s.backbone.said.TokenEmbedding().Vectors != "" && !made.Words() {
-		return pipeline.ParamErrorHint("backbone.layers[0].vectors", "set words instead of `for` in the stage text, or take {embedding: 100}", "are those of words, and the texts are cut into the tokens of %s", made.For)
+		return pipeline.ParamErrorHint("backbone.layers[0].vectors", "set words instead of `for` in the stage text, or use {embedding: 100}", "are vectors of words, but the texts are cut into the tokens of %s", made.For)
 	}
 	trunk, err := s.tokenNetwork(2)
 	if err != nil {

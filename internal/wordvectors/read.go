@@ -149,7 +149,7 @@ func (p *parser) line() (string, error) {
 		out = append(out, part...)
 		switch {
 		case len(out) > longestRow:
-			return "", fmt.Errorf("a line of more than %s: it is no file of word vectors", budget.Bytes(longestRow))
+			return "", fmt.Errorf("a line of more than %s: it is not a file of word vectors", budget.Bytes(longestRow))
 		case errors.Is(err, bufio.ErrBufferFull):
 			continue
 		case errors.Is(err, io.EOF) && len(out) > 0:
@@ -214,7 +214,7 @@ func (p *parser) keep(word string, numbers []float32) error {
 		return nil
 	}
 	if 4*(len(p.values)+len(numbers)) > mostMemory {
-		return fmt.Errorf("it has more vectors than fit into %s: say most", budget.Bytes(mostMemory))
+		return fmt.Errorf("it has more vectors than fit into %s: set most", budget.Bytes(mostMemory))
 	}
 	p.seen[word] = true
 	p.words, p.values = append(p.words, word), append(p.values, numbers...)
@@ -238,7 +238,7 @@ func (p *parser) binary(count int64) error {
 				continue // some writers end vectors with it
 			}
 			if word = append(word, b); len(word) > 4096 {
-				return fmt.Errorf("word %d of %d has more than 4096 bytes: it is no file of word vectors", number, count)
+				return fmt.Errorf("word %d of %d has more than 4096 bytes: it is not a file of word vectors", number, count)
 			}
 		}
 		if _, err := io.ReadFull(p.in, raw); err != nil {
@@ -269,7 +269,7 @@ func readStatic(path, folder string) (t *Table, err error) {
 	for i, tensor := range f.Tensors() {
 		if len(tensor.Shape) == 2 && tensor.Type.Real() && tensor.Shape[1] <= mostWidth {
 			if found >= 0 {
-				return nil, errors.New("it has several tables: it is no static embedding")
+				return nil, errors.New("it has several tables, so it is not a static embedding")
 			}
 			found = i
 		}
@@ -283,7 +283,7 @@ func readStatic(path, folder string) (t *Table, err error) {
 		return nil, err
 	}
 	if cut.Size() > tensor.Shape[0] {
-		return nil, fmt.Errorf("the tokenizer has %d ids, and %d vectors are there: it does not belong to them", cut.Size(), tensor.Shape[0])
+		return nil, fmt.Errorf("the tokenizer has %d ids, but there are only %d vectors: they do not belong together", cut.Size(), tensor.Shape[0])
 	}
 	values, err := tensor.Float32()
 	if err != nil {

@@ -25,13 +25,13 @@ const (
 func Kind() pipeline.Kind {
 	return pipeline.Define(pipeline.Kind{
 		Name:    "adapt",
-		Summary: "train a classifier on one domain for use on another, with few labels of that or none",
-		Doc: "Learns from the labelled rows of the source and the rows of the target, both of split train, whose labels are not looked " +
-			"at but by the method fine_tune. It trains every method that is listed at every learning rate, and direct, the baseline " +
-			"that knows the source alone. With select, a validator chooses the method, the rate and the epoch without a label of " +
-			"the target. If rows of split test of the target, or of the input test, have labels, the output selection tells the accuracy " +
-			"on them of all that could have been chosen, called oracle, and the paired test against direct; nothing is chosen by " +
-			"them. Methods: " + describe() + ".",
+		Summary: "train a classifier on one domain for use on another that has few labels or none",
+		Doc: "Trains on the labelled rows of the source and the rows of the target, both of split train; only the method fine_tune uses labels of " +
+			"the target. It trains every listed method at every learning rate, and direct, the baseline that is trained on the source " +
+			"alone. With select, a validator chooses the method, the rate and the epoch without labels of the target. If rows of split test " +
+			"of the target, or of the input test, have labels, the output selection lists the accuracy of every candidate on them, called " +
+			"oracle, and the paired test against direct; neither affects the choice. " +
+			"Methods: " + describe() + ".",
 		Example: `adapted:
   uses: adapt
   from: features
@@ -43,19 +43,19 @@ func Kind() pipeline.Kind {
 		Seeded:  true,
 		Inputs: []pipeline.Port{
 			{Name: SourcePort, Kind: pipeline.Features, Also: []pipeline.PortKind{pipeline.Images}, Doc: "labelled rows of the source, or the table that domains divides"},
-			{Name: TargetPort, Kind: pipeline.Features, Also: []pipeline.PortKind{pipeline.Images}, Optional: true, Doc: "rows of the target; if not given, domains says which of the source's table they are"},
+			{Name: TargetPort, Kind: pipeline.Features, Also: []pipeline.PortKind{pipeline.Images}, Optional: true, Doc: "rows of the target; if not given, domains selects them from the table of the source"},
 			{Name: ModelPort, Kind: pipeline.Model, Optional: true, Doc: "a model of stage adapt or finetune on the same rows, to start from"},
-			{Name: TestPort, Kind: pipeline.Features, Also: []pipeline.PortKind{pipeline.Images}, Optional: true, Doc: "labelled rows of the target to report on, of split test; those of the target itself if not given"},
+			{Name: TestPort, Kind: pipeline.Features, Also: []pipeline.PortKind{pipeline.Images}, Optional: true, Doc: "labelled rows of split test of the target, for reporting; if not given, those of the input target"},
 		},
 		Outputs: []pipeline.Port{
 			{Name: "model", Kind: pipeline.Model, Doc: "the chosen classifier, which takes rows as they are"},
 			{Name: "direct", Kind: pipeline.Model, Doc: "the baseline: trained on the source alone"},
 			{Name: "history", Kind: pipeline.Metrics, Doc: "every term of the loss, with its weight, by candidate and epoch"},
-			{Name: "shift", Kind: pipeline.Metrics, Doc: "how far source and target lie apart, before the adaptation and after"},
-			{Name: "selection", Kind: pipeline.Metrics, Doc: "what could have been chosen: candidates and epochs, with what each validator says of them and, where there are labels, the oracle"},
-			{Name: "maps", Kind: pipeline.Metrics, Doc: "rows of both domains as points of a plane, before and after"},
+			{Name: "shift", Kind: pipeline.Metrics, Doc: "distances between source and target, before and after the adaptation"},
+			{Name: "selection", Kind: pipeline.Metrics, Doc: "all candidates and epochs, with the score of each validator and, where there are labels, the oracle"},
+			{Name: "maps", Kind: pipeline.Metrics, Doc: "two-dimensional maps of rows of both domains, before and after the adaptation"},
 			{Name: "changes", Kind: pipeline.Metrics, Doc: "labelled test rows of the target that only the chosen model or only direct classifies correctly"},
-			{Name: "diagnostics", Kind: pipeline.Metrics, Doc: "harm, classes of one domain alone, how good the choice was"},
+			{Name: "diagnostics", Kind: pipeline.Metrics, Doc: "warnings: adaptation that harms, classes of one domain only, quality of the choice"},
 		},
 	}, Defaults(), build)
 }
@@ -156,7 +156,7 @@ func (s *stage) Check(inputs map[string][]pipeline.Traits) (map[string]pipeline.
 		for _, other := range inputs[port] {
 			for _, key := range rows.Carried() {
 				if source[0][key] != "" && other[key] != "" && source[0][key] != other[key] {
-					return nil, fmt.Errorf("the input %s was made in another way than source: %s, not %s; both must be prepared, and extracted, alike", port, other[key], source[0][key])
+					return nil, fmt.Errorf("the input %s was prepared in another way than source: %s, not %s; both must be prepared and extracted in the same way", port, other[key], source[0][key])
 				}
 			}
 		}

@@ -248,7 +248,7 @@ func TestWhatIsRefused(t *testing.T) {
 		{"{" + bothDomains + "method: {kind: dann, temperature: 2}}", features, "dann has no temperature"},
 		{"{" + bothDomains + "method: [dann, mcc]}", features, "nothing chooses between them"},
 		{"{" + bothDomains + "method: dann, learning_rate: [1e-3, 1e-4]}", features, "nothing chooses between them"},
-		{"{" + bothDomains + "method: dann, select: accuracy}", features, "is no validator"},
+		{"{" + bothDomains + "method: dann, select: accuracy}", features, "is not a validator"},
 		{"{" + bothDomains + "method: dann, target_labels: 5}", features, "no method that is listed learns from labels"},
 		{"{" + bothDomains + "method: dann, early_stopping: {patience: 2}}", features, "early_stopping"},
 		{"{" + bothDomains + "method: coral, head: linear}", features, "fitted to its end"},

@@ -18,21 +18,21 @@ import (
 
 // Params are the parameters of the stage.
 type Params struct {
-	Method       []method.Method      `yaml:"method" required:"true" doc:"one method or a list of them, each a word or a mapping with its settings; direct is trained besides"`
-	Domains      *Domains             `yaml:"domains" doc:"which rows are of the source and which of the target, by the column domain; needed where one table has both"`
-	TargetLabels int                  `yaml:"target_labels" min:"0" doc:"of fine_tune: how many rows of each class of the target it learns from with their labels; 0: all that have one"`
-	Label        string               `yaml:"label" doc:"column to predict, of one class a row"`
+	Method       []method.Method      `yaml:"method" required:"true" doc:"one method or a list of them, each a word or a mapping with its settings; direct is always trained as well"`
+	Domains      *Domains             `yaml:"domains" doc:"which rows belong to the source and which to the target, by the column domain; needed if one table has both"`
+	TargetLabels int                  `yaml:"target_labels" min:"0" doc:"of fine_tune: how many labelled rows of each class of the target to train on; 0: all"`
+	Label        string               `yaml:"label" doc:"column to predict, with one class per row"`
 	Select       Select               `yaml:"select" doc:"how the model is chosen, without labels of the target"`
 	PriorShift   string               `yaml:"prior_shift" enum:"none,em,bbse" doc:"corrects the chosen model for the target's class frequencies, estimated by em or bbse as in the method prior_shift"`
-	Head         head.Head            `yaml:"head" doc:"of the methods in closed form, and of direct if there is no other method: the classifier on the aligned features, one that is fitted to its end"`
-	Network      *method.Network      `yaml:"network" doc:"of the methods that learn by gradient descent; if not given, on features that of the domain-adaptation tutorial (128, 64, 50; task 32; discriminator 32), on images a bottleneck of 256 and a discriminator of 256"`
-	Standardise  bool                 `yaml:"standardise" doc:"on features, of the methods that learn by gradient descent: bring each to mean 0 and variance 1 over the source's training rows; becomes a layer of the model"`
-	Backbone     zoo.Name             `yaml:"backbone" doc:"on images: the network below, a name from 'tlpipe models list'"`
+	Head         head.Head            `yaml:"head" doc:"of the methods in closed form, and of direct if there is no other method: the classifier on the aligned features, one that is fitted without epochs"`
+	Network      *method.Network      `yaml:"network" doc:"of the methods that learn by gradient descent; if not given, on features layers of 128, 64 and 50 (task head 32; discriminator 32), on images a bottleneck of 256 and a discriminator of 256"`
+	Standardise  bool                 `yaml:"standardise" doc:"on features, of the methods that learn by gradient descent: scale each to mean 0 and variance 1 over the source's training rows; becomes a layer of the model"`
+	Backbone     zoo.Name             `yaml:"backbone" doc:"on images: the pre-trained network, a name from 'tlpipe models list'"`
 	Weights      zoo.WeightsReference `yaml:"weights" recipe:"-" doc:"weights of the backbone, as for the stage extract"`
 	RandomSeed   uint64               `yaml:"random_seed" doc:"seed of random weights of the backbone; affects nothing else"`
 	Strategy     strategy.Strategy    `yaml:"strategy" doc:"on images: which layers learn, as for the stage finetune; feature_extraction if not given"`
-	Epochs       *int                 `yaml:"epochs" min:"1" doc:"passes over the source's training rows, or as many steps as least_steps says if these are more; if not given, 30 on features, as the strategy says on images"`
-	LeastSteps   int                  `yaml:"least_steps" min:"0" doc:"least number of steps of an epoch; if not given, 50 on features, 0 on images"`
+	Epochs       *int                 `yaml:"epochs" min:"1" doc:"passes over the source's training rows, each of at least least_steps steps; if not given, 30 on features, and as the strategy says on images"`
+	LeastSteps   int                  `yaml:"least_steps" min:"0" doc:"minimum number of steps per epoch; if not given, 50 on features, 0 on images"`
 	LearningRate []float64            `yaml:"learning_rate" above:"0" doc:"one rate, or several to choose from; if not given, 1e-3 on features, as the strategy says on images"`
 	strategy.Learning
 	PrefixCache     prefix.Size   `yaml:"prefix_cache" doc:"maximum size of the cached activations below the lowest trained layer; 0 to compute them in every epoch"`
@@ -75,7 +75,7 @@ type Domains struct {
 
 // Select says how the model is chosen. YAML spells it none, the word of a validator, or a mapping.
 type Select struct {
-	By   string   `yaml:"by" enum:"none,source_accuracy,im,bnm,snd,dev,ensemble" doc:"the validator: source_accuracy, on the source's validation rows; im, information maximisation; bnm, batch nuclear-norm; snd, soft neighbourhood density; dev, deep embedded validation; ensemble, the mean of their ranks, which leaves the epoch at the last; none: the first method at its last epoch"`
+	By   string   `yaml:"by" enum:"none,source_accuracy,im,bnm,snd,dev,ensemble" doc:"the validator: source_accuracy, on the source's validation rows; im, information maximisation; bnm, batch nuclear-norm; snd, soft neighbourhood density; dev, deep embedded validation; ensemble, the mean of their ranks, which always takes the last epoch; none: the first method at its last epoch"`
 	Over []string `yaml:"over" enum:"method,learning_rate,epoch" doc:"what it chooses; all three if not given"`
 }
 
@@ -100,7 +100,7 @@ func (s *Select) DecodeParam(d *params.Decoding, node *yaml.Node) {
 			if hint == "" {
 				hint = "known: " + strings.Join(words, ", ")
 			}
-			d.Errorf(node, hint, "%q is no validator", node.Value)
+			d.Errorf(node, hint, "%q is not a validator", node.Value)
 		}
 	} else {
 		type plain Select

@@ -26,14 +26,14 @@ import (
 
 // PruneParams are the parameters of the stage prune.
 type PruneParams struct {
-	Method    string    `yaml:"method" enum:"channels,weights,2:4" doc:"channels: whole channels are taken out, with everything coupled to them, and the network becomes smaller and faster; weights: single weights are set to 0; 2:4: two of each four weights of a filter are set to 0. With weights and 2:4 the layers keep their shapes: here they run as fast as before"`
-	Ratio     float64   `yaml:"ratio" min:"0.01" max:"0.95" doc:"of channels: the share of each layer's channels that goes, which takes about 1 - (1 - ratio)² of the parameters; of weights: the share that becomes 0; 0.5 if not given, as 2:4 has it"`
-	Criterion string    `yaml:"criterion" enum:"l1,batch_norm,taylor" doc:"of channels, which go first: l1, those with the least weights; batch_norm, those that their batch-norm scales least; taylor, those whose removal changes the loss least to first order, by the gradients of training rows"`
-	Scope     string    `yaml:"scope" enum:"layer,global" doc:"layer: the ratio is of each layer; global: of all together, a layer loses nine tenths at most"`
-	Multiple  int       `yaml:"multiple" min:"1" max:"64" doc:"of channels: the number that layers keep is a multiple of this"`
-	Rounds    int       `yaml:"rounds" min:"1" max:"20" doc:"the ratio is reached in so many rounds, with training after each"`
-	Keep      []string  `yaml:"keep" doc:"layers or blocks that stay as they are, and what is coupled to them; the last layer always does"`
-	Rows      int       `yaml:"rows" min:"16" doc:"of taylor: how many training rows give the gradients, at most"`
+	Method    string    `yaml:"method" enum:"channels,weights,2:4" doc:"channels: whole channels are removed, with everything coupled to them, and the network becomes smaller and faster; weights: single weights are set to 0; 2:4: two of every four weights of a filter are set to 0. With weights and 2:4 the layers keep their shapes and speed in tlpipe"`
+	Ratio     float64   `yaml:"ratio" min:"0.01" max:"0.95" doc:"of channels: the share of each layer's channels to remove, which removes about 1 - (1 - ratio)² of the parameters; of weights: the share to set to 0. Default: 0.5, which is also the share of 2:4"`
+	Criterion string    `yaml:"criterion" enum:"l1,batch_norm,taylor" doc:"of channels, which are removed first: l1, those with the smallest weights; batch_norm, those with the smallest batch-norm scale; taylor, those whose removal changes the loss least to first order, by the gradients of training rows"`
+	Scope     string    `yaml:"scope" enum:"layer,global" doc:"layer: the ratio applies to each layer; global: to all layers together, where a layer loses 90 % at most"`
+	Multiple  int       `yaml:"multiple" min:"1" max:"64" doc:"of channels: layers keep a multiple of this number"`
+	Rounds    int       `yaml:"rounds" min:"1" max:"20" doc:"number of rounds in which the ratio is reached, with training after each"`
+	Keep      []string  `yaml:"keep" doc:"layers or blocks that are not pruned, with everything coupled to them; the last layer never is"`
+	Rows      int       `yaml:"rows" min:"16" doc:"of taylor: maximum number of training rows for the gradients"`
 	Target    string    `yaml:"target" doc:"column with the class of the rows"`
 	Train     *Training `yaml:"train" doc:"training after each round, as in finetune with an input model; none if not given; {} trains all layers for two epochs"`
 }
@@ -72,12 +72,12 @@ const (
 func PruneKind() pipeline.Kind {
 	return pipeline.Define(pipeline.Kind{
 		Name:    "prune",
-		Summary: "take channels or weights out of a trained network",
-		Doc: "With method channels, whole channels are taken out: what is coupled to a channel, by an addition, a depthwise convolution, a batch-norm, a " +
-			"concatenation or a gate, goes with it, and the result is a smaller network that everything runs as any other. Before any training it gives what the " +
-			"network gave with those channels silenced. With weights and 2:4, single weights become 0 and stay so in the training of this stage. The last layer stays. " +
-			"With data, accuracy is measured on the validation rows before and after, and train trains the network after each round. A pruning that takes " +
-			"nothing out is an error.",
+		Summary: "remove channels or weights from a trained network",
+		Doc: "With method channels, whole channels are removed, with everything coupled to them by an addition, a depthwise convolution, a batch-norm, a " +
+			"concatenation or a gate. The result is a smaller network that can be used like any other. Before any training, its outputs are those of the " +
+			"original network with these channels zeroed. With weights and 2:4, single weights become 0 and remain 0 in the training of this stage. The last layer " +
+			"is never pruned. With data, accuracy is measured on the validation rows before and after, and train trains the network after each round. A pruning " +
+			"that removes nothing is an error.",
 		Example: `smaller:
   uses: prune
   from: {model: net, data: images}
@@ -86,7 +86,7 @@ func PruneKind() pipeline.Kind {
 		Seeded:  true,
 		Inputs: []pipeline.Port{
 			{Name: transfer.ModelPort, Kind: pipeline.Model, Doc: "the trained network"},
-			{Name: transfer.DataPort, Kind: pipeline.Images, Optional: true, Doc: "rows with images, classes and splits, as the network takes them: for training, taylor and accuracies"},
+			{Name: transfer.DataPort, Kind: pipeline.Images, Optional: true, Doc: "rows with images, classes and splits, prepared for the network: for training, taylor and accuracies"},
 		},
 		Outputs: []pipeline.Port{
 			{Name: transfer.ModelPort, Kind: pipeline.Model, Doc: "the pruned network"},
@@ -158,7 +158,7 @@ func (s *pruneStage) Numerics() string {
 func (s *pruneStage) Check(inputs map[string][]pipeline.Traits) (map[string]pipeline.Traits, error) {
 	for _, traits := range inputs[transfer.ModelPort] {
 		if _, features := traits[record.ExtractionKey]; features {
-			return nil, errors.New("the model is a head on features: there are no channels to take out of it; prune a whole network on pictures")
+			return nil, errors.New("the model is a head on features: it has no channels to remove; prune a whole network on pictures")
 		}
 	}
 	if len(inputs[transfer.DataPort]) == 0 {
@@ -202,7 +202,7 @@ func (s *pruneStage) Run(ctx context.Context, task *pipeline.Task) error {
 		return err
 	}
 	if len(first.InputShape()) != 3 {
-		return fmt.Errorf("model %s takes features: there are no channels to take out of it; prune a whole network on pictures", given.Name())
+		return fmt.Errorf("model %s takes features: it has no channels to remove; prune a whole network on pictures", given.Name())
 	}
 	if first.Network, first.Weights, err = adapter.Merge(first.Network, first.Weights); err != nil {
 		return err
@@ -333,7 +333,7 @@ func (s *pruneStage) cut(ctx context.Context, task *pipeline.Task, before *nn.Ne
 	switch s.Criterion {
 	case byBatchNorm:
 		if scores, err = prune.BatchNormScale(c.Network, c.Weights); err != nil {
-			return pipeline.ParamErrorHint("criterion", "take l1", "%v", err)
+			return pipeline.ParamErrorHint("criterion", "use l1", "%v", err)
 		}
 	case taylor:
 		if scores, err = transfer.Importance(ctx, task, s.Target, c, s.Rows); err != nil {
@@ -378,10 +378,10 @@ func (s *pruneStage) tell(ctx context.Context, task *pipeline.Task, before, afte
 		was.Parameters, is.Parameters, percent(is.Parameters, was.Parameters), was.Nonzero, is.Nonzero,
 		float64(was.MultiplyAdds)/1e6, float64(is.MultiplyAdds)/1e6, percent(is.MultiplyAdds, was.MultiplyAdds), float64(was.Bytes)/1e6, float64(is.Bytes)/1e6)
 	if is.Rows > 0 {
-		task.Log("on %d validation rows accuracy %.1f %% → %.1f %% (%.1f to %.1f), %.1f %% of the answers stay", is.Rows, 100*was.Accuracy, 100*is.Accuracy, 100*is.Low, 100*is.High, 100*is.Agreement)
+		task.Log("on %d validation rows accuracy %.1f %% → %.1f %% (%.1f to %.1f), %.1f %% of the predictions unchanged", is.Rows, 100*was.Accuracy, 100*is.Accuracy, 100*is.Low, 100*is.High, 100*is.Agreement)
 	}
 	if old, new, err := speeds(ctx, task.Threads, before, after); err == nil {
-		task.Log("speed: a picture in %.2f → %.2f ms, %.2f times as fast (batch 1, %d threads, in turn)", 1e3*old.Seconds(), 1e3*new.Seconds(), old.Seconds()/new.Seconds(), max(task.Threads, 1))
+		task.Log("speed: %.2f → %.2f ms per picture, %.2f times as fast (batch 1, %d threads, measured alternately)", 1e3*old.Seconds(), 1e3*new.Seconds(), old.Seconds()/new.Seconds(), max(task.Threads, 1))
 	}
 }
 

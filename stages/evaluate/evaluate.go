@@ -57,7 +57,7 @@ func Kind() pipeline.Kind {
 		Outputs: []pipeline.Port{
 			{Name: "metrics", Kind: pipeline.Metrics, Doc: "one row per value: model, role, slice, metric, class, value, low, high, rows"},
 			{Name: "predictions", Kind: pipeline.Predictions, Doc: "one row per model and input: the columns of the data, model, predicted, probabilities"},
-			{Name: "comparison", Kind: pipeline.Metrics, Doc: "one row per pair of models: difference of accuracy, its interval, McNemar's test; of numbers, of the mean absolute error, with the sign test"},
+			{Name: "comparison", Kind: pipeline.Metrics, Doc: "one row per pair of models: difference of accuracy, its interval, McNemar's test; for numbers, difference of the mean absolute error, with the sign test"},
 			{Name: "confusion", Kind: pipeline.Metrics, Doc: "how many rows of each class were predicted as each class"},
 			{Name: "calibration", Kind: pipeline.Metrics, Doc: "accuracy by bins of confidence"},
 			{Name: "curves", Kind: pipeline.Metrics, Doc: "points of the ROC and precision-recall curves of each model, one class against the rest and averaged over the classes"},
@@ -254,9 +254,9 @@ func (e *evaluation) tellUnmeasured() {
 	const most = 6
 	switch n := len(names); {
 	case n > most:
-		e.task.Log("no row measured is of %d of the %d classes, among them %s", n, len(e.classes), strings.Join(names[:most], ", "))
+		e.task.Log("no evaluated row is of %d of the %d classes, among them %s", n, len(e.classes), strings.Join(names[:most], ", "))
 	case n > 0:
-		e.task.Log("no row measured is of class %s", strings.Join(names, ", "))
+		e.task.Log("no evaluated row is of class %s", strings.Join(names, ", "))
 	}
 }
 

@@ -30,7 +30,7 @@ type Split struct {
 	Train   float64     `yaml:"train" min:"0" max:"1" doc:"share of the training rows"`
 	Val     float64     `yaml:"val" min:"0" max:"1" doc:"share of the validation rows"`
 	Test    float64     `yaml:"test" min:"0" max:"1" doc:"share of the test rows"`
-	By      string      `yaml:"by" doc:"a column that groups rows: images of one object, patient or place go to the same split; digest: images of the same bytes, whatever their name and class are"`
+	By      string      `yaml:"by" doc:"a column that groups rows: images of one object, patient or place go to the same split; digest: images with the same bytes, whatever their names and classes"`
 	Salt    string      `yaml:"salt" doc:"a different salt gives a different split; the pipeline's seed does not affect it"`
 	Exact   bool        `yaml:"exact" doc:"split every class in exactly these shares, as classes of fewer than 100 rows always are; rows added later may then move others"`
 	Within  string      `yaml:"within" enum:"train,val,test" doc:"also split the rows that the source assigns to this split: {train: 0.9, val: 0.1, within: train} takes a validation split from the training rows"`

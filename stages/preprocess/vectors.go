@@ -63,7 +63,7 @@ func Vectors() pipeline.Kind {
 		Name:    "vectors",
 		Summary: "read rows of numbers from tables and arrays as ready features",
 		Doc: "Reads feature vectors that were computed elsewhere, or tabular data: columns of a CSV, lists of a Parquet file, arrays of NumPy, " +
-			"matrices of a MAT-file of version 5. If features are not named, all columns of numbers are, except those that target, split.by " +
+			"matrices of a MAT-file of version 5. Without features, all numeric columns are features, except those that target, split.by " +
 			"or only name. Splits the rows into train, val and test as preprocess does. All files must have " +
 			"the same number of features. Rows with a number that is missing or not finite are rejected.",
 		Example: `features:

@@ -143,7 +143,7 @@ func (d *Domains) gather(ctx context.Context, from From, label string, into *gat
 		value, ok := schema.Metadata().GetValue(key)
 		if before, has := d.Metadata[key]; has && ok && before != value {
 			if key == record.TransformsKey {
-				return errors.New("its features were made of texts in another way than the source's: make those of both in one stage")
+				return errors.New("its features were computed from texts in another way than the source's: compute both in one stage")
 			}
 			return fmt.Errorf("its rows were made in another way than the source's: %s, not %s", value, before)
 		}

@@ -14,16 +14,16 @@ import (
 
 // Params are the parameters of the stage.
 type Params struct {
-	Type           Type            `yaml:"type" enum:"int8,float16,bfloat16" doc:"what weights rest as; in int8 the model also computes with bytes"`
-	Ranges         simulate.Method `yaml:"ranges" enum:"minmax,percentile,mse,entropy" doc:"how the range of a value is found from its numbers on training rows: the extremes, all but a share, the least mean squared error, the least divergence"`
-	Percentile     float64         `yaml:"percentile" min:"50" max:"100" doc:"of ranges percentile: percent of the numbers that a range holds"`
-	Rows           int             `yaml:"rows" min:"1" max:"100000" doc:"training rows to find ranges on, evenly from all; their copies are not used"`
-	Equalise       bool            `yaml:"equalise" doc:"make the channels of consecutive layers equally large first, where ReLU or nothing lies between (Nagel et al. 2019)"`
+	Type           Type            `yaml:"type" enum:"int8,float16,bfloat16" doc:"how weights are stored; with int8 the model also computes with bytes"`
+	Ranges         simulate.Method `yaml:"ranges" enum:"minmax,percentile,mse,entropy" doc:"how the range of a value is found from its numbers on training rows: by the extremes, a percentile, the least mean squared error or the least divergence"`
+	Percentile     float64         `yaml:"percentile" min:"50" max:"100" doc:"of ranges percentile: percentage of the numbers within the range"`
+	Rows           int             `yaml:"rows" min:"1" max:"100000" doc:"training rows to find ranges on, spread evenly over all; augmented copies are not used"`
+	Equalise       bool            `yaml:"equalise" doc:"first equalise the ranges of the channels of consecutive layers with ReLU or nothing between them (Nagel et al. 2019)"`
 	Rounding       Rounding        `yaml:"rounding" enum:"nearest,learned" doc:"of weights: to the nearest step, or up or down as learned, so that the outputs of the layer change least on up to 32 of the rows (AdaRound's objective, Nagel et al. 2020)"`
-	BiasCorrection bool            `yaml:"bias_correction" doc:"move biases so that the mean of each channel stays, on up to 32 of the rows"`
-	Tolerance      float64         `yaml:"tolerance" min:"0" max:"1" doc:"the gate: by how much accuracy on the rows of split val may drop, as a fraction; for models that tell no single class, how much of their answers may change"`
-	Confidence     float64         `yaml:"confidence" min:"0.5" max:"0.9999" doc:"of the one-sided interval of that drop, whose end must lie within the tolerance; 0.5 takes the drop as it is"`
-	MostFloat      float64         `yaml:"most_float" min:"0" max:"1" doc:"how many of the layers with weights may be left in float32 for the gate to hold, as a fraction"`
+	BiasCorrection bool            `yaml:"bias_correction" doc:"adjust biases so that the mean of each channel is unchanged, on up to 32 of the rows"`
+	Tolerance      float64         `yaml:"tolerance" min:"0" max:"1" doc:"the gate: by how much accuracy on the rows of split val may drop, as a fraction; for models that do not predict a single class, how much their predictions may change"`
+	Confidence     float64         `yaml:"confidence" min:"0.5" max:"0.9999" doc:"of the one-sided interval of that drop, whose end must be within tolerance; 0.5 judges by the drop itself"`
+	MostFloat      float64         `yaml:"most_float" min:"0" max:"1" doc:"the fraction of the layers with weights that may be left in float32 so that the gate holds"`
 }
 
 // Type is what weights rest as.
@@ -50,7 +50,7 @@ const (
 func Kind() pipeline.Kind {
 	return pipeline.Define(pipeline.Kind{
 		Name:    "quantise",
-		Summary: "make a trained model a quarter of its size in int8, or half in float16, if its accuracy holds",
+		Summary: "reduce a trained model to a quarter of its size with int8, or half with float16, if its accuracy holds",
 		Doc: "Folds batch-norms into weights and stores weights as int8, with a scale for each output channel; values are rounded to " +
 			"bytes in ranges found on rows of split train. The model then computes its convolutions with bytes wherever it is used: " +
 			"evaluate, predict, bench. A gate compares it with the model in float32 on the rows of split val: the upper end of the " +
