@@ -33,7 +33,7 @@ func imported() Backbone {
 // resolveImported is Resolve of an imported network: its weights are the path of a file.
 func (b Backbone) resolveImported(reference WeightsReference) (*ResolvedWeights, error) {
 	if reference.isURL() || reference.otherScheme() != "" || !strings.ContainsAny(string(reference), `./\`) {
-		return nil, wrongWeights("weights: model.onnx", "the network %s is read from a file: its path is missing, %q is none", b.Name, reference.ShowParam())
+		return nil, wrongWeights("weights: model.onnx", "the network %s is read from a file: its path is missing (%q is not one)", b.Name, reference.ShowParam())
 	}
 	c := &ResolvedWeights{Name: FileWeights, path: string(reference), said: true}
 	c.backbone = sync.OnceValues(func() (Backbone, error) { return b.of(c.path) })

@@ -58,7 +58,7 @@ func TestDamage(t *testing.T) {
 		"900000000000 300\na": "are in",
 		"2 3\nthe " + "\x00\x00\x80\x7f" + strings.Repeat("\x00", 8): "not finite",
 		"2 3\nthe \x00":            "ends early",
-		strings.Repeat("a", 2<<20): "no file of word vectors",
+		strings.Repeat("a", 2<<20): "not a file of word vectors",
 	} {
 		if _, err := wordvectors.Parse(strings.NewReader(text), int64(len(text)), 0); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%.40q: %v, want %q", text, err, want)

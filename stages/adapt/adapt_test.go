@@ -274,7 +274,7 @@ func TestWhatIsRefused(t *testing.T) {
 	if _, err := stage.Check(map[string][]pipeline.Traits{"source": {{}}}); err == nil || !strings.Contains(err.Error(), "domains must say") {
 		t.Errorf("one table without domains: %v", err)
 	}
-	if _, err := stage.Check(map[string][]pipeline.Traits{"source": {{record.ExtractionKey: "a"}}, "target": {{record.ExtractionKey: "b"}}}); err == nil || !strings.Contains(err.Error(), "alike") {
+	if _, err := stage.Check(map[string][]pipeline.Traits{"source": {{record.ExtractionKey: "a"}}, "target": {{record.ExtractionKey: "b"}}}); err == nil || !strings.Contains(err.Error(), "extracted in the same way") {
 		t.Errorf("features made in two ways: %v", err)
 	}
 }
