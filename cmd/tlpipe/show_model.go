@@ -74,7 +74,7 @@ func printModel(out io.Writer, c *classifier.Classifier) error {
 			line("", "%d. %s", i+1, step)
 		}
 		if len(steps.WithoutFeatures()) == 0 {
-			line("", "it is not known how pictures were prepared: predict cannot run it on files")
+			line("", "it is not known how pictures were prepared or texts read: predict cannot run it on files")
 		}
 	}
 	for _, h := range d.Heads {

@@ -37,7 +37,7 @@ func (m *Model) OnPictures(weights string) (*Pictures, error) {
 		return nil, errors.New("the model takes texts instead of pictures")
 	}
 	if len(steps.WithoutFeatures()) == 0 {
-		return nil, errors.New("the model does not say how its pictures were prepared")
+		return nil, errors.New("the model does not say how its pictures were prepared, or how its input was made of texts")
 	}
 	p := &Pictures{model: m, threads: 1}
 	var err error
