@@ -10,7 +10,7 @@ import (
 )
 
 // Losses are what a student learns of its teachers, beside its labels: a weighted sum. YAML spells it as a word, which stands for the
-// published settings, or as a mapping.
+// usual settings, or as a mapping.
 type Losses struct {
 	Labels *float64   `yaml:"labels" min:"0" doc:"weight of the cross-entropy with the labels; 1 - alpha if kd is given, else 1"`
 	KD     *KD        `yaml:"kd" doc:"the teacher's softened probabilities (Hinton et al. 2015)"`
