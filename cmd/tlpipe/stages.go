@@ -148,11 +148,17 @@ func parameterRows(t reflect.Type, prefix string, defaults map[string]string, ab
 		if inner.Kind() == reflect.Pointer {
 			inner = inner.Elem()
 		}
-		if inner.Kind() == reflect.Struct && !slices.Contains(above, inner) {
+		if inner.Kind() == reflect.Struct && !slices.Contains(above, inner) && !spelledOtherwise(inner) {
 			rows = append(rows, parameterRows(inner, name+".", defaults, append(above, inner))...)
 		}
 	}
 	return rows
+}
+
+// spelledOtherwise tells whether YAML spells a struct as something else than a mapping of its fields, none of which is documented.
+func spelledOtherwise(t reflect.Type) bool {
+	_, decodes := reflect.New(t).Interface().(params.Decoder)
+	return decodes && !slices.ContainsFunc(params.Fields(t), func(f params.Field) bool { return f.Doc != "" })
 }
 
 // defaultsOf gives the plain defaults of parameters by path.
@@ -207,6 +213,8 @@ func typeWord(t reflect.Type) string {
 		return "list of " + typeWord(t.Elem()) + "s"
 	case t.Kind() == reflect.Map:
 		return "mapping to " + typeWord(t.Elem())
+	case t.Kind() == reflect.Struct && spelledOtherwise(t):
+		return "number, text or mapping"
 	case t.Kind() == reflect.Struct:
 		return "mapping"
 	default:

@@ -214,7 +214,7 @@ func targetScores(metrics []record.Metric) *console.Table {
 	return table
 }
 
-// shownDuplicates is how many pairs of pictures that look alike are named.
+// shownDuplicates is how many pairs of rows that look alike are named.
 const shownDuplicates = 3
 
 // printDuplicates warns of rows measured on that look like rows of other splits.
@@ -222,7 +222,7 @@ func printDuplicates(out io.Writer, rows []record.Duplicate) {
 	if len(rows) == 0 {
 		return
 	}
-	text := fmt.Sprintf("%s of %s evaluated look like one of another split (perceptual hash): the accuracy may be overestimated.", console.Count(int64(len(rows))), console.Of(rows[0].Rows, "picture"))
+	text := fmt.Sprintf("%s of %s evaluated look like one of another split (similarity hash): the accuracy may be overestimated.", console.Count(int64(len(rows))), console.Of(rows[0].Rows, "row"))
 	fmt.Fprintf(out, "\n%s\n", console.Wrap(text, 80))
 	for i, d := range rows {
 		if i == shownDuplicates {

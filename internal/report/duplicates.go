@@ -34,7 +34,7 @@ func newDuplicates(ctx context.Context, run Run, e *evaluation) (*duplicatesView
 	if err != nil || len(rows) == 0 {
 		return nil, err
 	}
-	view := &duplicatesView{Summary: fmt.Sprintf("%s of %s evaluated look like one of another split, by perceptual hash: re-encoded, scaled or slightly modified copies. This leaks information between the splits, so the accuracy may be overestimated.", count(int64(len(rows))), plural(rows[0].Rows, "picture"))}
+	view := &duplicatesView{Summary: fmt.Sprintf("%s of %s evaluated look like one of another split, by a similarity hash: copies that were stored again, scaled or slightly modified. This leaks information between the splits, so the accuracy may be overestimated.", count(int64(len(rows))), plural(rows[0].Rows, "row"))}
 	shown := rows[:min(len(rows), maxDuplicates)]
 	if len(shown) < len(rows) {
 		view.Summary += fmt.Sprintf(" The likest %d are shown.", len(shown))

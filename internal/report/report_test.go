@@ -506,7 +506,7 @@ func TestData(t *testing.T) {
 		t.Errorf("notes %q", got)
 	}
 	alike := parse(t, section(text, "e1-duplicates"))
-	if got := textOf(alike.all("section")[0]); !strings.Contains(got, "1 of 72 pictures evaluated look like one of another split") || !strings.Contains(got, "no picturetrain cat") {
+	if got := textOf(alike.all("section")[0]); !strings.Contains(got, "1 of 72 rows evaluated look like one of another split") || !strings.Contains(got, "no picturetrain cat") {
 		t.Errorf("near-duplicates: %q", got)
 	}
 	// Of many classes, the largest are shown and the others folded away.
