@@ -31,15 +31,18 @@ func TorchNamesOf(net *nn.Network, origins []record.Origin, prefix string) Torch
 	if b, err = b.As(origins[0].Variant); err != nil {
 		return t
 	}
+	whole, err := b.whole()
+	if err != nil {
+		return t
+	}
 	namings := b.variants[b.chosen].namings
 	at := -1
 	for i, n := range namings {
-		if n.order == torchOrder && (at < 0 || namings[at].title != "torchvision" && n.title == "timm") {
+		if n.order == torchOrder && n.tellsApart(whole) && (at < 0 || namings[at].title != "torchvision" && n.title == "timm") {
 			at = i
 		}
 	}
-	whole, err := b.whole()
-	if at < 0 || err != nil {
+	if at < 0 {
 		return t
 	}
 	t.names = namings[at]
@@ -61,6 +64,21 @@ func TorchNamesOf(net *nn.Network, origins []record.Origin, prefix string) Torch
 	return t
 }
 
+// tellsApart tells whether each parameter of a network has a name of its own: some modules hold queries, keys and values in one.
+func (n naming) tellsApart(net *nn.Network) bool {
+	seen := map[string]bool{}
+	for _, l := range net.Layers() {
+		for _, p := range net.LayerParameters(l) {
+			name := n.tensor(nn.Parameter{Layer: l.Name, Role: p.Role})
+			if seen[name] {
+				return false
+			}
+			seen[name] = true
+		}
+	}
+	return true
+}
+
 // Library is the one whose module has these names; "tlpipe" for none.
 func (t TorchNames) Library() string { return t.names.title }
 
@@ -76,6 +94,9 @@ type TorchTensor struct {
 // Tensor tells how a parameter lies in the file.
 func (t TorchNames) Tensor(net *nn.Network, l nn.Layer, p nn.Parameter) TorchTensor {
 	out := TorchTensor{layout: t.names.layout(net, l, p), own: p.Shape}
+	if out.layout.shape.Size() != p.Shape.Size() { // positions of pictures of another size than the published weights are for
+		out.layout = layout{shape: p.Shape}
+	}
 	name := strings.TrimPrefix(l.Name, t.prefix)
 	switch other, ok := t.renamed[l.Name]; {
 	case ok:
