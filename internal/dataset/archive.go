@@ -169,6 +169,17 @@ type malformed struct{ error }
 
 func (m malformed) Unwrap() error { return m.error }
 
+// blameContent, deferred, makes what goes wrong while a file's content is read malformed, panics of the readers beneath among it.
+func blameContent(ctx context.Context, err *error) {
+	if r := recover(); r != nil {
+		*err = malformed{fmt.Errorf("damaged: %v", r)}
+	}
+	var onPath *os.PathError
+	if *err != nil && ctx.Err() == nil && !errors.As(*err, &onPath) && !errors.As(*err, new(malformed)) {
+		*err = malformed{*err}
+	}
+}
+
 // indexed lists the pictures of archives. The index of each is made by build,
 // once for a content, and kept by files under name. Rows keep the order of the
 // archive, so that reading them in order is reading it in order; their ids

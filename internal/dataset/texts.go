@@ -165,15 +165,7 @@ func (t TextTable) find(path string, names []string) (at csvColumns, notes []str
 
 // load reads a file. Panics of the readers beneath, and whatever is wrong with the content, are malformed.
 func (t TextTable) load(ctx context.Context, path string) (out *texts, err error) {
-	defer func() {
-		if r := recover(); r != nil {
-			err = malformed{fmt.Errorf("damaged: %v", r)}
-		}
-		var onPath *os.PathError
-		if err != nil && ctx.Err() == nil && !errors.As(err, &onPath) && !errors.As(err, new(malformed)) {
-			err = malformed{err}
-		}
-	}()
+	defer blameContent(ctx, &err)
 	f, err := openFile(path)
 	if err != nil {
 		return nil, err

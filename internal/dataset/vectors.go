@@ -187,15 +187,7 @@ func (r *vectorReader) Read(ctx context.Context, at Location) ([]byte, error) {
 
 // load reads the file. Panics of the Parquet reader, and whatever is wrong with the content, are malformed.
 func (v Vectors) load(ctx context.Context) (t *vectorTable, err error) {
-	defer func() {
-		if r := recover(); r != nil {
-			err = malformed{fmt.Errorf("damaged: %v", r)}
-		}
-		var onPath *os.PathError
-		if err != nil && ctx.Err() == nil && !errors.As(err, &onPath) && !errors.As(err, new(malformed)) {
-			err = malformed{err}
-		}
-	}()
+	defer blameContent(ctx, &err)
 	f, err := openFile(v.Path)
 	if err != nil {
 		return nil, err

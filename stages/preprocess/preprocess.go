@@ -267,23 +267,11 @@ func (s *stage) List(ctx context.Context, env *pipeline.Env) (pipeline.Listing, 
 		}
 		return pipeline.Listing{}, fmt.Errorf("there are no images in %s", s.params.Source.describe(s.dir))
 	}
-	if t := s.params.Target; t != nil {
-		if err := table.SetTarget(t.of()); err != nil {
-			return pipeline.Listing{}, fmt.Errorf("target: %w", err)
-		}
-	}
-	divided, err := s.params.Split.assign(table)
+	overview, err := divideListing(table, s.params.Target, s.params.Split)
 	if err != nil {
 		return pipeline.Listing{}, err
 	}
-	if err := s.params.Split.leaks(table); err != nil {
-		return pipeline.Listing{}, err
-	}
-	overview := table.Overview(s.params.Split.wanted())
 	overview.Sizes = sizes(ctx, s.params.Source.parts(s.dir), table)
-	if note := s.params.Split.unused(divided, len(table.All)); note != "" {
-		overview.Notes = append(overview.Notes, note)
-	}
 	overview.Notes = append(overview.Notes, s.params.Split.notes(table)...)
 	return pipeline.Listing{Rows: table.Record(), Rejects: table.Rejects, Overview: overview}, nil
 }

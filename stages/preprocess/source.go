@@ -48,6 +48,10 @@ type Limits struct {
 	Columns  int          `yaml:"columns" recipe:"-" min:"0" doc:"columns of a table; if not given 16,384"`
 }
 
+func (l Limits) of() dataset.Limits {
+	return dataset.Limits{Memory: int64(l.Memory), Unpacked: int64(l.Unpacked), Rows: l.Rows, Columns: l.Columns}
+}
+
 // IDX names the files of a data set like MNIST.
 type IDX struct {
 	Images string `yaml:"images" required:"true" doc:"the images"`
@@ -116,7 +120,7 @@ func (s Source) open(dir string) dataset.Source {
 		}
 		return out
 	}
-	limits := dataset.Limits{Memory: int64(s.Limits.Memory), Unpacked: int64(s.Limits.Unpacked), Rows: s.Limits.Rows, Columns: s.Limits.Columns}
+	limits := s.Limits.of()
 	switch {
 	case s.Folder != "":
 		return dataset.Folder{Path: at(s.Folder), Layout: s.Layout, Limits: limits}

@@ -346,3 +346,24 @@ func (s Split) notes(table *dataset.Table) []string {
 	}
 	return out
 }
+
+// divideListing sets what is to be predicted of the rows that sources list, splits the rows, and gives the overview of the result.
+func divideListing(table *dataset.Table, target *Target, split Split) (*pipeline.Overview, error) {
+	if target != nil {
+		if err := table.SetTarget(target.of()); err != nil {
+			return nil, fmt.Errorf("target: %w", err)
+		}
+	}
+	divided, err := split.assign(table)
+	if err != nil {
+		return nil, err
+	}
+	if err := split.leaks(table); err != nil {
+		return nil, err
+	}
+	overview := table.Overview(split.wanted())
+	if note := split.unused(divided, len(table.All)); note != "" {
+		overview.Notes = append(overview.Notes, note)
+	}
+	return overview, nil
+}

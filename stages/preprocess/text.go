@@ -129,10 +129,7 @@ func (p TextParams) check() error {
 		errs = append(errs, pipeline.ParamErrorHint("source", "such as {file: reviews.csv}", "there are no sources"))
 	}
 	for i, s := range p.Source {
-		path := "source"
-		if len(p.Source) > 1 {
-			path = fmt.Sprintf("source[%d]", i)
-		}
+		path := sourcePath(i, len(p.Source))
 		errs = append(errs, s.check(path)...)
 	}
 	if p.For != "" && p.Words != nil {
@@ -191,7 +188,7 @@ func (s TextSource) check(path string) (errs []error) {
 }
 
 func (s TextSource) open(dir string) dataset.Source {
-	limits := dataset.Limits{Memory: int64(s.Limits.Memory), Unpacked: int64(s.Limits.Unpacked), Rows: s.Limits.Rows, Columns: s.Limits.Columns}
+	limits := s.Limits.of()
 	if s.Folder != "" {
 		return dataset.Folder{Path: within(dir, s.Folder), Layout: s.Layout, Limits: limits, Content: dataset.Texts, Format: document.Format(s.As)}
 	}
@@ -242,10 +239,7 @@ func (s *textStage) Locate(dir string) { s.dir = dir }
 func (s *textStage) Probe() error {
 	var errs []error
 	for i, source := range s.params.Source {
-		path := "source"
-		if len(s.params.Source) > 1 {
-			path = fmt.Sprintf("source[%d]", i)
-		}
+		path := sourcePath(i, len(s.params.Source))
 		errs = append(errs, source.probe(path, s.dir))
 	}
 	return errors.Join(errs...)
@@ -308,26 +302,14 @@ func (s *textStage) List(ctx context.Context, env *pipeline.Env) (pipeline.Listi
 		}
 		return pipeline.Listing{}, errors.New("there are no texts in the sources")
 	}
-	if t := s.params.Target; t != nil {
-		if err := table.SetTarget(t.of()); err != nil {
-			return pipeline.Listing{}, fmt.Errorf("target: %w", err)
-		}
-	}
-	divided, err := s.params.Split.assign(table)
+	overview, err := divideListing(table, s.params.Target, s.params.Split)
 	if err != nil {
-		return pipeline.Listing{}, err
-	}
-	if err := s.params.Split.leaks(table); err != nil {
 		return pipeline.Listing{}, err
 	}
 	if s.ofRows() {
 		if err := s.count(ctx, table); err != nil {
 			return pipeline.Listing{}, fmt.Errorf("find the words of the training rows: %w", err)
 		}
-	}
-	overview := table.Overview(s.params.Split.wanted())
-	if note := s.params.Split.unused(divided, len(table.All)); note != "" {
-		overview.Notes = append(overview.Notes, note)
 	}
 	overview.Notes = append(overview.Notes, s.params.Split.notes(table)...)
 	return pipeline.Listing{Rows: table.Record(), Rejects: table.Rejects, Overview: overview}, nil

@@ -175,7 +175,7 @@ func (s *vectorStage) parts() []dataset.Part {
 		}
 		source := dataset.Vectors{
 			Path: within(s.dir, v.File), Features: v.Features, Labels: v.Labels, Columns: v.Columns, Others: s.others(v), Classes: v.Classes, Separator: separator,
-			Limits: dataset.Limits{Memory: int64(v.Limits.Memory), Unpacked: int64(v.Limits.Unpacked), Rows: v.Limits.Rows, Columns: v.Limits.Columns},
+			Limits: v.Limits.of(),
 		}
 		if strings.EqualFold(filepath.Ext(v.File), ".npy") {
 			source.Labels = within(s.dir, v.Labels)
@@ -199,23 +199,11 @@ func (s *vectorStage) List(ctx context.Context, env *pipeline.Env) (pipeline.Lis
 			return pipeline.Listing{}, fmt.Errorf("%s has %d features, %s has %d", table.All[0].At.Path, table.All[0].At.Size/4, table.All[i].At.Path, row.At.Size/4)
 		}
 	}
-	if t := s.params.Target; t != nil {
-		if err := table.SetTarget(t.of()); err != nil {
-			return pipeline.Listing{}, fmt.Errorf("target: %w", err)
-		}
-	}
-	divided, err := s.params.Split.assign(table)
+	overview, err := divideListing(table, s.params.Target, s.params.Split)
 	if err != nil {
 		return pipeline.Listing{}, err
 	}
-	if err := s.params.Split.leaks(table); err != nil {
-		return pipeline.Listing{}, err
-	}
-	overview := table.Overview(s.params.Split.wanted())
 	overview.Width = int(table.All[0].At.Size / 4)
-	if note := s.params.Split.unused(divided, len(table.All)); note != "" {
-		overview.Notes = append(overview.Notes, note)
-	}
 	return pipeline.Listing{Rows: table.Record(), Rejects: table.Rejects, Overview: overview}, nil
 }
 
