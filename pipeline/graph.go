@@ -591,8 +591,33 @@ func (b *builder) decode(st *StageSpec, kind Kind, with *yaml.Node, vars scopes)
 	if place == nil {
 		place = &yaml.Node{Kind: yaml.MappingNode, Line: st.key.Line, Column: st.key.Column}
 	}
-	b.params(place, "stage "+st.Name+": ", params.Decode(place, target.Interface())...)
+	errs := params.Decode(place, target.Interface())
+	for _, key := range misplaced(place, reflect.TypeOf(kind.Params)) {
+		for _, e := range errs {
+			if e.Path == "" && e.Line == key.Line && e.Column == key.Column {
+				e.Hint = key.Value + " goes beside with, not into it"
+			}
+		}
+	}
+	b.params(place, "stage "+st.Name+": ", errs...)
 	return target.Elem().Interface(), place, len(b.problems) == before
+}
+
+// misplaced are the keys among a stage's parameters that are no parameters but belong to the stage itself.
+func misplaced(with *yaml.Node, parameters reflect.Type) (keys []*yaml.Node) {
+	names := func(t reflect.Type) (names []string) {
+		for _, f := range params.Fields(t) {
+			names = append(names, f.Name)
+		}
+		return names
+	}
+	own, parameter := names(reflect.TypeFor[stageBody]()), names(parameters)
+	for i := 0; i+1 < len(with.Content); i += 2 {
+		if key := with.Content[i]; slices.Contains(own, key.Value) && !slices.Contains(parameter, key.Value) {
+			keys = append(keys, key)
+		}
+	}
+	return keys
 }
 
 // node makes one node and checks it.

@@ -3,6 +3,7 @@ package record
 import (
 	"cmp"
 	"slices"
+	"strconv"
 	"strings"
 	"unicode"
 )
@@ -65,8 +66,12 @@ func Coverages(table []Metric) []Coverage {
 	return out
 }
 
-// Alike is equal for labels that differ by case, spaces and punctuation alone.
+// Alike is equal for labels that differ by case, spaces and punctuation alone, and for those of equal numbers, such as 1
+// and 1.0.
 func Alike(label string) string {
+	if number, err := strconv.ParseFloat(label, 64); err == nil {
+		return strconv.FormatFloat(number, 'g', -1, 64)
+	}
 	folded := strings.Map(func(r rune) rune {
 		if unicode.IsLetter(r) || unicode.IsNumber(r) || unicode.IsMark(r) {
 			return unicode.ToLower(r)

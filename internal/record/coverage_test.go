@@ -30,3 +30,16 @@ func TestCoverages(t *testing.T) {
 		t.Errorf("coverages\n%+v, want\n%+v", got, want)
 	}
 }
+
+func TestAlike(t *testing.T) {
+	for _, pair := range [][2]string{{"Sea Lion", "sea_lion"}, {"1", "1.0"}, {"+1e3", "1000"}, {"NaN", "nan"}} {
+		if record.Alike(pair[0]) != record.Alike(pair[1]) {
+			t.Errorf("%q and %q are not alike", pair[0], pair[1])
+		}
+	}
+	for _, pair := range [][2]string{{"+", "-"}, {"1.5", "15"}, {"-1", "1"}, {"cat", "cats"}} {
+		if record.Alike(pair[0]) == record.Alike(pair[1]) {
+			t.Errorf("%q and %q are alike", pair[0], pair[1])
+		}
+	}
+}
