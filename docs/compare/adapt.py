@@ -105,13 +105,13 @@ def gradient_descent(epochs, rounds, threads):
         print(f"{method}: tlpipe {min(ours):.3f} s, PyTorch {torch.__version__} {min(theirs):.3f} s, ratio {min(ours) / min(theirs):.2f}", flush=True)
 
 
-def closed_forms(rows):
-    text = subprocess.run(
-        ["go", "test", "./internal/domain/align", "-run", "XXX", "-bench", f"Align/{rows}", "-benchtime", "1x", "-timeout", "30m"],
-        capture_output=True, text=True, check=True,
-    ).stdout
+def closed_forms(rows, rounds, threads, methods):
+    """Fits and maps, in NumPy by the formulas, which go through float64 as np.cov does. In turn; both times of the least round."""
+    import scipy.linalg
+
     random = np.random.default_rng(0)
     s, t = (random.standard_normal((rows, WIDTH)).astype(np.float32) for _ in range(2))
+    y = np.arange(rows) % CLASSES
 
     def coral():
         a, b = np.cov(s, rowvar=False) + np.eye(WIDTH), np.cov(t, rowvar=False) + np.eye(WIDTH)
@@ -122,22 +122,53 @@ def closed_forms(rows):
         axes = [np.linalg.eigh(np.cov(x, rowvar=False))[1][:, -20:] for x in (s, t)]
         return s @ (axes[0] @ (axes[0].T @ axes[1])), t @ axes[1]
 
+    def components(k, deltas, x, scatter):
+        top = [WIDTH - k, WIDTH - 1]  # S w = φ (D+λ) w
+        _, w = scipy.linalg.eigh(scatter, deltas.T @ deltas + np.eye(WIDTH), subset_by_index=top)
+        return (x @ w.astype(np.float32)).astype(np.float32)
+
+    def moments():
+        x = np.r_[s, t]
+        centred = x.astype(np.float64) - x.mean(0, dtype=np.float64)
+        return x, centred.T @ centred
+
     def tca():
-        import scipy.linalg
+        x, scatter = moments()
+        return components(20, (s.mean(0) - t.mean(0))[None], x, scatter)
 
-        x = np.r_[s, t].astype(np.float64)
-        e = np.r_[np.full(rows, 1 / rows), np.full(rows, -1 / rows)]
-        m = x.T @ e
-        centred = x - x.mean(0)
-        _, w = scipy.linalg.eigh(np.outer(m, m) + np.eye(WIDTH), centred.T @ centred + 1e-9 * np.eye(WIDTH), subset_by_index=[0, 19])
-        return x @ w
+    def jda():
+        x, scatter = moments()
+        labels = None
+        for _ in range(2):
+            deltas = [s.mean(0) - t.mean(0)]
+            if labels is not None:
+                deltas += [s[y == c].mean(0) - t[labels == c].mean(0) for c in range(CLASSES) if (labels == c).any()]
+            z = components(100, np.array(deltas), x, scatter)
+            a, b = z[:rows], z[rows:]
+            squares = (a * a).sum(1)
+            labels = np.concatenate([y[(squares - 2 * b[i : i + 500] @ a.T).argmin(1)] for i in range(0, rows, 500)])
+        return z
 
-    for name, form in (("coral", coral), ("subspace", subspace), ("tca", tca)):
-        began = time.process_time()
-        form()
-        theirs = time.process_time() - began
-        ours = float(re.search(rf"{name}\S*\s+\d+\s+\d+ ns/op\s+([\d.]+) cpu-s/op", text).group(1))
-        print(f"{name}, {rows} × {WIDTH}: tlpipe {ours:.1f} s, NumPy {np.__version__} {theirs:.1f} s, ratio {ours / theirs:.2f}", flush=True)
+    for name, form in (("coral", coral), ("subspace", subspace), ("tca", tca), ("jda", jda)):
+        if methods and name not in methods:
+            continue
+        ours, theirs = [], []
+        for _ in range(rounds):
+            text = subprocess.run(
+                ["go", "test", "./internal/domain/align", "-run", "XXX", "-bench", f"Align/{rows}/{name}$", "-benchtime", "1x", "-timeout", "30m", "-cpu", str(threads)],
+                capture_output=True, text=True, check=True,
+            ).stdout
+            found = re.search(r"(\d+) ns/op\s+([\d.]+) cpu-s/op", text)
+            ours.append((int(found.group(1)) / 1e9, float(found.group(2))))
+            began = time.perf_counter(), time.process_time()
+            form()
+            theirs.append((time.perf_counter() - began[0], time.process_time() - began[1]))
+        (wall, used), (their_wall, their_used) = (tuple(map(min, zip(*x))) for x in (ours, theirs))
+        print(
+            f"{name}, {rows} × {WIDTH}, {threads} threads: tlpipe {wall:.1f} s ({used:.1f} of processor time), NumPy {np.__version__} "
+            f"{their_wall:.1f} s ({their_used:.1f}), ratio {wall / their_wall:.2f} ({used / their_used:.2f})",
+            flush=True,
+        )
 
 
 parser = argparse.ArgumentParser()
@@ -145,8 +176,9 @@ parser.add_argument("--epochs", type=int, default=2)
 parser.add_argument("--rounds", type=int, default=2)
 parser.add_argument("--threads", type=int, default=1)
 parser.add_argument("--closed", type=int, default=0, metavar="ROWS")
+parser.add_argument("--method", nargs="*", help="only these")
 arguments = parser.parse_args()
 if arguments.closed:
-    closed_forms(arguments.closed)
+    closed_forms(arguments.closed, arguments.rounds, arguments.threads, arguments.method)
 else:
     gradient_descent(arguments.epochs, arguments.rounds, arguments.threads)

@@ -30,22 +30,28 @@ func coral() Method {
 				to[i*n+i] += penalty
 			}
 			var out domain.Alignment
-			var inverse, root []float64
+			var weights []float64
 			if n <= eigen.ExactDims {
-				_, inverse = roots(s.pool, from, n)
-				root, _ = roots(s.pool, to, n)
+				_, inverse := roots(s.pool, from, n)
+				root, _ := roots(s.pool, to, n)
+				// Rows are multiplied from the left: the map's weights are the transpose of inverse·root.
+				weights = make([]float64, n*n)
+				s.pool.Each(n, func(_, i int) {
+					for k, r := range root[i*n : (i+1)*n] {
+						vector.Axpy(r, inverse[k*n:(k+1)*n], weights[i*n:(i+1)*n])
+					}
+				})
 			} else {
 				out.Note = fmt.Sprintf("square roots of covariances of %d features were found by iteration in float32", n)
-				_, inverse = iteratedRoots(s.pool, from, n)
-				root, _ = iteratedRoots(s.pool, to, n)
-			}
-			// Rows are multiplied from the left: the map's weights are the transpose of inverse·root.
-			weights := make([]float64, n*n)
-			s.pool.Each(n, func(_, i int) {
-				for k, r := range root[i*n : (i+1)*n] {
-					vector.Axpy(r, inverse[k*n:(k+1)*n], weights[i*n:(i+1)*n])
+				inverse := iteratedRoot(s.pool, from, n, penalty, true)
+				root := iteratedRoot(s.pool, to, n, penalty, false)
+				product := make([]float32, n*n)
+				kernel.Gemm(s.pool, false, false, n, n, n, 1, root, n, inverse, n, 0, product, n, nil)
+				weights = from // which is not needed any more
+				for i, v := range product {
+					weights[i] = float64(v)
 				}
-			})
+			}
 			out.Source = s.coloured(weights)
 			return out, nil
 		},
@@ -115,57 +121,97 @@ func roots(pool *kernel.Pool, a []float64, n int) (root, inverse []float64) {
 	return root, inverse
 }
 
-// iteratedRoots is roots by the coupled iteration of Denman and Beavers in Newton and Schulz's form, which multiplies and never
-// inverts (Higham, Functions of Matrices, 2008, 6.3 and 7.3): Y → ½Y(3−ZY), Z → ½(3−ZY)Z, from A divided by its norm.
-func iteratedRoots(pool *kernel.Pool, a []float64, n int) (root, inverse []float64) {
+// iteratedRoot returns A^½ or A^−½ of a symmetric matrix whose eigenvalues are at least a number above 0. It is the coupled
+// iteration of Denman and Beavers in Newton and Schulz's form, which multiplies and never inverts (Higham, Functions of Matrices,
+// 2008, 6.3 and 7.3), from A divided by a bound of its eigenvalues and the identity: Y → ½ρY(3−ρ²ZY), Z → ½ρ(3−ρ²ZY)Z. The
+// eigenvalues of (ZY)^½ lie in l … 1, and ρ² = 3/(1+l+l²) raises the least of them as far as a step can (Chen and Chow, A stable
+// scaling of Newton-Schulz, 2014). Y and Z are symmetric, and half of each is computed. ZY is not quite: taking one half of it for
+// the other would let rounding errors grow.
+func iteratedRoot(pool *kernel.Pool, a []float64, n int, least float64, inverse bool) []float32 {
 	size := 0.0
 	for i := range n {
-		sum := 0.0
-		for _, v := range a[i*n : (i+1)*n] {
-			sum += math.Abs(v)
-		}
-		size = max(size, sum)
+		size = max(size, absoluteSum(a[i*n:(i+1)*n]))
 	}
 	y, z := kernel.Memory(n*n), kernel.Memory(n*n)
 	for i, v := range a {
 		y[i] = float32(v / size)
 	}
-	for i := range n {
-		z[i*n+i] = 1
-	}
+	product := symmetricProduct{pool: pool, n: n}
 	step, next := kernel.Memory(n*n), kernel.Memory(n*n)
-	var workspace kernel.Workspace
+	// The square bounds the eigenvalues closer, and the first step is made of it.
+	product.of(false, n, y, y, next)
+	bound := 0.0
+	for i := range n {
+		bound = max(bound, absoluteSum(next[i*n:(i+1)*n]))
+	}
+	bound = min(math.Sqrt(bound)*(1+1e-5), 1)
+	size *= bound
+	low := math.Sqrt(min(least/size, 1))
+	square, factor := faster(&low)
+	for i, v := range next {
+		one := float64(y[i]) / bound
+		y[i] = float32(factor * (3*one - square*float64(v)/(bound*bound)))
+		z[i] = float32(-factor * square * one)
+	}
+	for i := range n {
+		z[i*n+i] += float32(3 * factor)
+	}
 	last := math.Inf(1)
 	for range 60 {
-		kernel.Gemm(pool, false, false, n, n, n, -0.5, z, n, y, n, 0, step, n, &workspace)
+		kernel.Gemm(pool, false, false, n, n, n, 1, z, n, y, n, 0, step, n, &product.workspace)
+		square, factor = faster(&low)
 		off := 0.0
 		for i := range n {
-			for j := range n {
-				v := float64(step[i*n+j])
+			row := step[i*n : (i+1)*n]
+			for j, v := range row {
+				d := float64(v)
 				if i == j {
-					v += 0.5
+					d--
 				}
-				off += v * v
+				off += d * d
+				row[j] = float32(-factor * square * float64(v))
 			}
-			step[i*n+i] += 1.5
+			row[i] += float32(3 * factor)
 		}
-		kernel.Gemm(pool, false, false, n, n, n, 1, y, n, step, n, 0, next, n, &workspace)
-		y, next = next, y
-		kernel.Gemm(pool, false, false, n, n, n, 1, step, n, z, n, 0, next, n, &workspace)
-		z, next = next, z
 		off = math.Sqrt(off / float64(n))
-		if off < 1e-6 || off < 1e-2 && off > 0.9*last { // float32 has no more
+		// A step squares what is missing; float32 has no more than some 1e-7 of it.
+		enough := off < 3e-4 || off < 1e-2 && off > 0.9*last
+		last = off
+		if !enough || !inverse {
+			product.of(false, n, y, step, next)
+			y, next = next, y
+		}
+		if !enough || inverse {
+			product.of(false, n, step, z, next)
+			z, next = next, z
+		}
+		if enough {
 			break
 		}
-		last = off
 	}
-	root, inverse = make([]float64, n*n), make([]float64, n*n)
-	scale := math.Sqrt(size)
-	for i := range n {
-		for j := range n {
-			root[i*n+j] = (float64(y[i*n+j]) + float64(y[j*n+i])) / 2 * scale
-			inverse[i*n+j] = (float64(z[i*n+j]) + float64(z[j*n+i])) / 2 / scale
-		}
+	root, scale := y, math.Sqrt(size)
+	if inverse {
+		root, scale = z, 1/scale
 	}
-	return root, inverse
+	for i, v := range root {
+		root[i] = float32(float64(v) * scale)
+	}
+	return root
+}
+
+// faster gives ρ² and ½ρ of a step whose eigenvalues are at least low, and the least after it.
+func faster(low *float64) (square, factor float64) {
+	l := *low
+	square = 3 / (1 + l + l*l)
+	factor = math.Sqrt(square) / 2
+	*low = min(factor*l*(3-square*l*l), 1)
+	return square, factor
+}
+
+func absoluteSum[T float32 | float64](row []T) float64 {
+	sum := 0.0
+	for _, v := range row {
+		sum += math.Abs(float64(v))
+	}
+	return sum
 }

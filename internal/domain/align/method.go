@@ -97,8 +97,8 @@ func (m Method) Fit(ctx context.Context, source domain.Labelled, target domain.F
 		}
 		return a, nil
 	}
-	own, other := standardise(source.Features), standardise(target)
-	source.Features, target = own.apply(source.Features), other.apply(target)
+	own, other := standardise(pool, source.Features), standardise(pool, target)
+	source.Features, target = own.apply(pool, source.Features), other.apply(pool, target)
 	a, err := m.fit(ctx, &task{source: source, target: target, Options: o, pool: pool})
 	if err != nil {
 		return wrong(err)

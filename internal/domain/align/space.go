@@ -46,11 +46,11 @@ func newSpace(t *task) *space {
 	s := &space{pool: t.pool, mean: make([]float64, width), dims: width}
 	all := t.source.Rows() + t.target.Rows()
 	for _, f := range []domain.Features{t.source.Features, t.target} {
-		for i := range f.Rows() {
-			for j, v := range f.Row(i) {
-				s.mean[j] += float64(v)
+		eachColumns(t.pool, f, func(row []float32, first int) {
+			for j, v := range row {
+				s.mean[first+j] += float64(v)
 			}
-		}
+		})
 	}
 	for j := range s.mean {
 		s.mean[j] /= float64(all)
@@ -60,18 +60,24 @@ func newSpace(t *task) *space {
 	if all < width && all <= eigen.ExactDims {
 		s.reduce()
 	}
-	s.source.average()
-	s.target.average()
+	s.source.average(t.pool)
+	s.target.average(t.pool)
 	return s
 }
 
 // average finds the mean of the points.
-func (p *points) average() {
+func (p *points) average(pool *kernel.Pool) {
 	p.mean = make([]float64, p.dims)
-	row := make([]float64, p.dims)
-	for i := range p.rows() {
-		p.at(i, row)
-		vector.Axpy(1, row, p.mean)
+	if p.held != nil {
+		for i := range p.rows() {
+			vector.Axpy(1, p.held[i*p.dims:(i+1)*p.dims], p.mean)
+		}
+	} else {
+		eachColumns(pool, p.features, func(row []float32, first int) {
+			for j, v := range row {
+				p.mean[first+j] += float64(v) - p.origin[first+j]
+			}
+		})
 	}
 	for j := range p.mean {
 		p.mean[j] /= float64(p.rows())
@@ -120,51 +126,72 @@ func (s *space) reduce() {
 	s.source.dims, s.target.dims = s.dims, s.dims
 }
 
-// exactProducts is the number of multiply-adds up to which scatter is of products in float64; blockRows is how many rows are
-// multiplied at once beyond it.
+// exactProducts is the number of multiply-adds up to which scatter is of products in float64; exactRows and roundedRows are how
+// many rows are multiplied at once up to it and beyond it.
 const (
 	exactProducts = 1 << 29
-	blockRows     = 256
+	exactRows     = 256
+	roundedRows   = 2048
 )
 
 // addScatter adds Σ (x−centre)(x−centre)ᵀ over the points to sum, [dims][dims].
 func (s *space) addScatter(sum []float64, p *points, centre []float64) {
-	n, dims := p.rows(), s.dims
-	exact := make([]float64, blockRows*dims)
-	single := n*dims*dims > exactProducts
-	var rounded, product []float32
-	var workspace kernel.Workspace
-	if single {
-		rounded, product = make([]float32, blockRows*dims), make([]float32, dims*dims)
+	if p.rows()*s.dims*s.dims > exactProducts {
+		s.addRounded(sum, p, centre)
+	} else {
+		s.addExact(sum, p, centre)
 	}
-	for from := 0; from < n; from += blockRows {
-		block := min(blockRows, n-from)
+	mirror(sum, s.dims)
+}
+
+// addExact adds what is below the diagonal, of products in float64.
+func (s *space) addExact(sum []float64, p *points, centre []float64) {
+	n, dims := p.rows(), s.dims
+	rows := make([]float64, exactRows*dims)
+	for from := 0; from < n; from += exactRows {
+		block := min(exactRows, n-from)
 		for i := range block {
-			row := exact[i*dims : (i+1)*dims]
+			row := rows[i*dims : (i+1)*dims]
 			p.at(from+i, row)
 			vector.Axpy(-1, centre, row)
-			for j := range rounded[:len(rounded)/blockRows] {
-				rounded[i*dims+j] = float32(row[j])
-			}
 		}
-		if !single {
-			s.pool.Each(dims, func(_, j int) {
-				to := sum[j*dims : j*dims+j+1]
-				for i := range block {
-					row := exact[i*dims : (i+1)*dims]
-					vector.Axpy(row[j], row[:j+1], to)
-				}
-			})
-			continue
-		}
-		kernel.Gemm(s.pool, true, false, dims, dims, block, 1, rounded, dims, rounded, dims, 0, product, dims, &workspace)
 		s.pool.Each(dims, func(_, j int) {
-			for l := range j + 1 {
-				sum[j*dims+l] += float64(product[j*dims+l])
+			to := sum[j*dims : j*dims+j+1]
+			for i := range block {
+				row := rows[i*dims : (i+1)*dims]
+				vector.Axpy(row[j], row[:j+1], to)
 			}
 		})
 	}
-	mirror(sum, dims)
+}
+
+// addRounded adds what is below the diagonal, of products in float32 that are summed in float64.
+func (s *space) addRounded(sum []float64, p *points, centre []float64) {
+	n, dims := p.rows(), s.dims
+	most := min(n, roundedRows)
+	rows, squares := kernel.Memory(most*dims), kernel.Memory(dims*dims)
+	exact := make([][]float64, s.pool.Threads())
+	for i := range exact {
+		exact[i] = make([]float64, dims)
+	}
+	product := symmetricProduct{pool: s.pool, n: dims}
+	for from := 0; from < n; from += most {
+		block := min(most, n-from)
+		s.pool.Each(block, func(worker, i int) {
+			row := exact[worker]
+			p.at(from+i, row)
+			for j, v := range row {
+				rows[i*dims+j] = float32(v - centre[j])
+			}
+		})
+		product.of(true, block, rows, rows, squares)
+		s.pool.Each(dims, func(_, j int) {
+			to := sum[j*dims : j*dims+j+1]
+			for l, v := range squares[j*dims : j*dims+j+1] {
+				to[l] += float64(v)
+			}
+		})
+	}
 }
 
 // covariance of the points of a domain, [dims][dims].

@@ -6,16 +6,19 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"runtime"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/tlpipe/tlpipe/internal/domain"
+	"github.com/tlpipe/tlpipe/internal/kernel"
 )
 
-// BenchmarkAlign fits alignments of 2,048 features. docs/compare/adapt.py holds it against NumPy.
+// BenchmarkAlign fits alignments of 2,048 features and maps the rows; jda in two rounds. docs/compare/adapt.py holds it against NumPy.
 func BenchmarkAlign(b *testing.B) {
 	const width, classes = 2048, 31
+	threads := runtime.GOMAXPROCS(0)
 	for _, rows := range []int{2_000, 20_000} {
 		random := rand.New(rand.NewPCG(1, 2))
 		made := func() domain.Features {
@@ -27,7 +30,7 @@ func BenchmarkAlign(b *testing.B) {
 		}
 		var source domain.Labelled
 		var target domain.Features
-		for _, name := range []string{"coral", "subspace", "tca"} {
+		for _, name := range []string{"coral", "subspace", "tca", "jda"} {
 			b.Run(fmt.Sprintf("%d/%s", rows, name), func(b *testing.B) {
 				if target.Values == nil {
 					source, target = domain.Labelled{Features: made(), Count: classes}, made()
@@ -36,11 +39,18 @@ func BenchmarkAlign(b *testing.B) {
 					}
 				}
 				m, _ := Find(name)
+				pool := kernel.NewPool(threads)
+				defer pool.Close()
 				b.ResetTimer()
 				before := processorTime(b)
 				for range b.N {
-					if _, err := m.Fit(context.Background(), source, target, Options{Threads: 2}); err != nil {
+					a, err := m.Fit(context.Background(), source, target, Options{Settings: Settings{Rounds: 2}, Threads: threads})
+					if err != nil {
 						b.Fatal(err)
+					}
+					Apply(pool, a.Source, source.Features)
+					if a.Target.Weights != nil {
+						Apply(pool, a.Target, target)
 					}
 				}
 				b.ReportMetric((processorTime(b)-before).Seconds()/float64(b.N), "cpu-s/op")

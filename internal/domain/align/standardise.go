@@ -5,29 +5,30 @@ import (
 	"slices"
 
 	"github.com/tlpipe/tlpipe/internal/domain"
+	"github.com/tlpipe/tlpipe/internal/kernel"
 )
 
 // standard brings features to mean 0 and variance 1.
 type standard struct{ mean, deviation []float64 }
 
 // standardise measures rows. A feature that does not vary is only shifted.
-func standardise(f domain.Features) standard {
+func standardise(pool *kernel.Pool, f domain.Features) standard {
 	s := standard{make([]float64, f.Width), make([]float64, f.Width)}
 	n := float64(f.Rows())
-	for i := range f.Rows() {
-		for j, v := range f.Row(i) {
-			s.mean[j] += float64(v)
+	eachColumns(pool, f, func(row []float32, first int) {
+		for j, v := range row {
+			s.mean[first+j] += float64(v)
 		}
-	}
+	})
 	for j := range s.mean {
 		s.mean[j] /= n
 	}
-	for i := range f.Rows() {
-		for j, v := range f.Row(i) {
-			d := float64(v) - s.mean[j]
-			s.deviation[j] += d * d
+	eachColumns(pool, f, func(row []float32, first int) {
+		for j, v := range row {
+			d := float64(v) - s.mean[first+j]
+			s.deviation[first+j] += d * d
 		}
-	}
+	})
 	for j, squares := range s.deviation {
 		s.deviation[j] = math.Sqrt(squares / n)
 		if s.deviation[j] <= 1e-6*math.Abs(s.mean[j]) || s.deviation[j] == 0 {
@@ -37,14 +38,26 @@ func standardise(f domain.Features) standard {
 	return s
 }
 
-func (s standard) apply(f domain.Features) domain.Features {
+// eachColumns calls add for all rows in order, a stretch of columns at a time: sums over rows have the same bits for any number of
+// threads.
+func eachColumns(pool *kernel.Pool, f domain.Features, add func(row []float32, first int)) {
+	const columns = 256
+	pool.Each((f.Width+columns-1)/columns, func(_, block int) {
+		from, to := block*columns, min(f.Width, (block+1)*columns)
+		for i := range f.Rows() {
+			add(f.Row(i)[from:to], from)
+		}
+	})
+}
+
+func (s standard) apply(pool *kernel.Pool, f domain.Features) domain.Features {
 	out := domain.Features{Width: f.Width, Values: make([]float32, len(f.Values))}
-	for i := range f.Rows() {
+	pool.Each(f.Rows(), func(_, i int) {
 		row := out.Row(i)
 		for j, v := range f.Row(i) {
 			row[j] = float32((float64(v) - s.mean[j]) / s.deviation[j])
 		}
-	}
+	})
 	return out
 }
 
