@@ -35,7 +35,7 @@ func (p *program) exportCommand() *cobra.Command {
 	var f exportFlags
 	c := &cobra.Command{
 		Use:   "export FILE:STAGE | model.safetensors | BACKBONE",
-		Short: "Write a trained model for other programs: ONNX, TensorFlow Lite, PyTorch",
+		Short: "Write a trained model for other programs: ONNX, TensorFlow Lite, Keras, PyTorch",
 		Long: `Write a trained model as a file that other programs run, the whole way from pixels to
 probabilities: the file takes the pixels of images, uint8 [n, height, width, 3] in
 RGB, of the model's size, normalises them, and gives a probability for each class.
@@ -47,8 +47,12 @@ in its file.
 Formats:
   onnx         ONNX, operators of version 17; any number of images at once
   tflite       TensorFlow Lite (LiteRT), one image at a time; convolutional networks
+  keras        a model that keras.models.load_model reads (Keras 3), with the layers
+               that were trained; convolutional networks
   torch        the weights alone, as a state dict that torch.load reads; a backbone's
                have the names that torchvision or timm give them, others their own
+  safetensors  the same state dict as a safetensors file ("tlpipe show --export" writes
+               one that tlpipe itself runs)
 
 The precision is that of the weights. int8 is for models of a quantise stage; float16
 weights are computed with in float32.

@@ -2,15 +2,17 @@
 
     python deploy.py FILE DIR [FILE DIR ...]
 
-FILE ends in .onnx (onnxruntime) or .tflite (ai-edge-litert). DIR holds images.npy, uint8 [n, height, width, 3], and
+FILE ends in .onnx (onnxruntime), .tflite (ai-edge-litert) or .keras (keras with one of its backends, such as tensorflow-cpu). DIR holds images.npy, uint8 [n, height, width, 3], and
 outputs.npy, float32 [n, classes]. Prints a line for each file: the largest difference and how many images get the same class.
 Exits with 1 if a file of float32 differs by more than 1e-4, one of float16 by more than 0.05, or one of int8 in the class of
 more than 1 % of the images.
 """
+import io
 import json
 import os
 import sys
 import time
+import zipfile
 
 import numpy as np
 
@@ -55,11 +57,28 @@ def tflite(path, images):
     return np.concatenate(out), precision, None, took
 
 
+def keras(path, images):
+    import h5py
+    import keras as keras_framework
+
+    with zipfile.ZipFile(path) as archive:
+        classes = json.loads(archive.read("metadata.json"))["classes"]
+        weights = archive.read("model.weights.h5")
+    model = keras_framework.saving.load_model(path)
+    began = time.perf_counter()
+    model.predict(images[:1], verbose=0)
+    took = time.perf_counter() - began
+    with h5py.File(io.BytesIO(weights)) as file:
+        types = set()
+        file.visititems(lambda name, item: types.add(str(item.dtype)) if isinstance(item, h5py.Dataset) else None)
+    return model.predict(images, verbose=0), "float16" if "float16" in types else "float32", classes, took
+
+
 def main(arguments):
     failed = False
     for path, folder in zip(arguments[::2], arguments[1::2]):
         images, want = np.load(os.path.join(folder, "images.npy")), np.load(os.path.join(folder, "outputs.npy"))
-        got, precision, classes, seconds = (onnx if path.endswith(".onnx") else tflite)(path, images)
+        got, precision, classes, seconds = {"onnx": onnx, "tflite": tflite, "keras": keras}[path.rsplit(".", 1)[1]](path, images)
         got = got.reshape(want.shape)
         assert classes is None or len(classes) == want.shape[1]
         scale = max(1, np.abs(want).max())

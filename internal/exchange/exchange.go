@@ -23,7 +23,10 @@ type Format string
 const (
 	ONNX   Format = "onnx"   // the whole network, from pixels to probabilities
 	TFLite Format = "tflite" // likewise, of one picture at a time
+	Keras  Format = "keras"  // the whole network, as Keras 3 loads it
 	Torch  Format = "torch"  // the weights alone, a state dict of PyTorch
+
+	Safetensors Format = "safetensors" // the same state dict
 )
 
 // Precision is what the weights of a file rest as.
@@ -49,7 +52,9 @@ func formats() []format {
 	return []format{
 		{ONNX, []string{".onnx"}, []Precision{Float32, Float16, Int8}, writeONNX, checkONNX},
 		{TFLite, []string{".tflite"}, []Precision{Float32, Float16, Int8}, writeTFLite, checkTFLite},
+		{Keras, []string{".keras"}, []Precision{Float32, Float16}, writeKeras, checkKeras},
 		{Torch, []string{".pt", ".pth"}, []Precision{Float32, Float16}, writeTorch, checkTorch},
+		{Safetensors, []string{".safetensors"}, []Precision{Float32, Float16}, writeSafetensors, checkTorch},
 	}
 }
 

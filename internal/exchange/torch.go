@@ -1,16 +1,19 @@
 package exchange
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 
 	"github.com/tlpipe/tlpipe/internal/backbone"
 	"github.com/tlpipe/tlpipe/internal/deploy"
 	"github.com/tlpipe/tlpipe/internal/kernel"
 	"github.com/tlpipe/tlpipe/internal/nn"
 	"github.com/tlpipe/tlpipe/internal/nn/frozen"
+	"github.com/tlpipe/tlpipe/internal/safetensors"
 	"github.com/tlpipe/tlpipe/internal/stored"
 	"github.com/tlpipe/tlpipe/internal/torchfile"
 	"github.com/tlpipe/tlpipe/internal/weightfile"
@@ -54,6 +57,35 @@ func writeTorch(w io.Writer, r Request) error {
 		return err
 	}
 	return torchfile.Write(w, entries)
+}
+
+// writeSafetensors writes the same as a safetensors file, of which loaders need no counts of batches.
+func writeSafetensors(w io.Writer, r Request) error {
+	kind := stored.F32
+	if r.Precision == Float16 {
+		kind = stored.F16
+	}
+	var tensors []safetensors.Tensor
+	err := torchTensors(r.Model, func(t backbone.TorchTensor, p nn.Parameter) error {
+		tensors = append(tensors, safetensors.Tensor{Name: t.Name, Shape: t.Shape, Type: kind, Data: t.Put(r.Model.Trained.Weights[p.Name()].Data)})
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	classes, err := json.Marshal(r.Model.Head.Names())
+	if err != nil {
+		return err
+	}
+	described, err := r.Model.Description.Encode()
+	if err != nil {
+		return err
+	}
+	metadata := map[string]string{"format": "pt", "classes": string(classes), "task": string(r.Model.Head.Task), "description": described}
+	if licences, _ := r.Model.Description.Licences(); len(licences) > 0 {
+		metadata["licences"] = strings.Join(licences, ", ")
+	}
+	return safetensors.Write(w, tensors, metadata)
 }
 
 // checkTorch reads the weights back into the network and compares what it gives.

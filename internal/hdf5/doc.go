@@ -1,5 +1,5 @@
 // Package hdf5 reads what h5py and Keras write in the HDF5 format: groups, texts in attributes, and
-// datasets of numbers.
+// datasets of numbers; and writes the same, in its plainest form.
 //
 // # Terms
 //

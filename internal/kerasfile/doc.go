@@ -1,6 +1,6 @@
 // Package kerasfile reads the tensors of files that Keras wrote: .h5 of a whole model or of weights
 // alone, .weights.h5 of Keras 3, and .keras, an archive with such a file in it. All but the last are
-// HDF5 files.
+// HDF5 files. It writes .keras archives of functional models, and reads those back.
 //
 // # Names
 //

@@ -21,32 +21,53 @@ func IsArchive(entries map[string]*mapped.Entry) bool {
 	return entries[configFile] != nil && (entries[weightsFile] != nil || entries["model.weights.npz"] != nil)
 }
 
-// ParseArchive reads a .keras archive.
+// ParseArchive reads the tensors of a .keras archive.
 func ParseArchive(entries map[string]*mapped.Entry) ([]stored.Tensor, error) {
-	if entries[weightsFile] == nil {
-		return nil, errors.New("its weights are arrays of NumPy (.npz), which are not read: save it again with h5py installed")
-	}
-	text, err := entries[configFile].Bytes()
+	_, tensors, err := parseArchive(entries)
 	if err != nil {
 		return nil, err
 	}
-	if !json.Valid(text) {
-		return nil, fmt.Errorf("%s is no JSON", configFile)
+	return tidied(tensors)
+}
+
+// parseArchive reads the configuration of a .keras archive, and its tensors under the names that it gives to layers.
+func parseArchive(entries map[string]*mapped.Entry) (config []byte, tensors []stored.Tensor, err error) {
+	if entries[weightsFile] == nil {
+		return nil, nil, errors.New("its weights are arrays of NumPy (.npz), which are not read: save it again with h5py installed")
 	}
-	config := readConfig(text, 0)
+	if config, err = entries[configFile].Bytes(); err != nil {
+		return nil, nil, err
+	}
+	if !json.Valid(config) {
+		return nil, nil, fmt.Errorf("%s is no JSON", configFile)
+	}
 	data, err := entries[weightsFile].Bytes()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	tensors, err := parse(data, config.names())
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", weightsFile, err)
+	if tensors, err = parse(data, readConfig(config, 0).names()); err != nil {
+		return nil, nil, fmt.Errorf("%s: %w", weightsFile, err)
 	}
-	return tensors, nil
+	return config, tensors, nil
 }
 
 // ParseHDF5 reads a .h5 file of any kind.
-func ParseHDF5(data []byte) ([]stored.Tensor, error) { return parse(data, nil) }
+func ParseHDF5(data []byte) ([]stored.Tensor, error) {
+	tensors, err := parse(data, nil)
+	if err != nil {
+		return nil, err
+	}
+	return tidied(tensors)
+}
+
+// tidied are the tensors of a file of weights, under the names of today.
+func tidied(tensors []stored.Tensor) ([]stored.Tensor, error) {
+	if len(tensors) == 0 {
+		return nil, errors.New("an HDF5 file without weights of Keras")
+	}
+	tidy(tensors)
+	return tensors, refuseRepeated(tensors)
+}
 
 // parse reads a .h5 file. Names of layers that are not in it are taken from those given, by the path of
 // the layer's group.
@@ -67,29 +88,22 @@ func parse(data []byte, names map[string]string) ([]stored.Tensor, error) {
 	} else if tensors, err = byGroup(root, names); err != nil {
 		return nil, err
 	}
-	if len(tensors) == 0 {
-		return nil, errors.New("an HDF5 file without weights of Keras")
-	}
 	for i := range tensors {
 		if tensors[i].Type == "V2" { // all that NumPy can say of a bfloat16
 			tensors[i].Type = stored.BF16
 		}
 	}
-	tidy(tensors)
-	if name := repeated(tensors); name != "" {
-		return nil, fmt.Errorf("two of its tensors are called %q", name)
-	}
 	return tensors, nil
 }
 
-// repeated returns a name that two tensors have; "" if there is none.
-func repeated(tensors []stored.Tensor) string {
+// refuseRepeated is an error if two tensors have one name.
+func refuseRepeated(tensors []stored.Tensor) error {
 	seen := map[string]bool{}
 	for _, t := range tensors {
 		if seen[t.Name] {
-			return t.Name
+			return fmt.Errorf("two of its tensors are called %q", t.Name)
 		}
 		seen[t.Name] = true
 	}
-	return ""
+	return nil
 }

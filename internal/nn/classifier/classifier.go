@@ -142,7 +142,7 @@ func ReadFile(path string) (_ *Classifier, err error) {
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
 	if _, ok := f.Metadata()[record.ArchitectureKey]; !ok {
-		return nil, fmt.Errorf("%s: not a model of tlpipe: there is no %s in its metadata", path, record.ArchitectureKey)
+		return nil, fmt.Errorf("%s: not a model of tlpipe: there is no %s in its metadata; weights alone can be the weights of a backbone in a pipeline (\"tlpipe show FILE:STAGE --export model.safetensors\" writes models)", path, record.ArchitectureKey)
 	}
 	m, err := record.ModelOf(f.Metadata())
 	if err != nil {
