@@ -48,6 +48,14 @@ func TestExportZoo(t *testing.T) {
 
 // noOperators tells whether tlpipe writes no file in a format of a network: docs/deploy.md says of which.
 func noOperators(b backbone.Backbone, ending string) bool {
-	modern := slices.ContainsFunc([]string{"vit_", "dinov2_", "clip_", "convnext_"}, func(prefix string) bool { return strings.HasPrefix(b.Name, prefix) })
-	return ending != "pt" && modern || ending == "tflite" && b.Name == "nasnet_mobile"
+	of := func(prefixes ...string) bool {
+		return slices.ContainsFunc(prefixes, func(prefix string) bool { return strings.HasPrefix(b.Name, prefix) })
+	}
+	switch ending {
+	case "tflite":
+		return of("vit_", "dinov2_", "clip_", "convnext_", "nasnet_mobile")
+	case "keras":
+		return of("vit_", "dinov2_", "clip_")
+	}
+	return false
 }

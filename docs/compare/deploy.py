@@ -3,7 +3,7 @@
     python deploy.py FILE DIR [FILE DIR ...]
 
 FILE ends in .onnx (onnxruntime), .tflite (ai-edge-litert) or .keras (keras with one of its backends, such as tensorflow-cpu). DIR holds images.npy, uint8 [n, height, width, 3], and
-outputs.npy, float32 [n, classes]. Prints a line for each file: the largest difference and how many images get the same class.
+outputs.npy, float32 [n, classes]. Prints a line for each file: the largest difference, the range of all outputs, and how many images get the same class.
 Exits with 1 if a file of float32 differs by more than 1e-4, one of float16 by more than 0.05, or one of int8 in the class of
 more than 1 % of the images.
 """
@@ -86,7 +86,7 @@ def main(arguments):
         same = (got.argmax(1) == want.argmax(1)).sum()
         good = {"float32": difference <= 1e-4, "float16": difference <= 0.05, "int8": same >= 0.99 * len(images)}[precision]
         failed |= not good
-        print(f"{os.path.basename(path):40} {precision:8} {os.path.getsize(path) / 1e6:8.2f} MB  difference {difference:.2e}  "
+        print(f"{os.path.basename(path):40} {precision:8} {os.path.getsize(path) / 1e6:8.2f} MB  difference {difference:.2e} of {np.ptp(want) / scale:.1e}  "
               f"same class {same}/{len(images)}  {1000 * seconds:.1f} ms  {'ok' if good else 'DIFFERS'}", flush=True)
     return failed
 

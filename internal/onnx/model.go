@@ -130,6 +130,15 @@ func String(name, text string) Attribute {
 	return Attribute{Name: name, Type: StringAttribute, Bytes: []byte(text)}
 }
 
+// Strings makes an attribute of texts.
+func Strings(name string, texts ...string) Attribute {
+	a := Attribute{Name: name, Type: StringsAttribute}
+	for _, text := range texts {
+		a.Strings = append(a.Strings, []byte(text))
+	}
+	return a
+}
+
 // DataType is the type of a tensor's elements.
 type DataType int32
 

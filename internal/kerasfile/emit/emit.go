@@ -71,6 +71,7 @@ func (e *emission) with(l kerasfile.Layer) string {
 			l.Shape = e.shapes[l.Inputs[0]]
 		}
 	}
+	l.Name = strings.ReplaceAll(l.Name, ".", "_") // the PyTorch backend of Keras takes no dots
 	name := l.Name
 	for i := 1; e.shapes[l.Name] != nil; i++ {
 		l.Name = fmt.Sprintf("%s_%d", name, i)

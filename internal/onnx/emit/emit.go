@@ -26,7 +26,7 @@ type Options struct {
 
 // Model makes the file of a model.
 func Model(m *deploy.Model, o Options) (*onnx.Model, error) {
-	if err := m.Network.Fixed(); err != nil {
+	if err := m.Network.Fixed(); err != nil && !onTokens(m.Network) {
 		return nil, fmt.Errorf("write ONNX: %w", err)
 	}
 	e := &emission{model: m, options: o, net: m.Network, values: map[string]*value{}, constants: map[string]bool{}, taken: map[string]bool{}}
@@ -53,6 +53,12 @@ func Model(m *deploy.Model, o Options) (*onnx.Model, error) {
 	}, nil
 }
 
+// onTokens tells whether a network takes the ids of a text's tokens, and nothing else.
+func onTokens(net *nn.Network) bool {
+	in := net.Inputs()
+	return len(in) == 1 && net.Element(in[0].Name) == nn.Int32 && len(net.Shape(in[0].Name)) == 1
+}
+
 // emission is a graph in the making.
 type emission struct {
 	model    *deploy.Model
@@ -64,6 +70,10 @@ type emission struct {
 	values    map[string]*value // by layer
 	constants map[string]bool   // initializers
 	taken     map[string]bool   // names of values
+
+	// Of files that take texts, as far as they were needed: the mask as numbers, [n, tokens] and [n, tokens, 1], what it adds to
+	// scores of attention, and the lengths of texts.
+	mask, maskColumn, maskScores, lengths string
 }
 
 // value is what a layer puts out.
@@ -167,6 +177,10 @@ func (e *emission) output() {
 func dimensions(shape nn.Shape) []onnx.Dimension {
 	out := []onnx.Dimension{{Name: "n"}}
 	for _, d := range shape {
+		if d < 0 {
+			out = append(out, onnx.Dimension{Name: "tokens"})
+			continue
+		}
 		out = append(out, onnx.Dimension{Length: int64(d)})
 	}
 	return out

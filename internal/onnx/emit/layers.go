@@ -101,6 +101,23 @@ func (e *emission) layer(l nn.Layer) error {
 		e.put(l, e.node("Gather", l.Name, []string{e.weight(l, nn.Weight, op.Count, op.Width), e.in(l.Inputs[0], false)}), false)
 	case nn.Neighbours:
 		return e.neighbours(l, op)
+	case nn.Attention:
+		return e.attention(l, op)
+	case nn.Positions:
+		e.positions(l, op)
+	case nn.Prepend:
+		e.prepend(l, op)
+	case nn.ScaleShift:
+		e.scaleShift(l, op)
+	case nn.TokenPool:
+		return e.tokenPool(l, op)
+	case nn.Window:
+		e.window(l, op)
+	case nn.Recurrent:
+		e.recurrent(l, op)
+	case nn.GradientReversal, nn.Dropout: // hand their input on
+		x, first := same()
+		e.put(l, x, first)
 	default:
 		return errors.New("ONNX has no operator for it")
 	}
@@ -128,6 +145,10 @@ func (e *emission) data(l nn.Layer, role nn.Role) []float32 {
 // input makes the network's input of pixels, or takes it as it is.
 func (e *emission) input(l nn.Layer, op nn.Input) error {
 	p := e.model.Pixels
+	if op.Element == nn.Int32 && len(op.Shape) == 1 {
+		e.tokens(l, op)
+		return nil
+	}
 	name := e.unique(l.Name)
 	if p == nil {
 		kind := onnx.Float32
@@ -335,7 +356,14 @@ func (e *emission) pool(l nn.Layer, operator string, g kernel.Pooling) string {
 // reshaped gives an input, its channels last, another shape.
 func (e *emission) reshaped(l nn.Layer, shape nn.Shape) string {
 	dims := []int64{0} // the batch, as it is
-	for _, d := range shape {
+	from := e.net.Shape(l.Inputs[0])
+	for i, d := range shape {
+		switch {
+		case d < 0 && i < len(from) && from[i] == d:
+			d = 0 // as it is, too
+		case d < 0:
+			d = -1
+		}
 		dims = append(dims, int64(d))
 	}
 	return e.node("Reshape", l.Name, []string{e.in(l.Inputs[0], false), e.shape(l.Name, dims...)})

@@ -23,6 +23,9 @@ func operators() map[string]func(*call) error {
 		"Tanh": each(math.Tanh), "Erf": each(math.Erf), "HardSwish": each(func(x float64) float64 { return x * min(max(x/6+0.5, 0), 1) }),
 		"Clip": clip, "Softmax": softmax, "LayerNormalization": layerNorm, "ReduceL2": reduceL2, "ReduceMean": reduceMean,
 		"Conv": conv, "Gemm": gemm, "MatMul": matMul, "MaxPool": pool(true), "AveragePool": pool(false), "GlobalAveragePool": globalAverage,
+		"Shape": shape, "Slice": slice, "Expand": expand, "Unsqueeze": unsqueeze, "Squeeze": squeeze,
+		"ReduceSum": reduce(0, func(a, b float64) float64 { return a + b }), "ReduceMax": reduce(math.Inf(-1), math.Max),
+		"LSTM": recurrent(4), "GRU": recurrent(3),
 		"TopK": topK, "QuantizeLinear": quantize, "DequantizeLinear": dequantize,
 	}
 }
@@ -40,8 +43,17 @@ func each(f func(float64) float64) func(*call) error {
 
 func cast(c *call) error {
 	x := c.in[0]
-	if onnx.DataType(c.int("to", 0)) != onnx.Float32 {
-		return errors.New("only casts to float32 are known")
+	switch onnx.DataType(c.int("to", 0)) {
+	case onnx.Float32:
+	case onnx.Int32:
+		y := &Tensor{Shape: x.Shape, Whole: x.Whole}
+		for _, v := range x.Float {
+			y.Whole = append(y.Whole, int64(v))
+		}
+		c.out = []*Tensor{y}
+		return nil
+	default:
+		return errors.New("only casts to float32 and int32 are known")
 	}
 	if x.Float != nil {
 		return c.put(x.Shape, x.Float)
@@ -136,6 +148,14 @@ func gather(c *call) error {
 	a := axis(c.int("axis", 0), len(x.Shape))
 	outer, n, inner := product(x.Shape[:a]), x.Shape[a], product(x.Shape[a+1:])
 	shape := slices.Concat(x.Shape[:a], at.Shape, x.Shape[a+1:])
+	if x.Whole != nil { // of lengths
+		y := &Tensor{Shape: shape}
+		for _, i := range at.Whole {
+			y.Whole = append(y.Whole, x.Whole[axis(int(i), n)])
+		}
+		c.out = []*Tensor{y}
+		return nil
+	}
 	y := make([]float32, 0, product(shape))
 	for o := range outer {
 		for _, i := range at.Whole {
@@ -193,6 +213,14 @@ func concat(c *call) error {
 	for _, x := range c.in {
 		shape[a] += x.Shape[a]
 	}
+	if c.in[0].Whole != nil { // lists of lengths
+		y := &Tensor{Shape: shape}
+		for _, x := range c.in {
+			y.Whole = append(y.Whole, x.Whole...)
+		}
+		c.out = []*Tensor{y}
+		return nil
+	}
 	y := make([]float32, 0, product(shape))
 	for o := range product(shape[:a]) {
 		for _, x := range c.in {
@@ -205,6 +233,9 @@ func concat(c *call) error {
 
 // pad is that of maps with zeros; negative numbers cut.
 func pad(c *call) error {
+	if len(c.in[0].Shape) == 3 {
+		return padRows(c)
+	}
 	x, p := c.in[0], c.in[1].Whole
 	n, ch, h, w := x.Shape[0], x.Shape[1], x.Shape[2], x.Shape[3]
 	top, left := int(p[2]), int(p[3])

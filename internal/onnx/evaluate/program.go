@@ -78,21 +78,24 @@ func constant(t *onnx.Tensor) (*Tensor, error) {
 	return out, err
 }
 
-// Run computes the file's outputs of its only input.
-func (p *Program) Run(input *Tensor) (map[string]*Tensor, error) {
-	if len(p.graph.Inputs) != 1 {
-		return nil, fmt.Errorf("evaluate an ONNX model: it has %d inputs, want one", len(p.graph.Inputs))
+// Run computes the file's outputs of its inputs, in the order in which it names them.
+func (p *Program) Run(inputs ...*Tensor) (map[string]*Tensor, error) {
+	if len(p.graph.Inputs) != len(inputs) {
+		return nil, fmt.Errorf("evaluate an ONNX model: it has %d inputs, want %d", len(p.graph.Inputs), len(inputs))
 	}
-	want := p.graph.Inputs[0]
-	if len(want.Shape) != len(input.Shape) {
-		return nil, fmt.Errorf("evaluate an ONNX model: input of shape %v, want %d axes", input.Shape, len(want.Shape))
-	}
-	for i, d := range want.Shape {
-		if d.Name == "" && int(d.Length) != input.Shape[i] {
-			return nil, fmt.Errorf("evaluate an ONNX model: input of shape %v: axis %d must be %d", input.Shape, i, d.Length)
+	values := map[string]*Tensor{}
+	for i, input := range inputs {
+		want := p.graph.Inputs[i]
+		if len(want.Shape) != len(input.Shape) {
+			return nil, fmt.Errorf("evaluate an ONNX model: input %q of shape %v, want %d axes", want.Name, input.Shape, len(want.Shape))
 		}
+		for axis, d := range want.Shape {
+			if d.Name == "" && int(d.Length) != input.Shape[axis] {
+				return nil, fmt.Errorf("evaluate an ONNX model: input %q of shape %v: axis %d must be %d", want.Name, input.Shape, axis, d.Length)
+			}
+		}
+		values[want.Name] = input
 	}
-	values := map[string]*Tensor{want.Name: input}
 	outputs := map[string]*Tensor{}
 	for i, n := range p.nodes {
 		if err := p.run(n, values); err != nil {
