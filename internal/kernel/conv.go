@@ -109,6 +109,7 @@ type PackedConv struct {
 	kind         element
 	stored       element      // see tile
 	rounds       bool         // src is of float32, and rounded where it is gathered
+	halved       bool         // the weights are rounded to 16 bits
 	rounded      []float32    // for packing: weights by twos
 	scale        []float32    // see tile; as bias
 	shift        [2][]float32 // see tile; as bias; without and with a residual
@@ -229,11 +230,17 @@ func packConv(set isa, c Conv, weights, bias []float32, gradient bool, o PackOpt
 		ys = gradientAxes(c.KernelH, c.StrideH, c.PadTop, c.DilationH)
 		xs = gradientAxes(c.KernelW, c.StrideW, c.PadLeft, c.DilationW)
 	}
+	if o.Half {
+		p.halve()
+	}
 	if m := o.choose(c); m != 0 {
-		p.winograd = newWinograd(set, p.in, p.out, m)
+		p.winograd = newWinograd(set, p.in, p.out, m, p.halved)
 	} else if o.BFloat16 {
 		p.roundIfPossible()
 		c = p.conv
+	}
+	if p.pairsHalves() {
+		p.kind = elementHalf
 	}
 	for _, y := range ys {
 		for _, x := range xs {
@@ -242,6 +249,9 @@ func packConv(set isa, c Conv, weights, bias []float32, gradient bool, o PackOpt
 				f.newDepthwise(set, c.InC)
 			} else {
 				f.layout = newPanels(set, len(y.taps)*len(x.taps)*(p.in/c.Groups), p.out/c.Groups)
+				if p.kind == elementHalf {
+					f.layout.k /= 2
+				}
 				if p.winograd == nil {
 					f.b = aligned(c.Groups * f.layout.size())
 				}
@@ -284,6 +294,9 @@ func (p *PackedConv) pack(weights, bias, scale []float32) error {
 	c = p.conv
 	if p.rounds && !p.gradient {
 		weights, scale = p.roundWeights(scaledRows(weights, scale)), nil
+	}
+	if p.halved && p.winograd == nil {
+		weights, scale = p.halfWeights(scaledRows(weights, scale)), nil
 	}
 	clear(p.bias)
 	if c.Depthwise() {
@@ -353,6 +366,9 @@ func (f *phase) packGradient(c Conv, weights []float32) {
 // Conv returns the geometry.
 func (p *PackedConv) Conv() Conv { return p.conv }
 
+// Halved tells whether the weights are rounded to 16 bits.
+func (p *PackedConv) Halved() bool { return p.halved }
+
 // Bytes returns the memory of the packed weights.
 func (p *PackedConv) Bytes() int {
 	n := len(p.bias)
@@ -360,7 +376,7 @@ func (p *PackedConv) Bytes() int {
 		n += len(f.b)
 	}
 	if p.winograd != nil {
-		n += len(p.winograd.u)
+		n += len(p.winograd.u) + len(p.winograd.narrow)/2
 	}
 	return 4 * n
 }
@@ -491,7 +507,7 @@ func (t *convTask) run(pool *Pool) {
 		m := t.N * t.outH * t.outW
 		t.inPlace = !aliases(t.SrcPitch) && t.Scale == nil && !t.rounds
 		t.scratchPitch = spread(t.in)
-		t.rows = roundUp(min(ceilDiv(blockFloats, l.k), ceilDiv(m, blocksAtMost)), t.set.tileRows())
+		t.rows = roundUp(min(ceilDiv(blockFloats, t.in), ceilDiv(m, blocksAtMost)), t.set.tileRows())
 		t.rowBlocks = ceilDiv(m, t.rows)
 		blocks = t.rowBlocks
 		if !t.inPlace {

@@ -35,10 +35,7 @@ func quantize(set isa, pool *Pool, dst []uint8, src []float32, q Quantization) {
 }
 
 func quantizeInto(set isa, dst []uint8, src []float32, scale, shift float32) {
-	if len(dst) == 0 || quantizeAssembly(set, dst, src, scale, shift) {
-		return
-	}
-	for i := range dst {
+	for i := quantizeAssembly(set, dst, src, scale, shift); i < len(dst); i++ {
 		v := max(min(fma(src[i], scale, shift), 255), 0)
 		dst[i] = uint8(math.RoundToEven(float64(v)))
 	}
@@ -60,10 +57,7 @@ func dequantize(set isa, pool *Pool, dst []float32, src []uint8, q Quantization)
 }
 
 func dequantizeInto(set isa, dst []float32, src []uint8, scale, shift float32) {
-	if len(dst) == 0 || dequantizeAssembly(set, dst, src, scale, shift) {
-		return
-	}
-	for i := range dst {
+	for i := dequantizeAssembly(set, dst, src, scale, shift); i < len(dst); i++ {
 		dst[i] = fma(float32(src[i]), scale, shift)
 	}
 }

@@ -19,6 +19,8 @@ func (s isa) multiplies(e element) bool {
 	switch e {
 	case elementBFloat16:
 		return s == avx512 && cpu.X86.HasAVX512BF16
+	case elementHalf:
+		return s == avx2 && cpu.X86.HasF16C
 	case elementUint8:
 		return s != avx512 || cpu.X86.HasAVX512VNNI
 	}

@@ -21,10 +21,10 @@ const revision = 1
 func Numerics() string { return named(active(), "") }
 
 // NumericsBFloat16 is Numerics of operations on bfloat16: "avx512 bf16 1" where there are instructions for
-// them.
+// them, "avx2 half 1" where only weights have 16 bits.
 func NumericsBFloat16() string {
 	if !HasBFloat16() {
-		return Numerics()
+		return named(active(), " half")
 	}
 	return named(active(), " bf16"+unlessKnown(bfloat16Products(), knownProducts))
 }

@@ -224,6 +224,11 @@ func asHalves(x []float32) []BFloat16 {
 	return unsafe.Slice((*BFloat16)(unsafe.Pointer(unsafe.SliceData(x))), 2*len(x))
 }
 
+// asFloat16s returns the memory of floats as that of twice as many numbers.
+func asFloat16s(x []float32) []float16 {
+	return unsafe.Slice((*float16)(unsafe.Pointer(unsafe.SliceData(x))), 2*len(x))
+}
+
 // asFloats returns memory of other elements as that of floats, for copying and for addresses.
 func asFloats[E BFloat16 | uint8](x []E) []float32 {
 	if x == nil {

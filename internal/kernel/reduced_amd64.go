@@ -24,20 +24,62 @@ func expandBFloat16Assembly(set isa, dst []float32, src []BFloat16) bool {
 	return true
 }
 
-func quantizeAssembly(set isa, dst []uint8, src []float32, scale, shift float32) bool {
-	if set != avx512 {
-		return false
+// quantizeAssembly returns how many of the numbers it has computed.
+func quantizeAssembly(set isa, dst []uint8, src []float32, scale, shift float32) int {
+	n := wholeVectors(set, len(dst))
+	switch {
+	case n == 0:
+	case set == avx512:
+		quantizeAVX512(&dst[0], &src[:n][0], n, scale, shift)
+	default:
+		quantizeAVX2(&dst[0], &src[:n][0], n, scale, shift)
 	}
-	quantizeAVX512(&dst[0], &src[:len(dst)][0], len(dst), scale, shift)
-	return true
+	return n
 }
 
-func dequantizeAssembly(set isa, dst []float32, src []uint8, scale, shift float32) bool {
-	if set != avx512 {
-		return false
+// dequantizeAssembly returns how many of the numbers it has computed.
+func dequantizeAssembly(set isa, dst []float32, src []uint8, scale, shift float32) int {
+	n := wholeVectors(set, len(dst))
+	switch {
+	case n == 0:
+	case set == avx512:
+		dequantizeAVX512(&dst[0], &src[:n][0], n, scale, shift)
+	default:
+		dequantizeAVX2(&dst[0], &src[:n][0], n, scale, shift)
 	}
-	dequantizeAVX512(&dst[0], &src[:len(dst)][0], len(dst), scale, shift)
-	return true
+	return n
+}
+
+// wholeVectors is how many of n numbers a conversion computes: AVX-512 has masks for the last ones, AVX2 takes eight at
+// a time.
+func wholeVectors(set isa, n int) int {
+	switch set {
+	case avx512:
+		return n
+	case avx2:
+		return n &^ 7
+	}
+	return 0
+}
+
+// roundFloat16Assembly returns how many of the numbers it has computed.
+func roundFloat16Assembly(set isa, dst []float16, src []float32) int {
+	n := len(dst) &^ 7
+	if n == 0 || !set.multiplies(elementHalf) {
+		return 0
+	}
+	roundFloat16AVX2(&dst[0], &src[:n][0], n)
+	return n
+}
+
+// expandFloat16Assembly returns how many of the numbers it has computed.
+func expandFloat16Assembly(set isa, dst []float32, src []float16) int {
+	n := len(dst) &^ 7
+	if n == 0 || !set.multiplies(elementHalf) {
+		return 0
+	}
+	expandFloat16AVX2(&dst[0], &src[:n][0], n)
+	return n
 }
 
 func quantizeThreesAssembly(set isa, dst []uint8, src []float32, scale, shift float32) bool {

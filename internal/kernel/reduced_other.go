@@ -8,9 +8,13 @@ func pairBFloat16Assembly(isa, []float32, []float32, []float32) bool { return fa
 
 func expandBFloat16Assembly(isa, []float32, []BFloat16) bool { return false }
 
-func quantizeAssembly(isa, []uint8, []float32, float32, float32) bool { return false }
+func quantizeAssembly(isa, []uint8, []float32, float32, float32) int { return 0 }
 
-func dequantizeAssembly(isa, []float32, []uint8, float32, float32) bool { return false }
+func dequantizeAssembly(isa, []float32, []uint8, float32, float32) int { return 0 }
+
+func roundFloat16Assembly(isa, []float16, []float32) int { return 0 }
+
+func expandFloat16Assembly(isa, []float32, []float16) int { return 0 }
 
 func quantizeThreesAssembly(isa, []uint8, []float32, float32, float32) bool { return false }
 

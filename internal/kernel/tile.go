@@ -37,17 +37,23 @@ type tile struct {
 }
 
 // element is the type of a convolution's numbers. An element of a and b is always four bytes that
-// are multiplied together: one float32, two bfloat16, or four bytes.
+// are multiplied together: one float32, two bfloat16, or four bytes; but see elementHalf.
 type element uint8
 
 const (
 	elementFloat32 element = iota
 	elementBFloat16
 	elementUint8
+	elementHalf // a of float32, and words of b that hold two bfloat16 for two neighbours in a
 )
 
-// together is the number of channels in four bytes.
-func (e element) together() int { return 1 << e }
+// together is the number of channels in four bytes of a.
+func (e element) together() int {
+	if e == elementHalf {
+		return 1
+	}
+	return 1 << e
+}
 
 // groupRows is the largest number of rows a kernel takes in one group; twice that is its largest
 // tile where it has two groups.

@@ -24,6 +24,8 @@ var (
 		tile8x16AVX512U8, tile9x16AVX512U8, tile10x16AVX512U8, tile11x16AVX512U8, tile12x16AVX512U8, tile13x16AVX512U8, tile14x16AVX512U8}
 	wideAVX2 = [...]func(*tile){nil,
 		tile1x16AVX2, tile2x16AVX2, tile3x16AVX2, tile4x16AVX2, tile5x16AVX2, tile6x16AVX2}
+	halfAVX2 = [...]func(*tile){nil,
+		tile1x16AVX2Half, tile2x16AVX2Half, tile3x16AVX2Half, tile4x16AVX2Half, tile5x16AVX2Half, tile6x16AVX2Half}
 	uint8AVX2 = [...]func(*tile){nil,
 		tile1x16AVX2U8, tile2x16AVX2U8, tile3x16AVX2U8, tile4x16AVX2U8, tile5x16AVX2U8, tile6x16AVX2U8}
 )
@@ -37,6 +39,8 @@ func tileWide(set isa, m int, t *tile) {
 		wideUint8[m](t)
 	case t.kind == elementUint8 && set == avx2:
 		uint8AVX2[m](t)
+	case t.kind == elementHalf:
+		halfAVX2[m](t)
 	case set == avx512:
 		wideAVX512[m](t)
 	case set == avx2:

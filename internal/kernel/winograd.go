@@ -33,6 +33,9 @@ type PackOptions struct {
 	// float32. Where the processor has no instructions for that, for depthwise convolutions, for an
 	// odd number of channels a group, and where Winograd's method is faster still, it changes nothing.
 	BFloat16 bool
+	// Half rounds the weights of convolutions that are not depthwise to 16 bits, and keeps them so where the
+	// instructions can widen them as they multiply; see half.go. Gradients stay as they are.
+	Half bool
 }
 
 // winogradAllowed tells whether Winograd's method can compute c.
@@ -71,16 +74,22 @@ func (o PackOptions) choose(c Conv) int {
 type winograd struct {
 	m       int       // outputs of a square on each axis
 	layout  panels    // of each place
-	u       []float32 // the places' panels, one after the other
+	u       []float32 // the places' panels, one after the other; nil if they are of 16 bits
+	narrow  []float16 // those
+	rounded bool      // to float16
 	scratch []float32 // for packing
 }
 
 // places is the number of elements of a square.
 func (w *winograd) places() int { return (w.m + 2) * (w.m + 2) }
 
-func newWinograd(set isa, in, out, m int) *winograd {
-	w := &winograd{m: m, layout: newPanels(set, in, out)}
-	w.u = aligned(w.places() * w.layout.size())
+func newWinograd(set isa, in, out, m int, half bool) *winograd {
+	w := &winograd{m: m, layout: newPanels(set, in, out), rounded: half}
+	if size := w.places() * w.layout.size(); half && set.multiplies(elementHalf) {
+		w.narrow = asFloat16s(aligned(size / 2)) // panels have an even number of columns
+	} else {
+		w.u = aligned(size)
+	}
 	return w
 }
 
@@ -115,9 +124,10 @@ func (w *winograd) packFrom(column func(column int, scratch []float32) []float32
 	l := w.layout
 	width := l.set.panelColumns()
 	if w.scratch == nil {
-		w.scratch = aligned(w.places()*width*l.k + 36*16 + 9*l.k)
+		w.scratch = aligned(w.places()*width*l.k + 36*16 + 9*l.k + width*l.k)
 	}
 	scratch := w.scratch
+	laid := scratch[len(scratch)-width*l.k:] // a panel of one place, before it is rounded
 	t := winogradTile{temporary: &scratch[w.places()*width*l.k]}
 	for p := range l.count {
 		n := min(width, l.n-p*width)
@@ -129,8 +139,26 @@ func (w *winograd) packFrom(column func(column int, scratch []float32) []float32
 		}
 		one := panels{l.set, l.k, n, 1}
 		for place := range w.places() {
-			packTransposed(one, w.u[place*l.size()+l.start(p):], scratch[place*width*l.k:], l.k)
+			from, to := scratch[place*width*l.k:], place*l.size()+l.start(p)
+			if !w.rounded {
+				packTransposed(one, w.u[to:], from, l.k)
+				continue
+			}
+			packTransposed(one, laid, from, l.k)
+			w.round(laid[:one.size()], to)
 		}
+	}
+}
+
+// round keeps the numbers of a panel, which begins at to, rounded to float16.
+func (w *winograd) round(panel []float32, to int) {
+	set := w.layout.set
+	if w.narrow != nil {
+		roundFloat16s(set, w.narrow[to:][:len(panel)], panel)
+		return
+	}
+	for i, v := range panel {
+		w.u[to+i] = roundFloat16(v).float32()
 	}
 }
 
@@ -235,7 +263,7 @@ func (t *convTask) runWinograd(pool *Pool) {
 	x.acrossH, x.acrossW = ceilDiv(t.outH, w.m), ceilDiv(t.outW, w.m)
 	total := t.N * x.acrossH * x.acrossW
 	squares := winogradSquares
-	if len(w.u) > winogradFloats {
+	if max(len(w.u), len(w.narrow)) > winogradFloats || w.narrow != nil { // widened once a block
 		squares *= 2
 	}
 	x.blocks = ceilDiv(total, squares)
@@ -257,6 +285,9 @@ func (t *convTask) runWinograd(pool *Pool) {
 	x.outRow = x.columns * t.set.panelColumns()
 	x.outPlace = odd(x.squares * x.outRow)
 	floats := w.places()*(x.inPlace+x.outPlace) + 36*16 + w.places()*max(t.in, t.out)
+	if w.narrow != nil {
+		floats += t.in * t.set.panelColumns()
+	}
 	t.workspace.reserve(pool.Threads(), w.layout.padded(), floats, 1)
 	clear(t.workspace.shared[:w.layout.padded()])
 	pool.run(x.blocks*x.columnBlocks, x)
@@ -278,7 +309,11 @@ func (x *winogradTask) do(worker, i int) {
 	for j := range count {
 		x.input(square, v[j*x.scratchPitch:], rest, first+j)
 	}
-	x.multiply(l, v, sums, count, p, q)
+	if x.narrow == nil {
+		x.multiply(l, v, sums, count, p, q)
+	} else {
+		x.multiplyHalves(l, v, sums, rest, count, p, q)
+	}
 	for j := range count {
 		x.output(square, sums[j*x.outRow:], rest, first+j, p, q)
 	}
@@ -329,19 +364,45 @@ func (x *winogradTask) multiply(l *local, v, sums []float32, count, p, q int) {
 	l.taps[0] = 0
 	t.taps = l.taps[:1]
 	start := p * x.set.panelColumns() // of the first panel's columns, which begin at 0 in sums
-	rows := ceilDiv(count, ceilDiv(count, x.set.tileRows()))
 	for place := range x.places() {
 		t.b0 = place * layout.size()
-		for i := 0; i < count; i += rows {
-			m := min(rows, count-i)
-			second := i
-			if m > x.set.groupRows() {
-				second += ceilDiv(m, 2)
-			}
-			t.a0, t.a1 = place*x.inPlace+i*t.aRow, place*x.inPlace+second*t.aRow
-			t.c0, t.c1 = place*x.outPlace+i*t.cRow-start, place*x.outPlace+second*t.cRow-start
-			t.compute(layout, m, p, q)
+		x.multiplyPlace(t, layout, place, count, -start, p, q)
+	}
+}
+
+// multiplyHalves is multiply for weights of 16 bits, of which a panel at a time is widened.
+func (x *winogradTask) multiplyHalves(l *local, v, sums, panel []float32, count, p, q int) {
+	t := &l.tile
+	layout := x.winograd.layout
+	t.b, t.b0, t.c, t.r = panel, 0, sums, nil
+	t.bias = x.workspace.shared[:layout.padded()]
+	t.a, t.aRow, t.run = v, x.scratchPitch, x.in
+	t.cRow = x.outRow
+	t.low, t.high, _ = None.clamp()
+	l.taps[0] = 0
+	t.taps = l.taps[:1]
+	for place := range x.places() {
+		for i := p; i < q; i++ {
+			column := i * x.set.panelColumns()
+			one := newPanels(x.set, layout.k, min(x.set.panelColumns(), layout.n-column))
+			expandFloat16s(x.set, panel[:one.size()], x.narrow[place*layout.size()+layout.start(i):])
+			x.multiplyPlace(t, one, place, count, column-p*x.set.panelColumns(), 0, 1)
 		}
+	}
+}
+
+// multiplyPlace computes panels p … q-1 of a place for all squares; column is where those of panel 0 begin in the sums.
+func (x *winogradTask) multiplyPlace(t *tile, layout panels, place, count, column, p, q int) {
+	rows := ceilDiv(count, ceilDiv(count, x.set.tileRows()))
+	for i := 0; i < count; i += rows {
+		m := min(rows, count-i)
+		second := i
+		if m > x.set.groupRows() {
+			second += ceilDiv(m, 2)
+		}
+		t.a0, t.a1 = place*x.inPlace+i*t.aRow, place*x.inPlace+second*t.aRow
+		t.c0, t.c1 = place*x.outPlace+i*t.cRow+column, place*x.outPlace+second*t.cRow+column
+		t.compute(layout, m, p, q)
 	}
 }
 

@@ -111,3 +111,63 @@ func (t *tile) conversion(name, doc, signature, seen string, inLog, outLog int, 
 	t.VZEROUPPER()
 	t.RET()
 }
+
+// convertAVX2 writes the conversions of AVX2, which has no masks for small numbers: n is a multiple of eight.
+func convertAVX2(f *file) {
+	t := &tile{file: f, machine: ymm}
+	x := reg.Y0
+	t.eights("expandFloat16AVX2", "widens n numbers, eight at a time.", "(dst *float32, src *float16, n int)", "(dst *float32, src *uint16, n int)", 1, 2, func(from, to Mem) {
+		t.VCVTPH2PS(from, x)
+		t.VMOVUPS(x, to)
+	})
+	t.eights("roundFloat16AVX2", "rounds n numbers to the nearest, ties to even, eight at a time.", "(dst *float16, src *float32, n int)", "(dst *uint16, src *float32, n int)", 2, 1, func(from, to Mem) {
+		t.VMOVUPS(from, x)
+		t.VCVTPS2PH(Imm(0), x, to)
+	})
+	scale, shift, low, high := reg.Y1, reg.Y2, reg.Y3, reg.Y4
+	t.eights("dequantizeAVX2", "computes dst = src·scale + shift, eight at a time.", "(dst *float32, src *uint8, n int, scale, shift float32)", "(dst *float32, src *uint8, n int, scale, shift float32)", 0, 2, func(from, to Mem) {
+		t.VPMOVZXBD(from, x)
+		t.VCVTDQ2PS(x, x)
+		t.VFMADD213PS(shift, scale, x)
+		t.VMOVUPS(x, to)
+	})
+	t.eights("quantizeAVX2", "computes dst = round(src·scale + shift), within 0 … 255, eight at a time.", "(dst *uint8, src *float32, n int, scale, shift float32)", "(dst *uint8, src *float32, n int, scale, shift float32)", 2, 0, func(from, to Mem) {
+		t.VMOVUPS(from, x)
+		t.VFMADD213PS(shift, scale, x)
+		t.VMAXPS(low, x, x)
+		t.VMINPS(high, x, x)
+		t.VCVTPS2DQ(x, x)
+		t.VPACKSSDW(x, x, x)
+		t.VPERMQ(Imm(0b00_00_10_00), x, x)
+		t.VPACKUSWB(x.AsX(), x.AsX(), x.AsX())
+		t.VMOVQ(x.AsX(), to)
+	})
+}
+
+// eights writes a loop over vectors of eight; inLog and outLog are those of the bytes of the elements.
+func (t *tile) eights(name, doc, signature, seen string, inLog, outLog int, body func(from, to Mem)) {
+	dst, src, n, i := reg.RDI, reg.RSI, reg.RCX, reg.RAX
+	t.function(name, doc, signature, seen)
+	t.Load(t.Param("dst"), dst)
+	t.Load(t.Param("src"), src)
+	t.Load(t.Param("n"), n)
+	if strings.Contains(signature, "scale") {
+		s, _ := t.Param("scale").Resolve()
+		t.VBROADCASTSS(s.Addr, reg.Y1)
+		s, _ = t.Param("shift").Resolve()
+		t.VBROADCASTSS(s.Addr, reg.Y2)
+		t.VXORPS(reg.Y3, reg.Y3, reg.Y3)
+		t.VMOVUPS(t.constant(255), reg.Y4)
+	}
+	t.XORQ(i, i)
+	next, end := t.label("next"), t.label("end")
+	t.Label(next)
+	t.CMPQ(i, n)
+	t.JGE(LabelRef(end))
+	body(Mem{Base: src, Index: i, Scale: 1 << inLog}, Mem{Base: dst, Index: i, Scale: 1 << outLog})
+	t.ADDQ(Imm(8), i)
+	t.JMP(LabelRef(next))
+	t.Label(end)
+	t.VZEROUPPER()
+	t.RET()
+}

@@ -35,9 +35,11 @@ func main() {
 	for name, write := range map[string]func(*file){
 		"tile_avx512":      tilesAVX512,
 		"tile_avx2":        tilesAVX2,
+		"tile_avx2half":    tilesAVX2Half,
 		"tile_avx2u8":      tilesAVX2U8,
 		"tile_avx512bf16":  tilesAVX512BF16,
 		"tile_avx512vnni":  tilesAVX512VNNI,
+		"convert_avx2":     convertAVX2,
 		"convert_avx512":   convert,
 		"depthwise_avx512": depthwiseAVX512,
 		"depthwise_avx2":   depthwiseAVX2,

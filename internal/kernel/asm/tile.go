@@ -88,8 +88,9 @@ func tiles(f *file, kind element) {
 	}
 }
 
-func tilesAVX2(f *file)   { tiles6(f, float) }
-func tilesAVX2U8(f *file) { tiles6(f, uint8s) }
+func tilesAVX2(f *file)     { tiles6(f, float) }
+func tilesAVX2Half(f *file) { tiles6(f, half) }
+func tilesAVX2U8(f *file)   { tiles6(f, uint8s) }
 
 func tiles6(f *file, kind element) {
 	for rows := 1; rows <= 6; rows++ {
@@ -98,7 +99,8 @@ func tiles6(f *file, kind element) {
 }
 
 // element is what a tile multiplies. Four bytes of a and of b always meet: one float32, two
-// bfloat16, or four unsigned and four signed bytes.
+// bfloat16, or four unsigned and four signed bytes. Only of half has a float32, and b words of two bfloat16 for two
+// neighbouring elements of a.
 type element struct {
 	name string
 	log  int // of the bytes of an element of c and r
@@ -107,6 +109,7 @@ type element struct {
 var (
 	float    = element{"", 2}
 	bfloat16 = element{"BF16", 1}
+	half     = element{"Half", 2}
 	uint8s   = element{"U8", 0}
 )
 
@@ -231,6 +234,10 @@ func (t *tile) write() {
 	t.MOVQ(Mem{Base: frame, Disp: tileN}, columns)
 	t.XORQ(shift, shift)
 
+	unit := 1 // elements of a that are taken at least
+	if t.kind == half {
+		unit = 2
+	}
 	nextPanel, nextTap, sums, tail := t.label("panel"), t.label("tap"), t.label("sums"), t.label("tail")
 	one, four, endTap := t.label("one"), t.label("four"), t.label("end")
 	t.Label(nextPanel)
@@ -269,8 +276,12 @@ func (t *tile) write() {
 	t.ADDQ(Imm(4), count)
 	t.JZ(LabelRef(endTap))
 	t.Label(one)
-	t.steps(1)
-	t.DECQ(count)
+	t.steps(unit)
+	if unit == 1 {
+		t.DECQ(count)
+	} else {
+		t.SUBQ(Imm(uint64(unit)), count)
+	}
 	t.JNZ(LabelRef(one))
 	t.Label(endTap)
 	t.ADDQ(Imm(8), tap)
@@ -294,8 +305,12 @@ func (t *tile) write() {
 // steps advances k by n.
 func (t *tile) steps(n int) {
 	bytes := 4 * t.vector
-	if t.words() {
+	switch {
+	case t.words():
 		t.wordSteps(n)
+		return
+	case t.kind == half:
+		t.halfSteps(n)
 		return
 	}
 	for u := range n {
@@ -347,9 +362,35 @@ func (t *tile) wordSteps(n int) {
 	t.ADDQ(U32(uint32(2*n*t.vectors*bytes)), right)
 }
 
+// halfSteps is steps for weights in bfloat16: of each word the lower half meets the first of two elements of a.
+func (t *tile) halfSteps(n int) {
+	bytes := 4 * t.vector
+	for u := range n {
+		for v := range t.vectors {
+			from, b := Mem{Base: right, Disp: (u/2*t.vectors + v) * bytes}, t.spare(v)
+			if u%2 == 0 {
+				t.VMOVDQU(from, b)
+				t.VPSLLD(Imm(16), b, b)
+			} else {
+				t.VMOVUPS(t.integer(0xffff0000), b)
+				t.VANDPS(from, b, b)
+			}
+		}
+		for i := range t.rows {
+			a := t.spare(2 + i%2)
+			t.VBROADCASTSS(t.row(i, 4*u), a)
+			for v := range t.vectors {
+				t.VFMADD231PS(t.spare(v), a, t.accumulator(i, v))
+			}
+		}
+	}
+	t.ADDQ(Imm(uint64(4*n)), group0)
+	t.ADDQ(U32(uint32(n/2*t.vectors*bytes)), right)
+}
+
 // store ends the sums and stores the panel.
 func (t *tile) store() {
-	if t.kind == float {
+	if t.kind == float || t.kind == half {
 		t.finish(float)
 		return
 	}

@@ -99,7 +99,8 @@ func checkReduced(t *testing.T, o Options, net *nn.Network, w nn.Weights, x []fl
 	}
 }
 
-// The steps of a wide network are in bfloat16, but for those that would not be faster so.
+// The steps of a wide network are in bfloat16, but for those that would not be faster so; or, where the instructions have no
+// product of bfloat16, the weights alone.
 func TestWhatIsComputedInBFloat16(t *testing.T) {
 	p, err := Options{Precision: BFloat16}.Compile(wide(t), nntest.Weights(wide(t), 1))
 	if err != nil {
@@ -130,6 +131,23 @@ project: convert
 project: conv 1×1, bf16
 pooled: global pool, bf16
 logits: dense`
+	if !kernel.HasBFloat16() {
+		want = `stem: stem 3×3, 16-bit weights
+early: conv 3×3, 16-bit weights
+pool: max pool
+reduce: conv 1×1, 16-bit weights
+grouped: conv 3×3, 16-bit weights
+left: conv 3×3, 16-bit weights
+right: conv 1×1, 16-bit weights
+expand: conv 1×1, 16-bit weights
+depthwise: depthwise 3×3
+squeeze: global pool
+gate: activation
+excite: multiply
+project: conv 1×1, 16-bit weights
+pooled: global pool
+logits: dense, 16-bit weights`
+	}
 	if text := strings.Join(got, "\n"); text != want {
 		t.Errorf("steps:\n%s\nwant:\n%s", text, want)
 	}

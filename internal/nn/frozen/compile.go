@@ -35,7 +35,8 @@ type Options struct {
 	// varies, that of the tokens, is compiled for [Session.RunSequences].
 	Lengths []int
 
-	largeMap int // bytes; 0 for the constant
+	largeMap int  // bytes; 0 for the constant
+	half     bool // weights have 16 bits, and values 32
 }
 
 // largeMap is the size in bytes from which on a map of one example is better worked on before the
@@ -94,7 +95,9 @@ func (o Options) compile(net *nn.Network, w nn.Weights, layers []string) (*compi
 			return nil, nil, fmt.Errorf("compile a network: %w", err)
 		}
 	}
-	if o.Precision != Float32 {
+	if o.Precision == BFloat16 && !kernel.HasBFloat16() {
+		o.half = true
+	} else if o.Precision != Float32 {
 		if err := c.reduce(reductionTo(o.Precision), o); err != nil {
 			return nil, nil, fmt.Errorf("compile a network: %w", err)
 		}

@@ -264,7 +264,7 @@ func emitDense(n *node, o Options, in []view, out view) ([]step, error) {
 // emitWeighted packs the weights, scaled.
 func (n *node) emitWeighted(o Options, g kernel.Conv, h, w int, src, dst view) ([]step, error) {
 	packed, err := kernel.PackConvFor(g, n.weight, narrow(n.shift),
-		kernel.PackOptions{Algorithm: o.Algorithm, N: 1, H: h, W: w, Scale: narrow(n.scale)})
+		kernel.PackOptions{Algorithm: o.Algorithm, N: 1, H: h, W: w, Scale: narrow(n.scale), Half: o.half && !o.Float[n.name]})
 	if err != nil {
 		return nil, err
 	}

@@ -13,7 +13,8 @@ type Precision int
 const (
 	Float32 Precision = iota
 	// BFloat16 rounds the weights and inputs of convolutions to bfloat16 where that is faster, and
-	// sums in float32.
+	// sums in float32. Where the instructions have no product of bfloat16 it rounds the weights of all convolutions
+	// that are not depthwise, and of dense layers, to 16 bits, and values stay float32; see [kernel.PackOptions].
 	BFloat16
 	// Int8 quantizes the weights of convolutions to signed bytes, channel by channel, and their inputs
 	// to unsigned ones with a range for the whole tensor, where that is faster, and sums in integers.
@@ -53,8 +54,12 @@ func (p Precision) Note() string {
 	instructions, _ := kernel.InstructionSet()
 	switch {
 	case p == BFloat16 && !kernel.HasBFloat16():
+		memory := ""
+		if kernel.HasHalfWeights() {
+			memory = ", half their memory,"
+		}
 		return fmt.Sprintf("precision bf16: the instructions in use (%s) have no product of bfloat16: "+
-			"numbers are rounded to bfloat16 and multiplied in float32, which is no faster than fp32", instructions)
+			"weights are rounded to 16 bits%s and multiplied in float32, which is no faster than fp32", instructions, memory)
 	case p == Int8 && !kernel.HasInt8():
 		return fmt.Sprintf("precision int8: the instructions in use (%s) have no product of bytes: "+
 			"bytes are widened and multiplied, with the same results but less gain in speed", instructions)

@@ -40,7 +40,13 @@ func (s *convStep) run(f *frame) {
 
 func (s *convStep) bytes() int { return s.packed.Bytes() }
 
-func (s *convStep) describe() (string, int) { return describeConv(s.packed.Conv(), s.h, s.w) }
+func (s *convStep) describe() (string, int) {
+	class, flops := describeConv(s.packed.Conv(), s.h, s.w)
+	if s.packed.Halved() {
+		class += ", 16-bit weights"
+	}
+	return class, flops
+}
 
 // scaleShiftStep computes act(src·scale + shift), channel by channel.
 type scaleShiftStep struct {
