@@ -142,7 +142,8 @@ func checkInWords(c exchange.Check, head record.Head) string {
 // deployed finds the model that a reference names, and makes it one for other programs.
 func (p *program) deployed(ctx context.Context, f exportFlags, reference string) (*deploy.Model, error) {
 	_, _, divided := splitReference(reference)
-	if _, err := os.Stat(reference); errors.Is(err, fs.ErrNotExist) && !strings.HasSuffix(reference, ".safetensors") {
+	info, err := os.Stat(reference)
+	if isFile := err == nil && !info.IsDir() || err != nil && !errors.Is(err, fs.ErrNotExist); !isFile && !strings.HasSuffix(reference, ".safetensors") {
 		b, err := backbone.Find(reference)
 		if err == nil {
 			return p.deployedBackbone(ctx, f, b)

@@ -51,11 +51,5 @@ func noOperators(b backbone.Backbone, ending string) bool {
 	of := func(prefixes ...string) bool {
 		return slices.ContainsFunc(prefixes, func(prefix string) bool { return strings.HasPrefix(b.Name, prefix) })
 	}
-	switch ending {
-	case "tflite":
-		return of("vit_", "dinov2_", "clip_", "convnext_", "nasnet_mobile")
-	case "keras":
-		return of("vit_", "dinov2_", "clip_")
-	}
-	return false
+	return ending == "keras" && of("vit_", "dinov2_", "clip_")
 }

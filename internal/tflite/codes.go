@@ -25,11 +25,21 @@ const (
 	Pad             Code = 34
 	Transpose       Code = 39
 	Mean            Code = 40
+	Sub             Code = 41
 	Cast            Code = 53
+	Maximum         Code = 55
 	PadV2           Code = 60
-	Quantize        Code = 114
-	HardSwish       Code = 117
-	Gelu            Code = 150
+	Slice           Code = 65
+	Sum             Code = 74
+	Rsqrt           Code = 76
+	ReduceMax       Code = 82
+
+	SquaredDifference Code = 99
+
+	Quantize    Code = 114
+	HardSwish   Code = 117
+	BatchMatMul Code = 126
+	Gelu        Code = 150
 )
 
 func (c Code) String() string {
@@ -52,8 +62,11 @@ const (
 	DepthMultiplier
 	FilterWidth
 	FilterHeight
-	Activation // NoActivation …
-	KeepDims   // 1: axes that are reduced stay, of length 1; or those before the last of a dense layer
+	Activation  // NoActivation …
+	TurnedA     // 1: the last two axes of the first input change places
+	TurnedB     // of the second
+	Approximate // 1: GELU by a tanh
+	KeepDims    // 1: axes that are reduced stay, of length 1; or those before the last of a dense layer
 	Axis
 	From // Type that is cast
 	To   // Type that is cast to
@@ -115,6 +128,15 @@ func operators() map[Code]operator {
 		PadV2:          {"PADV2", 43, nil},
 		Quantize:       {"QUANTIZE", 89, nil},
 		HardSwish:      {"HARD_SWISH", 91, nil},
-		Gelu:           {"GELU", 116, nil},
+		Gelu:           {"GELU", 116, []slot{{0, Approximate, 1, 0}}},
+		Sub:            {"SUB", 28, []slot{fused(0)}},
+		Maximum:        {"MAXIMUM", 39, nil},
+		Slice:          {"SLICE", 48, nil},
+		Sum:            {"SUM", 27, []slot{{0, KeepDims, 1, 0}}},
+		ReduceMax:      {"REDUCE_MAX", 27, []slot{{0, KeepDims, 1, 0}}},
+		Rsqrt:          {"RSQRT", 0, nil},
+		BatchMatMul:    {"BATCH_MATMUL", 101, []slot{{0, TurnedA, 1, 0}, {1, TurnedB, 1, 0}}},
+
+		SquaredDifference: {"SQUARED_DIFFERENCE", 76, nil},
 	}
 }

@@ -57,13 +57,7 @@ func (e *emission) layer(l nn.Layer) error {
 		out, _ := e.makes(l)
 		e.operator(tflite.Mean, []int{in, axes}, out, nil)
 	case nn.ZeroPad:
-		if slices.Min(op.Margins[:]) < 0 {
-			return errNoOperator
-		}
-		in := e.moved(l, l.Inputs[0])
-		margins := e.margins(l.Name, op.Margins)
-		out, _ := e.makes(l)
-		e.operator(tflite.Pad, []int{in, margins}, out, nil)
+		e.zeroPad(l, op)
 	case nn.Flatten, nn.Reshape:
 		in := e.moved(l, l.Inputs[0])
 		shape := []int32{1}
@@ -86,6 +80,22 @@ func (e *emission) layer(l nn.Layer) error {
 		out := e.activation(l.Name, e.net.Shape(l.Name), nil)
 		e.put(l, out, nil)
 		e.operator(tflite.Softmax, []int{in}, out, nil)
+	case nn.LayerNorm:
+		e.layerNorm(l, op)
+	case nn.ScaleShift:
+		e.scaleShift(l, op)
+	case nn.Attention:
+		e.attention(l, op)
+	case nn.Positions:
+		e.positions(l, op)
+	case nn.Prepend:
+		e.prepend(l, op)
+	case nn.TokenPool:
+		return e.tokenPool(l, op)
+	case nn.L2Normalise:
+		e.l2Normalise(l, op)
+	case nn.MatMul:
+		e.matMul(l, op)
 	default:
 		return errNoOperator
 	}
@@ -297,6 +307,15 @@ func (e *emission) function(l nn.Layer, f kernel.Activation) error {
 		e.operator(tflite.Logistic, []int{in}, sigmoid, nil)
 		out, _ := e.makes(l)
 		e.operator(tflite.Mul, []int{in, sigmoid}, out, nil)
+		return nil
+	case f == kernel.QuickGELU:
+		shape, in := e.net.Shape(l.Name), e.as(l.Inputs[0], nil)
+		scaled := e.step(tflite.Mul, l.Name+".scaled", shape, nil, in, e.number(l.Name+".factor", 1.702))
+		sigmoid := e.step(tflite.Logistic, l.Name+".sigmoid", shape, nil, scaled)
+		e.put(l, e.step(tflite.Mul, l.Name, shape, nil, in, sigmoid), nil)
+		return nil
+	case f == kernel.GELUTanh:
+		e.put(l, e.step(tflite.Gelu, l.Name, e.net.Shape(l.Name), tflite.Options{tflite.Approximate: 1}, e.as(l.Inputs[0], nil)), nil)
 		return nil
 	case !ok:
 		return errNoOperator

@@ -185,11 +185,30 @@ func (c *call) compute() ([]float32, error) {
 	case tflite.HardSwish:
 		return each(func(x float64) float64 { return x * min(max(x+3, 0), 6) / 6 })
 	case tflite.Gelu:
+		if c.Options[tflite.Approximate] == 1 {
+			return each(func(x float64) float64 { return x * (1 + math.Tanh(math.Sqrt(2/math.Pi)*(x+0.044715*x*x*x))) / 2 })
+		}
 		return each(func(x float64) float64 { return x * math.Erfc(-x/math.Sqrt2) / 2 })
 	case tflite.Add:
 		return c.broadcast(func(a, b float32) float32 { return a + b })
 	case tflite.Mul:
 		return c.broadcast(func(a, b float32) float32 { return a * b })
+	case tflite.Sub:
+		return c.broadcast(func(a, b float32) float32 { return a - b })
+	case tflite.SquaredDifference:
+		return c.broadcast(func(a, b float32) float32 { return (a - b) * (a - b) })
+	case tflite.Maximum:
+		return c.broadcast(func(a, b float32) float32 { return max(a, b) })
+	case tflite.Rsqrt:
+		return each(func(x float64) float64 { return 1 / math.Sqrt(x) })
+	case tflite.Sum:
+		return c.reduce(0, func(a, b float64) float64 { return a + b })
+	case tflite.ReduceMax:
+		return c.reduce(math.Inf(-1), math.Max)
+	case tflite.Slice:
+		return c.slice()
+	case tflite.BatchMatMul:
+		return c.batchMatMul()
 	case tflite.Conv2D, tflite.DepthwiseConv2D:
 		return c.conv()
 	case tflite.FullyConnected:
@@ -216,16 +235,110 @@ func (c *call) compute() ([]float32, error) {
 	return nil, errors.New("it is not known")
 }
 
-// broadcast repeats the second input, whose axes are the last ones of the first's or of length 1 before them.
+// broadcast repeats either input along axes in which it has the length 1, or which it has not.
 func (c *call) broadcast(f func(a, b float32) float32) ([]float32, error) {
-	a, b := c.in[0], c.in[1]
-	if len(b) == 0 || len(a)%len(b) != 0 {
-		return nil, fmt.Errorf("shapes %v and %v do not go together", c.tensors[0].Shape, c.tensors[1].Shape)
+	shape := c.to.Shape
+	strides := func(t *tflite.Tensor) []int {
+		out, at := make([]int, len(shape)), 1
+		for i := range t.Shape {
+			axis, length := len(shape)-1-i, t.Shape[len(t.Shape)-1-i]
+			if axis < 0 || length != shape[axis] && length != 1 {
+				return nil
+			}
+			if length > 1 {
+				out[axis] = at
+			}
+			at *= length
+		}
+		return out
 	}
-	y := make([]float32, len(a))
-	for i, v := range a {
-		y[i] = f(v, b[i%len(b)])
+	as, bs := strides(c.tensors[0]), strides(c.tensors[1])
+	if as == nil || bs == nil {
+		return nil, fmt.Errorf("shapes %v and %v do not give %v", c.tensors[0].Shape, c.tensors[1].Shape, shape)
 	}
+	y, index := make([]float32, c.to.Elements()), make([]int, len(shape))
+	a, b := 0, 0
+	for i := range y {
+		y[i] = f(c.in[0][a], c.in[1][b])
+		for axis := len(shape) - 1; axis >= 0; axis-- {
+			index[axis]++
+			a, b = a+as[axis], b+bs[axis]
+			if index[axis] < shape[axis] {
+				break
+			}
+			a, b = a-as[axis]*shape[axis], b-bs[axis]*shape[axis]
+			index[axis] = 0
+		}
+	}
+	return y, nil
+}
+
+// reduce joins the numbers along one axis.
+func (c *call) reduce(begin float64, join func(a, b float64) float64) ([]float32, error) {
+	if len(c.in[1]) != 1 {
+		return nil, errors.New("only along one axis")
+	}
+	shape, axis := c.tensors[0].Shape, int(c.in[1][0])
+	n, inner := shape[axis], product(shape[axis+1:])
+	y := make([]float32, product(shape[:axis])*inner)
+	for i := range y {
+		v := begin
+		for k := range n {
+			v = join(v, float64(c.in[0][(i/inner*n+k)*inner+i%inner]))
+		}
+		y[i] = float32(v)
+	}
+	return y, nil
+}
+
+func product(shape []int) int {
+	n := 1
+	for _, d := range shape {
+		n *= d
+	}
+	return n
+}
+
+// slice takes a part of each axis.
+func (c *call) slice() ([]float32, error) {
+	from, shape := c.tensors[0].Shape, c.to.Shape
+	y, index := make([]float32, c.to.Elements()), make([]int, len(shape))
+	for i := range y {
+		at := 0
+		for axis, v := range index {
+			if int(c.in[2][axis]) != shape[axis] {
+				return nil, fmt.Errorf("a part of size %v is no %v", c.in[2], shape)
+			}
+			at = at*from[axis] + v + int(c.in[1][axis])
+		}
+		y[i] = c.in[0][at]
+		for axis := len(shape) - 1; axis >= 0; axis-- {
+			if index[axis]++; index[axis] < shape[axis] {
+				break
+			}
+			index[axis] = 0
+		}
+	}
+	return y, nil
+}
+
+func (c *call) batchMatMul() ([]float32, error) {
+	a, b := c.tensors[0].Shape, c.tensors[1].Shape
+	rank := len(a)
+	m, k, n := a[rank-2], a[rank-1], b[rank-1]
+	turnedA, turnedB := c.Options[tflite.TurnedA] == 1, c.Options[tflite.TurnedB] == 1
+	if turnedA {
+		m, k = k, m
+	}
+	if turnedB {
+		n = b[rank-2]
+	}
+	count := product(a[:rank-2])
+	if len(b) != rank || len(c.in[1]) != count*k*n {
+		return nil, fmt.Errorf("shapes %v and %v do not go together", a, b)
+	}
+	y := make([]float32, count*m*n)
+	kernel.Products(c.program.pool, count, turnedA, turnedB, m, n, k, c.in[0], c.in[1], y, &c.program.space)
 	return y, nil
 }
 
@@ -297,10 +410,14 @@ func (c *call) pool() ([]float32, error) {
 	return y, nil
 }
 
-// mean is that of each channel of a map.
+// mean is that of each channel of a map, or along one axis.
 func (c *call) mean() ([]float32, error) {
+	if len(c.in[1]) == 1 {
+		n := float64(c.tensors[0].Shape[int(c.in[1][0])])
+		return c.reduce(0, func(a, b float64) float64 { return a + b/n })
+	}
 	if !slices.Equal(c.in[1], []float32{1, 2}) {
-		return nil, errors.New("only over height and width")
+		return nil, errors.New("only over height and width, or one axis")
 	}
 	channels := c.tensors[0].Shape[3]
 	sums := make([]float64, channels)
@@ -314,16 +431,13 @@ func (c *call) mean() ([]float32, error) {
 	return y, nil
 }
 
-// concat joins along the last axis.
+// concat joins along an axis.
 func (c *call) concat() ([]float32, error) {
-	shape := c.to.Shape
-	if c.Options[tflite.Axis] != len(shape)-1 {
-		return nil, errors.New("only along the last axis")
-	}
+	axis := c.Options[tflite.Axis]
 	var y []float32
-	for row := range c.to.Elements() / shape[len(shape)-1] {
+	for row := range product(c.to.Shape[:axis]) {
 		for i, x := range c.in {
-			n := c.tensors[i].Shape[len(shape)-1]
+			n := product(c.tensors[i].Shape[axis:])
 			y = append(y, x[row*n:(row+1)*n]...)
 		}
 	}
