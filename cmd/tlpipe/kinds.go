@@ -25,6 +25,7 @@ func kinds() []pipeline.Kind {
 		preprocess.Kind(),
 		preprocess.Vectors(),
 		preprocess.Text(),
+		preprocess.Audio(),
 		exec.Kind(),
 		augment.Kind(),
 		augment.Text(),

@@ -57,14 +57,17 @@ func (f *predictFlags) checkTexts(args []string) error {
 	return nil
 }
 
-// filesOf lists what arguments stand for: files, folders with all pictures or texts in them, patterns that the shell
+// filesOf lists what arguments stand for: files, folders with all pictures, texts or sounds in them, patterns that the shell
 // left as they are, and standard input.
 func (p *program) filesOf(ctx context.Context, predictor *predict.Predictor, f predictFlags, args []string) (predictFiles, error) {
-	content, what := dataset.Pictures, "pictures"
+	content := dataset.Pictures
+	if predictor.OnSounds() {
+		content = dataset.Sounds
+	}
 	if predictor.OnTexts() {
-		content, what = dataset.Texts, "texts"
+		content = dataset.Texts
 	} else if f.as != "" || f.lines || args[0] == standardInput {
-		return predictFiles{}, usage("--as, --lines and standard input are for models of texts, and %s takes pictures", f.model)
+		return predictFiles{}, usage("--as, --lines and standard input are for models of texts, and %s takes %s", f.model, content.Many())
 	}
 	if args[0] == standardInput {
 		return readTexts(os.Stdin, f.lines)
@@ -85,7 +88,7 @@ func (p *program) filesOf(ctx context.Context, predictor *predict.Predictor, f p
 				fmt.Fprintf(p.err, "%s: %s\n", console.Line(filepath.Join(arg, r.ID)), console.Line(r.Reason))
 			}
 			if len(rows.All) == 0 {
-				return predictFiles{}, usage("there are no %s in the folder %s", what, arg)
+				return predictFiles{}, usage("there are no %s in the folder %s", content.Many(), arg)
 			}
 		case err != nil && strings.ContainsAny(arg, "*?["):
 			found, err := filepath.Glob(arg)

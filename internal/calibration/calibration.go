@@ -38,7 +38,7 @@ func Options(precision frozen.Precision, net *nn.Network, w nn.Weights, p record
 
 // Pictures returns the pictures, prepared.
 func Pictures(p record.Preprocessing) ([]float32, error) {
-	preparation, err := picture.Prepare(p.Transforms())
+	preparation, err := picture.Prepare(p.Transforms().OfPictures())
 	if err != nil {
 		return nil, err
 	}

@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"slices"
 
+	"github.com/tlpipe/tlpipe/internal/dataset/drums"
 	"github.com/tlpipe/tlpipe/internal/dataset/emoji"
 	"github.com/tlpipe/tlpipe/internal/dataset/mails"
 	"github.com/tlpipe/tlpipe/internal/record"
@@ -120,3 +121,37 @@ func (r mailReader) Read(_ context.Context, at Location) ([]byte, error) {
 }
 
 func (mailReader) Close() error { return nil }
+
+// Drums are the sounds built into tlpipe: package drums.
+type Drums struct{}
+
+// List implements Source.
+func (Drums) List(context.Context, pipeline.Files) (Rows, error) {
+	all, err := drums.All()
+	if err != nil {
+		return Rows{}, err
+	}
+	var rows Rows
+	for i, s := range all {
+		sum := sha256.Sum256(s.File)
+		rows.All = append(rows.All, Row{ID: s.ID, Digest: hex.EncodeToString(sum[:]), Label: s.Label, At: Location{Path: s.ID, Offset: int64(i), Size: int64(len(s.File))}})
+	}
+	return rows, nil
+}
+
+// Open implements Source.
+func (Drums) Open() (Reader, error) {
+	all, err := drums.All()
+	return drumReader(all), err
+}
+
+type drumReader []drums.Sound
+
+func (r drumReader) Read(_ context.Context, at Location) ([]byte, error) {
+	if at.Offset < 0 || at.Offset >= int64(len(r)) {
+		return nil, fmt.Errorf("not in the built-in set: %s", at.Path)
+	}
+	return r[at.Offset].File, nil
+}
+
+func (drumReader) Close() error { return nil }

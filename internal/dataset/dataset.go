@@ -103,14 +103,19 @@ type Content int
 const (
 	Pictures Content = iota
 	Texts
+	Sounds
 )
 
-// one and many name rows for people.
-func (c Content) one() string { return strings.TrimSuffix(c.many(), "s") }
+// one and Many name rows for people.
+func (c Content) one() string { return strings.TrimSuffix(c.Many(), "s") }
 
-func (c Content) many() string {
-	if c == Texts {
+// Many is the plural of what a row is.
+func (c Content) Many() string {
+	switch c {
+	case Texts:
 		return "texts"
+	case Sounds:
+		return "sounds"
 	}
 	return "pictures"
 }

@@ -14,6 +14,7 @@ import (
 	"syscall"
 	"unicode/utf8"
 
+	"github.com/tlpipe/tlpipe/internal/audio"
 	"github.com/tlpipe/tlpipe/internal/budget"
 	"github.com/tlpipe/tlpipe/internal/document"
 	"github.com/tlpipe/tlpipe/internal/record"
@@ -26,7 +27,7 @@ import (
 // label. The id is the path below the folder.
 //
 // A folder of texts has files of texts, mails or web pages in the place of
-// pictures.
+// pictures, one of sounds sound files.
 //
 // Hidden files are passed over; files whose names do not end as a picture's
 // does, devices, pipes and sockets are passed over with a note. Links are
@@ -44,8 +45,11 @@ type Folder struct {
 
 // claims tells by the name whether a file may be one of the folder's rows.
 func (f Folder) claims(name string) bool {
-	if f.Content == Pictures {
+	switch f.Content {
+	case Pictures:
 		return NamedAsPicture(name)
+	case Sounds:
+		return audio.NamedAsSound(name)
 	}
 	_, ok := document.FormatOf(name)
 	return ok || f.Format != ""
@@ -53,7 +57,7 @@ func (f Folder) claims(name string) bool {
 
 // form is how a file is read.
 func (f Folder) form(name string) string {
-	if f.Content == Pictures || f.Format != "" {
+	if f.Content != Texts || f.Format != "" {
 		return string(f.Format)
 	}
 	format, _ := document.FormatOf(name)
@@ -109,7 +113,7 @@ func (f Folder) List(ctx context.Context, _ pipeline.Files) (Rows, error) {
 	case unlabelled == 1:
 		w.rows.Notes = append(w.rows.Notes, fmt.Sprintf("%s: 1 %s lies in no class folder and has no label", f.Path, f.Content.one()))
 	case unlabelled > 1:
-		w.rows.Notes = append(w.rows.Notes, fmt.Sprintf("%s: %d %s lie in no class folder and have no label", f.Path, unlabelled, f.Content.many()))
+		w.rows.Notes = append(w.rows.Notes, fmt.Sprintf("%s: %d %s lie in no class folder and have no label", f.Path, unlabelled, f.Content.Many()))
 	}
 	for _, name := range slices.Sorted(maps.Keys(w.classes)) {
 		if !w.classes[name] {
@@ -353,7 +357,7 @@ func (w *walk) note() {
 		}
 		w.rows.Notes = append(w.rows.Notes, fmt.Sprintf("%s: passed over %d %s (%s)", w.root, total, what, strings.Join(kinds, ", ")))
 	}
-	named := " not named as " + w.folder.Content.many() + " are"
+	named := " not named as " + w.folder.Content.Many() + " are"
 	tell("file that is"+named, "files that are"+named, w.passed)
 	tell("that is no file", "that are no files", w.special)
 	switch {

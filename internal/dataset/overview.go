@@ -83,7 +83,7 @@ func emptyClasses(classes []pipeline.ClassRows, of Content) []string {
 	if len(names) == 0 {
 		return nil
 	}
-	return []string{"folders without " + of.many() + ": " + some(names)}
+	return []string{"folders without " + of.Many() + ": " + some(names)}
 }
 
 // spelledAlike notes classes whose names differ by case, spaces and punctuation alone.
@@ -129,7 +129,7 @@ func (t *Table) conflicts() []string {
 	pairs := slices.SortedFunc(maps.Values(conflict), func(a, b [2]int) int { return cmp.Compare(a[0], b[0]) })
 	a, b := t.All[pairs[0][0]], t.All[pairs[0][1]]
 	label := func(row Row) string { return cmp.Or(row.Label, "without a label") }
-	what := t.Content.many() + " are"
+	what := t.Content.Many() + " are"
 	if len(pairs) == 1 {
 		what = t.Content.one() + " is"
 	}

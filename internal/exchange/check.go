@@ -116,7 +116,7 @@ func greatest(x []float32) int {
 
 // pixels are those of embedded pictures, prepared as the model's are.
 func pixels(m *deploy.Model, n int) ([][]uint8, error) {
-	steps := m.Description.Inputs[0].Transforms.WithoutFeatures()
+	steps := m.Description.Inputs[0].Transforms.WithoutFeatures().OfPictures()
 	preparation, err := picture.Prepare(steps)
 	if err != nil {
 		return nil, err

@@ -147,6 +147,20 @@ func (d *Decoder) Fit(dst []uint8, data []byte, fit Fit) error {
 	return nil
 }
 
+// fitDecoded fits a picture that is decoded already.
+func (d *Decoder) fitDecoded(dst []uint8, p Picture, fit Fit) error {
+	place, err := fit.place(p.Width, p.Height)
+	if err != nil {
+		return err
+	}
+	if _, _, _, _, err := d.scale.prepare(place, fit.Filter); err != nil {
+		return err
+	}
+	fit.fill(dst, place)
+	d.scale.run(dst[3*(place.y*fit.Width+place.x):], 3*fit.Width, p, 0, 0)
+	return nil
+}
+
 // part decodes a region, given in upright coordinates.
 func (d *Decoder) part(data []byte, info Info, region image.Rectangle, background Colour) (p Picture, err error) {
 	defer recovered(&err)

@@ -2,7 +2,9 @@ package picture
 
 import (
 	"fmt"
+	"sync"
 
+	"github.com/tlpipe/tlpipe/internal/audio"
 	"github.com/tlpipe/tlpipe/internal/record"
 )
 
@@ -11,10 +13,12 @@ import (
 type Preparation struct {
 	fit       Fit
 	normalise Normaliser
+	sound     *record.Spectrogram // if the files hold sound
+	painters  sync.Pool           // of *audio.Painter
 }
 
-// Prepare makes a preparation of transforms: decode, upright, resize, then crop or pad as the rule of the resize needs
-// it, normalise. Others are an error that names them.
+// Prepare makes a preparation of transforms: decode and upright, or spectrogram for files of sound, then resize, crop or pad as the
+// rule of the resize needs it, normalise. Others are an error that names them.
 func Prepare(steps record.Transforms) (*Preparation, error) {
 	p := &Preparation{}
 	next := func(kind string) (record.Transform, error) {
@@ -29,13 +33,22 @@ func Prepare(steps record.Transforms) (*Preparation, error) {
 		return step, nil
 	}
 	var backgrounds []string
-	decode, err := next(record.DecodeStep{}.Kind())
-	if err != nil {
-		return nil, err
-	}
-	backgrounds = append(backgrounds, decode.(record.DecodeStep).Background)
-	if _, err := next(record.UprightStep{}.Kind()); err != nil {
-		return nil, err
+	if len(steps) > 0 && steps.OfSound() {
+		sound := steps[0].(record.SpectrogramStep).Spectrogram
+		if _, err := audio.NewPainter(sound); err != nil {
+			return nil, err
+		}
+		p.sound, steps = &sound, steps[1:]
+		backgrounds = append(backgrounds, "#000000")
+	} else {
+		decode, err := next(record.DecodeStep{}.Kind())
+		if err != nil {
+			return nil, err
+		}
+		backgrounds = append(backgrounds, decode.(record.DecodeStep).Background)
+		if _, err := next(record.UprightStep{}.Kind()); err != nil {
+			return nil, err
+		}
 	}
 	step, err := next(record.ResizeStep{}.Kind())
 	if err != nil {
@@ -93,8 +106,30 @@ func (p *Preparation) Size() int { return 3 * p.fit.Height * p.fit.Width }
 
 // Pixels does all but normalise: dst has room for Size bytes.
 func (p *Preparation) Pixels(d *Decoder, dst []uint8, file []byte) error {
-	return d.Fit(dst, file, p.fit)
+	if p.sound == nil {
+		return d.Fit(dst, file, p.fit)
+	}
+	painter, _ := p.painters.Get().(*audio.Painter)
+	if painter == nil {
+		var err error
+		if painter, err = audio.NewPainter(*p.sound); err != nil {
+			return err
+		}
+	}
+	defer p.painters.Put(painter)
+	grey, err := painter.Paint(file)
+	if err != nil {
+		return err
+	}
+	drawn := Picture{Width: p.sound.Frames(), Height: p.sound.Mels, Pixels: make([]uint8, 3*len(grey))}
+	for i, level := range grey {
+		drawn.Pixels[3*i], drawn.Pixels[3*i+1], drawn.Pixels[3*i+2] = level, level, level
+	}
+	return d.fitDecoded(dst, drawn, p.fit)
 }
+
+// OfSound tells whether files of sound are taken.
+func (p *Preparation) OfSound() bool { return p.sound != nil }
 
 // Normalise turns pixels into what a network takes.
 func (p *Preparation) Normalise(dst []float32, pixels []uint8) { p.normalise.Apply(dst, pixels) }

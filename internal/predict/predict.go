@@ -48,6 +48,7 @@ type Predictor struct {
 	target    record.Head
 	pictures  *inference.Pictures // nil: it takes texts
 	texts     *inference.Texts    // nil: it takes pictures
+	sounds    bool                // whose spectrograms are the pictures
 	reference *record.Reference
 }
 
@@ -59,7 +60,7 @@ func New(stored *classifier.Classifier, weights string) (*Predictor, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &Predictor{target: model.Head(), reference: stored.Description.Reference}
+	p := &Predictor{target: model.Head(), reference: stored.Description.Reference, sounds: model.Input().Transforms.OfSound()}
 	if model.OnText() {
 		p.texts, err = model.OnTexts(weights)
 	} else {
@@ -73,6 +74,9 @@ func New(stored *classifier.Classifier, weights string) (*Predictor, error) {
 
 // OnTexts tells whether the model takes texts.
 func (p *Predictor) OnTexts() bool { return p.texts != nil }
+
+// OnSounds tells whether the model takes files of sound.
+func (p *Predictor) OnSounds() bool { return p.sounds }
 
 // Target is what the model tells of a picture.
 func (p *Predictor) Target() record.Head { return p.target }

@@ -24,6 +24,8 @@ type Preprocessing struct {
 	// Background is background colour for transparent images and letterbox padding,
 	// as "#rrggbb"; "" for white.
 	Background string `json:"background,omitempty"`
+
+	Sound Spectrogram `json:"sound,omitzero"` // if set: the pictures are drawn of sound files
 }
 
 // Rules that bring a picture to Height × Width.

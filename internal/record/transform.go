@@ -184,7 +184,7 @@ type Transforms []Transform
 
 // knownTransforms is a step of each sort.
 func knownTransforms() []Transform {
-	return []Transform{DecodeStep{}, UprightStep{}, ResizeStep{}, CropStep{}, PadStep{}, NormaliseStep{}, FeaturesStep{},
+	return []Transform{DecodeStep{}, UprightStep{}, ResizeStep{}, CropStep{}, PadStep{}, NormaliseStep{}, FeaturesStep{}, SpectrogramStep{},
 		ReadTextStep{}, TokensStep{}, EncodingStep{}, TermsStep{}, WordMeanStep{}}
 }
 
@@ -343,6 +343,9 @@ func (p Preprocessing) Transforms() Transforms {
 		background = defaultBackground
 	}
 	steps := Transforms{DecodeStep{background}, UprightStep{}}
+	if p.Sound != (Spectrogram{}) {
+		steps = Transforms{SpectrogramStep{p.Sound}}
+	}
 	switch p.Resize {
 	case ResizeShortest:
 		steps = append(steps, ResizeStep{Rule: p.Resize, Shorter: p.ResizeTo, Filter: p.Filter}, CropStep{p.Height, p.Width, background})

@@ -28,6 +28,7 @@ type Params struct {
 	Blur       *Blur       `yaml:"blur" doc:"Gaussian blur"`
 	Erase      *Erase      `yaml:"erase" doc:"random erasing of a rectangle (Zhong et al. 2017, arXiv:1708.04896)"`
 	Background *Background `yaml:"background" doc:"replace the background of pictures whose subject is on a single colour"`
+	Sound      *Sound      `yaml:"sound" doc:"variations of spectrograms, which the stage audio draws"`
 	Rand       *Rand       `yaml:"rand_augment" doc:"RandAugment (Cubuk et al. 2019, arXiv:1909.13719)"`
 }
 
@@ -112,6 +113,11 @@ func build(p Params) (pipeline.Stage, error) {
 	if p.Background != nil && p.Background.Probability == 0 {
 		errs = append(errs, pipeline.ParamErrorHint("background", "such as {probability: 0.5}", "probability is missing"))
 	}
+	if p.Sound != nil {
+		own := *p.Sound
+		errs = append(errs, own.check())
+		p.Sound = &own
+	}
 	if p.Rand != nil && p.Rand.N == 0 {
 		errs = append(errs, pipeline.ParamErrorHint("rand_augment", "such as {n: 2, m: 9}", "n, the number of operations, is missing"))
 	}
@@ -159,5 +165,10 @@ func (s *stage) Check(inputs map[string][]pipeline.Traits) (map[string]pipeline.
 		traits = t
 	}
 	s.size = sizeOf(traits)
+	if s.params.Sound != nil {
+		if p, err := record.ParsePreprocessing(traits[record.PreprocessingKey]); err != nil || p.Sound == (record.Spectrogram{}) {
+			return nil, pipeline.ParamErrorHint("sound", "a stage audio draws them", "the images are no spectrograms")
+		}
+	}
 	return map[string]pipeline.Traits{"images": traits}, nil
 }

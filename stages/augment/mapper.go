@@ -47,7 +47,7 @@ func (m mapper) Map(ctx context.Context, in arrow.Record) (pipeline.Mapped, erro
 			if err := ctx.Err(); err != nil {
 				return pipeline.Mapped{}, err
 			}
-			varied := m.params.vary(t.picture(i), newDraw(m.seed, string(digest[:]), c), fill{m.params.Fill, t.mean})
+			varied := m.params.vary(t.picture(i), newDraw(m.seed, string(digest[:]), c), fill{m.params.Fill, t.mean}, t.decibels)
 			pixels = t.appendPixels(pixels, varied)
 			copies.Append(int32(c))
 			out.Counts[i]++
@@ -67,6 +67,7 @@ type imageTable struct {
 	field         arrow.Field
 	height, width int
 	mean          color.NRGBA // that the normalisation takes to 0
+	decibels      float64     // from black to white, of spectrograms
 }
 
 func readTable(rec arrow.Record) (*imageTable, error) {
@@ -96,6 +97,7 @@ func readTable(rec arrow.Record) (*imageTable, error) {
 		if p.Channels == "bgr" {
 			mean[0], mean[2] = mean[2], mean[0]
 		}
+		t.decibels = p.Sound.Decibels
 		t.mean.R, t.mean.G, t.mean.B = level(float64(255*mean[0])), level(float64(255*mean[1])), level(float64(255*mean[2]))
 	}
 	return t, nil

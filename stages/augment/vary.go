@@ -7,10 +7,13 @@ import (
 	"github.com/disintegration/imaging"
 )
 
-// vary makes one copy of a picture: first its background, then its geometry, then its colours, then
-// what hides parts of it.
-func (p Params) vary(src *image.NRGBA, d *draw, outside fill) *image.NRGBA {
+// vary makes one copy of a picture: first its sound, if it is a spectrogram whose levels span so many decibels, and its background,
+// then its geometry, then its colours, then what hides parts of it.
+func (p Params) vary(src *image.NRGBA, d *draw, outside fill, decibels float64) *image.NRGBA {
 	w, h := src.Rect.Dx(), src.Rect.Dy()
+	if p.Sound != nil && decibels > 0 {
+		src = p.Sound.vary(src, d, decibels)
+	}
 	if p.Background != nil && d.chance(p.Background.Probability) {
 		src = p.Background.paint(src, d)
 	}

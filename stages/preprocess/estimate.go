@@ -13,6 +13,9 @@ func (s *stage) Estimate(map[string][]pipeline.Input) (pipeline.Resources, error
 	case "float32":
 		row = size * (1 + 4 + 4)
 	}
+	if s.preparation.OfSound() {
+		return pipeline.Resources{Memory: decodeMemory, PerThread: 2 * size, PerRow: row}, nil
+	}
 	return pipeline.Resources{
 		Memory:    min(bytesPerPixel*int64(s.params.MaxPixels), decodeMemory),
 		PerThread: 2 * size,

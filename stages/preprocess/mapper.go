@@ -128,12 +128,15 @@ func (m *mapper) decode(ctx context.Context, rows *dataset.Listed, pixels []byte
 // dst. reason says why it cannot be used; err is that of ctx.
 func (m *mapper) fitted(ctx context.Context, dst, data []byte) (reason string, err error) {
 	decoder := m.decoders.Get().(*picture.Decoder)
-	info, err := decoder.Inspect(data)
-	if err != nil {
-		m.decoders.Put(decoder)
-		return err.Error(), nil
+	need := soundMemory(data)
+	if !m.prepare.OfSound() {
+		info, err := decoder.Inspect(data)
+		if err != nil {
+			m.decoders.Put(decoder)
+			return err.Error(), nil
+		}
+		need = min(int64(bytesPerPixel*info.Width*info.Height), decodeMemory)
 	}
-	need := min(int64(bytesPerPixel*info.Width*info.Height), decodeMemory)
 	if err := m.memory.Acquire(ctx, need); err != nil {
 		return "", err
 	}
@@ -155,7 +158,7 @@ func (m *mapper) table(pictures int, pixels []byte) arrow.Record {
 	likenesses := array.NewStringBuilder(memory.DefaultAllocator)
 	defer likenesses.Release()
 	for i := range pictures {
-		if hash, ok := likeness.Of(pixels[i*m.size:(i+1)*m.size], m.prepare.Height(), m.prepare.Width()); ok {
+		if hash, ok := likeness.Of(pixels[i*m.size:(i+1)*m.size], m.prepare.Height(), m.prepare.Width()); ok && !m.prepare.OfSound() {
 			likenesses.Append(hash.String())
 		} else {
 			likenesses.AppendNull()

@@ -130,6 +130,7 @@ type stage struct {
 	params      Params
 	prepared    record.Preprocessing
 	preparation *picture.Preparation // carries out what prepared tells
+	content     dataset.Content      // what the files hold
 	dir         string
 }
 
@@ -235,13 +236,17 @@ func (s *stage) pixels() record.Preprocessing {
 // that was asked for.
 func (s *stage) Identity() (map[string]string, error) {
 	p := s.pixels()
-	return map[string]string{
+	identity := map[string]string{
 		"size":      fmt.Sprintf("%d×%d", p.Height, p.Width),
 		"resize":    p.Resize,
 		"resize_to": fmt.Sprint(p.ResizeTo),
 		"filter":    p.Filter,
 		"normalise": fmt.Sprintf("%s: %s, mean %v, std %v", p.Normalise, p.Channels, p.Mean, p.Std),
-	}, nil
+	}
+	if s.content == dataset.Sounds {
+		identity["sound"] = record.SpectrogramStep{Spectrogram: p.Sound}.String() + fmt.Sprintf(", recordings of up to %g s", p.Sound.MaxSeconds)
+	}
+	return identity, nil
 }
 
 // Columns implements pipeline.RowWise: pixels come of a file's bytes and the look of its source alone.
@@ -265,13 +270,20 @@ func (s *stage) List(ctx context.Context, env *pipeline.Env) (pipeline.Listing, 
 		for _, note := range table.Notes {
 			env.Log("%s", note)
 		}
-		return pipeline.Listing{}, fmt.Errorf("there are no images in %s", s.params.Source.describe(s.dir))
+		what := "images"
+		if s.content != dataset.Pictures {
+			what = s.content.Many()
+		}
+		return pipeline.Listing{}, fmt.Errorf("there are no %s in %s", what, s.params.Source.describe(s.dir))
 	}
+	table.Content = s.content
 	overview, err := divideListing(table, s.params.Target, s.params.Split)
 	if err != nil {
 		return pipeline.Listing{}, err
 	}
-	overview.Sizes = sizes(ctx, s.params.Source.parts(s.dir), table)
+	if s.content == dataset.Pictures {
+		overview.Sizes = sizes(ctx, s.params.Source.parts(s.dir), table)
+	}
 	overview.Notes = append(overview.Notes, s.params.Split.notes(table)...)
 	return pipeline.Listing{Rows: table.Record(), Rejects: table.Rejects, Overview: overview}, nil
 }

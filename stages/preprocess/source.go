@@ -38,6 +38,8 @@ type Source struct {
 	Limit   int                 `yaml:"limit" recipe:"-" min:"0" doc:"maximum number of rows, selected by a hash of their ids; 0 keeps all"`
 	Render  *Render             `yaml:"render" recipe:"-" doc:"change how its images look, to make a domain of its own for measurements: sketch, thermal, invert, or a mapping of effects and their strengths"`
 	Limits  Limits              `yaml:"limits" recipe:"-" doc:"limits on the resources for listing it; raise them for trusted data that exceeds the defaults"`
+
+	content dataset.Content // of its files
 }
 
 // Limits are those of [dataset.Limits].
@@ -123,7 +125,7 @@ func (s Source) open(dir string) dataset.Source {
 	limits := s.Limits.of()
 	switch {
 	case s.Folder != "":
-		return dataset.Folder{Path: at(s.Folder), Layout: s.Layout, Limits: limits}
+		return dataset.Folder{Path: at(s.Folder), Layout: s.Layout, Limits: limits, Content: s.content}
 	case s.CSV != "":
 		separator, _ := utf8.DecodeRuneInString(s.Comma)
 		if s.Comma == "" {
@@ -136,6 +138,8 @@ func (s Source) open(dir string) dataset.Source {
 		return dataset.Tar{Patterns: all(s.Tar), Classes: s.Classes, Limits: limits}
 	case s.IDX != nil:
 		return dataset.IDX{Images: at(s.IDX.Images), Labels: at(s.IDX.Labels), Classes: s.Classes, Limits: limits}
+	case s.content == dataset.Sounds:
+		return dataset.Drums{}
 	default:
 		return dataset.Emoji{}
 	}
@@ -154,15 +158,18 @@ func (s Source) check(path string) []error {
 			given = append(given, kind)
 		}
 	}
-	const hint = "one of folder, csv, parquet, tar, idx, builtin"
+	hint, builtin := "one of folder, csv, parquet, tar, idx, builtin", "emoji"
+	if s.content == dataset.Sounds {
+		hint, builtin = "one of folder, csv, builtin", "drums"
+	}
 	var errs []error
 	switch {
 	case len(given) == 0:
-		return []error{pipeline.ParamErrorHint(path, hint, "it is not said where the pictures are")}
+		return []error{pipeline.ParamErrorHint(path, hint, "it is not said where the %s are", s.content.Many())}
 	case len(given) > 1:
 		return []error{pipeline.ParamErrorHint(path, "make it a list of sources", "%s are given for one source", strings.Join(given, " and "))}
-	case s.Builtin != "" && s.Builtin != "emoji":
-		errs = append(errs, pipeline.ParamErrorHint(path+".builtin", "emoji", "there is no built-in set %q", s.Builtin))
+	case s.Builtin != "" && s.Builtin != builtin:
+		errs = append(errs, pipeline.ParamErrorHint(path+".builtin", builtin, "there is no built-in set %q", s.Builtin))
 	}
 	options := []struct {
 		name  string
