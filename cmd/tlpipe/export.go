@@ -22,6 +22,7 @@ import (
 type exportFlags struct {
 	file      pipelineFlags
 	cached    cacheFlag
+	task      string
 	out       string
 	format    string
 	precision string
@@ -73,6 +74,7 @@ classifier.`,
 	f.file.add(c)
 	f.cached.add(c)
 	c.Flags().StringVar(&f.out, "out", "", "the `file` to write")
+	c.Flags().StringVar(&f.task, "task", "", "of a model with several tasks: the `name` of the one to write")
 	c.Flags().StringVar(&f.format, "format", "", "the `format`: "+strings.Join(exchange.Formats(), ", ")+" (default: what the file's name ends in)")
 	c.Flags().StringVar(&f.precision, "precision", "", "`type` of the weights: float32, float16 or int8 (default: int8 for a model of a quantise stage, else float32)")
 	c.Flags().StringVar(&f.weights, "weights", "", "the `file` of the backbone's weights, if they came from a file; of a backbone, what pipelines say in weights")
@@ -181,5 +183,5 @@ func (p *program) deployedBackbone(ctx context.Context, f exportFlags, b backbon
 }
 
 func (p *program) storedModel(ctx context.Context, f exportFlags, reference string) (*classifier.Classifier, error) {
-	return p.readModel(ctx, modelFlags{file: f.file, cached: f.cached, model: reference})
+	return p.readModel(ctx, modelFlags{file: f.file, cached: f.cached, model: reference, task: f.task})
 }

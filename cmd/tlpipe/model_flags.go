@@ -22,6 +22,7 @@ type modelFlags struct {
 	cached  cacheFlag
 	folder  registryFlag
 	model   string
+	task    string
 	weights string
 }
 
@@ -30,6 +31,7 @@ func (f *modelFlags) add(c *cobra.Command) {
 	f.cached.add(c)
 	f.folder.add(c)
 	c.Flags().StringVar(&f.model, "model", "", "`FILE:STAGE`, a safetensors file, or NAME, NAME@VERSION or NAME@TAG of a registered model")
+	c.Flags().StringVar(&f.task, "task", "", "of a model with several tasks: the `name` of one")
 	c.Flags().StringVar(&f.weights, "weights", "", "the `file` of the backbone's weights, or of word vectors, if they came from a file; or the folder of a text encoder")
 }
 
@@ -62,10 +64,23 @@ func (p *program) exampleOfModel(file string, f pipelineFlags) string {
 	return name
 }
 
-// readModel reads a model from the cache or from a file.
+// readModel reads a model from the cache or from a file: of several tasks, the part that answers the one that the flags name.
 func (p *program) readModel(ctx context.Context, f modelFlags) (*classifier.Classifier, error) {
+	model, err := p.readTasks(ctx, f)
+	if err != nil {
+		return nil, err
+	}
+	one, err := model.Task(f.task)
+	if err != nil {
+		return nil, usage("--task: model %s: %w", f.model, err)
+	}
+	return one, nil
+}
+
+// readTasks reads a model with all its tasks.
+func (p *program) readTasks(ctx context.Context, f modelFlags) (*classifier.Classifier, error) {
 	if strings.HasSuffix(f.model, ".safetensors") {
-		model, err := classifier.ReadFile(f.model)
+		model, err := classifier.ReadTasksFile(f.model)
 		if errors.Is(err, fs.ErrNotExist) {
 			return nil, usage("there is no file %s", f.model)
 		}
@@ -86,7 +101,7 @@ func (p *program) readModel(ctx context.Context, f modelFlags) (*classifier.Clas
 		if err := f.folder.open().Verify(v); err != nil {
 			return nil, err
 		}
-		return classifier.ReadFile(f.folder.open().Path(v))
+		return classifier.ReadTasksFile(f.folder.open().Path(v))
 	}
 	store, err := f.cached.open(ctx)
 	if err != nil {
@@ -97,5 +112,5 @@ func (p *program) readModel(ctx context.Context, f modelFlags) (*classifier.Clas
 	if err != nil {
 		return nil, err
 	}
-	return classifier.Read(ctx, artifact)
+	return classifier.ReadTasks(ctx, artifact)
 }

@@ -35,7 +35,8 @@ func (p *program) predictCommand() *cobra.Command {
 		Long: `Classify images or texts with a trained model: one line per file, the most probable class
 first; for a multi-label model, the classes with a probability above one half; for a
 regression model, the numbers. The model is a stage of a pipeline whose result is in the cache, or a file
-written by "tlpipe show --export model.safetensors". Images are prepared exactly as
+written by "tlpipe show --export model.safetensors". A model with several tasks answers
+all of them, or the one named by --task. Images are prepared exactly as
 the training images were, and texts are read as the training texts were: .eml files as
 mails, .html files as web pages, others as plain text. The file "-" is a text from standard
 input, or with --lines a text per line of it.
@@ -107,9 +108,16 @@ func (p *program) predict(ctx context.Context, f predictFlags, args []string) er
 			return err
 		}
 	}
-	model, err := p.readModel(ctx, f.modelFlags)
+	whole, err := p.readTasks(ctx, f.modelFlags)
 	if err != nil {
 		return err
+	}
+	if len(whole.Tasks()) > 1 && f.task == "" {
+		return p.predictTasks(ctx, f, whole, args)
+	}
+	model, err := whole.Task(f.task)
+	if err != nil {
+		return usage("--task: model %s: %w", f.model, err)
 	}
 	predictor, err := predict.New(model, f.weights)
 	if err != nil {

@@ -124,7 +124,7 @@ func (p *program) register(ctx context.Context, from, name string, file pipeline
 	if err != nil {
 		return registry.Facts{}, false, err
 	}
-	model, err := classifier.Read(ctx, artifact)
+	model, err := classifier.ReadTasks(ctx, artifact)
 	if err != nil {
 		return registry.Facts{}, false, err
 	}

@@ -21,7 +21,7 @@ import (
 
 // showModelFile shows a model in a safetensors file.
 func (p *program) showModelFile(path string) error {
-	c, err := classifier.ReadFile(path)
+	c, err := classifier.ReadTasksFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return usage("there is no file %s", path)
 	}
@@ -35,7 +35,7 @@ func (p *program) showModelFile(path string) error {
 
 // showModel shows a model in an artifact. One that cannot be read is told of.
 func (p *program) showModel(ctx context.Context, a *named) error {
-	c, err := classifier.Read(ctx, a)
+	c, err := classifier.ReadTasks(ctx, a)
 	if err != nil {
 		_, err = fmt.Fprintf(p.out, "\n%s\n", console.Line(err.Error()))
 		return err
@@ -78,7 +78,11 @@ func printModel(out io.Writer, c *classifier.Classifier) error {
 		}
 	}
 	for _, h := range d.Heads {
-		line("head", "%s: %s", h.Name, headInWords(h))
+		of := h.Name
+		if h.Column != "" {
+			of += " (column " + h.Column + ")"
+		}
+		line("head", "%s: %s", of, headInWords(h))
 	}
 	for _, o := range d.Origins {
 		line("weights", "%s", originInWords(o))

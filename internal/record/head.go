@@ -8,7 +8,8 @@ import (
 
 // Head is an output of a model and what its numbers mean.
 type Head struct {
-	Name   string `json:"name"`             // what it answers, such as "label": the column that training took the truth from
+	Name   string `json:"name"`             // what it answers, such as "label"
+	Column string `json:"column,omitempty"` // that training took the truth from; "": the one of that name
 	Output string `json:"output,omitempty"` // the layer of the network that it reads; "" for the network's only output
 	Task   Task   `json:"task"`
 
@@ -54,6 +55,14 @@ func MultiLabelHead(name string, classes []string) Head {
 // RegressionHead is a head that tells numbers.
 func RegressionHead(name string, targets []string) Head {
 	return Head{Name: name, Task: Regression, Targets: targets, Activation: IdentityActivation}
+}
+
+// Truth is the column of tables that has what the head should answer.
+func (h Head) Truth() string {
+	if h.Column != "" {
+		return h.Column
+	}
+	return h.Name
 }
 
 // Encode gives the text that stands in metadata under [HeadKey].

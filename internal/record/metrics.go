@@ -131,6 +131,40 @@ type Comparison struct {
 	PAdjusted  float64 `column:"p_adjusted"` // by Holm, for the number of comparisons in the table
 }
 
+// TwinsSuffix ends the name of a model whose tasks were each trained by itself, after the name of the model that learned them
+// together.
+const TwinsSuffix = ".twins"
+
+// Together is the comparison of a model that learned several tasks together, as A, with its twin that learned each alone, as B; ok
+// is false if it is none.
+func (c Comparison) Together() (_ Comparison, ok bool) {
+	switch {
+	case c.B == c.A+TwinsSuffix:
+		return c, true
+	case c.A == c.B+TwinsSuffix:
+		c.A, c.B, c.ValueA, c.ValueB, c.OnlyA, c.OnlyB = c.B, c.A, c.ValueB, c.ValueA, c.OnlyB, c.OnlyA
+		c.Difference, c.Low, c.High = -c.Difference, -c.High, -c.Low
+		return c, true
+	}
+	return c, false
+}
+
+// Transfer is "positive" where A is shown to be better than B, "negative" where it is shown to be worse, and else "no difference
+// shown".
+func (c Comparison) Transfer() string {
+	better := c.Difference
+	if c.Metric == MeanAbsoluteError {
+		better = -better
+	}
+	switch {
+	case !c.Decided():
+		return "no difference shown"
+	case better > 0:
+		return "positive"
+	}
+	return "negative"
+}
+
 // Decided tells whether a comparison shows a difference at the 5 % level: the
 // test says so after adjustment, and the interval, if there is one, agrees.
 func (c Comparison) Decided() bool {

@@ -4,10 +4,12 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
+	"strconv"
 	"strings"
 
 	"github.com/apache/arrow/go/v17/arrow"
 	"github.com/apache/arrow/go/v17/arrow/array"
+	"github.com/apache/arrow/go/v17/arrow/memory"
 )
 
 // Target is the column with what is to be learned of a row, where that is not its label: a list of the
@@ -93,6 +95,61 @@ func NewTargetColumn(rec arrow.Record, name string) (*TargetColumn, error) {
 		c.texts = column
 	}
 	return c, nil
+}
+
+// NewTargetColumnAs finds the column of a record and reads it as what a task takes: as [NewTargetColumn] does or, for
+// [Regression], plain values that are numbers or texts of numbers.
+func NewTargetColumnAs(rec arrow.Record, name string, task Task) (*TargetColumn, error) {
+	at, field, err := Column(rec.Schema(), name)
+	if err != nil {
+		return nil, err
+	}
+	if err := TargetTaskAs(field, task); err != nil {
+		return nil, err
+	}
+	if own, err := TargetTask(field); err == nil && own == task {
+		return NewTargetColumn(rec, name)
+	}
+	numbers, err := parseNumbers(rec.Column(at))
+	if err != nil {
+		return nil, fmt.Errorf("column %q: %w", name, err)
+	}
+	return &TargetColumn{Task: Regression, Names: []string{name}, numbers: numbers}, nil
+}
+
+// TargetTaskAs tells why the values of a column cannot be read as what a task takes.
+func TargetTaskAs(f arrow.Field, task Task) error {
+	own, err := TargetTask(f)
+	_, nested := f.Type.(arrow.NestedType)
+	switch {
+	case err == nil && own == task, task == Regression && !nested:
+		return nil
+	case err != nil:
+		return err
+	}
+	return fmt.Errorf("column %q is %s: its values are of the task %s, not %s", f.Name, f.Type, own, task)
+}
+
+// parseNumbers reads plain values as numbers; what is null or empty is not a number.
+func parseNumbers(column arrow.Array) (*array.Float64, error) {
+	b := array.NewFloat64Builder(memory.DefaultAllocator)
+	defer b.Release()
+	for i := range column.Len() {
+		text := ""
+		if !column.IsNull(i) {
+			text = strings.TrimSpace(column.ValueStr(i))
+		}
+		if text == "" {
+			b.Append(math.NaN())
+			continue
+		}
+		x, err := strconv.ParseFloat(text, 64)
+		if err != nil || math.IsInf(x, 0) {
+			return nil, fmt.Errorf("%q is not a number", text)
+		}
+		b.Append(x)
+	}
+	return b.NewFloat64Array(), nil
 }
 
 // NumberNames are the names of the numbers of a column that [NumbersField] declared; nil for other columns.

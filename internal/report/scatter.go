@@ -40,7 +40,7 @@ func scatterSection(ctx context.Context, _ *reading, e *result) ([]block, error)
 		if err != nil {
 			return nil, fmt.Errorf("plot predictions: %w", err)
 		}
-		truth, err := record.NewTargetColumn(rec, head.Name)
+		truth, err := record.NewTargetColumnAs(rec, head.Name, record.Regression)
 		if err != nil {
 			return nil, fmt.Errorf("plot predictions: %w", err)
 		}

@@ -36,6 +36,7 @@ func runSections() []runSection {
 	return []runSection{
 		{"training", "Training", "Training", trainingSection},
 		{"strategies", "Strategies", "Training", strategiesSection},
+		{"tasks", "Several tasks", "Training", tasksSection},
 		{"adaptation", "Domain adaptation", "Training", adaptationSection},
 		{"smaller", "Smaller networks", "Training", smallerSection},
 		{"diagnostics", "Diagnostics of transfer", "Training", diagnosticsSection},

@@ -209,6 +209,9 @@ func (r relabelledExamples) Read(positions []int, into train.Batch) error {
 // measuresOutput is the result of a turn with its measures, beside those of a phase.
 const measuresOutput = "measures"
 
+// reportsMeasures tells whether phases write the measures of their objective.
+func (t *training) reportsMeasures() bool { return t.adaptation != nil || t.data.Several != nil }
+
 // writeMeasures writes what the epochs of a turn gave.
 func (t *training) writeMeasures(task *pipeline.Task, trainer *train.Trainer, of objective.Objective) error {
 	var out []record.EpochMeasure
@@ -223,7 +226,7 @@ func (t *training) writeMeasures(task *pipeline.Task, trainer *train.Trainer, of
 
 // takeMeasures takes over the measures of a turn; before is how many epochs there were.
 func (t *training) takeMeasures(ctx context.Context, i int, result map[string]pipeline.Input, before int32) error {
-	if t.adaptation == nil {
+	if !t.reportsMeasures() {
 		return nil
 	}
 	in, ok := result[measuresOutput]

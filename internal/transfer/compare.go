@@ -43,7 +43,7 @@ func (s *Setup) Compare(ctx context.Context, task *pipeline.Task, students ...St
 	if err != nil {
 		return nil, err
 	}
-	d, err := rows.Read(ctx, in, schema, s.Target, rows.Options{Unlabelled: true})
+	d, err := rows.Read(ctx, in, schema, string(s.Target), rows.Options{Unlabelled: true})
 	if err != nil {
 		return nil, err
 	}

@@ -21,12 +21,19 @@ import (
 // newModel makes what is stored of a network that was trained on the rows, with weights from these origins. The recipe is that of
 // the task.
 func newModel(task *pipeline.Task, d *rows.Data, net *nn.Network, weights nn.Weights, origins []record.Origin, selection record.Selection) *classifier.Classifier {
-	if outputs := net.Outputs(); len(outputs) > 1 { // what was compared with a teacher is no part of the model
+	if outputs := net.Outputs(); len(outputs) > 1 && d.Several == nil { // what was compared with a teacher is no part of the model
 		if alone, err := net.Cut(outputs[0].Name); err == nil {
 			net, weights = alone, weights.Select(alone)
 		}
 	}
 	c := classifier.New(net, weights, d.Target, d.Transforms)
+	if d.Several != nil {
+		c.Description.Heads = nil
+		for i, aim := range d.Several {
+			aim.Head.Output = net.Outputs()[i].Name
+			c.Description.Heads = append(c.Description.Heads, aim.Head)
+		}
+	}
 	c.Description.Origins = slices.Clone(origins)
 	if made, ok := d.Transforms.Extraction(); ok {
 		if o, ok := zoo.OriginOf(made); ok && !slices.Contains(origins, o) {
@@ -54,7 +61,7 @@ func newModel(task *pipeline.Task, d *rows.Data, net *nn.Network, weights nn.Wei
 // those of text, have no such reference.
 func Refer(ctx context.Context, threads int, model *classifier.Classifier, from *rows.Examples, positions []int) error {
 	head, inputs := model.Head(), model.Network.Inputs()
-	if head.Task == record.Regression || len(inputs) != 1 || model.Network.Element(inputs[0].Name) != nn.Float32 || len(positions) < drift.Least {
+	if len(model.Description.Heads) > 1 || head.Task == record.Regression || len(inputs) != 1 || model.Network.Element(inputs[0].Name) != nn.Float32 || len(positions) < drift.Least {
 		return nil
 	}
 	if len(positions) > drift.MostReference {

@@ -47,7 +47,7 @@ func (s *Setup) begin(ctx context.Context, task *pipeline.Task, d *rows.Data) (s
 	if err != nil {
 		return subject{}, err
 	}
-	for name, tensor := range head.Initialise(net, task.Seed) {
+	for name, tensor := range initialise(net, d, task.Seed) {
 		if head.Contains(name) {
 			weights[name] = tensor
 		}
@@ -70,11 +70,27 @@ func (s *Setup) upon(trunk *nn.Network, d *rows.Data) (*nn.Network, error) {
 
 // answer is what a head is to give for the rows.
 func answer(d *rows.Data) head.Answer {
+	if d.Several != nil {
+		var a head.Answer
+		for _, aim := range d.Several {
+			own := head.Answer{Task: aim.Head.Task, Count: len(aim.Head.Names()), Mean: aim.Mean, Deviation: aim.Deviation}
+			a.Tasks = append(a.Tasks, head.NamedAnswer{Name: aim.Head.Name, Answer: own})
+		}
+		return a
+	}
 	a := head.Answer{Task: d.Task(), Count: d.Outputs()}
 	if a.Task == record.Regression {
 		a.Mean, a.Deviation = d.Moments()
 	}
 	return a
+}
+
+// initialise gives what the head begins with.
+func initialise(net *nn.Network, d *rows.Data, seed uint64) nn.Weights {
+	if d.Several != nil {
+		return head.InitialiseTasks(net, seed)
+	}
+	return head.Initialise(net, seed)
 }
 
 // headAlone makes a head for features.
@@ -89,7 +105,7 @@ func (s *Setup) headAlone(task *pipeline.Task, d *rows.Data) (subject, error) {
 	if err != nil {
 		return subject{}, err
 	}
-	weights := head.Initialise(net, task.Seed)
+	weights := initialise(net, d, task.Seed)
 	if s.Standardise {
 		d.Standardise(net, weights)
 	}

@@ -71,7 +71,7 @@ func (s *Setup) phasePart(i int, turn *Turn, p strategy.Phase, cached prefix.Pre
 	p.Name = ""                                                             // what the phase gives does not tell it
 	part := pipeline.Part{Name: "phase", Inputs: of, Numerics: s.Numerics()}
 	recipe := phaseRecipe{
-		Start: from, Phase: p, Learning: learning, Target: s.Target, Copies: s.Copies,
+		Start: from, Phase: p, Learning: learning, Target: string(s.Target), Copies: s.Copies,
 		Cut: cached.Cut, Precision: cached.Precision, KeepStart: s.keepsStart(i), Seed: phaseSeed(seed, i),
 	}
 	part.Recipe = recipe

@@ -30,7 +30,7 @@ type Params struct {
 	Strategy     strategy.Strategy    `yaml:"strategy" doc:"on images: feature_extraction (the default), partial, full, progressive, fine_tune, layerwise, adapters, linear_then_full, a mapping with one of these as kind, or a list of phases"`
 	Head         head.Head            `yaml:"head" doc:"tutorial (dense 256, batch-norm, relu, dropout 0.5, dense 128, batch-norm, relu, dropout 0.3), linear, on features also a classical classifier (logistic, …, see above), or a mapping; linear on images if not given"`
 	Start        head.Start           `yaml:"start" doc:"on images: initial weights of the last layer of the head: zero (the default), or logistic: the logistic regression that head: logistic fits on the frozen backbone's features of the training rows, its penalty chosen on the validation rows; the first phase keeps it if no epoch is better on them"`
-	Target       string               `yaml:"target" doc:"column to predict: a class; a list of classes, any of which may apply; or numbers. label: the target of the preprocess stage, if that sets one"`
+	Target       Target               `yaml:"target" doc:"column to predict: a class; a list of classes, any of which may apply; or numbers. label: the target of the preprocess stage, if that sets one. Of finetune also several tasks, each with a head: {kind: label, colour: hue, age: {regression: age}}, or {tasks: {…}, balance: fixed (the default), uncertainty or gradient_norm, weights: {kind: 2}, alpha: 1.5, twins: false}; rows may lack some of them"`
 	Epochs       *int                 `yaml:"epochs" min:"1" doc:"maximum number of passes over the training rows; if not given, 30 on features, as the strategy says on images"`
 	LearningRate *strategy.Rate       `yaml:"learning_rate" doc:"before schedule and warm-up; if not given, 1e-3 on features, as the strategy says on images; auto: chosen by a range test before each phase (its valley, as fastai's lr_find)"`
 	strategy.Learning
@@ -307,6 +307,11 @@ func (s *Setup) Check(inputs map[string][]pipeline.Traits) (map[string]pipeline.
 		}
 	}
 	for _, data := range inputs[DataPort] {
+		if _, several := s.Target.Several(); several {
+			if err := s.checkTask(rows.SeveralTasks, !features); err != nil {
+				return nil, err
+			}
+		}
 		if task, ok := data[record.TaskKey]; ok && s.Target == record.Label {
 			if err := s.checkTask(record.Task(task), !features); err != nil {
 				return nil, err
@@ -376,8 +381,10 @@ func (s *Setup) checkSource(source, data string) error {
 type Outcome struct {
 	Model *classifier.Classifier // with the weights that the phases handed on
 	Last  *classifier.Classifier // with those of the last epoch
+	Twins *classifier.Classifier // of several tasks, each trained by itself; nil without
 
 	History     []record.TrainingEpoch
+	Measures    []record.EpochMeasure // of several tasks
 	Phases      []record.PhaseLayers
 	Diagnostics []record.Diagnostic
 }
@@ -408,11 +415,17 @@ func (s *Setup) Train(ctx context.Context, task *pipeline.Task) (_ *Outcome, err
 	if err := refer(ctx, task, model, data); err != nil {
 		return nil, err
 	}
-	return &Outcome{
+	out := &Outcome{
 		Model:   model,
 		Last:    newModel(task, data, t.net, t.last, t.origins, t.measured(len(t.history)-1)),
-		History: t.history, Phases: t.layers, Diagnostics: diagnostics,
-	}, nil
+		History: t.history, Measures: t.measuredEpochs, Phases: t.layers, Diagnostics: diagnostics,
+	}
+	if tasks, several := s.Target.Several(); several && tasks.twins() {
+		if out.Twins, err = s.trainTwins(ctx, task, tasks, model); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
 }
 
 // SweepRates is the learning-rate range test: it trains phase number phase, from 1, with the weights
@@ -463,7 +476,11 @@ func (s *Setup) read(ctx context.Context, task *pipeline.Task) (*rows.Data, erro
 	if pictures && s.backbone == nil && task.Input(ModelPort) == nil {
 		return nil, pipeline.ParamError("backbone", "is needed to train on pictures")
 	}
-	d, err := rows.Read(ctx, in, schema, s.Target, rows.Options{Unlabelled: s.guidance != nil && !s.guidance.alone})
+	options := rows.Options{Unlabelled: s.guidance != nil && !s.guidance.alone}
+	if tasks, several := s.Target.Several(); several {
+		options.Tasks = tasks.options()
+	}
+	d, err := rows.Read(ctx, in, schema, string(s.Target), options)
 	if err != nil {
 		return nil, err
 	}
@@ -486,6 +503,8 @@ func (s *Setup) read(ctx context.Context, task *pipeline.Task) (*rows.Data, erro
 		of = "classes, of which any may apply"
 	case record.Regression:
 		of = "numbers to tell"
+	case rows.SeveralTasks:
+		of = fmt.Sprintf("outputs of %d tasks", len(d.Several))
 	}
 	task.Log("%d training rows, %d validation rows, %s, %d %s", d.Training.Len(), d.Validation.Len(), size, d.Outputs(), of)
 	return d, nil
@@ -519,8 +538,11 @@ func (s *Setup) checkTask(task record.Task, pictures bool) error {
 		return nil
 	}
 	learned := "any of several classes a row"
-	if task == record.Regression {
+	switch task {
+	case record.Regression:
 		learned = "numbers"
+	case rows.SeveralTasks:
+		learned = "several tasks"
 	}
 	var errs []error
 	refuse := func(wrong bool, path, hint string) {
@@ -531,7 +553,7 @@ func (s *Setup) checkTask(task record.Task, pictures bool) error {
 	refuse(s.Head.Converges(), "head", "take head: linear")
 	refuse(s.Start.Converged(), "start", "leave it out")
 	refuse(s.Sampling == strategy.BalancedSampling, "sampling", "leave it out")
-	if task == record.Regression {
+	if task == record.Regression || task == rows.SeveralTasks {
 		refuse(s.ClassWeights.Given(), "class_weights", "leave it out")
 		for i, phase := range s.phases(pictures) {
 			at := "early_stopping"

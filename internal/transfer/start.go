@@ -40,7 +40,7 @@ func (s *Setup) startPart(inputs map[string][]pipeline.Input) (pipeline.Part, er
 		return pipeline.Part{}, err
 	}
 	return pipeline.Part{Name: "start", Inputs: map[string]pipeline.Input{DataPort: inputs[DataPort][0]}, Numerics: s.Numerics(), Recipe: startRecipe{
-		Backbone: s.backbone.Name, Weights: id, RandomSeed: s.backbone.seed(s.RandomSeed, 0), Target: s.Target, Copies: s.Copies,
+		Backbone: s.backbone.Name, Weights: id, RandomSeed: s.backbone.seed(s.RandomSeed, 0), Target: string(s.Target), Copies: s.Copies,
 		Penalties: s.Start.Penalties, Standardise: s.Start.Standardise,
 	}}, nil
 }

@@ -243,7 +243,7 @@ func (t *training) trainPhase(ctx context.Context, task *pipeline.Task, i int) (
 	if err != nil {
 		return err
 	}
-	if t.adaptation != nil {
+	if t.reportsMeasures() {
 		if err := t.writeMeasures(task, trainer, o.Objective); err != nil {
 			return err
 		}
@@ -275,6 +275,9 @@ func (t *training) options(task *pipeline.Task, i int) train.Options {
 	if t.Sampling == strategy.BalancedSampling {
 		o.Sample = train.Balanced(o.Sample, t.data.Training.Classes, o.Seed)
 	}
+	if t.data.Several != nil {
+		o.Probes = t.forks()
+	}
 	if turn := t.turn(i); turn != nil && turn.Options != nil {
 		turn.Options(t.net, &o)
 	}
@@ -284,6 +287,8 @@ func (t *training) options(task *pipeline.Task, i int) train.Options {
 // objective is what the training makes smaller.
 func (t *training) objective() objective.Objective {
 	switch t.data.Task() {
+	case rows.SeveralTasks:
+		return t.tasks()
 	case record.MultiLabel:
 		return objective.BinaryCrossEntropy{PositiveWeights: t.classWeights}
 	case record.Regression:

@@ -125,7 +125,7 @@ func same(a, b method.Method) bool { return a.Kind == b.Kind && fmt.Sprint(a) ==
 func (p Params) training(rate float64) transfer.Params {
 	out := transfer.Defaults()
 	out.Backbone, out.Weights, out.RandomSeed, out.Strategy = p.Backbone, p.Weights, p.RandomSeed, p.Strategy
-	out.Target, out.Epochs, out.Learning, out.Standardise = p.Label, p.Epochs, p.Learning, p.Standardise && p.Backbone == ""
+	out.Target, out.Epochs, out.Learning, out.Standardise = transfer.Target(p.Label), p.Epochs, p.Learning, p.Standardise && p.Backbone == ""
 	out.PrefixCache, out.PrefixPrecision, out.CheckpointEvery = p.PrefixCache, p.PrefixPrecision, p.CheckpointEvery
 	if rate > 0 {
 		out.LearningRate = &strategy.Rate{Value: rate}

@@ -90,7 +90,7 @@ type stage struct {
 
 func build(p Params) (pipeline.Stage, error) {
 	setup, err := transfer.New(p.Params)
-	if err != nil {
+	if err = errors.Join(err, p.Target.One("distill")); err != nil {
 		return nil, err
 	}
 	if setup, err = setup.Guided(transfer.Guidance{Losses: p.Loss, Weights: p.TeacherWeights}); err != nil {

@@ -118,7 +118,8 @@ func buildPrune(p PruneParams) (pipeline.Stage, error) {
 	refuse(p.Rounds > 1 && p.Train == nil, "rounds", "say how to train: train: {}", "several rounds without training between them are one")
 	if p.Train != nil {
 		var err error
-		if s.training, err = transfer.New(p.Train.Params); err != nil {
+		s.training, err = transfer.New(p.Train.Params)
+		if err = errors.Join(err, p.Train.Target.One("prune")); err != nil {
 			errs = append(errs, within("train", err))
 		} else if p.Method != byChannels {
 			s.training = s.training.KeepingZeros()

@@ -9,7 +9,6 @@ import (
 
 	"github.com/apache/arrow/go/v17/arrow/array"
 	"github.com/tlpipe/tlpipe/internal/kernel"
-	"github.com/tlpipe/tlpipe/internal/nn/classifier"
 	"github.com/tlpipe/tlpipe/internal/record"
 	"github.com/tlpipe/tlpipe/pipeline"
 )
@@ -23,6 +22,7 @@ type Params struct {
 	Cluster         string     `yaml:"cluster" doc:"column that groups dependent rows, such as object: the bootstrap resamples whole groups"`
 	Baselines       []Baseline `yaml:"baselines" enum:"majority,nearest_centroid,logistic" doc:"baselines to compare models with: majority; on features also nearest_centroid and logistic (logistic regression); for fine-tuned networks, logistic is fitted on the features of their backbone before training, unless computing these would take hours; [] for none"`
 	CalibrationBins int        `yaml:"calibration_bins" min:"1" max:"1000" doc:"confidence bins of equal width"`
+	Task            string     `yaml:"task" doc:"of models with several tasks: the one to measure"`
 	Threshold       *float64   `yaml:"threshold" min:"0" max:"1" doc:"of multi-label models: the probability from which a class counts as predicted; if not given, the one with the best micro F1 on the rows of split val, or 0.5 if there are none"`
 	LabelErrors     int        `yaml:"label_errors" min:"0" max:"50" doc:"folds of the cross-validation by which likely label errors are looked for, on the features of all labelled rows; 0 for none"`
 	Worst           int        `yaml:"worst" min:"0" doc:"how many of each model's most confident mistakes to keep"`
@@ -118,18 +118,17 @@ func (s stage) Run(ctx context.Context, task *pipeline.Task) error {
 	if err != nil {
 		return err
 	}
+	models, err := s.readModels(ctx, pairs)
+	if err != nil {
+		return err
+	}
+	s.tellTwins(task, pairs, models)
 	tables := map[pipeline.Input]*table{}
-	for _, p := range pairs {
+	for i, p := range pairs {
 		if tables[p.data] == nil {
-			if tables[p.data], err = s.readTable(ctx, p.data); err != nil {
+			if tables[p.data], err = s.readTable(ctx, p.data, models[i].Head().Truth()); err != nil {
 				return err
 			}
-		}
-	}
-	models := make([]*classifier.Classifier, len(pairs))
-	for i, p := range pairs {
-		if models[i], err = classifier.Read(ctx, p.model); err != nil {
-			return err
 		}
 	}
 	e := &evaluation{Params: s.Params, task: task, numbers: map[string]int{}}
@@ -207,6 +206,7 @@ func (e *evaluation) write(ctx context.Context) error {
 		return err
 	}
 	e.tellBeaten(comparisons)
+	e.tellTransfer(comparisons)
 	e.tellUnmeasured()
 	var tables []*table
 	for _, c := range e.candidates {

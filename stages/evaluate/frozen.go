@@ -83,7 +83,7 @@ func (e *evaluation) fitFrozen(ctx context.Context, t *table, origin record.Orig
 		return nil, notHeld("the features of %d rows to fit to would take %.0f multiply-adds, more than %.0f", rows, float64(work)*float64(rows), float64(frozenWork))
 	}
 	answers := &frozenAnswers{extractor: extractor, threads: max(e.task.Threads, 1)}
-	part := pipeline.Part{Name: "frozen features", Recipe: frozenRecipe{extraction.Encode(), e.classes}, Inputs: map[string]pipeline.Input{"data": t.input}, Numerics: kernel.Numerics()}
+	part := pipeline.Part{Name: "frozen features", Recipe: partOf(t, frozenRecipe{extraction.Encode(), e.classes}), Inputs: map[string]pipeline.Input{"data": t.input}, Numerics: kernel.Numerics()}
 	result, err := e.task.Part(ctx, part, func(ctx context.Context, task *pipeline.Task) error {
 		fitted, err := e.learnFrozen(ctx, t, answers, known)
 		if err != nil {
@@ -141,7 +141,7 @@ func (t *table) count(ctx context.Context, passes func(r rowView, i int) bool) (
 		if err != nil {
 			return 0, err
 		}
-		rows, err := viewRows(rec)
+		rows, err := t.viewRows(rec)
 		if err != nil {
 			return 0, fmt.Errorf("data %s: %w", t.input.Name(), err)
 		}

@@ -38,7 +38,7 @@ func (e *evaluation) labelErrors(ctx context.Context) ([]record.LabelError, *rec
 	if err != nil || !ok {
 		return nil, nil, err
 	}
-	part := pipeline.Part{Name: "label errors", Recipe: labelRecipe{max(e.LabelErrors, 2), e.Cluster, extraction}, Inputs: map[string]pipeline.Input{"data": source.table.input}, Numerics: kernel.Numerics()}
+	part := pipeline.Part{Name: "label errors", Recipe: partOf(source.table, labelRecipe{max(e.LabelErrors, 2), e.Cluster, extraction}), Inputs: map[string]pipeline.Input{"data": source.table.input}, Numerics: kernel.Numerics()}
 	result, err := e.task.Part(ctx, part, func(ctx context.Context, task *pipeline.Task) error {
 		issues, search, err := e.searchLabels(ctx, source)
 		if err != nil {
@@ -135,7 +135,7 @@ func (e *evaluation) searchLabels(ctx context.Context, s labelSource) ([]record.
 		if err != nil {
 			return nil, nil, err
 		}
-		rows, err := viewRows(rec)
+		rows, err := s.table.viewRows(rec)
 		if err != nil {
 			return nil, nil, err
 		}

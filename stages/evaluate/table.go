@@ -7,7 +7,6 @@ import (
 	"slices"
 
 	"github.com/apache/arrow/go/v17/arrow"
-	"github.com/apache/arrow/go/v17/arrow/array"
 	"github.com/tlpipe/tlpipe/internal/inference"
 	"github.com/tlpipe/tlpipe/internal/picture"
 	"github.com/tlpipe/tlpipe/internal/record"
@@ -23,9 +22,10 @@ type table struct {
 	input     pipeline.Input
 	rows      pipeline.Input // the input without what only the search for duplicates reads, and which lies with the pixels
 	schema    *arrow.Schema
-	pictures  bool // its rows are pictures, and not features
-	tokens    bool // its rows are texts that were cut into tokens
-	dimension int  // numbers of a row
+	pictures  bool   // its rows are pictures, and not features
+	tokens    bool   // its rows are texts that were cut into tokens
+	dimension int    // numbers of a row
+	truth     string // the column with the class of a row
 
 	// Of the rows to be measured, in their order:
 	ids      []string
@@ -36,7 +36,7 @@ type table struct {
 }
 
 // readTable reads all about the rows to be measured but their features.
-func (s stage) readTable(ctx context.Context, in pipeline.Input) (*table, error) {
+func (s stage) readTable(ctx context.Context, in pipeline.Input, truth string) (*table, error) {
 	schema, err := in.Schema(ctx)
 	if err != nil {
 		return nil, err
@@ -44,7 +44,10 @@ func (s stage) readTable(ctx context.Context, in pipeline.Input) (*table, error)
 	if schema == nil {
 		return nil, fmt.Errorf("data %s has no rows", in.Name())
 	}
-	t := &table{input: in, rows: in.Select(columnsBut(schema, record.Likeness)...), schema: schema, slices: make([][]string, len(s.Slices))}
+	t := &table{input: in, rows: in.Select(columnsBut(schema, record.Likeness)...), schema: schema, truth: record.Label, slices: make([][]string, len(s.Slices))}
+	if _, field, err := record.Column(schema, truth); err == nil && isScalar(field.Type) {
+		t.truth = truth
+	}
 	if err := s.checkColumns(t); err != nil {
 		return nil, fmt.Errorf("data %s: %w", in.Name(), err)
 	}
@@ -55,7 +58,7 @@ func (s stage) readTable(ctx context.Context, in pipeline.Input) (*table, error)
 		if err != nil {
 			return nil, err
 		}
-		rows, err := viewRows(rec)
+		rows, err := t.viewRows(rec)
 		if err != nil {
 			return nil, fmt.Errorf("data %s: %w", in.Name(), err)
 		}
@@ -178,7 +181,7 @@ func (t *table) examples(ctx context.Context, passes func(r rowView, i int) bool
 				yield(examples{}, err)
 				return
 			}
-			rows, err := viewRows(rec)
+			rows, err := t.viewRows(rec)
 			var read func(dst []float32, row int) []float32
 			if err == nil {
 				read, err = t.reader(rec)
@@ -260,16 +263,29 @@ type rowView struct {
 	record.Roles
 	rec   arrow.Record
 	count int
-	label *array.String
+	label labels
 }
 
-func viewRows(rec arrow.Record) (r rowView, err error) {
+// labels are the classes of rows as text.
+type labels struct{ arrow.Array }
+
+// IsNull tells whether a row has no class.
+func (l labels) IsNull(row int) bool { return l.Array.IsNull(row) || l.ValueStr(row) == "" }
+
+// Value is the class of a row that has one.
+func (l labels) Value(row int) string { return l.ValueStr(row) }
+
+func (t *table) viewRows(rec arrow.Record) (r rowView, err error) {
 	r = rowView{rec: rec, count: int(rec.NumRows())}
 	if r.Roles, err = record.NewRoles(rec); err != nil {
 		return r, err
 	}
-	r.label, err = record.ColumnAs[*array.String](rec, record.Label)
-	return r, err
+	at, _, err := record.Column(rec.Schema(), t.truth)
+	if err != nil {
+		return r, err
+	}
+	r.label = labels{rec.Column(at)}
+	return r, nil
 }
 
 func (r rowView) copied(i int) bool { return r.Copy(i) != 0 }

@@ -78,7 +78,7 @@ func (e *evaluation) measureTargets(ctx context.Context, learned record.Task, pa
 		}
 		session := model.NewSession(pool, mostRows)
 		r := &targetCandidate{
-			candidate: &candidate{name: p.model.Name(), table: table}, column: record.TargetOf(table.schema, c.Head().Name), names: c.Head().Names(),
+			candidate: &candidate{name: p.model.Name(), table: table}, column: record.TargetOf(table.schema, c.Head().Truth()), names: c.Head().Names(),
 			answers: session.Run,
 		}
 		if err := t.check(r); err != nil {
@@ -98,7 +98,7 @@ func (t *targets) check(r *targetCandidate) error {
 	if err != nil {
 		return fmt.Errorf("model %s: data %s: %w", r.name, r.table.input.Name(), err)
 	}
-	if task, err := record.TargetTask(field); err != nil || task != t.learned {
+	if record.TargetTaskAs(field, t.learned) != nil {
 		return fmt.Errorf("model %s tells %s, and column %q of %s has none", r.name, inWords(t.learned), r.column, r.table.input.Name())
 	}
 	return nil
@@ -162,7 +162,7 @@ func (t *targets) constant(ctx context.Context, r *targetCandidate) ([]float32, 
 		if err != nil {
 			return nil, err
 		}
-		rows, err := viewRows(rec)
+		rows, err := r.table.viewRows(rec)
 		if err != nil {
 			return nil, err
 		}
@@ -198,7 +198,7 @@ type truth struct {
 }
 
 func (t *targets) truthOf(rec arrow.Record, r *targetCandidate) (truth, error) {
-	c, err := record.NewTargetColumn(rec, r.column)
+	c, err := record.NewTargetColumnAs(rec, r.column, t.learned)
 	if err != nil {
 		return truth{}, err
 	}
@@ -263,6 +263,7 @@ func (t *targets) write(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	t.tellTransfer(comparisons)
 	var tables []*table
 	for _, r := range t.targetCandidates {
 		tables = append(tables, r.table)

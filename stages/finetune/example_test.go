@@ -22,7 +22,9 @@ func ExampleKind() {
 	// takes source of kind images
 	// gives model of kind model
 	// gives last of kind model
+	// gives twins of kind model
 	// gives history of kind metrics
+	// gives tasks of kind metrics
 	// gives phases of kind metrics
 	// gives diagnostics of kind metrics
 	// net:

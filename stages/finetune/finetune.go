@@ -28,7 +28,7 @@ func Kind() pipeline.Kind {
   uses: finetune
   from: images
   with: {backbone: efficientnet_lite0, strategy: progressive, early_stopping: {patience: 3}}`,
-		Version: 11,
+		Version: 12,
 		Seeded:  true,
 		Inputs: []pipeline.Port{
 			{Name: transfer.DataPort, Kind: pipeline.Features, Also: []pipeline.PortKind{pipeline.Images, pipeline.Text}, Doc: "rows with features, images or tokens, classes and splits"},
@@ -38,7 +38,9 @@ func Kind() pipeline.Kind {
 		Outputs: []pipeline.Port{
 			{Name: transfer.ModelPort, Kind: pipeline.Model, Doc: "the trained network, with the weights selected by restore"},
 			{Name: "last", Kind: pipeline.Model, Doc: "the same with the weights of the last epoch"},
+			{Name: twinsPort, Kind: pipeline.Model, Doc: "with several tasks: each of them trained by itself with the same settings, to measure beside model what learning together gained; empty with one task"},
 			{Name: "history", Kind: pipeline.Metrics, Doc: "one row per epoch: phase, epoch, loss, val_loss, accuracy, val_accuracy, learning_rate, kept"},
+			{Name: "tasks", Kind: pipeline.Metrics, Doc: "with several tasks: loss, accuracy or error and weight of each, one row per epoch and measure"},
 			{Name: "phases", Kind: pipeline.Metrics, Doc: "one row per phase and block of the network: whether it was trained and at which rate, where epochs started"},
 			{Name: "diagnostics", Kind: pipeline.Metrics, Doc: "overfitting, drift of the features, forgetting"},
 		},
@@ -54,6 +56,18 @@ func build(p Params) (pipeline.Stage, error) {
 		return nil, err
 	}
 	return &stage{setup}, nil
+}
+
+// twinsPort is the output with each of several tasks trained by itself.
+const twinsPort = "twins"
+
+// Check implements pipeline.Stage.
+func (s *stage) Check(inputs map[string][]pipeline.Traits) (map[string]pipeline.Traits, error) {
+	traits, err := s.Setup.Check(inputs)
+	if err == nil {
+		traits[twinsPort] = traits[transfer.ModelPort]
+	}
+	return traits, err
 }
 
 // Run implements pipeline.WholeTable.

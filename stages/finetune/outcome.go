@@ -14,10 +14,13 @@ func write(task *pipeline.Task, o *transfer.Outcome) error {
 	for _, output := range []struct {
 		port string
 		of   *classifier.Classifier
-	}{{transfer.ModelPort, o.Model}, {"last", o.Last}} {
-		model, err := output.of.Model()
-		if err != nil {
-			return err
+	}{{transfer.ModelPort, o.Model}, {"last", o.Last}, {twinsPort, o.Twins}} {
+		var model record.Model
+		if output.of != nil {
+			var err error
+			if model, err = output.of.Model(); err != nil {
+				return err
+			}
 		}
 		rec, err := model.Record()
 		if err != nil {
@@ -29,6 +32,7 @@ func write(task *pipeline.Task, o *transfer.Outcome) error {
 	}
 	return errors.Join(
 		task.WriteRecord("history", record.FromRows(o.History)),
+		task.WriteRecord("tasks", record.FromRows(o.Measures)),
 		task.WriteRecord("phases", record.FromRows(o.Phases)),
 		task.WriteRecord("diagnostics", record.FromRows(o.Diagnostics)),
 	)

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/tlpipe/tlpipe/internal/kernel"
 	"github.com/tlpipe/tlpipe/internal/nn"
@@ -18,10 +19,10 @@ import (
 	"github.com/tlpipe/tlpipe/pipeline"
 )
 
-// Classifier is a network whose output is a probability for each class, or numbers.
+// Classifier is a network whose output is a probability for each class, or numbers; or several tasks have such an output each.
 type Classifier struct {
-	// Network ends in an [nn.Softmax] or an [nn.Neighbours], for classes that each apply to rows in an
-	// [nn.Activation], a sigmoid, and for numbers in any layer.
+	// Each output of Network is an [nn.Softmax] or an [nn.Neighbours], for classes that each apply to rows in an
+	// [nn.Activation], a sigmoid, and for numbers any layer.
 	Network *nn.Network
 	Weights nn.Weights
 	// Description tells how the network's input is made, what its output means, and where it comes from.
@@ -109,8 +110,20 @@ func (c *Classifier) describe(m record.Model) (err error) {
 	return err
 }
 
-// Read makes a classifier of a model artifact.
+// Read makes a classifier of a model artifact, which must have one task.
 func Read(ctx context.Context, in pipeline.Input) (*Classifier, error) {
+	c, err := ReadTasks(ctx, in)
+	if err != nil {
+		return nil, err
+	}
+	if c, err = c.Task(""); err != nil {
+		return nil, fmt.Errorf("model %s: %w", in.Name(), err)
+	}
+	return c, nil
+}
+
+// ReadTasks makes a classifier of a model artifact with any number of tasks.
+func ReadTasks(ctx context.Context, in pipeline.Input) (*Classifier, error) {
 	var c *Classifier
 	for rec, err := range in.Batches(ctx) {
 		if err != nil {
@@ -123,6 +136,9 @@ func Read(ctx context.Context, in pipeline.Input) (*Classifier, error) {
 		if err != nil {
 			return nil, fmt.Errorf("read model %s: %w", in.Name(), err)
 		}
+		if rec.NumRows() == 0 {
+			continue // an output that a stage had nothing for
+		}
 		if c, err = Parse(m); err != nil {
 			return nil, fmt.Errorf("read model %s: %w", in.Name(), err)
 		}
@@ -133,9 +149,21 @@ func Read(ctx context.Context, in pipeline.Input) (*Classifier, error) {
 	return c, nil
 }
 
-// ReadFile reads a classifier from a safetensors file as `tlpipe show --export` writes it: with
+// ReadFile reads a classifier with one task from a safetensors file as `tlpipe show --export` writes it: with
 // architecture and description in the metadata.
-func ReadFile(path string) (_ *Classifier, err error) {
+func ReadFile(path string) (*Classifier, error) {
+	c, err := ReadTasksFile(path)
+	if err != nil {
+		return nil, err
+	}
+	if c, err = c.Task(""); err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return c, nil
+}
+
+// ReadTasksFile is [ReadFile] of a model with any number of tasks.
+func ReadTasksFile(path string) (_ *Classifier, err error) {
 	f, err := safetensors.Open(path, weightfile.Budget())
 	if err != nil {
 		return nil, err
@@ -158,8 +186,47 @@ func ReadFile(path string) (_ *Classifier, err error) {
 	return c, nil
 }
 
-// Head is what the output tells.
+// Head is what the output tells, of several tasks the first.
 func (c *Classifier) Head() record.Head { return c.Description.Heads[0] }
+
+// Tasks are the names of its heads.
+func (c *Classifier) Tasks() (names []string) {
+	for _, h := range c.Description.Heads {
+		names = append(names, h.Name)
+	}
+	return names
+}
+
+// Task is the part of the model that answers one task: the layers that it needs, and its head. The name may be "" if there is
+// but one.
+func (c *Classifier) Task(name string) (*Classifier, error) {
+	if len(c.Description.Heads) == 1 && (name == "" || name == c.Head().Name) {
+		return c, nil
+	}
+	at := slices.Index(c.Tasks(), name)
+	switch {
+	case at < 0 && name == "":
+		return nil, &SeveralTasksError{c.Tasks()}
+	case at < 0:
+		return nil, fmt.Errorf("the model has no task %q; it has: %s", name, strings.Join(c.Tasks(), ", "))
+	}
+	out := *c
+	head := c.Description.Heads[at]
+	var err error
+	if out.Network, err = c.Network.Cut(head.Output); err != nil {
+		return nil, err
+	}
+	out.Weights = c.Weights.Select(out.Network)
+	out.Description.Heads = []record.Head{head}
+	return &out, nil
+}
+
+// SeveralTasksError says that one task has to be named of those that a model has.
+type SeveralTasksError struct{ Tasks []string }
+
+func (e *SeveralTasksError) Error() string {
+	return "the model has several tasks, of which one has to be named: " + strings.Join(e.Tasks, ", ")
+}
 
 // Input is what the network takes.
 func (c *Classifier) Input() record.ModelInput { return c.Description.Inputs[0] }
@@ -200,14 +267,29 @@ func (c *Classifier) check() error {
 	if err := c.Description.Check(); err != nil {
 		return err
 	}
-	if n := len(c.Description.Heads); n != 1 {
-		return fmt.Errorf("the model has %d heads, want one", n)
-	}
-	h, output := c.Head(), c.Network.Output()
 	if in, name := c.Input(), c.Network.Inputs()[0].Name; len(c.Description.Inputs) != 1 || in.Name != name || !slices.Equal(in.Shape, c.InputShape()) {
 		return fmt.Errorf("the description tells of the input %q of shape %v, but the network takes %q of shape %v", in.Name, in.Shape, name, c.InputShape())
 	}
-	if h.Output != "" && h.Output != output.Name {
+	heads, outputs := c.Description.Heads, c.Network.Outputs()
+	if len(heads) != len(outputs) || len(heads) == 0 {
+		return fmt.Errorf("the model has %d heads, and its network %d outputs", len(heads), len(outputs))
+	}
+	for i, h := range heads {
+		if err := c.checkHead(h, outputs[i], len(heads) > 1); err != nil {
+			return err
+		}
+	}
+	if scheme := c.Scheme(); scheme != nil {
+		if err := scheme.Check(c.Network); err != nil {
+			return err
+		}
+	}
+	return c.Network.Check(c.Weights)
+}
+
+// checkHead tells what is wrong with a head that reads an output of the network. Of several heads, each must name its own.
+func (c *Classifier) checkHead(h record.Head, output nn.Layer, named bool) error {
+	if (named || h.Output != "") && h.Output != output.Name {
 		return fmt.Errorf("head %q reads layer %q, but the network ends in %q", h.Name, h.Output, output.Name)
 	}
 	switch op := output.Op.(type) {
@@ -224,10 +306,5 @@ func (c *Classifier) check() error {
 	if n, names := c.Network.Shape(output.Name).Size(), len(h.Names()); n != names {
 		return fmt.Errorf("the network has %d outputs for %d classes", n, names)
 	}
-	if scheme := c.Scheme(); scheme != nil {
-		if err := scheme.Check(c.Network); err != nil {
-			return err
-		}
-	}
-	return c.Network.Check(c.Weights)
+	return nil
 }

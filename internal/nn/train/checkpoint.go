@@ -48,6 +48,7 @@ const (
 	scheduleSection = "schedule"
 	stoppingSection = "stopping"
 	bestSection     = "best metric"
+	ownSection      = "numbers of the objective"
 	weightsPrefix   = "weights/"
 	averagePrefix   = "average/"
 	bestPrefix      = "best/"
@@ -81,6 +82,9 @@ func (t *Trainer) Save() ([]byte, error) {
 		doubles(stoppingSection, t.options.Stopping.State())
 	}
 	doubles(bestSection, []float64{t.best.metric})
+	if len(t.own) > 0 {
+		doubles(ownSection, t.own)
+	}
 	for _, name := range slices.Sorted(maps.Keys(t.weights)) {
 		floats(weightsPrefix+name, t.weights[name].Data)
 	}
@@ -126,6 +130,10 @@ func (t *Trainer) restore(checkpoint []byte) error {
 	var under underway
 	if err := under.restore(doubles(underwaySection), measures); err != nil {
 		return err
+	}
+	own := doubles(ownSection)
+	if len(own) != len(t.own) {
+		return fmt.Errorf("the objective has %d numbers of its own, not %d", len(t.own), len(own))
 	}
 	names := slices.Sorted(maps.Keys(t.weights))
 	weights, err := t.tensors(sections, weightsPrefix, names)
@@ -179,6 +187,7 @@ func (t *Trainer) restore(checkpoint []byte) error {
 		copy(t.average.weights[name].Data, tensor.Data)
 		t.average.updates = h.Averaged
 	}
+	copy(t.own, own)
 	t.under = under
 	t.drop()
 	t.best, t.stopped = restored, h.Stopped

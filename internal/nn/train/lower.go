@@ -147,6 +147,7 @@ type building struct {
 	normed  map[string]*normed           // by convolution, and by the batch-norm computed with it
 
 	reversal *graph.Node // factor on the gradient reversals
+	norms    []float64   // of the gradients through the probes
 }
 
 // sequencesOf are the tokens of a layer: those of the axis that varies, some of which are padding, or all that there are.
@@ -234,6 +235,9 @@ func (b *building) layer(l nn.Layer) (*graph.Node, error) {
 	full := layer{Layer: l, frozen: b.options.Freeze(l.Name), parameter: map[nn.Role]*graph.Node{}, statistics: map[nn.Role][]float32{}}
 	for _, name := range l.Inputs {
 		full.in = append(full.in, b.nodes[name])
+	}
+	if at := slices.Index(b.options.Probes, l.Name); at >= 0 && b.Learns(full.in[0]) {
+		full.in[0] = b.Probe(full.in[0], &b.norms[at])
 	}
 	for _, q := range b.net.LayerParameters(l) {
 		data := b.weights[q.Name()].Data

@@ -83,6 +83,10 @@ type Options struct {
 	// nothing of what they were before, as PyTorch's momentum=None has it.
 	PoolStatistics bool
 
+	// Probes are layers by whose first input a gradient is to be measured: the norm of what comes back through it is told to an
+	// [objective.Adaptive] objective after each batch, in this order; 0 where nothing below learns.
+	Probes []string
+
 	// KeepZeros lets weights that are 0 in what the training begins with stay 0: those of a network that was pruned. Biases
 	// and norms are free.
 	KeepZeros bool

@@ -29,6 +29,7 @@ type program struct {
 
 	loss       objective.Loss
 	reversal   *graph.Node // factor on the gradient reversals
+	norms      []float64   // of the gradients through the options' Probes
 	parameters []gorgonia.ValueGrad
 }
 
@@ -85,10 +86,10 @@ func newTargets(of objective.Objective, shape func(objective.Output) nn.Shape, n
 // and BatchNorm.
 func (t *Trainer) newProgram(net *nn.Network, lengths []int, batch int, trunk *trunk) (*program, error) {
 	o := t.options
-	p := &program{Graph: graph.New(t.pool, &t.scratch), batch: batch, net: net, trunk: trunk}
+	p := &program{Graph: graph.New(t.pool, &t.scratch), batch: batch, net: net, trunk: trunk, norms: make([]float64, len(o.Probes))}
 	b := &building{
 		Graph: p.Graph, net: net, weights: t.weights, options: o, batch: batch, ids: map[string][]int32{},
-		rows: lowerings(), nodes: map[string]*graph.Node{}, normed: normedConvolutions(net, o),
+		rows: lowerings(), nodes: map[string]*graph.Node{}, normed: normedConvolutions(net, o), norms: p.norms,
 	}
 	b.fused = fusedActivations(net, b.rows)
 	if len(lengths) > 0 {

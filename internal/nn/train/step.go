@@ -53,6 +53,9 @@ func (t *Trainer) step(ctx context.Context, examples Examples, runs [][]int, rat
 		}
 		loss += float64(p.Data(p.loss.Node())[0]) * total
 		p.loss.Measure(s.measured)
+		if l, ok := p.loss.(objective.Adapting); ok && len(t.own) > 0 {
+			l.Adapt(t.own, objective.Adaption{Rate: rate, Norms: p.norms})
+		}
 		for _, m := range p.Moments() {
 			if t.options.PoolStatistics {
 				before := float64((at.Epoch*at.Steps+at.Step)*len(runs) + i)
@@ -105,7 +108,7 @@ func (t *Trainer) fill(p *program, examples Examples, positions []int, draw grap
 	}
 	p.Data(p.reversal)[0] = float32(t.options.Reversal(at))
 	p.SetDraw(draw)
-	return p.loss.Fill(p.read.Targets, objective.Filling{Blend: mixed.Blend, At: at})
+	return p.loss.Fill(p.read.Targets, objective.Filling{Blend: mixed.Blend, At: at, Own: t.own})
 }
 
 // runaway is a loss that no training comes back from: squared errors of numbers in the billions are far below it.

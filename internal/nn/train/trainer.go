@@ -59,6 +59,7 @@ func (t *Trainer) numbers(m Measures) (out []float64) {
 type Trainer struct {
 	net       *nn.Network
 	objective objective.Objective
+	own       []float64 // numbers of the objective that training changes
 	options   Options
 
 	weights   nn.Weights
@@ -105,6 +106,9 @@ func New(net *nn.Network, weights nn.Weights, o Options) (*Trainer, error) {
 		return nil, fmt.Errorf("train: %w", err)
 	}
 	t.best.metric = t.better().Worst()
+	if adaptive, ok := o.Objective.(objective.Adaptive); ok {
+		t.own = adaptive.Own()
+	}
 	var err error
 	t.optimizer, err = optimizer.New(optimizer.Options{Rule: o.Rule, Group: t.group(), ClipNorm: o.ClipNorm, Threads: o.Threads})
 	if err != nil {

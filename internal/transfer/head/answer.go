@@ -15,26 +15,42 @@ type Answer struct {
 	// deviations a number lies from the mean, so that it starts with the mean and learns at the same rate in
 	// whatever unit the numbers are.
 	Mean, Deviation []float64
+
+	// Tasks are several answers, by name, each with last layers of its own on the hidden layers that all share; the other
+	// fields then say nothing.
+	Tasks []NamedAnswer
+}
+
+// NamedAnswer is one of several answers. Its layers are in a scope of its name.
+type NamedAnswer struct {
+	Name string // of letters, digits, _ and -
+	Answer
 }
 
 // OneOf is the answer of a head that tells one of so many classes.
 func OneOf(classes int) Answer { return Answer{Task: record.SingleLabel, Count: classes} }
 
-// layers adds the last layers of a head.
+// layers adds the last layers of a head, which are outputs of the network.
 func (a Answer) layers(b *nn.Builder, x nn.Value) {
+	for _, task := range a.Tasks {
+		task.layers(b.Scope(task.Name), x)
+	}
+	if len(a.Tasks) > 0 {
+		return
+	}
 	if a.Task == record.Regression {
 		x = b.Layer("deviations", nn.Dense{Out: a.Count, Bias: true}, x)
 		op := nn.Affine{Scale: make([]float32, a.Count), Shift: make([]float32, a.Count)}
 		for i := range a.Count {
 			op.Scale[i], op.Shift[i] = float32(a.Deviation[i]), float32(a.Mean[i])
 		}
-		b.Layer("numbers", op, x)
+		b.Outputs(b.Layer("numbers", op, x))
 		return
 	}
 	x = b.Layer("logits", nn.Dense{Out: a.Count, Bias: true}, x)
 	if a.Task == record.MultiLabel {
-		b.Layer("probabilities", nn.Activation{Function: kernel.Sigmoid}, x)
+		b.Outputs(b.Layer("probabilities", nn.Activation{Function: kernel.Sigmoid}, x))
 		return
 	}
-	b.Layer("probabilities", nn.Softmax{}, x)
+	b.Outputs(b.Layer("probabilities", nn.Softmax{}, x))
 }

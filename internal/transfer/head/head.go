@@ -128,10 +128,30 @@ func Initialise(net *nn.Network, seed uint64) nn.Weights {
 			last = l
 		}
 	}
-	for _, p := range net.LayerParameters(last) {
-		clear(out[p.Name()].Data)
+	clearLayer(net, last, out)
+	return out
+}
+
+// InitialiseTasks is [Initialise] of a network each output of which is the answer of a task: the last layers of all tasks
+// begin at 0.
+func InitialiseTasks(net *nn.Network, seed uint64) nn.Weights {
+	out := net.InitialiseGlorot(seed)
+	for _, last := range net.Outputs() {
+		for {
+			if _, dense := last.Op.(nn.Dense); dense || len(last.Inputs) != 1 {
+				break
+			}
+			last, _ = net.Find(last.Inputs[0])
+		}
+		clearLayer(net, last, out)
 	}
 	return out
+}
+
+func clearLayer(net *nn.Network, l nn.Layer, weights nn.Weights) {
+	for _, p := range net.LayerParameters(l) {
+		clear(weights[p.Name()].Data)
+	}
 }
 
 // dropout is the rate after hidden layer i.
@@ -223,5 +243,9 @@ func (h Head) Upon(trunk *nn.Network, a Answer) (*nn.Network, error) {
 		}
 		layers = append(layers[:len(layers):len(layers)], above)
 	}
-	return nn.New(layers)
+	var outputs []string
+	for _, l := range alone.Outputs() {
+		outputs = append(outputs, Scope+"."+l.Name)
+	}
+	return nn.New(layers, outputs...)
 }

@@ -28,6 +28,7 @@ type Data struct {
 	Ids        int         // of tokens: one more than the highest
 	Shape      nn.Shape    // of what the network takes of a row
 	Target     record.Head // what is learned of a row: the task, and what its outputs are named
+	Several    []Aim       // what is learned where that is more than one thing; Target and Classes then say nothing
 	Classes    []string    // of rows of one class
 	Training   Examples
 	Validation Examples // may be empty
@@ -46,6 +47,7 @@ type Examples struct {
 	train.Examples
 	Classes []int     // of rows of one class
 	Truth   []float32 // of others, [rows][outputs]: whether each class applies, 0 or 1; numbers, not a number if unknown
+	Several nn.Batch  // of rows that several things are learned of: the targets by the name of the task
 	Copies  []int     // 0 for the picture itself
 	Of      []uint64  // stands for the picture that a row is, or is a copy of
 	Domains []int32   // objective.SourceDomain, objective.TargetDomain or another of [Domains]; nil: there is but one
@@ -74,6 +76,8 @@ func (e *Examples) ReadTargets(positions []int, into nn.Batch) error {
 			for i, p := range positions {
 				to.Int32[i] = int32(e.Classes[p])
 			}
+		case e.Several != nil:
+			train.CopyRows(to, e.Several[name], positions, e.Rows())
 		case name != objective.Class && e.Truth != nil:
 			train.CopyRows(to, nn.Values{Float32: e.Truth}, positions, e.Rows())
 		default:
@@ -170,6 +174,8 @@ func Carried() []string {
 type Options struct {
 	// Unlabelled takes training rows too whose class is not known: they have the class [objective.Unknown].
 	Unlabelled bool
+	// Tasks are several things to learn, in the place of one: rows are used of which any is known.
+	Tasks []Task
 }
 
 // Read reads the rows to train and to validate on, whose classes stand in the column target, and
@@ -265,7 +271,7 @@ func (d *Data) readFeatures(ctx context.Context, in pipeline.Input, schema *arro
 	r.number(d)
 	for _, set := range r.sets(d) {
 		width := d.Shape.Size()
-		table := &train.Table{Width: width, Classes: set.of.Classes, Targets: set.of.targets(d.Target.Task)}
+		table := &train.Table{Width: width, Classes: set.of.Classes, Targets: set.of.targets(d.Task())}
 		if len(set.rows.used) == len(set.rows.copies) {
 			table.Values = set.rows.values
 		} else {
@@ -292,10 +298,11 @@ func (b *infinite) add(id string) {
 
 // reader collects which rows are in use, and what is to be learned of them.
 type reader struct {
-	target string // column
-	name   string // by which it was asked for
-	task   record.Task
-	names  []string // of numbers
+	target  string // column
+	name    string // by which it was asked for
+	task    record.Task
+	names   []string  // of numbers
+	several []*reader // of each of several things to learn, which then stand in the place of this one
 
 	unlabelled bool // training rows without a class are used too
 
@@ -306,6 +313,9 @@ type reader struct {
 
 // newReader refuses a column whose values can be neither classes nor numbers.
 func (d *Data) newReader(schema *arrow.Schema, target string) (*reader, error) {
+	if len(d.options.Tasks) > 0 {
+		return d.newReaders(schema)
+	}
 	r := &reader{target: record.TargetOf(schema, target), name: target, splits: map[string]int{}}
 	_, field, err := record.Column(schema, r.target)
 	if err != nil {
@@ -321,7 +331,7 @@ func (d *Data) newReader(schema *arrow.Schema, target string) (*reader, error) {
 // rows are rows whose target is known, and others that are used.
 type rows struct {
 	labels     []string    // of rows of one class; "" if it is not known
-	without    []bool      // of rows of one class: whether it is not known
+	without    []bool      // whether what is to be learned is not known
 	classes    [][]string  // of several
 	numbers    [][]float64 // of numbers
 	copies     []int
@@ -340,11 +350,10 @@ func (r *reader) take(rec arrow.Record, keep func(into *rows, row int, id string
 	if err != nil {
 		return err
 	}
-	target, err := record.NewTargetColumn(rec, r.target)
+	targets, err := r.targets(rec)
 	if err != nil {
 		return err
 	}
-	r.names = target.Names
 	for i := range int(rec.NumRows()) {
 		split, copied := roles.Split(i), roles.Copy(i)
 		r.splits[strings.Clone(split)]++
@@ -356,7 +365,7 @@ func (r *reader) take(rec arrow.Record, keep func(into *rows, row int, id string
 		default:
 			continue
 		}
-		known := target.Known(i)
+		known := slices.ContainsFunc(targets, func(t *record.TargetColumn) bool { return t.Known(i) })
 		if !known {
 			into.unlabelled++
 			if !r.unlabelled || into != &r.training {
@@ -366,21 +375,62 @@ func (r *reader) take(rec arrow.Record, keep func(into *rows, row int, id string
 		if err := keep(into, i, roles.ID(i)); err != nil {
 			return err
 		}
-		switch r.task {
-		case record.MultiLabel:
-			into.classes = append(into.classes, target.Classes(i))
-		case record.Regression:
-			into.numbers = append(into.numbers, slices.Clone(target.Numbers(i)))
-		default:
-			label := ""
-			if known {
-				label = target.Class(i)
-			}
-			into.labels, into.without = append(into.labels, label), append(into.without, !known)
-		}
+		r.keep(targets, i, into == &r.validation)
 		into.copies, into.of = append(into.copies, copied), append(into.of, pictureOf(0, roles.ID(i)))
 	}
 	return nil
+}
+
+// targets are the columns of a record with what is to be learned: one, or that of each of several things.
+func (r *reader) targets(rec arrow.Record) (columns []*record.TargetColumn, err error) {
+	for _, own := range r.each() {
+		column, err := record.NewTargetColumnAs(rec, own.target, own.task)
+		if err != nil {
+			return nil, err
+		}
+		own.names, columns = column.Names, append(columns, column)
+	}
+	return columns, nil
+}
+
+// keep takes what is to be learned of a row.
+func (r *reader) keep(targets []*record.TargetColumn, row int, validation bool) {
+	for i, own := range r.each() {
+		into, target := &own.training, targets[i]
+		if validation {
+			into = &own.validation
+		}
+		known := target.Known(row)
+		into.without = append(into.without, !known)
+		switch own.task {
+		case record.MultiLabel:
+			var classes []string
+			if known {
+				classes = target.Classes(row)
+			}
+			into.classes = append(into.classes, classes)
+		case record.Regression:
+			numbers := slices.Repeat([]float64{math.NaN()}, len(target.Names))
+			if known {
+				copy(numbers, target.Numbers(row))
+			}
+			into.numbers = append(into.numbers, numbers)
+		default:
+			label := ""
+			if known {
+				label = target.Class(row)
+			}
+			into.labels = append(into.labels, label)
+		}
+	}
+}
+
+// each are the readers of what is to be learned: this one, or several.
+func (r *reader) each() []*reader {
+	if r.several != nil {
+		return r.several
+	}
+	return []*reader{r}
 }
 
 // check refuses what cannot be learned from.
@@ -394,6 +444,9 @@ func (r *reader) check() error {
 	}
 	if n == 0 {
 		return fmt.Errorf("there is no row of split %s to train on; rows by split: %s", record.Train, inWords(r.splits))
+	}
+	if r.several != nil {
+		return r.checkSeveral()
 	}
 	if r.task != record.SingleLabel {
 		return r.checkTruth()
@@ -445,6 +498,10 @@ func (s set) use(row int) {
 // number numbers the classes, and leaves out validation rows of classes that
 // no training row has.
 func (r *reader) number(d *Data) {
+	if r.several != nil {
+		r.numberSeveral(d)
+		return
+	}
 	if r.task != record.SingleLabel {
 		r.truth(d)
 		return

@@ -13,10 +13,21 @@ import (
 )
 
 // Task is what is learned of a row.
-func (d *Data) Task() record.Task { return d.Target.Task }
+func (d *Data) Task() record.Task {
+	if d.Several != nil {
+		return SeveralTasks
+	}
+	return d.Target.Task
+}
 
 // Outputs is how many numbers a network is to give for a row.
-func (d *Data) Outputs() int { return len(d.Target.Names()) }
+func (d *Data) Outputs() int {
+	n := len(d.Target.Names())
+	for _, aim := range d.Several {
+		n += len(aim.Head.Names())
+	}
+	return n
+}
 
 // checkTruth refuses rows of several classes, or of numbers, that nothing can be learned from.
 func (r *reader) checkTruth() error {
@@ -95,6 +106,8 @@ func classesOf(rows [][]string) []string {
 // targets are those of examples in memory, but for a class.
 func (e *Examples) targets(task record.Task) nn.Batch {
 	switch task {
+	case SeveralTasks:
+		return e.Several
 	case record.MultiLabel:
 		return nn.Batch{objective.Classes: {Float32: e.Truth}}
 	case record.Regression:
@@ -105,12 +118,13 @@ func (e *Examples) targets(task record.Task) nn.Batch {
 
 // Moments are those of each number over the training rows: its mean and its standard deviation, both of the rows of
 // which it is known.
-func (d *Data) Moments() (mean, deviation []float64) {
-	width := d.Outputs()
+func (d *Data) Moments() (mean, deviation []float64) { return moments(d.Training.Truth, d.Outputs()) }
+
+func moments(truth []float32, width int) (mean, deviation []float64) {
 	mean, deviation = make([]float64, width), make([]float64, width)
 	known := make([]float64, width)
 	each := func(do func(i int, x float64)) {
-		for at, x := range d.Training.Truth {
+		for at, x := range truth {
 			if x == x {
 				do(at%width, float64(x))
 			}
@@ -183,6 +197,8 @@ func words(task record.Task) string {
 		return "any of several classes"
 	case record.Regression:
 		return "numbers"
+	case SeveralTasks:
+		return "several tasks"
 	}
 	return "one of several classes"
 }

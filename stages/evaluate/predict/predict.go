@@ -23,6 +23,7 @@ import (
 type Params struct {
 	ModelFile string  `yaml:"model_file" recipe:"-" doc:"a safetensors file of a model, written by 'tlpipe show --export', in place of the input model"`
 	Weights   string  `yaml:"weights" recipe:"-" doc:"the file of the backbone's weights, if the model is on features that were made with weights from a file; it must be that file; of models on texts, the file of word vectors or the folder of a text encoder"`
+	Task      string  `yaml:"task" doc:"of a model with several tasks: the one to answer"`
 	Threshold float64 `yaml:"threshold" min:"0" max:"1" doc:"of multi-label models: the probability from which a class counts as predicted"`
 }
 
@@ -112,7 +113,10 @@ func (s *stage) readFile() (pipeline.Traits, error) {
 	path := s.path(s.params.ModelFile)
 	var err error
 	if s.digest, err = digest.File(path); err == nil {
-		s.stored, err = classifier.ReadFile(path)
+		s.stored, err = classifier.ReadTasksFile(path)
+	}
+	if err == nil {
+		s.stored, err = s.one(s.stored)
 	}
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("there is no file %s", path)
@@ -125,6 +129,15 @@ func (s *stage) readFile() (pipeline.Traits, error) {
 		traits[record.ExtractionKey] = made.Encode()
 	}
 	return traits, nil
+}
+
+// one is the part of a model that answers the task.
+func (s *stage) one(stored *classifier.Classifier) (*classifier.Classifier, error) {
+	one, err := stored.Task(s.params.Task)
+	if err != nil {
+		return nil, pipeline.ParamError("task", "%v", err)
+	}
+	return one, nil
 }
 
 // checkFit compares what is known of model and data before either exists.
@@ -240,7 +253,10 @@ func (s *stage) Open(ctx context.Context, env *pipeline.Env, side map[string][]p
 	stored := s.stored
 	if stored == nil {
 		var err error
-		if stored, err = classifier.Read(ctx, side["model"][0]); err != nil {
+		if stored, err = classifier.ReadTasks(ctx, side["model"][0]); err != nil {
+			return nil, err
+		}
+		if stored, err = s.one(stored); err != nil {
 			return nil, err
 		}
 	}

@@ -32,7 +32,7 @@ func Objectives() []Objective {
 		CrossEntropy{}, BinaryCrossEntropy{}, SquaredError{},
 		DeepCORAL{}, MMD{}, JointMMD{}, Discrimination{}, ClassConfusion{}, Information{},
 		KD{}, DKD{}, Hint{}, Attention{}, Relation{},
-		Judged{}, Sum{},
+		Judged{}, Sum{}, Tasks{},
 	}
 }
 
@@ -113,6 +113,7 @@ func (l *inGraph) DivideBy(mass float64) { l.graph.Data(l.mass)[0] = float32(mas
 type Filling struct {
 	Blend Blend
 	At    schedule.Position
+	Own   []float64 // of an [Adaptive] objective, as they are
 }
 
 // Evaluation measures outputs, batch after batch.

@@ -125,7 +125,7 @@ func TestLossesAreThoseOfPyTorch(t *testing.T) {
 	if len(all) != len(cases) {
 		t.Errorf("%d cases, PyTorch has %d", len(cases), len(all))
 	}
-	checked := map[string]bool{Sum{}.Kind(): true} // below
+	checked := map[string]bool{Sum{}.Kind(): true, Tasks{}.Kind(): true} // below; by tasks_test.go of package train
 	for _, o := range []Objective{DeepCORAL{}, MMD{}, JointMMD{}, Discrimination{}, ClassConfusion{}, Information{}, Consistency{}} {
 		checked[o.Kind()] = true // by TestAdaptsAsPyTorchDoes of package train, on batches of two domains
 	}
