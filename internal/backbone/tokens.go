@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/tlpipe/tlpipe/internal/nn"
@@ -16,6 +17,12 @@ const TokenInput = "tokens"
 func (n Name) OnTokens() bool {
 	layers, ok := n.spelled()
 	return ok && layers[0].embeds()
+}
+
+// Recurrent tells whether a name spells out a network with recurrent layers.
+func (n Name) Recurrent() bool {
+	layers, _ := n.spelled()
+	return slices.ContainsFunc(layers, func(l SpelledLayer) bool { return l.LSTM > 0 || l.GRU > 0 })
 }
 
 // embeds tells whether the layer puts vectors in the place of tokens.

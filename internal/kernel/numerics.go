@@ -37,6 +37,12 @@ func NumericsInt8() string {
 	return named(active(), " vnni")
 }
 
+// recurrentRevision counts the changes of the bits of the gradients of recurrent layers, as revision does.
+const recurrentRevision = 2
+
+// NumericsRecurrent is what trainings of recurrent layers add to a name: " recurrent 2".
+func NumericsRecurrent() string { return " recurrent " + strconv.Itoa(recurrentRevision) }
+
 // ScalarNumerics names what decides the last bits of floating-point numbers that Go code computes one by
 // one, without this package: the architecture, such as "amd64 fma". It is the same for each TLPIPE_KERNEL.
 func ScalarNumerics() string {

@@ -2,9 +2,11 @@ package kernel_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"math"
 	"math/rand/v2"
 	"os"
+	"runtime"
 	"slices"
 	"testing"
 
@@ -123,5 +125,51 @@ func TestRecurrentRowsAreTheirOwn(t *testing.T) {
 			}
 		}
 		one.Close()
+	}
+}
+
+// BenchmarkRecurrent measures a layer on a batch of texts of mixed length: go test -bench Recurrent -cpu 1,2.
+func BenchmarkRecurrent(b *testing.B) {
+	random := rand.New(rand.NewPCG(1, 2))
+	draw := func(n int) []float32 {
+		out := make([]float32, n)
+		for i := range out {
+			out[i] = float32(random.NormFloat64()) / 8
+		}
+		return out
+	}
+	for _, cell := range []kernel.RecurrentCell{kernel.LSTM, kernel.GRU} {
+		for _, size := range [][2]int{{100, 128}, {128, 64}} {
+			r := kernel.Recurrent{Cell: cell, Inputs: size[0], Units: size[1]}
+			wide := cell.Gates() * r.Units
+			w := kernel.RecurrentWeights{Input: draw(wide * r.Inputs), State: draw(wide * r.Units), Bias: draw(wide), Inner: draw(wide)}
+			d := kernel.RecurrentWeights{Input: draw(wide * r.Inputs), State: draw(wide * r.Units), Bias: draw(wide), Inner: draw(wide)}
+			const batch, longest = 32, 128
+			var sequences []kernel.Sequence
+			tokens := 0
+			for i := range batch {
+				length := min(longest, 24+i*5)
+				sequences = append(sequences, kernel.Sequence{First: i * longest, Length: length, Rows: longest})
+				tokens += length
+			}
+			x, y, dy, dx := draw(batch*longest*r.Inputs), draw(batch*longest*r.Units), draw(batch*longest*r.Units), draw(batch*longest*r.Inputs)
+			pool := kernel.NewPool(runtime.GOMAXPROCS(0))
+			var trace kernel.RecurrentTrace
+			var workspace kernel.Workspace
+			each := float64(2*tokens*wide) * float64(r.Inputs+r.Units)
+			b.Run(fmt.Sprintf("%v/%d-%d/forward", cell, r.Inputs, r.Units), func(b *testing.B) {
+				for b.Loop() {
+					r.Run(pool, sequences, y, x, w, &trace, &workspace)
+				}
+				b.ReportMetric(each*float64(b.N)/b.Elapsed().Seconds()/1e9, "GFLOP/s")
+			})
+			b.Run(fmt.Sprintf("%v/%d-%d/backward", cell, r.Inputs, r.Units), func(b *testing.B) {
+				for b.Loop() {
+					r.Backward(pool, sequences, dx, d, dy, x, w, &trace, &workspace)
+				}
+				b.ReportMetric(2*each*float64(b.N)/b.Elapsed().Seconds()/1e9, "GFLOP/s")
+			})
+			pool.Close()
+		}
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	zoo "github.com/tlpipe/tlpipe/internal/backbone"
+	"github.com/tlpipe/tlpipe/internal/kernel"
 	"github.com/tlpipe/tlpipe/internal/nn"
 	"github.com/tlpipe/tlpipe/internal/nn/classifier"
 	"github.com/tlpipe/tlpipe/internal/nn/train"
@@ -244,7 +245,13 @@ func (s *Setup) Identity() (map[string]string, error) {
 }
 
 // Numerics implements pipeline.Numeric: what is trained in the precision asked for is validated in float32.
-func (s *Setup) Numerics() string { return s.Learning.Arithmetic().Numerics() }
+func (s *Setup) Numerics() string {
+	name := s.Learning.Arithmetic().Numerics()
+	if s.backbone != nil && s.backbone.said.Recurrent() {
+		name += kernel.NumericsRecurrent()
+	}
+	return name
+}
 
 // Notes implements pipeline.Noted.
 func (s *Setup) Notes() []string {
