@@ -83,13 +83,17 @@ func byAlias(name string) (b Backbone, set string, ok bool) {
 
 // Name is a backbone's name as parameters take it. An alias of the backbone alone is read as its name, so that recipes do not
 // depend on the spelling. It may also spell a network out, layer by layer: {layers: [{conv: 16, kernel: 3}, relu, …]}, or by
-// the words [TutorialTeacher] and [TutorialStudent].
+// the words [TutorialTeacher] and [TutorialStudent]; or name the folder of a text encoder, by a path or by {encoder: models/bert, pooling: cls}.
 type Name string
 
 // DecodeParam implements params.Decoder.
 func (n *Name) DecodeParam(d *params.Decoding, node *yaml.Node) {
 	if node.Kind == yaml.MappingNode {
-		*n = decodeSpelled(d, node)
+		if params.Locate(node, "encoder") != node {
+			*n = decodeTextEncoder(d, node)
+		} else {
+			*n = decodeSpelled(d, node)
+		}
 		return
 	}
 	var name string
@@ -98,13 +102,17 @@ func (n *Name) DecodeParam(d *params.Decoding, node *yaml.Node) {
 		d.Errorf(node, "write a network that is spelled out as a mapping, without quotes", "%q is no name", name)
 		return
 	}
-	if b, set, ok := byAlias(name); ok && set == "" {
+	switch b, set, ok := byAlias(name); {
+	case ok && set == "":
 		name = b.Name
+	case !ok && namesFolder(name):
+		*n = TextEncoder{Folder: name}.name()
+		return
 	}
 	*n = Name(name)
 }
 
 // ParamSchema implements params.Schemer.
 func (Name) ParamSchema(map[string]any) map[string]any {
-	return map[string]any{"anyOf": []any{map[string]any{"type": "string"}, params.JSONSchema(spelledNetwork{})}}
+	return map[string]any{"anyOf": []any{map[string]any{"type": "string"}, params.JSONSchema(spelledNetwork{}), params.JSONSchema(TextEncoder{})}}
 }

@@ -308,6 +308,9 @@ func (n Name) SpelledOut() bool {
 
 // Backbone returns the network that the name spells out, or the backbone of the zoo of that name.
 func (n Name) Backbone() (Backbone, error) {
+	if e, ok := n.TextEncoder(); ok {
+		return Backbone{}, fmt.Errorf("%s is a folder of a text encoder, not a network of the zoo", e.Folder)
+	}
 	layers, ok := n.spelled()
 	if !ok {
 		return Find(string(n))

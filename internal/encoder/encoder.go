@@ -125,13 +125,24 @@ func (e *Encoder) Network(layer string) (*nn.Network, error) {
 	if at < 0 {
 		return nil, fmt.Errorf("%s has no layer %q (%s)", e.Name, layer, params.DidYouMean(layer, layers))
 	}
+	b := nn.NewBuilder()
+	return e.pooled(b, e.Sizes.network(b, min(len(layers)-1-at, e.Sizes.Blocks)), e.pooling.Normalise)
+}
+
+// Trunk builds the encoder for fine-tuning, up to the pooled vector: with dropout in training, and without the normalisation that
+// sentence-transformers may end with, since a classifier learns from the length of a vector too.
+func (e *Encoder) Trunk(dropout float32) (*nn.Network, error) {
+	b := nn.NewBuilder()
+	return e.pooled(b, e.Sizes.trainable(b, e.Sizes.Blocks, dropout), false)
+}
+
+// pooled ends a network with one vector of those of the tokens.
+func (e *Encoder) pooled(b *nn.Builder, x nn.Value, normalise bool) (*nn.Network, error) {
 	function, err := nn.ParseTokenPooling(e.pooling.Function)
 	if err != nil {
 		return nil, err
 	}
-	b := nn.NewBuilder()
-	x := e.Sizes.network(b, min(len(layers)-1-at, e.Sizes.Blocks))
-	if e.pooling.Normalise {
+	if normalise {
 		b.Layer(Pooled, nn.L2Normalise{}, b.Layer("pool", nn.TokenPool{Function: function}, x))
 	} else {
 		b.Layer(Pooled, nn.TokenPool{Function: function}, x)

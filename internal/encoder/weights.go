@@ -87,13 +87,55 @@ func (e *Encoder) Load(net *nn.Network) (_ nn.Weights, err error) {
 		return nil, fmt.Errorf("weights of an encoder: %w", err)
 	}
 	defer func() { err = errors.Join(err, file.Close()) }()
-	prefix := e.Sizes.prefix(file.Tensors)
+	wanted, wrong := e.match(net, file.Tensors)
+	if err := e.refuse(wrong); err != nil {
+		return nil, err
+	}
+	read, err := iter.MapErr(wanted, (*reading).do)
+	if err != nil {
+		return nil, fmt.Errorf("weights of an encoder from %s: %w", e.weights, err)
+	}
+	w := nn.Weights{}
+	for i, r := range wanted {
+		if read[i] == nil {
+			wrong.NotFinite = append(wrong.NotFinite, r.tensor.Name)
+			continue
+		}
+		w[r.parameter.Name()] = nn.Tensor{Shape: r.parameter.Shape, Data: read[i]}
+	}
+	if err := e.refuse(wrong); err != nil {
+		return nil, err
+	}
+	return w, nil
+}
+
+// CheckWeights tells whether the file has the weights of net, which is the encoder's network or a part of it, by names and shapes: no
+// numbers are read.
+func (e *Encoder) CheckWeights(net *nn.Network) (err error) {
+	file, err := weightfile.Open(e.weights)
+	if err != nil {
+		return fmt.Errorf("weights of an encoder: %w", err)
+	}
+	defer func() { err = errors.Join(err, file.Close()) }()
+	_, wrong := e.match(net, file.Tensors)
+	return e.refuse(wrong)
+}
+
+// refuse is the error of weights of which something is wrong; nil if nothing is.
+func (e *Encoder) refuse(wrong nn.WeightsError) error {
+	if len(wrong.Missing)+len(wrong.Misshaped)+len(wrong.NotFinite) == 0 {
+		return nil
+	}
+	return fmt.Errorf("weights of an encoder from %s: %w", e.weights, &wrong)
+}
+
+// match finds the tensors of a file that are the network's parameters, and tells what is missing or of the wrong shape.
+func (e *Encoder) match(net *nn.Network, tensors []stored.Tensor) (wanted []reading, wrong nn.WeightsError) {
+	prefix := e.Sizes.prefix(tensors)
 	inFile := map[string]stored.Tensor{}
-	for _, t := range file.Tensors {
+	for _, t := range tensors {
 		inFile[t.Name] = t
 	}
-	var wrong nn.WeightsError
-	var wanted []reading
 	for _, p := range net.Parameters() {
 		names := e.Sizes.tensors(prefix, p)
 		at := slices.IndexFunc(names, func(name string) bool { _, ok := inFile[name]; return ok })
@@ -111,22 +153,7 @@ func (e *Encoder) Load(net *nn.Network) (_ nn.Weights, err error) {
 		}
 		wanted = append(wanted, reading{t, p})
 	}
-	read, err := iter.MapErr(wanted, (*reading).do)
-	if err != nil {
-		return nil, fmt.Errorf("weights of an encoder from %s: %w", e.weights, err)
-	}
-	w := nn.Weights{}
-	for i, r := range wanted {
-		if read[i] == nil {
-			wrong.NotFinite = append(wrong.NotFinite, r.tensor.Name)
-			continue
-		}
-		w[r.parameter.Name()] = nn.Tensor{Shape: r.parameter.Shape, Data: read[i]}
-	}
-	if len(wrong.Missing)+len(wrong.Misshaped)+len(wrong.NotFinite) > 0 {
-		return nil, fmt.Errorf("weights of an encoder from %s: %w", e.weights, &wrong)
-	}
-	return w, nil
+	return wanted, wrong
 }
 
 // reading is a tensor that becomes a parameter: the first numbers of it, of the table of types.

@@ -5,6 +5,7 @@ import (
 	"errors"
 
 	zoo "github.com/tlpipe/tlpipe/internal/backbone"
+	"github.com/tlpipe/tlpipe/internal/encoder"
 	"github.com/tlpipe/tlpipe/internal/nn"
 	"github.com/tlpipe/tlpipe/pipeline"
 )
@@ -12,12 +13,20 @@ import (
 // backbone is what a network is made with: an architecture of the zoo and weights for it.
 type backbone struct {
 	zoo.Backbone
-	said    zoo.Name // by the pipeline
-	weights *zoo.ResolvedWeights
+	said    zoo.Name             // by the pipeline
+	weights *zoo.ResolvedWeights // nil of an encoder
+	encoder *textEncoder         // nil of others
 }
 
 // chooseBackbone finds the backbone of that name and the weights that the word means.
 func chooseBackbone(name zoo.Name, weights zoo.WeightsReference) (*backbone, error) {
+	if said, ok := name.TextEncoder(); ok {
+		if weights != zoo.DefaultWeights {
+			return nil, pipeline.ParamErrorHint("weights", "leave it out", "are those in the folder of the encoder")
+		}
+		named := zoo.Backbone{Name: zoo.ArchitectureOfEncoders, Pooled: encoder.Pooled}
+		return &backbone{Backbone: named, said: name, encoder: newTextEncoder(said)}, nil
+	}
 	found, err := name.Backbone()
 	if err != nil {
 		hint := ""
@@ -36,6 +45,15 @@ func chooseBackbone(name zoo.Name, weights zoo.WeightsReference) (*backbone, err
 	return &backbone{Backbone: found, said: name, weights: choice}, nil
 }
 
+// locate tells the folder of the pipeline.
+func (b *backbone) locate(dir string) {
+	if b.encoder != nil {
+		b.encoder.dir = dir
+		return
+	}
+	b.weights.Locate(dir)
+}
+
 // network builds the backbone up to what the head takes, for pictures of a shape.
 func (b *backbone) network(shape nn.Shape) (*nn.Network, error) {
 	net, err := b.weights.Network(shape[0], shape[1])
@@ -51,7 +69,7 @@ func (b *backbone) seed(random, stage uint64) uint64 {
 	if b.Spelled {
 		return random + stage
 	}
-	if b.weights.Name == zoo.RandomWeights {
+	if b.weights != nil && b.weights.Name == zoo.RandomWeights {
 		return random
 	}
 	return 0

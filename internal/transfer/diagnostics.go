@@ -113,6 +113,9 @@ func (t *training) drift(ctx context.Context) (_ record.Diagnostic, ok bool, err
 
 // compute runs a network, or the lower part of one, on rows.
 func compute(ctx context.Context, threads int, net *nn.Network, weights nn.Weights, from *rows.Examples, positions []int) ([]float32, error) {
+	if !net.Shape(net.Inputs()[0].Name).Fixed() {
+		return train.ComputeSequences(ctx, threads, net, weights, from.Examples, positions)
+	}
 	program, err := frozen.Compile(net, weights)
 	if err != nil {
 		return nil, err

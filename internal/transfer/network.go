@@ -52,7 +52,7 @@ func (s *Setup) begin(ctx context.Context, task *pipeline.Task, d *rows.Data) (s
 			weights[name] = tensor
 		}
 	}
-	origin, err := s.backbone.weights.Origin()
+	origin, err := s.backbone.origin()
 	if err != nil {
 		return subject{}, err
 	}

@@ -137,6 +137,7 @@ type Setup struct {
 	guidance *Guidance            // by teachers; nil without any
 	zeros    bool                 // weights that are 0 stay so
 	prepared record.Preprocessing // of the pictures, once Check knows
+	tokens   record.Tokenisation  // of the texts for an encoder, once Check knows
 
 	adaptation *Adaptation // nil: one domain
 
@@ -175,6 +176,7 @@ func New(p Params) (*Setup, error) {
 	}
 	if p.Start.Converged() {
 		refuse(p.Backbone.SpelledOut(), "start", "leave it out", "a network that is spelled out has random weights, whose features tell little")
+		refuse(s.encodes(), "start", "leave it out", "logistic is for a backbone on pictures")
 		refuse(p.Backbone == "", "start", "leave it out; on features, head: logistic fits this classifier", "logistic is for a backbone with a new head, on pictures")
 		refuse(p.Backbone != "" && len(p.Head.Hidden) > 0, "start", "take head: linear", "a head with hidden layers cannot start from logistic regression, which has none")
 	}
@@ -232,7 +234,7 @@ func (s *Setup) at(i int) string {
 func (s *Setup) Locate(dir string) {
 	s.dir = dir
 	if s.backbone != nil {
-		s.backbone.weights.Locate(dir)
+		s.backbone.locate(dir)
 	}
 }
 
@@ -259,7 +261,7 @@ func (s *Setup) Notes() []string {
 	if note := train.PrecisionNote(s.Learning.Arithmetic()); note != "" {
 		out = append(out, note)
 	}
-	if s.backbone != nil {
+	if s.backbone != nil && s.backbone.weights != nil {
 		if note := s.backbone.weights.Note(); note != "" {
 			out = append(out, note)
 		}
@@ -298,7 +300,7 @@ func (s *Setup) Check(inputs map[string][]pipeline.Traits) (map[string]pipeline.
 	_, cut := model[record.TokensKey]
 	switch {
 	case cut && s.backbone == nil && !continues:
-		return nil, pipeline.ParamErrorHint("backbone", "such as {layers: [{vectors: builtin}, {lstm: 64}]}", "is needed to train on texts")
+		return nil, pipeline.ParamErrorHint("backbone", "such as {layers: [{vectors: builtin}, {lstm: 64}]}, or the folder of a text encoder", "is needed to train on texts")
 	case s.textual() && prepared:
 		return nil, pipeline.ParamErrorHint("backbone", "give the stage texts that are cut into tokens", "is for texts, but the data are pictures")
 	case s.textual():
@@ -359,6 +361,11 @@ func (s *Setup) checkPictures(prepared string) error {
 	if err != nil {
 		return err
 	}
+	return s.checkPhases(trunk)
+}
+
+// checkPhases refuses phases that name layers which the network does not have.
+func (s *Setup) checkPhases(trunk *nn.Network) error {
 	net, err := s.Head.Upon(trunk, head.OneOf(2))
 	if err != nil {
 		return err
@@ -375,7 +382,7 @@ func (s *Setup) checkPictures(prepared string) error {
 // checkSource refuses pictures of the source task that there is no classifier for, or that were not
 // prepared like those of the data.
 func (s *Setup) checkSource(source, data string) error {
-	if s.backbone == nil || s.backbone.weights.Classes() == nil {
+	if s.backbone == nil || s.backbone.weights == nil || s.backbone.weights.Classes() == nil {
 		return errors.New("the input source needs weights with known classes: a weight set of the backbone")
 	}
 	if source != data {

@@ -35,7 +35,7 @@ const penaltiesOutput = "penalties"
 
 // startPart describes the start as a part of the stage's work.
 func (s *Setup) startPart(inputs map[string][]pipeline.Input) (pipeline.Part, error) {
-	id, err := s.backbone.weights.Identity()
+	id, err := s.backbone.identity()
 	if err != nil {
 		return pipeline.Part{}, err
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -14,7 +13,6 @@ import (
 	"github.com/tlpipe/tlpipe/internal/digest"
 	"github.com/tlpipe/tlpipe/internal/nn"
 	"github.com/tlpipe/tlpipe/internal/record"
-	"github.com/tlpipe/tlpipe/internal/transfer/head"
 	"github.com/tlpipe/tlpipe/internal/transfer/rows"
 	"github.com/tlpipe/tlpipe/internal/weightfile"
 	"github.com/tlpipe/tlpipe/internal/words"
@@ -23,7 +21,10 @@ import (
 )
 
 // textual tells whether the backbone is a network for texts.
-func (s *Setup) textual() bool { return s.backbone != nil && s.backbone.said.OnTokens() }
+func (s *Setup) textual() bool { return s.encodes() || s.spelledForTexts() }
+
+// spelledForTexts tells whether the backbone is a network for texts that is spelled out.
+func (s *Setup) spelledForTexts() bool { return s.backbone != nil && s.backbone.said.OnTokens() }
 
 // wordSource holds the vectors that a network for texts begins with, once they were read.
 type wordSource struct {
@@ -55,11 +56,10 @@ func (s *Setup) wordTable() (*wordvectors.Table, error) {
 
 // weightsIdentity is what decides the weights that training starts with, beside names and seeds.
 func (s *Setup) weightsIdentity() (map[string]string, error) {
-	identity, err := s.backbone.weights.Identity()
-	if err != nil || !s.textual() {
+	identity, err := s.backbone.identity()
+	if err != nil || !s.spelledForTexts() {
 		return identity, err
 	}
-	identity = maps.Clone(identity)
 	if identity == nil {
 		identity = map[string]string{}
 	}
@@ -80,8 +80,16 @@ func (s *Setup) weightsIdentity() (map[string]string, error) {
 
 // checkTokens refuses texts that are not cut into what the network takes, and layers that do not fit each other.
 func (s *Setup) checkTokens(tokens string) error {
-	if tokens == "" {
+	if tokens == "" && !s.encodes() {
 		return pipeline.ParamErrorHint("backbone", "set words in the stage text", "is for texts that are cut into tokens")
+	}
+	if s.encodes() {
+		made, trunk, err := s.backbone.encoder.check(tokens)
+		if err != nil {
+			return err
+		}
+		s.tokens = made
+		return s.checkPhases(trunk)
 	}
 	made, err := record.ParseTokenisation(tokens)
 	if err != nil {
@@ -94,16 +102,7 @@ func (s *Setup) checkTokens(tokens string) error {
 	if err != nil {
 		return err
 	}
-	net, err := s.Head.Upon(trunk, head.OneOf(2))
-	if err != nil {
-		return err
-	}
-	for i, phase := range s.phases(true) {
-		if _, err := phase.Selects(net, s.at(i)); err != nil {
-			return err
-		}
-	}
-	return nil
+	return s.checkPhases(trunk)
 }
 
 // tokenNetwork builds the network for texts of so many ids.
@@ -126,7 +125,10 @@ func (s *Setup) tokenNetwork(ids int) (*nn.Network, error) {
 // load builds the backbone for the rows and loads its weights, or draws random ones.
 func (s *Setup) load(ctx context.Context, task *pipeline.Task, d *rows.Data) (*nn.Network, nn.Weights, error) {
 	seed := s.backbone.seed(s.RandomSeed, task.Seed)
-	if !s.textual() {
+	switch {
+	case s.encodes():
+		return s.backbone.encoder.load(ctx, task)
+	case !s.textual():
 		return s.backbone.load(ctx, task, d.Shape, seed)
 	}
 	ids := d.Ids
@@ -200,7 +202,7 @@ func within(dir, path string) string {
 
 // frozenTokens are layers that no phase trains.
 func (s *Setup) frozenTokens() []string {
-	if !s.textual() {
+	if !s.spelledForTexts() {
 		return nil
 	}
 	if e := s.backbone.said.TokenEmbedding(); e.Frozen {

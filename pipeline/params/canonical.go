@@ -9,6 +9,13 @@ import (
 	"time"
 )
 
+// ByContent is implemented by string types that may hold a path to what counts by its content alone, which the stage tells
+// elsewhere.
+type ByContent interface {
+	// RecipeParam returns the value without the path. It stands for the value in recipes.
+	RecipeParam() string
+}
+
 // Value is one parameter in canonical form: its path and its value as text.
 type Value struct{ Path, Text string }
 
@@ -73,6 +80,9 @@ func flatten(p any, recipeOnly bool) []Value {
 			text := v.String()
 			if c, ok := v.Interface().(Concealer); ok {
 				text = c.ShowParam()
+			}
+			if c, ok := v.Interface().(ByContent); ok && recipeOnly {
+				text = c.RecipeParam()
 			}
 			add(path, strconv.Quote(text))
 		case reflect.Float32:

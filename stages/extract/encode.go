@@ -13,7 +13,7 @@ import (
 	"github.com/tlpipe/tlpipe/internal/encoder"
 	"github.com/tlpipe/tlpipe/internal/kernel"
 	"github.com/tlpipe/tlpipe/internal/record"
-	"github.com/tlpipe/tlpipe/internal/tokenizer"
+	"github.com/tlpipe/tlpipe/internal/textinput"
 	"github.com/tlpipe/tlpipe/internal/weightfile"
 	"github.com/tlpipe/tlpipe/pipeline"
 )
@@ -69,12 +69,16 @@ func (s *encodeStage) Check(inputs map[string][]pipeline.Traits) (map[string]pip
 	if err != nil {
 		return nil, pipeline.ParamError("encoder", "%v", err)
 	}
-	if _, err := e.Network(s.params.Layer); err != nil {
+	net, err := e.Network(s.params.Layer)
+	if err != nil {
 		return nil, pipeline.ParamError("layer", "%v", err)
+	}
+	if err := e.CheckWeights(net); err != nil {
+		return nil, pipeline.ParamError("encoder", "%v", err)
 	}
 	out := pipeline.Traits{}
 	for _, traits := range inputs["text"] {
-		if err := s.checkTokens(e, traits); err != nil {
+		if _, err := textinput.CheckTokens(traits[record.TokensKey], e, s.params.Encoder); err != nil {
 			return nil, err
 		}
 		if task, ok := traits[record.TaskKey]; ok {
@@ -82,29 +86,6 @@ func (s *encodeStage) Check(inputs map[string][]pipeline.Traits) (map[string]pip
 		}
 	}
 	return map[string]pipeline.Traits{"features": out}, nil
-}
-
-// checkTokens refuses texts that another tokenizer has cut, or none.
-func (s *encodeStage) checkTokens(e *encoder.Encoder, traits pipeline.Traits) error {
-	text, cut := traits[record.TokensKey]
-	say := fmt.Sprintf("set `for: %s` in the stage of kind text", s.params.Encoder)
-	if !cut {
-		return fmt.Errorf("the texts have not been cut into tokens: %s", say)
-	}
-	made, err := record.ParseTokenisation(text)
-	if err != nil {
-		return err
-	}
-	if made.Words() {
-		return fmt.Errorf("the texts were cut into words, not into the tokens of %s: %s", e.Name, say)
-	}
-	if own, err := tokenizer.Digest(e.Folder()); err == nil && own != made.Digest {
-		return fmt.Errorf("the texts were cut into tokens by the tokenizer of %s, which is not that of %s: %s", made.For, e.Name, say)
-	}
-	if most := e.Sizes.MostTokens(); made.Length > most {
-		return fmt.Errorf("the texts have up to %d tokens, but %s takes %d at most: set `length` in the stage of kind text", made.Length, e.Name, most)
-	}
-	return nil
 }
 
 // Columns implements pipeline.RowWise: vectors come of the tokens alone.

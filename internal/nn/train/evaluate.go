@@ -20,9 +20,12 @@ func (t *Trainer) evaluate(ctx context.Context, examples Examples) (loss float64
 			return 0, nil, err
 		}
 		run := positions[:min(mostAtOnce, len(positions))]
+		if _, ok := examples.(Varying); ok {
+			run = run[:min(sequencesAtOnce, len(run))] // as long as the longest of them
+		}
 		lengths := lengthsOf(examples, run)
 		if e == nil || !slices.Equal(lengths, e.lengths) {
-			if e, err = t.newEvaluator(lengths, len(positions)); err != nil {
+			if e, err = t.newEvaluator(e, lengths, len(positions)); err != nil {
 				return 0, nil, err
 			}
 		}
@@ -43,25 +46,37 @@ type evaluator struct {
 	lengths                  []int
 	size                     int // examples at once
 	session                  *frozen.Session
+	tokens                   *sequences // in the place of session, for sequences of any length
 	inputs, outputs, targets nn.Batch
 	end                      func(objective.Output) string
 }
 
-func (t *Trainer) newEvaluator(lengths []int, most int) (*evaluator, error) {
+// newEvaluator makes an evaluator of what the evaluator before, which may be nil, computes with already.
+func (t *Trainer) newEvaluator(before *evaluator, lengths []int, most int) (*evaluator, error) {
 	layers := t.ends()
-	compiled, err := frozen.Options{Lengths: lengths}.Compile(t.net, t.shown(), layers...)
-	if err != nil {
-		return nil, err
-	}
 	net := t.net
+	e := &evaluator{lengths: lengths, end: t.end, inputs: nn.Batch{}, outputs: nn.Batch{}}
 	if len(lengths) > 0 {
+		var err error
 		if net, err = net.Bind(lengths...); err != nil {
 			return nil, err
 		}
+		if before != nil {
+			e.tokens = before.tokens
+		} else if program, err := frozen.Compile(t.net, t.shown(), layers...); err == nil {
+			e.tokens = newSequences(t.net, program, layers)
+		}
 	}
-	e := &evaluator{lengths: lengths, size: min(compiled.AtOnce(mostAtOnce), most), end: t.end}
-	e.session = compiled.NewSession(e.size)
-	e.inputs, e.outputs, e.targets = nn.Batch{}, nn.Batch{}, newTargets(t.objective, t.shapeIn(net), e.size)
+	e.size = min(sequencesAtOnce, most)
+	if e.tokens == nil {
+		compiled, err := frozen.Options{Lengths: lengths}.Compile(t.net, t.shown(), layers...)
+		if err != nil {
+			return nil, err
+		}
+		e.size = min(compiled.AtOnce(mostAtOnce), most)
+		e.session = compiled.NewSession(e.size)
+	}
+	e.targets = newTargets(t.objective, t.shapeIn(net), e.size)
 	for _, l := range net.Inputs() {
 		e.inputs[l.Name] = nn.NewValues(net.Element(l.Name), e.size*net.Shape(l.Name).Size())
 	}
@@ -83,7 +98,9 @@ func (e *evaluator) add(pool *kernel.Pool, to objective.Evaluation, examples Exa
 	}
 	out := part(e.outputs, e.size, len(run))
 	var err error
-	if batch.Lengths != nil {
+	if e.tokens != nil {
+		err = e.tokens.run(pool, batch.Lengths, e.lengths[0], batch.Inputs, out)
+	} else if batch.Lengths != nil {
 		err = e.session.RunSequences(pool, batch.Lengths, batch.Inputs, out)
 	} else {
 		err = e.session.RunBatch(pool, len(run), batch.Inputs, out)
@@ -93,6 +110,9 @@ func (e *evaluator) add(pool *kernel.Pool, to objective.Evaluation, examples Exa
 	}
 	return to.Add(func(o objective.Output) []float32 { return out[e.end(o)].Float32 }, batch.Targets, len(run))
 }
+
+// sequencesAtOnce is how many sequences are read at once.
+const sequencesAtOnce = 32
 
 // part is the first n examples of a batch of so many.
 func part(b nn.Batch, of, n int) nn.Batch {

@@ -170,7 +170,11 @@ func (p *program) compute(ctx context.Context, pool *kernel.Pool) error {
 		}
 		p.tokens[i].Length = length
 	}
-	if err := p.trunk.run(pool, p.read, p.batch, p.boundary); err != nil {
+	padded := 0
+	if len(p.lengths) > 0 {
+		padded = p.lengths[0]
+	}
+	if err := p.trunk.run(pool, p.read, p.batch, padded, p.boundary); err != nil {
 		return err
 	}
 	return p.Run(ctx)

@@ -160,11 +160,17 @@ func (t *Trainer) program(batch int, lengths ...int) (*program, error) {
 	return p, nil
 }
 
-// trunkOf returns the trunk of a network whose axes have these lengths: programs of several batch sizes share it.
+// trunkOf returns the trunk of a network whose axes have these lengths. All programs share one that takes sequences of any length;
+// where a layer of it cannot, programs of one length share theirs.
 func (t *Trainer) trunkOf(net *nn.Network, lengths []int) (*trunk, error) {
 	for _, p := range t.programs {
-		if slices.Equal(p.lengths, lengths) {
+		if p.trunk.tokens != nil || slices.Equal(p.lengths, lengths) {
 			return p.trunk, nil
+		}
+	}
+	if len(lengths) > 0 {
+		if shared, err := newTrunk(t.net, t.weights, t.options); err == nil {
+			return shared, nil
 		}
 	}
 	return newTrunk(net, t.weights, t.options)

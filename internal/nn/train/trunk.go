@@ -16,8 +16,10 @@ type trunk struct {
 	boundary []string        // those of them whose outputs the rest takes
 	computed []string        // those of the boundary that are not inputs of the network
 	session  *frozen.Session // computes them; nil if there is none
+	tokens   *sequences      // computes them of sequences of any length, in the place of session
 }
 
+// newTrunk makes the trunk of a network, for all lengths if an axis varies.
 func newTrunk(net *nn.Network, weights nn.Weights, o Options) (*trunk, error) {
 	t := &trunk{frozen: map[string]bool{}}
 	for _, l := range net.Layers() {
@@ -39,7 +41,11 @@ func newTrunk(net *nn.Network, weights nn.Weights, o Options) (*trunk, error) {
 	if err != nil {
 		return nil, err
 	}
-	t.session = program.NewSession(program.AtOnce(mostAtOnce))
+	if slices.ContainsFunc(net.Inputs(), func(l nn.Layer) bool { return !net.Shape(l.Name).Fixed() }) {
+		t.tokens = newSequences(net, program, t.computed)
+	} else {
+		t.session = program.NewSession(program.AtOnce(mostAtOnce))
+	}
 	return t, nil
 }
 
@@ -85,12 +91,14 @@ func isFrozen(net *nn.Network, l nn.Layer, freeze func(layer string) bool) bool 
 	return true
 }
 
-// run computes what the rest takes of n examples, but for the inputs themselves.
-func (t *trunk) run(pool *kernel.Pool, read Batch, n int, computed nn.Batch) error {
-	if t.session == nil {
+// run computes what the rest takes of n examples, but for the inputs themselves. Of sequences, padded is how many tokens each has.
+func (t *trunk) run(pool *kernel.Pool, read Batch, n, padded int, computed nn.Batch) error {
+	switch {
+	case t.tokens != nil:
+		return t.tokens.run(pool, read.Lengths, padded, read.Inputs, computed)
+	case t.session == nil:
 		return nil
-	}
-	if read.Lengths != nil {
+	case read.Lengths != nil:
 		return t.session.RunSequences(pool, read.Lengths, read.Inputs, computed)
 	}
 	return t.session.RunBatch(pool, n, read.Inputs, computed)
