@@ -88,12 +88,15 @@ type Name string
 
 // DecodeParam implements params.Decoder.
 func (n *Name) DecodeParam(d *params.Decoding, node *yaml.Node) {
-	if node.Kind == yaml.MappingNode {
-		if params.Locate(node, "encoder") != node {
-			*n = decodeTextEncoder(d, node)
-		} else {
-			*n = decodeSpelled(d, node)
-		}
+	switch encoder := NamesTextEncoder(node); {
+	case node.Kind == yaml.MappingNode && encoder:
+		*n = decodeTextEncoder(d, node)
+		return
+	case node.Kind == yaml.MappingNode:
+		*n = decodeSpelled(d, node)
+		return
+	case encoder:
+		*n = TextEncoder{Folder: node.Value}.name()
 		return
 	}
 	var name string
@@ -102,12 +105,8 @@ func (n *Name) DecodeParam(d *params.Decoding, node *yaml.Node) {
 		d.Errorf(node, "write a network that is spelled out as a mapping, without quotes", "%q is no name", name)
 		return
 	}
-	switch b, set, ok := byAlias(name); {
-	case ok && set == "":
+	if b, set, ok := byAlias(name); ok && set == "" {
 		name = b.Name
-	case !ok && namesFolder(name):
-		*n = TextEncoder{Folder: name}.name()
-		return
 	}
 	*n = Name(name)
 }

@@ -71,5 +71,14 @@ func decodeTextEncoder(d *params.Decoding, node *yaml.Node) Name {
 	return e.name()
 }
 
+// NamesTextEncoder tells whether a parameter names a text encoder in a folder, as [Name.DecodeParam] reads it.
+func NamesTextEncoder(node *yaml.Node) bool {
+	if node.Kind == yaml.MappingNode {
+		return params.Locate(node, "encoder") != node
+	}
+	_, _, alias := byAlias(node.Value)
+	return !alias && namesFolder(node.Value)
+}
+
 // namesFolder tells whether a name is a path, and not one of the zoo's.
 func namesFolder(name string) bool { return strings.ContainsAny(name, `/\`) }

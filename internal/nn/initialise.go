@@ -17,7 +17,12 @@ import (
 // uniform with variance 2/(fan-in + fan-out) (Glorot and Bengio 2010). Biases, beta and mean are 0,
 // gamma and variance 1.
 func (n *Network) Initialise(seed uint64) Weights {
-	return n.initialise(seed, func(l Layer, p Parameter, data []float32, random *rand.Rand) {
+	return n.InitialiseSome(seed, func(Parameter) bool { return true })
+}
+
+// InitialiseSome is [Network.Initialise] for some of the parameters alone.
+func (n *Network) InitialiseSome(seed uint64, some func(Parameter) bool) Weights {
+	return n.initialise(seed, some, func(l Layer, p Parameter, data []float32, random *rand.Rand) {
 		if rectifies(n.activationAfter(l)) {
 			normal(data, math.Sqrt(2/float64(p.fanIn)), random)
 		} else {
@@ -29,7 +34,12 @@ func (n *Network) Initialise(seed uint64) Weights {
 // InitialiseGlorot draws weights to train from as Keras draws those of its dense layers: all uniform
 // with variance 2/(fan-in + fan-out), whatever they lead into; the rest is as in [Network.Initialise].
 func (n *Network) InitialiseGlorot(seed uint64) Weights {
-	return n.initialise(seed, func(_ Layer, p Parameter, data []float32, random *rand.Rand) { glorot(p, data, random) })
+	return n.InitialiseSomeGlorot(seed, func(Parameter) bool { return true })
+}
+
+// InitialiseSomeGlorot is [Network.InitialiseGlorot] for some of the parameters alone.
+func (n *Network) InitialiseSomeGlorot(seed uint64, some func(Parameter) bool) Weights {
+	return n.initialise(seed, some, func(_ Layer, p Parameter, data []float32, random *rand.Rand) { glorot(p, data, random) })
 }
 
 // InitialiseFrozen draws weights for a network that will not be trained, such as a random backbone.
@@ -39,7 +49,7 @@ func (n *Network) InitialiseGlorot(seed uint64) Weights {
 // square 1, however deep the network, and residual streams grow linearly, not exponentially.
 func (n *Network) InitialiseFrozen(seed uint64) Weights {
 	moments := n.moments()
-	return n.initialise(seed, func(l Layer, p Parameter, data []float32, random *rand.Rand) {
+	return n.initialise(seed, func(Parameter) bool { return true }, func(l Layer, p Parameter, data []float32, random *rand.Rand) {
 		normal(data, math.Sqrt(1/(float64(p.fanIn)*moments[l.Inputs[0]].square)), random)
 	})
 }
@@ -57,10 +67,13 @@ const (
 	byFans              // drawn, the narrower the more numbers make one (fan-in) and are made of one (fan-out)
 )
 
-func (n *Network) initialise(seed uint64, draw func(Layer, Parameter, []float32, *rand.Rand)) Weights {
+func (n *Network) initialise(seed uint64, some func(Parameter) bool, draw func(Layer, Parameter, []float32, *rand.Rand)) Weights {
 	w := Weights{}
 	for _, l := range n.layers {
 		for _, p := range n.LayerParameters(l) {
+			if !some(p) {
+				continue
+			}
 			t := Tensor{Shape: p.Shape, Data: make([]float32, p.Shape.Size())}
 			random := rand.New(rand.NewPCG(seed, hash(p.Name())))
 			switch p.initial {

@@ -3,10 +3,12 @@ package transfer
 import (
 	"context"
 	"errors"
+	"slices"
 
 	zoo "github.com/tlpipe/tlpipe/internal/backbone"
 	"github.com/tlpipe/tlpipe/internal/encoder"
 	"github.com/tlpipe/tlpipe/internal/nn"
+	"github.com/tlpipe/tlpipe/internal/transfer/strategy"
 	"github.com/tlpipe/tlpipe/pipeline"
 )
 
@@ -89,4 +91,16 @@ func (b *backbone) load(ctx context.Context, task *pipeline.Task, shape nn.Shape
 		return nil, nil, err
 	}
 	return net, weights, b.weights.Unchanged(ctx, task.Files)
+}
+
+// countsBlocks tells whether top means blocks in some phase, as it does of transformers.
+func (s *Setup) countsBlocks() bool {
+	if !slices.ContainsFunc(s.Strategy.Phases, func(p strategy.Phase) bool { return p.Top > 0 }) {
+		return false
+	}
+	if s.encodes() {
+		return true
+	}
+	net, err := s.backbone.network(nn.Shape{s.backbone.MinSize, s.backbone.MinSize, 3})
+	return err == nil && slices.ContainsFunc(net.Layers(), func(l nn.Layer) bool { _, ok := l.Op.(nn.Attention); return ok })
 }

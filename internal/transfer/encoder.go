@@ -12,6 +12,8 @@ import (
 	"github.com/tlpipe/tlpipe/internal/nn"
 	"github.com/tlpipe/tlpipe/internal/record"
 	"github.com/tlpipe/tlpipe/internal/textinput"
+	"github.com/tlpipe/tlpipe/internal/transfer/prefix"
+	"github.com/tlpipe/tlpipe/internal/transfer/strategy"
 	"github.com/tlpipe/tlpipe/internal/weightfile"
 	"github.com/tlpipe/tlpipe/pipeline"
 )
@@ -137,4 +139,20 @@ func (b *backbone) identity() (map[string]string, error) {
 	}
 	id, err := b.weights.Identity()
 	return maps.Clone(id), err
+}
+
+// prefixesOfTexts finds the cuts of phases on texts: as if all had as many tokens as they may have, since what is planned must not
+// depend on the rows.
+func (s *Setup) prefixesOfTexts(net *nn.Network, tokens string, selections []strategy.Selection, rows int64) ([]prefix.Prefix, error) {
+	made, err := record.ParseTokenisation(tokens)
+	if err != nil {
+		return nil, err
+	}
+	bound, err := net.Bind(made.Length)
+	if err != nil {
+		return nil, err
+	}
+	budget := s.budget()
+	budget.AtMost = true
+	return budget.Choose(bound, selections, rows), nil
 }

@@ -24,12 +24,17 @@ const (
 
 // Estimate implements pipeline.Estimator: the rows of features, or the phase of a network that takes most.
 func (s *Setup) Estimate(inputs map[string][]pipeline.Input) (pipeline.Resources, error) {
-	if s.backbone == nil || s.prepared.Height == 0 {
+	if s.backbone == nil || s.prepared.Height == 0 && s.tokens.Length == 0 {
 		return pipeline.Resources{Memory: featuresMemory(inputs)}, nil
 	}
 	net, err := s.foreseeNetwork()
 	if err != nil {
 		return pipeline.Resources{}, err
+	}
+	if s.encodes() { // batches are of the longest texts, at worst
+		if net, err = net.Bind(s.tokens.Length); err != nil {
+			return pipeline.Resources{}, err
+		}
 	}
 	var most int64
 	for i, p := range s.phases(true) {
@@ -64,6 +69,9 @@ func (s *Setup) phaseMemory(net *nn.Network, selected strategy.Selection, rows i
 			continue
 		}
 		for _, p := range net.LayerParameters(l) {
+			if selected.Keeps(p) {
+				continue
+			}
 			learned += int64(p.Shape.Size())
 		}
 	}

@@ -39,7 +39,7 @@ func (t *training) writePhase(task *pipeline.Task, i int, net *nn.Network, train
 	}{{keptOutput, chosen}, {lastOutput, last}} {
 		model := record.Model{}
 		for _, p := range t.net.Parameters() {
-			if !t.selections[i].Learns(p.Layer) && !t.touched[p.Name()] {
+			if learns := t.selections[i].Learns(p.Layer) && !t.selections[i].Keeps(p); !learns && !t.touched[p.Name()] {
 				continue
 			}
 			tensor, ok := output.weights[p.Name()]
@@ -70,7 +70,7 @@ func (t *training) writePhase(task *pipeline.Task, i int, net *nn.Network, train
 // fault of the program.
 func (t *training) checkFrozen(i int, net *nn.Network, weights nn.Weights) error {
 	for _, p := range net.Parameters() {
-		if !t.selections[i].Learns(p.Layer) && !slices.EqualFunc(weights[p.Name()].Data, t.weights[p.Name()].Data, sameBits) {
+		if learns := t.selections[i].Learns(p.Layer) && !t.selections[i].Keeps(p); !learns && !slices.EqualFunc(weights[p.Name()].Data, t.weights[p.Name()].Data, sameBits) {
 			return fmt.Errorf("internal error, please report it: the frozen tensor %s was changed", p.Name())
 		}
 	}

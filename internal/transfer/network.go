@@ -39,7 +39,7 @@ func (s *Setup) begin(ctx context.Context, task *pipeline.Task, d *rows.Data) (s
 	}
 	bare := trunk
 	if a := s.Strategy.Adapters; a != nil {
-		if trunk, weights, err = a.Apply(trunk, weights, task.Seed); err != nil {
+		if trunk, weights, err = a.Apply(trunk, weights, task.Seed, s.at(0)); err != nil {
 			return subject{}, err
 		}
 	}

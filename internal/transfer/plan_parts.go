@@ -16,7 +16,7 @@ func (s *Setup) PlanParts(inputs map[string][]pipeline.Input, seed uint64, ask f
 	}
 	phases := s.phases(s.backbone != nil)
 	prefixes := make([]prefix.Prefix, len(phases))
-	if s.backbone != nil && !s.textual() {
+	if s.backbone != nil && !s.spelledForTexts() {
 		var known bool
 		var err error
 		if prefixes, known, err = s.foreseePrefixes(phases, inputs[DataPort][0].Rows()); err != nil || !known {
@@ -68,7 +68,20 @@ func (s *Setup) foreseePrefixes(phases []strategy.Phase, rows int64) (prefixes [
 		}
 		selections = append(selections, selected)
 	}
-	most, least := s.budget().Choose(net, selections, rows), s.budget().Choose(net, selections, 1)
+	choose := func(rows int64) ([]prefix.Prefix, error) { return s.budget().Choose(net, selections, rows), nil }
+	if s.encodes() {
+		choose = func(rows int64) ([]prefix.Prefix, error) {
+			return s.prefixesOfTexts(net, s.tokens.Encode(), selections, rows)
+		}
+	}
+	most, err := choose(rows)
+	if err != nil {
+		return nil, false, err
+	}
+	least, err := choose(1)
+	if err != nil {
+		return nil, false, err
+	}
 	for i := range most {
 		if most[i].Cut != least[i].Cut {
 			return nil, false, nil
@@ -79,14 +92,29 @@ func (s *Setup) foreseePrefixes(phases []strategy.Phase, rows int64) (prefixes [
 
 // foreseeNetwork is the network that is trained, with a head for two classes.
 func (s *Setup) foreseeNetwork() (*nn.Network, error) {
-	trunk, err := s.backbone.network(nn.Shape{s.prepared.Height, s.prepared.Width, 3})
+	var trunk *nn.Network
+	var err error
+	if s.encodes() {
+		trunk, err = s.backbone.encoder.network()
+	} else {
+		trunk, err = s.backbone.network(nn.Shape{s.prepared.Height, s.prepared.Width, 3})
+	}
 	if err != nil {
 		return nil, err
 	}
 	if a := s.Strategy.Adapters; a != nil {
-		if trunk, _, err = a.Apply(trunk, trunk.Initialise(0), 0); err != nil {
+		if trunk, _, err = a.Apply(trunk, unwritten(trunk), 0, s.at(0)); err != nil {
 			return nil, err
 		}
 	}
 	return s.Head.Upon(trunk, head.OneOf(2))
+}
+
+// unwritten are weights of which only the shapes count.
+func unwritten(net *nn.Network) nn.Weights {
+	out := nn.Weights{}
+	for _, p := range net.Parameters() {
+		out[p.Name()] = nn.Tensor{Shape: p.Shape, Data: make([]float32, p.Shape.Size())}
+	}
+	return out
 }

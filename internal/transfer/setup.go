@@ -58,8 +58,11 @@ func defaultsIn(preset strategy.Preset, pictures bool) Params {
 		PrefixPrecision: prefix.BFloat16,
 		CheckpointEvery: 5 * time.Minute,
 	}
-	if preset == strategy.Default && pictures {
+	if preset != strategy.Tutorial && pictures {
 		p.Head = head.Linear()
+	}
+	if preset == strategy.Encoders {
+		p.Preset = strategy.Default // which means these for encoders
 	}
 	return p
 }
@@ -80,7 +83,18 @@ func (p *Params) Begin(node *yaml.Node, pictures bool) {
 	if word := given(node, "preset"); word != nil && word.Value == string(strategy.Tutorial) {
 		preset = strategy.Tutorial
 	}
+	if named := given(node, "backbone"); named != nil && preset == strategy.Default && zoo.NamesTextEncoder(named) {
+		preset = strategy.Encoders
+	}
 	*p = defaultsIn(preset, pictures || given(node, "backbone") != nil || given(node, "strategy") != nil)
+}
+
+// presetFor is what is left to the preset, for the backbone.
+func (p *Params) presetFor() strategy.Preset {
+	if _, ok := p.Backbone.TextEncoder(); ok && p.Preset == strategy.Default {
+		return strategy.Encoders
+	}
+	return p.Preset
 }
 
 // Complete gives the strategy its phases, after the mapping was decoded. usual is the strategy of a backbone of the zoo where none
@@ -94,7 +108,7 @@ func (p *Params) Complete(d *params.Decoding, node *yaml.Node, usual string) {
 			p.Strategy = strategy.Named(usual)
 		}
 	}
-	made, err := p.Strategy.In(p.Preset)
+	made, err := p.Strategy.In(p.presetFor())
 	if err != nil && p.Preset == strategy.Tutorial { // in the other, decoding it has told
 		d.At("strategy", func() { d.Errorf(given(node, "strategy"), "", "%v", err) })
 	}
@@ -202,7 +216,7 @@ func (s *Setup) phases(pictures bool) []strategy.Phase {
 	if !pictures {
 		phases = []strategy.Phase{strategy.Phase{Name: "head", Epochs: 30, LearningRate: 1e-3}.Complete(0, s.Preset)}
 	} else if len(phases) == 0 {
-		phases = strategy.FeatureExtractionIn(s.Preset)
+		phases = strategy.FeatureExtractionIn(s.presetFor())
 	}
 	if s.Epochs != nil {
 		phases[0].Epochs = *s.Epochs
@@ -366,11 +380,15 @@ func (s *Setup) checkPictures(prepared string) error {
 
 // checkPhases refuses phases that name layers which the network does not have.
 func (s *Setup) checkPhases(trunk *nn.Network) error {
+	var errs []error
+	if a := s.Strategy.Adapters; a != nil {
+		_, err := a.Layers(trunk, s.at(0))
+		errs = append(errs, err)
+	}
 	net, err := s.Head.Upon(trunk, head.OneOf(2))
 	if err != nil {
 		return err
 	}
-	var errs []error
 	for i, phase := range s.phases(true) {
 		if _, err := phase.Selects(net, s.at(i)); err != nil {
 			errs = append(errs, err)

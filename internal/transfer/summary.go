@@ -68,7 +68,7 @@ func (t *training) describe(i int, before nn.Weights, epochs, kept int) []record
 			}
 			old[q.Name()], now[q.Name()] = before[q.Name()], t.weights[q.Name()]
 			row.Parameters += int64(q.Shape.Size())
-			if !selected.Learns(q.Layer) {
+			if !selected.Learns(q.Layer) || selected.Keeps(q) {
 				continue
 			}
 			if rate := p.LearningRate * selected.Rate(q.Layer); q.Role.Trained() {

@@ -57,11 +57,17 @@ func (s *Setup) wordTable() (*wordvectors.Table, error) {
 // weightsIdentity is what decides the weights that training starts with, beside names and seeds.
 func (s *Setup) weightsIdentity() (map[string]string, error) {
 	identity, err := s.backbone.identity()
-	if err != nil || !s.spelledForTexts() {
+	if err != nil {
 		return identity, err
 	}
 	if identity == nil {
 		identity = map[string]string{}
+	}
+	if s.countsBlocks() {
+		identity["top"] = "blocks"
+	}
+	if !s.spelledForTexts() {
+		return identity, nil
 	}
 	table, err := s.wordTable()
 	if err != nil {

@@ -93,8 +93,13 @@ func (s *Setup) newTraining(ctx context.Context, task *pipeline.Task, d *rows.Da
 		t.selections = append(t.selections, selected)
 	}
 	t.prefixes = make([]prefix.Prefix, len(t.phases))
-	if d.Pictures {
+	switch {
+	case d.Pictures:
 		t.prefixes = s.budget().Choose(t.net, t.selections, t.cachedRows())
+	case d.Encoded():
+		if t.prefixes, err = s.prefixesOfTexts(t.net, d.Metadata[record.TokensKey], t.selections, t.cachedRows()); err != nil {
+			return nil, err
+		}
 	}
 	return t, nil
 }
@@ -165,7 +170,7 @@ func (t *training) phase(ctx context.Context, i int, before pipeline.Input) (map
 		if err := t.prepare(ctx, task, i); err != nil {
 			return err
 		}
-		if t.data.Pictures {
+		if t.data.Pictures || t.data.Encoded() {
 			task.Log("phase %s: %s", t.phases[i].Name, t.prefixes[i].Why)
 			if old := t.oldStatistics(i); old > staleStatistics && !(t.turn(i) != nil && t.turn(i).Pools) {
 				task.Log("phase %s: at its end, the running statistics of its batch-norms will still have %.0f %% of their weight on the initial values: validation, which uses them, may be far worse than training; use batch_norm: frozen, more epochs or smaller batches",
@@ -269,7 +274,10 @@ func (t *training) options(task *pipeline.Task, i int) train.Options {
 	o := p.Learning(t.Learning).Options(p.Epochs, p.LearningRate, t.objective())
 	o.Seed, o.Threads = phaseSeed(task.Seed, i), task.Threads
 	o.Freeze = func(layer string) bool { return !selected.Learns(layer) }
-	o.LayerRate, o.BatchNorm = selected.Rate, selected.Norms
+	o.LayerRate, o.BatchNorm, o.Keeps = selected.Rate, selected.Norms, selected.Keeps
+	if t.data.Encoded() {
+		o.Bucket = bucket
+	}
 	o.KeepStart, o.KeepZeros = t.keepsStart(i), t.zeros
 	o.Sample = t.data.Sample(t.Copies)
 	if t.Sampling == strategy.BalancedSampling {
@@ -283,6 +291,9 @@ func (t *training) options(task *pipeline.Task, i int) train.Options {
 	}
 	return o
 }
+
+// bucket is how many batches of texts are put in the order of their lengths together.
+const bucket = 32
 
 // objective is what the training makes smaller.
 func (t *training) objective() objective.Objective {

@@ -218,7 +218,7 @@ func graft(net *nn.Network, weights nn.Weights, names []string, seed uint64, put
 
 // complete adds the weights of adapters to those given.
 func complete(adapted *nn.Network, weights nn.Weights, seed uint64) nn.Weights {
-	out := adapted.Initialise(seed)
+	out := adapted.InitialiseSome(seed, func(p nn.Parameter) bool { _, given := weights[p.Name()]; return !given })
 	for _, p := range adapted.Parameters() {
 		if tensor, ok := weights[p.Name()]; ok {
 			out[p.Name()] = tensor

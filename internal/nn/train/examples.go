@@ -40,6 +40,12 @@ type Varying interface {
 	Lengths(positions []int) []int
 }
 
+// Measured is implemented by examples that differ in length.
+type Measured interface {
+	// Length is that of an example, such as the number of its tokens.
+	Length(position int) int
+}
+
 // lengthsOf are those of a batch; nil if the network's axes do not vary.
 func lengthsOf(examples Examples, positions []int) []int {
 	if v, ok := examples.(Varying); ok {

@@ -244,7 +244,7 @@ func (b *building) layer(l nn.Layer) (*graph.Node, error) {
 		switch {
 		case !q.Role.Trained():
 			full.statistics[q.Role] = data
-		case full.frozen:
+		case full.frozen || b.options.Keeps(q):
 			full.parameter[q.Role] = b.Fixed(q.Name(), q.Shape, data)
 		default:
 			full.parameter[q.Role] = b.Learned(q.Name(), q.Shape, data)

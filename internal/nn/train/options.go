@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/tlpipe/tlpipe/internal/kernel"
+	"github.com/tlpipe/tlpipe/internal/nn"
 	"github.com/tlpipe/tlpipe/internal/nn/frozen"
 	"github.com/tlpipe/tlpipe/internal/nn/train/objective"
 	"github.com/tlpipe/tlpipe/internal/nn/train/optimizer"
@@ -37,6 +38,10 @@ type Options struct {
 	// BatchSize and a shuffle: for batches that must be made up in some way, such as of two domains side by side. It
 	// must give the same for the same epoch, whenever it is asked. nil: batches of BatchSize of a shuffle.
 	Batches func(epoch int) [][]int
+	// Bucket makes up batches of examples that are about as long as each other, of [Measured] examples: those of so many batches of the
+	// shuffle are put in the order of their lengths before they are cut into batches, and the batches are shuffled. 0: batches are runs of
+	// the shuffle.
+	Bucket  int
 	Seed    uint64
 	Threads int
 	// Precision is that of the products of the convolutions and dense layers, forward and backward:
@@ -76,6 +81,8 @@ type Options struct {
 	// Freeze tells which layers keep their weights and statistics; nil: none. Their batch-norms run
 	// with the statistics they have.
 	Freeze func(layer string) bool
+	// Keeps tells which parameters of layers that are not frozen stay as they are all the same; nil: none.
+	Keeps func(p nn.Parameter) bool
 	// BatchNorm tells what the batch-norm layers that are not frozen normalise with; nil:
 	// BatchStatistics for all.
 	BatchNorm func(layer string) BatchNormMode
@@ -162,6 +169,9 @@ func (o Options) complete() Options {
 	}
 	if o.Freeze == nil {
 		o.Freeze = func(string) bool { return false }
+	}
+	if o.Keeps == nil {
+		o.Keeps = func(nn.Parameter) bool { return false }
 	}
 	if o.LayerRate == nil {
 		o.LayerRate = func(string) float64 { return 1 }

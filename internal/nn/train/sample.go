@@ -85,6 +85,20 @@ func batches(positions []int, size int) [][]int {
 	return out
 }
 
+// bucketed cuts positions, which are shuffled, into batches of examples of about the same length; see [Options].
+func bucketed(positions []int, of Measured, o Options, epoch int) [][]int {
+	for run := range slices.Chunk(positions, o.Bucket*o.BatchSize) {
+		slices.SortStableFunc(run, func(a, b int) int { return of.Length(a) - of.Length(b) })
+	}
+	runs := batches(positions, o.BatchSize)
+	random := source{graph.Draw{Seed: o.Seed, Epoch: epoch}.Stream("order of the batches")}
+	out := make([][]int, len(runs))
+	for i, at := range random.shuffled(len(runs)) {
+		out[i] = runs[at]
+	}
+	return out
+}
+
 // source draws from distributions. They are written out here because what [math/rand/v2] makes of a
 // source may change.
 type source struct{ *rand.PCG }

@@ -301,7 +301,12 @@ func (t *Trainer) steps(examples Examples, epoch int) ([][][]int, error) {
 	if t.options.Batches != nil {
 		runs = t.options.Batches(epoch)
 	} else {
-		runs = batches(order(positionsOf(t.options.Sample, n, epoch), t.options.Seed, epoch), t.options.BatchSize)
+		positions := order(positionsOf(t.options.Sample, n, epoch), t.options.Seed, epoch)
+		if measured, ok := examples.(Measured); ok && t.options.Bucket > 0 {
+			runs = bucketed(positions, measured, t.options, epoch)
+		} else {
+			runs = batches(positions, t.options.BatchSize)
+		}
 	}
 	if len(runs) == 0 {
 		return nil, errors.New("there is no example")

@@ -121,7 +121,8 @@ func (Head) ParamSchema(inner map[string]any) map[string]any {
 // weights stay where no row says anything. Weights of hidden layers are drawn from the seed as Keras
 // draws them, uniform with variance 2/(fan-in + fan-out) (Glorot and Bengio 2010); their biases are 0.
 func Initialise(net *nn.Network, seed uint64) nn.Weights {
-	out := net.InitialiseGlorot(seed)
+	below := slices.ContainsFunc(net.Layers(), func(l nn.Layer) bool { return Contains(l.Name) }) // or else all is the head's
+	out := net.InitialiseSomeGlorot(seed, func(p nn.Parameter) bool { return !below || Contains(p.Layer) })
 	last := net.Layers()[0]
 	for _, l := range net.Layers() {
 		if _, ok := l.Op.(nn.Dense); ok {

@@ -38,6 +38,7 @@ type Activator struct {
 	data    *rows.Data
 	copies  int
 	cuts    []Prefix // the phase's, then lower ones, from the top down; two may be at one layer, in another precision
+	shapes  []shape  // of what rests, by cut
 	outputs []int    // by cut: which output of the program it is
 	recipes []activationRecipe
 	compile func() (*frozen.Program, error) // with the cuts as outputs, in their order
@@ -49,6 +50,27 @@ type Activator struct {
 	done    int // chunks at hand
 }
 
+// shape is that of what rests of a row: so many numbers, or so many for each of its tokens.
+type shape struct {
+	size   int
+	tokens bool
+}
+
+func shapeOf(s nn.Shape) shape {
+	if s.Fixed() {
+		return shape{size: s.Size()}
+	}
+	return shape{size: s[1:].Size(), tokens: true}
+}
+
+// numbers is how many numbers rest of rows with so many tokens together.
+func (s shape) numbers(rows, tokens int) int {
+	if s.tokens {
+		return tokens * s.size
+	}
+	return rows * s.size
+}
+
 // NewActivator prepares the fetching of activations of a network with these weights.
 func NewActivator(task *pipeline.Task, d *rows.Data, net *nn.Network, weights nn.Weights, copies int, cuts []Prefix) (*Activator, error) {
 	a := &Activator{task: task, data: d, copies: copies, cuts: cuts}
@@ -58,6 +80,7 @@ func NewActivator(task *pipeline.Task, d *rows.Data, net *nn.Network, weights nn
 		if err != nil {
 			return nil, err
 		}
+		a.shapes = append(a.shapes, shapeOf(net.Shape(p.Cut)))
 		architecture, err := json.Marshal(below)
 		if err != nil {
 			return nil, err
@@ -111,7 +134,7 @@ func (a *Activator) Close() {
 
 // Fetch returns the activations of all chunks at the phase's cut.
 func (a *Activator) Fetch(ctx context.Context) (_ *Activations, err error) {
-	out := &Activations{size: a.cuts[0].Size, ctx: ctx, open: handle.Set[int, *openedActivations]{Most: rows.TablesOpen}}
+	out := &Activations{shape: a.shapes[0], ctx: ctx, open: handle.Set[int, *openedActivations]{Most: rows.TablesOpen}}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, out.Close())
@@ -130,7 +153,14 @@ func (a *Activator) Fetch(ctx context.Context) (_ *Activations, err error) {
 		if err != nil {
 			return nil, err
 		}
-		out.chunks = append(out.chunks, activationChunk{result[activationsOutput], used})
+		chunk := activationChunk{input: result[activationsOutput], used: used, rows: len(used)}
+		if out.shape.tokens {
+			if chunk.first, err = firstTokens(c, used); err != nil {
+				return nil, err
+			}
+			chunk.rows = chunk.first[len(used)]
+		}
+		out.chunks = append(out.chunks, chunk)
 		_, done, err := out.use(len(out.chunks) - 1) // what cannot be read is told here
 		if err != nil {
 			return nil, err
@@ -155,11 +185,14 @@ func (a *Activator) part(ctx context.Context, task *pipeline.Task, c *rows.Chunk
 	part := pipeline.Part{
 		Name: "activations", Recipe: recipe, Inputs: map[string]pipeline.Input{"pictures": c.Input.Select(record.Image)}, Numerics: frozen.Float32.Numerics(),
 	}
+	if a.data.Tokens {
+		part.Inputs = map[string]pipeline.Input{"texts": c.Input.Select(record.Tokens)}
+	}
 	if a.view != nil {
 		part.Recipe = viewedRecipe{recipe, a.view.Recipe()}
 	}
 	result, err = task.Part(ctx, part, func(ctx context.Context, task *pipeline.Task) error {
-		w, err := newActivationWriter(task, a.cuts[i])
+		w, err := newActivationWriter(task, a.cuts[i], a.shapes[i])
 		if err != nil {
 			return err
 		}
@@ -193,8 +226,15 @@ func (a *Activator) run(ctx context.Context, c *rows.Chunk, used []int, writers 
 		if a.program, err = a.compile(); err != nil {
 			return err
 		}
-		a.session = a.program.NewSession(RowsAtOnce(a.program))
 		a.pool = kernel.NewPool(max(a.task.Threads, 1))
+		if a.data.Tokens {
+			a.session = a.program.NewSession(tokensAtOnce)
+		} else {
+			a.session = a.program.NewSession(RowsAtOnce(a.program))
+		}
+	}
+	if a.data.Tokens {
+		return a.runTexts(ctx, c, used, writers)
 	}
 	size := a.program.InputShape().Size()
 	for part := range slices.Chunk(used, RowsAtOnce(a.program)) {
@@ -249,13 +289,13 @@ type activationWriter struct {
 	out    pipeline.Writer
 }
 
-func newActivationWriter(task *pipeline.Task, p Prefix) (*activationWriter, error) {
+func newActivationWriter(task *pipeline.Task, p Prefix, s shape) (*activationWriter, error) {
 	// Arrow has no bfloat16: its bits rest as uint16.
 	var element arrow.DataType = arrow.PrimitiveTypes.Float32
 	if p.Precision == BFloat16 {
 		element = arrow.PrimitiveTypes.Uint16
 	}
-	w := &activationWriter{field: record.TensorField(activationsOutput, element, p.Size)}
+	w := &activationWriter{field: record.TensorField(activationsOutput, element, s.size)}
 	w.schema = arrow.NewSchema([]arrow.Field{w.field}, nil)
 	var err error
 	w.out, err = task.Output(activationsOutput, w.schema)
@@ -281,7 +321,7 @@ func (w *activationWriter) write(pool *kernel.Pool, values []float32, rows int) 
 
 // Activations are those of all chunks at one cut, read where they rest.
 type Activations struct {
-	size   int
+	shape  shape
 	chunks []activationChunk
 	ctx    context.Context // of the training, for chunks that are opened again
 	open   handle.Set[int, *openedActivations]
@@ -290,6 +330,8 @@ type Activations struct {
 type activationChunk struct {
 	input pipeline.Input // nil if no row is in use
 	used  []int          // rows of the pictures' chunk, in order, by row of the input
+	first []int          // of tokens, which are the input's rows: the first of each row in use, and how many there are; else nil
+	rows  int            // of the input
 }
 
 // openedActivations are those of a chunk, to be read.
@@ -310,7 +352,7 @@ func (a *Activations) use(chunk int) (o *openedActivations, done func(), err err
 		if err != nil {
 			return nil, err
 		}
-		o, err := openActivations(table, len(c.used))
+		o, err := openActivations(table, c.rows)
 		if err != nil {
 			return nil, errors.Join(err, table.Close())
 		}
@@ -344,8 +386,13 @@ func openActivations(table *pipeline.Table, rows int) (*openedActivations, error
 // Close frees the activations.
 func (a *Activations) Close() error { return a.open.Close() }
 
-// Of makes examples of activations of the same rows as those of pictures.
-func (a *Activations) Of(e *rows.Examples) activationExamples { return activationExamples{a, e} }
+// Of makes examples of activations of the same rows as those of pictures or texts.
+func (a *Activations) Of(e *rows.Examples) train.Examples {
+	if lengths, ok := e.Sequences(); ok && a.shape.tokens {
+		return sequenceExamples{activationExamples{a, e}, lengths}
+	}
+	return activationExamples{a, e}
+}
 
 // activationExamples are examples that start at the cut.
 type activationExamples struct {
@@ -358,10 +405,10 @@ func (e activationExamples) Len() int { return e.of.Rows() }
 
 // Read implements train.Examples.
 func (e activationExamples) Read(positions []int, into train.Batch) error {
+	size := e.shape.size
 	for _, input := range into.Inputs {
 		for i, position := range positions {
-			at := e.of.Places[position]
-			if err := e.read(input.Float32[i*e.size:(i+1)*e.size], at); err != nil {
+			if err := e.read(input.Float32[i*size:(i+1)*size], e.of.Places[position]); err != nil {
 				return err
 			}
 		}
@@ -369,11 +416,40 @@ func (e activationExamples) Read(positions []int, into train.Batch) error {
 	return e.of.ReadTargets(positions, into.Targets)
 }
 
-// read writes the activation of a picture.
+// sequenceExamples are examples with a vector for each token, that start at the cut.
+type sequenceExamples struct {
+	activationExamples
+	rows.Sequenced
+}
+
+// Read implements train.Examples.
+func (e sequenceExamples) Read(positions []int, into train.Batch) error {
+	for _, input := range into.Inputs {
+		padded := len(input.Float32) / max(len(positions), 1)
+		for i, position := range positions {
+			row, numbers := input.Float32[i*padded:(i+1)*padded], e.Length(position)*e.shape.size
+			if err := e.read(row[:numbers], e.of.Places[position]); err != nil {
+				return err
+			}
+			clear(row[numbers:])
+			into.Lengths[i] = e.Length(position)
+		}
+	}
+	return e.of.ReadTargets(positions, into.Targets)
+}
+
+// read writes the activation of a picture, or those of the tokens of a text.
 func (a *Activations) read(dst []float32, place rows.Place) error {
-	at, ok := slices.BinarySearch(a.chunks[place.Chunk].used, place.Row)
+	c := &a.chunks[place.Chunk]
+	at, ok := slices.BinarySearch(c.used, place.Row)
 	if !ok {
 		return fmt.Errorf("row %d has no activation", place.Row)
+	}
+	if c.first != nil {
+		if has := (c.first[at+1] - c.first[at]) * a.shape.size; has != len(dst) {
+			return fmt.Errorf("row %d has %d numbers of activations, not %d", place.Row, has, len(dst))
+		}
+		at = c.first[at]
 	}
 	chunk, done, err := a.use(place.Chunk)
 	if err != nil {
@@ -381,11 +457,12 @@ func (a *Activations) read(dst []float32, place rows.Place) error {
 	}
 	defer done()
 	rec, row := chunk.Find(at)
+	from := row * a.shape.size
 	if floats := chunk.floats[rec]; floats != nil {
-		copy(dst, floats[row*len(dst):])
+		copy(dst, floats[from:])
 		return nil
 	}
-	for i, h := range chunk.halves[rec][row*len(dst) : (row+1)*len(dst)] {
+	for i, h := range chunk.halves[rec][from : from+len(dst)] {
 		dst[i] = kernel.BFloat16(h).Float32()
 	}
 	return nil

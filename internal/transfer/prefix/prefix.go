@@ -12,7 +12,7 @@ import (
 
 // Prefix is the part of a network below all that a phase trains. What it puts out is computed once
 // for each row, and every epoch starts from there. The zero value is none: epochs start from the
-// pixels.
+// input.
 type Prefix struct {
 	Cut       string // the layer whose output is cached
 	Precision string // float32 or bfloat16
@@ -45,12 +45,13 @@ type Budget struct {
 	Bytes     int64  // that all take together, at most
 	Precision string // at which activations rest
 	Maps      bool   // only maps will do, as for cutmix
+	AtMost    bool   // rows may take less than the network's shapes say: it is bound to the greatest length
 }
 
 // Choose finds the cut of each phase, for so many rows; what one takes of the budget, those after it have no
 // more, and what one has cached costs those after it nothing.
 func (b Budget) Choose(net *nn.Network, phases []strategy.Selection, rows int64) []Prefix {
-	c := chooser{net: net, rows: rows, precision: b.Precision, budget: b.Bytes, maps: b.Maps, cached: map[string]bool{}}
+	c := chooser{net: net, rows: rows, precision: b.Precision, budget: b.Bytes, maps: b.Maps, atMost: b.AtMost, cached: map[string]bool{}}
 	out := make([]Prefix, len(phases))
 	for i, selected := range phases {
 		p := c.choose(selected)
@@ -70,6 +71,7 @@ type chooser struct {
 	precision string
 	budget    int64           // bytes that are left
 	maps      bool            // only maps will do, as for cutmix
+	atMost    bool            // see Budget
 	cached    map[string]bool // cuts that an earlier phase chose
 }
 
@@ -78,7 +80,7 @@ type chooser struct {
 func (c chooser) choose(s strategy.Selection) Prefix {
 	candidates := CutsBelow(c.net, s)
 	if len(candidates) == 0 {
-		return Prefix{Why: "the lowest layers learn: every epoch starts from the pixels"}
+		return Prefix{Why: "the lowest layers learn: every epoch starts from the " + c.input()}
 	}
 	slices.SortFunc(candidates, func(a, b nn.Passage) int {
 		return cmp.Or(cmp.Compare(b.MultiplyAdds, a.MultiplyAdds), cmp.Compare(a.Shape.Size(), b.Shape.Size()))
@@ -90,14 +92,26 @@ func (c chooser) choose(s strategy.Selection) Prefix {
 			refused = cmp.Or(refused, fmt.Sprintf("those of %s %s", p.Cut, why))
 			continue
 		}
+		size := inBytes(p.Bytes())
+		if c.atMost {
+			size += " at most"
+		}
 		p.Why = fmt.Sprintf("activations of %s: %s, which saves %.0f %% of the multiply-adds of a forward pass in every epoch after the first",
-			p.Cut, inBytes(p.Bytes()), 100*float64(passage.MultiplyAdds)/float64(c.net.MultiplyAdds()))
+			p.Cut, size, 100*float64(passage.MultiplyAdds)/float64(c.net.MultiplyAdds()))
 		if refused != "" {
 			p.Why += "; " + refused
 		}
 		return p
 	}
-	return Prefix{Why: "every epoch starts from the pixels, no activations are cached: " + refused}
+	return Prefix{Why: "every epoch starts from the " + c.input() + ", no activations are cached: " + refused}
+}
+
+// input is what epochs start from that start from no activations.
+func (c chooser) input() string {
+	if c.atMost {
+		return "tokens"
+	}
+	return "pixels"
 }
 
 // refuses tells why a cut will not do; "" if it will.

@@ -34,7 +34,7 @@ type Data struct {
 	Validation Examples // may be empty
 	Metadata   map[string]string
 	Transforms record.Transforms // that made the rows of picture files, as far as that is known
-	Chunks     []*Chunk          // of pictures
+	Chunks     []*Chunk          // of pictures or texts
 	Notes      []string          // what was left out
 
 	options Options
@@ -337,7 +337,7 @@ type rows struct {
 	copies     []int
 	of         []uint64  // see pictureOf
 	values     []float32 // of features
-	places     []Place   // of pictures
+	places     []Place   // of pictures and texts
 	tokens     [][]int32 // of texts
 	used       []int     // those of them whose class is known
 	unlabelled int

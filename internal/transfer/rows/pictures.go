@@ -15,7 +15,7 @@ import (
 	"github.com/tlpipe/tlpipe/pipeline"
 )
 
-// Chunk is a chunk of the pictures, whose rows are read where they rest.
+// Chunk is a chunk of the pictures, or texts, whose rows are read where they rest.
 type Chunk struct {
 	Input pipeline.Input
 	index int
@@ -30,7 +30,8 @@ const TablesOpen = 4096
 // openedChunk is a chunk whose rows can be read.
 type openedChunk struct {
 	*pipeline.Table
-	columns []*picture.Column // by record of the table
+	columns []*picture.Column    // by record of the table; of pictures
+	tokens  []record.TokenColumn // of texts
 }
 
 // use returns the chunk's rows; done ends their use.
@@ -42,17 +43,27 @@ func (c *Chunk) use() (o *openedChunk, done func(), err error) {
 		}
 		o := &openedChunk{Table: table}
 		for _, rec := range table.Records() {
-			column, err := picture.NewColumn(rec)
-			if err != nil {
+			if err := o.add(rec, c.data.Tokens); err != nil {
 				return nil, errors.Join(err, table.Close())
 			}
-			o.columns = append(o.columns, column)
 		}
 		return o, nil
 	})
 }
 
-// Place is where a picture is.
+// add adds the column of pictures of a record, or that of tokens.
+func (o *openedChunk) add(rec arrow.Record, tokens bool) error {
+	if tokens {
+		column, err := record.NewTokenColumn(rec)
+		o.tokens = append(o.tokens, column)
+		return err
+	}
+	column, err := picture.NewColumn(rec)
+	o.columns = append(o.columns, column)
+	return err
+}
+
+// Place is where a picture, or a text, is.
 type Place struct{ Chunk, Row int }
 
 // readPictures finds the rows in use, and leaves the pixels where they are.
@@ -146,6 +157,17 @@ func (c *Chunk) Read(dst []float32, row int) error {
 	at, place := chunk.Find(row)
 	chunk.columns[at].Read(dst, place)
 	return nil
+}
+
+// Tokens appends those of a text.
+func (c *Chunk) Tokens(dst []int32, row int) ([]int32, error) {
+	chunk, done, err := c.use()
+	if err != nil {
+		return dst, err
+	}
+	defer done()
+	at, place := chunk.Find(row)
+	return append(dst, chunk.tokens[at].Row(place)...), nil
 }
 
 // ID is that of a row.

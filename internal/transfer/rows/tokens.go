@@ -25,23 +25,14 @@ func (d *Data) readTokens(ctx context.Context, in pipeline.Input, schema *arrow.
 			d.Metadata[key] = value
 		}
 	}
-	for rec, err := range in.Batches(ctx) {
-		if err != nil {
-			return err
-		}
-		tokens, err := record.NewTokenColumn(rec)
-		if err != nil {
-			return err
-		}
-		err = r.take(rec, func(into *rows, i int, id string) error {
-			ids := tokens.Row(i)
-			if len(ids) == 0 {
-				return fmt.Errorf("row %q has no tokens", id)
-			}
-			into.tokens = append(into.tokens, slices.Clone(ids))
-			return nil
-		})
-		if err != nil {
+	d.ctx = ctx
+	if d.open.Most == 0 {
+		d.open.Most = TablesOpen
+	}
+	for i, input := range in.Chunks() {
+		c := &Chunk{Input: input, index: i, data: d}
+		d.Chunks = append(d.Chunks, c)
+		if err := c.listTokens(r); err != nil {
 			return err
 		}
 	}
@@ -62,6 +53,32 @@ func (d *Data) readTokens(ctx context.Context, in pipeline.Input, schema *arrow.
 	return nil
 }
 
+// listTokens reads the rows of the chunk that are in use.
+func (c *Chunk) listTokens(r *reader) error {
+	chunk, done, err := c.use()
+	if err != nil {
+		return err
+	}
+	defer done()
+	first := 0
+	for at, rec := range chunk.Records() {
+		err = r.take(rec, func(into *rows, row int, id string) error {
+			ids := chunk.tokens[at].Row(row)
+			if len(ids) == 0 {
+				return fmt.Errorf("row %q has no tokens", id)
+			}
+			into.tokens = append(into.tokens, slices.Clone(ids))
+			into.places = append(into.places, Place{c.index, first + row})
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+		first += int(rec.NumRows())
+	}
+	return nil
+}
+
 // sequences are examples that are tokens, each of its own length.
 type sequences struct {
 	of     *Examples
@@ -75,12 +92,36 @@ func (s sequences) Len() int { return len(s.tokens) }
 const lengthStep = 16
 
 // Lengths implements train.Varying.
-func (s sequences) Lengths(positions []int) []int {
+func (s sequences) Lengths(positions []int) []int { return paddedLengths(s, positions) }
+
+// paddedLengths is the length of a batch of examples.
+func paddedLengths(of train.Measured, positions []int) []int {
 	longest := 1
 	for _, p := range positions {
-		longest = max(longest, len(s.tokens[p]))
+		longest = max(longest, of.Length(p))
 	}
 	return []int{(longest + lengthStep - 1) / lengthStep * lengthStep}
+}
+
+// Sequenced are examples that are sequences: of tokens, or of what a network makes of them.
+type Sequenced interface {
+	train.Varying
+	train.Measured
+}
+
+// Sequences are the lengths of the rows, if they are texts.
+func (e *Examples) Sequences() (Sequenced, bool) {
+	s, ok := e.Examples.(Sequenced)
+	return s, ok
+}
+
+// Length implements train.Measured.
+func (s sequences) Length(position int) int { return len(s.tokens[position]) }
+
+// Encoded tells whether the rows are texts that were cut by the tokenizer of an encoder, and not into words.
+func (d *Data) Encoded() bool {
+	made, err := record.ParseTokenisation(d.Metadata[record.TokensKey])
+	return d.Tokens && err == nil && !made.Words()
 }
 
 // Read implements train.Examples.
@@ -100,5 +141,5 @@ func (s sequences) Read(positions []int, into train.Batch) error {
 
 var _ interface {
 	train.Examples
-	train.Varying
+	Sequenced
 } = sequences{}

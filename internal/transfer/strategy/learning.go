@@ -11,20 +11,20 @@ import (
 
 // Learning says how a training learns, whatever it is that learns.
 type Learning struct {
-	BatchSize      int           `yaml:"batch_size" min:"1" doc:"rows per batch; 16 on images if not given"`
+	BatchSize      int           `yaml:"batch_size" min:"1" doc:"rows per batch; 16 on images and of text encoders if not given"`
 	Accumulate     int           `yaml:"accumulate" min:"1" doc:"batches whose gradients are accumulated for each optimiser step"`
-	Optimiser      string        `yaml:"optimiser" enum:"adam,adamw,sgd,rmsprop" doc:"optimiser, with PyTorch's default settings; adamw on images if not given"`
+	Optimiser      string        `yaml:"optimiser" enum:"adam,adamw,sgd,rmsprop" doc:"optimiser, with PyTorch's default settings; adamw on images and of text encoders if not given"`
 	Momentum       *float64      `yaml:"momentum" min:"0" max:"0.9999" doc:"of sgd (0.9 if not given) and rmsprop (0)"`
 	Nesterov       bool          `yaml:"nesterov" doc:"Nesterov momentum for sgd"`
 	L2             float64       `yaml:"l2" min:"0" doc:"adds l2 · Σ w² over the weights of dense layers and convolutions to the objective; biases and norms are excluded, and the loss in the history does not include it"`
 	WeightDecay    *float64      `yaml:"weight_decay" min:"0" doc:"of adamw, decoupled from the gradient; 0.01 if not given"`
 	ClipNorm       float64       `yaml:"clip_norm" min:"0" doc:"clips the global norm of the gradients to this; 0: no clipping"`
-	Schedule       Schedule      `yaml:"schedule" doc:"of the learning rate: constant, step, cosine, one_cycle, plateau, annealed ((1+10p)^−0.75 over the share p of the training that is over), or a mapping; if not given, on images one_cycle with rise 0.1"`
+	Schedule       Schedule      `yaml:"schedule" doc:"of the learning rate: constant, step, cosine, one_cycle, linear (warm-up and linear decay), plateau, annealed ((1+10p)^−0.75 over the share p of the training that is over), or a mapping; if not given, on images one_cycle with rise 0.1, of text encoders linear"`
 	WarmUp         int           `yaml:"warm_up" min:"0" doc:"epochs over which the learning rate rises from 0"`
 	EarlyStopping  EarlyStopping `yaml:"early_stopping" doc:"none, or a mapping: ends training, or the phase, when validation stops improving"`
 	ClassWeights   ClassWeights  `yaml:"class_weights" doc:"none, balanced (each class has the same total weight; for multi-label, positive and negative rows of each class do), or a factor for some classes by name"`
 	Sampling       string        `yaml:"sampling" enum:"all,balanced" doc:"all: each row once per epoch; balanced: the same number of rows, drawn equally from each class"`
-	LabelSmoothing float64       `yaml:"label_smoothing" min:"0" max:"0.99" doc:"of rows with one class: fraction of each training label distributed evenly over all classes; 0.1 on images if not given"`
+	LabelSmoothing float64       `yaml:"label_smoothing" min:"0" max:"0.99" doc:"of rows with one class: fraction of each training label distributed evenly over all classes; 0.1 on images if not given, 0 of text encoders"`
 	MixUp          float64       `yaml:"mixup" min:"0" doc:"α of mixup: blends each row of a batch, and its label, with another (Zhang et al. 2018), usually 0.2 to 0.4; with a cached prefix it blends activations; 0: none"`
 	CutMix         float64       `yaml:"cutmix" min:"0" doc:"α of cutmix: pastes a rectangle of another image into each (Yun et al. 2019), usually 1; images and maps only; 0: none"`
 	MixProbability float64       `yaml:"mix_probability" above:"0" max:"1" doc:"fraction of the batches to which mixup or cutmix is applied; with both, half of these each"`

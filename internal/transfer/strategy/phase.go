@@ -11,10 +11,10 @@ import (
 type Phase struct {
 	Name         string             `yaml:"name" doc:"name in logs and reports, unique; its number if not given"`
 	Epochs       int                `yaml:"epochs" min:"1" doc:"maximum number of passes over the training rows; if not given, fewer for more training rows; 10 in the preset tutorial"`
-	LearningRate float64            `yaml:"learning_rate" above:"0" doc:"before schedule and warm-up; if not given, 3e-3 for the head alone, else 3e-4 with head_rate 3e-3; 1e-3 in the preset tutorial"`
+	LearningRate float64            `yaml:"learning_rate" above:"0" doc:"before schedule and warm-up; if not given, 3e-3 for the head alone, else 3e-4 (5e-5 of a text encoder) with head_rate 3e-3; 1e-3 in the preset tutorial"`
 	HeadRate     float64            `yaml:"head_rate" above:"0" doc:"learning rate of the head; that of the phase if not given"`
-	Unfreeze     []string           `yaml:"unfreeze" doc:"layers of the backbone to train: names of layers or blocks, patterns such as layer4.*, or all"`
-	Top          int                `yaml:"top" min:"0" doc:"train the last N layers of the backbone that have weights: a convolution and its batch-norm are two"`
+	Unfreeze     []string           `yaml:"unfreeze" doc:"layers of the backbone to train: names of layers or blocks, patterns such as layer4.*, all, or biases: of all layers, norms among them, the biases alone (BitFit)"`
+	Top          int                `yaml:"top" min:"0" doc:"train the last N layers of the backbone that have weights: a convolution and its batch-norm are two; of transformers (BERT, ViT), the last N blocks"`
 	Freeze       []string           `yaml:"freeze" doc:"layers to keep frozen even if unfreeze or top includes them, named as in unfreeze. Alone: all others are trained"`
 	Rates        map[string]float64 `yaml:"rates" above:"0" doc:"learning rates of layers by name or pattern, which are trained; the longest matching pattern applies"`
 	Spread       float64            `yaml:"spread" min:"1" doc:"the lowest layers are trained at the rate divided by this, the head at the rate, layers between at geometrically interpolated rates by the depth of their block; 1: one rate for all"`
@@ -29,11 +29,13 @@ type Phase struct {
 	EarlyStopping *EarlyStopping `yaml:"early_stopping" doc:"the stage's if not given"`
 
 	adapted bool // layers learn that were put into the backbone
+	usual   bool // Top was left to the preset, which says layers: of transformers it means a number of blocks
 }
 
 // Words of phases.
 const (
 	all           = "all"
+	biases        = "biases" // of all layers
 	FrozenNorms   = "frozen"
 	TrainingNorms = "train"
 )
@@ -48,9 +50,9 @@ func (p Phase) Complete(i int, preset Preset) Phase {
 		p.LearningRate = cmp.Or(p.LearningRate, 1e-3)
 	case p.LearningRate > 0:
 	case p.onlyHead():
-		p.LearningRate = headRate
+		p.LearningRate = preset.rates().head
 	default:
-		p.LearningRate, p.HeadRate = backboneRate, cmp.Or(p.HeadRate, headRate)
+		p.LearningRate, p.HeadRate = preset.rates().backbone, cmp.Or(p.HeadRate, preset.rates().head)
 	}
 	if p.HeadRate == p.LearningRate {
 		p.HeadRate = 0

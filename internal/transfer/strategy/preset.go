@@ -13,19 +13,32 @@ type Preset string
 const (
 	// Default has the numbers that did best on validation rows in the study of docs/defaults.md.
 	Default Preset = "default"
+	// Encoders has what pre-trained text encoders take in the place of Default: lower rates, which warm up and fall linearly (Devlin et
+	// al. 2018, arXiv:1810.04805, appendix A.3), and no smoothing of the labels.
+	Encoders Preset = "encoders"
 	// Tutorial has those of the tutorials of transfer learning, with the rates that they teach.
 	Tutorial Preset = "tutorial"
 )
 
-// Rates of the preset Default.
-const (
-	headRate     = 3e-3 // of a head that begins at 0
-	upperRate    = 1e-3 // of the upper layers of a backbone
-	backboneRate = 3e-4 // of all of it
-	gentleRate   = 1e-4 // of all, after a phase in which the head has learned to its end
-)
+// rates are the learning rates of a preset.
+type rates struct {
+	head     float64 // of a head that begins at 0
+	upper    float64 // of the upper layers of a backbone
+	backbone float64 // of all of it
+	gentle   float64 // of all, after a phase in which the head has learned to its end
+	adapters float64 // of adapters and head
+	spread   float64 // of the head, where rates are spread below it over the depth
+}
 
-// phases are those of a word in the preset Default.
+// rates are those of the presets Default and Encoders.
+func (p Preset) rates() rates {
+	if p == Encoders {
+		return rates{head: 3e-3, upper: 1e-4, backbone: 5e-5, gentle: 2e-5, adapters: 1e-3, spread: 3e-4}
+	}
+	return rates{head: 3e-3, upper: 1e-3, backbone: 3e-4, gentle: 1e-4, adapters: 3e-3, spread: 3e-3}
+}
+
+// phases are those of a word in the presets Default and Encoders.
 //
 //   - feature_extraction: the head alone.
 //   - partial: the head and the top of the backbone.
@@ -42,10 +55,11 @@ const (
 //
 // Where the backbone learns from the first step, the head does so faster: it begins at 0, so that the
 // backbone's first gradients are 0 too and grow with what the head has learned.
-func (p spelling) phases() []Phase {
-	head := Phase{Name: "head", LearningRate: headRate}
-	top := Phase{Name: "top", LearningRate: upperRate, HeadRate: headRate, Top: cmp.Or(p.Top, 40)}
-	everything := Phase{Name: all, LearningRate: backboneRate, HeadRate: headRate, Unfreeze: []string{all}}
+func (p spelling) phases(preset Preset) []Phase {
+	r := preset.rates()
+	head := Phase{Name: "head", LearningRate: r.head}
+	top := Phase{Name: "top", LearningRate: r.upper, HeadRate: r.head, Top: cmp.Or(p.Top, 40), usual: p.Top == 0}
+	everything := Phase{Name: all, LearningRate: r.backbone, HeadRate: r.head, Unfreeze: []string{all}}
 	switch p.Kind {
 	case FeatureExtraction:
 		return []Phase{head}
@@ -58,22 +72,32 @@ func (p spelling) phases() []Phase {
 		return []Phase{everything}
 	case Progressive:
 		head.Epochs, everything.Epochs = 1, 2
-		everything.LearningRate, everything.HeadRate = gentleRate, 0
+		everything.LearningRate, everything.HeadRate = r.gentle, 0
 		return []Phase{head, top, everything}
 	case FineTune:
 		head.Epochs = 1
-		everything.LearningRate, everything.Spread, everything.BatchSize = headRate, cmp.Or(p.Spread, 30), &Batch{ByRows: true}
+		everything.LearningRate, everything.Spread, everything.BatchSize = r.spread, cmp.Or(p.Spread, 30), &Batch{ByRows: true}
 		return []Phase{head, everything}
 	case Layerwise:
-		everything.LearningRate, everything.Decay = upperRate, cmp.Or(p.Decay, 0.85)
+		everything.LearningRate, everything.Decay = r.upper, cmp.Or(p.Decay, 0.85)
 		return []Phase{everything}
 	case Adapted:
-		return []Phase{{Name: Adapted, LearningRate: headRate, adapted: true}}
+		return []Phase{p.adaptedPhase(Phase{Name: Adapted, LearningRate: r.adapters})}
 	case LinearThenFull:
-		everything.LearningRate, everything.HeadRate = gentleRate, 0
+		everything.LearningRate, everything.HeadRate = r.gentle, 0
 		return []Phase{head, everything}
 	}
 	return nil
+}
+
+// adaptedPhase lets adapters learn in a phase or, of bitfit, the biases of all layers.
+func (p spelling) adaptedPhase(phase Phase) Phase {
+	if p.Adapter == bitfit {
+		phase.Unfreeze = []string{biases}
+		return phase
+	}
+	phase.adapted = true
+	return phase
 }
 
 // tutorial are the phases of a word in the preset Tutorial: the tutorial's rates and epochs,
@@ -86,7 +110,7 @@ func (p spelling) tutorial() []Phase {
 	case FeatureExtraction:
 		return []Phase{head}
 	case Partial:
-		top := Phase{Name: "top", Epochs: 10, LearningRate: 1e-4, Top: cmp.Or(p.Top, 20)}
+		top := Phase{Name: "top", Epochs: 10, LearningRate: 1e-4, Top: cmp.Or(p.Top, 20), usual: p.Top == 0}
 		if len(p.Unfreeze) > 0 {
 			top.Top, top.Unfreeze = p.Top, p.Unfreeze
 		}
@@ -95,7 +119,7 @@ func (p spelling) tutorial() []Phase {
 		return []Phase{everything}
 	case Progressive:
 		head.Epochs, everything.Epochs = 5, 2
-		return []Phase{head, {Name: "top", Epochs: 5, LearningRate: 1e-4, Top: cmp.Or(p.Top, 20)}, everything}
+		return []Phase{head, {Name: "top", Epochs: 5, LearningRate: 1e-4, Top: cmp.Or(p.Top, 20), usual: p.Top == 0}, everything}
 	case FineTune:
 		rise := Schedule{Kind: oneCycle, Rise: 0.99, Start: 1.0 / 25}
 		turn := Schedule{Kind: oneCycle, Rise: 0.3, Start: 1.0 / 5}
@@ -107,7 +131,7 @@ func (p spelling) tutorial() []Phase {
 		everything.LearningRate, everything.Decay = 1e-4, cmp.Or(p.Decay, 0.75)
 		return []Phase{everything}
 	case Adapted:
-		return []Phase{{Name: Adapted, Epochs: 10, LearningRate: 1e-3}}
+		return []Phase{p.adaptedPhase(Phase{Name: Adapted, Epochs: 10, LearningRate: 1e-3})}
 	case LinearThenFull:
 		return []Phase{head, everything}
 	}
@@ -117,13 +141,13 @@ func (p spelling) tutorial() []Phase {
 // FromScratch is how a network learns whose weights are all random: all layers at one rate, batch-norms with the statistics
 // of their batches.
 func FromScratch() Strategy {
-	return Strategy{Phases: []Phase{{Name: all, Epochs: 10, LearningRate: upperRate, Unfreeze: []string{all}, BatchNorm: TrainingNorms}}}
+	return Strategy{Phases: []Phase{{Name: all, Epochs: 10, LearningRate: Default.rates().upper, Unfreeze: []string{all}, BatchNorm: TrainingNorms}}}
 }
 
 // Recovery is how a trained network learns again that parts were taken out of: all layers, batch-norms with the statistics of
 // their batches.
 func Recovery() Strategy {
-	return Strategy{Phases: []Phase{{Name: all, Epochs: 2, LearningRate: backboneRate, Unfreeze: []string{all}, BatchNorm: TrainingNorms}}}
+	return Strategy{Phases: []Phase{{Name: all, Epochs: 2, LearningRate: Default.rates().backbone, Unfreeze: []string{all}, BatchNorm: TrainingNorms}}}
 }
 
 // Named is the strategy of a word.
@@ -171,6 +195,9 @@ func LearningIn(preset Preset, pictures bool) Learning {
 		l.Optimiser = adamw
 		l.Schedule = Schedule{Kind: oneCycle, Rise: 0.1}.complete()
 		l.LabelSmoothing = 0.1
+	}
+	if preset == Encoders {
+		l.BatchSize, l.Optimiser, l.Schedule = 16, adamw, Schedule{Kind: linear}.complete()
 	}
 	return l
 }

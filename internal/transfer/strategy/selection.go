@@ -21,9 +21,15 @@ import (
 type Selection struct {
 	Rates     map[string]float64 // by layer, of those that learn
 	BatchNorm train.BatchNormMode
+	whole     map[string]bool // layers of the backbone that learn with all their parameters; nil: all that learn do. Others' biases learn
 }
 
 func (s Selection) Learns(layer string) bool { return s.Rates[layer] > 0 }
+
+// Keeps tells whether a parameter stays as it is although its layer learns.
+func (s Selection) Keeps(p nn.Parameter) bool {
+	return s.whole != nil && !s.whole[p.Layer] && p.Role != nn.Bias && p.Role != nn.Beta && !head.Contains(p.Layer) && !adapter.Added(p.Layer)
+}
 
 // Rate is the factor on the phase's rate.
 func (s Selection) Rate(layer string) float64 { return s.Rates[layer] }
@@ -48,7 +54,7 @@ func (p Phase) Selects(net *nn.Network, at string) (Selection, error) {
 		}
 		return found, nil
 	}
-	unfrozen, err := named("unfreeze", p.Unfreeze)
+	unfrozen, err := named("unfreeze", slices.DeleteFunc(slices.Clone(p.Unfreeze), func(word string) bool { return word == biases }))
 	if err != nil {
 		return Selection{}, err
 	}
@@ -56,11 +62,11 @@ func (p Phase) Selects(net *nn.Network, at string) (Selection, error) {
 	if err != nil {
 		return Selection{}, err
 	}
-	weighted := layersWithWeights(net)
-	if p.Top > len(weighted) {
-		return Selection{}, pipeline.ParamError(at+"top", "the backbone has %d layers with weights, not %d", len(weighted), p.Top)
+	top, err := p.top(net, at)
+	if err != nil {
+		return Selection{}, err
 	}
-	for _, name := range weighted[len(weighted)-p.Top:] {
+	for _, name := range top {
 		unfrozen[name] = true
 	}
 	own := map[string]float64{}
@@ -76,8 +82,13 @@ func (p Phase) Selects(net *nn.Network, at string) (Selection, error) {
 			own[name] = p.Rates[pattern] / p.LearningRate
 		}
 	}
+	var whole map[string]bool
+	if slices.Contains(p.Unfreeze, biases) {
+		whole = maps.Clone(unfrozen)
+		markMatches(net, all, unfrozen)
+	}
 	onlyFreeze := len(p.Freeze) > 0 && len(p.Unfreeze) == 0 && p.Top == 0 && len(p.Rates) == 0
-	s := Selection{Rates: map[string]float64{}}
+	s := Selection{Rates: map[string]float64{}, whole: whole}
 	if p.BatchNorm == FrozenNorms {
 		s.BatchNorm = train.FixedStatistics
 	}
@@ -99,6 +110,38 @@ func (p Phase) Selects(net *nn.Network, at string) (Selection, error) {
 		}
 	}
 	return s, nil
+}
+
+// usualBlocks is how many blocks of a transformer the presets' numbers of layers mean.
+func usualBlocks(top int) int {
+	if top < 40 { // the preset Tutorial's
+		return 1
+	}
+	return 2
+}
+
+// top are the layers that Top means: the last so many that have weights or, of transformers, those of the last so many blocks and all
+// above them.
+func (p Phase) top(net *nn.Network, at string) ([]string, error) {
+	weighted, blocks, n := layersWithWeights(net), transformerBlocks(net), p.Top
+	if n == 0 {
+		return nil, nil
+	}
+	if len(blocks) == 0 {
+		if n > len(weighted) {
+			return nil, pipeline.ParamError(at+"top", "the backbone has %d layers with weights, not %d", len(weighted), n)
+		}
+		return weighted[len(weighted)-n:], nil
+	}
+	if p.usual {
+		n = min(usualBlocks(n), len(blocks))
+	}
+	if n > len(blocks) {
+		return nil, pipeline.ParamErrorHint(at+"top", "of transformers it counts blocks", "the backbone has %d blocks, not %d", len(blocks), n)
+	}
+	lowest := blocks[len(blocks)-n]
+	first := slices.IndexFunc(weighted, func(name string) bool { return BlockOf(name) == lowest })
+	return weighted[first:], nil
 }
 
 // slower lets blocks learn the more slowly the lower they lie.

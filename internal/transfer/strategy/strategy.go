@@ -6,8 +6,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/tlpipe/tlpipe/internal/nn"
-	"github.com/tlpipe/tlpipe/internal/nn/adapter"
 	"github.com/tlpipe/tlpipe/pipeline/params"
 	"gopkg.in/yaml.v3"
 )
@@ -38,14 +36,16 @@ type spelling struct {
 	Kind         string    `yaml:"kind" recipe:"-" enum:"feature_extraction,partial,full,progressive,fine_tune,layerwise,adapters,linear_then_full" doc:"name of the strategy"`
 	Epochs       []int     `yaml:"epochs" recipe:"-" min:"1" doc:"of each phase; if not given, depends on the number of training rows"`
 	LearningRate []float64 `yaml:"learning_rate" recipe:"-" above:"0" doc:"of each phase"`
-	Top          int       `yaml:"top" recipe:"-" min:"1" doc:"of partial and progressive: how many layers with weights to train, counted from the top of the backbone; 40 if not given, 20 in the preset tutorial"`
+	Top          int       `yaml:"top" recipe:"-" min:"1" doc:"of partial and progressive: how many layers with weights to train, counted from the top of the backbone; of transformers (BERT, ViT), how many blocks; if not given, 40 layers, 20 in the preset tutorial, or 2 blocks, 1 in the preset tutorial"`
 	Unfreeze     []string  `yaml:"unfreeze" recipe:"-" doc:"of partial: the layers or blocks to train, instead of top"`
 	Decay        float64   `yaml:"decay" recipe:"-" above:"0" max:"1" doc:"of layerwise: each block's rate as a fraction of the rate of the block above it; 0.85 if not given, 0.75 in the preset tutorial"`
 	Spread       float64   `yaml:"spread" recipe:"-" min:"1" doc:"of fine_tune: the ratio of the rate of the head to that of the lowest layers; 30 if not given, 100 in the preset tutorial"`
 	BatchNorm    string    `yaml:"batch_norm" recipe:"-" enum:"frozen,train" doc:"of trained batch-norms, as in phases"`
-	Adapter      string    `yaml:"adapter" recipe:"-" enum:"bottleneck,lora" doc:"of adapters: bottleneck layers after the blocks, or low-rank layers (LoRA) parallel to the convolutions; bottleneck if not given"`
-	Reduction    int       `yaml:"reduction" recipe:"-" min:"1" doc:"of bottleneck adapters: the ratio of the channels of the block to those of the bottleneck; 8 if not given"`
+	Adapter      string    `yaml:"adapter" recipe:"-" enum:"bottleneck,houlsby,pfeiffer,lora,bitfit" doc:"of adapters: bottleneck, layers after the blocks; houlsby, of transformers, layers behind attention and feed-forward network of each block; pfeiffer, behind the feed-forward network alone; lora, low-rank layers parallel to the projections to queries and values or, in other networks, to all convolutions and dense layers; bitfit, no layers: the biases of the backbone are trained; bottleneck if not given"`
+	Reduction    int       `yaml:"reduction" recipe:"-" min:"1" doc:"of bottleneck, houlsby and pfeiffer adapters: the ratio of the channels of the layer to those of the bottleneck; 8 if not given"`
 	Rank         int       `yaml:"rank" recipe:"-" min:"1" doc:"of lora adapters; 4 if not given"`
+	Alpha        float64   `yaml:"alpha" recipe:"-" above:"0" doc:"of lora adapters: their output is multiplied by alpha/rank; the rank if not given"`
+	On           []string  `yaml:"on" recipe:"-" doc:"of all adapters but bitfit: the layers that are adapted, in place of the usual ones, by name, by pattern such as block5.*, or by the end of their names such as query"`
 }
 
 func strategyWords() []string {
@@ -74,9 +74,9 @@ func (s Strategy) In(preset Preset) (Strategy, error) {
 func (p spelling) expand(preset Preset) (Strategy, error) {
 	s := Strategy{spelling: p}
 	if p.Kind == Adapted {
-		s.Adapters = &Adapters{Kind: cmp.Or(p.Adapter, "bottleneck"), Reduction: cmp.Or(p.Reduction, 8), Rank: cmp.Or(p.Rank, 4)}
+		s.Adapters = p.adapters()
 	}
-	if s.Phases = p.phases(); preset == Tutorial {
+	if s.Phases = p.phases(preset); preset == Tutorial {
 		s.Phases = p.tutorial()
 	}
 	for key, n := range map[string]int{"epochs": len(p.Epochs), "learning_rate": len(p.LearningRate)} {
@@ -123,10 +123,14 @@ func (p spelling) unused() string {
 		{"decay", p.Decay > 0, []string{Layerwise}},
 		{"spread", p.Spread > 0, []string{FineTune}},
 		{"adapter", p.Adapter != "", []string{Adapted}},
-		{"reduction", p.Reduction > 0 && p.Adapter != "lora", []string{Adapted}},
-		{"reduction", p.Reduction > 0 && p.Adapter == "lora", nil},
-		{"rank", p.Rank > 0 && p.Adapter == "lora", []string{Adapted}},
-		{"rank", p.Rank > 0 && p.Adapter != "lora", nil},
+		{"reduction", p.Reduction > 0 && p.Adapter != lora && p.Adapter != bitfit, []string{Adapted}},
+		{"reduction", p.Reduction > 0 && (p.Adapter == lora || p.Adapter == bitfit), nil},
+		{"rank", p.Rank > 0 && p.Adapter == lora, []string{Adapted}},
+		{"rank", p.Rank > 0 && p.Adapter != lora, nil},
+		{"alpha", p.Alpha > 0 && p.Adapter == lora, []string{Adapted}},
+		{"alpha", p.Alpha > 0 && p.Adapter != lora, nil},
+		{"on", len(p.On) > 0 && p.Adapter != bitfit, []string{Adapted}},
+		{"on", len(p.On) > 0 && p.Adapter == bitfit, nil},
 	} {
 		if key.given && !slices.Contains(key.kinds, p.Kind) {
 			return key.name
@@ -202,19 +206,4 @@ func (Strategy) ParamSchema(inner map[string]any) map[string]any {
 		inner,
 		map[string]any{"type": "array", "items": params.JSONSchema(Phase{})},
 	}}
-}
-
-// Adapters are small layers that learn in a backbone that does not.
-type Adapters struct {
-	Kind      string `yaml:"kind" enum:"bottleneck,lora" doc:"see adapter"`
-	Reduction int    `yaml:"reduction" doc:"of bottleneck"`
-	Rank      int    `yaml:"rank" doc:"of lora"`
-}
-
-// Apply puts the adapters into the backbone. Until they have learned something they change nothing.
-func (a Adapters) Apply(trunk *nn.Network, weights nn.Weights, seed uint64) (*nn.Network, nn.Weights, error) {
-	if a.Kind == "lora" {
-		return adapter.LowRank{Rank: a.Rank}.Apply(trunk, weights, adapter.Projections(trunk), seed)
-	}
-	return adapter.Bottleneck{Reduction: a.Reduction}.Apply(trunk, weights, adapter.Blocks(trunk), seed)
 }

@@ -60,6 +60,18 @@ func Step(epochs int, factor float64) Schedule {
 	return fixed(func(at Position) float64 { return math.Pow(factor, float64(at.Epoch/max(epochs, 1))) })
 }
 
+// Linear rises from 0 to 1 over so much of the run, above 0 and below 1, and falls to 0 at its end, step by step, as transformers'
+// get_linear_schedule_with_warmup does.
+func Linear(rise float64) Schedule {
+	return fixed(func(at Position) float64 {
+		f := at.Fraction()
+		if f < rise {
+			return f / rise
+		}
+		return (1 - f) / (1 - rise)
+	})
+}
+
 // Cycle says how [OneCycle] moves.
 type Cycle struct {
 	Rise  float64 // share of the run in which the rate rises, above 0 and below 1

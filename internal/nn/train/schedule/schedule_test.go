@@ -31,6 +31,7 @@ func TestFactors(t *testing.T) {
 	near(t, factors(Step(2, 0.1), 5), []float64{1, 1, 0.1, 0.1, 0.01})
 	near(t, factors(OneCycle(DefaultCycle()), 8)[:3], []float64{0.04, 0.52, 1})
 	near(t, factors(WarmUp(2, Constant()), 4), []float64{0.05, 0.55, 1, 1})
+	near(t, factors(Linear(0.25), 8), []float64{0, 0.5, 1, 5.0 / 6, 4.0 / 6, 0.5, 2.0 / 6, 1.0 / 6}) // transformers' with 2 of 8 steps of warm-up
 	near(t, factors(WarmUp(2, Cosine(0)), 4), []float64{0.05, 0.55, 1, 0.5})
 	near(t, []float64{Cosine(0).Factor(Position{Epoch: 1, Epochs: 2, Step: 5, Steps: 10})}, []float64{(1 - math.Sqrt2/2) / 2})
 }
