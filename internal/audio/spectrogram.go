@@ -48,7 +48,8 @@ type Analyser struct {
 	spectrum Spectrum
 	window   []float64
 	bands    []band
-	fft      *fourier.FFT
+	fast     *transform   // nil: the size has large prime factors
+	fft      *fourier.FFT // then
 	frame    []float64
 	bins     []complex128
 	power    []float64
@@ -66,8 +67,12 @@ func NewAnalyser(s Spectrum) (*Analyser, error) {
 		return nil, err
 	}
 	a := &Analyser{
-		spectrum: s, window: make([]float64, s.FFT), fft: fourier.NewFFT(s.FFT),
-		frame: make([]float64, s.FFT), bins: make([]complex128, s.FFT/2+1), power: make([]float64, s.FFT/2+1),
+		spectrum: s, window: make([]float64, s.FFT), frame: make([]float64, s.FFT), power: make([]float64, s.FFT/2+1),
+	}
+	if fastSize(s.FFT) {
+		a.fast = newTransform(s.FFT)
+	} else {
+		a.fft, a.bins = fourier.NewFFT(s.FFT), make([]complex128, s.FFT/2+1)
 	}
 	left := (s.FFT - s.Window) / 2
 	for i := range s.Window { // Hann's, periodic
@@ -148,9 +153,13 @@ func (a *Analyser) Mel(samples []float32) ([]float32, error) {
 	out := make([]float32, 0, frames*s.Mels)
 	for i := range frames {
 		a.fill(samples, i*s.Hop-s.FFT/2)
-		a.fft.Coefficients(a.bins, a.frame)
-		for j, c := range a.bins {
-			a.power[j] = real(c)*real(c) + imag(c)*imag(c)
+		if a.fast != nil {
+			a.fast.power(a.power, a.frame)
+		} else {
+			a.fft.Coefficients(a.bins, a.frame)
+			for j, c := range a.bins {
+				a.power[j] = real(c)*real(c) + imag(c)*imag(c)
+			}
 		}
 		for _, b := range a.bands {
 			sum := 0.0
@@ -166,6 +175,13 @@ func (a *Analyser) Mel(samples []float32) ([]float32, error) {
 // fill puts the windowed samples from one on, which may lie outside of the clip, into the frame.
 func (a *Analyser) fill(samples []float32, from int) {
 	last := len(samples) - 1
+	if from >= 0 && from+len(a.window) <= len(samples) {
+		inside := samples[from:][:len(a.window)]
+		for i, w := range a.window {
+			a.frame[i] = w * float64(inside[i])
+		}
+		return
+	}
 	for i, w := range a.window {
 		at := from + i
 		if at < 0 || at > last {
