@@ -20,7 +20,7 @@ func (p *program) modelsCheckCommand() *cobra.Command {
 		k              check.Check
 		weights        string
 		input, expect  string
-		texts          string
+		texts, pooling string
 		layout         string
 		asJSON         bool
 		required       = []string{"weights", "input", "expect"}
@@ -48,6 +48,8 @@ text per line; the expected output is [texts, width].`,
 		RunE: func(c *cobra.Command, args []string) error {
 			if texts != "" {
 				required = []string{"expect"}
+			} else if c.Flags().Changed("pooling") {
+				return usage("--pooling is for text encoders: name the --texts too")
 			}
 			for _, flag := range required {
 				if c.Flag(flag).Value.String() == "" {
@@ -69,7 +71,7 @@ text per line; the expected output is [texts, width].`,
 				return usage("--expect: %w", err)
 			}
 			if texts != "" {
-				return p.checkTexts(c.Context(), check.Texts{Folder: args[0], Layer: k.Layer, Tolerance: k.Tolerance, Threads: k.Threads}, texts, wanted, asJSON)
+				return p.checkTexts(c.Context(), check.Texts{Folder: args[0], Pooling: pooling, Layer: k.Layer, Tolerance: k.Tolerance, Threads: k.Threads}, texts, wanted, asJSON)
 			}
 			pictures, err := npy.ReadFile(input)
 			if err != nil {
@@ -92,6 +94,7 @@ text per line; the expected output is [texts, width].`,
 	f.StringVar(&weights, "weights", "", "`WEIGHTS` as in a pipeline: a file, or a weight set of the backbone")
 	f.StringVar(&input, "input", "", "`x.npy`: the batch")
 	f.StringVar(&texts, "texts", "", "`lines.txt`: of a text encoder, one text per line")
+	f.StringVar(&pooling, "pooling", "auto", "of a text encoder: how one vector is made of those of the tokens, `auto` (as the folder says), mean, cls, max or last")
 	f.StringVar(&expect, "expect", "", "`y.npy`: the framework's output")
 	f.StringVar(&k.Layer, "layer", "pooled", "`layer` to compare: pooled, last, logits, or any other")
 	f.StringVar(&layout, "layout", "", "`nchw` or nhwc, for arrays whose shape fits both")
@@ -139,7 +142,11 @@ func (p *program) printCheck(r *check.Result) error {
 	if !r.Agrees {
 		verdict = "does not agree"
 	}
-	fmt.Fprintf(p.out, "%s (as %s builds it), layer %s, %s: %s\n", r.Backbone, r.Variant, r.Layer, counted, verdict)
+	name := r.Backbone
+	if r.Variant != "" {
+		name += fmt.Sprintf(" (as %s builds it)", r.Variant)
+	}
+	fmt.Fprintf(p.out, "%s, layer %s, %s: %s\n", name, r.Layer, counted, verdict)
 	table := console.NewTable("", "").Fit(p.out.File)
 	largest := fmt.Sprintf("%.3g", float64(r.Absolute))
 	if r.Absolute > 0 {

@@ -134,9 +134,9 @@ func (p *program) export(ctx context.Context, f exportFlags, reference string) e
 }
 
 func checkInWords(c exchange.Check, head record.Head) string {
-	text := fmt.Sprintf("compared on %s: largest difference %.2g", console.Of(int64(c.Pictures), "image"), c.Largest)
+	text := fmt.Sprintf("compared on %s: largest difference %.2g", console.Of(int64(c.Examples), c.Kind), c.Largest)
 	if head.Task != record.Regression {
-		text += fmt.Sprintf(", same class %d of %d", c.Same, c.Pictures)
+		text += fmt.Sprintf(", same class %d of %d", c.Same, c.Examples)
 	}
 	return text
 }

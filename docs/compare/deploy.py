@@ -2,8 +2,8 @@
 
     python deploy.py FILE DIR [FILE DIR ...]
 
-FILE ends in .onnx (onnxruntime), .tflite (ai-edge-litert) or .keras (keras with one of its backends, such as tensorflow-cpu). DIR holds images.npy, uint8 [n, height, width, 3], and
-outputs.npy, float32 [n, classes]. Prints a line for each file: the largest difference, the range of all outputs, and how many images get the same class.
+FILE ends in .onnx (onnxruntime), .tflite (ai-edge-litert) or .keras (keras with one of its backends, such as tensorflow-cpu). DIR holds images.npy, uint8 [n, height, width, 3],
+or ids.npy and mask.npy, int64 [n, tokens], of texts, or vectors.npy, float32; and outputs.npy, float32 [n, classes]. Prints a line for each file: the largest difference, the range of all outputs, and how many images get the same class.
 Exits with 1 if a file of float32 differs by more than 1e-4, one of float16 by more than 0.05, or one of int8 in the class of
 more than 1 % of the images.
 """
@@ -17,17 +17,23 @@ import zipfile
 import numpy as np
 
 
-def onnx(path, images):
+def onnx(path, *inputs):
     import onnx as onnx_format
     import onnxruntime
 
     onnx_format.checker.check_model(path, full_check=True)
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
-    name = session.get_inputs()[0].name
+    names = [given.name for given in session.get_inputs()]
     metadata = session.get_modelmeta().custom_metadata_map
-    out = [session.run(None, {name: images[i:i + 1]})[0] for i in range(len(images))]
+
+    def run(rows):
+        return session.run(None, {name: values[rows] for name, values in zip(names, inputs)})[0]
+
+    out = [run(slice(i, i + 1)) for i in range(len(inputs[0]))]
+    together = run(slice(None))
+    assert np.abs(together - np.concatenate(out)).max() <= 1e-4 * max(1, np.abs(together).max()), "a batch gives something else"
     began = time.perf_counter()
-    session.run(None, {name: images[:1]})
+    run(slice(0, 1))
     return np.concatenate(out), metadata["precision"], json.loads(metadata["classes"]), time.perf_counter() - began
 
 
@@ -77,17 +83,18 @@ def keras(path, images):
 def main(arguments):
     failed = False
     for path, folder in zip(arguments[::2], arguments[1::2]):
-        images, want = np.load(os.path.join(folder, "images.npy")), np.load(os.path.join(folder, "outputs.npy"))
-        got, precision, classes, seconds = {"onnx": onnx, "tflite": tflite, "keras": keras}[path.rsplit(".", 1)[1]](path, images)
+        names = [n for n in ("images.npy", "ids.npy", "mask.npy", "vectors.npy") if os.path.exists(os.path.join(folder, n))]
+        inputs, want = [np.load(os.path.join(folder, name)) for name in names], np.load(os.path.join(folder, "outputs.npy"))
+        got, precision, classes, seconds = {"onnx": onnx, "tflite": tflite, "keras": keras}[path.rsplit(".", 1)[1]](path, *inputs)
         got = got.reshape(want.shape)
         assert classes is None or len(classes) == want.shape[1]
         scale = max(1, np.abs(want).max())
         difference = np.abs(got - want).max() / scale
         same = (got.argmax(1) == want.argmax(1)).sum()
-        good = {"float32": difference <= 1e-4, "float16": difference <= 0.05, "int8": same >= 0.99 * len(images)}[precision]
+        good = {"float32": difference <= 1e-4, "float16": difference <= 0.05, "int8": same >= 0.99 * len(want)}[precision]
         failed |= not good
         print(f"{os.path.basename(path):40} {precision:8} {os.path.getsize(path) / 1e6:8.2f} MB  difference {difference:.2e} of {np.ptp(want) / scale:.1e}  "
-              f"same class {same}/{len(images)}  {1000 * seconds:.1f} ms  {'ok' if good else 'DIFFERS'}", flush=True)
+              f"same class {same}/{len(want)}  {1000 * seconds:.1f} ms  {'ok' if good else 'DIFFERS'}", flush=True)
     return failed
 
 

@@ -1,9 +1,11 @@
 package backbone
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 
+	"github.com/tlpipe/tlpipe/internal/kernel"
 	"github.com/tlpipe/tlpipe/internal/nn"
 	"github.com/tlpipe/tlpipe/internal/record"
 )
@@ -84,8 +86,9 @@ func (t TorchNames) Library() string { return t.names.title }
 
 // TorchTensor is a parameter as it lies in a state dict.
 type TorchTensor struct {
-	Name  string
-	Shape []int
+	Name       string
+	Shape      []int
+	SecondBias string // a tensor of as many zeros that belongs beside it: PyTorch's LSTM has two biases; "" for others
 
 	layout layout
 	own    nn.Shape // of the parameter
@@ -104,13 +107,24 @@ func (t TorchNames) Tensor(net *nn.Network, l nn.Layer, p nn.Parameter) TorchTen
 	case t.known[name]:
 		out.Name = t.names.tensor(nn.Parameter{Layer: name, Role: p.Role})
 	default:
-		out.Name = name + "." + t.names.roles[p.Role]
+		out.Name = name + "." + cmp.Or(recurrentRole(l.Op, p.Role), t.names.roles[p.Role], string(p.Role))
+	}
+	if op, ok := l.Op.(nn.Recurrent); ok && op.Cell == kernel.LSTM && p.Role == nn.Bias {
+		out.SecondBias = name + "." + recurrentRole(op, nn.StateBias)
 	}
 	out.Shape = slices.Clone(out.layout.shape)
 	if _, dense := l.Op.(nn.Dense); dense && p.Role == nn.Weight {
 		out.Shape = []int{p.Shape[0], p.Shape.Size() / p.Shape[0]}
 	}
 	return out
+}
+
+// recurrentRole is what nn.LSTM and nn.GRU of one layer call a parameter; "" for other layers.
+func recurrentRole(op nn.Op, role nn.Role) string {
+	if _, ok := op.(nn.Recurrent); !ok {
+		return ""
+	}
+	return map[nn.Role]string{nn.Weight: "weight_ih_l0", nn.StateWeight: "weight_hh_l0", nn.Bias: "bias_ih_l0", nn.StateBias: "bias_hh_l0"}[role]
 }
 
 // Steps is the name of the count of steps that a batch-norm of PyTorch keeps; "" for other tensors.

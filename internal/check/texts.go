@@ -1,6 +1,7 @@
 package check
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -14,6 +15,7 @@ import (
 // Texts says what to hold a text encoder against.
 type Texts struct {
 	Folder    string // of the encoder and its tokenizer
+	Pooling   string // one of [encoder.Poolings]
 	Layer     string // as [encoder.Encoder.Network] takes it
 	Tolerance float64
 	Threads   int // at least 1
@@ -21,7 +23,7 @@ type Texts struct {
 
 // Run computes the vectors of texts and compares them with what is expected, [texts, width].
 func (c Texts) Run(ctx context.Context, texts []string, expect npy.Array) (*Result, error) {
-	e, err := encoder.Open(c.Folder, encoder.PoolingOfFolder)
+	e, err := encoder.Open(c.Folder, cmp.Or(c.Pooling, encoder.PoolingOfFolder))
 	if err != nil {
 		return nil, err
 	}

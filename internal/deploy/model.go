@@ -25,7 +25,8 @@ type Model struct {
 		Network *nn.Network
 		Weights nn.Weights
 	}
-	Pixels *Pixels     // nil: the input is taken as it is
+	Pixels *Pixels     // nil: the input is made of no picture
+	Tokens *Tokens     // nil: the input is made of no text's tokens
 	Head   record.Head // what the output tells
 	// Description is that of the stored model; of a backbone, its input and origin.
 	Description record.Description
@@ -61,6 +62,14 @@ func Stored(stored *classifier.Classifier, weights string) (*Model, error) {
 	var err error
 	if m.Network, m.Weights, err = adapter.Merge(m.Network, m.Weights); err != nil {
 		return nil, err
+	}
+	if texts, err := stored.Transforms(); err != nil {
+		return nil, err
+	} else if texts.OnTexts() {
+		if err := m.onTexts(texts, weights); err != nil {
+			return nil, err
+		}
+		return m, m.fold()
 	}
 	if made, ok := steps.Extraction(); ok {
 		if m.Scheme != nil {
@@ -230,7 +239,12 @@ func distinct(names []string) []string {
 	return out
 }
 
+// fold leaves what the output needs, and folds it.
 func (m *Model) fold() (err error) {
+	if m.Network, err = m.Network.Cut(m.Network.Output().Name); err != nil {
+		return err
+	}
+	m.Weights = m.Weights.Select(m.Network)
 	m.Trained.Network, m.Trained.Weights = m.Network, m.Weights
 	m.Network, m.Weights, err = fold.Fold(m.Network, m.Weights)
 	return err

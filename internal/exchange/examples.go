@@ -1,6 +1,7 @@
 package exchange
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -11,24 +12,56 @@ import (
 	"github.com/tlpipe/tlpipe/internal/npy"
 )
 
-// write writes the pixels, uint8 [n, height, width, 3], and the answers, float32 [n, classes], into a folder.
-func (e *examples) write(dir string, p *deploy.Pixels) error {
+// write writes examples and answers into a folder: images.npy, uint8 [n, height, width, 3]; or ids.npy and mask.npy, int64 [n, tokens],
+// the texts filled up with zeros; or vectors.npy, float32 [n, numbers]; and outputs.npy, float32 [n, classes].
+func (e *examples) write(dir string, m *deploy.Model) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}
-	n := len(e.pixels)
-	images, answers := slices.Concat(e.pixels...), slices.Concat(e.answers...)
-	if err := writeFile(filepath.Join(dir, "images.npy"), func(w io.Writer) error {
-		return npy.WriteUint8(w, []int{n, p.Height, p.Width, 3}, images)
-	}); err != nil {
-		return fmt.Errorf("write examples: %w", err)
+	n := len(e.list)
+	file := func(name string, write func(io.Writer) error) error {
+		if err := writeFile(filepath.Join(dir, name), write); err != nil {
+			return fmt.Errorf("write examples: %w", err)
+		}
+		return nil
 	}
-	if err := writeFile(filepath.Join(dir, "outputs.npy"), func(w io.Writer) error {
-		return npy.Write(w, npy.Array{Shape: []int{n, len(answers) / n}, Data: answers})
-	}); err != nil {
-		return fmt.Errorf("write examples: %w", err)
+	floats := func(name string, data []float32) error {
+		return file(name, func(w io.Writer) error {
+			return npy.Write(w, npy.Array{Shape: []int{n, len(data) / n}, Data: data})
+		})
 	}
-	return nil
+	var err error
+	switch {
+	case m.Pixels != nil:
+		var all []uint8
+		for _, x := range e.list {
+			all = append(all, x.pixels...)
+		}
+		err = file("images.npy", func(w io.Writer) error {
+			return npy.WriteUint8(w, []int{n, m.Pixels.Height, m.Pixels.Width, 3}, all)
+		})
+	case m.Tokens != nil:
+		longest := 0
+		for _, x := range e.list {
+			longest = max(longest, len(x.tokens))
+		}
+		ids, mask := make([]int64, n*longest), make([]int64, n*longest)
+		for i, x := range e.list {
+			for j, id := range x.tokens {
+				ids[i*longest+j], mask[i*longest+j] = int64(id), 1
+			}
+		}
+		err = errors.Join(
+			file("ids.npy", func(w io.Writer) error { return npy.WriteInt64(w, []int{n, longest}, ids) }),
+			file("mask.npy", func(w io.Writer) error { return npy.WriteInt64(w, []int{n, longest}, mask) }))
+	default:
+		var all []float32
+		for _, x := range e.list {
+			all = append(all, x.numbers...)
+		}
+		err = floats("vectors.npy", all)
+	}
+	return errors.Join(err, floats("outputs.npy", slices.Concat(e.answers...)))
 }
 
 func writeFile(path string, write func(io.Writer) error) (err error) {

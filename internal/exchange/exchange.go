@@ -75,8 +75,8 @@ type Request struct {
 	Scheme    *quantise.Scheme // of Int8
 	Out       string           // path
 	Version   string           // of the program
-	Pictures  int              // to check on; 0: the file is not checked
-	Examples  string           // folder for these pictures' pixels and what the model tells of them; "": none
+	Pictures  int              // or texts, or vectors, to check on; 0: the file is not checked
+	Examples  string           // folder for these and what the model tells of them; "": none
 	Threads   int
 }
 
@@ -136,11 +136,11 @@ func (r Request) hold(f format, path string, out *Result) error {
 	pool := kernel.NewPool(max(r.Threads, 1))
 	defer pool.Close()
 	e, err := r.examples(pool)
-	if err != nil || e == nil {
+	if err != nil {
 		return err
 	}
 	if r.Examples != "" {
-		if err := e.write(r.Examples, r.Model.Pixels); err != nil {
+		if err := e.write(r.Examples, r.Model); err != nil {
 			return err
 		}
 	}
@@ -204,6 +204,9 @@ func (r Request) checkSize(size int64) error {
 			}
 			most += each*int64(p.Shape.Size()) + int64(16*p.Shape[0]) // sizes of steps, zeros and biases by channel
 		}
+	}
+	if t := r.Model.Tokens; t != nil {
+		most += int64(4 * len(t.Vocabulary)) // which is packed, and as base64
 	}
 	if names := r.Model.Head.Names(); len(names) > 0 {
 		most += int64(len(strings.Join(names, "")) * 8)

@@ -40,10 +40,10 @@ func checkKeras(path string, r Request, e *examples, pool *kernel.Pool) (_ *Chec
 		return nil, err
 	}
 	session := program.NewSession(1)
-	return compare(r, e, func(pixels []uint8) ([]float32, error) {
-		in := make([]float32, len(pixels))
-		for i, v := range pixels {
-			in[i] = float32(v)
+	return compare(r, e, func(x example) ([]float32, error) {
+		in := x.numbers
+		for _, v := range x.pixels { // which the file normalises
+			in = append(in, float32(v))
 		}
 		out := make([]float32, program.OutputShape(0).Size())
 		return out, session.Run(pool, in, 1, out)

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 
+	"github.com/tlpipe/tlpipe/internal/deploy"
 	"github.com/tlpipe/tlpipe/internal/kernel"
 	"github.com/tlpipe/tlpipe/internal/mapped"
 	"github.com/tlpipe/tlpipe/internal/onnx"
@@ -35,13 +36,9 @@ func checkONNX(path string, r Request, e *examples, pool *kernel.Pool) (_ *Check
 		if err != nil {
 			return err
 		}
-		check, err = compare(r, e, func(pixels []uint8) ([]float32, error) {
-			p := r.Model.Pixels
-			in := &evaluate.Tensor{Shape: []int{1, p.Height, p.Width, 3}, Whole: make([]int64, len(pixels))}
-			for i, v := range pixels {
-				in.Whole[i] = int64(v)
-			}
-			out, err := program.Run(in)
+		check, err = compare(r, e, func(x example) ([]float32, error) {
+			in := inputsOf(r.Model, x)
+			out, err := program.Run(in...)
 			if err != nil {
 				return nil, err
 			}
@@ -50,4 +47,25 @@ func checkONNX(path string, r Request, e *examples, pool *kernel.Pool) (_ *Check
 		return err
 	})
 	return check, err
+}
+
+// inputsOf are an example as files take it: a text with padding behind it, which must not count.
+func inputsOf(m *deploy.Model, x example) []*evaluate.Tensor {
+	switch {
+	case x.pixels != nil:
+		in := &evaluate.Tensor{Shape: []int{1, m.Pixels.Height, m.Pixels.Width, 3}, Whole: make([]int64, len(x.pixels))}
+		for i, v := range x.pixels {
+			in.Whole[i] = int64(v)
+		}
+		return []*evaluate.Tensor{in}
+	case x.tokens != nil:
+		n := min(len(x.tokens)+3, m.Tokens.Length)
+		ids, mask := &evaluate.Tensor{Shape: []int{1, n}, Whole: make([]int64, n)}, &evaluate.Tensor{Shape: []int{1, n}, Whole: make([]int64, n)}
+		for i, id := range x.tokens {
+			ids.Whole[i], mask.Whole[i] = int64(id), 1
+		}
+		return []*evaluate.Tensor{ids, mask}
+	}
+	shape := append([]int{1}, m.Network.Shape(m.Input().Name)...)
+	return []*evaluate.Tensor{{Shape: shape, Float: x.numbers}}
 }

@@ -35,7 +35,7 @@ func checkTFLite(path string, r Request, e *examples, pool *kernel.Pool) (_ *Che
 		if err != nil {
 			return err
 		}
-		check, err = compare(r, e, func(pixels []uint8) ([]float32, error) { return program.Run(pixels, nil) })
+		check, err = compare(r, e, func(x example) ([]float32, error) { return program.Run(x.pixels, x.numbers) })
 		return err
 	})
 	return check, err

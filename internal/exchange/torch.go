@@ -48,6 +48,9 @@ func writeTorch(w io.Writer, r Request) error {
 	var entries []torchfile.Entry
 	err := torchTensors(r.Model, func(t backbone.TorchTensor, p nn.Parameter) error {
 		entries = append(entries, torchfile.Entry{Name: t.Name, Shape: t.Shape, Type: kind, Data: t.Put(r.Model.Trained.Weights[p.Name()].Data)})
+		if t.SecondBias != "" {
+			entries = append(entries, torchfile.Entry{Name: t.SecondBias, Shape: t.Shape, Type: kind, Data: make([]float32, p.Shape.Size())})
+		}
 		if steps := t.Steps(p.Role); steps != "" {
 			entries = append(entries, torchfile.Entry{Name: steps, Type: stored.I64})
 		}
@@ -68,6 +71,9 @@ func writeSafetensors(w io.Writer, r Request) error {
 	var tensors []safetensors.Tensor
 	err := torchTensors(r.Model, func(t backbone.TorchTensor, p nn.Parameter) error {
 		tensors = append(tensors, safetensors.Tensor{Name: t.Name, Shape: t.Shape, Type: kind, Data: t.Put(r.Model.Trained.Weights[p.Name()].Data)})
+		if t.SecondBias != "" {
+			tensors = append(tensors, safetensors.Tensor{Name: t.SecondBias, Shape: t.Shape, Type: kind, Data: make([]float32, p.Shape.Size())})
+		}
 		return nil
 	})
 	if err != nil {
@@ -110,9 +116,5 @@ func checkTorch(path string, r Request, e *examples, pool *kernel.Pool) (_ *Chec
 	if err != nil {
 		return nil, err
 	}
-	session := program.NewSession(1)
-	return compare(r, e, func(pixels []uint8) ([]float32, error) {
-		out := make([]float32, program.OutputShape(0).Size())
-		return out, session.Run(pool, r.Model.Pixels.Input(pixels), 1, out)
-	})
+	return compare(r, e, r.onNetwork(r.Model.Trained.Network, program, pool))
 }

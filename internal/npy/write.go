@@ -20,6 +20,15 @@ func Write(w io.Writer, a Array) error {
 // WriteUint8 writes an array of bytes, row-major.
 func WriteUint8(w io.Writer, shape []int, data []uint8) error { return write(w, "|u1", shape, data) }
 
+// WriteInt64 writes an array of whole numbers, row-major.
+func WriteInt64(w io.Writer, shape []int, data []int64) error {
+	raw := make([]byte, 0, 8*len(data))
+	for _, v := range data {
+		raw = binary.LittleEndian.AppendUint64(raw, uint64(v))
+	}
+	return write(w, "<i8", shape, raw)
+}
+
 func write(w io.Writer, kind string, shape []int, raw []byte) error {
 	var axes strings.Builder
 	for _, n := range shape {

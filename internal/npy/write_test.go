@@ -25,3 +25,11 @@ func TestWrite(t *testing.T) {
 		t.Errorf("bytes %q, %v", b.Bytes(), err)
 	}
 }
+
+func TestWriteInt64(t *testing.T) {
+	var b bytes.Buffer
+	want := "\n\x01\x00\x00\x00\x00\x00\x00\x00\xfe\xff\xff\xff\xff\xff\xff\xff"
+	if err := WriteInt64(&b, []int{2}, []int64{1, -2}); err != nil || !bytes.HasSuffix(b.Bytes(), []byte(want)) || !bytes.Contains(b.Bytes(), []byte("'<i8'")) {
+		t.Errorf("bytes %q, %v", b.Bytes(), err)
+	}
+}

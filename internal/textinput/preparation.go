@@ -55,12 +55,22 @@ func Prepare(steps record.Transforms, file string) (*Preparation, error) {
 
 // prepareEncoder opens the encoder in a folder, and refuses another than the step's.
 func prepareEncoder(tokens record.TokensStep, step record.EncodingStep, folder string) (*Preparation, error) {
-	if folder == "" {
-		return nil, fmt.Errorf("the model is on vectors of the text encoder %s: give its folder as weights", tokens.For)
+	e, err := OpenEncoder(tokens, step, folder)
+	if err != nil {
+		return nil, err
 	}
 	tokeniser, err := tokeniserOf(tokens, folder)
 	if err != nil {
 		return nil, err
+	}
+	embedder, err := encoder.NewEmbedder(e, step.Layer)
+	return &Preparation{tokeniser: tokeniser, embedder: embedder}, err
+}
+
+// OpenEncoder opens the encoder in a folder on whose vectors a model is, and refuses another.
+func OpenEncoder(tokens record.TokensStep, step record.EncodingStep, folder string) (*encoder.Encoder, error) {
+	if folder == "" {
+		return nil, fmt.Errorf("the model is on vectors of the text encoder %s: give its folder as weights", tokens.For)
 	}
 	e, err := encoder.Open(folder, step.Pooling)
 	if err != nil {
@@ -77,8 +87,7 @@ func prepareEncoder(tokens record.TokensStep, step record.EncodingStep, folder s
 	case tokens.Length > e.Sizes.MostTokens():
 		return nil, fmt.Errorf("texts have up to %d tokens, and the encoder takes %d", tokens.Length, e.Sizes.MostTokens())
 	}
-	embedder, err := encoder.NewEmbedder(e, step.Layer)
-	return &Preparation{tokeniser: tokeniser, embedder: embedder}, err
+	return e, nil
 }
 
 func tokeniserOf(step record.TokensStep, folder string) (*Tokeniser, error) {

@@ -126,10 +126,17 @@ func (p *parser) read() error {
 	} else if err := p.add(line); err != nil {
 		return fmt.Errorf("line 1: %w", err)
 	}
+	told, rows := count != math.MaxInt64, int64(0)
 	for number := 2; len(p.words) < p.most; number++ {
 		line, err := p.line()
+		if errors.Is(err, io.EOF) && told && rows != count {
+			return fmt.Errorf("its first line says that there are %d words, but it has %d: it is cut off, or the line is wrong", count, rows)
+		}
 		if errors.Is(err, io.EOF) {
 			return nil
+		}
+		if strings.TrimSpace(line) != "" {
+			rows++
 		}
 		if err == nil {
 			err = p.add(line)
@@ -254,8 +261,25 @@ func (p *parser) binary(count int64) error {
 		if err := p.keep(string(word), numbers); err != nil {
 			return err
 		}
+		if number == count {
+			return p.end(count)
+		}
 	}
 	return nil
+}
+
+// end is an error if more follows than line ends.
+func (p *parser) end(count int64) error {
+	for {
+		switch b, err := p.in.ReadByte(); {
+		case errors.Is(err, io.EOF):
+			return nil
+		case err != nil:
+			return err
+		case b != '\n' && b != '\r':
+			return fmt.Errorf("its first line says that there are %d words, but more follow: the line is wrong", count)
+		}
+	}
 }
 
 // readStatic reads the table of a static embedding and the tokenizer in a folder.

@@ -51,11 +51,14 @@ func TestFormats(t *testing.T) {
 
 func TestDamage(t *testing.T) {
 	for text, want := range map[string]string{
-		"":                    "EOF",
-		"a 1 2\nb 1\n":        "line 2",
-		"a 1 x\n":             `"x" is not a finite number`,
-		"a nan 1\n":           "not a finite number",
-		"900000000000 300\na": "are in",
+		"3 2\na 1 2\nb 3 4\n":     "says that there are 3 words, but it has 2",
+		"1 2\na 1 2\nb 3 4\n":     "says that there are 1 words, but it has 2",
+		binaryForm("1 3\n", "\n"): "says that there are 1 words, but more follow",
+		"":                        "EOF",
+		"a 1 2\nb 1\n":            "line 2",
+		"a 1 x\n":                 `"x" is not a finite number`,
+		"a nan 1\n":               "not a finite number",
+		"900000000000 300\na":     "are in",
 		"2 3\nthe " + "\x00\x00\x80\x7f" + strings.Repeat("\x00", 8): "not finite",
 		"2 3\nthe \x00":            "ends early",
 		strings.Repeat("a", 2<<20): "not a file of word vectors",

@@ -89,7 +89,7 @@ func (s Split) check() error {
 		return nil
 	}
 	if sum := s.Train + s.Val + s.Test; math.Abs(sum-1) > 1e-9 {
-		return pipeline.ParamError("split", "the shares add up to %v, not to 1", sum)
+		return pipeline.ParamError("split", "the shares add up to %.6g, not to 1", sum)
 	}
 	return nil
 }

@@ -2,6 +2,7 @@ package emit
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -19,6 +20,9 @@ type Options struct {
 
 // Model makes the file of a model.
 func Model(m *deploy.Model, o Options) (*kerasfile.Model, error) {
+	if m.Tokens != nil {
+		return nil, errors.New("files of Keras that tlpipe writes take no texts: export the model as onnx")
+	}
 	net, err := m.Trained.Network.Cut(m.Trained.Network.Output().Name)
 	if err == nil {
 		err = net.Fixed()

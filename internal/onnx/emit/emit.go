@@ -193,6 +193,8 @@ const (
 	DescriptionKey = "description" // all that the model tells of itself, JSON
 	PrecisionKey   = "precision"   // float32, float16 or int8
 	LicenceKey     = "licences"    // of the weights that it began with, SPDX
+	TokensKey      = "tokens"      // of what takes texts: whose tokenizer cuts them, how many tokens a text has at most, and which stay of more; JSON
+	VocabularyKey  = "vocabulary"  // the words, JSON: the first has the id 2; 0 is padding, 1 any other word
 )
 
 func (e *emission) metadata() ([]onnx.Entry, error) {
@@ -214,6 +216,13 @@ func (e *emission) metadata() ([]onnx.Entry, error) {
 	entries := []onnx.Entry{
 		{Key: ClassesKey, Value: string(classes)}, {Key: TaskKey, Value: string(e.model.Head.Task)}, {Key: PrecisionKey, Value: precision},
 		{Key: DescriptionKey, Value: described},
+	}
+	if t := e.model.Tokens; t != nil {
+		more, err := tokensMetadata(t)
+		if err != nil {
+			return nil, err
+		}
+		entries = append(entries, more...)
 	}
 	if licences, _ := e.model.Description.Licences(); len(licences) > 0 {
 		entries = append(entries, onnx.Entry{Key: LicenceKey, Value: strings.Join(licences, ", ")})

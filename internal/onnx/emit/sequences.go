@@ -1,13 +1,16 @@
 package emit
 
 import (
+	"encoding/json"
 	"errors"
 	"math"
 	"slices"
 
+	"github.com/tlpipe/tlpipe/internal/deploy"
 	"github.com/tlpipe/tlpipe/internal/kernel"
 	"github.com/tlpipe/tlpipe/internal/nn"
 	"github.com/tlpipe/tlpipe/internal/onnx"
+	"github.com/tlpipe/tlpipe/internal/words"
 )
 
 // Inputs of files that take texts, as transformers names them.
@@ -258,4 +261,18 @@ func (e *emission) scaleShift(l nn.Layer, op nn.ScaleShift) {
 		y = e.node("Add", l.Name, []string{y, e.weight(l, nn.Beta, shape...)})
 	}
 	e.put(l, y, v.first)
+}
+
+// tokensMetadata tells how texts become ids.
+func tokensMetadata(t *deploy.Tokens) ([]onnx.Entry, error) {
+	out := []onnx.Entry{{Key: TokensKey, Value: t.Encode()}}
+	if !t.Words() {
+		return out, nil
+	}
+	vocabulary, err := words.Decode(t.Vocabulary)
+	if err != nil {
+		return nil, err
+	}
+	list, err := json.Marshal(vocabulary.Words())
+	return append(out, onnx.Entry{Key: VocabularyKey, Value: string(list)}), err
 }

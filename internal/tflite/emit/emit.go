@@ -25,6 +25,9 @@ type Options struct {
 
 // Model makes the file of a model.
 func Model(m *deploy.Model, o Options) (*tflite.Model, error) {
+	if m.Tokens != nil {
+		return nil, errors.New("TensorFlow Lite files of tlpipe take no texts: export the model as onnx")
+	}
 	if err := m.Network.Fixed(); err != nil {
 		return nil, fmt.Errorf("write TensorFlow Lite: %w", err)
 	}
