@@ -54,7 +54,7 @@ func (p *program) modelsAddCommand() *cobra.Command {
 or synchronised: its weights, and what is known of it: recipe, digests of the data,
 rows per class and split, metrics with intervals, and the licences of the weights that
 it was trained from. The pipeline must have run. A model that is there already is not
-added again.`,
+added again; what was measured of it since is recorded.`,
 		Example: `  tlpipe models add pipeline.yaml:head flowers
   tlpipe models add pipeline.yaml:head flowers --tag production`,
 		Args: exactly("FILE:STAGE", "NAME"),

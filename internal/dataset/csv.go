@@ -292,19 +292,33 @@ func (c CSV) find(header []string) (at csvColumns, notes []string, err error) {
 			err := fmt.Errorf("there is no column %q for the %s; columns: %s", name, meaning.name, strings.Join(header, ", "))
 			if separator := otherSeparator(header); separator != "" {
 				err = fmt.Errorf("%w (if they are separated by %q, say so with separator)", err, separator)
+			} else if other := likely(header, pathWords()...); other != "" && meaning.needed && !asked {
+				err = fmt.Errorf("%w; if %q holds the paths, say columns: {path: %s}", err, other, other)
 			}
 			return at, nil, err
 		}
 	}
 	if at.label < 0 && !slices.Contains(slices.Collect(maps.Keys(c.Columns)), record.Label) {
-		for _, name := range []string{"class", "target", "category", "y", "labels", "class_name"} {
-			if i := slices.IndexFunc(header, func(other string) bool { return strings.EqualFold(other, name) }); i >= 0 {
-				notes = append(notes, fmt.Sprintf("%s: no column is named label, so the rows have no labels; if %q holds them, say columns: {label: %s}", c.Path, header[i], header[i]))
-				break
-			}
+		if other := likely(header, "class", "target", "category", "y", "labels", "class_name"); other != "" {
+			notes = append(notes, fmt.Sprintf("%s: no column is named label, so the rows have no labels; if %q holds them, say columns: {label: %s}", c.Path, other, other))
 		}
 	}
 	return at, notes, nil
+}
+
+// likely is the first column that has one of the names, but for case; "" if none has.
+func likely(header []string, names ...string) string {
+	for _, name := range names {
+		if i := slices.IndexFunc(header, func(other string) bool { return strings.EqualFold(other, name) }); i >= 0 {
+			return header[i]
+		}
+	}
+	return ""
+}
+
+// pathWords are what people call the column of paths.
+func pathWords() []string {
+	return []string{"file", "filename", "file_name", "file_path", "filepath", "image_path", "image", "image_file", "img_path", "img", "picture"}
 }
 
 // otherSeparator guesses what separates the columns of a header that was read

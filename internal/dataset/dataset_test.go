@@ -290,7 +290,7 @@ func TestCSVColumns(t *testing.T) {
 	table = list(t, of(dataset.CSV{Path: filepath.Join(root, "s.csv"), Separator: ';'}))
 	expect(t, "rows", described(table), "1.jpg label=a split= domain=\n")
 	for name, want := range map[string]string{
-		"t.tsv": `there is no column "path" for the path; columns: file, name, split`,
+		"t.tsv": `there is no column "path" for the path; columns: file, name, split; if "file" holds the paths, say columns: {path: file}`,
 		"twice": `two columns are named "path"`,
 		"none":  "it is empty; the first line must name the columns",
 		"quote": `line 2: a quote is opened and not closed in its line`,

@@ -2,6 +2,7 @@ package dataset
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/csv"
 	"errors"
@@ -41,12 +42,12 @@ func (Emoji) further(context.Context) ([]string, bool, error) {
 }
 
 func (c CSV) further(ctx context.Context) ([]string, bool, error) {
-	header, ok := csvHeader(ctx, c.Path, c.separator())
+	header, ok, noRows := csvHeader(ctx, c.Path, c.separator())
 	if !ok {
-		return nil, false, nil
+		return nil, false, noRows
 	}
 	at, _, err := c.find(header)
-	if err != nil {
+	if err = cmp.Or(err, noRows); err != nil {
 		return nil, false, err
 	}
 	var names []string
@@ -62,16 +63,16 @@ func (c CSV) further(ctx context.Context) ([]string, bool, error) {
 // mostOfHead is how much of a table is looked at for its header.
 const mostOfHead = 1 << 20
 
-// csvHeader reads the names in the first line of a table. ok is false if it cannot tell.
-func csvHeader(ctx context.Context, path string, separator rune) (header []string, ok bool) {
+// csvHeader reads the names in the first line of a table. ok is false if it cannot tell. noRows is an error for a table that has none.
+func csvHeader(ctx context.Context, path string, separator rune) (header []string, ok bool, noRows error) {
 	f, err := openFile(path)
 	if err != nil {
-		return nil, false
+		return nil, false, nil
 	}
 	defer f.Close() // it was only read
 	head, err := io.ReadAll(io.LimitReader(withContext(ctx, f), mostOfHead))
 	if err != nil {
-		return nil, false
+		return nil, false, nil
 	}
 	whole := len(head) < mostOfHead
 	if !whole {
@@ -79,21 +80,27 @@ func csvHeader(ctx context.Context, path string, separator rune) (header []strin
 	}
 	enc, err := encodingOf(bytes.NewReader(head))
 	if err != nil {
-		return nil, false
+		return nil, false, nil
 	}
 	in := csv.NewReader(enc.reader(bytes.NewReader(head)))
 	in.Comma, in.FieldsPerRecord, in.LazyQuotes = separator, -1, true
 	header, err = in.Read()
+	if errors.Is(err, io.EOF) && whole {
+		return nil, false, errors.New("it is empty; the first line must name the columns")
+	}
 	if err != nil {
-		return nil, false
+		return nil, false, nil
 	}
 	for i := range header {
 		header[i] = text(strings.TrimSpace(header[i]))
 		if !whole && strings.ContainsFunc(header[i], func(r rune) bool { return r >= utf8.RuneSelf }) {
-			return nil, false // what its letters are depends on all of the file
+			return nil, false, nil // what its letters are depends on all of the file
 		}
 	}
-	return header, true
+	if _, err := in.Read(); errors.Is(err, io.EOF) && whole {
+		noRows = errors.New("it has no rows below the names of its columns")
+	}
+	return header, true, noRows
 }
 
 // mostFooters is how many Parquet files of one source are looked at for their columns.
@@ -148,11 +155,11 @@ func (p Parquet) columns(path string) (names []string, err error) {
 func (v Vectors) further(ctx context.Context) ([]string, bool, error) {
 	switch v.ending() {
 	case ".csv", ".tsv", ".tab":
-		header, ok := csvHeader(ctx, v.Path, CSV{Path: v.Path, Separator: v.Separator}.separator())
+		header, ok, noRows := csvHeader(ctx, v.Path, CSV{Path: v.Path, Separator: v.Separator}.separator())
 		if !ok {
-			return nil, false, nil
+			return nil, false, noRows
 		}
-		return header, true, v.checkNames(header)
+		return header, true, cmp.Or(v.checkNames(header), noRows)
 	}
 	return nil, false, nil
 }

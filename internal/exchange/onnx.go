@@ -21,6 +21,9 @@ func writeONNX(w io.Writer, r Request) error {
 	if err != nil {
 		return err
 	}
+	if r.Precision == Int8 {
+		r.Model.Notes = append(r.Model.Notes, "on x86 processors without VNNI, ONNX Runtime adds products of bytes in 16 bits, which overflow: set session.x64quantprecision to 1 there")
+	}
 	return m.Write(w)
 }
 

@@ -9,7 +9,9 @@ func recipe(f Facts) map[string]string {
 	out := map[string]string{}
 	if f.Description.Recipe != nil {
 		for _, field := range f.Description.Recipe.Fields {
-			out[field.Name] = field.Value
+			if field.Value != "none" { // the same as not being there
+				out[field.Name] = field.Value
+			}
 		}
 	}
 	return out

@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"reflect"
 	"regexp"
 	"slices"
 	"strconv"
@@ -71,6 +72,18 @@ func (r *Registry) Names() ([]string, error) {
 	return names, nil
 }
 
+// measuredSince records what evaluations said of a version after it was added.
+func (r *Registry) measuredSince(v *Facts, now Facts) error {
+	if len(now.Measured) == 0 || reflect.DeepEqual(v.Measured, now.Measured) {
+		return nil
+	}
+	v.Measured = now.Measured
+	if err := writeJSON(r.factsFile(v.Name, v.Number), *v); err != nil {
+		return fmt.Errorf("record what was measured of version %d of %s: %w", v.Number, v.Name, err)
+	}
+	return nil
+}
+
 // Add makes a version of a model that write writes. If the name has a version with the same file already, that one is returned, and
 // is not new.
 func (r *Registry) Add(facts Facts, write func(io.Writer) error) (_ Facts, isNew bool, err error) {
@@ -105,7 +118,7 @@ func (r *Registry) Add(facts Facts, write func(io.Writer) error) (_ Facts, isNew
 	facts.Number = 1
 	for _, v := range versions {
 		if v.SHA256 == facts.SHA256 {
-			return v, false, nil
+			return v, false, r.measuredSince(&v, facts)
 		}
 		facts.Number = max(facts.Number, v.Number+1)
 	}

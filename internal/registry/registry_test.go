@@ -214,3 +214,24 @@ func FuzzFind(f *testing.F) {
 		}
 	})
 }
+
+// A model that is added again after it was evaluated has what was measured, under the number that it had.
+func TestMeasuredAfterItWasAdded(t *testing.T) {
+	r := At(t.TempDir())
+	write := func(w io.Writer) error { _, err := io.WriteString(w, "model"); return err }
+	early := facts("flowers")
+	early.Measured = nil
+	if _, isNew, err := r.Add(early, write); err != nil || !isNew {
+		t.Fatal(isNew, err)
+	}
+	if _, isNew, err := r.Add(facts("flowers"), write); err != nil || isNew {
+		t.Fatal(isNew, err)
+	}
+	if _, _, err := r.Add(early, write); err != nil { // of a pipeline without evaluation
+		t.Fatal(err)
+	}
+	v, err := r.Find("flowers@1")
+	if err != nil || len(v.Measured) != 1 || v.Measured[0].Metrics[0].Value != 0.8 {
+		t.Errorf("version %+v, %v", v.Measured, err)
+	}
+}

@@ -428,7 +428,8 @@ func TestTarget(t *testing.T) {
 func TestProbe(t *testing.T) {
 	dir := t.TempDir()
 	write(t, dir, map[string][]byte{
-		"Pics/a.png": nil, "rows.csv": nil, "shard-0.tar": nil, "tags.csv": []byte("path,tags,age\n"), "other.csv": []byte("path,size\n"), "names.csv": []byte("file,label\n"),
+		"Pics/a.png": nil, "rows.csv": []byte("path\np\n"), "shard-0.tar": nil, "tags.csv": []byte("path,tags,age\np,a,1\n"), "other.csv": []byte("path,size\np,1\n"),
+		"names.csv": []byte("file,label\n"),
 	})
 	for with, want := range map[string]string{
 		"{source: {folder: Pics}}": "",
@@ -448,7 +449,7 @@ func TestProbe(t *testing.T) {
 		"{source: {csv: tags.csv}, target: kind}":                                                              `target: the source has no column "kind"`,
 		"{source: {csv: tags.csv}, split: {train: 1, by: patient}}":                                            `split.by: the source has no column "patient"`,
 		"{source: {csv: tags.csv, only: {colour: [red]}}}":                                                     `source.only.colour: the source has no column "colour"`,
-		"{source: {csv: names.csv}}":                                                                           `source.csv: there is no column "path" for the path; columns: file, label`,
+		"{source: {csv: names.csv}}":                                                                           `source.csv: there is no column "path" for the path; columns: file, label; if "file" holds the paths, say columns: {path: file}`,
 		"{source: [{csv: tags.csv, domain: a}, {csv: other.csv, domain: b}], target: {numbers: [age, size]}}":  "",
 		"{source: [{csv: tags.csv, domain: a}, {tar: 'shard-*.tar', domain: b}], target: {numbers: [weight]}}": "",
 		"{source: {builtin: emoji}, target: object, split: {train: 1, by: object}}":                            "",
