@@ -23,6 +23,7 @@ func TestReferenceAnswers(t *testing.T) {
 		Episodes                []struct {
 			Support, Queries []int
 			Answers          map[string][]int
+			Scores           map[string][]float64 // of methods that train
 		}
 	}
 	text, err := os.ReadFile("testdata/episodes.json")
@@ -52,6 +53,11 @@ func TestReferenceAnswers(t *testing.T) {
 			}
 			if !slices.Equal(got, want) {
 				t.Errorf("%s, episode %d: %v, want %v", m.Name, n, got, want)
+			}
+			for i, score := range given.Scores[m.Name] {
+				if have := answered.scores[i/reference.Way][i%reference.Way]; math.Abs(have-score) > 1e-5 {
+					t.Errorf("%s, episode %d: score %d is %v, want %v", m.Name, n, i, have, score)
+				}
 			}
 		}
 	}

@@ -90,6 +90,9 @@ func (m Method) answer(ctx context.Context, z *products, e Episode, way int) (*t
 	all := append(append([]int{}, e.Support...), e.Queries...)
 	x := coordinates(z, all)
 	t := &task{way: way, support: x[:len(e.Support)], supportClasses: e.SupportClasses, queries: x[len(e.Support):]}
+	for _, row := range all {
+		t.features = append(t.features, z.rows[row])
+	}
 	t.scores = make([][]float64, len(t.queries))
 	for i := range t.scores {
 		t.scores[i] = make([]float64, way)

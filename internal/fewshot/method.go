@@ -28,6 +28,8 @@ func Methods() []Method {
 		{Name: "nearest_neighbour", Summary: "the class of the most similar support row, by cosine", space: unit, scores: nearestNeighbour},
 		{Name: "logistic", Summary: "logistic regression on the support, penalty 1, of features of length 1", Source: "Tian et al. 2020", space: unit, scores: logistic},
 		{Name: "laplacian_shot", Summary: "prototypes moved towards the queries, and answers alike for queries that are near each other", Source: "Ziko et al. 2020", Transductive: true, space: centred, scores: laplacianShot},
+		{Name: "fine_tuned", Summary: "a cosine classifier trained on the support, from the prototypes, of features of length 1", Source: "Chen et al. 2019", space: unit, scores: fineTuned},
+		{Name: "tim", Summary: "prototypes trained so that the support is told, and answers to the queries are sure and spread over the classes", Source: "Boudiaf et al. 2020", Transductive: true, space: centred, scores: information},
 	}
 }
 
@@ -51,12 +53,13 @@ const (
 )
 
 // task is an episode in coordinates that have the inner products of the features, but no more dimensions than there are rows: all
-// methods here see features through these alone.
+// methods but those that train see features through these alone.
 type task struct {
 	way            int
 	support        [][]float64
 	supportClasses []int
 	queries        [][]float64
+	features       [][]float32 // of support, then queries
 	scores         [][]float64 // [queries][way], what a method fills in: higher is more likely
 }
 

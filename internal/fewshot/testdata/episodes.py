@@ -4,7 +4,7 @@
 """
 import json, os
 import numpy as np, torch
-from easyfsl.methods import LaplacianShot, PrototypicalNetworks, SimpleShot
+from easyfsl.methods import TIM, Finetune, LaplacianShot, PrototypicalNetworks, SimpleShot
 from sklearn.linear_model import LogisticRegression
 
 random = np.random.default_rng(3)
@@ -23,18 +23,23 @@ for _ in range(12):
     flat = torch.tensor(features.reshape(-1, width))
     labels = torch.arange(way).repeat_interleave(shot)
     x, q = flat[support], flat[queries]
-    answers = {}
+    answers, scores = {}, {}
     for name, method in {
         "prototypical": PrototypicalNetworks(torch.nn.Identity()),
         "cosine": SimpleShot(torch.nn.Identity(), feature_normalization=2),
         "simple_shot": PrototypicalNetworks(torch.nn.Identity(), feature_centering=torch.tensor(base), feature_normalization=2),
         "laplacian_shot": LaplacianShot(torch.nn.Identity(), feature_centering=torch.tensor(base), feature_normalization=2),
+        "fine_tuned": Finetune(torch.nn.Identity(), temperature=10.0, feature_normalization=2),
+        "tim": TIM(torch.nn.Identity(), feature_centering=torch.tensor(base), feature_normalization=2),
     }.items():
         method.process_support_set(x, labels)
-        answers[name] = method(q).argmax(1).tolist()
+        given = method(q)
+        answers[name] = given.argmax(1).tolist()
+        if name in ("fine_tuned", "tim"):
+            scores[name] = [round(float(v), 6) for v in given.flatten()]
     unit = lambda t: torch.nn.functional.normalize(t, dim=1).numpy()
     answers["nearest_neighbour"] = labels[torch.tensor(unit(q) @ unit(x).T).argmax(1)].tolist()
     answers["logistic"] = LogisticRegression(C=1.0, tol=1e-8, max_iter=10000).fit(unit(x), labels.numpy()).predict(unit(q)).tolist()
-    episodes.append({"support": support, "queries": queries, "answers": answers})
+    episodes.append({"support": support, "queries": queries, "answers": answers, "scores": scores})
 out = {"width": width, "way": way, "shot": shot, "query": query, "features": [round(float(v), 6) for v in features.ravel()], "base": [float(v) for v in base], "episodes": episodes}
 json.dump(out, open(os.path.join(os.path.dirname(os.path.abspath(__file__)), "episodes.json"), "w"), separators=(",", ":"))

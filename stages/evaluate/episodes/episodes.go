@@ -22,9 +22,9 @@ type Params struct {
 	Shots     []int    `yaml:"shots" doc:"labelled examples per class: each number is measured separately"`
 	Query     int      `yaml:"query" min:"1" max:"1000" doc:"images per class to classify"`
 	Episodes  int      `yaml:"episodes" min:"2" max:"100000" doc:"number of episodes"`
-	Methods   []string `yaml:"methods" enum:"prototypical,cosine,simple_shot,nearest_neighbour,logistic,laplacian_shot" doc:"how queries are classified: prototypical (nearest class mean), cosine, simple_shot (nearest class mean of centred features of length 1), nearest_neighbour, logistic, laplacian_shot (transductive: it sees all queries of an episode together)"`
+	Methods   []string `yaml:"methods" enum:"prototypical,cosine,simple_shot,nearest_neighbour,logistic,laplacian_shot,fine_tuned,tim" doc:"how queries are classified: prototypical (nearest class mean), cosine, simple_shot (nearest class mean of centred features of length 1), nearest_neighbour, logistic, laplacian_shot (transductive: it sees all queries of an episode together); and, more slowly, fine_tuned (a cosine classifier trained on the support), tim (transductive information maximisation)"`
 	Split     string   `yaml:"split" enum:"train,val,test" doc:"the split that episodes are drawn from; nothing should have been trained on its classes"`
-	Base      string   `yaml:"base" enum:"train,val,test" doc:"the split whose mean simple_shot and laplacian_shot subtract from the features; its classes must not be those of the episodes"`
+	Base      string   `yaml:"base" enum:"train,val,test" doc:"the split whose mean simple_shot, laplacian_shot and tim subtract from the features; its classes must not be those of the episodes"`
 	By        string   `yaml:"by" doc:"a column that groups images of one object: support and query of an episode share no object"`
 	Dirichlet float64  `yaml:"dirichlet" min:"0" max:"1000" doc:"spread the queries unevenly over the classes, with this concentration; 0: evenly"`
 	Open      int      `yaml:"open" min:"0" max:"10000" doc:"queries of classes that are not in the episode: how well they are told from the others is measured by AUROC"`
