@@ -46,10 +46,11 @@ batch-norms are folded, and a model of a frozen backbone's features has that bac
 in its file.
 
 Formats:
-  onnx         ONNX, operators of version 17; any number of images at once
-  tflite       TensorFlow Lite (LiteRT), one image at a time; convolutional networks
+  onnx         ONNX, operators of version 17; any number of images at once, or of texts:
+               the ids of their tokens, and a mask that tells padding
+  tflite       TensorFlow Lite (LiteRT), one image at a time
   keras        a model that keras.models.load_model reads (Keras 3), with the layers
-               that were trained; convolutional networks
+               that were trained; images, no Vision Transformers
   torch        the weights alone, as a state dict that torch.load reads; a backbone's
                have the names that torchvision or timm give them, others their own
   safetensors  the same state dict as a safetensors file ("tlpipe show --export" writes
@@ -67,7 +68,8 @@ A backbone of the zoo can be named in place of a model: it is written with its o
 classifier.`,
 		Example: `  tlpipe export pipeline.yaml:net --out net.onnx
   tlpipe export pipeline.yaml:small --precision int8 --out small.tflite
-  tlpipe export efficientnet_lite0 --out lite0.onnx`,
+  tlpipe export efficientnet_lite0 --out lite0.onnx
+  tlpipe export reviews.yaml:head --weights models/all-MiniLM-L6-v2 --out reviews.onnx`,
 		Args: one("FILE:STAGE"),
 		RunE: func(c *cobra.Command, args []string) error { return p.export(c.Context(), f, args[0]) },
 	}
