@@ -149,7 +149,7 @@ func TestShippedPipelinesRun(t *testing.T) {
 		t.Fatal(err)
 	}
 	// Those whose data is not part of tlpipe, and how they are made shorter.
-	needs := map[string]string{"fashion_mnist.yaml": "/usr/share/datasets/fashion-mnist", "distill_cnn.yaml": "/usr/share/datasets/fashion-mnist", "stamps.yaml": "/usr/share/tuxpaint/stamps", "office_caltech.yaml": "../../office_caltech"}
+	needs := map[string]string{"fashion_mnist.yaml": "/usr/share/datasets/fashion-mnist", "distill_cnn.yaml": "/usr/share/datasets/fashion-mnist", "stamps.yaml": "/usr/share/tuxpaint/stamps", "office_caltech.yaml": "../../office_caltech", "mail_bert.yaml": "../../models/all-MiniLM-L6-v2"}
 	shorter := map[string][]string{"fashion_mnist.yaml": {"--set", "vars.rows=600", "--set", "vars.size=64"}, "distill_cnn.yaml": {"--set", "vars.rows=600", "--set", "vars.epochs=1"}, "stamps.yaml": {"--set", "varied.copies=1"}, "adapt.yaml": {"--set", "vars.size=64", "--set", "adapted.epochs=2"}}
 	for _, file := range files {
 		name := filepath.Base(file)

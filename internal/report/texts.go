@@ -73,15 +73,23 @@ func newTextMistakes(ctx context.Context, run Run, e *evaluation) ([]textMistake
 	for _, m := range e.mistakes {
 		wanted[m.ID] = true
 	}
-	found, vocabulary, err := findTexts(ctx, texts, wanted)
+	found, made, err := findTexts(ctx, texts, wanted)
 	if err != nil {
 		return nil, err
+	}
+	var names tokenNames
+	if made.vocabulary != nil {
+		names = made.vocabulary
+	} else if !made.Words() {
+		if own, ok := piecesOf(run, e.node, made.Tokenisation); ok {
+			names = own
+		}
 	}
 	var out []textMistakes
 	var errs []error
 	for _, m := range e.detailed() {
 		view := textMistakes{Name: m.short}
-		marker, err := newMarker(ctx, run, e, m.name, vocabulary)
+		marker, err := newMarker(ctx, run, e, m.name, names)
 		errs = append(errs, err)
 		for _, mistake := range e.mistakes {
 			row, ok := found[mistake.ID]
@@ -115,28 +123,39 @@ type foundText struct {
 	tokens []int32
 }
 
-// findTexts looks for the texts of some ids, not their copies, and the vocabulary of their words.
-func findTexts(ctx context.Context, in pipeline.Input, ids map[string]bool) (map[string]foundText, *words.Vocabulary, error) {
+// cutting is how texts were cut into tokens.
+type cutting struct {
+	record.Tokenisation
+	vocabulary *words.Vocabulary // of words; nil: of a tokenizer, or they were not cut
+}
+
+// findTexts looks for the texts of some ids, not their copies, and how they were cut.
+func findTexts(ctx context.Context, in pipeline.Input, ids map[string]bool) (map[string]foundText, cutting, error) {
 	found := map[string]foundText{}
-	var vocabulary *words.Vocabulary
+	var made cutting
 	for rec, err := range in.Batches(ctx) {
 		if err != nil {
-			return nil, nil, err
+			return nil, made, err
 		}
 		texts, err := record.ColumnAs[*array.String](rec, record.Text)
 		if err != nil {
-			return nil, nil, err
+			return nil, made, err
 		}
 		var tokens record.TokenColumn
 		cut := rec.Schema().HasField(record.Tokens)
 		if cut {
 			if tokens, err = record.NewTokenColumn(rec); err != nil {
-				return nil, nil, err
+				return nil, made, err
 			}
 		}
-		if text, ok := rec.Schema().Metadata().GetValue(record.VocabularyKey); ok && vocabulary == nil {
-			if vocabulary, err = words.Decode(text); err != nil {
-				return nil, nil, err
+		if text, ok := rec.Schema().Metadata().GetValue(record.TokensKey); ok && made.Digest == "" {
+			if made.Tokenisation, err = record.ParseTokenisation(text); err != nil {
+				return nil, made, err
+			}
+		}
+		if text, ok := rec.Schema().Metadata().GetValue(record.VocabularyKey); ok && made.vocabulary == nil {
+			if made.vocabulary, err = words.Decode(text); err != nil {
+				return nil, made, err
 			}
 		}
 		for i := range int(rec.NumRows()) {
@@ -151,21 +170,21 @@ func findTexts(ctx context.Context, in pipeline.Input, ids map[string]bool) (map
 			found[id] = row
 		}
 	}
-	return found, vocabulary, nil
+	return found, made, nil
 }
 
 // marker finds the words that a model's answers rest on.
 type marker struct {
-	model      *inference.Model
-	classes    []string
-	vocabulary *words.Vocabulary
+	model   *inference.Model
+	classes []string
+	names   tokenNames
 }
 
-// newMarker reads a model that an evaluation took; nil if it does not take words.
-func newMarker(ctx context.Context, run Run, e *evaluation, name string, vocabulary *words.Vocabulary) (*marker, error) {
+// newMarker reads a model that an evaluation took; nil if it does not take tokens, or these have no names.
+func newMarker(ctx context.Context, run Run, e *evaluation, name string, names tokenNames) (*marker, error) {
 	mapper := heatMapper{run: run}
 	in := mapper.modelInput(e.node, name)
-	if in == nil || vocabulary == nil {
+	if in == nil || names == nil {
 		return nil, nil
 	}
 	stored, err := classifier.Read(ctx, in)
@@ -179,7 +198,7 @@ func newMarker(ctx context.Context, run Run, e *evaluation, name string, vocabul
 	if err != nil {
 		return nil, err
 	}
-	return &marker{model, stored.Head().Names(), vocabulary}, nil
+	return &marker{model, stored.Head().Names(), names}, nil
 }
 
 // mark shows the words of a text by how much they speak for a class.
@@ -193,12 +212,18 @@ func (m *marker) mark(ids []int32, class string) ([]markedWord, error) {
 		return nil, err
 	}
 	strongest := 0.0
-	for _, fall := range falls {
-		strongest = max(strongest, math.Abs(fall))
+	for i, fall := range falls {
+		if _, special := m.name(ids[i]); !special {
+			strongest = max(strongest, math.Abs(fall))
+		}
 	}
 	var out []markedWord
 	for i, id := range ids[:min(len(ids), wordsShown)] {
-		word := markedWord{Text: cmp.Or(m.vocabulary.Word(id), "□"), For: falls[i] > 0}
+		name, special := m.name(id)
+		if special {
+			continue
+		}
+		word := markedWord{Text: name, For: falls[i] > 0}
 		if share := 100 * math.Abs(falls[i]) / max(strongest, 1e-9); share >= 10 && strongest > 0.001 {
 			word.Share = share
 			word.Title = fmt.Sprintf("without it, the probability of %s changes by %+.1f points", class, -100*falls[i])
@@ -209,6 +234,15 @@ func (m *marker) mark(ids []int32, class string) ([]markedWord, error) {
 		out = append(out, markedWord{Text: "…"})
 	}
 	return out, nil
+}
+
+// name is what a token is called; special if it stands for nothing in the text.
+func (m *marker) name(id int32) (name string, special bool) {
+	name = m.names.Word(id)
+	if _, ofTokenizer := m.names.(pieces); ofTokenizer {
+		return name, name == ""
+	}
+	return cmp.Or(name, "□"), false // a word without a vector
 }
 
 // textsSection tells how long texts are, how many were truncated, and how many words are unknown.
