@@ -141,3 +141,62 @@ func TestFineTunesAsTransformersDoes(t *testing.T) {
 		}
 	}
 }
+
+// What is fine-tuned is the encoder of each family: with dropout, which inference ignores, and without the normalisation.
+func TestTrunksAreTheEncoders(t *testing.T) {
+	ids := []int32{2, 39, 38, 6, 14, 9, 21, 3}
+	for _, family := range []string{"bert", "roberta", "distilbert"} {
+		e, err := encoder.Open("testdata/"+family, encoder.PoolingOfFolder)
+		if err != nil {
+			t.Fatal(err)
+		}
+		compute := func(net *nn.Network, err error) []float32 {
+			if err == nil {
+				err = e.CheckWeights(net)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			w, err := e.Load(net)
+			if err != nil {
+				t.Fatal(err)
+			}
+			program, err := frozen.Compile(net, w)
+			if err != nil {
+				t.Fatal(err)
+			}
+			out := make([]float32, e.Sizes.Width)
+			if err := program.NewSession(16).RunSequences(nil, []int{len(ids)}, nn.Batch{encoder.Input: {Int32: ids}}, nn.Batch{encoder.Pooled: {Float32: out}}); err != nil {
+				t.Fatal(err)
+			}
+			return out
+		}
+		trunk, want := compute(e.Trunk(0.1)), compute(e.Network(encoder.Pooled))
+		scale := float64(1)
+		if family == "bert" { // its folder normalises
+			sum := 0.0
+			for _, x := range trunk {
+				sum += float64(x) * float64(x)
+			}
+			scale = math.Sqrt(sum)
+		}
+		for i := range want {
+			if math.Abs(float64(trunk[i])/scale-float64(want[i])) > 1e-5 {
+				t.Errorf("%s: the trunk gives %v, the encoder %v", family, trunk, want)
+				break
+			}
+		}
+	}
+	e, err := encoder.Open("testdata/bert", "cls")
+	if err != nil {
+		t.Fatal(err)
+	}
+	e.Sizes.Wide++
+	net, err := e.Trunk(0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := e.CheckWeights(net); err == nil || !strings.Contains(err.Error(), "encoder.layer.0.intermediate.dense.weight: shape 20×12, want 21×12") {
+		t.Errorf("weights of another width: %v", err)
+	}
+}
