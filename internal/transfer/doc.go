@@ -27,5 +27,5 @@
 //
 // Files: setup.go has the parameters and the entry points, training.go the sequence of phases,
 // recipe.go the recipe of a phase, handover.go what one phase hands to the next, network.go and backbone.go the trained
-// network, summary.go, diagnostics.go and source.go what is reported.
+// network, encoder.go and tokens.go networks for texts, summary.go, diagnostics.go and source.go what is reported.
 package transfer

@@ -15,10 +15,10 @@ type Params struct{ transfer.Params }
 func Kind() pipeline.Kind {
 	return pipeline.Define(pipeline.Kind{
 		Name:    "finetune",
-		Summary: "train a classifier on features, or a whole network on images",
+		Summary: "train a classifier on features, or a whole network on images or texts",
 		Doc: "On features it trains a head. On images it trains a backbone and a head in phases; the strategy says which layers each " +
-			"phase trains, at which learning rate. The activations below the lowest trained layer are computed once for each image " +
-			"and cached, and every epoch starts from them. Training uses the rows of split train, with their augmented copies, and " +
+			"phase trains, at which learning rate; on texts likewise a pre-trained text encoder (BERT, MiniLM), from the folder that backbone names. " +
+			"The activations below the lowest trained layer are computed once for each image or text and cached, and every epoch starts from them. Training uses the rows of split train, with their augmented copies, and " +
 			"validates on split val after each epoch; it never uses split test. Each phase hands on the weights of the epoch with " +
 			"the best validation loss, or accuracy if early_stopping monitors that; the output last has those of the last epoch. " +
 			"With start: logistic, the head starts from the logistic regression on the frozen backbone's features, which is kept if " +
