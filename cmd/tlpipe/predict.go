@@ -25,6 +25,7 @@ type predictFlags struct {
 	json    bool
 	out     string
 	explain string
+	support string
 }
 
 func (p *program) predictCommand() *cobra.Command {
@@ -54,6 +55,7 @@ is then 1.`,
   tlpipe predict --model head.safetensors --json *.jpg
   tlpipe predict --model pipeline.yaml:head photos --out scores.csv
   tlpipe predict --model pipeline.yaml:head --explain maps photo.jpg
+  tlpipe predict --model pipeline.yaml:features --support new_classes photo.jpg
   tlpipe predict --model mails.yaml:head mail.eml
   tlpipe predict --model mails.yaml:head --lines - < reviews.txt`,
 		RunE: func(c *cobra.Command, args []string) error { return p.predict(c.Context(), f, args) },
@@ -64,6 +66,7 @@ is then 1.`,
 	c.Flags().BoolVar(&f.lines, "lines", false, "of texts: each line of standard input is a text of its own")
 	c.Flags().BoolVar(&f.json, "json", false, "print one JSON object per line")
 	c.Flags().StringVar(&f.out, "out", "", "write a row per file to this `file` in place of printing it, with all classes or numbers: .csv, .jsonl or .parquet")
+	c.Flags().StringVar(&f.support, "support", "", "a `folder` with a few images of each class, one folder a class: these classes are told in place of those of a model, by the features of the stage --model, without training")
 	c.Flags().StringVar(&f.explain, "explain", "", "write a PNG per image to this `folder`: the image and, beside it, what its most probable class rests on")
 	return c
 }
@@ -107,6 +110,9 @@ func (p *program) predict(ctx context.Context, f predictFlags, args []string) er
 		if err := checkScoreFile(f.out); err != nil {
 			return err
 		}
+	}
+	if f.support != "" {
+		return p.predictSupport(ctx, f, args)
 	}
 	whole, err := p.readTasks(ctx, f.modelFlags)
 	if err != nil {

@@ -1,0 +1,110 @@
+// Package search finds the rows of a table of features that are nearest to others.
+//
+// The similarity of two rows is the cosine of their features, −1…1. The search is exact: every row is compared.
+package search
+
+import (
+	"cmp"
+	"fmt"
+	"math"
+	"slices"
+
+	"github.com/tlpipe/tlpipe/internal/kernel"
+)
+
+// Index is rows that can be searched.
+type Index struct {
+	width int
+	rows  []float32 // [rows][width], each of length 1
+}
+
+// Match is a row that was found.
+type Match struct {
+	Row        int
+	Similarity float64 // cosine, −1…1
+}
+
+// New makes an index of rows, [rows][width], which it keeps and gives length 1. Rows of zeros are like no other.
+func New(rows []float32, width int) (*Index, error) {
+	if width < 1 || len(rows)%width != 0 {
+		return nil, fmt.Errorf("%d values are no rows of %d features", len(rows), width)
+	}
+	for at := 0; at < len(rows); at += width {
+		normalise(rows[at : at+width])
+	}
+	return &Index{width, rows}, nil
+}
+
+// Len is how many rows there are.
+func (x *Index) Len() int { return len(x.rows) / x.width }
+
+// Width is how many features a row has.
+func (x *Index) Width() int { return x.width }
+
+// normalise gives a row length 1.
+func normalise(row []float32) {
+	var sum float64
+	for _, v := range row {
+		sum += float64(v) * float64(v)
+	}
+	if sum == 0 {
+		return
+	}
+	by := 1 / math.Sqrt(sum)
+	for i, v := range row {
+		row[i] = float32(float64(v) * by)
+	}
+}
+
+// together is how many rows are compared at once: their similarities to all queries stay in the cache.
+const together = 1024
+
+// Nearest finds the k nearest rows, or all, of each query, [queries][width], the nearest first; of rows that are equally near, the
+// earlier first. pool may be nil, for one thread; what is found does not depend on it.
+func (x *Index) Nearest(pool *kernel.Pool, queries []float32, k int) ([][]Match, error) {
+	if len(queries)%x.width != 0 {
+		return nil, fmt.Errorf("%d values are no queries of %d features", len(queries), x.width)
+	}
+	n := len(queries) / x.width
+	own := slices.Clone(queries)
+	for i := range n {
+		normalise(own[i*x.width : (i+1)*x.width])
+	}
+	best := make([][]Match, n)
+	similarities := make([]float32, n*together)
+	var workspace kernel.Workspace
+	for from := 0; from < x.Len(); from += together {
+		rows := min(together, x.Len()-from)
+		kernel.Gemm(pool, false, true, n, rows, x.width, 1, own, x.width, x.rows[from*x.width:], x.width, 0, similarities, together, &workspace)
+		for i := range n {
+			best[i] = merge(best[i], similarities[i*together:i*together+rows], from, k)
+		}
+	}
+	for i := range best {
+		for j := range best[i] { // which are sorted, and may be beyond 1 by rounding
+			best[i][j].Similarity = min(max(best[i][j].Similarity, -1), 1)
+		}
+	}
+	return best, nil
+}
+
+// nearer orders matches.
+func nearer(a, b Match) int {
+	return cmp.Or(cmp.Compare(b.Similarity, a.Similarity), cmp.Compare(a.Row, b.Row))
+}
+
+// merge keeps the k nearest of those so far, sorted by how near they are, and further rows from a first one on.
+func merge(best []Match, similarities []float32, first, k int) []Match {
+	for i, s := range similarities {
+		m := Match{first + i, float64(s)}
+		if len(best) == k && (k == 0 || nearer(m, best[k-1]) > 0) {
+			continue
+		}
+		at, _ := slices.BinarySearchFunc(best, m, nearer)
+		if len(best) == k {
+			best = best[:k-1]
+		}
+		best = slices.Insert(best, at, m)
+	}
+	return best
+}
