@@ -27,7 +27,7 @@ func (c Texts) Run(ctx context.Context, texts []string, expect npy.Array) (*Resu
 	if err != nil {
 		return nil, err
 	}
-	if want := []int{len(texts), e.Sizes.Width}; !slices.Equal(expect.Shape, want) {
+	if want := []int{len(texts), e.VectorWidth(c.Layer)}; !slices.Equal(expect.Shape, want) {
 		return nil, fmt.Errorf("what is expected: its shape is %v; the encoder gives %v for these texts", expect.Shape, want)
 	}
 	tokens, err := tokenizer.Read(c.Folder)

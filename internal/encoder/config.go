@@ -26,6 +26,8 @@ type Sizes struct {
 	Epsilon float32 `json:"epsilon"`
 
 	Activation kernel.Activation `json:"-"`
+
+	Tower
 }
 
 // MostTokens is the greatest number of tokens that there are positions for.
@@ -62,6 +64,7 @@ const (
 	mostWidth  = 1 << 14
 	mostBlocks = 256
 	mostPlaces = 1 << 17
+	mostPadded = 1 << 10
 )
 
 // readJSON reads a small file of a folder.
@@ -79,12 +82,27 @@ func readJSON(folder, name string, into any) error {
 // readSizes reads config.json.
 func readSizes(folder string) (Sizes, error) {
 	var c configuration
-	if err := readJSON(folder, "config.json", &c); errors.Is(err, fs.ErrNotExist) {
+	err := readJSON(folder, "config.json", &c)
+	if errors.Is(err, fs.ErrNotExist) || err == nil && c.Type == "" {
+		if s, err := openCLIPSizes(folder); !errors.Is(err, fs.ErrNotExist) {
+			return s, err
+		}
+	}
+	if errors.Is(err, fs.ErrNotExist) {
 		return Sizes{}, fmt.Errorf("there is no config.json in %s: an encoder is a folder with config.json, model.safetensors and a tokenizer, as on Hugging Face", folder)
 	} else if err != nil {
 		return Sizes{}, err
 	}
-	s, err := c.sizes()
+	var s Sizes
+	switch c.Type {
+	case "clip", "clip_text_model", "siglip", "siglip_text_model":
+		var text json.RawMessage
+		if err = readJSON(folder, "config.json", &text); err == nil {
+			s, err = towerSizes(text)
+		}
+	default:
+		s, err = c.sizes()
+	}
 	if err == nil {
 		err = s.check()
 	}
@@ -112,7 +130,7 @@ func (c configuration) sizes() (s Sizes, err error) {
 	case "distilbert":
 		s.Width, s.Blocks, s.Heads, s.Wide, act = c.Dim, c.DistilLayer, c.DistilHeads, c.HiddenDim, c.Activation
 	default:
-		return s, fmt.Errorf("model_type %q is not supported: bert, roberta, xlm-roberta, camembert and distilbert are", c.Type)
+		return s, fmt.Errorf("model_type %q is not supported: bert, roberta, xlm-roberta, camembert, distilbert, clip and siglip are", c.Type)
 	}
 	if c.Types != nil && s.Types > 0 {
 		s.Types = *c.Types
@@ -163,6 +181,12 @@ func (s Sizes) check() error {
 		return fmt.Errorf("the first of %d positions is %d: none is left", s.Places, s.First)
 	case s.Types < 0 || s.Types > mostWidth:
 		return fmt.Errorf("type_vocab_size is %d: must be from 0 to %d", s.Types, mostWidth)
+	case s.Projection < 0 || s.Projection > mostWidth:
+		return fmt.Errorf("the width of the projection is %d: must be from 0 to %d", s.Projection, mostWidth)
+	case s.Padded && s.Places > mostPadded:
+		return fmt.Errorf("max_position_embeddings is %d: texts that are computed with padding may have %d at most", s.Places, mostPadded)
+	case s.Padding < 0 || int(s.Padding) >= s.Words:
+		return fmt.Errorf("pad_token_id is %d, of %d tokens there are", s.Padding, s.Words)
 	case !(s.Epsilon > 0 && s.Epsilon < 1):
 		return fmt.Errorf("layer_norm_eps is %v: must be above 0 and below 1", s.Epsilon)
 	}

@@ -2,6 +2,8 @@ package encoder
 
 import (
 	"fmt"
+	"math"
+	"slices"
 	"sync"
 
 	"github.com/tlpipe/tlpipe/internal/kernel"
@@ -15,8 +17,9 @@ type Embedder struct {
 	program *frozen.Program
 	output  string
 	width   int
-	words   int
-	most    int
+	sizes   Sizes
+
+	normalised bool // vectors have the length 1
 
 	mu   sync.Mutex
 	idle []*worker
@@ -41,7 +44,7 @@ func NewEmbedder(e *Encoder, layer string) (*Embedder, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", e.Name, err)
 	}
-	return &Embedder{program: program, output: net.Output().Name, width: e.Sizes.Width, words: e.Sizes.Words, most: e.Sizes.MostTokens()}, nil
+	return &Embedder{program: program, output: net.Output().Name, width: e.VectorWidth(layer), sizes: e.Sizes, normalised: e.pooling.Normalise}, nil
 }
 
 // Width is the length of a vector.
@@ -55,22 +58,89 @@ func (e *Embedder) Check(ids []int32) string {
 	switch {
 	case len(ids) == 0:
 		return "there are no tokens"
-	case len(ids) > e.most:
-		return fmt.Sprintf("%d tokens are more than the %d that the encoder has positions for", len(ids), e.most)
+	case len(ids) > e.sizes.MostTokens():
+		return fmt.Sprintf("%d tokens are more than the %d that the encoder has positions for", len(ids), e.sizes.MostTokens())
 	}
 	for _, id := range ids {
-		if id < 0 || int(id) >= e.words {
-			return fmt.Sprintf("the encoder has no token %d, of %d there are: the text was cut by another tokenizer", id, e.words)
+		if id < 0 || int(id) >= e.sizes.Words {
+			return fmt.Sprintf("the encoder has no token %d, of %d there are: the text was cut by another tokenizer", id, e.sizes.Words)
 		}
+	}
+	if s := e.sizes; s.tower() && s.Causal && !slices.Contains(ids, s.end(ids)) {
+		return fmt.Sprintf("there is no token %d, at which a text ends: the text was cut by another tokenizer", s.End)
 	}
 	return ""
 }
 
 // Embed computes the vectors of texts, [len(lengths)][Width], whose tokens lie one after the other, on so many threads.
 func (e *Embedder) Embed(threads int, lengths []int, ids []int32, vectors []float32) error {
+	if e.sizes.tower() {
+		lengths, ids = e.sequences(lengths, ids)
+	}
 	w := e.take(threads)
 	defer e.giveBack(w)
 	return w.session.RunSequences(w.pool, lengths, nn.Batch{Input: {Int32: ids}}, nn.Batch{e.output: {Float32: vectors}})
+}
+
+// EmbedWindows is Embed for texts of one or several windows of tokens each. The vector of a text of several is their mean, weighted by
+// their tokens, and of length 1 if those of single windows are.
+func (e *Embedder) EmbedWindows(threads int, texts [][][]int32, vectors []float32) error {
+	var lengths []int
+	var ids []int32
+	for _, windows := range texts {
+		for _, own := range windows {
+			lengths, ids = append(lengths, len(own)), append(ids, own...)
+		}
+	}
+	if len(lengths) == len(texts) {
+		return e.Embed(threads, lengths, ids, vectors)
+	}
+	all := make([]float32, len(lengths)*e.width)
+	if err := e.Embed(threads, lengths, ids, all); err != nil {
+		return err
+	}
+	for i, windows := range texts {
+		n := len(windows)
+		e.pool(vectors[i*e.width:(i+1)*e.width], all[:n*e.width], lengths[:n])
+		all, lengths = all[n*e.width:], lengths[n:]
+	}
+	return nil
+}
+
+// pool makes one vector of those of the windows of a text.
+func (e *Embedder) pool(vector, windows []float32, lengths []int) {
+	if len(lengths) == 1 {
+		copy(vector, windows)
+		return
+	}
+	var tokens, square float64
+	sums := make([]float64, e.width)
+	for w, n := range lengths {
+		tokens += float64(n)
+		for j, x := range windows[w*e.width : (w+1)*e.width] {
+			sums[j] += float64(x) * float64(n)
+		}
+	}
+	for j := range sums {
+		sums[j] /= tokens
+		square += sums[j] * sums[j]
+	}
+	scale := 1.0
+	if e.normalised && square > 0 {
+		scale = 1 / math.Sqrt(square)
+	}
+	for j, x := range sums {
+		vector[j] = float32(x * scale)
+	}
+}
+
+// sequences are the tokens of texts as the network takes them; see [Sizes.sequence].
+func (e *Embedder) sequences(lengths []int, ids []int32) (taken []int, of []int32) {
+	for _, n := range lengths {
+		own := e.sizes.sequence(ids[:n])
+		taken, of, ids = append(taken, len(own)), append(of, own...), ids[n:]
+	}
+	return taken, of
 }
 
 // Close frees the threads; none may be at work.

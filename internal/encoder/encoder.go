@@ -51,6 +51,8 @@ func Open(folder, pooling string) (*Encoder, error) {
 		e.pooling.Function = "first"
 	case pooling != PoolingOfFolder:
 		e.pooling.Function = pooling
+	case e.pooling.Function == "" && sizes.tower():
+		e.pooling.Function = "last"
 	case e.pooling.Function == "":
 		return nil, fmt.Errorf("%s does not say how token vectors are pooled (1_Pooling/config.json of sentence-transformers would): set pooling, such as mean or cls", folder)
 	}
@@ -126,32 +128,56 @@ func (e *Encoder) Network(layer string) (*nn.Network, error) {
 		return nil, fmt.Errorf("%s has no layer %q (%s)", e.Name, layer, params.DidYouMean(layer, layers))
 	}
 	b := nn.NewBuilder()
-	return e.pooled(b, e.Sizes.network(b, min(len(layers)-1-at, e.Sizes.Blocks)), e.pooling.Normalise)
+	return e.pooled(b, e.Sizes.network(b, min(len(layers)-1-at, e.Sizes.Blocks)), layer == Pooled, e.pooling.Normalise)
 }
 
 // Trunk builds the encoder for fine-tuning, up to the pooled vector: with dropout in training, and without the normalisation that
 // sentence-transformers may end with, since a classifier learns from the length of a vector too.
 func (e *Encoder) Trunk(dropout float32) (*nn.Network, error) {
+	switch {
+	case e.Sizes.Padded:
+		return nil, fmt.Errorf("%s takes texts with padding, which is not supported in fine-tuning: train a head on the vectors of encode", e.Name)
+	case e.Sizes.tower() && dropout > 0:
+		return nil, fmt.Errorf("%s is a text tower, which has no dropout", e.Name)
+	}
 	b := nn.NewBuilder()
-	return e.pooled(b, e.Sizes.trainable(b, e.Sizes.Blocks, dropout), false)
+	return e.pooled(b, e.Sizes.trainable(b, e.Sizes.Blocks, dropout), true, false)
 }
 
-// pooled ends a network with one vector of those of the tokens.
-func (e *Encoder) pooled(b *nn.Builder, x nn.Value, normalise bool) (*nn.Network, error) {
+// pooled ends a network with one vector of those of the tokens; last says that they are those of the last block.
+func (e *Encoder) pooled(b *nn.Builder, x nn.Value, last, normalise bool) (*nn.Network, error) {
 	function, err := nn.ParseTokenPooling(e.pooling.Function)
 	if err != nil {
 		return nil, err
 	}
+	tower, projected := last && e.Sizes.tower(), last && e.Sizes.Projection > 0
+	pool := Pooled
+	if normalise || projected {
+		pool = "pool"
+	}
+	if tower {
+		x = b.Layer("norm", nn.LayerNorm{Epsilon: e.Sizes.Epsilon}, x)
+	}
+	x = b.Layer(pool, nn.TokenPool{Function: function}, x)
+	if projected {
+		x = b.Layer(projection, nn.Dense{Out: e.Sizes.Projection, Bias: e.Sizes.Bias}, x)
+	}
 	if normalise {
-		b.Layer(Pooled, nn.L2Normalise{}, b.Layer("pool", nn.TokenPool{Function: function}, x))
-	} else {
-		b.Layer(Pooled, nn.TokenPool{Function: function}, x)
+		b.Layer(Pooled, nn.L2Normalise{}, x)
 	}
 	net, err := b.Network()
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", e.Name, err)
 	}
 	return net, nil
+}
+
+// VectorWidth is the length of the vectors of one of [Encoder.Layers].
+func (e *Encoder) VectorWidth(layer string) int {
+	if layer == Pooled && e.Sizes.Projection > 0 {
+		return e.Sizes.Projection
+	}
+	return e.Sizes.Width
 }
 
 // String tells of the encoder: "all-MiniLM-L6-v2 (bert, 6 blocks of 384)".

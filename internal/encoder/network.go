@@ -23,6 +23,12 @@ func (s Sizes) trainable(b *nn.Builder, blocks int, dropout float32) nn.Value {
 		x = b.Layer("embeddings.types", nn.ScaleShift{Shift: true}, x)
 	}
 	x = b.Layer("embeddings.positions", nn.Positions{Count: s.Places, First: s.First}, x)
+	if s.tower() {
+		for i := range blocks {
+			x = s.towerBlock(b, fmt.Sprintf("block%d", i), x)
+		}
+		return x
+	}
 	x = b.Layer("embeddings.norm", nn.LayerNorm{Epsilon: s.Epsilon}, x)
 	x = dropped(b, "embeddings", x, dropout)
 	for i := range blocks {

@@ -19,7 +19,8 @@ import (
 
 // weightsIn returns the file of weights in a folder, or the index of its shards.
 func weightsIn(folder string) (string, error) {
-	names := []string{"model.safetensors", "model.safetensors.index.json", "pytorch_model.bin", "pytorch_model.bin.index.json"}
+	names := []string{"model.safetensors", "model.safetensors.index.json", "pytorch_model.bin", "pytorch_model.bin.index.json",
+		"open_clip_model.safetensors", "open_clip_pytorch_model.bin"}
 	for _, name := range names {
 		path := filepath.Join(folder, name)
 		if _, err := os.Stat(path); err == nil {
@@ -69,7 +70,10 @@ func (s Sizes) tensors(prefix string, p nn.Parameter) []string {
 
 // prefix is what stands before the names of a file's tensors: "bert.", of a network with a head, or "".
 func (s Sizes) prefix(tensors []stored.Tensor) string {
-	const last = "embeddings.word_embeddings.weight"
+	last := "embeddings.word_embeddings.weight"
+	if s.tower() {
+		last = s.towerModule("embeddings.words") + ".weight"
+	}
 	shortest, found := "", false
 	for _, t := range tensors {
 		if before, ok := strings.CutSuffix(t.Name, last); ok && (!found || len(before) < len(shortest)) {
@@ -137,13 +141,17 @@ func (e *Encoder) match(net *nn.Network, tensors []stored.Tensor) (wanted []read
 		inFile[t.Name] = t
 	}
 	for _, p := range net.Parameters() {
-		names := e.Sizes.tensors(prefix, p)
+		names, part, transposed, want := e.Sizes.tensors(prefix, p), 0, false, p.Shape
+		if e.Sizes.tower() {
+			names = names[:1]
+			names[0], part, transposed, want = e.Sizes.inTower(prefix, p)
+		}
 		at := slices.IndexFunc(names, func(name string) bool { _, ok := inFile[name]; return ok })
 		if at < 0 {
 			wrong.Missing = append(wrong.Missing, names[0])
 			continue
 		}
-		t, want := inFile[names[at]], p.Shape
+		t := inFile[names[at]]
 		if p.Layer == "embeddings.types" {
 			want = nn.Shape{e.Sizes.Types, e.Sizes.Width}
 		}
@@ -151,24 +159,37 @@ func (e *Encoder) match(net *nn.Network, tensors []stored.Tensor) (wanted []read
 			wrong.Misshaped = append(wrong.Misshaped, fmt.Sprintf("%s: shape %v, want %v", t.Name, nn.Shape(t.Shape), want))
 			continue
 		}
-		wanted = append(wanted, reading{t, p})
+		wanted = append(wanted, reading{t, p, part, transposed})
 	}
 	return wanted, wrong
 }
 
 // reading is a tensor that becomes a parameter: the first numbers of it, of the table of types.
 type reading struct {
-	tensor    stored.Tensor
-	parameter nn.Parameter
+	tensor     stored.Tensor
+	parameter  nn.Parameter
+	part       int  // of the tensor, which has several parts as large as the parameter
+	transposed bool // the axes of the tensor are in the other order
 }
 
 // do returns the parameter's numbers; none if they are not finite.
 func (r *reading) do() (data []float32, err error) {
 	err = r.tensor.Use(func(numbers []float32) {
-		numbers = numbers[:r.parameter.Shape.Size()]
-		if nn.Finite(numbers) {
-			data = kernel.Memory(len(numbers))
+		size := r.parameter.Shape.Size()
+		numbers = numbers[r.part*size : (r.part+1)*size]
+		if !nn.Finite(numbers) {
+			return
+		}
+		data = kernel.Memory(size)
+		if !r.transposed {
 			copy(data, numbers)
+			return
+		}
+		rows, columns := r.parameter.Shape[0], r.parameter.Shape[1]
+		for i := range rows {
+			for j := range columns {
+				data[i*columns+j] = numbers[j*rows+i]
+			}
 		}
 	})
 	return data, err

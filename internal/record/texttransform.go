@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 )
 
 // ReadTextStep makes text of the bytes of a file, as package document does: of mails subject and text, of web pages what they
@@ -68,6 +69,9 @@ func (t TokensStep) String() string {
 		of = "words, those of " + cmp.Or(t.Source, "a vocabulary")
 	}
 	kept := map[string]string{TruncateHead: "the first", TruncateTail: "the last", TruncateMiddle: "those of both ends"}[t.Truncate]
+	if t.Truncate == TruncateWindow {
+		return fmt.Sprintf("cut into %s, in windows of %d at most", of, t.Length)
+	}
 	return fmt.Sprintf("cut into %s, %d at most: %s stay", of, t.Length, kept)
 }
 
@@ -96,8 +100,10 @@ func (t TokensStep) check() error {
 	switch {
 	case t.Length < 1 || t.Length > mostTokens:
 		return fmt.Errorf("%d is not a number of tokens", t.Length)
-	case t.Truncate != TruncateHead && t.Truncate != TruncateTail && t.Truncate != TruncateMiddle:
+	case !slices.Contains([]string{TruncateHead, TruncateTail, TruncateMiddle, TruncateWindow}, t.Truncate):
 		return fmt.Errorf("%q does not say which tokens stay", t.Truncate)
+	case t.Truncate == TruncateWindow && t.Words():
+		return errors.New("windows are of an encoder's tokens, not of words")
 	case t.Words() != (t.Vocabulary != ""):
 		return errors.New("words need a vocabulary, and tokens have none")
 	}

@@ -3,6 +3,7 @@ package record
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 )
 
 // Tokenisation tells how texts were cut into tokens.
@@ -20,7 +21,27 @@ const (
 	TruncateHead   = "head"   // the beginning
 	TruncateTail   = "tail"   // the end
 	TruncateMiddle = "middle" // beginning and end: what is cut off is the middle
+	TruncateWindow = "window" // all, in windows of Length tokens, of which the last may be shorter
 )
+
+// MostWindows is how many windows of a text stay, from its beginning.
+const MostWindows = 64
+
+// Windows are those that the tokens of a text lie in: one, unless the text was cut into several.
+func (t Tokenisation) Windows(ids []int32) [][]int32 {
+	if t.Truncate != TruncateWindow || len(ids) <= t.Length {
+		return [][]int32{ids}
+	}
+	return slices.Collect(slices.Chunk(ids, t.Length))
+}
+
+// MostTokens is how many tokens stay of a text at most, around of which stand around each window.
+func (t Tokenisation) MostTokens(around int) int {
+	if t.Truncate == TruncateWindow {
+		return MostWindows * (t.Length - around)
+	}
+	return t.Length - around
+}
 
 // Words tells whether tokens are words.
 func (t Tokenisation) Words() bool { return t.For == "" }

@@ -2,39 +2,45 @@ package report
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"html/template"
 
 	"github.com/tlpipe/tlpipe/internal/record"
 )
 
-// duplicatesView shows pairs of pictures that look alike and are in two splits.
+// duplicatesView shows pairs of pictures or texts that are alike and are in two splits.
 type duplicatesView struct {
 	Summary string
 	Pairs   []duplicatePair
 }
 
-// duplicatePair is a row measured on, and the row of another split that it looks like. Pictures that were not found are absent.
+// duplicatePair is a row measured on, and the row of another split that it is like. Pictures and texts that were not found are absent.
 type duplicatePair struct {
 	One, Other duplicateSide
 	Differing  bool // their labels
 }
 
 type duplicateSide struct {
-	Picture          template.URL
-	ID, Label, Split string
+	Picture                template.URL
+	Text, ID, Label, Split string
 }
 
 // maxDuplicates bounds the pairs shown.
 const maxDuplicates = 24
 
-// newDuplicates finds the pictures of the pairs; nil if there are none.
+// newDuplicates finds the pictures or texts of the pairs; nil if there are none.
 func newDuplicates(ctx context.Context, run Run, e *evaluation) (*duplicatesView, error) {
 	rows, _, err := readTable[record.Duplicate](ctx, e.node)
 	if err != nil || len(rows) == 0 {
 		return nil, err
 	}
-	view := &duplicatesView{Summary: fmt.Sprintf("%s of %s evaluated look like one of another split, by a similarity hash: copies that were stored again, scaled or slightly modified. This leaks information between the splits, so the accuracy may be overestimated.", count(int64(len(rows))), plural(rows[0].Rows, "row"))}
+	texts := textsOf(ctx, run, e.node)
+	how := "that were stored again, scaled or slightly modified"
+	if texts != nil {
+		how = "with some words changed, added or left out"
+	}
+	view := &duplicatesView{Summary: fmt.Sprintf("%s of %s evaluated look like one of another split, by a similarity hash: copies %s. This leaks information between the splits, so the accuracy may be overestimated.", count(int64(len(rows))), plural(rows[0].Rows, "row"), how)}
 	shown := rows[:min(len(rows), maxDuplicates)]
 	if len(shown) < len(rows) {
 		view.Summary += fmt.Sprintf(" The likest %d are shown.", len(shown))
@@ -44,10 +50,16 @@ func newDuplicates(ctx context.Context, run Run, e *evaluation) (*duplicatesView
 		ids[d.ID], ids[d.Other] = true, true
 	}
 	pictures, err := picturesByID(ctx, run, e.node, ids)
+	var said map[string]foundText
+	if texts != nil {
+		var failed error
+		said, _, failed = findTexts(ctx, texts, ids)
+		err = errors.Join(err, failed)
+	}
 	for _, d := range shown {
 		view.Pairs = append(view.Pairs, duplicatePair{
-			One:       duplicateSide{pictures[d.ID], d.ID, d.Label, e.about.Split},
-			Other:     duplicateSide{pictures[d.Other], d.Other, d.OtherLabel, d.OtherSplit},
+			One:       duplicateSide{pictures[d.ID], said[d.ID].text, d.ID, d.Label, e.about.Split},
+			Other:     duplicateSide{pictures[d.Other], said[d.Other].text, d.Other, d.OtherLabel, d.OtherSplit},
 			Differing: d.Label != d.OtherLabel,
 		})
 	}

@@ -268,13 +268,14 @@ func textsSection(ctx context.Context, r *reading) ([]block, error) {
 
 // lengths are the tokens of texts, by split.
 type lengths struct {
-	most   int
+	most   int // tokens that stay
+	window int // tokens of a window; 0: there are none
 	splits map[string]*splitLengths
 }
 
 type splitLengths struct {
 	counts               []int
-	truncated            int // texts
+	truncated, windowed  int // texts
 	lost, tokens, unseen int64
 }
 
@@ -290,6 +291,9 @@ func readLengths(ctx context.Context, in pipeline.Input) (*lengths, error) {
 				return nil, err
 			}
 			l.most = made.Length
+			if made.Truncate == record.TruncateWindow {
+				l.most, l.window = made.MostTokens(0), made.Length
+			}
 		}
 		counts, err := record.ColumnAs[*array.Int32](rec, record.TokenCount)
 		if err != nil {
@@ -310,6 +314,9 @@ func readLengths(ctx context.Context, in pipeline.Input) (*lengths, error) {
 			s.counts = append(s.counts, count)
 			s.tokens += int64(count)
 			s.unseen += int64(unknown.Value(i))
+			if l.window > 0 && count > l.window {
+				s.windowed++
+			}
 			if l.most > 0 && count > l.most {
 				s.truncated++
 				s.lost += int64(count - l.most)
@@ -331,6 +338,9 @@ func (l *lengths) blocks(name string) []block {
 		{Name: "Truncated", Hint: fmt.Sprintf("texts of more than %d tokens", l.most)}, {Name: "Tokens lost", Hint: "share of all tokens that truncation removes"},
 		{Name: "Unknown", Hint: "share of the tokens that are not in the vocabulary"},
 	}}
+	if l.window > 0 {
+		totals.Columns = append(totals.Columns, numberColumn{Name: "In windows", Hint: fmt.Sprintf("texts of more than %d tokens, whose vector is pooled of those of several windows", l.window)})
+	}
 	histogram := numberTable{Caption: "Histogram of the lengths of " + name, Corner: "Tokens"}
 	rows := make([]numberRow, len(buckets()))
 	low := 1
@@ -354,6 +364,9 @@ func (l *lengths) blocks(name string) []block {
 			text(fmt.Sprintf("%s (%s)", count(int64(s.truncated)), percent(float64(s.truncated)/float64(n)))),
 			text(percent(float64(s.lost) / float64(max(s.tokens, 1)))), text(percent(float64(s.unseen) / float64(max(s.tokens, 1)))),
 		}})
+		if last := &totals.Rows[len(totals.Rows)-1]; l.window > 0 {
+			last.Cells = append(last.Cells, text(fmt.Sprintf("%s (%s)", count(int64(s.windowed)), percent(float64(s.windowed)/float64(n)))))
+		}
 		histogram.Columns = append(histogram.Columns, numberColumn{Name: split})
 		at := 0
 		for i, high := range buckets() {

@@ -82,8 +82,8 @@ func OpenEncoder(tokens record.TokensStep, step record.EncodingStep, folder stri
 		return nil, err
 	case digest != step.Digest:
 		return nil, fmt.Errorf("the encoder in %s, SHA-256 %.12s, is not that of the model, SHA-256 %.12s", folder, digest, step.Digest)
-	case e.Sizes.Width != step.Width:
-		return nil, fmt.Errorf("the encoder's vectors have %d numbers, the model's %d", e.Sizes.Width, step.Width)
+	case e.VectorWidth(step.Layer) != step.Width:
+		return nil, fmt.Errorf("the encoder's vectors have %d numbers, the model's %d", e.VectorWidth(step.Layer), step.Width)
 	case tokens.Length > e.Sizes.MostTokens():
 		return nil, fmt.Errorf("texts have up to %d tokens, and the encoder takes %d", tokens.Length, e.Sizes.MostTokens())
 	}
@@ -145,10 +145,13 @@ func (p *Preparation) Width() (int, error) {
 
 // Embed writes the vector of a text's tokens into dst, for a model on vectors of an encoder. One thread computes it.
 func (p *Preparation) Embed(dst []float32, ids []int32) error {
-	if reason := p.embedder.Check(ids); reason != "" {
-		return errors.New(reason)
+	windows := p.tokeniser.Made.Windows(ids)
+	for _, own := range windows {
+		if reason := p.embedder.Check(own); reason != "" {
+			return errors.New(reason)
+		}
 	}
-	return p.embedder.Embed(1, []int{len(ids)}, ids, dst)
+	return p.embedder.EmbedWindows(1, [][][]int32{windows}, dst)
 }
 
 // Encodes tells whether the tokens become a vector of an encoder.

@@ -10,6 +10,7 @@ import (
 	"github.com/tlpipe/tlpipe/internal/record"
 	"github.com/tlpipe/tlpipe/internal/textinput"
 	"github.com/tlpipe/tlpipe/internal/tfidf"
+	"github.com/tlpipe/tlpipe/internal/tokenizer"
 	"github.com/tlpipe/tlpipe/internal/words"
 	"github.com/tlpipe/tlpipe/internal/wordvectors"
 )
@@ -143,6 +144,27 @@ func TestRead(t *testing.T) {
 	for data, want := range map[string]string{"\x89PNG\r\n\x1a\n": "it is a picture (image/png)", " \n": "there is no text", "\x00\x01": "control characters"} {
 		if _, err := textinput.Read([]byte(data), document.Plain); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: %v, want %s", data, err, want)
+		}
+	}
+}
+
+// A long text lies in windows, each with the special tokens of the encoder, and none of its tokens is lost.
+func TestWindows(t *testing.T) {
+	tokens, err := tokenizer.Read("../encoder/testdata/bert")
+	if err != nil {
+		t.Fatal(err)
+	}
+	made := record.Tokenisation{For: "bert", Length: 5, Truncate: record.TruncateWindow}
+	cutter := (&textinput.Tokeniser{Made: made, Encoder: tokens}).NewCutter()
+	for text, want := range map[string][][]int32{
+		"the film is":                       {{2, 6, 7, 8, 3}},
+		"the film is good bad nice":         {{2, 6, 7, 8, 3}, {2, 9, 10, 11, 3}},
+		"the film is good bad nice long":    {{2, 6, 7, 8, 3}, {2, 9, 10, 11, 3}, {2, 12, 3}},
+		strings.Repeat("the film is ", 100): slices.Repeat([][]int32{{2, 6, 7, 8, 3}}, record.MostWindows),
+	} {
+		ids, count, _ := cutter.Cut(text)
+		if got := made.Windows(ids); !slices.EqualFunc(got, want, slices.Equal) || count != len(strings.Fields(text))+2 {
+			t.Errorf("%.40q: %v of %d tokens, want %v", text, got, count, want)
 		}
 	}
 }

@@ -40,7 +40,7 @@ func (t *Tokeniser) NewCutter() *Cutter {
 }
 
 // Cut cuts a text. tokens is how many it has before it is truncated, with special ones, unknown how many of them are not in the
-// vocabulary.
+// vocabulary. Each window has the special tokens.
 func (c *Cutter) Cut(text string) (ids []int32, tokens, unknown int) {
 	if c.Vocabulary != nil {
 		c.ids = c.Vocabulary.Append(c.ids[:0], text)
@@ -52,7 +52,12 @@ func (c *Cutter) Cut(text string) (ids []int32, tokens, unknown int) {
 	if id, ok := t.Unknown(); ok {
 		unknown = count(c.ids, id)
 	}
-	return t.Wrap(c.Made.Truncated(c.ids, c.Made.Length-t.Around())), len(c.ids) + t.Around(), unknown
+	own := c.Made.Length - t.Around() // of a window
+	kept := c.Made.Truncated(c.ids, c.Made.MostTokens(t.Around()))
+	for len(kept) > own {
+		ids, kept = append(ids, t.Wrap(kept[:own])...), kept[own:]
+	}
+	return append(ids, t.Wrap(kept)...), len(c.ids) + t.Around(), unknown
 }
 
 func count(ids []int32, id int32) (n int) {

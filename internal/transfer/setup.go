@@ -1,6 +1,7 @@
 package transfer
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -311,8 +312,14 @@ func (s *Setup) Check(inputs map[string][]pipeline.Traits) (map[string]pipeline.
 			return nil, errors.New("the model does not match the data: a head takes features, a whole network takes images")
 		}
 	}
-	_, cut := model[record.TokensKey]
+	tokens, cut := model[record.TokensKey]
+	made, err := record.ParseTokenisation(cmp.Or(tokens, "{}"))
+	if err != nil {
+		return nil, err
+	}
 	switch {
+	case made.Truncate == record.TruncateWindow:
+		return nil, errors.New("texts in windows are for the stage encode: set truncate to head, tail or middle in the stage of kind text, or train on the vectors of encode")
 	case cut && s.backbone == nil && !continues:
 		return nil, pipeline.ParamErrorHint("backbone", "such as {layers: [{vectors: builtin}, {lstm: 64}]}, or the folder of a text encoder", "is needed to train on texts")
 	case s.textual() && prepared:

@@ -30,9 +30,9 @@ func Encode() pipeline.Kind {
 	return pipeline.Define(pipeline.Kind{
 		Name:    "encode",
 		Summary: "compute vectors of texts with a pre-trained text encoder",
-		Doc: "Runs the tokens of each text through a transformer (BERT, MiniLM, RoBERTa, DistilBERT) and stores one vector per text in the column " +
+		Doc: "Runs the tokens of each text through a transformer (BERT, MiniLM, RoBERTa, DistilBERT, the text towers of CLIP and SigLIP) and stores one vector per text in the column " +
 			"`feature`; all other columns are kept. Texts must have been cut into tokens by the encoder's own tokenizer: set `for: FOLDER` in the " +
-			"stage of kind text. The vector of a text does not depend on the other texts.",
+			"stage of kind text. With `truncate: window` there, the vector of a long text is the mean of those of its windows, weighted by their tokens. The vector of a text does not depend on the other texts.",
 		Example: `vectors:
   uses: encode
   from: texts
@@ -133,7 +133,7 @@ func (s *encodeStage) Estimate(map[string][]pipeline.Input) (pipeline.Resources,
 	return pipeline.Resources{
 		Memory:    4 * (f.Parameters + f.Packed),
 		PerThread: 4*tokens*(f.Peak+3*int64(e.Sizes.Width)) + workspace,
-		PerRow:    4 * (int64(e.Sizes.MostTokens()) + 2*int64(e.Sizes.Width)),
+		PerRow:    4 * (int64(e.Sizes.MostTokens()) + 2*int64(e.VectorWidth(s.params.Layer))),
 	}, nil
 }
 
@@ -190,33 +190,40 @@ func (m *encodeMapper) Map(ctx context.Context, in arrow.Record) (pipeline.Mappe
 		return pipeline.Mapped{}, errors.New("encode texts: the column tokens does not hold int32")
 	}
 	out := pipeline.Mapped{Rejects: map[int]string{}}
-	var lengths []int
-	var ids []int32
+	made, err := record.ParseTokenisation(in.Schema().Metadata().ToMap()[record.TokensKey])
+	if err != nil {
+		return pipeline.Mapped{}, fmt.Errorf("encode texts: %w", err)
+	}
+	var texts [][][]int32
 	for i := range lists.Len() {
 		var own []int32
 		if lists.IsValid(i) {
 			from, to := lists.ValueOffsets(i)
 			own = all.Int32Values()[from:to]
 		}
-		if reason := m.embedder.Check(own); reason != "" {
-			out.Rejects[i] = reason
-			continue
+		windows := made.Windows(own)
+		for _, w := range windows {
+			if reason := m.embedder.Check(w); reason != "" {
+				out.Rejects[i] = reason
+			}
 		}
-		lengths, ids = append(lengths, len(own)), append(ids, own...)
+		if out.Rejects[i] == "" {
+			texts = append(texts, windows)
+		}
 	}
 	if err := ctx.Err(); err != nil {
 		return pipeline.Mapped{}, err
 	}
 	width := m.embedder.Width()
-	vectors := make([]float32, len(lengths)*width)
-	if err := m.embedder.Embed(m.threads, lengths, ids, vectors); err != nil {
+	vectors := make([]float32, len(texts)*width)
+	if err := m.embedder.EmbedWindows(m.threads, texts, vectors); err != nil {
 		return pipeline.Mapped{}, fmt.Errorf("encode texts: %w", err)
 	}
 	if !finite(vectors) {
 		return pipeline.Mapped{}, errors.New("encode texts: a vector is not finite: the weights are unusable")
 	}
 	field := record.TensorField(record.Feature, arrow.PrimitiveTypes.Float32, width)
-	column := record.NewTensors(field.Type, arrow.Float32Traits.CastToBytes(vectors), len(lengths))
+	column := record.NewTensors(field.Type, arrow.Float32Traits.CastToBytes(vectors), len(texts))
 	defer column.Release()
 	schema := arrow.NewSchema([]arrow.Field{field}, nil)
 	if steps, err := record.TokenTransforms(in.Schema().Metadata().ToMap()); err == nil && len(steps) > 0 {
@@ -226,6 +233,6 @@ func (m *encodeMapper) Map(ctx context.Context, in arrow.Record) (pipeline.Mappe
 		}
 		schema = record.WithMetadata(schema, record.TransformsKey, made)
 	}
-	out.Rows = array.NewRecord(schema, []arrow.Array{column}, int64(len(lengths)))
+	out.Rows = array.NewRecord(schema, []arrow.Array{column}, int64(len(texts)))
 	return out, nil
 }

@@ -32,7 +32,7 @@ type TextParams struct {
 	For      string       `yaml:"for" recipe:"-" doc:"cut texts into the tokens of an encoder: the folder with its weights and tokenizer, as on Hugging Face, or a tokenizer file"`
 	Words    *Words       `yaml:"words" recipe:"-" doc:"cut texts into words instead: builtin or a file of word vectors takes the words that have a vector there; {most: 20000} takes the most frequent words of the training rows"`
 	Length   int          `yaml:"length" min:"2" max:"65536" doc:"maximum number of tokens per text; longer texts are truncated. Default: 256, or the maximum of the encoder if that is lower"`
-	Truncate string       `yaml:"truncate" enum:"head,tail,middle" doc:"which tokens of longer texts are kept: the first, the last, or half of them from each end"`
+	Truncate string       `yaml:"truncate" enum:"head,tail,middle,window" doc:"which tokens of longer texts are kept: the first, the last, or half of them from each end; window keeps all, up to 64 windows of length tokens, for the stage encode, which pools their vectors"`
 	MaxBytes params.Bytes `yaml:"max_bytes" doc:"reject texts of more bytes than this, such as 1MB"`
 }
 
@@ -137,6 +137,9 @@ func (p TextParams) check() error {
 	}
 	if p.Length > 0 && p.For == "" && p.Words == nil {
 		errs = append(errs, pipeline.ParamErrorHint("length", "set words or for", "texts are not cut into tokens"))
+	}
+	if p.Truncate == record.TruncateWindow && p.For == "" {
+		errs = append(errs, pipeline.ParamErrorHint("truncate", "set `for` to the folder of the encoder", "windows are of an encoder's tokens"))
 	}
 	return errors.Join(append(errs, p.Split.check(), p.Target.check())...)
 }
