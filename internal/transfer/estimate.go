@@ -36,16 +36,21 @@ func (s *Setup) Estimate(inputs map[string][]pipeline.Input) (pipeline.Resources
 			return pipeline.Resources{}, err
 		}
 	}
-	var most int64
+	memory, err := s.MemoryOf(net)
+	return pipeline.Resources{Memory: memory}, err
+}
+
+// MemoryOf estimates what the training of a network on pictures takes, in bytes: the phase that takes most.
+func (s *Setup) MemoryOf(net *nn.Network) (most int64, err error) {
 	for i, p := range s.phases(true) {
 		selected, err := p.Selects(net, s.at(i))
 		if err != nil {
-			return pipeline.Resources{}, err
+			return 0, err
 		}
 		batch := p.For(math.MaxInt32).Learning(s.Learning).BatchSize // how many rows there are is not known yet
 		most = max(most, s.phaseMemory(net, selected, int64(batch)))
 	}
-	return pipeline.Resources{Memory: most}, nil
+	return most, nil
 }
 
 // featuresMemory is what rows of features take: they are all in memory.

@@ -47,7 +47,7 @@ func (s *Setup) begin(ctx context.Context, task *pipeline.Task, d *rows.Data) (s
 	if err != nil {
 		return subject{}, err
 	}
-	for name, tensor := range initialise(net, d, task.Seed) {
+	for name, tensor := range initialise(net, d, task.Seed, s.Start) {
 		if head.Contains(name) {
 			weights[name] = tensor
 		}
@@ -86,11 +86,11 @@ func answer(d *rows.Data) head.Answer {
 }
 
 // initialise gives what the head begins with.
-func initialise(net *nn.Network, d *rows.Data, seed uint64) nn.Weights {
+func initialise(net *nn.Network, d *rows.Data, seed uint64, start head.Start) nn.Weights {
 	if d.Several != nil {
 		return head.InitialiseTasks(net, seed)
 	}
-	return head.Initialise(net, seed)
+	return head.Initialise(net, seed, start)
 }
 
 // headAlone makes a head for features.
@@ -105,7 +105,7 @@ func (s *Setup) headAlone(task *pipeline.Task, d *rows.Data) (subject, error) {
 	if err != nil {
 		return subject{}, err
 	}
-	weights := initialise(net, d, task.Seed)
+	weights := initialise(net, d, task.Seed, head.StartAtZero())
 	if s.Standardise {
 		d.Standardise(net, weights)
 	}

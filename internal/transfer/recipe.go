@@ -1,6 +1,10 @@
 package transfer
 
 import (
+	"encoding/json"
+	"maps"
+
+	"github.com/tlpipe/tlpipe/internal/nn/frozen"
 	"github.com/tlpipe/tlpipe/internal/transfer/head"
 	"github.com/tlpipe/tlpipe/internal/transfer/prefix"
 	"github.com/tlpipe/tlpipe/internal/transfer/strategy"
@@ -38,6 +42,12 @@ type sparseRecipe struct {
 	KeepZeros bool `yaml:"keep_zeros"`
 }
 
+// roundingRecipe is the recipe of a phase in which a network computes with bytes.
+type roundingRecipe struct {
+	phaseRecipe
+	Rounding string `yaml:"rounding"` // the scheme
+}
+
 // phasePart describes phase i as a part of the stage's work, of the data and what the phase before
 // gave, if any. turn is nil without an adaptation.
 func (s *Setup) phasePart(i int, turn *Turn, p strategy.Phase, cached prefix.Prefix, inputs map[string][]pipeline.Input, before pipeline.Input, seed uint64) (pipeline.Part, error) {
@@ -52,6 +62,10 @@ func (s *Setup) phasePart(i int, turn *Turn, p strategy.Phase, cached prefix.Pre
 			return pipeline.Part{}, err
 		}
 		from.RandomSeed = s.backbone.seed(s.RandomSeed, seed)
+		if s.Start.Drawn() {
+			from.Weights = maps.Clone(from.Weights)
+			from.Weights[head.Scope] = "random"
+		}
 	}
 	of := map[string]pipeline.Input{}
 	ports := []string{DataPort, ModelPort}
@@ -80,6 +94,13 @@ func (s *Setup) phasePart(i int, turn *Turn, p strategy.Phase, cached prefix.Pre
 		part.Recipe = adaptedRecipe{Phase: recipe, Turn: turn.Recipe}
 	case s.zeros:
 		part.Recipe = sparseRecipe{recipe, true}
+	case s.scheme != nil:
+		scheme, err := json.Marshal(s.scheme)
+		if err != nil {
+			return pipeline.Part{}, err
+		}
+		part.Recipe = roundingRecipe{recipe, string(scheme)}
+		part.Numerics = frozen.Int8.Numerics()
 	case s.guided():
 		teacherInputs(of, inputs)
 		part.Recipe = guidedRecipe{phaseRecipe: recipe, Losses: s.guidance.Losses, Weights: s.guidance.Weights}

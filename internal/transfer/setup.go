@@ -12,6 +12,7 @@ import (
 	"github.com/tlpipe/tlpipe/internal/kernel"
 	"github.com/tlpipe/tlpipe/internal/nn"
 	"github.com/tlpipe/tlpipe/internal/nn/classifier"
+	"github.com/tlpipe/tlpipe/internal/nn/quantise"
 	"github.com/tlpipe/tlpipe/internal/nn/train"
 	"github.com/tlpipe/tlpipe/internal/record"
 	"github.com/tlpipe/tlpipe/internal/transfer/head"
@@ -31,7 +32,7 @@ type Params struct {
 	RandomSeed   uint64               `yaml:"random_seed" doc:"seed of random weights of the backbone; affects nothing else"`
 	Strategy     strategy.Strategy    `yaml:"strategy" doc:"on images and texts: feature_extraction (the default), partial, full, progressive, fine_tune, layerwise, adapters, linear_then_full, a mapping with one of these as kind, or a list of phases"`
 	Head         head.Head            `yaml:"head" doc:"tutorial (dense 256, batch-norm, relu, dropout 0.5, dense 128, batch-norm, relu, dropout 0.3), linear, on features also a classical classifier (logistic, …, see above), or a mapping; linear on images if not given"`
-	Start        head.Start           `yaml:"start" doc:"on images: initial weights of the last layer of the head: zero (the default), or logistic: the logistic regression that head: logistic fits on the frozen backbone's features of the training rows, its penalty chosen on the validation rows; the first phase keeps it if no epoch is better on them"`
+	Start        head.Start           `yaml:"start" doc:"on images: initial weights of the last layer of the head: zero (the default); random (the default on a network that is spelled out, whose other weights are random too); or logistic: the logistic regression that head: logistic fits on the frozen backbone's features of the training rows, its penalty chosen on the validation rows; the first phase keeps it if no epoch is better on them"`
 	Target       Target               `yaml:"target" doc:"column to predict: a class; a list of classes, any of which may apply; or numbers. label: the target of the preprocess stage, if that sets one. Of finetune also several tasks, each with a head: {kind: label, colour: hue, age: {regression: age}}, or {tasks: {…}, balance: fixed (the default), uncertainty or gradient_norm, weights: {kind: 2}, alpha: 1.5, twins: false}; rows may lack some of them"`
 	Epochs       *int                 `yaml:"epochs" min:"1" doc:"maximum number of passes over the training rows; if not given, 30 on features, as the strategy says on images"`
 	LearningRate *strategy.Rate       `yaml:"learning_rate" doc:"before schedule and warm-up; if not given, 1e-3 on features, as the strategy says on images; auto: chosen by a range test before each phase (its valley, as fastai's lr_find)"`
@@ -109,6 +110,9 @@ func (p *Params) Complete(d *params.Decoding, node *yaml.Node, usual string) {
 			p.Strategy = strategy.Named(usual)
 		}
 	}
+	if given(node, "start") == nil && p.Backbone.SpelledOut() && !p.Backbone.OnTokens() {
+		p.Start = head.StartAtRandom()
+	}
 	made, err := p.Strategy.In(p.presetFor())
 	if err != nil && p.Preset == strategy.Tutorial { // in the other, decoding it has told
 		d.At("strategy", func() { d.Errorf(given(node, "strategy"), "", "%v", err) })
@@ -124,6 +128,56 @@ func (s *Setup) KeepingZeros() *Setup {
 	out := *s
 	out.zeros = true
 	return &out
+}
+
+// Rounding returns the training of a folded network that will compute with bytes by a scheme, and does so in training and
+// validation: quantisation-aware training. What it begins with is kept if no epoch is better.
+func (s *Setup) Rounding(scheme *quantise.Scheme) *Setup {
+	out := *s
+	out.scheme = scheme
+	return &out
+}
+
+// Further decodes the parameters of a training that goes on with an input model, as part of another stage's: usual is the strategy where
+// none is given.
+func (p *Params) Further(d *params.Decoding, node *yaml.Node, usual strategy.Strategy) {
+	p.Begin(node, true)
+	type plain Params
+	d.Into(node, (*plain)(p))
+	if p.Strategy.Kind == "" && len(p.Strategy.Phases) == 0 {
+		p.Strategy = usual
+	}
+	p.Complete(d, node, "")
+	if p.Backbone != "" {
+		d.At("backbone", func() {
+			d.Errorf(params.Locate(node, "backbone"), "leave it out", "the network is that of the input model")
+		})
+	}
+}
+
+// NewWithin is [New] of parameters that stand under a key of another stage's, which learns one task, as errors say.
+func NewWithin(stage, key string, p Params) (*Setup, error) {
+	s, err := New(p)
+	return s, beneath(key, errors.Join(err, p.Target.One(stage)))
+}
+
+// beneath is an error of parameters in a mapping.
+func beneath(key string, err error) error {
+	var joined interface{ Unwrap() []error }
+	if errors.As(err, &joined) {
+		var out []error
+		for _, e := range joined.Unwrap() {
+			out = append(out, beneath(key, e))
+		}
+		return errors.Join(out...)
+	}
+	var wrong *params.Error
+	if errors.As(err, &wrong) {
+		own := *wrong
+		own.Path = key + "." + own.Path
+		return &own
+	}
+	return err
 }
 
 // given is the value of a key of a mapping; nil if it has none.
@@ -151,6 +205,7 @@ type Setup struct {
 	backbone *backbone            // nil without one
 	guidance *Guidance            // by teachers; nil without any
 	zeros    bool                 // weights that are 0 stay so
+	scheme   *quantise.Scheme     // by which the network computes with bytes; nil: it does not
 	prepared record.Preprocessing // of the pictures, once Check knows
 	tokens   record.Tokenisation  // of the texts for an encoder, once Check knows
 
@@ -195,6 +250,7 @@ func New(p Params) (*Setup, error) {
 		refuse(p.Backbone == "", "start", "leave it out; on features, head: logistic fits this classifier", "logistic is for a backbone with a new head, on pictures")
 		refuse(p.Backbone != "" && len(p.Head.Hidden) > 0, "start", "take head: linear", "a head with hidden layers cannot start from logistic regression, which has none")
 	}
+	refuse(p.Start.Drawn() && p.Backbone == "", "start", "leave it out", "random is for a backbone with a new head, on pictures")
 	several := len(p.Strategy.Phases) > 1
 	refuse(several && p.Epochs != nil, "epochs", "say those of each phase in strategy", "the strategy has %d phases", len(p.Strategy.Phases))
 	refuse(several && p.LearningRate != nil && !p.LearningRate.Auto, "learning_rate", "say that of each phase in strategy", "the strategy has %d phases", len(p.Strategy.Phases))

@@ -94,6 +94,10 @@ func (s *Setup) newTraining(ctx context.Context, task *pipeline.Task, d *rows.Da
 	}
 	t.prefixes = make([]prefix.Prefix, len(t.phases))
 	switch {
+	case s.scheme != nil:
+		for i := range t.prefixes {
+			t.prefixes[i].Why = "values are rounded in training: no activations are cached"
+		}
 	case d.Pictures:
 		t.prefixes = s.budget().Choose(t.net, t.selections, t.cachedRows())
 	case d.Encoded():
@@ -260,10 +264,10 @@ func (t *training) trainPhase(ctx context.Context, task *pipeline.Task, i int) (
 const tellEvery = time.Second
 
 // keepsStart tells whether phase i hands on what it began with if no epoch is better: phases after the
-// first do, but for the tutorial's, and the first does where it starts from a classifier that was fitted.
+// first do, but for the tutorial's, and the first does where it starts from a classifier that was fitted or from a quantised network.
 func (s *Setup) keepsStart(i int) bool {
 	if i == 0 {
-		return s.Start.Converged()
+		return s.Start.Converged() || s.scheme != nil
 	}
 	return s.Preset == strategy.Default
 }
@@ -278,7 +282,7 @@ func (t *training) options(task *pipeline.Task, i int) train.Options {
 	if t.data.Encoded() {
 		o.Bucket = bucket
 	}
-	o.KeepStart, o.KeepZeros = t.keepsStart(i), t.zeros
+	o.KeepStart, o.KeepZeros, o.Rounding = t.keepsStart(i), t.zeros, t.scheme
 	o.Sample = t.data.Sample(t.Copies)
 	if t.Sampling == strategy.BalancedSampling {
 		o.Sample = train.Balanced(o.Sample, t.data.Training.Classes, o.Seed)

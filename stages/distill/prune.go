@@ -44,18 +44,7 @@ type Training struct{ transfer.Params }
 // DecodeParam implements params.Decoder: all layers learn, with the statistics of their batches, unless a strategy says
 // otherwise.
 func (t *Training) DecodeParam(d *params.Decoding, node *yaml.Node) {
-	t.Params.Begin(node, true)
-	type plain transfer.Params
-	d.Into(node, (*plain)(&t.Params))
-	if t.Strategy.Kind == "" && len(t.Strategy.Phases) == 0 {
-		t.Strategy = strategy.Recovery()
-	}
-	t.Params.Complete(d, node, "")
-	if t.Backbone != "" {
-		d.At("backbone", func() {
-			d.Errorf(params.Locate(node, "backbone"), "leave it out", "the network is that of the input model")
-		})
-	}
+	t.Further(d, node, strategy.Recovery())
 }
 
 // Methods and criteria.
@@ -118,33 +107,13 @@ func buildPrune(p PruneParams) (pipeline.Stage, error) {
 	refuse(p.Rounds > 1 && p.Train == nil, "rounds", "say how to train: train: {}", "several rounds without training between them are one")
 	if p.Train != nil {
 		var err error
-		s.training, err = transfer.New(p.Train.Params)
-		if err = errors.Join(err, p.Train.Target.One("prune")); err != nil {
-			errs = append(errs, within("train", err))
+		if s.training, err = transfer.NewWithin("prune", "train", p.Train.Params); err != nil {
+			errs = append(errs, err)
 		} else if p.Method != byChannels {
 			s.training = s.training.KeepingZeros()
 		}
 	}
 	return s, errors.Join(errs...)
-}
-
-// within is an error of parameters in a mapping.
-func within(key string, err error) error {
-	var joined interface{ Unwrap() []error }
-	if errors.As(err, &joined) {
-		var out []error
-		for _, e := range joined.Unwrap() {
-			out = append(out, within(key, e))
-		}
-		return errors.Join(out...)
-	}
-	var wrong *params.Error
-	if errors.As(err, &wrong) {
-		own := *wrong
-		own.Path = key + "." + own.Path
-		return &own
-	}
-	return err
 }
 
 // Numerics implements pipeline.Numeric.

@@ -37,6 +37,12 @@ func (s Steps) Round(x float32) float32 {
 	return s.Size * float32(min(max(v, -128), 127)-float64(s.Zero))
 }
 
+// Within tells whether x is rounded to a step that there is, and not cut off.
+func (s Steps) Within(x float32) bool {
+	v := math.RoundToEven(float64(x/s.Size)) + float64(s.Zero)
+	return v >= -128 && v <= 127
+}
+
 // Weight quantises a weight: its steps, row-major, and their size by output channel; see [stored.Int8].
 func Weight(w nn.Tensor) (steps []int8, sizes []float32) { return stored.Int8(w.Data, w.Shape[0]) }
 

@@ -35,11 +35,27 @@ type seen struct {
 	counts    []float64
 }
 
-// Ranges finds the ranges of the input and of the values of all layers on n examples. Layers that have to share one do: see
+// Examples hands out examples some at a time, n in x, [n][input], the same whenever it is called.
+type Examples func(do func(x []float32, n int) error) error
+
+// InMemory are n examples, [n][input].
+func InMemory(x []float32, n int) Examples {
+	return func(do func(x []float32, n int) error) error { return do(x, n) }
+}
+
+// observe computes examples in float32.
+func (s *Simulation) observe(ctx context.Context, examples Examples, see func(layer string, numbers []float32)) error {
+	return examples(func(x []float32, n int) error {
+		_, err := s.Run(ctx, x, n, nil, see)
+		return err
+	})
+}
+
+// Ranges finds the ranges of the input and of the values of all layers on examples. Layers that have to share one do: see
 // [quantise.Share].
-func (s *Simulation) Ranges(ctx context.Context, x []float32, n int, c Calibration) (map[string]quantise.Range, error) {
+func (s *Simulation) Ranges(ctx context.Context, examples Examples, c Calibration) (map[string]quantise.Range, error) {
 	values := map[string]*seen{}
-	_, err := s.Run(ctx, x, n, nil, func(layer string, numbers []float32) {
+	err := s.observe(ctx, examples, func(layer string, numbers []float32) {
 		v := values[layer]
 		if v == nil {
 			v = &seen{}
@@ -58,7 +74,7 @@ func (s *Simulation) Ranges(ctx context.Context, x []float32, n int, c Calibrati
 		}
 	}
 	if c.Method != MinMax {
-		_, err := s.Run(ctx, x, n, nil, func(layer string, numbers []float32) { values[layer].count(numbers) })
+		err := s.observe(ctx, examples, func(layer string, numbers []float32) { values[layer].count(numbers) })
 		if err != nil {
 			return nil, err
 		}

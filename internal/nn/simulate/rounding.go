@@ -111,17 +111,74 @@ func learnRounding(weight nn.Tensor, groups [][][]float64) nn.Tensor {
 	width, perGroup := len(weight.Data)/channels, channels/len(groups)
 	workers := iter.Iterator[int]{MaxGoroutines: runtime.GOMAXPROCS(0)}
 	for group, patches := range groups {
-		second := moments(patches, width)
+		begin := momentsOf(patches, width)
 		rows := make([]int, perGroup)
 		for i := range rows {
 			rows[i] = group*perGroup + i
 		}
 		workers.ForEach(rows, func(channel *int) {
 			from := *channel * width
-			descend(steps[from:from+width], weight.Data[from:from+width], float64(sizes[*channel]), second)
+			descend(steps[from:from+width], weight.Data[from:from+width], float64(sizes[*channel]), begin)
 		})
 	}
 	return nn.Tensor{Shape: weight.Shape, Data: stored.Numbers(steps, sizes)}
+}
+
+// quadratic is Δᵀ·M·Δ for the mean M of the products x·xᵀ of patches, at a Δ that moves along the axes.
+type quadratic interface {
+	move(i int, by float64)  // adds to a number of Δ
+	slope(i int) float64     // (M·Δ)ᵢ
+	curvature(i int) float64 // Mᵢᵢ
+}
+
+// momentsOf returns what begins a quadratic at Δ = 0, in the smaller memory: of the means [number][number], or of the patches
+// themselves, [number][patch].
+func momentsOf(patches [][]float64, width int) func() quadratic {
+	if len(patches) < width {
+		columns := columnsOf(patches, width)
+		squares := make([]float64, width)
+		for i, column := range columns {
+			squares[i] = vector.Dot(column, column) / float64(len(patches))
+		}
+		return func() quadratic { return &byPatches{columns, squares, make([]float64, len(patches))} }
+	}
+	second := moments(patches, width)
+	return func() quadratic { return &byMoments{second, make([]float64, width)} }
+}
+
+// byMoments knows M·Δ.
+type byMoments struct {
+	second   [][]float64
+	gradient []float64
+}
+
+func (q *byMoments) move(i int, by float64)  { vector.Axpy(by, q.second[i], q.gradient) }
+func (q *byMoments) slope(i int) float64     { return q.gradient[i] }
+func (q *byMoments) curvature(i int) float64 { return q.second[i][i] }
+
+// byPatches knows the products of the patches with Δ.
+type byPatches struct {
+	columns  [][]float64
+	squares  []float64
+	products []float64
+}
+
+func (q *byPatches) move(i int, by float64) { vector.Axpy(by, q.columns[i], q.products) }
+func (q *byPatches) slope(i int) float64 {
+	return vector.Dot(q.columns[i], q.products) / float64(len(q.products))
+}
+func (q *byPatches) curvature(i int) float64 { return q.squares[i] }
+
+// columnsOf turns patches to [number][patch].
+func columnsOf(patches [][]float64, width int) [][]float64 {
+	out := make([][]float64, width)
+	for i := range out {
+		out[i] = make([]float64, len(patches))
+		for j, p := range patches {
+			out[i][j] = p[i]
+		}
+	}
+	return out
 }
 
 // moments are the mean products of the numbers of patches, [number][number].
@@ -141,7 +198,7 @@ func moments(patches [][]float64, width int) [][]float64 {
 
 // descend moves weights of a channel to the step on their other side, one at a time, as long as that makes the error of the channel's outputs
 // smaller. The largest stay: the size of the steps follows from them.
-func descend(steps []int8, weight []float32, size float64, second [][]float64) {
+func descend(steps []int8, weight []float32, size float64, begin func() quadratic) {
 	const mostSweeps, largest = 20, 127
 	delta := make([]float64, len(steps))
 	top := 0
@@ -152,10 +209,10 @@ func descend(steps []int8, weight []float32, size float64, second [][]float64) {
 	if top != largest {
 		return
 	}
-	gradient := make([]float64, len(steps))
+	mean := begin()
 	for i, d := range delta {
 		if d != 0 {
-			vector.Axpy(d, second[i], gradient)
+			mean.move(i, d)
 		}
 	}
 	for range mostSweeps {
@@ -169,10 +226,11 @@ func descend(steps []int8, weight []float32, size float64, second [][]float64) {
 			if next == largest || next == -largest {
 				continue
 			}
-			if change := by * (2*gradient[i] + by*second[i][i]); change < -1e-12*size*size*second[i][i] {
+			curvature := mean.curvature(i)
+			if change := by * (2*mean.slope(i) + by*curvature); change < -1e-12*size*size*curvature {
 				steps[i] = next
 				delta[i] += by
-				vector.Axpy(by, second[i], gradient)
+				mean.move(i, by)
 				moved = true
 			}
 		}

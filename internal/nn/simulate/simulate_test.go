@@ -46,7 +46,7 @@ func TestSimulatedNetworks(t *testing.T) {
 			}
 		}
 		method := rapid.SampledFrom([]simulate.Method{simulate.MinMax, simulate.Percentile}).Draw(t, "method")
-		ranges, err := s.Ranges(ctx, x, n, simulate.Calibration{Method: method, Percentile: 99.9})
+		ranges, err := s.Ranges(ctx, simulate.InMemory(x, n), simulate.Calibration{Method: method, Percentile: 99.9})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -102,7 +102,7 @@ func TestMethods(t *testing.T) {
 	}
 	greatest := slices.Max(data)
 	for method, most := range map[simulate.Method]float32{simulate.MinMax: greatest, simulate.Percentile: greatest * 0.75, simulate.Squared: greatest * 0.99, simulate.Entropy: greatest * 0.99} {
-		ranges, err := s.Ranges(context.Background(), data, n, simulate.Calibration{Method: method, Percentile: 99.9})
+		ranges, err := s.Ranges(context.Background(), simulate.InMemory(data, n), simulate.Calibration{Method: method, Percentile: 99.9})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -138,7 +138,7 @@ func TestBiasCorrection(t *testing.T) {
 		data[i] = data[i]*0.2 + 1
 	}
 	want, _ := s.Run(ctx, data, n, nil, nil)
-	ranges, err := s.Ranges(ctx, data, n, simulate.Calibration{Method: simulate.MinMax})
+	ranges, err := s.Ranges(ctx, simulate.InMemory(data, n), simulate.Calibration{Method: simulate.MinMax})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -201,7 +201,7 @@ func TestLearnedRounding(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			ranges, err := s.Ranges(ctx, in, n, simulate.Calibration{Method: simulate.MinMax})
+			ranges, err := s.Ranges(ctx, simulate.InMemory(in, n), simulate.Calibration{Method: simulate.MinMax})
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -69,7 +69,9 @@ func (t *Trainer) newEvaluator(before *evaluator, lengths []int, most int) (*eva
 	}
 	e.size = min(sequencesAtOnce, most)
 	if e.tokens == nil {
-		compiled, err := frozen.Options{Lengths: lengths}.Compile(t.net, t.shown(), layers...)
+		options := frozen.By(t.options.Rounding)
+		options.Lengths = lengths
+		compiled, err := options.Compile(t.net, t.shown(), layers...)
 		if err != nil {
 			return nil, err
 		}

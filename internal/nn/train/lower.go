@@ -7,6 +7,7 @@ import (
 
 	"github.com/tlpipe/tlpipe/internal/kernel"
 	"github.com/tlpipe/tlpipe/internal/nn"
+	"github.com/tlpipe/tlpipe/internal/nn/quantise"
 	"github.com/tlpipe/tlpipe/internal/nn/train/graph"
 )
 
@@ -148,6 +149,8 @@ type building struct {
 
 	reversal *graph.Node // factor on the gradient reversals
 	norms    []float64   // of the gradients through the probes
+
+	rounding map[string]quantise.Steps // by layer whose values are rounded
 }
 
 // sequencesOf are the tokens of a layer: those of the axis that varies, some of which are padding, or all that there are.
@@ -203,6 +206,9 @@ func fusedActivations(net *nn.Network, rows map[string]lowering) map[string]kern
 // normedConvolutions finds the convolutions that lead into a batch-norm with statistics that stay,
 // and nowhere else. If the norm's factors learn, so must the convolution: see [graph.Graph.ConvNorm].
 func normedConvolutions(net *nn.Network, o Options) map[string]*normed {
+	if o.Rounding != nil {
+		return nil // a convolution's own values may be rounded
+	}
 	uses, convs := usesOf(net), map[string]nn.Conv{}
 	for _, l := range net.Layers() {
 		if op, ok := l.Op.(nn.Conv); ok && !op.Bias {
@@ -249,8 +255,15 @@ func (b *building) layer(l nn.Layer) (*graph.Node, error) {
 		default:
 			full.parameter[q.Role] = b.Learned(q.Name(), q.Shape, data)
 		}
+		if q.Role == nn.Weight {
+			full.parameter[q.Role] = b.roundedWeight(l, full.parameter[q.Role])
+		}
 	}
-	return row.node(b, full)
+	node, err := row.node(b, full)
+	if err != nil {
+		return nil, err
+	}
+	return b.rounded(l.Name, node), nil
 }
 
 // lowerConv adds a convolution, or leaves it to the batch-norm that it is computed with.

@@ -8,6 +8,7 @@ import (
 	"github.com/tlpipe/tlpipe/internal/kernel"
 	"github.com/tlpipe/tlpipe/internal/nn"
 	"github.com/tlpipe/tlpipe/internal/nn/frozen"
+	"github.com/tlpipe/tlpipe/internal/nn/quantise"
 	"github.com/tlpipe/tlpipe/internal/nn/train/objective"
 	"github.com/tlpipe/tlpipe/internal/nn/train/optimizer"
 	"github.com/tlpipe/tlpipe/internal/nn/train/schedule"
@@ -97,6 +98,11 @@ type Options struct {
 	// KeepZeros lets weights that are 0 in what the training begins with stay 0: those of a network that was pruned. Biases
 	// and norms are free.
 	KeepZeros bool
+
+	// Rounding, if not nil, is the scheme by which the network, which must be folded, is to compute with bytes. What it rounds is
+	// rounded in training too, weights to steps that follow their largest magnitudes, and gradients go straight through: quantisation-aware
+	// training (Jacob et al. 2018, arXiv:1712.05877). Validation computes with bytes.
+	Rounding *quantise.Scheme
 
 	// AfterStep, if not nil, is called after each step of the optimizer with the position of the step
 	// that has just been taken. It may call [Trainer.Save]; an error ends the training.

@@ -91,7 +91,7 @@ func (t *Trainer) newProgram(net *nn.Network, lengths []int, batch int, trunk *t
 		Graph: p.Graph, net: net, weights: t.weights, options: o, batch: batch, ids: map[string][]int32{},
 		rows: lowerings(), nodes: map[string]*graph.Node{}, normed: normedConvolutions(net, o), norms: p.norms,
 	}
-	b.fused = fusedActivations(net, b.rows)
+	b.fused, b.rounding = fusedActivations(net, b.rows), o.Rounding.Rounding(net)
 	if len(lengths) > 0 {
 		b.varying = map[string]bool{}
 		for _, l := range t.net.Layers() {
@@ -148,6 +148,7 @@ func (b *building) enter(p *program) {
 		if e == nn.Float32 && slices.Contains(p.trunk.boundary, l.Name) {
 			b.nodes[l.Name] = p.Input(l.Name, append([]int{p.batch}, b.net.Shape(l.Name)...)...)
 			p.read.Inputs[l.Name] = nn.Values{Float32: p.Data(b.nodes[l.Name])}
+			b.nodes[l.Name] = b.rounded(l.Name, b.nodes[l.Name])
 			continue
 		}
 		p.read.Inputs[l.Name] = nn.NewValues(e, p.batch*b.net.Shape(l.Name).Size())

@@ -10,7 +10,7 @@ import (
 )
 
 // trunk is the part of a network that nothing learns in, or below: no gradient goes there, so it is
-// computed as package frozen compiles it, fused and in little memory.
+// computed as package frozen compiles it, fused and in little memory. Where values are rounded in training it has the inputs alone.
 type trunk struct {
 	frozen   map[string]bool // the layers it is made of
 	boundary []string        // those of them whose outputs the rest takes
@@ -23,7 +23,7 @@ type trunk struct {
 func newTrunk(net *nn.Network, weights nn.Weights, o Options) (*trunk, error) {
 	t := &trunk{frozen: map[string]bool{}}
 	for _, l := range net.Layers() {
-		t.frozen[l.Name] = isFrozen(net, l, o.Freeze) && !slices.ContainsFunc(l.Inputs, func(name string) bool { return !t.frozen[name] })
+		t.frozen[l.Name] = (o.Rounding == nil || isInput(net, l.Name)) && isFrozen(net, l, o.Freeze) && !slices.ContainsFunc(l.Inputs, func(name string) bool { return !t.frozen[name] })
 	}
 	t.leave(net)
 	if len(t.boundary) == 0 {

@@ -87,7 +87,7 @@ func TestFilesComputeWhatNetworksDo(t *testing.T) {
 			t.Fatal(err)
 		}
 		scheme := &quantise.Scheme{}
-		if scheme.Ranges, err = s.Ranges(context.Background(), x, 1, simulate.Calibration{Method: simulate.MinMax}); err != nil {
+		if scheme.Ranges, err = s.Ranges(context.Background(), simulate.InMemory(x, 1), simulate.Calibration{Method: simulate.MinMax}); err != nil {
 			t.Fatal(err)
 		}
 		p, err = read(model(net, w), emit.Options{Scheme: scheme})

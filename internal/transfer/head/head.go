@@ -115,14 +115,17 @@ func (Head) ParamSchema(inner map[string]any) map[string]any {
 }
 
 // Initialise gives the weights that the layers of a head begin with, in a network that ends in one.
-// The last layer is 0, so that the first answer is that all classes are equally probable and the
+// Unless start says that it is drawn, the last layer is 0, so that the first answer is that all classes are equally probable and the
 // first step does not depend on chance (as in Big Transfer, Kolesnikov et al. 2019,
 // arXiv:1912.11370, and fine-tuned vision transformers): with more features than rows, random
-// weights stay where no row says anything. Weights of hidden layers are drawn from the seed as Keras
-// draws them, uniform with variance 2/(fan-in + fan-out) (Glorot and Bengio 2010); their biases are 0.
-func Initialise(net *nn.Network, seed uint64) nn.Weights {
+// weights stay where no row says anything. Other weights are drawn from the seed as Keras
+// draws them, uniform with variance 2/(fan-in + fan-out) (Glorot and Bengio 2010); biases are 0.
+func Initialise(net *nn.Network, seed uint64, start Start) nn.Weights {
 	below := slices.ContainsFunc(net.Layers(), func(l nn.Layer) bool { return Contains(l.Name) }) // or else all is the head's
 	out := net.InitialiseSomeGlorot(seed, func(p nn.Parameter) bool { return !below || Contains(p.Layer) })
+	if start.Drawn() {
+		return out
+	}
 	last := net.Layers()[0]
 	for _, l := range net.Layers() {
 		if _, ok := l.Op.(nn.Dense); ok {

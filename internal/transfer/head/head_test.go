@@ -25,7 +25,7 @@ func TestFirstWeights(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	one, another := Initialise(net, 1), Initialise(net, 2)
+	one, another := Initialise(net, 1, StartAtZero()), Initialise(net, 2, StartAtZero())
 	for name, tensor := range one {
 		limit := 0.0
 		if name == "hidden1.dense.weight" {

@@ -150,6 +150,11 @@ func Recovery() Strategy {
 	return Strategy{Phases: []Phase{{Name: all, Epochs: 2, LearningRate: Default.rates().backbone, Unfreeze: []string{all}, BatchNorm: TrainingNorms}}}
 }
 
+// RoundingAware is how a trained network learns to compute with bytes: all layers, gently.
+func RoundingAware() Strategy {
+	return Strategy{Phases: []Phase{{Name: all, Epochs: 3, LearningRate: Default.rates().gentle, Unfreeze: []string{all}}}}
+}
+
 // Named is the strategy of a word.
 func Named(kind string) Strategy { return Strategy{spelling: spelling{Kind: kind}} }
 

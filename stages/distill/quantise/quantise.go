@@ -9,7 +9,11 @@ import (
 	"github.com/tlpipe/tlpipe/internal/nn/frozen"
 	"github.com/tlpipe/tlpipe/internal/nn/simulate"
 	"github.com/tlpipe/tlpipe/internal/record"
+	"github.com/tlpipe/tlpipe/internal/transfer"
+	"github.com/tlpipe/tlpipe/internal/transfer/strategy"
 	"github.com/tlpipe/tlpipe/pipeline"
+	"github.com/tlpipe/tlpipe/pipeline/params"
+	"gopkg.in/yaml.v3"
 )
 
 // Params are the parameters of the stage.
@@ -20,10 +24,19 @@ type Params struct {
 	Rows           int             `yaml:"rows" min:"1" max:"100000" doc:"training rows to find ranges on, spread evenly over all; augmented copies are not used"`
 	Equalise       bool            `yaml:"equalise" doc:"first equalise the ranges of the channels of consecutive layers with ReLU or nothing between them (Nagel et al. 2019)"`
 	Rounding       Rounding        `yaml:"rounding" enum:"nearest,learned" doc:"of weights: to the nearest step, or up or down as learned, so that the outputs of the layer change least on up to 32 of the rows (AdaRound's objective, Nagel et al. 2020)"`
+	Train          *Training       `yaml:"train" doc:"quantisation-aware training: the network is trained further with weights and values rounded as they will be and gradients straight through (Jacob et al. 2018), batch-norms folded, in the ranges found before; as in finetune with an input model; none if not given; {} trains all layers for three epochs"`
 	BiasCorrection bool            `yaml:"bias_correction" doc:"adjust biases so that the mean of each channel is unchanged, on up to 32 of the rows"`
 	Tolerance      float64         `yaml:"tolerance" min:"0" max:"1" doc:"the gate: by how much accuracy on the rows of split val may drop, as a fraction; for models that do not predict a single class, how much their predictions may change"`
 	Confidence     float64         `yaml:"confidence" min:"0.5" max:"0.9999" doc:"of the one-sided interval of that drop, whose end must be within tolerance; 0.5 judges by the drop itself"`
 	MostFloat      float64         `yaml:"most_float" min:"0" max:"1" doc:"the fraction of the layers with weights that may be left in float32 so that the gate holds"`
+}
+
+// Training is how a network learns to compute with bytes.
+type Training struct{ transfer.Params }
+
+// DecodeParam implements params.Decoder: all layers learn, gently, unless a strategy says otherwise.
+func (t *Training) DecodeParam(d *params.Decoding, node *yaml.Node) {
+	t.Further(d, node, strategy.RoundingAware())
 }
 
 // Type is what weights rest as.
@@ -56,13 +69,15 @@ func Kind() pipeline.Kind {
 			"evaluate, predict, bench. A gate compares it with the model in float32 on the rows of split val: the upper end of the " +
 			"one-sided interval of the drop in accuracy must be within tolerance, both as tlpipe computes and with every value rounded, as " +
 			"full-integer runtimes do. While it is not, the layers with the greatest measured sensitivity are left in float32; if " +
-			"too many would have to be, the stage fails and says what was reached. float16 and bfloat16 change how weights are stored; " +
+			"too many would have to be, the stage fails and says what was reached. Where int8 costs too much, train goes on with the network " +
+			"rounded (quantisation-aware training). float16 and bfloat16 change how weights are stored; " +
 			"the model computes in float32. tlpipe export writes int8 models as ONNX and TensorFlow Lite files.",
 		Example: `small:
   uses: quantise
   from: {model: net, data: images}
   with: {tolerance: 0.02}`,
-		Version: 2,
+		Version: 3,
+		Seeded:  true,
 		Inputs: []pipeline.Port{
 			{Name: modelPort, Kind: pipeline.Model, Doc: "the trained model"},
 			{Name: dataPort, Kind: pipeline.Features, Also: []pipeline.PortKind{pipeline.Images}, Doc: "the rows that it was trained and validated on"},
@@ -77,9 +92,29 @@ func Kind() pipeline.Kind {
 	}, build)
 }
 
-func build(p Params) (pipeline.Stage, error) { return stage{p}, nil }
+func build(p Params) (pipeline.Stage, error) {
+	s := stage{Params: p}
+	var errs []error
+	if p.Train == nil {
+		return s, nil
+	}
+	if p.Type != "int8" {
+		errs = append(errs, pipeline.ParamErrorHint("train", "leave it out", "is for int8: weights in %s change too little", p.Type))
+	}
+	if p.Rounding == Learned {
+		errs = append(errs, pipeline.ParamErrorHint("rounding", "leave it out", "training moves the weights, to the nearest steps"))
+	}
+	var err error
+	if s.training, err = transfer.NewWithin("quantise", "train", p.Train.Params); err != nil {
+		errs = append(errs, err)
+	}
+	return s, errors.Join(errs...)
+}
 
-type stage struct{ Params }
+type stage struct {
+	Params
+	training *transfer.Setup // nil: none
+}
 
 // Check implements pipeline.Stage: what the model says of its input stays true.
 func (s stage) Check(inputs map[string][]pipeline.Traits) (map[string]pipeline.Traits, error) {
@@ -96,6 +131,14 @@ func (s stage) Check(inputs map[string][]pipeline.Traits) (map[string]pipeline.T
 			}
 		}
 	}
+	if s.training != nil {
+		if _, features := out[record.ExtractionKey]; features {
+			return nil, pipeline.ParamErrorHint("train", "leave it out", "is for networks on pictures, and the model is a head on features")
+		}
+		if _, err := s.training.Check(inputs); err != nil {
+			return nil, err
+		}
+	}
 	return map[string]pipeline.Traits{modelPort: out}, nil
 }
 
@@ -104,8 +147,12 @@ func (s stage) Demands() []pipeline.Demand {
 	if s.Type != "int8" {
 		return nil
 	}
+	ranges := pipeline.Demand{Port: dataPort, Split: record.Train, Classes: 1, Why: "ranges are found on them"}
+	if s.training != nil {
+		ranges.Why = "they are what is learned from"
+	}
 	return []pipeline.Demand{
-		{Port: dataPort, Split: record.Train, Classes: 1, Why: "ranges are found on them"},
+		ranges,
 		{Port: dataPort, Split: record.Validation, Classes: 1, Why: "the gate compares accuracies on them"},
 	}
 }

@@ -25,7 +25,7 @@ import (
 
 // work is a run of the stage.
 type work struct {
-	Params
+	stage
 	task  *pipeline.Task
 	model *classifier.Classifier // folded
 	data  *rows.Data
@@ -33,8 +33,7 @@ type work struct {
 	size  int // numbers of a row
 
 	simulation  *simulate.Simulation
-	examples    []float32 // to find ranges on
-	count       int
+	originals   []int                // training rows to find ranges on, spread over all
 	learned     map[string]nn.Tensor // weights on their steps, by layer; nil: each to the nearest
 	before      []float32            // what the model in float32 tells of the validation rows
 	sensitivity map[string]float64
@@ -50,7 +49,7 @@ func (s stage) open(ctx context.Context, task *pipeline.Task) (q *work, err erro
 	if stored.Description.Quantisation != nil {
 		return nil, fmt.Errorf("model %s is quantised already (%s)", task.Input(modelPort).Name(), stored.Description.Quantisation.Weights)
 	}
-	q = &work{Params: s.Params, task: task, sensitivity: map[string]float64{}, pool: kernel.NewPool(max(task.Threads, 1))}
+	q = &work{stage: s, task: task, sensitivity: map[string]float64{}, pool: kernel.NewPool(max(task.Threads, 1))}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, q.close())
@@ -131,14 +130,15 @@ func (q *work) toInt8(ctx context.Context) (err error) {
 	if q.before, err = q.answers(q.model); err != nil {
 		return err
 	}
-	if err := q.readExamples(); err != nil {
-		return err
-	}
+	q.chooseRows()
 	if q.simulation, err = simulate.New(q.model.Network, q.model.Weights, q.pool); err != nil {
 		return err
 	}
 	scheme := &quantise.Scheme{}
-	if scheme.Ranges, err = q.simulation.Ranges(ctx, q.examples, q.count, simulate.Calibration{Method: q.Ranges, Percentile: q.Percentile}); err != nil {
+	if scheme.Ranges, err = q.simulation.Ranges(ctx, q.examples, simulate.Calibration{Method: q.Ranges, Percentile: q.Percentile}); err != nil {
+		return err
+	}
+	if err := q.train(ctx, scheme); err != nil {
 		return err
 	}
 	if err := q.learn(ctx, scheme); err != nil {
@@ -172,22 +172,44 @@ func (q *work) weighted() []nn.Layer {
 	return slices.DeleteFunc(slices.Clone(q.model.Network.Layers()), func(l nn.Layer) bool { return !quantise.HasWeight(l.Op) })
 }
 
-// readExamples reads training rows, not their copies.
-func (q *work) readExamples() error {
-	var originals []int
+// chooseRows chooses training rows, not their copies.
+func (q *work) chooseRows() {
 	for position, c := range q.data.Training.Copies {
 		if c == 0 {
-			originals = append(originals, position)
+			q.originals = append(q.originals, position)
 		}
 	}
-	q.count = min(q.Rows, len(originals))
-	chosen := make([]int, q.count)
-	for i := range chosen {
-		chosen[i] = originals[i*len(originals)/q.count]
+	q.originals = spread(q.originals, q.Rows)
+}
+
+// spread are up to n of some positions, evenly from all.
+func spread(positions []int, n int) []int {
+	out := make([]int, min(n, len(positions)))
+	for i := range out {
+		out[i] = positions[i*len(positions)/len(out)]
 	}
-	var err error
-	q.examples, err = q.read(&q.data.Training, chosen)
-	return err
+	return out
+}
+
+// examples implements [simulate.Examples]: the rows to find ranges on.
+func (q *work) examples(do func(x []float32, n int) error) error {
+	for run := range slices.Chunk(q.originals, atOnce) {
+		x, err := q.read(&q.data.Training, run)
+		if err != nil {
+			return err
+		}
+		if err := do(x, len(run)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// fewExamples reads up to most of the rows to find ranges on.
+func (q *work) fewExamples(most int) (x []float32, n int, err error) {
+	few := spread(q.originals, most)
+	x, err = q.read(&q.data.Training, few)
+	return x, len(few), err
 }
 
 // read fetches rows.
@@ -240,17 +262,30 @@ func (q *work) answers(model *classifier.Classifier) ([]float32, error) {
 	return out, err
 }
 
-// mostExamples is how many rows learned rounding and the correction of biases see: all their values are in memory at once.
-const mostExamples = 32
+// mostExamples is how many rows learned rounding and the correction of biases see: the values of all of them are in memory at
+// once, for which there are mostBytes unless one row takes more.
+const (
+	mostExamples = 32
+	mostBytes    = 512 << 20
+)
+
+// atHand is how many rows that is. The correction of biases computes them twice, side by side.
+func (q *work) atHand() int {
+	const sides, float = 2, 4
+	return int(max(min(mostBytes/(sides*float*q.model.Network.Footprint().Peak), mostExamples), 1))
+}
 
 // learn chooses the steps of weights, if that is asked for.
 func (q *work) learn(ctx context.Context, scheme *quantise.Scheme) (err error) {
 	if q.Rounding != Learned {
 		return nil
 	}
-	n := min(q.count, mostExamples)
+	x, n, err := q.fewExamples(q.atHand())
+	if err != nil {
+		return err
+	}
 	q.task.Log("learning the rounding of each weight on %d rows", n)
-	q.learned, err = q.simulation.LearnRounding(ctx, q.examples[:n*q.size], n, scheme,
+	q.learned, err = q.simulation.LearnRounding(ctx, x, n, scheme,
 		func(done, of int) { q.task.Progress(int64(done), int64(of), "layer") })
 	return err
 }
@@ -271,8 +306,11 @@ func (q *work) correct(ctx context.Context, scheme *quantise.Scheme) error {
 	if !q.BiasCorrection {
 		return nil
 	}
-	n := min(q.count, mostExamples)
-	biases, err := q.simulation.CorrectBias(ctx, q.examples[:n*q.size], n, scheme)
+	x, n, err := q.fewExamples(q.atHand())
+	if err != nil {
+		return err
+	}
+	biases, err := q.simulation.CorrectBias(ctx, x, n, scheme)
 	if err != nil {
 		return err
 	}
@@ -287,9 +325,12 @@ func (q *work) correct(ctx context.Context, scheme *quantise.Scheme) error {
 // bySensitivity orders the layers, the most sensitive first.
 func (q *work) bySensitivity(ctx context.Context, scheme *quantise.Scheme) ([]string, error) {
 	const most = 16 // rows: each layer takes a run over them
-	n := min(q.count, most)
+	x, n, err := q.fewExamples(most)
+	if err != nil {
+		return nil, err
+	}
 	q.task.Log("the gate does not hold: measuring the sensitivity of each layer on %d rows", n)
-	measured, err := q.simulation.Sensitivity(ctx, q.examples[:n*q.size], n, scheme, q.model.Head().Task == record.SingleLabel,
+	measured, err := q.simulation.Sensitivity(ctx, x, n, scheme, q.model.Head().Task == record.SingleLabel,
 		func(done, of int) { q.task.Progress(int64(done), int64(of), "layer") })
 	if err != nil {
 		return nil, err
@@ -353,6 +394,9 @@ func (q *work) method() string {
 	}
 	if q.Rounding == Learned {
 		text += ", rounding learned"
+	}
+	if q.training != nil {
+		text += ", trained with rounding"
 	}
 	if q.BiasCorrection {
 		text += ", biases corrected"
