@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/tlpipe/tlpipe/internal/untrusted"
+	"github.com/tlpipe/tlpipe/pipeline/cache"
 )
 
 // Event is something that happened in a run. Its JSON form is a line of the
@@ -100,7 +101,8 @@ type StageEnded struct {
 	Digest         string  `json:"digest"`
 	Error          string  `json:"error,omitempty"`
 
-	Notes []string `json:"notes,omitempty"` // of what was computed; see Noted
+	Notes  []string      `json:"notes,omitempty"`  // of what was computed; see Noted
+	Shares []cache.Share `json:"shares,omitempty"` // what shares of its work took, whenever that was; see Task.Measured
 }
 
 // RunEnded is the last event of a run.

@@ -670,7 +670,17 @@ func (b *builder) node(st *StageSpec, kind Kind, c combination) {
 	for _, e := range n.Inputs {
 		inputs[e.Port] = append(inputs[e.Port], e.From.Traits[e.FromPort])
 	}
-	if n.Traits, err = stage.Check(inputs); err != nil {
+	if connected, ok := stage.(Connected); ok {
+		outputs := map[string][]NodeOutput{}
+		for _, e := range n.Inputs {
+			outputs[e.Port] = append(outputs[e.Port], NodeOutput{e.From.Name, e.FromPort})
+		}
+		err = connected.Connect(outputs)
+	}
+	if err == nil {
+		n.Traits, err = stage.Check(inputs)
+	}
+	if err != nil {
 		b.reporter.stage(n.Name, st.uses, with, err)
 		return
 	}

@@ -444,7 +444,7 @@ func (nr *nodeRun) accept(ctx context.Context, e cache.Entry, chunk int, rowsIn 
 		done.Seconds = e.Seconds
 	}
 	if _, rowWise := nr.node.Stage.(RowWise); !rowWise {
-		nr.ended.Cost = e.Cost
+		nr.ended.Cost, nr.ended.Shares = e.Cost, e.Shares
 	}
 	nr.ended.Rows += rows
 	nr.ended.Rejects += rejects

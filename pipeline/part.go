@@ -15,6 +15,8 @@ import (
 type ledger struct {
 	parts  map[string]bool // keys, of their own parts too
 	spared float64         // seconds that it would have taken longer without those at hand
+	peak   int64           // the largest of theirs
+	shares []cache.Share
 }
 
 // note adds a part that was got within some time.
@@ -26,6 +28,7 @@ func (l *ledger) note(e cache.Entry, computed bool, within time.Duration) {
 		l.spared += max(e.Cost-within.Seconds(), 0)
 	}
 	l.parts[e.Key] = true
+	l.peak = max(l.peak, e.Peak)
 	for _, key := range e.Parts {
 		l.parts[key] = true
 	}
@@ -33,7 +36,7 @@ func (l *ledger) note(e cache.Entry, computed bool, within time.Duration) {
 
 // close puts what was noted into the work's entry.
 func (l *ledger) close(e *cache.Entry) {
-	e.Parts, e.Cost = sortedKeys(l.parts), l.spared
+	e.Parts, e.Cost, e.Shares = sortedKeys(l.parts), l.spared, l.shares
 }
 
 // task makes what a whole-table stage, or a part of its work, is given: out
@@ -43,7 +46,7 @@ func (l *ledger) close(e *cache.Entry) {
 func (nr *nodeRun) task(key string, threads int, inputs map[string][]Input, out *tableTask, parts *ledger, whole bool) *Task {
 	env := nr.env(threads)
 	env.Checkpoint = nr.x.Store.Checkpoint(key)
-	return &Task{Env: env, Inputs: inputs, Output: out.open,
+	return &Task{Env: env, Inputs: inputs, Output: out.open, measure: parts.measured,
 		Part: func(ctx context.Context, part Part, compute func(context.Context, *Task) error) (map[string]Input, error) {
 			if grant := grantOf(ctx); grant != nil && whole {
 				compute = extended(grant, threads, compute)
@@ -102,6 +105,8 @@ func (nr *nodeRun) partWork(part Part, compute func(context.Context, *Task) erro
 		out := newTableTask(nr.x.Store, nil)
 		defer out.abort()
 		var parts ledger
+		watch := watchHeap()
+		defer func() { e.Peak = max(watch.end(), parts.peak) }()
 		if err := compute(ctx, nr.task(work.Key, nr.threadsOf(ctx), inputs, out, &parts, false)); err != nil {
 			return e, fmt.Errorf("%s: %w", part.Name, err)
 		}

@@ -63,6 +63,7 @@ type PlanNode struct {
 	// Outputs holds the chunks of each port if the node is cached.
 	Outputs map[string][]cache.Chunk `json:"-"`
 	Cost    float64                  `json:"-"` // seconds that they took; 0 if not known, as of chunks
+	Shares  []cache.Share            `json:"-"` // what shares of the work took
 	Node    *Node                    `json:"-"`
 	Rejects []Reject                 `json:"-"` // of a source's listing
 
@@ -161,7 +162,7 @@ func (p *planner) node(ctx context.Context, n *Node, m mode) (PlanNode, error) {
 			}
 		}
 	} else if e, ok := w.chunk(w.refs, known); ok {
-		out.Cost = e.Cost
+		out.Cost, out.Shares = e.Cost, e.Shares
 	} else {
 		w.pend()
 	}

@@ -61,6 +61,18 @@ type Located interface {
 	Locate(dir string)
 }
 
+// Connected is implemented by stages for which it matters which outputs are connected, not just what these are.
+type Connected interface {
+	// Connect is called once, before Check, with the outputs at each port, in order. An error refuses the pipeline.
+	Connect(inputs map[string][]NodeOutput) error
+}
+
+// NodeOutput is an output of a node.
+type NodeOutput struct {
+	Node string // such as "features[weights=random]"
+	Port string
+}
+
 // RowWise is a stage whose every output row depends on one input row alone.
 // The runner cuts the input into chunks, maps them in parallel, streams them
 // to the next stage and caches each, and within each every row.
@@ -172,6 +184,8 @@ type Task struct {
 	// part's inputs, a checkpoint, outputs of any names, and further parts if
 	// it needs them. Parts are asked for one at a time.
 	Part func(ctx context.Context, part Part, compute func(ctx context.Context, task *Task) error) (map[string]Input, error)
+
+	measure func(name string, do func() error) error // see Measured; nil: nothing is measured
 }
 
 // WriteRecord writes an output of one record, and releases the record.

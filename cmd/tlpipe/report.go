@@ -85,7 +85,7 @@ func reportOfRun(graph *pipeline.Graph, result *pipeline.Result) report.Run {
 		node.State, node.Error = report.State(e.Cache), e.Error
 		node.Chunks, node.ChunksComputed = e.Chunks, e.ChunksComputed
 		node.Rows, node.Rejected, node.Digest = e.Rows, e.Rejects, e.Digest
-		node.Seconds, node.Cost, node.Overview = e.Seconds, e.Cost, n.Overview
+		node.Seconds, node.Cost, node.Shares, node.Overview = e.Seconds, e.Cost, e.Shares, n.Overview
 		node.Outputs = map[string]pipeline.Input{}
 		for port, a := range n.Outputs {
 			if port == pipeline.RejectsPort {
@@ -108,7 +108,7 @@ func reportOfPlan(store *cache.Store, graph *pipeline.Graph, plan pipeline.Plan)
 	}
 	for _, n := range plan.Nodes {
 		node := reportNode(n.Node)
-		node.State, node.Chunks, node.Cost, node.Overview = report.Hit, n.Chunks, n.Cost, n.Overview
+		node.State, node.Chunks, node.Cost, node.Shares, node.Overview = report.Hit, n.Chunks, n.Cost, n.Shares, n.Overview
 		node.Outputs = map[string]pipeline.Input{}
 		for _, port := range n.Node.Kind.Outputs {
 			a := pipeline.NewArtifact(store, n.Stage, n.Node.Coordinates, n.Outputs[port.Name])

@@ -1,13 +1,14 @@
-"""Holds trainings on two domains of tlpipe against PyTorch: processor seconds of an epoch, in turn.
+"""Holds trainings on two domains of tlpipe against PyTorch, and closed forms against NumPy: seconds, in turn.
 
-    pip install torch numpy
-    python docs/compare/adapt.py [--epochs 2] [--rounds 2] [--threads 1]
+    pip install torch numpy scipy
+    python docs/compare/adapt.py [--epochs 20] [--rounds 2] [--threads 2] [--method dann mmd]
+    OPENBLAS_NUM_THREADS=2 python docs/compare/adapt.py --closed 20000 --threads 2
 
 10,000 rows of 2,048 features of each domain, 31 classes, batches of 64 + 64, the network for features (128-BN-DO-64-BN-DO-50,
-task 32-DO, discriminator 32-DO), Adam. Processor time is told since it hardly depends on what else the machine does; with two
-threads PyTorch's includes the waiting of one for the other, so that one thread is the fairer number. With --closed also closed
-forms on 20,000 rows of 2,048 features of each domain, against the formulas in NumPy. Run it in the folder of the sources; it
-needs Go.
+task 32-DO, discriminator 32-DO), Adam; the times are those of an epoch. With --closed instead the closed forms on so many rows of 2,048
+features of each domain, against the formulas in NumPy. Times are those that passed and, in brackets, processor time, which depends
+less on what else the machine does; with two threads PyTorch's includes the waiting of one for the other. Run it in
+the folder of the sources; it needs Go.
 """
 import argparse
 import re
@@ -83,26 +84,40 @@ def epoch_of(method, x, y, domain):
     return epoch
 
 
-def gradient_descent(epochs, rounds, threads):
+def gradient_descent(epochs, rounds, threads, methods):
     torch.set_num_threads(threads)
     x = torch.randn(2 * EACH, WIDTH)
     y = torch.arange(2 * EACH) % CLASSES
     domain = (torch.arange(2 * EACH) >= EACH).long()
     for method in ("direct", "deep_coral", "mmd", "dann", "cdan"):
+        if methods and method not in methods:
+            continue
         ours, theirs = [], []
         for _ in range(rounds):
             text = subprocess.run(
-                ["go", "test", "./internal/domain/method", "-run", "XXX", "-bench", f"Epoch/{method}$", "-benchtime", f"{epochs}x"],
+                ["go", "test", "./internal/domain/method", "-run", "XXX", "-bench", f"Epoch/{method}$", "-benchtime", f"{epochs}x", "-cpu", str(threads)],
                 capture_output=True, text=True, check=True,
             ).stdout
-            ours.append(float(re.search(r"([\d.]+) cpu-s/op", text).group(1)))
+            ours.append(timed(text))
             epoch = epoch_of(method, x, y, domain)
             epoch()
-            began = time.process_time()
+            began = time.perf_counter(), time.process_time()
             for _ in range(epochs):
                 epoch()
-            theirs.append((time.process_time() - began) / epochs)
-        print(f"{method}: tlpipe {min(ours):.3f} s, PyTorch {torch.__version__} {min(theirs):.3f} s, ratio {min(ours) / min(theirs):.2f}", flush=True)
+            theirs.append(((time.perf_counter() - began[0]) / epochs, (time.process_time() - began[1]) / epochs))
+        tell(f"{method}, {epochs} epochs, {threads} threads", ours, f"PyTorch {torch.__version__}", theirs)
+
+
+def timed(text):
+    """Seconds and seconds of processor time of Go's benchmark."""
+    found = re.search(r"(\d+) ns/op\s+([\d.]+) cpu-s/op", text)
+    return int(found.group(1)) / 1e9, float(found.group(2))
+
+
+def tell(what, ours, peer, theirs):
+    """Prints the least of the rounds."""
+    (wall, used), (their_wall, their_used) = (tuple(map(min, zip(*x))) for x in (ours, theirs))
+    print(f"{what}: tlpipe {wall:.3g} s ({used:.3g}), {peer} {their_wall:.3g} s ({their_used:.3g}), ratio {wall / their_wall:.2f} ({used / their_used:.2f})", flush=True)
 
 
 def closed_forms(rows, rounds, threads, methods):
@@ -158,27 +173,21 @@ def closed_forms(rows, rounds, threads, methods):
                 ["go", "test", "./internal/domain/align", "-run", "XXX", "-bench", f"Align/{rows}/{name}$", "-benchtime", "1x", "-timeout", "30m", "-cpu", str(threads)],
                 capture_output=True, text=True, check=True,
             ).stdout
-            found = re.search(r"(\d+) ns/op\s+([\d.]+) cpu-s/op", text)
-            ours.append((int(found.group(1)) / 1e9, float(found.group(2))))
+            ours.append(timed(text))
             began = time.perf_counter(), time.process_time()
             form()
             theirs.append((time.perf_counter() - began[0], time.process_time() - began[1]))
-        (wall, used), (their_wall, their_used) = (tuple(map(min, zip(*x))) for x in (ours, theirs))
-        print(
-            f"{name}, {rows} × {WIDTH}, {threads} threads: tlpipe {wall:.1f} s ({used:.1f} of processor time), NumPy {np.__version__} "
-            f"{their_wall:.1f} s ({their_used:.1f}), ratio {wall / their_wall:.2f} ({used / their_used:.2f})",
-            flush=True,
-        )
+        tell(f"{name}, {rows} × {WIDTH}, {threads} threads", ours, f"NumPy {np.__version__}", theirs)
 
 
 parser = argparse.ArgumentParser()
-parser.add_argument("--epochs", type=int, default=2)
+parser.add_argument("--epochs", type=int, default=20)
 parser.add_argument("--rounds", type=int, default=2)
-parser.add_argument("--threads", type=int, default=1)
+parser.add_argument("--threads", type=int, default=2)
 parser.add_argument("--closed", type=int, default=0, metavar="ROWS")
 parser.add_argument("--method", nargs="*", help="only these")
 arguments = parser.parse_args()
 if arguments.closed:
     closed_forms(arguments.closed, arguments.rounds, arguments.threads, arguments.method)
 else:
-    gradient_descent(arguments.epochs, arguments.rounds, arguments.threads)
+    gradient_descent(arguments.epochs, arguments.rounds, arguments.threads, arguments.method)

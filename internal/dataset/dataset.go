@@ -197,8 +197,27 @@ func (r *Rows) keep(column string, values []string) error {
 	if err != nil {
 		return err
 	}
+	found := map[string]bool{}
+	for _, row := range r.All {
+		found[of(row)] = true
+	}
+	known := slices.Sorted(maps.Keys(found))
+	for _, value := range values {
+		if !found[value] && len(r.All) > 0 {
+			r.Notes = append(r.Notes, fmt.Sprintf("only: no row has %s %q; the source has %s", column, value, someOf(known)))
+		}
+	}
 	r.All = slices.DeleteFunc(r.All, func(row Row) bool { return !slices.Contains(values, of(row)) })
 	return nil
+}
+
+// someOf lists the first few values of a column.
+func someOf(values []string) string {
+	const most = 8
+	if len(values) > most {
+		return fmt.Sprintf("%s and %d more", strings.Join(values[:most], ", "), len(values)-most)
+	}
+	return strings.Join(values, ", ")
 }
 
 // column returns a function that gives the value of a named column.

@@ -125,6 +125,8 @@ func candidatesTable(seeds []adaptation) numberTable {
 		{Name: "Source", Hint: "accuracy on the source's validation rows"},
 		{Name: "Confusion", Hint: "of adversarial methods: share of rows whose domain the discriminator predicted wrongly in the last epoch; 50 %: it cannot distinguish the domains"},
 		{Name: "IM", Hint: "information maximisation on the target: the validator of most use without labels; higher is better"},
+		{Name: "Time", Hint: "of training it, beyond what it shares with candidates above it, such as direct before self_training"},
+		{Name: "Memory", Hint: "the most that the program's heap held meanwhile: the rows, which all candidates share, and whatever ran beside it, included"},
 		{Name: "Chosen", Hint: "by how many seeds"},
 	}}
 	var order []string
@@ -193,6 +195,9 @@ func candidatesTable(seeds []adaptation) numberTable {
 		}
 		text(confusion(seeds, name))
 		text(score(im))
+		took, held := costOf(seeds, name)
+		text(took)
+		text(held)
 		if len(seeds) == 1 && chosen == 1 {
 			text("chosen")
 		} else if chosen > 0 {
@@ -203,6 +208,24 @@ func candidatesTable(seeds []adaptation) numberTable {
 		t.Rows = append(t.Rows, row)
 	}
 	return t
+}
+
+// costOf tells the time of a candidate, as a mean over the seeds, and its peak of memory, over all of them; "" if they are not known.
+func costOf(seeds []adaptation, candidate string) (took, held string) {
+	var all []float64
+	peak := int64(0)
+	for _, a := range seeds {
+		for _, s := range a.node.Shares {
+			if s.Name == candidate {
+				all, peak = append(all, s.Seconds), max(peak, s.Peak)
+			}
+		}
+	}
+	if len(all) == 0 {
+		return "", ""
+	}
+	mean, _ := metrics.Mean(all)
+	return seconds(mean), magnitude(float64(peak), "B")
 }
 
 // confusion is the error of a candidate's discriminator in the last epoch, as a mean over the seeds; "" without one.

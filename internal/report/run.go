@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/tlpipe/tlpipe/pipeline"
+	"github.com/tlpipe/tlpipe/pipeline/cache"
 	"github.com/tlpipe/tlpipe/pipeline/params"
 )
 
@@ -31,12 +32,13 @@ type Node struct {
 	Error          string // of a failed node
 	Chunks         int    // 0 if it is not cut into chunks
 	ChunksComputed int
-	Rows           int64   // of the first output
-	Rejected       int64   // number of rows that could not be used
-	Seconds        float64 // of this run
-	Cost           float64 // seconds that computing its outputs took, whenever that was; 0 if not known
-	Recipe         string  // digest of all that decides the outputs but the inputs; may be empty
-	Digest         string  // of the content of the first output; empty if there is none
+	Rows           int64         // of the first output
+	Rejected       int64         // number of rows that could not be used
+	Seconds        float64       // of this run
+	Cost           float64       // seconds that computing its outputs took, whenever that was; 0 if not known
+	Shares         []cache.Share // what shares of that took, such as candidates
+	Recipe         string        // digest of all that decides the outputs but the inputs; may be empty
+	Digest         string        // of the content of the first output; empty if there is none
 
 	Notes    []string           // what the stage would have a user know
 	Overview *pipeline.Overview // what a source found; nil for other stages

@@ -125,9 +125,18 @@ type Entry struct {
 	// what others hold.
 	Composed bool `json:"composed,omitempty"`
 
-	Seconds float64   `json:"seconds"` // what computing it took
-	Cost    float64   `json:"cost"`    // what it takes without the parts that were at hand
+	Seconds float64   `json:"seconds"`        // what computing it took
+	Cost    float64   `json:"cost"`           // what it takes without the parts that were at hand
+	Peak    int64     `json:"peak,omitempty"` // of a part: the most bytes that the heap held while it was computed
+	Shares  []Share   `json:"shares,omitempty"`
 	Created time.Time `json:"created"`
+}
+
+// Share is what a named share of the work took.
+type Share struct {
+	Name    string  `json:"name"`
+	Seconds float64 `json:"seconds"` // with what the parts took that were at hand
+	Peak    int64   `json:"peak"`    // the most bytes that the heap of the whole process held meanwhile
 }
 
 // composes tells whether the entry puts together what others hold.

@@ -58,11 +58,7 @@ func (r *run) tryAll(ctx context.Context) error {
 	closed := r.closed()
 	for _, m := range methods {
 		if m.Is().Closed || closed {
-			c := &candidate{name: m.Kind, method: m, rate: nan}
-			if err := r.fit(ctx, c); err != nil {
-				return fmt.Errorf("%s: %w", c.name, err)
-			}
-			r.trials = append(r.trials, c)
+			r.trials = append(r.trials, &candidate{name: m.Kind, method: m, rate: nan})
 			continue
 		}
 		for _, rate := range rates {
@@ -70,17 +66,23 @@ func (r *run) tryAll(ctx context.Context) error {
 			if len(rates) > 1 {
 				c.name += fmt.Sprintf(", learning rate %v", rate)
 			}
-			if err := r.train(ctx, c); err != nil {
-				return fmt.Errorf("%s: %w", c.name, err)
-			}
 			r.trials = append(r.trials, c)
 		}
 	}
-	for i, c := range r.trials { // two settings of one method have one word
-		for _, other := range r.trials[:i] {
+	for i, c := range r.trials {
+		for _, other := range r.trials[:i] { // two settings of one method have one word
 			if other.name == c.name {
 				c.name = fmt.Sprintf("%s (%d)", c.name, i)
 			}
+		}
+	}
+	for _, c := range r.trials {
+		train := r.train
+		if math.IsNaN(c.rate) {
+			train = r.fit
+		}
+		if err := r.task.Measured(c.name, func() error { return train(ctx, c) }); err != nil {
+			return fmt.Errorf("%s: %w", c.name, err)
 		}
 		for j := range c.terms {
 			c.terms[j].Candidate = c.name

@@ -3,7 +3,6 @@ package adapt
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -377,9 +376,9 @@ func (r *run) reweigh(ctx context.Context, c *candidate, estimate string) (nn.We
 		return nil, err
 	}
 	var priors shift.Priors
-	if estimate == "bbse" {
+	if estimate == bbse {
 		if len(source) == 0 {
-			return nil, errors.New("bbse needs validation rows of the source, and there are none: give some the split val, or estimate by em")
+			return nil, noValidation("", bbse, "estimate: em")
 		}
 		known, err := transfer.Compute(ctx, r.task.Threads, c.net, c.weights, &r.rows.Validation, source)
 		if err != nil {

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/tlpipe/tlpipe/internal/domain/method"
 	"github.com/tlpipe/tlpipe/internal/record"
 	"github.com/tlpipe/tlpipe/pipeline"
 )
@@ -35,7 +36,7 @@ func (s *stage) Foresee(inputs map[string]pipeline.Foreseen) error {
 	f := foresight{stage: s}
 	if ok {
 		f.source = side{SourcePort, source.Overview.Of(from), source.Exact, from}
-		errs = append(errs, f.source.rows("which the model learns from"), f.learnable())
+		errs = append(errs, f.source.rows("which the model learns from"), f.column(), f.learnable(), f.validated())
 	}
 	if target.Overview != nil {
 		f.target = side{TargetPort, target.Overview.Of(to), target.Exact, to}
@@ -102,6 +103,46 @@ func (s side) rows(why string) error {
 		return nil
 	}
 	return pipeline.ParamErrorHint(s.where(), "see split in the stage that lists the rows", "the %s has no rows of split train, %s; rows by split: %s", s.port, why, s.found.SplitsInWords())
+}
+
+// column refuses a column to predict that the source does not have.
+func (f foresight) column() error {
+	known := append([]string{record.Label, record.Split, record.Domain}, f.source.found.Columns...)
+	if f.source.found.Task != "" || slices.Contains(known, f.Label) {
+		return nil
+	}
+	return pipeline.ParamErrorHint("label", "columns of the source: "+strings.Join(known, ", "), "the source has no column %q", f.Label)
+}
+
+// validated refuses what needs validation rows of the source where there are none.
+func (f foresight) validated() error {
+	if n, _, _ := f.source.found.Split(record.Validation); n > 0 {
+		return nil
+	}
+	if err := f.stage.validates(); err != nil {
+		return err
+	}
+	for i, m := range f.Method {
+		if m.Kind == method.PriorShift && m.Estimate == bbse {
+			return noValidation(f.methodAt(i), "bbse", "estimate: em")
+		}
+	}
+	if f.PriorShift == bbse {
+		return noValidation("prior_shift", "bbse", "prior_shift: em")
+	}
+	return nil
+}
+
+// validates refuses a validator that needs validation rows of the source, where there are none.
+func (s *stage) validates() error {
+	if s.Select.By == "source_accuracy" {
+		return noValidation("select", s.Select.By, "select: im")
+	}
+	return nil
+}
+
+func noValidation(at, what, instead string) error {
+	return pipeline.ParamErrorHint(at, "give some rows of the source the split val, or write "+instead, "%s needs validation rows of the source, and there are none", what)
 }
 
 // learnable refuses a source without labels of two classes.

@@ -56,8 +56,11 @@ func defaultsOn(pictures bool) Params {
 	return p
 }
 
-// none is the word for leaving something out.
-const none = "none"
+// none is the word for leaving something out, bbse that for estimating class frequencies by the confusion on validation rows.
+const (
+	none = "none"
+	bbse = "bbse"
+)
 
 // DecodeParam implements params.Decoder: on images other values stand for what is not given.
 func (p *Params) DecodeParam(d *params.Decoding, node *yaml.Node) {
@@ -65,6 +68,14 @@ func (p *Params) DecodeParam(d *params.Decoding, node *yaml.Node) {
 	pictures := params.Locate(node, "backbone") != node || params.Locate(node, "strategy") != node
 	*p = defaultsOn(pictures)
 	d.Into(node, (*plain)(p))
+	made, err := p.Strategy.In(strategy.Default)
+	if err != nil { // decoding it has told
+		return
+	}
+	if p.Strategy.Kind != "" && params.Locate(node, "batch_size") != node {
+		made = made.WithBatches()
+	}
+	p.Strategy = made
 }
 
 // Domains are the values of the column domain that source and target have.

@@ -95,8 +95,8 @@ func (s *stage) check(d *rows.Domains) error {
 	if len(errs) == 0 && len(d.OnlySource) == len(d.Classes) {
 		errs = append(errs, pipeline.ParamErrorHint("", "the source has: "+some(d.Classes), "source and target have no class in common; the target has: %s", some(slices.Sorted(maps.Keys(d.OnlyTarget)))))
 	}
-	if by := s.Select.By; by == "source_accuracy" && d.ValidationRows == 0 {
-		errs = append(errs, pipeline.ParamErrorHint("select", "give some rows of the source the split val, or select by im", "source_accuracy needs validation rows of the source, and there are none"))
+	if d.ValidationRows == 0 {
+		errs = append(errs, s.validates())
 	}
 	return errors.Join(errs...)
 }

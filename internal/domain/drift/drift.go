@@ -79,14 +79,14 @@ func (f Finding) Shifted() bool { return f.P <= Level }
 
 // InWords tells of a shift, for people; classes are those of the model.
 func (f Finding) InWords(classes []string) string {
-	what := "the greatest probability"
+	what := "the highest probability"
 	if f.Class >= 0 && f.Class < len(classes) {
 		if what = fmt.Sprintf("the probability of %s", classes[f.Class]); len(classes) > mostGroups {
 			what += " and others"
 		}
 	}
-	return fmt.Sprintf("the answers to these rows are unlike those to the rows that the model was validated on (p %.2g): %s is %.2f in the mean, and was %.2f there. "+
-		"Either the rows are of another kind, or the classes have other shares; the accuracy measured there need not hold here", f.P, what, f.Now, f.Before)
+	return fmt.Sprintf("the predictions for these rows differ from those for the rows that the model was validated on (p %.2g): the mean of %s is %.2f here and was %.2f there. "+
+		"Either these rows come from another distribution, or the class proportions differ; the accuracy that was measured there may not apply here", f.P, what, f.Now, f.Before)
 }
 
 // Compare tests a batch of profiles, one after another, against a reference. ok is false if there are fewer than [Least] rows.

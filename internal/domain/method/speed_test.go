@@ -5,6 +5,7 @@ package method
 import (
 	"context"
 	"math/rand/v2"
+	"runtime"
 	"syscall"
 	"testing"
 	"time"
@@ -46,7 +47,7 @@ func BenchmarkEpoch(b *testing.B) {
 			if err != nil {
 				b.Fatal(err)
 			}
-			o := train.Options{Epochs: b.N, BatchSize: 64, Rule: optimizer.DefaultAdam(), Rate: 1e-3, Threads: 2, Seed: 1}
+			o := train.Options{Epochs: b.N, BatchSize: 64, Rule: optimizer.DefaultAdam(), Rate: 1e-3, Threads: runtime.GOMAXPROCS(0), Seed: 1}
 			p.turns([]strategy.Phase{{Name: "head", Epochs: b.N}})[0].Options(net, &o)
 			trainer, err := train.New(net, net.InitialiseGlorot(1), o)
 			if err != nil {

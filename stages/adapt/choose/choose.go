@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 
 	"github.com/tlpipe/tlpipe/internal/domain/method"
@@ -56,12 +57,42 @@ type stage struct{ Params }
 // Numerics implements pipeline.Numeric: what is passed on has bits of these.
 func (stage) Numerics() string { return kernel.Numerics() }
 
+// Connect implements pipeline.Connected: every model comes with its selection, and no selection without its model.
+func (stage) Connect(inputs map[string][]pipeline.NodeOutput) error {
+	var errs []error
+	var models, selections []string
+	for _, c := range inputs[modelsPort] {
+		switch {
+		case c.Port != "model":
+			errs = append(errs, fmt.Errorf("models: %s.%s cannot be chosen: connect %s, whose selection tells of its model", c.Node, c.Port, c.Node))
+		case slices.Contains(models, c.Node):
+			errs = append(errs, fmt.Errorf("models: %s is connected twice", c.Node))
+		}
+		models = append(models, c.Node)
+	}
+	for _, c := range inputs[selectionsPort] {
+		switch {
+		case c.Port != "selection":
+			errs = append(errs, fmt.Errorf("selections: %s.%s is not a selection: connect the output selection of a stage of kind adapt", c.Node, c.Port))
+			continue // whose model is not asked for
+		case slices.Contains(selections, c.Node):
+			errs = append(errs, fmt.Errorf("selections: %s.selection is connected twice", c.Node))
+		case !slices.Contains(models, c.Node):
+			errs = append(errs, fmt.Errorf("selections: %s.selection is connected without its model: connect %s to models", c.Node, c.Node))
+		}
+		selections = append(selections, c.Node)
+	}
+	for _, node := range models {
+		if len(errs) == 0 && !slices.Contains(selections, node) {
+			errs = append(errs, fmt.Errorf("models: %s is connected without its selection: connect %s.selection to selections; models are those of stages of kind adapt", node, node))
+		}
+	}
+	return errors.Join(errs...)
+}
+
 // Check implements pipeline.Stage.
 func (stage) Check(inputs map[string][]pipeline.Traits) (map[string]pipeline.Traits, error) {
 	models := inputs[modelsPort]
-	if n := len(inputs[selectionsPort]); n != len(models) {
-		return nil, fmt.Errorf("there are %d models and %d selections: connect the output selection of each stage whose model is connected", len(models), n)
-	}
 	for _, key := range []string{record.ExtractionKey, record.PreprocessingKey} {
 		for _, m := range models {
 			if m[key] != models[0][key] {
@@ -86,8 +117,8 @@ func (s stage) Run(ctx context.Context, task *pipeline.Task) error {
 	var from []pipeline.Input // the models of the trials; nil for one that cannot be chosen
 	for _, model := range models {
 		in := selections[model.Name()]
-		if in == nil {
-			return fmt.Errorf("the model of %s is connected without its selection: connect %s.selection", model.Name(), model.Name())
+		if in == nil { // Connect has refused it
+			return fmt.Errorf("the model of %s has no selection", model.Name())
 		}
 		all, err := record.ReadRows[record.AdaptationTrial](in.Batches(ctx))
 		if err != nil {

@@ -53,7 +53,7 @@ func TestChooses(t *testing.T) {
 		t.Errorf("regret %+v, %v", diagnostics, err)
 	}
 	inputs["selections"] = inputs["selections"][:1]
-	if _, err := pipelinetest.Run(context.Background(), t, pipelinetest.Env(t), stage, choose.Kind(), inputs); err == nil || !strings.Contains(err.Error(), "connect adapted[weight=2].selection") {
+	if _, err := pipelinetest.Run(context.Background(), t, pipelinetest.Env(t), stage, choose.Kind(), inputs); err == nil || !strings.Contains(err.Error(), "adapted[weight=2] has no selection") {
 		t.Errorf("without a selection: %v", err)
 	}
 }
