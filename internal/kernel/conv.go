@@ -607,6 +607,11 @@ func (t *convTask) doMatrix(l *local, block, p, q int) {
 		t.gather(l.floats, t.Src[first:], t.SrcPitch, rows, 0, t.in)
 		x.a, x.aRow, first = l.floats, t.scratchPitch, 0
 	}
+	t.multiply(l, x, first, row*x.cRow, row*x.rRow, rows, p, q)
+}
+
+// multiply computes rows of a matrix product, from where the first begins in a, c and r.
+func (t *convTask) multiply(l *local, x *tile, a, c, r, rows, p, q int) {
 	x.run = t.in
 	l.taps[0] = 0
 	x.taps = l.taps[:1]
@@ -618,9 +623,9 @@ func (t *convTask) doMatrix(l *local, block, p, q int) {
 			if m > t.set.groupRows() {
 				second += ceilDiv(m, 2)
 			}
-			x.a0, x.a1 = first+i*x.aRow, first+second*x.aRow
-			x.c0, x.c1 = (row+i)*x.cRow, (row+second)*x.cRow
-			x.r0, x.r1 = (row+i)*x.rRow, (row+second)*x.rRow
+			x.a0, x.a1 = a+i*x.aRow, a+second*x.aRow
+			x.c0, x.c1 = c+i*x.cRow, c+second*x.cRow
+			x.r0, x.r1 = r+i*x.rRow, r+second*x.rRow
 			x.compute(t.layout, m, p, e)
 			t.activate(x.c0, x.cRow, m, p, e)
 		}

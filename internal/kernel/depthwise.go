@@ -90,26 +90,31 @@ func (t *convTask) runDepthwise(pool *Pool) {
 	limits := d.limits
 	*d = depthwiseTask{convTask: t, lines: max(ceilDiv(t.N*t.ny, 4*blocksAtMost), 1)}
 	zeros := 0
-	if t.Residual == nil {
-		d.kernel = t.lineKernel(t.set, t.nx)
-	}
-	if d.kernel != nil {
-		d.vector = 1
-		if t.set == avx2 {
-			d.vector = 8
-		}
-		d.channels = t.in
-		if k := len(t.x.taps); t.nx > narrowPositions {
-			together := k*(3*t.x.in+k) + k*k
-			d.channels = max(wideFloats/together, 16) &^ 15
-		}
+	if t.Residual == nil && d.prepare(limits) {
 		zeros = (t.inW-1)*t.SrcPitch + t.in
-		d.setLimits(limits)
 	}
 	w.reserve(pool.Threads(), zeros, 0, 0)
 	clear(w.shared[:zeros])
 	pool.run(ceilDiv(t.N*t.ny, d.lines), d)
 	*d = depthwiseTask{limits: d.limits}
+}
+
+// prepare chooses the kernel, if there is one, and what it computes in a call; limits is memory for them.
+func (d *depthwiseTask) prepare(limits []int64) bool {
+	if d.kernel = d.lineKernel(d.set, d.nx); d.kernel == nil {
+		return false
+	}
+	d.vector = 1
+	if d.set == avx2 {
+		d.vector = 8
+	}
+	d.channels = d.in
+	if k := len(d.x.taps); d.nx > narrowPositions {
+		together := k*(3*d.x.in+k) + k*k
+		d.channels = max(wideFloats/together, 16) &^ 15
+	}
+	d.setLimits(limits)
+	return true
 }
 
 // setLimits decides which positions the kernel computes in groups.
@@ -149,30 +154,46 @@ func (d *depthwiseTask) do(worker, block int) {
 			d.vectorLine(&l.line, i/d.ny, i%d.ny, first)
 		}
 		d.plainLine(i/d.ny, i%d.ny, first)
-		if d.rest == None {
-			continue
-		}
-		out, step := d.Dst[d.pixel(i/d.ny, i%d.ny, segment{})*d.DstPitch:], d.DstPitch*d.x.out
-		v := sweep{dst: out, x: out, step: [6]int{step, step}, n: d.in, rows: d.nx}
-		if step == d.in {
-			v.n, v.rows = d.in*d.nx, 1 // no gaps between the positions
-		}
-		v.activate(d.set, d.rest)
+		d.activateLine(i/d.ny, i%d.ny)
 	}
 	l.line = depthwiseLine{}
 }
 
+// activateLine applies what is left of the activation to a line.
+func (d *depthwiseTask) activateLine(image, j int) {
+	if d.rest == None {
+		return
+	}
+	out, step := d.Dst[d.pixel(image, j, segment{})*d.DstPitch:], d.DstPitch*d.x.out
+	v := sweep{dst: out, x: out, step: [6]int{step, step}, n: d.in, rows: d.nx}
+	if step == d.in {
+		v.n, v.rows = d.in*d.nx, 1 // no gaps between the positions
+	}
+	v.activate(d.set, d.rest)
+}
+
 // vectorLine computes the first channels of a line.
 func (d *depthwiseTask) vectorLine(l *depthwiseLine, image, j, channels int) {
-	src := unsafe.SliceData(d.Src)
+	var starts [5]int
+	for i, tap := range d.y.taps {
+		starts[i] = -1
+		if y := j*d.y.in + tap; y >= 0 && y < d.inH {
+			starts[i] = (image*d.inH + y) * d.inW * d.SrcPitch
+		}
+	}
+	d.lineOf(l, d.Src, starts[:len(d.y.taps)], image, j, channels)
+}
+
+// lineOf computes the first channels of a line from lines that start there in from; those that start at -1 are zeros.
+func (d *depthwiseTask) lineOf(l *depthwiseLine, from []float32, starts []int, image, j, channels int) {
+	src := unsafe.SliceData(from)
 	toZeros := int(uintptr(unsafe.Pointer(unsafe.SliceData(d.workspace.shared))) - uintptr(unsafe.Pointer(src)))
 	var rows [5]int
-	for i, tap := range d.y.taps {
-		y := j*d.y.in + tap
-		if y < 0 || y >= d.inH {
-			rows[i] = toZeros + 4*d.x.low()*d.SrcPitch
+	for i, start := range starts {
+		if rows[i] = 4 * d.x.low() * d.SrcPitch; start < 0 {
+			rows[i] += toZeros
 		} else {
-			rows[i] = 4 * ((image*d.inH+y)*d.inW + d.x.low()) * d.SrcPitch
+			rows[i] += 4 * start
 		}
 	}
 	l.src = src

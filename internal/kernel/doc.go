@@ -35,7 +35,8 @@
 // Weights are packed once, for the instruction set in use: [PackConv] for the plain convolution,
 // [PackConvFor] for an input of known size, which takes Winograd's method where it is faster, and
 // [PackConvGradient] for the gradient with respect to the input. Training repacks in place.
-// [PackConvBFloat16] and [PackConvInt8] are for tensors of fewer bits. Bias, residual and activation
+// [PackConvBFloat16] and [PackConvInt8] are for tensors of fewer bits; [PackSeparable] joins a pointwise convolution and the
+// depthwise one after it. Bias, residual and activation
 // are part of a convolution's store.
 //
 // # Errors

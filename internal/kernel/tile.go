@@ -33,7 +33,7 @@ type tile struct {
 	kind   element // what a and b hold
 	stored element // what c and r hold: kind, or float32
 
-	edge [2][6 * 16]uint8 // of AVX2: a last panel of bytes that is not full, and its residual
+	edge [2][6 * 16]uint8 // of AVX2: a last panel of bytes of which some columns are missing, and its residual
 }
 
 // element is the type of a convolution's numbers. An element of a and b is always four bytes that
@@ -88,8 +88,11 @@ func (s isa) panelColumns() int {
 
 // narrowColumns is the width of a last panel that is at most that wide.
 func (s isa) narrowColumns() int {
-	if s == avx512 {
+	switch s {
+	case avx512:
 		return 16
+	case avx2:
+		return 8
 	}
 	return s.panelColumns()
 }
@@ -149,12 +152,13 @@ func (t *tile) compute(l panels, m, p, q int) {
 	if q == l.count && l.width(q-1) < width {
 		wide--
 	}
-	if wide > p && l.set == avx2 && t.stored == elementUint8 && wide*width > l.n {
-		wide--
-		at(wide)
+	// Of bytes, AVX2 can neither read nor write part of a panel.
+	if l.set == avx2 && t.stored == elementUint8 && q == l.count && l.padded() > l.n {
+		last, width := q-1, l.width(q-1)
+		at(last)
 		t.n = width
-		t.computeEdge(m, l.n-wide*width)
-		q = wide
+		t.computeEdge(m, l.n-last*l.set.panelColumns(), width)
+		q, wide = last, min(wide, last)
 	}
 	if wide > p {
 		at(p)
@@ -169,10 +173,8 @@ func (t *tile) compute(l panels, m, p, q int) {
 	t.b0, t.c0, t.c1, t.r0, t.r1 = b0, c0, c1, r0, r1
 }
 
-// computeEdge computes m rows of a panel of bytes of which only n columns are there: AVX2 can neither
-// read nor write part of a vector of bytes.
-func (t *tile) computeEdge(m, n int) {
-	const width = 16
+// computeEdge computes m rows of a panel of bytes of which only n columns are there.
+func (t *tile) computeEdge(m, n, width int) {
 	c, c0, cRow, r, r0, rRow := t.c, t.c0, t.cRow, t.r, t.r0, t.rRow
 	if r != nil {
 		from := asBytes(r, r0+(m-1)*rRow+n)
@@ -182,7 +184,11 @@ func (t *tile) computeEdge(m, n int) {
 		t.r, t.r0, t.rRow = asFloats(t.edge[1][:]), 0, width
 	}
 	t.c, t.c0, t.cRow = asFloats(t.edge[0][:]), 0, width
-	tileWide(avx2, m, t)
+	if width < avx2.panelColumns() {
+		tileNarrow(avx2, m, t)
+	} else {
+		tileWide(avx2, m, t)
+	}
 	dst := asBytes(c, c0+(m-1)*cRow+n)
 	for i := range m {
 		copy(dst[c0+i*cRow:][:n], t.edge[0][i*width:])

@@ -24,6 +24,12 @@ var (
 		tile8x16AVX512U8, tile9x16AVX512U8, tile10x16AVX512U8, tile11x16AVX512U8, tile12x16AVX512U8, tile13x16AVX512U8, tile14x16AVX512U8}
 	wideAVX2 = [...]func(*tile){nil,
 		tile1x16AVX2, tile2x16AVX2, tile3x16AVX2, tile4x16AVX2, tile5x16AVX2, tile6x16AVX2}
+	narrowAVX2 = [...]func(*tile){nil,
+		tile1x8AVX2, tile2x8AVX2, tile3x8AVX2, tile4x8AVX2, tile5x8AVX2, tile6x8AVX2}
+	narrowHalfAVX2 = [...]func(*tile){nil,
+		tile1x8AVX2Half, tile2x8AVX2Half, tile3x8AVX2Half, tile4x8AVX2Half, tile5x8AVX2Half, tile6x8AVX2Half}
+	narrowUint8AVX2 = [...]func(*tile){nil,
+		tile1x8AVX2U8, tile2x8AVX2U8, tile3x8AVX2U8, tile4x8AVX2U8, tile5x8AVX2U8, tile6x8AVX2U8}
 	halfAVX2 = [...]func(*tile){nil,
 		tile1x16AVX2Half, tile2x16AVX2Half, tile3x16AVX2Half, tile4x16AVX2Half, tile5x16AVX2Half, tile6x16AVX2Half}
 	uint8AVX2 = [...]func(*tile){nil,
@@ -57,10 +63,16 @@ func tileNarrow(set isa, m int, t *tile) {
 	switch {
 	case t.kind == elementBFloat16:
 		narrowBFloat16[m](t)
+	case t.kind == elementHalf:
+		narrowHalfAVX2[m](t)
 	case t.kind == elementUint8 && set == avx512:
 		narrowUint8[m](t)
+	case t.kind == elementUint8 && set == avx2:
+		narrowUint8AVX2[m](t)
 	case set == avx512:
 		narrowAVX512[m](t)
+	case set == avx2:
+		narrowAVX2[m](t)
 	default:
 		tileWide(set, m, t)
 	}

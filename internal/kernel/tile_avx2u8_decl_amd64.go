@@ -2,6 +2,36 @@
 
 package kernel
 
+// tile1x8AVX2U8 computes 1 rows in panels of 8 columns.
+//
+//go:noescape
+func tile1x8AVX2U8(t *tile)
+
+// tile2x8AVX2U8 computes 2 rows in panels of 8 columns.
+//
+//go:noescape
+func tile2x8AVX2U8(t *tile)
+
+// tile3x8AVX2U8 computes 3 rows in panels of 8 columns.
+//
+//go:noescape
+func tile3x8AVX2U8(t *tile)
+
+// tile4x8AVX2U8 computes 4 rows in panels of 8 columns.
+//
+//go:noescape
+func tile4x8AVX2U8(t *tile)
+
+// tile5x8AVX2U8 computes 5 rows in panels of 8 columns.
+//
+//go:noescape
+func tile5x8AVX2U8(t *tile)
+
+// tile6x8AVX2U8 computes 6 rows in panels of 8 columns.
+//
+//go:noescape
+func tile6x8AVX2U8(t *tile)
+
 // tile1x16AVX2U8 computes 1 rows in panels of 16 columns.
 //
 //go:noescape

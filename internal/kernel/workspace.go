@@ -16,6 +16,7 @@ type Workspace struct {
 	// The frames of the operations, kept here so that running one allocates nothing.
 	conv      convTask
 	depthwise depthwiseTask
+	separable separableTask
 	winograd  winogradTask
 	gemm      gemmTask
 	patches   patches
@@ -29,6 +30,7 @@ type local struct {
 	floats []float32
 	tile   tile
 	line   depthwiseLine
+	lines  [5]int // of a separable convolution: what the ring of lines holds
 	square winogradTile
 	taps   []int
 	_      [64]byte // keeps the frames of two threads off one cache line

@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/binary"
 	"fmt"
+	"math"
 
 	"github.com/mmcloughlin/avo/ir"
 	. "github.com/mmcloughlin/avo/operand"
@@ -93,8 +94,10 @@ func tilesAVX2Half(f *file) { tiles6(f, half) }
 func tilesAVX2U8(f *file)   { tiles6(f, uint8s) }
 
 func tiles6(f *file, kind element) {
-	for rows := 1; rows <= 6; rows++ {
-		newTile(f, ymm, kind, rows, rows, 2).write()
+	for vectors := 1; vectors <= 2; vectors++ {
+		for rows := 1; rows <= 6; rows++ {
+			newTile(f, ymm, kind, rows, rows, vectors).write()
+		}
 	}
 }
 
@@ -318,7 +321,7 @@ func (t *tile) steps(n int) {
 			t.VMOVUPS(Mem{Base: right, Disp: (u*t.vectors + v) * bytes}, t.spare(v))
 		}
 		for i := range t.rows {
-			if t.vectors == 1 && t.kind == float {
+			if t.vectors == 1 && t.kind == float && t.set == "AVX512" {
 				t.VFMADD231PS_BCST(t.row(i, 4*u), t.spare(0), t.accumulator(i, 0))
 				continue
 			}
@@ -445,7 +448,16 @@ func (t *tile) finish(as element) {
 	}
 	t.Label(added)
 
-	low, high := t.spare(2), t.spare(3)
+	low, high, bounded := t.spare(2), t.spare(3), ""
+	if t.set == "AVX2" && as == float { // most often there are none
+		bounded = t.label("bounded")
+		some := t.label("some")
+		t.CMPL(Mem{Base: frame, Disp: tileLow}, U32(math.Float32bits(float32(math.Inf(-1)))))
+		t.JNE(LabelRef(some))
+		t.CMPL(Mem{Base: frame, Disp: tileHigh}, U32(math.Float32bits(float32(math.Inf(1)))))
+		t.JE(LabelRef(bounded))
+		t.Label(some)
+	}
 	t.VBROADCASTSS(Mem{Base: frame, Disp: tileLow}, low)
 	t.VBROADCASTSS(Mem{Base: frame, Disp: tileHigh}, high)
 	each(func(i, v int) {
@@ -453,13 +465,20 @@ func (t *tile) finish(as element) {
 		t.VMAXPS(t.accumulator(i, v), low, t.accumulator(i, v))
 		t.VMINPS(t.accumulator(i, v), high, t.accumulator(i, v))
 	})
+	if bounded != "" {
+		t.Label(bounded)
+	}
 
 	t.strides(tileCRow, as.log)
 	t.pointers(tileC, tileC0, tileC1, nil, as.log)
 	t.toColumn(as)
 	if full {
 		for i := range t.rows {
-			t.putRow(t.accumulator(i, 0), t.accumulator(i, 1), t.row(i, 0))
+			if t.vectors == 1 {
+				t.putHalfRow(t.accumulator(i, 0), t.row(i, 0))
+			} else {
+				t.putRow(t.accumulator(i, 0), t.accumulator(i, 1), t.row(i, 0))
+			}
 		}
 		return
 	}
@@ -583,6 +602,15 @@ func (t *tile) putRow(a, b reg.VecPhysical, to Mem) {
 	t.VPACKUSWB(a, a, a)
 	t.VPERMQ(Imm(0b00_00_10_00), a, a)
 	t.VMOVDQU(a.AsX(), to)
+}
+
+// putHalfRow stores 8 sums as bytes, with AVX2.
+func (t *tile) putHalfRow(a reg.VecPhysical, to Mem) {
+	t.VCVTPS2DQ(a, a)
+	t.VPACKSSDW(a, a, a)
+	t.VPERMQ(Imm(0b00_00_10_00), a, a)
+	t.VPACKUSWB(a, a, a)
+	t.VMOVQ(a.AsX(), to)
 }
 
 // putRows stores all sums as bytes, two rows of 32 at a time: each packing of two vectors into one

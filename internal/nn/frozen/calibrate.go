@@ -34,7 +34,7 @@ func (r Range) quantization() kernel.Quantization {
 // example does not widen the steps of all. The ends are rounded to eight bits, so that the last bits
 // in which instruction sets differ seldom reach the result.
 func (o Options) Calibrate(net *nn.Network, w nn.Weights, pool *kernel.Pool, x []float32, n int, layers ...string) (Ranges, error) {
-	o.Precision = Float32
+	o.Precision, o.apart = Float32, true
 	c, p, err := o.compile(net, w, layers)
 	if err != nil {
 		return nil, err

@@ -36,6 +36,7 @@ type Options struct {
 	Lengths []int
 
 	largeMap int  // bytes; 0 for the constant
+	apart    bool // every node is a step of its own, whose output is seen
 	half     bool // weights have 16 bits, and values 32
 }
 
@@ -102,6 +103,9 @@ func (o Options) compile(net *nn.Network, w nn.Weights, layers []string) (*compi
 			return nil, nil, fmt.Errorf("compile a network: %w", err)
 		}
 	}
+	if !packed && !o.apart {
+		c.joinSeparable()
+	}
 	c.place()
 	if !packed {
 		c.divide(cmp.Or(o.largeMap, largeMap))
@@ -131,7 +135,7 @@ func (o Options) compile(net *nn.Network, w nn.Weights, layers []string) (*compi
 		}
 		for _, s := range emitted[i] {
 			p.steps = append(p.steps, s)
-			p.layers = append(p.layers, n.name)
+			p.layers = append(p.layers, n.beginning())
 			p.rows = append(p.rows, n.out.varies())
 		}
 		n.end = len(p.steps)
@@ -165,6 +169,7 @@ type node struct {
 	kind     *lowering
 	op       nn.Op   // nil for a copy or a conversion
 	element  element // that it computes with
+	first    *node   // the pointwise convolution that is computed together with this depthwise one; nil if there is none
 	in       []*value
 	residual *value
 	act      kernel.Activation

@@ -263,12 +263,17 @@ func emitDense(n *node, o Options, in []view, out view) ([]step, error) {
 
 // emitWeighted packs the weights, scaled.
 func (n *node) emitWeighted(o Options, g kernel.Conv, h, w int, src, dst view) ([]step, error) {
-	packed, err := kernel.PackConvFor(g, n.weight, narrow(n.shift),
-		kernel.PackOptions{Algorithm: o.Algorithm, N: 1, H: h, W: w, Scale: narrow(n.scale), Half: o.half && !o.Float[n.name]})
+	packed, err := n.pack(o, g, h, w)
 	if err != nil {
 		return nil, err
 	}
 	return []step{&convStep{packed: packed, h: h, w: w, src: src, dst: dst, residual: n.residualView(), act: n.act}}, nil
+}
+
+// pack lays out the weights, scaled, of a convolution of an input of h×w.
+func (n *node) pack(o Options, g kernel.Conv, h, w int) (*kernel.PackedConv, error) {
+	return kernel.PackConvFor(g, n.weight, narrow(n.shift),
+		kernel.PackOptions{Algorithm: o.Algorithm, N: 1, H: h, W: w, Scale: narrow(n.scale), Half: o.half && !o.Float[n.name]})
 }
 
 // residualView says where the residual lies; nil if there is none.
