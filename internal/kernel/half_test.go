@@ -44,17 +44,30 @@ func TestConvHalfAgainstDefinition(t *testing.T) {
 		}
 		want := convolve(c, rounded, bias, src, n, h, w, nil)
 		sizes := magnitudes(c, rounded, src, n, h, w)
+		var largest float64
+		for _, size := range sizes {
+			largest = max(largest, size)
+		}
 		for i := range want {
 			if residual != nil {
 				want[i] += float64(residual[i])
 			}
 			tolerance := 1e-5 * (1 + sizes[i])
-			if o.Algorithm != Plain {
-				tolerance = 5e-3 * (1 + sizes[i])
+			if o.Algorithm != Plain { // what is rounded is seen by all outputs of a square, and by the last most
+				tolerance = 2e-2 * (1 + largest)
 			}
 			if got := float64(dst[i]); !(math.Abs(got-activation64(act, want[i])) <= tolerance) {
 				t.Fatalf("dst[%d] = %v, want %v", i, got, activation64(act, want[i]))
 			}
+		}
+		if o.Algorithm != Plain { // the transforms' last bits differ, and with them a few roundings
+			twin, err := packConv(portable, c, weights, bias, false, o)
+			if err != nil {
+				t.Fatal(err)
+			}
+			other := make([]float32, len(dst))
+			twin.Run(nil, other, src, n, h, w, residual, act, nil)
+			near(t, "portable", other, toFloat64(dst), 1e-3, 1+largest)
 		}
 		for _, pool := range all[1:] {
 			again := g.floats(len(dst))
@@ -121,4 +134,12 @@ func TestFloat16(t *testing.T) {
 			}
 		}
 	}
+}
+
+func toFloat64(x []float32) []float64 {
+	y := make([]float64, len(x))
+	for i, v := range x {
+		y[i] = float64(v)
+	}
+	return y
 }

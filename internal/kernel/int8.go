@@ -78,9 +78,15 @@ func quantizeThrees(set isa, pool *Pool, dst []uint8, src []float32, pixels int,
 		if quantizeThreesAssembly(s.set, dst, src, s.low, s.high) {
 			return
 		}
-		for i := range hi - lo {
-			quantizeInto(portable, dst[4*i:4*i+3], src[3*i:3*i+3], s.low, s.high)
-			dst[4*i+3] = 0
+		const together = 64 // pixels
+		var threes [3 * together]uint8
+		for len(src) > 0 {
+			n := min(len(src), len(threes))
+			quantizeInto(s.set, threes[:n], src[:n], s.low, s.high)
+			for i := range n / 3 {
+				dst[4*i], dst[4*i+1], dst[4*i+2], dst[4*i+3] = threes[3*i], threes[3*i+1], threes[3*i+2], 0
+			}
+			dst, src = dst[n/3*4:], src[n:]
 		}
 	})
 	s.giveBack()
