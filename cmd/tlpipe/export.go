@@ -30,6 +30,7 @@ type exportFlags struct {
 	size      int
 	pictures  int
 	examples  string
+	signed    bool
 }
 
 func (p *program) exportCommand() *cobra.Command {
@@ -79,6 +80,7 @@ classifier.`,
 	c.Flags().StringVar(&f.task, "task", "", "of a model with several tasks: the `name` of the one to write")
 	c.Flags().StringVar(&f.format, "format", "", "the `format`: "+strings.Join(exchange.Formats(), ", ")+" (default: what the file's name ends in)")
 	c.Flags().StringVar(&f.precision, "precision", "", "`type` of the weights: float32, float16 or int8 (default: int8 for a model of a quantise stage, else float32)")
+	c.Flags().BoolVar(&f.signed, "signed", false, "of int8 in ONNX: int8 weights, as TensorRT takes them; the default is uint8, around 128, which ONNX Runtime computes exactly on every processor")
 	c.Flags().StringVar(&f.weights, "weights", "", "the `file` of the backbone's weights, if they came from a file; of a backbone, what pipelines say in weights")
 	c.Flags().IntVar(&f.size, "size", 0, "of a backbone: height and width of the images in `pixels` (default: those of its weights)")
 	c.Flags().StringVar(&f.examples, "examples", "", "a `folder` for the pixels of these images and what tlpipe computes of them, images.npy and outputs.npy")
@@ -97,7 +99,7 @@ func (p *program) export(ctx context.Context, f exportFlags, reference string) e
 	}
 	r := exchange.Request{
 		Format: exchange.Format(f.format), Precision: exchange.Precision(f.precision), Out: f.out, Pictures: f.pictures, Examples: f.examples,
-		Threads: runtime.GOMAXPROCS(0), Version: version(),
+		Threads: runtime.GOMAXPROCS(0), Version: version(), Signed: f.signed,
 	}
 	early := r
 	if early.Precision == "" {
@@ -116,6 +118,9 @@ func (p *program) export(ctx context.Context, f exportFlags, reference string) e
 		r.Precision = exchange.Int8
 	case r.Precision == "":
 		r.Precision = exchange.Float32
+	}
+	if f.signed && r.Precision != exchange.Int8 {
+		return usage("--signed is for int8, and the file is %s", r.Precision)
 	}
 	if r.Precision == exchange.Int8 && r.Scheme == nil {
 		return errors.New("the model is float32: a quantise stage makes it int8 (tlpipe stages quantise)")

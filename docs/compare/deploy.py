@@ -22,10 +22,7 @@ def onnx(path, *inputs):
     import onnxruntime
 
     onnx_format.checker.check_model(path, full_check=True)
-    options = onnxruntime.SessionOptions()
-    # Without it, sums of two products of bytes overflow 16 bits on x86 processors that do not have VNNI.
-    options.add_session_config_entry("session.x64quantprecision", "1")
-    session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
     names = [given.name for given in session.get_inputs()]
     metadata = session.get_modelmeta().custom_metadata_map
 

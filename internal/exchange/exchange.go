@@ -73,6 +73,7 @@ type Request struct {
 	Format    Format // "" for that of the file's name
 	Precision Precision
 	Scheme    *quantise.Scheme // of Int8
+	Signed    bool             // of Int8 in ONNX: weights of int8, not of uint8 around 128
 	Out       string           // path
 	Version   string           // of the program
 	Pictures  int              // or texts, or vectors, to check on; 0: the file is not checked

@@ -15,13 +15,13 @@ import (
 func writeONNX(w io.Writer, r Request) error {
 	o := emit.Options{Float16: r.Precision == Float16, Version: r.Version}
 	if r.Precision == Int8 {
-		o.Scheme = r.Scheme
+		o.Scheme, o.Signed = r.Scheme, r.Signed
 	}
 	m, err := emit.Model(r.Model, o)
 	if err != nil {
 		return err
 	}
-	if r.Precision == Int8 {
+	if r.Precision == Int8 && r.Signed {
 		r.Model.Notes = append(r.Model.Notes, "on x86 processors without VNNI, ONNX Runtime adds products of bytes in 16 bits, which overflow: set session.x64quantprecision to 1 there")
 	}
 	return m.Write(w)

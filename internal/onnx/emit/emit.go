@@ -21,6 +21,7 @@ const (
 type Options struct {
 	Float16 bool             // weights of float16
 	Scheme  *quantise.Scheme // int8; nil: none
+	Signed  bool             // its weights are int8, as TensorRT wants them; else uint8, around 128
 	Version string           // of the program, for the file's producer
 }
 

@@ -1,6 +1,7 @@
 package emit
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"math"
@@ -212,12 +213,24 @@ func channelsFirst[T any](weight []T, shape []int) []T {
 	return turned
 }
 
-// bytesWeight is an int8 weight and what widens it.
+// bytesWeight is a weight of bytes and what widens it. On x86 processors without VNNI, ONNX Runtime adds pairs of products with int8 weights in 16
+// bits, which overflow; those with uint8 weights it does not.
 func (e *emission) bytesWeight(l nn.Layer, shape []int, steps []int8, sizes []float32) string {
 	name := nn.Parameter{Layer: l.Name, Role: nn.Weight}.Name()
-	q := e.constant(onnx.Int8s(name+".int8", shape, steps))
 	s := e.constant(onnx.Float32s(name+".steps", []int{len(sizes)}, sizes))
-	z := e.constant(onnx.Int8s(name+".zeros", []int{len(sizes)}, make([]int8, len(sizes))))
+	var q, z string
+	if e.options.Signed {
+		q = e.constant(onnx.Int8s(name+".int8", shape, steps))
+		z = e.constant(onnx.Int8s(name+".zeros", []int{len(sizes)}, make([]int8, len(sizes))))
+	} else {
+		const zero = 128
+		shifted := make([]uint8, len(steps))
+		for i, step := range steps {
+			shifted[i] = uint8(int(step) + zero)
+		}
+		q = e.constant(onnx.Uint8s(name+".uint8", shape, shifted))
+		z = e.constant(onnx.Uint8s(name+".zeros", []int{len(sizes)}, bytes.Repeat([]byte{zero}, len(sizes))))
+	}
 	return e.node("DequantizeLinear", name, []string{q, s, z}, onnx.Int("axis", 0))
 }
 
