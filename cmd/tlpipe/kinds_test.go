@@ -99,6 +99,11 @@ func TestShippedPipelines(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		// An encoder that users have at home decides what its pipeline's stages are: here it is a tiny one.
+		if real := []byte("../models/all-MiniLM-L6-v2"); bytes.Contains(text, real) {
+			text = bytes.ReplaceAll(text, real, []byte("../internal/encoder/testdata/bert"))
+			text = bytes.ReplaceAll(text, []byte("length: 64"), []byte("length: 24"))
+		}
 		if _, err := pipeline.Load(file, text, kinds()); err != nil {
 			t.Errorf("%v", err)
 		}
