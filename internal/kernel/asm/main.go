@@ -46,6 +46,7 @@ func main() {
 		"vector_avx512":    vectorAVX512,
 		"vector_avx2":      vectorAVX2,
 		"transpose":        transpose,
+		"adam":             adam,
 		"winograd_avx512":  winogradAVX512,
 		"winograd_avx2":    winogradAVX2,
 	} {

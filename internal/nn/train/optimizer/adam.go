@@ -3,6 +3,8 @@ package optimizer
 import (
 	"fmt"
 	"math"
+
+	"github.com/tlpipe/tlpipe/internal/kernel"
 )
 
 // Adam follows a running mean of the gradients, divided by the root of a running mean of their
@@ -44,19 +46,11 @@ func (r AdamW) update(p piece) { Adam(r).adapt(p, float32(1-p.rate*p.decay), 0) 
 
 // adapt multiplies the weights by shrink, then takes Adam's step.
 func (r Adam) adapt(p piece, shrink, decay float32) {
-	w, gradient := p.weights, p.gradient[:len(p.weights)]
-	mean, square := p.slots[0][:len(w)], p.slots[1][:len(w)]
-	newMean, keepSquare, newSquare := float32(1-r.Beta1), float32(r.Beta2), float32(1-r.Beta2)
 	// (m/c₁)/(√(v/c₂)+ε) = m·(√c₂/c₁)/(√v+ε·√c₂): one division an element.
 	root := math.Sqrt(1 - math.Pow(r.Beta2, float64(p.steps)))
-	step := float32(p.rate * root / (1 - math.Pow(r.Beta1, float64(p.steps))))
-	epsilon := float32(r.Epsilon * root)
-	for i := range w {
-		x := w[i] * shrink
-		g := gradient[i]*p.scale + decay*x
-		m := mean[i] + newMean*(g-mean[i])
-		v := keepSquare*square[i] + newSquare*g*g
-		mean[i], square[i] = m, v
-		w[i] = x - step*m/(float32(math.Sqrt(float64(v)))+epsilon)
-	}
+	kernel.AdamStep{
+		Shrink: shrink, Scale: p.scale, Decay: decay,
+		NewMean: float32(1 - r.Beta1), KeepSquare: float32(r.Beta2), NewSquare: float32(1 - r.Beta2),
+		Step: float32(p.rate * root / (1 - math.Pow(r.Beta1, float64(p.steps)))), Epsilon: float32(r.Epsilon * root),
+	}.Take(p.weights, p.gradient, p.slots[0], p.slots[1])
 }
