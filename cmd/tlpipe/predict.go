@@ -133,7 +133,7 @@ func (p *program) predict(ctx context.Context, f predictFlags, args []string) er
 	if f.explain != "" && predictor.OnTexts() {
 		return usage("--explain is for models of images, and %s takes texts", f.model)
 	}
-	files, err := p.filesOf(ctx, predictor, f, args)
+	files, err := p.filesOf(ctx, takenBy(predictor), f, args)
 	if err != nil {
 		return err
 	}

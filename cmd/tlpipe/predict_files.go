@@ -57,16 +57,21 @@ func (f *predictFlags) checkTexts(args []string) error {
 	return nil
 }
 
+// takenBy is what a predictor takes.
+func takenBy(predictor *predict.Predictor) dataset.Content {
+	switch {
+	case predictor.OnTexts():
+		return dataset.Texts
+	case predictor.OnSounds():
+		return dataset.Sounds
+	}
+	return dataset.Pictures
+}
+
 // filesOf lists what arguments stand for: files, folders with all pictures, texts or sounds in them, patterns that the shell
 // left as they are, and standard input.
-func (p *program) filesOf(ctx context.Context, predictor *predict.Predictor, f predictFlags, args []string) (predictFiles, error) {
-	content := dataset.Pictures
-	if predictor.OnSounds() {
-		content = dataset.Sounds
-	}
-	if predictor.OnTexts() {
-		content = dataset.Texts
-	} else if f.as != "" || f.lines || args[0] == standardInput {
+func (p *program) filesOf(ctx context.Context, content dataset.Content, f predictFlags, args []string) (predictFiles, error) {
+	if content != dataset.Texts && (f.as != "" || f.lines || args[0] == standardInput) {
 		return predictFiles{}, usage("--as, --lines and standard input are for models of texts, and %s takes %s", f.model, content.Many())
 	}
 	if args[0] == standardInput {
@@ -77,7 +82,7 @@ func (p *program) filesOf(ctx context.Context, predictor *predict.Predictor, f p
 		info, err := os.Stat(arg)
 		switch {
 		case err == nil && info.IsDir():
-			rows, err := dataset.Folder{Path: arg, Layout: dataset.LayoutClasses, Content: content, Format: predictor.Format}.List(ctx, nil)
+			rows, err := dataset.Folder{Path: arg, Layout: dataset.LayoutClasses, Content: content, Format: document.Format(f.as)}.List(ctx, nil)
 			if err != nil {
 				return predictFiles{}, err
 			}

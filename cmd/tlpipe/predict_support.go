@@ -7,6 +7,7 @@ import (
 	"math"
 	"runtime"
 	"slices"
+	"strings"
 
 	"github.com/tlpipe/tlpipe/internal/budget"
 	"github.com/tlpipe/tlpipe/internal/console"
@@ -61,10 +62,10 @@ func (p *program) predictSupport(ctx context.Context, f predictFlags, args []str
 	}
 	defer s.pictures.Close()
 	s.pictures.UseThreads(runtime.GOMAXPROCS(0))
-	if err := p.learn(ctx, s, f.support); err != nil {
+	if err := p.learn(ctx, s, f.support, g.content()); err != nil {
 		return err
 	}
-	files, err := p.filesOf(ctx, &predict.Predictor{}, f, args)
+	files, err := p.filesOf(ctx, g.content(), f, args)
 	if err != nil {
 		return err
 	}
@@ -98,8 +99,8 @@ func (p *program) predictSupport(ctx context.Context, f predictFlags, args []str
 }
 
 // learn makes the prototypes of the classes of a folder. Pictures that cannot be read are told of.
-func (p *program) learn(ctx context.Context, s *supported, folder string) error {
-	rows, err := dataset.Folder{Path: folder, Layout: dataset.LayoutClasses, Content: dataset.Pictures}.List(ctx, nil)
+func (p *program) learn(ctx context.Context, s *supported, folder string, content dataset.Content) error {
+	rows, err := dataset.Folder{Path: folder, Layout: dataset.LayoutClasses, Content: content}.List(ctx, nil)
 	if err != nil {
 		return usage("--support %s: %w", folder, err)
 	}
@@ -120,13 +121,13 @@ func (p *program) learn(ctx context.Context, s *supported, folder string) error 
 		}
 	}
 	if slices.Sort(s.names); len(s.names) < 2 {
-		return usage("--support %s has readable pictures of %d classes: expected two or more folders, one a class", folder, len(s.names))
+		return usage("--support %s has readable %s of %d classes: expected two or more folders, one a class", folder, content.Many(), len(s.names))
 	}
 	for _, name := range s.names {
 		unit(sums[name])
 		s.prototypes = append(s.prototypes, sums[name])
 	}
-	fmt.Fprintf(p.err, "%s: %s of %d classes\n", console.Line(folder), console.Of(int64(read), "picture"), len(s.names))
+	fmt.Fprintf(p.err, "%s: %s of %d classes\n", console.Line(folder), console.Of(int64(read), strings.TrimSuffix(content.Many(), "s")), len(s.names))
 	return nil
 }
 

@@ -51,7 +51,7 @@ func (p *program) predictTasks(ctx context.Context, f predictFlags, whole *class
 		predictor.Format = document.Format(f.as)
 		if i == 0 {
 			onTexts = predictor.OnTexts()
-			if files, err = p.filesOf(ctx, predictor, f, args); err != nil {
+			if files, err = p.filesOf(ctx, takenBy(predictor), f, args); err != nil {
 				return err
 			}
 		}

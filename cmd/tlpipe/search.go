@@ -11,6 +11,7 @@ import (
 
 	"github.com/tlpipe/tlpipe/internal/budget"
 	"github.com/tlpipe/tlpipe/internal/console"
+	"github.com/tlpipe/tlpipe/internal/dataset"
 	"github.com/tlpipe/tlpipe/internal/inference"
 	"github.com/tlpipe/tlpipe/internal/kernel"
 	"github.com/tlpipe/tlpipe/internal/predict"
@@ -98,7 +99,7 @@ func (p *program) search(ctx context.Context, f searchFlags, args []string) erro
 	}
 	defer pictures.Close()
 	pictures.UseThreads(runtime.GOMAXPROCS(0))
-	files, err := p.filesOf(ctx, &predict.Predictor{}, predictFlags{}, args)
+	files, err := p.filesOf(ctx, g.content(), predictFlags{}, args)
 	if err != nil {
 		return err
 	}
@@ -160,6 +161,14 @@ type gallery struct {
 	ids, labels []string  // labels: "" for none
 	mean        []float64 // of the features
 	transforms  record.Transforms
+}
+
+// content is what the features are made of.
+func (g *gallery) content() dataset.Content {
+	if g.transforms.OfSound() {
+		return dataset.Sounds
+	}
+	return dataset.Pictures
 }
 
 // rows are matches in words.

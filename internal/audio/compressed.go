@@ -57,6 +57,9 @@ func decodeFLAC(file []byte, l limit) (_ Clip, err error) {
 func decodeMP3(file []byte, l limit) (Clip, error) {
 	decoder, err := mp3.NewDecoder(bytes.NewReader(file))
 	if err != nil {
+		if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+			err = errors.New("there is no frame of sound in the file")
+		}
 		return Clip{}, fmt.Errorf("read MP3: %w", err)
 	}
 	clip := Clip{Rate: decoder.SampleRate()}

@@ -38,7 +38,7 @@ func (p *Painter) Paint(file []byte) ([]uint8, error) {
 		return nil, err
 	}
 	if clip.Peak() <= silence {
-		return nil, errors.New("the recording is silent")
+		return nil, errors.New("the recording is silent (of several channels, their mean)")
 	}
 	clip = Resample(clip, p.how.Rate)
 	samples := p.cut(clip.Samples)

@@ -185,8 +185,14 @@ func (d *Decoding) mapping(node *yaml.Node, v reflect.Value, r rules) {
 		return
 	}
 	out := reflect.MakeMap(v.Type())
+	given := map[string]bool{}
 	for i := 0; i+1 < len(node.Content); i += 2 {
 		key, item := node.Content[i], reflect.New(v.Type().Elem()).Elem()
+		if given[key.Value] {
+			d.Errorf(key, "", "key %s is given twice", quote(key.Value))
+			continue
+		}
+		given[key.Value] = true
 		d.At(key.Value, func() { d.value(node.Content[i+1], item, r) })
 		out.SetMapIndex(reflect.ValueOf(key.Value).Convert(v.Type().Key()), item)
 	}

@@ -144,6 +144,12 @@ choice: {kind: any}
 	}
 }
 
+func TestKeysOfMapsOnce(t *testing.T) {
+	if _, errs := decode(t, "{needed: x, weights: {b: 1, a: 2, b: 3}}"); !slices.Equal(errs, []string{`1:35 weights: key "b" is given twice`}) {
+		t.Error(errs)
+	}
+}
+
 func TestCanonical(t *testing.T) {
 	s, errs := decode(t, "{needed: x, weights: {b: 1, a: 2}, verbose: true}")
 	if errs != nil {

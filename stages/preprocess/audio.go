@@ -133,7 +133,10 @@ func (p AudioParams) preprocessing() (record.Preprocessing, error) {
 	}
 	var errs []error
 	if p.Seconds > p.MaxSeconds {
-		errs = append(errs, pipeline.ParamErrorHint("max_seconds", "not below seconds", "recordings of more than %g s are rejected, and %g s are kept", p.MaxSeconds, p.Seconds))
+		errs = append(errs, pipeline.ParamErrorHint("seconds", "raise max_seconds, or lower this", "%g s are kept, but recordings of more than the %g s of max_seconds are rejected", p.Seconds, p.MaxSeconds))
+	}
+	if p.Hop > p.Window {
+		errs = append(errs, pipeline.ParamErrorHint("hop", "such as 10ms", "frames of %v every %v leave gaps", p.Window, p.Hop))
 	}
 	if sound.Window < 2 || sound.Window > 1<<16 {
 		errs = append(errs, pipeline.ParamErrorHint("window", "such as 25ms", "a window of %v at %d Hz has %d samples, not 2 to 65536", p.Window, p.Rate, sound.Window))
@@ -141,8 +144,11 @@ func (p AudioParams) preprocessing() (record.Preprocessing, error) {
 	if sound.Hop < 1 {
 		errs = append(errs, pipeline.ParamErrorHint("hop", "such as 10ms", "a hop of %v at %d Hz has no sample", p.Hop, p.Rate))
 	}
-	if sound.High > float64(p.Rate)/2 || sound.Low >= sound.High {
-		errs = append(errs, pipeline.ParamErrorHint("high", "raise rate, or lower this", "sound at %d Hz has frequencies up to %g Hz, and the bands lie from %g to %g Hz", p.Rate, float64(p.Rate)/2, sound.Low, sound.High))
+	if sound.High <= float64(p.Rate)/2 && sound.Low >= sound.High {
+		errs = append(errs, pipeline.ParamErrorHint("low", "below high", "the bands lie from %g to %g Hz", sound.Low, sound.High))
+	}
+	if sound.High > float64(p.Rate)/2 {
+		errs = append(errs, pipeline.ParamErrorHint("high", "raise rate, or lower this", "sound at %d Hz has frequencies up to %g Hz, and the bands end at %g Hz", p.Rate, float64(p.Rate)/2, sound.High))
 	}
 	if len(errs) == 0 {
 		if err := sound.Check(); err != nil {
