@@ -1,11 +1,12 @@
 """Times distillation with a cached teacher, ResNet-50 to MobileNetV2, against a PyTorch loop that runs the teacher in each step.
 
-    python distill_speed.py TLPIPE [--rows 1000] [--size 224] [--epochs 10] [--share 0.1] [--rounds 1]
+    python distill_speed.py TLPIPE [--rows 1000] [--size 224] [--epochs 10] [--share 0.1] [--rounds 1] [--threads 2]
 
-Weights are random, which changes nothing in the time; pictures are noise. In turn, with two threads each: the stage `distill` from an empty cache, with its
+Weights are random, which changes nothing in the time; pictures are noise. In turn, with THREADS each: the stage `distill` from an empty cache, with its
 teacher's logits, checkpoints and validation on an eighth of ROWS more; and PyTorch, which learns SHARE of the steps of all epochs, without
 validation, from pictures in memory; its time is divided by SHARE. The stage also trains the student alone, which the loop does not: its time is told and, for the ratio, taken off.
-Prints seconds of the clock and of the processor.
+Prints seconds of the clock and of the processor. On a machine with other work, PyTorch's threads wait for
+each other in loops, which counts as time of the processor: take --threads 1 there.
 """
 import argparse
 import json
@@ -23,7 +24,7 @@ from torch.nn import functional as F
 
 parser = argparse.ArgumentParser()
 parser.add_argument("tlpipe")
-for name, default in (("rows", 1000), ("size", 224), ("epochs", 10), ("batch", 16), ("rounds", 1)):
+for name, default in (("rows", 1000), ("size", 224), ("epochs", 10), ("batch", 16), ("rounds", 1), ("threads", 2)):
     parser.add_argument("--" + name, type=int, default=default)
 parser.add_argument("--share", type=float, default=0.1)
 parser.add_argument("--verbose", action="store_true", help="what tlpipe says")
@@ -79,7 +80,7 @@ def timed(do):
 
 
 def loop():
-    torch.set_num_threads(2)
+    torch.set_num_threads(given.threads)
     teacher, student = torchvision.models.resnet50(num_classes=CLASSES).eval(), torchvision.models.mobilenet_v2(num_classes=CLASSES)
     x, y = torch.rand(given.rows, 3, given.size, given.size), torch.arange(given.rows) % CLASSES
     optimizer = torch.optim.AdamW(student.parameters(), 1e-3)
@@ -119,7 +120,7 @@ with tempfile.TemporaryDirectory() as work:
     pipeline.write_text(PIPELINE.format(folder=work, size=given.size, epochs=given.epochs, batch=given.batch))
     for turn in range(given.rounds):
         cache = work / f"cache{turn}"
-        run = [given.tlpipe, "run", str(pipeline), "--cache", str(cache), "--jobs", "2"]
+        run = [given.tlpipe, "run", str(pipeline), "--cache", str(cache), "--jobs", str(given.threads)]
         subprocess.run([*run, "--until", "teacher"], check=True, stdout=subprocess.DEVNULL, stderr=None if given.verbose else subprocess.DEVNULL)
         clock, processor = timed(lambda: subprocess.run(run, check=True, stdout=subprocess.DEVNULL, stderr=None if given.verbose else subprocess.DEVNULL))
         print(f"tlpipe: {clock:.1f} s, {processor:.1f} s of the processor, the student alone included", flush=True)
