@@ -72,8 +72,8 @@ func BenchmarkTrainingStep(b *testing.B) {
 // sixteen are texts of 128 tokens.
 type sixteen struct{}
 
-func (sixteen) Len() int            { return 16 }
-func (sixteen) Lengths([]int) []int { return []int{128} }
+func (sixteen) Len() int                 { return 16 }
+func (sixteen) Lengths([]int, int) []int { return []int{128} }
 
 func (sixteen) Read(positions []int, into train.Batch) error {
 	ids := into.Inputs[Input].Int32

@@ -21,8 +21,8 @@ import (
 // texts are tokens of texts in classes, padded to the longest.
 type texts [][]int32
 
-func (t texts) Len() int            { return len(t) }
-func (t texts) Lengths([]int) []int { return []int{11} }
+func (t texts) Len() int                 { return len(t) }
+func (t texts) Lengths([]int, int) []int { return []int{11} }
 
 func (t texts) Read(positions []int, into train.Batch) error {
 	ids := into.Inputs[encoder.Input].Int32

@@ -275,6 +275,17 @@ func (n *Network) Rename(rename func(string) string) (*Network, error) {
 	return New(layers, outputs...)
 }
 
+// MostTokens is the greatest number of tokens that the network has positions for; 0 if it has no positions.
+func (n *Network) MostTokens() int {
+	most := 0
+	for _, l := range n.layers {
+		if op, ok := l.Op.(Positions); ok && (most == 0 || op.Most() < most) {
+			most = op.Most()
+		}
+	}
+	return most
+}
+
 // Fixed returns nil if no axis of the network varies, and an error that names one otherwise.
 func (n *Network) Fixed() error {
 	for i, l := range n.layers {

@@ -307,3 +307,20 @@ func meanSquare(data []float32) float64 {
 	}
 	return sum / float64(len(data))
 }
+
+func TestMostTokensIsThatOfThePositions(t *testing.T) {
+	sequence := func(op nn.Op) *nn.Network {
+		b := nn.NewBuilder()
+		b.Layer("moved", op, b.Layer("tokens", nn.Input{Shape: nn.Shape{-1, 4}}))
+		net, err := b.Network()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return net
+	}
+	for want, op := range map[int]nn.Op{24: nn.Positions{Count: 24}, 512: nn.Positions{Count: 514, First: 2}, 0: nn.ScaleShift{Shift: true}} {
+		if got := sequence(op).MostTokens(); got != want {
+			t.Errorf("%v: %d, want %d", op, got, want)
+		}
+	}
+}

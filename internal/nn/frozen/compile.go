@@ -110,7 +110,7 @@ func (o Options) compile(net *nn.Network, w nn.Weights, layers []string) (*compi
 	if !packed {
 		c.divide(cmp.Or(o.largeMap, largeMap))
 	}
-	p := &Program{packed: packed, most: c.mostTokens()}
+	p := &Program{packed: packed, most: c.net.MostTokens()}
 	for _, l := range c.net.Inputs() {
 		p.inputs = append(p.inputs, Port{l.Name, c.net.Shape(l.Name), c.net.Element(l.Name)})
 		p.ids = append(p.ids, c.idsOf(l))
@@ -232,17 +232,6 @@ func (c *compilation) packs() (bool, error) {
 		}
 	}
 	return varies, nil
-}
-
-// mostTokens is the greatest number of tokens that there are positions for; 0 if there are no positions.
-func (c *compilation) mostTokens() int {
-	most := 0
-	for _, l := range c.net.Layers() {
-		if op, ok := l.Op.(nn.Positions); ok && (most == 0 || op.Most() < most) {
-			most = op.Most()
-		}
-	}
-	return most
 }
 
 // lower adds a layer to the nodes, or to an earlier node if it can be fused with it.

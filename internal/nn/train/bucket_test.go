@@ -10,7 +10,7 @@ func TestBucketedBatches(t *testing.T) {
 	s := newSentences(203, 2, 40, 5)
 	pad := func(runs [][]int) (padding int) {
 		for _, run := range runs {
-			longest := s.Lengths(run)[0]
+			longest := s.Lengths(run, 0)[0]
 			for _, p := range run {
 				padding += longest - s.Length(p)
 			}

@@ -23,7 +23,7 @@ func (t *Trainer) evaluate(ctx context.Context, examples Examples) (loss float64
 		if _, ok := examples.(Varying); ok {
 			run = run[:min(sequencesAtOnce, len(run))] // as long as the longest of them
 		}
-		lengths := lengthsOf(examples, run)
+		lengths := lengthsOf(t.net, examples, run)
 		if e == nil || !slices.Equal(lengths, e.lengths) {
 			if e, err = t.newEvaluator(e, lengths, len(positions)); err != nil {
 				return 0, nil, err

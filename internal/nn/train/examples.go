@@ -36,8 +36,9 @@ func (b Batch) fillLengths(lengths []int) {
 type Varying interface {
 	// Lengths are those of the axes, as [nn.Network.Bind] takes them, for a batch of the examples at these
 	// positions: shorter examples are padded by Read. A batch of other lengths is another program to be
-	// compiled, so few lengths, such as multiples of 16, are better than many.
-	Lengths(positions []int) []int
+	// compiled, so few lengths, such as multiples of 16, are better than many. most is the greatest length that
+	// the network has positions for, 0 if any will do: no padding may go beyond it.
+	Lengths(positions []int, most int) []int
 }
 
 // Measured is implemented by examples that differ in length.
@@ -47,9 +48,9 @@ type Measured interface {
 }
 
 // lengthsOf are those of a batch; nil if the network's axes do not vary.
-func lengthsOf(examples Examples, positions []int) []int {
+func lengthsOf(net *nn.Network, examples Examples, positions []int) []int {
 	if v, ok := examples.(Varying); ok {
-		return v.Lengths(positions)
+		return v.Lengths(positions, net.MostTokens())
 	}
 	return nil
 }

@@ -115,7 +115,7 @@ func ComputeSequences(ctx context.Context, threads int, net *nn.Network, weights
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
-		lengths := lengthsOf(examples, run)
+		lengths := lengthsOf(net, examples, run)
 		bound, err := net.Bind(lengths...)
 		if err != nil {
 			return nil, err

@@ -21,7 +21,7 @@ func Gradients(ctx context.Context, net *nn.Network, weights nn.Weights, o Optio
 	defer t.Close()
 	runs := batches(positionsOf(nil, examples.Len(), 0), t.options.BatchSize)
 	for i, positions := range runs {
-		p, err := t.program(len(positions), lengthsOf(examples, positions)...)
+		p, err := t.program(len(positions), lengthsOf(t.net, examples, positions)...)
 		if err != nil {
 			return err
 		}

@@ -33,7 +33,7 @@ func (t *Trainer) step(ctx context.Context, examples Examples, runs [][]int, rat
 	var parameters []gorgonia.ValueGrad
 	var loss float64
 	for i, positions := range runs {
-		p, err := t.program(len(positions), lengthsOf(examples, positions)...)
+		p, err := t.program(len(positions), lengthsOf(t.net, examples, positions)...)
 		if err != nil {
 			return s, err
 		}

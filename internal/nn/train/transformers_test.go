@@ -67,7 +67,7 @@ type transformerExamples struct{ text bool }
 
 func (transformerExamples) Len() int { return 8 }
 
-func (e transformerExamples) Lengths([]int) []int {
+func (e transformerExamples) Lengths([]int, int) []int {
 	if e.text {
 		return []int{10}
 	}

@@ -51,7 +51,7 @@ func newSentences(n, classes, longest int, seed uint64) sentences {
 
 func (s sentences) Len() int { return len(s.words) }
 
-func (s sentences) Lengths(positions []int) []int {
+func (s sentences) Lengths(positions []int, _ int) []int {
 	longest := 1
 	for _, p := range positions {
 		longest = max(longest, len(s.words[p]))

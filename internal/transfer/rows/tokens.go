@@ -92,15 +92,16 @@ func (s sequences) Len() int { return len(s.tokens) }
 const lengthStep = 16
 
 // Lengths implements train.Varying.
-func (s sequences) Lengths(positions []int) []int { return paddedLengths(s, positions) }
-
-// paddedLengths is the length of a batch of examples.
-func paddedLengths(of train.Measured, positions []int) []int {
+func (s sequences) Lengths(positions []int, most int) []int {
 	longest := 1
 	for _, p := range positions {
-		longest = max(longest, of.Length(p))
+		longest = max(longest, s.Length(p))
 	}
-	return []int{(longest + lengthStep - 1) / lengthStep * lengthStep}
+	padded := (longest + lengthStep - 1) / lengthStep * lengthStep
+	if most > 0 && padded > most {
+		padded = max(longest, most)
+	}
+	return []int{padded}
 }
 
 // Sequenced are examples that are sequences: of tokens, or of what a network makes of them.
