@@ -3,6 +3,7 @@ package transfer
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 
 	zoo "github.com/tlpipe/tlpipe/internal/backbone"
@@ -33,7 +34,7 @@ func chooseBackbone(name zoo.Name, weights zoo.WeightsReference) (*backbone, err
 	if err != nil {
 		hint := ""
 		if unknown := new(zoo.UnknownError); errors.As(err, &unknown) {
-			hint = unknown.Hint
+			hint = fmt.Sprintf("%s; for a text encoder in the folder %s, write ./%[2]s", unknown.Hint, name)
 		}
 		return nil, pipeline.ParamErrorHint("backbone", hint, "there is no backbone %q", name)
 	}

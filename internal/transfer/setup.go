@@ -236,6 +236,9 @@ func New(p Params) (*Setup, error) {
 			errs = append(errs, err)
 		}
 		refuse(p.Standardise, "standardise", "leave it out", "is for features: pictures are normalised as the weights want them")
+		const unmixed = "leave it out, or train a head on the vectors of encode, which can be mixed"
+		refuse(s.textual() && p.MixUp > 0, "mixup", unmixed, "tokens of texts are not mixed")
+		refuse(s.textual() && p.CutMix > 0, "cutmix", "leave it out", "tokens of texts are not mixed")
 	}
 	refuse(p.BatchSize == 1 && p.Head.BatchNorm && len(p.Head.Hidden) > 0, "batch_size", "use at least 2, or batch_norm: false", "batch-norm learns nothing from single rows")
 	if p.Head.Converges() {
