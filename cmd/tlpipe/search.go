@@ -89,6 +89,9 @@ func (p *program) search(ctx context.Context, f searchFlags, args []string) erro
 	if err != nil {
 		return fmt.Errorf("stage %s: %w", reference, err)
 	}
+	if _, extracted := g.transforms.Extraction(); !extracted {
+		return fmt.Errorf("stage %s: search compares images, by features that the stage extract makes of them: the rows of this stage were not made of images", reference)
+	}
 	model, err := inference.Embedding(g.transforms, g.index.Width())
 	if err != nil {
 		return fmt.Errorf("stage %s: %w", reference, err)
