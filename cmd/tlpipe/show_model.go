@@ -15,6 +15,7 @@ import (
 	"github.com/apache/arrow/go/v17/arrow"
 
 	"github.com/tlpipe/tlpipe/internal/console"
+	"github.com/tlpipe/tlpipe/internal/nn"
 	"github.com/tlpipe/tlpipe/internal/nn/classifier"
 	"github.com/tlpipe/tlpipe/internal/record"
 )
@@ -61,15 +62,15 @@ func printModel(out io.Writer, c *classifier.Classifier) error {
 		fmt.Fprintf(&b, "%-11s%s\n", name, console.Line(fmt.Sprintf(format, args...)))
 	}
 	for _, in := range d.Inputs {
-		text := fmt.Sprintf("%s, %s numbers an example", in.Name, timesInWords(in.Shape))
-		if in.Column != "" {
-			text += ", column " + in.Column + " of tables"
-		}
-		line("input", "%s", text)
 		steps := in.Transforms
 		if own, err := c.Transforms(); err == nil && len(steps) == 0 {
 			steps = own
 		}
+		text := in.Name + ", " + sizeInWords(in.Shape, steps)
+		if in.Column != "" {
+			text += ", column " + in.Column + " of tables"
+		}
+		line("input", "%s", text)
 		for i, step := range steps {
 			line("", "%d. %s", i+1, step)
 		}
@@ -103,6 +104,19 @@ func printModel(out io.Writer, c *classifier.Classifier) error {
 	}
 	_, err := io.WriteString(out, b.String())
 	return err
+}
+
+// sizeInWords is the size of an example that such steps make.
+func sizeInWords(shape nn.Shape, steps record.Transforms) string {
+	if shape.Fixed() {
+		return timesInWords(shape) + " numbers an example"
+	}
+	for _, step := range steps {
+		if cut, ok := step.(record.TokensStep); ok {
+			return fmt.Sprintf("any number up to %d an example", cut.Length)
+		}
+	}
+	return "any number an example"
 }
 
 // timesInWords writes a shape as "224×224×3".
