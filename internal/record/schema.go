@@ -50,7 +50,8 @@ const (
 	HeadKey          = "tlpipe.head"          // predictions of several classes or of numbers: a Head as JSON
 	ModelKey         = "tlpipe.model"         // predictions: the name of the model
 
-	TaskKey = "tlpipe.task" // a trait of images and features, not in their schema: the [Task] that their target sets
+	TasksKey = "tlpipe.tasks" // a trait of models, not in their schema: the names of their tasks, a JSON list
+	TaskKey  = "tlpipe.task"  // a trait of images and features, not in their schema: the [Task] that their target sets
 )
 
 // TensorField declares a tensor column of the given element type and shape,

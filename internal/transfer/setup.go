@@ -366,6 +366,13 @@ func (s *Setup) Check(inputs map[string][]pipeline.Traits) (map[string]pipeline.
 	case prepared && !features && !continues && s.backbone == nil:
 		return nil, pipeline.ParamErrorHint("backbone", "say which network stands below the head, such as backbone: efficientnet_lite0", "is needed to train on pictures")
 	}
+	if err := classifier.CheckOne("training further", inputs[ModelPort]); err != nil {
+		return nil, err
+	}
+	tasks, several := s.Target.Several()
+	if several && continues {
+		return nil, pipeline.ParamErrorHint("target", "name one column, or leave the input model out", "training further learns one task")
+	}
 	for _, earlier := range inputs[ModelPort] {
 		if _, onFeatures := earlier[record.ExtractionKey]; prepared && onFeatures != features {
 			return nil, errors.New("the model does not match the data: a head takes features, a whole network takes images")
@@ -396,7 +403,7 @@ func (s *Setup) Check(inputs map[string][]pipeline.Traits) (map[string]pipeline.
 		}
 	}
 	for _, data := range inputs[DataPort] {
-		if _, several := s.Target.Several(); several {
+		if several {
 			if err := s.checkTask(rows.SeveralTasks, !features); err != nil {
 				return nil, err
 			}
@@ -411,6 +418,9 @@ func (s *Setup) Check(inputs map[string][]pipeline.Traits) (map[string]pipeline.
 		if err := s.checkSource(source[record.PreprocessingKey], model[record.PreprocessingKey]); err != nil {
 			return nil, err
 		}
+	}
+	if several {
+		model[record.TasksKey] = classifier.TasksTrait(tasks.Names())
 	}
 	return map[string]pipeline.Traits{ModelPort: model, "last": model}, nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"gopkg.in/yaml.v3"
 
@@ -103,6 +104,9 @@ func build(p Params) (pipeline.Stage, error) {
 func (s *stage) Check(inputs map[string][]pipeline.Traits) (map[string]pipeline.Traits, error) {
 	if n, teachers := len(s.weights), len(inputs[transfer.TeacherPort]); n > 0 && n != teachers {
 		return nil, pipeline.ParamErrorHint("teacher_weights", "give one each, in the order of from", "%d weights for %d teachers", n, teachers)
+	}
+	if err := classifier.CheckOne("distill", slices.Concat(inputs[transfer.TeacherPort], inputs[transfer.ModelPort])); err != nil {
+		return nil, err
 	}
 	for _, traits := range inputs[transfer.TeacherPort] {
 		if _, features := traits[record.ExtractionKey]; features {

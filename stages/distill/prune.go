@@ -126,6 +126,9 @@ func (s *pruneStage) Numerics() string {
 
 // Check implements pipeline.Stage.
 func (s *pruneStage) Check(inputs map[string][]pipeline.Traits) (map[string]pipeline.Traits, error) {
+	if err := classifier.CheckOne("prune", inputs[transfer.ModelPort]); err != nil {
+		return nil, err
+	}
 	for _, traits := range inputs[transfer.ModelPort] {
 		if _, features := traits[record.ExtractionKey]; features {
 			return nil, errors.New("the model is a head on features: it has no channels to remove; prune a whole network on pictures")

@@ -9,6 +9,7 @@ import (
 
 	"github.com/apache/arrow/go/v17/arrow/array"
 	"github.com/tlpipe/tlpipe/internal/kernel"
+	"github.com/tlpipe/tlpipe/internal/nn/classifier"
 	"github.com/tlpipe/tlpipe/internal/record"
 	"github.com/tlpipe/tlpipe/pipeline"
 )
@@ -87,8 +88,11 @@ func build(p Params) (pipeline.Stage, error) {
 
 type stage struct{ Params }
 
-// Check refuses models trained on features that no data input has.
+// Check refuses models trained on features that no data input has, and models that do not have the task.
 func (s stage) Check(inputs map[string][]pipeline.Traits) (map[string]pipeline.Traits, error) {
+	if err := classifier.CheckTask(s.Task, inputs["model"]); err != nil {
+		return nil, err
+	}
 	for _, key := range []string{record.ExtractionKey, record.PreprocessingKey} {
 		var given []string
 		for _, data := range inputs["data"] {

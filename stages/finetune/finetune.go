@@ -3,6 +3,8 @@ package finetune
 import (
 	"context"
 
+	"github.com/tlpipe/tlpipe/internal/nn/classifier"
+	"github.com/tlpipe/tlpipe/internal/record"
 	"github.com/tlpipe/tlpipe/internal/shallow"
 	"github.com/tlpipe/tlpipe/internal/transfer"
 	"github.com/tlpipe/tlpipe/pipeline"
@@ -65,6 +67,9 @@ const twinsPort = "twins"
 func (s *stage) Check(inputs map[string][]pipeline.Traits) (map[string]pipeline.Traits, error) {
 	traits, err := s.Setup.Check(inputs)
 	if err == nil {
+		if _, several := s.Target.Several(); !several {
+			traits[transfer.ModelPort][record.TasksKey] = classifier.TasksTrait([]string{string(s.Target)})
+		}
 		traits[twinsPort] = traits[transfer.ModelPort]
 	}
 	return traits, err

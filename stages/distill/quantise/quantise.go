@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/tlpipe/tlpipe/internal/kernel"
+	"github.com/tlpipe/tlpipe/internal/nn/classifier"
 	"github.com/tlpipe/tlpipe/internal/nn/frozen"
 	"github.com/tlpipe/tlpipe/internal/nn/simulate"
 	"github.com/tlpipe/tlpipe/internal/record"
@@ -118,6 +119,9 @@ type stage struct {
 
 // Check implements pipeline.Stage: what the model says of its input stays true.
 func (s stage) Check(inputs map[string][]pipeline.Traits) (map[string]pipeline.Traits, error) {
+	if err := classifier.CheckOne("quantise", inputs[modelPort]); err != nil {
+		return nil, err
+	}
 	out := pipeline.Traits{}
 	for _, key := range []string{record.ExtractionKey, record.PreprocessingKey} {
 		for _, model := range inputs[modelPort] {

@@ -67,8 +67,8 @@ func build(p Params) (pipeline.Stage, error) {
 func (s *stage) Locate(dir string) { s.dir = dir }
 
 // Check implements pipeline.Stage.
-func (s *stage) Check(map[string][]pipeline.Traits) (map[string]pipeline.Traits, error) {
-	return nil, nil
+func (s *stage) Check(inputs map[string][]pipeline.Traits) (map[string]pipeline.Traits, error) {
+	return nil, classifier.CheckOne("budget", inputs["model"])
 }
 
 // Identity implements pipeline.Identified: another machine measures again.

@@ -90,6 +90,9 @@ func (s *stage) Check(inputs map[string][]pipeline.Traits) (map[string]pipeline.
 	case len(inputs["model"]) == 0:
 		return nil, errors.New("the model is missing: say `from: {model: STAGE, data: STAGE}`, or give its file in model_file")
 	default:
+		if err := classifier.CheckTask(s.params.Task, inputs["model"]); err != nil {
+			return nil, err
+		}
 		model = inputs["model"][0]
 	}
 	if err := checkFit(model, data); err != nil {
