@@ -21,7 +21,23 @@ type Overview struct {
 	Columns []string     `json:"columns,omitempty"` // further columns that are kept beside each row
 	Sizes   *Sizes       `json:"sizes,omitempty"`   // of pictures, as far as their headers were looked at
 	Notes   []string     `json:"notes,omitempty"`   // lines for people: what may surprise
+
+	// Learned are the columns that the target was read from: they are not among Columns.
+	Learned []string `json:"-"`
+	// Texts tells of the values in Columns, by the name of the column.
+	Texts map[string]ColumnTexts `json:"-"`
 }
+
+// ColumnTexts is what is known of the texts in a column of a source.
+type ColumnTexts struct {
+	Known    int64     // rows of split train that have one
+	First    string    // the first of these texts
+	Varies   bool      // whether another one differs from it
+	NoNumber *CellText // the first, of any split, that is not a number; nil if all are
+}
+
+// CellText is a text in a row of a source.
+type CellText struct{ Row, Text string }
 
 // Sizes are widths and heights in pixels among the pictures whose headers were looked at, by area.
 type Sizes struct {

@@ -36,14 +36,42 @@ func (t *Table) Overview(wanted []string) *pipeline.Overview {
 		o.Classes = append(o.Classes, pipeline.ClassRows{Name: name, Rows: classes[name], Empty: len(classes[name]) == 0})
 	}
 	o.Domains = t.domains()
+	places, names := t.listed()
+	o.Texts = map[string]pipeline.ColumnTexts{}
+	for i, name := range names {
+		o.Texts[name] = t.texts(places[i])
+	}
 	if t.target != nil {
-		_, o.Columns = t.listed()
+		o.Columns, o.Learned = names, t.target.Columns()
 		o.Task, o.Targets = t.target.overview(t.All)
 	}
 	o.Notes = append(o.Notes, emptyClasses(o.Classes, t.Content)...)
 	o.Notes = append(o.Notes, spelledAlike(slices.Sorted(maps.Keys(classes)))...)
 	o.Notes = append(o.Notes, t.conflicts()...)
 	return o
+}
+
+// texts tells of the values in a further column.
+func (t *Table) texts(place int) (of pipeline.ColumnTexts) {
+	for _, row := range t.All {
+		text := strings.TrimSpace(row.Extra[place])
+		if text == "" {
+			continue
+		}
+		if of.NoNumber == nil {
+			if _, err := record.ParseNumber(text); err != nil {
+				of.NoNumber = &pipeline.CellText{Row: row.ID, Text: text}
+			}
+		}
+		if row.Split != record.Train {
+			continue
+		}
+		if of.Known++; of.Known == 1 {
+			of.First = text
+		}
+		of.Varies = of.Varies || text != of.First
+	}
+	return of
 }
 
 // domains counts the rows by domain; nil if none has one.

@@ -110,7 +110,7 @@ func NewTargetColumnAs(rec arrow.Record, name string, task Task) (*TargetColumn,
 	if own, err := TargetTask(field); err == nil && own == task {
 		return NewTargetColumn(rec, name)
 	}
-	numbers, err := parseNumbers(rec.Column(at))
+	numbers, err := parseNumbers(rec, at)
 	if err != nil {
 		return nil, fmt.Errorf("column %q: %w", name, err)
 	}
@@ -131,25 +131,43 @@ func TargetTaskAs(f arrow.Field, task Task) error {
 }
 
 // parseNumbers reads plain values as numbers; what is null or empty is not a number.
-func parseNumbers(column arrow.Array) (*array.Float64, error) {
+func parseNumbers(rec arrow.Record, at int) (*array.Float64, error) {
+	column := rec.Column(at)
 	b := array.NewFloat64Builder(memory.DefaultAllocator)
 	defer b.Release()
 	for i := range column.Len() {
 		text := ""
 		if !column.IsNull(i) {
-			text = strings.TrimSpace(column.ValueStr(i))
+			text = column.ValueStr(i)
 		}
-		if text == "" {
-			b.Append(math.NaN())
-			continue
-		}
-		x, err := strconv.ParseFloat(text, 64)
-		if err != nil || math.IsInf(x, 0) {
-			return nil, fmt.Errorf("%q is not a number", text)
+		x, err := ParseNumber(text)
+		if err != nil {
+			return nil, fmt.Errorf("row %s: %w", rowName(rec, i), err)
 		}
 		b.Append(x)
 	}
 	return b.NewFloat64Array(), nil
+}
+
+// ParseNumber reads a text as a finite number; an empty one, and NaN, is not a number: it is not known.
+func ParseNumber(text string) (float64, error) {
+	text = strings.TrimSpace(text)
+	if text == "" {
+		return math.NaN(), nil
+	}
+	x, err := strconv.ParseFloat(text, 64)
+	if err != nil || math.IsInf(x, 0) {
+		return 0, fmt.Errorf("%q is not a number", text)
+	}
+	return x, nil
+}
+
+// rowName is the id of a row, or its number in the record where there is none.
+func rowName(rec arrow.Record, row int) string {
+	if ids, err := ColumnAs[*array.String](rec, ID); err == nil {
+		return strconv.Quote(ids.Value(row))
+	}
+	return strconv.Itoa(row)
 }
 
 // NumberNames are the names of the numbers of a column that [NumbersField] declared; nil for other columns.

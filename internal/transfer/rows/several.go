@@ -62,10 +62,10 @@ func (r *reader) checkSeveral() error {
 		if own.task != record.SingleLabel {
 			err = own.checkTruth()
 		} else if labels := own.training.labelled(); len(labels) < 2 {
-			err = fmt.Errorf("the training rows have %d of its classes; a classifier needs at least two", len(labels))
+			err = fmt.Errorf("the training rows have %d classes; a classifier needs at least two", len(labels))
 		}
 		if err != nil {
-			return fmt.Errorf("task %s: %w", own.name, err)
+			return pipeline.ParamError("target."+own.name, "column %q: %v", own.target, err)
 		}
 	}
 	return nil
