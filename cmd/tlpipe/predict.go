@@ -65,7 +65,7 @@ is then 1.`,
 	c.Flags().StringVar(&f.as, "as", "", "of texts: what all files are, whatever their names end in: `text`, mail or html")
 	c.Flags().BoolVar(&f.lines, "lines", false, "of texts: each line of standard input is a text of its own")
 	c.Flags().BoolVar(&f.json, "json", false, "print one JSON object per line")
-	c.Flags().StringVar(&f.out, "out", "", "write a row per file to this `file` in place of printing it, with all classes or numbers: .csv, .jsonl or .parquet")
+	c.Flags().StringVar(&f.out, "out", "", "write a row per file to this `file` in place of printing it, with all classes or numbers: .csv, .jsonl or .parquet; all tasks of a model go into a .jsonl")
 	c.Flags().StringVar(&f.support, "support", "", "a `folder` with a few images of each class, one folder a class: these classes are told in place of those of a model, by the features of the stage --model, without training")
 	c.Flags().StringVar(&f.explain, "explain", "", "write a PNG per image to this `folder`: the image and, beside it, what its most probable class rests on")
 	return c

@@ -145,6 +145,12 @@ func checkScoreFile(path string) error {
 	return usage("--out %s: the name ends in .csv, .jsonl or .parquet", path)
 }
 
+// isLines tells whether a file of scores has a JSON object per line.
+func isLines(path string) bool {
+	ending := strings.ToLower(filepath.Ext(path))
+	return ending == ".jsonl" || ending == ".ndjson"
+}
+
 // newScoreWriter chooses the format by the file's ending.
 func newScoreWriter(path string, onTexts bool, head record.Head, out io.Writer) (scoreWriter, error) {
 	switch strings.ToLower(filepath.Ext(path)) {

@@ -2,8 +2,10 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"runtime"
 	"strings"
 
@@ -32,8 +34,12 @@ type answersOf struct {
 
 // predictTasks prints what each task of a model says of each file, a line per file.
 func (p *program) predictTasks(ctx context.Context, f predictFlags, whole *classifier.Classifier, args []string) error {
-	if f.out != "" || f.explain != "" {
-		return usage("model %s has several tasks: name one with --task, of %s", f.model, strings.Join(whole.Tasks(), ", "))
+	name := "name one with --task, of " + strings.Join(whole.Tasks(), ", ")
+	switch {
+	case f.explain != "":
+		return usage("model %s has several tasks: %s", f.model, name)
+	case f.out != "" && !isLines(f.out):
+		return usage("--out %s: model %s has several tasks: %s, or write all of them to a .jsonl", f.out, f.model, name)
 	}
 	answers := map[string]*answersOf{}
 	var files predictFiles
@@ -62,7 +68,7 @@ func (p *program) predictTasks(ctx context.Context, f predictFlags, whole *class
 				own = &answersOf{}
 				answers[path] = own
 			}
-			if own.err = err; predictor.Target().Task != record.Regression {
+			if own.err = err; predictor.Target().Task != record.Regression && f.out == "" {
 				all = all[:min(f.top, len(all))]
 			}
 			own.all = append(own.all, all)
@@ -71,10 +77,27 @@ func (p *program) predictTasks(ctx context.Context, f predictFlags, whole *class
 			return err
 		}
 	}
-	return p.printTasks(f, files.names, heads, answers, onTexts)
+	if f.out == "" {
+		return p.printTasks(f, p.out.JSON(), files.names, heads, answers, onTexts)
+	}
+	var unread error // files that cannot be read leave the others written
+	err := writeFile(f.out, func(w io.Writer) error {
+		f.json = true
+		err := p.printTasks(f, json.NewEncoder(w), files.names, heads, answers, onTexts)
+		if exit := new(exitError); errors.As(err, &exit) {
+			unread, err = err, nil
+		}
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(p.err, "%s: %s\n", console.Line(f.out), console.Of(int64(len(files.names)), "row"))
+	return unread
 }
 
-func (p *program) printTasks(f predictFlags, names []string, heads []record.Head, answers map[string]*answersOf, onTexts bool) error {
+// printTasks prints a line per file, with --json to lines.
+func (p *program) printTasks(f predictFlags, lines *json.Encoder, names []string, heads []record.Head, answers map[string]*answersOf, onTexts bool) error {
 	failed := 0
 	var fault error
 	for _, path := range names {
@@ -97,7 +120,7 @@ func (p *program) printTasks(f predictFlags, names []string, heads []record.Head
 			if own.err != nil {
 				line.Tasks, line.Error = nil, reasonOf(own.err)
 			}
-			fault = errors.Join(fault, p.out.JSON().Encode(line))
+			fault = errors.Join(fault, lines.Encode(line))
 			continue
 		}
 		if own.err != nil {
