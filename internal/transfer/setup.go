@@ -74,6 +74,12 @@ func defaultsIn(preset strategy.Preset, pictures bool) Params {
 func (p *Params) DecodeParam(d *params.Decoding, node *yaml.Node) {
 	type plain Params
 	p.Begin(node, false)
+	for _, key := range []string{"twins", "balance", "alpha"} {
+		if value := given(node, key); value != nil {
+			node = without(node, key)
+			d.Errorf(value, "target: {tasks: {…}, "+key+": "+value.Value+"}", "%s stands in target, beside tasks", key)
+		}
+	}
 	d.Into(node, (*plain)(p))
 	p.Complete(d, node, "")
 }
@@ -178,6 +184,18 @@ func beneath(key string, err error) error {
 		return &own
 	}
 	return err
+}
+
+// without is a mapping without one of its keys.
+func without(node *yaml.Node, key string) *yaml.Node {
+	out := *node
+	out.Content = nil
+	for i := 0; i+1 < len(node.Content); i += 2 {
+		if node.Content[i].Value != key {
+			out.Content = append(out.Content, node.Content[i], node.Content[i+1])
+		}
+	}
+	return &out
 }
 
 // given is the value of a key of a mapping; nil if it has none.

@@ -90,6 +90,10 @@ func (t *Target) DecodeParam(d *params.Decoding, node *yaml.Node) {
 		d.Errorf(node, "such as {kind: label, age: {regression: age}}", "expected a column or a mapping of tasks")
 		return
 	}
+	if key, value := misplaced(node); key != "" {
+		d.Errorf(value, "target: {tasks: {…}, "+key+": "+value.Value+"}", "%s stands beside tasks, which names the tasks", key)
+		return
+	}
 	several, before := Tasks{}, d.Errors()
 	if given(node, "tasks") != nil {
 		d.Into(node, &several)
@@ -133,6 +137,23 @@ func (t *Target) DecodeParam(d *params.Decoding, node *yaml.Node) {
 		return
 	}
 	*t = several.target()
+}
+
+// misplaced finds a setting that stands among the tasks; "" if there is none.
+func misplaced(node *yaml.Node) (key string, value *yaml.Node) {
+	if given(node, "tasks") != nil {
+		return "", nil
+	}
+	if v := given(node, "twins"); v != nil && v.Tag == "!!bool" {
+		return "twins", v
+	}
+	if v := given(node, "alpha"); v != nil && (v.Tag == "!!float" || v.Tag == "!!int") {
+		return "alpha", v
+	}
+	if v := given(node, "balance"); v != nil && slices.Contains([]string{balanceFixed, balanceUncertainty, balanceGradientNorm}, v.Value) {
+		return "balance", v
+	}
+	return "", nil
 }
 
 // target are the tasks as a target.
