@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strconv"
 
 	"github.com/apache/arrow/go/v17/arrow/array"
 
@@ -12,6 +13,7 @@ import (
 	"github.com/tlpipe/tlpipe/internal/registry"
 	"github.com/tlpipe/tlpipe/pipeline"
 	"github.com/tlpipe/tlpipe/pipeline/cache"
+	"github.com/tlpipe/tlpipe/pipeline/params"
 )
 
 // factsOf gathers what the cache knows of the model that a node made: what it was trained on, and what evaluations
@@ -54,11 +56,24 @@ func factsOf(ctx context.Context, store *cache.Store, graph *pipeline.Graph, nod
 			}
 			if m != nil {
 				m.Stage = n.Stage
+				m.Task = taskOf(n.Node)
 				facts.Measured = append(facts.Measured, *m)
 			}
 		}
 	}
 	return facts, nil
+}
+
+// taskOf is the task that a stage names as the one it measures; "" if it names none.
+func taskOf(n *pipeline.Node) string {
+	for _, p := range params.Flatten(n.Params) {
+		if p.Path == "task" {
+			if name, err := strconv.Unquote(p.Text); err == nil {
+				return name
+			}
+		}
+	}
+	return ""
 }
 
 // splitsOf counts the rows of each split and class, if the table has such columns.

@@ -94,10 +94,12 @@ type (
 
 func frontMatter(f Facts) front {
 	out := front{Library: "tlpipe", Tags: []string{"transfer-learning"}}
-	if len(f.Description.Heads) > 0 {
-		switch f.Description.Heads[0].Task {
-		case record.SingleLabel, record.MultiLabel:
-			out.Task = "image-classification"
+	for i, h := range f.Description.Heads { // the hub knows one task
+		if tag := hubTask(h); i == 0 || tag == out.Task {
+			out.Task = tag
+		} else {
+			out.Task = ""
+			break
 		}
 	}
 	// The hub knows one licence. Weights of several, or of one that is not known, are none of those.
@@ -111,7 +113,13 @@ func frontMatter(f Facts) front {
 		}
 	}
 	for _, m := range f.Measured {
-		r := result{Task: typed{cmp.Or(out.Task, "other")}, Data: dataset{Name: cmp.Or(f.Pipeline, "unnamed"), Type: cmp.Or(f.Pipeline, "unnamed"), Split: m.Split}}
+		task := out.Task
+		for _, h := range f.Description.Heads {
+			if h.Name == m.Task {
+				task = hubTask(h)
+			}
+		}
+		r := result{Task: typed{cmp.Or(task, "other")}, Data: dataset{Name: cmp.Or(f.Pipeline, "unnamed"), Type: cmp.Or(f.Pipeline, "unnamed"), Split: m.Split}}
 		for _, x := range m.Headline() {
 			r.Metrics = append(r.Metrics, cardMetric{x.Name, x.Value})
 		}
@@ -123,6 +131,15 @@ func frontMatter(f Facts) front {
 		}
 	}
 	return out
+}
+
+// hubTask is the hub's name for what a head tells; "" if it has none.
+func hubTask(h record.Head) string {
+	switch h.Task {
+	case record.SingleLabel, record.MultiLabel:
+		return "image-classification"
+	}
+	return ""
 }
 
 func (c *card) model() {
@@ -218,7 +235,11 @@ func (c *card) data() {
 func (c *card) metrics() {
 	for _, m := range c.facts.Measured {
 		split := cmp.Or(m.Split, "unnamed")
-		c.line("## Measured on split %s", text(split))
+		if m.Task == "" {
+			c.line("## Measured on split %s", text(split))
+		} else {
+			c.line("## Task %s, measured on split %s", text(m.Task), text(split))
+		}
 		rows := [][]string{{"metric", "value", "95 % interval", "rows"}}
 		for _, x := range m.Headline() {
 			rows = append(rows, metricRow(strings.ReplaceAll(x.Name, "_", " "), x))

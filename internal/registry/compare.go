@@ -3,6 +3,7 @@ package registry
 import (
 	"fmt"
 	"strconv"
+	"strings"
 )
 
 func recipe(f Facts) map[string]string {
@@ -41,7 +42,7 @@ func measured(f Facts) map[string]string {
 			if x.Low != nil && x.High != nil {
 				text += fmt.Sprintf(" (%.4g to %.4g)", *x.Low, *x.High)
 			}
-			out[m.Split+" "+x.Name] = text
+			out[strings.TrimSpace(m.Task+" "+m.Split+" "+x.Name)] = text
 		}
 	}
 	return out

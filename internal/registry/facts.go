@@ -44,6 +44,7 @@ type Split struct {
 // Measurement is what one evaluation measured.
 type Measurement struct {
 	Stage   string   `json:"stage"`
+	Task    string   `json:"task,omitempty"` // that was measured, where the stage names one
 	Split   string   `json:"split,omitempty"`
 	Cluster string   `json:"cluster,omitempty"` // the column whose equal values the intervals draw together
 	Metrics []Metric `json:"metrics"`
