@@ -125,6 +125,36 @@ func (e *Encoder) CheckWeights(net *nn.Network) (err error) {
 	return e.refuse(wrong)
 }
 
+// UnusedBlocks is how many blocks the file has beyond those that config.json says, such as where num_hidden_layers was lowered: the
+// encoder does not compute them.
+func (e *Encoder) UnusedBlocks() (n int, err error) {
+	file, err := weightfile.Open(e.weights)
+	if err != nil {
+		return 0, fmt.Errorf("weights of an encoder: %w", err)
+	}
+	defer func() { err = errors.Join(err, file.Close()) }()
+	module := e.Sizes.module
+	if e.Sizes.tower() {
+		module = e.Sizes.towerModule
+	}
+	prefix := e.Sizes.prefix(file.Tensors)
+	for ; ; n++ {
+		block := prefix + module(fmt.Sprintf("block%d.", e.Sizes.Blocks+n))
+		if !slices.ContainsFunc(file.Tensors, func(t stored.Tensor) bool { return strings.HasPrefix(t.Name, block) }) {
+			return n, nil
+		}
+	}
+}
+
+// Notes are what people are told of the encoder beside its name and pooling.
+func (e *Encoder) Notes() []string {
+	n, err := e.UnusedBlocks()
+	if err != nil || n == 0 {
+		return nil // an error is told where the weights are checked or read
+	}
+	return []string{fmt.Sprintf("%s has the weights of %d blocks, of which config.json says the first %d: the others are not used", filepath.Base(e.weights), e.Sizes.Blocks+n, e.Sizes.Blocks)}
+}
+
 // refuse is the error of weights of which something is wrong; nil if nothing is.
 func (e *Encoder) refuse(wrong nn.WeightsError) error {
 	if len(wrong.Missing)+len(wrong.Misshaped)+len(wrong.NotFinite) == 0 {

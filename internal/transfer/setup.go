@@ -353,6 +353,11 @@ func (s *Setup) Notes() []string {
 	if note := train.PrecisionNote(s.Learning.Arithmetic()); note != "" {
 		out = append(out, note)
 	}
+	if s.encodes() {
+		if e, err := s.backbone.encoder.open(); err == nil {
+			out = append(out, e.Notes()...)
+		}
+	}
 	if s.backbone != nil && s.backbone.weights != nil {
 		if note := s.backbone.weights.Note(); note != "" {
 			out = append(out, note)

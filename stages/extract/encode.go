@@ -115,7 +115,7 @@ func (s *encodeStage) Notes() []string {
 	if err != nil {
 		return nil
 	}
-	return []string{fmt.Sprintf("encoder %v; pooling: %s", e, e.Pooling())}
+	return append([]string{fmt.Sprintf("encoder %v; pooling: %s", e, e.Pooling())}, e.Notes()...)
 }
 
 // Estimate implements pipeline.Estimator.
