@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"math"
-	"runtime"
 	"slices"
 	"strings"
 
@@ -52,16 +51,11 @@ func (p *program) predictSupport(ctx context.Context, f predictFlags, args []str
 	if err != nil {
 		return fmt.Errorf("stage %s: %w", reference, err)
 	}
-	model, err := inference.Embedding(g.transforms, g.index.Width())
-	if err != nil {
-		return fmt.Errorf("stage %s: %w", reference, err)
-	}
 	s := &supported{mean: g.mean}
-	if s.pictures, err = model.OnPictures(f.weights); err != nil {
+	if s.pictures, err = g.pictures(f.weights); err != nil {
 		return fmt.Errorf("stage %s: %w", reference, err)
 	}
 	defer s.pictures.Close()
-	s.pictures.UseThreads(runtime.GOMAXPROCS(0))
 	if err := p.learn(ctx, s, f.support, g.content()); err != nil {
 		return err
 	}

@@ -92,16 +92,11 @@ func (p *program) search(ctx context.Context, f searchFlags, args []string) erro
 	if _, extracted := g.transforms.Extraction(); !extracted {
 		return fmt.Errorf("stage %s: search compares images, by features that the stage extract makes of them: the rows of this stage were not made of images", reference)
 	}
-	model, err := inference.Embedding(g.transforms, g.index.Width())
-	if err != nil {
-		return fmt.Errorf("stage %s: %w", reference, err)
-	}
-	pictures, err := model.OnPictures(f.weights)
+	pictures, err := g.pictures(f.weights)
 	if err != nil {
 		return fmt.Errorf("stage %s: %w", reference, err)
 	}
 	defer pictures.Close()
-	pictures.UseThreads(runtime.GOMAXPROCS(0))
 	files, err := p.filesOf(ctx, g.content(), predictFlags{}, args)
 	if err != nil {
 		return err
@@ -172,6 +167,20 @@ func (g *gallery) content() dataset.Content {
 		return dataset.Sounds
 	}
 	return dataset.Pictures
+}
+
+// pictures makes the same features of files. weights is the file of the backbone's weights, "" if there is none.
+func (g *gallery) pictures(weights string) (*inference.Pictures, error) {
+	model, err := inference.Embedding(g.transforms, g.index.Width())
+	if err != nil {
+		return nil, err
+	}
+	pictures, err := model.OnPictures(weights)
+	if err != nil {
+		return nil, err
+	}
+	pictures.UseThreads(runtime.GOMAXPROCS(0))
+	return pictures, nil
 }
 
 // rows are matches in words.
