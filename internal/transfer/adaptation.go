@@ -36,7 +36,7 @@ type Turn struct {
 	Recipe string
 	// Prepare is called before the turn is trained, with what it begins with, and not if it comes from the cache. It may
 	// say what the turn's batches are labelled with. nil: there is nothing to do.
-	Prepare func(ctx context.Context, at *Standpoint) error
+	Prepare func(ctx context.Context, at *Inference) error
 	// Options changes the options of the training, which have the plain classification as objective.
 	Options func(net *nn.Network, o *train.Options)
 	// Learns narrows what learns in the phase; nil: all of it.
@@ -50,40 +50,11 @@ type Turn struct {
 	Last bool
 }
 
-// Standpoint is where a training is between two turns.
-type Standpoint struct {
-	Net     *nn.Network
-	Weights nn.Weights
-	rows    *rows.Domains
-	task    *pipeline.Task
-}
-
-// Compute gives the values of layers, or of the network's first output if none are named, for rows at these positions.
-func (s *Standpoint) Compute(ctx context.Context, from *rows.Examples, positions []int, layers ...string) ([][]float32, error) {
-	var out [][]float32
-	if len(layers) == 0 {
-		layers = []string{s.Net.Output().Name}
-	}
-	for _, layer := range layers {
-		net, err := s.Net.Cut(layer)
-		if err != nil {
-			return nil, err
-		}
-		values, err := Compute(ctx, s.task.Threads, net, s.Weights, from, positions)
-		if err != nil {
-			return nil, err
-		}
-		out = append(out, values)
-	}
-	return out, nil
-}
-
 // Adapted is what an adaptation gave.
 type Adapted struct {
 	Outcome
-	Measures []record.EpochMeasure // of all epochs, as the history counts them
-	Net      *nn.Network           // with all that learned
-	Weights  nn.Weights
+	Measures  []record.EpochMeasure // of all epochs, as the history counts them
+	Inference *Inference            // of the network with all that learned; close it
 }
 
 // Adapt trains on rows of two domains. The task's seed decides what is drawn.
@@ -101,13 +72,17 @@ func (s *Setup) Adapt(ctx context.Context, task *pipeline.Task, a Adaptation) (*
 	if err != nil {
 		return nil, err
 	}
+	f, err := t.inference(ctx, len(t.phases)-1)
+	if err != nil {
+		return nil, err
+	}
 	return &Adapted{
 		Outcome: Outcome{
 			Model:   newModel(task, t.data, net, t.weights.Select(net), t.origins, t.selection()),
 			Last:    newModel(task, t.data, net, t.last.Select(net), t.origins, t.measured(len(t.history)-1)),
 			History: t.history, Phases: t.layers,
 		},
-		Measures: t.measuredEpochs, Net: t.net, Weights: t.weights,
+		Measures: t.measuredEpochs, Inference: f,
 	}, nil
 }
 
@@ -120,11 +95,6 @@ func accuracyOf(m train.Measures) float64 {
 		return accuracy
 	}
 	return m.Of(ClassTerm + "." + objective.Accuracy)
-}
-
-// Compute runs a network, or the lower part of one, on rows at these positions, in order.
-func Compute(ctx context.Context, threads int, net *nn.Network, weights nn.Weights, from *rows.Examples, positions []int) ([]float32, error) {
-	return compute(ctx, threads, net, weights.Select(net), from, positions)
 }
 
 // ClassifierOf is the part of a network that its first output needs.
@@ -173,7 +143,11 @@ func (t *training) prepare(ctx context.Context, task *pipeline.Task, i int) erro
 		return nil
 	}
 	if turn.Prepare != nil {
-		if err := turn.Prepare(ctx, &Standpoint{Net: t.net, Weights: t.weights, rows: t.adaptation.Rows, task: task}); err != nil {
+		f, err := t.inference(ctx, i)
+		if err != nil {
+			return err
+		}
+		if err := errors.Join(turn.Prepare(ctx, f), f.Close()); err != nil {
 			return err
 		}
 	}

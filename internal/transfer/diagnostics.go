@@ -6,15 +6,9 @@ import (
 	"math"
 	"slices"
 
-	"github.com/tlpipe/tlpipe/internal/kernel"
 	"github.com/tlpipe/tlpipe/internal/metrics"
-	"github.com/tlpipe/tlpipe/internal/nn"
-	"github.com/tlpipe/tlpipe/internal/nn/frozen"
-	"github.com/tlpipe/tlpipe/internal/nn/train"
 	"github.com/tlpipe/tlpipe/internal/record"
 	"github.com/tlpipe/tlpipe/internal/transfer/head"
-	"github.com/tlpipe/tlpipe/internal/transfer/prefix"
-	"github.com/tlpipe/tlpipe/internal/transfer/rows"
 )
 
 const (
@@ -109,37 +103,4 @@ func (t *training) drift(ctx context.Context) (_ record.Diagnostic, ok bool, err
 		diagnostic.Text += ": most of what the backbone knew is gone; lower rates, fewer layers that learn or a head that is trained first keep more"
 	}
 	return diagnostic, true, nil
-}
-
-// compute runs a network, or the lower part of one, on rows.
-func compute(ctx context.Context, threads int, net *nn.Network, weights nn.Weights, from *rows.Examples, positions []int) ([]float32, error) {
-	if !net.Shape(net.Inputs()[0].Name).Fixed() {
-		return train.ComputeSequences(ctx, threads, net, weights, from.Examples, positions)
-	}
-	program, err := frozen.Compile(net, weights)
-	if err != nil {
-		return nil, err
-	}
-	pool := kernel.NewPool(max(threads, 1))
-	defer pool.Close()
-	atOnce := prefix.RowsAtOnce(program)
-	session := program.NewSession(atOnce)
-	size, width := program.InputShape().Size(), program.OutputShape(0).Size()
-	inputs, input := make([]float32, atOnce*size), net.Inputs()[0].Name
-	out := make([]float32, len(positions)*width)
-	done := 0
-	for run := range slices.Chunk(positions, atOnce) {
-		if err := ctx.Err(); err != nil {
-			return nil, err
-		}
-		n := len(run)
-		if err := from.Read(run, train.Batch{Inputs: nn.Batch{input: {Float32: inputs[:n*size]}}}); err != nil {
-			return nil, err
-		}
-		if err := session.Run(pool, inputs[:n*size], n, out[done*width:(done+n)*width]); err != nil {
-			return nil, err
-		}
-		done += n
-	}
-	return out, nil
 }

@@ -25,14 +25,22 @@ type candidate struct {
 	rate   float64 // not a number for methods in closed form
 	labels int     // of the target that it learned from
 
-	model    *classifier.Classifier
-	net      *nn.Network // of the model
-	weights  nn.Weights
-	measures []record.EpochMeasure // by epoch; those of methods in closed form are of epoch 0
-	kept     int32                 // the epoch whose weights the model has
-	terms    []record.LossTerm
-	right    []bool  // test rows that the model classifies correctly
-	answers  []reply // to the test rows
+	model     *classifier.Classifier
+	inference *transfer.Inference   // of the model
+	measures  []record.EpochMeasure // by epoch; those of methods in closed form are of epoch 0
+	kept      int32                 // the epoch whose weights the model has
+	terms     []record.LossTerm
+	right     []bool  // test rows that the model classifies correctly
+	answers   []reply // to the test rows
+}
+
+// infer sets the weights of the model, and has it answer with them.
+func (c *candidate) infer(weights nn.Weights, threads int) {
+	c.model.Weights = weights
+	if c.inference == nil { // methods in closed form
+		c.inference = &transfer.Inference{Threads: threads}
+	}
+	c.inference = c.inference.Of(c.model.Network, weights)
 }
 
 // reply is a model's answer to a row.
@@ -159,7 +167,7 @@ func (r *run) train(ctx context.Context, c *candidate) error {
 	if err != nil {
 		return err
 	}
-	c.model, c.net, c.weights, c.measures = out.Model, out.Net, out.Weights, out.Measures
+	c.model, c.inference, c.measures = out.Model, out.Inference, out.Measures
 	for _, e := range out.History {
 		if e.Kept {
 			c.kept = e.Epoch

@@ -33,7 +33,7 @@ func (r *run) choose(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		r.chosen.weights, r.chosen.model.Weights = corrected, corrected
+		r.chosen.infer(corrected, r.task.Threads)
 	}
 	for _, c := range r.trials {
 		if err := r.answer(ctx, c); err != nil {
@@ -44,18 +44,19 @@ func (r *run) choose(ctx context.Context) error {
 	return nil
 }
 
-// measure finds the network of a candidate's model, corrects what its method corrects at the end, and lets the judge look
+// measure corrects what its method corrects at the end, and lets the judge look
 // at candidates that have no epochs.
 func (r *run) measure(ctx context.Context, c *candidate) (err error) {
-	c.net, c.weights = c.model.Network, c.model.Weights
+	c.infer(c.model.Weights, r.task.Threads)
 	if c.method.Kind == method.PriorShift {
-		if c.weights, err = r.reweigh(ctx, c, c.method.Estimate); err != nil {
+		corrected, err := r.reweigh(ctx, c, c.method.Estimate)
+		if err != nil {
 			return err
 		}
-		c.model.Weights = c.weights
+		c.infer(corrected, r.task.Threads)
 		c.measures, c.kept = nil, 0
 	}
-	look, err := r.judge(ctx, validator.All()).Look(ctx, r.task.Threads, c.net, c.weights, r.rows)
+	look, err := r.judge(ctx, validator.All()).Look(ctx, c.inference, r.rows)
 	if err != nil {
 		return err
 	}
@@ -128,10 +129,11 @@ func (r *run) answer(ctx context.Context, c *candidate) error {
 	if len(positions) == 0 {
 		return nil
 	}
-	p, err := transfer.Compute(ctx, r.task.Threads, c.net, c.weights, &r.rows.Test, positions)
+	computed, err := c.inference.Compute(ctx, &r.rows.Test, positions)
 	if err != nil {
 		return err
 	}
+	p := computed[0]
 	classes := len(r.rows.Classes)
 	for i, at := range positions {
 		row := p[i*classes : (i+1)*classes]
@@ -346,13 +348,13 @@ func (r *run) suspect() {
 
 // reweigh corrects the last layer of a candidate's network for the target's class frequencies, and returns the weights.
 func (r *run) reweigh(ctx context.Context, c *candidate, estimate string) (nn.Weights, error) {
-	l := method.LayersOf(c.net)
-	end, _ := c.net.Find(l.Logits)
+	l := method.LayersOf(c.inference.Net)
+	end, _ := c.inference.Net.Find(l.Logits)
 	if _, dense := end.Op.(nn.Dense); !dense {
 		return nil, pipeline.ParamErrorHint("prior_shift", "take head: logistic", "a classifier that votes has no class frequencies to correct")
 	}
 	scale := 1.0
-	for _, layer := range c.net.Layers() {
+	for _, layer := range c.inference.Net.Layers() {
 		if op, ok := layer.Op.(nn.Scale); ok && slices.Contains(layer.Inputs, l.Logits) {
 			scale = float64(op.Factor)
 		}
@@ -371,7 +373,7 @@ func (r *run) reweigh(ctx context.Context, c *candidate, estimate string) (nn.We
 	for _, class := range r.rows.Training.Classes[:r.rows.SourceRows] {
 		trained[class] += 1 / float64(r.rows.SourceRows)
 	}
-	answers, err := transfer.Compute(ctx, r.task.Threads, c.net, c.weights, &r.rows.Validation, target)
+	answers, err := c.inference.Compute(ctx, &r.rows.Validation, target)
 	if err != nil {
 		return nil, err
 	}
@@ -380,22 +382,22 @@ func (r *run) reweigh(ctx context.Context, c *candidate, estimate string) (nn.We
 		if len(source) == 0 {
 			return nil, noValidation("", bbse, "estimate: em")
 		}
-		known, err := transfer.Compute(ctx, r.task.Threads, c.net, c.weights, &r.rows.Validation, source)
+		known, err := c.inference.Compute(ctx, &r.rows.Validation, source)
 		if err != nil {
 			return nil, err
 		}
-		priors, err = shift.Confusion(known, classes, answers, trained)
+		priors, err = shift.Confusion(known[0], classes, answers[0], trained)
 		if err != nil {
 			return nil, err
 		}
-	} else if priors, err = shift.ExpectationMaximisation(answers, trained); err != nil {
+	} else if priors, err = shift.ExpectationMaximisation(answers[0], trained); err != nil {
 		return nil, err
 	}
 	if priors.Note != "" {
 		r.task.Log("%s: %s", c.name, priors.Note)
 	}
 	out := nn.Weights{}
-	for name, tensor := range c.weights {
+	for name, tensor := range c.inference.Weights {
 		out[name] = tensor
 	}
 	bias := l.Logits + "." + string(nn.Bias)

@@ -169,10 +169,12 @@ func (r *run) label(task *pipeline.Task) func(context.Context, domain.Labelled, 
 			return nil, err
 		}
 		examples := &rows.Examples{Examples: &train.Table{Width: target.Width, Values: target.Values}}
-		p, err := transfer.Compute(ctx, task.Threads, net, weights, examples, identity(target.Rows()))
+		inference := &transfer.Inference{Net: net, Weights: weights, Threads: task.Threads}
+		computed, err := inference.Compute(ctx, examples, identity(target.Rows()))
 		if err != nil {
 			return nil, err
 		}
+		p := computed[0]
 		out := make([]int, target.Rows())
 		for i := range out {
 			out[i] = method.MostProbable(p[i*source.Count : (i+1)*source.Count])

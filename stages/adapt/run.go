@@ -23,6 +23,7 @@ func (s *stage) Run(ctx context.Context, task *pipeline.Task) (err error) {
 	}
 	defer func() { err = errors.Join(err, d.Close()) }()
 	r := &run{stage: s, task: task, rows: d}
+	defer func() { err = errors.Join(err, r.close()) }()
 	if err := r.tryAll(ctx); err != nil {
 		return err
 	}
@@ -42,6 +43,16 @@ type run struct {
 
 	selection   []record.AdaptationTrial
 	diagnostics []record.Diagnostic
+}
+
+// close frees what the candidates hold.
+func (r *run) close() (err error) {
+	for _, c := range r.trials {
+		if c.inference != nil {
+			err = errors.Join(err, c.inference.Close())
+		}
+	}
+	return err
 }
 
 // read reads the rows of both domains, refuses what cannot be adapted with, and tells what was left out.

@@ -11,7 +11,6 @@ import (
 	"github.com/tlpipe/tlpipe/internal/nn/train"
 	"github.com/tlpipe/tlpipe/internal/nn/train/objective"
 	"github.com/tlpipe/tlpipe/internal/record"
-	"github.com/tlpipe/tlpipe/internal/transfer"
 	"github.com/tlpipe/tlpipe/internal/transfer/rows"
 )
 
@@ -47,22 +46,18 @@ func (r *run) shift(ctx context.Context) (measured []record.ShiftMeasure, points
 func (r *run) features(ctx context.Context, c *candidate, raw bool) (source domain.Labelled, target domain.Features, err error) {
 	sides := [2][]int{r.positionsOf(rows.Sampled), r.positionsOf(objective.TargetDomain)}
 	var values [2]domain.Features
-	l := method.LayersOf(c.net)
-	input := c.net.Inputs()[0].Name
+	l := method.LayersOf(c.inference.Net)
+	input := c.inference.Net.Inputs()[0].Name
 	for i, positions := range sides {
 		if table, ok := r.rows.Validation.Examples.(*train.Table); ok && (raw || l.Penultimate == input) {
 			values[i] = domain.Features{Width: table.Width, Values: table.Values}.At(positions)
 			continue
 		}
-		below, err := c.net.Cut(l.Penultimate)
+		x, err := c.inference.Compute(ctx, &r.rows.Validation, positions, l.Penultimate)
 		if err != nil {
 			return source, target, err
 		}
-		x, err := transfer.Compute(ctx, r.task.Threads, below, c.weights, &r.rows.Validation, positions)
-		if err != nil {
-			return source, target, err
-		}
-		values[i] = domain.Features{Width: len(x) / max(len(positions), 1), Values: x}
+		values[i] = domain.Features{Width: len(x[0]) / max(len(positions), 1), Values: x[0]}
 	}
 	source = domain.Labelled{Features: values[0], Count: len(r.rows.Classes)}
 	for _, at := range sides[0] {

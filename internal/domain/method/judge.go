@@ -13,23 +13,23 @@ import (
 )
 
 // Look judges a network as it is, as an epoch's end does: the measures are of epoch 0.
-func (j Judge) Look(ctx context.Context, threads int, net *nn.Network, weights nn.Weights, d *rows.Domains) ([]record.EpochMeasure, error) {
+func (j Judge) Look(ctx context.Context, f *transfer.Inference, d *rows.Domains) ([]record.EpochMeasure, error) {
+	net := f.Net
 	l := LayersOf(net)
 	all := d.Validation.Spread(d.Validation.Rows())
-	p, err := transfer.Compute(ctx, threads, net, weights, &d.Validation, all)
+	layers := []string{l.Probabilities}
+	if l.Penultimate != "" && l.Penultimate != net.Inputs()[0].Name {
+		layers = append(layers, l.Penultimate)
+	}
+	computed, err := f.Compute(ctx, &d.Validation, all, layers...)
 	if err != nil {
 		return nil, err
 	}
-	values := map[string][]float32{l.Probabilities: p}
-	if l.Penultimate != "" && l.Penultimate != net.Inputs()[0].Name {
-		below, err := net.Cut(l.Penultimate)
-		if err != nil {
-			return nil, err
-		}
-		if values[l.Penultimate], err = transfer.Compute(ctx, threads, below, weights, &d.Validation, all); err != nil {
-			return nil, err
-		}
-	} else if table, ok := d.Validation.Examples.(*train.Table); ok {
+	values := map[string][]float32{}
+	for i, layer := range layers {
+		values[layer] = computed[i]
+	}
+	if table, ok := d.Validation.Examples.(*train.Table); ok && len(layers) == 1 {
 		l.Penultimate, values[l.Penultimate] = net.Inputs()[0].Name, table.Values
 	}
 	judged := Judged{Objective: unlabelled{}, Judge: j, Answers: l.Probabilities, Features: l.Penultimate}

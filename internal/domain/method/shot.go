@@ -24,7 +24,7 @@ func (p Plan) shot(phase strategy.Phase) (out []transfer.Turn) {
 		var classes []int
 		turn := p.turn(phase, p.Method, round+1)
 		turn.Learns = func(net *nn.Network, l nn.Layer) bool { return l.Name != LayersOf(net).Logits }
-		turn.Prepare = func(ctx context.Context, at *transfer.Standpoint) error {
+		turn.Prepare = func(ctx context.Context, at *transfer.Inference) error {
 			l := LayersOf(at.Net)
 			values, err := at.Compute(ctx, &p.Rows.Training, target, l.Probabilities, l.Penultimate)
 			if err != nil {

@@ -261,7 +261,7 @@ func (p Plan) selfTraining(phase strategy.Phase) (out []transfer.Turn) {
 		target := p.positions(objective.TargetDomain)
 		var classes, chosen []int
 		turn := p.turn(phase, p.Method, round+1)
-		turn.Prepare = func(ctx context.Context, at *transfer.Standpoint) error {
+		turn.Prepare = func(ctx context.Context, at *transfer.Inference) error {
 			values, err := at.Compute(ctx, &p.Rows.Training, target)
 			if err != nil {
 				return err

@@ -47,6 +47,7 @@ func main() {
 		"vector_avx2":      vectorAVX2,
 		"transpose":        transpose,
 		"adam":             adam,
+		"rows":             rows,
 		"winograd_avx512":  winogradAVX512,
 		"winograd_avx2":    winogradAVX2,
 	} {

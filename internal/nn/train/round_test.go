@@ -159,7 +159,7 @@ func TestGradientGoesStraightThroughWithinTheRange(t *testing.T) {
 	g := graph.New(nil, nil)
 	x := g.Learned("x", []int{1, len(data)}, data)
 	y := g.StraightThrough("rounding", x, g.EachNumber(steps.Round, steps.Within))
-	loss := g.Function("sum", func(v [][]float32, d [][]float64) (sum float64, err error) {
+	loss := g.Function("sum", func(_ *kernel.Pool, v [][]float32, d [][]float64) (sum float64, err error) {
 		for i, value := range v[0] {
 			sum += float64(i+1) * float64(value)
 			d[0][i] = float64(i + 1)

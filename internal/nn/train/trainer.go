@@ -109,9 +109,11 @@ func New(net *nn.Network, weights nn.Weights, o Options) (*Trainer, error) {
 	if adaptive, ok := o.Objective.(objective.Adaptive); ok {
 		t.own = adaptive.Own()
 	}
+	pool := kernel.NewPool(o.Threads)
 	var err error
-	t.optimizer, err = optimizer.New(optimizer.Options{Rule: o.Rule, Group: t.group(), ClipNorm: o.ClipNorm, Threads: o.Threads})
+	t.optimizer, err = optimizer.New(optimizer.Options{Rule: o.Rule, Group: t.group(), ClipNorm: o.ClipNorm, Pool: pool})
 	if err != nil {
+		pool.Close()
 		return nil, fmt.Errorf("train: %w", err)
 	}
 	if o.KeepZeros {
@@ -120,7 +122,7 @@ func New(net *nn.Network, weights nn.Weights, o Options) (*Trainer, error) {
 	if o.Average > 0 {
 		t.average = newAverage(net, t.weights, o)
 	}
-	t.pool = kernel.NewPool(o.Threads)
+	t.pool = pool
 	return t, nil
 }
 

@@ -3,8 +3,10 @@ package discrepancy_test
 import (
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
+	"github.com/tlpipe/tlpipe/internal/kernel"
 	"github.com/tlpipe/tlpipe/internal/nn/train/discrepancy"
 )
 
@@ -31,10 +33,10 @@ func TestGoldenNumbers(t *testing.T) {
 		got, want float64
 	}{
 		{"CORAL", discrepancy.CORAL(source, target), 0.2820571},
-		{"MMD, library's kernels, biased", discrepancy.MMD(layer(discrepancy.LibraryBandwidths()), discrepancy.Biased), 0.7127017},
-		{"MMD, library's kernels, unbiased", discrepancy.MMD(layer(discrepancy.LibraryBandwidths()), discrepancy.Unbiased), -0.7995134},
-		{"MMD, original kernels, biased", discrepancy.MMD(layer(discrepancy.OriginalBandwidths()), discrepancy.Biased), 0.6539584},
-		{"MMD, original kernels, unbiased", discrepancy.MMD(layer(discrepancy.OriginalBandwidths()), discrepancy.Unbiased), -0.7838037},
+		{"MMD, library's kernels, biased", discrepancy.MMD(nil, layer(discrepancy.LibraryBandwidths()), discrepancy.Biased), 0.7127017},
+		{"MMD, library's kernels, unbiased", discrepancy.MMD(nil, layer(discrepancy.LibraryBandwidths()), discrepancy.Unbiased), -0.7995134},
+		{"MMD, original kernels, biased", discrepancy.MMD(nil, layer(discrepancy.OriginalBandwidths()), discrepancy.Biased), 0.6539584},
+		{"MMD, original kernels, unbiased", discrepancy.MMD(nil, layer(discrepancy.OriginalBandwidths()), discrepancy.Unbiased), -0.7838037},
 		{"class confusion", discrepancy.ClassConfusion(source, 2.5), 0.6259991},
 		{"information", -discrepancy.Information(source, 1, 1), 0.2765221},
 	} {
@@ -60,9 +62,9 @@ func losses() map[string]func(source, target, answersSource, answersTarget discr
 	}
 	for name, e := range map[string]discrepancy.Estimator{"biased": discrepancy.Biased, "unbiased": discrepancy.Unbiased, "linear": discrepancy.Linear} {
 		fixed := discrepancy.Bandwidths{Fixed: 3.5}
-		out["MMD, "+name] = func(a, b, _, _ S) float64 { return discrepancy.MMD(discrepancy.Layer{a, b, fixed}, e) }
+		out["MMD, "+name] = func(a, b, _, _ S) float64 { return discrepancy.MMD(nil, discrepancy.Layer{a, b, fixed}, e) }
 		out["JMMD, "+name] = func(a, b, c, d S) float64 {
-			return discrepancy.JMMD(e, discrepancy.Layer{a, b, fixed}, discrepancy.Layer{c, d, discrepancy.AnswerBandwidth()})
+			return discrepancy.JMMD(nil, e, discrepancy.Layer{a, b, fixed}, discrepancy.Layer{c, d, discrepancy.AnswerBandwidth()})
 		}
 	}
 	return out
@@ -132,3 +134,44 @@ func TestDegenerateSamples(t *testing.T) {
 		}
 	}
 }
+
+// The result, with its gradient, is the same for any number of threads; and rows that are all alike are not pulled, however
+// narrow their kernels are.
+func TestDiscrepancyOfManyRows(t *testing.T) {
+	random := rand.New(rand.NewPCG(3, 4))
+	const rows, width = 45, 7
+	alike := make([]float32, rows*width)
+	for i := range alike {
+		alike[i] = 0.1 * float32(1+i%width)
+	}
+	values := make([]float32, rows*width)
+	domains := make([]int32, rows)
+	for i := range values {
+		values[i] = float32(random.NormFloat64())
+	}
+	for i := range domains {
+		domains[i] = int32(i % 2)
+	}
+	of := func(pool *kernel.Pool, values []float32) (float64, []float64) {
+		gradient := make([]float64, len(values))
+		s := discrepancy.Pick(values, gradient, width, domains, 2)
+		layer := discrepancy.Layer{Source: s[0], Target: s[1], Bandwidths: discrepancy.LibraryBandwidths()}
+		return discrepancy.JMMD(pool, discrepancy.Biased, layer, layer), gradient
+	}
+	pool := kernel.NewPool(3)
+	defer pool.Close()
+	loss, gradient := of(nil, values)
+	if again, same := of(pool, values); again != loss || !slices.Equal(same, gradient) {
+		t.Errorf("three threads give %v, one gives %v, or another gradient", again, loss)
+	}
+	if loss <= 0 {
+		t.Errorf("the loss is %v", loss)
+	}
+	for i, g := range second(of(nil, alike)) {
+		if g != 0 {
+			t.Fatalf("gradient %d of rows that are alike is %v", i, g)
+		}
+	}
+}
+
+func second[A, B any](_ A, b B) B { return b }

@@ -1,6 +1,11 @@
 package discrepancy
 
-import "math"
+import (
+	"math"
+	"slices"
+
+	"github.com/tlpipe/tlpipe/internal/kernel"
+)
 
 // Estimator is how a maximum mean discrepancy is estimated from two samples.
 type Estimator int
@@ -47,49 +52,53 @@ type Layer struct {
 
 // MMD is the squared maximum mean discrepancy of two samples under the sum of Gaussian kernels (Long et al.,
 // arXiv:1502.02791).
-func MMD(l Layer, e Estimator) float64 { return JMMD(e, l) }
+func MMD(pool *kernel.Pool, l Layer, e Estimator) float64 { return JMMD(pool, e, l) }
 
 // JMMD is that of the joint distributions of several layers, whose kernels are multiplied (Long et al.,
-// arXiv:1605.06636). It is 0, without a gradient, if a sample has no row, or one and the estimator needs two.
-func JMMD(e Estimator, layers ...Layer) float64 {
+// arXiv:1605.06636). It is 0, without a gradient, if a sample has no row, or one and the estimator needs two. The threads
+// of the pool share the work; its result does not depend on how many they are.
+func JMMD(pool *kernel.Pool, e Estimator, layers ...Layer) float64 {
 	n, m := layers[0].Source.Len(), layers[0].Target.Len()
 	if n == 0 || m == 0 || e != Biased && (n < 2 || m < 2) {
 		return 0
 	}
 	rows := n + m
-	kernels := make([][]float64, len(layers)) // [rows][rows]
-	slopes := make([][]float64, len(layers))  // with respect to the squared distance
+	compared := make([]pairs, len(layers))
 	for i, l := range layers {
-		kernels[i], slopes[i] = l.kernel()
+		compared[i] = l.compare(pool)
 	}
-	var loss float64
 	share := coefficients(e, n, m)
-	for at, c := range share {
-		if c == 0 {
-			continue
-		}
-		k := c
-		for i := range layers {
-			k *= kernels[i][at]
-		}
-		loss += k
+	sums := make([]float64, rows)
+	changes := make([][]float64, len(layers)) // what the loss changes by with each squared distance
+	for i := range changes {
+		changes[i] = make([]float64, rows*rows)
 	}
-	for i, l := range layers {
-		// What the loss changes by with each squared distance of this layer.
-		change := make([]float64, rows*rows)
-		for at, c := range share {
+	pool.Each(rows, func(_, row int) {
+		for at := row * rows; at < (row+1)*rows; at++ {
+			c := share[at]
 			if c == 0 {
 				continue
 			}
-			w := c * slopes[i][at]
-			for j := range layers {
-				if j != i {
-					w *= kernels[j][at]
+			all := c
+			for i := range compared {
+				all *= compared[i].kernel[at]
+				w := c * compared[i].slope[at]
+				for j := range compared {
+					if j != i {
+						w *= compared[j].kernel[at]
+					}
 				}
+				changes[i][at] = w
 			}
-			change[at] = w
+			sums[row] += all
 		}
-		l.pull(change)
+	})
+	for i, l := range layers {
+		l.pull(pool, compared[i].rows, changes[i])
+	}
+	var loss float64
+	for _, s := range sums {
+		loss += s
 	}
 	return loss
 }
@@ -140,112 +149,116 @@ func (l Layer) row(i int) []float32 {
 	return l.Source.Rows[i]
 }
 
-// kernel is the sum of the kernels for each pair of rows, and its slope.
-func (l Layer) kernel() (value, slope []float64) {
-	rows := l.Source.Len() + l.Target.Len()
-	distances := make([]float64, rows*rows)
-	wide := l.wide()
-	var sum float64
-	for i := range rows {
-		for j := range i {
-			d := squaredDistance(wide[i], wide[j])
-			distances[i*rows+j], distances[j*rows+i] = d, d
-			sum += 2 * d
-		}
-	}
-	pairs := float64(rows) * float64(rows)
-	if l.OverPairs {
-		pairs -= float64(rows)
-	}
-	widths := []float64{l.Fixed}
-	if l.Multiples != nil {
-		widths = widths[:0]
-		for _, f := range l.Multiples {
-			// Where all rows are alike every width gives the same kernel, 1: any will do.
-			widths = append(widths, max(f*sum/pairs, math.SmallestNonzeroFloat32))
-		}
-	}
-	value, slope = make([]float64, len(distances)), make([]float64, len(distances))
-	last := len(widths) - 1
-	for i := range rows {
-		for j := range i + 1 {
-			var v, s, k float64
-			for at := last; at >= 0; at-- { // the widest first
-				if at < last && widths[at+1] == 2*widths[at] {
-					k *= k // half the width is the square, and quicker than an exponential
-				} else {
-					k = math.Exp(-distances[i*rows+j] / widths[at])
-				}
-				v += k
-				s -= k / widths[at]
-			}
-			value[i*rows+j], value[j*rows+i] = v, v
-			slope[i*rows+j], slope[j*rows+i] = s, s
-		}
-	}
-	return value, slope
+// pairs are all rows of a layer compared with each other.
+type pairs struct {
+	rows   []float64 // [rows][width], those of the source first
+	kernel []float64 // [rows][rows], the sum of the kernels
+	slope  []float64 // [rows][rows], its derivative with respect to the squared distance
 }
 
-// wide are the rows of both samples in float64.
-func (l Layer) wide() [][]float64 {
-	out := make([][]float64, l.Source.Len()+l.Target.Len())
-	for i := range out {
-		row := l.row(i)
-		out[i] = make([]float64, len(row))
-		for k, x := range row {
-			out[i][k] = float64(x)
+// compare computes the kernels of each pair of rows.
+func (l Layer) compare(pool *kernel.Pool) pairs {
+	rows, width := l.Source.Len()+l.Target.Len(), l.Source.Width
+	p := pairs{rows: make([]float64, rows*width), kernel: make([]float64, rows*rows), slope: make([]float64, rows*rows)}
+	columns := make([]float64, width*rows) // the rows, transposed
+	first := l.row(0)
+	for i := range rows {
+		for k, x := range l.row(i) {
+			// Less the first row, which changes no distance: rows that are all alike are 0, and so is what pulls them, however narrow
+			// their kernels are.
+			v := float64(x) - float64(first[k])
+			p.rows[i*width+k], columns[k*rows+i] = v, v
 		}
+	}
+	distances, sums := make([]float64, rows*rows), make([]float64, rows)
+	pool.Each(rows, func(_, i int) {
+		row := distances[i*rows : (i+1)*rows]
+		kernel.AddSquaredDistances(row, p.rows[i*width:(i+1)*width], columns, rows)
+		for _, d := range row {
+			sums[i] += d
+		}
+	})
+	var sum float64
+	for _, s := range sums {
+		sum += s
+	}
+	widths := l.widths(sum, rows)
+	pool.Each(rows, func(_, i int) {
+		for j := range i + 1 {
+			at, mirrored := i*rows+j, j*rows+i
+			v, s := widths.kernel(distances[at])
+			p.kernel[at], p.kernel[mirrored] = v, v
+			p.slope[at], p.slope[mirrored] = s, s
+		}
+	})
+	return p
+}
+
+// widths are one over those of the kernels, the widest first.
+type widths []float64
+
+// widths follow from the sum of the squared distances of all pairs of so many rows.
+func (b Bandwidths) widths(sum float64, rows int) widths {
+	if b.Multiples == nil {
+		return widths{1 / b.Fixed}
+	}
+	pairs := float64(rows) * float64(rows)
+	if b.OverPairs {
+		pairs -= float64(rows)
+	}
+	var out widths
+	for _, f := range slices.Backward(b.Multiples) {
+		// Where all rows are alike every width gives the same kernel, 1: any will do.
+		out = append(out, 1/max(f*sum/pairs, math.SmallestNonzeroFloat32))
 	}
 	return out
 }
 
-// squaredDistance sums in four places at once, in an order that is always the same.
-func squaredDistance(x, y []float64) float64 {
-	var s0, s1, s2, s3 float64
-	y = y[:len(x)]
-	i := 0
-	for ; i+4 <= len(x); i += 4 {
-		d0, d1, d2, d3 := x[i]-y[i], x[i+1]-y[i+1], x[i+2]-y[i+2], x[i+3]-y[i+3]
-		s0 += d0 * d0
-		s1 += d1 * d1
-		s2 += d2 * d2
-		s3 += d3 * d3
+// kernel is the sum of the kernels at a squared distance, and its slope.
+func (w widths) kernel(distance float64) (value, slope float64) {
+	var k float64
+	for i, inverse := range w {
+		if i > 0 && inverse == 2*w[i-1] {
+			k *= k // half the width is the square, and quicker than an exponential
+		} else {
+			k = math.Exp(-distance * inverse)
+		}
+		value += k
+		slope -= k * inverse
 	}
-	for ; i < len(x); i++ {
-		s0 += (x[i] - y[i]) * (x[i] - y[i])
-	}
-	return s0 + s1 + (s2 + s3)
+	return value, slope
 }
 
 // pull adds the gradient of the rows, given what the loss changes by with the squared distance of each pair.
-func (l Layer) pull(change []float64) {
-	n, rows := l.Source.Len(), l.Source.Len()+l.Target.Len()
-	wide := l.wide()
-	into := make([][]float64, rows)
-	for i := range into {
-		switch {
-		case i < n && l.Source.Gradient != nil:
-			into[i] = l.Source.Gradient[i]
-		case i >= n && l.Target.Gradient != nil:
-			into[i] = l.Target.Gradient[i-n]
-		default:
-			into[i] = make([]float64, len(wide[i])) // nobody asks for it
+func (l Layer) pull(pool *kernel.Pool, rows, change []float64) {
+	n, count, width := l.Source.Len(), l.Source.Len()+l.Target.Len(), l.Source.Width
+	weights := make([]float64, count*count)
+	pool.Each(count, func(_, i int) {
+		into := l.gradient(i, n)
+		if into == nil {
+			return // nobody asks for it
 		}
-	}
-	for i := range rows {
-		x, a := wide[i], into[i]
-		for j := range i {
-			w := 2 * (change[i*rows+j] + change[j*rows+i])
-			if w == 0 {
-				continue
-			}
-			y, b := wide[j][:len(x)], into[j][:len(x)]
-			a := a[:len(x)]
-			for k, xk := range x {
-				d := w * (xk - y[k])
-				a[k] += d
-				b[k] -= d
-			}
+		// Σ w (x - y) = (Σ w) x - Σ w y
+		var sum float64
+		row := weights[i*count : (i+1)*count]
+		for j := range row {
+			w := 2 * (change[i*count+j] + change[j*count+i])
+			row[j] = -w
+			sum += w
 		}
+		row[i] += sum
+		kernel.AddWeightedRows(into, row, rows, width)
+	})
+}
+
+// gradient is that of row i of both samples, or nil.
+func (l Layer) gradient(i, n int) []float64 {
+	of := l.Source
+	if i >= n {
+		of, i = l.Target, i-n
 	}
+	if of.Gradient == nil {
+		return nil
+	}
+	return of.Gradient[i]
 }

@@ -77,20 +77,18 @@ func (g *Graph) Dropout(x *Node, rate float32, layer string) *Node {
 
 // fillMask draws what is kept, 1/(1−rate), and what is dropped, 0: two elements a number.
 func fillMask(mask []float32, rate float32, random *rand.PCG) {
-	drop := uint32(min(float64(rate)*(1<<32), math.MaxUint32))
-	keep := 1 / (1 - rate)
-	choose := func(bits uint32) float32 {
-		if bits < drop {
-			return 0
-		}
-		return keep
+	drop := uint64(min(float64(rate)*(1<<32), math.MaxUint32))
+	keep := math.Float32bits(1 / (1 - rate))
+	choose := func(bits uint64) float32 { // without a branch, which would be foretold wrongly too often
+		below := uint32((bits - drop) >> 63) // 1 if bits < drop
+		return math.Float32frombits(keep & (below - 1))
 	}
 	for len(mask) >= 2 {
 		bits := random.Uint64()
-		mask[0], mask[1] = choose(uint32(bits)), choose(uint32(bits>>32))
+		mask[0], mask[1] = choose(bits&math.MaxUint32), choose(bits>>32)
 		mask = mask[2:]
 	}
 	if len(mask) > 0 {
-		mask[0] = choose(uint32(random.Uint64()))
+		mask[0] = choose(random.Uint64() & math.MaxUint32)
 	}
 }

@@ -3,15 +3,16 @@ package graph
 import (
 	"fmt"
 
+	"github.com/tlpipe/tlpipe/internal/kernel"
 	"gorgonia.org/gorgonia"
 	"gorgonia.org/tensor"
 )
 
 // Function adds a loss of one element that a function computes together with its gradients. of is given the values of
 // the inputs, row by row, and memory for the gradient of each input that learns, nil for the others, which it fills; it
-// returns the loss. It is called once a run. Losses that look at all rows of a batch at once, such as distances of two
+// returns the loss. The threads of the pool, which may be nil, are there to share its work. It is called once a run. Losses that look at all rows of a batch at once, such as distances of two
 // samples, are built on it.
-func (g *Graph) Function(name string, of func(values [][]float32, gradients [][]float64) (loss float64, err error), inputs ...*Node) *Node {
+func (g *Graph) Function(name string, of func(pool *kernel.Pool, values [][]float32, gradients [][]float64) (loss float64, err error), inputs ...*Node) *Node {
 	gradients := make([][]float64, len(inputs))
 	for i, n := range inputs {
 		if g.learns[n] {
@@ -25,7 +26,7 @@ func (g *Graph) Function(name string, of func(values [][]float32, gradients [][]
 			for _, gradient := range gradients {
 				clear(gradient)
 			}
-			loss, err := of(v, gradients)
+			loss, err := of(g.run.pool, v, gradients)
 			out[0] = float32(loss)
 			return err
 		},

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 
+	"github.com/tlpipe/tlpipe/internal/kernel"
 	"github.com/tlpipe/tlpipe/internal/nn/train/discrepancy"
 )
 
@@ -41,7 +42,7 @@ func (c ClassConfusion) Check(shape Shapes) error {
 
 // Loss implements [Objective].
 func (c ClassConfusion) Loss(in Place) Loss {
-	return newApart(c.Kind(), in, c.Outputs(), []int32{TargetDomain}, func(s [][]discrepancy.Sample) float64 {
+	return newApart(c.Kind(), in, c.Outputs(), []int32{TargetDomain}, func(_ *kernel.Pool, s [][]discrepancy.Sample) float64 {
 		return discrepancy.ClassConfusion(s[0][TargetDomain], c.temperature())
 	})
 }

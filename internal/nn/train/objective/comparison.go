@@ -3,6 +3,7 @@ package objective
 import (
 	"slices"
 
+	"github.com/tlpipe/tlpipe/internal/kernel"
 	"github.com/tlpipe/tlpipe/internal/nn"
 )
 
@@ -31,7 +32,7 @@ type compared struct {
 
 func newCompared(in Place, name string, of Output, c comparison) Loss {
 	l := &compared{inGraph: inGraph{graph: in.Graph, answers: in.Output(of), mass: in.input("total", 1)}, comparison: c, rows: in.Batch}
-	l.loss = in.Graph.Function(in.prefix+name, func(values [][]float32, gradients [][]float64) (float64, error) {
+	l.loss = in.Graph.Function(in.prefix+name, func(_ *kernel.Pool, values [][]float32, gradients [][]float64) (float64, error) {
 		mass, gradient := float64(values[1][0]), gradients[0]
 		loss := c.sum(gradient, values[0]) / mass
 		for i := range gradient {

@@ -3,6 +3,7 @@ package objective
 import (
 	"fmt"
 
+	"github.com/tlpipe/tlpipe/internal/kernel"
 	"github.com/tlpipe/tlpipe/internal/nn/train/discrepancy"
 )
 
@@ -38,7 +39,7 @@ func (o Consistency) Check(shape Shapes) error {
 
 // Loss implements [Objective].
 func (o Consistency) Loss(in Place) Loss {
-	return newApart(o.Kind(), in, o.Outputs(), []int32{TargetDomain}, func(s [][]discrepancy.Sample) float64 {
+	return newApart(o.Kind(), in, o.Outputs(), []int32{TargetDomain}, func(_ *kernel.Pool, s [][]discrepancy.Sample) float64 {
 		plain, varied := s[0][TargetDomain].Halves()
 		return discrepancy.Consistency(plain, varied, o.Threshold)
 	})

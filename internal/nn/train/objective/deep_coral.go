@@ -1,6 +1,7 @@
 package objective
 
 import (
+	"github.com/tlpipe/tlpipe/internal/kernel"
 	"github.com/tlpipe/tlpipe/internal/nn/train/discrepancy"
 )
 
@@ -29,7 +30,7 @@ func (c DeepCORAL) Check(shape Shapes) error { return vector(c.output(), shape, 
 
 // Loss implements [Objective].
 func (c DeepCORAL) Loss(in Place) Loss {
-	return newApart(c.Kind(), in, c.Outputs(), []int32{SourceDomain, TargetDomain}, func(s [][]discrepancy.Sample) float64 {
+	return newApart(c.Kind(), in, c.Outputs(), []int32{SourceDomain, TargetDomain}, func(_ *kernel.Pool, s [][]discrepancy.Sample) float64 {
 		return discrepancy.CORAL(s[0][SourceDomain], s[0][TargetDomain])
 	})
 }

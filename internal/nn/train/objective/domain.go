@@ -5,6 +5,7 @@ import (
 	"math"
 	"slices"
 
+	"github.com/tlpipe/tlpipe/internal/kernel"
 	"github.com/tlpipe/tlpipe/internal/nn"
 	"github.com/tlpipe/tlpipe/internal/nn/train/discrepancy"
 	"github.com/tlpipe/tlpipe/internal/nn/train/graph"
@@ -35,18 +36,18 @@ type apart struct {
 }
 
 // newApart adds a loss of outputs to a graph. of is given the samples of both domains for each output, in order.
-func newApart(name string, in Place, outputs []Output, needs []int32, of func(samples [][]discrepancy.Sample) float64) *apart {
+func newApart(name string, in Place, outputs []Output, needs []int32, of func(pool *kernel.Pool, samples [][]discrepancy.Sample) float64) *apart {
 	l := &apart{graph: in.Graph, rows: in.Batch, needs: needs}
 	var nodes []*graph.Node
 	for _, o := range outputs {
 		nodes = append(nodes, in.Output(o))
 	}
-	l.loss = in.Graph.Function(name, func(values [][]float32, gradients [][]float64) (float64, error) {
+	l.loss = in.Graph.Function(name, func(pool *kernel.Pool, values [][]float32, gradients [][]float64) (float64, error) {
 		samples := make([][]discrepancy.Sample, len(values))
 		for i := range values {
 			samples[i] = discrepancy.Pick(values[i], gradients[i], len(values[i])/l.rows, l.domains, domains)
 		}
-		loss := of(samples)
+		loss := of(pool, samples)
 		for _, gradient := range gradients {
 			for i := range gradient {
 				gradient[i] *= l.share

@@ -3,6 +3,7 @@ package objective
 import (
 	"fmt"
 
+	"github.com/tlpipe/tlpipe/internal/kernel"
 	"github.com/tlpipe/tlpipe/internal/nn/train/discrepancy"
 )
 
@@ -42,7 +43,7 @@ func (o Information) Loss(in Place) Loss {
 	if sure == 0 && varied == 0 {
 		sure, varied = 1, 1
 	}
-	return newApart(o.Kind(), in, o.Outputs(), []int32{TargetDomain}, func(s [][]discrepancy.Sample) float64 {
+	return newApart(o.Kind(), in, o.Outputs(), []int32{TargetDomain}, func(_ *kernel.Pool, s [][]discrepancy.Sample) float64 {
 		return discrepancy.Information(s[0][TargetDomain], sure, varied)
 	})
 }

@@ -1,6 +1,7 @@
 package objective
 
 import (
+	"github.com/tlpipe/tlpipe/internal/kernel"
 	"github.com/tlpipe/tlpipe/internal/nn/train/discrepancy"
 )
 
@@ -43,12 +44,12 @@ func (m JointMMD) Check(shape Shapes) error {
 // Loss implements [Objective].
 func (m JointMMD) Loss(in Place) Loss {
 	widths := []discrepancy.Bandwidths{orLibrary(m.Bandwidths), discrepancy.AnswerBandwidth()}
-	return newApart(m.Kind(), in, m.Outputs(), []int32{SourceDomain, TargetDomain}, func(s [][]discrepancy.Sample) float64 {
+	return newApart(m.Kind(), in, m.Outputs(), []int32{SourceDomain, TargetDomain}, func(pool *kernel.Pool, s [][]discrepancy.Sample) float64 {
 		var layers []discrepancy.Layer
 		for i := range s {
 			layers = append(layers, discrepancy.Layer{Source: s[i][SourceDomain], Target: s[i][TargetDomain], Bandwidths: widths[i]})
 		}
-		return discrepancy.JMMD(m.Estimator, layers...)
+		return discrepancy.JMMD(pool, m.Estimator, layers...)
 	})
 }
 

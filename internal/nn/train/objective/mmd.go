@@ -1,6 +1,7 @@
 package objective
 
 import (
+	"github.com/tlpipe/tlpipe/internal/kernel"
 	"github.com/tlpipe/tlpipe/internal/nn/train/discrepancy"
 )
 
@@ -32,8 +33,8 @@ func (m MMD) Check(shape Shapes) error { return vector(m.output(), shape, 1) }
 // Loss implements [Objective].
 func (m MMD) Loss(in Place) Loss {
 	widths := orLibrary(m.Bandwidths)
-	return newApart(m.Kind(), in, m.Outputs(), []int32{SourceDomain, TargetDomain}, func(s [][]discrepancy.Sample) float64 {
-		return discrepancy.MMD(discrepancy.Layer{Source: s[0][SourceDomain], Target: s[0][TargetDomain], Bandwidths: widths}, m.Estimator)
+	return newApart(m.Kind(), in, m.Outputs(), []int32{SourceDomain, TargetDomain}, func(pool *kernel.Pool, s [][]discrepancy.Sample) float64 {
+		return discrepancy.MMD(pool, discrepancy.Layer{Source: s[0][SourceDomain], Target: s[0][TargetDomain], Bandwidths: widths}, m.Estimator)
 	})
 }
 

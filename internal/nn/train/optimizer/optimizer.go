@@ -6,8 +6,9 @@ import (
 	"math"
 	"slices"
 
-	"github.com/sourcegraph/conc/iter"
 	"gorgonia.org/gorgonia"
+
+	"github.com/tlpipe/tlpipe/internal/kernel"
 )
 
 // Rule is an update rule: [SGD], [Adam], [AdamW] or [RMSProp].
@@ -34,7 +35,7 @@ type Options struct {
 	// ClipNorm, if above zero, scales the gradients down together when their common Euclidean norm
 	// is greater.
 	ClipNorm float64
-	Threads  int // how many may compute at once; below 1 means 1
+	Pool     *kernel.Pool // shares the work; nil means the calling goroutine alone
 }
 
 // Optimizer takes steps.
@@ -202,13 +203,7 @@ func (s *Optimizer) clip() error {
 	return nil
 }
 
-// each runs f on every piece, on several threads if there are several pieces.
+// each runs f on every piece.
 func (s *Optimizer) each(f func(*piece)) {
-	if s.options.Threads < 2 || len(s.pieces) < 2 {
-		for i := range s.pieces {
-			f(&s.pieces[i])
-		}
-		return
-	}
-	iter.Iterator[piece]{MaxGoroutines: s.options.Threads}.ForEach(s.pieces, f)
+	s.options.Pool.Each(len(s.pieces), func(_, i int) { f(&s.pieces[i]) })
 }

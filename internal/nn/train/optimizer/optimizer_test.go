@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/tlpipe/tlpipe/internal/kernel"
 	"gorgonia.org/gorgonia"
 	"gorgonia.org/tensor"
 )
@@ -175,7 +176,9 @@ func TestThreadsDoNotMatter(t *testing.T) {
 			p.weights()[i] = float32(random.NormFloat64())
 			p.gradients()[i] = float32(random.NormFloat64())
 		}
-		s, _ := New(Options{Rule: DefaultAdamW(), Group: decay(0.01), ClipNorm: 1, Threads: threads})
+		pool := kernel.NewPool(threads)
+		defer pool.Close()
+		s, _ := New(Options{Rule: DefaultAdamW(), Group: decay(0.01), ClipNorm: 1, Pool: pool})
 		s.SetRate(0.1)
 		for range 3 {
 			if err := s.Step([]gorgonia.ValueGrad{p}); err != nil {
@@ -259,7 +262,9 @@ func BenchmarkAdamStep(b *testing.B) {
 	for i := range p.gradients() {
 		p.gradients()[i] = float32(i%7) - 3
 	}
-	s, _ := New(Options{Rule: DefaultAdam(), Threads: 2})
+	pool := kernel.NewPool(2)
+	defer pool.Close()
+	s, _ := New(Options{Rule: DefaultAdam(), Pool: pool})
 	s.SetRate(1e-3)
 	for b.Loop() {
 		if err := s.Step([]gorgonia.ValueGrad{p}); err != nil {
