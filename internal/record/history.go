@@ -80,6 +80,18 @@ type EpochMeasure struct {
 	LearningRate float64 `column:"learning_rate"` // at its first step
 }
 
+// StepMeasure is a measure of some steps of a training that follow each other in an epoch: a mean over them.
+type StepMeasure struct {
+	Phase        string  `column:"phase"`
+	Epoch        int32   `column:"epoch"` // from 1, counted through all phases
+	Step         int64   `column:"step"`  // the last of them, from 1, counted through all phases
+	Measure      string  `column:"measure"`
+	Value        float64 `column:"value"`
+	Weight       float64 `column:"weight"`        // of the term of the loss that this is the loss of; null for other measures
+	LearningRate float64 `column:"learning_rate"` // at the last of them
+	Reversal     float64 `column:"reversal"`      // factor on the lambda of gradient reversals, likewise
+}
+
 // Diagnostic is a measure of how well a transfer went: a row of a diagnostics table.
 // What was not measured is null.
 type Diagnostic struct {

@@ -234,7 +234,7 @@ func confusion(seeds []adaptation, candidate string) string {
 	for _, a := range seeds {
 		last := record.LossTerm{Accuracy: math.NaN()}
 		for _, t := range a.terms {
-			if t.Candidate == candidate && (t.Term == "dann" || t.Term == "cdan") && t.Epoch >= last.Epoch {
+			if t.Candidate == candidate && t.Step == 0 && (t.Term == "dann" || t.Term == "cdan") && t.Epoch >= last.Epoch {
 				last = t
 			}
 		}
@@ -480,14 +480,14 @@ func picturesOfAll(ctx context.Context, run Run, n *Node, ids map[string]bool) (
 	return out, nil
 }
 
-// termCharts are curves of the terms of each candidate's loss.
+// termCharts are curves of the terms of each candidate's loss over the steps.
 func termCharts(terms []record.LossTerm) (out []chart) {
 	type curveOf struct{ candidate, term string }
 	var order []curveOf
 	values := map[curveOf][]record.LossTerm{}
 	for _, t := range terms {
 		k := curveOf{t.Candidate, t.Term}
-		if t.Term == "total" {
+		if t.Term == "total" || t.Step == 0 {
 			continue
 		}
 		if values[k] == nil {
@@ -497,11 +497,11 @@ func termCharts(terms []record.LossTerm) (out []chart) {
 	}
 	for _, k := range order {
 		rows := values[k]
-		slices.SortStableFunc(rows, func(a, b record.LossTerm) int { return int(a.Epoch) - int(b.Epoch) })
-		x, y := scale{1, math.Max(float64(rows[len(rows)-1].Epoch), 2)}, emptyScale().widen(0)
+		slices.SortStableFunc(rows, func(a, b record.LossTerm) int { return cmp.Compare(a.Step, b.Step) })
+		x, y := scale{1, math.Max(float64(rows[len(rows)-1].Step), 2)}, emptyScale().widen(0)
 		var xs, ys []float64
 		for _, r := range rows {
-			xs, ys = append(xs, float64(r.Epoch)), append(ys, r.Loss)
+			xs, ys = append(xs, float64(r.Step)), append(ys, r.Loss)
 			y = y.widen(r.Loss)
 		}
 		y, yTicks := y.round(4)
@@ -511,8 +511,11 @@ func termCharts(terms []record.LossTerm) (out []chart) {
 		if !math.IsNaN(last.Accuracy) {
 			summary += fmt.Sprintf("; accuracy %s at the end", percent(last.Accuracy))
 		}
+		if !math.IsNaN(last.Reversal) {
+			summary += fmt.Sprintf("; λ %.2g at the end", last.Reversal)
+		}
 		out = append(out, chart{Name: k.candidate + ": " + k.term, Summary: summary, Panel: panel{
-			XName: "epoch", YName: "loss", XTicks: xTicks, YTicks: yTicks, Label: fmt.Sprintf("%s of %s over %d epochs", k.term, k.candidate, len(rows)),
+			XName: "step", YName: "loss", XTicks: xTicks, YTicks: yTicks, Label: fmt.Sprintf("%s of %s over %d steps", k.term, k.candidate, last.Step),
 			Lines: []line{curve(xs, ys, x, y, "k0")},
 		}})
 	}

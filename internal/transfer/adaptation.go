@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"strings"
 
 	"github.com/tlpipe/tlpipe/internal/nn"
 	"github.com/tlpipe/tlpipe/internal/nn/classifier"
@@ -54,6 +55,7 @@ type Turn struct {
 type Adapted struct {
 	Outcome
 	Measures  []record.EpochMeasure // of all epochs, as the history counts them
+	Course    []record.StepMeasure  // of the steps
 	Inference *Inference            // of the network with all that learned; close it
 }
 
@@ -82,7 +84,7 @@ func (s *Setup) Adapt(ctx context.Context, task *pipeline.Task, a Adaptation) (*
 			Last:    newModel(task, t.data, net, t.last.Select(net), t.origins, t.measured(len(t.history)-1)),
 			History: t.history, Phases: t.layers,
 		},
-		Measures: t.measuredEpochs, Inference: f,
+		Measures: t.measuredEpochs, Course: t.measuredSteps, Inference: f,
 	}, nil
 }
 
@@ -180,8 +182,11 @@ func (r relabelledExamples) Read(positions []int, into train.Batch) error {
 	return nil
 }
 
-// measuresOutput is the result of a turn with its measures, beside those of a phase.
-const measuresOutput = "measures"
+// Results of a turn with its measures, by epoch and by step, beside those of a phase.
+const (
+	measuresOutput = "measures"
+	courseOutput   = "course"
+)
 
 // reportsMeasures tells whether phases write the measures of their objective.
 func (t *training) reportsMeasures() bool { return t.adaptation != nil || t.data.Several != nil }
@@ -195,7 +200,31 @@ func (t *training) writeMeasures(task *pipeline.Task, trainer *train.Trainer, of
 			out = append(out, record.EpochMeasure{Epoch: int32(e.Number), Measure: m.Name, Training: e.Measures.Of(m.Name), Validation: e.ValidationMeasures.Of(m.Name), LearningRate: e.Rate})
 		}
 	}
-	return task.WriteRecord(measuresOutput, record.FromRows(out))
+	if t.adaptation == nil {
+		return task.WriteRecord(measuresOutput, record.FromRows(out))
+	}
+	return errors.Join(task.WriteRecord(measuresOutput, record.FromRows(out)), task.WriteRecord(courseOutput, record.FromRows(courseOf(trainer, of))))
+}
+
+// courseOf are the points of a training's course as rows: of what is measured in training.
+func courseOf(trainer *train.Trainer, of objective.Objective) (out []record.StepMeasure) {
+	for _, p := range trainer.Course() {
+		row := record.StepMeasure{Epoch: int32(p.Epoch), Step: int64(p.Step), Measure: "loss", Value: p.Loss, Weight: 1, LearningRate: p.Rate, Reversal: p.Reversal}
+		out = append(out, row)
+		for _, m := range of.Measures() {
+			row.Measure, row.Value, row.Weight = m.Name, p.Measures.Of(m.Name), math.NaN()
+			if math.IsNaN(row.Value) {
+				continue
+			}
+			if term, ok := strings.CutSuffix(m.Name, ".loss"); ok {
+				if weight, ok := p.Weights[term]; ok {
+					row.Weight = weight
+				}
+			}
+			out = append(out, row)
+		}
+	}
+	return out
 }
 
 // takeMeasures takes over the measures of a turn; before is how many epochs there were.
@@ -215,6 +244,24 @@ func (t *training) takeMeasures(ctx context.Context, i int, result map[string]pi
 		m.Phase = t.phases[i].Name
 		m.Epoch += before
 		t.measuredEpochs = append(t.measuredEpochs, m)
+	}
+	if t.adaptation == nil {
+		return nil
+	}
+	if in, ok = result[courseOutput]; !ok {
+		return errors.New("the turn has no course")
+	}
+	course, err := record.ReadRows[record.StepMeasure](in.Batches(ctx))
+	if err != nil {
+		return err
+	}
+	var steps int64
+	if n := len(t.measuredSteps); n > 0 {
+		steps = t.measuredSteps[n-1].Step
+	}
+	for _, m := range course {
+		m.Phase, m.Epoch, m.Step = t.phases[i].Name, m.Epoch+before, m.Step+steps
+		t.measuredSteps = append(t.measuredSteps, m)
 	}
 	return nil
 }

@@ -45,6 +45,7 @@ type training struct {
 	turns          []Turn                // of an adaptation, one for each phase
 	relabelled     []int                 // classes of the training rows in the turn under way; nil: as they are
 	measuredEpochs []record.EpochMeasure // of the turns that are over
+	measuredSteps  []record.StepMeasure  // likewise
 }
 
 // newTraining makes the network and decides what each phase does.
@@ -290,11 +291,17 @@ func (t *training) options(task *pipeline.Task, i int) train.Options {
 	if t.data.Several != nil {
 		o.Probes = t.forks()
 	}
-	if turn := t.turn(i); turn != nil && turn.Options != nil {
-		turn.Options(t.net, &o)
+	if turn := t.turn(i); turn != nil {
+		o.Points = max(1, coursePoints/len(t.phases))
+		if turn.Options != nil {
+			turn.Options(t.net, &o)
+		}
 	}
 	return o
 }
+
+// coursePoints is in how many points the course of an adaptation is kept, about: with fewer steps each of them is one.
+const coursePoints = 1000
 
 // bucket is how many batches of texts are put in the order of their lengths together.
 const bucket = 32

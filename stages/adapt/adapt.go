@@ -50,7 +50,7 @@ func Kind() pipeline.Kind {
 		Outputs: []pipeline.Port{
 			{Name: "model", Kind: pipeline.Model, Doc: "the chosen classifier, which takes rows as they are"},
 			{Name: "direct", Kind: pipeline.Model, Doc: "the baseline: trained on the source alone"},
-			{Name: "history", Kind: pipeline.Metrics, Doc: "every term of the loss, with its weight, by candidate and epoch"},
+			{Name: "history", Kind: pipeline.Metrics, Doc: "every term of the loss, with its weight, by candidate, epoch and step"},
 			{Name: "shift", Kind: pipeline.Metrics, Doc: "distances between source and target, before and after the adaptation"},
 			{Name: "selection", Kind: pipeline.Metrics, Doc: "all candidates and epochs, with the score of each validator and, where there are labels, the oracle"},
 			{Name: "maps", Kind: pipeline.Metrics, Doc: "two-dimensional maps of rows of both domains, before and after the adaptation"},

@@ -1,6 +1,7 @@
 package adapt
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"math"
@@ -183,30 +184,53 @@ func (r *run) train(ctx context.Context, c *candidate) error {
 // rate tells whether the rate was left to the strategy.
 func (r *run) rate(c *candidate) bool { return c.rate == 0 && len(c.measures) > 0 }
 
-// termsOf are the terms of the loss, epoch by epoch.
+// termsOf are the terms of the loss, by epoch and by step.
 func termsOf(plan method.Plan, out *transfer.Adapted) (terms []record.LossTerm) {
-	epochs := len(out.History)
-	for _, m := range out.Measures {
-		term, isLoss := strings.CutSuffix(m.Measure, "loss")
-		if !isLoss || math.IsNaN(m.Training) {
-			continue
-		}
-		t := record.LossTerm{Epoch: m.Epoch, Term: "total", Loss: m.Training, Weight: 1, Accuracy: nan, LearningRate: m.LearningRate, Reversal: nan}
-		if term != "" {
-			t.Term = strings.TrimSuffix(term, ".")
+	row := func(measure string, loss float64) (t record.LossTerm, ok bool) {
+		term, isLoss := strings.CutSuffix(measure, "loss")
+		t = record.LossTerm{Term: cmp.Or(strings.TrimSuffix(term, "."), "total"), Loss: loss, Weight: 1, Accuracy: nan, Reversal: nan}
+		return t, isLoss && !math.IsNaN(loss)
+	}
+	reversed := func(t record.LossTerm) bool { return plan.Method.Reversal > 0 && t.Term == plan.Method.Kind }
+	last := map[string]record.LossTerm{} // of each term, in the epoch under way
+	epoch := func(number int32) {
+		for _, m := range out.Measures {
+			t, ok := row(m.Measure, m.Training)
+			if !ok || m.Epoch != number {
+				continue
+			}
+			t.Epoch, t.LearningRate = m.Epoch, m.LearningRate
+			if step, ok := last[t.Term]; ok {
+				t.Weight, t.Reversal = step.Weight, step.Reversal
+			}
 			for _, other := range out.Measures {
 				if other.Epoch == m.Epoch && other.Measure == t.Term+".accuracy" {
 					t.Accuracy = other.Training
 				}
 			}
-			if w := plan.Method.Weight; w != nil && t.Term == plan.Method.Kind {
-				t.Weight = *w
-				if plan.Method.Reversal > 0 {
-					t.Reversal = plan.Method.Reversal * method.Rise((float64(m.Epoch)-0.5)/float64(epochs))
+			terms = append(terms, t)
+		}
+	}
+	for i, m := range out.Course {
+		if t, ok := row(m.Measure, m.Value); ok {
+			t.Epoch, t.Step, t.LearningRate = m.Epoch, m.Step, m.LearningRate
+			if !math.IsNaN(m.Weight) {
+				t.Weight = m.Weight
+			}
+			if reversed(t) {
+				t.Reversal = m.Reversal
+			}
+			for _, other := range out.Course {
+				if other.Step == m.Step && other.Measure == t.Term+".accuracy" {
+					t.Accuracy = other.Value
 				}
 			}
+			last[t.Term] = t
+			terms = append(terms, t)
 		}
-		terms = append(terms, t)
+		if i+1 == len(out.Course) || out.Course[i+1].Epoch != m.Epoch {
+			epoch(m.Epoch)
+		}
 	}
 	return terms
 }

@@ -42,6 +42,14 @@ func (j Judged) features() objective.Output { return objective.Output{Layer: j.F
 // Kind implements [objective.Objective].
 func (Judged) Kind() string { return "judged" }
 
+// Weights implements [objective.Weighted].
+func (j Judged) Weights(at schedule.Position) map[string]float64 {
+	if of, ok := j.Objective.(objective.Weighted); ok {
+		return of.Weights(at)
+	}
+	return nil
+}
+
 // Outputs implements [objective.Objective].
 func (j Judged) Outputs() []objective.Output {
 	out := slices.Clone(j.Objective.Outputs())

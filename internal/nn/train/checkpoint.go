@@ -45,6 +45,8 @@ type section struct {
 const (
 	historySection  = "history"
 	underwaySection = "epoch under way"
+	courseSection   = "course"
+	windowSection   = "steps since the last point of the course"
 	scheduleSection = "schedule"
 	stoppingSection = "stopping"
 	bestSection     = "best metric"
@@ -77,6 +79,10 @@ func (t *Trainer) Save() ([]byte, error) {
 	}
 	doubles(historySection, history)
 	doubles(underwaySection, t.under.numbers(len(t.objective.Measures())))
+	if t.options.Points > 0 {
+		doubles(courseSection, t.course.numbers(t))
+		doubles(windowSection, t.course.window.numbers(len(t.objective.Measures())))
+	}
 	doubles(scheduleSection, t.options.Schedule.State())
 	if t.options.Stopping != nil {
 		doubles(stoppingSection, t.options.Stopping.State())
@@ -129,6 +135,10 @@ func (t *Trainer) restore(checkpoint []byte) error {
 	}
 	var under underway
 	if err := under.restore(doubles(underwaySection), measures); err != nil {
+		return err
+	}
+	course, err := t.courseOf(doubles(courseSection), doubles(windowSection))
+	if err != nil {
 		return err
 	}
 	own := doubles(ownSection)
@@ -188,7 +198,7 @@ func (t *Trainer) restore(checkpoint []byte) error {
 		t.average.updates = h.Averaged
 	}
 	copy(t.own, own)
-	t.under = under
+	t.under, t.course = under, course
 	t.drop()
 	t.best, t.stopped = restored, h.Stopped
 	return nil

@@ -88,6 +88,7 @@ func twoSidedOptions() Options {
 		{Name: "domain", Objective: objective.BinaryCrossEntropy{Output: "domain", Target: "id"}, Weight: schedule.Cosine(0.1).Factor, TrainingOnly: true},
 	}
 	o.Reversal = func(at schedule.Position) float64 { return 1.5 * at.Fraction() }
+	o.Points = 40
 	return o
 }
 
@@ -107,6 +108,7 @@ func TestSeveralInputsOutputsAndObjectives(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	testCourse(t, whole)
 	first, last := whole.History()[0], whole.History()[14]
 	if got := last.ValidationMeasures; !(got.Of("accuracy") > 0.8 && got.Of("age.loss") < 0.1 && got.Of("age.mean_absolute_error") < 3) {
 		t.Errorf("validation gave %v", got)
@@ -121,7 +123,7 @@ func TestSeveralInputsOutputsAndObjectives(t *testing.T) {
 	if err := errors.Join(resumed.Restore(checkpoint), resumed.Run(context.Background(), training, validation, nil)); err != nil {
 		t.Fatal(err)
 	}
-	if fmt.Sprint(digest(resumed.Last()), resumed.History()) != fmt.Sprint(digest(whole.Last()), whole.History()) {
+	if fmt.Sprint(digest(resumed.Last()), resumed.History(), resumed.Course()) != fmt.Sprint(digest(whole.Last()), whole.History(), whole.Course()) {
 		t.Error("resumed, the training went another way")
 	}
 	// Reversal is what makes the ids hard to tell from the features.
@@ -129,6 +131,45 @@ func TestSeveralInputsOutputsAndObjectives(t *testing.T) {
 	o.Reversal = func(schedule.Position) float64 { return 0 }
 	if plain := run(t, net, o, training, validation).History()[14]; plain.Measures.Of("domain.loss") >= last.Measures.Of("domain.loss") {
 		t.Errorf("domain loss %v without reversal, %v with", plain.Measures.Of("domain.loss"), last.Measures.Of("domain.loss"))
+	}
+}
+
+// testCourse holds the points of a training's course against its epochs: steps follow each other, none is left out, and the means over an
+// epoch's points are those of the epoch.
+func testCourse(t *testing.T, trainer *Trainer) {
+	t.Helper()
+	course, o := trainer.Course(), trainer.options
+	if most := o.Points + o.Epochs; len(course) < o.Epochs || len(course) > most {
+		t.Errorf("the course has %d points, want %d to %d", len(course), o.Epochs, most)
+	}
+	const examples = 120
+	perEpoch := (examples + o.BatchSize - 1) / o.BatchSize
+	before := 0
+	loss, age := make([]float64, o.Epochs), make([]float64, o.Epochs)
+	for _, p := range course {
+		e, end := p.Epoch-1, p.Step-(p.Epoch-1)*perEpoch
+		if begin := before - e*perEpoch; begin < 0 || end <= begin || end > perEpoch {
+			t.Fatalf("a point at epoch %d, step %d comes after one at step %d", p.Epoch, p.Step, before)
+		}
+		rows := min(end*o.BatchSize, examples) - (before-e*perEpoch)*o.BatchSize
+		before = p.Step
+		loss[e] += float64(rows) * p.Loss / examples
+		age[e] += float64(rows) * p.Measures.Of("age.loss") / examples
+		at := schedule.Position{Epoch: e, Epochs: o.Epochs, Step: end - 1, Steps: perEpoch}
+		if want := schedule.Cosine(0.1).Factor(at); p.Weights["age"] != 1 || p.Weights["domain"] != want {
+			t.Errorf("step %d: the weights are %v, want 1 and %v", p.Step, p.Weights, want)
+		}
+		if p.Reversal != o.Reversal(at) {
+			t.Errorf("step %d: reversal %v, want %v", p.Step, p.Reversal, o.Reversal(at))
+		}
+	}
+	if before != o.Epochs*perEpoch {
+		t.Errorf("the course ends at step %d of %d", before, o.Epochs*perEpoch)
+	}
+	for i, e := range trainer.History() {
+		if math.Abs(loss[i]-e.Loss) > 1e-5 || math.Abs(age[i]-e.Measures.Of("age.loss")) > 1e-5 {
+			t.Errorf("epoch %d: the points have mean loss %v and %v of age, the epoch has %v and %v", i+1, loss[i], age[i], e.Loss, e.Measures.Of("age.loss"))
+		}
 	}
 }
 

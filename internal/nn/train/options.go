@@ -69,6 +69,8 @@ type Options struct {
 	// Objective is what is made smaller; nil: [objective.CrossEntropy] of the network's output.
 	Objective objective.Objective
 	Mix       Mixing
+	// Points is in how many points, at most, the course of the training is kept, beside its epochs; 0: none. See [Trainer.Course].
+	Points int
 	// Reversal is a factor on the lambda of all gradient reversals, step by step; nil: 1.
 	Reversal func(schedule.Position) float64
 
@@ -204,6 +206,8 @@ func (o Options) check() error {
 		return fmt.Errorf("%s is not among what the objective %s reports", o.Monitor, o.Objective.Kind())
 	case !(o.Average >= 0 && o.Average < 1):
 		return fmt.Errorf("decay %v of the weights' mean: must be at least 0 and below 1", o.Average)
+	case o.Points < 0:
+		return fmt.Errorf("%d points of the course: must not be negative", o.Points)
 	case o.Precision != frozen.Float32 && o.Precision != frozen.BFloat16:
 		return fmt.Errorf("training is in precision fp32 or bf16 alone")
 	}

@@ -123,7 +123,7 @@ func TestMeanOfTheWeights(t *testing.T) {
 // everything switches on all that a checkpoint in the middle of an epoch must carry.
 func everything() (o Options, training, validation *Table) {
 	o, training, validation = noisy()
-	o.Epochs, o.BatchSize, o.Accumulate, o.Average = 3, 8, 2, 0.9
+	o.Epochs, o.BatchSize, o.Accumulate, o.Average, o.Points = 3, 8, 2, 0.9, 5
 	o.Mix = Mixing{MixUp: 0.4, Probability: 0.7}
 	o.Sample = Balanced(nil, training.Classes, 5)
 	o.LayerRate = func(layer string) float64 {
@@ -145,7 +145,7 @@ func TestResumedWithinAnEpochEqualsUndisturbed(t *testing.T) {
 	net := tutorialHead(t, 10, 4)
 	result := func(trainer *Trainer) string {
 		best, epoch := trainer.Best()
-		return fmt.Sprint(epoch, digest(trainer.Last()), digest(trainer.weights), digest(best), fmt.Sprintf("%+v", trainer.History()))
+		return fmt.Sprint(epoch, digest(trainer.Last()), digest(trainer.weights), digest(best), fmt.Sprintf("%+v %+v", trainer.History(), trainer.Course()))
 	}
 	var checkpoints [][]byte
 	o, training, validation := everything()

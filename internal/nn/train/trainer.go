@@ -68,6 +68,7 @@ type Trainer struct {
 	optimizer *optimizer.Optimizer
 	history   []Epoch
 	under     underway
+	course    course
 	best      best
 	stopped   bool
 
@@ -77,7 +78,7 @@ type Trainer struct {
 	sums     []*sum     // of the gradients of several batches; nil unless steps take several
 }
 
-// underway is what is known of the epoch under way.
+// underway is what is known of the epoch under way, or of some steps of it.
 type underway struct {
 	steps    int // taken
 	loss     float64
@@ -258,18 +259,15 @@ func (t *Trainer) epoch(ctx context.Context, training, validation Examples) (Epo
 			return e, fmt.Errorf("step %d: %w", at.Step+1, err)
 		}
 		t.under.add(s, rate)
+		t.note(s, rate, at)
 		if t.options.AfterStep != nil {
 			if err := t.options.AfterStep(at); err != nil {
 				return e, err
 			}
 		}
 	}
-	e.Loss, e.Rate = t.under.loss/t.under.mass, t.under.rate
-	means := make([]float64, len(t.under.measured))
-	for i, sum := range t.under.measured {
-		means[i] = sum / float64(t.under.seen)
-	}
-	e.Measures = t.measures(means)
+	e.Loss, e.Rate = t.under.meanLoss(), t.under.rate
+	e.Measures = t.measures(t.under.means())
 	if err := t.net.Check(t.weights); err != nil {
 		return e, diverged(err.Error(), e.Rate)
 	}
@@ -294,6 +292,17 @@ func (u *underway) add(s stepped, rate float64) {
 		u.measured[i] += sum
 	}
 	u.seen += s.seen
+}
+
+func (u *underway) meanLoss() float64 { return u.loss / u.mass }
+
+// means are the mean measures.
+func (u *underway) means() []float64 {
+	out := make([]float64, len(u.measured))
+	for i, sum := range u.measured {
+		out[i] = sum / float64(u.seen)
+	}
+	return out
 }
 
 // steps are the batches of an epoch, those of one step of the optimizer together.

@@ -95,7 +95,7 @@ func ReadDomains(ctx context.Context, source, target From, tested *From, label s
 		return nil, err
 	}
 	if n := to.rows[training].len(); n == 0 {
-		return nil, fmt.Errorf("target %s: there is no row of split %s%s to adapt to; rows by split: %s", target.Input.Name(), record.Train, target.ofDomains(), inWords(to.splits))
+		return nil, pipeline.ParamErrorHint("", "rows of the target by split: "+inWords(to.splits), "target %s: there is no row of split %s%s to adapt to", target.Input.Name(), record.Train, target.ofDomains())
 	}
 	d.number(label, &from, &to, &held)
 	return d, nil
@@ -137,15 +137,15 @@ func (d *Domains) gather(ctx context.Context, from From, label string, into *gat
 		return err
 	}
 	if schema == nil {
-		return errors.New("there are no rows")
+		return pipeline.ParamErrorHint("", "", "there are no rows")
 	}
 	for _, key := range Carried() {
 		value, ok := schema.Metadata().GetValue(key)
 		if before, has := d.Metadata[key]; has && ok && before != value {
 			if key == record.TransformsKey {
-				return errors.New("its features were computed from texts in another way than the source's: compute both in one stage")
+				return pipeline.ParamErrorHint("", "compute both in one stage", "its features were computed from texts in another way than the source's")
 			}
-			return fmt.Errorf("its rows were made in another way than the source's: %s, not %s", value, before)
+			return pipeline.ParamErrorHint("", "prepare both domains in one stage, or with the same parameters", "its rows were made in another way than the source's: %s, not %s", value, before)
 		}
 		if ok {
 			d.Metadata[key] = value
@@ -156,7 +156,7 @@ func (d *Domains) gather(ctx context.Context, from From, label string, into *gat
 	}
 	pictures := record.OnPictures(schema)
 	if d.Shape != nil && pictures != d.Pictures {
-		return errors.New("one domain has pictures and the other features: give both in one form")
+		return pipeline.ParamErrorHint("", "give both in one form", "one domain has pictures and the other features")
 	}
 	d.Pictures = pictures
 	bad := infinite{}
@@ -188,7 +188,7 @@ func (d *Domains) gather(ctx context.Context, from From, label string, into *gat
 			}
 		}
 		if bad.count > 0 {
-			return fmt.Errorf("%d rows have a feature that is not a finite number; the first is %q", bad.count, bad.first)
+			return pipeline.ParamErrorHint("", "mend them where the features are made, or leave the rows out there", "%d rows have a feature that is not a finite number; the first is %q", bad.count, bad.first)
 		}
 		return from.check(into)
 	}
@@ -238,7 +238,7 @@ func (d *Domains) takeShape(what string, shape nn.Shape) error {
 		d.Shape = slices.Clone(shape)
 	}
 	if !slices.Equal(shape, d.Shape) {
-		return fmt.Errorf("%s have shape %v here and %v in what was read before: both domains must be prepared, or extracted, in the same way", what, shape, d.Shape)
+		return pipeline.ParamErrorHint("", "prepare, or extract, both domains in the same way", "%s have shape %v here and %v in what was read before", what, shape, d.Shape)
 	}
 	if shape.Size() == 0 {
 		return fmt.Errorf("%s have the empty shape %v", what, shape)
@@ -280,7 +280,7 @@ func (g *gathered) take(rec arrow.Record, schema *arrow.Schema, from From, label
 			return err
 		}
 	} else if from.Domains != nil {
-		return fmt.Errorf("there is no column %q to tell the domains by; columns: %s", record.Domain, strings.Join(record.ColumnNames(schema), ", "))
+		return pipeline.ParamErrorHint("domains", "columns: "+strings.Join(record.ColumnNames(schema), ", "), "there is no column %q to tell the domains by", record.Domain)
 	}
 	for i := range int(rec.NumRows()) {
 		domain := ""
@@ -321,11 +321,11 @@ func (g *gathered) checkSource(from From, label string) error {
 	rows := &g.rows[training]
 	switch classes := counted(rows.labels); {
 	case len(classes) == 0 && g.left > 0:
-		return fmt.Errorf("source %s: none of the %d rows%s has a label in column %q", from.Input.Name(), g.left, from.ofDomains(), label)
+		return pipeline.ParamErrorHint("", "", "source %s: none of the %d rows%s has a label in column %q", from.Input.Name(), g.left, from.ofDomains(), label)
 	case len(classes) == 0:
-		return fmt.Errorf("source %s: there is no row of split %s%s to train on; rows by split: %s", from.Input.Name(), record.Train, from.ofDomains(), inWords(g.splits))
+		return pipeline.ParamErrorHint("", "rows of the source by split: "+inWords(g.splits), "source %s: there is no row of split %s%s to train on", from.Input.Name(), record.Train, from.ofDomains())
 	case len(classes) == 1:
-		return fmt.Errorf("source %s: all %d training rows are of class %q; a classifier needs at least two classes", from.Input.Name(), rows.len(), rows.labels[0])
+		return pipeline.ParamErrorHint("", "a classifier needs at least two classes", "source %s: all %d training rows are of class %q", from.Input.Name(), rows.len(), rows.labels[0])
 	}
 	return nil
 }

@@ -39,6 +39,24 @@ func (t Term) weight(at schedule.Position) float64 {
 	return t.Weight(at)
 }
 
+// Weighted is an objective that is a sum of terms.
+type Weighted interface {
+	Objective
+	// Weights are those of the terms that have names, in a step.
+	Weights(schedule.Position) map[string]float64
+}
+
+// Weights implements [Weighted].
+func (s Sum) Weights(at schedule.Position) map[string]float64 {
+	out := map[string]float64{}
+	for _, t := range s {
+		if t.Name != "" {
+			out[t.Name] = t.weight(at)
+		}
+	}
+	return out
+}
+
 // measures are those of the term in the sum.
 func (t Term) measures() []Measure {
 	own := slices.Clone(t.Objective.Measures())
