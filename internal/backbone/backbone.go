@@ -72,6 +72,7 @@ func All() []Backbone {
 		dinoV2RegistersB14(),
 		clipB16(),
 		clipB32(),
+		sigLIPB16(),
 		pixels(),
 	}
 }

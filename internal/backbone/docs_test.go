@@ -52,12 +52,14 @@ func markdown(t *testing.T) string {
 			if w.Sizes != above {
 				sizes = fmt.Sprintf("| %s | %s | %d | %.2f ", millions(w.Parameters), millions(w.TrunkParameters), w.Depth, float64(w.MultiplyAdds)/1e9)
 			}
-			top5 := ""
-			if w.Top5 > 0 {
-				top5 = fmt.Sprintf("%.1f", w.Top5)
+			published := func(percent float64) string {
+				if percent == 0 {
+					return ""
+				}
+				return fmt.Sprintf("%.1f", percent)
 			}
-			fmt.Fprintf(&table, "| %s | `%s` | %s | %d×%d %s| %.1f | %s | %s |\n",
-				name, w.Name, w.Variant, w.Preprocessing.Width, w.Preprocessing.Height, sizes, w.Top1, top5, w.Licence)
+			fmt.Fprintf(&table, "| %s | `%s` | %s | %d×%d %s| %s | %s | %s |\n",
+				name, w.Name, w.Variant, w.Preprocessing.Width, w.Preprocessing.Height, sizes, published(w.Top1), published(w.Top5), w.Licence)
 			name, above = "", w.Sizes
 		}
 	}

@@ -17,10 +17,18 @@ type naming struct {
 	unused []string // beginnings of names of tensors of parts that are left out here
 	order  order    // of the tensors' axes
 
-	whole func(layer string) string // the name of the tensor of a layer whose name says no role; "" if it does; nil: all do
-	joint func(block string) string // the beginning of the name of a tensor that has the queries, keys and values of a block; nil: they are apart
-	grid  grid                      // of positions
-	bare  string                    // the layer that has no bias in such a file: it is 0
+	whole  func(layer string) string // the name of the tensor of a layer whose name says no role; "" if it does; nil: all do
+	joint  func(layer string) joint  // the tensor that a layer shares with others; nil: each has its own
+	grid   grid                      // of positions
+	bare   string                    // the layer that has no bias in such a file: it is 0
+	turned string                    // the dense layer whose weight is a parameter of that name, [in, out]
+}
+
+// joint is a tensor that has the parameters of several layers of a scope, such as queries, keys and values, one after the other.
+// The zero value is none.
+type joint struct {
+	tensor string   // the beginning of its name
+	parts  []string // ends of the layers' names, in order
 }
 
 // order says in which order tensors lie in a file.
@@ -31,6 +39,22 @@ const (
 	nativeOrder              // as in this program
 	kerasOrder               // [height, width, in, out], matrices [in, out]
 )
+
+// alone is the naming of files in which a part of a model stands alone, so that its names do not begin with the part's.
+func (n naming) alone(part string) naming {
+	layer, whole, shared := n.layer, n.whole, n.joint
+	n.title += ", " + strings.TrimSuffix(part, ".") + " alone"
+	n.layer = func(l string) string { return strings.TrimPrefix(layer(l), part) }
+	n.whole = func(l string) string { return strings.TrimPrefix(whole(l), part) }
+	if shared != nil {
+		n.joint = func(l string) joint {
+			j := shared(l)
+			j.tensor = strings.TrimPrefix(j.tensor, part)
+			return j
+		}
+	}
+	return n
+}
 
 // native is the naming of the files that this program writes.
 func native() naming {
@@ -72,17 +96,20 @@ func keras(layer func(string) string) naming {
 	}
 }
 
-// grid tells how learned positions lie in a file: those of the tokens before the patches, and then those of a square of patches.
-type grid struct{ side, before int }
+// grid tells how learned positions lie in a file: those of the tokens before the patches, and then those of a square of patches. The
+// network has positions of so many tokens before the patches; where the file has none for them, they are 0.
+type grid struct{ side, before, here int }
 
 // part tells which part of a joint tensor a layer's parameters are, and of how many.
-func (n naming) part(layer string) (at, of int) {
-	if n.joint != nil {
-		if at := slices.Index([]string{"attention.query", "attention.key", "attention.value"}, layer[strings.IndexByte(layer, '.')+1:]); at >= 0 {
-			return at, 3
-		}
+func (n naming) part(layer string) (tensor string, at, of int) {
+	if n.joint == nil {
+		return "", 0, 1
 	}
-	return 0, 1
+	j := n.joint(layer)
+	if at = slices.IndexFunc(j.parts, func(end string) bool { return strings.HasSuffix(layer, "."+end) }); at < 0 {
+		return "", 0, 1
+	}
+	return j.tensor, at, len(j.parts)
 }
 
 // tensor returns the name of a parameter's tensor.
@@ -92,9 +119,11 @@ func (n naming) tensor(p nn.Parameter) string {
 			return name
 		}
 	}
-	if _, of := n.part(p.Layer); of > 1 {
-		block, _, _ := strings.Cut(p.Layer, ".")
-		return n.joint(n.layer(block+".")) + n.roles[p.Role]
+	if tensor, _, of := n.part(p.Layer); of > 1 {
+		return tensor + n.roles[p.Role]
+	}
+	if p.Layer == n.turned && p.Role == nn.Weight {
+		return n.layer(p.Layer)
 	}
 	layer, separator := n.layer(p.Layer), "."
 	if n.order == kerasOrder {
@@ -125,7 +154,7 @@ type layout struct {
 // layout returns how a layer's parameter lies in a file.
 func (n naming) layout(net *nn.Network, l nn.Layer, p nn.Parameter) layout {
 	as := layout{shape: p.Shape}
-	if part, of := n.part(p.Layer); of > 1 {
+	if _, part, of := n.part(p.Layer); of > 1 {
 		as.shape = slices.Clone(p.Shape)
 		as.shape[0] *= of
 		as.part, as.parts = part, of
@@ -135,12 +164,15 @@ func (n naming) layout(net *nn.Network, l nn.Layer, p nn.Parameter) layout {
 		as.shape = nn.Shape{n.grid.before + n.grid.side*n.grid.side, p.Shape[1]}
 		as.places = &placement{from: n.grid, width: p.Shape[1]}
 		for _, other := range net.Layers() {
-			if s := net.Shape(other.Name); len(s) == 3 && s[0]*s[1] == p.Shape[0]-1 {
+			if s := net.Shape(other.Name); len(s) == 3 && s[0]*s[1] == p.Shape[0]-n.grid.here {
 				as.places.to = [2]int{s[0], s[1]}
 				break
 			}
 		}
 		return as
+	}
+	if p.Layer == n.turned && p.Role == nn.Weight {
+		return layout{shape: nn.Shape{p.Shape[1], p.Shape[0]}, axes: []int{1, 0}}
 	}
 	if n.order == nativeOrder || p.Role != nn.Weight {
 		return as

@@ -9,8 +9,7 @@ import (
 
 // placement is how learned positions of a square of patches become those of another rectangle: by bicubic interpolation of
 // Keys' kernel with a = -3/4, as PyTorch's interpolate has it for a given size (corners are not aligned, nothing is smoothed
-// before), which is what transformers does. There is one token before the patches, which keeps its own position; where the file
-// has none for it, that is 0.
+// before), which is what transformers does. Tokens before the patches keep their own positions.
 type placement struct {
 	from  grid
 	to    [2]int // height and width, in patches
@@ -33,12 +32,12 @@ func (p placement) sideOf(rows int) int {
 
 func (p placement) apply(data []float32) []float32 {
 	side := p.sideOf(len(data) / p.width)
-	out := kernel.Memory((1 + p.to[0]*p.to[1]) * p.width)
+	out := kernel.Memory((p.from.here + p.to[0]*p.to[1]) * p.width)
 	before := p.from.before * p.width
 	copy(out, data[:before])
-	patches := data[before:]
+	patches, places := data[before:], out[p.from.here*p.width:]
 	if p.to == [2]int{side, side} {
-		copy(out[p.width:], patches)
+		copy(places, patches)
 		return out
 	}
 	lines, columns := cubics(side, p.to[0]), cubics(side, p.to[1])
@@ -54,7 +53,7 @@ func (p placement) apply(data []float32) []float32 {
 					}
 				}
 			}
-			to := out[(1+y*p.to[1]+x)*p.width:][:p.width]
+			to := places[(y*p.to[1]+x)*p.width:][:p.width]
 			for c, v := range sum {
 				to[c] = float32(v)
 			}

@@ -77,6 +77,10 @@ func references() []reference {
 		{"dinov2_s14", "dinov2_s14", "timm", "timm", "84x126"},
 		{"dinov2_reg_s14", "dinov2_reg_s14", "timm", "timm, registers", "84x126"},
 		{"clip_b32", "clip_b32", "timm", "timm", ""},
+		// make_picture_towers.py
+		{"siglip_b16", "siglip_b16", "transformers", "transformers", "80x112"},
+		{"siglip_b16_timm", "siglip_b16", "timm", "timm", ""},
+		{"clip_b32_openai", "clip_b32", "timm", "OpenAI", ""},
 	}
 }
 
@@ -356,9 +360,18 @@ func tensorList(net *nn.Network, names naming) []safetensors.Tensor {
 			if slices.ContainsFunc(list, func(x safetensors.Tensor) bool { return x.Name == names.tensor(p) }) {
 				continue // of queries, keys and values
 			}
+			if l.Name == names.bare && p.Role == nn.Bias {
+				continue
+			}
 			switch l.Op.(type) {
 			case nn.Prepend, nn.Positions:
-				shape = append(nn.Shape{1}, shape...)
+				tower := names.title == "OpenAI" || strings.HasPrefix(names.tensor(p), "vision_model.")
+				switch {
+				case tower && l.Name == "stem.class":
+					shape = shape[1:]
+				case !tower || l.Name == "pool.latent":
+					shape = append(nn.Shape{1}, shape...)
+				}
 			}
 			_, dense := l.Op.(nn.Dense)
 			convolved := strings.Contains(l.Name, "squeeze") || l.Name == "fc2" && names.title == "timm" // as 1×1

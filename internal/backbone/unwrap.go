@@ -11,9 +11,9 @@ import (
 )
 
 // wrappers are what modules that hold another put before its names: DataParallel, Lightning modules, torch.compile, and the
-// names that people give a network within their own.
+// names that people give a network within their own; OpenCLIP's, before timm's names.
 func wrappers() []string {
-	return []string{"module.", "_orig_mod.", "model.", "net.", "network.", "backbone.", "encoder.", "base_model.", "dinov2."}
+	return []string{"module.", "_orig_mod.", "model.", "net.", "network.", "backbone.", "encoder.", "base_model.", "dinov2.", "visual.trunk."}
 }
 
 // mostWrappings is more ways of wrapping than a file of weights has.

@@ -47,6 +47,7 @@ PUBLISHED = [
     "tf_efficientnet_lite0.in1k", "inception_v3.gluon_in1k", "inception_resnet_v2.tf_in1k",
     "vit_small_patch16_224.augreg_in21k_ft_in1k", "deit_small_patch16_224.fb_in1k", "vit_base_patch16_224.augreg2_in21k_ft_in1k",
     "deit_base_patch16_224.fb_in1k", "convnext_tiny.fb_in1k", "vit_base_patch16_clip_224.openai", "vit_base_patch32_clip_224.openai",
+    "vit_base_patch16_siglip_224.webli",
 ]
 
 

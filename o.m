@@ -1,1 +1,0 @@
-timeout: failed to run command ‘run’: No such file or directory
