@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/tlpipe/tlpipe/internal/kerasfile"
 	"github.com/tlpipe/tlpipe/internal/kernel"
 	"github.com/tlpipe/tlpipe/internal/nn"
 	"github.com/tlpipe/tlpipe/internal/stored"
@@ -12,8 +13,9 @@ import (
 
 // LoadTokens puts the tensors of a file that PyTorch or Keras wrote into the weights of a network for texts. Layers of the file are
 // embeddings, LSTMs, GRUs and dense layers, in its order; each layer of the network takes the next one of its kind. It returns the
-// layers that were loaded, and those that the file has nothing for. What does not fit is an error.
-func LoadTokens(net *nn.Network, tensors []stored.Tensor, into nn.Weights) (loaded, missing []string, err error) {
+// layers that were loaded, and those that the file has nothing for. What does not fit is an error. said is what the file says of its
+// recurrent layers; nil if it says nothing.
+func LoadTokens(net *nn.Network, tensors []stored.Tensor, said []kerasfile.RecurrentLayer, into nn.Weights) (loaded, missing []string, err error) {
 	all := storedLayers(tensors)
 	for _, l := range net.Layers() {
 		kind := ""
@@ -34,7 +36,14 @@ func LoadTokens(net *nn.Network, tensors []stored.Tensor, into nn.Weights) (load
 		}
 		found := all[at]
 		all = slices.Delete(all, at, at+1)
-		if err := found.load(net, l, into); err != nil {
+		err := found.load(net, l, into)
+		if op, ok := l.Op.(nn.Recurrent); ok && err == nil {
+			if at := slices.IndexFunc(said, func(s kerasfile.RecurrentLayer) bool { return s.Cell == kind }); at >= 0 {
+				err = sameFunctions(op, said[at])
+				said = slices.Delete(slices.Clone(said), at, at+1)
+			}
+		}
+		if err != nil {
 			return nil, nil, fmt.Errorf("layer %s, of %s in the file: %w", l.Name, found.name, err)
 		}
 		loaded = append(loaded, l.Name)
@@ -43,6 +52,23 @@ func LoadTokens(net *nn.Network, tensors []stored.Tensor, into nn.Weights) (load
 		return nil, nil, fmt.Errorf("none of its %d tensors belongs to a layer of the kinds that the network has", len(tensors))
 	}
 	return loaded, missing, nil
+}
+
+// sameFunctions tells why a layer of Keras does not compute what the network's does with the same weights.
+func sameFunctions(op nn.Recurrent, said kerasfile.RecurrentLayer) error {
+	gates := "sigmoid"
+	if op.HardSigmoid {
+		gates = kerasfile.HardSigmoid
+	}
+	switch {
+	case said.Activation != "tanh":
+		return fmt.Errorf("its activation is %s: only tanh is supported", said.Activation)
+	case said.Gates == gates:
+		return nil
+	case said.Gates == "sigmoid" || said.Gates == kerasfile.HardSigmoid:
+		return fmt.Errorf("its gates have the activation %s, the network's have %s: write gates: %[1]s in that layer", said.Gates, gates)
+	}
+	return fmt.Errorf("its gates have the activation %s: only sigmoid, and hard_sigmoid of Keras before 3, are supported", said.Gates)
 }
 
 // storedLayer is the tensors of a layer as a file has them, by what they are: PyTorch's names without layer and direction, Keras'

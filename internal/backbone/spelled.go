@@ -66,6 +66,8 @@ type SpelledLayer struct {
 	Sequences     bool `yaml:"sequences" json:"sequences,omitempty" doc:"of lstm and gru: return the output at each token, for a further recurrent layer, mean or max; else only that of the last token"`
 	Bidirectional bool `yaml:"bidirectional" json:"bidirectional,omitempty" doc:"of lstm and gru: process the tokens in both directions, which doubles the outputs"`
 
+	Gates string `yaml:"gates" json:"gates,omitempty" enum:"sigmoid,hard_sigmoid" doc:"of lstm and gru: the activation of the gates, sigmoid if not given; hard_sigmoid is clamp(x/5 + 1/2), for weights of Keras before 2.3"`
+
 	Bias *bool `yaml:"bias" json:"bias,omitempty" doc:"of conv, depthwise and dense: true if not given"`
 }
 
@@ -118,6 +120,7 @@ func (l *SpelledLayer) DecodeParam(d *params.Decoding, node *yaml.Node) {
 		{"kernel", l.Kernel > 0, l.Conv > 0 || l.Conv1D > 0}, {"stride", l.Stride > 0, window || pooled}, {"padding", l.Padding != "", window},
 		{"groups", l.Groups > 0, l.Conv > 0}, {"bias", l.Bias != nil, window || l.Dense > 0 || l.Conv1D > 0},
 		{"frozen", l.Frozen, l.Vectors != ""}, {"sequences", l.Sequences, recurrent}, {"bidirectional", l.Bidirectional, recurrent},
+		{"gates", l.Gates != "", recurrent},
 	} {
 		if s.given && !s.ok {
 			d.At(s.key, func() { d.Errorf(params.Locate(node, s.key), "leave it out", "%s has no %s", l.kinds()[0], s.key) })
@@ -135,6 +138,9 @@ func (l *SpelledLayer) DecodeParam(d *params.Decoding, node *yaml.Node) {
 	}
 	if l.Groups == 1 {
 		l.Groups = 0
+	}
+	if l.Gates == "sigmoid" {
+		l.Gates = ""
 	}
 	if l.Bias != nil && *l.Bias {
 		l.Bias = nil
@@ -202,9 +208,9 @@ func (l SpelledLayer) add(b *nn.Builder, name string, x nn.Value) nn.Value {
 	case l.Conv1D > 0:
 		return b.Layer(name, nn.Dense{Out: l.Conv1D, Bias: biased}, b.Layer(name+".window", nn.Window{Size: l.Kernel}, x))
 	case l.LSTM > 0:
-		return l.recurrent(b, name, x, nn.Recurrent{Cell: kernel.LSTM, Units: l.LSTM})
+		return l.recurrent(b, name, x, nn.Recurrent{Cell: kernel.LSTM, Units: l.LSTM, HardSigmoid: l.Gates != ""})
 	case l.GRU > 0:
-		return l.recurrent(b, name, x, nn.Recurrent{Cell: kernel.GRU, Units: l.GRU})
+		return l.recurrent(b, name, x, nn.Recurrent{Cell: kernel.GRU, Units: l.GRU, HardSigmoid: l.Gates != ""})
 	case l.embeds(): // of pictures, which have none: the builder tells
 		return b.Layer(name, nn.Embedding{}, x)
 	}

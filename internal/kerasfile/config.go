@@ -42,16 +42,22 @@ func readConfig(text []byte, depth int) (c layerConfig) {
 	return c
 }
 
-// names returns the names of the model's layers by the paths of their groups: the n-th layer of class
-// Conv2D is layers/conv2d_n, a layer in it layers/functional/layers/conv2d.
-func (c layerConfig) names() map[string]string {
-	out := map[string]string{}
+// layerNames are what a configuration tells of a model's layers by the paths of their groups: the n-th layer of class Conv2D is
+// layers/conv2d_n, a layer in it layers/functional/layers/conv2d. The zero value tells nothing.
+type layerNames struct {
+	names map[string]string
+	order map[string]int // in the model
+}
+
+// names returns those of the model's layers.
+func (c layerConfig) names() layerNames {
+	out := layerNames{map[string]string{}, map[string]int{}}
 	c.collect("", out)
 	return out
 }
 
-func (c layerConfig) collect(path string, out map[string]string) {
-	out[path] = c.name
+func (c layerConfig) collect(path string, out layerNames) {
+	out.names[path], out.order[path] = c.name, len(out.order)
 	used := map[string]int{}
 	for _, l := range c.layers {
 		name := groupName(l.class)

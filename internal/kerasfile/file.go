@@ -53,7 +53,7 @@ func parseArchive(entries map[string]*mapped.Entry) (config []byte, tensors []st
 
 // ParseHDF5 reads a .h5 file of any kind.
 func ParseHDF5(data []byte) ([]stored.Tensor, error) {
-	tensors, err := parse(data, nil)
+	tensors, err := parse(data, layerNames{})
 	if err != nil {
 		return nil, err
 	}
@@ -69,9 +69,8 @@ func tidied(tensors []stored.Tensor) ([]stored.Tensor, error) {
 	return tensors, refuseRepeated(tensors)
 }
 
-// parse reads a .h5 file. Names of layers that are not in it are taken from those given, by the path of
-// the layer's group.
-func parse(data []byte, names map[string]string) ([]stored.Tensor, error) {
+// parse reads a .h5 file. Names and order of layers that are not in it are taken from what is known.
+func parse(data []byte, known layerNames) ([]stored.Tensor, error) {
 	root, err := hdf5.Parse(data)
 	if err != nil {
 		return nil, err
@@ -85,7 +84,7 @@ func parse(data []byte, names map[string]string) ([]stored.Tensor, error) {
 		if err != nil {
 			return nil, err
 		}
-	} else if tensors, err = byGroup(root, names); err != nil {
+	} else if tensors, err = byGroup(root, known); err != nil {
 		return nil, err
 	}
 	for i := range tensors {

@@ -20,9 +20,10 @@ const optimizer = "optimizer"
 // maxDepth is how deep models may lie in models, in groups.
 const maxDepth = 64
 
-// byGroup reads the variables of all layers, each of which has a group.
-func byGroup(root *hdf5.Object, names map[string]string) ([]stored.Tensor, error) {
-	w := walk{names: names, seen: map[uint64]bool{}}
+// byGroup reads the variables of all layers, each of which has a group, in the order of the configuration or, if it is not known,
+// class by class.
+func byGroup(root *hdf5.Object, known layerNames) ([]stored.Tensor, error) {
+	w := walk{known: known, own: map[string]string{}, seen: map[uint64]bool{}}
 	if err := w.group(root, ""); err != nil {
 		return nil, err
 	}
@@ -30,7 +31,8 @@ func byGroup(root *hdf5.Object, names map[string]string) ([]stored.Tensor, error
 }
 
 type walk struct {
-	names   map[string]string // of layers, by the paths of their groups
+	known   layerNames
+	own     map[string]string // names of layers with a cell, by the paths of their groups
 	seen    map[uint64]bool   // addresses of groups
 	tensors []stored.Tensor
 }
@@ -45,11 +47,29 @@ func (w *walk) group(o *hdf5.Object, path string) error {
 	if err != nil {
 		return fmt.Errorf("%.100q: %w", path, err)
 	}
+	within := func(name string) string { return strings.TrimPrefix(path+"/"+name, "/") }
 	slices.SortFunc(links, func(a, b hdf5.Link) int { // as the model has them, class by class
+		first, known := w.known.order[within(a.Name)]
+		second, both := w.known.order[within(b.Name)]
+		if known && both {
+			return cmp.Compare(first, second)
+		}
 		x, i := cutNumber(a.Name)
 		y, j := cutNumber(b.Name)
-		return cmp.Or(cmp.Compare(x, y), cmp.Compare(i, j))
+		return cmp.Or(byDirection(x, y), cmp.Compare(x, y), cmp.Compare(i, j))
 	})
+	named := func(name string) (at int) {
+		return slices.IndexFunc(links, func(l hdf5.Link) bool { return l.Name == name })
+	}
+	if at := named(variables); at >= 0 && named(cell) >= 0 {
+		child, err := o.Open(links[at])
+		if err == nil {
+			w.own[path], err = w.called(child, path)
+		}
+		if err != nil {
+			return fmt.Errorf("%.100q in %.100q: %w", variables, path, err)
+		}
+	}
 	for _, l := range links {
 		child, err := o.Open(l)
 		if err != nil {
@@ -60,7 +80,7 @@ func (w *walk) group(o *hdf5.Object, path string) error {
 		case l.Name == variables:
 			err = w.variables(child, path)
 		default:
-			err = w.group(child, strings.TrimPrefix(path+"/"+l.Name, "/"))
+			err = w.group(child, within(l.Name))
 		}
 		if err != nil {
 			return err
@@ -69,22 +89,33 @@ func (w *walk) group(o *hdf5.Object, path string) error {
 	return nil
 }
 
+// cell is the group within that of a recurrent layer that holds its variables: they are called by the layer.
+const cell = "cell"
+
+// byDirection puts the forward layer of a bidirectional one first.
+func byDirection(a, b string) int {
+	const forward, backward = "forward_layer", "backward_layer"
+	switch {
+	case a == forward && b == backward:
+		return -1
+	case a == backward && b == forward:
+		return 1
+	}
+	return 0
+}
+
 // variables reads a layer's own variables.
 func (w *walk) variables(o *hdf5.Object, path string) error {
 	links, err := o.Links()
 	if err != nil || len(links) == 0 {
 		return err
 	}
-	name, there, err := o.Texts("name")
+	layer, err := w.called(o, path)
 	if err != nil {
-		return fmt.Errorf("%.100q: %w", path, err)
+		return err
 	}
-	layer := w.names[path]
-	if there && len(name) == 1 {
-		layer = name[0]
-	}
-	if layer == "" {
-		layer = strings.ReplaceAll(path, "/", ".")
+	if outer, ok := strings.CutSuffix(path, "/"+cell); ok {
+		layer = cmp.Or(w.own[outer], w.known.names[outer], strings.ReplaceAll(outer, "/", "."))
 	}
 	called := variableNames(class(path), len(links))
 	for _, l := range links {
@@ -105,6 +136,18 @@ func (w *walk) variables(o *hdf5.Object, path string) error {
 		}
 	}
 	return nil
+}
+
+// called is the name of the layer whose variables, or whose group of them, lie at a path.
+func (w *walk) called(o *hdf5.Object, path string) (string, error) {
+	name, there, err := o.Texts("name")
+	switch {
+	case err != nil:
+		return "", fmt.Errorf("%.100q: %w", path, err)
+	case there && len(name) == 1:
+		return name[0], nil
+	}
+	return cmp.Or(w.known.names[path], strings.ReplaceAll(path, "/", ".")), nil
 }
 
 // class returns the class of the layer whose group is at a path, as Keras writes it there: conv2d for
@@ -130,6 +173,10 @@ func variableNames(class string, n int) []string {
 		return []string{"mean", "variance", "count"}
 	case "layer_normalization":
 		return []string{"gamma", "beta"}
+	case "embedding":
+		return []string{"embeddings"}
+	case cell:
+		return []string{"kernel", "recurrent_kernel", "bias"}
 	}
 	return nil
 }

@@ -89,6 +89,12 @@ func texts(group *tree, name string) ([]string, error) {
 	}
 }
 
+// recurrentCell tells whether a name is one that Keras gives to the cell of a recurrent layer, which holds its variables.
+func recurrentCell(name string) bool {
+	base, _ := cutNumber(name)
+	return base == "lstm_cell" || base == "gru_cell" || base == "simple_rnn_cell"
+}
+
 // listedName returns layer/variable of a weight. Layers whose own names have a slash, as some of
 // DenseNet had, have an underscore there today.
 func listedName(layer, weight string) string {
@@ -96,6 +102,9 @@ func listedName(layer, weight string) string {
 	own := strings.ReplaceAll(layer, "/", "_")
 	if at := strings.LastIndexByte(weight, '/'); at >= 0 {
 		owner, variable := weight[:at], weight[at+1:]
+		if at := strings.LastIndexByte(owner, '/'); at >= 0 && recurrentCell(owner[at+1:]) { // the layer's own name stands before
+			owner = owner[:at]
+		}
 		if owner != layer && !strings.HasSuffix(owner, "/"+layer) { // of a layer in a model in the model
 			own = owner[strings.LastIndexByte(owner, '/')+1:]
 		}

@@ -11,6 +11,7 @@ import (
 
 	zoo "github.com/tlpipe/tlpipe/internal/backbone"
 	"github.com/tlpipe/tlpipe/internal/digest"
+	"github.com/tlpipe/tlpipe/internal/kerasfile"
 	"github.com/tlpipe/tlpipe/internal/nn"
 	"github.com/tlpipe/tlpipe/internal/record"
 	"github.com/tlpipe/tlpipe/internal/transfer/rows"
@@ -187,7 +188,14 @@ func (s *Setup) loadFile(task *pipeline.Task, net *nn.Network, weights nn.Weight
 		return pipeline.ParamError("backbone.weights", "%v", err)
 	}
 	defer func() { err = errors.Join(err, file.Close()) }()
-	loaded, missing, err := zoo.LoadTokens(net, file.Tensors, weights)
+	said, known, err := kerasfile.ReadRecurrent(within(s.dir, path))
+	if err != nil {
+		return pipeline.ParamError("backbone.weights", "%v", err)
+	}
+	if known && said.Unmasked && len(said.Layers) > 0 {
+		task.Log("the model in %s takes padding like other tokens (its embedding has no mask_zero): here no padding is taken, so that results differ where it was trained with padding", filepath.Base(path))
+	}
+	loaded, missing, err := zoo.LoadTokens(net, file.Tensors, said.Layers, weights)
 	if err != nil {
 		return pipeline.ParamError("backbone.weights", "%s: %v", path, err)
 	}
