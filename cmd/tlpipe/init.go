@@ -25,12 +25,15 @@ func (p *program) initCommand() *cobra.Command {
 	var pictures, data string
 	c := &cobra.Command{
 		Use:   "init DIR",
-		Short: "Write a starter pipeline for your own folder of images",
+		Short: "Write a starter pipeline for your own images or texts",
 		Long: `Write a starter pipeline for your own folder of images. With --data, look at the
-images first (rows, classes, balance, sizes, splits, domains) and write a pipeline that
-fits them, each choice with its reason as a comment.`,
+images or texts first (rows, classes, balance, sizes, splits, domains) and write a
+pipeline that fits them, each choice with its reason as a comment. Texts are a table with
+one text per row (.csv, .tsv, .jsonl, .parquet, ...), or a folder with one sub-folder of
+text files, web pages or mails per class.`,
 		Example: `  tlpipe init flowers
-  tlpipe init flowers --data ~/Pictures/flowers`,
+  tlpipe init flowers --data ~/Pictures/flowers
+  tlpipe init reviews --data reviews.csv`,
 		Args: one("DIR"),
 		RunE: func(c *cobra.Command, args []string) error {
 			switch {
@@ -42,7 +45,7 @@ fits them, each choice with its reason as a comment.`,
 			return p.writeStarter(args[0], pictures)
 		},
 	}
-	c.Flags().StringVar(&data, "data", "", "look at this `folder` of images and write a pipeline that fits it")
+	c.Flags().StringVar(&data, "data", "", "look at this `folder` of images or texts, or table of texts, and write a pipeline that fits it")
 	c.Flags().StringVar(&pictures, "pictures", "", "the `folder` with one sub-folder of images per class (default: pictures in DIR)")
 	return c
 }
@@ -91,7 +94,7 @@ func (p *program) writeStarter(dir, pictures string) error {
 	return nil
 }
 
-// writeFitting writes the pipeline that fits a folder of images; it overwrites nothing.
+// writeFitting writes the pipeline that fits data; it overwrites nothing.
 func (p *program) writeFitting(ctx context.Context, dir, data string) error {
 	abs, err := filepath.Abs(dir)
 	if err != nil {
@@ -107,7 +110,10 @@ func (p *program) writeFitting(ctx context.Context, dir, data string) error {
 	}
 	facts, err := starter.Look(ctx, folder)
 	if errors.Is(err, fs.ErrNotExist) {
-		return usage("there is no folder %s", data)
+		return usage("there is no folder or file %s", data)
+	}
+	if err != nil && ctx.Err() == nil {
+		return usage("%w", err)
 	}
 	if err != nil {
 		return err

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"image"
 	"image/png"
 	"math/rand/v2"
@@ -49,15 +50,51 @@ func TestScripts(t *testing.T) {
 		Cmds: map[string]func(ts *testscript.TestScript, negated bool, args []string){
 			"code":     code,
 			"pictures": pictures,
+			"texts":    texts,
 			"weights":  weights,
 			"hub":      hub,
-			"encoder":  encoder,
+			"encoder":  encoderFolder,
 		},
 	})
 }
 
-// encoder DIR copies a tiny text encoder, with its tokenizer, to a folder.
-func encoder(ts *testscript.TestScript, negated bool, args []string) {
+// texts NAME N [mail] writes N texts of each of two classes: a table if the name ends in .csv, else a folder, of mails whose names have
+// no ending if so said.
+func texts(ts *testscript.TestScript, negated bool, args []string) {
+	if negated || len(args) < 2 {
+		ts.Fatalf("usage: texts NAME N [mail]")
+	}
+	count, err := strconv.Atoi(args[1])
+	ts.Check(err)
+	mail, to := len(args) > 2, ts.MkAbs(args[0])
+	table := "text,label\n"
+	words := map[string][]string{"good": {"great", "film", "happy", "fine", "story"}, "bad": {"dull", "waste", "money", "poor", "noise"}}
+	random := rand.New(rand.NewPCG(3, 4))
+	for _, class := range []string{"good", "bad"} {
+		for i := range count {
+			text := "number " + strconv.Itoa(i)
+			for range 5 + random.IntN(9) {
+				text += " the " + words[class][random.IntN(5)]
+			}
+			if filepath.Ext(to) == ".csv" {
+				table += text + "," + class + "\n"
+				continue
+			}
+			name := fmt.Sprintf("%d.txt", i)
+			if mail {
+				name, text = fmt.Sprintf("%05d.7c53336b", i), "From: a@example.org\nSubject: a mail\n\n"+text+"\n"
+			}
+			ts.Check(os.MkdirAll(filepath.Join(to, class), 0o777))
+			ts.Check(os.WriteFile(filepath.Join(to, class, name), []byte(text), 0o666))
+		}
+	}
+	if filepath.Ext(to) == ".csv" {
+		ts.Check(os.WriteFile(to, []byte(table), 0o666))
+	}
+}
+
+// encoderFolder, as encoder DIR, copies a tiny text encoder, with its tokenizer, to a folder.
+func encoderFolder(ts *testscript.TestScript, negated bool, args []string) {
 	if negated || len(args) != 1 {
 		ts.Fatalf("usage: encoder DIR")
 	}

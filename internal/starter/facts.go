@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/tlpipe/tlpipe/internal/budget"
 	"github.com/tlpipe/tlpipe/internal/dataset"
@@ -17,20 +18,22 @@ import (
 	"github.com/tlpipe/tlpipe/internal/record"
 )
 
-// Facts are what is known of a folder of pictures.
+// Facts are what is known of a folder of pictures or texts, or of a table of texts.
 type Facts struct {
-	Folder  string
+	Folder  string // or the table
+	Texts   *Texts // nil of pictures
 	Rows    int
 	Classes map[string]int // rows by class, those of split test not counted if there are splits
 	Splits  map[string]int // rows by split, if the folder has splits of its own
 	Domains []string       // sub-folders that each have the classes
-	Rejects int            // files that are no pictures, as far as their names tell
+	Rejects int            // files that are no pictures or texts, as far as their names tell
+
+	Sampled int // rows that were looked into
+	Broken  int // of those
 
 	// Of a sample of the pictures, in pixels; 0 if none could be read.
 	ShortSide int     // median
 	Aspect    float64 // longer side by shorter, the 75th percentile
-	Sampled   int
-	Broken    int // of the sample
 }
 
 // HoldsClasses tells whether a folder has sub-folders with pictures directly in them, as classes are: two at least.
@@ -49,46 +52,51 @@ func HoldsClasses(folder string) bool {
 	return classes >= 2
 }
 
-// Look lists a folder and reads the heads of some of its pictures.
+// Look lists a folder, or a table of texts, and looks into some of its rows: the heads of pictures, the words of texts. A folder has
+// texts if it has no pictures.
 func Look(ctx context.Context, folder string) (Facts, error) {
 	f := Facts{Folder: folder, Classes: map[string]int{}, Splits: map[string]int{}}
 	info, err := os.Stat(folder)
 	if err != nil {
 		return f, err
 	}
+	if isTable(info) {
+		return lookAtTexts(ctx, f, true)
+	}
 	if !info.IsDir() {
-		return f, fmt.Errorf("%s is a file; for a table, an archive or another source than a folder, write the pipeline yourself: 'tlpipe stages preprocess' lists them", folder)
+		return f, fmt.Errorf("%s is neither a folder nor a table of texts (%s); for another source write the pipeline yourself: 'tlpipe stages preprocess' and 'tlpipe stages text' list them", folder, strings.Join(dataset.TextEndings(), ", "))
 	}
 	if f.Domains, err = domainsOf(folder); err != nil {
 		return f, err
 	}
-	parts := []string{folder}
-	if len(f.Domains) > 0 {
-		parts = parts[:0]
-		for _, d := range f.Domains {
-			parts = append(parts, filepath.Join(folder, d))
-		}
-	}
 	var paths []string
-	for _, part := range parts {
+	for _, part := range f.parts() {
 		rows, err := dataset.Folder{Path: part}.List(ctx, nil)
 		if err != nil {
 			return f, err
 		}
-		f.Rejects += len(rows.Rejects)
+		f.count(rows)
 		for _, row := range rows.All {
-			f.Rows++
-			if row.Split != "" {
-				f.Splits[row.Split]++
-			}
-			if row.Label != "" && row.Split != record.Test {
-				f.Classes[row.Label]++
-			}
 			paths = append(paths, row.At.Path)
 		}
 	}
+	if f.Rows == 0 {
+		return lookAtTexts(ctx, f, false)
+	}
 	f.sample(ctx, paths)
 	return f, ctx.Err()
+}
+
+// parts are the folders of the domains, or the folder itself.
+func (f Facts) parts() []string {
+	if len(f.Domains) == 0 {
+		return []string{f.Folder}
+	}
+	parts := make([]string, len(f.Domains))
+	for i, d := range f.Domains {
+		parts[i] = filepath.Join(f.Folder, d)
+	}
+	return parts
 }
 
 // mostSampled is how many pictures are looked into.

@@ -22,21 +22,29 @@ const unbalanced = 3
 // Pipeline writes the pipeline that fits the facts.
 func Pipeline(name string, f Facts) (string, error) {
 	if f.Rows == 0 {
-		return "", fmt.Errorf("there are no pictures in %s", f.Folder)
+		return "", fmt.Errorf("there are no pictures in %s, and no texts", f.Folder)
 	}
-	if len(f.Classes) < 2 {
+	if f.Texts != nil {
+		if err := f.checkTexts(); err != nil {
+			return "", err
+		}
+	} else if len(f.Classes) < 2 {
 		return "", fmt.Errorf("%s has %s: a classifier needs pictures of two classes, each in a sub-folder of its own", f.Folder, counted(len(f.Classes), "class folder"))
 	}
 	w := &writer{}
 	largest, smallest := f.balance()
 	w.comment("", "Written by `tlpipe init` for %s:", strings.ReplaceAll(f.Folder, "\n", " "))
-	w.comment("", "%s in %s, from %d (%s) to %d (%s) in a class%s.", counted(f.Rows, "picture"), counted(len(f.Classes), "class"),
+	w.comment("", "%s in %s, from %d (%s) to %d (%s) in a class%s.", counted(f.Rows, f.what()), counted(len(f.Classes), "class"),
 		f.Classes[smallest], safe(smallest), f.Classes[largest], safe(largest), f.about())
 	w.comment("", "Each choice has its reason beside it. `tlpipe plan` tells what a run would compute, `tlpipe stages NAME` what else a stage can do.")
 	w.line("")
 	w.line("name: %s", quoted(name))
 	w.line("seed: 42")
 	w.line("")
+	if f.Texts != nil {
+		f.textPipeline(w)
+		return w.String(), nil
+	}
 	w.line("vars:")
 	w.comment("  ", "Its weights are part of tlpipe, and it is quick on a processor. `tlpipe models list` shows others.")
 	w.line("  backbone: efficientnet_lite0")
@@ -55,8 +63,22 @@ func Pipeline(name string, f Facts) (string, error) {
 		data = "features"
 	}
 	f.finetune(w, frozen, data)
+	f.scores(w, data, "picture")
+	return w.String(), nil
+}
+
+// what is the word for a row.
+func (f Facts) what() string {
+	if f.Texts != nil {
+		return "text"
+	}
+	return "picture"
+}
+
+// scores writes the stage that measures the model.
+func (f Facts) scores(w *writer, data, what string) {
 	w.line("")
-	w.comment("  ", "How good it is, on pictures that training never saw, beside baselines that any model has to beat.")
+	w.comment("  ", "How good it is, on %ss that training never saw, beside baselines that any model has to beat.", what)
 	w.line("  scores:")
 	w.line("    uses: evaluate")
 	w.line("    from: {model: model, data: %s}", data)
@@ -64,12 +86,32 @@ func Pipeline(name string, f Facts) (string, error) {
 		w.comment("    ", "There are several domains: each is measured by itself, too.")
 		w.line("    with: {slices: [domain]}")
 	}
-	return w.String(), nil
+}
+
+// domains writes the sources of several domains; further parameters of each begin with a comma.
+func (f Facts) domains(w *writer, further string) {
+	w.comment("      ", "The sub-folders have the same classes: they are taken for domains (places, cameras, styles, authors).")
+	w.line("      source:")
+	for _, d := range f.Domains {
+		w.line("        - {folder: %s, domain: %s%s}", quoted(filepath.Join(f.Folder, d)), quoted(d), further)
+	}
+}
+
+// weigh writes weights of classes if they are unbalanced.
+func (f Facts) weigh(w *writer, what string) {
+	largest, smallest := f.balance()
+	if f.ratio() >= unbalanced {
+		w.comment("      ", "%s has %.0f times as many %ss as %s: weighted, each class counts the same.", safe(largest), f.ratio(), what, safe(smallest))
+		w.line("      class_weights: balanced")
+	}
 }
 
 // about tells further facts.
 func (f Facts) about() string {
 	text := ""
+	if f.Texts != nil {
+		text += f.aboutTexts()
+	}
 	if f.ShortSide > 0 {
 		text += fmt.Sprintf("; the shorter side is %d pixels (median of %d)", f.ShortSide, f.Sampled-f.Broken)
 	}
@@ -87,11 +129,7 @@ func (f Facts) images(w *writer) {
 	w.line("    uses: preprocess")
 	w.line("    with:")
 	if len(f.Domains) > 0 {
-		w.comment("      ", "The sub-folders have the same classes: they are taken for domains (places, cameras, styles).")
-		w.line("      source:")
-		for _, d := range f.Domains {
-			w.line("        - {folder: %s, domain: %s}", quoted(filepath.Join(f.Folder, d)), quoted(d))
-		}
+		f.domains(w, "")
 	} else {
 		w.line("      source: {folder: %s}", quoted(f.Folder))
 	}
@@ -109,15 +147,20 @@ func (f Facts) images(w *writer) {
 		w.comment("      ", "Many pictures are %.1f times as long as wide, or more: cropping the centre would cut off much of them.", f.Aspect)
 		w.line("      resize: letterbox")
 	}
+	f.split(w, "picture")
+}
+
+// split writes how rows are split.
+func (f Facts) split(w *writer, what string) {
 	_, smallest := f.balance()
 	hasVal, hasTest := f.Splits[record.Validation] > 0, f.Splits[record.Test] > 0
 	switch {
 	case len(f.Splits) == 0:
 		w.comment("      ", "Most rows to train on; the validation rows choose the epoch, the test rows measure.")
 		if f.Classes[smallest] < 7 {
-			w.comment("      ", "Class %s has %s: measures of it say little.", safe(smallest), counted(f.Classes[smallest], "picture"))
+			w.comment("      ", "Class %s has %s: measures of it say little.", safe(smallest), counted(f.Classes[smallest], what))
 		}
-		w.comment("      ", "`by: digest` assigns pictures by a hash of their bytes: copies stay in one split, and renaming moves nothing. If pictures belong together (one object, patient or place), write `by: COLUMN`, or the accuracy will look too high.")
+		w.comment("      ", "`by: digest` assigns %[1]ss by a hash of their bytes: copies stay in one split, and renaming moves nothing. If %[1]ss belong together (one object, patient, place or author), write `by: COLUMN`, or the accuracy will look too high.", what)
 		w.line("      split: {train: 0.7, val: 0.15, test: 0.15, by: digest}")
 	case hasVal && hasTest:
 		w.comment("      ", "The folder has splits of its own.")
@@ -191,11 +234,7 @@ func (f Facts) finetune(w *writer, frozen bool, data string) {
 			w.line("      copies: 2")
 		}
 	}
-	largest, smallest := f.balance()
-	if f.ratio() >= unbalanced {
-		w.comment("      ", "%s has %.0f times as many pictures as %s: weighted, each class counts the same.", safe(largest), f.ratio(), safe(smallest))
-		w.line("      class_weights: balanced")
-	}
+	f.weigh(w, "picture")
 }
 
 // writer writes lines; comments are wrapped.
