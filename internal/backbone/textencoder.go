@@ -13,7 +13,7 @@ import (
 type TextEncoder struct {
 	Folder  string  `yaml:"encoder" json:"encoder,omitempty" required:"true" doc:"for texts: the folder of a pre-trained text encoder (BERT, MiniLM, RoBERTa, DistilBERT), as on Hugging Face"`
 	Pooling string  `yaml:"pooling" json:"pooling,omitempty" enum:"auto,mean,cls,max,last" doc:"how the vectors of the tokens are pooled into one, as in the stage encode"`
-	Dropout float64 `yaml:"dropout" json:"dropout,omitempty" min:"0" max:"0.99" doc:"dropout of the embeddings and behind each attention and feed-forward network, in training; 0 if not given"`
+	Dropout float64 `yaml:"dropout" json:"dropout,omitempty" min:"0" max:"0.99" doc:"dropout of the embeddings, of the weights of attention and behind each attention and feed-forward network, in training; 0 if not given"`
 }
 
 // ArchitectureOfEncoders is the name of a backbone that is a text encoder in a folder.

@@ -15,7 +15,8 @@ const Pooled = "pooled"
 // network builds the encoder up to the last block, or to fewer blocks; blocks is 0 for the vectors that enter the first.
 func (s Sizes) network(b *nn.Builder, blocks int) nn.Value { return s.trainable(b, blocks, 0) }
 
-// trainable is network with dropout where the encoders had it in training, but for that of the attention's weights.
+// trainable is network with dropout where the encoders had it in training: of the embeddings, of the attention's weights, and behind
+// attention and feed-forward network.
 func (s Sizes) trainable(b *nn.Builder, blocks int, dropout float32) nn.Value {
 	ids := b.Layer(Input, nn.Input{Shape: nn.Shape{-1}, Element: nn.Int32})
 	x := b.Layer("embeddings.words", nn.Embedding{Count: s.Words, Width: s.Width}, ids)
@@ -54,7 +55,7 @@ func (s Sizes) block(b *nn.Builder, scope string, x nn.Value, dropout float32) n
 		y = dropped(b, scope+"."+name, y, dropout)
 		return b.Layer(scope+"."+name+".norm", nn.LayerNorm{Epsilon: s.Epsilon}, b.Layer(scope+"."+name+".sum", nn.Add{}, y, x))
 	}
-	y := b.Layer(scope+".attention.heads", nn.Attention{Heads: s.Heads},
+	y := b.Layer(scope+".attention.heads", nn.Attention{Heads: s.Heads, Dropout: dropout},
 		dense("attention.query", s.Width, x), dense("attention.key", s.Width, x), dense("attention.value", s.Width, x))
 	x = norm("attention", x, dense("attention.out", s.Width, y))
 	y = b.Layer(scope+".feed_forward.activation", nn.Activation{Function: s.Activation}, dense("feed_forward.wide", s.Wide, x))

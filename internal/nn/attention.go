@@ -10,8 +10,9 @@ import (
 // values, three inputs [tokens, channels]; head h has the channels from h·channels/Heads on. Projections are layers of their
 // own.
 type Attention struct {
-	Heads  int  `json:"heads"`
-	Causal bool `json:"causal,omitzero"` // a token sees those up to itself
+	Heads   int     `json:"heads"`
+	Causal  bool    `json:"causal,omitzero"`  // a token sees those up to itself
+	Dropout float32 `json:"dropout,omitzero"` // of its weights, in training: as [Dropout] does
 }
 
 // Kind implements [Op].
@@ -36,8 +37,11 @@ func (op Attention) on(inputs []Shape) (facts, error) {
 	if op.Heads < 1 || in.Channels() < 1 || in.Channels()%op.Heads != 0 {
 		return facts{}, fmt.Errorf("%d heads of inputs of shape %v: must share the channels evenly", op.Heads, in)
 	}
+	if !(op.Dropout >= 0 && op.Dropout < 1) {
+		return facts{}, fmt.Errorf("dropout %v: must be at least 0 and below 1", op.Dropout)
+	}
 	return facts{
-		output: in, varies: true,
+		output: in, varies: true, random: op.Dropout > 0,
 		multiplyAdds: 2 * int64(in.Size()) * int64(in[0]),
 		expect:       func(in []moment) moment { return in[2] }, // from above: a mean of values
 	}, nil

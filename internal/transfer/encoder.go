@@ -83,7 +83,7 @@ func (t *textEncoder) identity() (map[string]string, error) {
 	}
 	id := map[string]string{"encoder": sum}
 	if t.said.Dropout > 0 {
-		id["dropout"] = strconv.FormatFloat(t.said.Dropout, 'g', -1, 64)
+		id["dropout, of attention's weights too"] = strconv.FormatFloat(t.said.Dropout, 'g', -1, 64)
 	}
 	return id, nil
 }

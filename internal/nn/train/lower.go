@@ -93,7 +93,7 @@ func lowerings() map[string]lowering {
 		})},
 		nn.Attention{}.Kind(): {node: made(func(b *building, l layer) *graph.Node {
 			op := l.Op.(nn.Attention)
-			return b.Attention(l.in[0], l.in[1], l.in[2], op.Heads, op.Causal, b.sequencesOf(l.Inputs[0]))
+			return b.DroppedAttention(l.in[0], l.in[1], l.in[2], op.Heads, op.Causal, b.sequencesOf(l.Inputs[0]), op.Dropout, l.Name)
 		})},
 		nn.Positions{}.Kind(): {node: made(func(b *building, l layer) *graph.Node {
 			return b.Positions(l.in[0], l.parameter[nn.Weight], l.Op.(nn.Positions).First, b.sequencesOf(l.Name))

@@ -345,6 +345,90 @@ func TestCrossEntropyOfExtremeLogits(t *testing.T) {
 	}
 }
 
+// Of weights that are equal, as many are dropped as the rate says, others in each head, sequence and step; without a rate to speak
+// of, it is the attention without dropout.
+func TestDroppedAttention(t *testing.T) {
+	const batch, tokens, heads, width = 3, 150, 2, 150
+	sequences := NewSequences(batch, tokens)
+	sequences[1].Length = 140
+	shape := []int{batch, tokens, heads * width}
+	zeros, places := make([]float32, batch*tokens*heads*width), make([]float32, batch*tokens*heads*width)
+	for i := range batch * tokens {
+		for h := range heads {
+			places[(i*heads+h)*width+i%tokens] = 1 // values that say which weight they had
+		}
+	}
+	drawn := func(step int) []float32 {
+		g := New(nil, nil)
+		q, k, v := g.Fixed("q", shape, zeros), g.Fixed("k", shape, zeros), g.Fixed("v", shape, places)
+		y := g.DroppedAttention(q, k, v, heads, false, sequences, 0.3, "drop")
+		g.SetDraw(Draw{1, 0, step})
+		run(t, g, y)
+		return slices.Clone(g.Data(y))
+	}
+	first := drawn(0)
+	if !slices.Equal(first, drawn(0)) {
+		t.Error("the same draw drops others")
+	}
+	dropped := func(y []float32) []bool {
+		out := make([]bool, len(y))
+		for i, x := range y {
+			row, key := i/(heads*width), i%width
+			length := sequences[row/tokens].Length
+			switch want := 1 / (0.7 * float64(length)); {
+			case row%tokens >= length || key >= length:
+				if x != 0 {
+					t.Fatalf("padding has %v", x)
+				}
+			case x == 0:
+				out[i] = true
+			case math.Abs(float64(x)-want) > 1e-4*want:
+				t.Fatalf("a weight is %v, want %v", x, want)
+			}
+		}
+		return out
+	}
+	count := func(a, b []bool) float64 {
+		both, all := 0, 0
+		for i := range a {
+			all++
+			if a[i] && b[i] {
+				both++
+			}
+		}
+		return float64(both) / float64(all)
+	}
+	a, b := dropped(first), dropped(drawn(1))
+	real := float64(2*150*150+140*140) / (3 * 150 * 150)
+	if got := count(a, a) / real; math.Abs(got-0.3) > 0.005 {
+		t.Errorf("%v of the weights are dropped, want 0.3", got)
+	}
+	if got := count(a, b) / real; math.Abs(got-0.09) > 0.005 {
+		t.Errorf("%v are dropped in two steps, want 0.09", got)
+	}
+	half := heads * width * tokens
+	if got := count(a[:half], a[2*half:]); math.Abs(got-0.09) > 0.008 {
+		t.Errorf("%v are dropped in two sequences, want 0.09", got)
+	}
+
+	random := rand.New(rand.NewPCG(3, 4))
+	q, k, v := normal(random, len(zeros)), normal(random, len(zeros)), normal(random, len(zeros))
+	for _, causal := range []bool{false, true} {
+		var outputs [2][]float32
+		for i, rate := range []float32{0, 1e-12} {
+			g := New(nil, nil)
+			y := g.DroppedAttention(g.Fixed("q", shape, q), g.Fixed("k", shape, k), g.Fixed("v", shape, v), heads, causal, sequences, rate, "drop")
+			run(t, g, y)
+			outputs[i] = slices.Clone(g.Data(y))
+		}
+		for i, x := range outputs[0] {
+			if math.Abs(float64(x-outputs[1][i])) > 1e-4 {
+				t.Fatalf("causal %v: %v at %d, %v without dropout", causal, outputs[1][i], i, x)
+			}
+		}
+	}
+}
+
 func TestDropout(t *testing.T) {
 	const n = 100_001
 	ones := make([]float32, n)
@@ -622,6 +706,9 @@ func TestTokenGradients(t *testing.T) {
 			causal := rapid.Bool().Draw(t, "causal")
 			checkGradients(t, tensors, [][]int{shape, shape, shape}, func(g *Graph, v []*Node) *Node {
 				return pooled(g, g.Attention(v[0], v[1], v[2], 2, causal, sequences))
+			})
+			checkGradients(t, tensors, [][]int{shape, shape, shape}, func(g *Graph, v []*Node) *Node {
+				return pooled(g, g.DroppedAttention(v[0], v[1], v[2], 2, causal, sequences, 0.4, "drop"))
 			})
 		case 1:
 			checkGradients(t, [][]float32{normal(random, size), normal(random, (tokens+2)*columns)}, [][]int{shape, {tokens + 2, columns}}, func(g *Graph, v []*Node) *Node {

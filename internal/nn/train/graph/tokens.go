@@ -29,49 +29,6 @@ func (s Sequences) fits(x *Node) error {
 	return nil
 }
 
-// Attention is scaled dot-product attention of several heads; see [kernel.Attention].
-func (g *Graph) Attention(q, k, v *Node, heads int, causal bool, sequences Sequences) *Node {
-	for _, x := range []*Node{q, k, v} {
-		if err := sequences.fits(x); err != nil {
-			g.fail(fmt.Errorf("attention: %w", err))
-			return standIn(q.Shape())
-		}
-	}
-	channels := q.Shape()[2]
-	rows := q.Shape().TotalSize() / channels
-	a := kernel.Attention{Heads: heads, Width: channels / heads, Causal: causal}
-	logs := make([]float32, heads*rows)
-	tokens := func(x []float32) kernel.Tokens { return kernel.Tokens{Data: x, Pitch: channels} }
-	return g.add(operation{
-		name:   "attention",
-		output: q.Shape().Clone(),
-		forward: func(y []float32, v [][]float32) error {
-			a.Run(g.run.pool, sequences, tokens(y), tokens(v[0]), tokens(v[1]), tokens(v[2]), logs, &g.run.scratch.Workspace)
-			return nil
-		},
-		backward: func(in gorgonia.Nodes, y, dy *Node) (gorgonia.Nodes, error) {
-			// The gradients of all three are computed together; those of keys and values lie aside.
-			dk, dv := make([]float32, rows*channels), make([]float32, rows*channels)
-			dq, err := g.apply(operation{
-				name:   "attention, gradient of the queries",
-				output: in[0].Shape().Clone(),
-				forward: func(dq []float32, v [][]float32) error {
-					a.Backward(g.run.pool, sequences, tokens(dq), tokens(dk), tokens(dv), tokens(v[0]), tokens(v[1]),
-						tokens(v[2]), tokens(v[3]), tokens(v[4]), logs, &g.run.scratch.Workspace)
-					return nil
-				},
-			}, dy, y, in[0], in[1], in[2])
-			gradients := gorgonia.Nodes{dq, nil, nil}
-			for i, data := range [][]float32{dk, dv} {
-				if err == nil && g.learns[in[i+1]] {
-					gradients[i+1], err = g.aside([]string{"attention, gradient of the keys", "attention, gradient of the values"}[i], in[i+1].Shape().Clone(), data, dq)
-				}
-			}
-			return gradients, err
-		},
-	}, q, k, v)
-}
-
 // Positions adds row first+i of table to token i of each example.
 func (g *Graph) Positions(x, table *Node, first int, sequences Sequences) *Node {
 	err := sequences.fits(x)
