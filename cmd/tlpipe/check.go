@@ -105,10 +105,12 @@ text per line; the expected output is [texts, width].`,
 	return c
 }
 
+// mostLines bounds a file with one text per line, in bytes.
+const mostLines = 64 << 20
+
 // checkTexts holds a text encoder against vectors of the lines of a file.
 func (p *program) checkTexts(ctx context.Context, k check.Texts, file string, wanted npy.Array, asJSON bool) error {
-	const most = 64 << 20
-	raw, err := budget.ReadFile(file, most)
+	raw, err := budget.ReadFile(file, mostLines)
 	if err != nil {
 		return usage("--texts: %w", err)
 	}

@@ -25,7 +25,7 @@ type listed struct {
 const benchedAtOnce = 8
 
 func (p *program) modelsListCommand() *cobra.Command {
-	var asJSON, measure, aliases bool
+	var asJSON, measure, aliases, encoders bool
 	c := &cobra.Command{
 		Use:   "list [NAME…]",
 		Short: "Compare the backbones and their weights",
@@ -33,10 +33,21 @@ func (p *program) modelsListCommand() *cobra.Command {
 first. PARAMETERS are the trainable ones and NO TOP those without the classifier, as
 the framework that the weights come from counts them. LAYERS have weights; GMAC are
 10⁹ multiply-adds for one image of the size INPUT. TOP-1 and TOP-5 are the published
-accuracy on ImageNet in percent; FIGURES says where it was published.`,
+accuracy on ImageNet in percent; FIGURES says where it was published.
+
+With --encoders, list text encoders instead: those on the Hugging Face hub that have a
+name here, or those in the folders that are named. FEATURES is the length of a text's
+vector, TOKENS the greatest number of tokens of a text, GMAC is for a text of 128 tokens.`,
 		Example: `  tlpipe models list
-  tlpipe models list --bench mobilenet_v2 resnet50`,
+  tlpipe models list --bench mobilenet_v2 resnet50
+  tlpipe models list --encoders`,
 		RunE: func(c *cobra.Command, names []string) error {
+			if encoders {
+				if measure || aliases {
+					return usage("--bench and --aliases are for backbones: `tlpipe bench encode` measures text encoders")
+				}
+				return p.listEncoders(names, asJSON)
+			}
 			chosen, err := findBackbones(names)
 			if err != nil {
 				return err
@@ -67,6 +78,7 @@ accuracy on ImageNet in percent; FIGURES says where it was published.`,
 	c.ValidArgsFunction = completeBackbones
 	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	c.Flags().BoolVar(&aliases, "aliases", false, "list the names that Keras, timm and torchvision use; all are accepted")
+	c.Flags().BoolVar(&encoders, "encoders", false, "list text encoders")
 	c.Flags().BoolVar(&measure, "bench", false,
 		fmt.Sprintf("measure the throughput of each in images per second, %d per batch, float32", benchedAtOnce))
 	return c

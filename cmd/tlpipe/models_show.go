@@ -25,12 +25,28 @@ func (p *program) modelsShowCommand() *cobra.Command {
 		Short: "Describe a backbone: weights, licence, origin, layers",
 		Long: `Describe a backbone: its weights, their licence and origin, and the tree of its
 blocks and layers. The names in the tree are those that pipelines use:
-'layer: layer3' extracts the output of a block.`,
+'layer: layer3' extracts the output of a block.
+
+NAME may also be the folder of a text encoder, or one that 'models list --encoders' lists.`,
 		Example: `  tlpipe models show resnet50
   tlpipe models show resnet50 --depth 3 --size 160
-  tlpipe models show resnet50 --variant keras --layers`,
+  tlpipe models show resnet50 --variant keras --layers
+  tlpipe models show models/all-MiniLM-L6-v2`,
 		Args: one("NAME"),
-		RunE: func(_ *cobra.Command, args []string) error {
+		RunE: func(c *cobra.Command, args []string) error {
+			if d, about, found, err := findEncoder(args[0]); err != nil {
+				return err
+			} else if found {
+				for _, flag := range []string{"size", "variant", "depth", "layers"} {
+					if c.Flags().Changed(flag) {
+						return usage("--%s is for backbones, not for text encoders", flag)
+					}
+				}
+				if asJSON {
+					return p.out.JSON().Encode(d)
+				}
+				return p.printEncoder(d, about)
+			}
 			b, err := backbone.Find(args[0])
 			if unknown := new(backbone.UnknownError); errors.As(err, &unknown) {
 				return usage("%w", err)

@@ -20,8 +20,8 @@ import (
 
 func (p *program) modelsPullCommand() *cobra.Command {
 	var (
-		from   string
-		asJSON bool
+		from, to string
+		asJSON   bool
 	)
 	c := &cobra.Command{
 		Use:   "pull NAME[:SET]...",
@@ -29,6 +29,11 @@ func (p *program) modelsPullCommand() *cobra.Command {
 		Long: `Download published weights, verify them and keep them in the weight store. NAME is a
 backbone and SET one of its weight sets ("tlpipe models show NAME"; default: the
 first). An interrupted download is resumed.
+
+NAME may also be a text encoder ("tlpipe models list --encoders"), or the repository
+OWNER/NAME of one on the Hugging Face hub. Its files (configuration, weights, tokenizer,
+pooling) are put into the folder models/NAME, or that given with --to, which is what
+pipelines call the encoder by.
 
 The store is the folder $TLPIPE_WEIGHTS, or weights in the cache's folder
 ($TLPIPE_CACHE, or tlpipe in the user's cache folder). Weights on the Hugging
@@ -38,13 +43,30 @@ Without network access, download the file that the error names on another
 machine, and pass it with --from.`,
 		Example: `  tlpipe models pull resnet50
   tlpipe models pull resnet50:imagenet_v2 mobilenet_v2
-  tlpipe models pull vgg16 --from vgg16-397923af.pth`,
+  tlpipe models pull vgg16 --from vgg16-397923af.pth
+  tlpipe models pull all-MiniLM-L6-v2
+  tlpipe models pull intfloat/e5-base-v2 --to models/e5`,
 		Args: atLeastOne("NAME"),
 		RunE: func(c *cobra.Command, args []string) error {
 			if from != "" && len(args) > 1 {
 				return usage("--from gives one file: name exactly one backbone")
 			}
+			if to != "" && len(args) > 1 {
+				return usage("--to gives one folder: name exactly one text encoder")
+			}
 			for _, name := range args {
+				if repository, ok := findRepository(name); ok {
+					if from != "" {
+						return usage("--from is for backbones: the folder of a text encoder is its name in pipelines")
+					}
+					if err := p.pullEncoder(c.Context(), repository, to, asJSON); err != nil {
+						return err
+					}
+					continue
+				}
+				if to != "" {
+					return usage("--to is for text encoders: weights of %s are kept in the store", name)
+				}
 				if err := p.pull(c.Context(), name, from, asJSON); err != nil {
 					return err
 				}
@@ -54,6 +76,7 @@ machine, and pass it with --from.`,
 		ValidArgsFunction: completeBackbones,
 	}
 	c.Flags().StringVar(&from, "from", "", "take the weights from a local `file` instead of downloading them")
+	c.Flags().StringVar(&to, "to", "", "put the files of a text encoder into this `folder` (default: models/NAME)")
 	c.Flags().BoolVar(&asJSON, "json", false, "print one JSON object per line")
 	return c
 }
@@ -110,20 +133,25 @@ func (p *program) pull(ctx context.Context, name, from string, asJSON bool) erro
 
 // fetch fetches a weight set's file, telling people how it goes on.
 func (p *program) fetch(ctx context.Context, there *store.Store, name string, set backbone.WeightSet) (store.File, error) {
+	file, err := p.fetchSource(ctx, there, fetch.New(fetch.HubFromEnvironment()), name, set.Source())
+	if failed, local := new(fetch.Error), new(fs.PathError); errors.As(err, &failed) && !errors.As(err, &local) {
+		err = fmt.Errorf("%w\nWithout network access, download %s on another machine, then run: tlpipe models pull %s --from %s",
+			err, set.URL, name, path.Base(set.URL))
+	}
+	return file, err
+}
+
+// fetchSource fetches a file, telling people how it goes on.
+func (p *program) fetchSource(ctx context.Context, there *store.Store, client *fetch.Client, name string, source store.Source) (store.File, error) {
 	transfer := console.NewTransfer(p.err.File, name)
 	defer transfer.Close()
-	file, err := there.Fetch(ctx, fetch.New(fetch.HubFromEnvironment()), set.Source(), store.Watch{
+	return there.Fetch(ctx, client, source, store.Watch{
 		Waiting:  func() { transfer.Say("waiting for another process that is downloading it") },
 		Progress: transfer.Show,
 		Retry: func(why error, wait time.Duration) {
 			transfer.Say("%v; trying again in %s", why, wait.Round(100*time.Millisecond))
 		},
 	})
-	if failed, local := new(fetch.Error), new(fs.PathError); errors.As(err, &failed) && !errors.As(err, &local) {
-		err = fmt.Errorf("%w\nWithout network access, download %s on another machine, then run: tlpipe models pull %s --from %s",
-			err, set.URL, name, path.Base(set.URL))
-	}
-	return file, err
 }
 
 // readable tells why a file's tensors are not the weights of the whole backbone.

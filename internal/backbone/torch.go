@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/tlpipe/tlpipe/internal/encoder"
 	"github.com/tlpipe/tlpipe/internal/kernel"
 	"github.com/tlpipe/tlpipe/internal/nn"
 	"github.com/tlpipe/tlpipe/internal/record"
@@ -16,14 +17,20 @@ type TorchNames struct {
 	prefix  string            // of the backbone's layers in the network
 	known   map[string]bool   // layers of the backbone
 	renamed map[string]string // layers of the head that stand in the place of the backbone's own
+
+	encoder func(p nn.Parameter) (name string, rows int) // of a text encoder, as package encoder has it; nil of others
 }
 
 // TorchNamesOf finds the names for a network: of what began as a backbone of the zoo, those of torchvision, timm or whoever builds its variant in
-// PyTorch, so that its module loads the file; of all others, the layers' own. prefix stands before the backbone's layers in
+// PyTorch, so that its module loads the file; of a text encoder, those of transformers, as AutoModel has them; of all others, the layers' own. prefix stands before the backbone's layers in
 // the network. A head of one dense layer has the name of the backbone's own classifier.
 func TorchNamesOf(net *nn.Network, origins []record.Origin, prefix string) TorchNames {
 	t := TorchNames{names: pyTorch("tlpipe", func(layer string) string { return layer }), prefix: prefix, known: map[string]bool{}, renamed: map[string]string{}}
 	if len(origins) == 0 {
+		return t
+	}
+	if names, ok := encoder.TensorNames(origins[0].Backbone); ok {
+		t.names.title, t.encoder = "transformers", names
 		return t
 	}
 	b, err := Find(origins[0].Backbone)
@@ -92,6 +99,7 @@ type TorchTensor struct {
 
 	layout layout
 	own    nn.Shape // of the parameter
+	zeros  int      // numbers behind it, of rows that are not known
 }
 
 // Tensor tells how a parameter lies in the file.
@@ -101,6 +109,16 @@ func (t TorchNames) Tensor(net *nn.Network, l nn.Layer, p nn.Parameter) TorchTen
 		out.layout = layout{shape: p.Shape}
 	}
 	name := strings.TrimPrefix(l.Name, t.prefix)
+	if t.encoder != nil {
+		if tensor, rows := t.encoder(nn.Parameter{Layer: name, Role: p.Role}); tensor != "" {
+			out.Name, out.Shape = tensor, slices.Clone(p.Shape)
+			if rows > 0 {
+				out.Shape = []int{rows, p.Shape.Size()}
+				out.zeros = (rows - 1) * p.Shape.Size()
+			}
+			return out
+		}
+	}
 	switch other, ok := t.renamed[l.Name]; {
 	case ok:
 		out.Name = t.names.tensor(nn.Parameter{Layer: other, Role: p.Role})
@@ -137,6 +155,9 @@ func (t TorchTensor) Steps(role nn.Role) string {
 
 // Put gives a parameter's numbers as they lie in the file.
 func (t TorchTensor) Put(data []float32) []float32 {
+	if t.zeros > 0 {
+		return append(slices.Clone(data), make([]float32, t.zeros)...)
+	}
 	if t.layout.axes == nil {
 		return data
 	}
@@ -149,5 +170,5 @@ func (t TorchTensor) Put(data []float32) []float32 {
 
 // Take gives the parameter of the numbers in a file.
 func (t TorchTensor) Take(data []float32) nn.Tensor {
-	return nn.Tensor{Shape: t.own, Data: t.layout.apply(data)}
+	return nn.Tensor{Shape: t.own, Data: t.layout.apply(data[:len(data)-t.zeros])}
 }

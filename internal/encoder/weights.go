@@ -19,8 +19,7 @@ import (
 
 // weightsIn returns the file of weights in a folder, or the index of its shards.
 func weightsIn(folder string) (string, error) {
-	names := []string{"model.safetensors", "model.safetensors.index.json", "pytorch_model.bin", "pytorch_model.bin.index.json",
-		"open_clip_model.safetensors", "open_clip_pytorch_model.bin"}
+	names := weightNames()
 	for _, name := range names {
 		path := filepath.Join(folder, name)
 		if _, err := os.Stat(path); err == nil {
@@ -30,6 +29,12 @@ func weightsIn(folder string) (string, error) {
 		}
 	}
 	return "", fmt.Errorf("there are no weights in %s: none of %s", folder, strings.Join(names, ", "))
+}
+
+// weightNames are the names that the file of weights may have, the first that is there counts.
+func weightNames() []string {
+	return []string{"model.safetensors", "model.safetensors.index.json", "pytorch_model.bin", "pytorch_model.bin.index.json",
+		"open_clip_model.safetensors", "open_clip_pytorch_model.bin"}
 }
 
 // module is what a family calls the module of a layer. That of the word table ends in the same words in all families.
@@ -223,4 +228,44 @@ func (r *reading) do() (data []float32, err error) {
 		}
 	})
 	return data, err
+}
+
+// TensorNames tells how transformers calls the parameters of an encoder of a family, without a prefix, as AutoModel loads them; ok is
+// false for families whose tensors hold several parameters. rows is how many rows a table has of which the encoder uses the first;
+// 0 of other tensors. name is "" for layers that are not the encoder's.
+func TensorNames(family string) (names func(p nn.Parameter) (name string, rows int), ok bool) {
+	s := Sizes{Family: family}
+	switch family {
+	case "bert":
+		s.Types = 2
+	case "roberta":
+		s.Types = 1
+	case "distilbert":
+	case familyCLIP:
+		return func(p nn.Parameter) (string, int) {
+			if !ofEncoder(p.Layer) && p.Layer != "norm" && p.Layer != projection {
+				return "", 0
+			}
+			name, _, _, _ := s.inTower("text_model.", p)
+			return name, 0
+		}, true
+	default:
+		return nil, false
+	}
+	return func(p nn.Parameter) (name string, rows int) {
+		if !ofEncoder(p.Layer) {
+			return "", 0
+		}
+		if p.Layer == "embeddings.types" {
+			rows = s.Types
+		}
+		return s.tensors("", p)[0], rows
+	}, true
+}
+
+// ofEncoder tells whether a layer is an embedding or in a block.
+func ofEncoder(layer string) bool {
+	first, _, _ := strings.Cut(layer, ".")
+	number, block := strings.CutPrefix(first, "block")
+	return first == "embeddings" || block && number != "" && strings.Trim(number, "0123456789") == ""
 }
