@@ -118,6 +118,7 @@ func (l *layout) schema(made *arrow.Schema) (*arrow.Schema, error) {
 			}
 		}
 		maps.Copy(metadata, made.Metadata().ToMap())
+		maps.DeleteFunc(metadata, func(_, value string) bool { return value == "" }) // of what was made otherwise
 	} else {
 		fresh = l.Adds
 	}

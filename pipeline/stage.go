@@ -108,7 +108,9 @@ type Concluding interface {
 
 // Mapped is what was made of some rows.
 type Mapped struct {
-	Rows    arrow.Record   // the columns made; nil if there is no row
+	// Rows are the columns made; nil if there is no row. The metadata of their schema replace those of the input, key by key; a key
+	// with the value "" takes the input's away.
+	Rows    arrow.Record
 	Counts  []int32        // how many rows were made of each input row; nil: one, or none if it is rejected
 	Rejects map[int]string // by input row, why it could not be used: one line for people
 }

@@ -11,9 +11,12 @@ import (
 	"github.com/tlpipe/tlpipe/stages/evaluate/episodes"
 	"github.com/tlpipe/tlpipe/stages/evaluate/limits"
 	"github.com/tlpipe/tlpipe/stages/evaluate/predict"
+	"github.com/tlpipe/tlpipe/stages/evaluate/retrieval"
 	"github.com/tlpipe/tlpipe/stages/extract"
 	"github.com/tlpipe/tlpipe/stages/extract/vectorise"
 	"github.com/tlpipe/tlpipe/stages/finetune"
+	"github.com/tlpipe/tlpipe/stages/finetune/contrastive"
+	"github.com/tlpipe/tlpipe/stages/finetune/zeroshot"
 	"github.com/tlpipe/tlpipe/stages/preprocess"
 	"github.com/tlpipe/tlpipe/stages/preprocess/exec"
 )
@@ -33,6 +36,10 @@ func kinds() []pipeline.Kind {
 		vectorise.Kind(),
 		extract.Encode(),
 		finetune.Kind(),
+		contrastive.Kind(),
+		zeroshot.Kind(),
+		zeroshot.Interpolate(),
+		extract.Embed(),
 		adapt.Kind(),
 		choose.Kind(),
 		quantise.Kind(),
@@ -41,6 +48,7 @@ func kinds() []pipeline.Kind {
 		evaluate.Kind(),
 		predict.Kind(),
 		episodes.Kind(),
+		retrieval.Kind(),
 		limits.Kind(),
 	}
 }

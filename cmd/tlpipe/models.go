@@ -11,7 +11,7 @@ func (p *program) modelsCommand() *cobra.Command {
 		Args:  noArguments,
 		RunE:  func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
-	c.AddCommand(p.modelsListCommand(), p.modelsShowCommand(), p.modelsPullCommand(), p.modelsCheckCommand(), p.modelsFilesCommand(), p.modelsRemoveCommand(),
+	c.AddCommand(p.modelsListCommand(), p.modelsShowCommand(), p.modelsPullCommand(), p.modelsCheckCommand(), p.modelsRankCommand(), p.modelsFilesCommand(), p.modelsRemoveCommand(),
 		p.modelsAddCommand(), p.modelsHistoryCommand(), p.modelsTagCommand(), p.modelsRollbackCommand(), p.modelsDiffCommand(), p.modelsCardCommand())
 	return c
 }

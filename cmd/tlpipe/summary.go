@@ -7,6 +7,7 @@ import (
 	"io"
 	"math"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/apache/arrow/go/v17/arrow"
@@ -132,7 +133,10 @@ func printAccuracy(out io.Writer, s scores, named bool) {
 		table.Row(model, fmt.Sprintf("%.3f", m.Value), interval, rows)
 	}
 	if table.Len() == 0 {
-		if table = targetScores(s.metrics); table.Len() == 0 {
+		if table = searchScores(s.metrics); table.Len() == 0 {
+			table = targetScores(s.metrics)
+		}
+		if table.Len() == 0 {
 			return
 		}
 	}
@@ -147,6 +151,56 @@ func printAccuracy(out io.Writer, s scores, named bool) {
 	}
 	_ = table.Write(out, "")
 	printUnscored(out, s.metrics)
+}
+
+// searchScores are what searches found, in the order of the metrics; empty for other metrics.
+func searchScores(metrics []record.Metric) *console.Table {
+	head := []string{"SEARCH"}
+	var models, columns []string
+	found := map[string]map[string]record.Metric{}
+	for _, m := range metrics {
+		k, recall := strings.CutPrefix(m.Metric, strings.TrimSuffix(record.RecallAt, "%d"))
+		if !recall && (m.Metric != record.MedianRank || len(models) == 0) {
+			continue
+		}
+		if found[m.Model] == nil {
+			models, found[m.Model] = append(models, m.Model), map[string]record.Metric{}
+		}
+		found[m.Model][m.Metric] = m
+		if !slices.Contains(columns, m.Metric) {
+			columns = append(columns, m.Metric)
+			if recall {
+				head = append(head, ">RECALL AT "+k)
+			} else {
+				head = append(head, ">MEDIAN RANK")
+			}
+		}
+	}
+	table := console.NewTable(append(head, ">QUERIES")...)
+	for _, model := range models {
+		row, queries := []string{model}, int64(0)
+		for _, name := range columns {
+			m, ok := found[model][name]
+			if !ok {
+				row = append(row, "-")
+				continue
+			}
+			if queries = m.Rows; m.Role == record.BaselineRole {
+				row[0] = model + " (baseline)"
+			}
+			format := "%.3f"
+			if name == record.MedianRank {
+				format = "%.4g"
+			}
+			text := fmt.Sprintf(format, m.Value)
+			if !math.IsNaN(m.Low) {
+				text += fmt.Sprintf(" ("+format+" to "+format+")", m.Low, m.High)
+			}
+			row = append(row, text)
+		}
+		table.Row(append(row, console.Count(queries))...)
+	}
+	return table
 }
 
 // targetScores are the scores of models of any of several classes, or of numbers; empty for others.

@@ -62,6 +62,52 @@ func (r emojiReader) Read(_ context.Context, at Location) ([]byte, error) {
 
 func (emojiReader) Close() error { return nil }
 
+// EmojiNames are the names of what the pictures of [Emoji] show, in plain words, a row for each object. The id is the object's, as in the
+// further column object; the label is that of its pictures.
+type EmojiNames struct{}
+
+// List implements Source.
+func (EmojiNames) List(context.Context, pipeline.Files) (Rows, error) {
+	all, err := emojiNames()
+	if err != nil {
+		return Rows{}, err
+	}
+	rows := Rows{Extra: []string{ObjectColumn}}
+	for i, e := range all {
+		sum := sha256.Sum256([]byte(e.Caption))
+		rows.All = append(rows.All, Row{ID: e.Object, Digest: hex.EncodeToString(sum[:]), Label: e.Label, Extra: []string{e.Object}, At: Location{Path: e.Object, Offset: int64(i), Size: int64(len(e.Caption))}})
+	}
+	return rows, nil
+}
+
+// emojiNames has one row for each object, in the order of their names.
+func emojiNames() ([]emoji.Row, error) {
+	set, err := emoji.Open()
+	if err != nil {
+		return nil, err
+	}
+	rows := set.Rows()
+	slices.SortStableFunc(rows, func(a, b emoji.Row) int { return cmp.Compare(a.Object, b.Object) })
+	return slices.CompactFunc(rows, func(a, b emoji.Row) bool { return a.Object == b.Object }), nil
+}
+
+// Open implements Source.
+func (EmojiNames) Open() (Reader, error) {
+	all, err := emojiNames()
+	return nameReader(all), err
+}
+
+type nameReader []emoji.Row
+
+func (r nameReader) Read(_ context.Context, at Location) ([]byte, error) {
+	if at.Offset < 0 || at.Offset >= int64(len(r)) {
+		return nil, fmt.Errorf("not in the built-in set: %s", at.Path)
+	}
+	return []byte(r[at.Offset].Caption), nil
+}
+
+func (nameReader) Close() error { return nil }
+
 // Mails are those built into tlpipe: package mails.
 type Mails struct{}
 

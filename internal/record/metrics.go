@@ -112,6 +112,15 @@ const (
 	R2                   = "r2"                      // share of the variance that is explained, up to 1; without a class: the mean over the numbers
 )
 
+// Names of metrics of retrieval, where [MeanAveragePrecision] is over the queries.
+const (
+	RecallAt       = "recall_at_%d"         // a format: share of the queries with a relevant row among the first k
+	MedianRank     = "median_rank"          // of the first relevant row, from 1
+	ReciprocalRank = "mean_reciprocal_rank" // mean of 1/rank of the first relevant row
+	NDCG           = "ndcg"                 // normalised discounted cumulative gain
+	Hubness        = "hubness"              // skewness of how often rows are among the first
+)
+
 // Comparison is a paired test of two models on the rows that both were
 // scored on: a row of a comparison table. Differences are A less B.
 type Comparison struct {
@@ -253,6 +262,7 @@ func headlineMetrics() []string {
 	return []string{
 		Accuracy, BalancedAccuracy, MacroF1, ROCAUC, LogLoss, CalibrationError,
 		MeanAveragePrecision, MicroF1, SubsetAccuracy, HammingLoss, MeanAbsoluteError, RootMeanSquaredError, R2,
+		fmt.Sprintf(RecallAt, 1), MedianRank, ReciprocalRank,
 	}
 }
 

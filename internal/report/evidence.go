@@ -17,7 +17,7 @@ type evaluation struct {
 	about       record.Evaluation
 	models      []model // in the order of the table: models, then baselines
 	slices      []record.Metric
-	by          string       // the metric that models are ranked by: accuracy, mean average precision or R²
+	by          string       // the metric that models are ranked by: accuracy, mean average precision, R² or a recall
 	comparisons []comparison // of shares of rows that are right
 	ofNumbers   []comparison // of mean absolute errors
 	confusion   []record.Confusion
@@ -128,6 +128,11 @@ func (e *evaluation) sort(table []record.Metric) {
 			if _, ok := m.overall[name]; ok {
 				e.by = name
 			}
+		}
+	}
+	if len(e.models) > 0 {
+		if recalls := recallsOf(e.models[0]); len(recalls) > 0 {
+			e.by = recalls[0]
 		}
 	}
 	for i := range e.models {

@@ -23,8 +23,11 @@ func (e *evaluation) scoreInWords(m model) string {
 }
 
 func (e *evaluation) byInWords() string {
-	if e.by == record.R2 {
+	switch {
+	case e.by == record.R2:
 		return "R²"
+	case e.ofRetrieval():
+		return recallInWords(e.by)
 	}
 	return "mean average precision"
 }
@@ -118,6 +121,9 @@ func (e *evaluation) targetNotes() []string {
 
 // targetColumns are the main metrics.
 func (e *evaluation) targetColumns() []metricColumn {
+	if e.ofRetrieval() {
+		return e.retrievalColumns()
+	}
 	if e.by == record.R2 {
 		columns := []metricColumn{{record.R2, "R²", "share of the variance of the numbers that is explained, 1 at most; 0 is as good as their mean", false, false}}
 		if _, ok := e.models[0].metric(record.MeanAbsoluteError); ok {
@@ -147,7 +153,7 @@ func errorColumns() []metricColumn {
 
 // targetAverages are further averages; nil of numbers.
 func (e *evaluation) targetAverages() []metricColumn {
-	if e.by == record.R2 {
+	if e.by == record.R2 || e.ofRetrieval() {
 		return nil
 	}
 	return []metricColumn{

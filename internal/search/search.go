@@ -76,9 +76,9 @@ func (x *Index) Nearest(pool *kernel.Pool, queries []float32, k int) ([][]Match,
 	for from := 0; from < x.Len(); from += together {
 		rows := min(together, x.Len()-from)
 		kernel.Gemm(pool, false, true, n, rows, x.width, 1, own, x.width, x.rows[from*x.width:], x.width, 0, similarities, together, &workspace)
-		for i := range n {
+		pool.Each(n, func(_, i int) {
 			best[i] = merge(best[i], similarities[i*together:i*together+rows], from, k)
-		}
+		})
 	}
 	for i := range best {
 		for j := range best[i] { // which are sorted, and may be beyond 1 by rounding
@@ -86,6 +86,20 @@ func (x *Index) Nearest(pool *kernel.Pool, queries []float32, k int) ([][]Match,
 		}
 	}
 	return best, nil
+}
+
+// Similarities writes the cosine of each query, [queries][width], with each row: [queries][rows]. pool may be nil.
+func (x *Index) Similarities(pool *kernel.Pool, queries, to []float32) error {
+	n := len(queries) / x.width
+	if len(queries)%x.width != 0 || len(to) < n*x.Len() {
+		return fmt.Errorf("%d values are no queries of %d features, or their similarities with %d rows do not fit in %d", len(queries), x.width, x.Len(), len(to))
+	}
+	own := slices.Clone(queries)
+	for i := range n {
+		normalise(own[i*x.width : (i+1)*x.width])
+	}
+	kernel.Gemm(pool, false, true, n, x.Len(), x.width, 1, own, x.width, x.rows, x.width, 0, to, x.Len(), nil)
+	return nil
 }
 
 // nearer orders matches.
@@ -96,15 +110,22 @@ func nearer(a, b Match) int {
 // merge keeps the k nearest of those so far, sorted by how near they are, and further rows from a first one on.
 func merge(best []Match, similarities []float32, first, k int) []Match {
 	for i, s := range similarities {
-		m := Match{first + i, float64(s)}
-		if len(best) == k && (k == 0 || nearer(m, best[k-1]) > 0) {
+		if k > 0 && len(best) == k && float64(s) < best[k-1].Similarity {
 			continue
 		}
-		at, _ := slices.BinarySearchFunc(best, m, nearer)
-		if len(best) == k {
-			best = best[:k-1]
-		}
-		best = slices.Insert(best, at, m)
+		best = Merge(best, Match{first + i, float64(s)}, k)
 	}
 	return best
+}
+
+// Merge keeps the k nearest of matches, which are sorted by how near they are, and another.
+func Merge(best []Match, m Match, k int) []Match {
+	if len(best) == k && (k == 0 || nearer(m, best[k-1]) > 0) {
+		return best
+	}
+	at, _ := slices.BinarySearchFunc(best, m, nearer)
+	if len(best) == k {
+		best = best[:k-1]
+	}
+	return slices.Insert(best, at, m)
 }

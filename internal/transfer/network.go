@@ -65,7 +65,16 @@ func (s *Setup) upon(trunk *nn.Network, d *rows.Data) (*nn.Network, error) {
 	if s.adaptation != nil {
 		return s.adaptation.Network(trunk, trunk.Shape(trunk.Output().Name), len(d.Classes))
 	}
-	return s.Head.Upon(trunk, answer(d))
+	return s.Head.Upon(trunk, s.answer(d))
+}
+
+// answer is what the head is to give for the rows.
+func (s *Setup) answer(d *rows.Data) head.Answer {
+	a := answer(d)
+	if s.Objective.metric() {
+		a.Embedding = s.Objective.Width
+	}
+	return a
 }
 
 // answer is what a head is to give for the rows.
@@ -100,7 +109,7 @@ func (s *Setup) headAlone(task *pipeline.Task, d *rows.Data) (subject, error) {
 	if s.adaptation != nil {
 		net, err = s.adaptation.Network(nil, d.Shape, len(d.Classes))
 	} else {
-		net, err = s.Head.Network(d.Shape, answer(d), s.Standardise)
+		net, err = s.Head.Network(d.Shape, s.answer(d), s.Standardise)
 	}
 	if err != nil {
 		return subject{}, err

@@ -48,6 +48,12 @@ type roundingRecipe struct {
 	Rounding string `yaml:"rounding"` // the scheme
 }
 
+// metricRecipe is the recipe of a phase of metric learning.
+type metricRecipe struct {
+	phaseRecipe
+	Objective Objective `yaml:"objective"`
+}
+
 // phasePart describes phase i as a part of the stage's work, of the data and what the phase before
 // gave, if any. turn is nil without an adaptation.
 func (s *Setup) phasePart(i int, turn *Turn, p strategy.Phase, cached prefix.Prefix, inputs map[string][]pipeline.Input, before pipeline.Input, seed uint64) (pipeline.Part, error) {
@@ -101,6 +107,8 @@ func (s *Setup) phasePart(i int, turn *Turn, p strategy.Phase, cached prefix.Pre
 		}
 		part.Recipe = roundingRecipe{recipe, string(scheme)}
 		part.Numerics = frozen.Int8.Numerics()
+	case s.Objective.metric():
+		part.Recipe = metricRecipe{recipe, s.Objective}
 	case s.guided():
 		teacherInputs(of, inputs)
 		part.Recipe = guidedRecipe{phaseRecipe: recipe, Losses: s.guidance.Losses, Weights: s.guidance.Weights}

@@ -288,6 +288,9 @@ func (t *training) options(task *pipeline.Task, i int) train.Options {
 	if t.Sampling == strategy.BalancedSampling {
 		o.Sample = train.Balanced(o.Sample, t.data.Training.Classes, o.Seed)
 	}
+	if t.Objective.metric() {
+		o.Batches = train.ClassBatches(o.Sample, t.data.Training.Classes, t.Objective.PerClass, o.BatchSize, o.Seed)
+	}
 	if t.data.Several != nil {
 		o.Probes = t.forks()
 	}
@@ -320,6 +323,9 @@ func (t *training) objective() objective.Objective {
 	labels := objective.CrossEntropy{ClassWeights: t.classWeights, Smoothing: t.LabelSmoothing}
 	if t.guide != nil {
 		return t.guide.objective(labels, labels)
+	}
+	if t.Objective.metric() {
+		return t.metricObjective(labels)
 	}
 	return labels
 }

@@ -30,7 +30,7 @@ func Kind() pipeline.Kind {
   uses: finetune
   from: images
   with: {backbone: efficientnet_lite0, strategy: progressive, early_stopping: {patience: 3}}`,
-		Version: 12,
+		Version: 13,
 		Seeded:  true,
 		Inputs: []pipeline.Port{
 			{Name: transfer.DataPort, Kind: pipeline.Features, Also: []pipeline.PortKind{pipeline.Images, pipeline.Text}, Doc: "rows with features, images or tokens, classes and splits"},

@@ -69,11 +69,12 @@ func (Words) ParamSchema(inner map[string]any) map[string]any {
 	return map[string]any{"anyOf": []any{map[string]any{"type": "string"}, inner}}
 }
 
-// TextSource is a source of texts as YAML spells it: exactly one of File, Folder and Builtin.
+// TextSource is a source of texts as YAML spells it: exactly one of File, Folder, Builtin and Prompts.
 type TextSource struct {
-	Builtin   string              `yaml:"builtin" recipe:"-" enum:"mails" doc:"mails: 2,855 mails labelled ham and spam, built into tlpipe; its column part is test, few (30 of each class) or more"`
+	Builtin   string              `yaml:"builtin" recipe:"-" enum:"mails,emoji_names" doc:"built into tlpipe. mails: 2,855 mails labelled ham and spam; its column part is test, few (30 of each class) or more. emoji_names: the names of the 168 objects that the pictures of builtin: emoji show, with the column object"`
 	File      []string            `yaml:"file" recipe:"-" doc:"tables with one text per row: .csv, .tsv, .jsonl, .json, .parquet or .arrow; files, or patterns such as data/train-*.parquet"`
 	Folder    string              `yaml:"folder" recipe:"-" doc:"a folder with one sub-folder of .txt, .eml or .html files per class, or with sub-folders train, val and test that contain such sub-folders"`
+	Prompts   *Prompts            `yaml:"prompts" recipe:"-" doc:"sentences about classes, for the stage zero_shot: {classes: [cat, dog], templates: imagenet}"`
 	Layout    string              `yaml:"layout" recipe:"-" enum:"auto,classes,splits" doc:"of a folder: whether its sub-folders are classes or splits"`
 	As        string              `yaml:"as" recipe:"-" enum:"text,mail,html" doc:"of a folder: the format of all its files, whatever their extensions"`
 	Columns   map[string]string   `yaml:"columns" recipe:"-" doc:"of a table: the columns that hold id, text, label, split and domain, where their names differ"`
@@ -86,6 +87,12 @@ type TextSource struct {
 	Limit     int                 `yaml:"limit" recipe:"-" min:"0" doc:"maximum number of rows, selected by a hash of their ids; 0 keeps all"`
 	Limits    Limits              `yaml:"limits" recipe:"-" doc:"limits on the resources for listing it; raise them for trusted data that exceeds the defaults"`
 }
+
+// Words for texts that are built in.
+const (
+	builtinMails = "mails"
+	builtinNames = "emoji_names"
+)
 
 // TextSources is one source or a list.
 type TextSources []TextSource
@@ -149,14 +156,14 @@ func (s TextSource) check(path string) (errs []error) {
 	for _, kind := range []struct {
 		name string
 		set  bool
-	}{{"file", len(s.File) > 0}, {"folder", s.Folder != ""}, {"builtin", s.Builtin != ""}} {
+	}{{"file", len(s.File) > 0}, {"folder", s.Folder != ""}, {"builtin", s.Builtin != ""}, {"prompts", s.Prompts != nil}} {
 		if kind.set {
 			given = append(given, kind.name)
 		}
 	}
 	switch len(given) {
 	case 0:
-		return []error{pipeline.ParamErrorHint(path, "one of file, folder, builtin", "the source of the texts is missing")}
+		return []error{pipeline.ParamErrorHint(path, "one of file, folder, builtin, prompts", "the source of the texts is missing")}
 	case 1:
 	default:
 		return []error{pipeline.ParamErrorHint(path, "make it a list of sources", "%s are given for one source", strings.Join(given, " and "))}
@@ -195,8 +202,14 @@ func (s TextSource) open(dir string) dataset.Source {
 	if s.Folder != "" {
 		return dataset.Folder{Path: within(dir, s.Folder), Layout: s.Layout, Limits: limits, Content: dataset.Texts, Format: document.Format(s.As)}
 	}
-	if s.Builtin != "" {
+	if s.Prompts != nil {
+		return s.Prompts.source()
+	}
+	switch s.Builtin {
+	case builtinMails:
 		return dataset.Mails{}
+	case builtinNames:
+		return dataset.EmojiNames{}
 	}
 	table := dataset.TextTable{Columns: s.Columns, Classes: s.Classes, Limits: limits}
 	if s.Separator != "" {

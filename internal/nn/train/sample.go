@@ -1,6 +1,7 @@
 package train
 
 import (
+	"maps"
 	"math"
 	"math/bits"
 	"math/rand/v2"
@@ -48,6 +49,54 @@ func Balanced(sample Sample, classes []int, seed uint64) Sample {
 					out = append(out, of[k])
 				}
 				wanted -= min(wanted, len(of))
+			}
+		}
+		return out
+	}
+}
+
+// ClassBatches gives batches of several classes with several examples of each, for objectives that compare the examples of a batch: of
+// size examples, each of them in a group of so many of one class. sample and classes are those of [Balanced]. Every example that sample
+// gives comes once, but that the last group of a class is filled up with others that came before; a class with fewer examples has a
+// smaller group. A batch has a class twice only where no other is left. For [Options].Batches.
+func ClassBatches(sample Sample, classes []int, each, size int, seed uint64) func(epoch int) [][]int {
+	return func(epoch int) [][]int {
+		members := map[int][]int{}
+		for _, p := range positionsOf(sample, len(classes), epoch) {
+			members[classes[p]] = append(members[classes[p]], p)
+		}
+		random := source{graph.Draw{Seed: seed, Epoch: epoch}.Stream("classes of the batches")}
+		var rounds [][][]int // groups, of each class at most one in a round
+		for _, c := range slices.Sorted(maps.Keys(members)) {
+			own := members[c]
+			random.shuffle(own)
+			for round := 0; round*each < len(own); round++ {
+				group := own[round*each : min((round+1)*each, len(own))]
+				if len(group) < each {
+					group = own[max(len(own)-each, 0):]
+				}
+				if round == len(rounds) {
+					rounds = append(rounds, nil)
+				}
+				rounds[round] = append(rounds[round], group)
+			}
+		}
+		var groups [][]int
+		for _, round := range rounds {
+			for _, i := range random.shuffled(len(round)) {
+				groups = append(groups, round[i])
+			}
+		}
+		together := max(size/each, 2)
+		var out [][]int
+		for from := 0; from < len(groups); from += together {
+			to := min(from+together, len(groups))
+			if len(groups)-to == 1 { // one group alone has nothing to be compared with
+				to++
+			}
+			out = append(out, slices.Concat(groups[from:to]...))
+			if to == len(groups) {
+				break
 			}
 		}
 		return out

@@ -2,6 +2,7 @@ package train
 
 import (
 	"math"
+	"reflect"
 	"slices"
 	"testing"
 
@@ -137,5 +138,41 @@ func TestMixingHappensAsOftenAsAsked(t *testing.T) {
 	}
 	if a, b := float64(mixed)/steps, float64(cut)/float64(mixed); math.Abs(a-0.6) > 0.03 || math.Abs(b-0.5) > 0.03 {
 		t.Errorf("%v of the batches were mixed, %v of them by cutmix", a, b)
+	}
+}
+
+// Batches of classes have as many classes with as many examples each as asked for, every example comes, and none twice in a group.
+func TestClassBatches(t *testing.T) {
+	var classes []int
+	for i := range 67 {
+		classes = append(classes, i%5)
+	}
+	classes = append(classes, 5, 5, 6) // fewer than a group
+	of := ClassBatches(nil, classes, 4, 12, 3)
+	if !reflect.DeepEqual(of(2), of(2)) || reflect.DeepEqual(of(1), of(2)) {
+		t.Error("an epoch's batches are its own, and always the same")
+	}
+	seen := map[int]int{}
+	for _, batch := range of(0) {
+		perClass := map[int]map[int]bool{}
+		for _, p := range batch {
+			seen[p]++
+			if perClass[classes[p]] == nil {
+				perClass[classes[p]] = map[int]bool{}
+			}
+			perClass[classes[p]][p] = true
+		}
+		if len(batch) > 16 || len(perClass) < 2 {
+			t.Errorf("a batch of %d examples of %d classes", len(batch), len(perClass))
+		}
+	}
+	for p := range classes {
+		if seen[p] < 1 || seen[p] > 2 {
+			t.Errorf("example %d comes %d times", p, seen[p])
+		}
+	}
+	few := ClassBatches(func(int) []int { return []int{3, 8, 13, 1} }, classes, 2, 8, 3)(0)
+	if len(few) != 1 || len(few[0]) != 5 { // 3, 8 and 13 are of one class: the second group of two is filled up
+		t.Errorf("%v", few)
 	}
 }

@@ -16,6 +16,10 @@ type Answer struct {
 	// whatever unit the numbers are.
 	Mean, Deviation []float64
 
+	// Embedding is the width of an embedding, vectors of length 1, that the classes are told by; 0: there is none. It is for objectives of
+	// metric learning: no gradient flows from the classes into it.
+	Embedding int
+
 	// Tasks are several answers, by name, each with last layers of its own on the hidden layers that all share; the other
 	// fields then say nothing.
 	Tasks []NamedAnswer
@@ -29,6 +33,12 @@ type NamedAnswer struct {
 
 // OneOf is the answer of a head that tells one of so many classes.
 func OneOf(classes int) Answer { return Answer{Task: record.SingleLabel, Count: classes} }
+
+// UnitLayer is the layer of a head with an embedding.
+const UnitLayer = "unit"
+
+// embeddingScale is what an embedding is multiplied by for the classifier upon it, whose weights would have far to go otherwise.
+const embeddingScale = 10
 
 // layers adds the last layers of a head, which are outputs of the network.
 func (a Answer) layers(b *nn.Builder, x nn.Value) {
@@ -46,6 +56,11 @@ func (a Answer) layers(b *nn.Builder, x nn.Value) {
 		}
 		b.Outputs(b.Layer("numbers", op, x))
 		return
+	}
+	if a.Embedding > 0 {
+		x = b.Layer(UnitLayer, nn.L2Normalise{}, b.Layer("embedding", nn.Dense{Out: a.Embedding, Bias: true}, x))
+		constant := b.Layer("constant", nn.GradientReversal{}, x) // a reversal times 0
+		x = b.Layer("scale", nn.Scale{Factor: embeddingScale}, constant)
 	}
 	x = b.Layer("logits", nn.Dense{Out: a.Count, Bias: true}, x)
 	if a.Task == record.MultiLabel {

@@ -32,6 +32,7 @@ func Objectives() []Objective {
 		CrossEntropy{}, BinaryCrossEntropy{}, SquaredError{},
 		DeepCORAL{}, MMD{}, JointMMD{}, Discrimination{}, ClassConfusion{}, Information{},
 		KD{}, DKD{}, Hint{}, Attention{}, Relation{},
+		SupervisedContrastive{}, Triplet{}, Prototypical{}, Margin{}, Margin{Cosine: true}, Pairs{},
 		Judged{}, Sum{}, Tasks{},
 	}
 }

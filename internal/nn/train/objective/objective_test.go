@@ -132,6 +132,9 @@ func TestLossesAreThoseOfPyTorch(t *testing.T) {
 	for _, o := range []Objective{KD{}, DKD{}, Hint{}, Attention{}, Relation{}, Judged{}} { // in distillation_test.go
 		checked[o.Kind()] = true
 	}
+	for _, c := range metricObjectives(metricReferences(t)) { // in metric_test.go
+		checked[c.o.Kind()] = true
+	}
 	for name, o := range cases {
 		checked[o.Kind()] = true
 		want := all[name]

@@ -96,6 +96,16 @@ func (s Sum) Targets(shape Shapes) (out []Target) {
 	return out
 }
 
+// Own implements [Adaptive]: the numbers of all terms that have any, one after the other.
+func (s Sum) Own() (own []float64) {
+	for _, t := range s {
+		if adaptive, ok := t.Objective.(Adaptive); ok {
+			own = append(own, adaptive.Own()...)
+		}
+	}
+	return own
+}
+
 // Measures implements [Objective].
 func (s Sum) Measures() (out []Measure) {
 	for _, t := range s {
@@ -139,6 +149,11 @@ func (s Sum) Loss(in Place) Loss {
 		inner := in
 		inner.prefix = fmt.Sprintf("%s%d/", in.prefix, i)
 		l.losses = append(l.losses, t.Objective.Loss(inner))
+		own := 0
+		if adaptive, ok := t.Objective.(Adaptive); ok {
+			own = len(adaptive.Own())
+		}
+		l.own = append(l.own, own)
 		nodes = append(nodes, l.losses[i].Node())
 	}
 	l.factors = in.input("factors", len(s))
@@ -153,6 +168,7 @@ type sum struct {
 	graph         *graph.Graph
 	rows          int
 	losses        []Loss
+	own           []int     // how many numbers each term has of its own
 	weights       []float64 // in this step; 0 for a term that no example counts for
 	factors, loss *graph.Node
 }
@@ -167,7 +183,12 @@ func (l *sum) Kept() (nodes []*graph.Node) {
 }
 
 func (l *sum) Fill(targets nn.Batch, f Filling) (float64, error) {
+	own := f.Own
 	for i, term := range l.losses {
+		f.Own = nil
+		if n := l.own[i]; n > 0 && n <= len(own) {
+			f.Own, own = own[:n], own[n:]
+		}
 		mass, err := term.Fill(targets, f)
 		if err != nil {
 			return 0, err
@@ -200,6 +221,17 @@ func (l *sum) Measure(sums []float64) {
 		}
 		term.Measure(own)
 		sums = sums[n:]
+	}
+}
+
+// Adapt implements [Adapting].
+func (l *sum) Adapt(own []float64, by Adaption) {
+	for i, term := range l.losses {
+		n := l.own[i]
+		if adapting, ok := term.(Adapting); ok && n > 0 && l.weights[i] != 0 {
+			adapting.Adapt(own[:n], by)
+		}
+		own = own[n:]
 	}
 }
 
