@@ -391,7 +391,7 @@ func (s *Setup) Check(inputs map[string][]pipeline.Traits) (map[string]pipeline.
 	case prepared && !features && !continues && s.backbone == nil:
 		return nil, pipeline.ParamErrorHint("backbone", "say which network stands below the head, such as backbone: efficientnet_lite0", "is needed to train on pictures")
 	}
-	if err := classifier.CheckOne("training further", inputs[ModelPort]); err != nil {
+	if err := cmp.Or(classifier.CheckOne("training further", inputs[ModelPort]), classifier.CheckFloat32("training further", inputs[ModelPort])); err != nil {
 		return nil, err
 	}
 	if err := s.checkMetric(inputs); err != nil {
@@ -479,7 +479,7 @@ func (s *Setup) checkPictures(prepared string) error {
 	if err != nil {
 		return err
 	}
-	return s.checkPhases(trunk)
+	return errors.Join(s.checkPhases(trunk), s.guidance.check(trunk))
 }
 
 // checkPhases refuses phases that name layers which the network does not have.
