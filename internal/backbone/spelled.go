@@ -3,10 +3,7 @@ package backbone
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"maps"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -322,13 +319,7 @@ func (n Name) Backbone() (Backbone, error) {
 	}
 	layers, ok := n.spelled()
 	if !ok {
-		found, err := Find(string(n))
-		if unknown := new(UnknownError); errors.As(err, &unknown) {
-			if near := params.Nearest(string(n), slices.Sorted(maps.Keys(spelledWords()))); near != "" {
-				unknown.Hint = fmt.Sprintf("did you mean %q?", near)
-			}
-		}
-		return found, err
+		return Find(string(n))
 	}
 	name := string(n)
 	if strings.HasPrefix(name, "{") {

@@ -89,9 +89,12 @@ const (
 	F1                = "f1"                // of a class
 	MicroROCAUC       = "micro_roc_auc"     // of the answers of all rows to all classes together
 	MicroAP           = "micro_average_precision"
-	MacroAP           = "macro_average_precision" // mean over the classes, of models that tell one class
-	Unlabelled        = "unlabelled"              // number of rows that have no label and were not scored
-	UnknownLabel      = "unknown_label"           // number of rows, not scored, of a class that the model does not know
+	MacroAP           = "macro_average_precision"       // mean over the classes, of models that tell one class
+	Kappa             = "cohen_kappa"                   // agreement with the truth beyond chance, up to 1
+	QuadraticKappa    = "quadratic_kappa"               // likewise, of classes in an order
+	SensitivityAt     = "sensitivity_at_%v_specificity" // a format: of a class; without: the mean
+	Unlabelled        = "unlabelled"                    // number of rows that have no label and were not scored
+	UnknownLabel      = "unknown_label"                 // number of rows, not scored, of a class that the model does not know
 )
 
 // Names of metrics of rows that any of several classes may apply to, where F1, precision, recall, roc_auc and

@@ -3,6 +3,7 @@ package report
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"math"
 	"slices"
 	"strings"
@@ -160,7 +161,27 @@ func (e *evaluation) averages() []metricColumn {
 	if !e.ofOneClass() {
 		return e.targetAverages()
 	}
-	return averageColumns
+	return append(slices.Clone(averageColumns), e.agreements()...)
+}
+
+// agreements are the metrics that are measured where the pipeline asks for them.
+func (e *evaluation) agreements() (columns []metricColumn) {
+	if len(e.models) == 0 {
+		return nil
+	}
+	if _, ok := e.models[0].metric(record.Kappa); ok {
+		columns = append(columns,
+			metricColumn{record.Kappa, "Kappa", "Cohen's kappa: agreement with the truth beyond chance, 1 at most", false, false},
+			metricColumn{record.QuadraticKappa, "Quadratic kappa", "Cohen's kappa with squared distances, of classes in the order of their names", false, false})
+	}
+	before, after, _ := strings.Cut(record.SensitivityAt, "%v")
+	for _, name := range slices.Sorted(maps.Keys(e.models[0].overall)) {
+		if strings.HasPrefix(name, before) && strings.HasSuffix(name, after) {
+			at := strings.TrimSuffix(strings.TrimPrefix(name, before), after)
+			columns = append(columns, metricColumn{name, "Sensitivity at " + at, "mean over the classes of the sensitivity at a specificity of " + at + ", a point of the ROC curve of these rows", true, false})
+		}
+	}
+	return columns
 }
 
 func (c metricColumn) cell(m record.Metric, measured bool) numberCell {

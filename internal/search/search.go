@@ -14,8 +14,8 @@ import (
 
 // Index is rows that can be searched.
 type Index struct {
-	width int
-	rows  []float32 // [rows][width], each of length 1
+	width, rows int
+	blocks      []*kernel.PackedDense // of together rows each, the last of fewer: what takes queries to similarities
 }
 
 // Match is a row that was found.
@@ -24,19 +24,30 @@ type Match struct {
 	Similarity float64 // cosine, −1…1
 }
 
-// New makes an index of rows, [rows][width], which it keeps and gives length 1. Rows of zeros are like no other.
+// New makes an index of rows, [rows][width]. Rows of zeros are like no other.
 func New(rows []float32, width int) (*Index, error) {
 	if width < 1 || len(rows)%width != 0 {
 		return nil, fmt.Errorf("%d values are no rows of %d features", len(rows), width)
 	}
-	for at := 0; at < len(rows); at += width {
-		normalise(rows[at : at+width])
+	x := &Index{width: width, rows: len(rows) / width}
+	var unit []float32
+	for from := 0; from < x.rows; from += together {
+		n := min(together, x.rows-from)
+		unit = append(unit[:0], rows[from*width:(from+n)*width]...)
+		for i := range n {
+			normalise(unit[i*width : (i+1)*width])
+		}
+		block, err := kernel.PackDense(width, n, unit, nil)
+		if err != nil {
+			return nil, fmt.Errorf("index rows: %w", err)
+		}
+		x.blocks = append(x.blocks, block)
 	}
-	return &Index{width, rows}, nil
+	return x, nil
 }
 
 // Len is how many rows there are.
-func (x *Index) Len() int { return len(x.rows) / x.width }
+func (x *Index) Len() int { return x.rows }
 
 // Width is how many features a row has.
 func (x *Index) Width() int { return x.width }
@@ -62,43 +73,51 @@ const together = 1024
 // Nearest finds the k nearest rows, or all, of each query, [queries][width], the nearest first; of rows that are equally near, the
 // earlier first. pool may be nil, for one thread; what is found does not depend on it.
 func (x *Index) Nearest(pool *kernel.Pool, queries []float32, k int) ([][]Match, error) {
-	if len(queries)%x.width != 0 {
-		return nil, fmt.Errorf("%d values are no queries of %d features", len(queries), x.width)
-	}
-	n := len(queries) / x.width
-	own := slices.Clone(queries)
-	for i := range n {
-		normalise(own[i*x.width : (i+1)*x.width])
-	}
-	best := make([][]Match, n)
-	similarities := make([]float32, n*together)
-	var workspace kernel.Workspace
-	for from := 0; from < x.Len(); from += together {
-		rows := min(together, x.Len()-from)
-		kernel.Gemm(pool, false, true, n, rows, x.width, 1, own, x.width, x.rows[from*x.width:], x.width, 0, similarities, together, &workspace)
-		pool.Each(n, func(_, i int) {
-			best[i] = merge(best[i], similarities[i*together:i*together+rows], from, k)
+	best := make([][]Match, len(queries)/x.width)
+	err := x.each(pool, queries, func(from, rows int, similarities []float32) {
+		pool.Each(len(best), func(_, i int) {
+			best[i] = merge(best[i], similarities[i*rows:(i+1)*rows], from, k)
 		})
-	}
+	})
 	for i := range best {
 		for j := range best[i] { // which are sorted, and may be beyond 1 by rounding
 			best[i][j].Similarity = min(max(best[i][j].Similarity, -1), 1)
 		}
 	}
-	return best, nil
+	return best, err
 }
 
 // Similarities writes the cosine of each query, [queries][width], with each row: [queries][rows]. pool may be nil.
 func (x *Index) Similarities(pool *kernel.Pool, queries, to []float32) error {
 	n := len(queries) / x.width
-	if len(queries)%x.width != 0 || len(to) < n*x.Len() {
-		return fmt.Errorf("%d values are no queries of %d features, or their similarities with %d rows do not fit in %d", len(queries), x.width, x.Len(), len(to))
+	if len(to) < n*x.rows {
+		return fmt.Errorf("the similarities of %d queries with %d rows do not fit in %d", n, x.rows, len(to))
 	}
-	own := slices.Clone(queries)
+	return x.each(pool, queries, func(from, rows int, similarities []float32) {
+		for i := range n {
+			copy(to[i*x.rows+from:], similarities[i*rows:(i+1)*rows])
+		}
+	})
+}
+
+// each computes the similarities of queries block by block: [queries][rows] of the rows from a first one on.
+func (x *Index) each(pool *kernel.Pool, queries []float32, take func(from, rows int, similarities []float32)) error {
+	if len(queries)%x.width != 0 {
+		return fmt.Errorf("%d values are no queries of %d features", len(queries), x.width)
+	}
+	n := len(queries) / x.width
+	unit := slices.Clone(queries)
 	for i := range n {
-		normalise(own[i*x.width : (i+1)*x.width])
+		normalise(unit[i*x.width : (i+1)*x.width])
 	}
-	kernel.Gemm(pool, false, true, n, x.Len(), x.width, 1, own, x.width, x.rows, x.width, 0, to, x.Len(), nil)
+	similarities := make([]float32, n*min(together, x.rows))
+	var workspace kernel.Workspace
+	for b, block := range x.blocks {
+		from := b * together
+		rows := min(together, x.rows-from)
+		block.Run(pool, similarities, unit, n, kernel.None, &workspace)
+		take(from, rows, similarities[:n*rows])
+	}
 	return nil
 }
 

@@ -1,7 +1,6 @@
 package distill
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -127,7 +126,7 @@ func (s *pruneStage) Numerics() string {
 
 // Check implements pipeline.Stage.
 func (s *pruneStage) Check(inputs map[string][]pipeline.Traits) (map[string]pipeline.Traits, error) {
-	if err := cmp.Or(classifier.CheckOne("prune", inputs[transfer.ModelPort]), classifier.CheckFloat32("prune", inputs[transfer.ModelPort])); err != nil {
+	if err := classifier.CheckOne("prune", inputs[transfer.ModelPort]); err != nil {
 		return nil, err
 	}
 	for _, traits := range inputs[transfer.ModelPort] {

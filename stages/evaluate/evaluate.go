@@ -22,6 +22,8 @@ type Params struct {
 	Bootstrap       int        `yaml:"bootstrap" min:"0" max:"100000" doc:"bootstrap resamples for the 95 % intervals; 0 for none"`
 	Cluster         string     `yaml:"cluster" doc:"column that groups dependent rows, such as object: the bootstrap resamples whole groups"`
 	Baselines       []Baseline `yaml:"baselines" enum:"majority,nearest_centroid,logistic" doc:"baselines to compare models with: majority; on features also nearest_centroid and logistic (logistic regression); for fine-tuned networks, logistic is fitted on the features of their backbone before training, unless computing these would take hours; [] for none"`
+	Kappa           bool       `yaml:"kappa" doc:"also measure Cohen's kappa, and quadratic kappa, for which classes are in the order of their names, such as grades 0 to 4"`
+	Specificity     float64    `yaml:"specificity" min:"0" max:"1" doc:"also measure the sensitivity of each class at this specificity, such as 0.9: a point of the ROC curve of the measured rows; 0: not"`
 	CalibrationBins int        `yaml:"calibration_bins" min:"1" max:"1000" doc:"confidence bins of equal width"`
 	Task            string     `yaml:"task" doc:"of models with several tasks: the one to measure"`
 	Threshold       *float64   `yaml:"threshold" min:"0" max:"1" doc:"of multi-label models: the probability from which a class counts as predicted; if not given, the one with the best micro F1 on the rows of split val, or 0.5 if there are none"`

@@ -138,6 +138,13 @@ func (e *evaluation) statistics(r *candidate, sample *metrics.Sample, byClass bo
 	} {
 		out = append(out, statistic{name, "", n})
 	}
+	sensitivity := fmt.Sprintf(record.SensitivityAt, e.Specificity)
+	if e.Kappa {
+		out = append(out, statistic{record.Kappa, "", n}, statistic{record.QuadraticKappa, "", n})
+	}
+	if e.Specificity > 0 {
+		out = append(out, statistic{sensitivity, "", n})
+	}
 	if !byClass {
 		return out
 	}
@@ -146,6 +153,9 @@ func (e *evaluation) statistics(r *candidate, sample *metrics.Sample, byClass bo
 		if r.known[class] {
 			for _, metric := range []string{record.Precision, record.Recall, record.F1, record.ROCAUC} {
 				out = append(out, statistic{metric, name, int64(actual[class])})
+			}
+			if e.Specificity > 0 {
+				out = append(out, statistic{sensitivity, name, int64(actual[class])})
 			}
 		}
 	}
@@ -163,6 +173,14 @@ func (e *evaluation) compute(r *candidate, sample *metrics.Sample, ranking *metr
 		area, sample.LogLoss(weights), sample.Brier(weights),
 		metrics.ExpectedCalibrationError(sample.Calibration(e.CalibrationBins, weights)),
 	}
+	if e.Kappa {
+		out = append(out, sample.Kappa(false, weights), sample.Kappa(true, weights))
+	}
+	var sensitivities []float64
+	if e.Specificity > 0 {
+		sensitivities = e.sensitivities(ranking, weights)
+		out = append(out, metrics.MeanOfKnown(sensitivities))
+	}
 	if !byClass {
 		return out
 	}
@@ -170,7 +188,18 @@ func (e *evaluation) compute(r *candidate, sample *metrics.Sample, ranking *metr
 		if r.known[class] {
 			s := tally.Scores(class)
 			out = append(out, s.Precision, s.Recall, s.F1, areas[class])
+			if e.Specificity > 0 {
+				out = append(out, sensitivities[class])
+			}
 		}
+	}
+	return out
+}
+
+// sensitivities are those of each class at the specificity that is asked for.
+func (e *evaluation) sensitivities(ranking *metrics.Ranking, weights []float64) (out []float64) {
+	for class := range e.classes {
+		out = append(out, ranking.SensitivityAt(e.Specificity, class, weights))
 	}
 	return out
 }
