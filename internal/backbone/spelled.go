@@ -9,6 +9,7 @@ import (
 
 	"gopkg.in/yaml.v3"
 
+	"github.com/tlpipe/tlpipe/internal/encoder"
 	"github.com/tlpipe/tlpipe/internal/kernel"
 	"github.com/tlpipe/tlpipe/internal/nn"
 	"github.com/tlpipe/tlpipe/internal/record"
@@ -55,6 +56,8 @@ type SpelledLayer struct {
 	Vectors     string  `yaml:"vectors" json:"vectors,omitempty" doc:"for texts, as the first layer: pre-trained word vectors, builtin or a file"`
 	LSTM        int     `yaml:"lstm" json:"lstm,omitempty" min:"1" max:"65536" doc:"for texts: a long short-term memory (LSTM) layer with this many units"`
 	GRU         int     `yaml:"gru" json:"gru,omitempty" min:"1" max:"65536" doc:"for texts: a gated recurrent unit (GRU) layer with this many units"`
+	Positions   int     `yaml:"positions" json:"positions,omitempty" min:"1" max:"65536" doc:"for texts: add learned positions, of up to this many tokens"`
+	Transformer int     `yaml:"transformer" json:"transformer,omitempty" min:"1" max:"65536" doc:"for texts: a transformer block as in BERT (self-attention and a feed-forward network of this width with GELU, each with a residual and a layer norm)"`
 
 	Kernel  int    `yaml:"kernel" json:"kernel,omitempty" min:"1" max:"255" doc:"of conv and conv1d: the window, in pixels or tokens; 3 if not given"`
 	Stride  int    `yaml:"stride" json:"stride,omitempty" min:"1" max:"255" doc:"of windows, in pixels; 1 if not given, of a pooling the window"`
@@ -65,6 +68,9 @@ type SpelledLayer struct {
 	Frozen        bool `yaml:"frozen" json:"frozen,omitempty" doc:"of vectors: they are not trained"`
 	Sequences     bool `yaml:"sequences" json:"sequences,omitempty" doc:"of lstm and gru: return the output at each token, for a further recurrent layer, mean or max; else only that of the last token"`
 	Bidirectional bool `yaml:"bidirectional" json:"bidirectional,omitempty" doc:"of lstm and gru: process the tokens in both directions, which doubles the outputs"`
+
+	Heads int     `yaml:"heads" json:"heads,omitempty" min:"1" max:"1024" doc:"of transformer: attention heads, which share the width of the tokens' vectors"`
+	Drop  float64 `yaml:"drop" json:"drop,omitempty" above:"0" max:"0.99" doc:"of transformer: dropout of the weights of attention and behind attention and feed-forward network"`
 
 	Gates string `yaml:"gates" json:"gates,omitempty" enum:"sigmoid,hard_sigmoid" doc:"of lstm and gru: the activation of the gates, sigmoid if not given; hard_sigmoid is clamp(x/5 + 1/2), for weights of Keras before 2.3"`
 
@@ -89,7 +95,7 @@ func (l *SpelledLayer) DecodeParam(d *params.Decoding, node *yaml.Node) {
 				return
 			}
 		}
-		d.Errorf(node, params.DidYouMean(node.Value, append(layerWords(), "conv", "depthwise", "max_pool", "average_pool", "dense", "dropout", "embedding", "vectors", "conv1d", "lstm", "gru")),
+		d.Errorf(node, params.DidYouMean(node.Value, append(layerWords(), "conv", "depthwise", "max_pool", "average_pool", "dense", "dropout", "embedding", "vectors", "positions", "conv1d", "lstm", "gru", "transformer")),
 			"%q is no layer that a word alone says", node.Value)
 		return
 	}
@@ -120,11 +126,14 @@ func (l *SpelledLayer) DecodeParam(d *params.Decoding, node *yaml.Node) {
 		{"kernel", l.Kernel > 0, l.Conv > 0 || l.Conv1D > 0}, {"stride", l.Stride > 0, window || pooled}, {"padding", l.Padding != "", window},
 		{"groups", l.Groups > 0, l.Conv > 0}, {"bias", l.Bias != nil, window || l.Dense > 0 || l.Conv1D > 0},
 		{"frozen", l.Frozen, l.Vectors != ""}, {"sequences", l.Sequences, recurrent}, {"bidirectional", l.Bidirectional, recurrent},
-		{"gates", l.Gates != "", recurrent},
+		{"gates", l.Gates != "", recurrent}, {"heads", l.Heads > 0, l.Transformer > 0}, {"drop", l.Drop > 0, l.Transformer > 0},
 	} {
 		if s.given && !s.ok {
 			d.At(s.key, func() { d.Errorf(params.Locate(node, s.key), "leave it out", "%s has no %s", l.kinds()[0], s.key) })
 		}
+	}
+	if l.Transformer > 0 && l.Heads == 0 {
+		d.Errorf(node, "such as {transformer: 512, heads: 8}", "how many heads the attention has is missing")
 	}
 	// What is as it is without saying so is not said: equal networks are equal recipes.
 	if (l.Conv > 0 || l.Conv1D > 0) && l.Kernel == 0 {
@@ -160,7 +169,7 @@ func (l SpelledLayer) kinds() (kinds []string) {
 	}{
 		{l.Word, l.Word != ""}, {"conv", l.Conv > 0}, {"depthwise", l.Depthwise > 0}, {"max_pool", l.MaxPool > 0},
 		{"average_pool", l.AveragePool > 0}, {"dense", l.Dense > 0}, {"dropout", l.Dropout > 0},
-		{"embedding", l.embeds()}, {"conv1d", l.Conv1D > 0}, {"lstm", l.LSTM > 0}, {"gru", l.GRU > 0},
+		{"embedding", l.embeds()}, {"conv1d", l.Conv1D > 0}, {"lstm", l.LSTM > 0}, {"gru", l.GRU > 0}, {"positions", l.Positions > 0}, {"transformer", l.Transformer > 0},
 	} {
 		if k.given {
 			kinds = append(kinds, k.name)
@@ -211,6 +220,11 @@ func (l SpelledLayer) add(b *nn.Builder, name string, x nn.Value) nn.Value {
 		return l.recurrent(b, name, x, nn.Recurrent{Cell: kernel.LSTM, Units: l.LSTM, HardSigmoid: l.Gates != ""})
 	case l.GRU > 0:
 		return l.recurrent(b, name, x, nn.Recurrent{Cell: kernel.GRU, Units: l.GRU, HardSigmoid: l.Gates != ""})
+	case l.Positions > 0:
+		return b.Layer(name, nn.Positions{Count: l.Positions}, x)
+	case l.Transformer > 0:
+		block := encoder.Sizes{Width: x.Shape.Channels(), Heads: l.Heads, Wide: l.Transformer, Epsilon: 1e-5, Activation: kernel.GELU}
+		return block.Block(b, name, x, float32(l.Drop))
 	case l.embeds(): // of pictures, which have none: the builder tells
 		return b.Layer(name, nn.Embedding{}, x)
 	}
@@ -250,7 +264,7 @@ func (l SpelledLayer) String() string {
 	case l.Vectors != "":
 		return "vectors " + l.Vectors
 	}
-	return fmt.Sprintf("%s %d", kind[0], l.Depthwise+l.MaxPool+l.AveragePool+l.Dense+l.Embedding+l.Conv1D+l.LSTM+l.GRU)
+	return fmt.Sprintf("%s %d", kind[0], l.Depthwise+l.MaxPool+l.AveragePool+l.Dense+l.Embedding+l.Conv1D+l.LSTM+l.GRU+l.Positions+l.Transformer)
 }
 
 // mostLayers bounds what a pipeline can spell out.
@@ -258,7 +272,7 @@ const mostLayers = 1000
 
 // spelledNetwork is the network in YAML.
 type spelledNetwork struct {
-	Layers  []SpelledLayer `yaml:"layers" json:"layers" doc:"the layers from the picture to what the head takes: words (relu, relu6, silu, hardswish, sigmoid, tanh, gelu, batch_norm, global_average_pool, flatten) or mappings such as {conv: 16, kernel: 3}, {max_pool: 2}, {dense: 64}; of texts, from {embedding: 100} or {vectors: builtin} by {conv1d: 64, kernel: 5}, {lstm: 64}, {gru: 64}, mean and max"`
+	Layers  []SpelledLayer `yaml:"layers" json:"layers" doc:"the layers from the picture to what the head takes: words (relu, relu6, silu, hardswish, sigmoid, tanh, gelu, batch_norm, global_average_pool, flatten) or mappings such as {conv: 16, kernel: 3}, {max_pool: 2}, {dense: 64}; of texts, from {embedding: 100} or {vectors: builtin} by {conv1d: 64, kernel: 5}, {lstm: 64}, {gru: 64}, {positions: 256}, {transformer: 512, heads: 8}, mean and max"`
 	Weights string         `yaml:"weights" json:"weights,omitempty" doc:"of a network for texts: a PyTorch or Keras file; LSTM, GRU, dense and embedding layers start from its weights, in their order"`
 }
 

@@ -33,7 +33,7 @@ func (s Sizes) trainable(b *nn.Builder, blocks int, dropout float32) nn.Value {
 	x = b.Layer("embeddings.norm", nn.LayerNorm{Epsilon: s.Epsilon}, x)
 	x = dropped(b, "embeddings", x, dropout)
 	for i := range blocks {
-		x = s.block(b, fmt.Sprintf("block%d", i), x, dropout)
+		x = s.Block(b, fmt.Sprintf("block%d", i), x, dropout)
 	}
 	return x
 }
@@ -46,8 +46,9 @@ func dropped(b *nn.Builder, scope string, x nn.Value, rate float32) nn.Value {
 	return b.Layer(scope+".dropout", nn.Dropout{Rate: rate}, x)
 }
 
-// block is a layer with its norms behind the residuals (Devlin et al. 2018, arXiv:1810.04805).
-func (s Sizes) block(b *nn.Builder, scope string, x nn.Value, dropout float32) nn.Value {
+// Block is a layer with its norms behind the residuals (Devlin et al. 2018, arXiv:1810.04805), of tokens of the width, with so many
+// heads; its layers' names begin with scope.
+func (s Sizes) Block(b *nn.Builder, scope string, x nn.Value, dropout float32) nn.Value {
 	dense := func(name string, out int, x nn.Value) nn.Value {
 		return b.Layer(scope+"."+name, nn.Dense{Out: out, Bias: true}, x)
 	}

@@ -109,6 +109,10 @@ func (s *Setup) checkTokens(tokens string) error {
 	if err != nil {
 		return err
 	}
+	if most := trunk.MostTokens(); most > 0 && made.Length > most {
+		return pipeline.ParamErrorHint("backbone.layers", fmt.Sprintf("write positions: %d, or length: %d in the stage text", made.Length, most),
+			"there are positions for %d tokens, but texts may have %d", most, made.Length)
+	}
 	return s.checkPhases(trunk)
 }
 
