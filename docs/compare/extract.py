@@ -4,7 +4,7 @@
                       [--peer NAME …] [--models DIR] [--start-up | --goals] [--processor-time] [--json FILE]
 
 TLPIPE is the program's path. Every network has the same random weights on all sides and gives its
-pooled features; ONNX Runtime gets it from torchvision through torch.onnx.export. Its int8 form
+pooled features; ONNX Runtime gets it from torchvision or timm through torch.onnx.export. Its int8 form
 (onnxruntime-int8) is made of that by onnxruntime.quantization: static, QDQ, weights by channel,
 calibrated on a few random batches. Each measurement is a process of its own, which runs batches for some
 seconds after a warm-up and tells its best; rounds go through all sides one after the other, so that what
@@ -21,7 +21,7 @@ kept in a file, and a later call adds to them, so that a long measurement can be
 With --processor-time it is not the clock that counts but the processor time of all threads, which other work on the machine
 disturbs less; take --threads 1 with it.
 
-Needs: torch, torchvision, onnx, onnxruntime, safetensors.
+Needs: torch, torchvision, timm, onnx, onnxruntime, safetensors.
 """
 
 import argparse
@@ -36,7 +36,9 @@ import time
 
 NETWORKS = {
     "resnet50": 224, "mobilenet_v2": 224, "efficientnet_b0": 224, "vgg16": 224, "inception_v3": 299, "densenet121": 224,
+    "vit_b16": 224, "dinov2_s14": 224,
 }
+TIMM = {"vit_b16": "vit_base_patch16_224", "dinov2_s14": "vit_small_patch14_dinov2"}  # these networks come from there
 WORK = [(name, 8) for name in NETWORKS] + [("resnet50", 1), ("mobilenet_v2", 1), ("efficientnet_b0", 1)]
 PEERS = ["onnxruntime", "onnxruntime-int8", "torch", "torch-frozen"]
 
@@ -49,6 +51,8 @@ GOALS = [
     ("densenet121", 8, FLOAT, "onnxruntime", 1.1),
     ("mobilenet_v2", 8, FLOAT, "onnxruntime", 1.0),
     ("efficientnet_b0", 8, FLOAT, "onnxruntime", 1.1),
+    ("vit_b16", 8, FLOAT, "onnxruntime", 1.1),
+    ("dinov2_s14", 8, FLOAT, "onnxruntime", 1.1),
     ("resnet50", 1, FLOAT, "onnxruntime", 1.0),
     ("mobilenet_v2", 1, FLOAT, "onnxruntime", 1.0),
     ("resnet50", 8, HALF, FLOAT, 1.6),
@@ -59,9 +63,17 @@ GOALS = [
 
 
 def trunk(name):
-    """The torchvision model with random weights, without its classifier."""
+    """The torchvision or timm model with random weights, without its classifier."""
     import torch
     import torchvision
+
+    if name in TIMM:
+        import timm
+
+        timm.layers.set_fused_attn(False)  # which torch.onnx.export does not know
+        torch.manual_seed(0)
+        state = timm.create_model(TIMM[name], num_classes=0).state_dict()  # position embeddings of another size, it may be
+        return timm.create_model(TIMM[name], num_classes=0, img_size=NETWORKS[name]).eval(), state
 
     class Pooled(torch.nn.Module):
         def __init__(self, features):

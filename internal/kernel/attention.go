@@ -22,10 +22,12 @@ type Tokens struct {
 	Pitch int // distance of rows
 }
 
-// The tiles: so many queries meet so many keys at a time. Their products, of one thread, fit into a level-2 cache.
+// The tiles: so many queries meet so many keys at a time. Their products, of one thread, fit into a level-2 cache. Sequences of few tokens
+// meet all their keys at once.
 const (
 	attentionQueries = 64
 	attentionKeys    = 256
+	attentionAtOnce  = 512
 )
 
 // Run computes dst of the queries, keys and values. logs, [Heads][rows], is where the logarithms (to base 2) of the sums of the
@@ -43,7 +45,15 @@ func (a Attention) run(set isa, pool *Pool, sequences []Sequence, dst, q, k, v T
 	if logs != nil {
 		need("attention", "logs", logs, a.Heads*rows)
 	}
-	t.start(pool, a.forwardScratch())
+	longest, scratch := 0, 0
+	for _, s := range sequences {
+		if s.Length > attentionAtOnce {
+			scratch = a.forwardScratch()
+		} else {
+			longest = max(longest, s.Length)
+		}
+	}
+	t.start(pool, max(scratch, a.atOnceScratch(set, longest)))
 	*t = attentionTask{spaces: t.spaces}
 }
 
@@ -99,6 +109,8 @@ type attentionTask struct {
 type attentionSpace struct {
 	Workspace
 	floats []float32
+	tile   tile
+	taps   [1]int
 }
 
 func (t *attentionTask) start(pool *Pool, scratch int) {
@@ -115,9 +127,12 @@ func (t *attentionTask) start(pool *Pool, scratch int) {
 
 func (t *attentionTask) do(worker, i int) {
 	h := head{t: t, space: t.spaces[worker], sequence: t.sequences[i/t.Heads], number: i % t.Heads}
-	if t.gradient {
+	switch {
+	case t.gradient:
 		h.backward()
-	} else {
+	case h.sequence.Length <= attentionAtOnce:
+		h.forwardAtOnce()
+	default:
 		h.forward()
 	}
 }
@@ -145,6 +160,12 @@ func (a Attention) scale() float32 { return float32(math.Log2E / math.Sqrt(float
 
 func (a Attention) forwardScratch() int {
 	return attentionQueries * (attentionKeys + a.Width + 4)
+}
+
+// atOnceScratch is what a sequence of so many tokens, which meet all at once, takes.
+func (a Attention) atOnceScratch(set isa, tokens int) int {
+	k, v := newPanels(set, a.Width, tokens), newPanels(set, tokens, a.Width)
+	return k.size() + v.size() + max(k.padded(), v.padded()) + attentionQueries*spread(roundUp(tokens, 16)) + 4*16
 }
 
 // scores computes the products of keys from … from+keys-1, the rows, with the queries first … first+queries-1.
@@ -217,6 +238,85 @@ func (h *head) forward() {
 		}
 	}
 	h.clear(t.dst)
+}
+
+// forwardAtOnce is forward where a query meets all keys at once: they are laid out once, and so are the values.
+func (h *head) forwardAtOnce() {
+	t, keys, width := h.t, h.sequence.Length, h.t.Width
+	k, v := newPanels(t.set, width, keys), newPanels(t.set, keys, width)
+	part := partition{h.space.floats}
+	right, values, zeros := part.take(roundUp(k.size(), 16)), part.take(roundUp(v.size(), 16)), part.take(roundUp(max(k.padded(), v.padded()), 16))
+	pitch := spread(roundUp(keys, 16))
+	scores := part.take(attentionQueries * pitch)
+	clear(zeros)
+	packTransposed(k, right, h.rows(t.k, 0), t.k.Pitch)
+	packRows(v, values, 0, h.rows(t.v, 0), t.v.Pitch, keys, 1)
+	for first := 0; first < keys; first += attentionQueries {
+		queries := min(attentionQueries, keys-first)
+		h.multiply(k, right, zeros, h.rows(t.q, first), t.q.Pitch, queries, scores, pitch)
+		for i := range queries {
+			row := softmaxRow{x: scores[i*pitch:][:keys], n: keys, factor: t.scale()}
+			if t.Causal {
+				clear(row.x[first+i+1:])
+				row.n = first + i + 1
+			}
+			row.compute(t.set)
+			if t.logs != nil {
+				h.logs(first+i, 1)[0] = float32(float64(row.top)*float64(t.scale()) + math.Log2(float64(row.total)))
+			}
+		}
+		h.multiply(v, values, zeros, scores, pitch, queries, h.rows(t.dst, first), t.dst.Pitch)
+	}
+	h.clear(t.dst)
+}
+
+// multiply computes rows of c = a·b, of which b is laid out.
+func (h *head) multiply(l panels, b, zeros, a []float32, aRow, rows int, c []float32, cRow int) {
+	x, set := &h.space.tile, h.t.set
+	*x = tile{a: a, aRow: aRow, b: b, bias: zeros, c: c, cRow: cRow, taps: h.space.taps[:], run: l.k,
+		low: float32(math.Inf(-1)), high: float32(math.Inf(1)), kind: elementFloat32}
+	for i := 0; i < rows; i += set.tileRows() {
+		m := min(set.tileRows(), rows-i)
+		second := i
+		if m > set.groupRows() {
+			second += ceilDiv(m, 2)
+		}
+		x.a0, x.a1 = i*aRow, second*aRow
+		x.c0, x.c1 = i*cRow, second*cRow
+		x.compute(l, m, 0, l.count)
+	}
+	x.release()
+}
+
+// softmaxRow is the softmax of a row, to the base of 2, in place.
+//
+// The assembly reads this struct at the offsets that attention_test.go pins.
+type softmaxRow struct {
+	x      []float32
+	n      int
+	factor float32 // of the exponents
+	top    float32 // the greatest of x
+	total  float32 // the sum that x was divided by
+}
+
+// compute replaces x by 2^((x - top)·factor), divided by their sum.
+func (r *softmaxRow) compute(set isa) {
+	if softmaxRowAssembly(set, r) {
+		return
+	}
+	x := r.x[:r.n]
+	r.top = greatest(x)
+	total := 0.0
+	for i, v := range x {
+		e := math.Exp2(max(float64(v-r.top)*float64(r.factor), exp2Low))
+		x[i] = float32(e)
+		total += e
+	}
+	r.total = float32(total)
+	share := 1 / r.total
+	for i := range x {
+		x[i] *= share
+	}
 }
 
 // logs are those of some queries.

@@ -3,6 +3,7 @@ package kernel
 import (
 	"math"
 	"testing"
+	"unsafe"
 
 	"pgregory.net/rapid"
 )
@@ -57,6 +58,9 @@ func drawSequences(t *rapid.T) (sequences []Sequence, rows int) {
 		s := Sequence{First: rows, Length: rapid.IntRange(1, 20).Draw(t, "length")}
 		if rapid.IntRange(0, 9).Draw(t, "long") == 0 {
 			s.Length += rapid.IntRange(attentionQueries-20, attentionKeys+40).Draw(t, "longer")
+			if rapid.IntRange(0, 3).Draw(t, "not at once") == 0 {
+				s.Length += attentionAtOnce
+			}
 		}
 		s.Rows = s.Length + rapid.IntRange(0, 3).Draw(t, "padding")
 		sequences = append(sequences, s)
@@ -102,6 +106,43 @@ func TestAttentionAgainstDefinition(t *testing.T) {
 			})
 		})
 	}
+}
+
+// The assembly reads a row at these offsets.
+func TestSoftmaxRowOffsets(t *testing.T) {
+	var x softmaxRow
+	for i, v := range []struct{ got, want uintptr }{
+		{unsafe.Offsetof(x.x), 0}, {unsafe.Offsetof(x.n), 24}, {unsafe.Offsetof(x.factor), 32}, {unsafe.Offsetof(x.top), 36}, {unsafe.Offsetof(x.total), 40},
+	} {
+		if v.got != v.want {
+			t.Errorf("field %d at %d, the assembly reads it at %d", i, v.got, v.want)
+		}
+	}
+}
+
+func TestSoftmaxRowAgainstPlain(t *testing.T) {
+	eachSet(t, func(t *rapid.T, set isa, g *guard) {
+		r := random(t)
+		n := rapid.IntRange(1, 100).Draw(t, "n")
+		scale := rapid.Float32Range(0.1, 50).Draw(t, "scale")
+		x := fill(r, g.floats(n))
+		scaleInto(portable, x, x, scale)
+		got, want := softmaxRow{x: x, n: n, factor: 0.3}, softmaxRow{x: append([]float32(nil), x...), n: n, factor: 0.3}
+		got.compute(set)
+		want.compute(portable)
+		wide := []float64{float64(want.top), float64(want.total)}
+		for _, v := range want.x {
+			wide = append(wide, float64(v))
+		}
+		near(t, "softmax", append([]float32{got.top, got.total}, got.x...), wide, 3e-6, 1)
+		x[rapid.IntRange(0, n-1).Draw(t, "place")] = float32(math.NaN())
+		got.compute(set)
+		for i, v := range x {
+			if v == v {
+				t.Fatalf("beside what is not a number, element %d is %v", i, v)
+			}
+		}
+	})
 }
 
 func TestAttentionAllocatesNothing(t *testing.T) {

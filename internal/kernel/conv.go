@@ -364,7 +364,15 @@ func (f *phase) packGradient(c Conv, weights []float32) {
 }
 
 // Conv returns the geometry.
-func (p *PackedConv) Conv() Conv { return p.conv }
+func (p *PackedConv) Conv() Conv {
+	if p.rounds {
+		return p.wide()
+	}
+	return p.conv
+}
+
+// Rounds tells whether weights and inputs are rounded to bfloat16.
+func (p *PackedConv) Rounds() bool { return p.rounds }
 
 // Halved tells whether the weights are rounded to 16 bits.
 func (p *PackedConv) Halved() bool { return p.halved }

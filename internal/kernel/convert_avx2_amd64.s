@@ -118,3 +118,46 @@ next7:
 end8:
 	VZEROUPPER
 	RET
+
+// func extremesAVX2(src *float32, n int) (low float32, high float32, finite float32)
+// Requires: AVX, FMA3, SSE
+TEXT ·extremesAVX2(SB), NOSPLIT, $0-28
+	MOVQ   src+0(FP), SI
+	MOVQ   n+8(FP), CX
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	XORQ   AX, AX
+
+next9:
+	VMOVUPS      (SI)(AX*4), Y4
+	VMINPS       Y4, Y0, Y0
+	VMAXPS       Y4, Y1, Y1
+	VFMADD231PS  Y4, Y3, Y2
+	ADDQ         $0x08, AX
+	CMPQ         AX, CX
+	JL           next9
+	VEXTRACTF128 $0x01, Y0, X4
+	VMINPS       X4, X0, X0
+	VPERMILPS    $0x4e, X0, X4
+	VMINPS       X4, X0, X0
+	VPERMILPS    $0xb1, X0, X4
+	VMINPS       X4, X0, X0
+	VEXTRACTF128 $0x01, Y1, X4
+	VMAXPS       X4, X1, X1
+	VPERMILPS    $0x4e, X1, X4
+	VMAXPS       X4, X1, X1
+	VPERMILPS    $0xb1, X1, X4
+	VMAXPS       X4, X1, X1
+	VEXTRACTF128 $0x01, Y2, X4
+	VADDPS       X4, X2, X2
+	VPERMILPS    $0x4e, X2, X4
+	VADDPS       X4, X2, X2
+	VPERMILPS    $0xb1, X2, X4
+	VADDPS       X4, X2, X2
+	VZEROUPPER
+	MOVSS        X0, low+16(FP)
+	MOVSS        X1, high+20(FP)
+	MOVSS        X2, finite+24(FP)
+	RET

@@ -21,3 +21,8 @@ func dequantizeAVX2(dst *float32, src *uint8, n int, scale, shift float32)
 //
 //go:noescape
 func quantizeAVX2(dst *uint8, src *float32, n int, scale, shift float32)
+
+// extremesAVX2 returns the least and the greatest of 0 and n numbers, a positive multiple of 8, and 0, or NaN if one is not finite.
+//
+//go:noescape
+func extremesAVX2(src *float32, n int) (low, high, finite float32)

@@ -281,3 +281,52 @@ full20:
 end21:
 	VZEROUPPER
 	RET
+
+// func extremesAVX512(src *float32, n int) (low float32, high float32, finite float32)
+// Requires: AVX, AVX512F, SSE
+TEXT ·extremesAVX512(SB), NOSPLIT, $0-28
+	MOVQ   src+0(FP), SI
+	MOVQ   n+8(FP), CX
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	XORQ   AX, AX
+
+next22:
+	VMOVUPS       (SI)(AX*4), Z4
+	VMINPS        Z4, Z0, Z0
+	VMAXPS        Z4, Z1, Z1
+	VFMADD231PS   Z4, Z3, Z2
+	ADDQ          $0x10, AX
+	CMPQ          AX, CX
+	JL            next22
+	VEXTRACTF64X4 $0x01, Z0, Y4
+	VMINPS        Y4, Y0, Y0
+	VEXTRACTF128  $0x01, Y0, X4
+	VMINPS        X4, X0, X0
+	VPERMILPS     $0x4e, X0, X4
+	VMINPS        X4, X0, X0
+	VPERMILPS     $0xb1, X0, X4
+	VMINPS        X4, X0, X0
+	VEXTRACTF64X4 $0x01, Z1, Y4
+	VMAXPS        Y4, Y1, Y1
+	VEXTRACTF128  $0x01, Y1, X4
+	VMAXPS        X4, X1, X1
+	VPERMILPS     $0x4e, X1, X4
+	VMAXPS        X4, X1, X1
+	VPERMILPS     $0xb1, X1, X4
+	VMAXPS        X4, X1, X1
+	VEXTRACTF64X4 $0x01, Z2, Y4
+	VADDPS        Y4, Y2, Y2
+	VEXTRACTF128  $0x01, Y2, X4
+	VADDPS        X4, X2, X2
+	VPERMILPS     $0x4e, X2, X4
+	VADDPS        X4, X2, X2
+	VPERMILPS     $0xb1, X2, X4
+	VADDPS        X4, X2, X2
+	VZEROUPPER
+	MOVSS         X0, low+16(FP)
+	MOVSS         X1, high+20(FP)
+	MOVSS         X2, finite+24(FP)
+	RET

@@ -36,3 +36,8 @@ func quantizeAVX512(dst *uint8, src *float32, n int, scale, shift float32)
 //
 //go:noescape
 func quantizeThreesAVX512(dst *uint8, src *float32, n int, scale, shift float32)
+
+// extremesAVX512 returns the least and the greatest of 0 and n numbers, a positive multiple of 16, and 0, or NaN if one is not finite.
+//
+//go:noescape
+func extremesAVX512(src *float32, n int) (low, high, finite float32)

@@ -97,17 +97,22 @@ type gemmTask struct {
 }
 
 const (
-	gemmDepth   = 512 // k of a block
-	gemmColumns = 256 // columns of a block
-	gemmBlocks  = 8   // at least so many pieces, where there are enough panels
+	gemmDepth    = 512  // k of a block
+	gemmColumns  = 256  // columns that rows of the left matrix meet before the next ones do
+	gemmGathered = 1024 // columns of a block whose left matrix is gathered, which costs the less the more columns it meets
+	gemmBlocks   = 8    // at least so many pieces, where there are enough panels
 )
 
 func (t *gemmTask) run(pool *Pool) {
-	columns := min(gemmColumns, roundUp(t.n, t.set.panelColumns()))
 	depth := min(gemmDepth, t.k)
 	if !t.set.multiplies(t.kind) {
 		t.kind = elementFloat32
 	}
+	columns := gemmColumns
+	if t.gathers() {
+		columns = gemmGathered
+	}
+	columns = min(columns, roundUp(t.n, t.set.panelColumns()))
 	t.rows = min(4*t.set.tileRows(), roundUp(t.m, t.set.tileRows()))
 	t.rowBlocks = ceilDiv(t.m, t.rows)
 	bias := roundUp(columns, 16)
@@ -139,6 +144,11 @@ func (t *gemmTask) run(pool *Pool) {
 			pool.run(t.rowBlocks*t.columnBlock, t)
 		}
 	}
+}
+
+// gathers tells whether rows of the left matrix are gathered in scratch memory: those that are not read in place.
+func (t *gemmTask) gathers() bool {
+	return t.aTransposed || aliases(t.aRow) || t.kind != elementFloat32
 }
 
 // pitch is the distance of rows of a block of the left matrix that is gathered.
@@ -202,20 +212,22 @@ func (t *gemmTask) do(worker, i int) {
 	x.taps = l.taps[:1]
 	if t.depth == 0 {
 		x.taps = nil // nothing to read
-	} else if t.aTransposed || aliases(t.aRow) || t.kind != elementFloat32 {
+	} else if t.gathers() {
 		x.a, x.aRow, first = l.floats, t.pitch(t.depth), 0
 		t.gather(x.a, row, rows)
 	}
-	for i := 0; i < rows; i += t.set.tileRows() {
-		m := min(t.set.tileRows(), rows-i)
-		second := i
-		if m > t.set.groupRows() {
-			second += ceilDiv(m, 2)
+	for step := gemmColumns / t.set.panelColumns(); p < q; p += step {
+		for i := 0; i < rows; i += t.set.tileRows() {
+			m := min(t.set.tileRows(), rows-i)
+			second := i
+			if m > t.set.groupRows() {
+				second += ceilDiv(m, 2)
+			}
+			x.a0, x.a1 = first+i*x.aRow, first+second*x.aRow
+			x.c0, x.c1 = (row+i)*x.cRow+t.n0, (row+second)*x.cRow+t.n0
+			x.r0, x.r1 = x.c0, x.c1
+			x.compute(t.layout, m, p, min(p+step, q))
 		}
-		x.a0, x.a1 = first+i*x.aRow, first+second*x.aRow
-		x.c0, x.c1 = (row+i)*x.cRow+t.n0, (row+second)*x.cRow+t.n0
-		x.r0, x.r1 = x.c0, x.c1
-		x.compute(t.layout, m, p, q)
 	}
 	x.release()
 }

@@ -13,7 +13,7 @@ import (
 
 // revision counts the changes of the bits of what this package computes: it is raised when an operation
 // sums in another order, chooses another algorithm or approximates otherwise, on any instruction set.
-const revision = 1
+const revision = 2
 
 // Numerics names what decides the last bits of results in float32: the instructions in use and the
 // revision of the operations, such as "avx512 1". Between equal names results are equal bit for bit, for

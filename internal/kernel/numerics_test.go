@@ -1,6 +1,7 @@
 package kernel
 
 import (
+	"strconv"
 	"strings"
 	"testing"
 )
@@ -8,8 +9,8 @@ import (
 func TestNumerics(t *testing.T) {
 	t.Log(Numerics(), NumericsBFloat16(), NumericsInt8())
 	for _, name := range []string{Numerics(), NumericsBFloat16(), NumericsInt8()} {
-		if !strings.HasPrefix(name, active().String()) || !strings.HasSuffix(name, " 1") {
-			t.Errorf("%q does not say %s and revision 1", name, active())
+		if !strings.HasPrefix(name, active().String()) || !strings.HasSuffix(name, " "+strconv.Itoa(revision)) {
+			t.Errorf("%q does not say %s and revision %d", name, active(), revision)
 		}
 	}
 	if NumericsBFloat16() == Numerics() {

@@ -300,13 +300,13 @@ func TestNorms(t *testing.T) {
 		}
 		want = normDefinition(x, d, gamma, beta, epsilon, rows, c, false)
 		rowMean, rowScale := g.floats(rows), g.floats(rows)
-		LayerNorm(all[1], dst, rowMean, rowScale, x, gamma, beta, epsilon, rows, c)
+		layerNorm(set, all[1], dst, rowMean, rowScale, x, gamma, beta, epsilon, rows, c)
 		near(t, "layer-norm", dst, want.y, 1e-4, 1)
-		LayerNormBackward(all[1], dx, dgamma, dbeta, d, x, gamma, rowMean, rowScale, rows, c)
+		layerNormBackward(set, all[1], dx, dgamma, dbeta, d, x, gamma, rowMean, rowScale, rows, c)
 		near(t, "layer-norm dx", dx, want.dx, 2e-3, 1)
 		near(t, "layer-norm dgamma", dgamma, want.dgamma, 1e-4, 5)
 		near(t, "layer-norm dbeta", dbeta, want.dbeta, 1e-4, 1)
-		LayerNorm(nil, dst, nil, nil, x, gamma, beta, epsilon, rows, c)
+		layerNorm(set, nil, dst, nil, nil, x, gamma, beta, epsilon, rows, c)
 		near(t, "layer-norm", dst, want.y, 1e-4, 1)
 	})
 }

@@ -216,6 +216,15 @@ func (r Recurrent) step(set isa, t *RecurrentTrace, row, before int, moved []flo
 	u := r.Units
 	wide := len(moved)
 	z, h := t.gates[row*wide:(row+1)*wide], t.states[row*u:(row+1)*u]
+	if r.Cell == LSTM && !r.HardSigmoid {
+		token := lstmToken{gates: z, moved: moved, bias: w.Bias, cell: t.cells[row*u : (row+1)*u], state: h, units: u, first: 1}
+		if before >= 0 {
+			token.before, token.first = t.cells[before*u:(before+1)*u], 0
+		}
+		if token.forward(set) {
+			return
+		}
+	}
 	if r.Cell == LSTM {
 		addInto(set, moved, moved, w.Bias)
 		addInto(set, z, z, moved)
@@ -395,6 +404,15 @@ func (r Recurrent) stepBack(set isa, t *RecurrentTrace, row, before int, dh, dc,
 		in, forget, candidate, out := z[:u], z[u:][:u], z[2*u:][:u], z[3*u:][:u]
 		toIn, toForget, toCandidate, toOut := flow[:u], flow[u:][:u], flow[2*u:][:u], flow[3*u:][:u]
 		dh, dc = dh[:u], dc[:u]
+		if !r.HardSigmoid {
+			token := lstmToken{gates: z, flow: flow, state: dh, memory: dc, cell: t.cells[row*u : (row+1)*u], units: u, first: 1}
+			if before >= 0 {
+				token.before, token.first = t.cells[before*u:(before+1)*u], 0
+			}
+			if token.backward(set) {
+				return
+			}
+		}
 		activateInto(set, Tanh, toIn, t.cells[row*u:(row+1)*u]) // for now
 		for j, y := range toIn {
 			toOut[j] = dh[j] * y * r.slope(out[j])

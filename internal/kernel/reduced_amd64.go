@@ -50,6 +50,21 @@ func dequantizeAssembly(set isa, dst []float32, src []uint8, scale, shift float3
 	return n
 }
 
+// extremesAssembly returns what [extremes] does, of the first n numbers.
+func extremesAssembly(set isa, x []float32) (low, high, finite float32, n int) {
+	switch set {
+	case avx512:
+		if n = len(x) &^ 15; n > 0 {
+			low, high, finite = extremesAVX512(&x[0], n)
+		}
+	case avx2:
+		if n = len(x) &^ 7; n > 0 {
+			low, high, finite = extremesAVX2(&x[0], n)
+		}
+	}
+	return low, high, finite, n
+}
+
 // wholeVectors is how many of n numbers a conversion computes: AVX-512 has masks for the last ones, AVX2 takes eight at
 // a time.
 func wholeVectors(set isa, n int) int {

@@ -48,7 +48,10 @@ const (
 	opGELUBackward
 	opGELUTanhBackward
 	opQuickGELUBackward
-	opExp2 // dst = 2^((x - y)·low), not below 2^exp2Low
+	opExp2          // dst = 2^((x - y)·low), not below 2^exp2Low
+	opRescale       // dst = x·low + (z·high + y), each sum rounded once
+	opRescaleAdd    // dst = x·low + (z·high + y) + u
+	opAddNormalised // dst += x·((y - low)·high)
 )
 
 // exp2Low is the least exponent of [opExp2].
@@ -60,7 +63,7 @@ var operands = [...]int{
 	opAddSquare: 3, opAddCentred: 4, opCombine: 6, opRoute: 4, opBound: 2, opBoundBackward: 3,
 	opSiLU: 2, opHardSwish: 2, opSigmoid: 2, opTanh: 2, opGELU: 2, opGELUTanh: 2, opQuickGELU: 2,
 	opSiLUBackward: 3, opHardSwishBackward: 3, opSigmoidBackward: 3, opTanhBackward: 3, opGELUBackward: 3,
-	opGELUTanhBackward: 3, opQuickGELUBackward: 3, opExp2: 3,
+	opGELUTanhBackward: 3, opQuickGELUBackward: 3, opExp2: 3, opRescale: 4, opRescaleAdd: 5, opAddNormalised: 3,
 }
 
 // do runs the sweep.
@@ -166,6 +169,18 @@ func plainRow(o operation, dst, x, y, z, u, v []float32, low, high float32) {
 	case opExp2:
 		for i, a := range x {
 			dst[i] = float32(math.Exp2(max(float64(a-y[i])*float64(low), exp2Low)))
+		}
+	case opRescale:
+		for i, a := range x {
+			dst[i] = fma(a, low, fma(z[i], high, y[i]))
+		}
+	case opRescaleAdd:
+		for i, a := range x {
+			dst[i] = fma(a, low, fma(z[i], high, y[i])) + u[i]
+		}
+	case opAddNormalised:
+		for i, a := range x {
+			dst[i] += a * ((y[i] - low) * high)
 		}
 	case opSiLU, opHardSwish, opSigmoid, opTanh, opGELU, opGELUTanh, opQuickGELU:
 		act := [...]Activation{SiLU, HardSwish, Sigmoid, Tanh, GELU, GELUTanh, QuickGELU}[o-opSiLU]

@@ -77,6 +77,12 @@ func (s *sweep) avx512(o operation) {
 		quickGELUBackwardAVX512(s)
 	case opExp2:
 		exp2AVX512(s)
+	case opRescale:
+		rescaleAVX512(s)
+	case opRescaleAdd:
+		rescaleAddAVX512(s)
+	case opAddNormalised:
+		addNormalisedAVX512(s)
 	}
 }
 
@@ -144,5 +150,11 @@ func (s *sweep) avx2(o operation) {
 		quickGELUBackwardAVX2(s)
 	case opExp2:
 		exp2AVX2(s)
+	case opRescale:
+		rescaleAVX2(s)
+	case opRescaleAdd:
+		rescaleAddAVX2(s)
+	case opAddNormalised:
+		addNormalisedAVX2(s)
 	}
 }

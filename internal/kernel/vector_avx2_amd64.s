@@ -3112,3 +3112,179 @@ DATA vector_avx2_c2fa0000<>+52(SB)/4, $0xc2fa0000
 DATA vector_avx2_c2fa0000<>+56(SB)/4, $0xc2fa0000
 DATA vector_avx2_c2fa0000<>+60(SB)/4, $0xc2fa0000
 GLOBL vector_avx2_c2fa0000<>(SB), RODATA|NOPTR, $64
+
+// func rescaleAVX2(s *byte)
+// Requires: AVX, FMA3
+TEXT ·rescaleAVX2(SB), NOSPLIT, $0-8
+	MOVQ         s+0(FP), R11
+	MOVQ         (R11), DI
+	MOVQ         24(R11), SI
+	MOVQ         48(R11), DX
+	MOVQ         72(R11), CX
+	VBROADCASTSS 208(R11), Y6
+	VBROADCASTSS 212(R11), Y7
+	MOVQ         200(R11), R10
+
+row125:
+	XORQ AX, AX
+	MOVQ 192(R11), R9
+	SUBQ $0x08, R9
+	JL   tail127
+
+full126:
+	VMOVUPS     (SI)(AX*4), Y0
+	VMOVUPS     (DX)(AX*4), Y1
+	VMOVUPS     (CX)(AX*4), Y2
+	VFMADD213PS Y1, Y7, Y2
+	VMOVAPS     Y2, Y5
+	VFMADD231PS Y0, Y6, Y5
+	VMOVUPS     Y5, (DI)(AX*4)
+	ADDQ        $0x08, AX
+	SUBQ        $0x08, R9
+	JGE         full126
+
+tail127:
+	ADDQ        $0x08, R9
+	JZ          endRow128
+	LEAQ        vector_avx2_masks<>+0(SB), R12
+	NEGQ        R9
+	VMOVUPS     64(R12)(R9*4), Y8
+	VMASKMOVPS  (SI)(AX*4), Y8, Y0
+	VMASKMOVPS  (DX)(AX*4), Y8, Y1
+	VMASKMOVPS  (CX)(AX*4), Y8, Y2
+	VFMADD213PS Y1, Y7, Y2
+	VMOVAPS     Y2, Y5
+	VFMADD231PS Y0, Y6, Y5
+	VMASKMOVPS  Y5, Y8, (DI)(AX*4)
+
+endRow128:
+	MOVQ 144(R11), R12
+	LEAQ (DI)(R12*4), DI
+	MOVQ 152(R11), R12
+	LEAQ (SI)(R12*4), SI
+	MOVQ 160(R11), R12
+	LEAQ (DX)(R12*4), DX
+	MOVQ 168(R11), R12
+	LEAQ (CX)(R12*4), CX
+	DECQ R10
+	JNZ  row125
+	VZEROUPPER
+	RET
+
+// func rescaleAddAVX2(s *byte)
+// Requires: AVX, FMA3
+TEXT ·rescaleAddAVX2(SB), NOSPLIT, $0-8
+	MOVQ         s+0(FP), R11
+	MOVQ         (R11), DI
+	MOVQ         24(R11), SI
+	MOVQ         48(R11), DX
+	MOVQ         72(R11), CX
+	MOVQ         96(R11), BX
+	VBROADCASTSS 208(R11), Y6
+	VBROADCASTSS 212(R11), Y7
+	MOVQ         200(R11), R10
+
+row129:
+	XORQ AX, AX
+	MOVQ 192(R11), R9
+	SUBQ $0x08, R9
+	JL   tail131
+
+full130:
+	VMOVUPS     (SI)(AX*4), Y0
+	VMOVUPS     (DX)(AX*4), Y1
+	VMOVUPS     (CX)(AX*4), Y2
+	VMOVUPS     (BX)(AX*4), Y3
+	VFMADD213PS Y1, Y7, Y2
+	VFMADD213PS Y2, Y6, Y0
+	VADDPS      Y3, Y0, Y5
+	VMOVUPS     Y5, (DI)(AX*4)
+	ADDQ        $0x08, AX
+	SUBQ        $0x08, R9
+	JGE         full130
+
+tail131:
+	ADDQ        $0x08, R9
+	JZ          endRow132
+	LEAQ        vector_avx2_masks<>+0(SB), R12
+	NEGQ        R9
+	VMOVUPS     64(R12)(R9*4), Y8
+	VMASKMOVPS  (SI)(AX*4), Y8, Y0
+	VMASKMOVPS  (DX)(AX*4), Y8, Y1
+	VMASKMOVPS  (CX)(AX*4), Y8, Y2
+	VMASKMOVPS  (BX)(AX*4), Y8, Y3
+	VFMADD213PS Y1, Y7, Y2
+	VFMADD213PS Y2, Y6, Y0
+	VADDPS      Y3, Y0, Y5
+	VMASKMOVPS  Y5, Y8, (DI)(AX*4)
+
+endRow132:
+	MOVQ 144(R11), R12
+	LEAQ (DI)(R12*4), DI
+	MOVQ 152(R11), R12
+	LEAQ (SI)(R12*4), SI
+	MOVQ 160(R11), R12
+	LEAQ (DX)(R12*4), DX
+	MOVQ 168(R11), R12
+	LEAQ (CX)(R12*4), CX
+	MOVQ 176(R11), R12
+	LEAQ (BX)(R12*4), BX
+	DECQ R10
+	JNZ  row129
+	VZEROUPPER
+	RET
+
+// func addNormalisedAVX2(s *byte)
+// Requires: AVX, FMA3
+TEXT ·addNormalisedAVX2(SB), NOSPLIT, $0-8
+	MOVQ         s+0(FP), R11
+	MOVQ         (R11), DI
+	MOVQ         24(R11), SI
+	MOVQ         48(R11), DX
+	VBROADCASTSS 208(R11), Y6
+	VBROADCASTSS 212(R11), Y7
+	MOVQ         200(R11), R10
+
+row133:
+	XORQ AX, AX
+	MOVQ 192(R11), R9
+	SUBQ $0x08, R9
+	JL   tail135
+
+full134:
+	VMOVUPS     (SI)(AX*4), Y0
+	VMOVUPS     (DX)(AX*4), Y1
+	VMOVUPS     (DI)(AX*4), Y5
+	VSUBPS      Y6, Y1, Y1
+	VMULPS      Y7, Y1, Y1
+	VFMADD231PS Y0, Y1, Y5
+	VMOVUPS     Y5, (DI)(AX*4)
+	ADDQ        $0x08, AX
+	SUBQ        $0x08, R9
+	JGE         full134
+
+tail135:
+	ADDQ        $0x08, R9
+	JZ          endRow136
+	LEAQ        vector_avx2_masks<>+0(SB), R12
+	NEGQ        R9
+	VMOVUPS     64(R12)(R9*4), Y8
+	VMASKMOVPS  (SI)(AX*4), Y8, Y0
+	VMASKMOVPS  (DX)(AX*4), Y8, Y1
+	VMASKMOVPS  (DI)(AX*4), Y8, Y5
+	VSUBPS      Y6, Y1, Y1
+	VMULPS      Y7, Y1, Y1
+	VFMADD231PS Y0, Y1, Y5
+	VMASKMOVPS  Y5, Y8, (DI)(AX*4)
+
+endRow136:
+	MOVQ 144(R11), R12
+	LEAQ (DI)(R12*4), DI
+	MOVQ 152(R11), R12
+	LEAQ (SI)(R12*4), SI
+	MOVQ 160(R11), R12
+	LEAQ (DX)(R12*4), DX
+	DECQ R10
+	JNZ  row133
+	VZEROUPPER
+	RET

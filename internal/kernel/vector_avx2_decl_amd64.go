@@ -156,3 +156,18 @@ func quickGELUBackwardAVX2(s *sweep)
 //
 //go:noescape
 func exp2AVX2(s *sweep)
+
+// rescaleAVX2 computes dst = x·low + (z·high + y).
+//
+//go:noescape
+func rescaleAVX2(s *sweep)
+
+// rescaleAddAVX2 computes dst = x·low + (z·high + y) + u.
+//
+//go:noescape
+func rescaleAddAVX2(s *sweep)
+
+// addNormalisedAVX2 computes dst += x·((y - low)·high).
+//
+//go:noescape
+func addNormalisedAVX2(s *sweep)

@@ -3125,3 +3125,179 @@ DATA vector_avx512_c2fa0000<>+52(SB)/4, $0xc2fa0000
 DATA vector_avx512_c2fa0000<>+56(SB)/4, $0xc2fa0000
 DATA vector_avx512_c2fa0000<>+60(SB)/4, $0xc2fa0000
 GLOBL vector_avx512_c2fa0000<>(SB), RODATA|NOPTR, $64
+
+// func rescaleAVX512(s *byte)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·rescaleAVX512(SB), NOSPLIT, $0-8
+	MOVQ         s+0(FP), R11
+	MOVQ         (R11), DI
+	MOVQ         24(R11), SI
+	MOVQ         48(R11), DX
+	MOVQ         72(R11), CX
+	VBROADCASTSS 208(R11), Z6
+	VBROADCASTSS 212(R11), Z7
+	MOVQ         200(R11), R10
+
+row125:
+	XORQ AX, AX
+	MOVQ 192(R11), R9
+	SUBQ $0x10, R9
+	JL   tail127
+
+full126:
+	VMOVUPS     (SI)(AX*4), Z0
+	VMOVUPS     (DX)(AX*4), Z1
+	VMOVUPS     (CX)(AX*4), Z2
+	VFMADD213PS Z1, Z7, Z2
+	VMOVAPS     Z2, Z5
+	VFMADD231PS Z0, Z6, Z5
+	VMOVUPS     Z5, (DI)(AX*4)
+	ADDQ        $0x10, AX
+	SUBQ        $0x10, R9
+	JGE         full126
+
+tail127:
+	ADDQ        $0x10, R9
+	JZ          endRow128
+	MOVQ        $-1, R12
+	BZHIQ       R9, R12, R12
+	KMOVW       R12, K1
+	VMOVUPS.Z   (SI)(AX*4), K1, Z0
+	VMOVUPS.Z   (DX)(AX*4), K1, Z1
+	VMOVUPS.Z   (CX)(AX*4), K1, Z2
+	VFMADD213PS Z1, Z7, Z2
+	VMOVAPS     Z2, Z5
+	VFMADD231PS Z0, Z6, Z5
+	VMOVUPS     Z5, K1, (DI)(AX*4)
+
+endRow128:
+	MOVQ 144(R11), R12
+	LEAQ (DI)(R12*4), DI
+	MOVQ 152(R11), R12
+	LEAQ (SI)(R12*4), SI
+	MOVQ 160(R11), R12
+	LEAQ (DX)(R12*4), DX
+	MOVQ 168(R11), R12
+	LEAQ (CX)(R12*4), CX
+	DECQ R10
+	JNZ  row125
+	VZEROUPPER
+	RET
+
+// func rescaleAddAVX512(s *byte)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·rescaleAddAVX512(SB), NOSPLIT, $0-8
+	MOVQ         s+0(FP), R11
+	MOVQ         (R11), DI
+	MOVQ         24(R11), SI
+	MOVQ         48(R11), DX
+	MOVQ         72(R11), CX
+	MOVQ         96(R11), BX
+	VBROADCASTSS 208(R11), Z6
+	VBROADCASTSS 212(R11), Z7
+	MOVQ         200(R11), R10
+
+row129:
+	XORQ AX, AX
+	MOVQ 192(R11), R9
+	SUBQ $0x10, R9
+	JL   tail131
+
+full130:
+	VMOVUPS     (SI)(AX*4), Z0
+	VMOVUPS     (DX)(AX*4), Z1
+	VMOVUPS     (CX)(AX*4), Z2
+	VMOVUPS     (BX)(AX*4), Z3
+	VFMADD213PS Z1, Z7, Z2
+	VFMADD213PS Z2, Z6, Z0
+	VADDPS      Z3, Z0, Z5
+	VMOVUPS     Z5, (DI)(AX*4)
+	ADDQ        $0x10, AX
+	SUBQ        $0x10, R9
+	JGE         full130
+
+tail131:
+	ADDQ        $0x10, R9
+	JZ          endRow132
+	MOVQ        $-1, R12
+	BZHIQ       R9, R12, R12
+	KMOVW       R12, K1
+	VMOVUPS.Z   (SI)(AX*4), K1, Z0
+	VMOVUPS.Z   (DX)(AX*4), K1, Z1
+	VMOVUPS.Z   (CX)(AX*4), K1, Z2
+	VMOVUPS.Z   (BX)(AX*4), K1, Z3
+	VFMADD213PS Z1, Z7, Z2
+	VFMADD213PS Z2, Z6, Z0
+	VADDPS      Z3, Z0, Z5
+	VMOVUPS     Z5, K1, (DI)(AX*4)
+
+endRow132:
+	MOVQ 144(R11), R12
+	LEAQ (DI)(R12*4), DI
+	MOVQ 152(R11), R12
+	LEAQ (SI)(R12*4), SI
+	MOVQ 160(R11), R12
+	LEAQ (DX)(R12*4), DX
+	MOVQ 168(R11), R12
+	LEAQ (CX)(R12*4), CX
+	MOVQ 176(R11), R12
+	LEAQ (BX)(R12*4), BX
+	DECQ R10
+	JNZ  row129
+	VZEROUPPER
+	RET
+
+// func addNormalisedAVX512(s *byte)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·addNormalisedAVX512(SB), NOSPLIT, $0-8
+	MOVQ         s+0(FP), R11
+	MOVQ         (R11), DI
+	MOVQ         24(R11), SI
+	MOVQ         48(R11), DX
+	VBROADCASTSS 208(R11), Z6
+	VBROADCASTSS 212(R11), Z7
+	MOVQ         200(R11), R10
+
+row133:
+	XORQ AX, AX
+	MOVQ 192(R11), R9
+	SUBQ $0x10, R9
+	JL   tail135
+
+full134:
+	VMOVUPS     (SI)(AX*4), Z0
+	VMOVUPS     (DX)(AX*4), Z1
+	VMOVUPS     (DI)(AX*4), Z5
+	VSUBPS      Z6, Z1, Z1
+	VMULPS      Z7, Z1, Z1
+	VFMADD231PS Z0, Z1, Z5
+	VMOVUPS     Z5, (DI)(AX*4)
+	ADDQ        $0x10, AX
+	SUBQ        $0x10, R9
+	JGE         full134
+
+tail135:
+	ADDQ        $0x10, R9
+	JZ          endRow136
+	MOVQ        $-1, R12
+	BZHIQ       R9, R12, R12
+	KMOVW       R12, K1
+	VMOVUPS.Z   (SI)(AX*4), K1, Z0
+	VMOVUPS.Z   (DX)(AX*4), K1, Z1
+	VMOVUPS.Z   (DI)(AX*4), K1, Z5
+	VSUBPS      Z6, Z1, Z1
+	VMULPS      Z7, Z1, Z1
+	VFMADD231PS Z0, Z1, Z5
+	VMOVUPS     Z5, K1, (DI)(AX*4)
+
+endRow136:
+	MOVQ 144(R11), R12
+	LEAQ (DI)(R12*4), DI
+	MOVQ 152(R11), R12
+	LEAQ (SI)(R12*4), SI
+	MOVQ 160(R11), R12
+	LEAQ (DX)(R12*4), DX
+	DECQ R10
+	JNZ  row133
+	VZEROUPPER
+	RET

@@ -156,3 +156,18 @@ func quickGELUBackwardAVX512(s *sweep)
 //
 //go:noescape
 func exp2AVX512(s *sweep)
+
+// rescaleAVX512 computes dst = x·low + (z·high + y).
+//
+//go:noescape
+func rescaleAVX512(s *sweep)
+
+// rescaleAddAVX512 computes dst = x·low + (z·high + y) + u.
+//
+//go:noescape
+func rescaleAddAVX512(s *sweep)
+
+// addNormalisedAVX512 computes dst += x·((y - low)·high).
+//
+//go:noescape
+func addNormalisedAVX512(s *sweep)

@@ -23,6 +23,7 @@ type Workspace struct {
 	plain     plainMatrix
 	products  productsTask
 	attention attentionTask
+	denseInt8 denseInt8Task
 }
 
 // local is the scratch memory of one thread.

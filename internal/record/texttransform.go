@@ -26,6 +26,8 @@ type EncodingStep struct {
 	Layer   string `json:"layer"`   // as package encoder calls it
 	Pooling string `json:"pooling"` // one of package encoder's words
 	Width   int    `json:"width"`   // numbers of a vector
+
+	Precision string `json:"precision,omitempty"` // of the encoder's arithmetic: bf16 or int8; "": fp32
 }
 
 // TermsStep weighs the terms of a text, as package tfidf does.
@@ -76,7 +78,11 @@ func (t TokensStep) String() string {
 }
 
 func (e EncodingStep) String() string {
-	return fmt.Sprintf("vector by the text encoder, SHA-256 %.12s, layer %s, pooling %s, %d numbers", e.Digest, e.Layer, e.Pooling, e.Width)
+	precision := ""
+	if e.Precision != "" {
+		precision = ", precision " + e.Precision
+	}
+	return fmt.Sprintf("vector by the text encoder, SHA-256 %.12s, layer %s, pooling %s%s, %d numbers", e.Digest, e.Layer, e.Pooling, precision, e.Width)
 }
 
 func (t TermsStep) String() string {
@@ -132,7 +138,12 @@ func checkWidth(width int) error {
 	return nil
 }
 
-func (e EncodingStep) check() error { return checkWidth(e.Width) }
+func (e EncodingStep) check() error {
+	if !slices.Contains([]string{"", "bf16", "int8"}, e.Precision) {
+		return fmt.Errorf("there is no precision %q of an encoder (known: bf16, int8; none for fp32)", e.Precision)
+	}
+	return checkWidth(e.Width)
+}
 
 func (w WordMeanStep) check() error {
 	if err := checkWidth(w.Width); err != nil {

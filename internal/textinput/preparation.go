@@ -8,6 +8,7 @@ import (
 
 	"github.com/tlpipe/tlpipe/internal/document"
 	"github.com/tlpipe/tlpipe/internal/encoder"
+	"github.com/tlpipe/tlpipe/internal/nn/frozen"
 	"github.com/tlpipe/tlpipe/internal/record"
 	"github.com/tlpipe/tlpipe/internal/tokenizer"
 	"github.com/tlpipe/tlpipe/internal/words"
@@ -63,7 +64,13 @@ func prepareEncoder(tokens record.TokensStep, step record.EncodingStep, folder s
 	if err != nil {
 		return nil, err
 	}
-	embedder, err := encoder.NewEmbedder(e, step.Layer)
+	precision := frozen.Float32
+	if step.Precision != "" {
+		if precision, err = frozen.ParsePrecision(step.Precision); err != nil {
+			return nil, err
+		}
+	}
+	embedder, err := encoder.NewEmbedder(e, step.Layer, precision)
 	return &Preparation{tokeniser: tokeniser, embedder: embedder}, err
 }
 

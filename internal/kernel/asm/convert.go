@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"strings"
 
 	. "github.com/mmcloughlin/avo/operand"
@@ -61,6 +62,39 @@ func convert(f *file) {
 		t.VCVTPS2DQ(x, x)
 		t.VPMOVUSDB(x, mask, to)
 	})
+	t.extremes()
+}
+
+// extremes writes the function that finds the range of numbers. Products with 0 tell what is not finite.
+func (t *tile) extremes() {
+	src, n, i := reg.RSI, reg.RCX, reg.RAX
+	t.function("extremes"+t.set, fmt.Sprintf("returns the least and the greatest of 0 and n numbers, a positive multiple of %d, and 0, or NaN if one is not finite.", t.vector),
+		"(src *float32, n int) (low, high, finite float32)", "(src *float32, n int) (low, high, finite float32)")
+	t.Load(t.Param("src"), src)
+	t.Load(t.Param("n"), n)
+	found, zero, x := []reg.VecPhysical{t.registers[0], t.registers[1], t.registers[2]}, t.registers[3], t.registers[4]
+	for _, r := range append(found, zero) {
+		t.VXORPS(r.AsY(), r.AsY(), r.AsY())
+	}
+	t.XORQ(i, i)
+	next := t.label("next")
+	t.Label(next)
+	t.VMOVUPS(Mem{Base: src, Index: i, Scale: 4}, x)
+	t.VMINPS(x, found[0], found[0])
+	t.VMAXPS(x, found[1], found[1])
+	t.VFMADD231PS(x, zero, found[2])
+	t.ADDQ(Imm(uint64(t.vector)), i)
+	t.CMPQ(i, n)
+	t.JL(LabelRef(next))
+	r := &row{sweep: &sweep{file: t.file, machine: t.machine}}
+	for k, combine := range []func(ops ...Op){t.VMINPS, t.VMAXPS, t.VADDPS} {
+		r.horizontal(found[k], x, combine)
+	}
+	t.VZEROUPPER()
+	for k, of := range found {
+		t.Store(of.AsX(), t.ReturnIndex(k))
+	}
+	t.RET()
 }
 
 // threes loads three numbers to each four lanes; the last becomes zero. Of the source only three
@@ -142,6 +176,7 @@ func convertAVX2(f *file) {
 		t.VPACKUSWB(x.AsX(), x.AsX(), x.AsX())
 		t.VMOVQ(x.AsX(), to)
 	})
+	t.extremes()
 }
 
 // eights writes a loop over vectors of eight; inLog and outLog are those of the bytes of the elements.

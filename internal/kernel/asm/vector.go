@@ -228,25 +228,45 @@ func vectors(f *file, m machine) {
 		t, n, power := s.free[0], s.free[1], s.free[2]
 		s.VSUBPS(in[1], in[0], t)
 		s.VMULPS(low, t, t)
-		s.VMAXPS(t, s.inRegister(exp2Low, n), t)
-		if s.set == "AVX512" {
-			s.VRNDSCALEPS(Imm(0), t, n)
-		} else {
-			s.VROUNDPS(Imm(0), t, n)
-		}
-		s.VSUBPS(n, t, t)
-		s.VMOVUPS(s.number(exp2Coefficients[0]), power)
-		for _, c := range exp2Coefficients[1:] {
-			s.VFMADD213PS(s.number(c), t, power)
-		}
-		if s.set == "AVX512" {
-			s.VSCALEFPS(n, power, dst)
-		} else {
-			s.VCVTPS2DQ(n, n)
-			s.VPSLLD(Imm(23), n, n)
-			s.VPADDD(n, power, dst)
-		}
+		s.exp2(t, n, power, dst)
 	}, append([]float64{exp2Low}, exp2Coefficients...)...)
+	s.write("rescale", "dst = x·low + (z·high + y)", 3, false, func(dst reg.VecPhysical, in []reg.VecPhysical, low, high reg.VecPhysical) {
+		s.VFMADD213PS(in[1], high, in[2])
+		s.VMOVAPS(in[2], dst)
+		s.VFMADD231PS(in[0], low, dst)
+	})
+	s.write("rescaleAdd", "dst = x·low + (z·high + y) + u", 4, false, func(dst reg.VecPhysical, in []reg.VecPhysical, low, high reg.VecPhysical) {
+		s.VFMADD213PS(in[1], high, in[2])
+		s.VFMADD213PS(in[2], low, in[0])
+		s.VADDPS(in[3], in[0], dst)
+	})
+	s.write("addNormalised", "dst += x·((y - low)·high)", 2, true, func(dst reg.VecPhysical, in []reg.VecPhysical, low, high reg.VecPhysical) {
+		s.VSUBPS(low, in[1], in[1])
+		s.VMULPS(high, in[1], in[1])
+		s.VFMADD231PS(in[0], in[1], dst)
+	})
+}
+
+// exp2 computes out = 2ᵗ, not below 2^exp2Low, with n and power free; t is changed.
+func (s *sweep) exp2(t, n, power, out reg.VecPhysical) {
+	s.VMAXPS(t, s.inRegister(exp2Low, n), t)
+	if s.set == "AVX512" {
+		s.VRNDSCALEPS(Imm(0), t, n)
+	} else {
+		s.VROUNDPS(Imm(0), t, n)
+	}
+	s.VSUBPS(n, t, t)
+	s.VMOVUPS(s.number(exp2Coefficients[0]), power)
+	for _, c := range exp2Coefficients[1:] {
+		s.VFMADD213PS(s.number(c), t, power)
+	}
+	if s.set == "AVX512" {
+		s.VSCALEFPS(n, power, out)
+	} else {
+		s.VCVTPS2DQ(n, n)
+		s.VPSLLD(Imm(23), n, n)
+		s.VPADDD(n, power, out)
+	}
 }
 
 // The numbers of the other forms of GELU: from geluLow down they are 0, and 2 to exp2Low is in a softmax.

@@ -255,12 +255,6 @@ func emitConv(n *node, o Options, in []view, out view) ([]step, error) {
 	return n.emitWeighted(o, g, n.in[0].shape[0], n.in[0].shape[1], in[0], out)
 }
 
-// emitDense makes a dense layer a convolution of maps of one column.
-func emitDense(n *node, o Options, in []view, out view) ([]step, error) {
-	g := kernel.Conv{InC: in[0].channels, OutC: out.channels, KernelH: 1, KernelW: 1, StrideH: 1, StrideW: 1}
-	return n.emitWeighted(o, g, in[0].pixels, 1, in[0], out)
-}
-
 // emitWeighted packs the weights, scaled.
 func (n *node) emitWeighted(o Options, g kernel.Conv, h, w int, src, dst view) ([]step, error) {
 	packed, err := n.pack(o, g, h, w)
@@ -272,8 +266,10 @@ func (n *node) emitWeighted(o Options, g kernel.Conv, h, w int, src, dst view) (
 
 // pack lays out the weights, scaled, of a convolution of an input of h×w.
 func (n *node) pack(o Options, g kernel.Conv, h, w int) (*kernel.PackedConv, error) {
-	return kernel.PackConvFor(g, n.weight, narrow(n.shift),
-		kernel.PackOptions{Algorithm: o.Algorithm, N: 1, H: h, W: w, Scale: narrow(n.scale), Half: o.half && !o.Float[n.name]})
+	return kernel.PackConvFor(g, n.weight, narrow(n.shift), kernel.PackOptions{
+		Algorithm: o.Algorithm, N: 1, H: h, W: w, Scale: narrow(n.scale),
+		Half: o.half && !o.Float[n.name], BFloat16: o.Precision == BFloat16 && n.ofTokens() && !o.Float[n.name],
+	})
 }
 
 // residualView says where the residual lies; nil if there is none.

@@ -58,7 +58,7 @@ func texts(t *rapid.T) (lengths []int, ids []int32) {
 }
 
 // Sequences of several lengths give what the definition gives of each alone, and the same bits whatever they come with: beside
-// others, in other parts, padded to a length, on several threads.
+// others, in other parts, padded to a length, on several threads; in each precision.
 func TestSequencesSideBySide(t *testing.T) {
 	pool := kernel.NewPool(2)
 	defer pool.Close()
@@ -66,10 +66,15 @@ func TestSequencesSideBySide(t *testing.T) {
 		function := kernel.TokenPooling(rapid.IntRange(0, 3).Draw(t, "function"))
 		net := encoder(t, function, rapid.Bool().Draw(t, "causal"))
 		weights := net.InitialiseFrozen(rapid.Uint64().Draw(t, "seed"))
-		program, err := Compile(net, weights, "last", "normalised")
+		options := Options{Precision: Precision(rapid.IntRange(0, 2).Draw(t, "precision"))}
+		program, err := options.Compile(net, weights, "last", "normalised")
 		if err != nil {
 			t.Fatal(err)
 		}
+		if quantised := strings.Contains(strings.Join(classes(program), " "), "dense, int8"); quantised != (options.Precision == Int8) {
+			t.Fatalf("with precision %v the steps are %v", options.Precision, classes(program))
+		}
+		tolerance := [...]float64{2e-5, 0.05, 0.15}[options.Precision]
 		lengths, ids := texts(t)
 		run := func(s *Session, pool *kernel.Pool, lengths []int, ids []int32) (last, normalised []float32) {
 			out := nn.Batch{"last": nn.NewValues(nn.Float32, 8*len(ids)), "normalised": nn.NewValues(nn.Float32, 8*len(lengths))}
@@ -87,7 +92,9 @@ func TestSequencesSideBySide(t *testing.T) {
 			if !slices.Equal(aloneLast, last[8*from:8*(from+length)]) || !slices.Equal(alone, normalised[8*i:8*(i+1)]) {
 				t.Fatalf("example %d of %v is something else alone", i, lengths)
 			}
-			bound, err := Options{Lengths: []int{length + 3}}.Compile(net, weights, "normalised")
+			padding := options
+			padding.Lengths = []int{length + 3}
+			bound, err := padding.Compile(net, weights, "normalised")
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -104,13 +111,23 @@ func TestSequencesSideBySide(t *testing.T) {
 			}
 			want := nntest.EvaluateBatch(fixed, weights, nntest.WidenBatch(nn.Batch{"tokens": {Int32: own}}), 1)["normalised"]
 			for c, v := range alone {
-				if math.Abs(float64(v)-want[c]) > 2e-5 {
+				if math.Abs(float64(v)-want[c]) > tolerance {
 					t.Fatalf("example %d of %v: number %d is %v, want %v", i, lengths, c, v, want[c])
 				}
 			}
 			from += length
 		}
 	})
+}
+
+// classes describe the steps of a program.
+func classes(p *Program) []string {
+	var out []string
+	for _, s := range p.steps {
+		class, _ := s.describe()
+		out = append(out, class)
+	}
+	return out
 }
 
 func TestSequencesThatDoNotFit(t *testing.T) {

@@ -12,13 +12,14 @@ type Precision int
 // The precisions.
 const (
 	Float32 Precision = iota
-	// BFloat16 rounds the weights and inputs of convolutions to bfloat16 where that is faster, and
-	// sums in float32. Where the instructions have no product of bfloat16 it rounds the weights of all convolutions
+	// BFloat16 rounds the weights and inputs of convolutions to bfloat16 where that is faster, and those of dense layers of
+	// tokens, and sums in float32. Where the instructions have no product of bfloat16 it rounds the weights of all convolutions
 	// that are not depthwise, and of dense layers, to 16 bits, and values stay float32; see [kernel.PackOptions].
 	BFloat16
 	// Int8 quantizes the weights of convolutions to signed bytes, channel by channel, and their inputs
 	// to unsigned ones with a range for the whole tensor, where that is faster, and sums in integers.
-	// It needs [Ranges].
+	// It needs [Ranges] if there are convolutions. Dense layers of tokens quantise each token by itself; see
+	// [kernel.PackedDenseInt8].
 	Int8
 )
 

@@ -49,6 +49,9 @@ const (
 // reduce decides which nodes compute with smaller numbers, and puts conversions where their values meet
 // those of others.
 func (c *compilation) reduce(r reduction, o Options) error {
+	if !slices.ContainsFunc(c.nodes, func(n *node) bool { return n.kind.reduced != nil && n.kind.reduced.multiplies }) {
+		return nil // dense layers read and write float32, and need no ranges
+	}
 	switch {
 	case r.element == uint8s && o.Values != nil:
 		c.assignValues(o.Values)

@@ -42,8 +42,11 @@ func (s *convStep) bytes() int { return s.packed.Bytes() }
 
 func (s *convStep) describe() (string, int) {
 	class, flops := describeConv(s.packed.Conv(), s.h, s.w)
-	if s.packed.Halved() {
+	switch {
+	case s.packed.Halved():
 		class += ", 16-bit weights"
+	case s.packed.Rounds():
+		class += bfloat16s.suffix()
 	}
 	return class, flops
 }

@@ -1,0 +1,7 @@
+//go:build !amd64
+
+package kernel
+
+func (*lstmToken) forward(isa) bool { return false }
+
+func (*lstmToken) backward(isa) bool { return false }
