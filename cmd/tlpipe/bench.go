@@ -24,7 +24,7 @@ func (p *program) benchCommand() *cobra.Command {
 		Args:  noArguments,
 		RunE:  func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
-	c.AddCommand(p.benchExtractCommand(), p.benchEncodeCommand(), p.benchTrainCommand(), p.benchLatencyCommand(), p.benchPipelineCommand())
+	c.AddCommand(p.benchExtractCommand(), p.benchEncodeCommand(), p.benchTrainCommand(), p.benchLatencyCommand(), p.benchPipelineCommand(), p.benchDoctorCommand())
 	return c
 }
 

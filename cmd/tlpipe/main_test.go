@@ -58,11 +58,11 @@ func TestScripts(t *testing.T) {
 	})
 }
 
-// texts NAME N [mail] writes N texts of each of two classes: a table if the name ends in .csv, else a folder, of mails whose names have
-// no ending if so said.
+// texts NAME N [mail|mail.txt] writes N texts of each of two classes: a table if the name ends in .csv, else a folder, of mails if so
+// said, whose names have no ending or .txt.
 func texts(ts *testscript.TestScript, negated bool, args []string) {
 	if negated || len(args) < 2 {
-		ts.Fatalf("usage: texts NAME N [mail]")
+		ts.Fatalf("usage: texts NAME N [mail|mail.txt]")
 	}
 	count, err := strconv.Atoi(args[1])
 	ts.Check(err)
@@ -82,7 +82,7 @@ func texts(ts *testscript.TestScript, negated bool, args []string) {
 			}
 			name := fmt.Sprintf("%d.txt", i)
 			if mail {
-				name, text = fmt.Sprintf("%05d.7c53336b", i), "From: a@example.org\nSubject: a mail\n\n"+text+"\n"
+				name, text = fmt.Sprintf("%05d.7c53336b%s", i, filepath.Ext(args[2])), "From: a@example.org\nTo: b@example.org\nSubject: a mail\n\n"+text+"\n"
 			}
 			ts.Check(os.MkdirAll(filepath.Join(to, class), 0o777))
 			ts.Check(os.WriteFile(filepath.Join(to, class, name), []byte(text), 0o666))

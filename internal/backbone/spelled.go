@@ -3,7 +3,10 @@ package backbone
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -333,7 +336,13 @@ func (n Name) Backbone() (Backbone, error) {
 	}
 	layers, ok := n.spelled()
 	if !ok {
-		return Find(string(n))
+		found, err := Find(string(n))
+		if unknown := new(UnknownError); errors.As(err, &unknown) {
+			if near := params.Nearest(string(n), slices.Sorted(maps.Keys(spelledWords()))); near != "" {
+				unknown.Hint = fmt.Sprintf("did you mean %q?", near)
+			}
+		}
+		return found, err
 	}
 	name := string(n)
 	if strings.HasPrefix(name, "{") {

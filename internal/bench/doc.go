@@ -10,4 +10,6 @@
 //     percentiles, since a program that waits for it meets the slow ones too.
 //   - The peak is the fastest matrix product of this program on the same threads, measured in the
 //     same call, on matrices that stay in the caches.
+//   - The peak of a machine is what its processor multiplies and adds in registers, with no memory in the way
+//     ([Doctor]).
 package bench

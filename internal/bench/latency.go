@@ -54,7 +54,8 @@ type LatencyResult struct {
 	Cold        float64     `json:"cold_start_seconds"` // Load and the first picture
 	Whole       Percentiles `json:"latency_seconds"`    // one picture after the other, from the bytes of the file to the answer
 	Preparation Percentiles `json:"preparation_seconds"`
-	Network     Percentiles `json:"network_seconds"` // from the prepared pixels to the answer
+	Network     Percentiles `json:"network_seconds"`                     // from the prepared pixels to the answer
+	Processor   float64     `json:"network_processor_seconds,omitempty"` // of the picture that took the least of it, in all threads, from the prepared pixels to the answer; 0 where it is not known
 
 	ImagesPerSecond float64 `json:"images_per_second"` // pictures side by side, one on each thread, as `predict` does
 	GFLOPS          float64 `json:"gflops"`            // 10⁹ operations a second by the definition of the layers, of the median Network
@@ -105,15 +106,15 @@ func (l Latency) Measure(ctx context.Context) (_ *LatencyResult, err error) {
 
 	var times []float64
 	whole := func() error { return pictures.File(file, answer) }
-	if times, err = l.time(ctx, whole); err != nil {
+	if times, _, err = l.time(ctx, whole); err != nil {
 		return nil, err
 	}
 	out.Whole, out.Repeat = percentiles(times), len(times)
-	if times, err = l.time(ctx, func() error { return pictures.Prepare(file, pixels) }); err != nil {
+	if times, _, err = l.time(ctx, func() error { return pictures.Prepare(file, pixels) }); err != nil {
 		return nil, err
 	}
 	out.Preparation = percentiles(times)
-	if times, err = l.time(ctx, func() error { return pictures.Pixels(pixels, answer) }); err != nil {
+	if times, out.Processor, err = l.time(ctx, func() error { return pictures.Pixels(pixels, answer) }); err != nil {
 		return nil, err
 	}
 	out.Network = percentiles(times)
@@ -144,7 +145,7 @@ func (l Latency) Fastest(ctx context.Context) (whole, network float64, err error
 	fastest := func(run func() error) (float64, error) {
 		least := math.Inf(1)
 		for range l.Series {
-			times, err := l.time(ctx, run)
+			times, _, err := l.time(ctx, run)
 			if err != nil {
 				return 0, err
 			}
@@ -174,24 +175,26 @@ func (l Latency) load(ctx context.Context) (*inference.Model, *inference.Picture
 	return model, pictures, err
 }
 
-// time runs something again and again and returns how long it took, without the warm-up.
-func (l Latency) time(ctx context.Context, run func() error) ([]float64, error) {
-	var times []float64
+// time runs something again and again and returns how long it took, without the warm-up, and the least processor time of a run.
+func (l Latency) time(ctx context.Context, run func() error) (times []float64, processor float64, err error) {
+	processor = math.Inf(1)
 	var measured time.Duration
 	for i := 0; i < l.WarmUp+l.Repeat || measured.Seconds() < l.Seconds; i++ {
 		if err := ctx.Err(); err != nil {
-			return nil, err
+			return nil, 0, err
 		}
-		start := time.Now()
+		start, spent := time.Now(), processorTime()
 		if err := run(); err != nil {
-			return nil, err
+			return nil, 0, err
 		}
+		spent = processorTime() - spent
 		if took := time.Since(start); i >= l.WarmUp {
 			times = append(times, took.Seconds())
+			processor = min(processor, spent.Seconds())
 			measured += took
 		}
 	}
-	return times, nil
+	return times, processor, nil
 }
 
 // sideBySide runs n pictures on each thread and returns how many were done in a second.

@@ -52,3 +52,17 @@ func InstructionSet() (string, error) {
 	s, err := choose(os.Getenv(EnvironmentVariable), detect())
 	return s.String(), err
 }
+
+// Feature is an extension of the instruction set.
+type Feature struct {
+	Name    string `json:"name"`
+	Present bool   `json:"present"`
+	For     string `json:"for"` // what the kernels use it for
+}
+
+// Features lists the extensions that the kernels have code for on processors of this kind, and whether this one offers them: none where only
+// portable Go runs.
+func Features() []Feature { return features() }
+
+// BestInstructionSet is the widest that processor and operating system offer, whatever TLPIPE_KERNEL says.
+func BestInstructionSet() string { return detect().String() }

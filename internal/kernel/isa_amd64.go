@@ -26,3 +26,15 @@ func (s isa) multiplies(e element) bool {
 	}
 	return true
 }
+
+// features lists what the processor offers of that the kernels use.
+func features() []Feature {
+	x := &cpu.X86
+	return []Feature{
+		{"AVX2 and FMA", x.HasAVX2 && x.HasFMA, "float32 on 8 numbers at once"},
+		{"F16C", x.HasF16C, "weights stored in 16 bits without AVX-512"},
+		{"AVX-512", detect() == avx512, "float32 on 16 numbers at once"},
+		{"AVX-512 BF16", x.HasAVX512BF16, "products of bfloat16"},
+		{"AVX-512 VNNI", x.HasAVX512VNNI, "products of int8"},
+	}
+}

@@ -52,6 +52,8 @@ const (
 
 	TasksKey = "tlpipe.tasks" // a trait of models, not in their schema: the names of their tasks, a JSON list
 	TaskKey  = "tlpipe.task"  // a trait of images and features, not in their schema: the [Task] that their target sets
+
+	QuantisationKey = "tlpipe.quantisation" // a trait of models, not in their schema: the [TensorType] of quantised weights
 )
 
 // TensorField declares a tensor column of the given element type and shape,

@@ -35,8 +35,17 @@ type stackView struct {
 	Flow          string // the way up from block to block
 	Tip           string // its arrow's head
 	Input         float64
+	Enters        string // what goes in: pixels or tokens
 	Cut           *cutView
 	Label         string // says the drawing in words
+}
+
+// entering is what the first layer with weights takes.
+func entering(first string) string {
+	if strings.HasPrefix(first, "embedding") {
+		return "tokens"
+	}
+	return "pixels"
 }
 
 // blockView is a group of layers.
@@ -191,7 +200,7 @@ func drawStacks(phases []phase) []stackView {
 	for k, p := range phases {
 		v := stackView{
 			Width: stackWidth, Height: bottom + stackBottom, Middle: middle, Input: bottom + stackBottom - 4, Label: p.inWords(),
-			Tip: fmt.Sprintf("M%s 2l-4 7h8z", coordinate(middle)),
+			Enters: entering(p[0].Layers), Tip: fmt.Sprintf("M%s 2l-4 7h8z", coordinate(middle)),
 		}
 		var flow strings.Builder
 		fmt.Fprintf(&flow, "M%s %sV%s", coordinate(middle), coordinate(bottom+stackBottom-16), coordinate(bottom))

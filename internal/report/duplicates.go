@@ -12,6 +12,7 @@ import (
 // duplicatesView shows pairs of pictures or texts that are alike and are in two splits.
 type duplicatesView struct {
 	Summary string
+	Texts   bool // not pictures
 	Pairs   []duplicatePair
 }
 
@@ -40,7 +41,7 @@ func newDuplicates(ctx context.Context, run Run, e *evaluation) (*duplicatesView
 	if texts != nil {
 		how = "with some words changed, added or left out"
 	}
-	view := &duplicatesView{Summary: fmt.Sprintf("%s of %s evaluated look like one of another split, by a similarity hash: copies %s. This leaks information between the splits, so the accuracy may be overestimated.", count(int64(len(rows))), plural(rows[0].Rows, "row"), how)}
+	view := &duplicatesView{Texts: texts != nil, Summary: fmt.Sprintf("%s of %s evaluated look like one of another split, by a similarity hash: copies %s. This leaks information between the splits, so the accuracy may be overestimated.", count(int64(len(rows))), plural(rows[0].Rows, "row"), how)}
 	shown := rows[:min(len(rows), maxDuplicates)]
 	if len(shown) < len(rows) {
 		view.Summary += fmt.Sprintf(" The likest %d are shown.", len(shown))

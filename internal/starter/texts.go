@@ -26,6 +26,7 @@ type Texts struct {
 	ManyOf   int      // words that 19 of 20 of the sample do not exceed
 	Known    float64  // share of the sample's words that have a built-in vector
 	Examined int      // texts of the sample that could be read
+	Headers  int      // of those, texts that begin with a mail's header
 }
 
 // knownEnough is the share of words with a built-in vector from which texts are taken for English.
@@ -41,25 +42,36 @@ func lookAtTexts(ctx context.Context, f Facts, table bool) (Facts, error) {
 		}
 		return f.withTexts(ctx, &Texts{Table: true}, []listed{{source, rows}})
 	}
-	for _, t := range []*Texts{{}, {Mails: true}} {
-		var all []listed
-		for _, part := range f.parts() {
-			source := dataset.Folder{Path: part, Content: dataset.Texts}
-			if t.Mails {
-				source.Format = document.Mail
-			}
-			rows, err := source.List(ctx, nil)
-			if err != nil {
-				return f, err
-			}
-			all = append(all, listed{source, rows})
-		}
-		if found, err := f.withTexts(ctx, t, all); err != nil || found.Rows > 0 && found.Broken < found.Sampled/2 {
-			return found, err
-		}
+	plain, err := f.lookInFolders(ctx, &Texts{})
+	if err != nil || plain.Rows > 0 && 5*plain.Texts.Headers < 4*plain.Texts.Examined {
+		return plain, err
 	}
-	return f, nil
+	mails, err := f.lookInFolders(ctx, &Texts{Mails: true})
+	if err == nil && mails.readable() > 0 && mails.readable() >= plain.readable() {
+		return mails, nil
+	}
+	return plain, err
 }
+
+// lookInFolders lists texts, or mails whatever their names.
+func (f Facts) lookInFolders(ctx context.Context, t *Texts) (Facts, error) {
+	var all []listed
+	for _, part := range f.parts() {
+		source := dataset.Folder{Path: part, Content: dataset.Texts}
+		if t.Mails {
+			source.Format = document.Mail
+		}
+		rows, err := source.List(ctx, nil)
+		if err != nil {
+			return f, err
+		}
+		all = append(all, listed{source, rows})
+	}
+	return f.withTexts(ctx, t, all)
+}
+
+// readable is about how many rows can be read, as far as the sample tells.
+func (f Facts) readable() int { return f.Rows * (f.Sampled - f.Broken) / max(f.Sampled, 1) }
 
 // listed is a source of texts and its rows.
 type listed struct {
@@ -87,6 +99,9 @@ func (f Facts) withTexts(ctx context.Context, t *Texts, all []listed) (_ Facts, 
 			if !ok {
 				f.Broken++
 				return
+			}
+			if hasHeader(text) {
+				t.Headers++
 			}
 			n := 0
 			for word := range words.In(text) {
@@ -133,6 +148,19 @@ func (l listed) sample(ctx context.Context, rows int, take func(text string, ok 
 	return nil
 }
 
+// hasHeader tells whether a text begins with the header of a mail: three of the usual fields before the first empty line.
+func hasHeader(text string) bool {
+	header, _, _ := strings.Cut(text, "\n\n")
+	fields := 0
+	for line := range strings.Lines(header) {
+		name, _, found := strings.Cut(line, ":")
+		if found && slices.Contains([]string{"from", "to", "subject", "date", "received", "return-path", "delivered-to", "message-id"}, strings.ToLower(name)) {
+			fields++
+		}
+	}
+	return fields >= 3
+}
+
 // unkept computes what is asked of files anew.
 type unkept struct{}
 
@@ -177,7 +205,7 @@ func (f Facts) textPipeline(w *writer) {
 	w.line("    with:")
 	as := ""
 	if t.Mails {
-		w.comment("      ", "The files have no usual endings and read as mails: subject and text are taken of each, markup is removed.")
+		w.comment("      ", "The files read as mails, whatever their names: subject and text are taken of each, markup is removed.")
 		as = ", as: mail"
 	}
 	switch {

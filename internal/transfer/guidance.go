@@ -16,6 +16,7 @@ import (
 	"github.com/tlpipe/tlpipe/internal/transfer/rows"
 	"github.com/tlpipe/tlpipe/internal/transfer/teacher"
 	"github.com/tlpipe/tlpipe/pipeline"
+	"github.com/tlpipe/tlpipe/pipeline/params"
 )
 
 // TeacherPort is the input port of those that a student learns of.
@@ -59,6 +60,23 @@ func (s *Setup) Alone() *Setup {
 
 // guided tells whether teachers are learned of.
 func (s *Setup) guided() bool { return s.guidance != nil && !s.guidance.alone }
+
+// check refuses losses that name layers which the student, up to its head, does not have.
+func (g *Guidance) check(student *nn.Network) error {
+	if g == nil {
+		return nil
+	}
+	var errs []error
+	named := g.Losses.OfStudent()
+	for _, param := range slices.Sorted(maps.Keys(named)) {
+		for _, name := range named[param] {
+			if _, ok := student.Find(name); !ok {
+				errs = append(errs, pipeline.ParamErrorHint("loss."+param, params.DidYouMean(name, student.Scopes()), "the student has no layer %q below its head", name))
+			}
+		}
+	}
+	return errors.Join(errs...)
+}
 
 // guidedRecipe is the recipe of a phase that learns of teachers, which are among its inputs.
 type guidedRecipe struct {

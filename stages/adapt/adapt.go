@@ -106,7 +106,7 @@ func build(p Params) (pipeline.Stage, error) {
 	refuse(p.Sampling == strategy.BalancedSampling, "sampling", "leave it out", "batches are of both domains side by side")
 	if d := p.Domains; d != nil {
 		for i, name := range d.Target {
-			refuse(slices.Contains(d.Source, name), fmt.Sprintf("domains.target[%d]", i), "a domain is either", "domain %q is in the source already", name)
+			refuse(slices.Contains(d.Source, name), fmt.Sprintf("domains.target[%d]", i), "list a domain under source or under target, not under both", "domain %q is in the source already", name)
 		}
 	}
 	if len(errs) > 0 {

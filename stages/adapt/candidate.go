@@ -65,24 +65,18 @@ func (r *run) tryAll(ctx context.Context) error {
 		rates = []float64{0}
 	}
 	closed := r.closed()
-	for _, m := range methods {
+	names := method.Titles(methods)
+	for i, m := range methods {
 		if m.Is().Closed || closed {
-			r.trials = append(r.trials, &candidate{name: m.Kind, method: m, rate: nan})
+			r.trials = append(r.trials, &candidate{name: names[i], method: m, rate: nan})
 			continue
 		}
 		for _, rate := range rates {
-			c := &candidate{name: m.Kind, method: m, rate: rate}
+			c := &candidate{name: names[i], method: m, rate: rate}
 			if len(rates) > 1 {
 				c.name += fmt.Sprintf(", learning rate %v", rate)
 			}
 			r.trials = append(r.trials, c)
-		}
-	}
-	for i, c := range r.trials {
-		for _, other := range r.trials[:i] { // two settings of one method have one word
-			if other.name == c.name {
-				c.name = fmt.Sprintf("%s (%d)", c.name, i)
-			}
 		}
 	}
 	for _, c := range r.trials {

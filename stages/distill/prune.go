@@ -1,6 +1,7 @@
 package distill
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -126,7 +127,7 @@ func (s *pruneStage) Numerics() string {
 
 // Check implements pipeline.Stage.
 func (s *pruneStage) Check(inputs map[string][]pipeline.Traits) (map[string]pipeline.Traits, error) {
-	if err := classifier.CheckOne("prune", inputs[transfer.ModelPort]); err != nil {
+	if err := cmp.Or(classifier.CheckOne("prune", inputs[transfer.ModelPort]), classifier.CheckFloat32("prune", inputs[transfer.ModelPort])); err != nil {
 		return nil, err
 	}
 	for _, traits := range inputs[transfer.ModelPort] {

@@ -52,6 +52,8 @@ func main() {
 		"transpose":        transpose,
 		"adam":             adam,
 		"rows":             rows,
+		"peak_avx512":      peakAVX512,
+		"peak_avx2":        peakAVX2,
 		"winograd_avx512":  winogradAVX512,
 		"winograd_avx2":    winogradAVX2,
 	} {

@@ -38,6 +38,17 @@ func CheckOne(stage string, models []pipeline.Traits) error {
 	return nil
 }
 
+// CheckFloat32 refuses models that will be quantised, for a stage that goes on from their weights in float32.
+func CheckFloat32(stage string, models []pipeline.Traits) error {
+	for _, model := range models {
+		if weights, quantised := model[record.QuantisationKey]; quantised {
+			return pipeline.ParamErrorHint("", "quantise last: take the model from the stage before it",
+				"%s takes models in float32, and the input model is quantised (%s)", stage, weights)
+		}
+	}
+	return nil
+}
+
 // CheckTask refuses models that will not have the task, an error of the parameter task; "" stands for the task of models with one.
 func CheckTask(task string, models []pipeline.Traits) error {
 	for _, model := range models {

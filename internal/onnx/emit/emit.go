@@ -21,7 +21,7 @@ const (
 type Options struct {
 	Float16 bool             // weights of float16
 	Scheme  *quantise.Scheme // int8; nil: none
-	Signed  bool             // its weights are int8, as TensorRT wants them; else uint8, around 128
+	Signed  bool             // its weights are int8; else uint8, around 128
 	Version string           // of the program, for the file's producer
 }
 
@@ -153,10 +153,11 @@ func (e *emission) put(l nn.Layer, name string, first bool) {
 	e.values[l.Name] = &value{name: name, shape: shape, first: first && len(shape) == 3}
 }
 
-// roundTo adds a pair of nodes that round to steps.
+// roundTo adds a pair of nodes that round to steps. Values rest as uint8: ONNX Runtime's kernels take these, and where a value of int8 is
+// used twice, as at residual additions, it does not make one of them and computes the layers around it in float32.
 func (e *emission) roundTo(name, layer string, s quantise.Steps) string {
 	size := e.number(layer+".step", s.Size)
-	zero := e.constant(onnx.Int8s(layer+".zero", nil, []int8{s.Zero}))
+	zero := e.constant(onnx.Uint8s(layer+".zero", nil, []uint8{uint8(int(s.Zero) + 128)}))
 	q := e.node("QuantizeLinear", name+".quantized", []string{name, size, zero})
 	return e.node("DequantizeLinear", name+".rounded", []string{q, size, zero})
 }

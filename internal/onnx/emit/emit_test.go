@@ -2,6 +2,7 @@ package emit_test
 
 import (
 	"bytes"
+	"context"
 	"math"
 	"testing"
 
@@ -11,6 +12,8 @@ import (
 	"github.com/tlpipe/tlpipe/internal/nn"
 	"github.com/tlpipe/tlpipe/internal/nn/fold"
 	"github.com/tlpipe/tlpipe/internal/nn/nntest"
+	"github.com/tlpipe/tlpipe/internal/nn/quantise"
+	"github.com/tlpipe/tlpipe/internal/nn/simulate"
 	"github.com/tlpipe/tlpipe/internal/onnx"
 	"github.com/tlpipe/tlpipe/internal/onnx/emit"
 	"github.com/tlpipe/tlpipe/internal/onnx/evaluate"
@@ -113,5 +116,59 @@ func TestPixels(t *testing.T) {
 	}
 	if _, err := p.Run(&evaluate.Tensor{Shape: []int{1, 3, 2, 3}, Whole: make([]int64, 18)}); err == nil {
 		t.Error("a picture of another size was taken")
+	}
+}
+
+// Between a layer that is left in float32 and the rounding of its output stands an operator that keeps ONNX Runtime from rounding the
+// layer's weights, and that changes no number.
+func TestLayersLeftInFloat32(t *testing.T) {
+	b := nn.NewBuilder()
+	x := b.Input("image", 4, 4, 2)
+	for _, name := range []string{"one", "two", "three"} {
+		x = b.Layer(name, nn.Conv{Out: 2, Kernel: nn.Square(1), Bias: true}, x)
+	}
+	x = b.Layer("flat", nn.Flatten{}, x)
+	b.Layer("last", nn.Dense{Out: 3, Bias: true}, x)
+	net, err := b.Network()
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := nntest.Weights(net, 1)
+	scheme := &quantise.Scheme{Ranges: map[string]quantise.Range{}}
+	for _, l := range net.Layers() {
+		scheme.Ranges[l.Name] = quantise.Range{Low: -2, High: 3}
+	}
+	scheme.Ranges = quantise.Share(net, scheme.Ranges)
+	scheme.Float = []string{"two", "last"}
+	file, p := read(t, model(net, w), emit.Options{Scheme: scheme})
+	after := map[string]string{} // operators that take what a layer gives
+	for _, n := range file.Graph.Nodes {
+		for _, in := range n.Inputs {
+			after[in] += n.Operator
+		}
+	}
+	for layer, want := range map[string]string{"one": "QuantizeLinear", "two": "Max", "three": "QuantizeLinear", "last": "Max"} {
+		if after[layer] != want {
+			t.Errorf("layer %s is taken by %q, want %s", layer, after[layer], want)
+		}
+	}
+	const n = 3
+	in := nntest.Input(net, n, 1)
+	out, err := p.Run(&evaluate.Tensor{Shape: []int{n, 4, 4, 2}, Float: in})
+	if err != nil {
+		t.Fatal(err)
+	}
+	simulation, err := simulate.New(net, w, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want, err := simulation.Run(context.Background(), in, n, scheme, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, v := range want {
+		if math.Abs(float64(v-out["numbers"].Float[i])) > 1e-4*(1+math.Abs(float64(v))) {
+			t.Errorf("number %d is %v, want %v", i, out["numbers"].Float[i], v)
+		}
 	}
 }

@@ -194,8 +194,18 @@ func (e *emission) conv(l nn.Layer, op nn.Conv) error {
 		onnx.Ints("kernel_shape", g.KernelH, g.KernelW), onnx.Ints("strides", g.StrideH, g.StrideW),
 		onnx.Ints("pads", g.PadTop, g.PadLeft, g.PadBottom, g.PadRight), onnx.Ints("dilations", g.DilationH, g.DilationW),
 		onnx.Int("group", g.Groups))
-	e.put(l, y, true)
+	e.put(l, e.keptFloat(l, y), true)
 	return nil
+}
+
+// keptFloat keeps a layer in float32 that is left so among others that compute with bytes: from version 1.21 on, ONNX Runtime rounds
+// the weights of a Conv or Gemm whose input and output rest as bytes, with one size of steps for all channels
+// (WeightBiasQuantization). It does not where something that is no bound stands between the layer and the rounding of its output.
+func (e *emission) keptFloat(l nn.Layer, y string) string {
+	if e.options.Scheme == nil || e.options.Scheme.Computes(l) {
+		return y
+	}
+	return e.node("Max", l.Name+".float", []string{y, e.number("lowest", -math.MaxFloat32)})
 }
 
 // channelsFirst turns a weight [out, height, width, in] to the shape [out, in, height, width].
@@ -266,7 +276,7 @@ func (e *emission) dense(l nn.Layer, op nn.Dense) error {
 		if b != "" {
 			inputs = append(inputs, b)
 		}
-		e.put(l, e.node("Gemm", l.Name, inputs, onnx.Int("transB", 1)), false)
+		e.put(l, e.keptFloat(l, e.node("Gemm", l.Name, inputs, onnx.Int("transB", 1))), false)
 		return nil
 	}
 	turned := e.node("Transpose", l.Name+".weight.turned", []string{w}, onnx.Ints("perm", 1, 0))

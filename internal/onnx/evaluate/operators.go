@@ -531,9 +531,13 @@ func quantize(c *call) error {
 	if len(size) != 1 || len(zero) != 1 {
 		return errors.New("only one size of steps for a tensor")
 	}
+	low, high := -128.0, 127.0
+	if c.in[2].unsigned { // the type of the zero point is that of the output
+		low, high = 0, 255
+	}
 	y := make([]int64, len(x.Float))
 	for i, v := range x.Float {
-		y[i] = int64(min(max(math.RoundToEven(float64(v/size[0]))+float64(zero[0]), -128), 127))
+		y[i] = int64(min(max(math.RoundToEven(float64(v/size[0]))+float64(zero[0]), low), high))
 	}
 	c.out = []*Tensor{{Shape: x.Shape, Whole: y}}
 	return nil

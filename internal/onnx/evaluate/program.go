@@ -13,6 +13,8 @@ type Tensor struct {
 	Shape []int
 	Float []float32
 	Whole []int64 // of the types of whole numbers
+
+	unsigned bool // of a constant: it has the type uint8
 }
 
 func (t *Tensor) size() int {
@@ -64,7 +66,7 @@ func New(m *onnx.Model, pool *kernel.Pool) (*Program, error) {
 }
 
 func constant(t *onnx.Tensor) (*Tensor, error) {
-	out := &Tensor{}
+	out := &Tensor{unsigned: t.Type == onnx.Uint8}
 	for _, d := range t.Shape {
 		out.Shape = append(out.Shape, int(d))
 	}

@@ -174,5 +174,20 @@ func (l Losses) Temperature() float64 {
 // distributions are mixed as the pictures are.
 func (l Losses) Mixes() bool { return l.DKD == nil && l.FitNet == nil && l.AT == nil && l.RKD == nil }
 
+// OfStudent lists the layers of the student that the losses name, by the parameter that names them.
+func (l Losses) OfStudent() map[string][]string {
+	named := map[string][]string{}
+	if l.FitNet != nil {
+		named["fitnet.layers"] = slices.Sorted(maps.Keys(l.FitNet.Layers))
+	}
+	if l.AT != nil {
+		named["at.layers"] = slices.Sorted(maps.Keys(l.AT.Layers))
+	}
+	if l.RKD != nil && l.RKD.Student != "" {
+		named["rkd.student"] = []string{l.RKD.Student}
+	}
+	return named
+}
+
 // Layers tells whether layers of the student are compared with those of a teacher.
 func (l Losses) Layers() bool { return l.FitNet != nil || l.AT != nil || l.RKD != nil }

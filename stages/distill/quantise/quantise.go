@@ -1,6 +1,7 @@
 package quantise
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -119,10 +120,10 @@ type stage struct {
 
 // Check implements pipeline.Stage: what the model says of its input stays true.
 func (s stage) Check(inputs map[string][]pipeline.Traits) (map[string]pipeline.Traits, error) {
-	if err := classifier.CheckOne("quantise", inputs[modelPort]); err != nil {
+	if err := cmp.Or(classifier.CheckOne("quantise", inputs[modelPort]), classifier.CheckFloat32("quantise", inputs[modelPort])); err != nil {
 		return nil, err
 	}
-	out := pipeline.Traits{}
+	out := pipeline.Traits{record.QuantisationKey: string(s.Type)}
 	for _, key := range []string{record.ExtractionKey, record.PreprocessingKey} {
 		for _, model := range inputs[modelPort] {
 			if v := model[key]; v != "" {
