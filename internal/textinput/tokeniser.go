@@ -60,6 +60,14 @@ func (c *Cutter) Cut(text string) (ids []int32, tokens, unknown int) {
 	return append(ids, t.Wrap(kept)...), len(c.ids) + t.Around(), unknown
 }
 
+// Special is how many tokens a text has of which nothing is left.
+func (c *Cutter) Special() int {
+	if c.Encoder == nil {
+		return 0
+	}
+	return c.Encoder.Around()
+}
+
 func count(ids []int32, id int32) (n int) {
 	for _, other := range ids {
 		if other == id {

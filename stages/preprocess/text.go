@@ -120,7 +120,7 @@ func Text() pipeline.Kind {
     words: {most: 10000}
     length: 128
 `,
-		Version: 1,
+		Version: 2,
 		Outputs: []pipeline.Port{{Name: "text", Kind: pipeline.Text, Doc: "id, text, label, split, domain, tokens if for or words is set, target if one is set, and any other columns of the source"}},
 	}, TextParams{Split: defaultSplit, Truncate: record.TruncateHead, MaxBytes: 1 << 20}, func(p TextParams) (pipeline.Stage, error) {
 		if err := p.check(); err != nil {

@@ -95,8 +95,11 @@ func (m *textMapper) row(ctx context.Context, listed *dataset.Listed, i int, for
 		row.likeness = hash.String()
 	}
 	if cutter != nil {
-		if row.ids, row.count, row.unknown = cutter.Cut(row.text); len(row.ids) == 0 {
+		switch row.ids, row.count, row.unknown = cutter.Cut(row.text); {
+		case len(row.ids) == 0:
 			row.reason = "there are no words"
+		case row.count == cutter.Special():
+			row.reason = "the encoder's normalisation leaves nothing of it"
 		}
 	}
 	return row, nil
