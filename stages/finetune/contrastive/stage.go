@@ -47,7 +47,7 @@ func Kind() pipeline.Kind {
   from: {first: picture_features, second: text_features}
   with: {by: object}
 `,
-		Version: 1,
+		Version: 2,
 		Seeded:  true,
 		Inputs: []pipeline.Port{
 			{Name: firstPort, Kind: pipeline.Features, Doc: "features of one side, such as of pictures"},

@@ -180,8 +180,8 @@ func TestMetricLossesAreThoseOfPyTorch(t *testing.T) {
 // Gradients are what the loss changes by, at other sizes than the reference's and with rows of no known class.
 func TestGradientsOfMetricLosses(t *testing.T) {
 	const rows, width = 14, 6
-	random := rand.New(rand.NewPCG(3, 4))
-	draw := func() []float32 {
+	draw := func(seed uint64) []float32 {
+		random := rand.New(rand.NewPCG(seed, 4))
 		x := make([]float32, rows*width)
 		for i := range x {
 			x[i] = float32(random.NormFloat64()) / 3
@@ -200,10 +200,10 @@ func TestGradientsOfMetricLosses(t *testing.T) {
 		"siglip":                 Pairs{First: "a", Second: "b", Sigmoid: true},
 	} {
 		targets := nn.Batch{Class: {Int32: classes}}
-		outputs := [][]float32{draw()}
+		outputs := [][]float32{draw(3)} // near which no triplet has another negative
 		if _, pairs := o.(Pairs); pairs {
 			targets[Class] = nn.Values{Int32: keys}
-			outputs = append(outputs, draw())
+			outputs = append(outputs, draw(5))
 		}
 		var own []float64
 		if a, adaptive := o.(Adaptive); adaptive {
@@ -304,5 +304,39 @@ func TestManyPairs(t *testing.T) {
 	}
 	if sums[0] != want || want < rows/4 {
 		t.Errorf("%v right, want %v", sums[0], want)
+	}
+	// The loss is that of adding up exponentials in float64, where those of float32 suffice and where they do not.
+	for _, scale := range []float64{5, 100} {
+		own := o.Own()
+		own[0] = math.Log(scale)
+		got, gradients := one.run(t, targets, own)
+		sums := make([]float64, 2*rows)
+		z := func(i, j int) float64 { return scale * product(a[i*width:(i+1)*width], b[j*width:(j+1)*width]) }
+		for i := range rows {
+			for j := range rows {
+				sums[i] += math.Exp(z(i, j))
+				sums[rows+j] += math.Exp(z(i, j))
+			}
+		}
+		want := 0.0
+		gradient := make([]float64, width) // of row 7
+		for i := range rows {
+			want += (math.Log(sums[i]) + math.Log(sums[rows+i]) - 2*z(i, i)) / 2 / rows
+			g := math.Exp(z(7, i)) / 2 * (1/sums[7] + 1/sums[rows+i])
+			if i == 7 {
+				g--
+			}
+			for k := range width {
+				gradient[k] += g * scale * float64(b[i*width+k]) / rows
+			}
+		}
+		if math.Abs(got-want) > 1e-5*want {
+			t.Errorf("scale %v: loss %v, want %v", scale, got, want)
+		}
+		for k, d := range gradient {
+			if math.Abs(float64(gradients[0][7*width+k])-d) > 1e-6 {
+				t.Errorf("scale %v: gradient %d is %v, want %v", scale, k, gradients[0][7*width+k], d)
+			}
+		}
 	}
 }

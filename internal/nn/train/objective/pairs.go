@@ -3,6 +3,7 @@ package objective
 import (
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/tlpipe/tlpipe/internal/kernel"
 	"github.com/tlpipe/tlpipe/internal/nn"
@@ -165,6 +166,7 @@ type pairTable struct {
 	slopes                []float32 // [n][n], of the cosines
 	loss, right           float64   // sums over the rows
 	scaleSlope, biasSlope float64   // of the logarithm of the scale, and of the bias
+	alike                 func()    // puts the cosines of rows with one key back
 	pool                  *kernel.Pool
 }
 
@@ -179,11 +181,12 @@ func (p Pairs) table(pool *kernel.Pool, first, second []float32, keys []int32, o
 		return t
 	}
 	kernel.Gemm(pool, false, true, n, n, t.width, 1, first, t.width, second, t.width, 0, t.slopes, n, nil)
-	t.count(keys)
+	rows, columns := t.nearest(keys)
 	if p.Sigmoid {
+		t.alike()
 		t.sigmoid(keys, math.Exp(own[0]), own[1])
 	} else {
-		t.softmax(keys, math.Exp(own[0]))
+		t.softmax(rows, columns, math.Exp(own[0]))
 	}
 	return t
 }
@@ -205,70 +208,137 @@ func (t *pairTable) blocks(of func(from, to int, sums []float64), sums int) []fl
 	return out
 }
 
-// count counts the rows that are nearer to their own pair than to any other, half for each side: a tie is none.
-func (t *pairTable) count(keys []int32) {
+// masked is in the place of cosines of rows that are not told from each other: its exponential is 0.
+const masked = -1e4
+
+// nearest finds the greatest cosine of each row and each column with others that it is told from, and counts the rows that are nearer to
+// their own pair than to any of these, half for each side: a tie is none.
+func (t *pairTable) nearest(keys []int32) (rows, columns []float32) {
 	n := t.n
-	beaten := t.blocks(func(from, to int, sums []float64) { // of the columns: how many rows are as near
-		for i := from; i < to; i++ {
-			right := 0.5
-			for j, s := range t.slopes[i*n : (i+1)*n] {
-				if keys[i] == keys[j] {
-					continue
-				}
-				if s >= t.slopes[i*n+i] {
-					right = 0
-				}
-				if s >= t.slopes[j*n+j] {
-					sums[j]++
+	own := make([]float32, n)
+	byKey := map[int32][]int{}
+	for i, key := range keys {
+		own[i], t.slopes[i*n+i] = t.slopes[i*n+i], masked
+		byKey[key] = append(byKey[key], i)
+	}
+	type place struct {
+		at     int
+		cosine float32
+	}
+	var alike []place
+	for _, same := range byKey {
+		for _, i := range same {
+			for _, j := range same {
+				if i != j {
+					alike = append(alike, place{i*n + j, t.slopes[i*n+j]})
+					t.slopes[i*n+j] = masked
 				}
 			}
-			sums[n] += right
 		}
-	}, n+1)
-	t.right = beaten[n]
-	for _, b := range beaten[:n] {
-		if b == 0 {
+	}
+	rows, columns = make([]float32, n), make([]float32, n)
+	parts := make([][]float32, (n+pairBlock-1)/pairBlock)
+	t.pool.Each(len(parts), func(_, part int) {
+		most := slices.Repeat([]float32{masked}, n)
+		for i := part * pairBlock; i < min((part+1)*pairBlock, n); i++ {
+			top := float32(masked)
+			for j, s := range t.slopes[i*n : (i+1)*n] {
+				top, most[j] = max(top, s), max(most[j], s)
+			}
+			rows[i] = top
+		}
+		parts[part] = most
+	})
+	copy(columns, parts[0])
+	for _, most := range parts[1:] {
+		for j, s := range most {
+			columns[j] = max(columns[j], s)
+		}
+	}
+	for i, s := range own {
+		t.slopes[i*n+i] = s
+		if s > rows[i] {
+			t.right += 0.5
+		}
+		if s > columns[i] {
 			t.right += 0.5
 		}
 	}
+	t.alike = func() {
+		for _, p := range alike {
+			t.slopes[p.at] = p.cosine
+		}
+	}
+	return rows, columns
 }
 
-// softmax is InfoNCE.
-func (t *pairTable) softmax(keys []int32, scale float64) {
+// softmax is InfoNCE. What rows are not told from is masked. Its exponentials are e^(scale·(cosine − top)), with the greatest cosine
+// of all as top.
+func (t *pairTable) softmax(rows, columns []float32, scale float64) {
 	n := t.n
-	rows := make([]float64, n)
-	told := func(i, j int) bool { return i == j || keys[i] != keys[j] }
-	columns := t.blocks(func(from, to int, sums []float64) {
+	top, low := float32(math.Inf(-1)), float32(math.Inf(1))
+	for i := range n {
+		own := t.slopes[i*n+i]
+		rows[i], columns[i] = max(rows[i], own), max(columns[i], own)
+		top, low = max(top, rows[i]), min(low, rows[i], columns[i])
+	}
+	exponentials := make([]float32, n*n)
+	tops := slices.Repeat([]float32{top}, n)
+	// Exponentials of float32 end at 2⁻¹²⁵, about e⁻⁸⁶: where a row or column has no greater ones than some e⁻⁵⁰, they are
+	// computed in float64, each for itself.
+	fast := scale*float64(top-low) < 50
+	exact := func(s float32) float64 { return math.Exp(scale * (float64(s) - float64(top))) }
+	sums := make([]float64, n) // of the rows
+	totals := t.blocks(func(from, to int, of []float64) {
+		if fast {
+			kernel.Exponentials(exponentials[from*n:to*n], t.slopes[from*n:to*n], tops, to-from, float32(scale))
+		}
 		for i := from; i < to; i++ {
-			for j, s := range t.slopes[i*n : (i+1)*n] {
-				if told(i, j) {
-					e := math.Exp(scale * (float64(s) - 1)) // no cosine is above 1
-					rows[i] += e
-					sums[j] += e
+			var sum float64
+			if !fast {
+				for j, s := range t.slopes[i*n : (i+1)*n] {
+					e := exact(s)
+					sum += e
+					of[j] += e
 				}
+				sums[i] = sum
+				continue
 			}
+			for j, e := range exponentials[i*n : (i+1)*n] {
+				sum += float64(e)
+				of[j] += float64(e)
+			}
+			sums[i] = sum
 		}
 	}, n)
-	sums := t.blocks(func(from, to int, sums []float64) {
+	halves := make([]float64, n)
+	for j, total := range totals {
+		halves[j] = scale / 2 / total
+	}
+	losses := t.blocks(func(from, to int, of []float64) {
 		for i := from; i < to; i++ {
-			row := t.slopes[i*n : (i+1)*n]
+			row, e := t.slopes[i*n:(i+1)*n], exponentials[i*n:(i+1)*n]
 			own := float64(row[i])
-			sums[0] += (math.Log(rows[i])+math.Log(columns[i]))/2 - scale*(own-1)
-			for j, s := range row {
-				if !told(i, j) {
-					row[j] = 0
-					continue
+			of[0] += (math.Log(sums[i])+math.Log(totals[i]))/2 - scale*(own-float64(top))
+			half, along := scale/2/sums[i], 0.0
+			if fast {
+				for j, s := range row {
+					g := float64(e[j]) * (half + halves[j])
+					along += g * float64(s)
+					row[j] = float32(g)
 				}
-				g := math.Exp(scale*(float64(s)-1)) / 2 * (1/rows[i] + 1/columns[j])
-				if i == j {
-					g--
+			} else {
+				for j, s := range row {
+					g := exact(s) * (half + halves[j])
+					along += g * float64(s)
+					row[j] = float32(g)
 				}
-				sums[1] += g * scale * float64(s)
-				row[j] = float32(g * scale)
 			}
+			of[1] += along - scale*own
+			row[i] -= float32(scale)
 		}
 	}, 2)
-	t.loss, t.scaleSlope = sums[0], sums[1]
+	t.loss, t.scaleSlope = losses[0], losses[1]
 }
 
 // sigmoid is the loss of SigLIP.
