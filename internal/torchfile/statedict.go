@@ -12,7 +12,7 @@ import (
 func stateDictKeys() []string {
 	return []string{
 		"state_dict_ema", "model_ema", "ema_state_dict", "ema",
-		"state_dict", "model_state_dict", "model", "net", "network", "weights", "module", "params", "checkpoint",
+		"state_dict", "model_state_dict", "model_state", "model", "net", "network", "weights", "module", "params", "checkpoint",
 	}
 }
 

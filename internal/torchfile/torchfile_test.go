@@ -74,7 +74,7 @@ func count(first float32, n int) []float32 {
 func TestStateDicts(t *testing.T) {
 	for _, name := range []string{
 		"state.pth", "state_legacy.pth", "protocol3.pth", "protocol4.pth", "protocol5.pth", "protocol4_legacy.pth",
-		"checkpoint.pth", "ema.pth",
+		"checkpoint.pth", "ema.pth", "model_state_legacy.pth",
 	} {
 		got := read(t, name)
 		if len(got) != 7 {

@@ -48,6 +48,7 @@ def main():
         HERE / "checkpoint.pth",
     )
     ema = torch.optim.swa_utils.AveragedModel(model)
+    torch.save({"step": 3, "model_state": state, "optimizer_state": {}}, HERE / "model_state_legacy.pth", _use_new_zipfile_serialization=False)
     torch.save({"model": {k: v * 0 for k, v in state.items()}, "model_ema": ema.state_dict()}, HERE / "ema.pth")
 
     x = torch.arange(24, dtype=torch.float32)
