@@ -1,12 +1,15 @@
 package transfer
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"math"
 	"slices"
 
 	"github.com/tlpipe/tlpipe/internal/metrics"
+	"github.com/tlpipe/tlpipe/internal/nn"
 	"github.com/tlpipe/tlpipe/internal/record"
 	"github.com/tlpipe/tlpipe/internal/transfer/head"
 )
@@ -83,15 +86,15 @@ func (t *training) drift(ctx context.Context) (_ record.Diagnostic, ok bool, err
 	if err != nil {
 		return record.Diagnostic{}, false, err
 	}
-	before, err := compute(ctx, t.task.Threads, trunk, t.started.Select(trunk), &t.data.Validation, chosen)
+	both, weights, ends, err := t.beside(trunk)
 	if err != nil {
 		return record.Diagnostic{}, false, err
 	}
-	after, err := compute(ctx, t.task.Threads, trunk, t.weights.Select(trunk), &t.data.Validation, chosen)
+	features, err := computeLayers(ctx, t.task.Threads, both, weights, &t.data.Validation, chosen, ends)
 	if err != nil {
 		return record.Diagnostic{}, false, err
 	}
-	value := min(max(1-metrics.CKA(before, after, len(chosen)), 0), 1)
+	value := min(max(1-metrics.CKA(features[0], features[len(features)-1], len(chosen)), 0), 1)
 	if math.IsNaN(value) {
 		return record.Diagnostic{}, false, nil
 	}
@@ -103,4 +106,41 @@ func (t *training) drift(ctx context.Context) (_ record.Diagnostic, ok bool, err
 		diagnostic.Text += ": most of what the backbone knew is gone; lower rates, fewer layers that learn or a head that is trained first keep more"
 	}
 	return diagnostic, true, nil
+}
+
+// beside makes a network of a trunk as it was before the training and, beside it, those of its layers that put out something else after
+// it, so that what is below them is computed once. ends are its outputs: two, unless nothing has
+// changed.
+func (t *training) beside(trunk *nn.Network) (both *nn.Network, weights nn.Weights, ends []string, err error) {
+	layers, weights := slices.Clone(trunk.Layers()), maps.Clone(t.started.Select(trunk))
+	renamed := map[string]string{} // layers that have changed, or of which an input has
+	name := func(layer string) string { return cmp.Or(renamed[layer], layer) }
+	for _, l := range trunk.Layers() {
+		changed := slices.ContainsFunc(l.Inputs, func(input string) bool { return renamed[input] != "" })
+		parameters := trunk.LayerParameters(l)
+		for _, p := range parameters {
+			changed = changed || !slices.Equal(t.started[p.Name()].Data, t.weights[p.Name()].Data)
+		}
+		if !changed {
+			continue
+		}
+		after := nn.Layer{Name: "after." + l.Name, Op: l.Op}
+		for _, input := range l.Inputs {
+			after.Inputs = append(after.Inputs, name(input))
+		}
+		renamed[l.Name] = after.Name
+		layers = append(layers, after)
+		for _, p := range parameters {
+			tensor := t.weights[p.Name()]
+			p.Layer = after.Name
+			weights[p.Name()] = tensor
+		}
+	}
+	end := trunk.Output().Name
+	if name(end) == end { // nothing has changed that leads there
+		return trunk, weights, []string{end}, nil
+	}
+	ends = []string{end, name(end)}
+	both, err = nn.New(layers, ends...)
+	return both, weights, ends, err
 }

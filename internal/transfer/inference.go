@@ -2,7 +2,6 @@ package transfer
 
 import (
 	"context"
-	"fmt"
 	"slices"
 
 	"github.com/tlpipe/tlpipe/internal/kernel"
@@ -96,7 +95,7 @@ func computeLayers(ctx context.Context, threads int, net *nn.Network, weights nn
 		if of, ok := from.(*rows.Examples); ok {
 			from = of.Examples
 		}
-		return computeSequences(ctx, threads, net, weights, from, positions, layers)
+		return train.ComputeSequences(ctx, threads, net, weights, from, positions, layers...)
 	}
 	program, err := frozen.Compile(net, weights, layers...)
 	if err != nil {
@@ -130,22 +129,6 @@ func computeLayers(ctx context.Context, threads int, net *nn.Network, weights nn
 			return nil, err
 		}
 		done += n
-	}
-	return out, nil
-}
-
-// computeSequences gives the values of layers for rows of their own lengths.
-func computeSequences(ctx context.Context, threads int, net *nn.Network, weights nn.Weights, from train.Examples, positions []int, layers []string) (out [][]float32, err error) {
-	for _, layer := range layers {
-		below, err := net.Cut(layer)
-		if err != nil {
-			return nil, err
-		}
-		values, err := train.ComputeSequences(ctx, threads, below, weights.Select(below), from, positions)
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w", layer, err)
-		}
-		out = append(out, values)
 	}
 	return out, nil
 }

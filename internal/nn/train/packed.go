@@ -99,18 +99,21 @@ func unpack(dst, src []float32, lengths []int, padded int) {
 	}
 }
 
-// ComputeSequences runs a network of which the axis of the tokens varies on the examples at some positions and returns its first
-// output, one row each, of a fixed shape.
-func ComputeSequences(ctx context.Context, threads int, net *nn.Network, weights nn.Weights, examples Examples, positions []int) ([]float32, error) {
-	program, err := frozen.Compile(net, weights)
+// ComputeSequences runs a network of which the axis of the tokens varies on the examples at some positions and returns layers of a fixed
+// shape, one row an example each.
+func ComputeSequences(ctx context.Context, threads int, net *nn.Network, weights nn.Weights, examples Examples, positions []int, layers ...string) ([][]float32, error) {
+	program, err := frozen.Compile(net, weights, layers...)
 	if err != nil {
 		return nil, err
 	}
 	pool := kernel.NewPool(max(threads, 1))
 	defer pool.Close()
-	output := net.Output().Name
-	s, width := newSequences(net, program, []string{output}), net.Shape(output).Size()
-	out := make([]float32, 0, len(positions)*width)
+	s, widths, out := newSequences(net, program, layers), make([]int, len(layers)), make([][]float32, len(layers))
+	for i, layer := range layers {
+		widths[i] = net.Shape(layer).Size()
+		out[i] = make([]float32, len(positions)*widths[i])
+	}
+	done := 0
 	for run := range slices.Chunk(positions, sequencesAtOnce) {
 		if err := ctx.Err(); err != nil {
 			return nil, err
@@ -128,10 +131,14 @@ func ComputeSequences(ctx context.Context, threads int, net *nn.Network, weights
 		if err := examples.Read(run, batch); err != nil {
 			return nil, err
 		}
-		out = out[:len(out)+len(run)*width]
-		if err := s.run(pool, batch.Lengths, lengths[0], batch.Inputs, nn.Batch{output: {Float32: out[len(out)-len(run)*width:]}}); err != nil {
+		parts := nn.Batch{}
+		for i, layer := range layers {
+			parts[layer] = nn.Values{Float32: out[i][done*widths[i] : (done+len(run))*widths[i]]}
+		}
+		if err := s.run(pool, batch.Lengths, lengths[0], batch.Inputs, parts); err != nil {
 			return nil, err
 		}
+		done += len(run)
 	}
 	return out, nil
 }
