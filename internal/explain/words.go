@@ -2,6 +2,8 @@ package explain
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/tlpipe/tlpipe/internal/inference"
 )
@@ -37,6 +39,33 @@ func Words(model *inference.Model, ids []int32, class int) ([]float64, error) {
 		for at := i * together; at < min((i+1)*together, len(ids)); at++ {
 			fall[at] = float64(out[class]) - float64(out[(i+1)*names+class])
 		}
+	}
+	return fall, nil
+}
+
+// Teller answers for a text: a probability for each class.
+type Teller interface {
+	Text(text string, out []float32) error
+}
+
+// Pieces is [Words] for a model on features of texts: by how much the probability of a class, of so many, falls when one of the
+// first pieces of a text is left out.
+func Pieces(model Teller, classes int, pieces []string, first, class int) ([]float64, error) {
+	if class < 0 || class >= classes {
+		return nil, fmt.Errorf("class %d of %d", class, classes)
+	}
+	fall := make([]float64, min(first, len(pieces)))
+	out := make([]float32, classes)
+	if err := model.Text(strings.Join(pieces, " "), out); err != nil {
+		return nil, fmt.Errorf("leave out words: %w", err)
+	}
+	whole := out[class]
+	for i := range fall {
+		without := slices.Concat(pieces[:i], pieces[i+1:])
+		if err := model.Text(strings.Join(without, " "), out); err != nil {
+			return nil, fmt.Errorf("leave out words: %w", err)
+		}
+		fall[i] = float64(whole) - float64(out[class])
 	}
 	return fall, nil
 }

@@ -2,6 +2,7 @@ package explain_test
 
 import (
 	"math"
+	"strings"
 	"testing"
 
 	"github.com/tlpipe/tlpipe/internal/explain"
@@ -40,6 +41,31 @@ func TestWords(t *testing.T) {
 		t.Errorf("%d falls of a long text: %v", len(falls), err)
 	}
 	if _, err := explain.Words(model, long, 2); err == nil {
+		t.Error("a class that there is not")
+	}
+}
+
+// teller says b by the share of words that are "bad".
+type teller struct{}
+
+func (teller) Text(text string, out []float32) error {
+	bad, all := strings.Count(text, "bad"), len(strings.Fields(text))
+	out[1] = float32(bad) / float32(max(all, 1))
+	out[0] = 1 - out[1]
+	return nil
+}
+
+func TestPieces(t *testing.T) {
+	falls, err := explain.Pieces(teller{}, 2, strings.Fields("a bad film and a bad end"), 3, 1)
+	if err != nil || len(falls) != 3 {
+		t.Fatalf("%v, %v", falls, err)
+	}
+	for i, want := range []float64{2./7 - 2./6, 2./7 - 1./6, 2./7 - 2./6} {
+		if math.Abs(falls[i]-want) > 1e-6 {
+			t.Errorf("piece %d: %v, want %v", i, falls[i], want)
+		}
+	}
+	if _, err := explain.Pieces(teller{}, 2, nil, 3, 2); err == nil {
 		t.Error("a class that there is not")
 	}
 }

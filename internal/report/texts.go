@@ -8,6 +8,7 @@ import (
 	"maps"
 	"math"
 	"slices"
+	"strings"
 
 	"github.com/apache/arrow/go/v17/arrow"
 	"github.com/apache/arrow/go/v17/arrow/array"
@@ -61,9 +62,10 @@ const (
 	textMistakesShown = 8
 	textShown         = 700 // bytes of a text
 	wordsShown        = 140
+	textRead          = 64 << 10 // bytes of a text whose words are left out one by one
 )
 
-// newTextMistakes finds the texts of mistakes, and of models on tokens the words that mattered; nil if the rows are no texts.
+// newTextMistakes finds the texts of mistakes, and the words that mattered to models on tokens or on features made of words; nil if the rows are no texts.
 func newTextMistakes(ctx context.Context, run Run, e *evaluation) ([]textMistakes, error) {
 	texts := textsOf(ctx, run, e.node)
 	if texts == nil {
@@ -102,7 +104,7 @@ func newTextMistakes(ctx context.Context, run Run, e *evaluation) ([]textMistake
 				Words: []markedWord{{Text: cutText(row.text, textShown)}},
 			}
 			if marker != nil {
-				marked, err := marker.mark(row.tokens, mistake.Predicted)
+				marked, err := marker.mark(row, mistake.Predicted)
 				errs = append(errs, err)
 				if marked != nil {
 					card.Words, view.Marked = marked, true
@@ -119,7 +121,8 @@ func newTextMistakes(ctx context.Context, run Run, e *evaluation) ([]textMistake
 
 // foundText is a text and its tokens, if it has any.
 type foundText struct {
-	text   string
+	text   string // as it is shown
+	whole  string
 	tokens []int32
 }
 
@@ -163,7 +166,8 @@ func findTexts(ctx context.Context, in pipeline.Input, ids map[string]bool) (map
 			if !ids[id] || copyAt(rec, i) != 0 || texts.IsNull(i) {
 				continue
 			}
-			row := foundText{text: cutText(string([]byte(texts.Value(i))), textShown)}
+			whole := string([]byte(texts.Value(i)))
+			row := foundText{text: cutText(whole, textShown), whole: strings.ToValidUTF8(whole[:min(len(whole), textRead)], "")}
 			if cut {
 				row.tokens = slices.Clone(tokens.Row(i))
 			}
@@ -178,62 +182,99 @@ type marker struct {
 	model   *inference.Model
 	classes []string
 	names   tokenNames
+
+	texts *inference.Texts // of a model on features of texts; nil: on tokens
 }
 
-// newMarker reads a model that an evaluation took; nil if it does not take tokens, or these have no names.
+// newMarker reads a model that an evaluation took; nil if it takes neither tokens that have names nor features that can be made of texts
+// again.
 func newMarker(ctx context.Context, run Run, e *evaluation, name string, names tokenNames) (*marker, error) {
 	mapper := heatMapper{run: run}
 	in := mapper.modelInput(e.node, name)
-	if in == nil || names == nil {
+	if in == nil {
 		return nil, nil
 	}
 	stored, err := classifier.Read(ctx, in)
 	if err != nil {
 		return nil, err
 	}
-	if stored.Input().Column != record.Tokens || stored.Head().Task != record.SingleLabel {
+	tokens := stored.Input().Column == record.Tokens
+	if stored.Head().Task != record.SingleLabel || tokens && names == nil {
 		return nil, nil
 	}
 	model, err := inference.New(stored)
 	if err != nil {
 		return nil, err
 	}
-	return &marker{model, stored.Head().Names(), names}, nil
+	m := &marker{model: model, classes: stored.Head().Names(), names: names}
+	if tokens {
+		return m, nil
+	}
+	if !model.OnText() {
+		return nil, nil
+	}
+	if m.texts, err = model.OnTexts(""); err != nil {
+		return nil, nil // it needs a file that is not at hand
+	}
+	return m, nil
 }
 
 // mark shows the words of a text by how much they speak for a class.
-func (m *marker) mark(ids []int32, class string) ([]markedWord, error) {
+func (m *marker) mark(row foundText, class string) ([]markedWord, error) {
 	at := slices.IndexFunc(m.classes, func(name string) bool { return cutText(name, maxText) == class })
-	if at < 0 || len(ids) == 0 {
+	if at < 0 {
 		return nil, nil
 	}
-	falls, err := explain.Words(m.model, ids, at)
+	var falls []float64
+	var err error
+	count := len(row.tokens)
+	word := func(i int) (string, bool) { return m.name(row.tokens[i]) }
+	if m.texts == nil {
+		if count == 0 {
+			return nil, nil
+		}
+		falls, err = explain.Words(m.model, row.tokens, at)
+	} else {
+		pieces := strings.Fields(row.whole)
+		count = len(pieces)
+		word = func(i int) (string, bool) { return clipped(pieces[i]), false }
+		falls, err = explain.Pieces(m.texts, len(m.classes), pieces, wordsShown, at)
+	}
 	if err != nil {
 		return nil, err
 	}
 	strongest := 0.0
 	for i, fall := range falls {
-		if _, special := m.name(ids[i]); !special {
+		if _, special := word(i); !special {
 			strongest = max(strongest, math.Abs(fall))
 		}
 	}
 	var out []markedWord
-	for i, id := range ids[:min(len(ids), wordsShown)] {
-		name, special := m.name(id)
+	for i := range min(count, wordsShown) {
+		name, special := word(i)
 		if special {
 			continue
 		}
-		word := markedWord{Text: name, For: falls[i] > 0}
+		marked := markedWord{Text: name, For: falls[i] > 0}
 		if share := 100 * math.Abs(falls[i]) / max(strongest, 1e-9); share >= 10 && strongest > 0.001 {
-			word.Share = share
-			word.Title = fmt.Sprintf("without it, the probability of %s changes by %+.1f points", class, -100*falls[i])
+			marked.Share = share
+			marked.Title = fmt.Sprintf("without it, the probability of %s changes by %+.1f points", class, -100*falls[i])
 		}
-		out = append(out, word)
+		out = append(out, marked)
 	}
-	if len(ids) > wordsShown {
+	if count > wordsShown {
 		out = append(out, markedWord{Text: "…"})
 	}
 	return out, nil
+}
+
+// clipped is a word that is not too long to be shown, such as an address.
+func clipped(word string) string {
+	const most = 60
+	if letters := []rune(word); len(letters) > most {
+		return string(letters[:most]) + "…"
+	}
+	return word
 }
 
 // name is what a token is called; special if it stands for nothing in the text.
