@@ -8,6 +8,7 @@ import (
 
 	"github.com/tlpipe/tlpipe/internal/nn"
 	"github.com/tlpipe/tlpipe/internal/safetensors"
+	"github.com/tlpipe/tlpipe/internal/stored"
 )
 
 // A file of transformers has the names that its models save, and no bias of CLIP's projection.
@@ -54,6 +55,56 @@ func TestVisionTransformersOfTransformers(t *testing.T) {
 		}
 		if _, err := b.load(file.Tensors(), net); err != nil {
 			t.Error(err)
+		}
+	}
+}
+
+// OpenCLIP keeps timm's network within its own, beside the text tower; transformers saves both towers in one file, or one alone.
+func TestSigLIPIsFoundInFilesOfBothTowers(t *testing.T) {
+	b, err := Find("siglip_b16")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		variant, naming, prefix string
+		others                  []string
+	}{
+		{"timm", "timm", "visual.trunk.", []string{"text.transformer.resblocks.0.ln_1.weight", "text.token_embedding.weight", "logit_scale", "logit_bias"}},
+		{"transformers", "transformers", "", []string{"text_model.encoder.layers.0.layer_norm1.weight", "text_model.head.weight", "logit_scale", "logit_bias"}},
+		{"transformers", "transformers, vision_model alone", "", nil},
+	} {
+		v, err := b.As(c.variant)
+		if err != nil {
+			t.Fatal(err)
+		}
+		whole, err := v.whole()
+		if err != nil {
+			t.Fatal(err)
+		}
+		namings := v.variants[v.chosen].namings
+		at := slices.IndexFunc(namings, func(n naming) bool { return n.title == c.naming })
+		if at < 0 {
+			t.Fatalf("there is no naming %q", c.naming)
+		}
+		var file []stored.Tensor
+		for _, x := range tensorList(whole, namings[at]) {
+			file = append(file, stored.Tensor{Name: c.prefix + x.Name, Shape: x.Shape})
+		}
+		for _, name := range c.others {
+			file = append(file, stored.Tensor{Name: name, Shape: []int{1}})
+		}
+		bare, err := b.unwrapped(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		found, err := b.variantOf(bare)
+		if err != nil || found.chosen != v.chosen {
+			t.Errorf("%+v: found variant %d, want %d: %v", c, found.chosen, v.chosen, err)
+			continue
+		}
+		names, err := found.namingOf(bare, whole)
+		if err != nil || names.title != c.naming {
+			t.Errorf("%+v: taken for names of %s, %v", c, names.title, err)
 		}
 	}
 }
