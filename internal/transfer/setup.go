@@ -32,7 +32,7 @@ type Params struct {
 	RandomSeed   uint64               `yaml:"random_seed" doc:"seed of random weights of the backbone; affects nothing else"`
 	Strategy     strategy.Strategy    `yaml:"strategy" doc:"on images and texts: feature_extraction (the default), partial, full, progressive, fine_tune, layerwise, adapters, linear_then_full, a mapping with one of these as kind, or a list of phases"`
 	Head         head.Head            `yaml:"head" doc:"tutorial (dense 256, batch-norm, relu, dropout 0.5, dense 128, batch-norm, relu, dropout 0.3), linear, on features also a classical classifier (logistic, …, see above), or a mapping; linear on images if not given"`
-	Start        head.Start           `yaml:"start" doc:"on images and texts: initial weights of the last layer of the head: zero (the default); random (the default on a network that is spelled out, whose other weights are random too); or logistic: the logistic regression that head: logistic fits on the frozen backbone's features of the training rows, its penalty chosen on the validation rows; the first phase keeps it if no epoch is better on them"`
+	Start        head.Start           `yaml:"start" doc:"on images and texts: initial weights of the last layer of the head: zero (the default); random (the default on a network that is spelled out for images or has recurrent layers, whose other weights are random too); or logistic: the logistic regression that head: logistic fits on the frozen backbone's features of the training rows, its penalty chosen on the validation rows; the first phase keeps it if no epoch is better on them"`
 	Target       Target               `yaml:"target" doc:"column to predict: a class; a list of classes, any of which may apply; or numbers. label: the target of the preprocess stage, if that sets one. Of finetune also several tasks, each with a head: {kind: label, colour: hue, age: {regression: age}}, or {tasks: {…}, balance: fixed (the default), uncertainty or gradient_norm, weights: {kind: 2}, alpha: 1.5, twins: false}; rows may lack some of them"`
 	Objective    Objective            `yaml:"objective" doc:"what is made smaller, of rows with one class: cross_entropy (the default), or of metric learning, which trains an embedding to search by and to compare new classes with: supervised_contrastive, triplet, prototypical, arcface, cosface, or a mapping such as {kind: triplet, margin: 0.2, width: 128, per_class: 4}; the stage embed computes it"`
 	Epochs       *int                 `yaml:"epochs" min:"1" doc:"maximum number of passes over the training rows; if not given, 30 on features, as the strategy says on images"`
@@ -117,7 +117,7 @@ func (p *Params) Complete(d *params.Decoding, node *yaml.Node, usual string) {
 			p.Strategy = strategy.Named(usual)
 		}
 	}
-	if given(node, "start") == nil && p.Backbone.SpelledOut() && !p.Backbone.OnTokens() {
+	if given(node, "start") == nil && p.Backbone.SpelledOut() && (!p.Backbone.OnTokens() || p.Backbone.Recurrent()) {
 		p.Start = head.StartAtRandom()
 	}
 	made, err := p.Strategy.In(p.presetFor())
