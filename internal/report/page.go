@@ -167,7 +167,8 @@ func (e *result) finding() findingView {
 	if len(e.trained()) > 0 {
 		view.Bars, view.By = e.summary.bars(e.evaluation), "Accuracy"
 		if !e.ofOneClass() {
-			view.By = "Mean average precision"
+			by := e.byInWords()
+			view.By = strings.ToUpper(by[:1]) + by[1:]
 			if view.Forest != nil {
 				view.Forest.Of = ", by the share of rows with every class right"
 			}

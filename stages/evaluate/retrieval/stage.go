@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/apache/arrow/go/v17/arrow/array"
 
@@ -40,7 +41,7 @@ func Kind() pipeline.Kind {
   from: features
   with: {by: label}
 `,
-		Version: 1,
+		Version: 2,
 		Seeded:  true,
 		Inputs: []pipeline.Port{
 			{Name: dataPort, Kind: pipeline.Features, Many: true, Doc: "features with splits; several tables are compared"},
@@ -116,7 +117,7 @@ type Answer struct {
 
 // direction is one table that looks for rows of another, or of itself.
 type direction struct {
-	name             string
+	name, chance     string // of its answers, and of those of chance
 	queries, gallery *table
 	within           bool
 }
@@ -130,7 +131,7 @@ func (s stage) Run(ctx context.Context, task *pipeline.Task) error {
 		if err != nil {
 			return err
 		}
-		directions := []direction{{in.Name(), data, data, true}}
+		directions := []direction{{in.Name(), "chance", data, data, true}}
 		if galleries := task.Inputs[galleryPort]; len(galleries) > 0 {
 			gallery, err := s.read(ctx, galleries[i])
 			if err != nil {
@@ -139,8 +140,12 @@ func (s stage) Run(ctx context.Context, task *pipeline.Task) error {
 			if data.width != gallery.width {
 				return fmt.Errorf("%s has %d features and %s %d: they are not in one space; the stage contrastive brings two tables into one", in.Name(), data.width, galleries[i].Name(), gallery.width)
 			}
-			there, back := in.Name()+" → "+galleries[i].Name(), galleries[i].Name()+" → "+in.Name()
-			directions = []direction{{there, data, gallery, false}, {back, gallery, data, false}}
+			there, back := between(in.Name(), galleries[i].Name()), between(galleries[i].Name(), in.Name())
+			to, from := bare(in.Name()), bare(galleries[i].Name())
+			directions = []direction{
+				{there, "chance, " + to + " → " + from, data, gallery, false},
+				{back, "chance, " + from + " → " + to, gallery, data, false},
+			}
 		}
 		for _, d := range directions {
 			m, a, err := s.measure(ctx, task, d)
@@ -150,8 +155,45 @@ func (s stage) Run(ctx context.Context, task *pipeline.Task) error {
 			measured, answers = append(measured, m...), append(answers, a...)
 		}
 	}
+	measured = withoutRepeats(measured)
 	about := record.Evaluation{Split: s.Split, Resamples: s.Resamples, Cluster: s.By}.Encode()
 	return errors.Join(writeRows(task, "metrics", measured, about), writeRows(task, "answers", answers, about))
+}
+
+// between names a search of one table's rows among another's. Instances of a matrix with the same values have these once.
+func between(from, to string) string {
+	if base, values, _ := strings.Cut(from, "["); values != "" && strings.HasSuffix(to, "["+values) {
+		from = base
+	}
+	return from + " → " + to
+}
+
+// bare is the name of a stage without the values of its matrix.
+func bare(name string) string {
+	base, _, _ := strings.Cut(name, "[")
+	return base
+}
+
+// withoutRepeats leaves out lines that stand there already: chance is the same for all tables of the same rows. Where it is not, each
+// is named by its number.
+func withoutRepeats(lines []record.Metric) (out []record.Metric) {
+	type key struct{ model, metric string }
+	seen := map[key][]record.Metric{}
+	for _, line := range lines {
+		k := key{line.Model, line.Metric}
+		same := func(m record.Metric) bool { return m.Value == line.Value && m.Rows == line.Rows }
+		if line.Role == record.BaselineRole {
+			if slices.ContainsFunc(seen[k], same) {
+				continue
+			}
+			seen[k] = append(seen[k], line)
+			if n := len(seen[k]); n > 1 {
+				line.Model = fmt.Sprintf("%s (%d)", line.Model, n)
+			}
+		}
+		out = append(out, line)
+	}
+	return out
 }
 
 // measure lets one table look for rows of another.
@@ -205,7 +247,7 @@ func (s stage) measure(ctx context.Context, task *pipeline.Task, d direction) ([
 				chance += a.Chance(k) / float64(asked)
 			}
 		}
-		add("chance, "+d.name, record.BaselineRole, names[i], chance, metrics.NoInterval())
+		add(d.chance, record.BaselineRole, names[i], chance, metrics.NoInterval())
 	}
 	return out, s.answers(d, found), nil
 }

@@ -89,7 +89,7 @@ func TestWithinATable(t *testing.T) {
 	if got := found["data: recall_at_1"]; math.Abs(got-4.0/6) > 1e-9 {
 		t.Errorf("recall at 1 is %v", got)
 	}
-	if got := found["chance, data: recall_at_1"]; math.Abs(got-2.0/5) > 1e-9 {
+	if got := found["chance: recall_at_1"]; math.Abs(got-2.0/5) > 1e-9 {
 		t.Errorf("chance is %v", got)
 	}
 	if len(answers) != 12 || answers[0].ID != "row0" || answers[0].Found != "row1" || !answers[0].Right || answers[0].Rank != 1 || answers[0].Relevant != 2 {
