@@ -61,7 +61,7 @@ func Search(ctx context.Context, queries, gallery Rows, width, shown, threads in
 	if gallery.Len() == 0 {
 		return nil, errors.New("the gallery is empty")
 	}
-	index, err := search.New(slices.Clone(gallery.Values), width)
+	index, err := search.New(gallery.Values, width)
 	if err != nil {
 		return nil, err
 	}

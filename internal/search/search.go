@@ -15,6 +15,7 @@ import (
 // Index is rows that can be searched.
 type Index struct {
 	width, rows int
+	values      []float32             // [rows][width], as they were given
 	blocks      []*kernel.PackedDense // of together rows each, the last of fewer: what takes queries to similarities
 }
 
@@ -24,12 +25,12 @@ type Match struct {
 	Similarity float64 // cosine, −1…1
 }
 
-// New makes an index of rows, [rows][width]. Rows of zeros are like no other.
+// New makes an index of rows, [rows][width], which it keeps. Rows of zeros are like no other.
 func New(rows []float32, width int) (*Index, error) {
 	if width < 1 || len(rows)%width != 0 {
 		return nil, fmt.Errorf("%d values are no rows of %d features", len(rows), width)
 	}
-	x := &Index{width: width, rows: len(rows) / width}
+	x := &Index{width: width, rows: len(rows) / width, values: rows}
 	var unit []float32
 	for from := 0; from < x.rows; from += together {
 		n := min(together, x.rows-from)
@@ -79,12 +80,26 @@ func (x *Index) Nearest(pool *kernel.Pool, queries []float32, k int) ([][]Match,
 			best[i] = merge(best[i], similarities[i*rows:(i+1)*rows], from, k)
 		})
 	})
-	for i := range best {
-		for j := range best[i] { // which are sorted, and may be beyond 1 by rounding
-			best[i][j].Similarity = min(max(best[i][j].Similarity, -1), 1)
+	pool.Each(len(best), func(_, i int) { // what float32 cannot tell apart is put in order
+		for j := range best[i] {
+			best[i][j].Similarity = cosine(queries[i*x.width:(i+1)*x.width], x.values[best[i][j].Row*x.width:][:x.width])
 		}
-	}
+		slices.SortFunc(best[i], nearer)
+	})
 	return best, err
+}
+
+// cosine is that of two rows, in float64; 0 if one of them is of zeros.
+func cosine(a, b []float32) float64 {
+	var ab, aa, bb float64
+	for k, v := range a {
+		x, y := float64(v), float64(b[k])
+		ab, aa, bb = ab+x*y, aa+x*x, bb+y*y
+	}
+	if aa == 0 || bb == 0 {
+		return 0
+	}
+	return min(max(ab/(math.Sqrt(aa)*math.Sqrt(bb)), -1), 1)
 }
 
 // Similarities writes the cosine of each query, [queries][width], with each row: [queries][rows]. pool may be nil.

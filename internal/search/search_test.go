@@ -77,3 +77,20 @@ func sign(x float64) float64 {
 	}
 	return 1
 }
+
+// A row is nearest to itself, though float32 cannot tell another from it.
+func TestNearTies(t *testing.T) {
+	const width = 64
+	values := random(width*6, 3)
+	for k := range width {
+		values[2*width+k] = values[4*width+k] * (1 + 1e-4*float32(k%3))
+	}
+	x, err := New(values, width)
+	if err != nil {
+		t.Fatal(err)
+	}
+	found, err := x.Nearest(nil, values[4*width:5*width], 2)
+	if err != nil || found[0][0].Row != 4 || found[0][0].Similarity != 1 || found[0][1].Row != 2 || found[0][1].Similarity >= 1 {
+		t.Errorf("%v, %v", found, err)
+	}
+}
