@@ -26,6 +26,9 @@ import torch
 import transformers
 from onnxruntime.quantization import QuantType, quantize_dynamic
 
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+
+
 class Vectors(torch.nn.Module):
     """The encoder with its pooling."""
 
