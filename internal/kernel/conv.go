@@ -493,6 +493,7 @@ const (
 	weightFloats  = 96 << 10 // weights of a block
 	blocksAtMost  = 16       // no more blocks of rows than it takes to share the work evenly
 	blocksAtLeast = 24       // if need be by panels
+	blocksOfRows  = 8        // that are enough where rows are gathered, since blocks by panels would each gather them
 )
 
 func (t *convTask) run(pool *Pool) {
@@ -539,7 +540,11 @@ func (t *convTask) run(pool *Pool) {
 		floats = ((t.rows-1)*t.stepY + t.y.reach() + 1) * t.scratchW * t.scratchPitch
 	}
 	t.workspace.reserve(pool.Threads(), 0, floats, max(len(t.y.taps)*len(t.x.taps), 1))
-	t.columns = ceilDiv(l.count, min(ceilDiv(blocksAtLeast, blocks), l.count))
+	atLeast := blocksAtLeast
+	if t.matrix && !t.inPlace && blocks >= blocksOfRows {
+		atLeast = blocks
+	}
+	t.columns = ceilDiv(l.count, min(ceilDiv(atLeast, blocks), l.count))
 	t.columnBlocks = ceilDiv(l.count, t.columns)
 	pool.run(blocks*t.columnBlocks, t)
 }
