@@ -22,7 +22,7 @@ func Symmetric(pool *kernel.Pool, a []float64, n int) (values, vectors []float64
 	for i := range n {
 		vectors[i*n+i] = 1
 	}
-	implicitQL(pool, diagonal, beside, vectors, n)
+	implicitQL(pool, diagonal, beside, vectors, n, n)
 	// Rows are now eigenvectors of the tridiagonal matrix.
 	pool.Each(n, func(_, row int) {
 		v := vectors[row*n : (row+1)*n]
@@ -107,9 +107,8 @@ func tridiagonal(pool *kernel.Pool, a []float64, n int, diagonal, beside []float
 		p := product[:m]
 		const rows = 16
 		pool.Each((m+rows-1)/rows, func(_, block int) {
-			for i := block * rows; i < min(m, (block+1)*rows); i++ {
-				p[i] = vector.Dot(a[(k+1+i)*n+k+1:(k+2+i)*n], column)
-			}
+			from := block * rows
+			kernel.RowProducts(p[from:min(m, from+rows)], a[(k+1+from)*n+k+1:], n, column)
 		})
 		along := vector.Dot(column, p)
 		for i := range p {
@@ -128,9 +127,9 @@ func tridiagonal(pool *kernel.Pool, a []float64, n int, diagonal, beside []float
 	return reflectors
 }
 
-// implicitQL diagonalises a tridiagonal matrix; vectors, [n][n], are turned along. At most 60 steps for each eigenvalue.
+// implicitQL diagonalises a tridiagonal matrix; vectors, [n][width], are turned along. At most 60 steps for each eigenvalue.
 // Rotations of a sweep are applied together, to some columns at a time.
-func implicitQL(pool *kernel.Pool, d, e, vectors []float64, n int) {
+func implicitQL(pool *kernel.Pool, d, e, vectors []float64, n, width int) {
 	type turn struct {
 		row  int
 		c, s float64
@@ -138,10 +137,10 @@ func implicitQL(pool *kernel.Pool, d, e, vectors []float64, n int) {
 	var turns []turn
 	flush := func() {
 		const columns = 64
-		pool.Each((n+columns-1)/columns, func(_, block int) {
-			from, to := block*columns, min(n, (block+1)*columns)
+		pool.Each((width+columns-1)/columns, func(_, block int) {
+			from, to := block*columns, min(width, (block+1)*columns)
 			for _, t := range turns {
-				x, y := vectors[t.row*n+from:t.row*n+to], vectors[(t.row+1)*n+from:(t.row+1)*n+to]
+				x, y := vectors[t.row*width+from:t.row*width+to], vectors[(t.row+1)*width+from:(t.row+1)*width+to]
 				y = y[:len(x)]
 				for i, v := range x {
 					w := y[i]
@@ -230,28 +229,18 @@ func Leading(pool *kernel.Pool, matrix []float64, n, k int) (values, vectors []f
 		e = append(e, length)
 		exhausted := length <= 1e-13*math.Abs(d[0])
 		if steps == min(next, most) || exhausted {
-			ritz := make([]float64, steps*steps)
-			for i := range steps {
-				ritz[i*steps+i] = 1
-			}
+			// The last coordinates of the vectors are enough to tell the residuals.
+			ends := make([]float64, steps)
+			ends[steps-1] = 1
 			own, beside := slices.Clone(d), slices.Clone(e)
-			implicitQL(pool, own, beside, ritz, steps)
-			own, ritz = sortedPairs(own, ritz, steps, steps)
+			implicitQL(pool, own, beside, ends, steps, 1)
+			own, ends = sortedPairs(own, ends, steps, 1)
 			worst := 0.0
 			for i := range min(k, steps) {
-				worst = max(worst, math.Abs(ritz[i*steps+steps-1])*length)
+				worst = max(worst, math.Abs(ends[i])*length)
 			}
 			if worst <= 1e-9*own[0] || steps >= most || exhausted {
-				k = min(k, steps)
-				vectors = make([]float64, k*n)
-				pool.Each(k, func(_, i int) {
-					out := vectors[i*n : (i+1)*n]
-					for j := range steps {
-						vector.Axpy(ritz[i*steps+j], krylov[j*n:(j+1)*n], out)
-					}
-					positive(out)
-				})
-				return own[:k], vectors
+				return ritz(pool, d, e, krylov, steps, n, min(k, steps))
 			}
 			next += k + 40
 		}
@@ -260,26 +249,50 @@ func Leading(pool *kernel.Pool, matrix []float64, n, k int) (values, vectors []f
 	}
 }
 
+// ritz are the k largest eigenvalues of the tridiagonal matrix of so many steps, and the combinations of the Krylov vectors, of
+// length n, that belong to them.
+func ritz(pool *kernel.Pool, d, e, krylov []float64, steps, n, k int) (values, vectors []float64) {
+	own, beside := slices.Clone(d), slices.Clone(e)
+	turned := make([]float64, steps*steps)
+	for i := range steps {
+		turned[i*steps+i] = 1
+	}
+	implicitQL(pool, own, beside, turned, steps, steps)
+	own, turned = sortedPairs(own, turned, steps, steps)
+	vectors = make([]float64, k*n)
+	pool.Each(k, func(_, i int) {
+		out := vectors[i*n : (i+1)*n]
+		kernel.AddWeightedRows(out, turned[i*steps:(i+1)*steps], krylov, n)
+		positive(out)
+	})
+	return own[:k], vectors
+}
+
 // multiply is out = matrix·v.
 func multiply(pool *kernel.Pool, out, matrix, v []float64, n int) {
 	const rows = 32
 	pool.Each((n+rows-1)/rows, func(_, block int) {
-		for i := block * rows; i < min(n, (block+1)*rows); i++ {
-			out[i] = vector.Dot(matrix[i*n:(i+1)*n], v)
-		}
+		from := block * rows
+		kernel.RowProducts(out[from:min(n, from+rows)], matrix[from*n:], n, v)
 	})
 }
 
 // orthogonalise takes from w what lies along orthonormal rows.
 func orthogonalise(pool *kernel.Pool, w, rows []float64, n int) {
 	along := make([]float64, len(rows)/n)
-	pool.Each(len(along), func(_, i int) { along[i] = vector.Dot(rows[i*n:(i+1)*n], w) })
+	const together = 16
+	pool.Each((len(along)+together-1)/together, func(_, block int) {
+		from := block * together
+		to := min(len(along), from+together)
+		kernel.RowProducts(along[from:to], rows[from*n:], n, w[:n])
+	})
+	for i := range along {
+		along[i] = -along[i]
+	}
 	const columns = 128
 	pool.Each((n+columns-1)/columns, func(_, block int) {
-		from, to := block*columns, min(n, (block+1)*columns)
-		for i, a := range along {
-			vector.Axpy(-a, rows[i*n+from:i*n+to], w[from:to])
-		}
+		from := block * columns
+		kernel.AddWeightedRows(w[from:min(n, from+columns)], along, rows[from:], n)
 	})
 }
 

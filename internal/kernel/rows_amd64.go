@@ -15,3 +15,12 @@ func (t rowsTask) assembly(set isa, o rowsOperation) int {
 	}
 	return whole
 }
+
+// assembly sums the parts of as many rows as it takes at once, if it can.
+func (t *rowProductsTask) assembly(set isa) bool {
+	if set == portable || t.n == 0 {
+		return false
+	}
+	rowProductsAVX2(t)
+	return true
+}

@@ -4,6 +4,60 @@
 
 #include "textflag.h"
 
+// func rowProductsAVX2(t *byte)
+// Requires: AVX
+TEXT ·rowProductsAVX2(SB), NOSPLIT, $0-8
+	MOVQ   t+0(FP), R11
+	MOVQ   256(R11), DI
+	MOVQ   280(R11), SI
+	MOVQ   304(R11), CX
+	MOVQ   312(R11), R8
+	SHLQ   $0x03, R8
+	LEAQ   (R8)(R8*2), R9
+	LEAQ   (DI)(R8*4), DX
+	VXORPD Y0, Y0, Y0
+	VXORPD Y1, Y1, Y1
+	VXORPD Y2, Y2, Y2
+	VXORPD Y3, Y3, Y3
+	VXORPD Y4, Y4, Y4
+	VXORPD Y5, Y5, Y5
+	VXORPD Y6, Y6, Y6
+	VXORPD Y7, Y7, Y7
+
+next:
+	VMOVUPD (SI), Y8
+	VMULPD  (DI), Y8, Y9
+	VADDPD  Y9, Y0, Y0
+	VMULPD  (DI)(R8*1), Y8, Y10
+	VADDPD  Y10, Y1, Y1
+	VMULPD  (DI)(R8*2), Y8, Y11
+	VADDPD  Y11, Y2, Y2
+	VMULPD  (DI)(R9*1), Y8, Y12
+	VADDPD  Y12, Y3, Y3
+	VMULPD  (DX), Y8, Y9
+	VADDPD  Y9, Y4, Y4
+	VMULPD  (DX)(R8*1), Y8, Y10
+	VADDPD  Y10, Y5, Y5
+	VMULPD  (DX)(R8*2), Y8, Y11
+	VADDPD  Y11, Y6, Y6
+	VMULPD  (DX)(R9*1), Y8, Y12
+	VADDPD  Y12, Y7, Y7
+	ADDQ    $0x20, SI
+	ADDQ    $0x20, DI
+	ADDQ    $0x20, DX
+	SUBQ    $0x04, CX
+	JNZ     next
+	VMOVUPD Y0, (R11)
+	VMOVUPD Y1, 32(R11)
+	VMOVUPD Y2, 64(R11)
+	VMOVUPD Y3, 96(R11)
+	VMOVUPD Y4, 128(R11)
+	VMOVUPD Y5, 160(R11)
+	VMOVUPD Y6, 192(R11)
+	VMOVUPD Y7, 224(R11)
+	VZEROUPPER
+	RET
+
 // func addWeightedRowsAVX2(t *byte)
 // Requires: AVX
 TEXT ·addWeightedRowsAVX2(SB), NOSPLIT, $0-8

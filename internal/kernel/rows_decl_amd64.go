@@ -2,6 +2,11 @@
 
 package kernel
 
+// rowProductsAVX2 sums the products of eight rows with a vector, every fourth element apart.
+//
+//go:noescape
+func rowProductsAVX2(t *rowProductsTask)
+
 // addWeightedRowsAVX2 adds to n elements, a positive multiple of 4, the products of each row's elements with its number.
 //
 //go:noescape

@@ -3,3 +3,5 @@
 package kernel
 
 func (t rowsTask) assembly(isa, rowsOperation) int { return 0 }
+
+func (t *rowProductsTask) assembly(isa) bool { return false }

@@ -51,7 +51,7 @@ func main() {
 		"row_avx2":         rowsAVX2,
 		"transpose":        transpose,
 		"adam":             adam,
-		"rows":             rows,
+		"rows":             doubleRows,
 		"peak_avx512":      peakAVX512,
 		"peak_avx2":        peakAVX2,
 		"winograd_avx512":  winogradAVX512,

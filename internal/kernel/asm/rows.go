@@ -15,9 +15,10 @@ const (
 	rowsLead   = 88
 )
 
-// rows writes the functions that go over the rows of a matrix in float64. No product is added in one instruction: the result is then that of plain
+// doubleRows writes the functions that go over the rows of a matrix in float64. No product is added in one instruction: the result is then that of plain
 // Go, bit for bit.
-func rows(f *file) {
+func doubleRows(f *file) {
+	rowProducts(f)
 	f.overRows("addWeightedRowsAVX2", "adds to n elements, a positive multiple of 4, the products of each row's elements with its number.", func(number, at, t Op) {
 		f.VMULPD(at, number, t)
 	})
@@ -80,6 +81,57 @@ func (f *file) overRows(name, doc string, term func(number, at, t Op)) {
 	block(1)
 	f.JMP(LabelRef(narrow))
 	f.Label(end)
+	f.VZEROUPPER()
+	f.RET()
+}
+
+// Offsets of the fields of kernel.rowProductsTask, and how many rows it takes.
+const (
+	productRows   = 8
+	productsSums  = 0
+	productsRows  = 256
+	productsV     = 280
+	productsN     = 304
+	productsLead  = 312
+	productsStep  = 32 // bytes of four elements
+	productsShift = 3
+)
+
+// rowProducts writes the function that multiplies eight rows by a vector, in four sums each.
+func rowProducts(f *file) {
+	f.function("rowProductsAVX2", "sums the products of eight rows with a vector, every fourth element apart.", "(t *rowProductsTask)", "(t *byte)")
+	frame, at, v, left, lead, three := reg.R11, reg.RDI, reg.RSI, reg.RCX, reg.R8, reg.R9
+	upper := reg.RDX
+	f.Load(f.Param("t"), frame)
+	f.MOVQ(Mem{Base: frame, Disp: productsRows}, at)
+	f.MOVQ(Mem{Base: frame, Disp: productsV}, v)
+	f.MOVQ(Mem{Base: frame, Disp: productsN}, left)
+	f.MOVQ(Mem{Base: frame, Disp: productsLead}, lead)
+	f.SHLQ(Imm(productsShift), lead)
+	f.LEAQ(Mem{Base: lead, Index: lead, Scale: 2}, three)
+	f.LEAQ(Mem{Base: at, Index: lead, Scale: 4}, upper)
+	sums := ymm.registers[:productRows]
+	terms := ymm.registers[productRows+1 : productRows+5]
+	vector := ymm.registers[productRows]
+	for _, s := range sums {
+		f.VXORPD(s, s, s)
+	}
+	f.Label("next")
+	f.VMOVUPD(Mem{Base: v}, vector)
+	for half, base := range []reg.GPPhysical{at, upper} {
+		for i, row := range []Mem{{Base: base}, {Base: base, Index: lead, Scale: 1}, {Base: base, Index: lead, Scale: 2}, {Base: base, Index: three, Scale: 1}} {
+			f.VMULPD(row, vector, terms[i])
+			f.VADDPD(terms[i], sums[4*half+i], sums[4*half+i])
+		}
+	}
+	f.ADDQ(Imm(productsStep), v)
+	f.ADDQ(Imm(productsStep), at)
+	f.ADDQ(Imm(productsStep), upper)
+	f.SUBQ(Imm(4), left)
+	f.JNZ(LabelRef("next"))
+	for i, s := range sums {
+		f.VMOVUPD(s, Mem{Base: frame, Disp: productsSums + 32*i})
+	}
 	f.VZEROUPPER()
 	f.RET()
 }
