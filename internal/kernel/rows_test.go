@@ -2,6 +2,7 @@ package kernel
 
 import (
 	"math"
+	"math/rand/v2"
 	"testing"
 	"unsafe"
 
@@ -26,17 +27,7 @@ func TestRowsOffsets(t *testing.T) {
 func TestRowsAreAdded(t *testing.T) {
 	eachSet(t, func(t *rapid.T, set isa, g *guard) {
 		r := random(t)
-		doubles := func(n int) []float64 {
-			b := g.bytes(8 * n)
-			if n == 0 {
-				return nil
-			}
-			out := unsafe.Slice((*float64)(unsafe.Pointer(&b[0])), n)
-			for i := range out {
-				out[i] = r.NormFloat64()
-			}
-			return out
-		}
+		doubles := func(n int) []float64 { return doubles(g, r, n) }
 		n, rows := rapid.IntRange(0, 70).Draw(t, "n"), rapid.IntRange(0, 9).Draw(t, "rows")
 		lead := n + rapid.IntRange(0, 3).Draw(t, "apart")
 		matrix := doubles(max(0, (rows-1)*lead+n))
@@ -80,17 +71,7 @@ func TestRowProductsOffsets(t *testing.T) {
 func TestRowProducts(t *testing.T) {
 	eachSet(t, func(t *rapid.T, set isa, g *guard) {
 		r := random(t)
-		doubles := func(n int) []float64 {
-			b := g.bytes(8 * n)
-			if n == 0 {
-				return nil
-			}
-			out := unsafe.Slice((*float64)(unsafe.Pointer(&b[0])), n)
-			for i := range out {
-				out[i] = r.NormFloat64()
-			}
-			return out
-		}
+		doubles := func(n int) []float64 { return doubles(g, r, n) }
 		rows, n := rapid.IntRange(0, 20).Draw(t, "rows"), rapid.IntRange(0, 40).Draw(t, "n")
 		lead := n + rapid.IntRange(0, 3).Draw(t, "apart")
 		matrix, v, got := doubles(max(0, (rows-1)*lead+n)), doubles(n), doubles(rows)
@@ -101,4 +82,17 @@ func TestRowProducts(t *testing.T) {
 			}
 		}
 	})
+}
+
+// doubles are n random numbers, guarded.
+func doubles(g *guard, r *rand.Rand, n int) []float64 {
+	b := g.bytes(8 * n)
+	if n == 0 {
+		return nil
+	}
+	out := unsafe.Slice((*float64)(unsafe.Pointer(&b[0])), n)
+	for i := range out {
+		out[i] = r.NormFloat64()
+	}
+	return out
 }

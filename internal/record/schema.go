@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/apache/arrow/go/v17/arrow"
+	"github.com/apache/arrow/go/v17/arrow/array"
 )
 
 // Names of the columns that mean the same in every table.
@@ -137,6 +138,13 @@ func Replace(s *arrow.Schema, name string, field arrow.Field) (*arrow.Schema, er
 	fields[at] = field
 	meta := s.Metadata()
 	return arrow.NewSchema(fields, &meta), nil
+}
+
+// Evaluated is [FromRows] of what an evaluation gave, with its description, an encoded [Evaluation], in the metadata.
+func Evaluated[T any](rows []T, about string) arrow.Record {
+	plain := FromRows(rows)
+	defer plain.Release()
+	return array.NewRecord(WithMetadata(plain.Schema(), EvaluationKey, about), plain.Columns(), plain.NumRows())
 }
 
 // WithMetadata returns the schema with one metadata entry set. Keys stay

@@ -40,11 +40,7 @@ func (s *stage) Run(ctx context.Context, task *pipeline.Task) error {
 		return err
 	}
 	for port, c := range map[string]*classifier.Classifier{ModelPort: o.Model, "last": o.Last} {
-		model, err := c.Model()
-		if err != nil {
-			return err
-		}
-		rec, err := model.Record()
+		rec, err := c.Record()
 		if err != nil {
 			return err
 		}

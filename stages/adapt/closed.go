@@ -54,11 +54,7 @@ func (r *run) fit(ctx context.Context, c *candidate) error {
 		if err != nil {
 			return err
 		}
-		model, err := made.Model()
-		if err != nil {
-			return err
-		}
-		rec, err := model.Record()
+		rec, err := made.Record()
 		if err != nil {
 			return err
 		}

@@ -41,11 +41,7 @@ func (r *run) write(ctx context.Context) error {
 }
 
 func writeModel(task *pipeline.Task, port string, c *classifier.Classifier) error {
-	model, err := c.Model()
-	if err != nil {
-		return err
-	}
-	rec, err := model.Record()
+	rec, err := c.Record()
 	if err != nil {
 		return err
 	}

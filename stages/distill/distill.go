@@ -211,11 +211,7 @@ func curve(role string, epochs []record.TrainingEpoch) (out []record.Distillatio
 
 // writeModel writes a network to an output.
 func writeModel(task *pipeline.Task, port string, c *classifier.Classifier) error {
-	model, err := c.Model()
-	if err != nil {
-		return err
-	}
-	rec, err := model.Record()
+	rec, err := c.Record()
 	if err != nil {
 		return err
 	}

@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/apache/arrow/go/v17/arrow/array"
 	"github.com/tlpipe/tlpipe/internal/kernel"
 	"github.com/tlpipe/tlpipe/internal/nn/classifier"
 	"github.com/tlpipe/tlpipe/internal/record"
@@ -229,14 +228,14 @@ func (e *evaluation) write(ctx context.Context) error {
 	about := record.Evaluation{Split: e.Split, Resamples: e.Bootstrap, Cluster: e.Cluster}.Encode()
 	return errors.Join(
 		p.close(),
-		writeRows(e.task, "metrics", e.metrics, about),
-		writeRows(e.task, "comparison", comparisons, about),
-		writeRows(e.task, "confusion", e.confusion, about),
-		writeRows(e.task, "calibration", e.calibration, about),
-		writeRows(e.task, "curves", e.curves, about),
-		writeRows(e.task, "label_errors", issues, record.Evaluation{Split: e.Split, Labels: search}.Encode()),
-		writeRows(e.task, "duplicates", duplicates, about),
-		writeRows(e.task, "mistakes", e.mistakes, about),
+		e.task.WriteRecord("metrics", record.Evaluated(e.metrics, about)),
+		e.task.WriteRecord("comparison", record.Evaluated(comparisons, about)),
+		e.task.WriteRecord("confusion", record.Evaluated(e.confusion, about)),
+		e.task.WriteRecord("calibration", record.Evaluated(e.calibration, about)),
+		e.task.WriteRecord("curves", record.Evaluated(e.curves, about)),
+		e.task.WriteRecord("label_errors", record.Evaluated(issues, record.Evaluation{Split: e.Split, Labels: search}.Encode())),
+		e.task.WriteRecord("duplicates", record.Evaluated(duplicates, about)),
+		e.task.WriteRecord("mistakes", record.Evaluated(e.mistakes, about)),
 	)
 }
 
@@ -264,18 +263,4 @@ func (e *evaluation) tellUnmeasured() {
 	case n > 0:
 		e.task.Log("no evaluated row is of class %s", strings.Join(names, ", "))
 	}
-}
-
-// writeRows writes a table whole.
-func writeRows[T any](task *pipeline.Task, port string, rows []T, about string) error {
-	plain := record.FromRows(rows)
-	defer plain.Release()
-	schema := record.WithMetadata(plain.Schema(), record.EvaluationKey, about)
-	w, err := task.Output(port, schema)
-	if err != nil {
-		return err
-	}
-	rec := array.NewRecord(schema, plain.Columns(), plain.NumRows())
-	defer rec.Release()
-	return errors.Join(w.Write(rec), w.Close())
 }

@@ -44,7 +44,7 @@ func (e *evaluation) labelErrors(ctx context.Context) ([]record.LabelError, *rec
 		if err != nil {
 			return err
 		}
-		return writeRows(task, labelOutput, issues, record.Evaluation{Labels: search}.Encode())
+		return task.WriteRecord(labelOutput, record.Evaluated(issues, record.Evaluation{Labels: search}.Encode()))
 	})
 	if err != nil {
 		return nil, nil, fmt.Errorf("search for label errors: %w", err)

@@ -275,14 +275,14 @@ func (t *targets) write(ctx context.Context) error {
 	about := record.Evaluation{Split: t.Split, Resamples: t.Bootstrap, Cluster: t.Cluster}.Encode()
 	return errors.Join(
 		p.close(),
-		writeRows(t.task, "metrics", t.metrics, about),
-		writeRows(t.task, "comparison", comparisons, about),
-		writeRows(t.task, "confusion", t.confusion, about),
-		writeRows(t.task, "calibration", t.calibration, about),
-		writeRows(t.task, "curves", t.curves, about),
-		writeRows(t.task, "label_errors", []record.LabelError(nil), about),
-		writeRows(t.task, "duplicates", duplicates, about),
-		writeRows(t.task, "mistakes", t.mistakes, about),
+		t.task.WriteRecord("metrics", record.Evaluated(t.metrics, about)),
+		t.task.WriteRecord("comparison", record.Evaluated(comparisons, about)),
+		t.task.WriteRecord("confusion", record.Evaluated(t.confusion, about)),
+		t.task.WriteRecord("calibration", record.Evaluated(t.calibration, about)),
+		t.task.WriteRecord("curves", record.Evaluated(t.curves, about)),
+		t.task.WriteRecord("label_errors", record.Evaluated([]record.LabelError(nil), about)),
+		t.task.WriteRecord("duplicates", record.Evaluated(duplicates, about)),
+		t.task.WriteRecord("mistakes", record.Evaluated(t.mistakes, about)),
 	)
 }
 

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/apache/arrow/go/v17/arrow"
 	"github.com/tlpipe/tlpipe/internal/kernel"
 	"github.com/tlpipe/tlpipe/internal/nn"
 	"github.com/tlpipe/tlpipe/internal/nn/adapter"
@@ -67,6 +68,15 @@ func (c *Classifier) Model() (record.Model, error) {
 		m.Tensors = append(m.Tensors, record.Tensor{Name: p.Name(), Shape: t.Shape, Data: t.Data, Type: c.rests(p)})
 	}
 	return m, nil
+}
+
+// Record is the classifier as the one record of a model table.
+func (c *Classifier) Record() (arrow.Record, error) {
+	m, err := c.Model()
+	if err != nil {
+		return nil, err
+	}
+	return m.Record()
 }
 
 // Parse makes a classifier of a model table, and checks that network, tensors and description fit. Models

@@ -185,11 +185,7 @@ func (s stage) Run(ctx context.Context, task *pipeline.Task) (err error) {
 	} else if err := q.toInt8(ctx); err != nil {
 		return err
 	}
-	model, err := q.model.Model()
-	if err != nil {
-		return err
-	}
-	rec, err := model.Record()
+	rec, err := q.model.Record()
 	if err != nil {
 		return err
 	}

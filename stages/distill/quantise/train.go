@@ -27,11 +27,7 @@ func (q *work) train(ctx context.Context, scheme *quantise.Scheme) error {
 		Inputs: map[string]pipeline.Input{modelPort: q.task.Input(modelPort)},
 	}
 	folded, err := q.task.Part(ctx, part, func(_ context.Context, task *pipeline.Task) error {
-		model, err := q.model.Model()
-		if err != nil {
-			return err
-		}
-		rec, err := model.Record()
+		rec, err := q.model.Record()
 		if err != nil {
 			return err
 		}

@@ -101,11 +101,7 @@ func (q *work) close() error {
 
 // roundWeights makes the weights in memory those that will be read back.
 func (q *work) roundWeights() error {
-	model, err := q.model.Model()
-	if err != nil {
-		return err
-	}
-	rec, err := model.Record()
+	rec, err := q.model.Record()
 	if err != nil {
 		return err
 	}

@@ -7,8 +7,6 @@ import (
 	"math"
 	"slices"
 
-	"github.com/apache/arrow/go/v17/arrow/array"
-
 	"github.com/tlpipe/tlpipe/internal/fewshot"
 	"github.com/tlpipe/tlpipe/internal/kernel"
 	"github.com/tlpipe/tlpipe/internal/metrics"
@@ -143,7 +141,7 @@ func (s stage) Run(ctx context.Context, task *pipeline.Task) error {
 		}
 	}
 	about := record.Evaluation{Split: s.Split, Cluster: s.By}.Encode()
-	return errors.Join(writeRows(task, "metrics", measured, about), writeRows(task, "episodes", each, about))
+	return errors.Join(task.WriteRecord("metrics", record.Evaluated(measured, about)), task.WriteRecord("episodes", record.Evaluated(each, about)))
 }
 
 // summary is the mean over the episodes, with its interval.
@@ -167,18 +165,4 @@ func summary(model string, results []fewshot.Result) []record.Metric {
 		out = append(out, record.Metric{Model: model, Role: record.ModelRole, Metric: m.name, Value: mean, Low: interval.Low, High: interval.High, Rows: int64(len(m.values))})
 	}
 	return out
-}
-
-// writeRows writes a table whole.
-func writeRows[T any](task *pipeline.Task, port string, rows []T, about string) error {
-	plain := record.FromRows(rows)
-	defer plain.Release()
-	schema := record.WithMetadata(plain.Schema(), record.EvaluationKey, about)
-	w, err := task.Output(port, schema)
-	if err != nil {
-		return err
-	}
-	rec := array.NewRecord(schema, plain.Columns(), plain.NumRows())
-	defer rec.Release()
-	return errors.Join(w.Write(rec), w.Close())
 }

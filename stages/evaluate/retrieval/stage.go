@@ -7,8 +7,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/apache/arrow/go/v17/arrow/array"
-
 	"github.com/tlpipe/tlpipe/internal/kernel"
 	"github.com/tlpipe/tlpipe/internal/metrics"
 	"github.com/tlpipe/tlpipe/internal/record"
@@ -157,7 +155,7 @@ func (s stage) Run(ctx context.Context, task *pipeline.Task) error {
 	}
 	measured = withoutRepeats(measured)
 	about := record.Evaluation{Split: s.Split, Resamples: s.Resamples, Cluster: s.By}.Encode()
-	return errors.Join(writeRows(task, "metrics", measured, about), writeRows(task, "answers", answers, about))
+	return errors.Join(task.WriteRecord("metrics", record.Evaluated(measured, about)), task.WriteRecord("answers", record.Evaluated(answers, about)))
 }
 
 // between names a search of one table's rows among another's. Instances of a matrix with the same values have these once.
@@ -281,18 +279,4 @@ func clusters(keys []int) []int {
 		out[i] = n
 	}
 	return out
-}
-
-// writeRows writes a table whole.
-func writeRows[T any](task *pipeline.Task, port string, rows []T, about string) error {
-	plain := record.FromRows(rows)
-	defer plain.Release()
-	schema := record.WithMetadata(plain.Schema(), record.EvaluationKey, about)
-	w, err := task.Output(port, schema)
-	if err != nil {
-		return err
-	}
-	rec := array.NewRecord(schema, plain.Columns(), plain.NumRows())
-	defer rec.Release()
-	return errors.Join(w.Write(rec), w.Close())
 }

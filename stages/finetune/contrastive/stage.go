@@ -215,11 +215,7 @@ func (s stage) writeModel(task *pipeline.Task, of *side, net *nn.Network, weight
 	c := classifier.New(alone, weights.Select(alone), record.RegressionHead(record.Feature, names), of.transforms)
 	c.Description.Recipe = task.Recipe
 	c.Metadata = of.metadata
-	model, err := c.Model()
-	if err != nil {
-		return err
-	}
-	rec, err := model.Record()
+	rec, err := c.Record()
 	if err != nil {
 		return err
 	}

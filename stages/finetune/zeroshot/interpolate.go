@@ -80,11 +80,7 @@ func (s interpolation) Run(ctx context.Context, task *pipeline.Task) error {
 		return fmt.Errorf("models %s and %s: %w", task.Input("first").Name(), task.Input("second").Name(), err)
 	}
 	out.Description.Recipe = task.Recipe
-	model, err := out.Model()
-	if err != nil {
-		return err
-	}
-	rec, err := model.Record()
+	rec, err := out.Record()
 	if err != nil {
 		return err
 	}

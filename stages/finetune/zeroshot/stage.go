@@ -201,11 +201,7 @@ func (s stage) write(ctx context.Context, task *pipeline.Task, data pipeline.Inp
 	}
 	c := classifier.New(net, tensors, record.SingleLabelHead(record.Label, classes), transforms)
 	c.Description.Recipe = task.Recipe
-	model, err := c.Model()
-	if err != nil {
-		return err
-	}
-	rec, err := model.Record()
+	rec, err := c.Record()
 	if err != nil {
 		return err
 	}
