@@ -51,5 +51,5 @@ func noOperators(b backbone.Backbone, ending string) bool {
 	of := func(prefixes ...string) bool {
 		return slices.ContainsFunc(prefixes, func(prefix string) bool { return strings.HasPrefix(b.Name, prefix) })
 	}
-	return ending == "keras" && of("vit_", "dinov2_", "clip_")
+	return ending == "keras" && of("vit_", "dinov2_", "clip_", "siglip_")
 }
