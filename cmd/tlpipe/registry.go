@@ -128,11 +128,11 @@ func (p *program) register(ctx context.Context, from, name string, file pipeline
 	if err != nil {
 		return registry.Facts{}, false, err
 	}
-	node, _, err := graph.Find(reference, pipeline.Model)
+	node, port, err := graph.Find(reference, pipeline.Model)
 	if err != nil {
 		return registry.Facts{}, false, err
 	}
-	facts, err := factsOf(ctx, store, graph, node)
+	facts, err := factsOf(ctx, store, graph, node, port.Name)
 	if err != nil {
 		return registry.Facts{}, false, err
 	}

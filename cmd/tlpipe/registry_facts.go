@@ -16,10 +16,14 @@ import (
 	"github.com/tlpipe/tlpipe/pipeline/params"
 )
 
-// factsOf gathers what the cache knows of the model that a node made: what it was trained on, and what evaluations
+// factsOf gathers what the cache knows of the model that a node has at a port: what it was trained on, and what evaluations
 // measured.
-func factsOf(ctx context.Context, store *cache.Store, graph *pipeline.Graph, node *pipeline.Node) (registry.Facts, error) {
-	facts := registry.Facts{Pipeline: graph.Name, Stage: node.Name, Data: map[string]string{}}
+func factsOf(ctx context.Context, store *cache.Store, graph *pipeline.Graph, node *pipeline.Node, port string) (registry.Facts, error) {
+	name := node.Name
+	if port != node.Kind.Outputs[0].Name {
+		name += "." + port
+	}
+	facts := registry.Facts{Pipeline: graph.Name, Stage: name, Data: map[string]string{}}
 	plan, err := (&pipeline.Runner{Store: store}).Plan(ctx, graph)
 	if err != nil {
 		return facts, err
@@ -42,7 +46,7 @@ func factsOf(ctx context.Context, store *cache.Store, graph *pipeline.Graph, nod
 		}
 	}
 	for _, n := range plan.Nodes {
-		if n.State != pipeline.Cached || !slices.ContainsFunc(n.Node.Inputs, func(e pipeline.Edge) bool { return e.From == node }) {
+		if n.State != pipeline.Cached || !slices.ContainsFunc(n.Node.Inputs, func(e pipeline.Edge) bool { return e.From == node && e.FromPort == port }) {
 			continue
 		}
 		for _, port := range n.Node.Kind.Outputs {
@@ -50,7 +54,7 @@ func factsOf(ctx context.Context, store *cache.Store, graph *pipeline.Graph, nod
 				continue
 			}
 			table := pipeline.NewArtifact(store, n.Stage, n.Node.Coordinates, n.Outputs[port.Name])
-			m, err := measurementOf(ctx, table, node.Name)
+			m, err := measurementOf(ctx, table, name)
 			if err != nil {
 				return facts, fmt.Errorf("read %s of %s: %w", port.Name, n.Stage, err)
 			}

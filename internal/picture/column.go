@@ -14,8 +14,9 @@ import (
 type Column struct {
 	Rows, Height, Width int
 
-	list *array.FixedSizeList
-	read func(dst []float32, at int)
+	list  *array.FixedSizeList
+	bytes []uint8 // of pictures that rest as bytes
+	read  func(dst []float32, at int)
 }
 
 // NewColumn finds the pictures of a record.
@@ -44,6 +45,7 @@ func NewColumn(rec arrow.Record) (*Column, error) {
 			return nil, err
 		}
 		all := values.Uint8Values()
+		c.bytes = all
 		normaliser := NewNormaliser(prepared.Normalisation())
 		c.read = func(dst []float32, at int) { normaliser.Apply(dst, all[at:][:size]) }
 	case *array.Float32:
@@ -72,6 +74,16 @@ func (c *Column) IsNull(row int) bool { return c.list.IsNull(row) }
 func (c *Column) Read(dst []float32, row int) {
 	from, _ := c.list.ValueOffsets(row)
 	c.read(dst, int(from))
+}
+
+// Pixels are the bytes of a row's picture, [height, width, channels]; nil if it rests as other numbers. They must not be written, and
+// last as long as the record.
+func (c *Column) Pixels(row int) []uint8 {
+	if c.bytes == nil {
+		return nil
+	}
+	from, _ := c.list.ValueOffsets(row)
+	return c.bytes[from:][:c.Size()]
 }
 
 // preparedAs reads from the metadata how pixels are to be normalised. Without

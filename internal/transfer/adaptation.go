@@ -22,6 +22,7 @@ import (
 type Adaptation struct {
 	Rows  *rows.Domains
 	Ports []string // of the task, that the rows were read from
+	By    string   // what chooses the epoch whose weights are kept, such as "im"; "": it is the last
 
 	// Network puts what learns upon a backbone, nil for features of a shape as they are. Its first output is the
 	// classifier's, which a model keeps; what the others need alone is let go.
@@ -80,12 +81,25 @@ func (s *Setup) Adapt(ctx context.Context, task *pipeline.Task, a Adaptation) (*
 	}
 	return &Adapted{
 		Outcome: Outcome{
-			Model:   newModel(task, t.data, net, t.weights.Select(net), t.origins, t.selection()),
+			Model:   newModel(task, t.data, net, t.weights.Select(net), t.origins, t.adaptedSelection()),
 			Last:    newModel(task, t.data, net, t.last.Select(net), t.origins, t.measured(len(t.history)-1)),
 			History: t.history, Phases: t.layers,
 		},
 		Measures: t.measuredEpochs, Course: t.measuredSteps, Inference: f,
 	}, nil
+}
+
+// adaptedSelection tells of the weights that are kept. The measures are of the source's validation rows.
+func (t *training) adaptedSelection() record.Selection {
+	s := t.selection()
+	if s.By = record.ChosenLast; t.adaptation.By != "" {
+		s.By = t.adaptation.By
+	}
+	s.Split, s.Rows = record.Validation, t.adaptation.Rows.ValidationRows
+	if s.Rows == 0 {
+		s.Metrics = nil
+	}
+	return s
 }
 
 // ClassTerm is the name of the classification among the terms of an adaptation's loss.

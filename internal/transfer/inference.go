@@ -26,6 +26,9 @@ type Inference struct {
 // inference is that of the network as it is before, or after, phase i, which has changed nothing below its prefix. Close it.
 func (t *training) inference(ctx context.Context, i int) (*Inference, error) {
 	f := &Inference{Net: t.net, Weights: t.weights, Threads: t.task.Threads}
+	if i < 0 { // there is no phase: the network is as it came
+		return f, nil
+	}
 	// Activations in half the precision are good enough to learn from: answers are computed in full.
 	if p := t.prefixes[i]; p.Cut == "" || p.Precision == prefix.BFloat16 || t.data.Tokens {
 		return f, nil

@@ -92,7 +92,10 @@ func (t *training) selection() record.Selection {
 			at = i
 		}
 	}
-	s := record.Selection{By: record.ChosenLast, Phase: t.phases[0].Name}
+	s := record.Selection{By: record.ChosenLast}
+	if len(t.phases) > 0 {
+		s.Phase = t.phases[0].Name
+	}
 	if at >= 0 {
 		s = t.measured(at)
 	}
@@ -108,6 +111,9 @@ func (t *training) selection() record.Selection {
 
 // measured tells of the weights of an epoch of the history.
 func (t *training) measured(at int) record.Selection {
+	if at < 0 { // nothing was trained
+		return record.Selection{By: record.ChosenLast}
+	}
 	e := t.history[at]
 	s := record.Selection{By: record.ChosenLast, Phase: e.Phase, Epoch: int(e.Epoch)}
 	if t.data.Validation.Rows() > 0 {

@@ -39,7 +39,7 @@ func Kind() pipeline.Kind {
     domains: {source: [photo], target: [sketch]}
     method: [dann, mcc]
     select: {by: im, over: [method, epoch]}`,
-		Version: 8,
+		Version: 9,
 		Seeded:  true,
 		Inputs: []pipeline.Port{
 			{Name: SourcePort, Kind: pipeline.Features, Also: []pipeline.PortKind{pipeline.Images}, Doc: "labelled rows of the source, or the table that domains divides"},
@@ -97,6 +97,9 @@ func build(p Params) (pipeline.Stage, error) {
 	refuse(p.TargetLabels > 0 && !labels, "target_labels", "add the method fine_tune, or leave it out", "no method that is listed learns from labels of the target")
 	refuse(!p.Head.Converges(), "head", "take logistic, ridge, lda, centroid or knn; network describes what learns by gradient descent", "must be a classifier that is fitted to its end")
 	refuse(p.Select.By == none && len(p.Method) > 1, "select", "select: im lets a validator choose", "%d methods are listed, and nothing chooses between them", len(p.Method))
+	for i, rate := range p.LearningRate {
+		refuse(slices.Contains(p.LearningRate[:i], rate), fmt.Sprintf("learning_rate[%d]", i), "list each rate once", "%v is listed already", rate)
+	}
 	refuse(p.Select.By == none && len(p.LearningRate) > 1, "select", "select: im lets a validator choose", "%d learning rates are listed, and nothing chooses between them", len(p.LearningRate))
 	refuse(p.Select.By != none && len(p.Method) > 1 && !p.Select.chooses(overMethod), "select.over", "add method", "%d methods are listed, and nothing chooses between them", len(p.Method))
 	refuse(p.Select.By != none && len(p.LearningRate) > 1 && !p.Select.chooses(overRate), "select.over", "add learning_rate", "%d learning rates are listed, and nothing chooses between them", len(p.LearningRate))
@@ -119,7 +122,7 @@ func build(p Params) (pipeline.Stage, error) {
 	return &stage{p, setup}, nil
 }
 
-func same(a, b method.Method) bool { return a.Kind == b.Kind && fmt.Sprint(a) == fmt.Sprint(b) }
+func same(a, b method.Method) bool { return a.Text() == b.Text() }
 
 // training are the parameters of a training by gradient descent at a rate; 0 for the default one.
 func (p Params) training(rate float64) transfer.Params {

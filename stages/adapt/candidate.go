@@ -150,7 +150,7 @@ func (r *run) train(ctx context.Context, c *candidate) error {
 		return err
 	}
 	plan := method.Plan{
-		Method: c.method, Network: r.network(), Standardise: r.Standardise && r.Backbone == "", Rows: r.rows, Judge: r.judge(ctx, r.quick()), By: r.by(),
+		Method: c.method, Network: r.network(), Standardise: r.Standardise && r.Backbone == "", Rows: r.rows, Chosen: fmt.Sprintf("%q %q", r.domains(), r.Label), Judge: r.judge(ctx, r.quick()), By: r.by(),
 		Steps:        r.LeastSteps,
 		TargetLabels: r.TargetLabels, Seed: r.task.Seed, Continues: r.task.Input(ModelPort) != nil,
 	}

@@ -33,9 +33,17 @@ func (r *run) choose(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
+		if r.chosen == r.trials[0] { // the baseline stays as it is
+			c, model := *r.chosen, *r.chosen.model
+			c.model, r.chosen = &model, &c
+		}
 		r.chosen.infer(corrected, r.task.Threads)
 	}
-	for _, c := range r.trials {
+	tried := r.trials
+	if !slices.Contains(tried, r.chosen) {
+		tried = append(slices.Clone(tried), r.chosen)
+	}
+	for _, c := range tried {
 		if err := r.answer(ctx, c); err != nil {
 			return fmt.Errorf("%s: %w", c.name, err)
 		}
@@ -152,6 +160,9 @@ func (r *run) compare() {
 	for i := range r.selection {
 		t := &r.selection[i]
 		c := r.trials[slices.IndexFunc(r.trials, func(c *candidate) bool { return c.name == t.Candidate })]
+		if t.Chosen {
+			c = r.chosen
+		}
 		if t.OracleRows = int64(n); n == 0 || !t.Best {
 			continue
 		}
@@ -315,7 +326,7 @@ func ranks(values []float64) []float64 {
 
 // suspect gives an alarm, where there is no label to test by, if most validators prefer direct to what was chosen.
 func (r *run) suspect() {
-	if r.chosen == r.trials[0] {
+	if r.chosen.method.Kind == r.trials[0].method.Kind {
 		return
 	}
 	var direct, chosen record.AdaptationTrial
@@ -369,10 +380,7 @@ func (r *run) reweigh(ctx context.Context, c *candidate, estimate string) (nn.We
 			target = append(target, i)
 		}
 	}
-	trained := make([]float64, len(r.rows.Classes))
-	for _, class := range r.rows.Training.Classes[:r.rows.SourceRows] {
-		trained[class] += 1 / float64(r.rows.SourceRows)
-	}
+	trained := r.trained()
 	answers, err := c.inference.Compute(ctx, &r.rows.Validation, target)
 	if err != nil {
 		return nil, err
@@ -408,6 +416,15 @@ func (r *run) reweigh(ctx context.Context, c *candidate, estimate string) (nn.We
 	}
 	out[bias] = nn.Tensor{Shape: out[bias].Shape, Data: b}
 	return out, nil
+}
+
+// trained are the frequencies of the classes among the source's training rows.
+func (r *run) trained() []float64 {
+	out := make([]float64, len(r.rows.Classes))
+	for _, class := range r.rows.Training.Classes[:r.rows.SourceRows] {
+		out[class] += 1 / float64(r.rows.SourceRows)
+	}
+	return out
 }
 
 // positionsOf are those of the validation rows of a domain.

@@ -67,7 +67,7 @@ func (s *stage) read(ctx context.Context, task *pipeline.Task) (*rows.Domains, e
 	}
 	var test *rows.From
 	if in := task.Input(TestPort); in != nil {
-		test = &rows.From{Input: in, Port: TestPort, Domains: target.Domains}
+		test = &rows.From{Input: in, Port: TargetPort, Domains: target.Domains}
 	}
 	d, err := rows.ReadDomains(ctx, source, target, test, s.Label)
 	if err != nil {

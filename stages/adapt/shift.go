@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/tlpipe/tlpipe/internal/domain"
 	"github.com/tlpipe/tlpipe/internal/domain/method"
@@ -27,17 +28,38 @@ func (r *run) shift(ctx context.Context) (measured []record.ShiftMeasure, points
 		if err != nil {
 			return nil, nil, err
 		}
-		m, err := r.distances(ctx, at.when, source, target)
+		answers, err := at.of.inference.Compute(ctx, &r.rows.Validation, r.positionsOf(objective.TargetDomain))
+		if err != nil {
+			return nil, nil, err
+		}
+		m, err := r.distances(ctx, at.when, source, target, answers[0])
 		if err != nil {
 			return nil, nil, err
 		}
 		measured = append(measured, m...)
+		if at.when == record.ShiftBefore && r.rows.Pictures {
+			looks, err := r.looks()
+			if err != nil {
+				return nil, nil, err
+			}
+			measured = append(measured, looks...)
+		}
 		drawn, err := r.maps(ctx, at.when, source.Features, target)
 		if err != nil {
 			return nil, nil, err
 		}
 		points = append(points, drawn...)
 	}
+	// Those of classes come after what is measured of all rows.
+	slices.SortStableFunc(measured, func(a, b record.ShiftMeasure) int {
+		ofClass := func(m record.ShiftMeasure) int {
+			if m.Of != "" {
+				return 1
+			}
+			return 0
+		}
+		return ofClass(a) - ofClass(b)
+	})
 	return measured, points, nil
 }
 
@@ -67,7 +89,9 @@ func (r *run) features(ctx context.Context, c *candidate, raw bool) (source doma
 }
 
 // distances are the measures of shift.
-func (r *run) distances(ctx context.Context, when string, source domain.Labelled, target domain.Features) (out []record.ShiftMeasure, err error) {
+//
+// answers are a model's probabilities for the target's rows, which have no classes but those.
+func (r *run) distances(ctx context.Context, when string, source domain.Labelled, target domain.Features, answers []float32) (out []record.ShiftMeasure, err error) {
 	n := int64(source.Rows() + target.Rows())
 	row := func(measure string, value float64, text string) record.ShiftMeasure {
 		return record.ShiftMeasure{When: when, Measure: measure, Value: value, Low: nan, High: nan, P: nan, Rows: n, Text: text}
@@ -90,23 +114,70 @@ func (r *run) distances(ctx context.Context, when string, source domain.Labelled
 	m = row("mmd", mmd.Value, fmt.Sprintf("squared maximum mean discrepancy %.3g, unbiased; permutation test that there is no shift: p %.2g", mmd.Value, mmd.PValue))
 	m.P, m.Rows = mmd.PValue, int64(mmd.Rows)
 	out = append(out, m)
-	for _, d := range shift.MeanDistances(domain.Labelled{Features: source.Features, Classes: source.Classes, Count: source.Count}, domain.Labelled{Features: target, Classes: unknown(target.Rows()), Count: source.Count}) {
+	for _, d := range shift.MeanDistances(domain.Labelled{Features: source.Features, Classes: source.Classes, Count: source.Count}, domain.Labelled{Features: target, Classes: predicted(answers, source.Count), Count: source.Count}) {
 		if math.IsNaN(d.Distance) {
 			continue
 		}
 		m := row("mean_distance", d.Distance, fmt.Sprintf("the means lie %.2f apart, in root mean squared distances of the source's rows from theirs", d.Distance))
 		if d.Class >= 0 {
-			m.Of = r.rows.Classes[d.Class]
+			m.Of, m.Rows = r.rows.Classes[d.Class], int64(d.Rows+d.Target)
+			m.Text = fmt.Sprintf("%s: %s; %d rows of the target are taken for it", m.Of, m.Text, d.Target)
 		}
+		out = append(out, m)
+	}
+	trained := r.trained()
+	priors, err := shift.ExpectationMaximisation(answers, trained)
+	if err != nil {
+		return nil, err
+	}
+	for class, frequency := range priors.Frequencies {
+		m := row("class_frequency", frequency, fmt.Sprintf("%s: %.1f %% of the target by expectation maximisation over the model's predictions, %.1f %% of the source's training rows", r.rows.Classes[class], 100*frequency, 100*trained[class]))
+		m.Of, m.Rows = r.rows.Classes[class], int64(target.Rows())
 		out = append(out, m)
 	}
 	return out, nil
 }
 
-func unknown(n int) []int {
-	out := make([]int, n)
+// looks are what is simple to see of the pictures of both domains, the largest effect first.
+func (r *run) looks() (out []record.ShiftMeasure, err error) {
+	var sides [2][]shift.Look
+	for i, of := range []int32{rows.Sampled, objective.TargetDomain} {
+		for _, at := range r.positionsOf(of) {
+			pixels, height, width, err := r.rows.Pixels(r.rows.Validation.Places[at])
+			if err != nil {
+				return nil, err
+			}
+			if pixels == nil { // they are kept as numbers that are normalised already
+				return nil, nil
+			}
+			look, err := shift.LookOf(pixels, height, width)
+			if err != nil {
+				return nil, err
+			}
+			sides[i] = append(sides[i], look)
+		}
+	}
+	if len(sides[0]) < 2 || len(sides[1]) < 2 {
+		return nil, nil
+	}
+	causes, err := shift.Causes(sides[0], sides[1])
+	if err != nil {
+		return nil, err
+	}
+	for _, c := range causes {
+		out = append(out, record.ShiftMeasure{
+			When: record.ShiftBefore, Measure: c.Name, Value: c.Effect, Low: nan, High: nan, P: nan, Rows: int64(len(sides[0]) + len(sides[1])),
+			Text: fmt.Sprintf("%s: %.3f on average in the source, %.3f in the target; the difference is %.1f standard deviations", c.Name, c.Source, c.Target, c.Effect),
+		})
+	}
+	return out, nil
+}
+
+// predicted are the classes that a model gives rows, by its probabilities.
+func predicted(probabilities []float32, classes int) []int {
+	out := make([]int, len(probabilities)/classes)
 	for i := range out {
-		out[i] = domain.Unknown
+		out[i] = method.MostProbable(probabilities[i*classes : (i+1)*classes])
 	}
 	return out
 }

@@ -21,7 +21,7 @@ type Method struct {
 	Temperature  float64   `yaml:"temperature" above:"0" doc:"of mcc: that the logits are divided by; 2.5 if not given"`
 	Rounds       int       `yaml:"rounds" min:"1" max:"100" doc:"of self_training and shot: how often the target's rows are labelled anew; 5 if not given. Of jda: 10"`
 	Share        []float64 `yaml:"share" above:"0" max:"1" doc:"of self_training: share of the target's rows of each class, the most confident, that the first and the last round learn from; [0.2, 0.8] if not given"`
-	PseudoLabels float64   `yaml:"pseudo_labels" min:"0" doc:"of shot: factor of the cross-entropy on its own labels; 0.3 if not given"`
+	PseudoLabels *float64  `yaml:"pseudo_labels" min:"0" doc:"of shot: factor of the cross-entropy on its own labels; 0.3 if not given"`
 	Components   int       `yaml:"components" min:"1" doc:"of subspace, tca and jda: dimensions of the common space, never more than there are; 20 if not given, of jda 100"`
 	Penalty      float64   `yaml:"penalty" above:"0" doc:"of coral: what is added to the variances; of tca and jda: the factor of the squared weights; 1 if not given"`
 	Threshold    float64   `yaml:"threshold" json:",omitempty" above:"0" max:"1" doc:"of consistency: probability from which the answer to a row of the target is what its copies learn; 0.95 if not given"`
@@ -158,7 +158,10 @@ func (m Method) complete() Method {
 		m.Passes = cmp.Or(m.Passes, 1)
 	}
 	if takes("pseudo_labels") {
-		m.PseudoLabels = cmp.Or(m.PseudoLabels, 0.3)
+		if m.PseudoLabels == nil {
+			share := 0.3
+			m.PseudoLabels = &share
+		}
 	}
 	if takes("components") {
 		components := 20
@@ -184,7 +187,7 @@ func (m Method) given() (names []string) {
 	}{
 		{"weight", m.Weight != nil}, {"reversal", m.Reversal > 0}, {"entropy", m.Entropy != nil}, {"estimator", m.Estimator != ""},
 		{"kernels", m.Kernels != ""}, {"temperature", m.Temperature > 0}, {"rounds", m.Rounds > 0}, {"share", len(m.Share) > 0},
-		{"pseudo_labels", m.PseudoLabels > 0}, {"threshold", m.Threshold > 0}, {"passes", m.Passes > 0}, {"components", m.Components > 0}, {"penalty", m.Penalty > 0},
+		{"pseudo_labels", m.PseudoLabels != nil}, {"threshold", m.Threshold > 0}, {"passes", m.Passes > 0}, {"components", m.Components > 0}, {"penalty", m.Penalty > 0},
 		{"estimate", m.Estimate != ""},
 	} {
 		if setting.given {

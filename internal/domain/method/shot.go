@@ -42,7 +42,7 @@ func (p Plan) shot(phase strategy.Phase) (out []transfer.Turn) {
 			plain, _ := o.Objective.(objective.CrossEntropy)
 			plain.Unlabelled = true
 			p.judged(net, o, objective.Sum{
-				{Name: transfer.ClassTerm, Objective: plain, Weight: objective.Constant(p.Method.PseudoLabels)},
+				{Name: transfer.ClassTerm, Objective: plain, Weight: objective.Constant(*p.Method.PseudoLabels)},
 				{Name: SHOT, Objective: objective.Information{Output: LayersOf(net).Probabilities}, TrainingOnly: true},
 			})
 		}

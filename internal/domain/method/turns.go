@@ -25,6 +25,7 @@ type Plan struct {
 	// Standardise has features brought to mean 0 and variance 1 over the source's training rows.
 	Standardise bool
 	Rows        *rows.Domains
+	Chosen      string // what decides which rows of the inputs those are, as text
 	Judge       Judge
 	// By is the validator by which the epoch is chosen; "": the last one is taken.
 	By           string
@@ -37,7 +38,7 @@ type Plan struct {
 // Adaptation is the plan as package transfer carries it out. Ports are those that the rows were read from.
 func (p Plan) Adaptation(ports []string) transfer.Adaptation {
 	return transfer.Adaptation{
-		Rows: p.Rows, Ports: ports,
+		Rows: p.Rows, Ports: ports, By: p.By,
 		Network: func(trunk *nn.Network, features nn.Shape, classes int) (*nn.Network, error) {
 			return p.Network.Upon(trunk, features, classes, p.Method, p.Standardise)
 		},
@@ -55,12 +56,13 @@ type turnRecipe struct {
 	Labels  int             `json:"labels"`
 	Steps   int             `json:"steps"`
 	Seed    uint64          `json:"seed"`
+	Rows    string          `json:"rows"`
 }
 
 // turn is a turn of the plan on the rows of a phase; direct turns have the recipe of [Direct], whichever method they
 // come before.
 func (p Plan) turn(phase strategy.Phase, m Method, round int) transfer.Turn {
-	r := turnRecipe{Method: json.RawMessage(m.Text()), Network: p.Network, By: p.By, Judge: p.Judge.Validators, Round: round, Steps: p.Steps, Seed: p.Seed}
+	r := turnRecipe{Method: json.RawMessage(m.Text()), Network: p.Network, By: p.By, Judge: p.Judge.Validators, Round: round, Steps: p.Steps, Seed: p.Seed, Rows: p.Chosen}
 	if m.Is().Labels {
 		r.Labels = p.TargetLabels
 	}

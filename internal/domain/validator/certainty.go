@@ -99,10 +99,11 @@ func nuclearNorm() Validator {
 
 // neighbourhoodDensity is soft neighbourhood density (Saito and others 2021, arXiv:2108.10860): the mean entropy, in nats, of the
 // similarities of a prediction with all others (cosines, softmax at temperature 0.05). Dense neighbourhoods of few classes have more. A
-// model that gives all rows one class has the most, so a collapsed one gets no value. Of more than 2,000 rows of the target it takes
+// model that gives all rows one class, or the same probabilities, has the most, so a collapsed one gets no value. Of more than 2,000 rows of the target it takes
 // 2,000, evenly spaced.
 func neighbourhoodDensity() Validator {
 	const temperature, most = 0.05, 2000
+	const alikeLeast = 20 // rows, for predictions that are all alike to be told
 	return Validator{
 		Name: "snd", Summary: "soft neighbourhood density of the predictions on the target", Higher: true,
 		measure: func(ctx context.Context, e domain.Evidence, threads int) (float64, string, error) {
@@ -152,9 +153,20 @@ func neighbourhoodDensity() Validator {
 			for _, h := range entropies {
 				mean += h / float64(n)
 			}
+			if alike := math.Log(float64(n - 1)); n >= alikeLeast && mean > 0.999*alike && certainty(all) < 0.8 {
+				return math.NaN(), "the model's predictions for all rows of the target are nearly the same: it has collapsed, or learned nothing yet", ctx.Err()
+			}
 			return mean, "", ctx.Err()
 		},
 	}
+}
+
+// certainty is the mean of the largest probabilities.
+func certainty(probabilities [][]float32) (mean float64) {
+	for _, p := range probabilities {
+		mean += float64(p[argmax(p)]) / float64(len(probabilities))
+	}
+	return mean
 }
 
 func dot(x, y []float64) float64 {

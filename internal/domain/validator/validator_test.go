@@ -129,3 +129,17 @@ func TestWhatIsMissing(t *testing.T) {
 		}
 	}
 }
+
+// Predictions that are all the same and unsure are dense, too: a model that has learned nothing gets no value.
+func TestNothingLearned(t *testing.T) {
+	const rows, classes = 40, 4
+	e := domain.Evidence{Classes: classes}
+	for i := range rows {
+		for k := range classes {
+			e.TargetProbabilities = append(e.TargetProbabilities, 0.25+1e-4*float32((i+k)%3))
+		}
+	}
+	if s := score(t, "snd", e); !math.IsNaN(s.Value) {
+		t.Errorf("SND of predictions that are all alike: %+v", s)
+	}
+}

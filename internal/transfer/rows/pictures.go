@@ -66,6 +66,18 @@ func (o *openedChunk) add(rec arrow.Record, tokens bool) error {
 // Place is where a picture, or a text, is.
 type Place struct{ Chunk, Row int }
 
+// Pixels are a copy of the bytes of a picture, [height, width, 3] in RGB; nil if it rests as other numbers.
+func (d *Data) Pixels(at Place) (pixels []uint8, height, width int, err error) {
+	chunk, done, err := d.Chunks[at.Chunk].use()
+	if err != nil {
+		return nil, 0, 0, err
+	}
+	defer done()
+	rec, row := chunk.Find(at.Row)
+	column := chunk.columns[rec]
+	return slices.Clone(column.Pixels(row)), column.Height, column.Width, nil
+}
+
 // readPictures finds the rows in use, and leaves the pixels where they are.
 func (d *Data) readPictures(ctx context.Context, in pipeline.Input, schema *arrow.Schema, target string) error {
 	r, err := d.newReader(schema, target)

@@ -50,9 +50,10 @@ func (s stage) open(ctx context.Context, task *pipeline.Task) (q *work, err erro
 		return nil, fmt.Errorf("model %s is quantised already (%s)", task.Input(modelPort).Name(), stored.Description.Quantisation.Weights)
 	}
 	q = &work{stage: s, task: task, sensitivity: map[string]float64{}, pool: kernel.NewPool(max(task.Threads, 1))}
+	opened := q // which an error's return takes from q
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, q.close())
+			err = errors.Join(err, opened.close())
 		}
 	}()
 	q.model = &classifier.Classifier{Description: stored.Description, Metadata: stored.Metadata}
