@@ -79,7 +79,7 @@ classifier.`,
 	c.Flags().StringVar(&f.out, "out", "", "the `file` to write")
 	c.Flags().StringVar(&f.task, "task", "", "of a model with several tasks: the `name` of the one to write")
 	c.Flags().StringVar(&f.format, "format", "", "the `format`: "+strings.Join(exchange.Formats(), ", ")+" (default: what the file's name ends in)")
-	c.Flags().StringVar(&f.precision, "precision", "", "`type` of the weights: float32, float16 or int8 (default: int8 for a model of a quantise stage, else float32)")
+	c.Flags().StringVar(&f.precision, "precision", "", "`type` of the weights: float32, float16 or int8 (default: that of the model of a quantise stage, int8 or float16, where the format has it, else float32)")
 	c.Flags().BoolVar(&f.signed, "signed", false, "of int8 in ONNX: int8 weights, which ONNX Runtime multiplies faster on x86 processors with VNNI, but not exactly without; the default is uint8, around 128, exact on every processor")
 	c.Flags().StringVar(&f.weights, "weights", "", "the `file` of the backbone's weights, if they came from a file; of a backbone, what pipelines say in weights")
 	c.Flags().IntVar(&f.size, "size", 0, "of a backbone: height and width of the images in `pixels` (default: those of its weights)")
@@ -113,11 +113,8 @@ func (p *program) export(ctx context.Context, f exportFlags, reference string) e
 		return err
 	}
 	r.Scheme = r.Model.Scheme
-	switch {
-	case r.Precision == "" && r.Scheme != nil:
-		r.Precision = exchange.Int8
-	case r.Precision == "":
-		r.Precision = exchange.Float32
+	if r.Precision == "" {
+		r.Precision = ownPrecision(r)
 	}
 	if f.signed && r.Precision != exchange.Int8 {
 		return usage("--signed is for int8, and the file is %s", r.Precision)
@@ -132,12 +129,28 @@ func (p *program) export(ctx context.Context, f exportFlags, reference string) e
 	for _, note := range r.Model.Notes {
 		fmt.Fprintln(p.err, "note:", console.Line(note))
 	}
+	if q := r.Model.Description.Quantisation; q != nil && r.Precision == exchange.Float32 && f.precision == "" {
+		fmt.Fprintf(p.err, "note: the model's weights rest as %s; the file has them as float32\n", q.Weights)
+	}
 	text := fmt.Sprintf("%s written: %s, %s, %s", f.out, result.Format, r.Precision, console.Bytes(result.Bytes))
 	if c := result.Check; c != nil {
 		text += "; read back and " + checkInWords(*c, r.Model.Head)
 	}
 	_, err = fmt.Fprintln(p.err, console.Line(text))
 	return err
+}
+
+// ownPrecision is that which the weights of a model rest in, if the format has it; float32 otherwise.
+func ownPrecision(r exchange.Request) exchange.Precision {
+	if r.Scheme != nil {
+		return exchange.Int8
+	}
+	if q := r.Model.Description.Quantisation; q != nil && q.Weights == record.Float16Tensor {
+		if r.Precision = exchange.Float16; r.Check() == nil {
+			return exchange.Float16
+		}
+	}
+	return exchange.Float32
 }
 
 func checkInWords(c exchange.Check, head record.Head) string {
