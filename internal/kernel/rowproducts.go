@@ -11,7 +11,7 @@ const productRows = 8
 
 // rowProductsTask is some rows times a vector.
 //
-// The assembly reads this struct at the offsets that rowproducts_test.go pins.
+// The assembly reads this struct at the offsets that rows_test.go pins.
 type rowProductsTask struct {
 	sums [4 * productRows]float64 // the four parts of each product
 	rows []float64

@@ -186,6 +186,15 @@ func termsOf(plan method.Plan, out *transfer.Adapted) (terms []record.LossTerm) 
 		return t, isLoss && !math.IsNaN(loss)
 	}
 	reversed := func(t record.LossTerm) bool { return plan.Method.Reversal > 0 && t.Term == plan.Method.Kind }
+	accuracies := map[int64]map[string]float64{} // by step and measure
+	for _, m := range out.Course {
+		if strings.HasSuffix(m.Measure, ".accuracy") {
+			if accuracies[m.Step] == nil {
+				accuracies[m.Step] = map[string]float64{}
+			}
+			accuracies[m.Step][m.Measure] = m.Value
+		}
+	}
 	last := map[string]record.LossTerm{} // of each term, in the epoch under way
 	epoch := func(number int32) {
 		for _, m := range out.Measures {
@@ -214,10 +223,8 @@ func termsOf(plan method.Plan, out *transfer.Adapted) (terms []record.LossTerm) 
 			if reversed(t) {
 				t.Reversal = m.Reversal
 			}
-			for _, other := range out.Course {
-				if other.Step == m.Step && other.Measure == t.Term+".accuracy" {
-					t.Accuracy = other.Value
-				}
+			if accuracy, ok := accuracies[m.Step][t.Term+".accuracy"]; ok {
+				t.Accuracy = accuracy
 			}
 			last[t.Term] = t
 			terms = append(terms, t)

@@ -114,7 +114,7 @@ func (r *run) distances(ctx context.Context, when string, source domain.Labelled
 	m = row("mmd", mmd.Value, fmt.Sprintf("squared maximum mean discrepancy %.3g, unbiased; permutation test that there is no shift: p %.2g", mmd.Value, mmd.PValue))
 	m.P, m.Rows = mmd.PValue, int64(mmd.Rows)
 	out = append(out, m)
-	for _, d := range shift.MeanDistances(domain.Labelled{Features: source.Features, Classes: source.Classes, Count: source.Count}, domain.Labelled{Features: target, Classes: predicted(answers, source.Count), Count: source.Count}) {
+	for _, d := range shift.MeanDistances(source, domain.Labelled{Features: target, Classes: predicted(answers, source.Count), Count: source.Count}) {
 		if math.IsNaN(d.Distance) {
 			continue
 		}

@@ -12,24 +12,26 @@ import (
 // Titles are the methods' words, with the settings by which those of one word differ: "mmd, estimator linear". Methods that are the same, or that
 // differ in a setting that is not told, get a number.
 func Titles(methods []Method) []string {
+	settings := make([]map[string]string, len(methods))
+	for i, m := range methods {
+		settings[i] = m.settings()
+	}
+	times := map[string]int{}
 	out := make([]string, len(methods))
 	for i, m := range methods {
-		out[i] = m.Kind
-		var alike []Method
-		for _, other := range methods {
-			if other.Kind == m.Kind {
-				alike = append(alike, other)
+		title := m.Kind
+		for _, name := range slices.Sorted(maps.Keys(settings[i])) {
+			for j, other := range methods {
+				if other.Kind == m.Kind && settings[j][name] != settings[i][name] {
+					title += fmt.Sprintf(", %s %s", words(name), settings[i][name])
+					break
+				}
 			}
 		}
-		own := m.settings()
-		for _, setting := range slices.Sorted(maps.Keys(own)) {
-			if slices.ContainsFunc(alike, func(o Method) bool { return o.settings()[setting] != own[setting] }) {
-				out[i] += fmt.Sprintf(", %s %s", words(setting), own[setting])
-			}
+		if times[title]++; times[title] > 1 {
+			title += fmt.Sprintf(" (%d)", times[title])
 		}
-		if n := len(slices.DeleteFunc(slices.Clone(out[:i]), func(name string) bool { return name != out[i] && !strings.HasPrefix(name, out[i]+" (") })); n > 0 {
-			out[i] += fmt.Sprintf(" (%d)", n+1)
-		}
+		out[i] = title
 	}
 	return out
 }
