@@ -12,6 +12,7 @@ import (
 	"github.com/apache/arrow/go/v17/arrow/ipc"
 	"github.com/apache/arrow/go/v17/arrow/memory"
 
+	"github.com/tlpipe/tlpipe/internal/arrowmeta"
 	"github.com/tlpipe/tlpipe/internal/budget"
 )
 
@@ -28,6 +29,9 @@ func (t TextTable) arrow(ctx context.Context, f *os.File, size int64, b *budget.
 	allocator := &boundedAllocator{Allocator: memory.NewGoAllocator(), left: b.Left(budget.Memory)}
 	out := &texts{}
 	if string(head[:6]) == "ARROW1" {
+		if err := arrowmeta.CheckFile(f, size); err != nil {
+			return nil, fmt.Errorf("not an Arrow file: %w", err)
+		}
 		in, err := ipc.NewFileReader(f, ipc.WithAllocator(allocator))
 		if err != nil {
 			return nil, fmt.Errorf("not an Arrow file: %w", err)
@@ -43,7 +47,9 @@ func (t TextTable) arrow(ctx context.Context, f *os.File, size int64, b *budget.
 		}
 		return out, in.Close()
 	}
-	in, err := ipc.NewReader(io.LimitReader(withContext(ctx, f), size), ipc.WithAllocator(allocator))
+	stream := arrowmeta.NewStream(withContext(ctx, f), size, allocator)
+	defer stream.Release()
+	in, err := ipc.NewReaderFromMessageReader(stream, ipc.WithAllocator(allocator))
 	if err != nil {
 		return nil, fmt.Errorf("not an Arrow file: %w", err)
 	}

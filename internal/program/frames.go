@@ -7,7 +7,7 @@ import (
 	"strings"
 	"unicode"
 
-	"github.com/google/flatbuffers/go"
+	"github.com/tlpipe/tlpipe/internal/arrowmeta"
 )
 
 // frames reads one Arrow IPC stream after the other from a pipe, and no byte beyond the end of the one that is read. Each
@@ -94,8 +94,8 @@ func (f *frames) next() error {
 		return io.ErrUnexpectedEOF
 	}
 	f.alive()
-	body, ok := bodyLength(f.head[8:])
-	if !ok || body < 0 || body > mostBody {
+	body, err := arrowmeta.CheckMessage(f.head[8:])
+	if err != nil || body > mostBody {
 		f.over, f.head = true, nil
 		return f.wrong("wrote an Arrow message that cannot be read, or with a body of more than %d bytes", int64(mostBody))
 	}
@@ -106,20 +106,6 @@ func (f *frames) next() error {
 func (f *frames) wrong(format string, args ...any) error {
 	f.problem = fmt.Sprintf(format, args...)
 	return fmt.Errorf("%s", f.problem)
-}
-
-// bodyLength reads how long the body of a message is. In Message.fbs it is the fourth field.
-func bodyLength(metadata []byte) (length int64, ok bool) {
-	defer func() {
-		if recover() != nil { // an offset leads out of the metadata
-			length, ok = 0, false
-		}
-	}()
-	message := flatbuffers.Table{Bytes: metadata, Pos: flatbuffers.GetUOffsetT(metadata)}
-	if at := message.Offset(4 + 2*3); at != 0 {
-		length = message.GetInt64(message.Pos + flatbuffers.UOffsetT(at))
-	}
-	return length, true
 }
 
 // quote shows what was written in the place of a message.

@@ -10,6 +10,8 @@ import (
 	"github.com/apache/arrow/go/v17/arrow"
 	"github.com/apache/arrow/go/v17/arrow/ipc"
 	"github.com/apache/arrow/go/v17/arrow/memory"
+
+	"github.com/tlpipe/tlpipe/internal/arrowmeta"
 )
 
 // Writer writes records of one schema as an Arrow IPC file.
@@ -126,8 +128,8 @@ func open(data []byte) (r *ipc.FileReader, batches int, err error) {
 }
 
 func openWithin(data []byte, buffer int) (r *ipc.FileReader, batches int, err error) {
-	if err := checkFooter(data); err != nil {
-		return nil, 0, err
+	if err := arrowmeta.CheckFile(bytes.NewReader(data), int64(len(data))); err != nil {
+		return nil, 0, fmt.Errorf("open an Arrow file: %w", err)
 	}
 	defer recoverAs(&err, "open an Arrow file")
 	r, err = ipc.NewFileReader(bytes.NewReader(data), ipc.WithAllocator(bounded{memory.DefaultAllocator, buffer}))

@@ -9,8 +9,9 @@ import (
 	"github.com/apache/arrow/go/v17/arrow"
 	"github.com/apache/arrow/go/v17/arrow/array"
 	"github.com/apache/arrow/go/v17/arrow/memory"
-	"github.com/tlpipe/tlpipe/internal/record"
 	"pgregory.net/rapid"
+
+	"github.com/tlpipe/tlpipe/internal/record"
 )
 
 func encodeRows[T any](t interface{ Fatal(...any) }, rows []T) []byte {

@@ -9,6 +9,8 @@ import (
 	"github.com/apache/arrow/go/v17/arrow/array"
 	"github.com/apache/arrow/go/v17/arrow/memory"
 	flatbuffers "github.com/google/flatbuffers/go"
+
+	"github.com/tlpipe/tlpipe/internal/arrowmeta"
 )
 
 // View returns the records of an Arrow IPC file without copying them: their
@@ -59,15 +61,12 @@ const (
 	bufferSize = 16 // offset int64, length int64
 )
 
-// slot is the place of field i of a flatbuffers table in its vtable.
-func slot(i int) flatbuffers.VOffsetT { return flatbuffers.VOffsetT(4 + 2*i) }
-
 // blocksOf reads the footer.
 func blocksOf(data []byte) ([]block, error) {
 	const tail = 4 + 6 // length of the footer, magic
 	length := int64(binary.LittleEndian.Uint32(data[len(data)-tail:]))
 	end := int64(len(data) - tail)
-	footer := root(data[end-length : end])
+	footer := arrowmeta.Root(data[end-length : end])
 	if n := structs(footer, 2, blockSize); len(n) > 0 {
 		return nil, errors.New("it has dictionaries")
 	}
@@ -82,13 +81,9 @@ func blocksOf(data []byte) ([]block, error) {
 	return out, nil
 }
 
-func root(raw []byte) flatbuffers.Table {
-	return flatbuffers.Table{Bytes: raw, Pos: flatbuffers.GetUOffsetT(raw)}
-}
-
 // structs returns the elements of field i, a vector of structs of that size.
 func structs(t flatbuffers.Table, i, size int) [][]byte {
-	at := flatbuffers.UOffsetT(t.Offset(slot(i)))
+	at := flatbuffers.UOffsetT(t.Offset(arrowmeta.Slot(i)))
 	if at == 0 {
 		return nil
 	}
@@ -106,14 +101,14 @@ func structs(t flatbuffers.Table, i, size int) [][]byte {
 // view makes the record of a batch.
 func (b block) view(data []byte, schema *arrow.Schema) (arrow.Record, error) {
 	const prefix = 8 // continuation mark, length of the message
-	message := root(data[b.offset+prefix : b.offset+b.header])
-	header := flatbuffers.UOffsetT(message.Offset(slot(2)))
+	message := arrowmeta.Root(data[b.offset+prefix : b.offset+b.header])
+	header := flatbuffers.UOffsetT(message.Offset(arrowmeta.Slot(2)))
 	if header == 0 {
 		return nil, errors.New("it has no header")
 	}
 	var batch flatbuffers.Table
 	message.Union(&batch, header)
-	if batch.Offset(slot(3)) != 0 {
+	if batch.Offset(arrowmeta.Slot(3)) != 0 {
 		return nil, errors.New("it is compressed")
 	}
 	v := viewer{
@@ -135,7 +130,7 @@ func (b block) view(data []byte, schema *arrow.Schema) (arrow.Record, error) {
 		columns = append(columns, array.MakeFromData(values))
 		values.Release()
 	}
-	rows := batch.GetInt64Slot(slot(0), 0)
+	rows := batch.GetInt64Slot(arrowmeta.Slot(0), 0)
 	return array.NewRecord(schema, columns, rows), nil
 }
 
