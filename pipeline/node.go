@@ -45,6 +45,9 @@ type nodeRun struct {
 	seen    int64 // rows that went in
 	err     error
 
+	foreseen error // why it would fail, by what a source found
+	stops    bool  // the run ends with it, though it has not failed
+
 	overview *Overview // of a source
 }
 
@@ -90,6 +93,10 @@ func (nr *nodeRun) run(ctx context.Context) {
 	}
 
 	nr.mu.Lock()
+	nr.stops = errors.Is(err, errForeseen)
+	if err != nil && nr.foreseen != nil {
+		err = nr.foreseen
+	}
 	nr.err = err
 	e := &nr.ended
 	e.Seconds = nr.busy.total().Seconds()

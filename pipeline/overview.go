@@ -182,21 +182,6 @@ func (n *Node) placed(err error) error {
 	return r.err()
 }
 
-// unmet tells what a source's rows lack for those of the nodes that they come to; nil if nothing is known to be lacking.
-func unmet(source *Node, o *Overview, nodes []*Node) error {
-	var errs []error
-	told := map[string]bool{}
-	for _, n := range nodes {
-		for _, lack := range n.lacks(source, o) {
-			if text := fmt.Sprintf("stage %s would fail: %s", n.Declared.Name, lack); !told[text] {
-				told[text] = true
-				errs = append(errs, errors.New(text))
-			}
-		}
-	}
-	return errors.Join(errs...)
-}
-
 // lacks tells what a node needs of a source's rows and is not there.
 func (n *Node) lacks(source *Node, o *Overview) (lacks []string) {
 	stage, ok := n.Stage.(Demanding)

@@ -113,12 +113,14 @@ func (nr *nodeRun) list(ctx context.Context, source Source) (iter.Seq2[piece, er
 		nr.overview = listing.Overview
 		nr.mu.Unlock()
 		nr.x.emit(SourceListed{Event: "listed", Stage: nr.node.Name, Overview: listing.Overview})
-		working := nr.x.working()
-		switch err := errors.Join(unmet(nr.node, listing.Overview, working), nr.x.foresee(nr.node, listing.Overview, working)); {
-		case err != nil && nr.x.KeepGoing:
-			nr.x.log(nr.node.Name, "%v", err)
-		case err != nil:
-			return nil, err
+		failing := nr.x.foresee(nr.node, listing.Overview, nr.x.working())
+		if nr.x.KeepGoing {
+			for _, f := range failing {
+				nr.x.log(f.node.Name, "it will fail: %v", f.err)
+			}
+		} else if len(failing) > 0 {
+			nr.x.fail(failing)
+			return nil, errForeseen
 		}
 	}
 	chunks, err := cutListing(listing.Rows)

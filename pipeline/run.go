@@ -86,6 +86,9 @@ func (r *Result) Node(name string) (*NodeResult, bool) {
 // errSkipped marks nodes that did not run because of another's failure.
 var errSkipped = errors.New("not run")
 
+// errForeseen marks sources whose rows are such that another stage would fail.
+var errForeseen = fmt.Errorf("%w: a stage that takes its rows would fail", errSkipped)
+
 // Run computes what is not in the cache. The error tells of faults before
 // anything ran; failures of stages are in the Result.
 func (r *Runner) Run(ctx context.Context, g *Graph) (*Result, error) {
@@ -121,7 +124,7 @@ func (r *Runner) Run(ctx context.Context, g *Graph) (*Result, error) {
 	for _, n := range g.Nodes {
 		if nr := x.nodes[n]; nr != nil {
 			group.Go(func() {
-				if nr.run(runCtx); nr.err != nil && !r.KeepGoing && !errors.Is(nr.err, errSkipped) && ctx.Err() == nil {
+				if nr.run(runCtx); nr.err != nil && !r.KeepGoing && (nr.stops || !errors.Is(nr.err, errSkipped)) && ctx.Err() == nil {
 					cancel(errSkipped)
 				}
 			})
@@ -292,23 +295,48 @@ func (x *execution) openJournal(result *Result) error {
 	return nil
 }
 
-// foresee takes in what a source found, and tells which of the nodes would fail by all that is known now.
-func (x *execution) foresee(source *Node, o *Overview, nodes []*Node) error {
+// foresee takes in what a source found, and tells which of the nodes would fail by all that is known now, and why. What several would
+// fail of, such as the instances of a matrix, is told of the first of them.
+func (x *execution) foresee(source *Node, o *Overview, nodes []*Node) []foreseen {
 	x.listing.Lock()
 	defer x.listing.Unlock()
 	if x.listed == nil {
 		x.listed = map[*Node]*Overview{}
 	}
 	x.listed[source] = o
-	var errs []error
+	var out []foreseen
 	told := map[string]bool{}
 	for _, n := range nodes {
-		if err := n.foresee(x.listed); err != nil && !told[err.Error()] {
-			told[err.Error()] = true
-			errs = append(errs, err)
+		var errs []error
+		for _, lack := range n.lacks(source, o) {
+			errs = append(errs, errors.New(lack))
 		}
+		err := errors.Join(append(errs, n.foresee(x.listed))...)
+		if err == nil || told[n.Declared.Name+err.Error()] {
+			continue
+		}
+		told[n.Declared.Name+err.Error()] = true
+		out = append(out, foreseen{n, err})
 	}
-	return errors.Join(errs...)
+	return out
+}
+
+// foreseen is a node that would fail, and why.
+type foreseen struct {
+	node *Node
+	err  error
+}
+
+// fail has nodes fail before they have begun, by what a source has found.
+func (x *execution) fail(nodes []foreseen) {
+	for _, f := range nodes {
+		nr := x.nodes[f.node]
+		nr.mu.Lock()
+		if nr.foreseen == nil {
+			nr.foreseen = f.err
+		}
+		nr.mu.Unlock()
+	}
 }
 
 // working lists the nodes that the run may compute.

@@ -8,10 +8,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"path/filepath"
 	"slices"
 	"strings"
 	"unicode/utf8"
 
+	"github.com/tlpipe/tlpipe/internal/matfile"
+	"github.com/tlpipe/tlpipe/internal/npy"
 	"github.com/tlpipe/tlpipe/internal/record"
 )
 
@@ -161,5 +164,62 @@ func (v Vectors) further(ctx context.Context) ([]string, bool, error) {
 		}
 		return header, true, cmp.Or(v.checkNames(header), noRows)
 	}
+	if err := v.checkHead(); err != nil {
+		return nil, false, fmt.Errorf("%s: %w", filepath.Base(v.Path), err)
+	}
+	if file := v.separateLabels(); strings.EqualFold(filepath.Ext(file), ".npy") {
+		if err := checkArray(file, 1); err != nil {
+			return nil, false, fmt.Errorf("the labels in %s: %w", filepath.Base(file), err)
+		}
+	}
 	return nil, false, nil
+}
+
+// checkHead refuses a file that is not what its ending says, by its header or footer. A file that cannot be opened is left to the
+// listing.
+func (v Vectors) checkHead() error {
+	switch v.ending() {
+	case ".npy":
+		return checkArray(v.Path, 2)
+	case ".mat":
+		f, err := openFile(v.Path)
+		if err != nil {
+			return nil
+		}
+		defer f.Close() // it was only read
+		_, err = matfile.Check(f)
+		return err
+	case ".parquet":
+		f, err := openParquet(v.Path)
+		if wrong := new(malformed); errors.As(err, wrong) {
+			return err
+		}
+		if err == nil {
+			f.Close() // it was only read
+		}
+	}
+	return nil
+}
+
+// checkArray refuses a file that does not have an array of numbers of so many dimensions or more.
+func checkArray(path string, dimensions int) error {
+	f, err := openFile(path)
+	if err != nil {
+		return nil
+	}
+	defer f.Close() // it was only read
+	info, err := f.Stat()
+	if err != nil {
+		return nil
+	}
+	shape, err := npy.Shape(f, info.Size())
+	if err == nil && len(shape) < dimensions {
+		err = notRows(shape)
+	}
+	return err
+}
+
+// notRows says that an array has no rows of features.
+func notRows(shape []int) error {
+	return fmt.Errorf("an array of shape %v: rows of features have two dimensions or more", shape)
 }

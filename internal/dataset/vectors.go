@@ -341,7 +341,7 @@ func (v Vectors) array(ctx context.Context, f io.Reader, size int64, b *budget.B
 		return nil, err
 	}
 	if len(shape) < 2 {
-		return nil, fmt.Errorf("an array of shape %v: rows of features have two dimensions or more", shape)
+		return nil, notRows(shape)
 	}
 	t := &vectorTable{rows: shape[0], width: len(data) / shape[0], values: narrow(data), texts: map[string][]string{}}
 	if v.Labels == "" {
@@ -425,7 +425,7 @@ func (v Vectors) matrix(ctx context.Context, f *os.File, b *budget.Budget) (*vec
 		if len(fitting) == 1 {
 			return fitting[0], nil
 		}
-		return matfile.Variable{}, fmt.Errorf("it is not said which matrix has the %s; there are %s", what, some(names))
+		return matfile.Variable{}, fmt.Errorf("it is not said which matrix has the %s; there are %s: name it under %s", what, some(names), what)
 	}
 	asked := ""
 	if len(v.Features) > 0 {
@@ -531,7 +531,7 @@ func (v Vectors) parquet(ctx context.Context, b *budget.Budget) (t *vectorTable,
 	} else {
 		width, values, wrong := f.lists(ctx, list, b)
 		if wrong != nil {
-			return nil, fmt.Errorf("column %s: %w", schema.Column(list).Path(), wrong)
+			return nil, fmt.Errorf("column %s: %w", schema.Column(list).ColumnPath()[0], wrong)
 		}
 		t, err = v.besideLists(width, values, int(f.pq.NumRows()), names, columns)
 	}
@@ -571,7 +571,7 @@ func (f *parquetFile) lists(ctx context.Context, at int, b *budget.Budget) (widt
 				width = len(values)
 			}
 			if rows > 1 && int64(len(values)) != (rows-1)*int64(width) {
-				return fmt.Errorf("row %d has another number of features than those before", rows-2)
+				return fmt.Errorf("row %d has another number of features, %d, than those before, %d; rows are counted from 0", rows-2, int64(len(values))-(rows-2)*int64(width), width)
 			}
 		}
 		if !full {

@@ -152,7 +152,7 @@ func (r *arrowColumns) takeList(column arrow.Array, n int) error {
 			}
 		}
 		if !missing && width != r.width {
-			return fmt.Errorf("row %d has another number of features than those before", r.rows+i)
+			return fmt.Errorf("row %d has another number of features, %d, than those before, %d; rows are counted from 0", r.rows+i, width, r.width)
 		}
 		if err := r.budget.Take(budget.Memory, 4*int64(r.width)); err != nil {
 			return err

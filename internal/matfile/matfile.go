@@ -26,7 +26,51 @@ func (v Variable) At(row, column int) float64 { return v.Data[column*v.Rows+row]
 // Read reads a file; the data of the variables that wanted picks, the names and shapes of all. Memory of data and what is unpacked
 // are taken from b.
 func Read(r io.Reader, wanted func(name string) bool, b *budget.Budget) ([]Variable, error) {
-	var head [128]byte
+	order, err := Check(r)
+	if err != nil {
+		return nil, err
+	}
+	f := &file{order: order, wanted: wanted, budget: b}
+	counted := &counter{Reader: r, at: headerSize}
+	for r = counted; ; {
+		begin := counted.at
+		where := func(err error) error { return fmt.Errorf("variable %d, at byte %d: %w", len(f.found)+1, begin, err) }
+		kind, size, small, err := f.tag(r)
+		if errors.Is(err, io.EOF) {
+			return f.found, nil
+		}
+		if err != nil {
+			return nil, where(err)
+		}
+		if small != nil {
+			continue // no variable is so small
+		}
+		body := io.LimitReader(r, size)
+		switch kind {
+		case compressedType:
+			err = f.compressed(body)
+		case matrixType:
+			err = f.matrix(body, size)
+		}
+		if err != nil {
+			return nil, where(err)
+		}
+		if kind != compressedType {
+			size = padded(size) - size
+			body = io.LimitReader(r, size+body.(*io.LimitedReader).N)
+		}
+		if _, err := io.Copy(io.Discard, body); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// headerSize is the length of what stands before the first variable.
+const headerSize = 128
+
+// Check reads the header, refuses files of other formats and versions, and tells the order of bytes.
+func Check(r io.Reader) (binary.ByteOrder, error) {
+	var head [headerSize]byte
 	if _, err := io.ReadFull(r, head[:]); err != nil {
 		return nil, errors.New("it is no MAT-file: it is shorter than a header")
 	}
@@ -44,41 +88,25 @@ func Read(r io.Reader, wanted func(name string) bool, b *budget.Budget) ([]Varia
 	}
 	switch version := order.Uint16(head[124:126]); version {
 	case 0x0100:
+		return order, nil
 	case 0x0200:
 		return nil, errNewer
 	default:
 		return nil, fmt.Errorf("version %#x of the format is not known", version)
 	}
-	f := &file{order: order, wanted: wanted, budget: b}
-	for {
-		kind, size, small, err := f.tag(r)
-		if errors.Is(err, io.EOF) {
-			return f.found, nil
-		}
-		if err != nil {
-			return nil, err
-		}
-		if small != nil {
-			continue // no variable is so small
-		}
-		body := io.LimitReader(r, size)
-		switch kind {
-		case compressedType:
-			err = f.compressed(body)
-		case matrixType:
-			err = f.matrix(body, size)
-		}
-		if err != nil {
-			return nil, err
-		}
-		if kind != compressedType {
-			size = padded(size) - size
-			body = io.LimitReader(r, size+body.(*io.LimitedReader).N)
-		}
-		if _, err := io.Copy(io.Discard, body); err != nil {
-			return nil, err
-		}
-	}
+}
+
+// counter counts the bytes that are read.
+type counter struct {
+	io.Reader
+	at int64
+}
+
+// Read implements io.Reader.
+func (c *counter) Read(p []byte) (int, error) {
+	n, err := c.Reader.Read(p)
+	c.at += int64(n)
+	return n, err
 }
 
 var errNewer = errors.New("it is of version 7.3: save it with -v7, or in Python with scipy.io.savemat")
@@ -117,11 +145,13 @@ func (f *file) tag(r io.Reader) (kind uint32, size int64, small []byte, err erro
 }
 
 func unexpected(err error) error {
-	if errors.Is(err, io.EOF) {
-		return io.ErrUnexpectedEOF
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		return errTruncated
 	}
 	return err
 }
+
+var errTruncated = errors.New("truncated: the file ends too soon")
 
 // padded is the length with what fills up to 8 bytes.
 func padded(size int64) int64 { return (size + 7) &^ 7 }
@@ -173,13 +203,13 @@ func (f *file) matrix(r io.Reader, size int64) error {
 	if err := f.budget.Take(budget.Items, 1); err != nil {
 		return err
 	}
-	wrong := func(what string, err error) error { return fmt.Errorf("a matrix: %s: %w", what, err) }
+	wrong := func(what string, err error) error { return fmt.Errorf("%s: %w", what, err) }
 	_, flags, err := f.element(r, 16)
 	if err != nil {
 		return wrong("flags", err)
 	}
 	if len(flags) < 4 {
-		return wrong("flags", io.ErrUnexpectedEOF)
+		return wrong("flags", errTruncated)
 	}
 	_, dims, err := f.element(r, maxDims)
 	if err != nil {

@@ -74,7 +74,7 @@ func TestWhatCannotBeRead(t *testing.T) {
 	}
 	for want, data := range map[string][]byte{
 		"no MAT-file": []byte("nothing"), "no MAT-file of version 5": make([]byte, 200), "save it with -v7": newer,
-		"unexpected EOF": plain[:200],
+		"truncated: the file ends too soon": plain[:200],
 	} {
 		if _, err := matfile.Read(bytes.NewReader(data), all, nil); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v, want %s", err, want)

@@ -8,6 +8,7 @@ import (
 	"io"
 	"math"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -49,16 +50,8 @@ func Read(r io.Reader, size int64) (Array, error) {
 	if err != nil {
 		return Array{}, err
 	}
-	elements := (size - start) / 4 // divided by each dimension until 1 is left
-	for _, n := range head.shape {
-		if n == 0 || elements%int64(n) != 0 {
-			elements = 0
-			break
-		}
-		elements /= int64(n)
-	}
-	if elements != 1 || (size-start)%4 != 0 {
-		return Array{}, fmt.Errorf("an array of shape %v does not have %d bytes: truncated, damaged or empty", head.shape, size-start)
+	if err := head.fits(size-start, 4); err != nil {
+		return Array{}, err
 	}
 	raw := make([]byte, size-start)
 	if _, err := io.ReadFull(r, raw); err != nil {
@@ -74,30 +67,11 @@ func Read(r io.Reader, size int64) (Array, error) {
 // Numbers reads an array of numbers of any type, of so many bytes of a file, in row-major order; of whole numbers beyond 2⁵³ the last
 // digits are lost. most bounds how many numbers there may be.
 func Numbers(r io.Reader, size, most int64) (shape []int, data []float64, err error) {
-	head, start, err := readHeader(r, size)
+	head, start, read, width, err := numbers(r, size)
 	if err != nil {
 		return nil, nil, err
 	}
-	var order binary.ByteOrder = binary.LittleEndian
-	if strings.HasPrefix(head.descr, ">") {
-		order = binary.BigEndian
-	}
-	read, width := number(strings.TrimLeft(head.descr, "<>|="), order)
-	if read == nil {
-		return nil, nil, fmt.Errorf("it holds %s, which are not numbers", head.descr)
-	}
 	count := (size - start) / width
-	left := count // divided by each dimension until 1 is left
-	for _, n := range head.shape {
-		if n == 0 || left%int64(n) != 0 {
-			left = 0
-			break
-		}
-		left /= int64(n)
-	}
-	if left != 1 || (size-start)%width != 0 {
-		return nil, nil, fmt.Errorf("an array of shape %v does not have %d bytes: truncated, damaged or empty", head.shape, size-start)
-	}
 	if count > most {
 		return nil, nil, fmt.Errorf("it has %d numbers, the limit is %d", count, most)
 	}
@@ -114,6 +88,50 @@ func Numbers(r io.Reader, size, most int64) (shape []int, data []float64, err er
 		data[i] = read(raw[at*width:])
 	}
 	return head.shape, data, nil
+}
+
+// Shape is the shape of the array of numbers in a file of so many bytes, of which the header alone is read. Its errors are those of
+// [Numbers].
+func Shape(r io.Reader, size int64) ([]int, error) {
+	head, _, _, _, err := numbers(r, size)
+	return head.shape, err
+}
+
+// numbers reads the header of an array of numbers, and returns its length, what reads a number, and the bytes of one.
+func numbers(r io.Reader, size int64) (head header, start int64, read func([]byte) float64, width int64, err error) {
+	head, start, err = readHeader(r, size)
+	if err != nil {
+		return head, 0, nil, 0, err
+	}
+	var order binary.ByteOrder = binary.LittleEndian
+	if strings.HasPrefix(head.descr, ">") {
+		order = binary.BigEndian
+	}
+	if read, width = number(strings.TrimLeft(head.descr, "<>|="), order); read == nil {
+		return head, 0, nil, 0, fmt.Errorf("it holds %s, which are not numbers", head.descr)
+	}
+	return head, start, read, width, head.fits(size-start, width)
+}
+
+// fits refuses a shape that does not have so many bytes of numbers of that width.
+func (h header) fits(has, width int64) error {
+	if slices.Contains(h.shape, 0) {
+		return fmt.Errorf("the array is empty: its shape is %v", h.shape)
+	}
+	need := width
+	for _, n := range h.shape {
+		if int64(n) > math.MaxInt64/need {
+			return fmt.Errorf("an array of shape %v is larger than any file, %d bytes follow the header: truncated or damaged", h.shape, has)
+		}
+		need *= int64(n)
+	}
+	switch {
+	case has < need:
+		return fmt.Errorf("an array of shape %v takes %d bytes after the header, the file has %d: truncated", h.shape, need, has)
+	case has > need:
+		return fmt.Errorf("an array of shape %v takes %d bytes after the header, the file has %d: damaged", h.shape, need, has)
+	}
+	return nil
 }
 
 // fortranPlace is where element i, counted row by row, lies column by column.

@@ -97,8 +97,8 @@ func TestFilesThatAreRefused(t *testing.T) {
 		"too long":        {file(1, head("<f4", "False", "(99999999999999999999,)"), four...), "shape"},
 		"of 2^60 numbers": {file(1, head("<f4", "False", "(1073741824, 1073741824)"), four...), "truncated"},
 		"that overflows":  {file(1, head("<f4", "False", "(4611686018427387904, 4, 4)"), four...), "truncated"},
-		"truncated":       {file(1, head("<f4", "False", "(4,)"), four[:15]...), "does not have 15 bytes"},
-		"too much":        {file(1, head("<f4", "False", "(3,)"), four...), "does not have 16 bytes"},
+		"truncated":       {file(1, head("<f4", "False", "(4,)"), four[:15]...), "takes 16 bytes after the header, the file has 15: truncated"},
+		"too much":        {file(1, head("<f4", "False", "(3,)"), four...), "takes 12 bytes after the header, the file has 16: damaged"},
 		"no numbers":      {file(1, head("<f4", "False", "(0, 4)")), "empty"},
 	} {
 		if _, err := npy.Read(bytes.NewReader(c.raw), int64(len(c.raw))); err == nil || !strings.Contains(err.Error(), c.want) {

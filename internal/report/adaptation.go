@@ -8,6 +8,7 @@ import (
 	"maps"
 	"math"
 	"slices"
+	"strings"
 
 	"github.com/tlpipe/tlpipe/internal/metrics"
 	"github.com/tlpipe/tlpipe/internal/record"
@@ -78,15 +79,11 @@ func readAdaptation(ctx context.Context, n *Node) (a adaptation, ok bool, err er
 }
 
 func adaptationBlocks(seeds []adaptation, changed []block) (out []block) {
-	for _, d := range seeds[0].diagnostics {
-		if d.Name == record.ValidatorCorrelation {
-			continue
-		}
-		text := plain("%s.", d.Text)
-		if d.Alarm {
-			out = append(out, paragraph(strong("Check: "), text))
+	for _, f := range adaptationFindings(seeds) {
+		if f.alarm {
+			out = append(out, paragraph(strong("Check: "), plain("%s.", f.text)))
 		} else {
-			out = append(out, paragraph(text))
+			out = append(out, paragraph(plain("%s.", f.text)))
 		}
 	}
 	out = append(out, tableOf(candidatesTable(seeds)))
@@ -101,6 +98,9 @@ func adaptationBlocks(seeds []adaptation, changed []block) (out []block) {
 	if cost := seeds[0].node.Cost; cost > 0 {
 		out = append(out, note(fmt.Sprintf("All candidates of %s took %s in total to train and evaluate.", seeds[0].node.Name, seconds(cost))))
 	}
+	if len(seeds) > 1 && (len(changed) > 0 || len(seeds[0].shift) > 0) {
+		out = append(out, note("What follows is of the first seed, "+seeds[0].node.Name+"."))
+	}
 	out = append(out, changed...)
 	out = append(out, tableOf(shiftTable(seeds[0].shift)))
 	if all := mapCharts(seeds[0].points); len(all) > 0 {
@@ -113,6 +113,99 @@ func adaptationBlocks(seeds []adaptation, changed []block) (out []block) {
 			note("Each term before its weight, as a mean over the steps of an epoch. The term dann or cdan is the cross-entropy of the domain's discriminator: 0.69 where it cannot distinguish the domains.")))
 	}
 	return out
+}
+
+// adaptationFinding is a sentence, without its full stop, on what an adaptation gave.
+type adaptationFinding struct {
+	text  string
+	alarm bool
+}
+
+// adaptationFindings say what the diagnostics say; over several seeds, the means of what was gained and of the regret, and what else
+// was found under any of them.
+func adaptationFindings(seeds []adaptation) (out []adaptationFinding) {
+	counts := map[string]int{}
+	var of []record.Diagnostic // each text once
+	for _, a := range seeds {
+		for _, d := range a.diagnostics {
+			if d.Name == record.ValidatorCorrelation {
+				continue
+			}
+			if counts[d.Text] == 0 {
+				of = append(of, d)
+			}
+			counts[d.Text]++
+		}
+	}
+	n := len(seeds)
+	means := []adaptationFinding{}
+	if n > 1 {
+		means = meanFindings(seeds)
+	}
+	for _, d := range of {
+		if measured := d.Name == record.ChoiceRegret || d.Name == record.AdaptationGain && !math.IsNaN(d.Value); measured && len(means) > 0 {
+			continue
+		}
+		f := adaptationFinding{d.Text, d.Alarm}
+		if n > 1 {
+			f.text += fmt.Sprintf(" (%d of %d seeds)", counts[d.Text], n)
+		}
+		out = append(out, f)
+	}
+	return append(means, out...)
+}
+
+// meanFindings are the means over seeds of the accuracy of what was chosen, of direct and of the oracle's choice; none if the test rows
+// have no labels.
+func meanFindings(seeds []adaptation) (out []adaptationFinding) {
+	var chosen, direct, gains, regrets []float64
+	harmed := 0
+	names, order := map[string]int{}, []string{}
+	for _, a := range seeds {
+		own, base, best := math.NaN(), math.NaN(), math.NaN()
+		for _, t := range a.trials {
+			if t.Chosen {
+				own = t.Oracle
+				if names[t.Candidate]++; names[t.Candidate] == 1 {
+					order = append(order, t.Candidate)
+				}
+			}
+			if t.Method == "direct" && t.Best {
+				base = t.Oracle
+			}
+			if !(t.Oracle <= best) && !math.IsNaN(t.Oracle) {
+				best = t.Oracle
+			}
+		}
+		if math.IsNaN(own) || math.IsNaN(base) {
+			return nil
+		}
+		chosen, direct, gains, regrets = append(chosen, own), append(direct, base), append(gains, own-base), append(regrets, best-own)
+		for _, d := range a.diagnostics {
+			if d.Name == record.AdaptationGain && d.Alarm {
+				harmed++
+			}
+		}
+	}
+	share := func(values []float64) string {
+		mean, in := metrics.Mean(values)
+		return fmt.Sprintf("%s (%s)", percent(mean), percentRange(max(in.Low, 0), min(in.High, 1)))
+	}
+	difference := func(values []float64) string {
+		mean, in := metrics.Mean(values)
+		return fmt.Sprintf("%s points (%s to %s)", points(mean), points(in.Low), points(in.High))
+	}
+	for i, name := range order {
+		order[i] = fmt.Sprintf("%s (%d of %d)", name, names[name], len(seeds))
+	}
+	text := fmt.Sprintf("Over %d seeds, the chosen models, %s, classify on average %s of the target's test rows correctly and direct %s: a gain of %s",
+		len(seeds), strings.Join(order, ", "), share(chosen), share(direct), difference(gains))
+	if harmed > 0 {
+		text += fmt.Sprintf("; under %d of %d seeds adapting does harm by the paired test", harmed, len(seeds))
+	}
+	regret, in := metrics.Mean(regrets) // none is below 0
+	return []adaptationFinding{{text, harmed > 0}, {fmt.Sprintf("The oracle, which knows the test rows' labels, would have chosen models that are on average %s points better (%s to %s)",
+		signed(100*regret, 1), signed(100*max(in.Low, 0), 1), signed(100*in.High, 1)), false}}
 }
 
 // candidatesTable has a row for each candidate.

@@ -50,6 +50,8 @@ type Turn struct {
 	Classes func() []int
 	// Last hands on the weights of the last epoch, whatever is monitored.
 	Last bool
+	// Unlabelled says that no row of the turn has a class: the classification has no loss and no accuracy in training.
+	Unlabelled bool
 }
 
 // Adapted is what an adaptation gave.
@@ -206,28 +208,33 @@ const (
 func (t *training) reportsMeasures() bool { return t.adaptation != nil || t.data.Several != nil }
 
 // writeMeasures writes what the epochs of a turn gave.
-func (t *training) writeMeasures(task *pipeline.Task, trainer *train.Trainer, of objective.Objective) error {
+func (t *training) writeMeasures(task *pipeline.Task, i int, trainer *train.Trainer, of objective.Objective) error {
+	turn := t.turn(i)
 	var out []record.EpochMeasure
 	for _, e := range trainer.History() {
 		out = append(out, record.EpochMeasure{Epoch: int32(e.Number), Measure: "loss", Training: e.Loss, Validation: e.ValidationLoss, LearningRate: e.Rate})
 		for _, m := range of.Measures() {
-			out = append(out, record.EpochMeasure{Epoch: int32(e.Number), Measure: m.Name, Training: e.Measures.Of(m.Name), Validation: e.ValidationMeasures.Of(m.Name), LearningRate: e.Rate})
+			row := record.EpochMeasure{Epoch: int32(e.Number), Measure: m.Name, Training: e.Measures.Of(m.Name), Validation: e.ValidationMeasures.Of(m.Name), LearningRate: e.Rate}
+			if turn.unlabelled(m.Name) {
+				row.Training = math.NaN()
+			}
+			out = append(out, row)
 		}
 	}
 	if t.adaptation == nil {
 		return task.WriteRecord(measuresOutput, record.FromRows(out))
 	}
-	return errors.Join(task.WriteRecord(measuresOutput, record.FromRows(out)), task.WriteRecord(courseOutput, record.FromRows(courseOf(trainer, of))))
+	return errors.Join(task.WriteRecord(measuresOutput, record.FromRows(out)), task.WriteRecord(courseOutput, record.FromRows(courseOf(trainer, of, turn))))
 }
 
 // courseOf are the points of a training's course as rows: of what is measured in training.
-func courseOf(trainer *train.Trainer, of objective.Objective) (out []record.StepMeasure) {
+func courseOf(trainer *train.Trainer, of objective.Objective, turn *Turn) (out []record.StepMeasure) {
 	for _, p := range trainer.Course() {
 		row := record.StepMeasure{Epoch: int32(p.Epoch), Step: int64(p.Step), Measure: "loss", Value: p.Loss, Weight: 1, LearningRate: p.Rate, Reversal: p.Reversal}
 		out = append(out, row)
 		for _, m := range of.Measures() {
 			row.Measure, row.Value, row.Weight = m.Name, p.Measures.Of(m.Name), math.NaN()
-			if math.IsNaN(row.Value) {
+			if math.IsNaN(row.Value) || turn.unlabelled(m.Name) {
 				continue
 			}
 			if term, ok := strings.CutSuffix(m.Name, ".loss"); ok {
@@ -278,6 +285,11 @@ func (t *training) takeMeasures(ctx context.Context, i int, result map[string]pi
 		t.measuredSteps = append(t.measuredSteps, m)
 	}
 	return nil
+}
+
+// unlabelled tells whether a measure, in training, is of the classification of a turn whose rows have no class.
+func (turn *Turn) unlabelled(measure string) bool {
+	return turn != nil && turn.Unlabelled && strings.HasPrefix(measure, ClassTerm+".")
 }
 
 // MeasureOf is a measure of an epoch on the validation rows; not a number if there is none.

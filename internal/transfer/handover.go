@@ -57,11 +57,16 @@ func (t *training) writePhase(task *pipeline.Task, i int, net *nn.Network, train
 		}
 	}
 	var rows []record.TrainingEpoch
+	turn := t.turn(i)
 	for _, e := range trainer.History() {
-		rows = append(rows, record.TrainingEpoch{
+		row := record.TrainingEpoch{
 			Epoch: int32(e.Number), Loss: e.Loss, ValidationLoss: e.ValidationLoss, Accuracy: accuracyOf(e.Measures),
 			ValidationAccuracy: accuracyOf(e.ValidationMeasures), LearningRate: e.Rate, Kept: e.Number == kept,
-		})
+		}
+		if turn != nil && turn.Unlabelled {
+			row.Accuracy = math.NaN()
+		}
+		rows = append(rows, row)
 	}
 	return task.WriteRecord(historyOutput, record.FromRows(rows))
 }

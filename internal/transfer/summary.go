@@ -25,6 +25,9 @@ func (t *training) summarise(i int, epochs []record.TrainingEpoch, kept int) {
 		outcome = fmt.Sprintf("kept epoch %d: %sloss %.4f", kept, of, loss)
 		switch t.data.Task() {
 		case record.SingleLabel:
+			if math.IsNaN(accuracy) { // no row that it is measured on has a label
+				break
+			}
 			outcome += fmt.Sprintf(", accuracy %.1f %%", 100*accuracy)
 		case record.MultiLabel:
 			outcome += fmt.Sprintf(", accuracy %.1f %%", 100*accuracy)

@@ -254,7 +254,7 @@ func (t *training) trainPhase(ctx context.Context, task *pipeline.Task, i int) (
 		return err
 	}
 	if t.reportsMeasures() {
-		if err := t.writeMeasures(task, trainer, o.Objective); err != nil {
+		if err := t.writeMeasures(task, i, trainer, o.Objective); err != nil {
 			return err
 		}
 	}

@@ -39,7 +39,7 @@ func Kind() pipeline.Kind {
     domains: {source: [photo], target: [sketch]}
     method: [dann, mcc]
     select: {by: im, over: [method, epoch]}`,
-		Version: 9,
+		Version: 10,
 		Seeded:  true,
 		Inputs: []pipeline.Port{
 			{Name: SourcePort, Kind: pipeline.Features, Also: []pipeline.PortKind{pipeline.Images}, Doc: "labelled rows of the source, or the table that domains divides"},
@@ -107,6 +107,7 @@ func build(p Params) (pipeline.Stage, error) {
 	refuse(p.MixUp > 0 || p.CutMix > 0, "mixup", "leave it out", "rows of two domains are not mixed")
 	refuse(p.Accumulate > 1, "accumulate", "leave it out", "both domains must be in one batch")
 	refuse(p.Sampling == strategy.BalancedSampling, "sampling", "leave it out", "batches are of both domains side by side")
+	errs = append(errs, p.withoutEffect()...)
 	if d := p.Domains; d != nil {
 		for i, name := range d.Target {
 			refuse(slices.Contains(d.Source, name), fmt.Sprintf("domains.target[%d]", i), "list a domain under source or under target, not under both", "domain %q is in the source already", name)
@@ -148,9 +149,25 @@ func (s *stage) Numerics() string { return s.setup.Numerics() }
 // Notes implements pipeline.Noted.
 func (s *stage) Notes() []string { return s.setup.Notes() }
 
+// Connect implements pipeline.Connected: rows of one table must not be both of the source and of the target.
+func (s *stage) Connect(inputs map[string][]pipeline.NodeOutput) error {
+	source, target := inputs[SourcePort], inputs[TargetPort]
+	if len(source) == 0 || len(target) == 0 || source[0] != target[0] || s.Domains != nil && len(s.Domains.Source) > 0 && len(s.Domains.Target) > 0 {
+		return nil
+	}
+	return pipeline.ParamErrorHint("domains", "such as domains: {source: [photo], target: [sketch]}, or connect another stage to target",
+		"source and target are both connected to %s, so domains must say which of its rows are of the source and which of the target", source[0].Node)
+}
+
 // Check implements pipeline.Stage.
 func (s *stage) Check(inputs map[string][]pipeline.Traits) (map[string]pipeline.Traits, error) {
 	source := inputs[SourcePort]
+	if err := s.continues(len(inputs[ModelPort]) > 0); err != nil {
+		return nil, err
+	}
+	if err := s.onFeatures(source, len(inputs[ModelPort]) > 0); err != nil {
+		return nil, err
+	}
 	if len(inputs[TargetPort]) == 0 && (s.Domains == nil || len(s.Domains.Source) == 0 || len(s.Domains.Target) == 0) {
 		return nil, pipeline.ParamErrorHint("domains", "such as domains: {source: [photo], target: [sketch]}, or connect the input target",
 			"there is no input target, so domains must say which rows of the source's table are of the source and which of the target")

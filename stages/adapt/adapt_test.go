@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 
@@ -24,6 +25,9 @@ type scene struct {
 	labelled func(domain, split string) bool // which rows have a label
 	only     string                          // domain; "": both
 	copies   int                             // of each training row
+	splits   []string                        // that the rows are of; nil: all
+	most     int                             // rows of each split; 0: all
+	without  string                          // class that no validation row has
 }
 
 func allLabelled(string, string) bool { return true }
@@ -45,6 +49,7 @@ func (s scene) table(t *testing.T, name string) *pipelinetest.Table {
 	if classes == nil {
 		classes = []string{"a", "b", "c"}
 	}
+	rows := map[string]int{}
 	for i := range 240 {
 		domain := []string{"photo", "sketch"}[i%2]
 		split := []string{record.Train, record.Train, record.Train, record.Validation, record.Test}[i/6%5]
@@ -59,9 +64,10 @@ func (s scene) table(t *testing.T, name string) *pipelinetest.Table {
 				x[j] = 1.5*x[j] + 0.8
 			}
 		}
-		if s.only != "" && s.only != domain {
+		if s.only != "" && s.only != domain || s.splits != nil && !slices.Contains(s.splits, split) || split == record.Validation && classes[class] == s.without || s.most > 0 && rows[split] == s.most {
 			continue
 		}
+		rows[split]++
 		for copied := range s.copies + 1 {
 			if copied > 0 && split != record.Train {
 				break
@@ -113,6 +119,9 @@ func TestMethodsDoNotLookAtTargetLabels(t *testing.T) {
 		"{kind: mmd, estimator: linear, kernels: original, weight: 0.5}", "{kind: cdan, entropy: false}", "[coral, {kind: prior_shift, estimate: bbse}]"} {
 		t.Run(m, func(t *testing.T) {
 			with := "{" + bothDomains + "method: " + m + ", select: {by: im, over: [method, epoch]}" + small
+			if slices.Contains([]string{"coral", "subspace", "tca", "jda", "[coral, {kind: prior_shift, estimate: bbse}]"}, m) { // no steps
+				with = "{" + bothDomains + "method: " + m + ", select: {by: im, over: [method, epoch]}}"
+			}
 			var digests []string
 			for i, labelled := range []func(string, string) bool{allLabelled, sourceLabelled} {
 				out, err := adaptOn(t, with, map[string]*pipelinetest.Table{"source": scene{labelled: labelled}.table(t, "features")}, 1+i)
@@ -261,6 +270,20 @@ func TestWhatIsRefused(t *testing.T) {
 		{"{" + bothDomains + "method: tent, network: {hidden: [8], task: [5], discriminator: [4], dropout: 0, batch_norm: false}}", features, "no batch-norm that learned the statistics of the source"},
 		{"{" + bothDomains + "method: consistency" + small, features, "learns from copies of the target's rows, but there are none"},
 		{"{" + bothDomains + "method: dann, batch_size: 100}", features, "a batch has 100 rows of each domain"},
+		{"{" + bothDomains + "method: coral, epochs: 5}", features, "epochs: has no effect: methods in closed form"},
+		{"{" + bothDomains + "method: [coral, direct], select: im, batch_size: 8, network: {hidden: [8]}}", features, "network: has no effect: methods in closed form"},
+		{"{" + bothDomains + "method: coral, select: {by: im, over: [epoch]}}", features, "select: has no effect: methods in closed form have no epochs"},
+		{"{" + bothDomains + "method: dann, head: ridge}", features, "head: has no effect"},
+		{"{" + bothDomains + "method: dann, random_seed: 3, weights: random}", features, "random_seed: has no effect"},
+		{"{" + bothDomains + "method: dann, standardise: true, backbone: efficientnet_lite0}", features, "standardise: is for features"},
+		{"{" + bothDomains + "method: dann, restore: best}", features, "restore: has no effect"},
+		{"{" + bothDomains + "method: dann, restore: last, select: {by: im, over: [epoch]}}", features, "restore: contradicts select"},
+		{"{" + bothDomains + "method: prior_shift, prior_shift: bbse}", features, "prior_shift: contradicts method, which estimates by em"},
+		{"{" + bothDomains + "method: {kind: prior_shift, estimate: bbse}, prior_shift: bbse}", features, "prior_shift: has no effect"},
+		{"{" + bothDomains + "method: dann, select: {by: none, over: [epoch]}}", features, "over: has no effect"},
+		{"{" + bothDomains + "method: dann, select: {by: ensemble, over: [epoch]}}", features, "ensemble does not choose the epoch"},
+		{"{" + bothDomains + "method: dann, select: {by: im, over: []}}", features, "over: is empty"},
+		{"{" + bothDomains + "method: dann, select: {by: im, over: [learning_rate]}}", features, "there are no several learning rates"},
 	} {
 		_, err := adaptOn(t, c.with, map[string]*pipelinetest.Table{"source": c.of}, 1)
 		if err == nil || !strings.Contains(err.Error(), c.want) {
@@ -276,6 +299,68 @@ func TestWhatIsRefused(t *testing.T) {
 	}
 	if _, err := stage.Check(map[string][]pipeline.Traits{"source": {{record.ExtractionKey: "a"}}, "target": {{record.ExtractionKey: "b"}}}); err == nil || !strings.Contains(err.Error(), "extracted in the same way") {
 		t.Errorf("features made in two ways: %v", err)
+	}
+}
+
+// What the inputs show is refused, in words.
+func TestInputsThatAreRefused(t *testing.T) {
+	photo, sketch := scene{labelled: allLabelled, only: "photo"}, scene{labelled: allLabelled, only: "sketch"}
+	features := scene{labelled: allLabelled}.table(t, "features")
+	untested := func(domain, split string) bool { return split != record.Test }
+	for _, c := range []struct {
+		with   string
+		inputs map[string]*pipelinetest.Table
+		want   string
+	}{
+		{"{method: coral}", map[string]*pipelinetest.Table{"source": features, "target": scene{labelled: allLabelled}.table(t, "others")}, "the same content"},
+		{"{method: coral}", map[string]*pipelinetest.Table{"source": photo.table(t, "photos"), "target": sketch.table(t, "sketches"), "test": scene{labelled: allLabelled, only: "sketch", splits: []string{record.Train}}.table(t, "tests")},
+			"the input test has no rows of split test; rows by split: train 72"},
+		{"{method: coral}", map[string]*pipelinetest.Table{"source": photo.table(t, "photos"), "target": sketch.table(t, "sketches"), "test": scene{labelled: untested, only: "sketch"}.table(t, "tests")},
+			"none of the 24 rows of split test of the input test has a label"},
+		{"{method: coral}", map[string]*pipelinetest.Table{"source": photo.table(t, "photos"), "target": scene{labelled: allLabelled, only: "sketch", most: 1}.table(t, "sketches")},
+			"coral needs at least 2 training rows of the target, found 1"},
+		{"{" + bothDomains + "method: coral, prior_shift: bbse}", map[string]*pipelinetest.Table{"source": scene{labelled: allLabelled, without: "b"}.table(t, "features")},
+			"none of the 16 validation rows of the source is of class b"},
+	} {
+		_, err := adaptOn(t, c.with, c.inputs, 1)
+		if err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: error %v, want one with %q", c.with, err, c.want)
+		}
+	}
+	for _, c := range []struct{ with, want string }{
+		{"{method: shot, strategy: full}", "strategy: has no effect: on features there are no frozen layers"},
+		{"{method: coral}", "coral is computed in closed form and cannot start from the input model"},
+		{"{method: dann}", "dann needs a discriminator, which the input model does not have"},
+		{"{method: shot, network: {hidden: [4]}}", "network: has no effect: the network is that of the input model"},
+	} {
+		stage, err := pipelinetest.TryStage(adapt.Kind(), c.with)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := stage.Check(map[string][]pipeline.Traits{"source": {{}}, "target": {{}}, "model": {{}}}); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s from a model: %v, want %q", c.with, err, c.want)
+		}
+	}
+}
+
+// No accuracy in training is told of turns whose rows have no label.
+func TestUnlabelledTurnsHaveNoAccuracy(t *testing.T) {
+	out, err := adaptOn(t, "{"+bothDomains+"method: tent"+small, map[string]*pipelinetest.Table{"source": scene{labelled: allLabelled}.table(t, "features")}, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	terms, err := record.ReadRows[record.LossTerm](out["history"].Batches(context.Background()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	seen := map[string]int{}
+	for _, term := range terms {
+		if term.Candidate == "tent" && term.Epoch == 3 {
+			seen[term.Term]++
+		}
+	}
+	if seen["tent"] == 0 || seen["class"] > 0 {
+		t.Errorf("terms of the pass over the target: %v", seen)
 	}
 }
 

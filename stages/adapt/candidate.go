@@ -95,10 +95,10 @@ func (r *run) tryAll(ctx context.Context) error {
 }
 
 // closed tells whether every method is fitted to its end, so that direct is too.
-func (s *stage) closed() bool {
-	return s.Backbone == "" && !slices.ContainsFunc(s.Method, func(m method.Method) bool {
+func (p Params) closed() bool {
+	return p.Backbone == "" && !slices.ContainsFunc(p.Method, func(m method.Method) bool {
 		return !m.Is().Closed && m.Kind != method.Direct && m.Kind != method.PriorShift
-	}) && slices.ContainsFunc(s.Method, func(m method.Method) bool { return m.Is().Closed })
+	}) && slices.ContainsFunc(p.Method, func(m method.Method) bool { return m.Is().Closed })
 }
 
 // judge lets validators judge.
@@ -125,9 +125,9 @@ func (s *stage) quick() []validator.Validator {
 }
 
 // by is the validator that chooses the epoch; "" for the last one.
-func (s *stage) by() string {
-	if s.Select.chooses(overEpoch) && s.Select.By != ensemble {
-		return s.Select.By
+func (p Params) by() string {
+	if p.Select.chooses(overEpoch) && p.Select.By != ensemble {
+		return p.Select.By
 	}
 	return ""
 }

@@ -3,6 +3,7 @@ package adapt
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -213,9 +214,10 @@ func (r *run) gain(direct *candidate, n int) {
 	d.Text = fmt.Sprintf("%s has %.1f %% of the target's test rows right, direct %.1f %%: %d won, %d lost, p %.2g", c.name, 100*share(c.right), 100*share(direct.right), gained, lost, p)
 	if d.Alarm {
 		d.Text += ": adapting does harm here"
+	} else { // an alarm is told in any case
+		r.task.Log("%s", d.Text)
 	}
 	r.note(d)
-	r.task.Log("%s", d.Text)
 }
 
 // changes are the test rows that adapting won and lost.
@@ -395,7 +397,9 @@ func (r *run) reweigh(ctx context.Context, c *candidate, estimate string) (nn.We
 			return nil, err
 		}
 		priors, err = shift.Confusion(known[0], classes, answers[0], trained)
-		if err != nil {
+		if singular := new(shift.SingularError); errors.As(err, &singular) {
+			return nil, r.singular(c, singular, len(classes))
+		} else if err != nil {
 			return nil, err
 		}
 	} else if priors, err = shift.ExpectationMaximisation(answers[0], trained); err != nil {
@@ -416,6 +420,32 @@ func (r *run) reweigh(ctx context.Context, c *candidate, estimate string) (nn.We
 	}
 	out[bias] = nn.Tensor{Shape: out[bias].Shape, Data: b}
 	return out, nil
+}
+
+// singular says why bbse cannot estimate class frequencies from a candidate's answers to so many validation rows of the source,
+// and what to do.
+func (r *run) singular(c *candidate, e *shift.SingularError, rows int) error {
+	names := func(classes []int) string {
+		var out []string
+		for _, class := range classes {
+			out = append(out, r.rows.Classes[class])
+		}
+		return some(out)
+	}
+	at, instead := "prior_shift", "prior_shift: em"
+	if c.method.Kind == method.PriorShift {
+		at, instead = r.methodAt(slices.IndexFunc(r.Method, func(m method.Method) bool { return m.Text() == c.method.Text() })), "estimate: em"
+	}
+	switch {
+	case len(e.Absent) > 0:
+		return pipeline.ParamErrorHint(at, "give rows of each class of the source the split val, or write "+instead,
+			"bbse cannot estimate the class frequencies: none of the %d validation rows of the source is of class %s", rows, names(e.Absent))
+	case len(e.Unpredicted) > 0:
+		return pipeline.ParamErrorHint(at, "write "+instead+", train the model for longer, or give more rows of the source the split val",
+			"bbse cannot estimate the class frequencies: the model predicts %s for none of the %d validation rows of the source", names(e.Unpredicted), rows)
+	}
+	return pipeline.ParamErrorHint(at, "write "+instead+", or give more rows of the source the split val",
+		"bbse cannot estimate the class frequencies: the predictions for the %d validation rows of the source have nearly the same distribution in several classes", rows)
 }
 
 // trained are the frequencies of the classes among the source's training rows.

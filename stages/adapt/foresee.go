@@ -42,10 +42,28 @@ func (s *stage) Foresee(inputs map[string]pipeline.Foreseen) error {
 		f.target = side{TargetPort, target.Overview.Of(to), target.Exact, to}
 		errs = append(errs, f.target.rows("which the model is adapted to"))
 	}
+	if test, connected := inputs[TestPort]; connected {
+		n, labelled, _ := test.Overview.Of(to).Split(record.Test)
+		if f.Label != record.Label || test.Task != "" {
+			labelled = n
+		}
+		if n == 0 || labelled == 0 {
+			errs = append(errs, untested(n, test.Overview.Of(to).SplitsInWords()))
+		}
+	}
 	if err := errors.Join(errs...); err != nil {
 		return err
 	}
-	return errors.Join(f.widths(), f.batch(), f.labels(), f.copies())
+	return errors.Join(f.widths(), f.batch(), f.fitted(), f.labels(), f.copies())
+}
+
+// untested refuses an input test without labelled rows of split test: it is there for nothing else.
+func untested(rows int64, splits string) error {
+	const hint = "give labelled rows of the target the split test, or leave the input test out"
+	if rows == 0 {
+		return pipeline.ParamErrorHint("", hint, "the input test has no rows of split test; rows by split: %s", splits)
+	}
+	return pipeline.ParamErrorHint("", hint, "none of the %d rows of split test of the input test has a label", rows)
 }
 
 // missing refuses domains that a source does not have.
@@ -114,21 +132,37 @@ func (f foresight) column() error {
 	return pipeline.ParamErrorHint("label", "columns of the source: "+strings.Join(known, ", "), "the source has no column %q", f.Label)
 }
 
-// validated refuses what needs validation rows of the source where there are none.
+// validated refuses what needs validation rows of the source where there are none, or none of some class.
 func (f foresight) validated() error {
-	if n, _, _ := f.source.found.Split(record.Validation); n > 0 {
-		return nil
+	n, _, classes := f.source.found.Split(record.Validation)
+	if n == 0 {
+		if err := f.stage.validates(); err != nil {
+			return err
+		}
 	}
-	if err := f.stage.validates(); err != nil {
-		return err
+	var absent []string
+	if _, labelled, trained := f.source.found.Split(record.Train); f.Label == record.Label && f.source.found.Task == "" && labelled > 0 {
+		absent = slices.DeleteFunc(trained, func(class string) bool { return slices.Contains(classes, class) })
+	}
+	lacks := func(at, instead string) error {
+		switch {
+		case n == 0:
+			return noValidation(at, bbse, instead)
+		case len(absent) > 0:
+			return pipeline.ParamErrorHint(at, "give rows of each class of the source the split val, or write "+instead,
+				"bbse needs validation rows of each class of the source; there are none of class %s", some(absent))
+		}
+		return nil
 	}
 	for i, m := range f.Method {
 		if m.Kind == method.PriorShift && m.Estimate == bbse {
-			return noValidation(f.methodAt(i), "bbse", "estimate: em")
+			if err := lacks(f.methodAt(i), "estimate: em"); err != nil {
+				return err
+			}
 		}
 	}
 	if f.PriorShift == bbse {
-		return noValidation("prior_shift", "bbse", "prior_shift: em")
+		return lacks("prior_shift", "prior_shift: em")
 	}
 	return nil
 }
@@ -194,6 +228,26 @@ func (s *stage) fills(source, target int64) error {
 	return nil
 }
 
+// fitted refuses domains that are too small for second moments.
+func (f foresight) fitted() error {
+	if !f.closed() || f.target.found == nil || !f.target.exact {
+		return nil
+	}
+	n, _, _ := f.target.found.Split(record.Train)
+	return f.aligns(n)
+}
+
+// aligns refuses a target whose rows have no spread, for methods in closed form.
+func (s *stage) aligns(target int64) error {
+	const least = 2
+	at := slices.IndexFunc(s.Method, func(m method.Method) bool { return m.Is().Closed })
+	if at < 0 || target >= least {
+		return nil
+	}
+	return pipeline.ParamErrorHint(s.methodAt(at), "give the target more rows of split train",
+		"%s needs at least %d training rows of the target, found %d", s.Method[at].Kind, least, target)
+}
+
 // labels refuses methods that learn from labels of the target where it has none of a class of the source.
 func (f foresight) labels() error {
 	if f.Label != record.Label || f.source.found == nil || f.target.found == nil || f.source.found.Task != "" {
@@ -240,8 +294,8 @@ func (s *stage) noLabels(method int, rows int64) error {
 }
 
 // methodAt is where a method stands among the parameters.
-func (s *stage) methodAt(i int) string {
-	if len(s.Method) == 1 {
+func (p Params) methodAt(i int) string {
+	if len(p.Method) == 1 {
 		return "method"
 	}
 	return fmt.Sprintf("method[%d]", i)

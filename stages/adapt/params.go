@@ -38,6 +38,8 @@ type Params struct {
 	PrefixCache     prefix.Size   `yaml:"prefix_cache" doc:"maximum size of the cached activations below the lowest trained layer; 0 to compute them in every epoch"`
 	PrefixPrecision string        `yaml:"prefix_precision" enum:"bfloat16,float32" doc:"type in which cached activations are stored"`
 	CheckpointEvery time.Duration `yaml:"checkpoint_every" recipe:"-" doc:"maximum amount of work lost if the process dies"`
+
+	given map[string]bool // keys that the YAML has, so that those without effect can be refused
 }
 
 // Defaults are the parameters where a user gives none.
@@ -68,6 +70,7 @@ func (p *Params) DecodeParam(d *params.Decoding, node *yaml.Node) {
 	pictures := params.Locate(node, "backbone") != node || params.Locate(node, "strategy") != node
 	*p = defaultsOn(pictures)
 	d.Into(node, (*plain)(p))
+	p.given = keysOf(node)
 	made, err := p.Strategy.In(strategy.Default)
 	if err != nil { // decoding it has told
 		return
@@ -76,6 +79,20 @@ func (p *Params) DecodeParam(d *params.Decoding, node *yaml.Node) {
 		made = made.WithBatches()
 	}
 	p.Strategy = made
+}
+
+// keysOf are the keys of a mapping.
+func keysOf(node *yaml.Node) map[string]bool {
+	keys := map[string]bool{}
+	for node.Kind == yaml.AliasNode {
+		node = node.Alias
+	}
+	if node.Kind == yaml.MappingNode {
+		for i := 0; i+1 < len(node.Content); i += 2 {
+			keys[node.Content[i].Value] = true
+		}
+	}
+	return keys
 }
 
 // Domains are the values of the column domain that source and target have.
@@ -88,6 +105,8 @@ type Domains struct {
 type Select struct {
 	By   string   `yaml:"by" enum:"none,source_accuracy,im,bnm,snd,dev,ensemble" doc:"the validator: source_accuracy, on the source's validation rows; im, information maximisation; bnm, batch nuclear-norm; snd, soft neighbourhood density; dev, deep embedded validation; ensemble, the mean of their ranks, which always takes the last epoch; none: the first method at its last epoch"`
 	Over []string `yaml:"over" enum:"method,learning_rate,epoch" doc:"what it chooses; all three if not given"`
+
+	given, empty bool // whether the YAML says over, and whether it says nothing there
 }
 
 // chooses tells whether it chooses one of these.
@@ -118,6 +137,9 @@ func (s *Select) DecodeParam(d *params.Decoding, node *yaml.Node) {
 		p := plain{By: "im"}
 		d.Into(node, &p)
 		*s = Select(p)
+		if keysOf(node)["over"] {
+			s.given, s.empty = true, len(s.Over) == 0
+		}
 	}
 	if s.By != none && len(s.Over) == 0 {
 		s.Over = []string{overMethod, overRate, overEpoch}

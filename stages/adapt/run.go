@@ -65,6 +65,10 @@ func (s *stage) read(ctx context.Context, task *pipeline.Task) (*rows.Domains, e
 	if s.Domains != nil {
 		source.Domains, target.Domains = s.Domains.Source, s.Domains.Target
 	}
+	if same := task.Input(TargetPort); same != nil && same.Digest() == source.Input.Digest() && meet(source.Domains, target.Domains) {
+		return nil, pipeline.ParamErrorHint("", "connect other rows to target, or divide the rows with domains",
+			"source and target have the same rows: the inputs %s and %s have the same content", SourcePort, TargetPort)
+	}
 	var test *rows.From
 	if in := task.Input(TestPort); in != nil {
 		test = &rows.From{Input: in, Port: TargetPort, Domains: target.Domains}
@@ -73,7 +77,11 @@ func (s *stage) read(ctx context.Context, task *pipeline.Task) (*rows.Domains, e
 	if err != nil {
 		return nil, err
 	}
-	if err := s.check(d); err != nil {
+	err = s.check(d)
+	if test != nil {
+		err = errors.Join(err, tested(d))
+	}
+	if err != nil {
 		return nil, errors.Join(err, d.Close())
 	}
 	for _, note := range d.Notes {
@@ -100,7 +108,9 @@ func (s *stage) check(d *rows.Domains) error {
 			errs = append(errs, s.noCopies(i))
 		}
 	}
-	if !s.closed() {
+	if s.closed() {
+		errs = append(errs, s.aligns(int64(target)))
+	} else {
 		errs = append(errs, s.fills(int64(d.SourceRows), int64(target)))
 	}
 	if len(errs) == 0 && len(d.OnlySource) == len(d.Classes) {
@@ -110,6 +120,23 @@ func (s *stage) check(d *rows.Domains) error {
 		errs = append(errs, s.validates())
 	}
 	return errors.Join(errs...)
+}
+
+// meet tells whether a row can be of both of these domains; nil: of any.
+func meet(a, b []string) bool {
+	return a == nil || b == nil || slices.ContainsFunc(a, func(name string) bool { return slices.Contains(b, name) })
+}
+
+// tested refuses an input test without rows that the model can be tested on.
+func tested(d *rows.Domains) error {
+	n := int64(d.Test.Rows())
+	switch {
+	case n == 0 || d.TestLabelled == 0:
+		return untested(n, d.TestSplits)
+	case !slices.ContainsFunc(d.Test.Classes, func(class int) bool { return class != objective.Unknown }):
+		return pipeline.ParamErrorHint("", "the source has: "+some(d.Classes), "no row of split test of the input test has a class of the source")
+	}
+	return nil
 }
 
 func identity(n int) []int {

@@ -27,7 +27,7 @@ type Params struct {
 	Grey       float64     `yaml:"grey" min:"0" max:"1" doc:"probability of conversion to greyscale"`
 	Blur       *Blur       `yaml:"blur" doc:"Gaussian blur"`
 	Erase      *Erase      `yaml:"erase" doc:"random erasing of a rectangle (Zhong et al. 2017, arXiv:1708.04896)"`
-	Background *Background `yaml:"background" doc:"replace the background of pictures whose subject is on a single colour"`
+	Background *Background `yaml:"background" doc:"replace the background of pictures whose subject is on a single colour: texture, colour, or a mapping with the probability"`
 	Sound      *Sound      `yaml:"sound" doc:"variations of spectrograms, which the stage audio draws"`
 	Rand       *Rand       `yaml:"rand_augment" doc:"RandAugment (Cubuk et al. 2019, arXiv:1909.13719)"`
 }
@@ -106,12 +106,6 @@ func build(p Params) (pipeline.Stage, error) {
 	if p.Erase != nil {
 		p.Erase.Scale, p.Erase.Ratio = orDefault(p.Erase.Scale, 0.02, 0.33), orDefault(p.Erase.Ratio, 0.3, 3.3)
 		errs = append(errs, p.Erase.Scale.check("erase.scale", 1e-4), p.Erase.Ratio.check("erase.ratio", 1e-2))
-	}
-	if p.Background != nil && p.Background.Kind == "" {
-		p.Background.Kind = "texture"
-	}
-	if p.Background != nil && p.Background.Probability == 0 {
-		errs = append(errs, pipeline.ParamErrorHint("background", "such as {probability: 0.5}", "probability is missing"))
 	}
 	if p.Sound != nil {
 		own := *p.Sound

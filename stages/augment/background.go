@@ -4,12 +4,37 @@ import (
 	"image"
 	"image/color"
 	"slices"
+
+	"gopkg.in/yaml.v3"
+
+	"github.com/tlpipe/tlpipe/pipeline/params"
 )
 
 // Background paints another background: of pictures whose subject stands before one colour, as drawings and products do.
 type Background struct {
-	Probability float64 `yaml:"probability" min:"0" max:"1" doc:"probability that a copy gets another background"`
-	Kind        string  `yaml:"kind" enum:"colour,texture" doc:"one colour, or a cloudy texture of two; drawn at random for each copy. Default: texture"`
+	Probability float64 `yaml:"probability" above:"0" max:"1" doc:"probability that a copy gets another background; 0.5 if not given"`
+	Kind        string  `yaml:"kind" enum:"colour,texture" doc:"one colour, or a cloudy texture of two; drawn at random for each copy; texture if not given"`
+}
+
+// backgroundKinds are the words of the kinds.
+func backgroundKinds() []string { return []string{"colour", "texture"} }
+
+// DecodeParam implements params.Decoder: the word of a kind, or a mapping.
+func (b *Background) DecodeParam(d *params.Decoding, node *yaml.Node) {
+	*b = Background{Probability: 0.5, Kind: "texture"}
+	if node.Kind == yaml.ScalarNode {
+		if b.Kind = node.Value; !slices.Contains(backgroundKinds(), b.Kind) {
+			d.Errorf(node, params.DidYouMean(node.Value, backgroundKinds())+", or a mapping such as {probability: 0.5, kind: colour}", "%q is not a kind of background", node.Value)
+		}
+		return
+	}
+	type plain Background
+	d.Into(node, (*plain)(b))
+}
+
+// ParamSchema implements params.Schemer.
+func (Background) ParamSchema(inner map[string]any) map[string]any {
+	return map[string]any{"anyOf": []any{map[string]any{"enum": backgroundKinds()}, inner}}
 }
 
 // near is how far a colour channel may lie from the background's for a pixel to belong to it, and leastBackground which share

@@ -1,6 +1,8 @@
 package preprocess
 
 import (
+	"errors"
+
 	"gopkg.in/yaml.v3"
 
 	"github.com/tlpipe/tlpipe/internal/picture/render"
@@ -10,12 +12,12 @@ import (
 
 // Render is a [render.Look] as YAML spells it.
 type Render struct {
-	Sketch  float64 `yaml:"sketch" recipe:"-" doc:"0 to 1: towards a pencil drawing"`
-	Thermal float64 `yaml:"thermal" recipe:"-" doc:"0 to 1: towards the false colours of a thermal camera"`
-	Invert  float64 `yaml:"invert" recipe:"-" doc:"0 to 1: towards the negative"`
-	Cast    float64 `yaml:"cast" recipe:"-" doc:"-1 to 1: a dark blue colour cast above 0, the yellow of lamp light below 0"`
-	Blur    float64 `yaml:"blur" recipe:"-" doc:"0 to 0.25: standard deviation of a blur, as a fraction of the height"`
-	Noise   float64 `yaml:"noise" recipe:"-" doc:"0 to 1: standard deviation of noise, as a fraction of the full range"`
+	Sketch  float64 `yaml:"sketch" recipe:"-" min:"0" max:"1" doc:"0 to 1: towards a pencil drawing"`
+	Thermal float64 `yaml:"thermal" recipe:"-" min:"0" max:"1" doc:"0 to 1: towards the false colours of a thermal camera"`
+	Invert  float64 `yaml:"invert" recipe:"-" min:"0" max:"1" doc:"0 to 1: towards the negative"`
+	Cast    float64 `yaml:"cast" recipe:"-" min:"-1" max:"1" doc:"-1 to 1: a dark blue colour cast above 0, the yellow of lamp light below 0"`
+	Blur    float64 `yaml:"blur" recipe:"-" min:"0" max:"0.25" doc:"0 to 0.25: standard deviation of a blur, as a fraction of the height"`
+	Noise   float64 `yaml:"noise" recipe:"-" min:"0" max:"1" doc:"0 to 1: standard deviation of noise, as a fraction of the full range"`
 }
 
 // DecodeParam implements params.Decoder: the word of an effect at full strength, or a mapping.
@@ -51,9 +53,9 @@ func (r *Render) look() render.Look {
 }
 
 func (r *Render) check(path string) error {
-	field, err := r.look().Check()
-	if err != nil {
-		return pipeline.ParamError(path+"."+field, "%v", err)
+	var errs []error
+	for _, w := range r.look().Check() {
+		errs = append(errs, pipeline.ParamError(path+"."+w.Field, "%s", w.Why))
 	}
-	return nil
+	return errors.Join(errs...)
 }

@@ -14,7 +14,7 @@ import (
 func (p Plan) onTarget(phase strategy.Phase) transfer.Turn {
 	phase.Name, phase.Epochs = p.Method.Kind, 1
 	turn := p.turn(phase, p.Method, 1)
-	turn.Pools = true
+	turn.Pools, turn.Unlabelled = true, true
 	target := p.positions(objective.TargetDomain)
 	turn.Options = func(net *nn.Network, o *train.Options) {
 		o.Batches = train.SideBySide([][]int{target}, []int{o.BatchSize}, 1, o.Seed)

@@ -48,9 +48,20 @@ func ExpectationMaximisation(probabilities []float32, trained []float64) (Priors
 	return out, nil
 }
 
+// SingularError says that the classes that a model gives the source's validation rows do not determine class frequencies.
+type SingularError struct {
+	Unpredicted []int // classes that the model gives no validation row
+	Absent      []int // classes that no validation row has
+}
+
+func (*SingularError) Error() string {
+	return "what the model takes for what on the source's validation rows does not tell the classes apart"
+}
+
 // Confusion estimates the target's class frequencies from how often a model gives each class on it, and how often it takes one class
 // for another on the source's validation rows (Lipton, Wang and Smola 2018, arXiv:1802.03916, "black box shift estimation"). trained
-// are the frequencies of the source's classes. Predictions count, not probabilities, so the model need not be calibrated.
+// are the frequencies of the source's classes. Predictions count, not probabilities, so the model need not be calibrated. Where
+// these do not determine the frequencies, the error is a [SingularError].
 func Confusion(source []float32, classes []int, target []float32, trained []float64) (Priors, error) {
 	k := len(trained)
 	if k < 2 || len(source) != len(classes)*k || len(target) == 0 || len(target)%k != 0 {
@@ -80,7 +91,7 @@ func Confusion(source []float32, classes []int, target []float32, trained []floa
 	var lu mat.LU
 	lu.Factorize(mat.NewDense(k, k, joint))
 	if condition := lu.Cond(); condition > 1e12 || math.IsNaN(condition) || lu.SolveVecTo(ratios, false, mat.NewVecDense(k, answers)) != nil {
-		return Priors{}, errors.New("what the model takes for what on the source's validation rows does not tell the classes apart; use em, or more validation rows")
+		return Priors{}, singular(joint, k)
 	} else if condition > 100*float64(k) {
 		out.Note = "the classes are often taken for one another, so the frequencies are rough"
 	}
@@ -98,6 +109,25 @@ func Confusion(source []float32, classes []int, target []float32, trained []floa
 		out.Frequencies[c] /= sum
 	}
 	return out, nil
+}
+
+// singular finds the classes that are missing in a confusion matrix, [predicted][true].
+func singular(joint []float64, k int) *SingularError {
+	e := &SingularError{}
+	for c := range k {
+		predicted, present := 0.0, 0.0
+		for other := range k {
+			predicted += joint[c*k+other]
+			present += joint[other*k+c]
+		}
+		if predicted == 0 {
+			e.Unpredicted = append(e.Unpredicted, c)
+		}
+		if present == 0 {
+			e.Absent = append(e.Absent, c)
+		}
+	}
+	return e
 }
 
 // Reweigh corrects probabilities, [rows][classes], in place, for frequencies other than those that a model was trained with.

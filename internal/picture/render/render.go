@@ -16,14 +16,20 @@ type Look struct {
 	Noise   float64 // 0 … 1: standard deviation of noise in each channel, as a share of the full range
 }
 
-// Check returns what is wrong with the strengths: the name of the field in lower case, and why.
-func (l Look) Check() (field string, err error) {
+// Wrong is a strength out of range.
+type Wrong struct {
+	Field string // in lower case
+	Why   string
+}
+
+// Check returns all that is wrong with the strengths.
+func (l Look) Check() (wrong []Wrong) {
 	for _, f := range l.fields() {
 		if math.IsNaN(f.value) || f.value < f.low || f.value > f.high {
-			return f.name, fmt.Errorf("%v is not within %v … %v", f.value, f.low, f.high)
+			wrong = append(wrong, Wrong{f.name, fmt.Sprintf("%v is not within %v … %v", f.value, f.low, f.high)})
 		}
 	}
-	return "", nil
+	return wrong
 }
 
 // String spells all that decides the result, "" if nothing is done.

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"math"
+	"strings"
 	"testing"
 
 	"github.com/tlpipe/tlpipe/internal/picture/render"
@@ -111,9 +112,16 @@ func TestBytes(t *testing.T) {
 }
 
 func TestCheck(t *testing.T) {
-	for field, l := range map[string]render.Look{"sketch": {Sketch: 2}, "blur": {Blur: -0.1}, "noise": {Noise: math.NaN()}, "": {Cast: -1}} {
-		if got, err := l.Check(); got != field || (err != nil) != (field != "") {
-			t.Errorf("%+v: %q, %v", l, got, err)
+	for fields, l := range map[string]render.Look{
+		"sketch": {Sketch: 2}, "blur": {Blur: -0.1}, "noise": {Noise: math.NaN()}, "": {Cast: -1},
+		"invert cast noise": {Sketch: 1, Invert: -1, Cast: 2, Noise: 3},
+	} {
+		var got []string
+		for _, w := range l.Check() {
+			got = append(got, w.Field)
+		}
+		if strings.Join(got, " ") != fields {
+			t.Errorf("%+v: %v", l, l.Check())
 		}
 	}
 }

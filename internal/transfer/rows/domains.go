@@ -16,6 +16,7 @@ import (
 	"github.com/tlpipe/tlpipe/internal/picture"
 	"github.com/tlpipe/tlpipe/internal/record"
 	"github.com/tlpipe/tlpipe/pipeline"
+	"github.com/tlpipe/tlpipe/pipeline/params"
 )
 
 // Domains are rows of a source, which are labelled, and of a target.
@@ -29,6 +30,8 @@ type Domains struct {
 	SourceRows     int // of the training rows
 	ValidationRows int // of the source, of the validation rows
 	Test           Examples
+	TestLabelled   int            // test rows that have a label, of any class
+	TestSplits     string         // rows by split, for people, of the table that the test rows are from
 	Reserve        Examples       // rows of the target of split val, which nothing is learned or chosen by, without their classes
 	hidden         []int          // class of each training row of the target, objective.Unknown if it has none
 	OnlySource     map[string]int // classes that no labelled row of the target has, and the source's rows of them; nil if the target has no label
@@ -81,14 +84,14 @@ func ReadDomains(ctx context.Context, source, target From, tested *From, label s
 	}{{source, &from, true}, {target, &to, false}} {
 		side.gathered.labelled = side.labelled
 		if err := d.gather(ctx, side.From, label, side.gathered); err != nil {
-			return nil, fmt.Errorf("%s %s: %w", side.Port, side.Input.Name(), err)
+			return nil, side.From.wrap(side.Port, err)
 		}
 	}
 	held = to
 	if tested != nil {
 		held = gathered{}
 		if err := d.gather(ctx, *tested, label, &held); err != nil {
-			return nil, fmt.Errorf("%s %s: %w", tested.Port, tested.Input.Name(), err)
+			return nil, tested.wrap("test", err)
 		}
 	}
 	if err := from.checkSource(source, label); err != nil {
@@ -99,6 +102,21 @@ func ReadDomains(ctx context.Context, source, target From, tested *From, label s
 	}
 	d.number(label, &from, &to, &held)
 	return d, nil
+}
+
+// wrap says which input an error is of, in the error's own message where it is one of parameters, which alone is told.
+func (f From) wrap(port string, err error) error {
+	where := port
+	if name := f.Input.Name(); name != port {
+		where += " " + name
+	}
+	var param *params.Error
+	if errors.As(err, &param) {
+		own := *param
+		own.Message = where + ": " + own.Message
+		return &own
+	}
+	return fmt.Errorf("%s: %w", where, err)
 }
 
 // ofDomains tells which domains are asked for, for people.
@@ -408,6 +426,12 @@ func (d *Domains) number(label string, source, target, held *gathered) {
 	}
 	for i := range to.len() {
 		d.hidden = append(d.hidden, numberOf(to, i))
+	}
+	d.TestSplits = inWords(held.splits)
+	for _, known := range held.rows[test].known {
+		if known {
+			d.TestLabelled++
+		}
 	}
 	d.compareClasses(source, target)
 	if source.left > 0 {
