@@ -77,10 +77,8 @@ added again; what was measured of it since is recorded.`,
 				what = "there already"
 			}
 			fmt.Fprintf(p.out, "%s version %d: %s, %s, SHA-256 %s\n", v.Name, v.Number, what, console.Bytes(v.Bytes), v.SHA256)
-			if licences, known := v.Licence(); !known {
-				fmt.Fprintln(p.out, "licence: that of some of the weights it was trained from is not known")
-			} else if len(licences) > 0 {
-				fmt.Fprintf(p.out, "licence: of the weights it was trained from: %s\n", console.Line(strings.Join(licences, ", ")))
+			if licences := v.Description.LicencesInWords(); licences != "" {
+				fmt.Fprintf(p.out, "licences of the weights it was made from: %s\n", console.Line(licences))
 			}
 			return p.printTag(tag, v.Number, before)
 		},
@@ -180,7 +178,7 @@ func (p *program) modelsHistoryCommand() *cobra.Command {
 				}
 				for _, v := range versions {
 					table.Row(v.Name, strconv.Itoa(v.Number), v.Added.Local().Format("2006-01-02 15:04"), v.Pipeline+":"+v.Stage, measuredInWords(v),
-						console.Bytes(v.Bytes), licenceInWords(v), strings.Join(tagsOf(tags, v.Number), ", "))
+						console.Bytes(v.Bytes), v.Description.LicencesInWords(), strings.Join(tagsOf(tags, v.Number), ", "))
 				}
 				all = append(all, versions...)
 			}
@@ -213,14 +211,6 @@ func tagsOf(tags []registry.Tag, number int) (names []string) {
 		}
 	}
 	return names
-}
-
-func licenceInWords(v registry.Facts) string {
-	licences, known := v.Licence()
-	if !known {
-		licences = append(licences, "not known")
-	}
-	return strings.Join(licences, ", ")
 }
 
 // measuredInWords is the first number that each evaluation tells of a model.

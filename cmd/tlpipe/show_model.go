@@ -86,7 +86,11 @@ func printModel(out io.Writer, c *classifier.Classifier) error {
 		line("head", "%s: %s", of, headInWords(h))
 	}
 	for _, o := range d.Origins {
-		line("weights", "%s", originInWords(o))
+		text := originInWords(o)
+		if o.Role == record.RoleTeacher {
+			text = "of a teacher: " + text
+		}
+		line("weights", "%s", text)
 	}
 	if q := d.Quantisation; q != nil {
 		line("quantised", "%s", quantisationInWords(*q))

@@ -43,3 +43,19 @@ func TestOrigin(t *testing.T) {
 		t.Error("a backbone without weights has weights from somewhere")
 	}
 }
+
+// What a file of weights says of its licence, in the ways that such files say it.
+func TestLicenceOfNotes(t *testing.T) {
+	for _, c := range []struct{ key, value, want string }{
+		{"license", "cc-by-nc-4.0", "cc-by-nc-4.0"},
+		{"licences", "MIT, CC-BY-NC-4.0, not known", "MIT AND CC-BY-NC-4.0 AND NOASSERTION"},
+		{"licence", "MIT AND MIT", "MIT"},
+		{"licence", "see the file LICENSE", ""},
+		{"description", `{"version":2,"inputs":[{"name":"x"}],"origins":[{"digest":"a","licence":"MIT"},{"digest":"b","licence":"GPL-2.0-only","role":"teacher"}]}`, "MIT AND GPL-2.0-only"},
+		{"other", "MIT", ""},
+	} {
+		if got := licenceIn(map[string]string{c.key: c.value}); got != c.want {
+			t.Errorf("%s: %s is read as %q, want %q", c.key, c.value, got, c.want)
+		}
+	}
+}

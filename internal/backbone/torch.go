@@ -25,6 +25,7 @@ type TorchNames struct {
 // PyTorch, so that its module loads the file; of a text encoder, those of transformers, as AutoModel has them; of all others, the layers' own. prefix stands before the backbone's layers in
 // the network. A head of one dense layer has the name of the backbone's own classifier.
 func TorchNamesOf(net *nn.Network, origins []record.Origin, prefix string) TorchNames {
+	origins = record.OwnOrigins(origins)
 	t := TorchNames{names: pyTorch("tlpipe", func(layer string) string { return layer }), prefix: prefix, known: map[string]bool{}, renamed: map[string]string{}}
 	if len(origins) == 0 {
 		return t

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"slices"
-	"strings"
 
 	"github.com/tlpipe/tlpipe/internal/backbone"
 	"github.com/tlpipe/tlpipe/internal/deploy"
@@ -88,8 +87,8 @@ func writeSafetensors(w io.Writer, r Request) error {
 		return err
 	}
 	metadata := map[string]string{"format": "pt", "classes": string(classes), "task": string(r.Model.Head.Task), "description": described}
-	if licences, _ := r.Model.Description.Licences(); len(licences) > 0 {
-		metadata["licences"] = strings.Join(licences, ", ")
+	if licences := r.Model.Description.LicencesInWords(); licences != "" {
+		metadata["licences"] = licences
 	}
 	return safetensors.Write(w, tensors, metadata)
 }

@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 )
 
 // ModelVersion is the version of the form in which models are stored. Form 1 had no description: the
@@ -17,7 +19,7 @@ type Description struct {
 	Inputs  []ModelInput `json:"inputs"`  // as the network names them
 	Heads   []Head       `json:"heads"`
 
-	Origins   []Origin   `json:"origins,omitempty"`   // of the weights that training started with, and of backbones that make its features
+	Origins   []Origin   `json:"origins,omitempty"`   // of the weights that training started with, of backbones that make its features, and of its teachers' weights
 	Recipe    *Recipe    `json:"recipe,omitempty"`    // what made it
 	Selection *Selection `json:"selection,omitempty"` // why it has the weights of this epoch and no other
 
@@ -42,7 +44,34 @@ type Origin struct {
 	Digest   string `json:"digest,omitempty"`  // hexadecimal SHA-256 of their file; "" for random ones
 	Seed     uint64 `json:"seed,omitempty"`    // of random ones
 	Address  string `json:"address,omitempty"` // where the weight set is published
-	Licence  string `json:"licence,omitempty"` // SPDX; "" if it is not known
+	Licence  string `json:"licence,omitempty"` // SPDX, several joined by AllLicences; "" if it is not known
+	Role     string `json:"role,omitempty"`    // "" of weights that are in the model, trained further or not; or RoleTeacher
+}
+
+// Parts of SPDX expressions.
+const (
+	AllLicences    = " AND "       // between licences that all hold
+	UnknownLicence = "NOASSERTION" // one that is not known
+)
+
+// OwnOrigins are those of weights that are in the model, trained further or not: without its teachers'.
+func (d Description) OwnOrigins() []Origin { return OwnOrigins(d.Origins) }
+
+// OwnOrigins leaves out those of teachers.
+func OwnOrigins(all []Origin) []Origin {
+	return slices.DeleteFunc(slices.Clone(all), func(o Origin) bool { return o.Role != "" })
+}
+
+// TaughtBy adds to the origins of a model those of a teacher that it learned from, and of the teacher's teachers, each once.
+func TaughtBy(own, teachers []Origin) []Origin {
+	out := slices.Clone(own)
+	for _, o := range teachers {
+		o.Role = RoleTeacher
+		if !slices.Contains(out, o) {
+			out = append(out, o)
+		}
+	}
+	return out
 }
 
 // Recipe is what decided a model, but for its inputs.
@@ -169,20 +198,34 @@ func (d Description) Check() error {
 	return nil
 }
 
-// Licences are those of the weights that the model was made with, each once. ok is false if one of them
+// Licences are those of the weights that the model was made with, and of those of its teachers, each once. ok is false if one of them
 // is not known.
 func (d Description) Licences() (licences []string, ok bool) {
 	ok = true
 	seen := map[string]bool{}
 	for _, o := range d.Origins {
-		switch {
-		case o.Digest == "":
-		case o.Licence == "":
-			ok = false
-		case !seen[o.Licence]:
-			seen[o.Licence] = true
-			licences = append(licences, o.Licence)
+		if o.Digest == "" {
+			continue
+		}
+		for licence := range strings.SplitSeq(o.Licence, AllLicences) {
+			switch {
+			case licence == "" || licence == UnknownLicence:
+				ok = false
+			case !seen[licence]:
+				seen[licence] = true
+				licences = append(licences, licence)
+			}
 		}
 	}
 	return licences, ok
+}
+
+// LicencesInWords lists the licences for people and for the metadata of files: "" if there are none, and "not known" last if one of
+// them is not known.
+func (d Description) LicencesInWords() string {
+	licences, known := d.Licences()
+	if !known {
+		licences = append(licences, "not known")
+	}
+	return strings.Join(licences, ", ")
 }

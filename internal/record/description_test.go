@@ -135,6 +135,17 @@ func TestLicences(t *testing.T) {
 	if _, ok := d.Licences(); ok {
 		t.Error("a file's licence is known")
 	}
+	if words := d.LicencesInWords(); words != "BSD-3-Clause, not known" {
+		t.Errorf("licences in words: %q", words)
+	}
+	taught := Description{Origins: TaughtBy([]Origin{{Weights: "random"}}, []Origin{{Digest: "a", Licence: "CC-BY-NC-4.0 AND MIT"}, {Digest: "a", Licence: "CC-BY-NC-4.0 AND MIT", Role: RoleTeacher}})}
+	if len(taught.Origins) != 2 || len(taught.OwnOrigins()) != 1 || taught.LicencesInWords() != "CC-BY-NC-4.0, MIT" {
+		t.Errorf("a student's origins: %+v, own %+v, licences %s", taught.Origins, taught.OwnOrigins(), taught.LicencesInWords())
+	}
+	taught.Origins[1].Licence = "MIT AND NOASSERTION"
+	if words := taught.LicencesInWords(); words != "MIT, not known" {
+		t.Errorf("licences in words: %q", words)
+	}
 }
 
 func FuzzParseDescription(f *testing.F) {

@@ -173,22 +173,26 @@ func (c *card) weights() {
 	if len(c.facts.Description.Origins) == 0 {
 		return
 	}
-	c.line("## Weights that it started from")
-	rows := [][]string{{"backbone", "weights", "licence", "SHA-256", "published at"}}
+	c.line("## Weights that it was made from")
+	rows := [][]string{{"use", "backbone", "weights", "licence", "SHA-256", "published at"}}
 	for _, o := range c.facts.Description.Origins {
 		licence := cmp.Or(o.Licence, "not known")
 		if o.Digest == "" {
 			licence = "none: random"
 		}
-		rows = append(rows, []string{o.Backbone, o.Weights, licence, short(o.Digest), o.Address})
+		use := "in the model"
+		if o.Role == record.RoleTeacher {
+			use = "in a teacher that it was distilled from"
+		}
+		rows = append(rows, []string{use, o.Backbone, o.Weights, licence, short(o.Digest), o.Address})
 	}
 	c.table(rows)
 	licences, known := c.facts.Licence()
-	switch {
-	case !known:
-		c.line("The licence of some of these weights is not known: whether the model may be passed on has to be found out.")
-	case slices.ContainsFunc(licences, nonCommercial):
-		c.line("These weights are licensed for non-commercial use alone (%s), and so is a model that was trained from them.", text(strings.Join(licences, ", ")))
+	if !known {
+		c.line("The licence of some of these weights is not known. Find it out before you pass the model on.")
+	}
+	if limited := slices.DeleteFunc(licences, func(l string) bool { return !nonCommercial(l) }); len(limited) > 0 {
+		c.line("Some of these weights are licensed for non-commercial use only (%s). The model was trained or distilled from them and has the same limit.", text(strings.Join(limited, ", ")))
 	}
 }
 

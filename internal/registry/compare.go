@@ -29,7 +29,14 @@ func splits(f Facts) map[string]string {
 func origins(f Facts) map[string]string {
 	out := map[string]string{}
 	for _, o := range f.Description.Origins {
-		out[o.Backbone] = o.Weights + " " + short(o.Digest)
+		name, text := o.Backbone, strings.TrimSpace(o.Weights+" "+short(o.Digest))
+		if o.Role != "" {
+			name = o.Role + " " + name
+		}
+		if out[name] != "" {
+			text = out[name] + ", " + text
+		}
+		out[name] = text
 	}
 	return out
 }

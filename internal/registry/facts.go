@@ -73,8 +73,8 @@ func (m Measurement) Headline() []Metric {
 	return out
 }
 
-// Licence tells the licences of the weights that it was made with, each once, and whether all are known. Weights that are
-// trained further stay under the licence they came with.
+// Licence tells the licences of the weights that it was made with and of those of its teachers, each once, and whether all are
+// known. Weights that are trained further stay under the licence they came with.
 func (f Facts) Licence() (licences []string, known bool) { return f.Description.Licences() }
 
 // Change is something that two versions differ in. "" stands for what one of them does not have.

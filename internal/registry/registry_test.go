@@ -186,7 +186,7 @@ func TestCard(t *testing.T) {
 		}
 	}
 	for _, c := range []struct{ licence, want string }{
-		{"", "is not known"}, {"CC-BY-NC-4.0", "non-commercial use alone"},
+		{"", "is not known"}, {"CC-BY-NC-4.0", "non-commercial use only (CC-BY-NC-4.0)"},
 	} {
 		f.Description.Origins[0].Licence = c.licence
 		if card, err := Card(f); err != nil || !strings.Contains(card, c.want) {

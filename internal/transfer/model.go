@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"maps"
 	"math"
-	"slices"
 
 	zoo "github.com/tlpipe/tlpipe/internal/backbone"
 	"github.com/tlpipe/tlpipe/internal/domain/drift"
@@ -34,12 +33,7 @@ func newModel(task *pipeline.Task, d *rows.Data, net *nn.Network, weights nn.Wei
 			c.Description.Heads = append(c.Description.Heads, aim.Head)
 		}
 	}
-	c.Description.Origins = slices.Clone(origins)
-	if made, ok := d.Transforms.Extraction(); ok {
-		if o, ok := zoo.OriginOf(made); ok && !slices.Contains(origins, o) {
-			c.Description.Origins = append(c.Description.Origins, o)
-		}
-	}
+	c.Description.Origins = zoo.AddOrigins(origins, d.Transforms)
 	c.Description.Recipe = task.Recipe
 	selection.Trained = d.Training.Rows()
 	if selection.Split == "" {

@@ -62,7 +62,7 @@ func Kind() pipeline.Kind {
   uses: distill
   from: {teacher: net, data: images}
   with: {backbone: tutorial_student, loss: {kd: {temperature: 2, alpha: 0.5}}, epochs: 10}`,
-		Version: 4,
+		Version: 5,
 		Seeded:  true,
 		Inputs: []pipeline.Port{
 			{Name: transfer.TeacherPort, Kind: pipeline.Model, Many: true, Doc: "trained networks on pictures, one or several, whose logits are averaged"},

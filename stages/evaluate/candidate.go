@@ -65,7 +65,7 @@ func (e *evaluation) enterModel(in pipeline.Input, c *classifier.Classifier, t *
 		places[i] = e.classOf(class)
 	}
 	entered := &candidate{name: in.Name(), table: t, answerer: &head{model: model, places: places}}
-	if origins := c.Description.Origins; t.pictures && len(origins) == 1 {
+	if origins := c.Description.OwnOrigins(); t.pictures && len(origins) == 1 {
 		entered.frozen = origins[0]
 	}
 	e.candidates = append(e.candidates, entered)

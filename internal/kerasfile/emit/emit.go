@@ -120,8 +120,8 @@ func metadataOf(m *deploy.Model, o Options) (map[string]any, error) {
 	out := map[string]any{
 		"classes": m.Head.Names(), "task": m.Head.Task, "description": json.RawMessage(described), "producer": strings.TrimSpace("tlpipe " + o.Version),
 	}
-	if licences, _ := m.Description.Licences(); len(licences) > 0 {
-		out["licences"] = strings.Join(licences, ", ")
+	if licences := m.Description.LicencesInWords(); licences != "" {
+		out["licences"] = licences
 	}
 	return out, nil
 }

@@ -3,7 +3,6 @@ package emit
 import (
 	"encoding/json"
 	"fmt"
-	"strings"
 
 	"github.com/tlpipe/tlpipe/internal/deploy"
 	"github.com/tlpipe/tlpipe/internal/nn"
@@ -226,8 +225,8 @@ func (e *emission) metadata() ([]onnx.Entry, error) {
 		}
 		entries = append(entries, more...)
 	}
-	if licences, _ := e.model.Description.Licences(); len(licences) > 0 {
-		entries = append(entries, onnx.Entry{Key: LicenceKey, Value: strings.Join(licences, ", ")})
+	if licences := e.model.Description.LicencesInWords(); licences != "" {
+		entries = append(entries, onnx.Entry{Key: LicenceKey, Value: licences})
 	}
 	return entries, nil
 }

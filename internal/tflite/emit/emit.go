@@ -257,8 +257,8 @@ func (e *emission) metadata() ([]tflite.Entry, error) {
 		return nil, err
 	}
 	entries := []tflite.Entry{{Name: "classes", Data: classes}, {Name: "task", Data: []byte(e.model.Head.Task)}, {Name: "description", Data: []byte(described)}}
-	if licences, _ := e.model.Description.Licences(); len(licences) > 0 {
-		entries = append(entries, tflite.Entry{Name: "licences", Data: []byte(strings.Join(licences, ", "))})
+	if licences := e.model.Description.LicencesInWords(); licences != "" {
+		entries = append(entries, tflite.Entry{Name: "licences", Data: []byte(licences)})
 	}
 	return entries, nil
 }

@@ -23,6 +23,7 @@ type Teacher struct {
 	Weights nn.Weights
 	Head    record.Head
 	Logits  string // the layer that gives them
+	Origins []record.Origin
 	input   record.ModelInput
 }
 
@@ -32,7 +33,7 @@ func Read(ctx context.Context, in pipeline.Input) (*Teacher, error) {
 	if err != nil {
 		return nil, err
 	}
-	t := &Teacher{Name: in.Name(), Head: c.Head(), input: c.Input()}
+	t := &Teacher{Name: in.Name(), Head: c.Head(), Origins: c.Description.Origins, input: c.Input()}
 	if t.Network, t.Weights, err = adapter.Merge(c.Network, c.Weights); err != nil {
 		return nil, err
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/tlpipe/tlpipe/internal/backbone"
 	"github.com/tlpipe/tlpipe/internal/nn"
 	"github.com/tlpipe/tlpipe/internal/nn/classifier"
 	"github.com/tlpipe/tlpipe/internal/nn/frozen"
@@ -47,7 +48,7 @@ func Kind() pipeline.Kind {
   from: {first: picture_features, second: text_features}
   with: {by: object}
 `,
-		Version: 2,
+		Version: 3,
 		Seeded:  true,
 		Inputs: []pipeline.Port{
 			{Name: firstPort, Kind: pipeline.Features, Doc: "features of one side, such as of pictures"},
@@ -213,6 +214,7 @@ func (s stage) writeModel(task *pipeline.Task, of *side, net *nn.Network, weight
 		names[i] = fmt.Sprint(i)
 	}
 	c := classifier.New(alone, weights.Select(alone), record.RegressionHead(record.Feature, names), of.transforms)
+	c.Description.Origins = backbone.AddOrigins(nil, of.transforms)
 	c.Description.Recipe = task.Recipe
 	c.Metadata = of.metadata
 	rec, err := c.Record()

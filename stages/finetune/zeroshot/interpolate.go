@@ -30,7 +30,7 @@ func Interpolate() pipeline.Kind {
   from: {first: classes, second: tuned}
   with: {share: 0.5}
 `,
-		Version: 1,
+		Version: 2,
 		Inputs: []pipeline.Port{
 			{Name: "first", Kind: pipeline.Model, Doc: "a model, such as of zero_shot"},
 			{Name: "second", Kind: pipeline.Model, Doc: "a model with the same layers, such as the first after finetune"},
@@ -107,6 +107,11 @@ func between(first, second *classifier.Classifier, share float64) (*classifier.C
 			mixed.Data[i] = float32((1-share)*float64(x.Data[i]) + share*float64(v))
 		}
 		out.Weights[p.Name()] = mixed
+	}
+	for _, o := range first.Description.Origins {
+		if !slices.Contains(out.Description.Origins, o) {
+			out.Description.Origins = append(slices.Clone(out.Description.Origins), o)
+		}
 	}
 	out.Description.Selection, out.Description.Reference = nil, nil // they are of the second model
 	return &out, nil

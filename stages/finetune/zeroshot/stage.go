@@ -10,6 +10,7 @@ import (
 
 	"github.com/apache/arrow/go/v17/arrow/array"
 
+	"github.com/tlpipe/tlpipe/internal/backbone"
 	"github.com/tlpipe/tlpipe/internal/kernel"
 	"github.com/tlpipe/tlpipe/internal/nn"
 	"github.com/tlpipe/tlpipe/internal/nn/classifier"
@@ -37,7 +38,7 @@ func Kind() pipeline.Kind {
   uses: zero_shot
   from: {data: picture_features, texts: prompt_vectors}
 `,
-		Version: 1,
+		Version: 2,
 		Inputs: []pipeline.Port{
 			{Name: dataPort, Kind: pipeline.Features, Doc: "features of the rows that the classifier is for; only how they were made is read, no row"},
 			{Name: textsPort, Kind: pipeline.Features, Doc: "features of texts, in the same space, with the class as label"},
@@ -200,6 +201,15 @@ func (s stage) write(ctx context.Context, task *pipeline.Task, data pipeline.Inp
 		return err
 	}
 	c := classifier.New(net, tensors, record.SingleLabelHead(record.Label, classes), transforms)
+	texts, err := task.Input(textsPort).Schema(ctx)
+	if err != nil {
+		return err
+	}
+	told, err := record.TransformsOf(texts.Metadata().ToMap())
+	if err != nil {
+		return err
+	}
+	c.Description.Origins = backbone.AddOrigins(nil, transforms, told)
 	c.Description.Recipe = task.Recipe
 	rec, err := c.Record()
 	if err != nil {
