@@ -181,6 +181,9 @@ func (p *program) deployed(ctx context.Context, f exportFlags, reference string)
 	if err != nil {
 		return nil, err
 	}
+	if f.weights != "" && !deploy.NeedsWeights(stored) {
+		return nil, usage("--weights %s: the model holds all of its weights", f.weights)
+	}
 	return deploy.Stored(stored, f.weights)
 }
 

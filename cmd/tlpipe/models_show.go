@@ -47,7 +47,7 @@ NAME may also be the folder of a text encoder, or one that 'models list --encode
 				}
 				return p.printEncoder(d, about)
 			}
-			b, err := backbone.Find(args[0])
+			b, err := backbone.Name(args[0]).Backbone()
 			if unknown := new(backbone.UnknownError); errors.As(err, &unknown) {
 				return usage("%w", err)
 			}
@@ -60,6 +60,9 @@ NAME may also be the folder of a text encoder, or one that 'models list --encode
 			if depth < 0 {
 				return usage("--depth %d: want 0 or more", depth)
 			}
+			if b.Spelled && size == 0 {
+				size = spelledSize
+			}
 			d, err := b.Describe(size, size)
 			if err != nil {
 				return usage("%w", err)
@@ -70,7 +73,7 @@ NAME may also be the folder of a text encoder, or one that 'models list --encode
 			if layers {
 				depth = math.MaxInt
 			}
-			return p.printBackbone(d, depth)
+			return p.printBackbone(d, depth, b.Spelled)
 		},
 		ValidArgsFunction: completeBackbones,
 	}
@@ -82,13 +85,25 @@ NAME may also be the folder of a text encoder, or one that 'models list --encode
 	return c
 }
 
-func (p *program) printBackbone(d backbone.Description, depth int) error {
-	fmt.Fprintf(p.out, "%s: %s\n%s\n\n", d.Name, d.Title, d.Paper)
+// spelledSize is the height and width in pixels that networks without a size of their own are described for: that of tutorials.
+const spelledSize = 32
+
+// printBackbone prints a description. A network that is spelled out has neither a paper, nor weights, nor a size of its own.
+func (p *program) printBackbone(d backbone.Description, depth int, spelled bool) error {
+	if spelled {
+		fmt.Fprintf(p.out, "%s: a network spelled out layer by layer, with random weights\n\n", d.Name)
+	} else {
+		fmt.Fprintf(p.out, "%s: %s\n%s\n\n", d.Name, d.Title, d.Paper)
+	}
 	table := console.NewTable("", "").Fit(p.out.File)
 	if len(d.Variants) > 1 {
 		table.Row("variant", d.Variant+" (there are: "+strings.Join(d.Variants, ", ")+")")
 	}
-	table.Row("input", pixels(d.Width, d.Height)+" pixels, "+prepared(d.Preprocessing))
+	if spelled {
+		table.Row("input", pixels(d.Width, d.Height)+" pixels here; other sizes with --size")
+	} else {
+		table.Row("input", pixels(d.Width, d.Height)+" pixels, "+prepared(d.Preprocessing))
+	}
 	table.Row("features", console.Count(int64(d.Features)))
 	table.Row("parameters", console.Count(d.Parameters)+", "+console.Count(d.TrunkParameters)+" without the classifier")
 	if d.Statistics > 0 {

@@ -163,6 +163,9 @@ func (r Request) format() (format, error) {
 		if r.Format != f.name && (r.Format != "" || !named) {
 			continue
 		}
+		if other := endingOf(r.Out); !named && other != "" {
+			return format{}, &pipeline.UsageError{Message: fmt.Sprintf("--format %s, but the name %s ends as files of format %s do", f.name, r.Out, other)}
+		}
 		for _, p := range f.precisions {
 			if p == r.Precision {
 				return f, nil
@@ -174,6 +177,18 @@ func (r Request) format() (format, error) {
 		return format{}, &pipeline.UsageError{Message: fmt.Sprintf("export to %s: the name must end in one of %s, or --format say what it is", r.Out, strings.Join(endings, ", "))}
 	}
 	return format{}, &pipeline.UsageError{Message: fmt.Sprintf("there is no format %q (known: %s)", r.Format, strings.Join(Formats(), ", "))}
+}
+
+// endingOf is the format whose files end as a name does; "" if there is none.
+func endingOf(name string) Format {
+	for _, f := range formats() {
+		for _, ending := range f.endings {
+			if strings.HasSuffix(strings.ToLower(name), ending) {
+				return f.name
+			}
+		}
+	}
+	return ""
 }
 
 // Check tells whether a request can be carried out, before a model is read.

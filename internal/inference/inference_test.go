@@ -228,7 +228,7 @@ func TestTablesThatFit(t *testing.T) {
 	}{
 		{true, table(record.Feature, made.Encode(), 3*side*side), ""},
 		{true, table(record.Feature, "", 3*side*side), ""},
-		{true, table(record.Feature, flipped.Encode(), 3*side*side), "trained on features made as"},
+		{true, table(record.Feature, flipped.Encode(), 3*side*side), "the features that it was trained on: flip true, not false"},
 		{true, table(record.Feature, made.Encode(), 5), "it takes features of 768 values, but these have 5"},
 		{false, table(record.Image, "", side, side, 3), ""},
 		{false, table(record.Image, "", side, side+1, 3), "it takes pictures of 768 values, but these have 816"},

@@ -73,7 +73,7 @@ func (m *Model) Takes(schema *arrow.Schema) error {
 		return nil
 	}
 	if has, err := record.ParseExtraction(made); err != nil || has != want {
-		return fmt.Errorf("it was trained on features made as %s, but these are made as %s", want.Encode(), made)
+		return fmt.Errorf("these are not made as the features that it was trained on: %s", record.MadeDifferently(made, want.Encode()))
 	}
 	return nil
 }

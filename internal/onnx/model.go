@@ -160,6 +160,18 @@ const (
 	BFloat16 DataType = 16
 )
 
+// String names a type as ONNX does, in lower case.
+func (t DataType) String() string {
+	names := map[DataType]string{
+		Float32: "float32", Uint8: "uint8", Int8: "int8", Uint16: "uint16", Int16: "int16", Int32: "int32", Int64: "int64", Text: "string",
+		Bool: "bool", Float16: "float16", Float64: "float64", Uint32: "uint32", Uint64: "uint64", BFloat16: "bfloat16",
+	}
+	if name, ok := names[t]; ok {
+		return name
+	}
+	return fmt.Sprintf("of the unknown type %d", int(t))
+}
+
 // Size is the bytes of an element in raw data; 0 for types that have none, or are not known.
 func (t DataType) Size() int {
 	switch t {

@@ -126,7 +126,7 @@ func (t *Tensor) check() (int, error) {
 }
 
 func (t *Tensor) wrong(want string) error {
-	return fmt.Errorf("tensor %q of type %d and shape %v: there are not as many %s", t.Name, t.Type, t.Shape, want)
+	return fmt.Errorf("tensor %q of type %s and shape %v: there are not as many %s", t.Name, t.Type, t.Shape, want)
 }
 
 // Float32s makes a tensor of float32.

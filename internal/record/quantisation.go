@@ -44,6 +44,25 @@ type GateAttempt struct {
 	Bytes     int64   `column:"bytes"` // of the tensors
 	Float32   int64   `column:"bytes_float32"`
 	Share     float64 `column:"int8_operations"` // of the multiply-adds, in layers whose weights are bytes
+	Left      int64   `column:"bytes_left"`      // those of Bytes that are weights of layers left in float32
+	Others    int64   `column:"bytes_others"`    // those that are sizes of steps, biases and other numbers that are always float32
+}
+
+// LargestShare is how large an int8 model may be, as a share of its size in float32: a quarter, and step sizes and biases.
+const LargestShare = 0.27
+
+// Size tells how large the model is, and why if that is more than [LargestShare] of its size in float32.
+func (a GateAttempt) Size() string {
+	of := func(bytes int64) float64 { return float64(bytes) / float64(max(a.Float32, 1)) }
+	text := fmt.Sprintf("size %.3g of %.3g MB in float32: %.3f", float64(a.Bytes)/1e6, float64(a.Float32)/1e6, of(a.Bytes))
+	if of(a.Bytes) <= LargestShare {
+		return text
+	}
+	text += fmt.Sprintf(", more than %.2f. Weights in int8 take %.3f", LargestShare, of(a.Bytes-a.Left-a.Others))
+	if a.Left > 0 {
+		text += fmt.Sprintf(", those of layers that the gate left in float32 %.3f", of(a.Left))
+	}
+	return text + fmt.Sprintf(", step sizes, biases and other float32 numbers %.3f", of(a.Others))
 }
 
 // String tells of an attempt in one line.
@@ -52,8 +71,12 @@ func (a GateAttempt) String() string {
 	if a.Held {
 		verdict = "holds"
 	}
-	return fmt.Sprintf("%d layers in float32: accuracy %.4f in float32, %.4f in int8, %.4f with every value rounded, on %d rows; drop %.4f, at most %.4f of %.4f allowed: the gate %s",
-		a.Layers, a.Before, a.After, a.Rounded, a.Rows, a.Drop, a.Limit, a.Tolerance, verdict)
+	layers := "layers"
+	if a.Layers == 1 {
+		layers = "layer"
+	}
+	return fmt.Sprintf("%d %s in float32: accuracy %.4f in float32, %.4f in int8, %.4f with every value rounded, on %d rows; drop %.4f, at most %.4f of %.4f allowed: the gate %s",
+		a.Layers, layers, a.Before, a.After, a.Rounded, a.Rows, a.Drop, a.Limit, a.Tolerance, verdict)
 }
 
 // QuantisedLayer is a row of what a quantise stage tells of the layers with weights.

@@ -52,7 +52,9 @@ const (
 	ModelKey         = "tlpipe.model"         // predictions: the name of the model
 
 	TasksKey = "tlpipe.tasks" // a trait of models, not in their schema: the names of their tasks, a JSON list
-	TaskKey  = "tlpipe.task"  // a trait of images and features, not in their schema: the [Task] that their target sets
+	TaskKey  = "tlpipe.task"  // a trait of images and features, and of models on them, not in their schema: the [Task] that their target sets
+
+	NetworkKey = "tlpipe.network" // a trait of models, not in their schema: the network as JSON, with a head for two classes whatever they have
 
 	QuantisationKey = "tlpipe.quantisation" // a trait of models, not in their schema: the [TensorType] of quantised weights
 )

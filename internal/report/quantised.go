@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/tlpipe/tlpipe/internal/record"
 )
@@ -23,7 +24,7 @@ func quantisedSection(ctx context.Context, r *reading) ([]block, error) {
 			{Name: "in float32", Note: "layers", Hint: "layers with weights that stayed in float32 for the gate to hold"},
 		},
 	}
-	var out []block
+	var out, large []block
 	var failed error
 	for i := range r.run.Nodes {
 		n := &r.run.Nodes[i]
@@ -45,6 +46,9 @@ func quantisedSection(ctx context.Context, r *reading) ([]block, error) {
 			}
 			table.Rows = append(table.Rows, row)
 		}
+		if last := attempts[len(attempts)-1]; float64(last.Bytes) > record.LargestShare*float64(last.Float32) {
+			large = append(large, note(n.Name+": "+last.Size()+"."))
+		}
 		layers, err := floatLayers(ctx, n)
 		failed = errors.Join(failed, err)
 		out = append(out, layers...)
@@ -57,7 +61,7 @@ func quantisedSection(ctx context.Context, r *reading) ([]block, error) {
 		tableOf(table),
 		note("Speed depends on the machine: tlpipe bench latency --model FILE:STAGE measures it."),
 	}
-	return append(first, out...), failed
+	return slices.Concat(first, large, out), failed
 }
 
 // floatLayers lists the layers of a model that stayed in float32, and why.

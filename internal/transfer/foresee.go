@@ -21,17 +21,23 @@ func (s *Setup) Foresee(inputs map[string]pipeline.Foreseen) error {
 	}
 	tasks, several := s.Target.Several()
 	if !several {
-		return s.foreseeColumn(data.Overview, "target", rows.Task{Column: string(s.Target)})
+		return foreseeColumn(data.Overview, "target", rows.Task{Column: string(s.Target)}, s.guidance != nil)
 	}
 	var errs []error
 	for _, task := range tasks.options() {
-		errs = append(errs, s.foreseeColumn(data.Overview, "target."+task.Name, task))
+		errs = append(errs, foreseeColumn(data.Overview, "target."+task.Name, task, s.guidance != nil))
 	}
 	return errors.Join(errs...)
 }
 
-// foreseeColumn refuses the column of a task, which stands at a path among the parameters.
-func (s *Setup) foreseeColumn(o *pipeline.Overview, path string, task rows.Task) error {
+// ForeseeTarget refuses a column with the classes of rows, the parameter target of a stage that trains nothing, as far as the source's
+// listing shows that it is not there or says nothing.
+func ForeseeTarget(o *pipeline.Overview, column string) error {
+	return foreseeColumn(o, "target", rows.Task{Column: column}, false)
+}
+
+// foreseeColumn refuses the column of a task, which stands at a path among the parameters. Of unlabelled rows something else is learned.
+func foreseeColumn(o *pipeline.Overview, path string, task rows.Task, unlabelled bool) error {
 	known := append([]string{record.Label, record.Split, record.Domain}, o.Columns...)
 	if o.Task != "" {
 		known = append(known, record.Target)
@@ -47,7 +53,7 @@ func (s *Setup) foreseeColumn(o *pipeline.Overview, path string, task rows.Task)
 	of, counted := o.Texts[task.Column]
 	rows, _, _ := o.Split(record.Train)
 	switch {
-	case !counted || rows == 0 || s.guidance != nil:
+	case !counted || rows == 0 || unlabelled:
 		return nil
 	case of.Known == 0:
 		return pipeline.ParamErrorHint(path, "take another column", "column %q is empty in all %d training rows", task.Column, rows)

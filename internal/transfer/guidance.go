@@ -6,8 +6,10 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/tlpipe/tlpipe/internal/nn"
+	"github.com/tlpipe/tlpipe/internal/nn/classifier"
 	"github.com/tlpipe/tlpipe/internal/nn/train"
 	"github.com/tlpipe/tlpipe/internal/nn/train/objective"
 	"github.com/tlpipe/tlpipe/internal/nn/train/schedule"
@@ -78,6 +80,45 @@ func (g *Guidance) check(student *nn.Network) error {
 	return errors.Join(errs...)
 }
 
+// checkTeachers refuses losses that compare layers which a teacher does not have, or that do not fit those of the student, as far as
+// the networks are known: student is that of the model which is trained, nil if it is not known.
+func (g *Guidance) checkTeachers(student *nn.Network, teachers []pipeline.Traits) error {
+	if g == nil || !g.Losses.Layers() {
+		return nil
+	}
+	if len(teachers) > 1 {
+		return ofOneTeacher(len(teachers))
+	}
+	for _, traits := range teachers {
+		its := classifier.NetworkOf(traits)
+		if student == nil || its == nil {
+			continue
+		}
+		trunk := headTakes(student)
+		if _, softmax := its.Output().Op.(nn.Softmax); !softmax || trunk == "" {
+			continue
+		}
+		_, _, err := compared(g.Losses, student, trunk, its, its.Output().Inputs[0])
+		return err
+	}
+	return nil
+}
+
+// ofOneTeacher refuses layers of several teachers.
+func ofOneTeacher(n int) error {
+	return pipeline.ParamErrorHint("loss", "take kd or dkd, or one teacher", "layers of %d teachers have no mean: their logits do", n)
+}
+
+// headTakes is the layer below the head of a network; "" if it has none.
+func headTakes(net *nn.Network) string {
+	for _, l := range net.Layers() {
+		if head.Contains(l.Name) {
+			return l.Inputs[0]
+		}
+	}
+	return ""
+}
+
 // guidedRecipe is the recipe of a phase that learns of teachers, which are among its inputs.
 type guidedRecipe struct {
 	phaseRecipe
@@ -102,6 +143,7 @@ type guide struct {
 	layers map[string]string   // target: layer of the first teacher
 	shapes map[string]nn.Shape // of the targets
 	marks  []string            // layers of the student that are compared, or that regressors give
+	told   []string            // about the regressors, for people
 }
 
 // readTeachers reads the teachers, and numbers the classes as the first of them does, unless the student has an order of its own.
@@ -121,10 +163,10 @@ func (s *Setup) readTeachers(ctx context.Context, task *pipeline.Task, d *rows.D
 		return nil, errors.New("there is no teacher")
 	}
 	if n := len(g.Weights); n > 0 && n != len(g.teachers) {
-		return nil, pipeline.ParamErrorHint("teacher_weights", "give one each", "%d weights for %d teachers", n, len(g.teachers))
+		return nil, pipeline.ParamErrorHint("teacher_weights", "give one each", "there are %d weights, and the number of teachers is %d", n, len(g.teachers))
 	}
 	if len(g.teachers) > 1 && g.Losses.Layers() {
-		return nil, pipeline.ParamErrorHint("loss", "take kd or dkd, or one teacher", "layers of %d teachers have no mean: their logits do", len(g.teachers))
+		return nil, ofOneTeacher(len(g.teachers))
 	}
 	if task.Input(ModelPort) == nil {
 		if err := d.Renumber(g.teachers[0].Head); err != nil {
@@ -152,62 +194,16 @@ func (g *guide) attach(s subject, d *rows.Data, seed uint64) (subject, error) {
 			Objective: objective.DKD{Temperature: l.DKD.Temperature, Alpha: l.DKD.Alpha, Beta: l.DKD.Beta}})
 	}
 	g.shapes[objective.Teacher] = nn.Shape{len(d.Target.Classes)}
-	own, err := s.net.Cut(s.trunk)
+	held, regressors, err := compared(l, s.net, s.trunk, t.Network, t.Logits)
 	if err != nil {
 		return s, err
 	}
-	trunk, err := t.Network.Cut(t.Logits)
-	if err != nil {
-		return s, err
-	}
-	var regressors []nn.Layer
-	if l.FitNet != nil {
-		pairs, err := pairsOf(l.FitNet.Layers, own, trunk)
-		if err != nil {
-			return s, fmt.Errorf("loss: fitnet: %w", err)
+	for _, c := range held {
+		g.compare(c.student, c.teacher, t)
+		g.terms = append(g.terms, c.term)
+		if c.told != "" {
+			g.told = append(g.told, c.told)
 		}
-		for i, p := range pairs {
-			layer, err := regressor(fmt.Sprintf("%s.hint%d", head.Scope, i+1), p, s.net.Shape(p.student), t.Network.Shape(p.teacher))
-			if err != nil {
-				return s, fmt.Errorf("loss: fitnet: %w", err)
-			}
-			regressors = append(regressors, layer)
-			g.compare(layer.Name, p.teacher, t)
-			g.terms = append(g.terms, objective.Term{Name: layer.Name, Weight: objective.Constant(l.FitNet.Weight), Objective: objective.Hint{Output: layer.Name, Target: targetOf(p.teacher)}})
-		}
-	}
-	if l.AT != nil {
-		pairs, err := pairsOf(l.AT.Layers, own, trunk)
-		if err != nil {
-			return s, fmt.Errorf("loss: at: %w", err)
-		}
-		for i, p := range pairs {
-			a, b := s.net.Shape(p.student), t.Network.Shape(p.teacher)
-			if len(a) != 3 || len(b) != 3 {
-				return s, fmt.Errorf("loss: at: the student's layer %q gives %v, the teacher's %q %v: attention is of maps", p.student, a, p.teacher, b)
-			}
-			g.compare(p.student, p.teacher, t)
-			g.terms = append(g.terms, objective.Term{Name: fmt.Sprintf("at%d", i+1), Weight: objective.Constant(l.AT.Weight),
-				Objective: objective.Attention{Output: p.student, Target: targetOf(p.teacher), Of: b}})
-		}
-	}
-	if l.RKD != nil {
-		p := pair{l.RKD.Student, l.RKD.Teacher}
-		if p.student == "" {
-			p.student = s.trunk
-		}
-		if p.teacher == "" {
-			if p.teacher, err = t.Features(head.Scope); err != nil {
-				return s, fmt.Errorf("loss: rkd: %w", err)
-			}
-		}
-		if p, err = p.in(own, trunk); err != nil {
-			return s, fmt.Errorf("loss: rkd: %w", err)
-		}
-		g.compare(p.student, p.teacher, t)
-		g.terms = append(g.terms, objective.Term{Name: "rkd", Objective: objective.Relation{
-			Output: p.student, Target: targetOf(p.teacher), Of: t.Network.Shape(p.teacher), Distance: l.RKD.Distance, Angle: l.RKD.Angle,
-		}})
 	}
 	return g.extend(s, regressors, seed)
 }
@@ -228,56 +224,149 @@ func (g *guide) compare(student, layer string, t *teacher.Teacher) {
 	}
 }
 
+// comparison holds what a layer of the student, or a regressor upon it, gives against what one of the teacher gives.
+type comparison struct {
+	pair
+	term objective.Term
+	told string // for people; "" if there is nothing to tell
+}
+
+// compared are the comparisons of the losses, and the regressors that they need, for a student whose head takes a layer and a teacher
+// with its logits. Only layers below these can be compared.
+func compared(l teacher.Losses, student *nn.Network, takes string, its *nn.Network, logits string) (held []comparison, regressors []nn.Layer, err error) {
+	own, err := student.Cut(takes)
+	if err != nil {
+		return nil, nil, err
+	}
+	trunk, err := its.Cut(logits)
+	if err != nil {
+		return nil, nil, err
+	}
+	if l.FitNet != nil {
+		pairs, err := pairsOf("loss.fitnet", l.FitNet.Layers, own, trunk)
+		if err != nil {
+			return nil, nil, err
+		}
+		for i, p := range pairs {
+			layers, err := regressor(fmt.Sprintf("%s.hint%d", head.Scope, i+1), p, own.Shape(p.student), trunk.Shape(p.teacher))
+			if err != nil {
+				return nil, nil, err
+			}
+			regressors = append(regressors, layers...)
+			name := layers[len(layers)-1].Name
+			a, b := own.Shape(p.student), trunk.Shape(p.teacher)
+			held = append(held, comparison{
+				pair{name, p.teacher},
+				objective.Term{Name: name, Weight: objective.Constant(l.FitNet.Weight), Objective: objective.Hint{Output: name, Target: targetOf(p.teacher)}},
+				fmt.Sprintf("fitnet: a regressor of %d parameters brings %s of the student (%s) to the shape of %s of the teacher (%s); it is no part of the model",
+					(a.Channels()+1)*b.Channels(), p.student, inWords(a), p.teacher, inWords(b)),
+			})
+		}
+	}
+	if l.AT != nil {
+		pairs, err := pairsOf("loss.at", l.AT.Layers, own, trunk)
+		if err != nil {
+			return nil, nil, err
+		}
+		for i, p := range pairs {
+			a, b := own.Shape(p.student), trunk.Shape(p.teacher)
+			if len(a) != 3 || len(b) != 3 {
+				return nil, nil, pipeline.ParamErrorHint("loss.at.layers", "name layers that give maps",
+					"the student's layer %q gives %s, and the teacher's %q %s: attention is of maps", p.student, inWords(a), p.teacher, inWords(b))
+			}
+			held = append(held, comparison{pair: p, term: objective.Term{Name: fmt.Sprintf("at%d", i+1), Weight: objective.Constant(l.AT.Weight),
+				Objective: objective.Attention{Output: p.student, Target: targetOf(p.teacher), Of: b}}})
+		}
+	}
+	if l.RKD != nil {
+		p := pair{l.RKD.Student, l.RKD.Teacher}
+		if p.student == "" {
+			p.student = takes
+		}
+		if p.teacher == "" {
+			if p.teacher = headTakes(its); p.teacher == "" {
+				return nil, nil, pipeline.ParamErrorHint("loss.rkd", "loss: {rkd: {teacher: LAYER}}; it has: "+strings.Join(trunk.Scopes(), ", "), "the teacher has no head of its own: its layer has to be named")
+			}
+		}
+		if p, err = p.in("loss.rkd.student", "loss.rkd.teacher", own, trunk); err != nil {
+			return nil, nil, err
+		}
+		held = append(held, comparison{pair: p, term: objective.Term{Name: "rkd", Objective: objective.Relation{
+			Output: p.student, Target: targetOf(p.teacher), Of: trunk.Shape(p.teacher), Distance: l.RKD.Distance, Angle: l.RKD.Angle,
+		}}})
+	}
+	return held, regressors, nil
+}
+
+// inWords writes a shape for people.
+func inWords(s nn.Shape) string {
+	switch len(s) {
+	case 1:
+		return fmt.Sprintf("%d numbers", s[0])
+	case 3:
+		return fmt.Sprintf("maps of %d×%d×%d", s[0], s[1], s[2])
+	}
+	return fmt.Sprint(s)
+}
+
 // pair is a layer of the student and one of the teacher.
 type pair struct{ student, teacher string }
 
-// in finds the layers that the names stand for.
-func (p pair) in(student, its *nn.Network) (pair, error) {
+// in finds the layers that the names stand for. Errors are of the parameters at the paths.
+func (p pair) in(ofStudent, ofTeacher string, student, its *nn.Network) (pair, error) {
 	own, ok := student.Find(p.student)
 	if !ok {
-		return p, fmt.Errorf("the student has no layer %q below its head; it has: %v", p.student, student.Scopes())
+		return p, pipeline.ParamErrorHint(ofStudent, params.DidYouMean(p.student, student.Scopes()), "the student has no layer %q below its head", p.student)
 	}
 	other, ok := its.Find(p.teacher)
 	if !ok {
-		return p, fmt.Errorf("the teacher has no layer %q; it has: %v", p.teacher, its.Scopes())
+		return p, pipeline.ParamErrorHint(ofTeacher, params.DidYouMean(p.teacher, its.Scopes()), "the teacher has no layer %q", p.teacher)
 	}
 	return pair{own.Name, other.Name}, nil
 }
 
-// pairsOf are the pairs of layers, in order; the last maps if none is named.
-func pairsOf(layers map[string]string, student, its *nn.Network) (pairs []pair, err error) {
+// pairsOf are the pairs of layers of a loss, which stands at a path, in order; the last maps if none is named.
+func pairsOf(path string, layers map[string]string, student, its *nn.Network) (pairs []pair, err error) {
 	if len(layers) == 0 {
 		var p pair
-		if p.student, err = teacher.LastMap(student); err == nil {
-			p.teacher, err = teacher.LastMap(its)
+		if p.student, err = teacher.LastMap(student); err != nil {
+			return nil, pipeline.ParamErrorHint(path, "take kd, or name layers: {layers: {STUDENT: TEACHER}}", "the student has no layer that gives maps")
 		}
-		return []pair{p}, err
+		if p.teacher, err = teacher.LastMap(its); err != nil {
+			return nil, pipeline.ParamErrorHint(path, "take kd, or name layers: {layers: {STUDENT: TEACHER}}", "the teacher has no layer that gives maps")
+		}
+		return []pair{p}, nil
 	}
+	var errs []error
 	for _, name := range slices.Sorted(maps.Keys(layers)) {
-		p, err := pair{name, layers[name]}.in(student, its)
-		if err != nil {
-			return nil, err
-		}
-		pairs = append(pairs, p)
+		p, err := pair{name, layers[name]}.in(path+".layers", path+".layers."+name, student, its)
+		pairs, errs = append(pairs, p), append(errs, err)
 	}
-	return pairs, nil
+	return pairs, errors.Join(errs...)
 }
 
-// regressor is the layer that brings what the student's layer gives to the teacher's shape: a dense layer, or a convolution
-// whose window is as large as it takes without padding, as FitNets has it.
-func regressor(name string, p pair, own, its nn.Shape) (nn.Layer, error) {
-	l := nn.Layer{Name: name, Inputs: []string{p.student}}
+// regressor are the layers that bring what the student's layer gives to the teacher's shape: a dense layer; or, for maps, a convolution
+// of 1×1 upon their means in windows if they are larger. FitNets has a convolution whose window is as large as it takes, which for maps of
+// very different sizes has more parameters than the student.
+func regressor(name string, p pair, own, its nn.Shape) ([]nn.Layer, error) {
+	const param, hint = "loss.fitnet.layers", "name a lower layer of the student, or a higher one of the teacher"
 	switch {
 	case len(own) == 1 && len(its) == 1:
-		l.Op = nn.Dense{Out: its[0], Bias: true}
-	case len(own) == 3 && len(its) == 3 && own[0] >= its[0] && own[1] >= its[1]:
-		l.Op = nn.Conv{Out: its[2], Kernel: nn.Pair{1 + own[0] - its[0], 1 + own[1] - its[1]}, Bias: true}
-	case len(own) == 3 && len(its) == 3:
-		return l, fmt.Errorf("the student's layer %q gives %v, smaller than the teacher's %q with %v: name a lower layer of the student, or a higher one of the teacher", p.student, own, p.teacher, its)
-	default:
-		return l, fmt.Errorf("the student's layer %q gives %v, the teacher's %q %v: both must be maps, or both vectors", p.student, own, p.teacher, its)
+		return []nn.Layer{{Name: name, Inputs: []string{p.student}, Op: nn.Dense{Out: its[0], Bias: true}}}, nil
+	case len(own) != 3 || len(its) != 3:
+		return nil, pipeline.ParamErrorHint(param, "name two layers that give maps, or two that give numbers", "the student's layer %q gives %s, and the teacher's %q %s", p.student, inWords(own), p.teacher, inWords(its))
+	case own[0] < its[0] || own[1] < its[1]:
+		return nil, pipeline.ParamErrorHint(param, hint, "the student's layer %q gives %s, smaller than the teacher's %q with %s", p.student, inWords(own), p.teacher, inWords(its))
 	}
-	return l, nil
+	var out []nn.Layer
+	from := p.student
+	if own[0] != its[0] || own[1] != its[1] {
+		stride := nn.Pair{own[0] / its[0], own[1] / its[1]}
+		window := nn.Pair{own[0] - (its[0]-1)*stride[0], own[1] - (its[1]-1)*stride[1]}
+		from = name + "_pool"
+		out = append(out, nn.Layer{Name: from, Inputs: []string{p.student}, Op: nn.AveragePool{Kernel: window, Stride: stride}})
+	}
+	return append(out, nn.Layer{Name: name, Inputs: []string{from}, Op: nn.Conv{Out: its[2], Kernel: nn.Pair{1, 1}, Bias: true}}), nil
 }
 
 // extend puts the regressors below the head, and makes what is compared outputs of the network: no activations are cached above.

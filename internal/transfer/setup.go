@@ -117,6 +117,11 @@ func (p *Params) Complete(d *params.Decoding, node *yaml.Node, usual string) {
 			p.Strategy = strategy.Named(usual)
 		}
 	}
+	if word := given(node, "weights"); word != nil && p.Backbone.SpelledOut() && p.Weights == zoo.DefaultWeights {
+		d.At("weights", func() {
+			d.Errorf(word, "leave it out, or say random", "a network that is spelled out has random weights alone")
+		})
+	}
 	if given(node, "start") == nil && p.Backbone.SpelledOut() && (!p.Backbone.OnTokens() || p.Backbone.Recurrent()) {
 		p.Start = head.StartAtRandom()
 	}
@@ -449,7 +454,39 @@ func (s *Setup) Check(inputs map[string][]pipeline.Traits) (map[string]pipeline.
 	if several {
 		model[record.TasksKey] = classifier.TasksTrait(tasks.Names())
 	}
+	if err := s.foretell(model, inputs); err != nil {
+		return nil, err
+	}
+	if err := s.guidance.checkTeachers(classifier.NetworkOf(model), inputs[TeacherPort]); err != nil {
+		return nil, err
+	}
 	return map[string]pipeline.Traits{ModelPort: model, "last": model}, nil
+}
+
+// foretell adds to the traits of the model that is trained what its network will be, without adapters, and what it will tell.
+func (s *Setup) foretell(model pipeline.Traits, inputs map[string][]pipeline.Traits) error {
+	_, several := s.Target.Several()
+	for _, data := range inputs[DataPort] {
+		if task, ok := data[record.TaskKey]; ok && s.Target == record.Label && !s.Objective.metric() {
+			model[record.TaskKey] = task
+		}
+	}
+	for _, earlier := range inputs[ModelPort] {
+		for _, key := range []string{record.NetworkKey, record.TaskKey} {
+			if told, ok := earlier[key]; ok {
+				model[key] = told
+			}
+		}
+		return nil
+	}
+	if several || s.backbone == nil || s.textual() || s.Strategy.Adapters != nil || s.Objective.metric() {
+		return nil
+	}
+	net, err := s.foreseeNetwork()
+	if err == nil {
+		model[record.NetworkKey] = classifier.NetworkTrait(net)
+	}
+	return err
 }
 
 // checkPictures refuses pictures that were not prepared for the backbone, and phases that name layers

@@ -63,6 +63,9 @@ func (s *Setup) newTraining(ctx context.Context, task *pipeline.Task, d *rows.Da
 		if t.subject, err = teachers.attach(t.subject, d, task.Seed); err != nil {
 			return nil, err
 		}
+		for _, line := range teachers.told {
+			task.Log("%s", line)
+		}
 		for _, of := range teachers.teachers {
 			t.origins = record.TaughtBy(t.origins, of.Origins)
 		}

@@ -128,6 +128,9 @@ func orDefault(r Range, low, high float64) Range {
 	return r
 }
 
+// Passes implements pipeline.Passing: rows are passed on with all their columns, and copies of them.
+func (s *stage) Passes() (copies bool) { return true }
+
 // Numerics implements pipeline.Numeric: places and colours are computed in float64 before they are rounded
 // to bytes, and compilers for some processors round a product and a sum in one step.
 func (*stage) Numerics() string { return kernel.ScalarNumerics() }

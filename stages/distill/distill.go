@@ -102,11 +102,21 @@ func build(p Params) (pipeline.Stage, error) {
 
 // Check implements pipeline.Stage.
 func (s *stage) Check(inputs map[string][]pipeline.Traits) (map[string]pipeline.Traits, error) {
-	if n, teachers := len(s.weights), len(inputs[transfer.TeacherPort]); n > 0 && n != teachers {
-		return nil, pipeline.ParamErrorHint("teacher_weights", "give one each, in the order of from", "%d weights for %d teachers", n, teachers)
+	switch n, teachers := len(s.weights), len(inputs[transfer.TeacherPort]); {
+	case n == 1 && teachers == 1:
+		return nil, pipeline.ParamErrorHint("teacher_weights", "leave it out", "one teacher has no weight among others")
+	case n > 0 && n != teachers:
+		return nil, pipeline.ParamErrorHint("teacher_weights", "give one each, in the order of from", "there are %d weights, and the number of teachers is %d", n, teachers)
 	}
 	if err := classifier.CheckOne("distill", slices.Concat(inputs[transfer.TeacherPort], inputs[transfer.ModelPort])); err != nil {
 		return nil, err
+	}
+	told := classifier.CheckSingleLabel("distill", transfer.TeacherPort, inputs[transfer.TeacherPort])
+	if told == nil && s.Target == record.Label {
+		told = classifier.CheckSingleLabel("distill", transfer.DataPort, inputs[transfer.DataPort])
+	}
+	if told != nil {
+		return nil, told
 	}
 	for _, traits := range inputs[transfer.TeacherPort] {
 		if _, features := traits[record.ExtractionKey]; features {

@@ -5,9 +5,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"slices"
-	"strings"
 	"time"
 
 	"gopkg.in/yaml.v3"
@@ -56,6 +56,8 @@ const (
 	taylor      = "taylor"
 	byBatchNorm = "batch_norm"
 	globally    = "global"
+
+	defaultPruneRows = 256
 )
 
 // PruneKind declares the stage prune.
@@ -83,7 +85,7 @@ func PruneKind() pipeline.Kind {
 			{Name: "sizes", Kind: pipeline.Metrics, Doc: "the network before and after: parameters, multiply-adds, bytes; with data, accuracy on the validation rows and agreement with the network before"},
 			{Name: "channels", Kind: pipeline.Metrics, Doc: "one row per set of coupled layers: channels before and after"},
 		},
-	}, PruneParams{Method: byChannels, Ratio: 0.5, Criterion: "l1", Scope: "layer", Multiple: 8, Rounds: 1, Rows: 256, Target: record.Label}, buildPrune)
+	}, PruneParams{Method: byChannels, Ratio: 0.5, Criterion: "l1", Scope: "layer", Multiple: 8, Rounds: 1, Rows: defaultPruneRows, Target: record.Label}, buildPrune)
 }
 
 // pruneStage is the kind with its parameters filled in.
@@ -102,13 +104,17 @@ func buildPrune(p PruneParams) (pipeline.Stage, error) {
 	}
 	refuse(p.Method != byChannels && p.Criterion != "l1", "criterion", "leave it out", "is of method channels: weights go by their magnitude")
 	refuse(p.Method != byChannels && p.Multiple != 8, "multiple", "leave it out", "is of method channels")
+	refuse(p.Criterion != taylor && p.Rows != defaultPruneRows, "rows", "leave it out, or take criterion: taylor", "is of criterion taylor: no other looks at rows")
 	refuse(p.Method == byTwoOfFour && p.Ratio != 0.5, "ratio", "leave it out", "2:4 sets half of the weights to 0")
 	refuse(p.Method == byTwoOfFour && p.Rounds > 1, "rounds", "leave it out", "2:4 is reached in one round")
 	refuse(p.Method == byTwoOfFour && p.Scope == globally, "scope", "leave it out", "2:4 is a pattern of each layer")
 	refuse(p.Rounds > 1 && p.Train == nil, "rounds", "say how to train: train: {}", "several rounds without training between them are one")
 	if p.Train != nil {
+		refuse(p.Train.Target != record.Label && string(p.Train.Target) != p.Target, "train.target", "say it as target of the stage", "the rows' class is that of the stage: target %q", p.Target)
+		own := p.Train.Params
+		own.Target = transfer.TargetColumn(p.Target)
 		var err error
-		if s.training, err = transfer.NewWithin("prune", "train", p.Train.Params); err != nil {
+		if s.training, err = transfer.NewWithin("prune", "train", own); err != nil {
 			errs = append(errs, err)
 		} else if p.Method != byChannels {
 			s.training = s.training.KeepingZeros()
@@ -134,6 +140,9 @@ func (s *pruneStage) Check(inputs map[string][]pipeline.Traits) (map[string]pipe
 		if _, features := traits[record.ExtractionKey]; features {
 			return nil, errors.New("the model is a head on features: it has no channels to remove; prune a whole network on pictures")
 		}
+		if err := s.checkNetwork(classifier.NetworkOf(traits)); err != nil {
+			return nil, err
+		}
 	}
 	if len(inputs[transfer.DataPort]) == 0 {
 		switch {
@@ -141,6 +150,14 @@ func (s *pruneStage) Check(inputs map[string][]pipeline.Traits) (map[string]pipe
 			return nil, pipeline.ParamErrorHint("train", "from: {model: …, data: images}", "needs the input data")
 		case s.Criterion == taylor:
 			return nil, pipeline.ParamErrorHint("criterion", "from: {model: …, data: images}", "taylor needs the input data")
+		}
+	}
+	for _, of := range []string{transfer.ModelPort, transfer.DataPort} {
+		if len(inputs[transfer.DataPort]) == 0 || of == transfer.DataPort && s.Target != record.Label {
+			continue
+		}
+		if err := classifier.CheckSingleLabel("prune with the input data", of, inputs[of]); err != nil {
+			return nil, err
 		}
 	}
 	model := pipeline.Traits{}
@@ -153,7 +170,54 @@ func (s *pruneStage) Check(inputs map[string][]pipeline.Traits) (map[string]pipe
 	} else if len(inputs[transfer.ModelPort]) > 0 {
 		model = inputs[transfer.ModelPort][0]
 	}
+	model = maps.Clone(model)
+	if s.Method == byChannels {
+		delete(model, record.NetworkKey) // how many channels stay is not known yet
+	}
 	return map[string]pipeline.Traits{transfer.ModelPort: model}, nil
+}
+
+// checkNetwork refuses what can be known to fail of the network that will be pruned; nil: nothing is known.
+func (s *pruneStage) checkNetwork(net *nn.Network) error {
+	if net == nil {
+		return nil
+	}
+	var errs []error
+	for i, name := range s.Keep {
+		if _, ok := net.Find(name); !ok {
+			errs = append(errs, noLayer(fmt.Sprintf("keep[%d]", i), name, net))
+		}
+	}
+	scaled := slices.ContainsFunc(net.Layers(), func(l nn.Layer) bool { op, ok := l.Op.(nn.BatchNorm); return ok && !op.Unscaled })
+	if s.Criterion == byBatchNorm && !scaled {
+		errs = append(errs, pipeline.ParamErrorHint("criterion", "use l1", "the network has no batch-norm with a scale"))
+	}
+	return errors.Join(errs...)
+}
+
+// noLayer says that a parameter names a layer which is not there.
+func noLayer(path, name string, net *nn.Network) error {
+	return pipeline.ParamErrorHint(path, params.DidYouMean(name, net.Scopes()), "the network has no layer or block %q", name)
+}
+
+// Foresee implements pipeline.Foreseeing.
+func (s *pruneStage) Foresee(inputs map[string]pipeline.Foreseen) error {
+	data, ok := inputs[transfer.DataPort]
+	if !ok || data.Overview == nil {
+		return nil
+	}
+	return transfer.ForeseeTarget(data.Overview, s.Target)
+}
+
+// Demands implements pipeline.Demanding.
+func (s *pruneStage) Demands() (all []pipeline.Demand) {
+	if s.training != nil {
+		all = s.training.Demands()
+	}
+	if s.Criterion == taylor {
+		all = append(all, pipeline.Demand{Port: transfer.DataPort, Split: record.Train, Why: "taylor takes gradients on them"})
+	}
+	return all
 }
 
 // roundRecipe is all that decides what a round takes out, but the network, the data and what there was before the first round.
@@ -285,9 +349,9 @@ func (s *pruneStage) trained(ctx context.Context, task *pipeline.Task, current p
 
 // cut takes out of a model what a round does. before is the network that the stage was given.
 func (s *pruneStage) cut(ctx context.Context, task *pipeline.Task, before *nn.Network, c *classifier.Classifier, round int) error {
-	for _, name := range s.Keep {
+	for i, name := range s.Keep {
 		if _, ok := c.Network.Find(name); !ok {
-			return pipeline.ParamErrorHint("keep", "it has: "+strings.Join(c.Network.Scopes(), ", "), "the network has no layer or block %q", name)
+			return noLayer(fmt.Sprintf("keep[%d]", i), name, c.Network)
 		}
 	}
 	keep := func(layer string) bool {

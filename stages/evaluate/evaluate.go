@@ -102,7 +102,11 @@ func (s stage) Check(inputs map[string][]pipeline.Traits) (map[string]pipeline.T
 		for _, model := range inputs["model"] {
 			// What is not said can be anything.
 			if want := model[key]; want != "" && !slices.Contains(given, want) && !slices.Contains(given, "") {
-				return nil, fmt.Errorf("a model was trained on features made as %s, but the data is made as %s", want, given)
+				what := "features"
+				if key == record.PreprocessingKey {
+					what = "pictures"
+				}
+				return nil, fmt.Errorf("the data is not made as the %s that a model was trained on: %s", what, record.MadeDifferently(given[0], want))
 			}
 		}
 	}

@@ -585,7 +585,7 @@ func TestRefusals(t *testing.T) {
 		"a cluster of nothing":   {"cluster: thing", head, table(small(t)), `cluster: there is no column "thing"`},
 		"an unknown baseline":    {"baselines: [majority, median]", head, table(small(t)), `"median" is not one of`},
 		"features too long":      {"", []pipeline.Input{model(t, "head", nil, 1, "", "a", "b", "c")}, table(small(t)), "model head does not take the rows of features: it takes features of 3 values, but these have 2"},
-		"other features":         {"", head, table(features(t, "b", row{id: "t", label: "cat", split: "test"})), `trained on features made as {"backbone":"a",`},
+		"other features":         {"", head, table(features(t, "b", row{id: "t", label: "cat", split: "test"})), `the features that it was trained on: backbone b, not a`},
 		"an id twice":            {"", head, table(features(t, "", row{id: "t", label: "cat", split: "test"}, row{id: "t", label: "dog", split: "test"})), `two rows have the id "t"`},
 		"features not finite":    {"", head, table(features(t, "", row{id: "t", label: "cat", split: "test", x: nan})), `the output for row "t" is not a number`},
 		"only classes not known": {"", head, table(features(t, "", row{id: "t", label: "newt", split: "test"}, row{id: "u", split: "test"})), "rows: (no label) 1, newt 1; classes: cat, dog"},

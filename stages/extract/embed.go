@@ -67,7 +67,7 @@ func (s *embedStage) Check(inputs map[string][]pipeline.Traits) (map[string]pipe
 		for _, model := range inputs["model"] {
 			features, want := data[record.ExtractionKey], model[record.ExtractionKey]
 			if features != "" && want != "" && features != want {
-				return nil, fmt.Errorf("the model was trained on features made as %s, but the data is made as %s", want, features)
+				return nil, fmt.Errorf("the data is not made as the features that the model was trained on: %s", record.MadeDifferently(features, want))
 			}
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/tlpipe/tlpipe/internal/nn"
 	"github.com/tlpipe/tlpipe/internal/record"
 	"github.com/tlpipe/tlpipe/pipeline"
 	"github.com/tlpipe/tlpipe/pipeline/params"
@@ -64,6 +65,40 @@ func CheckTask(task string, models []pipeline.Traits) error {
 			}
 			return pipeline.ParamErrorHint("task", hint, "the input model has no task %q; it has: %s", task, strings.Join(tasks, ", "))
 		}
+	}
+	return nil
+}
+
+// NetworkTrait is the trait [record.NetworkKey] of a network.
+func NetworkTrait(net *nn.Network) string {
+	text, err := json.Marshal(net)
+	if err != nil {
+		panic(err) // a network that was built always marshals
+	}
+	return string(text)
+}
+
+// NetworkOf is the network that a model will have, with a head for two classes whatever its own are; nil if that is not known yet.
+func NetworkOf(model pipeline.Traits) *nn.Network {
+	net := &nn.Network{}
+	if text := model[record.NetworkKey]; text == "" || json.Unmarshal([]byte(text), net) != nil {
+		return nil
+	}
+	return net
+}
+
+// CheckSingleLabel refuses models, and data, that will tell anything else than one class of a row, for a stage that compares accuracies.
+func CheckSingleLabel(stage, port string, all []pipeline.Traits) error {
+	for _, traits := range all {
+		what := "any of several classes"
+		switch record.Task(traits[record.TaskKey]) {
+		case "", record.SingleLabel:
+			continue
+		case record.Regression:
+			what = "numbers"
+		}
+		return pipeline.ParamErrorHint("", "leave out target of the stage that reads the pictures: then their label is learned",
+			"%s is for one class a row, and the input %s has %s", stage, port, what)
 	}
 	return nil
 }

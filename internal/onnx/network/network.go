@@ -48,8 +48,10 @@ func input(m *onnx.Model) (in onnx.ValueInfo, order []int, err error) {
 	switch {
 	case len(names) != 1:
 		return in, nil, fmt.Errorf("it has %d inputs (%s), want one, for pictures", len(names), strings.Join(names, ", "))
+	case in.Type == onnx.Uint8:
+		return in, nil, fmt.Errorf("its input %q is uint8, and float32 is needed: as files that `tlpipe export` wrote, it normalises pixels itself. Take the model that it was exported from, as from: {model: …}, or its weights (--format safetensors)", in.Name)
 	case in.Type != onnx.Float32:
-		return in, nil, fmt.Errorf("its input %q is of type %d, want float32", in.Name, in.Type)
+		return in, nil, fmt.Errorf("its input %q is %s, and float32 is needed", in.Name, in.Type)
 	case !in.Known || len(in.Shape) != 4:
 		return in, nil, fmt.Errorf("its input %q does not have 4 axes, as pictures have", in.Name)
 	case in.Shape[1].Name == "" && in.Shape[1].Length == 3:

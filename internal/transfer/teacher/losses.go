@@ -23,7 +23,7 @@ type Losses struct {
 // KD are the settings of knowledge distillation.
 type KD struct {
 	Temperature float64 `yaml:"temperature" above:"0" doc:"what the logits are divided by; 2 if not given"`
-	Alpha       float64 `yaml:"alpha" min:"0" doc:"weight of the loss, which is multiplied by the square of the temperature; the labels have 1 - alpha if not given otherwise; 0.5 if not given"`
+	Alpha       float64 `yaml:"alpha" above:"0" doc:"weight of the loss, which is multiplied by the square of the temperature; the labels have 1 - alpha if not given otherwise; 0.5 if not given"`
 }
 
 // DKD are the settings of decoupled knowledge distillation.
@@ -97,6 +97,9 @@ func (l *Losses) DecodeParam(d *params.Decoding, node *yaml.Node) {
 	}
 	if l.KD != nil && l.Labels == nil && l.KD.Alpha > 1 {
 		d.Errorf(node, "say labels, the weight of their loss", "alpha %v leaves the labels less than nothing", l.KD.Alpha)
+	}
+	if l.DKD != nil && l.DKD.Alpha+l.DKD.Beta == 0 {
+		d.Errorf(node, "", "dkd with alpha 0 and beta 0 is nothing")
 	}
 	if l.RKD != nil && l.RKD.Distance+l.RKD.Angle == 0 {
 		d.Errorf(node, "", "rkd with distance 0 and angle 0 is nothing")

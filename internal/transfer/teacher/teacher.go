@@ -62,16 +62,6 @@ func LastMap(net *nn.Network) (string, error) {
 	return "", errors.New("there is no layer that gives a map")
 }
 
-// Features is what the teacher's head takes: the input of the first layer of a scope.
-func (t *Teacher) Features(scope string) (string, error) {
-	for _, l := range t.Network.Layers() {
-		if nn.InScope(l.Name, scope) {
-			return l.Inputs[0], nil
-		}
-	}
-	return "", fmt.Errorf("teacher %s has no head of its own: name its layer", t.Name)
-}
-
 // Order tells at which of the teacher's logits each of the classes is.
 func (t *Teacher) Order(classes []string) ([]int, error) {
 	order := make([]int, len(classes))

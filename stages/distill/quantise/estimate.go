@@ -24,7 +24,7 @@ func (s stage) Estimate(inputs map[string][]pipeline.Input) (pipeline.Resources,
 			memory += weightCopies * sized.Bytes()
 		}
 	}
-	if s.Type != "int8" {
+	if s.Type != Int8 {
 		return pipeline.Resources{Memory: memory}, nil
 	}
 	memory += frozenMemory

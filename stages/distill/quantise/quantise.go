@@ -44,6 +44,9 @@ func (t *Training) DecodeParam(d *params.Decoding, node *yaml.Node) {
 // Type is what weights rest as.
 type Type string
 
+// Int8 is the type in which a model computes with bytes.
+const Int8 Type = "int8"
+
 // Rounding is how weights become steps.
 type Rounding string
 
@@ -78,7 +81,7 @@ func Kind() pipeline.Kind {
   uses: quantise
   from: {model: net, data: images}
   with: {tolerance: 0.02}`,
-		Version: 3,
+		Version: 4,
 		Seeded:  true,
 		Inputs: []pipeline.Port{
 			{Name: modelPort, Kind: pipeline.Model, Doc: "the trained model"},
@@ -89,23 +92,37 @@ func Kind() pipeline.Kind {
 			{Name: gatePort, Kind: pipeline.Metrics, Doc: "one row per attempt at the gate: accuracy before and after, drop and its limit, layers in float32"},
 			{Name: layersPort, Kind: pipeline.Metrics, Doc: "one row per layer with a weight: type, bytes, range, sensitivity, why it was left in float32"},
 		},
-	}, Params{
-		Type: "int8", Ranges: simulate.Squared, Percentile: 99.99, Rows: 128, Rounding: Nearest, Tolerance: 0.01, Confidence: 0.95, MostFloat: 0.5,
-	}, build)
+	}, usual(), build)
+}
+
+// usual are the parameters where a user gives none.
+func usual() Params {
+	return Params{Type: Int8, Ranges: simulate.Squared, Percentile: 99.99, Rows: 128, Rounding: Nearest, Tolerance: 0.01, Confidence: 0.95, MostFloat: 0.5}
 }
 
 func build(p Params) (pipeline.Stage, error) {
 	s := stage{Params: p}
 	var errs []error
-	if p.Train == nil {
-		return s, nil
+	usual := usual()
+	refuse := func(wrong bool, path, hint, format string, args ...any) {
+		if wrong {
+			errs = append(errs, pipeline.ParamErrorHint(path, hint, format, args...))
+		}
 	}
-	if p.Type != "int8" {
-		errs = append(errs, pipeline.ParamErrorHint("train", "leave it out", "is for int8: weights in %s change too little", p.Type))
+	for _, of := range []struct {
+		param string
+		given bool
+	}{
+		{"ranges", p.Ranges != usual.Ranges}, {"percentile", p.Percentile != usual.Percentile}, {"rows", p.Rows != usual.Rows}, {"equalise", p.Equalise},
+		{"rounding", p.Rounding != usual.Rounding}, {"train", p.Train != nil}, {"bias_correction", p.BiasCorrection}, {"tolerance", p.Tolerance != usual.Tolerance}, {"confidence", p.Confidence != usual.Confidence}, {"most_float", p.MostFloat != usual.MostFloat},
+	} {
+		refuse(p.Type != Int8 && of.given, of.param, "leave it out", "is for type int8: with %s, weights are stored in half of the space and the model computes in float32", p.Type)
 	}
-	if p.Rounding == Learned {
-		errs = append(errs, pipeline.ParamErrorHint("rounding", "leave it out", "training moves the weights, to the nearest steps"))
+	refuse(p.Type == Int8 && p.Ranges != simulate.Percentile && p.Percentile != usual.Percentile, "percentile", "add ranges: percentile, or leave it out", "is for ranges: percentile, and ranges is %s", p.Ranges)
+	if p.Train == nil || p.Type != Int8 {
+		return s, errors.Join(errs...)
 	}
+	refuse(p.Rounding == Learned, "rounding", "leave it out", "training moves the weights, to the nearest steps")
 	var err error
 	if s.training, err = transfer.NewWithin("quantise", "train", p.Train.Params); err != nil {
 		errs = append(errs, err)
@@ -130,7 +147,7 @@ func (s stage) Check(inputs map[string][]pipeline.Traits) (map[string]pipeline.T
 				out[key] = v
 				for _, data := range inputs[dataPort] {
 					if given := data[key]; given != "" && given != v {
-						return nil, fmt.Errorf("the model was trained on rows made as %s, but the data is made as %s", v, given)
+						return nil, fmt.Errorf("the data is not made as the rows that the model was trained on: %s", record.MadeDifferently(given, v))
 					}
 				}
 			}
@@ -149,7 +166,7 @@ func (s stage) Check(inputs map[string][]pipeline.Traits) (map[string]pipeline.T
 
 // Demands implements pipeline.Demanding.
 func (s stage) Demands() []pipeline.Demand {
-	if s.Type != "int8" {
+	if s.Type != Int8 {
 		return nil
 	}
 	ranges := pipeline.Demand{Port: dataPort, Split: record.Train, Classes: 1, Why: "ranges are found on them"}
@@ -164,7 +181,7 @@ func (s stage) Demands() []pipeline.Demand {
 
 // Numerics implements pipeline.Numeric.
 func (s stage) Numerics() string {
-	if s.Type != "int8" {
+	if s.Type != Int8 {
 		return kernel.Numerics()
 	}
 	return frozen.Int8.Numerics()
@@ -177,7 +194,7 @@ func (s stage) Run(ctx context.Context, task *pipeline.Task) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, q.close()) }()
-	if s.Type != "int8" {
+	if s.Type != Int8 {
 		q.model.Description.Quantisation = &record.Quantisation{Weights: record.TensorType(s.Type)}
 		if err := q.roundWeights(); err != nil {
 			return err

@@ -8,7 +8,6 @@ import (
 	"maps"
 	"math"
 	"slices"
-	"strings"
 
 	"github.com/tlpipe/tlpipe/internal/kernel"
 	"github.com/tlpipe/tlpipe/internal/nn"
@@ -69,7 +68,7 @@ func (s stage) open(ctx context.Context, task *pipeline.Task) (q *work, err erro
 		q.model.Description.Recipe = task.Recipe
 	}
 	q.size = q.model.InputShape().Size()
-	if s.Type != "int8" {
+	if s.Type != Int8 {
 		return q, nil
 	}
 	in := task.Input(dataPort)
@@ -372,11 +371,12 @@ func (q *work) try(ctx context.Context, scheme *quantise.Scheme, left int) (bool
 		a.Drop, a.Limit = max(a.Drop, drop), max(a.Limit, limit)
 	}
 	a.Held = a.Limit <= q.Tolerance
-	a.Bytes, a.Float32, a.Share = q.sizes(attempted.model)
+	q.sizes(attempted.model, &a)
 	q.attempts = append(q.attempts, a)
 	q.task.Log("%s", a)
 	if a.Held {
 		q.model = attempted.model
+		q.task.Log("%s", a.Size())
 	}
 	return a.Held, nil
 }
@@ -401,28 +401,36 @@ func (q *work) method() string {
 	return text
 }
 
-// sizes are the bytes of the tensors, and the share of the multiply-adds in layers that compute with bytes.
-func (q *work) sizes(model *classifier.Classifier) (bytes, float32s int64, share float64) {
+// sizes adds to an attempt the bytes of the model's tensors, and the share of the multiply-adds in layers that compute with bytes.
+func (q *work) sizes(model *classifier.Classifier, a *record.GateAttempt) {
 	scheme := model.Scheme()
 	var all, low int64
 	for _, l := range model.Network.Layers() {
 		n := model.Network.LayerMultiplyAdds(l)
 		all += n
-		weight := quantise.HasWeight(l.Op) && scheme.Computes(l)
+		able := quantise.HasWeight(l.Op)
+		weight := able && scheme.Computes(l)
 		if weight {
 			low += n
 		}
 		for _, p := range model.Network.LayerParameters(l) {
 			size := int64(p.Shape.Size())
-			float32s += 4 * size
-			if weight && p.Role == nn.Weight {
-				bytes += size + 4*int64(p.Shape[0])
-			} else {
-				bytes += 4 * size
+			a.Float32 += 4 * size
+			switch {
+			case weight && p.Role == nn.Weight:
+				steps := 4 * int64(p.Shape[0])
+				a.Bytes += size + steps
+				a.Others += steps
+			case able && p.Role == nn.Weight:
+				a.Bytes += 4 * size
+				a.Left += 4 * size
+			default:
+				a.Bytes += 4 * size
+				a.Others += 4 * size
 			}
 		}
 	}
-	return bytes, float32s, float64(low) / float64(max(all, 1))
+	a.Share = float64(low) / float64(max(all, 1))
 }
 
 // scores are those of the validation rows: 1 for a right class. For models that tell no single class it is how much of their
@@ -505,14 +513,19 @@ func dropOf(before, after []float64, confidence float64) (drop, limit float64) {
 	return drop, drop + quantile*math.Sqrt(variance/n)
 }
 
-// failure says what was reached.
+// failure says what was reached: the attempt with the least drop. The log has told of all.
 func (q *work) failure(most int) error {
-	var reached []string
-	for _, a := range q.attempts {
-		reached = append(reached, a.String())
+	best := slices.MinFunc(q.attempts, func(a, b record.GateAttempt) int { return cmp.Compare(a.Limit, b.Limit) })
+	return fmt.Errorf("the gate does not hold with up to %s in float32 (most_float %g): the drop in accuracy is at most %.4f at best, and %.4f is allowed. A greater tolerance, "+
+		"more rows of split val, bias_correction or other ranges may help", layers(int64(most)), q.MostFloat, best.Limit, best.Tolerance)
+}
+
+// layers counts them for people.
+func layers(n int64) string {
+	if n == 1 {
+		return "1 layer"
 	}
-	return fmt.Errorf("the gate does not hold with up to %d layers in float32 (most_float %g): %s. A greater tolerance, more rows of split val, "+
-		"bias_correction or other ranges may help", most, q.MostFloat, strings.Join(reached, "; "))
+	return fmt.Sprintf("%d layers", n)
 }
 
 // layerRows tells of each layer with a weight.
@@ -535,7 +548,7 @@ func (q *work) layerRows() []record.QuantisedLayer {
 			r := scheme.Ranges[cmp.Or(bounded[l.Name], l.Name)]
 			row.Low, row.High = float64(r.Low), float64(r.High)
 			if !scheme.Computes(l) {
-				row.Type, row.Why = "float32", fmt.Sprintf("the gate: it is among the %d most sensitive layers", q.attempts[len(q.attempts)-1].Layers)
+				row.Type, row.Why = "float32", fmt.Sprintf("the gate: among the most sensitive, of which %s had to be left", layers(q.attempts[len(q.attempts)-1].Layers))
 			}
 		}
 		out = append(out, row)

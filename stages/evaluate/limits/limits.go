@@ -28,6 +28,12 @@ type Params struct {
 	Weights    string        `yaml:"weights" recipe:"-" doc:"the file of the backbone's weights, if the model is a head on features extracted with weights from a file"`
 }
 
+// What is measured if a user does not say.
+const (
+	usualPercentile = 50
+	usualPictures   = 30
+)
+
 // Kind declares the stage.
 func Kind() pipeline.Kind {
 	return pipeline.Define(pipeline.Kind{
@@ -45,7 +51,7 @@ func Kind() pipeline.Kind {
 		Version: 1,
 		Inputs:  []pipeline.Port{{Name: "model", Kind: pipeline.Model, Many: true, Doc: "trained models, each of which must be within the limits"}},
 		Outputs: []pipeline.Port{{Name: "sizes", Kind: pipeline.Metrics, Doc: "one row per model: bytes of its weights, parameters, multiply-adds, and the limits"}},
-	}, Params{Percentile: 50, Pictures: 30}, build)
+	}, Params{Percentile: usualPercentile, Pictures: usualPictures}, build)
 }
 
 type stage struct {
@@ -56,6 +62,17 @@ type stage struct {
 func build(p Params) (pipeline.Stage, error) {
 	if p.Size == 0 && p.Latency == 0 {
 		return nil, pipeline.ParamErrorHint("size", "size: 5MB, latency: 20ms, or one of them", "no limit is set")
+	}
+	if p.Latency == 0 {
+		var errs []error
+		for param, given := range map[string]bool{"percentile": p.Percentile != usualPercentile, "pictures": p.Pictures != usualPictures, "threads": p.Threads != 0} {
+			if given {
+				errs = append(errs, pipeline.ParamErrorHint(param, "add latency, or leave this out", "is for latency, and no limit of it is set"))
+			}
+		}
+		if len(errs) > 0 {
+			return nil, errors.Join(errs...)
+		}
 	}
 	if p.Latency < 0 {
 		return nil, pipeline.ParamErrorHint("latency", "such as 20ms", "%v is not a valid limit", p.Latency)

@@ -149,7 +149,7 @@ func checkFit(model, data pipeline.Traits) error {
 	features, pictures := data[record.ExtractionKey], data[record.PreprocessingKey]
 	switch {
 	case features != "" && onFeatures != "" && features != onFeatures:
-		return fmt.Errorf("the model was trained on features made as %s, but the data is made as %s", onFeatures, features)
+		return fmt.Errorf("the data is not made as the features that the model was trained on: %s", record.MadeDifferently(features, onFeatures))
 	case features != "" && onFeatures == "" && prepared != "":
 		return errors.New("the model takes images, and the data are features: connect the stage with the images")
 	case features == "" && prepared != "" && pictures != "" && prepared != pictures:

@@ -137,7 +137,7 @@ func TestRefused(t *testing.T) {
 		{"{}", nil, pipeline.Traits{}, "the model is missing"},
 		{"{model_file: nosuch.safetensors}", nil, pipeline.Traits{}, "there is no file"},
 		{"{model_file: nosuch.safetensors}", pipeline.Traits{}, pipeline.Traits{}, "already"},
-		{"{}", pipeline.Traits{record.ExtractionKey: extraction("pooled")}, pipeline.Traits{record.ExtractionKey: extraction("last")}, "trained on features made as"},
+		{"{}", pipeline.Traits{record.ExtractionKey: extraction("pooled")}, pipeline.Traits{record.ExtractionKey: extraction("last")}, "the features that the model was trained on: layer last, not pooled"},
 		{"{}", pipeline.Traits{record.PreprocessingKey: prepared.Encode()}, pipeline.Traits{record.ExtractionKey: extraction("last")}, "takes images"},
 		{"{}", pipeline.Traits{record.PreprocessingKey: prepared.Encode()}, pipeline.Traits{record.PreprocessingKey: other.Encode()}, "#000000"},
 		{"{}", pipeline.Traits{record.PreprocessingKey: prepared.Encode(), record.ExtractionKey: extraction("pooled")}, pipeline.Traits{record.PreprocessingKey: prepared.Encode()}, ""},
