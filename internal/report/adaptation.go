@@ -170,11 +170,13 @@ func meanFindings(seeds []adaptation) (out []adaptationFinding) {
 					order = append(order, t.Candidate)
 				}
 			}
-			if t.Method == "direct" && t.Best {
-				base = t.Oracle
-			}
-			if !(t.Oracle <= best) && !math.IsNaN(t.Oracle) {
-				best = t.Oracle
+		}
+		if b := a.baseline(); b >= 0 {
+			base = a.trials[b].Oracle
+		}
+		for _, d := range a.diagnostics {
+			if d.Name == record.ChoiceRegret {
+				best = own + d.Value
 			}
 		}
 		if math.IsNaN(own) || math.IsNaN(base) {
@@ -203,9 +205,18 @@ func meanFindings(seeds []adaptation) (out []adaptationFinding) {
 	if harmed > 0 {
 		text += fmt.Sprintf("; under %d of %d seeds adapting does harm by the paired test", harmed, len(seeds))
 	}
+	out = append(out, adaptationFinding{text, harmed > 0})
 	regret, in := metrics.Mean(regrets) // none is below 0
-	return []adaptationFinding{{text, harmed > 0}, {fmt.Sprintf("The oracle, which knows the test rows' labels, would have chosen models that are on average %s points better (%s to %s)",
-		signed(100*regret, 1), signed(100*max(in.Low, 0), 1), signed(100*in.High, 1)), false}}
+	if math.IsNaN(regret) {             // there was nothing to choose
+		return out
+	}
+	return append(out, adaptationFinding{fmt.Sprintf("The oracle, which knows the test rows' labels, would have chosen models that are on average %s points better (%s to %s)",
+		signed(100*regret, 1), signed(100*max(in.Low, 0), 1), signed(100*in.High, 1)), false})
+}
+
+// baseline is the row of the trials that the others were compared with; −1 if there is none.
+func (a adaptation) baseline() int {
+	return slices.IndexFunc(a.trials, func(t record.AdaptationTrial) bool { return t.Method == "direct" && t.Best && math.IsNaN(t.P) })
 }
 
 // candidatesTable has a row for each candidate.
@@ -235,7 +246,14 @@ func candidatesTable(seeds []adaptation) numberTable {
 			of[trial.Candidate] = append(of[trial.Candidate], trial)
 		}
 	}
-	direct := of[order[0]]
+	var direct []float64 // accuracies of the baselines
+	baseline := map[string]int{}
+	for _, a := range seeds {
+		if b := a.baseline(); b >= 0 {
+			direct = append(direct, a.trials[b].Oracle)
+			baseline[a.trials[b].Candidate]++
+		}
+	}
 	best, most := "", math.Inf(-1)
 	for _, name := range order {
 		if mean, _ := metrics.Mean(oracles(of[name])); mean > most {
@@ -247,12 +265,12 @@ func candidatesTable(seeds []adaptation) numberTable {
 		first := trials[0]
 		mean, in := metrics.Mean(oracles(trials))
 		p := first.P // of one seed
-		base, _ := metrics.Mean(oracles(direct))
+		base, _ := metrics.Mean(direct)
 		gain := mean - base
 		if len(trials) == 1 {
 			in = metrics.Interval{Low: first.OracleLow, High: first.OracleHigh}
 		} else if len(trials) == len(direct) {
-			p = pairedP(oracles(trials), oracles(direct))
+			p = pairedP(oracles(trials), direct)
 		}
 		chosen := 0
 		var sources, ims []float64
@@ -272,7 +290,7 @@ func candidatesTable(seeds []adaptation) numberTable {
 			text("")
 		} else {
 			row.Cells = append(row.Cells, numberCell{Text: percent(mean), Interval: percentRange(in.Low, in.High), Best: name == best, HasBar: true, Bar: 100 * mean})
-			if name == order[0] {
+			if baseline[name] == len(seeds) {
 				text("")
 				text("")
 			} else {

@@ -8,6 +8,7 @@ import (
 	"github.com/tlpipe/tlpipe/internal/nn"
 	"github.com/tlpipe/tlpipe/internal/nn/frozen"
 	"github.com/tlpipe/tlpipe/internal/nn/train"
+	"github.com/tlpipe/tlpipe/internal/nn/train/objective"
 	"github.com/tlpipe/tlpipe/internal/transfer/prefix"
 	"github.com/tlpipe/tlpipe/internal/transfer/rows"
 )
@@ -18,6 +19,10 @@ type Inference struct {
 	Net     *nn.Network
 	Weights nn.Weights
 	Threads int
+
+	// Source, if not nil, runs on rows of the source in its place: an alignment maps these in another way. It has layers of the
+	// same names.
+	Source *Inference
 
 	cut         string // the layer that activations are of; "" without any
 	activations *prefix.Activations
@@ -65,6 +70,9 @@ func (f *Inference) Compute(ctx context.Context, from *rows.Examples, positions 
 	if len(layers) == 0 {
 		layers = []string{f.Net.Output().Name}
 	}
+	if f.Source != nil {
+		return f.computeApart(ctx, from, positions, layers)
+	}
 	net, examples := f.Net, train.Examples(from)
 	if f.activations != nil {
 		above, err := net.Above(f.cut)
@@ -81,6 +89,44 @@ func (f *Inference) Compute(ctx context.Context, from *rows.Examples, positions 
 		return nil, err
 	}
 	return computeLayers(ctx, f.Threads, net, f.Weights.Select(net), examples, positions, layers)
+}
+
+// computeApart computes rows of the source and others by networks of their own.
+func (f *Inference) computeApart(ctx context.Context, from *rows.Examples, positions []int, layers []string) ([][]float32, error) {
+	other := *f
+	other.Source = nil
+	var sides [2][]int // places among the positions
+	for i, p := range positions {
+		side := 1
+		if of := from.Domains[p]; of == objective.SourceDomain || of == rows.Sampled {
+			side = 0
+		}
+		sides[side] = append(sides[side], i)
+	}
+	out := make([][]float32, len(layers))
+	for side, by := range []*Inference{f.Source, &other} {
+		own := make([]int, len(sides[side]))
+		for i, at := range sides[side] {
+			own[i] = positions[at]
+		}
+		values, err := by.Compute(ctx, from, own, layers...)
+		if err != nil {
+			return nil, err
+		}
+		for l := range layers {
+			if len(own) == 0 {
+				continue
+			}
+			width := len(values[l]) / len(own)
+			if out[l] == nil {
+				out[l] = make([]float32, width*len(positions))
+			}
+			for i, at := range sides[side] {
+				copy(out[l][at*width:(at+1)*width], values[l][i*width:(i+1)*width])
+			}
+		}
+	}
+	return out, nil
 }
 
 // compute runs a network, or the lower part of one, on rows.

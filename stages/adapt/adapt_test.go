@@ -343,6 +343,74 @@ func TestInputsThatAreRefused(t *testing.T) {
 	}
 }
 
+// Rows of the source are measured by the source's own map: CORAL makes the means equal.
+func TestShiftAfterAnAlignment(t *testing.T) {
+	out, err := adaptOn(t, "{"+bothDomains+"method: coral}", map[string]*pipelinetest.Table{"source": scene{labelled: allLabelled}.table(t, "features")}, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	measured, err := record.ReadRows[record.ShiftMeasure](out["shift"].Batches(context.Background()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	means := map[string]float64{}
+	for _, m := range measured {
+		if m.Measure == "mean_distance" && m.Of == "" {
+			means[m.When] = m.Value
+		}
+	}
+	if means[record.ShiftBefore] < 0.1 || means[record.ShiftAfter] > 1e-5 {
+		t.Errorf("distances of the means: %v", means)
+	}
+}
+
+// The baseline is direct at the rate that the validator prefers, in whichever order the rates are listed.
+func TestBaselineOfSeveralRates(t *testing.T) {
+	var told []string
+	for _, rates := range []string{"[1e-5, 1e-2]", "[1e-2, 1e-5]"} {
+		with := "{" + bothDomains + "method: mcc, learning_rate: " + rates + ", select: {by: im, over: [method, learning_rate]}" + small
+		out, err := adaptOn(t, with, map[string]*pipelinetest.Table{"source": scene{labelled: allLabelled}.table(t, "features")}, 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		diagnostics, err := record.ReadRows[record.Diagnostic](out["diagnostics"].Batches(context.Background()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		text := ""
+		for _, d := range diagnostics {
+			if d.Name == record.AdaptationGain {
+				text += d.Text
+			}
+			if d.Name == record.ValidatorCorrelation && !strings.Contains(d.Text, "the 4 models that could be chosen") {
+				t.Errorf("%s", d.Text)
+			}
+		}
+		told = append(told, text+" "+out["direct"].Digest())
+	}
+	if told[0] != told[1] || !strings.Contains(told[0], "direct, learning rate") {
+		t.Errorf("%q", told)
+	}
+}
+
+// A few labels of the target do not tell which classes it lacks.
+func TestFewLabelsGiveNoAlarm(t *testing.T) {
+	few := func(domain, split string) bool { return domain == "photo" || split == record.Test }
+	out, err := adaptOn(t, "{method: coral}", map[string]*pipelinetest.Table{"source": scene{labelled: allLabelled, only: "photo", classes: []string{"a", "b", "c", "d"}}.table(t, "photos"), "target": scene{labelled: few, only: "sketch"}.table(t, "sketches")}, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	diagnostics, err := record.ReadRows[record.Diagnostic](out["diagnostics"].Batches(context.Background()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, d := range diagnostics {
+		if d.Name == record.SourceOnlyClasses && (d.Alarm || !strings.HasPrefix(d.Text, "24 of the target's 120 rows have a label, none of these of classes d (")) {
+			t.Errorf("%+v", d)
+		}
+	}
+}
+
 // No accuracy in training is told of turns whose rows have no label.
 func TestUnlabelledTurnsHaveNoAccuracy(t *testing.T) {
 	out, err := adaptOn(t, "{"+bothDomains+"method: tent"+small, map[string]*pipelinetest.Table{"source": scene{labelled: allLabelled}.table(t, "features")}, 1)

@@ -27,9 +27,10 @@ type candidate struct {
 	labels int     // of the target that it learned from
 
 	model     *classifier.Classifier
-	inference *transfer.Inference   // of the model
-	measures  []record.EpochMeasure // by epoch; those of methods in closed form are of epoch 0
-	kept      int32                 // the epoch whose weights the model has
+	ofSource  *classifier.Classifier // that maps rows as those of the source; nil: the model does
+	inference *transfer.Inference    // of the model
+	measures  []record.EpochMeasure  // by epoch; those of methods in closed form are of epoch 0
+	kept      int32                  // the epoch whose weights the model has
 	terms     []record.LossTerm
 	right     []bool  // test rows that the model classifies correctly
 	answers   []reply // to the test rows
@@ -42,6 +43,15 @@ func (c *candidate) infer(weights nn.Weights, threads int) {
 		c.inference = &transfer.Inference{Threads: threads}
 	}
 	c.inference = c.inference.Of(c.model.Network, weights)
+	if c.ofSource != nil {
+		own := nn.Weights{}
+		for name, tensor := range c.ofSource.Weights {
+			if own[name] = tensor; !strings.HasPrefix(name, alignmentLayer+".") {
+				own[name] = weights[name] // they may have been corrected
+			}
+		}
+		c.inference.Source = &transfer.Inference{Net: c.ofSource.Network, Weights: own, Threads: threads}
+	}
 }
 
 // reply is a model's answer to a row.

@@ -34,7 +34,7 @@ func (r *run) choose(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if r.chosen == r.trials[0] { // the baseline stays as it is
+		if r.chosen == r.baseline { // the baseline stays as it is
 			c, model := *r.chosen, *r.chosen.model
 			c.model, r.chosen = &model, &c
 		}
@@ -100,27 +100,50 @@ func (r *run) list() {
 
 // pick chooses a candidate: by the validator among all, or else the first that is listed.
 func (r *run) pick() {
-	r.chosen = r.trials[0]
+	isDirect := func(c *candidate) bool { return c.method.Kind == method.Direct }
+	if r.baseline = r.best(isDirect); r.baseline == nil {
+		r.baseline = r.trials[0]
+	}
+	r.chosen = r.baseline
 	if r.Select.By == none {
 		if len(r.trials) > 1 {
 			r.chosen = r.trials[1]
 		}
-	} else if best := r.best(); best != nil {
+	} else if best := r.best(r.eligible); best != nil {
 		r.chosen = best
 	} else {
-		r.task.Log("%s cannot tell which of the %d candidates is best: direct is taken", r.Select.By, len(r.trials))
+		r.task.Log("%s cannot tell which of the %d candidates is best: %s is taken", r.Select.By, len(r.trials), r.baseline.name)
 	}
 	for i, t := range r.selection {
 		r.selection[i].Chosen = t.Candidate == r.chosen.name && t.Best
 	}
 }
 
+// eligible tells whether the validator may choose a candidate.
+func (r *run) eligible(c *candidate) bool {
+	if r.Select.By == none {
+		return c == r.chosen
+	}
+	return len(r.Method) > 1 || r.Select.chooses(overMethod) || c.method.Kind == r.Method[0].Kind
+}
+
+// choosable are the rows of the selection table that could have been chosen.
+func (r *run) choosable() (out []record.AdaptationTrial) {
+	for _, t := range r.selection {
+		at := slices.IndexFunc(r.trials, func(c *candidate) bool { return c.name == t.Candidate })
+		if (t.Chosen || r.eligible(r.trials[at])) && (t.Best || r.by() != "") {
+			out = append(out, t)
+		}
+	}
+	return out
+}
+
 // best is the candidate that the validator of the parameters prefers, the first of equal ones; nil if it cannot tell.
-func (r *run) best() *candidate {
+func (r *run) best(among func(*candidate) bool) *candidate {
 	var best *candidate
 	most := math.Inf(-1)
 	for _, c := range r.trials {
-		if len(r.Method) == 1 && !r.Select.chooses(overMethod) && c.method.Kind != r.Method[0].Kind {
+		if !among(c) {
 			continue
 		}
 		for _, t := range r.selection {
@@ -156,7 +179,7 @@ func (r *run) answer(ctx context.Context, c *candidate) error {
 // compare tells how good the candidates and the choice are by the labels of the test rows, if there are any. Nothing is
 // chosen by it.
 func (r *run) compare() {
-	direct := r.trials[0]
+	direct := r.baseline
 	n := len(direct.right)
 	for i := range r.selection {
 		t := &r.selection[i]
@@ -198,7 +221,7 @@ func share(right []bool) float64 {
 func (r *run) gain(direct *candidate, n int) {
 	c := r.chosen
 	if c == direct {
-		r.note(record.Diagnostic{Name: record.AdaptationGain, Rows: int64(n), Text: fmt.Sprintf("direct was chosen: %.1f %% of the test rows of the target", 100*share(direct.right))})
+		r.note(record.Diagnostic{Name: record.AdaptationGain, Rows: int64(n), Text: fmt.Sprintf("%s was chosen: %.1f %% of the test rows of the target", c.name, 100*share(direct.right))})
 		return
 	}
 	lost, gained := metrics.Discordant(direct.right, c.right)
@@ -211,7 +234,7 @@ func (r *run) gain(direct *candidate, n int) {
 	in := metrics.PairedDifference(float64(both), float64(gained), float64(lost), float64(n-both-gained-lost))
 	p := metrics.McNemar(lost, gained)
 	d := record.Diagnostic{Name: record.AdaptationGain, Value: float64(gained-lost) / float64(n), Low: in.Low, High: in.High, Rows: int64(n), Alarm: gained < lost && p < 0.05}
-	d.Text = fmt.Sprintf("%s has %.1f %% of the target's test rows right, direct %.1f %%: %d won, %d lost, p %.2g", c.name, 100*share(c.right), 100*share(direct.right), gained, lost, p)
+	d.Text = fmt.Sprintf("%s has %.1f %% of the target's test rows right, %s %.1f %%: %d won, %d lost, p %.2g", c.name, 100*share(c.right), direct.name, 100*share(direct.right), gained, lost, p)
 	if d.Alarm {
 		d.Text += ": adapting does harm here"
 	} else { // an alarm is told in any case
@@ -222,7 +245,7 @@ func (r *run) gain(direct *candidate, n int) {
 
 // changes are the test rows that adapting won and lost.
 func (r *run) changes() (out []record.AdaptationChange) {
-	direct, chosen := r.trials[0], r.chosen
+	direct, chosen := r.baseline, r.chosen
 	for i, at := range r.testRows() {
 		if direct.right[i] == chosen.right[i] {
 			continue
@@ -240,7 +263,8 @@ func (r *run) changes() (out []record.AdaptationChange) {
 func (r *run) regret(n int) {
 	best, own := nan, nan
 	var of record.AdaptationTrial
-	for _, t := range r.selection {
+	all := r.choosable()
+	for _, t := range all {
 		if t.Chosen {
 			own = t.Oracle
 		}
@@ -248,7 +272,7 @@ func (r *run) regret(n int) {
 			best, of = t.Oracle, t
 		}
 	}
-	if len(r.selection) < 2 || math.IsNaN(own) {
+	if len(all) < 2 || math.IsNaN(own) {
 		return
 	}
 	at := of.Candidate
@@ -261,11 +285,12 @@ func (r *run) regret(n int) {
 
 // correlate tells how well each validator orders what could have been chosen.
 func (r *run) correlate(n int) {
-	if len(r.selection) < 3 {
+	all := r.choosable()
+	if len(all) < 3 {
 		return
 	}
 	var truth []float64
-	for _, t := range r.selection {
+	for _, t := range all {
 		truth = append(truth, t.Oracle)
 	}
 	names := []string{}
@@ -274,7 +299,7 @@ func (r *run) correlate(n int) {
 	}
 	for _, by := range append(names, ensemble) {
 		var said []float64
-		for _, t := range r.selection {
+		for _, t := range all {
 			said = append(said, validator.Goodness(t, by))
 		}
 		rho := rankCorrelation(said, truth)
@@ -282,7 +307,7 @@ func (r *run) correlate(n int) {
 			continue
 		}
 		r.note(record.Diagnostic{Phase: by, Name: record.ValidatorCorrelation, Value: rho, Rows: int64(n),
-			Text: fmt.Sprintf("%s orders the %d models with a rank correlation of %.2f with their accuracy on the target", by, len(r.selection), rho)})
+			Text: fmt.Sprintf("%s orders the %d models that could be chosen with a rank correlation of %.2f with their accuracy on the target", by, len(all), rho)})
 	}
 }
 
@@ -328,12 +353,12 @@ func ranks(values []float64) []float64 {
 
 // suspect gives an alarm, where there is no label to test by, if most validators prefer direct to what was chosen.
 func (r *run) suspect() {
-	if r.chosen.method.Kind == r.trials[0].method.Kind {
+	if r.chosen.method.Kind == method.Direct {
 		return
 	}
 	var direct, chosen record.AdaptationTrial
 	for _, t := range r.selection {
-		if t.Candidate == r.trials[0].name && t.Best {
+		if t.Candidate == r.baseline.name && t.Best {
 			direct = t
 		}
 		if t.Chosen {
@@ -351,7 +376,7 @@ func (r *run) suspect() {
 			against++
 		}
 	}
-	if d := (record.Diagnostic{Name: record.AdaptationGain, Value: nan, Alarm: 2*against > known, Text: fmt.Sprintf("no test row of the target has a label; %d of %d validators prefer direct to %s", against, known, r.chosen.name)}); known > 0 {
+	if d := (record.Diagnostic{Name: record.AdaptationGain, Value: nan, Alarm: 2*against > known, Text: fmt.Sprintf("no test row of the target has a label; %d of %d validators prefer %s to %s", against, known, r.baseline.name, r.chosen.name)}); known > 0 {
 		if d.Alarm {
 			d.Text += ": adapting may do harm here"
 		}

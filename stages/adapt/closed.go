@@ -29,8 +29,12 @@ type closedRecipe struct {
 	Rows   string    `yaml:"rows"` // which of the inputs' are of which domain
 }
 
-// modelOutput is the result of a candidate in closed form.
-const modelOutput = "model"
+// Results of a candidate in closed form: the model, which maps rows as those of the target; and, where there is an alignment, one that
+// maps rows as those of the source, to measure these with.
+const (
+	modelOutput  = "model"
+	sourceOutput = "source"
+)
 
 // fit fits a candidate in closed form: an alignment, and the classifier of the parameter head on the source's aligned rows.
 // It is a part of the task.
@@ -50,21 +54,27 @@ func (r *run) fit(ctx context.Context, c *candidate) error {
 		}
 	}
 	result, err := r.task.Part(ctx, part, func(ctx context.Context, task *pipeline.Task) error {
-		made, err := r.align(ctx, task, c.method)
+		made, ofSource, err := r.align(ctx, task, c.method)
 		if err != nil {
 			return err
 		}
-		rec, err := made.Record()
-		if err != nil {
-			return err
+		if ofSource != nil {
+			if err := writeModel(task, sourceOutput, ofSource); err != nil {
+				return err
+			}
 		}
-		return task.WriteRecord(modelOutput, rec)
+		return writeModel(task, modelOutput, made)
 	})
 	if err != nil {
 		return err
 	}
 	if c.model, err = classifier.Read(ctx, result[modelOutput]); err != nil {
 		return err
+	}
+	if in, ok := result[sourceOutput]; ok {
+		if c.ofSource, err = classifier.Read(ctx, in); err != nil {
+			return err
+		}
 	}
 	c.model.Description.Recipe = r.task.Recipe
 	return nil
@@ -78,19 +88,18 @@ func (s *stage) domains() Domains {
 	return *s.Domains
 }
 
-// align fits an alignment and a classifier.
-func (r *run) align(ctx context.Context, task *pipeline.Task, m method.Method) (*classifier.Classifier, error) {
+// align fits an alignment and a classifier. ofSource maps rows as those of the source; nil without an alignment.
+func (r *run) align(ctx context.Context, task *pipeline.Task, m method.Method) (made, ofSource *classifier.Classifier, err error) {
 	d := r.rows
 	source, target := featuresOf(d)
 	var a domain.Alignment
 	if found, ok := align.Find(m.Kind); ok {
-		var err error
 		a, err = found.Fit(ctx, source, target, align.Options{
 			Settings: align.Settings{Penalty: m.Penalty, Components: m.Components, Rounds: m.Rounds},
 			Label:    r.label(task), Threads: task.Threads,
 		})
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 	}
 	if a.Note != "" {
@@ -107,14 +116,11 @@ func (r *run) align(ctx context.Context, task *pipeline.Task, m method.Method) (
 	mapped := align.Apply(pool, a.Source, source.Features)
 	fitted, steps, err := r.classify(ctx, task, shallow.Rows{Values: mapped.Values, Width: mapped.Width, Classes: source.Classes}, validation)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	net, weights, err := fitted.Network(nn.Shape{mapped.Width}, len(d.Classes))
 	if err != nil {
-		return nil, err
-	}
-	if net, weights, err = behind(a.Target, d.Shape, net, weights); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	selection := record.Selection{By: record.ChosenOnly, Tried: len(steps)}
 	for i, step := range steps {
@@ -125,7 +131,20 @@ func (r *run) align(ctx context.Context, task *pipeline.Task, m method.Method) (
 			}
 		}
 	}
-	return transfer.AdaptedModel(task, d, net, weights, selection), nil
+	after := func(mapping domain.Affine) (*classifier.Classifier, error) {
+		whole, all, err := behind(mapping, d.Shape, net, weights)
+		if err != nil {
+			return nil, err
+		}
+		return transfer.AdaptedModel(task, d, whole, all, selection), nil
+	}
+	if !a.Source.Identity() && !a.Target.Identity() {
+		if ofSource, err = after(a.Source); err != nil {
+			return nil, nil, err
+		}
+	}
+	made, err = after(a.Target)
+	return made, ofSource, err
 }
 
 // featuresOf are the training rows of both domains.
@@ -179,6 +198,9 @@ func (r *run) label(task *pipeline.Task) func(context.Context, domain.Labelled, 
 	}
 }
 
+// alignmentLayer is the layer that maps rows.
+const alignmentLayer = "alignment"
+
 // behind is a network that first maps rows of a shape.
 func behind(a domain.Affine, shape nn.Shape, net *nn.Network, weights nn.Weights) (*nn.Network, nn.Weights, error) {
 	if a.Identity() {
@@ -187,7 +209,6 @@ func behind(a domain.Affine, shape nn.Shape, net *nn.Network, weights nn.Weights
 		}
 		a = domain.Affine{}
 	}
-	const layer = "alignment"
 	b := nn.NewBuilder()
 	x := b.Input("features", shape...)
 	if len(shape) != 1 {
@@ -198,9 +219,9 @@ func behind(a domain.Affine, shape nn.Shape, net *nn.Network, weights nn.Weights
 		out[name] = tensor
 	}
 	if !a.Identity() {
-		x = b.Layer(layer, nn.Dense{Out: a.Out, Bias: true}, x)
-		out[layer+"."+string(nn.Weight)] = nn.Tensor{Shape: nn.Shape{a.Out, a.In}, Data: a.Weights}
-		out[layer+"."+string(nn.Bias)] = nn.Tensor{Shape: nn.Shape{a.Out}, Data: a.Bias}
+		x = b.Layer(alignmentLayer, nn.Dense{Out: a.Out, Bias: true}, x)
+		out[alignmentLayer+"."+string(nn.Weight)] = nn.Tensor{Shape: nn.Shape{a.Out, a.In}, Data: a.Weights}
+		out[alignmentLayer+"."+string(nn.Bias)] = nn.Tensor{Shape: nn.Shape{a.Out}, Data: a.Bias}
 	}
 	below, err := b.Network()
 	if err != nil {

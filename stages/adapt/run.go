@@ -40,6 +40,8 @@ type run struct {
 	rows   *rows.Domains
 	trials []*candidate // direct first
 	chosen *candidate
+	// baseline is what is compared with: direct, at the rate that the validator prefers if there are several.
+	baseline *candidate
 
 	selection   []record.AdaptationTrial
 	diagnostics []record.Diagnostic
@@ -150,7 +152,7 @@ func identity(n int) []int {
 // loneClasses tells of classes that one domain alone has.
 func (r *run) loneClasses() {
 	d := r.rows
-	tell := func(name string, lone map[string]int, text string) {
+	tell := func(name string, lone map[string]int, alarm bool, text string) {
 		if len(lone) == 0 {
 			return
 		}
@@ -160,10 +162,14 @@ func (r *run) loneClasses() {
 			n += lone[class]
 			names = append(names, class)
 		}
-		r.note(record.Diagnostic{Name: name, Value: float64(len(lone)), Rows: int64(n), Alarm: true, Text: fmt.Sprintf(text, strings.Join(names, ", "), n)})
+		r.note(record.Diagnostic{Name: name, Value: float64(len(lone)), Rows: int64(n), Alarm: alarm, Text: fmt.Sprintf(text, strings.Join(names, ", "), n)})
 	}
-	tell(record.SourceOnlyClasses, d.OnlySource, "classes that no labelled row of the target has: %s (%d training rows of the source): methods that align the whole of both domains, such as dann, may do harm")
-	tell(record.TargetOnlyClasses, d.OnlyTarget, "classes that the source does not have: %s (%d labelled rows of the target): the model will take them for others, and they are left out of the accuracy")
+	if 2*d.TargetKnown > d.TargetAll {
+		tell(record.SourceOnlyClasses, d.OnlySource, true, "classes that no labelled row of the target has: %s (%d training rows of the source): methods that align the whole of both domains, such as dann, may do harm")
+	} else { // too few to tell
+		tell(record.SourceOnlyClasses, d.OnlySource, false, fmt.Sprintf("%d of the target's %d rows have a label, none of these of classes %%s (%%d training rows of the source)", d.TargetKnown, d.TargetAll))
+	}
+	tell(record.TargetOnlyClasses, d.OnlyTarget, true, "classes that the source does not have: %s (%d labelled rows of the target): the model will take them for others, and they are left out of the accuracy")
 }
 
 // note takes a diagnostic into account, and tells alarms.

@@ -18,7 +18,7 @@ import (
 // shift measures how far the domains lie apart, in the features as they come in, or on pictures as direct classifies by
 // them, and in those that the chosen model classifies by; and draws maps of both.
 func (r *run) shift(ctx context.Context) (measured []record.ShiftMeasure, points []record.MapPoint, err error) {
-	before, after := r.trials[0], r.chosen
+	before, after := r.baseline, r.chosen
 	for _, at := range []struct {
 		when string
 		of   *candidate

@@ -21,7 +21,7 @@ func (r *run) write(ctx context.Context) error {
 	for _, c := range r.trials {
 		history = append(history, c.terms...)
 	}
-	model, direct := *r.chosen.model, *r.trials[0].model // they may be one
+	model, direct := *r.chosen.model, *r.baseline.model // they may be one
 	if err := transfer.Refer(ctx, r.task.Threads, &model, &r.rows.Reserve, identity(r.rows.Reserve.Rows())); err != nil {
 		return err
 	}

@@ -37,6 +37,8 @@ type Domains struct {
 	OnlySource     map[string]int // classes that no labelled row of the target has, and the source's rows of them; nil if the target has no label
 	OnlyTarget     map[string]int // the target's rows of classes that the source does not have
 	TargetLabelled int            // training rows of the target that have a label
+	TargetKnown    int            // rows of the target of any split that have a label, without copies
+	TargetAll      int            // rows of the target of any split, without copies
 }
 
 // Further domains of validation rows.
@@ -491,8 +493,12 @@ func (d *Domains) compareClasses(source, target *gathered) {
 	for use := range target.rows {
 		r := &target.rows[use]
 		for i, known := range r.known {
+			if r.copies[i] == 0 {
+				d.TargetAll++
+			}
 			if known && r.copies[i] == 0 {
 				seen[r.labels[i]]++
+				d.TargetKnown++
 			}
 			if known && use == training {
 				d.TargetLabelled++

@@ -128,7 +128,7 @@ func (s stage) Run(ctx context.Context, task *pipeline.Task) error {
 			of := model
 			switch {
 			case t.Chosen:
-			case t.Method == method.Direct && t.Best && len(trials) == 0:
+			case t.Method == method.Direct && t.Best && math.IsNaN(t.P) && len(trials) == 0:
 				of = nil // to compare with, not to choose
 			default:
 				continue

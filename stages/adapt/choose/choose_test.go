@@ -25,7 +25,7 @@ func TestChooses(t *testing.T) {
 		table := pipelinetest.NewTable(m.name, nil, model)
 		digests[m.name] = table.Digest()
 		selection := record.FromRows([]record.AdaptationTrial{
-			{Candidate: "direct", Method: "direct", Best: true, IM: 0.99, Oracle: 0.5},
+			{Candidate: "direct", Method: "direct", Best: true, IM: 0.99, Oracle: 0.5, P: math.NaN()},
 			{Candidate: "dann", Method: "dann", Epoch: 1, IM: 0.95, Oracle: 0.99},
 			{Candidate: "dann", Method: "dann", Epoch: 2, Best: true, Chosen: true, IM: m.im, Oracle: m.oracle},
 		})
