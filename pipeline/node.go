@@ -31,6 +31,7 @@ type nodeRun struct {
 	waiting  sync.Once // to tell it once, not for every chunk
 	noting   sync.Once
 
+	bound    int64        // see Env.Memory
 	takes    Resources    // as far as it is known before anything runs
 	keep     *budget.Keep // the memory of the open mapper
 	decided  atomic.Bool  // it is known whether it has to be computed

@@ -107,7 +107,9 @@ func (nr *nodeRun) partWork(part Part, compute func(context.Context, *Task) erro
 		var parts ledger
 		watch := watchHeap()
 		defer func() { e.Peak = max(watch.end(), parts.peak) }()
-		if err := compute(ctx, nr.task(work.Key, nr.threadsOf(ctx), inputs, out, &parts, false)); err != nil {
+		task := nr.task(work.Key, nr.threadsOf(ctx), inputs, out, &parts, false)
+		task.Memory = nr.bound
+		if err := compute(ctx, task); err != nil {
 			return e, fmt.Errorf("%s: %w", part.Name, err)
 		}
 		parts.close(&e)

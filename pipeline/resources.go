@@ -20,6 +20,10 @@ type Resources struct {
 	// row-wise stage as long as it is open.
 	Memory int64
 
+	// Least is what a whole-table stage can do with in more time, in bytes; 0: Memory. It is told if it gets less than Memory,
+	// see [Env.Memory].
+	Least int64
+
 	// A row-wise stage takes more while it maps: so much for each thread, and
 	// for each row that is mapped at once. PerRow depends on nothing but the
 	// recipe and the input.
@@ -37,7 +41,15 @@ type Estimator interface {
 }
 
 // least is what a stage takes at least, however few rows are mapped at once.
-func (r Resources) least() int64 { return plus(r.Memory, plus(r.PerThread, r.PerRow)) }
+func (r Resources) least() int64 { return plus(r.granted(1), plus(r.PerThread, r.PerRow)) }
+
+// granted is the memory that a whole-table stage gets where stages may take so much together; 0: any amount.
+func (r Resources) granted(together int64) int64 {
+	if r.Least <= 0 || r.Least >= r.Memory || together <= 0 {
+		return r.Memory
+	}
+	return min(r.Memory, max(r.Least, together))
+}
 
 // plus adds without overflow: estimates may be of any size.
 func plus(a, b int64) int64 {
@@ -152,15 +164,19 @@ func (nr *nodeRun) tableNeed(inputs map[string][]Input) (budget.Need, error) {
 	if err != nil {
 		return budget.Need{}, err
 	}
-	if have := nr.x.Machine; have > 0 && r.Memory > have {
-		return budget.Need{}, &TooLarge{Need: r.Memory, Have: have}
+	memory := r.granted(nr.x.Budget())
+	if memory < r.Memory {
+		nr.bound = memory
+	}
+	if have := nr.x.Machine; have > 0 && memory > have {
+		return budget.Need{}, &TooLarge{Need: memory, Have: have}
 	}
 	most := r.Threads
 	if most == 0 {
 		most = nr.x.jobs()
 	}
 	return budget.Need{
-		Least: 1, Most: most, Memory: r.Memory,
+		Least: 1, Most: most, Memory: memory,
 		Settled: nr.x.settled, Queued: func() { nr.decided.Store(true) },
 	}, nil
 }

@@ -282,6 +282,7 @@ func (c Coordinates) Fits(other Coordinates) bool {
 type Env struct {
 	Seed    uint64 // of this stage; for Seeded kinds
 	Threads int    // how many goroutines the stage may keep busy
+	Memory  int64  // bytes that a whole-table stage may take where it got less than it asked for; 0: what it asked for
 	Dir     string // relative paths in parameters start here: the pipeline file's folder
 
 	Files      Files      // digests of source files

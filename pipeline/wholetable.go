@@ -26,6 +26,7 @@ func (nr *nodeRun) runTable(ctx context.Context, stage WholeTable) error {
 		defer out.abort()
 		var parts ledger
 		task := nr.task(work.Key, nr.threadsOf(ctx), inputs, out, &parts, true)
+		task.Memory = nr.bound
 		task.Recipe = recipeOf(nr.node.Recipe)
 		if err := stage.Run(ctx, task); err != nil {
 			return e, err

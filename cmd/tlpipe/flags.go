@@ -147,7 +147,7 @@ func (f *jobsFlag) check() error {
 type memoryFlag int64
 
 func (f *memoryFlag) add(c *cobra.Command) {
-	c.Flags().Var(f, "memory", "how much `memory` stages that run at the same time may take together, as they estimate it, such as 8GB; what needs more runs alone, a row that needs more is refused (default: 75 % of what the machine, or its control group, has)")
+	c.Flags().Var(f, "memory", "how much `memory` stages that run at the same time may take together, as they estimate it, such as 8GB; what needs more runs alone, and a training computes parts of its layers twice to need less; a row that needs more is refused (default: 75 % of what the machine, or its control group, has)")
 }
 
 // String implements pflag.Value.

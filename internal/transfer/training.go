@@ -8,6 +8,7 @@ import (
 	"math"
 	"time"
 
+	"github.com/tlpipe/tlpipe/internal/budget"
 	"github.com/tlpipe/tlpipe/internal/nn"
 	"github.com/tlpipe/tlpipe/internal/nn/train"
 	"github.com/tlpipe/tlpipe/internal/nn/train/objective"
@@ -241,6 +242,12 @@ func (t *training) trainPhase(ctx context.Context, task *pipeline.Task, i int) (
 			return nil
 		}
 		return save()
+	}
+	if o.Memory, err = t.valuesWithin(task.Memory, t.net, t.selections[i], o.BatchSize); err != nil {
+		return err
+	}
+	if o.Memory > 0 {
+		task.Log("%s of memory is granted (--memory): parts of the layers are computed once more for their gradients, which takes longer and gives the same bytes", budget.Bytes(task.Memory))
 	}
 	if trainer, err = train.New(net, t.weights.Select(net), o); err != nil {
 		return err

@@ -45,6 +45,9 @@ type Options struct {
 	Bucket  int
 	Seed    uint64
 	Threads int
+	// Memory bounds what the values of a step take between the layers, in bytes; 0: not bounded. Where they would take more, parts
+	// of the layers are computed once more for their gradients, with the same bits: see [graph.Graph.Limit].
+	Memory int64
 	// Precision is that of the products of the convolutions and dense layers, forward and backward:
 	// with BFloat16 what is multiplied is rounded, where that is faster and the processor can; see
 	// [graph.Graph.RoundProducts]. The weights, the optimizer, batch-norms and the loss are in float32 in

@@ -3,6 +3,7 @@ package train
 import (
 	"context"
 	"fmt"
+	"math"
 	"slices"
 
 	"github.com/tlpipe/tlpipe/internal/kernel"
@@ -131,6 +132,9 @@ func (t *Trainer) newProgram(net *nn.Network, lengths []int, batch int, trunk *t
 		Graph: p.Graph, Batch: batch, Output: func(o objective.Output) *graph.Node { return b.nodes[t.end(o)] },
 	})
 	p.Differentiate(p.loss.Node())
+	if o.Memory > 0 {
+		p.Limit(int(min(o.Memory, math.MaxInt/2)) + p.GradientBytes())
+	}
 	if err := p.Compile(p.loss.Kept()...); err != nil {
 		return nil, err
 	}

@@ -43,7 +43,7 @@ func (s stage) Estimate(inputs map[string][]pipeline.Input) (pipeline.Resources,
 		if err != nil {
 			return pipeline.Resources{}, err
 		}
-		memory += roundedCopies * training
+		memory += roundedCopies * training.Memory
 	}
 	return pipeline.Resources{Memory: memory}, nil
 }

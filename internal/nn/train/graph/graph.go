@@ -30,6 +30,7 @@ type Graph struct {
 
 	run    running
 	rounds bool // see RoundProducts
+	limit  int  // see Limit
 }
 
 // New starts an empty graph. pool may be nil for a single thread, scratch for memory of its own;
@@ -52,6 +53,11 @@ func New(pool *kernel.Pool, scratch *Scratch) *Graph {
 // gradients, round to bfloat16 what they multiply, where that is faster than float32; see
 // [kernel.PackOptions]. Sums, parameters and all values stay float32.
 func (g *Graph) RoundProducts() { g.rounds = true }
+
+// Limit bounds the memory, in bytes, that the values of the compiled graph take, those of inputs and parameters left out. Where
+// they would take more, those of parts of the layers are given up and computed once more for the gradients, bit for bit the
+// same: at most another forward pass in time. What takes more in spite of that is compiled as well; see [Graph.ArenaBytes].
+func (g *Graph) Limit(bytes int) { g.limit = bytes }
 
 // Input adds a value that the caller fills before each run, through [Graph.Data].
 func (g *Graph) Input(name string, shape ...int) *Node {

@@ -42,7 +42,7 @@ type planner struct {
 const worthDropping = 8
 
 // plan finds the steps. The values of the nodes that are kept are there when the last is over.
-func (g *Graph) plan(kept []*Node) (steps []*step, arena int, places map[*Node]*place) {
+func (g *Graph) plan(kept []*Node, again segments) (steps []*step, arena int, places map[*Node]*place) {
 	p := &planner{
 		graph: g, kept: map[*Node]bool{}, leaves: map[*Node]*place{}, now: map[*Node]*place{},
 		lastForward: map[*Node]int{}, firstBackward: map[*Node]int{}, lastUse: map[*Node]int{},
@@ -52,6 +52,7 @@ func (g *Graph) plan(kept []*Node) (steps []*step, arena int, places map[*Node]*
 		p.kept[n] = true
 	}
 	p.findUses()
+	p.giveUp(again)
 	p.decideDrops()
 	for _, o := range g.operations {
 		for _, n := range o.reads() {
@@ -86,7 +87,7 @@ func (p *planner) findUses() {
 func (p *planner) decideDrops() {
 	for _, o := range p.graph.operations[:p.graph.forward] {
 		back, ok := p.firstBackward[o.node]
-		if !ok || o.operation.again == nil || p.kept[o.node] || back-max(p.lastForward[o.node], o.number) < worthDropping {
+		if !ok || p.dropped[o.node] || o.operation.again == nil || p.kept[o.node] || back-max(p.lastForward[o.node], o.number) < worthDropping {
 			continue
 		}
 		there := func(n *Node) bool {

@@ -68,6 +68,7 @@ func drawGraph(t *rapid.T) *Graph {
 func TestPlansKeepWhatIsRead(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		g := drawGraph(t)
+		g.Limit(rapid.IntRange(0, 20000).Draw(t, "limit"))
 		if err := g.Compile(); err != nil {
 			t.Fatal(err)
 		}
@@ -101,6 +102,7 @@ func TestGradientsDoNotDependOnThePlan(t *testing.T) {
 	again := 0
 	rapid.Check(t, func(t *rapid.T) {
 		g := drawGraph(t)
+		g.Limit(rapid.IntRange(0, 20000).Draw(t, "limit"))
 		if err := g.Compile(); err != nil {
 			t.Fatal(err)
 		}
@@ -174,5 +176,60 @@ func TestMemoryOfAChain(t *testing.T) {
 	}
 	if names := strings.Join(g.Operations(), ","); strings.Count(names, "batch-norm, gradient of the input") != layers {
 		t.Errorf("operations %s", names)
+	}
+}
+
+// TestLimit sees that values are given up until the limit is held, no more than it asks for, and that gradients stay the same.
+func TestLimit(t *testing.T) {
+	const n, side, channels, layers = 2, 8, 16, 32
+	oneMap := 4 * n * side * side * channels
+	run := func(limit int) (arena, again int, gradient []float32) {
+		g := New(nil, nil)
+		g.Limit(limit)
+		random := rand.New(rand.NewPCG(3, 0))
+		x := g.Fixed("x", []int{n, side, side, channels}, normal(random, n*side*side*channels))
+		for i := range layers {
+			c := kernel.Conv{InC: channels, OutC: channels, KernelH: 1, KernelW: 1, StrideH: 1, StrideW: 1}
+			x = g.Conv(x, g.Learned(fmt.Sprint("w", i), []int{channels, 1, 1, channels}, normal(random, channels*channels)), nil, c, kernel.ReLU)
+		}
+		g.Differentiate(g.CrossEntropy(g.GlobalAveragePool(x), g.Fixed("target", []int{n, channels}, normal(random, n*channels)), g.Fixed("total", []int{1}, []float32{1})))
+		if err := g.Compile(); err != nil {
+			t.Fatal(err)
+		}
+		if err := g.Run(context.Background()); err != nil {
+			t.Fatal(err)
+		}
+		for _, s := range g.run.steps {
+			if s.again {
+				again++
+			}
+		}
+		first, err := g.Parameters()[0].Grad()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return g.ArenaBytes(), again, slices.Clone(first.Data().([]float32))
+	}
+	all, none, want := run(0)
+	if none != 0 {
+		t.Fatalf("%d convolutions are computed again without a limit", none)
+	}
+	before := 0
+	for _, maps := range []int{30, 24, 18, 14} {
+		limit := maps * oneMap
+		arena, again, got := run(limit)
+		if arena > limit || again == 0 || again >= layers {
+			t.Errorf("limit %d: %d bytes of %d, %d convolutions computed again", limit, arena, all, again)
+		}
+		if again < before {
+			t.Errorf("limit %d: %d convolutions computed again, fewer than for a higher limit", limit, again)
+		}
+		before = again
+		if !slices.Equal(got, want) {
+			t.Errorf("limit %d: another gradient", limit)
+		}
+	}
+	if arena, _, got := run(8); arena > all/2 || !slices.Equal(got, want) {
+		t.Errorf("the least is %d bytes of %d", arena, all)
 	}
 }

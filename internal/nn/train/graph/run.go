@@ -46,13 +46,23 @@ func (g *Graph) Compile(keep ...*Node) error {
 	for _, n := range keep {
 		r.kept[n] = true
 	}
-	r.steps, r.arena, r.places = g.plan(keep)
+	r.steps, r.arena, r.places = g.planWithin(keep, g.limit/4)
 	return nil
 }
 
 // ArenaBytes is the memory that the values of a compiled graph take, those of inputs and parameters
 // left out.
 func (g *Graph) ArenaBytes() int { return 4 * g.run.arena }
+
+// GradientBytes is the part of it that the gradients of parameters take.
+func (g *Graph) GradientBytes() (bytes int) {
+	for _, p := range g.parameters {
+		if p.gradient != nil {
+			bytes += 4 * p.node.Shape().TotalSize()
+		}
+	}
+	return bytes
+}
 
 // bind gives each value its memory.
 func (g *Graph) bindArena() {
@@ -106,7 +116,7 @@ func (s *step) run() (err error) {
 			err = fmt.Errorf("%v", p)
 		}
 	}()
-	if s.again {
+	if s.again && s.operation.again != nil {
 		return s.operation.again(s.out.data, s.slice)
 	}
 	return s.forward(s.out.data, s.slice)
