@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"html/template"
 	"maps"
 	"math"
 	"slices"
@@ -540,7 +539,7 @@ func adaptationChanges(ctx context.Context, run Run, a adaptation) (out []block,
 	if len(ids) == 0 {
 		return nil, nil
 	}
-	pictures, err := picturesOfAll(ctx, run, a.node, ids)
+	pictures, err := picturesByID(ctx, run, a.node, ids)
 	if err != nil || len(pictures) == 0 {
 		return nil, err
 	}
@@ -559,34 +558,6 @@ func adaptationChanges(ctx context.Context, run Run, a adaptation) (out []block,
 		}
 		if len(shown) > 0 {
 			out = append(out, folded(title+": "+shownOf(len(shown), len(sides[i])), false, cards(shown)))
-		}
-	}
-	return out, nil
-}
-
-// picturesOfAll looks for pictures in all tables of images that a node comes from: source and target may have one each.
-func picturesOfAll(ctx context.Context, run Run, n *Node, ids map[string]bool) (map[string]template.URL, error) {
-	out := map[string]template.URL{}
-	ancestors := run.ancestors(n)
-	for _, ancestor := range slices.Backward(ancestors) { // those furthest up have no copies
-		images := outputWith(ctx, ancestor, record.Image)
-		missing := map[string]bool{}
-		for id := range ids {
-			if out[id] == "" {
-				missing[id] = true
-			}
-		}
-		if images == nil || len(missing) == 0 {
-			continue
-		}
-		found, err := findPictures(ctx, images, missing)
-		if err != nil {
-			return nil, err
-		}
-		for id, picture := range found {
-			if out[id], err = dataURI(picture); err != nil {
-				return nil, err
-			}
 		}
 	}
 	return out, nil

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"html/template"
+	"slices"
 
 	"github.com/tlpipe/tlpipe/internal/record"
 	"github.com/tlpipe/tlpipe/pipeline"
@@ -66,29 +67,51 @@ func newMistakes(ctx context.Context, run Run, e *evaluation) ([]mistakesView, e
 	return out, err
 }
 
-// picturesByID looks in the images table furthest up, which holds no copies
-// and is the smallest, for the pictures of some ids.
+// picturesByID looks for the pictures of some ids of rows that a node was given: in the tables of images that these rows come from, and
+// then in those that a model comes from. Two tables may have pictures of one id, and look different.
 func picturesByID(ctx context.Context, run Run, n *Node, ids map[string]bool) (map[string]template.URL, error) {
-	var images pipeline.Input
-	for _, ancestor := range run.ancestors(n) {
-		if in := outputWith(ctx, ancestor, record.Image); in != nil {
-			images = in // the ancestors come nearest first
-		}
-	}
-	if images == nil {
-		return nil, nil
-	}
-	found, err := findPictures(ctx, images, ids)
-	if err != nil {
-		return nil, err
-	}
-	out := make(map[string]template.URL, len(found))
-	for id, picture := range found {
-		if out[id], err = dataURI(picture); err != nil {
-			return nil, err
+	out := map[string]template.URL{}
+	var searched []*Node
+	for _, from := range append(run.rowsOf(n), n) {
+		for _, ancestor := range slices.Backward(run.ancestors(from)) { // those furthest up have no copies, and are the smallest
+			if slices.Contains(searched, ancestor) {
+				continue
+			}
+			searched = append(searched, ancestor)
+			missing := map[string]bool{}
+			for id := range ids {
+				if out[id] == "" {
+					missing[id] = true
+				}
+			}
+			images := outputWith(ctx, ancestor, record.Image)
+			if images == nil || len(missing) == 0 {
+				continue
+			}
+			found, err := findPictures(ctx, images, missing)
+			if err != nil {
+				return nil, err
+			}
+			for id, picture := range found {
+				if out[id], err = dataURI(picture); err != nil {
+					return nil, err
+				}
+			}
 		}
 	}
 	return out, nil
+}
+
+// rowsOf lists the nodes that a node's rows to measure on come from.
+func (r Run) rowsOf(n *Node) (out []*Node) {
+	for _, port := range []string{"test", "target", "data"} {
+		for _, link := range n.Inputs {
+			if from := r.node(link.From); from != nil && link.Port == port {
+				out = append(out, from)
+			}
+		}
+	}
+	return out
 }
 
 // galleryRow shows a training picture and its augmented copies.
