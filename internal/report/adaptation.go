@@ -599,7 +599,7 @@ func termCharts(terms []record.LossTerm) (out []chart) {
 		}
 		out = append(out, chart{Name: k.candidate + ": " + k.term, Summary: summary, Panel: panel{
 			XName: "step", YName: "loss", XTicks: xTicks, YTicks: yTicks, Label: fmt.Sprintf("%s of %s over %d steps", k.term, k.candidate, last.Step),
-			Lines: []line{curve(xs, ys, x, y, "k0")},
+			Lines: []line{curve(xs, ys, x, y, "ln k0")},
 		}})
 	}
 	return out

@@ -259,13 +259,13 @@ func (p *panel) drawTraining(t *training, l timeline, q quantity, x, y scale, th
 			}
 		}
 	}
-	p.draw(numbers, train, x, y, class("train"), 0, q.write)
-	p.draw(numbers, validation, x, y, class("validation"), 1, q.write)
+	p.draw(numbers, train, x, y, class("train"), class("train"), 0, q.write)
+	p.draw(numbers, validation, x, y, class("validation"), class("validation"), 1, q.write)
 }
 
-// draw adds a line with a mark at its end.
-func (p *panel) draw(xs, ys []float64, x, y scale, class string, symbol int, write func(float64) string) {
-	p.Lines = append(p.Lines, curve(xs, ys, x, y, class))
+// draw adds a line with a mark at its end. The classes are those of the style sheet: strokes and marks of one colour have different ones.
+func (p *panel) draw(xs, ys []float64, x, y scale, line, class string, symbol int, write func(float64) string) {
+	p.Lines = append(p.Lines, curve(xs, ys, x, y, line))
 	for i, value := range slices.Backward(ys) {
 		if !math.IsNaN(value) && !math.IsInf(value, 0) {
 			p.Marks = append(p.Marks, mark{X: x.at(xs[i]), Y: y.at(value), Symbol: symbol, Class: class, Title: write(value)})

@@ -120,6 +120,12 @@ func checkPage(t *testing.T, text string) document {
 		}
 	}
 	for _, n := range d.elements {
+		if n.Data == "path" && n.Parent != nil && attribute(n.Parent, "class") == "lines" {
+			// These are the classes of curves that the style sheet gives a stroke.
+			if !slices.ContainsFunc(strings.Fields(attribute(n, "class")), func(class string) bool { return class == "ln" || class == "train" || class == "validation" }) {
+				t.Errorf("a curve of class %q is not drawn", attribute(n, "class"))
+			}
+		}
 		switch n.Data {
 		case "script", "iframe", "object", "embed", "base", "form":
 			t.Errorf("there is a <%s>", n.Data)

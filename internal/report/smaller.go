@@ -21,7 +21,7 @@ func smallerSection(ctx context.Context, r *reading) (blocks []block, err error)
 		if len(rows) == 0 {
 			continue
 		}
-		blocks = append(blocks, subheading(n.Name), tableOf(sizesTable(rows)))
+		blocks = append(blocks, subheading(n.Name), tableOf(sizesTable(n.Name, rows)))
 		if rows[0].Rows > 0 {
 			blocks = append(blocks, note(fmt.Sprintf("Accuracy and agreement on %s, which also chose the epochs; 95 %% intervals (Wilson).", plural(rows[0].Rows, "validation row"))))
 		}
@@ -64,8 +64,8 @@ func (s sized) name() string {
 }
 
 // sizesTable has a row for each network.
-func sizesTable(rows []record.ModelSize) numberTable {
-	t := numberTable{Corner: "network", Columns: []numberColumn{
+func sizesTable(node string, rows []record.ModelSize) numberTable {
+	t := numberTable{Caption: "Networks of " + node + " by size", Corner: "network", Columns: []numberColumn{
 		{Name: "parameters"}, {Name: "not 0", Hint: "of the parameters that are trained"}, {Name: "multiply-adds", Hint: "of a picture"}, {Name: "size", Hint: "of the weights as they are stored"},
 		{Name: "accuracy"}, {Name: "agreement", Hint: "share of the rows on which it gives the class that the teacher, or the network before, gives"},
 	}}
@@ -172,7 +172,7 @@ func curveCharts(rows []record.DistillationCurve, teacher []record.TrainingEpoch
 		}
 		p := panel{Title: title, XName: "epoch", XTicks: epochTicks(x), YTicks: ticks, Label: title + " by epoch. "}
 		for i, c := range curves {
-			p.draw(c.xs, of(c), x, y, fmt.Sprintf("k%d", i), i, write)
+			p.draw(c.xs, of(c), x, y, fmt.Sprintf("ln k%d", i), fmt.Sprintf("k%d", i), i, write)
 			if n := len(of(c)); n > 0 {
 				p.Label += fmt.Sprintf("%s: %s at the end. ", c.name, write(of(c)[n-1]))
 			}

@@ -1,0 +1,66 @@
+package report_test
+
+import (
+	"math"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/tlpipe/tlpipe/internal/record"
+	"github.com/tlpipe/tlpipe/internal/report"
+	"github.com/tlpipe/tlpipe/pipeline"
+)
+
+// smallerRun is a run with a distilled student and an adaptation.
+func smallerRun(t testing.TB) report.Run {
+	var curves []record.DistillationCurve
+	for _, student := range []string{record.RoleAlone, record.RoleDistilled} {
+		for epoch := range 4 {
+			curves = append(curves, record.DistillationCurve{Student: student, Phase: "all", Epoch: int32(epoch + 1), Loss: 2 / float64(epoch+1), ValidationLoss: 2.1 / float64(epoch+1), ValidationAccuracy: 0.2 * float64(epoch+1), Kept: epoch == 3})
+		}
+	}
+	size := func(model, role string, bytes int64, accuracy float64) record.ModelSize {
+		return record.ModelSize{Model: model, Role: role, Parameters: bytes / 4, MultiplyAdds: bytes, Bytes: bytes, Nonzero: bytes / 4, Rows: 100, Accuracy: accuracy, Low: accuracy - 0.1, High: accuracy + 0.08, Agreement: 1, AgreementLow: 0.96, AgreementHigh: 1}
+	}
+	var terms []record.LossTerm
+	for step := range 10 {
+		terms = append(terms, record.LossTerm{Candidate: "mmd", Epoch: 1, Step: int64(step + 1), Term: "mmd", Loss: 1 / float64(step+1), Weight: 1, Accuracy: math.NaN(), LearningRate: 0.001, Reversal: math.NaN()})
+	}
+	trial := func(method string, accuracy, p float64, chosen bool) record.AdaptationTrial {
+		return record.AdaptationTrial{Candidate: method, Method: method, LearningRate: 0.001, Epoch: 1, Best: true, Chosen: chosen, Oracle: accuracy, OracleLow: accuracy - 0.1, OracleHigh: accuracy + 0.1, OracleRows: 50, P: p}
+	}
+	return report.Run{Pipeline: "smaller", File: "smaller.yaml", Status: "ok", Nodes: []report.Node{
+		{Name: "net", Stage: "net", Uses: "finetune", State: report.Computed, Outputs: map[string]pipeline.Input{"history": historyTable(t, "net", 0.9)}},
+		{
+			Name: "student", Stage: "student", Uses: "distill", State: report.Computed,
+			Inputs: []report.Link{{Port: "teacher", From: "net", FromPort: "model"}},
+			Outputs: map[string]pipeline.Input{
+				"sizes": table(t, "student", []record.ModelSize{
+					size("net", record.RoleTeacher, 13_000_000, 0.9), size("student", record.RoleAlone, 400_000, 0.7), size("student", record.RoleDistilled, 400_000, 0.75),
+				}),
+				"curves": table(t, "student", curves),
+			},
+		},
+		{
+			Name: "adapted", Stage: "adapted", Uses: "adapt", State: report.Computed,
+			Outputs: map[string]pipeline.Input{"selection": table(t, "adapted", []record.AdaptationTrial{trial("direct", 0.5, math.NaN(), false), trial("mmd", 0.6, 0.3, true)}), "history": table(t, "adapted", terms)},
+		},
+	}}
+}
+
+// The curves of students and of the terms of a loss are strokes that the style sheet draws.
+func TestCurvesOfSmallerNetworksAreDrawn(t *testing.T) {
+	text := page(t, smallerRun(t))
+	checkPage(t, text)
+	for id, want := range map[string][]string{"smaller": {"ln k0", "ln k1", "ln k2", "ln k0", "ln k1", "ln k2"}, "adaptation": {"ln k0"}} {
+		var got []string
+		for _, n := range parse(t, section(text, id)).all("path") {
+			if attribute(n, "class") != "" && strings.HasPrefix(attribute(n, "d"), "M") {
+				got = append(got, attribute(n, "class"))
+			}
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("%s has curves of classes %q, want %q", id, got, want)
+		}
+	}
+}
