@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/tlpipe/tlpipe/internal/kernel"
 	"github.com/tlpipe/tlpipe/internal/nn"
 	"github.com/tlpipe/tlpipe/internal/onnx"
 )
@@ -142,22 +143,21 @@ func (b *builder) finish(out *value) (*nn.Network, nn.Weights, error) {
 			return nil, nil, err
 		}
 	}
-	features := end.Name
-	for at := end.Name; ; {
-		l, _ := whole.Find(at)
-		if _, dense := l.Op.(nn.Dense); dense {
-			features = l.Inputs[0]
-			break
-		}
-		if len(l.Inputs) != 1 || !answers(l.Op) {
-			break
-		}
-		at = l.Inputs[0]
+	features, at := classified(whole, end.Name)
+	switch {
+	case at == "" || len(whole.Shape(at)) == 1:
+	case whole.Shape(at)[0]*whole.Shape(at)[1] > 1:
+		features = b.network.Layer(b.name(at+".pooled"), nn.GlobalAveragePool{}, nn.Value{Name: at}).Name
+	default:
+		features = b.network.Layer(b.name(at+".vector"), nn.Flatten{}, nn.Value{Name: at}).Name
+	}
+	if whole, err = b.network.Network(); err != nil {
+		return nil, nil, err
 	}
 	if features == Image {
 		return nil, nil, errors.New("it has no layers before its classifier")
 	}
-	needed := map[string]bool{end.Name: true}
+	needed := map[string]bool{end.Name: true, features: true}
 	layers := whole.Layers()
 	for i := len(layers) - 1; i >= 0; i-- {
 		if needed[layers[i].Name] {
@@ -211,6 +211,50 @@ func (b *builder) finish(out *value) (*nn.Network, nn.Weights, error) {
 	return net, weights, nil
 }
 
+// classified finds the layer that the last classifier takes, a dense layer or a convolution of 1×1; the end itself if there is
+// none. Where it is a map, of which the features are to be made, it is told as such.
+func classified(net *nn.Network, end string) (features, classifiedMap string) {
+	pooled, plain := false, true // since the convolution, as seen from the end
+	for at := end; ; {
+		l, _ := net.Find(at)
+		if len(l.Inputs) != 1 {
+			return end, ""
+		}
+		from := l.Inputs[0]
+		switch op := l.Op.(type) {
+		case nn.Dense:
+			return from, ""
+		case nn.Conv:
+			in := net.Shape(from)
+			if op.Kernel != (nn.Pair{1, 1}) || op.Groups > 1 || from == Image {
+				return end, ""
+			}
+			// What ends in a 1×1 convolution may also be the features of a network without its classifier, as MobileNetV2's: on maps,
+			// or before an activation, it is taken for a classifier where it tells the classes of ImageNet.
+			if classes := net.Shape(end).Size(); (pooled || !plain) && classes != 1000 && classes != 1001 {
+				return end, ""
+			}
+			if in[0]*in[1] > 1 {
+				return end, from
+			}
+			if reshape, _ := net.Find(from); len(reshape.Inputs) == 1 && len(net.Shape(reshape.Inputs[0])) == 1 {
+				return reshape.Inputs[0], ""
+			}
+			return end, from
+		case nn.Flatten, nn.Reshape:
+		case nn.GlobalAveragePool, nn.AveragePool:
+			pooled = true
+		case nn.Activation:
+			plain = plain && op.Function == kernel.Sigmoid
+		default:
+			if !answers(l.Op) {
+				return end, ""
+			}
+		}
+		at = from
+	}
+}
+
 // lastMap is the layer whose map becomes the features; "" if there is none.
 func lastMap(net *nn.Network, features string) string {
 	for at := features; ; {
@@ -231,7 +275,7 @@ func lastMap(net *nn.Network, features string) string {
 // answers tells whether a layer turns logits into answers.
 func answers(op nn.Op) bool {
 	switch op.(type) {
-	case nn.Softmax, nn.Activation, nn.Affine, nn.Scale, nn.Dropout:
+	case nn.Softmax, nn.Affine, nn.Scale, nn.Dropout:
 		return true
 	}
 	return false
@@ -275,6 +319,11 @@ func (b *builder) node(n *onnx.Node) error {
 	}
 	if make == nil {
 		return errors.New("this operator is supported on constants only")
+	}
+	for _, v := range c.in {
+		if v != nil && v.erf != nil && n.Operator != "Add" && n.Operator != "Mul" {
+			return errors.New("Erf is supported as a part of GELU only")
+		}
 	}
 	if len(c.in) == 0 || c.in[0] == nil {
 		return errors.New("its first input is missing")

@@ -81,6 +81,36 @@ func TestAsONNXRuntime(t *testing.T) {
 	}
 }
 
+// A convolution of 1×1 is a classifier as a dense layer is: what it takes are the features, pooled where it takes a map.
+func TestFeaturesOfConvolutionalClassifiers(t *testing.T) {
+	for name, want := range map[string]int{"dla": 6, "squeezenet": 8, "convnext": 8} {
+		net, _, err := network.New(read(t, name), 16, 16)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := net.Shape(network.Features); len(got) != 1 || got[0] != want {
+			t.Errorf("%s: features of shape %v, want %d", name, got, want)
+		}
+		if got := net.Output().Name; got != network.Output {
+			t.Errorf("%s: the output is called %s", name, got)
+		}
+	}
+	// Without a classifier, what ends in such a convolution is the features.
+	m := read(t, "squeezenet")
+	for i := range m.Graph.Nodes {
+		if n := &m.Graph.Nodes[i]; n.Operator == "Concat" {
+			m.Graph.Outputs[0].Name = n.Outputs[0]
+		}
+	}
+	net, _, err := network.New(m, 16, 16)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if net.Output().Name != network.Features {
+		t.Errorf("the output is called %s", net.Output().Name)
+	}
+}
+
 // A network that is fully convolutional takes pictures of another size.
 func TestAnotherSize(t *testing.T) {
 	net, _, err := network.New(read(t, "efficientnet"), 32, 24)
@@ -108,6 +138,7 @@ func TestUnknown(t *testing.T) {
 		{"input", func(m *onnx.Model) { m.Graph.Nodes[1].Inputs[0] = "nowhere" }, `no node computes its input "nowhere"`},
 		{"channels", func(m *onnx.Model) { m.Graph.Inputs[0].Shape[1].Length = 1 }, "as colour pictures have"},
 		{"external", func(m *onnx.Model) { m.Graph.Initializers[0].External = true }, "external_data=False"},
+		{"erf", func(m *onnx.Model) { m.Graph.Nodes[1].Operator = "Erf" }, "but as a part of GELU"},
 		{"output", func(m *onnx.Model) { m.Graph.Outputs = nil }, "it has 0 outputs"},
 	} {
 		m := read(t, "resnet")

@@ -16,9 +16,9 @@ func operators() map[string]func(*call) (*value, error) {
 	return map[string]func(*call) (*value, error){
 		"Identity": identity, "Dropout": identity, "Cast": identity,
 		"Shape": shapeOf, "Constant": nil,
-		"Conv": conv, "Gemm": gemm, "MatMul": matMul, "BatchNormalization": batchNorm,
+		"Conv": conv, "Gemm": gemm, "MatMul": matMul, "BatchNormalization": batchNorm, "LayerNormalization": layerNorm,
 		"Relu": activation(kernel.ReLU), "Sigmoid": gating(kernel.Sigmoid), "Tanh": activation(kernel.Tanh),
-		"HardSwish": activation(kernel.HardSwish), "HardSigmoid": hardSigmoid, "Gelu": gelu, "Clip": clip, "Swish": swish,
+		"HardSwish": activation(kernel.HardSwish), "HardSigmoid": hardSigmoid, "Gelu": exactGELU, "Erf": erf, "Clip": clip, "Swish": swish,
 		"Softmax": softmax,
 		"Add":     add, "Sub": subtract, "Mul": multiply, "Div": divide, "Sum": sum,
 		"MaxPool": maxPool, "AveragePool": averagePool, "GlobalAveragePool": globalAverage, "GlobalMaxPool": globalMax, "ReduceMean": reduceMean,
@@ -165,6 +165,9 @@ func matMul(c *call) (*value, error) {
 // dense makes a layer of a weight, [out, in] if it is transposed, else [in, out].
 func (c *call) dense(w *value, transposed bool) (*value, error) {
 	x := c.in[0]
+	if len(x.shape) == 4 && len(w.shape) == 2 && len(x.layer.Shape) == 3 && slices.Equal(x.order, channelsLast) && w.size() == len(w.floats) && !transposed {
+		return c.pixelwise(w)
+	}
 	if len(w.shape) != 2 || len(x.shape) != 2 || w.size() != len(w.floats) {
 		return nil, fmt.Errorf("its inputs have the shapes %v and %v, want 2 axes", x.shape, w.shape)
 	}
@@ -204,6 +207,23 @@ func (c *call) dense(w *value, transposed bool) (*value, error) {
 		c.set(layer, nn.Bias, nn.Shape{out}, bias)
 	}
 	return &value{shape: []int{1, out}, layer: layer}, nil
+}
+
+// pixelwise makes a convolution of 1×1 of a weight [in, out] that all pixels of a map are multiplied by.
+func (c *call) pixelwise(w *value) (*value, error) {
+	x, in, out := c.in[0], w.shape[0], w.shape[1]
+	if in != x.layer.Shape[2] || out == 0 {
+		return nil, fmt.Errorf("its weight of shape %v does not fit an input of shape %v", w.shape, x.shape)
+	}
+	data := make([]float32, in*out)
+	for o := range out {
+		for i := range in {
+			data[o*in+i] = w.floats[i*out+o]
+		}
+	}
+	layer := c.layer(nn.Conv{Out: out, Kernel: nn.Pair{1, 1}}, x.layer)
+	c.set(layer, nn.Weight, nn.Shape{out, 1, 1, in}, data)
+	return mapped(channelsLast, layer), nil
 }
 
 func batchNorm(c *call) (*value, error) {
@@ -263,11 +283,89 @@ func (c *call) affine(x *value, scale, shift float32) nn.Value {
 	return c.layer(nn.Affine{Scale: slices.Repeat([]float32{scale}, n), Shift: slices.Repeat([]float32{shift}, n)}, x.layer)
 }
 
-func gelu(c *call) (*value, error) {
+func exactGELU(c *call) (*value, error) {
 	if a := c.text("approximate"); a != "" && a != "none" {
 		return nil, fmt.Errorf("there is no layer for approximate %q", a)
 	}
 	return activation(kernel.GELU)(c)
+}
+
+// erf begins a GELU that is spelled out; the nodes that follow complete it.
+func erf(c *call) (*value, error) {
+	x := c.in[0]
+	if x.scaled == nil || math.Abs(float64(x.factor)-1/math.Sqrt2) > 1e-6 {
+		return nil, errors.New("there is no layer for it but as a part of GELU, of a value divided by the root of 2")
+	}
+	out := like(x.scaled, x.scaled.layer)
+	out.erf = x.scaled
+	return out, nil
+}
+
+// erfPlus adds a constant to the erf of a GELU.
+func erfPlus(x, constant *value) (*value, error) {
+	if x.plusOne || len(constant.floats) != 1 || constant.floats[0] != 1 {
+		return nil, errors.New("Erf is supported as a part of GELU only, with 1 added")
+	}
+	out := like(x, x.layer)
+	out.erf, out.plusOne = x.erf, true
+	return out, nil
+}
+
+// completed is the GELU that multiplication by a value completes.
+func (c *call) completed(half, by *value) (*value, error) {
+	x := half.erf
+	if !half.plusOne {
+		return nil, errors.New("Erf is supported as a part of GELU only, with 1 added")
+	}
+	whole := like(x, c.layer(nn.Activation{Function: kernel.GELU}, x.layer))
+	switch {
+	case by.layer.Name == x.layer.Name:
+		twice := like(x, c.layer(nn.Scale{Factor: 2}, whole.layer))
+		twice.doubled = whole
+		return twice, nil
+	case by.scaled != nil && by.scaled.layer.Name == x.layer.Name && by.factor == 0.5:
+		return whole, nil
+	}
+	return nil, errors.New("Erf is supported as a part of GELU only, times the value that it is of")
+}
+
+// scaling is a value times one factor for all channels, and says so.
+func scaling(x *value, layer nn.Value, factors []float32) *value {
+	out := like(x, layer)
+	if slices.Min(factors) == slices.Max(factors) {
+		out.scaled, out.factor = x, factors[0]
+	}
+	return out
+}
+
+func layerNorm(c *call) (*value, error) {
+	x := c.in[0]
+	at, err := x.channelAxis()
+	if err != nil {
+		return nil, err
+	}
+	if axis := c.int("axis", -1); at != len(x.shape)-1 || axis != -1 && axis != at {
+		return nil, fmt.Errorf("only the layer-norm along channels is supported, not along axis %d of %v", axis, x.shape)
+	}
+	n := x.layer.Shape.Channels()
+	gamma, err := c.numbers(1, "scale")
+	if err != nil {
+		return nil, err
+	}
+	beta, err := c.bias(2, n)
+	if err != nil {
+		return nil, err
+	}
+	if beta == nil {
+		beta = make([]float32, n)
+	}
+	if len(gamma.floats) != n {
+		return nil, fmt.Errorf("its scale has %d numbers, want %d", len(gamma.floats), n)
+	}
+	layer := c.layer(nn.LayerNorm{Epsilon: c.float("epsilon", 1e-5)}, x.layer)
+	c.set(layer, nn.Gamma, nn.Shape{n}, gamma.floats)
+	c.set(layer, nn.Beta, nn.Shape{n}, beta)
+	return like(x, layer), nil
 }
 
 func swish(c *call) (*value, error) {
@@ -338,10 +436,16 @@ func add(c *call) (*value, error) {
 		return nil, err
 	}
 	if constant == nil {
+		if c.in[0].erf != nil || c.in[1].erf != nil {
+			return nil, errors.New("Erf is supported as a part of GELU only, with 1 added")
+		}
 		if err := alike(c.in[0], c.in[1]); err != nil {
 			return nil, err
 		}
 		return like(x, c.layer(nn.Add{}, c.in[0].layer, c.in[1].layer)), nil
+	}
+	if x.erf != nil {
+		return erfPlus(x, constant)
 	}
 	shift, err := perChannel(x, constant)
 	if err != nil {
@@ -434,13 +538,27 @@ func multiply(c *call) (*value, error) {
 		return nil, err
 	}
 	if constant != nil {
+		if x.erf != nil {
+			return nil, errors.New("Erf is supported as a part of GELU only, times the value that it is of")
+		}
+		if x.doubled != nil && len(constant.floats) == 1 && constant.floats[0] == 0.5 {
+			return x.doubled, nil
+		}
 		scale, err := perChannel(x, constant)
 		if err != nil {
 			return nil, err
 		}
-		return like(x, c.layer(nn.Affine{Scale: scale, Shift: make([]float32, len(scale))}, x.layer)), nil
+		return scaling(x, c.layer(nn.Affine{Scale: scale, Shift: make([]float32, len(scale))}, x.layer), scale), nil
 	}
 	a, b := c.in[0], c.in[1]
+	switch {
+	case a.erf != nil && b.erf != nil:
+		return nil, errors.New("Erf is supported as a part of GELU only, times the value that it is of")
+	case a.erf != nil:
+		return c.completed(a, b)
+	case b.erf != nil:
+		return c.completed(b, a)
+	}
 	for range 2 {
 		if g := b.gate; g != nil && g.of == a.layer.Name {
 			f := kernel.SiLU
@@ -483,7 +601,7 @@ func divide(c *call) (*value, error) {
 	for i, v := range scale {
 		scale[i] = 1 / v
 	}
-	return like(x, c.layer(nn.Affine{Scale: scale, Shift: make([]float32, len(scale))}, x.layer)), nil
+	return scaling(x, c.layer(nn.Affine{Scale: scale, Shift: make([]float32, len(scale))}, x.layer), scale), nil
 }
 
 // window reads what all poolings have.

@@ -26,6 +26,16 @@ type value struct {
 	flattened *flattened
 	// gate is what the value is a function of, as in x·σ(x).
 	gate *gate
+	gelu
+}
+
+// gelu is how far a value has come to being x·(1 + erf(x/√2))/2, which files compute in five nodes.
+type gelu struct {
+	scaled  *value  // the value is this one times a factor
+	factor  float32 //
+	erf     *value  // the value is erf(x/√2), plus one if it is added: no layer puts it out
+	plusOne bool    //
+	doubled *value  // the value is twice this one
 }
 
 // flattened is a map whose numbers stand in the file as channels, height, width.

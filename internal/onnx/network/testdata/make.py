@@ -1,9 +1,11 @@
 """Makes the fixtures: tiny networks as torchvision, timm and Keras build them, exported to ONNX, and what
 ONNX Runtime computes of them. Made with torch 2.15, torchvision 0.29, timm 1.0.31, keras 3.15 (torch), onnxruntime 1.32.
 
-    KERAS_BACKEND=torch python make.py
+    KERAS_BACKEND=torch python make.py [NAME …]
+
+With names, of the networks of PyTorch whose names are in `later`, it makes these alone.
 """
-import json, os, warnings
+import json, os, sys, warnings
 warnings.simplefilter("ignore")
 import numpy as np, onnx, onnxruntime, torch, torchvision, timm
 from torch import nn
@@ -111,6 +113,23 @@ def keras_network():
     return keras.Model(image, x)
 
 
+def convnext():
+    from torchvision.models.convnext import CNBlock, LayerNorm2d
+    return nn.Sequential(
+        nn.Conv2d(3, 8, 4, 4), LayerNorm2d(8, eps=1e-6), CNBlock(8, 0.5, 0.0), nn.AdaptiveAvgPool2d(1), LayerNorm2d(8, eps=1e-6), nn.Flatten(), nn.Linear(8, 5))
+
+
+def squeezenet():  # the classifier is a convolution of the map, as torchvision's
+    return nn.Sequential(
+        nn.Conv2d(3, 6, 3, 2), nn.ReLU(), torchvision.models.squeezenet.Fire(6, 4, 4, 4),
+        nn.Dropout(), nn.Conv2d(8, 1000, 1), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+
+
+def dla():  # the classifier is a convolution of the pooled map, as timm's
+    return nn.Sequential(nn.Conv2d(3, 6, 3, 2), nn.BatchNorm2d(6), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Conv2d(6, 5, 1), nn.Flatten())
+
+
+later = {"convnext": convnext, "squeezenet": squeezenet, "dla": dla}
 networks = {
     "resnet": BasicNet, "mobilenet_v2": mobilenet_v2, "mobilenet_v3": mobilenet_v3, "efficientnet": timm_efficientnet,
     "vgg": vgg, "densenet": Dense,
@@ -125,6 +144,18 @@ def run(name, x):
     expected[name] = [float(v) for v in y.reshape(-1)]
 
 
+def later_networks(names):
+    for name in names:
+        torch.manual_seed(1)
+        torch.onnx.export(drawn(later[name]()), (torch.zeros(1, 3, size, size),), os.path.join(here, name + ".onnx"), dynamo=False, opset_version=17, dynamic_axes={"input": {0: "n"}}, input_names=["input"])
+        run(name, picture(size))
+
+
+if sys.argv[1:]:
+    expected = json.load(open(os.path.join(here, "expected.json")))
+    later_networks(sys.argv[1:])
+    json.dump(expected, open(os.path.join(here, "expected.json"), "w"), indent=0)
+    sys.exit()
 for name, make in networks.items():
     m = drawn(make())
     for suffix, dynamo, opset in (("", False, 17), ("_dynamo", True, 18)):
@@ -149,4 +180,5 @@ for n in g.graph.node:
 g.graph.ClearField("value_info")
 onnx.save(g, os.path.join(here, "keras.onnx"))
 run("keras", picture(size).transpose(0, 2, 3, 1).copy())
+later_networks(later)
 json.dump(expected, open(os.path.join(here, "expected.json"), "w"), indent=0)
