@@ -132,6 +132,12 @@ func (p *program) export(ctx context.Context, f exportFlags, reference string) e
 	if q := r.Model.Description.Quantisation; q != nil && r.Precision == exchange.Float32 && f.precision == "" {
 		fmt.Fprintf(p.err, "note: the model's weights rest as %s; the file has them as float32\n", q.Weights)
 	}
+	if r.Model.Description.Quantisation != nil && (result.Format == exchange.Torch || result.Format == exchange.Safetensors) {
+		fmt.Fprintln(p.err, "note: a quantise stage folds batch-norms into the convolutions, so the file has none: load_state_dict of the architecture wants those of the model that the stage was given")
+	}
+	if c := result.Check; c != nil && r.Precision == exchange.Int8 && 100*c.Same < 99*c.Examples {
+		fmt.Fprintf(p.err, "warning: %d of %d %ss get another class than in tlpipe, where programs round in other places: compare the accuracy of the file on your own test rows before you use it\n", c.Examples-c.Same, c.Examples, c.Kind)
+	}
 	text := fmt.Sprintf("%s written: %s, %s, %s", f.out, result.Format, r.Precision, console.Bytes(result.Bytes))
 	if c := result.Check; c != nil {
 		text += "; read back and " + checkInWords(*c, r.Model.Head)
@@ -143,7 +149,9 @@ func (p *program) export(ctx context.Context, f exportFlags, reference string) e
 // ownPrecision is that which the weights of a model rest in, if the format has it; float32 otherwise.
 func ownPrecision(r exchange.Request) exchange.Precision {
 	if r.Scheme != nil {
-		return exchange.Int8
+		if r.Precision = exchange.Int8; r.Check() == nil {
+			return exchange.Int8
+		}
 	}
 	if q := r.Model.Description.Quantisation; q != nil && q.Weights == record.Float16Tensor {
 		if r.Precision = exchange.Float16; r.Check() == nil {
