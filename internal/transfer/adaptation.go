@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 
 	"github.com/tlpipe/tlpipe/internal/nn"
@@ -48,6 +49,10 @@ type Turn struct {
 	Pools bool
 	// Classes are those of the training rows in this turn, once Prepare has run; nil: as they were read.
 	Classes func() []int
+	// Moves names the layer whose values the turn's loss changes: one of the turns that name one must learn at or below it. Still says
+	// what is wrong if none does. nil: there is no such layer.
+	Moves func(net *nn.Network) string
+	Still string
 	// Last hands on the weights of the last epoch, whatever is monitored.
 	Last bool
 	// Unlabelled says that no row of the turn has a class: the classification has no loss and no accuracy in training.
@@ -152,6 +157,28 @@ func (turn *Turn) narrow(net *nn.Network, s strategy.Selection) strategy.Selecti
 	}
 	s.Rates = rates
 	return s
+}
+
+// moving refuses turns that are to move the values of a layer below which nothing learns.
+func (t *training) moving() error {
+	still := ""
+	for i, turn := range t.turns {
+		if turn.Moves == nil {
+			continue
+		}
+		below, err := t.net.Cut(turn.Moves(t.net))
+		if err != nil {
+			return err
+		}
+		if slices.ContainsFunc(below.Layers(), func(l nn.Layer) bool { return t.selections[i].Learns(l.Name) && len(below.LayerParameters(l)) > 0 }) {
+			return nil
+		}
+		still = turn.Still
+	}
+	if still == "" {
+		return nil
+	}
+	return pipeline.ParamErrorHint("method", "take another method, give the network hidden layers, or a strategy in which layers of the backbone learn", "%s", still)
 }
 
 // prepare readies the rows for a turn that is to be trained.

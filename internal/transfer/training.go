@@ -100,6 +100,9 @@ func (s *Setup) newTraining(ctx context.Context, task *pipeline.Task, d *rows.Da
 		}
 		t.selections = append(t.selections, selected)
 	}
+	if err := t.moving(); err != nil {
+		return nil, err
+	}
 	t.prefixes = make([]prefix.Prefix, len(t.phases))
 	switch {
 	case s.scheme != nil:

@@ -3,6 +3,7 @@ package adapt_test
 import (
 	"context"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -270,6 +271,7 @@ func TestWhatIsRefused(t *testing.T) {
 		{"{" + bothDomains + "method: tent, network: {hidden: [8], task: [5], discriminator: [4], dropout: 0, batch_norm: false}}", features, "no batch-norm that learned the statistics of the source"},
 		{"{" + bothDomains + "method: consistency" + small, features, "learns from copies of the target's rows, but there are none"},
 		{"{" + bothDomains + "method: dann, batch_size: 100}", features, "a batch has 100 rows of each domain"},
+		{"{" + bothDomains + "method: mmd, network: {task: [8]}}", features, "network: has no hidden layers: method mmd would have nothing to learn"},
 		{"{" + bothDomains + "method: coral, epochs: 5}", features, "epochs: has no effect: methods in closed form"},
 		{"{" + bothDomains + "method: [coral, direct], select: im, batch_size: 8, network: {hidden: [8]}}", features, "network: has no effect: methods in closed form"},
 		{"{" + bothDomains + "method: coral, select: {by: im, over: [epoch]}}", features, "select: has no effect: methods in closed form have no epochs"},
@@ -408,6 +410,32 @@ func TestFewLabelsGiveNoAlarm(t *testing.T) {
 		if d.Name == record.SourceOnlyClasses && (d.Alarm || !strings.HasPrefix(d.Text, "24 of the target's 120 rows have a label, none of these of classes d (")) {
 			t.Errorf("%+v", d)
 		}
+	}
+}
+
+// All methods begin with the answers that direct begins with.
+func TestMethodsBeginAlike(t *testing.T) {
+	out, err := adaptOn(t, "{"+bothDomains+"method: [dann, cdan, mmd], select: im"+small, map[string]*pipelinetest.Table{"source": scene{labelled: allLabelled}.table(t, "features")}, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	terms, err := record.ReadRows[record.LossTerm](out["history"].Batches(context.Background()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	for _, term := range terms {
+		if term.Step == 1 && term.Term == "class" {
+			if n++; math.Abs(term.Loss-math.Log(3)) > 1e-6 {
+				t.Errorf("%s begins with the loss %v of three classes", term.Candidate, term.Loss)
+			}
+		}
+		if term.Step == 1 && term.Term == "dann" && math.Abs(term.Loss-math.Ln2) < 1e-4 {
+			t.Error("the discriminator begins with equal answers")
+		}
+	}
+	if n != 4 {
+		t.Errorf("%d first steps", n)
 	}
 }
 

@@ -440,6 +440,9 @@ func (r *run) reweigh(ctx context.Context, c *candidate, estimate string) (nn.We
 	bias := l.Logits + "." + string(nn.Bias)
 	b := slices.Clone(out[bias].Data)
 	for i := range b {
+		if trained[i] == 0 { // a class that the input model knows and the source does not have stays as it is
+			continue
+		}
 		// A class that is estimated not to come at all keeps a little.
 		b[i] += float32(math.Log(max(priors.Frequencies[i], 1e-6)/trained[i]) / scale)
 	}

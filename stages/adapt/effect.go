@@ -56,6 +56,12 @@ func (p Params) withoutEffect() (errs []error) {
 		refuse(p.given["restore"] && p.Restore == "last" && p.by() != "", "restore", "leave it out, or leave epoch out of select.over",
 			"contradicts select, which chooses the epoch by %s", p.by())
 	}
+	if p.Network != nil && len(p.Network.Hidden) == 0 && p.Backbone == "" {
+		for i, m := range p.Method {
+			refuse(slices.Contains([]string{method.DeepCoral, method.MMD, method.DANN, method.CDAN}, m.Kind) || m.Kind == method.SHOT && len(p.Network.Task) == 0, "network", "such as hidden: [64, 32]",
+				"has no hidden layers: %s would have nothing to learn below the features", p.methodAt(i)+" "+m.Kind)
+		}
+	}
 	refuse(p.given["mix_probability"], "mix_probability", "leave it out", "has no effect: rows of two domains are not mixed")
 	if p.PriorShift != none {
 		for i, m := range p.Method {

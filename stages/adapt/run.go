@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/tlpipe/tlpipe/internal/domain/method"
+	"github.com/tlpipe/tlpipe/internal/nn/classifier"
 	"github.com/tlpipe/tlpipe/internal/nn/train/objective"
 	"github.com/tlpipe/tlpipe/internal/record"
 	"github.com/tlpipe/tlpipe/internal/transfer/rows"
@@ -75,7 +76,15 @@ func (s *stage) read(ctx context.Context, task *pipeline.Task) (*rows.Domains, e
 	if in := task.Input(TestPort); in != nil {
 		test = &rows.From{Input: in, Port: TargetPort, Domains: target.Domains}
 	}
-	d, err := rows.ReadDomains(ctx, source, target, test, s.Label)
+	var classes []string
+	if in := task.Input(ModelPort); in != nil {
+		model, err := classifier.Read(ctx, in)
+		if err != nil {
+			return nil, fmt.Errorf("model %s: %w", in.Name(), err)
+		}
+		classes = model.Head().Classes
+	}
+	d, err := rows.ReadDomains(ctx, source, target, test, s.Label, classes)
 	if err != nil {
 		return nil, err
 	}
@@ -169,7 +178,7 @@ func (r *run) loneClasses() {
 	} else { // too few to tell
 		tell(record.SourceOnlyClasses, d.OnlySource, false, fmt.Sprintf("%d of the target's %d rows have a label, none of these of classes %%s (%%d training rows of the source)", d.TargetKnown, d.TargetAll))
 	}
-	tell(record.TargetOnlyClasses, d.OnlyTarget, true, "classes that the source does not have: %s (%d labelled rows of the target): the model will take them for others, and they are left out of the accuracy")
+	tell(record.TargetOnlyClasses, d.OnlyTarget, true, "classes that the model does not have: %s (%d labelled rows of the target): it will take them for others, and they are left out of the accuracy")
 }
 
 // note takes a diagnostic into account, and tells alarms.

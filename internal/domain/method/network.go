@@ -10,7 +10,7 @@ import (
 
 // Network is what learns by gradient descent.
 type Network struct {
-	Hidden        []int   `yaml:"hidden" min:"1" max:"65536" doc:"widths of the layers up to the features that are aligned, the last of which is the bottleneck; [] aligns the features as they come in"`
+	Hidden        []int   `yaml:"hidden" min:"1" max:"65536" doc:"widths of the layers up to the features that are aligned, the last of which is the bottleneck; [] aligns the features that the backbone gives, some layers of which must learn then"`
 	Task          []int   `yaml:"task" min:"1" max:"65536" doc:"widths of the hidden layers from there to the classes"`
 	Discriminator []int   `yaml:"discriminator" min:"1" max:"65536" doc:"of dann and cdan: widths of the hidden layers of the discriminator"`
 	Dropout       float64 `yaml:"dropout" min:"0" max:"0.99" doc:"probability after each hidden layer but the bottleneck"`

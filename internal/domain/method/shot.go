@@ -24,6 +24,8 @@ func (p Plan) shot(phase strategy.Phase) (out []transfer.Turn) {
 		var classes []int
 		turn := p.turn(phase, p.Method, round+1)
 		turn.Learns = func(net *nn.Network, l nn.Layer) bool { return l.Name != LayersOf(net).Logits }
+		turn.Moves = func(net *nn.Network) string { return LayersOf(net).Penultimate }
+		turn.Still = "shot trains the layers below the last one, and there is none that learns"
 		turn.Prepare = func(ctx context.Context, at *transfer.Inference) error {
 			l := LayersOf(at.Net)
 			values, err := at.Compute(ctx, &p.Rows.Training, target, l.Probabilities, l.Penultimate)

@@ -97,6 +97,10 @@ func (p Plan) turns(phases []strategy.Phase) []transfer.Turn {
 	progress := overall(phases)
 	for i, phase := range phases {
 		turn := p.turn(phase, p.Method, 0)
+		if slices.Contains([]string{DeepCoral, MMD, DANN, CDAN}, p.Method.Kind) {
+			turn.Moves = func(net *nn.Network) string { return LayersOf(net).Features }
+			turn.Still = p.Method.Kind + " moves the features, but no layer below them learns: the training would be that of direct"
+		}
 		turn.Options = func(net *nn.Network, o *train.Options) {
 			p.sideBySide(o)
 			p.loss(net, o, p.term(LayersOf(net)))

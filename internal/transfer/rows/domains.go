@@ -69,8 +69,8 @@ const (
 )
 
 // ReadDomains reads rows of a source, of a target and, if test is an input, rows to test on. The test rows otherwise are
-// the target's of split test.
-func ReadDomains(ctx context.Context, source, target From, tested *From, label string) (_ *Domains, err error) {
+// the target's of split test. classes are those of a model to start from, which may have more than the source; nil: the source's.
+func ReadDomains(ctx context.Context, source, target From, tested *From, label string, classes []string) (_ *Domains, err error) {
 	d := &Domains{Data: &Data{Metadata: map[string]string{}, ctx: ctx}}
 	d.open.Most = TablesOpen
 	defer func() {
@@ -102,7 +102,7 @@ func ReadDomains(ctx context.Context, source, target From, tested *From, label s
 	if n := to.rows[training].len(); n == 0 {
 		return nil, pipeline.ParamErrorHint("", "rows of the target by split: "+inWords(to.splits), "target %s: there is no row of split %s%s to adapt to", target.Input.Name(), record.Train, target.ofDomains())
 	}
-	d.number(label, &from, &to, &held)
+	d.number(label, classes, &from, &to, &held)
 	return d, nil
 }
 
@@ -351,8 +351,11 @@ func (g *gathered) checkSource(from From, label string) error {
 }
 
 // number makes examples of what was gathered, and numbers their classes.
-func (d *Domains) number(label string, source, target, held *gathered) {
+func (d *Domains) number(label string, classes []string, source, target, held *gathered) {
 	d.Classes = slices.Sorted(maps.Keys(counted(source.rows[training].labels)))
+	if !slices.ContainsFunc(d.Classes, func(class string) bool { return !slices.Contains(classes, class) }) {
+		d.Classes = slices.Clone(classes) // or else the model is refused
+	}
 	d.Target = record.SingleLabelHead(label, d.Classes)
 	numbers := map[string]int{}
 	for i, class := range d.Classes {
