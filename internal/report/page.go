@@ -71,7 +71,7 @@ type reasonCount struct {
 // page's problems.
 func newPage(ctx context.Context, run Run) (*page, error) {
 	run.Nodes = rememberingSchemas(run.Nodes)
-	p := &page{Run: run, Style: template.CSS(style("style.css") + style("transfer.css") + style("data.css") + graphStyle()), Facts: factsOf(run)}
+	p := &page{Run: run, Style: template.CSS(style("style.css") + style("transfer.css") + style("data.css") + style("searches.css") + graphStyle()), Facts: factsOf(run)}
 	p.tellFailures()
 
 	r := &reading{run: run}

@@ -17,6 +17,7 @@ import (
 func evaluationSections() []evaluationSection {
 	return []evaluationSection{
 		{"scatter", "Predicted and true", scatterSection},
+		{"searches", "Queries and answers", searchesSection},
 		{"mistakes", "Mistakes", mistakesSection},
 		{"changes", "Fixed and broken", changesSection},
 		{"confusion", "Confusion", confusionSection},

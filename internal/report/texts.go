@@ -24,14 +24,22 @@ import (
 // textsOf is the nearest table of texts that a node depends on; nil if there is none.
 func textsOf(ctx context.Context, run Run, n *Node) pipeline.Input {
 	for _, ancestor := range run.ancestors(n) {
-		for _, port := range slices.Sorted(maps.Keys(ancestor.Outputs)) {
-			schema, err := schemaOf(ctx, ancestor, port)
-			if err != nil || schema == nil {
-				continue
-			}
-			if _, field, err := record.Column(schema, record.Text); err == nil && field.Type.ID() == arrow.STRING && schema.HasField(record.Split) && !schema.HasField(record.Predicted) {
-				return ancestor.Outputs[port]
-			}
+		if texts := textsWithin(ctx, ancestor); texts != nil {
+			return texts
+		}
+	}
+	return nil
+}
+
+// textsWithin is a node's table of texts; nil if it has none.
+func textsWithin(ctx context.Context, n *Node) pipeline.Input {
+	for _, port := range slices.Sorted(maps.Keys(n.Outputs)) {
+		schema, err := schemaOf(ctx, n, port)
+		if err != nil || schema == nil {
+			continue
+		}
+		if _, field, err := record.Column(schema, record.Text); err == nil && field.Type.ID() == arrow.STRING && schema.HasField(record.Split) && !schema.HasField(record.Predicted) {
+			return n.Outputs[port]
 		}
 	}
 	return nil
