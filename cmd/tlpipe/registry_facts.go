@@ -148,7 +148,7 @@ func measurementOf(ctx context.Context, table *pipeline.Artifact, model string) 
 	known := false
 	for _, r := range rows {
 		mine := r.Role == record.ModelRole && r.Model == model
-		baseline := r.Role == record.BaselineRole && r.Class == "" && r.Slice == ""
+		baseline := record.IsBaseline(r.Role) && r.Class == "" && r.Slice == ""
 		if !mine && !baseline || math.IsNaN(r.Value) || math.IsInf(r.Value, 0) {
 			continue
 		}

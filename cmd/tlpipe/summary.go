@@ -120,8 +120,8 @@ func printAccuracy(out io.Writer, s scores, named bool) {
 			continue
 		}
 		model, interval := m.Model, ""
-		if m.Role == record.BaselineRole {
-			model += " (baseline)"
+		if record.IsBaseline(m.Role) {
+			model += " (" + m.Role + ")"
 		}
 		if !math.IsNaN(m.Low) {
 			interval = fmt.Sprintf("%.3f to %.3f", m.Low, m.High)

@@ -38,7 +38,7 @@ func Coverages(table []Metric) []Coverage {
 		if !ok {
 			i = len(out)
 			at[m.Model] = i
-			out = append(out, Coverage{Model: m.Model, Baseline: m.Role == BaselineRole})
+			out = append(out, Coverage{Model: m.Model, Baseline: IsBaseline(m.Role)})
 			known[m.Model] = map[string]string{}
 		}
 		c := &out[i]

@@ -14,6 +14,12 @@ const EvaluationKey = "tlpipe.evaluation"
 // take, or that the backbones they started from make.
 const LogisticRegression = "logistic regression"
 
+// What the names of baselines say that learned from labels of the target, which models that a stage adapt made do without.
+const (
+	OnTargetLabels   = "trained on the target's own labels"
+	WithTargetLabels = "trained with the target's labels" // where the source's rows may be in the same table
+)
+
 // Evaluation tells how models were measured.
 type Evaluation struct {
 	Split     string `json:"split"`     // the rows they were measured on
@@ -53,7 +59,7 @@ func ParseEvaluation(text string) (Evaluation, error) {
 // Metric is one number about one model: a row of a metrics table.
 type Metric struct {
 	Model  string  `column:"model"`  // the node that made the model, or the baseline's name
-	Role   string  `column:"role"`   // ModelRole or BaselineRole
+	Role   string  `column:"role"`   // one of the roles below
 	Slice  string  `column:"slice"`  // "" for all rows, otherwise "column=value"
 	Metric string  `column:"metric"` // one of the names below
 	Class  string  `column:"class"`  // "" for all classes together
@@ -65,9 +71,13 @@ type Metric struct {
 
 // What a line of a metrics table is about.
 const (
-	ModelRole    = "model"    // a trained model
-	BaselineRole = "baseline" // what a model has to beat to be worth its training
+	ModelRole    = "model"       // a trained model
+	BaselineRole = "baseline"    // what a model has to beat to be worth its training
+	BoundRole    = "upper bound" // a baseline that learned from labels which the models do without: none has to beat it
 )
+
+// IsBaseline tells whether a line with this role is about no trained model.
+func IsBaseline(role string) bool { return role == BaselineRole || role == BoundRole }
 
 // Names of metrics. Shares, scores and errors lie in 0…1 unless said.
 const (

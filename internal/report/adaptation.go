@@ -281,7 +281,10 @@ func candidatesTable(seeds []adaptation) numberTable {
 		}
 		source, _ := metrics.Mean(sources)
 		im, _ := metrics.Mean(ims)
-		row := numberRow{Name: name, Full: name, Baseline: first.Method == "direct"}
+		row := numberRow{Name: name, Full: name}
+		if first.Method == "direct" {
+			row.Role = record.BaselineRole
+		}
 		text := func(s string) { row.Cells = append(row.Cells, numberCell{Text: s}) }
 		if math.IsNaN(mean) {
 			text("no labels")

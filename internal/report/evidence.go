@@ -29,7 +29,8 @@ type evaluation struct {
 type model struct {
 	name     string // of the node, or of the baseline
 	short    string
-	baseline bool
+	baseline bool   // or an upper bound
+	bound    bool   // a baseline that learned from labels which the models do without
 	by       string // the metric that it is ranked by
 	overall  map[string]record.Metric
 	classes  []classMetrics
@@ -48,6 +49,18 @@ type classMetrics struct {
 func (m model) metric(name string) (record.Metric, bool) {
 	v, ok := m.overall[name]
 	return v, ok
+}
+
+// role is what a model is called beside trained ones; "" for these.
+func (m model) role() string {
+	switch {
+	case m.bound:
+		return record.BoundRole
+	case m.baseline:
+		return record.BaselineRole
+	default:
+		return ""
+	}
 }
 
 // accuracy is the metric that the model is ranked by: see [evaluation.by].
@@ -106,7 +119,7 @@ func (e *evaluation) sort(table []record.Metric) {
 			i = len(e.models)
 			at[line.Model] = i
 			e.models = append(e.models, model{
-				name: line.Model, baseline: line.Role == record.BaselineRole, overall: map[string]record.Metric{},
+				name: line.Model, baseline: record.IsBaseline(line.Role), bound: line.Role == record.BoundRole, overall: map[string]record.Metric{},
 			})
 		}
 		m := &e.models[i]

@@ -494,6 +494,32 @@ func TestBaselineThatDoesNoWorse(t *testing.T) {
 	}
 }
 
+// A baseline that learned from labels which the models did without is told of as an upper bound, and apart from the others.
+func TestUpperBounds(t *testing.T) {
+	line := func(model, role string, accuracy float64) record.Metric {
+		return record.Metric{Model: model, Role: role, Metric: record.Accuracy, Value: accuracy, Low: accuracy - 0.1, High: accuracy + 0.1, Rows: 50}
+	}
+	const bound = "logistic regression trained on the target's own labels"
+	outputs := map[string]pipeline.Input{
+		"metrics": table(t, "scores", []record.Metric{
+			line("adapted", record.ModelRole, 0.7), line(bound, record.BoundRole, 0.9), line("majority class", record.BaselineRole, 0.25),
+		}, record.EvaluationKey, record.Evaluation{Split: "test", Resamples: 10}.Encode()),
+		"comparison": table(t, "scores", []record.Comparison{
+			{A: "adapted", B: bound, Rows: 50, Difference: -0.2, Low: -0.3, High: -0.1, OnlyA: 1, OnlyB: 11, P: 0.006, PAdjusted: 0.012},
+			{A: "adapted", B: "majority class", Rows: 50, Difference: 0.45, Low: 0.3, High: 0.6, OnlyA: 24, OnlyB: 1, P: 1e-5, PAdjusted: 2e-5},
+		}),
+	}
+	d := checkPage(t, page(t, report.Run{Pipeline: "p", Status: "ok", Nodes: []report.Node{{Name: "scores", Stage: "scores", State: report.Computed, Outputs: outputs}}}))
+	headline := textOf(d.withClass("headline")[0])
+	want := "adapted gets 70.0% of 50 test rows right. As an upper bound, " + bound + " gets 90.0%: 20 points more. The best baseline, majority class, gets 25.0%: 45 points less."
+	if headline != want {
+		t.Errorf("headline %q, want %q", headline, want)
+	}
+	if n := strings.Count(textOf(d.withClass("finding")[0]), bound+" upper bound"); n != 2 { // among the bars and among the differences
+		t.Errorf("it is called an upper bound %d times in %q", n, textOf(d.withClass("finding")[0]))
+	}
+}
+
 // What the sources found stands in the report, with pictures of each class.
 func TestData(t *testing.T) {
 	run := quickstart(t)

@@ -34,8 +34,8 @@ func rocSection(ctx context.Context, _ *reading, e *result) ([]block, error) {
 	for i, entry := range legend(names, "") {
 		m := shown[i]
 		name := m.short
-		if m.baseline {
-			name += ", baseline"
+		if role := m.role(); role != "" {
+			name += ", " + role
 		}
 		keys = append(keys, key{Colour: entry.Colour, Line: true, Name: name})
 		class := fmt.Sprintf("ln k%d", entry.Colour)

@@ -57,7 +57,7 @@ func (e *evaluation) overSeeds() *evaluation {
 
 // meanModel is one model in the place of several.
 func meanModel(name string, of []model) model {
-	mean := model{name: name, baseline: of[0].baseline, by: of[0].by, overall: map[string]record.Metric{}}
+	mean := model{name: name, baseline: of[0].baseline, bound: of[0].bound, by: of[0].by, overall: map[string]record.Metric{}}
 	for _, m := range of {
 		mean.instances = append(mean.instances, m.name)
 	}

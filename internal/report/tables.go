@@ -13,14 +13,15 @@ import (
 
 // accuracyBar is a row of the chart of accuracies; places are percentages.
 type accuracyBar struct {
-	Name, Full     string
-	Baseline, Best bool
-	Value          float64
-	Text           string
-	HasInterval    bool
-	Low, High      float64
-	IntervalText   string
-	Seeds          []float64 // of the instances that it is the mean of
+	Name, Full   string
+	Role         string // of what is no trained model: baseline or upper bound
+	Best         bool
+	Value        float64
+	Text         string
+	HasInterval  bool
+	Low, High    float64
+	IntervalText string
+	Seeds        []float64 // of the instances that it is the mean of
 }
 
 // bars has one bar a model. Those of the instances of a mean are looked up in
@@ -34,7 +35,7 @@ func (e *evaluation) bars(single *evaluation) []accuracyBar {
 	for _, m := range e.ranked(func(m model) bool { _, ok := m.metric(e.by); return ok }) {
 		a := m.accuracy()
 		b := accuracyBar{
-			Name: m.short, Full: m.name, Baseline: m.baseline, Best: m.name == trained[0].name,
+			Name: m.short, Full: m.name, Role: m.role(), Best: m.name == trained[0].name,
 			Value: 100 * a.Value, Text: percent(a.Value), IntervalText: percentRange(a.Low, a.High),
 		}
 		if b.IntervalText != "" {
@@ -99,7 +100,7 @@ type numberColumn struct {
 type numberRow struct {
 	Name, Full string
 	Note       string
-	Baseline   bool
+	Role       string // of what is no trained model: baseline or upper bound
 	Cells      []numberCell
 }
 
@@ -205,7 +206,7 @@ func (e *evaluation) metricsTable(caption string, columns []metricColumn) number
 	}
 	ranked := e.ranked(func(model) bool { return true })
 	for _, m := range ranked {
-		row := numberRow{Name: m.short, Full: m.name, Baseline: m.baseline}
+		row := numberRow{Name: m.short, Full: m.name, Role: m.role()}
 		if n := m.seeds(); n > 0 {
 			row.Note = fmt.Sprintf("mean of %d seeds", n)
 		}
@@ -344,7 +345,7 @@ func (e *evaluation) sliceTables() []numberTable {
 			t.Columns = append(t.Columns, c)
 		}
 		for _, m := range ranked {
-			row := numberRow{Name: m.short, Full: m.name, Baseline: m.baseline}
+			row := numberRow{Name: m.short, Full: m.name, Role: m.role()}
 			if n := m.seeds(); n > 0 {
 				row.Note = fmt.Sprintf("mean of %d seeds", n)
 			}

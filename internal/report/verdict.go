@@ -49,7 +49,10 @@ func (e *evaluation) headline() []span {
 		out = append(out, plain("%s", joint+e.ahead(best, other)))
 	}
 	out = append(out, plain("."))
-	if baselines := e.ranked(func(m model) bool { return m.baseline }); len(baselines) > 0 {
+	if bounds := e.ranked(func(m model) bool { return m.bound }); len(bounds) > 0 {
+		out = append(out, plain(" As an upper bound, %s gets %s: %s.", bounds[0].short, percent(bounds[0].accuracy().Value), e.beside(bounds[0], best)))
+	}
+	if baselines := e.ranked(func(m model) bool { return m.baseline && !m.bound }); len(baselines) > 0 {
 		out = append(out, plain(" The best baseline, %s, gets %s: %s.", baselines[0].short, percent(baselines[0].accuracy().Value), e.beside(baselines[0], best)))
 	}
 	return out
@@ -137,7 +140,7 @@ type verdict struct {
 	Text    string // all about it
 
 	Other, OtherFull string // the model that the best is held against
-	Baseline         bool
+	Role             string // of the other, if it is no trained model
 	Difference       string // of the best less the other: "+29.2 points"
 	Interval         string
 	Chance           string  // the p-value that decides
@@ -192,7 +195,7 @@ func (e *evaluation) forest() *forest {
 			v.Chance = chance(c.PAdjusted)
 		}
 		if m, ok := e.model(c.B); ok {
-			v.Baseline = m.baseline
+			v.Role = m.role()
 		}
 		f.Rows = append(f.Rows, v)
 	}

@@ -83,7 +83,7 @@ func (e *evaluation) enterBaselines(ctx context.Context) error {
 				return fmt.Errorf("baseline on %s: %w", t.input.Name(), err)
 			}
 			if answers != nil {
-				logistics = append(logistics, &candidate{name: baselineName(record.LogisticRegression, t, len(tables)), baseline: true, table: t, known: known, answerer: answers})
+				logistics = append(logistics, &candidate{name: baselineName(record.LogisticRegression+e.ofTarget(t, " "), t, len(tables)), baseline: true, bound: e.adaptedTo(t), table: t, known: known, answerer: answers})
 			}
 		}
 		if t.pictures && slices.Contains(e.Baselines, Logistic) {
@@ -96,7 +96,7 @@ func (e *evaluation) enterBaselines(ctx context.Context) error {
 		majorities = append(majorities, &candidate{name: baselineName("majority class", t, len(tables)), baseline: true, table: t, known: known, answerer: newPriorAnswers(prior, len(e.classes))})
 		if nearest != nil {
 			nearest.Fit()
-			centroids = append(centroids, &candidate{name: baselineName("nearest centroid", t, len(tables)), baseline: true, table: t, known: known, answerer: centroidAnswers{nearest, t.dimension, len(e.classes)}})
+			centroids = append(centroids, &candidate{name: baselineName("nearest centroid"+e.ofTarget(t, " "), t, len(tables)), baseline: true, bound: e.adaptedTo(t), table: t, known: known, answerer: centroidAnswers{nearest, t.dimension, len(e.classes)}})
 		}
 	}
 	e.candidates = append(e.candidates, logistics...)
@@ -106,6 +106,7 @@ func (e *evaluation) enterBaselines(ctx context.Context) error {
 	if slices.Contains(e.Baselines, Majority) {
 		e.candidates = append(e.candidates, mergeMajorities(majorities)...)
 	}
+	e.tellBounds()
 	return nil
 }
 
@@ -133,6 +134,57 @@ func (e *evaluation) fitLogistic(ctx context.Context, training shallow.Rows, pic
 	var err error
 	a.linear, _, err = shallow.Logistic(ctx, training, chosen, len(a.places), shallow.Options{Threads: e.task.Threads, Groups: pictures})
 	return a, err
+}
+
+// adaptedBy tells whether the recipe of a model is that of a stage adapt, and whether it took source and target from one table, or
+// another model did.
+func adaptedBy(r *record.Recipe, another bool) (adapted, both bool) {
+	both = another
+	if r == nil {
+		return false, both
+	}
+	for _, f := range r.Fields {
+		if f.Name == "stage" {
+			adapted = f.Value == adaptKind
+		}
+	}
+	return adapted, both || adapted && slices.ContainsFunc(r.Fields, func(f record.RecipeField) bool {
+		return strings.HasPrefix(f.Name, "params.domains.") && f.Value != "" && f.Value != "[]"
+	})
+}
+
+// adaptKind is the kind of the stage whose models are measured on labels that they did not learn from.
+const adaptKind = "adapt"
+
+// adaptedTo tells whether some model that is measured on a table was adapted: what learns from the labels of the table's rows is
+// then an upper bound and no baseline.
+func (e *evaluation) adaptedTo(t *table) bool {
+	return slices.ContainsFunc(e.candidates, func(c *candidate) bool { return c.table == t && c.adapted })
+}
+
+// ofTarget is what the name of a baseline says of its labels, after a joint; "" where no model was adapted.
+func (e *evaluation) ofTarget(t *table, joint string) string {
+	switch {
+	case !e.adaptedTo(t):
+		return ""
+	case t.both:
+		return joint + record.WithTargetLabels
+	default:
+		return joint + record.OnTargetLabels
+	}
+}
+
+// tellBounds logs which baselines are upper bounds, and why.
+func (e *evaluation) tellBounds() {
+	var names []string
+	for _, c := range e.candidates {
+		if c.bound {
+			names = append(names, c.name)
+		}
+	}
+	if len(names) > 0 {
+		e.task.Log("upper bounds, which adapted models are not expected to beat: %s", strings.Join(names, "; "))
+	}
 }
 
 // placesOf lists the classes that are known.

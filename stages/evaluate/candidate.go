@@ -20,6 +20,8 @@ import (
 type candidate struct {
 	name     string
 	baseline bool
+	adapted  bool // a model that a stage adapt made: it was not trained on the table's labels, or on few of them
+	bound    bool // a baseline that learned from labels which adapted models do without
 	table    *table
 	known    []bool // by class of the evaluation
 	answerer answerer
@@ -65,6 +67,7 @@ func (e *evaluation) enterModel(in pipeline.Input, c *classifier.Classifier, t *
 		places[i] = e.classOf(class)
 	}
 	entered := &candidate{name: in.Name(), table: t, answerer: &head{model: model, places: places}}
+	entered.adapted, t.both = adaptedBy(c.Description.Recipe, t.both)
 	if origins := c.Description.OwnOrigins(); t.pictures && len(origins) == 1 {
 		entered.frozen = origins[0]
 	}

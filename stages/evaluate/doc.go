@@ -11,6 +11,8 @@
 //     the nearest centroid is the simplest use of the features, logistic regression
 //     the best that is linear: on the features that models take or, of
 //     fine-tuned networks, on those that their backbone made before training.
+//   - An upper bound is a baseline that learned from labels which the models did without: nearest
+//     centroid and logistic regression on the target's rows, where models are of stage adapt.
 //   - A candidate answers the rows of one split, the pictures themselves and not
 //     their augmented copies. Rows without a label, or of a class that the
 //     candidate does not know, are answered but not scored; the metrics table

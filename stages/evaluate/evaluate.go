@@ -43,14 +43,15 @@ func Kind() pipeline.Kind {
 			"is compared on the rows they share, by McNemar's exact test and a paired bootstrap. Where rows are not independent, " +
 			"set cluster to the column that groups them. Models on features are compared with logistic regression on these " +
 			"features; fine-tuned networks with logistic regression on the features of their backbone before training, which is " +
-			"fitted here and cached as a part, unless computing these features would take hours. Likely label errors, in all splits, are " +
+			"fitted here and cached as a part, unless computing these features would take hours. Where a model was made by adapt, these and nearest " +
+			"centroid are upper bounds and not baselines: they are trained on labels of the target. Likely label errors, in all splits, are " +
 			"looked for by confident learning (Northcutt et al. 2021) on the out-of-fold answers of logistic regression. For images there is no nearest " +
 			"centroid baseline unless data also names the features of another stage.",
 		Example: `scores:
   uses: evaluate
   from: {model: head, data: features}
   with: {slices: [domain], cluster: object}`,
-		Version: 13,
+		Version: 14,
 		Seeded:  true,
 		Inputs: []pipeline.Port{
 			{Name: "model", Kind: pipeline.Model, Many: true, Doc: "the models to measure"},

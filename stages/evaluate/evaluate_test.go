@@ -73,6 +73,10 @@ func features(t testing.TB, extraction string, rows ...row) arrow.Record {
 // model makes a classifier whose logits are scale times the features, one a
 // class.
 func model(t testing.TB, name string, at pipeline.Coordinates, scale float32, extraction string, classes ...string) pipeline.Input {
+	return modelMadeBy(t, nil, name, at, scale, extraction, classes...)
+}
+
+func modelMadeBy(t testing.TB, recipe *record.Recipe, name string, at pipeline.Coordinates, scale float32, extraction string, classes ...string) pipeline.Input {
 	t.Helper()
 	b := nn.NewBuilder()
 	x := b.Input("features", len(classes))
@@ -91,6 +95,7 @@ func model(t testing.TB, name string, at pipeline.Coordinates, scale float32, ex
 		steps = record.Transforms{record.FeaturesStep{Extraction: record.Extraction{Backbone: extraction}}}
 	}
 	c := classifier.New(net, nn.Weights{"logits.weight": {Shape: nn.Shape{len(classes), len(classes)}, Data: weights}}, record.SingleLabelHead(record.Label, classes), steps)
+	c.Description.Recipe = recipe
 	m, err := c.Model()
 	if err != nil {
 		t.Fatal(err)
@@ -417,6 +422,55 @@ func TestModelsArePairedByCoordinates(t *testing.T) {
 		"majority class[weights=good]", "majority class[weights=bad]",
 	}; !slices.Equal(names, want) {
 		t.Errorf("candidates %v, want %v", names, want)
+	}
+}
+
+// What learns from the target's labels is an upper bound beside adapted models, and told of as such; a model that learned from them
+// as well is still held against it.
+func TestBaselinesOfAdaptedModelsAreUpperBounds(t *testing.T) {
+	recipe := func(fields ...record.RecipeField) *record.Recipe {
+		return &record.Recipe{Digest: "00", Fields: append([]record.RecipeField{{Name: "stage", Value: "adapt"}}, fields...)}
+	}
+	domains := record.RecipeField{Name: "params.domains.source[0]", Value: `"photo"`}
+	for name, c := range map[string]struct {
+		recipe *record.Recipe
+		suffix string
+		role   string
+	}{
+		"another stage": {nil, "", record.BaselineRole},
+		"two tables":    {recipe(), " trained on the target's own labels", record.BoundRole},
+		"one table":     {recipe(domains), " trained with the target's labels", record.BoundRole},
+	} {
+		t.Run(name, func(t *testing.T) {
+			env := pipelinetest.Env(t)
+			var log []string
+			env.Log = func(format string, args ...any) { log = append(log, fmt.Sprintf(format, args...)) }
+			// The classes are swapped, so that both models are worse than any baseline.
+			out, err := try(t, env, "{bootstrap: 0}", []pipeline.Input{
+				modelMadeBy(t, c.recipe, "adapted", nil, 1, "", "dog", "cat"), model(t, "upper", nil, 1, "", "dog", "cat"),
+			}, []pipeline.Input{pipelinetest.NewTable("target", nil, small(t))})
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, baseline := range []string{"logistic regression", "nearest centroid"} {
+				if got := out.metric(t, baseline+c.suffix, "", record.Accuracy, ""); got.Role != c.role {
+					t.Errorf("%s has role %q, want %q", got.Model, got.Role, c.role)
+				}
+			}
+			if got := out.metric(t, "majority class", "", record.Accuracy, ""); got.Role != record.BaselineRole {
+				t.Errorf("the majority class has role %q", got.Role)
+			}
+			told := strings.Join(log, "\n")
+			if got := strings.Contains(told, "adapted does not beat"); got != (c.recipe == nil) {
+				t.Errorf("log %q", told)
+			}
+			if got := strings.Contains(told, "upper bounds, which adapted models are not expected to beat: logistic regression"+c.suffix+"; nearest centroid"+c.suffix); got != (c.recipe != nil) {
+				t.Errorf("log %q", told)
+			}
+			if !strings.Contains(told, "upper does not beat logistic regression"+c.suffix) {
+				t.Errorf("log %q", told)
+			}
+		})
 	}
 }
 

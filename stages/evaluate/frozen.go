@@ -43,11 +43,11 @@ func (e *evaluation) enterFrozen(ctx context.Context, t *table, tables int, know
 		if err != nil {
 			return nil, fmt.Errorf("logistic regression on the frozen features of %s: %w", origin.Backbone, err)
 		}
-		name := record.LogisticRegression + " on frozen features"
+		name := record.LogisticRegression + " on frozen features" + e.ofTarget(t, ", ")
 		if len(origins) > 1 {
 			name += fmt.Sprintf("[backbone=%s,weights=%s]", origin.Backbone, origin.Weights)
 		}
-		out = append(out, &candidate{name: baselineName(name, t, tables), baseline: true, table: t, known: known, answerer: answers, frozen: origin})
+		out = append(out, &candidate{name: baselineName(name, t, tables), baseline: true, bound: e.adaptedTo(t), table: t, known: known, answerer: answers, frozen: origin})
 	}
 	return out, nil
 }
@@ -270,7 +270,8 @@ func (a *frozenAnswers) answer(pixels []float32, n int, out []float32) error {
 	return a.logistic.answer(made, n, out)
 }
 
-// tellBeaten logs which models are not better than the logistic regression on their features.
+// tellBeaten logs which models are not better than the logistic regression on their features. Adapted ones need not be: it knows
+// labels that they do without.
 func (e *evaluation) tellBeaten(comparisons []record.Comparison) {
 	byName := map[string]*candidate{}
 	for _, c := range e.candidates {
@@ -278,7 +279,7 @@ func (e *evaluation) tellBeaten(comparisons []record.Comparison) {
 	}
 	for _, c := range comparisons {
 		model, logistic := byName[c.A], byName[c.B]
-		if model.baseline || !strings.HasPrefix(logistic.name, record.LogisticRegression) || model.table != logistic.table || model.frozen != logistic.frozen ||
+		if model.baseline || model.adapted || !strings.HasPrefix(logistic.name, record.LogisticRegression) || model.table != logistic.table || model.frozen != logistic.frozen ||
 			c.Difference > 0 || c.OnlyA+c.OnlyB == 0 {
 			continue
 		}

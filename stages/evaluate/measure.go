@@ -258,10 +258,14 @@ func (e *evaluation) unscored(r *candidate) []record.Metric {
 }
 
 func (r *candidate) role() string {
-	if r.baseline {
+	switch {
+	case r.bound:
+		return record.BoundRole
+	case r.baseline:
 		return record.BaselineRole
+	default:
+		return record.ModelRole
 	}
-	return record.ModelRole
 }
 
 // confused counts which classes are taken for which.

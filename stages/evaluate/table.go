@@ -26,6 +26,7 @@ type table struct {
 	tokens    bool   // its rows are texts that were cut into tokens
 	dimension int    // numbers of a row
 	truth     string // the column with the class of a row
+	both      bool   // rows of the source of an adaptation may be among its rows
 
 	// Of the rows to be measured, in their order:
 	ids      []string
