@@ -300,6 +300,13 @@ var referenceForm = regexp.MustCompile(`^([^\[\].\s]+)(?:\[([^\]]*)\])?(?:\.([A-
 func parseReference(text string) (Reference, error) {
 	m := referenceForm.FindStringSubmatch(text)
 	if m == nil {
+		if stage, rest, ok := strings.Cut(text, "."); ok {
+			if port, values, ok := strings.Cut(rest, "["); ok {
+				if other := stage + "[" + values + "." + port; referenceForm.MatchString(other) {
+					return Reference{}, fmt.Errorf("%q is no reference to a stage; did you mean %s?", text, other)
+				}
+			}
+		}
 		return Reference{}, fmt.Errorf("%q is no reference to a stage", text)
 	}
 	ref := Reference{Stage: m[1], Port: m[3]}

@@ -185,7 +185,7 @@ func (p *program) queries(ctx context.Context, f searchFlags, g *gallery, args [
 		if err != nil {
 			return q, nil, fmt.Errorf("--model %s: %w", f.model, err)
 		}
-		return queries{args, "text", texts.Text}, func() {}, nil
+		return queries{args, "text", texts.Query}, func() {}, nil
 	}
 	pictures, err := model.OnPictures(f.weights)
 	if err != nil {

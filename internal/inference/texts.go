@@ -94,6 +94,23 @@ func (t *Texts) Text(text string, out []float32) error {
 	return w.tokens.RunSequences(nil, []int{len(ids)}, nn.Batch{network.Inputs()[0].Name: {Int32: ids}}, nn.Batch{network.Output().Name: {Float32: out}})
 }
 
+// Query is Text for what is searched for: a text of which the vectors know no word is an error, since what it finds means nothing.
+func (t *Texts) Query(text string, out []float32) error {
+	w, err := t.take()
+	if err != nil {
+		return err
+	}
+	if w.cutter == nil {
+		w.features.Vector(w.input, text)
+		if !slices.ContainsFunc(w.input, func(x float32) bool { return x != 0 }) {
+			t.giveBack(w)
+			return errors.New("no word of it is known to the word vectors")
+		}
+	}
+	t.giveBack(w)
+	return t.Text(text, out)
+}
+
 // textWorker is the memory for one text.
 type textWorker struct {
 	cutter   *textinput.Cutter     // nil: features are made without tokens
