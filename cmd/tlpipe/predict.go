@@ -39,8 +39,8 @@ regression model, the numbers. The model is a stage of a pipeline whose result i
 written by "tlpipe show --export model.safetensors". A model with several tasks answers
 all of them, or the one named by --task. Images are prepared exactly as
 the training images were, and texts are read as the training texts were: .eml files as
-mails, .html files as web pages, others as plain text. The file "-" is a text from standard
-input, or with --lines a text per line of it.
+mails, .html files as web pages, and others as plain text, or as mails if the model learned
+from mails and they begin with the header of one. The file "-" is a text from standard input, or with --lines a text per line of it.
 
 If there are 20 files or more, they are held together against the rows of split val of
 the training: a warning says if the model answers them unlike those.

@@ -63,7 +63,7 @@ func (m *Model) Takes(schema *arrow.Schema) error {
 	}
 	if text, known := schema.Metadata().GetValue(record.TransformsKey); known && len(m.Input().Transforms) > 0 {
 		own, err := m.Input().Transforms.Encode()
-		if err != nil || own != text {
+		if err != nil || !record.SameOfText(own, text) {
 			return errors.Join(errors.New("its features were made of texts in another way: make those of all rows in one stage, or let it answer the texts"), err)
 		}
 	}

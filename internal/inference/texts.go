@@ -22,6 +22,7 @@ import (
 type Texts struct {
 	model   *Model
 	prepare *textinput.Preparation
+	formats []document.Format
 
 	mu   sync.Mutex
 	idle []*textWorker
@@ -43,7 +44,7 @@ func (m *Model) OnTexts(weights string) (*Texts, error) {
 	if u := steps.Unknown(); u != nil {
 		return nil, fmt.Errorf("the model's input is made by the transform %q, which this version of tlpipe does not know: a newer one does", u.Name)
 	}
-	t := &Texts{model: m}
+	t := &Texts{model: m, formats: steps.Formats()}
 	if t.prepare, err = textinput.Prepare(steps, weights); err != nil {
 		return nil, fmt.Errorf("prepare texts as the model's were: %w", err)
 	}
@@ -60,8 +61,12 @@ func (m *Model) OnTexts(weights string) (*Texts, error) {
 }
 
 // File computes what the model tells of a text, given as the bytes of its file: one number for each name of the head. A file that is
-// no text is an error with a reason for people.
+// no text is an error with a reason for people. Where format is "", the first bytes may tell that it is of a format which training texts had;
+// else it is plain text.
 func (t *Texts) File(file []byte, format document.Format, out []float32) error {
+	if format == "" {
+		format = document.Recognise(file, t.formats)
+	}
 	text, err := textinput.Read(file, format)
 	if err != nil {
 		return err

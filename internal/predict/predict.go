@@ -43,7 +43,7 @@ func (p Prediction) MarshalJSON() ([]byte, error) {
 
 // Predictor runs one model on pictures, or on texts. It may be used by several goroutines.
 type Predictor struct {
-	Format document.Format // of texts: what all files are; "": their names tell, and what they do not tell is plain text
+	Format document.Format // of texts: what all files are; "": their names tell; of those that are not named as mail or web page, the first bytes, as [document.Recognise] reads them
 
 	target    record.Head
 	pictures  *inference.Pictures // nil: it takes texts
@@ -105,8 +105,8 @@ func (p *Predictor) answers(name string, file []byte) ([]float32, error) {
 	}
 	if p.Format != "" {
 		format = p.Format
-	} else if !named {
-		format = document.Plain
+	} else if format == document.Plain {
+		format = "" // its first bytes tell, as of files whose names tell nothing
 	}
 	return answers, p.texts.File(file, format, answers)
 }
@@ -152,12 +152,8 @@ func (p *Predictor) Texts(ctx context.Context, names, texts []string, jobs int, 
 		return nil, errors.New("the model takes pictures instead of texts")
 	}
 	return p.each(ctx, names, jobs, func(i int) ([]float32, error) {
-		format := p.Format
-		if format == "" {
-			format = document.Plain
-		}
 		answers := make([]float32, len(p.target.Names()))
-		return answers, p.texts.File([]byte(texts[i]), format, answers)
+		return answers, p.texts.File([]byte(texts[i]), p.Format, answers)
 	}, done)
 }
 

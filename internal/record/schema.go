@@ -47,6 +47,7 @@ const (
 	TokensKey        = "tlpipe.tokens"        // texts: a Tokens as JSON, how they were cut into tokens
 	VocabularyKey    = "tlpipe.vocabulary"    // texts: the words of a vocabulary, as package words encodes them
 	ExtractionKey    = "tlpipe.extraction"    // features: JSON, how a backbone made them
+	FormatsKey       = "tlpipe.formats"       // texts: the formats of training files that are not plain text: html, mail, with commas
 	TransformsKey    = "tlpipe.transforms"    // features of texts: Transforms as JSON, all steps that made them
 	HeadKey          = "tlpipe.head"          // predictions of several classes or of numbers: a Head as JSON
 	ModelKey         = "tlpipe.model"         // predictions: the name of the model

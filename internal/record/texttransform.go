@@ -7,11 +7,16 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
+
+	"github.com/tlpipe/tlpipe/internal/document"
 )
 
 // ReadTextStep makes text of the bytes of a file, as package document does: of mails subject and text, of web pages what they
 // show.
-type ReadTextStep struct{}
+type ReadTextStep struct {
+	Formats []document.Format `json:"formats,omitempty"` // those of training files that are not plain text, in order: new files that begin as one are read as one
+}
 
 // TokensStep cuts a text into tokens.
 type TokensStep struct {
@@ -61,8 +66,15 @@ func (EncodingStep) Kind() string { return "encoding" }
 func (TermsStep) Kind() string    { return "terms" }
 func (WordMeanStep) Kind() string { return "word_mean" }
 
-func (ReadTextStep) String() string {
-	return "read the text: of mails subject and text, of web pages what they show"
+func (r ReadTextStep) String() string {
+	text := "read the text: of mails subject and text, of web pages what they show"
+	if slices.Contains(r.Formats, document.Mail) {
+		text += "; a file that begins with the header of a mail is one, as training texts were"
+	}
+	if slices.Contains(r.Formats, document.HTML) {
+		text += "; a file that begins as a web page is one, as training texts were"
+	}
+	return text
 }
 
 func (t TokensStep) String() string {
@@ -100,7 +112,14 @@ func (w WordMeanStep) String() string {
 // mostTokens bounds the tokens of a text.
 const mostTokens = 1 << 20
 
-func (ReadTextStep) check() error { return nil }
+func (r ReadTextStep) check() error {
+	for i, f := range r.Formats {
+		if f != document.Mail && f != document.HTML || i > 0 && r.Formats[i-1] >= f {
+			return fmt.Errorf("%q are not formats of files of texts in order", r.Formats)
+		}
+	}
+	return nil
+}
 
 func (t TokensStep) check() error {
 	switch {
@@ -173,6 +192,39 @@ func (t Transforms) OnTexts() bool {
 	return ok
 }
 
+// Formats are those that the training files of texts had beside plain text.
+func (t Transforms) Formats() []document.Format {
+	if !t.OnTexts() {
+		return nil
+	}
+	return t[0].(ReadTextStep).Formats
+}
+
+// SameOfText tells whether two lists of steps, as [Transforms.Encode] writes them, make the same of a text: how files are read does not
+// count.
+func SameOfText(a, b string) bool {
+	if a == b {
+		return true
+	}
+	var x, y Transforms
+	if json.Unmarshal([]byte(a), &x) != nil || json.Unmarshal([]byte(b), &y) != nil || !x.OnTexts() || !y.OnTexts() {
+		return false
+	}
+	x[0], y[0] = ReadTextStep{}, ReadTextStep{}
+	first, err := json.Marshal(x)
+	second, err2 := json.Marshal(y)
+	return err == nil && err2 == nil && string(first) == string(second)
+}
+
+// ReadText is the step that reads texts whose metadata tells the formats of the training files.
+func ReadText(metadata map[string]string) ReadTextStep {
+	var step ReadTextStep
+	for name := range strings.FieldsFuncSeq(metadata[FormatsKey], func(r rune) bool { return r == ',' }) {
+		step.Formats = append(step.Formats, document.Format(name))
+	}
+	return step
+}
+
 // Encode gives the text that stands under [TransformsKey].
 func (t Transforms) Encode() (string, error) {
 	if err := t.Check(); err != nil {
@@ -182,7 +234,7 @@ func (t Transforms) Encode() (string, error) {
 	return string(text), err
 }
 
-// TokenTransforms are the steps to the tokens of texts that metadata tells of, by TokensKey and VocabularyKey; none if it does
+// TokenTransforms are the steps to the tokens of texts that metadata tells of, by TokensKey, VocabularyKey and FormatsKey; none if it does
 // not.
 func TokenTransforms(metadata map[string]string) (Transforms, error) {
 	text, ok := metadata[TokensKey]
@@ -193,6 +245,6 @@ func TokenTransforms(metadata map[string]string) (Transforms, error) {
 	if err != nil {
 		return nil, err
 	}
-	steps := Transforms{ReadTextStep{}, TokensStep{made, metadata[VocabularyKey]}}
+	steps := Transforms{ReadText(metadata), TokensStep{made, metadata[VocabularyKey]}}
 	return steps, steps.Check()
 }

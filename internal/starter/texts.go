@@ -100,7 +100,7 @@ func (f Facts) withTexts(ctx context.Context, t *Texts, all []listed) (_ Facts, 
 				f.Broken++
 				return
 			}
-			if hasHeader(text) {
+			if document.BeginsAsMail([]byte(text)) {
 				t.Headers++
 			}
 			n := 0
@@ -146,19 +146,6 @@ func (l listed) sample(ctx context.Context, rows int, take func(text string, ok 
 		take(text, err == nil && strings.TrimSpace(text) != "")
 	}
 	return nil
-}
-
-// hasHeader tells whether a text begins with the header of a mail: three of the usual fields before the first empty line.
-func hasHeader(text string) bool {
-	header, _, _ := strings.Cut(text, "\n\n")
-	fields := 0
-	for line := range strings.Lines(header) {
-		name, _, found := strings.Cut(line, ":")
-		if found && slices.Contains([]string{"from", "to", "subject", "date", "received", "return-path", "delivered-to", "message-id"}, strings.ToLower(name)) {
-			fields++
-		}
-	}
-	return fields >= 3
 }
 
 // unkept computes what is asked of files anew.

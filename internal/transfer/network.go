@@ -163,7 +163,7 @@ func sameTexts(c *classifier.Classifier, d *rows.Data) error {
 		learned[record.TransformsKey] = text
 	}
 	for key, want := range learned {
-		if has := d.Metadata[key]; has != "" && want != "" && has != want {
+		if has := d.Metadata[key]; has != "" && want != "" && !record.SameOfText(has, want) {
 			return errors.New("learned from texts that were turned into numbers in another way: connect the rows of the same stage")
 		}
 	}

@@ -327,8 +327,32 @@ func (s *textStage) List(ctx context.Context, env *pipeline.Env) (pipeline.Listi
 			return pipeline.Listing{}, fmt.Errorf("find the words of the training rows: %w", err)
 		}
 	}
+	table.Prepared = strings.TrimSpace(table.Prepared + " " + s.formats(table))
 	overview.Notes = append(overview.Notes, s.params.Split.notes(table)...)
 	return pipeline.Listing{Rows: table.Record(), Rejects: table.Rejects, Overview: overview}, nil
+}
+
+// formatsMark is what stands in a listing before the formats of the training files.
+const formatsMark = "formats:"
+
+// formats tells which formats the training files have beside plain text, for the listing; "" if none. The built-in mails were read
+// from mails.
+func (s *textStage) formats(table *dataset.Table) string {
+	var found []string
+	for i, row := range table.All {
+		form := row.Form
+		if s.params.Source[table.Part(i)].Builtin == builtinMails {
+			form = string(document.Mail)
+		}
+		if row.Split == record.Train && form != "" && form != string(document.Plain) && !slices.Contains(found, form) {
+			found = append(found, form)
+		}
+	}
+	if len(found) == 0 {
+		return ""
+	}
+	slices.Sort(found)
+	return formatsMark + strings.Join(found, ",")
 }
 
 // ofRows tells whether the training rows decide the vocabulary.

@@ -48,6 +48,14 @@ func (m *textMapper) Map(ctx context.Context, in arrow.Record) (pipeline.Mapped,
 			return pipeline.Mapped{}, err
 		}
 	}
+	formats := "" // of the training files
+	if forms != nil && forms.Len() > 0 {
+		for word := range strings.FieldsSeq(forms.Value(0)) {
+			if found, ok := strings.CutPrefix(word, formatsMark); ok {
+				formats = found
+			}
+		}
+	}
 	rows := make([]textRow, listed.Len())
 	work := pool.New().WithMaxGoroutines(m.threads).WithContext(ctx).WithCancelOnError().WithFirstError()
 	var next atomic.Int64
@@ -63,7 +71,7 @@ func (m *textMapper) Map(ctx context.Context, in arrow.Record) (pipeline.Mapped,
 				if forms != nil {
 					form, _, _ = strings.Cut(forms.Value(i), " ")
 				}
-				if strings.Contains(form, ":") { // a vocabulary's digest, of a table
+				if strings.Contains(form, ":") { // what is known of all rows, of a table
 					form = ""
 				}
 				if rows[i], err = m.row(ctx, listed, i, form, cutter); err != nil {
@@ -76,7 +84,7 @@ func (m *textMapper) Map(ctx context.Context, in arrow.Record) (pipeline.Mapped,
 	if err := work.Wait(); err != nil {
 		return pipeline.Mapped{}, err
 	}
-	return m.table(rows), nil
+	return m.table(rows, formats), nil
 }
 
 func (m *textMapper) row(ctx context.Context, listed *dataset.Listed, i int, form string, cutter *textinput.Cutter) (row textRow, err error) {
@@ -106,7 +114,7 @@ func (m *textMapper) row(ctx context.Context, listed *dataset.Listed, i int, for
 }
 
 // table is the columns of the rows that are texts.
-func (m *textMapper) table(rows []textRow) pipeline.Mapped {
+func (m *textMapper) table(rows []textRow, formats string) pipeline.Mapped {
 	fields := []arrow.Field{
 		{Name: record.Text, Type: arrow.BinaryTypes.String},
 		{Name: record.Likeness, Type: arrow.BinaryTypes.String, Nullable: true},
@@ -118,6 +126,9 @@ func (m *textMapper) table(rows []textRow) pipeline.Mapped {
 			arrow.Field{Name: record.UnknownTokens, Type: arrow.PrimitiveTypes.Int32})
 	}
 	schema := arrow.NewSchema(fields, nil)
+	if formats != "" {
+		schema = record.WithMetadata(schema, record.FormatsKey, formats)
+	}
 	if m.tokens != nil {
 		schema = record.WithMetadata(schema, record.TokensKey, m.tokens.Made.Encode())
 		if m.tokens.Vocabulary != nil {

@@ -161,13 +161,13 @@ func (d *Domains) gather(ctx context.Context, from From, label string, into *gat
 	}
 	for _, key := range Carried() {
 		value, ok := schema.Metadata().GetValue(key)
-		if before, has := d.Metadata[key]; has && ok && before != value {
+		if before, has := d.Metadata[key]; has && ok && !record.SameOfText(before, value) {
 			if key == record.TransformsKey {
 				return pipeline.ParamErrorHint("", "compute both in one stage", "its features were computed from texts in another way than the source's")
 			}
 			return pipeline.ParamErrorHint("", "prepare both domains in one stage, or with the same parameters", "its rows were made in another way than the source's: %s, not %s", value, before)
 		}
-		if ok {
+		if ok && d.Metadata[key] == "" {
 			d.Metadata[key] = value
 		}
 	}

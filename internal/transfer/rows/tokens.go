@@ -20,7 +20,7 @@ func (d *Data) readTokens(ctx context.Context, in pipeline.Input, schema *arrow.
 		return err
 	}
 	d.Shape = nn.Shape{-1}
-	for _, key := range []string{record.TokensKey, record.VocabularyKey} {
+	for _, key := range []string{record.TokensKey, record.VocabularyKey, record.FormatsKey} {
 		if value, ok := schema.Metadata().GetValue(key); ok {
 			d.Metadata[key] = value
 		}

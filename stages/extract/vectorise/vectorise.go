@@ -138,7 +138,7 @@ func (s *stage) Run(ctx context.Context, task *pipeline.Task) error {
 	if err != nil {
 		return err
 	}
-	made, err := record.Transforms{record.ReadTextStep{}, encode.step}.Encode()
+	made, err := record.Transforms{record.ReadText(schema.Metadata().ToMap()), encode.step}.Encode()
 	if err != nil {
 		return fmt.Errorf("tell how features are made: %w", err)
 	}
