@@ -462,7 +462,7 @@ func (r *Rows) extraName(name string, all []string) string {
 // column of that name.
 func reserved(name string) bool {
 	switch name {
-	case record.ID, record.Image, record.Feature, record.Label, record.Split, record.Domain, record.Copy, record.Likeness,
+	case record.ID, record.Image, record.Feature, record.Label, record.Split, record.Domain, record.Copy, record.Likeness, record.PictureWidth, record.PictureHeight,
 		record.Predicted, record.Probabilities, record.Reason, Digest:
 		return true
 	}

@@ -20,6 +20,8 @@ const (
 	Domain        = "domain"        // utf8, null when there is but one
 	Copy          = "copy"          // int32: 0 the picture itself, 1… augmented copies of it
 	Likeness      = "likeness"      // utf8, null for pictures that show next to nothing: what package picture/likeness tells like ones by
+	PictureWidth  = "image_width"   // int32: pixels of a picture as it was read, turned as it is to be seen
+	PictureHeight = "image_height"  // int32
 	Text          = "text"          // utf8: what a row of texts says
 	Tokens        = "tokens"        // list<int32>: the ids of a text's tokens, as its encoder takes them
 	TokenCount    = "token_count"   // int32: tokens of a text before it is cut off, special ones among them

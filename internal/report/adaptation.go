@@ -434,7 +434,7 @@ func shiftTable(measured []record.ShiftMeasure) numberTable {
 		{Name: "After", Hint: "of the features of the chosen model"},
 	}}
 	titles := map[string]string{"a_distance": "Proxy A-distance (0: alike, 2: apart)", "mmd": "MMD², unbiased", "mean_distance": "Distance of the means",
-		"brightness": "Brightness, effect", "contrast": "Contrast, effect", "sharpness": "Sharpness, effect", "saturation": "Saturation, effect", "warmth": "Warmth, effect"}
+		"brightness": "Brightness, effect", "contrast": "Contrast, effect", "sharpness": "Sharpness, effect", "saturation": "Saturation, effect", "warmth": "Warmth, effect", "size": "Size of the original images, effect"}
 	for _, m := range measured {
 		if m.When != record.ShiftBefore || m.Of != "" {
 			continue

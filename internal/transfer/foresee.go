@@ -42,7 +42,7 @@ func foreseeColumn(o *pipeline.Overview, path string, task rows.Task, unlabelled
 	if o.Task != "" {
 		known = append(known, record.Target)
 	}
-	made := []string{record.ID, record.Copy, record.Likeness, record.Text, record.TokenCount, record.UnknownTokens} // by stages
+	made := []string{record.ID, record.Copy, record.Likeness, record.PictureWidth, record.PictureHeight, record.Text, record.TokenCount, record.UnknownTokens} // by stages
 	switch {
 	case slices.Contains(o.Learned, task.Column):
 		return pipeline.ParamErrorHint(path, "learn target in its place, or leave the column out of the target of the stage that lists the rows",

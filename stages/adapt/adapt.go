@@ -39,7 +39,7 @@ func Kind() pipeline.Kind {
     domains: {source: [photo], target: [sketch]}
     method: [dann, mcc]
     select: {by: im, over: [method, epoch]}`,
-		Version: 12,
+		Version: 13,
 		Seeded:  true,
 		Inputs: []pipeline.Port{
 			{Name: SourcePort, Kind: pipeline.Features, Also: []pipeline.PortKind{pipeline.Images}, Doc: "labelled rows of the source, or the table that domains divides"},

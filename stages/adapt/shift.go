@@ -1,10 +1,12 @@
 package adapt
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 
 	"github.com/tlpipe/tlpipe/internal/domain"
 	"github.com/tlpipe/tlpipe/internal/domain/method"
@@ -37,12 +39,12 @@ func (r *run) shift(ctx context.Context) (measured []record.ShiftMeasure, points
 			return nil, nil, err
 		}
 		measured = append(measured, m...)
-		if at.when == record.ShiftBefore && r.rows.Pictures {
-			looks, err := r.looks()
+		if at.when == record.ShiftBefore {
+			causes, err := r.causes()
 			if err != nil {
 				return nil, nil, err
 			}
-			measured = append(measured, looks...)
+			measured = append(measured, causes...)
 		}
 		drawn, err := r.maps(ctx, at.when, source.Features, target)
 		if err != nil {
@@ -138,40 +140,92 @@ func (r *run) distances(ctx context.Context, when string, source domain.Labelled
 	return out, nil
 }
 
-// looks are what is simple to see of the pictures of both domains, the largest effect first.
-func (r *run) looks() (out []record.ShiftMeasure, err error) {
+// causes are what is simple to see of the pictures of both domains, the largest effect first. Of features there is the size of the
+// pictures that they were computed from alone.
+func (r *run) causes() (out []record.ShiftMeasure, err error) {
+	causes, rows, err := r.looks()
+	if err != nil {
+		return nil, err
+	}
+	size, measured, err := r.sizes()
+	if err != nil {
+		return nil, err
+	}
+	if measured > 0 {
+		causes, rows = append(causes, size), measured
+	}
+	slices.SortStableFunc(causes, func(a, b shift.Cause) int { return cmp.Compare(math.Abs(b.Effect), math.Abs(a.Effect)) })
+	for _, c := range causes {
+		text := "%s: %.3f on average in the source, %.3f in the target; the difference is %.1f standard deviations"
+		if c.Name == sizeCause {
+			text = "%s of the original images, the square root of width times height: %.0f pixels on average in the source, %.0f in the target; the difference is %.1f standard deviations"
+			if c.Effect > mostDeviations || c.Effect < -mostDeviations { // the sizes of each domain hardly vary
+				c.Effect = math.Copysign(mostDeviations, c.Effect)
+				text = strings.Replace(text, "the difference is %.1f", "the difference is %.0f or more", 1)
+			}
+		}
+		out = append(out, record.ShiftMeasure{
+			When: record.ShiftBefore, Measure: c.Name, Value: c.Effect, Low: nan, High: nan, P: nan, Rows: int64(rows), Text: fmt.Sprintf(text, c.Name, c.Source, c.Target, c.Effect),
+		})
+	}
+	return out, nil
+}
+
+const (
+	// sizeCause is the name of the measure of original sizes.
+	sizeCause = "size"
+	// mostDeviations bounds the effect of sizes: those of one camera do not vary at all.
+	mostDeviations = 100
+)
+
+// sizes compares those of the original pictures, on so many rows; none if they are not known.
+func (r *run) sizes() (c shift.Cause, rows int, err error) {
+	var sides [2][]float64
+	for i, of := range []int32{sampled, objective.TargetDomain} {
+		for _, at := range r.positionsOf(of) {
+			size := r.rows.Validation.Sizes[at]
+			if math.IsNaN(size) {
+				return c, 0, nil
+			}
+			sides[i] = append(sides[i], size)
+		}
+	}
+	if len(sides[0]) < 2 || len(sides[1]) < 2 {
+		return c, 0, nil
+	}
+	c, err = shift.CauseOf(sizeCause, sides[0], sides[1])
+	return c, len(sides[0]) + len(sides[1]), err
+}
+
+// looks compares how the pictures of both domains look, on so many rows; none of features, or if they are kept as numbers that are
+// normalised already.
+func (r *run) looks() (causes []shift.Cause, rows int, err error) {
+	if !r.rows.Pictures {
+		return nil, 0, nil
+	}
 	var sides [2][]shift.Look
-	for i, of := range []int32{rows.Sampled, objective.TargetDomain} {
+	for i, of := range []int32{sampled, objective.TargetDomain} {
 		for _, at := range r.positionsOf(of) {
 			pixels, height, width, err := r.rows.Pixels(r.rows.Validation.Places[at])
-			if err != nil {
-				return nil, err
-			}
-			if pixels == nil { // they are kept as numbers that are normalised already
-				return nil, nil
+			if err != nil || pixels == nil {
+				return nil, 0, err
 			}
 			look, err := shift.LookOf(pixels, height, width)
 			if err != nil {
-				return nil, err
+				return nil, 0, err
 			}
 			sides[i] = append(sides[i], look)
 		}
 	}
 	if len(sides[0]) < 2 || len(sides[1]) < 2 {
-		return nil, nil
+		return nil, 0, nil
 	}
-	causes, err := shift.Causes(sides[0], sides[1])
-	if err != nil {
-		return nil, err
-	}
-	for _, c := range causes {
-		out = append(out, record.ShiftMeasure{
-			When: record.ShiftBefore, Measure: c.Name, Value: c.Effect, Low: nan, High: nan, P: nan, Rows: int64(len(sides[0]) + len(sides[1])),
-			Text: fmt.Sprintf("%s: %.3f on average in the source, %.3f in the target; the difference is %.1f standard deviations", c.Name, c.Source, c.Target, c.Effect),
-		})
-	}
-	return out, nil
+	causes, err = shift.Causes(sides[0], sides[1])
+	return causes, len(sides[0]) + len(sides[1]), err
 }
+
+// sampled is the domain of a sample of the source's training rows.
+const sampled = rows.Sampled
 
 // predicted are the classes that a model gives rows, by its probabilities.
 func predicted(probabilities []float32, classes int) []int {

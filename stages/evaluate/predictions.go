@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 
 	"github.com/apache/arrow/go/v17/arrow"
 	"github.com/apache/arrow/go/v17/arrow/array"
@@ -48,7 +49,7 @@ func (e *evaluation) carried(passes func(arrow.Field) bool) (fields []arrow.Fiel
 	types := map[string]arrow.DataType{}
 	for _, r := range e.candidates {
 		for _, f := range r.table.schema.Fields() {
-			if !passes(f) || f.Name == record.Copy || f.Name == record.Likeness || f.Name == "model" || f.Name == record.Predicted {
+			if !passes(f) || slices.Contains([]string{record.Copy, record.Likeness, record.PictureWidth, record.PictureHeight, "model", record.Predicted}, f.Name) {
 				continue
 			}
 			if known, ok := types[f.Name]; !ok {

@@ -45,7 +45,7 @@ func (s stage) readTable(ctx context.Context, in pipeline.Input, truth string) (
 	if schema == nil {
 		return nil, fmt.Errorf("data %s has no rows", in.Name())
 	}
-	t := &table{input: in, rows: in.Select(columnsBut(schema, record.Likeness)...), schema: schema, truth: record.Label, slices: make([][]string, len(s.Slices))}
+	t := &table{input: in, rows: in.Select(columnsBut(schema, record.Likeness, record.PictureWidth, record.PictureHeight)...), schema: schema, truth: record.Label, slices: make([][]string, len(s.Slices))}
 	if _, field, err := record.Column(schema, truth); err == nil && isScalar(field.Type) {
 		t.truth = truth
 	}
@@ -100,9 +100,9 @@ func (s stage) readTable(ctx context.Context, in pipeline.Input, truth string) (
 }
 
 // columnsBut are the names of all columns but one.
-func columnsBut(schema *arrow.Schema, name string) (columns []string) {
+func columnsBut(schema *arrow.Schema, names ...string) (columns []string) {
 	for _, f := range schema.Fields() {
-		if f.Name != name {
+		if !slices.Contains(names, f.Name) {
 			columns = append(columns, f.Name)
 		}
 	}

@@ -72,7 +72,8 @@ func (m *mapper) Map(ctx context.Context, in arrow.Record) (pipeline.Mapped, err
 	}
 	pixels := make([]byte, rows.Len()*m.size)
 	reasons := make([]string, rows.Len())
-	if err := m.decode(ctx, rows, pixels, reasons); err != nil {
+	sizes := make([][2]int, rows.Len()) // width and height
+	if err := m.decode(ctx, rows, pixels, sizes, reasons); err != nil {
 		return pipeline.Mapped{}, err
 	}
 	out := pipeline.Mapped{Rejects: map[int]string{}}
@@ -83,15 +84,16 @@ func (m *mapper) Map(ctx context.Context, in arrow.Record) (pipeline.Mapped, err
 			continue
 		}
 		copy(pixels[kept*m.size:], pixels[i*m.size:(i+1)*m.size])
+		sizes[kept] = sizes[i]
 		kept++
 	}
-	out.Rows = m.table(kept, pixels[:kept*m.size])
+	out.Rows = m.table(kept, pixels[:kept*m.size], sizes)
 	return out, nil
 }
 
 // decode reads and fits the pictures, several at once if there are threads. A
 // picture that cannot be used gets a reason; an error is about the source.
-func (m *mapper) decode(ctx context.Context, rows *dataset.Listed, pixels []byte, reasons []string) error {
+func (m *mapper) decode(ctx context.Context, rows *dataset.Listed, pixels []byte, sizes [][2]int, reasons []string) error {
 	work := pool.New().WithMaxGoroutines(m.threads).WithContext(ctx).WithCancelOnError().WithFirstError()
 	var next atomic.Int64
 	for range m.threads {
@@ -111,7 +113,7 @@ func (m *mapper) decode(ctx context.Context, rows *dataset.Listed, pixels []byte
 					return err
 				}
 				own := pixels[i*m.size : (i+1)*m.size]
-				if reasons[i], err = m.fitted(ctx, own, data); err != nil {
+				if sizes[i], reasons[i], err = m.fitted(ctx, own, data); err != nil {
 					return err
 				}
 				if look := m.looks[part]; reasons[i] == "" && look != (render.Look{}) {
@@ -125,20 +127,23 @@ func (m *mapper) decode(ctx context.Context, rows *dataset.Listed, pixels []byte
 }
 
 // fitted decodes one picture, when there is memory for it, and fits it into
-// dst. reason says why it cannot be used; err is that of ctx.
-func (m *mapper) fitted(ctx context.Context, dst, data []byte) (reason string, err error) {
+// dst. size is its width and height as it is to be seen; reason says why it cannot be used; err is that of ctx.
+func (m *mapper) fitted(ctx context.Context, dst, data []byte) (size [2]int, reason string, err error) {
 	decoder := m.decoders.Get().(*picture.Decoder)
 	need := soundMemory(data)
 	if !m.prepare.OfSound() {
 		info, err := decoder.Inspect(data)
 		if err != nil {
 			m.decoders.Put(decoder)
-			return err.Error(), nil
+			return size, err.Error(), nil
+		}
+		if size = [2]int{info.Width, info.Height}; info.Orientation.Sideways() {
+			size = [2]int{info.Height, info.Width}
 		}
 		need = min(int64(bytesPerPixel*info.Width*info.Height), decodeMemory)
 	}
 	if err := m.memory.Acquire(ctx, need); err != nil {
-		return "", err
+		return size, "", err
 	}
 	defer m.memory.Release(need)
 	if err := m.prepare.Pixels(decoder, dst, data); err != nil {
@@ -150,11 +155,11 @@ func (m *mapper) fitted(ctx context.Context, dst, data []byte) (reason string, e
 	if need > decodeMemory/2 {
 		runtime.GC() // or the next one comes on top of what this one left
 	}
-	return reason, nil
+	return size, reason, nil
 }
 
-// table holds so many pictures, and what tells those that look alike.
-func (m *mapper) table(pictures int, pixels []byte) arrow.Record {
+// table holds so many pictures, what tells those that look alike, and how large they were.
+func (m *mapper) table(pictures int, pixels []byte, sizes [][2]int) arrow.Record {
 	likenesses := array.NewStringBuilder(memory.DefaultAllocator)
 	defer likenesses.Release()
 	for i := range pictures {
@@ -173,8 +178,21 @@ func (m *mapper) table(pictures int, pixels []byte) arrow.Record {
 	}
 	column := record.NewTensors(fields[0].Type, stored, pictures)
 	defer column.Release()
+	columns := []arrow.Array{column, alike}
+	if !m.prepare.OfSound() {
+		for side, name := range []string{record.PictureWidth, record.PictureHeight} {
+			b := array.NewInt32Builder(memory.DefaultAllocator)
+			defer b.Release()
+			for _, size := range sizes[:pictures] {
+				b.Append(int32(size[side]))
+			}
+			values := b.NewArray()
+			defer values.Release()
+			fields, columns = append(fields, arrow.Field{Name: name, Type: arrow.PrimitiveTypes.Int32}), append(columns, values)
+		}
+	}
 	schema := record.WithMetadata(arrow.NewSchema(fields, nil), record.PreprocessingKey, m.stage.pixels().Encode())
-	return array.NewRecord(schema, []arrow.Array{column, alike}, int64(pictures))
+	return array.NewRecord(schema, columns, int64(pictures))
 }
 
 // stored brings pixels into the form in which they rest.

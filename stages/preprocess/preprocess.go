@@ -120,8 +120,8 @@ func Kind() pipeline.Kind {
     for: efficientnet_lite0
     split: {train: 0.7, val: 0.15, test: 0.15}
 `,
-		Version: 4,
-		Outputs: []pipeline.Port{{Name: "images", Kind: pipeline.Images, Doc: "id, image, label, split, domain, target if one is set, and any other columns of the source"}},
+		Version: 5,
+		Outputs: []pipeline.Port{{Name: "images", Kind: pipeline.Images, Doc: "id, image, label, split, domain, image_width and image_height as it was read, target if one is set, and any other columns of the source"}},
 	}, Params{Split: defaultSplit, Background: "#ffffff", Store: "uint8", MaxPixels: 100_000_000}, build)
 }
 

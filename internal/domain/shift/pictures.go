@@ -71,13 +71,9 @@ func Causes(source, target []Look) ([]Cause, error) {
 		{"sharpness", func(l Look) float64 { return l.Sharpness }}, {"saturation", func(l Look) float64 { return l.Saturation }},
 		{"warmth", func(l Look) float64 { return l.Warmth }},
 	} {
-		a, va := momentsOf(source, property.of)
-		b, vb := momentsOf(target, property.of)
-		n, m := float64(len(source)), float64(len(target))
-		pooled := math.Sqrt(((n-1)*va + (m-1)*vb) / (n + m - 2))
-		c := Cause{Name: property.name, Source: a, Target: b}
-		if d := b - a; math.Abs(d) > 1e-9 {
-			c.Effect = d / max(pooled, 1e-6)
+		c, err := CauseOf(property.name, valuesOf(source, property.of), valuesOf(target, property.of))
+		if err != nil {
+			return nil, err
 		}
 		out = append(out, c)
 	}
@@ -85,12 +81,35 @@ func Causes(source, target []Look) ([]Cause, error) {
 	return out, nil
 }
 
-func momentsOf(looks []Look, of func(Look) float64) (mean, variance float64) {
-	for _, l := range looks {
-		mean += of(l) / float64(len(looks))
+// CauseOf compares a property of pictures of both domains. Each has at least two.
+func CauseOf(name string, source, target []float64) (Cause, error) {
+	if len(source) < 2 || len(target) < 2 {
+		return Cause{}, fmt.Errorf("%d pictures of the source and %d of the target; at least 2 of each", len(source), len(target))
 	}
+	a, va := momentsOf(source)
+	b, vb := momentsOf(target)
+	n, m := float64(len(source)), float64(len(target))
+	pooled := math.Sqrt(((n-1)*va + (m-1)*vb) / (n + m - 2))
+	c := Cause{Name: name, Source: a, Target: b}
+	if d := b - a; math.Abs(d) > 1e-9 {
+		c.Effect = d / max(pooled, 1e-6)
+	}
+	return c, nil
+}
+
+func valuesOf(looks []Look, of func(Look) float64) (out []float64) {
 	for _, l := range looks {
-		variance += (of(l) - mean) * (of(l) - mean) / float64(len(looks)-1)
+		out = append(out, of(l))
+	}
+	return out
+}
+
+func momentsOf(values []float64) (mean, variance float64) {
+	for _, v := range values {
+		mean += v / float64(len(values))
+	}
+	for _, v := range values {
+		variance += (v - mean) * (v - mean) / float64(len(values)-1)
 	}
 	return mean, variance
 }

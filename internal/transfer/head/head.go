@@ -126,12 +126,8 @@ func Initialise(net *nn.Network, seed uint64, start Start) nn.Weights {
 	if start.Drawn() {
 		return out
 	}
-	answers, err := net.Cut(net.Output().Name) // not what further outputs alone need, such as a discriminator
-	if err != nil {
-		panic(err) // the output is one of the network's layers
-	}
-	last := answers.Layers()[0]
-	for _, l := range answers.Layers() {
+	last := net.Layers()[0]
+	for _, l := range net.Layers() {
 		if _, ok := l.Op.(nn.Dense); ok {
 			last = l
 		}

@@ -55,6 +55,7 @@ type Examples struct {
 	Names   []string  // of their domains, as the column domain has them; "" if there is none
 	Oracle  []int32   // classes that nothing is learned or chosen by, by position; nil: there are none
 	Places  []Place   // of pictures
+	Sizes   []float64 // of rows of [Domains] that come from pictures: √(width·height) in pixels as they were read; not a number if unknown
 }
 
 // Rows is how many there are.

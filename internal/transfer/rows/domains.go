@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"math"
 	"slices"
 	"strings"
 
@@ -145,6 +146,7 @@ type domainRows struct {
 	copies               []int
 	values               []float32
 	places               []Place
+	sizes                []float64
 }
 
 func (r *domainRows) len() int { return len(r.ids) }
@@ -302,6 +304,7 @@ func (g *gathered) take(rec arrow.Record, schema *arrow.Schema, from From, label
 	} else if from.Domains != nil {
 		return pipeline.ParamErrorHint("domains", "columns: "+strings.Join(record.ColumnNames(schema), ", "), "there is no column %q to tell the domains by", record.Domain)
 	}
+	size := pictureSizes(rec)
 	for i := range int(rec.NumRows()) {
 		domain := ""
 		if domains != nil && !domains.IsNull(i) {
@@ -331,9 +334,26 @@ func (g *gathered) take(rec arrow.Record, schema *arrow.Schema, from From, label
 			class = target.Class(i)
 		}
 		r.ids, r.labels, r.known = append(r.ids, strings.Clone(roles.ID(i))), append(r.labels, class), append(r.known, known)
-		r.domains, r.copies = append(r.domains, domain), append(r.copies, copied)
+		r.domains, r.copies, r.sizes = append(r.domains, domain), append(r.copies, copied), append(r.sizes, size(i))
 	}
 	return nil
+}
+
+// pictureSizes gives, for each row, the side of a square as large as the picture that the row comes from, before it was resized; not a
+// number if that is not known.
+func pictureSizes(rec arrow.Record) func(row int) float64 {
+	var sides []*array.Int32
+	for _, name := range []string{record.PictureWidth, record.PictureHeight} {
+		if column, err := record.ColumnAs[*array.Int32](rec, name); err == nil {
+			sides = append(sides, column)
+		}
+	}
+	return func(row int) float64 {
+		if len(sides) < 2 || sides[0].IsNull(row) || sides[1].IsNull(row) {
+			return math.NaN()
+		}
+		return math.Sqrt(float64(sides[0].Value(row)) * float64(sides[1].Value(row)))
+	}
 }
 
 // checkSource refuses a source that nothing can be learned from.
@@ -383,7 +403,7 @@ func (d *Domains) number(label string, classes []string, source, target, held *g
 				class = objective.Unknown
 			}
 			into.Oracle, into.IDs, into.Names = append(into.Oracle, oracle), append(into.IDs, r.ids[i]), append(into.Names, r.domains[i])
-			into.Of = append(into.Of, pictureOf(int(domain), r.ids[i]))
+			into.Of, into.Sizes = append(into.Of, pictureOf(int(domain), r.ids[i])), append(into.Sizes, r.sizes[i])
 			into.Classes, into.Copies, into.Domains = append(into.Classes, class), append(into.Copies, r.copies[i]), append(into.Domains, int32(domain))
 			if d.Pictures {
 				into.Places = append(into.Places, r.places[i])
