@@ -86,7 +86,11 @@ func Stored(stored *classifier.Classifier, weights string) (*Model, error) {
 			m.Pixels = pixelsOf(n, shape[0], shape[1])
 		}
 	}
-	if m.Pixels == nil {
+	switch {
+	case m.Pixels != nil:
+	case len(shape) == 1:
+		m.Notes = append(m.Notes, "the file takes rows of numbers as they are, float32")
+	default:
 		m.Notes = append(m.Notes, "the model does not tell how its input is made of pictures: the file takes the input as it is, float32")
 	}
 	return m, m.fold()

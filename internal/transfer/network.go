@@ -47,7 +47,7 @@ func (s *Setup) begin(ctx context.Context, task *pipeline.Task, d *rows.Data) (s
 	if err != nil {
 		return subject{}, err
 	}
-	for name, tensor := range initialise(net, d, task.Seed, s.starts()) {
+	for name, tensor := range initialise(net, d, task.Seed, s.Start) {
 		if head.Contains(name) {
 			weights[name] = tensor
 		}
@@ -58,16 +58,6 @@ func (s *Setup) begin(ctx context.Context, task *pipeline.Task, d *rows.Data) (s
 	}
 	origin.Seed = s.backbone.seed(s.RandomSeed, task.Seed)
 	return subject{net: net, weights: weights, trunk: trunk.Output().Name, origins: []record.Origin{origin}, bare: bare}, nil
-}
-
-// starts is what the last layer of the head begins with. In an adaptation all layers of the network begin at random: from 0, those below
-// would have no gradient of the classes at first while a method's own loss moves them, and a discriminator would learn from the
-// start, for some methods and not for others.
-func (s *Setup) starts() head.Start {
-	if s.adaptation != nil {
-		return head.StartAtRandom()
-	}
-	return s.Start
 }
 
 // upon puts what learns upon a backbone.
@@ -126,7 +116,9 @@ func (s *Setup) headAlone(task *pipeline.Task, d *rows.Data) (subject, error) {
 	}
 	start := head.StartAtZero()
 	if s.adaptation != nil {
-		start = s.starts()
+		// All of the network is drawn: from 0, the layers below would have no gradient of the classes at first, while a method's own
+		// loss moves them.
+		start = head.StartAtRandom()
 	}
 	weights := initialise(net, d, task.Seed, start)
 	if s.Standardise {

@@ -109,6 +109,11 @@ func build(p Params) (pipeline.Stage, error) {
 	refuse(p.Sampling == strategy.BalancedSampling, "sampling", "leave it out", "batches are of both domains side by side")
 	errs = append(errs, p.withoutEffect()...)
 	if d := p.Domains; d != nil {
+		for port, names := range map[string][]string{SourcePort: d.Source, TargetPort: d.Target} {
+			for i, name := range names {
+				refuse(slices.Contains(names[:i], name), fmt.Sprintf("domains.%s[%d]", port, i), "list each domain once", "domain %q is listed already", name)
+			}
+		}
 		for i, name := range d.Target {
 			refuse(slices.Contains(d.Source, name), fmt.Sprintf("domains.target[%d]", i), "list a domain under source or under target, not under both", "domain %q is in the source already", name)
 		}

@@ -272,6 +272,8 @@ func TestWhatIsRefused(t *testing.T) {
 		{"{" + bothDomains + "method: consistency" + small, features, "learns from copies of the target's rows, but there are none"},
 		{"{" + bothDomains + "method: dann, batch_size: 100}", features, "a batch has 100 rows of each domain"},
 		{"{" + bothDomains + "method: mmd, network: {task: [8]}}", features, "network: has no hidden layers: method mmd would have nothing to learn"},
+		{"{" + bothDomains + "method: coral, head: {kind: knn}, prior_shift: em}", features, "prior_shift: a nearest-neighbour classifier has no class frequencies"},
+		{"{domains: {source: [photo, photo], target: [sketch]}, method: coral}", features, "domains.source[1]: domain \"photo\" is listed already"},
 		{"{" + bothDomains + "method: coral, epochs: 5}", features, "epochs: has no effect: methods in closed form"},
 		{"{" + bothDomains + "method: [coral, direct], select: im, batch_size: 8, network: {hidden: [8]}}", features, "network: has no effect: methods in closed form"},
 		{"{" + bothDomains + "method: coral, select: {by: im, over: [epoch]}}", features, "select: has no effect: methods in closed form have no epochs"},

@@ -100,6 +100,9 @@ func (r *run) tryAll(ctx context.Context) error {
 		for j := range c.terms {
 			c.terms[j].Candidate = c.name
 		}
+		if c.method.Kind == method.Direct && c.model.Description.Selection != nil {
+			c.model.Description.Selection.Trained = r.rows.SourceRows // no row of the target
+		}
 	}
 	return nil
 }
@@ -179,8 +182,11 @@ func (r *run) train(ctx context.Context, c *candidate) error {
 		}
 	}
 	c.terms = termsOf(plan, out)
-	if r.rate(c) {
+	switch {
+	case r.rate(c):
 		c.rate = out.Measures[0].LearningRate
+	case len(c.measures) == 0: // nothing was trained
+		c.rate = nan
 	}
 	return nil
 }

@@ -123,6 +123,9 @@ func (r *run) align(ctx context.Context, task *pipeline.Task, m method.Method) (
 		return nil, nil, err
 	}
 	selection := record.Selection{By: record.ChosenOnly, Tried: len(steps)}
+	if d.ValidationRows > 0 {
+		selection.Split, selection.Rows = record.Validation, d.ValidationRows
+	}
 	for i, step := range steps {
 		if step.Chosen {
 			selection.Phase, selection.Epoch = m.Kind, i+1

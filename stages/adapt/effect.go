@@ -62,6 +62,13 @@ func (p Params) withoutEffect() (errs []error) {
 				"has no hidden layers: %s would have nothing to learn below the features", p.methodAt(i)+" "+m.Kind)
 		}
 	}
+	if p.Head.Kind == "knn" && p.closed() {
+		const hint, votes = "take head: logistic", "a nearest-neighbour classifier has no class frequencies to correct"
+		refuse(p.PriorShift != none, "prior_shift", hint, votes)
+		for i, m := range p.Method {
+			refuse(m.Kind == method.PriorShift, p.methodAt(i), hint, votes)
+		}
+	}
 	refuse(p.given["mix_probability"], "mix_probability", "leave it out", "has no effect: rows of two domains are not mixed")
 	if p.PriorShift != none {
 		for i, m := range p.Method {

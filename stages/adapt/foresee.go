@@ -37,6 +37,9 @@ func (s *stage) Foresee(inputs map[string]pipeline.Foreseen) error {
 	if ok {
 		f.source = side{SourcePort, source.Overview.Of(from), source.Exact, from}
 		errs = append(errs, f.source.rows("which the model learns from"), f.column(), f.learnable(), f.validated())
+		if _, continues := inputs[ModelPort]; !continues {
+			errs = append(errs, f.weighted())
+		}
 	}
 	if target.Overview != nil {
 		f.target = side{TargetPort, target.Overview.Of(to), target.Exact, to}
@@ -165,6 +168,19 @@ func (f foresight) validated() error {
 		return lacks("prior_shift", "prior_shift: em")
 	}
 	return nil
+}
+
+// weighted refuses weights of classes that the source does not have.
+func (f foresight) weighted() error {
+	if f.Label != record.Label || f.source.found.Task != "" {
+		return nil
+	}
+	_, labelled, classes := f.source.found.Split(record.Train)
+	if labelled == 0 {
+		return nil
+	}
+	_, err := f.ClassWeights.Of(classes, make([]int, len(classes)))
+	return err
 }
 
 // validates refuses a validator that needs validation rows of the source, where there are none.

@@ -135,6 +135,9 @@ func (r *run) distances(ctx context.Context, when string, source domain.Labelled
 	for class, frequency := range priors.Frequencies {
 		m := row("class_frequency", frequency, fmt.Sprintf("%s: %.1f %% of the target by expectation maximisation over the model's predictions, %.1f %% of the source's training rows", r.rows.Classes[class], 100*frequency, 100*trained[class]))
 		m.Of, m.Rows = r.rows.Classes[class], int64(target.Rows())
+		if priors.Note != "" {
+			m.Text += "; rough: " + priors.Note
+		}
 		out = append(out, m)
 	}
 	return out, nil

@@ -115,7 +115,7 @@ func (Head) ParamSchema(inner map[string]any) map[string]any {
 }
 
 // Initialise gives the weights that the layers of a head begin with, in a network that ends in one.
-// Unless start says that it is drawn, the last layer is 0, so that the first answer is that all classes are equally probable and the
+// Unless start says that it is drawn, the last layer of each output is 0, so that the first answer is that all classes are equally probable and the
 // first step does not depend on chance (as in Big Transfer, Kolesnikov et al. 2019,
 // arXiv:1912.11370, and fine-tuned vision transformers): with more features than rows, random
 // weights stay where no row says anything. Other weights are drawn from the seed as Keras
@@ -126,13 +126,19 @@ func Initialise(net *nn.Network, seed uint64, start Start) nn.Weights {
 	if start.Drawn() {
 		return out
 	}
-	last := net.Layers()[0]
-	for _, l := range net.Layers() {
-		if _, ok := l.Op.(nn.Dense); ok {
-			last = l
+	for _, o := range net.Outputs() { // also that of a discriminator
+		alone, err := net.Cut(o.Name)
+		if err != nil {
+			panic(err) // the output is one of the network's layers
 		}
+		last := alone.Layers()[0]
+		for _, l := range alone.Layers() {
+			if _, ok := l.Op.(nn.Dense); ok {
+				last = l
+			}
+		}
+		clearLayer(net, last, out)
 	}
-	clearLayer(net, last, out)
 	return out
 }
 

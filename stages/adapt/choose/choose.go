@@ -38,7 +38,7 @@ func Kind() pipeline.Kind {
   uses: choose
   from: {models: adapted, selections: adapted.selection}
   with: {by: im}`,
-		Version: 1,
+		Version: 2,
 		Inputs: []pipeline.Port{
 			{Name: modelsPort, Kind: pipeline.Model, Many: true, Doc: "models of the stage adapt"},
 			{Name: selectionsPort, Kind: pipeline.Metrics, Many: true, Doc: "the output selection of each of the same stages"},
@@ -146,6 +146,11 @@ func (s stage) Run(ctx context.Context, task *pipeline.Task) error {
 		trials[i].Chosen = i == at
 	}
 	task.Log("%s by %s", trials[at].Candidate, s.By)
+	for _, d := range gain(trials, at) {
+		if d.Alarm {
+			task.Log("%s", d.Text)
+		}
+	}
 	return errors.Join(pass(ctx, task, from[at]), task.WriteRecord("selection", record.FromRows(trials)), task.WriteRecord("diagnostics", record.FromRows(regret(trials, from, at))))
 }
 
@@ -173,8 +178,24 @@ func regret(trials []record.AdaptationTrial, from []pipeline.Input, chosen int) 
 		return nil
 	}
 	nan := math.NaN()
-	return []record.Diagnostic{{Name: record.ChoiceRegret, Value: most - own, Low: nan, High: nan, Rows: trials[chosen].OracleRows,
-		Text: fmt.Sprintf("the oracle, which knows the test rows' labels, would have chosen %s: %.1f %%, and what was chosen has %.1f %%", trials[oracle].Candidate, 100*most, 100*own)}}
+	return append(gain(trials, chosen), record.Diagnostic{Name: record.ChoiceRegret, Value: most - own, Low: nan, High: nan, Rows: trials[chosen].OracleRows,
+		Text: fmt.Sprintf("the oracle, which knows the test rows' labels, would have chosen %s: %.1f %%, and what was chosen has %.1f %%", trials[oracle].Candidate, 100*most, 100*own)})
+}
+
+// gain holds the chosen model against direct of its own stage, as the paired test of that stage has it.
+func gain(trials []record.AdaptationTrial, chosen int) []record.Diagnostic {
+	c := trials[chosen]
+	if math.IsNaN(c.P) || c.OracleRows == 0 || c.Method == method.Direct {
+		return nil
+	}
+	nan := math.NaN()
+	direct := c.Oracle - float64(c.Gained-c.Lost)/float64(c.OracleRows)
+	d := record.Diagnostic{Name: record.AdaptationGain, Value: c.Oracle - direct, Low: nan, High: nan, Rows: c.OracleRows, Alarm: c.Gained < c.Lost && c.P < 0.05,
+		Text: fmt.Sprintf("%s has %.1f %% of the target's test rows right, direct of its stage %.1f %%: %d won, %d lost, p %.2g", c.Candidate, 100*c.Oracle, 100*direct, c.Gained, c.Lost, c.P)}
+	if d.Alarm {
+		d.Text += ": adapting does harm here"
+	}
+	return []record.Diagnostic{d}
 }
 
 // pass writes a model as it is.
