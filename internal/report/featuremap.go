@@ -146,6 +146,18 @@ func newMapsView(ctx context.Context, tables []pipeline.Input) (*mapsView, error
 }
 
 func (v *mapsView) draw(name string, sample []point) panel {
+	p, shareX, shareY := inPlane(sample, func(i int) mark {
+		entry := v.entry(v.Legend, sample[i].label, "no label")
+		return mark{Symbol: entry.Symbol, Class: fmt.Sprintf("k%d c%d d%d", entry.Colour, entry.Number, v.entry(v.Domains, sample[i].domain, "no domain").Number)}
+	})
+	p.Label = fmt.Sprintf("%s of %s in the plane of their first two principal components, which explain %s and %s of the variance. Symbols and colours show classes.",
+		plural(int64(len(sample)), "row"), name, shareX, shareY)
+	return p
+}
+
+// inPlane draws points in the plane of their first two principal components, and tells the shares of the variance that these
+// explain. look gives the symbol and the class of a point.
+func inPlane(sample []point, look func(i int) mark) (p panel, shareX, shareY string) {
 	rows := make([][]float32, len(sample))
 	for i, p := range sample {
 		rows[i] = p.features
@@ -156,28 +168,26 @@ func (v *mapsView) draw(name string, sample []point) panel {
 		x, y = x.widen(plane.x[i]), y.widen(plane.y[i])
 	}
 	x, y = x.pad(), y.pad()
-	p := panel{
-		Square: true,
-		XName:  fmt.Sprintf("first component, %s of the variance", percent(plane.shareX)),
-		YName:  fmt.Sprintf("second, %s", percent(plane.shareY)),
-		Label: fmt.Sprintf("%s of %s in the plane of their first two principal components, which explain %s and %s of the variance. Symbols and colours show classes.",
-			plural(int64(len(sample)), "row"), name, percent(plane.shareX), percent(plane.shareY)),
-	}
+	shareX, shareY = percent(plane.shareX), percent(plane.shareY)
+	p = panel{Square: true, XName: fmt.Sprintf("first component, %s of the variance", shareX), YName: fmt.Sprintf("second, %s", shareY)}
 	for i, row := range sample {
-		entry := v.entry(v.Legend, row.label, "no label")
-		title := row.id
-		if row.label != "" {
-			title += " · " + row.label
-		}
-		if row.split != "" {
-			title += " · " + row.split
-		}
-		p.Marks = append(p.Marks, mark{
-			X: x.at(plane.x[i]), Y: y.at(plane.y[i]), Symbol: entry.Symbol, Title: title,
-			Class: fmt.Sprintf("k%d c%d d%d", entry.Colour, entry.Number, v.entry(v.Domains, row.domain, "no domain").Number),
-		})
+		m := look(i)
+		m.X, m.Y, m.Title = x.at(plane.x[i]), y.at(plane.y[i]), row.title()
+		p.Marks = append(p.Marks, m)
 	}
-	return p
+	return p, shareX, shareY
+}
+
+// title says which row a point is.
+func (p point) title() string {
+	out := p.id
+	if p.label != "" && p.label != p.id {
+		out += " · " + p.label
+	}
+	if p.split != "" {
+		out += " · " + p.split
+	}
+	return out
 }
 
 func (v *mapsView) entry(entries []legendEntry, name, unnamed string) legendEntry {

@@ -359,28 +359,7 @@ func shortPair(a, b *Node) string {
 }
 
 func jointPanel(name string, points []point, side []int) panel {
-	rows := make([][]float32, len(points))
-	for i, p := range points {
-		rows[i] = p.features
-	}
-	plane := project(rows)
-	x, y := emptyScale(), emptyScale()
-	for i := range points {
-		x, y = x.widen(plane.x[i]), y.widen(plane.y[i])
-	}
-	x, y = x.pad(), y.pad()
-	p := panel{
-		Square: true,
-		XName:  fmt.Sprintf("first component, %s of the variance", percent(plane.shareX)),
-		YName:  fmt.Sprintf("second, %s", percent(plane.shareY)),
-		Label:  fmt.Sprintf("%s of %s in the plane of their first two principal components. Symbols and colours show the table.", plural(int64(len(points)), "row"), name),
-	}
-	for i, row := range points {
-		title := row.id
-		if row.label != "" && row.label != row.id {
-			title += " · " + row.label
-		}
-		p.Marks = append(p.Marks, mark{X: x.at(plane.x[i]), Y: y.at(plane.y[i]), Symbol: side[i], Title: title, Class: fmt.Sprintf("k%d", side[i])})
-	}
+	p, _, _ := inPlane(points, func(i int) mark { return mark{Symbol: side[i], Class: fmt.Sprintf("k%d", side[i])} })
+	p.Label = fmt.Sprintf("%s of %s in the plane of their first two principal components. Symbols and colours show the table.", plural(int64(len(points)), "row"), name)
 	return p
 }
