@@ -7,6 +7,7 @@ import (
 	"math"
 	"slices"
 
+	"github.com/tlpipe/tlpipe/internal/metrics"
 	"github.com/tlpipe/tlpipe/internal/record"
 )
 
@@ -23,10 +24,13 @@ func smallerSection(ctx context.Context, r *reading) (blocks []block, err error)
 		}
 		blocks = append(blocks, subheading(n.Name), tableOf(sizesTable(n.Name, rows)))
 		if rows[0].Rows > 0 {
-			blocks = append(blocks, note(fmt.Sprintf("Accuracy and agreement on %s, which also chose the epochs; 95 %% intervals (Wilson).", plural(rows[0].Rows, "validation row"))))
+			blocks = append(blocks, note(fmt.Sprintf("Accuracy and agreement on %s, with 95 %% intervals (Wilson). The same rows chose the epochs of networks that were trained here.", plural(rows[0].Rows, "validation row"))))
 		}
 		for _, row := range rows {
-			if known := slices.ContainsFunc(all, func(s sized) bool { return s.row == row && row.Role == record.RoleTeacher }); !known && !math.IsNaN(row.Accuracy) {
+			known := slices.ContainsFunc(all, func(s sized) bool {
+				return row.Role == record.RoleTeacher && s.row.Role == row.Role && s.row.Model == row.Model && s.row.Bytes == row.Bytes && s.row.Accuracy == row.Accuracy
+			})
+			if !known && !math.IsNaN(row.Accuracy) {
 				all = append(all, sized{n.Name, row})
 			}
 		}
@@ -43,10 +47,31 @@ func smallerSection(ctx context.Context, r *reading) (blocks []block, err error)
 			blocks = append(blocks, softenedTables(softened)...)
 		}
 	}
-	if len(all) > 1 {
-		blocks = append([]block{charts(sizeChart(all))}, blocks...)
+	quantised, wrong := quantisedSizes(ctx, r)
+	if all, err = append(all, quantised...), errors.Join(err, wrong); len(all) > 1 {
+		var keys []key
+		for i, s := range all {
+			keys = append(keys, key{Colour: i % symbols, Symbol: i % symbols, Name: s.name()})
+		}
+		blocks = append([]block{keysOf(keys...), charts(sizeChart(all))}, blocks...)
 	}
 	return blocks, err
+}
+
+// quantisedSizes are the models in int8, with their accuracies at the gate.
+func quantisedSizes(ctx context.Context, r *reading) (out []sized, failed error) {
+	for i := range r.run.Nodes {
+		n := &r.run.Nodes[i]
+		attempts, _, err := readTable[record.GateAttempt](ctx, n)
+		failed = errors.Join(failed, err)
+		if len(attempts) == 0 || attempts[len(attempts)-1].Rows == 0 {
+			continue
+		}
+		last := attempts[len(attempts)-1]
+		interval := metrics.Wilson(last.After*float64(last.Rows), float64(last.Rows))
+		out = append(out, sized{n.Name, record.ModelSize{Model: n.Name, Role: "int8", Bytes: last.Bytes, Rows: last.Rows, Accuracy: last.After, Low: interval.Low, High: interval.High}})
+	}
+	return out, failed
 }
 
 // sized is a network of a stage.
@@ -98,6 +123,7 @@ func sizeChart(all []sized) chart {
 	}
 	x = x.widen(x.low - 0.1).widen(x.high + 0.1)
 	p := panel{XName: "size of the weights, on a logarithmic axis", YName: "accuracy", YTicks: yTicks, Label: "Size against accuracy. "}
+	summary := "Accuracy on the validation rows, with 95 % intervals, against the size of the weights. "
 	for power := math.Ceil(x.low); power <= x.high; power++ {
 		p.XTicks = append(p.XTicks, tick{x.at(power), magnitude(math.Pow(10, power), "B")})
 	}
@@ -110,9 +136,9 @@ func sizeChart(all []sized) chart {
 		colour := i % symbols
 		p.Rules = append(p.Rules, rule{at, y.at(s.row.Low), at, y.at(s.row.High), fmt.Sprintf("reach k%d", colour)})
 		p.Marks = append(p.Marks, mark{X: at, Y: y.at(s.row.Accuracy), Symbol: colour, Large: true, Class: fmt.Sprintf("k%d", colour), Title: text})
-		p.Label += text + ". "
+		p.Label, summary = p.Label+text+". ", summary+text+". "
 	}
-	return chart{Name: "Size against accuracy", Panel: p, Summary: "Of the validation rows, with 95 % intervals: " + p.Label}
+	return chart{Name: "Size against accuracy", Panel: p, Summary: summary}
 }
 
 func percentTick(y scale, t tick) string {
@@ -170,7 +196,7 @@ func curveCharts(rows []record.DistillationCurve, teacher []record.TrainingEpoch
 		for i := range ticks {
 			ticks[i].Text = write(y.low + ticks[i].At/100*(y.high-y.low))
 		}
-		p := panel{Title: title, XName: "epoch", XTicks: epochTicks(x), YTicks: ticks, Label: title + " by epoch. "}
+		p := panel{XName: "epoch", XTicks: epochTicks(x), YTicks: ticks, Label: title + " by epoch. "}
 		for i, c := range curves {
 			p.draw(c.xs, of(c), x, y, fmt.Sprintf("ln k%d", i), fmt.Sprintf("k%d", i), i, write)
 			if n := len(of(c)); n > 0 {

@@ -17,7 +17,7 @@ const (
 	MinMax     Method = "minmax"     // the least and the greatest number
 	Percentile Method = "percentile" // all but a share of the numbers, as much at either end
 	Squared    Method = "mse"        // the least mean squared error of rounding and cutting off
-	Entropy    Method = "entropy"    // the least divergence of the rounded numbers' distribution (Migacz 2017, 8-bit inference with TensorRT)
+	Entropy    Method = "entropy"    // the least divergence of the rounded magnitudes' distribution (Migacz 2017, 8-bit inference with TensorRT)
 )
 
 // Calibration says how ranges are found.
@@ -26,7 +26,8 @@ type Calibration struct {
 	Percentile float64 // percent of the numbers that a range holds
 }
 
-// bins is how many parts the histogram of a value has.
+// bins is how many parts the histogram of a value has: of its numbers from the least to the greatest or, of entropy, of their
+// magnitudes from 0 to the greatest.
 const bins = 2048
 
 // seen is what is known of a value.
@@ -74,7 +75,13 @@ func (s *Simulation) Ranges(ctx context.Context, examples Examples, c Calibratio
 		}
 	}
 	if c.Method != MinMax {
-		err := s.observe(ctx, examples, func(layer string, numbers []float32) { values[layer].count(numbers) })
+		err := s.observe(ctx, examples, func(layer string, numbers []float32) {
+			if c.Method == Entropy {
+				values[layer].countMagnitudes(numbers)
+			} else {
+				values[layer].count(numbers)
+			}
+		})
 		if err != nil {
 			return nil, err
 		}
@@ -99,6 +106,20 @@ func (v *seen) count(numbers []float32) {
 	}
 }
 
+// largest is the greatest magnitude.
+func (v *seen) largest() float64 { return max(float64(v.high), -float64(v.low)) }
+
+// countMagnitudes adds numbers to the histogram of magnitudes.
+func (v *seen) countMagnitudes(numbers []float32) {
+	if v.counts == nil {
+		v.counts = make([]float64, bins)
+	}
+	scale := bins / v.largest()
+	for _, x := range numbers {
+		v.counts[min(int(math.Abs(float64(x))*scale), bins-1)]++
+	}
+}
+
 func (v *seen) find(c Calibration) quantise.Range {
 	whole := quantise.Range{Low: v.low, High: v.high}
 	if v.counts == nil || !(v.high > v.low) {
@@ -110,7 +131,8 @@ func (v *seen) find(c Calibration) quantise.Range {
 	case Squared:
 		return v.best(whole, v.squaredError)
 	case Entropy:
-		return v.best(whole, v.divergence)
+		t := threshold(v.counts, v.low >= 0) * v.largest() / bins
+		return quantise.Range{Low: float32(max(-t, float64(v.low))), High: float32(min(t, float64(v.high)))}
 	}
 	return whole
 }
@@ -166,46 +188,6 @@ func (v *seen) squaredError(r quantise.Range) float64 {
 			sum += n * float64(x-within) * float64(x-within)
 		} else {
 			sum += n * even
-		}
-	}
-	return sum
-}
-
-// divergence is the Kullback-Leibler divergence of the distribution as steps give it from that of the numbers, those beyond
-// the range at its ends.
-func (v *seen) divergence(r quantise.Range) float64 {
-	width := (float64(v.high) - float64(v.low)) / bins
-	from := max(int(math.Floor((float64(r.Low)-float64(v.low))/width)), 0)
-	to := min(int(math.Ceil((float64(r.High)-float64(v.low))/width)), bins)
-	if to-from < 256 {
-		return math.Inf(1) // fewer parts than steps tell nothing
-	}
-	p := append([]float64(nil), v.counts[from:to]...)
-	for _, n := range v.counts[:from] {
-		p[0] += n
-	}
-	for _, n := range v.counts[to:] {
-		p[len(p)-1] += n
-	}
-	const levels = 255
-	var sum, total float64
-	for _, n := range p {
-		total += n
-	}
-	for level := range levels {
-		a, b := level*len(p)/levels, (level+1)*len(p)/levels
-		var mass, parts float64
-		for i, n := range v.counts[from+a : from+b] {
-			mass += n
-			if p[a+i] > 0 {
-				parts++
-			}
-		}
-		for _, n := range p[a:b] {
-			if n > 0 {
-				q := max(mass/parts, 1e-9*total)
-				sum += n / total * math.Log(n/q)
-			}
 		}
 	}
 	return sum

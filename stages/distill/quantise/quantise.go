@@ -81,7 +81,7 @@ func Kind() pipeline.Kind {
   uses: quantise
   from: {model: net, data: images}
   with: {tolerance: 0.02}`,
-		Version: 4,
+		Version: 5,
 		Seeded:  true,
 		Inputs: []pipeline.Port{
 			{Name: modelPort, Kind: pipeline.Model, Doc: "the trained model"},
