@@ -11,6 +11,7 @@ import (
 	"github.com/tlpipe/tlpipe/internal/nn"
 	"github.com/tlpipe/tlpipe/internal/nn/classifier"
 	"github.com/tlpipe/tlpipe/internal/nn/prune"
+	"github.com/tlpipe/tlpipe/internal/nn/quantise"
 	"github.com/tlpipe/tlpipe/internal/nn/train"
 	"github.com/tlpipe/tlpipe/internal/nn/train/optimizer"
 	"github.com/tlpipe/tlpipe/internal/record"
@@ -82,7 +83,7 @@ func (s *Setup) Compare(ctx context.Context, task *pipeline.Task, students ...St
 				return nil, err
 			}
 		}
-		c.size(t.Network, t.Weights, record.RoleTeacher, t.Name, logits, its)
+		c.size(t.Network, t.Weights, t.Quantised, record.RoleTeacher, t.Name, logits, its)
 	}
 	if err := c.soften(record.RoleTeacher, its); err != nil {
 		return nil, err
@@ -92,7 +93,7 @@ func (s *Setup) Compare(ctx context.Context, task *pipeline.Task, students ...St
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", student.Role, err)
 		}
-		c.size(student.Model.Network, student.Model.Weights, student.Role, student.Name, own, its)
+		c.size(student.Model.Network, student.Model.Weights, student.Model.Description.Quantisation, student.Role, student.Name, own, its)
 		if err := c.soften(student.Role, own); err != nil {
 			return nil, err
 		}
@@ -136,11 +137,30 @@ func (c *comparing) logits(ctx context.Context, threads int, m *classifier.Class
 	return out, nil
 }
 
+// bytesOf are those of a network's tensors as they rest.
+func bytesOf(net *nn.Network, quantised *record.Quantisation) (bytes int64) {
+	for _, l := range net.Layers() {
+		able := quantised != nil && quantise.HasWeight(l.Op) && !slices.Contains(quantised.Float, l.Name)
+		for _, p := range net.LayerParameters(l) {
+			size := int64(p.Shape.Size())
+			switch {
+			case !able || p.Role != nn.Weight:
+				bytes += 4 * size
+			case quantised.Weights == record.Int8Tensor:
+				bytes += size + 4*int64(p.Shape[0])
+			default:
+				bytes += 2 * size
+			}
+		}
+	}
+	return bytes
+}
+
 // size adds a row of a network, by its logits for the validation rows and those of the teachers.
-func (c *comparing) size(net *nn.Network, weights nn.Weights, role, name string, logits, its []float32) {
+func (c *comparing) size(net *nn.Network, weights nn.Weights, quantised *record.Quantisation, role, name string, logits, its []float32) {
 	all, _ := net.ParameterCount()
 	row := record.ModelSize{
-		Model: name, Role: role, Parameters: all, MultiplyAdds: net.MultiplyAdds(), Bytes: 4 * all, Nonzero: prune.Nonzero(net, weights), Rows: int64(len(c.positions)),
+		Model: name, Role: role, Parameters: all, MultiplyAdds: net.MultiplyAdds(), Bytes: bytesOf(net, quantised), Nonzero: prune.Nonzero(net, weights), Rows: int64(len(c.positions)),
 		Accuracy: math.NaN(), Low: math.NaN(), High: math.NaN(), Agreement: math.NaN(), AgreementLow: math.NaN(), AgreementHigh: math.NaN(),
 	}
 	if n, width := len(c.positions), len(c.d.Classes); n > 0 {
@@ -204,7 +224,7 @@ func Sizes(ctx context.Context, task *pipeline.Task, target string, networks ...
 		if first == nil {
 			first = own
 		}
-		c.size(network.Model.Network, network.Model.Weights, network.Role, network.Name, own, first)
+		c.size(network.Model.Network, network.Model.Weights, network.Model.Description.Quantisation, network.Role, network.Name, own, first)
 	}
 	return c.Comparison.Sizes, nil
 }

@@ -248,7 +248,7 @@ func compared(l teacher.Losses, student *nn.Network, takes string, its *nn.Netwo
 			return nil, nil, err
 		}
 		for i, p := range pairs {
-			layers, err := regressor(fmt.Sprintf("%s.hint%d", head.Scope, i+1), p, own.Shape(p.student), trunk.Shape(p.teacher))
+			layers, err := regressor(fmt.Sprintf("%s%d", regressorName, i+1), p, own.Shape(p.student), trunk.Shape(p.teacher))
 			if err != nil {
 				return nil, nil, err
 			}
@@ -344,6 +344,12 @@ func pairsOf(path string, layers map[string]string, student, its *nn.Network) (p
 	}
 	return pairs, errors.Join(errs...)
 }
+
+// regressorName is what the names of regressors begin with.
+const regressorName = head.Scope + ".hint"
+
+// isRegressor tells whether a layer is trained beside the student and is no part of it.
+func isRegressor(layer string) bool { return strings.HasPrefix(layer, regressorName) }
 
 // regressor are the layers that bring what the student's layer gives to the teacher's shape: a dense layer; or, for maps, a convolution
 // of 1×1 upon their means in windows if they are larger. FitNets has a convolution whose window is as large as it takes, which for maps of
@@ -497,8 +503,83 @@ func (t taught) Read(positions []int, into train.Batch) error {
 	return t.Examples.Read(positions, own)
 }
 
-// teachersOf reads the teachers of a training that has some, and tells how they see the rows.
+// CheckTeachers refuses, before anything is trained, teachers and rows that do not go together.
+func (s *Setup) CheckTeachers(ctx context.Context, task *pipeline.Task) (err error) {
+	in := task.Input(DataPort)
+	schema, err := in.Schema(ctx)
+	if err != nil || schema == nil {
+		return err
+	}
+	d, err := rows.Read(ctx, in, schema, string(s.Target), rows.Options{Unlabelled: true})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, d.Close()) }()
+	g, err := s.readTeachers(ctx, task, d)
+	if err != nil {
+		return err
+	}
+	for _, t := range g.teachers {
+		if _, err := t.Order(d.Classes); err != nil {
+			return err
+		}
+	}
+	if n := len(d.Classes); g.Losses.DKD != nil && n < leastOfDKD {
+		return pipeline.ParamErrorHint("loss", "take kd", "dkd compares the classes other than the right one: it needs %d classes, and there are %d", leastOfDKD, n)
+	}
+	return nil
+}
+
+// leastOfDKD is how many classes dkd needs, so that there are several beside the right one.
+const leastOfDKD = 3
+
+// classesOfFirst are those of the first teacher, in its order, by what its table says of itself.
+func classesOfFirst(ctx context.Context, inputs map[string][]pipeline.Input) ([]string, error) {
+	if len(inputs[TeacherPort]) == 0 {
+		return nil, errors.New("there is no teacher")
+	}
+	in := inputs[TeacherPort][0]
+	schema, err := in.Schema(ctx)
+	if err != nil {
+		return nil, err
+	}
+	text, ok := "", false
+	if schema != nil {
+		text, ok = schema.Metadata().GetValue(record.DescriptionKey)
+	}
+	if !ok {
+		c, err := classifier.Read(ctx, in)
+		if err != nil {
+			return nil, err
+		}
+		return c.Head().Classes, nil
+	}
+	d, err := record.ParseDescription(text)
+	if err != nil || len(d.Heads) == 0 {
+		return nil, errors.Join(err, fmt.Errorf("teacher %s tells no classes", in.Name()))
+	}
+	return d.Heads[0].Classes, nil
+}
+
+// aloneRecipe is the recipe of a phase of a student without its teachers, whose classes it has.
+type aloneRecipe struct {
+	phaseRecipe
+	Classes []string `yaml:"classes"`
+}
+
+// teachersOf reads the teachers of a training that has some, and tells how they see the rows. A student that is trained alone has the
+// classes of the first of them, in its order, as the distilled one.
 func (s *Setup) teachersOf(ctx context.Context, task *pipeline.Task, d *rows.Data) (*guide, error) {
+	if s.guidance != nil && s.guidance.alone && task.Input(ModelPort) == nil {
+		t, err := teacher.Read(ctx, task.Inputs[TeacherPort][0])
+		if err != nil {
+			return nil, err
+		}
+		if err := d.Renumber(t.Head); err != nil {
+			return nil, fmt.Errorf("teacher %s: %w", t.Name, err)
+		}
+		return nil, nil
+	}
 	if !s.guided() {
 		return nil, nil
 	}

@@ -1,6 +1,7 @@
 package transfer
 
 import (
+	"context"
 	"encoding/json"
 	"maps"
 
@@ -109,6 +110,12 @@ func (s *Setup) phasePart(i int, turn *Turn, p strategy.Phase, cached prefix.Pre
 		part.Numerics = frozen.Int8.Numerics()
 	case s.Objective.metric():
 		part.Recipe = metricRecipe{recipe, s.Objective}
+	case s.guidance != nil && s.guidance.alone && len(inputs[ModelPort]) == 0:
+		classes, err := classesOfFirst(context.Background(), inputs)
+		if err != nil {
+			return pipeline.Part{}, err
+		}
+		part.Recipe = aloneRecipe{recipe, classes}
 	case s.guided():
 		teacherInputs(of, inputs)
 		part.Recipe = guidedRecipe{phaseRecipe: recipe, Losses: s.guidance.Losses, Weights: s.guidance.Weights}

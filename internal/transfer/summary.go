@@ -66,7 +66,7 @@ func (t *training) describe(i int, before nn.Weights, epochs, kept int) []record
 		}
 		old, now := nn.Weights{}, nn.Weights{}
 		for _, q := range t.net.Parameters() {
-			if strategy.BlockOf(q.Layer) != block {
+			if strategy.BlockOf(q.Layer) != block || isRegressor(q.Layer) {
 				continue
 			}
 			old[q.Name()], now[q.Name()] = before[q.Name()], t.weights[q.Name()]

@@ -186,9 +186,9 @@ func (t *training) phase(ctx context.Context, i int, before pipeline.Input) (map
 			return err
 		}
 		if t.data.Pictures || t.data.Encoded() {
-			task.Log("phase %s: %s", t.phases[i].Name, t.prefixes[i].Why)
+			t.task.Log("phase %s: %s", t.phases[i].Name, t.prefixes[i].Why)
 			if old := t.oldStatistics(i); old > staleStatistics && !(t.turn(i) != nil && t.turn(i).Pools) {
-				task.Log("phase %s: at its end, the running statistics of its batch-norms will still have %.0f %% of their weight on the initial values: validation, which uses them, may be far worse than training; use batch_norm: frozen, more epochs or smaller batches",
+				t.task.Log("phase %s: at its end, the running statistics of its batch-norms will still have %.0f %% of their weight on the initial values: validation, which uses them, may be far worse than training; use batch_norm: frozen, more epochs or smaller batches",
 					t.phases[i].Name, 100*old)
 			}
 		}

@@ -62,7 +62,7 @@ func Kind() pipeline.Kind {
   uses: distill
   from: {teacher: net, data: images}
   with: {backbone: tutorial_student, loss: {kd: {temperature: 2, alpha: 0.5}}, epochs: 10}`,
-		Version: 5,
+		Version: 6,
 		Seeded:  true,
 		Inputs: []pipeline.Port{
 			{Name: transfer.TeacherPort, Kind: pipeline.Model, Many: true, Doc: "trained networks on pictures, one or several, whose logits are averaged"},
@@ -155,6 +155,9 @@ func (s *stage) PlanParts(inputs map[string][]pipeline.Input, seed uint64, ask f
 
 // Run implements pipeline.WholeTable.
 func (s *stage) Run(ctx context.Context, task *pipeline.Task) error {
+	if err := s.CheckTeachers(ctx, task); err != nil {
+		return err
+	}
 	alone, err := s.Alone().Train(ctx, saying(task, "alone: "))
 	if err != nil {
 		return fmt.Errorf("student alone: %w", err)

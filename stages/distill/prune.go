@@ -419,8 +419,15 @@ func (s *pruneStage) tell(ctx context.Context, task *pipeline.Task, before, afte
 		task.Log("on %d validation rows accuracy %.1f %% → %.1f %% (%.1f to %.1f), %.1f %% of the predictions unchanged", is.Rows, 100*was.Accuracy, 100*is.Accuracy, 100*is.Low, 100*is.High, 100*is.Agreement)
 	}
 	if old, new, err := speeds(ctx, task.Threads, before, after); err == nil {
-		task.Log("speed: %.2f → %.2f ms per picture, %.2f times as fast (batch 1, %d threads, measured alternately)", 1e3*old.Seconds(), 1e3*new.Seconds(), old.Seconds()/new.Seconds(), max(task.Threads, 1))
+		task.Log("speed: %.2f → %.2f ms per picture, %.2f times as fast (batch 1, %s, measured alternately)", 1e3*old.Seconds(), 1e3*new.Seconds(), old.Seconds()/new.Seconds(), threads(max(task.Threads, 1)))
 	}
+}
+
+func threads(n int) string {
+	if n == 1 {
+		return "1 thread"
+	}
+	return fmt.Sprintf("%d threads", n)
 }
 
 func percent(part, of int64) float64 { return 100 * float64(part) / float64(max(of, 1)) }

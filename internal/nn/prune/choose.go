@@ -135,6 +135,9 @@ func (c *Coupling) Choose(scores Scores, o Choice) (gone []Channel, err error) {
 			gone = append(gone, c.spaces[i].Channels[s.at])
 		}
 	}
+	if len(gone) == 0 && len(all) == 0 && o.Keep != nil && len(c.spaces) > 0 {
+		return nil, fmt.Errorf("nothing can be taken out: all %d spaces of channels have a layer that stays, or no score", len(c.spaces))
+	}
 	if len(gone) == 0 {
 		return nil, fmt.Errorf("nothing can be taken out: of %d spaces of channels, none has more than a multiple of %d to lose at ratio %v", len(c.spaces), multiple, o.Ratio)
 	}

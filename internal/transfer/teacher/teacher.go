@@ -24,7 +24,9 @@ type Teacher struct {
 	Head    record.Head
 	Logits  string // the layer that gives them
 	Origins []record.Origin
-	input   record.ModelInput
+
+	Quantised *record.Quantisation // nil: its weights rest in float32
+	input     record.ModelInput
 }
 
 // Read reads a teacher, and refuses what cannot be one.
@@ -33,7 +35,7 @@ func Read(ctx context.Context, in pipeline.Input) (*Teacher, error) {
 	if err != nil {
 		return nil, err
 	}
-	t := &Teacher{Name: in.Name(), Head: c.Head(), Origins: c.Description.Origins, input: c.Input()}
+	t := &Teacher{Name: in.Name(), Head: c.Head(), Origins: c.Description.Origins, Quantised: c.Description.Quantisation, input: c.Input()}
 	if t.Network, t.Weights, err = adapter.Merge(c.Network, c.Weights); err != nil {
 		return nil, err
 	}
