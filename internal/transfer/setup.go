@@ -30,7 +30,7 @@ type Params struct {
 	Backbone     zoo.Name             `yaml:"backbone" doc:"on images: the network below the head: a name from 'tlpipe models list'; or one spelled out, which learns from random weights: {layers: [{conv: 16, kernel: 3}, relu, {max_pool: 2}, {dense: 64}, relu]}, tutorial_teacher or tutorial_student; on texts: the folder of a pre-trained text encoder, as a path with a slash or {encoder: FOLDER, pooling: cls, dropout: 0.1}, or layers that begin with {embedding: 100} or {vectors: builtin}"`
 	Weights      zoo.WeightsReference `yaml:"weights" recipe:"-" doc:"weights of the backbone, as for the stage extract: a weight set, random, the path of a file, or a URL with a digest"`
 	RandomSeed   uint64               `yaml:"random_seed" doc:"seed of random weights of the backbone; affects nothing else"`
-	Strategy     strategy.Strategy    `yaml:"strategy" doc:"on images and texts: feature_extraction (the default), partial, full, progressive, fine_tune, layerwise, adapters, linear_then_full, a mapping with one of these as kind, or a list of phases"`
+	Strategy     strategy.Strategy    `yaml:"strategy" doc:"on images and texts: feature_extraction (the default; full in distill and in train of prune and quantise), partial, full, progressive, fine_tune, layerwise, adapters, linear_then_full, a mapping with one of these as kind, or a list of phases"`
 	Head         head.Head            `yaml:"head" doc:"tutorial (dense 256, batch-norm, relu, dropout 0.5, dense 128, batch-norm, relu, dropout 0.3), linear, on features also a classical classifier (logistic, …, see above), or a mapping; linear on images if not given"`
 	Start        head.Start           `yaml:"start" doc:"on images and texts: initial weights of the last layer of the head: zero (the default); random (the default on a network that is spelled out for images or has recurrent layers, whose other weights are random too); or logistic: the logistic regression that head: logistic fits on the frozen backbone's features of the training rows, its penalty chosen on the validation rows; the first phase keeps it if no epoch is better on them"`
 	Target       Target               `yaml:"target" doc:"column to predict: a class; a list of classes, any of which may apply; or numbers. label: the target of the preprocess stage, if that sets one. Of finetune also several tasks, each with a head: {kind: label, colour: hue, age: {regression: age}}, or {tasks: {…}, balance: fixed (the default), uncertainty or gradient_norm, weights: {kind: 2}, alpha: 1.5, twins: false}; rows may lack some of them"`
@@ -648,7 +648,7 @@ func (s *Setup) read(ctx context.Context, task *pipeline.Task) (*rows.Data, erro
 	if pictures && s.backbone == nil && task.Input(ModelPort) == nil {
 		return nil, pipeline.ParamError("backbone", "is needed to train on pictures")
 	}
-	options := rows.Options{Unlabelled: s.guidance != nil && !s.guidance.alone}
+	options := rows.Options{Unlabelled: s.guided() && s.guidance.Losses.Unlabelled()}
 	if tasks, several := s.Target.Several(); several {
 		options.Tasks = tasks.options()
 	}

@@ -192,5 +192,8 @@ func (l Losses) OfStudent() map[string][]string {
 	return named
 }
 
+// Unlabelled tells whether rows without a label are learned of: dkd needs the class.
+func (l Losses) Unlabelled() bool { return l.KD != nil || l.Layers() }
+
 // Layers tells whether layers of the student are compared with those of a teacher.
 func (l Losses) Layers() bool { return l.FitNet != nil || l.AT != nil || l.RKD != nil }
