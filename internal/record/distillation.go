@@ -19,6 +19,9 @@ const (
 	RoleDistilled = "distilled student"
 	RoleUnpruned  = "before pruning"
 	RolePruned    = "after pruning"
+
+	RoleUnquantised = "before quantising"
+	RoleQuantised   = "in " // with what weights rest as: "in int8"
 )
 
 // ModelSize is a network by its size and by how well it does on the validation rows: a row of a sizes table. What was not

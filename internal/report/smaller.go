@@ -6,15 +6,16 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 
-	"github.com/tlpipe/tlpipe/internal/metrics"
 	"github.com/tlpipe/tlpipe/internal/record"
 )
 
 // smallerSection shows the networks that were made of others: distilled students beside their teachers and beside the same student
 // alone, pruned networks beside what they were.
 func smallerSection(ctx context.Context, r *reading) (blocks []block, err error) {
-	var all []sized
+	var all sizedNetworks
+	var quantised []sized
 	for i := range r.run.Nodes {
 		n := &r.run.Nodes[i]
 		rows, _, wrong := readTable[record.ModelSize](ctx, n)
@@ -22,20 +23,27 @@ func smallerSection(ctx context.Context, r *reading) (blocks []block, err error)
 		if len(rows) == 0 {
 			continue
 		}
-		blocks = append(blocks, subheading(n.Name), tableOf(sizesTable(n.Name, rows)))
-		if rows[0].Rows > 0 {
-			blocks = append(blocks, note(fmt.Sprintf("Accuracy and agreement on %s, with 95 %% intervals (Wilson). The same rows chose the epochs of networks that were trained here.", plural(rows[0].Rows, "validation row"))))
-		}
 		for _, row := range rows {
-			known := slices.ContainsFunc(all, func(s sized) bool {
-				return row.Role == record.RoleTeacher && s.row.Role == row.Role && s.row.Model == row.Model && s.row.Bytes == row.Bytes && s.row.Accuracy == row.Accuracy
-			})
-			if !known && !math.IsNaN(row.Accuracy) {
-				all = append(all, sized{n.Name, row})
-			}
+			all.add(sized{n, row})
 		}
+		if isQuantised(rows) {
+			for _, row := range rows {
+				quantised = append(quantised, sized{n, row})
+			}
+			continue
+		}
+		blocks = append(blocks, subheading(n.Name), tableOf(sizesTable("Networks of "+n.Name+" by size", rowsOf(n, rows))))
 		curves, _, wrong := readTable[record.DistillationCurve](ctx, n)
 		err = errors.Join(err, wrong)
+		epochs, _, wrong := readTable[record.TrainingEpoch](ctx, n)
+		err = errors.Join(err, wrong)
+		if rows[0].Rows > 0 {
+			text := "Accuracy and agreement on " + plural(rows[0].Rows, "validation row")
+			if len(curves) > 0 || len(epochs) > 0 {
+				text += ", which also chose the epochs"
+			}
+			blocks = append(blocks, note(text+"; 95 % intervals (Wilson)."))
+		}
 		if len(curves) > 0 {
 			shown, keys := curveCharts(curves, r.teacherEpochs(ctx, n))
 			blocks = append(blocks, keysOf(keys...), charts(shown...))
@@ -47,57 +55,124 @@ func smallerSection(ctx context.Context, r *reading) (blocks []block, err error)
 			blocks = append(blocks, softenedTables(softened)...)
 		}
 	}
-	quantised, wrong := quantisedSizes(ctx, r)
-	if all, err = append(all, quantised...), errors.Join(err, wrong); len(all) > 1 {
-		var keys []key
-		for i, s := range all {
-			keys = append(keys, key{Colour: i % symbols, Symbol: i % symbols, Name: s.name()})
+	if len(quantised) > 0 {
+		var shown sizedNetworks
+		for _, s := range quantised {
+			shown.add(s)
 		}
-		blocks = append([]block{keysOf(keys...), charts(sizeChart(all))}, blocks...)
+		blocks = append(blocks, subheading("Quantised models"), tableOf(sizesTable("Quantised models by size", shown)),
+			note("Accuracy on the labelled rows of split val of each stage's data, which the gate of an int8 model judges by too; agreement is with the model before quantising. 95 % intervals (Wilson)."))
+	}
+	if measured := all.measured(); len(measured) > 1 {
+		chart, keys := sizeChart(measured)
+		blocks = append([]block{keysOf(keys...), charts(chart)}, blocks...)
 	}
 	return blocks, err
 }
 
-// quantisedSizes are the models in int8, with their accuracies at the gate.
-func quantisedSizes(ctx context.Context, r *reading) (out []sized, failed error) {
-	for i := range r.run.Nodes {
-		n := &r.run.Nodes[i]
-		attempts, _, err := readTable[record.GateAttempt](ctx, n)
-		failed = errors.Join(failed, err)
-		if len(attempts) == 0 || attempts[len(attempts)-1].Rows == 0 {
-			continue
-		}
-		last := attempts[len(attempts)-1]
-		interval := metrics.Wilson(last.After*float64(last.Rows), float64(last.Rows))
-		out = append(out, sized{n.Name, record.ModelSize{Model: n.Name, Role: "int8", Bytes: last.Bytes, Rows: last.Rows, Accuracy: last.After, Low: interval.Low, High: interval.High}})
-	}
-	return out, failed
+// isQuantised tells whether sizes are those of a quantised model.
+func isQuantised(rows []record.ModelSize) bool {
+	return slices.ContainsFunc(rows, func(row record.ModelSize) bool { return row.Role == record.RoleUnquantised })
 }
 
 // sized is a network of a stage.
 type sized struct {
-	node string
+	node *Node
 	row  record.ModelSize
 }
 
-// name is what a network is called beside others.
+// given tells whether the network came into the stage: several stages may measure the same.
+func (s sized) given() bool {
+	switch s.row.Role {
+	case record.RoleTeacher, record.RoleUnpruned, record.RoleUnquantised:
+		return true
+	}
+	return false
+}
+
+// name is what a network is called beside those of other stages.
 func (s sized) name() string {
 	if s.row.Role == record.RoleTeacher {
-		return "teacher " + s.row.Model
+		return s.row.Model
 	}
-	return s.node + ", " + s.row.Role
+	if s.given() {
+		if link := s.from("model"); link.FromPort != "" && link.FromPort != "model" {
+			return link.From + "." + link.FromPort
+		} else if link.From != "" {
+			return link.From
+		}
+		return s.row.Model
+	}
+	return s.node.Name + ", " + s.row.Role
+}
+
+// from is the first link to a port of the network's node.
+func (s sized) from(port string) Link {
+	for _, link := range s.node.Inputs {
+		if link.Port == port {
+			return link
+		}
+	}
+	return Link{}
+}
+
+// sizedNetworks are networks of all stages.
+type sizedNetworks []sized
+
+// rowsOf are the networks of one stage.
+func rowsOf(n *Node, rows []record.ModelSize) (out sizedNetworks) {
+	for _, row := range rows {
+		out = append(out, sized{n, row})
+	}
+	return out
+}
+
+// add adds a network; one that came into several stages stands once for each number of rows that it was measured on.
+func (all *sizedNetworks) add(s sized) {
+	if !slices.ContainsFunc(*all, func(o sized) bool {
+		return s.given() && o.given() && o.name() == s.name() && o.row.Rows == s.row.Rows && o.row.Bytes == s.row.Bytes
+	}) {
+		*all = append(*all, s)
+	}
+}
+
+// measured are those whose accuracy is known.
+func (all sizedNetworks) measured() sizedNetworks {
+	return slices.DeleteFunc(slices.Clone(all), func(s sized) bool { return math.IsNaN(s.row.Accuracy) })
+}
+
+// rowsInWords says which rows the accuracies are of.
+func (all sizedNetworks) rowsInWords() string {
+	least, most, same := all[0].row.Rows, all[0].row.Rows, true
+	for _, s := range all {
+		least, most = min(least, s.row.Rows), max(most, s.row.Rows)
+		data, first := s.from("data"), all[0].from("data")
+		same = same && data.From == first.From && data.FromPort == first.FromPort
+	}
+	switch {
+	case least != most:
+		return fmt.Sprintf("%s to %s of each stage's data: not all are measured on the same rows", count(least), plural(most, "validation row"))
+	case same:
+		return "the same " + plural(most, "validation row")
+	default:
+		return plural(most, "validation row") + " of each stage's data"
+	}
 }
 
 // sizesTable has a row for each network.
-func sizesTable(node string, rows []record.ModelSize) numberTable {
-	t := numberTable{Caption: "Networks of " + node + " by size", Corner: "network", Columns: []numberColumn{
+func sizesTable(caption string, networks sizedNetworks) numberTable {
+	t := numberTable{Caption: caption, Corner: "network", Columns: []numberColumn{
 		{Name: "parameters"}, {Name: "not 0", Hint: "of the parameters that are trained"}, {Name: "multiply-adds", Hint: "of a picture"}, {Name: "size", Hint: "of the weights as they are stored"},
 		{Name: "accuracy"}, {Name: "agreement", Hint: "share of the rows on which it gives the class that the teacher, or the network before, gives"},
 	}}
-	for _, m := range rows {
+	for _, s := range networks {
+		m := s.row
 		name := m.Role
-		if m.Role == record.RoleTeacher {
+		switch {
+		case m.Role == record.RoleTeacher:
 			name = "teacher " + m.Model
+		case isQuantised([]record.ModelSize{networks[0].row}):
+			name = s.name()
 		}
 		row := numberRow{Name: name, Cells: []numberCell{
 			{Text: count(m.Parameters)}, {Text: count(m.Nonzero)}, {Text: magnitude(float64(m.MultiplyAdds), "")}, {Text: magnitude(float64(m.Bytes), "B")}, {Text: "–"}, {Text: "–"},
@@ -111,34 +186,46 @@ func sizesTable(node string, rows []record.ModelSize) numberTable {
 	return t
 }
 
-// sizeChart draws size against accuracy, with intervals.
-func sizeChart(all []sized) chart {
+// sizeChart draws size against accuracy, with intervals, and names the marks.
+func sizeChart(all sizedNetworks) (chart, []key) {
 	x, y := emptyScale(), emptyScale()
-	for _, s := range all {
+	names := make([]string, len(all))
+	for i, s := range all {
 		x, y = x.widen(math.Log10(float64(max(s.row.Bytes, 1)))), y.widen(s.row.Low).widen(s.row.High)
+		names[i] = s.name()
+	}
+	for i, s := range all {
+		if n := slices.Index(names, names[i]); n != i || slices.Contains(names[i+1:], names[i]) {
+			names[i] = fmt.Sprintf("%s, on %s", s.name(), plural(s.row.Rows, "row"))
+		}
 	}
 	y, yTicks := y.round(4)
 	for i := range yTicks {
 		yTicks[i].Text = percentTick(y, yTicks[i])
 	}
 	x = x.widen(x.low - 0.1).widen(x.high + 0.1)
-	p := panel{XName: "size of the weights, on a logarithmic axis", YName: "accuracy", YTicks: yTicks, Label: "Size against accuracy. "}
-	summary := "Accuracy on the validation rows, with 95 % intervals, against the size of the weights. "
+	p := panel{XName: "size of the weights, on a logarithmic axis", YName: "accuracy", YTicks: yTicks, Label: "Size against accuracy on " + all.rowsInWords() + ". "}
 	for power := math.Ceil(x.low); power <= x.high; power++ {
 		p.XTicks = append(p.XTicks, tick{x.at(power), magnitude(math.Pow(10, power), "B")})
 	}
 	if len(p.XTicks) < 2 {
 		p.XTicks = []tick{{x.at(x.low + 0.1), magnitude(math.Pow(10, x.low+0.1), "B")}, {x.at(x.high - 0.1), magnitude(math.Pow(10, x.high-0.1), "B")}}
 	}
+	places := make([]float64, len(all))
 	for i, s := range all {
-		at := x.at(math.Log10(float64(max(s.row.Bytes, 1))))
-		text := fmt.Sprintf("%s: %s, %s (%s)", s.name(), magnitude(float64(s.row.Bytes), "B"), percent(s.row.Accuracy), percentRange(s.row.Low, s.row.High))
-		colour := i % symbols
-		p.Rules = append(p.Rules, rule{at, y.at(s.row.Low), at, y.at(s.row.High), fmt.Sprintf("reach k%d", colour)})
-		p.Marks = append(p.Marks, mark{X: at, Y: y.at(s.row.Accuracy), Symbol: colour, Large: true, Class: fmt.Sprintf("k%d", colour), Title: text})
-		p.Label, summary = p.Label+text+". ", summary+text+". "
+		places[i] = x.at(math.Log10(float64(max(s.row.Bytes, 1))))
 	}
-	return chart{Name: "Size against accuracy", Panel: p, Summary: summary}
+	places = setApart(places, 2.5)
+	var keys []key
+	for i, entry := range legend(names, "") {
+		s := all[i].row
+		text := fmt.Sprintf("%s: %s, %s (%s)", entry.Name, magnitude(float64(s.Bytes), "B"), percent(s.Accuracy), percentRange(s.Low, s.High))
+		p.Rules = append(p.Rules, rule{places[i], y.at(s.Low), places[i], y.at(s.High), fmt.Sprintf("reach k%d", entry.Colour)})
+		p.Marks = append(p.Marks, mark{X: places[i], Y: y.at(s.Accuracy), Symbol: entry.Symbol, Large: true, Class: fmt.Sprintf("k%d", entry.Colour), Title: text})
+		p.Label += text + ". "
+		keys = append(keys, key{Colour: entry.Colour, Symbol: entry.Symbol, Name: entry.Name})
+	}
+	return chart{Name: "Size against accuracy", Panel: p, Summary: fmt.Sprintf("Accuracy on %s, with 95 %% intervals (Wilson). Networks of about the same size stand side by side.", all.rowsInWords())}, keys
 }
 
 func percentTick(y scale, t tick) string {
@@ -196,14 +283,17 @@ func curveCharts(rows []record.DistillationCurve, teacher []record.TrainingEpoch
 		for i := range ticks {
 			ticks[i].Text = write(y.low + ticks[i].At/100*(y.high-y.low))
 		}
-		p := panel{XName: "epoch", XTicks: epochTicks(x), YTicks: ticks, Label: title + " by epoch. "}
+		p := panel{XName: "epoch", XTicks: epochTicks(x), YTicks: ticks}
+		var ends []string
 		for i, c := range curves {
 			p.draw(c.xs, of(c), x, y, fmt.Sprintf("ln k%d", i), fmt.Sprintf("k%d", i), i, write)
 			if n := len(of(c)); n > 0 {
-				p.Label += fmt.Sprintf("%s: %s at the end. ", c.name, write(of(c)[n-1]))
+				ends = append(ends, c.name+" "+write(of(c)[n-1]))
 			}
 		}
-		return chart{Name: title, Panel: p, Summary: p.Label}
+		last := "At the end: " + strings.Join(ends, ", ") + "."
+		p.Label = title + " by epoch. " + last
+		return chart{Name: title, Panel: p, Summary: last}
 	}
 	return []chart{
 		draw("Validation accuracy", func(c curveOf) []float64 { return c.right }, percent),

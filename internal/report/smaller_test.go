@@ -29,17 +29,34 @@ func smallerRun(t testing.TB) report.Run {
 	trial := func(method string, accuracy, p float64, chosen bool) record.AdaptationTrial {
 		return record.AdaptationTrial{Candidate: method, Method: method, LearningRate: 0.001, Epoch: 1, Best: true, Chosen: chosen, Oracle: accuracy, OracleLow: accuracy - 0.1, OracleHigh: accuracy + 0.1, OracleRows: 50, P: p}
 	}
+	images := report.Link{Port: "data", From: "images", FromPort: "images"}
 	return report.Run{Pipeline: "smaller", File: "smaller.yaml", Status: "ok", Nodes: []report.Node{
 		{Name: "net", Stage: "net", Uses: "finetune", State: report.Computed, Outputs: map[string]pipeline.Input{"history": historyTable(t, "net", 0.9)}},
 		{
 			Name: "student", Stage: "student", Uses: "distill", State: report.Computed,
-			Inputs: []report.Link{{Port: "teacher", From: "net", FromPort: "model"}},
+			Inputs: []report.Link{{Port: "teacher", From: "net", FromPort: "model"}, images},
 			Outputs: map[string]pipeline.Input{
 				"sizes": table(t, "student", []record.ModelSize{
 					size("net", record.RoleTeacher, 13_000_000, 0.9), size("student", record.RoleAlone, 400_000, 0.7), size("student", record.RoleDistilled, 400_000, 0.75),
 				}),
 				"curves": table(t, "student", curves),
 			},
+		},
+		{
+			Name: "other", Stage: "other", Uses: "distill", State: report.Computed, Inputs: []report.Link{{Port: "teacher", From: "net", FromPort: "model"}, images},
+			Outputs: map[string]pipeline.Input{"sizes": table(t, "other", []record.ModelSize{size("net", record.RoleTeacher, 13_000_000, 0.9), size("other", record.RoleDistilled, 300_000, 0.72)})},
+		},
+		{
+			Name: "thin", Stage: "thin", Uses: "prune", State: report.Computed, Inputs: []report.Link{{Port: "model", From: "student", FromPort: "alone"}, images},
+			Outputs: map[string]pipeline.Input{"sizes": table(t, "thin", []record.ModelSize{size("model", record.RoleUnpruned, 400_000, 0.7), size(record.RolePruned, record.RolePruned, 200_000, 0.6)})},
+		},
+		{
+			Name: "q[ranges=mse]", Stage: "q", Uses: "quantise", State: report.Computed, Inputs: []report.Link{{Port: "model", From: "net", FromPort: "model"}, images},
+			Outputs: map[string]pipeline.Input{"sizes": table(t, "q[ranges=mse]", []record.ModelSize{size("model", record.RoleUnquantised, 13_000_000, 0.9), size("in int8", record.RoleQuantised+"int8", 3_400_000, 0.88)})},
+		},
+		{
+			Name: "half", Stage: "half", Uses: "quantise", State: report.Computed, Inputs: []report.Link{{Port: "model", From: "net", FromPort: "model"}, images},
+			Outputs: map[string]pipeline.Input{"sizes": table(t, "half", []record.ModelSize{size("model", record.RoleUnquantised, 13_000_000, 0.9), size("in float16", record.RoleQuantised+"float16", 6_600_000, 0.9)})},
 		},
 		{
 			Name: "adapted", Stage: "adapted", Uses: "adapt", State: report.Computed,
@@ -61,6 +78,50 @@ func TestCurvesOfSmallerNetworksAreDrawn(t *testing.T) {
 		}
 		if !slices.Equal(got, want) {
 			t.Errorf("%s has curves of classes %q, want %q", id, got, want)
+		}
+	}
+}
+
+// Every network that was measured has a mark, those that several stages were given one, and the legend names each.
+func TestSizeAgainstAccuracyNamesEveryNetwork(t *testing.T) {
+	d := parse(t, section(page(t, smallerRun(t)), "smaller"))
+	want := []string{"net", "student, student alone", "student, distilled student", "other, distilled student", "student.alone", "thin, after pruning", "q[ranges=mse], in int8", "half, in float16"}
+	var named []string
+	symbols := map[string]bool{}
+	for item := range d.withClass("keys")[0].ChildNodes() {
+		named = append(named, textOf(item))
+	}
+	for item := range d.withClass("keys")[0].Descendants() {
+		if item.Data == "use" {
+			symbols[strings.TrimSuffix(attribute(item, "class"), " key")+attribute(item, "href")[2:]] = true
+		}
+	}
+	if !slices.Equal(named, want) || len(symbols) != len(want) {
+		t.Errorf("the legend names %q with the symbols %v, want %q", named, symbols, want)
+	}
+	var marked []string
+	for _, n := range d.all("use") {
+		if title, interval, ok := strings.Cut(textOf(n), ": "); ok && strings.HasPrefix(attribute(n, "href"), "#l") {
+			marked = append(marked, title)
+			if !strings.Contains(interval, "–") {
+				t.Errorf("%s has no interval: %s", title, interval)
+			}
+			if symbol := attribute(n, "class") + attribute(n, "href")[2:]; !symbols[symbol] {
+				t.Errorf("the symbol %s of %s is not in the legend, which has %v", symbol, title, symbols)
+			}
+		}
+	}
+	if !slices.Equal(marked, want) {
+		t.Errorf("marked are %q, want %q", marked, want)
+	}
+	text := textOf(d.byID("smaller"))
+	for said, times := range map[string]int{
+		"Accuracy on the same 100 validation rows, with 95 % intervals (Wilson).": 1,
+		"Validation accuracy": 1, "Validation loss": 1, "Size against accuracy": 1, // headings
+		"which also chose the epochs": 1, // of the stage with curves; what was pruned alone had none
+	} {
+		if got := strings.Count(text, said); got != times {
+			t.Errorf("%q stands %d times, want %d", said, got, times)
 		}
 	}
 }

@@ -24,10 +24,10 @@ func (s stage) Estimate(inputs map[string][]pipeline.Input) (pipeline.Resources,
 			memory += weightCopies * sized.Bytes()
 		}
 	}
+	memory += frozenMemory
 	if s.Type != Int8 {
 		return pipeline.Resources{Memory: memory}, nil
 	}
-	memory += frozenMemory
 	if s.Rounding == Learned {
 		memory += patchesMemory
 	}

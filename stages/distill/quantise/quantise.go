@@ -62,6 +62,7 @@ const (
 	dataPort   = "data"
 	gatePort   = "gate"
 	layersPort = "layers"
+	sizesPort  = "sizes"
 )
 
 // Kind declares the stage.
@@ -81,7 +82,7 @@ func Kind() pipeline.Kind {
   uses: quantise
   from: {model: net, data: images}
   with: {tolerance: 0.02}`,
-		Version: 5,
+		Version: 6,
 		Seeded:  true,
 		Inputs: []pipeline.Port{
 			{Name: modelPort, Kind: pipeline.Model, Doc: "the trained model"},
@@ -91,6 +92,7 @@ func Kind() pipeline.Kind {
 			{Name: modelPort, Kind: pipeline.Model, Doc: "the quantised model"},
 			{Name: gatePort, Kind: pipeline.Metrics, Doc: "one row per attempt at the gate: accuracy before and after, drop and its limit, layers in float32"},
 			{Name: layersPort, Kind: pipeline.Metrics, Doc: "one row per layer with a weight: type, bytes, range, sensitivity, why it was left in float32"},
+			{Name: sizesPort, Kind: pipeline.Metrics, Doc: "the model before and after: parameters, multiply-adds, bytes, and for models of one class a row, where data has labelled rows of split val, accuracy on these and agreement with the model before, with intervals"},
 		},
 	}, usual(), build)
 }
@@ -195,11 +197,21 @@ func (s stage) Run(ctx context.Context, task *pipeline.Task) (err error) {
 	}
 	defer func() { err = errors.Join(err, q.close()) }()
 	if s.Type != Int8 {
+		if q.before, err = q.answers(ctx, q.model); err != nil {
+			return err
+		}
 		q.model.Description.Quantisation = &record.Quantisation{Weights: record.TensorType(s.Type)}
 		if err := q.roundWeights(); err != nil {
 			return err
 		}
+		if q.after, err = q.answers(ctx, q.model); err != nil {
+			return err
+		}
 	} else if err := q.toInt8(ctx); err != nil {
+		return err
+	}
+	sizes, err := q.sizeRows()
+	if err != nil {
 		return err
 	}
 	rec, err := q.model.Record()
@@ -210,5 +222,6 @@ func (s stage) Run(ctx context.Context, task *pipeline.Task) (err error) {
 		task.WriteRecord(modelPort, rec),
 		task.WriteRecord(gatePort, record.FromRows(q.attempts)),
 		task.WriteRecord(layersPort, record.FromRows(q.layerRows())),
+		task.WriteRecord(sizesPort, record.FromRows(sizes)),
 	)
 }

@@ -26,8 +26,9 @@ import (
 type work struct {
 	stage
 	task  *pipeline.Task
+	given record.ModelSize       // of the model as it came in
 	model *classifier.Classifier // folded
-	data  *rows.Data
+	data  *rows.Data             // nil: nothing is measured
 	pool  *kernel.Pool
 	size  int // numbers of a row
 
@@ -35,6 +36,7 @@ type work struct {
 	originals   []int                // training rows to find ranges on, spread over all
 	learned     map[string]nn.Tensor // weights on their steps, by layer; nil: each to the nearest
 	before      []float32            // what the model in float32 tells of the validation rows
+	after       []float32            // what the quantised one tells of them
 	sensitivity map[string]float64
 	attempts    []record.GateAttempt
 }
@@ -68,8 +70,12 @@ func (s stage) open(ctx context.Context, task *pipeline.Task) (q *work, err erro
 		q.model.Description.Recipe = task.Recipe
 	}
 	q.size = q.model.InputShape().Size()
+	if q.given, err = sizeOf(stored); err != nil {
+		return nil, err
+	}
+	q.given.Model, q.given.Role = task.Input(modelPort).Name(), record.RoleUnquantised
 	if s.Type != Int8 {
-		return q, nil
+		return q, q.openMeasured(ctx)
 	}
 	in := task.Input(dataPort)
 	schema, err := in.Schema(ctx)
@@ -123,7 +129,7 @@ func (q *work) toInt8(ctx context.Context) (err error) {
 		n := equalise(q.model.Network, q.model.Weights)
 		q.task.Log("channels of %d pairs of layers were made equally large", n)
 	}
-	if q.before, err = q.answers(q.model); err != nil {
+	if q.before, err = q.answers(ctx, q.model); err != nil {
 		return err
 	}
 	q.chooseRows()
@@ -242,7 +248,10 @@ func (q *work) each(ctx context.Context, f func(x []float32, n int) error) error
 }
 
 // answers are what a model tells of the validation rows, as it is computed wherever it is used.
-func (q *work) answers(model *classifier.Classifier) ([]float32, error) {
+func (q *work) answers(ctx context.Context, model *classifier.Classifier) ([]float32, error) {
+	if q.data == nil {
+		return nil, nil
+	}
 	program, err := model.Compile()
 	if err != nil {
 		return nil, err
@@ -250,7 +259,7 @@ func (q *work) answers(model *classifier.Classifier) ([]float32, error) {
 	session := program.NewSession(program.AtOnce(atOnce))
 	width := program.OutputShape(0).Size()
 	var out []float32
-	err = q.each(context.Background(), func(x []float32, n int) error {
+	err = q.each(ctx, func(x []float32, n int) error {
 		y := make([]float32, n*width)
 		out = append(out, y...)
 		return session.Run(q.pool, x, n, out[len(out)-len(y):])
@@ -346,7 +355,7 @@ func (q *work) try(ctx context.Context, scheme *quantise.Scheme, left int) (bool
 	if err := attempted.roundWeights(); err != nil {
 		return false, err
 	}
-	here, err := q.answers(attempted.model)
+	here, err := q.answers(ctx, attempted.model)
 	if err != nil {
 		return false, err
 	}
@@ -375,7 +384,7 @@ func (q *work) try(ctx context.Context, scheme *quantise.Scheme, left int) (bool
 	q.attempts = append(q.attempts, a)
 	q.task.Log("%s", a)
 	if a.Held {
-		q.model = attempted.model
+		q.model, q.after = attempted.model, here
 		q.task.Log("%s", a.Size())
 	}
 	return a.Held, nil
