@@ -90,7 +90,7 @@ func adaptationBlocks(seeds []adaptation, changed []block) (out []block) {
 		out = append(out, note(line))
 	}
 	if n := len(seeds); n > 1 {
-		out = append(out, note(fmt.Sprintf("Means and intervals (Student's t) are over %d seeds; the test is of the differences from direct, seed by seed.", n)))
+		out = append(out, note(fmt.Sprintf("Means and intervals (Student's t) are over %d seeds, those of gains over the differences from direct, seed by seed. The test is McNemar's exact one against direct, on the same rows: the largest p of the seeds.", n)))
 	} else {
 		out = append(out, note("Intervals are Wilson's; the test is McNemar's exact one against direct, on the same rows. Labels of the target's test rows are used for this table alone, and after the choice."))
 	}
@@ -223,7 +223,7 @@ func candidatesTable(seeds []adaptation) numberTable {
 	t := numberTable{Caption: "Candidates on the target's test rows", Corner: "candidate", Columns: []numberColumn{
 		{Name: "Target accuracy", Hint: "share of the target's test rows that are classified correctly; measured with their labels, after the choice"},
 		{Name: "Gain", Hint: "over direct, in points"},
-		{Name: "Test", Hint: "p-value of the paired test against direct"},
+		{Name: "Test", Hint: "p-value of the paired test against direct, on the same rows; of several seeds the largest"},
 		{Name: "Labels", Hint: "of the target that it learned from"},
 		{Name: "Source", Hint: "accuracy on the source's validation rows"},
 		{Name: "Confusion", Hint: "of adversarial methods: share of rows whose domain the discriminator predicted wrongly in the last epoch; 50 %: it cannot distinguish the domains"},
@@ -263,13 +263,14 @@ func candidatesTable(seeds []adaptation) numberTable {
 		trials := of[name]
 		first := trials[0]
 		mean, in := metrics.Mean(oracles(trials))
-		p := first.P // of one seed
 		base, _ := metrics.Mean(direct)
-		gain := mean - base
+		gain, gained := mean-base, ""
 		if len(trials) == 1 {
 			in = metrics.Interval{Low: first.OracleLow, High: first.OracleHigh}
 		} else if len(trials) == len(direct) {
-			p = pairedP(oracles(trials), direct)
+			var over metrics.Interval
+			gain, over = pairedGain(oracles(trials), direct)
+			gained = pointsRange(over.Low, over.High)
 		}
 		chosen := 0
 		var sources, ims []float64
@@ -296,8 +297,8 @@ func candidatesTable(seeds []adaptation) numberTable {
 				text("")
 				text("")
 			} else {
-				text(points(gain))
-				text(chance(p))
+				row.Cells = append(row.Cells, numberCell{Text: points(gain), Interval: gained})
+				text(chance(largestP(trials)))
 			}
 		}
 		text(count(first.Labels))
@@ -398,33 +399,23 @@ func oracles(trials []record.AdaptationTrial) (out []float64) {
 	return out
 }
 
-// pairedP is the p-value of the exact sign-flip test that paired differences have the mean 0: with few pairs it cannot be
-// small, with three not below 1/4.
-func pairedP(a, b []float64) float64 {
-	n := min(len(a), len(b))
-	if n > 16 {
-		n = 16
-	}
-	var sum float64
-	differences := make([]float64, n)
+// pairedGain is the mean of paired differences, with Student's interval.
+func pairedGain(a, b []float64) (float64, metrics.Interval) {
+	differences := make([]float64, min(len(a), len(b)))
 	for i := range differences {
 		differences[i] = a[i] - b[i]
-		sum += differences[i]
 	}
-	extreme := 0
-	for signs := range 1 << n {
-		var s float64
-		for i, d := range differences {
-			if signs>>i&1 == 1 {
-				d = -d
-			}
-			s += d
-		}
-		if math.Abs(s) >= math.Abs(sum)-1e-12 {
-			extreme++
+	return metrics.Mean(differences)
+}
+
+// largestP is the largest p-value of the trials; it is not known where one is not.
+func largestP(trials []record.AdaptationTrial) (p float64) {
+	for _, t := range trials {
+		if p = max(p, t.P); math.IsNaN(t.P) {
+			return t.P
 		}
 	}
-	return float64(extreme) / float64(int(1)<<n)
+	return p
 }
 
 // shiftTable tells how far the domains lie apart.
