@@ -448,7 +448,11 @@ func (p *planner) judge(n *Node, m mode, out *PlanNode, pending []string) {
 	default:
 		out.State = New
 	}
-	because := func(format string, args ...any) { out.Because = append(out.Because, fmt.Sprintf(format, args...)) }
+	because := func(format string, args ...any) {
+		if text := fmt.Sprintf(format, args...); !slices.Contains(out.Because, text) { // two outputs of one stage
+			out.Because = append(out.Because, text)
+		}
+	}
 	if m.lookup {
 		defer because("--only does not compute it: a run fails here")
 	}
