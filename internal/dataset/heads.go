@@ -168,7 +168,7 @@ func (v Vectors) further(ctx context.Context) ([]string, bool, error) {
 		return nil, false, fmt.Errorf("%s: %w", filepath.Base(v.Path), err)
 	}
 	if file := v.separateLabels(); strings.EqualFold(filepath.Ext(file), ".npy") {
-		if err := checkArray(file, 1); err != nil {
+		if err := checkArray(file, 1, npy.LabelShape); err != nil {
 			return nil, false, fmt.Errorf("the labels in %s: %w", filepath.Base(file), err)
 		}
 	}
@@ -180,7 +180,7 @@ func (v Vectors) further(ctx context.Context) ([]string, bool, error) {
 func (v Vectors) checkHead() error {
 	switch v.ending() {
 	case ".npy":
-		return checkArray(v.Path, 2)
+		return checkArray(v.Path, 2, npy.Shape)
 	case ".mat":
 		f, err := openFile(v.Path)
 		if err != nil {
@@ -201,8 +201,8 @@ func (v Vectors) checkHead() error {
 	return nil
 }
 
-// checkArray refuses a file that does not have an array of numbers of so many dimensions or more.
-func checkArray(path string, dimensions int) error {
+// checkArray refuses a file that does not have an array of so many dimensions or more, by what reads its shape.
+func checkArray(path string, dimensions int, shapeOf func(io.Reader, int64) ([]int, error)) error {
 	f, err := openFile(path)
 	if err != nil {
 		return nil
@@ -212,7 +212,7 @@ func checkArray(path string, dimensions int) error {
 	if err != nil {
 		return nil
 	}
-	shape, err := npy.Shape(f, info.Size())
+	shape, err := shapeOf(f, info.Size())
 	if err == nil && len(shape) < dimensions {
 		err = notRows(shape)
 	}

@@ -16,8 +16,10 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/apache/arrow/go/v17/arrow/float16"
 	"github.com/apache/arrow/go/v17/parquet"
 	"github.com/apache/arrow/go/v17/parquet/file"
+	"github.com/apache/arrow/go/v17/parquet/schema"
 
 	"github.com/tlpipe/tlpipe/internal/budget"
 	"github.com/tlpipe/tlpipe/internal/handle"
@@ -31,8 +33,9 @@ import (
 //
 //   - .csv, .tsv: a table with a header. Features are the columns that are named, or else all columns of numbers but those with a
 //     meaning (id, label, split, domain), [Vectors.Labels] and [Vectors.Others].
-//   - .parquet: one column of lists, or fixed-size lists, of float or double; or columns of numbers, as of a CSV.
-//   - .npy: an array [rows][...]; labels are another array, or a file of text with one label a line.
+//   - .parquet: one column of lists, or fixed-size lists, of half, float or double; of whole numbers, if its name is usual or there is
+//     nothing else; or columns of numbers, as of a CSV.
+//   - .npy: an array [rows][...] of numbers; labels are another array, of numbers or texts, or a file of text with one label a line.
 //   - .mat: a matrix [rows][features] of version 5, and one of labels.
 //
 // The id is the file's name and the row's number, unless there is a column for it. A row that is not all finite numbers is a reject.
@@ -66,7 +69,7 @@ func (v Vectors) List(ctx context.Context, files pipeline.Files) (Rows, error) {
 	if _, err := os.Stat(v.Path); err != nil {
 		return Rows{}, err
 	}
-	name := fmt.Sprintf("rows of vectors, 2: %q %q %q %q %q", v.Features, v.Labels, v.Columns, v.Separator, v.separateLabels())
+	name := fmt.Sprintf("rows of vectors, 3: %q %q %q %q %q", v.Features, v.Labels, v.Columns, v.Separator, v.separateLabels())
 	if len(v.Others) > 0 {
 		name += fmt.Sprintf(" %q", v.Others)
 	}
@@ -358,7 +361,7 @@ func (v Vectors) array(ctx context.Context, f io.Reader, size int64, b *budget.B
 	return t, nil
 }
 
-// labelFile reads one label a row: an array of numbers, or lines of text.
+// labelFile reads one label a row: an array of numbers or texts, or lines of text.
 func (v Vectors) labelFile(ctx context.Context) (labels []string, err error) {
 	f, err := openFile(v.Labels)
 	if err != nil {
@@ -371,6 +374,16 @@ func (v Vectors) labelFile(ctx context.Context) (labels []string, err error) {
 	}
 	b := v.Limits.budget(info.Size())
 	if strings.EqualFold(filepath.Ext(v.Labels), ".npy") {
+		texts, ok, err := npy.Texts(withContext(ctx, f), info.Size(), b.Left(budget.Memory)/4)
+		if ok || err != nil {
+			for i := range texts {
+				texts[i] = text(strings.TrimSpace(texts[i]))
+			}
+			return texts, err
+		}
+		if _, err := f.Seek(0, io.SeekStart); err != nil {
+			return nil, err
+		}
 		_, data, err := npy.Numbers(withContext(ctx, f), info.Size(), b.Left(budget.Memory)/16)
 		return classesOf(data), err
 	}
@@ -396,11 +409,15 @@ func (v Vectors) matrix(ctx context.Context, f *os.File, b *budget.Budget) (*vec
 	}
 	var names []string
 	for _, m := range shapes {
-		names = append(names, fmt.Sprintf("%s %d×%d", text(m.Name), m.Rows, m.Columns))
+		name := fmt.Sprintf("%s %d×%d", text(m.Name), m.Rows, m.Columns)
+		if m.Why != "" {
+			name += " (" + m.Why + ")"
+		}
+		names = append(names, name)
 	}
 	// pick finds the matrix that is named, or the first of some usual names, or the only one of a shape.
 	pick := func(what string, asked string, usual []string, fits func(matfile.Variable) bool) (matfile.Variable, error) {
-		var fitting []matfile.Variable
+		var fitting, unread []matfile.Variable // unread have a usual name
 		for _, m := range shapes {
 			if m.Name == asked {
 				if m.Why != "" {
@@ -410,6 +427,9 @@ func (v Vectors) matrix(ctx context.Context, f *os.File, b *budget.Budget) (*vec
 			}
 			if m.Why == "" && fits(m) {
 				fitting = append(fitting, m)
+			}
+			if m.Why != "" && slices.ContainsFunc(usual, func(name string) bool { return strings.EqualFold(m.Name, name) }) {
+				unread = append(unread, m)
 			}
 		}
 		if asked != "" {
@@ -421,6 +441,9 @@ func (v Vectors) matrix(ctx context.Context, f *os.File, b *budget.Budget) (*vec
 					return m, nil
 				}
 			}
+		}
+		if len(unread) > 0 { // what is meant, so that no other is taken for it
+			return matfile.Variable{}, &unreadError{unread[0], what}
 		}
 		if len(fitting) == 1 {
 			return fitting[0], nil
@@ -441,11 +464,15 @@ func (v Vectors) matrix(ctx context.Context, f *os.File, b *budget.Budget) (*vec
 	if err != nil && v.Labels != "" {
 		return nil, err
 	}
+	var notes []string
+	if unread := (*unreadError)(nil); errors.As(err, &unread) {
+		notes = append(notes, fmt.Sprintf("%s: there are no labels: %v", filepath.Base(v.Path), unread))
+	}
 	read, err := matfile.Read(withContext(ctx, f), func(name string) bool { return name == features.Name || name == labels.Name }, b)
 	if err != nil {
 		return nil, err
 	}
-	t := &vectorTable{texts: map[string][]string{}}
+	t := &vectorTable{texts: map[string][]string{}, notes: notes}
 	for _, m := range read {
 		switch m.Name {
 		case features.Name:
@@ -467,6 +494,23 @@ func (v Vectors) matrix(ctx context.Context, f *os.File, b *budget.Budget) (*vec
 		return nil, fmt.Errorf("%d labels in %s for %d rows", got, labels.Name, t.rows)
 	}
 	return t, nil
+}
+
+// unreadError tells of a matrix whose name says what it has, and which cannot be read.
+type unreadError struct {
+	matrix matfile.Variable
+	what   string // features or labels
+}
+
+func (e *unreadError) Error() string {
+	hint := "name another matrix of numbers under " + e.what
+	switch {
+	case e.what == "labels":
+		hint = "number the classes from 0 in a matrix of a row or a column, or " + hint
+	case e.matrix.Sparse():
+		hint = "store it as a full matrix, in Python x.toarray(), or " + hint
+	}
+	return fmt.Sprintf("%s is not read: %s; %s", text(e.matrix.Name), e.matrix.Why, hint)
 }
 
 // classesOf names numeric labels; not a number is no label.
@@ -496,19 +540,26 @@ func (v Vectors) parquet(ctx context.Context, b *budget.Budget) (t *vectorTable,
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
 	f.image = -1
-	schema := f.pq.MetaData().Schema
-	list, lists := -1, []string{}
-	for i := range schema.NumColumns() {
-		leaf := schema.Column(i)
+	columnsOf := f.pq.MetaData().Schema
+	var columns listColumns
+	var others []string // of lists that are no numbers
+	for i := range columnsOf.NumColumns() {
+		leaf := columnsOf.Column(i)
 		name := leaf.ColumnPath()[0]
-		if leaf.MaxRepetitionLevel() != 1 || leaf.PhysicalType() != parquet.Types.Float && leaf.PhysicalType() != parquet.Types.Double {
+		if leaf.MaxRepetitionLevel() != 1 {
+			if leaf.MaxRepetitionLevel() == 0 {
+				columns.alone = columns.alone || v.couldBeFeature(name) && isNumber(leaf) && len(leaf.ColumnPath()) == 1
+			}
 			continue
 		}
-		lists = append(lists, name)
-		if len(v.Features) == 1 && name == v.Features[0] || v.Features == nil && (list < 0 || slices.Contains([]string{record.Feature, "features", "embedding", "embeddings", "vector"}, name)) {
-			list = i
+		if !isNumber(leaf) {
+			others = append(others, name)
+			continue
 		}
+		columns.add(i, name, leaf.PhysicalType() == parquet.Types.Int32 || leaf.PhysicalType() == parquet.Types.Int64)
 	}
+	list := columns.choose(v)
+	lists := columns.names
 	reads := f.textColumns()
 	if err := v.Limits.checkColumns(len(reads)); err != nil {
 		return nil, err
@@ -519,7 +570,7 @@ func (v Vectors) parquet(ctx context.Context, b *budget.Budget) (t *vectorTable,
 	if err := f.checkPages(ctx, v.Limits.budget(f.size), reads); err != nil {
 		return nil, err
 	}
-	names, columns, err := f.texts(ctx, f.textColumns(), b)
+	names, values, err := f.texts(ctx, f.textColumns(), b)
 	if err != nil {
 		return nil, err
 	}
@@ -527,13 +578,14 @@ func (v Vectors) parquet(ctx context.Context, b *budget.Budget) (t *vectorTable,
 		if len(lists) > 0 && len(v.Features) == 1 && !slices.Contains(names, v.Features[0]) {
 			return nil, fmt.Errorf("there is no column %q; columns of lists: %s", v.Features[0], some(lists))
 		}
-		t, err = v.sort(names, columns)
+		t, err = v.sort(names, values)
+		err = withLists(err, others)
 	} else {
-		width, values, wrong := f.lists(ctx, list, b)
+		width, numbers, wrong := f.lists(ctx, list, b)
 		if wrong != nil {
-			return nil, fmt.Errorf("column %s: %w", schema.Column(list).ColumnPath()[0], wrong)
+			return nil, fmt.Errorf("column %s: %w", columnsOf.Column(list).ColumnPath()[0], wrong)
 		}
-		t, err = v.besideLists(width, values, int(f.pq.NumRows()), names, columns)
+		t, err = v.besideLists(width, numbers, int(f.pq.NumRows()), names, values)
 	}
 	if err != nil {
 		return nil, err
@@ -542,6 +594,86 @@ func (v Vectors) parquet(ctx context.Context, b *budget.Budget) (t *vectorTable,
 		t.named = classesNamed(features(f.pq), names[at])
 	}
 	return t, nil
+}
+
+// listColumns are the columns of lists of numbers of a table.
+type listColumns struct {
+	names  []string
+	places []int
+	whole  []bool // of whole numbers, which may be anything: tags, tokens
+	alone  bool   // there are columns of single numbers that could be features
+}
+
+func (l *listColumns) add(place int, name string, whole bool) {
+	l.names, l.places, l.whole = append(l.names, name), append(l.places, place), append(l.whole, whole)
+}
+
+// choose is the place of the column of features: that which is named, the last with a usual name, the first of numbers with fractions, or
+// of whole ones where nothing else could be meant; −1 for none.
+func (l *listColumns) choose(v Vectors) int {
+	if v.Features != nil {
+		if at := slices.Index(l.names, v.Features[0]); len(v.Features) == 1 && at >= 0 {
+			return l.places[at]
+		}
+		return -1
+	}
+	usual := []string{record.Feature, "features", "embedding", "embeddings", "vector"}
+	for i, name := range slices.Backward(l.names) {
+		if slices.Contains(usual, name) {
+			return l.places[i]
+		}
+	}
+	if at := slices.Index(l.whole, false); at >= 0 {
+		return l.places[at]
+	}
+	if len(l.places) == 1 && !l.alone {
+		return l.places[0]
+	}
+	return -1
+}
+
+// withLists adds to an error that no column has numbers those of lists, which are not among the columns that it names.
+func withLists(err error, others []string) error {
+	if err == nil || len(others) == 0 {
+		return err
+	}
+	return fmt.Errorf("%w; columns of lists that are not numbers: %s", err, some(others))
+}
+
+// couldBeFeature tells whether a column of numbers has no other meaning.
+func (v Vectors) couldBeFeature(name string) bool {
+	return v.meaning(name) == "" && !slices.Contains(v.Others, name)
+}
+
+// isNumber tells whether a column of Parquet, or its lists, are of numbers.
+func isNumber(leaf *schema.Column) bool {
+	switch leaf.PhysicalType() {
+	case parquet.Types.Float, parquet.Types.Double, parquet.Types.Int32, parquet.Types.Int64:
+		switch leaf.LogicalType().(type) {
+		case schema.DateLogicalType, schema.TimeLogicalType, schema.TimestampLogicalType, schema.DecimalLogicalType, *schema.DateLogicalType, *schema.TimeLogicalType, *schema.TimestampLogicalType, *schema.DecimalLogicalType:
+			return false
+		}
+		return true
+	case parquet.Types.FixedLenByteArray:
+		return isHalf(leaf)
+	}
+	return false
+}
+
+// isHalf tells whether the values are of 16 bits.
+func isHalf(leaf *schema.Column) bool {
+	return leaf.PhysicalType() == parquet.Types.FixedLenByteArray && leaf.LogicalType().Equals(schema.Float16LogicalType{})
+}
+
+// isUnsigned tells whether whole numbers have no sign.
+func isUnsigned(leaf *schema.Column) bool {
+	switch t := leaf.LogicalType().(type) {
+	case schema.IntLogicalType:
+		return !t.IsSigned()
+	case *schema.IntLogicalType:
+		return !t.IsSigned()
+	}
+	return false
 }
 
 // besideLists is a table whose features are in a column of lists, with the named columns beside it.
@@ -592,6 +724,7 @@ func (f *parquetFile) lists(ctx context.Context, at int, b *budget.Budget) (widt
 			return 0, nil, err
 		}
 		most := column.Descriptor().MaxDefinitionLevel()
+		half, unsigned := isHalf(column.Descriptor()), isUnsigned(column.Descriptor())
 		const batch = 4096
 		defs, reps := make([]int16, batch), make([]int16, batch)
 		for column.HasNext() {
@@ -609,8 +742,33 @@ func (f *parquetFile) lists(ctx context.Context, at int, b *budget.Budget) (widt
 				out := make([]float64, batch)
 				levels, _, err = column.ReadBatch(batch, out, defs, reps)
 				get = func(i int) float32 { return float32(out[i]) }
+			case *file.Int32ColumnChunkReader:
+				out := make([]int32, batch)
+				levels, _, err = column.ReadBatch(batch, out, defs, reps)
+				get = func(i int) float32 {
+					if unsigned {
+						return float32(uint32(out[i]))
+					}
+					return float32(out[i])
+				}
+			case *file.Int64ColumnChunkReader:
+				out := make([]int64, batch)
+				levels, _, err = column.ReadBatch(batch, out, defs, reps)
+				get = func(i int) float32 {
+					if unsigned {
+						return float32(uint64(out[i]))
+					}
+					return float32(out[i])
+				}
+			case *file.FixedLenByteArrayColumnChunkReader:
+				if !half {
+					return 0, nil, errors.New("it is not of numbers")
+				}
+				out := make([]parquet.FixedLenByteArray, batch)
+				levels, _, err = column.ReadBatch(batch, out, defs, reps)
+				get = func(i int) float32 { return float16.FromLEBytes(out[i]).Float32() }
 			default:
-				return 0, nil, errors.New("it is not of float or double")
+				return 0, nil, errors.New("it is not of numbers")
 			}
 			if err != nil {
 				return 0, nil, err

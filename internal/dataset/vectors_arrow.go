@@ -46,9 +46,10 @@ type arrowColumns struct {
 	names   []string   // of columns that are no lists
 	columns [][]string // their values as texts, "" for none
 	places  []int      // of these columns in the file
-	lists   []string   // names of columns of lists of numbers
-	list    int        // the column of features; −1: none
-	width   int        // of its lists
+	lists   listColumns
+	others  []string // names of columns of lists that are not numbers
+	list    int      // the column of features; −1: none
+	width   int      // of its lists
 	values  []float32
 	rows    int
 }
@@ -58,22 +59,21 @@ func (r *arrowColumns) begin(schema *arrow.Schema) error {
 	if err := r.vectors.Limits.checkColumns(schema.NumFields()); err != nil {
 		return err
 	}
-	usual := []string{record.Feature, "features", "embedding", "embeddings", "vector"}
 	for i, field := range schema.Fields() {
 		list, isList := field.Type.(arrow.ListLikeType)
 		if !isList {
 			r.names, r.places = append(r.names, field.Name), append(r.places, i)
+			r.lists.alone = r.lists.alone || r.vectors.couldBeFeature(field.Name) && (arrow.IsFloating(field.Type.ID()) || arrow.IsInteger(field.Type.ID()))
 			continue
 		}
-		if id := list.Elem().ID(); id != arrow.FLOAT32 && id != arrow.FLOAT64 {
-			continue
-		}
-		r.lists = append(r.lists, field.Name)
-		asked := r.vectors.Features
-		if len(asked) == 1 && field.Name == asked[0] || asked == nil && (r.list < 0 || slices.Contains(usual, field.Name)) {
-			r.list = i
+		switch id := list.Elem().ID(); {
+		case arrow.IsFloating(id), arrow.IsInteger(id):
+			r.lists.add(i, field.Name, arrow.IsInteger(id))
+		default:
+			r.others = append(r.others, field.Name)
 		}
 	}
+	r.list = r.lists.choose(r.vectors)
 	r.columns = make([][]string, len(r.names))
 	if r.names == nil {
 		r.names = []string{}
@@ -165,6 +165,24 @@ func (r *arrowColumns) takeList(column arrow.Array, n int) error {
 					x = float64(e.Value(at))
 				case *array.Float64:
 					x = e.Value(at)
+				case *array.Float16:
+					x = float64(e.Value(at).Float32())
+				case *array.Int8:
+					x = float64(e.Value(at))
+				case *array.Int16:
+					x = float64(e.Value(at))
+				case *array.Int32:
+					x = float64(e.Value(at))
+				case *array.Int64:
+					x = float64(e.Value(at))
+				case *array.Uint8:
+					x = float64(e.Value(at))
+				case *array.Uint16:
+					x = float64(e.Value(at))
+				case *array.Uint32:
+					x = float64(e.Value(at))
+				case *array.Uint64:
+					x = float64(e.Value(at))
 				}
 			}
 			r.values = append(r.values, float32(x))
@@ -177,10 +195,11 @@ func (r *arrowColumns) takeList(column arrow.Array, n int) error {
 func (r *arrowColumns) table() (*vectorTable, error) {
 	v := r.vectors
 	if r.list < 0 {
-		if len(r.lists) > 0 && len(v.Features) == 1 && !slices.Contains(r.names, v.Features[0]) {
-			return nil, fmt.Errorf("there is no column %q; columns of lists: %s", v.Features[0], some(r.lists))
+		if len(r.lists.names) > 0 && len(v.Features) == 1 && !slices.Contains(r.names, v.Features[0]) {
+			return nil, fmt.Errorf("there is no column %q; columns of lists: %s", v.Features[0], some(r.lists.names))
 		}
-		return v.sort(r.names, r.columns)
+		t, err := v.sort(r.names, r.columns)
+		return t, withLists(err, r.others)
 	}
 	return v.besideLists(r.width, r.values, r.rows, r.names, r.columns)
 }

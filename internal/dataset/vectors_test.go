@@ -83,6 +83,57 @@ func TestVectors(t *testing.T) {
 	}
 }
 
+// Numbers of 16 bits and whole numbers are numbers; labels may be texts.
+func TestVectorsOfOtherTypes(t *testing.T) {
+	half := [][]float32{{0.5, -1, 2}, {3, 4, 5.25}, {6, 7, 8}, {9, 0.25, 11}}
+	whole := [][]float32{{1, -2, 3}, {4, 5, 6}, {7, 8, 9}, {10, 11, 12}}
+	const past = 1 << 31
+	unsigned := [][]float32{{past + 1, past + 2, past + 3}, {past + 4, past + 5, past + 6}, {past + 7, past + 8, past + 9}, {past + 10, past + 11, past + 12}}
+	numbers, words := []string{"1", "2", "1", "10"}, []string{"ä", "bird", "ä", "cat"}
+	at := func(name string) string { return "testdata/vectors/" + name }
+	for name, c := range map[string]struct {
+		v      dataset.Vectors
+		want   [][]float32
+		labels []string
+	}{
+		"npy, half":              {dataset.Vectors{Path: at("half.npy"), Labels: at("labels.npy")}, half, numbers},
+		"npy, texts":             {dataset.Vectors{Path: at("half.npy"), Labels: at("words.npy")}, half, words},
+		"npy, texts, big-endian": {dataset.Vectors{Path: at("half.npy"), Labels: at("words_big.npy")}, half, words},
+		"npy, texts of bytes":    {dataset.Vectors{Path: at("half.npy"), Labels: at("words_bytes.npy")}, half, words},
+		"parquet, half":          {dataset.Vectors{Path: at("half.parquet")}, half, numbers},
+		"parquet, int32":         {dataset.Vectors{Path: at("whole.parquet")}, whole, numbers},
+		"parquet, int64":         {dataset.Vectors{Path: at("long.parquet"), Features: []string{"emb"}}, whole, numbers},
+		"parquet, uint32":        {dataset.Vectors{Path: at("unsigned.parquet")}, unsigned, numbers},
+		"arrow, half":            {dataset.Vectors{Path: at("half.arrow")}, half, numbers},
+		"arrow, int32":           {dataset.Vectors{Path: at("whole.arrow")}, whole, numbers},
+		"arrow, int64":           {dataset.Vectors{Path: at("long.arrow")}, whole, numbers},
+		"arrow, uint32":          {dataset.Vectors{Path: at("unsigned.arrow")}, unsigned, numbers},
+		"tags beside a number":   {dataset.Vectors{Path: at("tags.parquet")}, [][]float32{{0.5}, {3}, {6}, {9}}, numbers},
+		"tags that are named":    {dataset.Vectors{Path: at("tags.parquet"), Features: []string{"tags"}}, whole, numbers},
+	} {
+		table, got := vectorsOf(t, c.v)
+		if !slices.EqualFunc(got, c.want, slices.Equal) {
+			t.Errorf("%s: %v, want %v", name, got, c.want)
+			continue
+		}
+		for i, row := range table.All {
+			if row.Label != c.labels[i] {
+				t.Errorf("%s: row %d has label %q, want %q", name, i, row.Label, c.labels[i])
+			}
+		}
+	}
+}
+
+// Labels of a MAT-file that cannot be read are told of, and no other matrix is taken for them.
+func TestLabelsOfAMatrixThatAreNotRead(t *testing.T) {
+	for file, why := range map[string]string{"words.mat": "labels is not read: it is a text", "cells.mat": "labels is not read: it is a cell array"} {
+		table, _ := vectorsOf(t, dataset.Vectors{Path: "testdata/vectors/" + file})
+		if len(table.All) != 4 || table.All[0].Label != "" || len(table.Notes) != 1 || !strings.Contains(table.Notes[0], file+": there are no labels: "+why) {
+			t.Errorf("%s: notes %q, rows %+v", file, table.Notes, table.All)
+		}
+	}
+}
+
 // Rows with something missing are rejects; files that cannot be read say why.
 func TestVectorsThatAreWrong(t *testing.T) {
 	root := write(t, map[string]string{
@@ -110,8 +161,11 @@ func TestVectorsThatAreWrong(t *testing.T) {
 		"2 labels in":                                {Path: "testdata/vectors/double.npy", Labels: filepath.Join(root, "labels.txt")},
 		"there is no matrix \"X\"; the file has fts": {Path: "testdata/vectors/rows.mat", Features: []string{"X"}},
 		"note: it is a text":                         {Path: "testdata/vectors/rows.mat", Features: []string{"note"}},
-		"not from \".bin\"":                          {Path: filepath.Join(root, "vectors.bin")},
-		"no such file":                               {Path: filepath.Join(root, "none.npy")},
+		"fts is not read: it is a sparse matrix; store it as a full matrix": {Path: "testdata/vectors/sparse.mat"},
+		"columns of lists that are not numbers: note":                       {Path: "testdata/vectors/notes.parquet"},
+		"it holds objects of Python (|O)":                                   {Path: "testdata/vectors/double.npy", Labels: "testdata/vectors/objects.npy"},
+		"not from \".bin\"":                                                 {Path: filepath.Join(root, "vectors.bin")},
+		"no such file":                                                      {Path: filepath.Join(root, "none.npy")},
 	} {
 		if _, err := tryList(t, of(v)); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v, want %s", v.Path, err, want)

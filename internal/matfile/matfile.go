@@ -20,6 +20,11 @@ type Variable struct {
 	Why           string    // why it cannot be read; "" if it can
 }
 
+// Sparse tells whether it cannot be read because it is sparse.
+func (v Variable) Sparse() bool { return v.Why == isSparse }
+
+const isSparse = "it is a sparse matrix"
+
 // At is the element in a row and a column, from 0.
 func (v Variable) At(row, column int) float64 { return v.Data[column*v.Rows+row] }
 
@@ -234,7 +239,7 @@ func (f *file) matrix(r io.Reader, size int64) error {
 		return fmt.Errorf("damaged: the matrix %q of shape %v", v.Name, shape)
 	case class < double || class > uint64Class:
 		names := map[uint32]string{1: "a cell array", 2: "a structure", 3: "an object", 4: "a text", 5: "a sparse matrix"}
-		v.Why = "it is " + names[class]
+		v.Why = "it is " + names[class] // isSparse, of 5
 		if names[class] == "" {
 			v.Why = fmt.Sprintf("it is of class %d", class)
 		}

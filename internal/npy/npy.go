@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/apache/arrow/go/v17/arrow/float16"
 	"github.com/tlpipe/tlpipe/internal/budget"
 )
 
@@ -90,6 +91,85 @@ func Numbers(r io.Reader, size, most int64) (shape []int, data []float64, err er
 	return head.shape, data, nil
 }
 
+// Texts reads an array of texts of fixed length, as NumPy makes of a list of texts, of so many bytes of a file, in row-major order.
+// most bounds the memory that they take, in bytes. ok is false, and nothing but the header read, where it holds something else.
+func Texts(r io.Reader, size, most int64) (texts []string, ok bool, err error) {
+	head, start, err := readHeader(r, size)
+	if err != nil {
+		return nil, false, err
+	}
+	found := textType.FindStringSubmatch(head.descr)
+	if found == nil {
+		return nil, false, nil
+	}
+	length, err := strconv.ParseInt(found[3], 10, 32)
+	if err != nil {
+		return nil, true, fmt.Errorf("texts of type %s: %w", head.descr, err)
+	}
+	width := length
+	if found[2] == "U" {
+		width = 4 * length
+	}
+	if width == 0 {
+		return nil, true, errors.New("all of its texts are empty")
+	}
+	if err := head.fits(size-start, width); err != nil {
+		return nil, true, err
+	}
+	const header = 16 // of a text in memory
+	count := (size - start) / width
+	if count > most/(width+header) {
+		return nil, true, fmt.Errorf("its %d texts take more than the limit of %d bytes", count, most)
+	}
+	raw := make([]byte, size-start)
+	if _, err := io.ReadFull(r, raw); err != nil {
+		return nil, true, err
+	}
+	var order binary.ByteOrder = binary.LittleEndian
+	if found[1] == ">" {
+		order = binary.BigEndian
+	}
+	texts = make([]string, count)
+	for i := range texts {
+		at := int64(i)
+		if head.fortran {
+			at = fortranPlace(i, head.shape)
+		}
+		one := raw[at*width : (at+1)*width]
+		if found[2] == "S" {
+			texts[i] = string(bytes.TrimRight(one, "\x00"))
+			continue
+		}
+		var text strings.Builder
+		for ; len(one) > 0; one = one[4:] {
+			if c := rune(order.Uint32(one)); c != 0 { // texts are filled up with these
+				text.WriteRune(c)
+			}
+		}
+		texts[i] = text.String()
+	}
+	return texts, true, nil
+}
+
+// LabelShape is the shape of an array of numbers or of texts, as [Shape] is.
+func LabelShape(r io.Reader, size int64) ([]int, error) {
+	head, start, err := readHeader(r, size)
+	if err != nil {
+		return nil, err
+	}
+	if textType.MatchString(head.descr) {
+		return head.shape, nil
+	}
+	_, width, err := head.number()
+	if err != nil {
+		return nil, err
+	}
+	return head.shape, head.fits(size-start, width)
+}
+
+// textType is NumPy's name of texts of fixed length: order of bytes, code points or bytes, and how many.
+var textType = regexp.MustCompile(`^([<>|=]?)([US])([0-9]+)$`)
+
 // Shape is the shape of the array of numbers in a file of so many bytes, of which the header alone is read. Its errors are those of
 // [Numbers].
 func Shape(r io.Reader, size int64) ([]int, error) {
@@ -103,14 +183,29 @@ func numbers(r io.Reader, size int64) (head header, start int64, read func([]byt
 	if err != nil {
 		return head, 0, nil, 0, err
 	}
-	var order binary.ByteOrder = binary.LittleEndian
-	if strings.HasPrefix(head.descr, ">") {
-		order = binary.BigEndian
-	}
-	if read, width = number(strings.TrimLeft(head.descr, "<>|="), order); read == nil {
-		return head, 0, nil, 0, fmt.Errorf("it holds %s, which are not numbers", head.descr)
+	if read, width, err = head.number(); err != nil {
+		return head, 0, nil, 0, err
 	}
 	return head, start, read, width, head.fits(size-start, width)
+}
+
+// number returns what reads a number, and the bytes of one.
+func (h header) number() (read func([]byte) float64, width int64, err error) {
+	var order binary.ByteOrder = binary.LittleEndian
+	if strings.HasPrefix(h.descr, ">") {
+		order = binary.BigEndian
+	}
+	if read, width = number(strings.TrimLeft(h.descr, "<>|="), order); read == nil {
+		what := h.descr
+		switch {
+		case strings.Contains(what, "O"):
+			what = "objects of Python (" + what + ")"
+		case textType.MatchString(what):
+			what = "texts (" + what + ")"
+		}
+		return nil, 0, fmt.Errorf("it holds %s, which are not numbers", what)
+	}
+	return read, width, nil
 }
 
 // fits refuses a shape that does not have so many bytes of numbers of that width.
@@ -152,6 +247,8 @@ func fortranPlace(i int, shape []int) int64 {
 // number returns what reads a number of NumPy's type, and its bytes.
 func number(name string, o binary.ByteOrder) (read func([]byte) float64, width int64) {
 	switch name {
+	case "f2":
+		return func(b []byte) float64 { return float64(float16.FromBits(o.Uint16(b)).Float32()) }, 2
 	case "f4":
 		return func(b []byte) float64 { return float64(math.Float32frombits(o.Uint32(b))) }, 4
 	case "f8":

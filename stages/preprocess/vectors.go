@@ -33,9 +33,9 @@ type VectorParams struct {
 
 // VectorSource is a file of numbers as YAML spells it.
 type VectorSource struct {
-	File      string              `yaml:"file" recipe:"-" required:"true" doc:"a .csv or .tsv with a header, a .parquet or .arrow (also .feather, .ipc) with a column of lists or columns of numbers, a .npy or a .mat (version 5)"`
-	Features  []string            `yaml:"features" recipe:"-" doc:"the columns of numbers, the column of lists, or the matrix of a .mat; if not given, all columns of numbers, the only column of lists, or the only matrix of features"`
-	Labels    string              `yaml:"labels" recipe:"-" doc:"the column of the labels, the matrix of a .mat; of a .npy, a file: .npy, or text with one label a line"`
+	File      string              `yaml:"file" recipe:"-" required:"true" doc:"a .csv or .tsv with a header, a .parquet or .arrow (also .feather, .ipc) with a column of lists of numbers or columns of numbers, a .npy or a .mat (version 5)"`
+	Features  []string            `yaml:"features" recipe:"-" doc:"the columns of numbers, the column of lists, or the matrix of a .mat; if not given, all columns of numbers, the only column of lists (of whole numbers only if its name is usual, such as embedding, or nothing else has numbers), or the only matrix of features"`
+	Labels    string              `yaml:"labels" recipe:"-" doc:"the column of the labels, the matrix of a .mat; of a .npy, a file: .npy of numbers or texts, or text with one label a line"`
 	Columns   map[string]string   `yaml:"columns" recipe:"-" doc:"which columns hold id, label, split, domain, where their names differ"`
 	Separator string              `yaml:"separator" recipe:"-" doc:"of a CSV: the separator; a tab for .tsv, else a comma"`
 	Classes   []string            `yaml:"classes" recipe:"-" doc:"names of numeric labels, counted from 0"`
