@@ -345,7 +345,7 @@ func parseNormaliser(raw json.RawMessage, depth int) (normaliser, error) {
 		}
 		return precompiled{table}, nil
 	}
-	return nil, fmt.Errorf("there is no normaliser %q", kind)
+	return nil, fmt.Errorf("there is no normaliser %q: BertNormalizer, ByteLevel, Lowercase, NFC, NFD, NFKC, NFKD, Nmt, Precompiled, Prepend, Replace, Sequence, Strip or StripAccents", kind)
 }
 
 // patternJSON is what is looked for: a text or an expression.
@@ -483,7 +483,7 @@ func parsePretokeniser(raw json.RawMessage, depth int) (pretokeniser, error) {
 		}
 		return patternSplit{p, b, s.Invert}, nil
 	}
-	return nil, fmt.Errorf("there is no pre-tokeniser %q", kind)
+	return nil, fmt.Errorf("there is no pre-tokeniser %q: BertPreTokenizer, ByteLevel, CharDelimiterSplit, Digits, Metaspace, Punctuation, Sequence, Split, Whitespace or WhitespaceSplit", kind)
 }
 
 // quote writes a text as an expression that matches it alone.
@@ -554,7 +554,7 @@ func parseTemplate(raw json.RawMessage, t *Tokenizer, depth int) (template, erro
 	case "TemplateProcessing":
 		return t.parseTemplateProcessing(raw)
 	}
-	return template{}, fmt.Errorf("there is no post-processor %q", kind)
+	return template{}, fmt.Errorf("there is no post-processor %q: BertProcessing, ByteLevel, RobertaProcessing, Sequence or TemplateProcessing", kind)
 }
 
 // named reads a token as [text, id].
