@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"path/filepath"
@@ -205,6 +206,7 @@ type builder struct {
 	built  map[string][]*Node // by stage name
 	broken map[string]bool    // stages with problems: what follows is not checked
 	used   map[string]bool    // axes whose values some parameter takes
+	idle   []idleParams       // of the instances of the stage that is built
 	graph  *Graph
 }
 
@@ -285,9 +287,11 @@ func (b *builder) stage(st *StageSpec) {
 		return
 	}
 	combinations := b.combinations(st, bound)
+	b.idle = nil
 	for _, combination := range combinations {
 		b.node(st, kind, combination)
 	}
+	b.refuseIdle(st, len(combinations))
 	if len(combinations) == 0 {
 		b.broken[st.Name] = true
 		b.decode(st, kind, st.With, b.anyAxes()) // its inputs are broken; it may be so too
@@ -633,6 +637,8 @@ func (b *builder) node(st *StageSpec, kind Kind, c combination) {
 		return
 	}
 	stage, err := kind.New(decoded)
+	idle, err := splitIdle(err)
+	b.idle = append(b.idle, idleParams{with, idle})
 	if err != nil {
 		b.reporter.stage(st.Name, st.uses, with, err)
 		return
@@ -690,6 +696,44 @@ func (b *builder) node(st *StageSpec, kind Kind, c combination) {
 	}
 	b.built[st.Name] = append(b.built[st.Name], n)
 	b.graph.Nodes = append(b.graph.Nodes, n)
+}
+
+// idleParams are the parameters of an instance that nothing takes.
+type idleParams struct {
+	with *yaml.Node
+	errs []*params.Error
+}
+
+func (i idleParams) has(path string) bool {
+	return slices.ContainsFunc(i.errs, func(e *params.Error) bool { return e.Path == path })
+}
+
+// splitIdle takes errors of parameters that nothing takes out of others.
+func splitIdle(err error) (idle []*params.Error, others error) {
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
+		var rest []error
+		for _, e := range joined.Unwrap() {
+			more, other := splitIdle(e)
+			idle, rest = append(idle, more...), append(rest, other)
+		}
+		return idle, errors.Join(rest...)
+	}
+	if e, ok := err.(*params.Error); ok && e.Idle {
+		return []*params.Error{e}, nil
+	}
+	return nil, err
+}
+
+// refuseIdle refuses parameters that no instance of a stage takes.
+func (b *builder) refuseIdle(st *StageSpec, instances int) {
+	if len(b.idle) < instances || instances == 0 {
+		return // others failed before
+	}
+	for _, e := range b.idle[0].errs {
+		if !slices.ContainsFunc(b.idle, func(i idleParams) bool { return !i.has(e.Path) }) {
+			b.params(b.idle[0].with, "stage "+st.Name+": ", e)
+		}
+	}
 }
 
 // recipe lists all that decides the node's outputs but its inputs.

@@ -129,3 +129,9 @@ func ParamError(path, format string, args ...any) error {
 func ParamErrorHint(path, hint, format string, args ...any) error {
 	return &params.Error{Path: path, Message: fmt.Sprintf(format, args...), Hint: hint}
 }
+
+// ParamIdle is ParamErrorHint for a parameter that is right in itself, but that nothing takes beside the others. Of a matrix it is an
+// error only if no instance takes the parameter; New returns the stage with it.
+func ParamIdle(path, hint, format string, args ...any) error {
+	return &params.Error{Path: path, Message: fmt.Sprintf(format, args...), Hint: hint, Idle: true}
+}

@@ -13,6 +13,7 @@ type Error struct {
 	Message      string
 	Hint         string
 	Line, Column int
+	Idle         bool // the parameter is right, but nothing takes it
 }
 
 func (e *Error) Error() string {

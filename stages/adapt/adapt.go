@@ -107,7 +107,8 @@ func build(p Params) (pipeline.Stage, error) {
 	refuse(p.MixUp > 0 || p.CutMix > 0, "mixup", "leave it out", "rows of two domains are not mixed")
 	refuse(p.Accumulate > 1, "accumulate", "leave it out", "both domains must be in one batch")
 	refuse(p.Sampling == strategy.BalancedSampling, "sampling", "leave it out", "batches are of both domains side by side")
-	errs = append(errs, p.withoutEffect()...)
+	wrong, unused := p.withoutEffect()
+	errs = append(errs, wrong...)
 	if d := p.Domains; d != nil {
 		for port, names := range map[string][]string{SourcePort: d.Source, TargetPort: d.Target} {
 			for i, name := range names {
@@ -119,13 +120,13 @@ func build(p Params) (pipeline.Stage, error) {
 		}
 	}
 	if len(errs) > 0 {
-		return nil, errors.Join(errs...)
+		return nil, errors.Join(append(errs, unused...)...)
 	}
 	setup, err := transfer.New(p.training(0))
 	if err != nil {
 		return nil, err
 	}
-	return &stage{p, setup}, nil
+	return &stage{p, setup}, errors.Join(unused...)
 }
 
 func same(a, b method.Method) bool { return a.Text() == b.Text() }

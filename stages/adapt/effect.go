@@ -18,40 +18,46 @@ func ofSteps() []string {
 	}
 }
 
-// withoutEffect refuses parameters that are given and that nothing takes, as far as the parameters themselves show it.
-func (p Params) withoutEffect() (errs []error) {
+// withoutEffect refuses parameters that are given and that nothing takes, as far as the parameters themselves show it. Where others
+// would take them, such as another method of a matrix, they are idle.
+func (p Params) withoutEffect() (errs, unused []error) {
 	refuse := func(wrong bool, path, hint, format string, args ...any) {
 		if wrong {
 			errs = append(errs, pipeline.ParamErrorHint(path, hint, format, args...))
 		}
 	}
-	refuse(p.Select.given && p.Select.By == none, "select.over", "name a validator, such as by: im, or leave over out", "has no effect: with by: none nothing is chosen")
+	idle := func(wrong bool, path, hint, format string, args ...any) {
+		if wrong {
+			unused = append(unused, pipeline.ParamIdle(path, hint, format, args...))
+		}
+	}
+	idle(p.Select.given && p.Select.By == none, "select.over", "name a validator, such as by: im, or leave over out", "has no effect: with by: none nothing is chosen")
 	refuse(p.Select.empty && p.Select.By != none, "select.over", "such as [method, epoch]; or write select: none", "is empty: %s would choose nothing", p.Select.By)
 	refuse(p.Select.given && !p.Select.empty && p.Select.By == ensemble && p.Select.chooses(overEpoch), "select.over",
 		"leave epoch out, or take one validator, such as by: im", "ensemble does not choose the epoch: it takes the last")
 	if p.closed() {
 		for _, name := range ofSteps() {
-			refuse(p.given[name], name, "leave it out, or list a method that learns by gradient descent, such as dann",
+			idle(p.given[name], name, "leave it out, or list a method that learns by gradient descent, such as dann",
 				"has no effect: methods in closed form, and direct beside them, have no steps")
 		}
-		refuse(p.Select.By != none && !p.Select.chooses(overMethod), "select", "add method to over, or leave select out",
+		idle(p.Select.By != none && !p.Select.chooses(overMethod), "select", "add method to over, or leave select out",
 			"has no effect: methods in closed form have no epochs and no learning rates to choose from")
 	}
 	if !slices.ContainsFunc(p.Method, func(m method.Method) bool { return m.Is().Closed }) && len(p.Method) > 0 {
-		refuse(p.given["head"], "head", "leave it out; network describes what learns by gradient descent",
+		idle(p.given["head"], "head", "leave it out; network describes what learns by gradient descent",
 			"has no effect: it is the classifier of methods in closed form, such as coral, and none is listed")
 	}
 	if p.Backbone == "" {
 		for _, name := range []string{"weights", "random_seed"} {
-			refuse(p.given[name], name, "leave it out", "has no effect: it is for images with a backbone, and there is no backbone")
+			idle(p.given[name], name, "leave it out", "has no effect: it is for images with a backbone, and there is no backbone")
 		}
 	} else {
 		refuse(p.given["standardise"] && p.Standardise, "standardise", "leave it out", "is for features: images are normalised as the weights of the backbone require")
 	}
 	if !p.closed() {
-		refuse(p.Select.By != none && len(p.Select.Over) == 1 && p.Select.chooses(overRate) && len(p.LearningRate) < 2, "select.over",
+		idle(p.Select.By != none && len(p.Select.Over) == 1 && p.Select.chooses(overRate) && len(p.LearningRate) < 2, "select.over",
 			"list several under learning_rate, or add method or epoch", "has no effect: there are no several learning rates to choose from")
-		refuse(p.given["restore"] && p.Restore == "best" && p.by() == "", "restore", "select: {by: im, over: [epoch]} chooses the epoch",
+		idle(p.given["restore"] && p.Restore == "best" && p.by() == "", "restore", "select: {by: im, over: [epoch]} chooses the epoch",
 			"has no effect: without a choice of the epoch the last one is taken")
 		refuse(p.given["restore"] && p.Restore == "last" && p.by() != "", "restore", "leave it out, or leave epoch out of select.over",
 			"contradicts select, which chooses the epoch by %s", p.by())
@@ -77,10 +83,10 @@ func (p Params) withoutEffect() (errs []error) {
 			}
 			refuse(m.Estimate != p.PriorShift, "prior_shift", fmt.Sprintf("leave it out, or write method: {kind: prior_shift, estimate: %s}", p.PriorShift),
 				"contradicts %s, which estimates by %s; prior_shift is for the other methods", p.methodAt(i), m.Estimate)
-			refuse(m.Estimate == p.PriorShift && len(p.Method) == 1, "prior_shift", "leave it out", "has no effect: the method prior_shift corrects the model already")
+			idle(m.Estimate == p.PriorShift && len(p.Method) == 1, "prior_shift", "leave it out", "has no effect: the method prior_shift corrects the model already")
 		}
 	}
-	return errs
+	return errs, unused
 }
 
 // continues refuses what has no effect, or cannot be, where the training starts from an input model.

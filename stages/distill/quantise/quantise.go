@@ -118,9 +118,13 @@ func build(p Params) (pipeline.Stage, error) {
 		{"ranges", p.Ranges != usual.Ranges}, {"percentile", p.Percentile != usual.Percentile}, {"rows", p.Rows != usual.Rows}, {"equalise", p.Equalise},
 		{"rounding", p.Rounding != usual.Rounding}, {"train", p.Train != nil}, {"bias_correction", p.BiasCorrection}, {"tolerance", p.Tolerance != usual.Tolerance}, {"confidence", p.Confidence != usual.Confidence}, {"most_float", p.MostFloat != usual.MostFloat},
 	} {
-		refuse(p.Type != Int8 && of.given, of.param, "leave it out", "is for type int8: with %s, weights are stored in half of the space and the model computes in float32", p.Type)
+		if p.Type != Int8 && of.given {
+			errs = append(errs, pipeline.ParamIdle(of.param, "leave it out", "is for type int8: with %s, weights are stored in half of the space and the model computes in float32", p.Type))
+		}
 	}
-	refuse(p.Type == Int8 && p.Ranges != simulate.Percentile && p.Percentile != usual.Percentile, "percentile", "add ranges: percentile, or leave it out", "is for ranges: percentile, and ranges is %s", p.Ranges)
+	if p.Type == Int8 && p.Ranges != simulate.Percentile && p.Percentile != usual.Percentile {
+		errs = append(errs, pipeline.ParamIdle("percentile", "add ranges: percentile, or leave it out", "is for ranges: percentile, and ranges is %s", p.Ranges))
+	}
 	if p.Train == nil || p.Type != Int8 {
 		return s, errors.Join(errs...)
 	}
