@@ -102,6 +102,14 @@ func adaptationBlocks(seeds []adaptation, changed []block) (out []block) {
 	}
 	out = append(out, changed...)
 	out = append(out, tableOf(shiftTable(seeds[0].shift)))
+	if byClass := classShiftTable(seeds[0].shift); len(byClass.Rows) > 0 {
+		const few = 12
+		if len(byClass.Rows) <= few {
+			out = append(out, tableOf(byClass))
+		} else {
+			out = append(out, folded(byClass.Caption, false, tableOf(byClass)))
+		}
+	}
 	if all := mapCharts(seeds[0].points); len(all) > 0 {
 		out = append(out, folded("Maps of both domains, before and after", true, charts(all...),
 			keysOf(mapKeys(seeds[0].points)...),
@@ -442,11 +450,51 @@ func shiftTable(measured []record.ShiftMeasure) numberTable {
 					if !math.IsNaN(other.Low) {
 						cell.Interval = scoreRange(other.Low, other.High)
 					}
+					if !math.IsNaN(other.P) { // of the test that there is no shift
+						cell.Interval = strings.TrimPrefix(cell.Interval+"; "+chance(other.P), "; ")
+					}
 				}
 			}
 			row.Cells = append(row.Cells, cell)
 		}
 		t.Rows = append(t.Rows, row)
+	}
+	return t
+}
+
+// classShiftTable tells how far the domains lie apart by class, and how frequent the classes seem to be in the target; without rows
+// if neither was measured.
+func classShiftTable(measured []record.ShiftMeasure) numberTable {
+	t := numberTable{Caption: "Shift by class", Corner: "class", Columns: []numberColumn{
+		{Name: "Distance of the means", Note: "before", Hint: "of the class's rows in both domains; those of the target by what the model predicts"},
+		{Name: "Distance of the means", Note: "after"},
+		{Name: "Frequency in the target", Note: "before", Hint: "estimated by expectation maximisation over the predictions of direct"},
+		{Name: "Frequency in the target", Note: "after", Hint: "estimated by expectation maximisation over the predictions of the chosen model"},
+	}}
+	rows := map[string]int{}
+	for _, m := range measured {
+		column := 0
+		write := score
+		switch m.Measure {
+		case "mean_distance":
+		case "class_frequency":
+			column, write = 2, percent
+		default:
+			continue
+		}
+		if m.Of == "" {
+			continue
+		}
+		at, ok := rows[m.Of]
+		if !ok {
+			at = len(t.Rows)
+			rows[m.Of] = at
+			t.Rows = append(t.Rows, numberRow{Name: m.Of, Full: m.Of, Cells: make([]numberCell, 4)})
+		}
+		if m.When == record.ShiftAfter {
+			column++
+		}
+		t.Rows[at].Cells[column].Text = write(m.Value)
 	}
 	return t
 }

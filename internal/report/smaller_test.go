@@ -29,6 +29,17 @@ func smallerRun(t testing.TB) report.Run {
 	trial := func(method string, accuracy, p float64, chosen bool) record.AdaptationTrial {
 		return record.AdaptationTrial{Candidate: method, Method: method, LearningRate: 0.001, Epoch: 1, Best: true, Chosen: chosen, Oracle: accuracy, OracleLow: accuracy - 0.1, OracleHigh: accuracy + 0.1, OracleRows: 50, P: p}
 	}
+	nan := math.NaN()
+	shift := []record.ShiftMeasure{
+		{When: record.ShiftBefore, Measure: "a_distance", Value: 1.318, Low: 1.068, High: 1.512, P: nan},
+		{When: record.ShiftBefore, Measure: "mmd", Value: 0.5527, Low: nan, High: nan, P: 0.0004},
+		{When: record.ShiftAfter, Measure: "mmd", Value: 0.0511, Low: nan, High: nan, P: 0.04},
+		{When: record.ShiftBefore, Measure: "mean_distance", Of: "cat", Value: 0.9871, Low: nan, High: nan, P: nan},
+		{When: record.ShiftAfter, Measure: "mean_distance", Of: "cat", Value: 0.29, Low: nan, High: nan, P: nan},
+		{When: record.ShiftBefore, Measure: "class_frequency", Of: "cat", Value: 0.3886, Low: nan, High: nan, P: nan},
+		{When: record.ShiftAfter, Measure: "class_frequency", Of: "cat", Value: 0.5177, Low: nan, High: nan, P: nan},
+		{When: record.ShiftBefore, Measure: "class_frequency", Of: "dog", Value: 0.6114, Low: nan, High: nan, P: nan},
+	}
 	images := report.Link{Port: "data", From: "images", FromPort: "images"}
 	return report.Run{Pipeline: "smaller", File: "smaller.yaml", Status: "ok", Nodes: []report.Node{
 		{Name: "net", Stage: "net", Uses: "finetune", State: report.Computed, Outputs: map[string]pipeline.Input{"history": historyTable(t, "net", 0.9)}},
@@ -60,7 +71,7 @@ func smallerRun(t testing.TB) report.Run {
 		},
 		{
 			Name: "adapted", Stage: "adapted", Uses: "adapt", State: report.Computed,
-			Outputs: map[string]pipeline.Input{"selection": table(t, "adapted", []record.AdaptationTrial{trial("direct", 0.5, math.NaN(), false), trial("mmd", 0.6, 0.3, true)}), "history": table(t, "adapted", terms)},
+			Outputs: map[string]pipeline.Input{"selection": table(t, "adapted", []record.AdaptationTrial{trial("direct", 0.5, math.NaN(), false), trial("mmd", 0.6, 0.3, true)}), "history": table(t, "adapted", terms), "shift": table(t, "adapted", shift)},
 		},
 	}}
 }
@@ -122,6 +133,18 @@ func TestSizeAgainstAccuracyNamesEveryNetwork(t *testing.T) {
 	} {
 		if got := strings.Count(text, said); got != times {
 			t.Errorf("%q stands %d times, want %d", said, got, times)
+		}
+	}
+}
+
+// The shift is told with the chance of the test, and by class.
+func TestShiftOfAnAdaptation(t *testing.T) {
+	text := textOf(parse(t, section(page(t, smallerRun(t)), "adaptation")).byID("adaptation"))
+	for _, want := range []string{
+		"1.3181.068–1.512", "MMD², unbiased0.553p < 0.001 0.051p = 0.04", "Shift by class", "cat0.9870.29038.9%51.8%", "dog61.1%",
+	} {
+		if squeezed := strings.ReplaceAll(text, "\u00a0", " "); !strings.Contains(strings.ReplaceAll(squeezed, " ", ""), strings.ReplaceAll(want, " ", "")) {
+			t.Errorf("%q is not in %q", want, squeezed)
 		}
 	}
 }
