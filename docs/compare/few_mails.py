@@ -41,7 +41,7 @@ ENCODE = """stages:
   vectors: {uses: encode, from: mails, with: {encoder: FOLDER}}
 """
 ENCODED = """
-  vectors: {uses: vectors, matrix: {draw: [DRAWS]}, with: {source: {file: $(draw).parquet, features: [feature]}, split: given}}
+  vectors: {uses: vectors, matrix: {encoded_draw: [DRAWS]}, with: {source: {file: $(encoded_draw).parquet, features: [feature]}, split: given}}
   encoded_head: {uses: finetune, from: vectors, with: {head: logistic}}
   encoded_scores: {uses: evaluate, from: {model: encoded_head, data: vectors}, with: {baselines: []}}
 """
@@ -104,7 +104,7 @@ def main():
                 if what != "accuracy" or "head[" not in stage:
                     continue
                 own = dict(part.split("=") for part in stage[stage.index("[") + 1:stage.rindex("]")].split(","))
-                size, draw = own["draw"][1:].split("_")
+                size, draw = (own.get("draw") or own["encoded_draw"])[1:].split("_")
                 if int(size) == n:
                     found[own.get("by", "encoder")][int(draw)] = value
             print(f"{n:5} mails  " + "  ".join(f"{w} {interval(xs)}" for w, xs in found.items()))
