@@ -94,7 +94,6 @@ func build(p Params) (pipeline.Stage, error) {
 		refuse(slices.ContainsFunc(p.Method[:i], func(other method.Method) bool { return same(m, other) }), at, "", "%s is listed twice", m.Kind)
 		refuse(k.Closed && p.Backbone != "", at, "extract features first, or take deep_coral, mmd, dann or another that learns by gradient descent", "%s is for features", m.Kind)
 	}
-	refuse(p.TargetLabels > 0 && !labels, "target_labels", "add the method fine_tune, or leave it out", "no method that is listed learns from labels of the target")
 	refuse(!p.Head.Converges(), "head", "take logistic, ridge, lda, centroid or knn; network describes what learns by gradient descent", "must be a classifier that is fitted to its end")
 	refuse(p.Select.By == none && len(p.Method) > 1, "select", "select: im lets a validator choose", "%d methods are listed, and nothing chooses between them", len(p.Method))
 	for i, rate := range p.LearningRate {
@@ -108,6 +107,9 @@ func build(p Params) (pipeline.Stage, error) {
 	refuse(p.Accumulate > 1, "accumulate", "leave it out", "both domains must be in one batch")
 	refuse(p.Sampling == strategy.BalancedSampling, "sampling", "leave it out", "batches are of both domains side by side")
 	wrong, unused := p.withoutEffect()
+	if p.TargetLabels > 0 && !labels {
+		unused = append(unused, pipeline.ParamIdle("target_labels", "add the method fine_tune, or leave it out", "no method that is listed learns from labels of the target"))
+	}
 	errs = append(errs, wrong...)
 	if d := p.Domains; d != nil {
 		for port, names := range map[string][]string{SourcePort: d.Source, TargetPort: d.Target} {
