@@ -271,7 +271,7 @@ func TestWhatIsRefused(t *testing.T) {
 		{"{" + bothDomains + "method: tent, network: {hidden: [8], task: [5], discriminator: [4], dropout: 0, batch_norm: false}}", features, "no batch-norm that learned the statistics of the source"},
 		{"{" + bothDomains + "method: consistency" + small, features, "learns from copies of the target's rows, but there are none"},
 		{"{" + bothDomains + "method: dann, batch_size: 100}", features, "a batch has 100 rows of each domain"},
-		{"{" + bothDomains + "method: mmd, network: {task: [8]}}", features, "network: has no hidden layers: method mmd would have nothing to learn"},
+		{"{" + bothDomains + "method: mmd, network: {hidden: [], task: [8]}}", features, "network: has no hidden layers: method mmd would have nothing to learn"},
 		{"{" + bothDomains + "method: coral, head: {kind: knn}, prior_shift: em}", features, "prior_shift: a nearest-neighbour classifier has no class frequencies"},
 		{"{domains: {source: [photo, photo], target: [sketch]}, method: coral}", features, "domains.source[1]: domain \"photo\" is listed already"},
 		{"{" + bothDomains + "method: coral, epochs: 5}", features, "epochs: has no effect: methods in closed form"},
@@ -417,7 +417,7 @@ func TestFewLabelsGiveNoAlarm(t *testing.T) {
 
 // All methods begin with the weights that direct begins with.
 func TestMethodsBeginAlike(t *testing.T) {
-	with := "{" + bothDomains + "method: [dann, cdan, mmd], select: im, epochs: 1, least_steps: 2, batch_size: 16, network: {hidden: [8, 6], task: [5], discriminator: [4]}}"
+	with := "{" + bothDomains + "method: [dann, cdan, mmd], select: im, epochs: 1, least_steps: 2, batch_size: 16, network: {hidden: [8, 6], task: [5], discriminator: [4], dropout: 0, batch_norm: false}}"
 	out, err := adaptOn(t, with, map[string]*pipelinetest.Table{"source": scene{labelled: allLabelled}.table(t, "features")}, 1)
 	if err != nil {
 		t.Fatal(err)

@@ -25,7 +25,7 @@ type Params struct {
 	Select       Select               `yaml:"select" doc:"how the model is chosen, without labels of the target"`
 	PriorShift   string               `yaml:"prior_shift" enum:"none,em,bbse" doc:"corrects the chosen model for the target's class frequencies, estimated by em or bbse as in the method prior_shift"`
 	Head         head.Head            `yaml:"head" doc:"of the methods in closed form, and of direct if there is no other method: the classifier on the aligned features, one that is fitted without epochs"`
-	Network      *method.Network      `yaml:"network" doc:"of the methods that learn by gradient descent; if not given, on features layers of 128, 64 and 50 (task head 32; discriminator 32), on images a bottleneck of 256 and a discriminator of 256"`
+	Network      *method.Network      `yaml:"network" doc:"of the methods that learn by gradient descent; what is not given is, on features, layers of 128, 64 and 50, a task head of 32 and a discriminator of 32 (dropout 0.3, batch-norm), and on images a bottleneck of 256 and a discriminator of 256 (dropout 0.5, batch-norm)"`
 	Standardise  bool                 `yaml:"standardise" doc:"on features, of the methods that learn by gradient descent: scale each to mean 0 and variance 1 over the source's training rows; becomes a layer of the model"`
 	Backbone     zoo.Name             `yaml:"backbone" doc:"on images: the pre-trained network, a name from 'tlpipe models list'"`
 	Weights      zoo.WeightsReference `yaml:"weights" recipe:"-" doc:"weights of the backbone, as for the stage extract"`
@@ -71,6 +71,13 @@ func (p *Params) DecodeParam(d *params.Decoding, node *yaml.Node) {
 	*p = defaultsOn(pictures)
 	d.Into(node, (*plain)(p))
 	p.given = keysOf(node)
+	if p.Network != nil {
+		usual := method.OnFeatures()
+		if p.given["backbone"] {
+			usual = method.OnBackbone()
+		}
+		p.Network.Complete(usual, keysOf(params.Locate(node, "network")))
+	}
 	made, err := p.Strategy.In(strategy.Default)
 	if err != nil { // decoding it has told
 		return

@@ -29,6 +29,25 @@ func OnBackbone() Network {
 	return Network{Hidden: []int{256}, Discriminator: []int{256}, Dropout: 0.5, BatchNorm: true}
 }
 
+// Complete takes from another network what is not among the keys that were given.
+func (n *Network) Complete(from Network, given map[string]bool) {
+	if !given["hidden"] {
+		n.Hidden = from.Hidden
+	}
+	if !given["task"] {
+		n.Task = from.Task
+	}
+	if !given["discriminator"] {
+		n.Discriminator = from.Discriminator
+	}
+	if !given["dropout"] {
+		n.Dropout = from.Dropout
+	}
+	if !given["batch_norm"] {
+		n.BatchNorm = from.BatchNorm
+	}
+}
+
 // Names of layers, in the scope of the head where there is a backbone.
 const (
 	probabilities = "probabilities"
