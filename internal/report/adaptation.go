@@ -86,11 +86,14 @@ func adaptationBlocks(seeds []adaptation, changed []block) (out []block) {
 		}
 	}
 	out = append(out, tableOf(candidatesTable(seeds)))
+	if t := validatorsTable(seeds); len(t.Rows) > 0 {
+		out = append(out, tableOf(t))
+	}
 	for _, line := range sensitivities(seeds) {
 		out = append(out, note(line))
 	}
 	if n := len(seeds); n > 1 {
-		out = append(out, note(fmt.Sprintf("Means and intervals (Student's t) are over %d seeds, those of gains over the differences from direct, seed by seed. The test is McNemar's exact one against direct, on the same rows: the largest p of the seeds.", n)))
+		out = append(out, note(fmt.Sprintf("Means and intervals (Student's t) are over %d seeds, those of gains over the differences from direct, seed by seed. The test is McNemar's exact one against direct, on the same rows: the largest p of the seeds. Of validators, the mean of the seeds, the least and the most.", n)))
 	} else {
 		out = append(out, note("Intervals are Wilson's; the test is McNemar's exact one against direct, on the same rows. Labels of the target's test rows are used for this table alone, and after the choice."))
 	}
@@ -328,6 +331,36 @@ func candidatesTable(seeds []adaptation) numberTable {
 			text("")
 		}
 		t.Rows = append(t.Rows, row)
+	}
+	return t
+}
+
+// validatorsTable tells how well each validator orders what could be chosen; without rows where the test rows have no labels.
+func validatorsTable(seeds []adaptation) numberTable {
+	t := numberTable{Caption: "Validators and the truth", Corner: "validator", Columns: []numberColumn{
+		{Name: "Rank correlation", Hint: "Spearman's, with the accuracy on the target's test rows, over all that could be chosen: 1 orders it as the labels do, 0 as chance does; measured after the choice"},
+	}}
+	var order []string
+	of := map[string][]float64{}
+	for _, a := range seeds {
+		for _, d := range a.diagnostics {
+			if d.Name != record.ValidatorCorrelation || math.IsNaN(d.Value) {
+				continue
+			}
+			if of[d.Phase] == nil {
+				order = append(order, d.Phase)
+			}
+			of[d.Phase] = append(of[d.Phase], d.Value)
+		}
+	}
+	for _, name := range order {
+		values := of[name]
+		mean, _ := metrics.Mean(values)
+		cell := numberCell{Text: signed(mean, 2)}
+		if len(values) > 1 {
+			cell.Interval = signed(slices.Min(values), 2) + " to " + signed(slices.Max(values), 2)
+		}
+		t.Rows = append(t.Rows, numberRow{Name: name, Full: name, Cells: []numberCell{cell}})
 	}
 	return t
 }
