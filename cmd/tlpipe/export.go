@@ -120,7 +120,11 @@ func (p *program) export(ctx context.Context, f exportFlags, reference string) e
 		return usage("--signed is for int8, and the file is %s", r.Precision)
 	}
 	if r.Precision == exchange.Int8 && r.Scheme == nil {
-		return errors.New("the model is float32: a quantise stage makes it int8 (tlpipe stages quantise)")
+		rests := "float32"
+		if q := r.Model.Description.Quantisation; q != nil {
+			rests = string(q.Weights)
+		}
+		return fmt.Errorf("the model is %s: a quantise stage of type int8 makes it int8 (tlpipe stages quantise)", rests)
 	}
 	result, err := exchange.Write(r)
 	if err != nil {
@@ -133,7 +137,7 @@ func (p *program) export(ctx context.Context, f exportFlags, reference string) e
 		fmt.Fprintf(p.err, "note: the model's weights rest as %s; the file has them as float32\n", q.Weights)
 	}
 	if r.Model.Description.Quantisation != nil && (result.Format == exchange.Torch || result.Format == exchange.Safetensors) {
-		fmt.Fprintln(p.err, "note: a quantise stage folds batch-norms into the convolutions, so the file has none: load_state_dict of the architecture wants those of the model that the stage was given")
+		fmt.Fprintln(p.err, "note: a quantise stage folds batch-norms into the convolutions: where the architecture has any, load_state_dict wants those of the model that the stage was given")
 	}
 	if c := result.Check; c != nil && r.Precision == exchange.Int8 && 100*c.Same < 99*c.Examples {
 		fmt.Fprintf(p.err, "warning: %d of %d %ss get another class than in tlpipe, where programs round in other places: compare the accuracy of the file on your own test rows before you use it\n", c.Examples-c.Same, c.Examples, c.Kind)
