@@ -156,7 +156,10 @@ func adaptationFindings(seeds []adaptation) (out []adaptationFinding) {
 		if measured := d.Name == record.ChoiceRegret || d.Name == record.AdaptationGain && !math.IsNaN(d.Value); measured && len(means) > 0 {
 			continue
 		}
-		f := adaptationFinding{d.Text, d.Alarm}
+		f := adaptationFinding{strings.ToUpper(d.Text[:min(1, len(d.Text))]) + d.Text[min(1, len(d.Text)):], d.Alarm}
+		if slices.ContainsFunc(seeds[0].trials, func(t record.AdaptationTrial) bool { return strings.HasPrefix(d.Text, t.Candidate+" ") }) {
+			f.text = d.Text // a name stays as it is written
+		}
 		if n > 1 {
 			f.text += fmt.Sprintf(" (%d of %d seeds)", counts[d.Text], n)
 		}
@@ -571,6 +574,7 @@ func mapCharts(all []record.MapPoint) (out []chart) {
 			if len(shown) == 0 {
 				continue
 			}
+			x, y = x.pad(), y.pad()
 			for _, of := range []string{"source by class", "target", "both by domain"} {
 				c := chart{Name: map[string]string{"pca": "PCA", "tsne": "t-SNE"}[method] + ", " + when + ": " + of}
 				c.Panel = panel{Square: true, Label: fmt.Sprintf("map of rows by %s, %s the adaptation: %s", method, when, of)}
