@@ -96,14 +96,14 @@ func Stored(stored *classifier.Classifier, weights string) (*Model, error) {
 	return m, m.fold()
 }
 
-// NeedsWeights tells whether a stored model is a head on features, whose backbone or encoder it does not hold.
+// NeedsWeights tells whether a stored model may be a head on features, whose backbone, encoder or word vectors it does not hold.
 func NeedsWeights(stored *classifier.Classifier) bool {
 	if _, features := stored.Input().Transforms.Extraction(); features {
 		return true
 	}
 	steps, err := stored.Transforms()
 	_, features := steps.Extraction()
-	return err != nil || features
+	return err != nil || features || steps.OnTexts()
 }
 
 // putBelow puts the backbone that made the features below the network.
